@@ -1,0 +1,24 @@
+import { exitCodes } from "./exit-codes.ts";
+import { findConfig, loadAndReport } from "./find-config.ts";
+
+/** `sluice check`: prints every problem and how many there are. */
+export function checkCommand(file: string | undefined): number {
+	const path = findConfig(file);
+	const { config, problems } = loadAndReport(path);
+	const faults = problems.filter(({ warning }) => !warning);
+	if (config === null) {
+		console.error(
+			`${faults.length} ${faults.length === 1 ? "problem" : "problems"} in ${path}`,
+		);
+		return exitCodes.configInvalid;
+	}
+	const { routes, upstreams } = config;
+	console.log(
+		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
+	);
+	return exitCodes.ok;
+}
+
+function count(number: number, noun: string): string {
+	return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

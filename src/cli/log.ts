@@ -1,0 +1,50 @@
+import pino from "pino";
+import type { ErrorFacts, GatewayError } from "../core/errors.ts";
+import type { Events, RequestEnded } from "../core/events.ts";
+
+export type Log = pino.Logger;
+
+/** The log: lines of JSON on stderr, written at once so that the last one is not lost. */
+export function createLog(): Log {
+	return pino(
+		{ base: null, timestamp: pino.stdTimeFunctions.isoTime },
+		pino.destination({ dest: 2, sync: true }),
+	);
+}
+
+/** Writes a line for each answer of 500 and above, with its cause; for `internal` with its stack. */
+export function logFailures(events: Events, log: Log): void {
+	events.requestEnded.push((end) => {
+		if (end.error !== null && end.status >= 500) {
+			log.error(lineOf(end, end.error), "request failed");
+		}
+	});
+}
+
+function lineOf(end: RequestEnded, error: GatewayError): object {
+	const { requestId, method, route, status, durationMs } = end;
+	return {
+		requestId,
+		method,
+		route,
+		status,
+		durationMs: Math.round(durationMs),
+		...wordsOf(error),
+	};
+}
+
+/** What the log says of an error: its words and where it happened, never what was sent or received. */
+export function wordsOf(error: GatewayError): object {
+	const { code, message, facts } = error;
+	const stack = code === "internal" ? { stack: stackOf(error) } : {};
+	return { code, message, ...placeOf(facts), ...stack };
+}
+
+function placeOf({ step, upstream, upstreamStatus }: ErrorFacts): object {
+	return { step, upstream, upstreamStatus };
+}
+
+function stackOf(error: GatewayError): string | undefined {
+	const { cause } = error.facts;
+	return cause instanceof Error ? cause.stack : error.stack;
+}

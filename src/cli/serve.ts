@@ -1,0 +1,136 @@
+import type { Config } from "../config/config.ts";
+import { asGatewayError } from "../core/errors.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { listen, type Server } from "../server/server.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { findConfig, loadAndReport } from "./find-config.ts";
+import { createLog, type Log, logFailures, wordsOf } from "./log.ts";
+
+/** What whoever starts the command is told. */
+export interface ServeHooks {
+	/** Called once, when requests are taken. */
+	readonly onListening?: (url: string) => void;
+}
+
+interface ServeOptions {
+	readonly port?: string;
+	readonly host?: string;
+}
+
+/** `sluice serve`: ends when a signal has drained the server. */
+export async function serveCommand(
+	file: string | undefined,
+	options: ServeOptions,
+	hooks: ServeHooks,
+): Promise<number> {
+	const port = portOf(options);
+	if (port === "invalid") {
+		console.error(`--port takes a number from 0 to 65535, not ${options.port}`);
+		return exitCodes.failed;
+	}
+	const { config } = loadAndReport(findConfig(file));
+	if (config === null) return exitCodes.configInvalid;
+	const { server: settings } = config;
+	const address = {
+		host: options.host ?? settings.host,
+		port: port ?? settings.port,
+	};
+	const log = createLog();
+	const gateway = createGateway(config);
+	logFailures(gateway.events, log);
+	const server = await open(gateway, config, address, log);
+	if (server === null) {
+		await gateway.close();
+		return exitCodes.failed;
+	}
+	console.log(`listening on ${server.url}`);
+	log.info({ url: server.url, routes: config.routes.length }, "started");
+	hooks.onListening?.(server.url);
+	const finished = await drainOnSignal(server, settings.drainMs, log);
+	await gateway.close();
+	return finished ? exitCodes.ok : exitCodes.failed;
+}
+
+function portOf({ port }: ServeOptions): number | null | "invalid" {
+	if (port === undefined) return null;
+	return /^\d{1,5}$/.test(port) && Number(port) <= 65_535
+		? Number(port)
+		: "invalid";
+}
+
+/** Null where the address cannot be listened on: said in words. */
+async function open(
+	gateway: Gateway,
+	{ server }: Config,
+	{ host, port }: { host: string; port: number },
+	log: Log,
+): Promise<Server | null> {
+	try {
+		return await listen({
+			host,
+			port,
+			clock: gateway.clock,
+			handle: gateway.handle,
+			healthPath: server.healthPath,
+			headerFieldsMax: server.headerFieldsMax,
+			headerBytesMax: server.headerBytesMax,
+			onInternal: (error, requestId) =>
+				log.error(
+					{ requestId, ...wordsOf(asGatewayError(error)) },
+					"request failed",
+				),
+		});
+	} catch (error) {
+		console.error(cannotListen(error as NodeJS.ErrnoException, host, port));
+		return null;
+	}
+}
+
+function cannotListen(
+	error: NodeJS.ErrnoException,
+	host: string,
+	port: number,
+): string {
+	const where = `${host}:${port}`;
+	switch (error.code) {
+		case "EADDRINUSE":
+			return `${where} is taken by another process: stop it, or choose another with --port`;
+		case "EACCES":
+			return `listening on ${where} is not allowed: ports below 1024 need rights`;
+		case "EADDRNOTAVAIL":
+		case "ENOTFOUND":
+			return `${host} is no address of this machine`;
+		default:
+			return `cannot listen on ${where}: ${error.message}`;
+	}
+}
+
+/** Waits for SIGTERM or SIGINT, then for what runs; false where something had to be cut. A second signal cuts at once. */
+async function drainOnSignal(
+	server: Server,
+	drainMs: number,
+	log: Log,
+): Promise<boolean> {
+	const { promise: signalled, resolve: signal } =
+		Promise.withResolvers<string>();
+	const { promise: again, resolve: signalAgain } =
+		Promise.withResolvers<false>();
+	let count = 0;
+	const onSignal = (name: string) => {
+		count++;
+		if (count === 1) signal(name);
+		else signalAgain(false);
+	};
+	process.on("SIGTERM", onSignal);
+	process.on("SIGINT", onSignal);
+	try {
+		log.info({ signal: await signalled, drainMs }, "draining");
+		const finished = await Promise.race([server.drain(drainMs), again]);
+		if (!finished) await server.close();
+		log.info({ finished }, "stopped");
+		return finished;
+	} finally {
+		process.off("SIGTERM", onSignal);
+		process.off("SIGINT", onSignal);
+	}
+}

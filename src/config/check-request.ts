@@ -1,0 +1,168 @@
+import { Ajv2020 } from "ajv/dist/2020.js";
+import safeRegex from "safe-regex2";
+import { isToken } from "../core/messages.ts";
+import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
+import { unknownAmong } from "./names.ts";
+import type { Problem } from "./problem.ts";
+import { fieldSchemas, requestSchema } from "./schema.ts";
+import { checkShape, entryOf, plainOf } from "./shape.ts";
+import type { EntrySource, Source } from "./source.ts";
+
+const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
+
+export function checkRequest(
+	source: Source | null,
+	params: readonly string[],
+	problems: Problem[],
+): RequestConfig {
+	if (source)
+		checkShape(requestSchema, source, { what: "`request`", problems });
+	const fields = (key: string, check = nothingMore) =>
+		entriesAt(source, key).map((entry) => checkField(entry, check, problems));
+	return {
+		params: fields("params", (name) =>
+			params.includes(name)
+				? null
+				: unknownAmong("path parameter", name, params),
+		),
+		query: fields("query"),
+		headers: fields("headers", (name) =>
+			isToken(name) ? null : `\`${name}\` cannot be a header's name`,
+		).map((field) => ({
+			...field,
+			wireName: field.wireName.toLowerCase(),
+			name: field.name.toLowerCase().replaceAll("-", "_"),
+		})),
+		body: checkBody(source, problems),
+	};
+}
+
+function entriesAt(source: Source | null, key: string): readonly EntrySource[] {
+	const found = entryOf(source, key);
+	return found?.kind === "map" ? found.entries : [];
+}
+
+function nothingMore(_name: string): string | null {
+	return null;
+}
+
+function checkField(
+	{ key, at, value: source }: EntrySource,
+	check: (name: string) => string | null,
+	problems: Problem[],
+): FieldConfig {
+	const name = key.replace(/\?$/, "");
+	const message = check(name);
+	if (message) problems.push({ at, message });
+	const schema = checkFieldSchema(name, source, problems);
+	const fault = schema ? faultOfDefault(schema) : null;
+	if (fault)
+		problems.push({
+			at: (entryOf(source, "default") ?? source).at,
+			message: fault,
+		});
+	return {
+		name,
+		wireName: name,
+		required: !key.endsWith("?") && entryOf(source, "default") === null,
+		schema: schema ?? { type: "string" },
+	};
+}
+
+/** The branch is chosen by the `type` that is there, so that the message is about what was meant. */
+function checkFieldSchema(
+	name: string,
+	source: Source,
+	problems: Problem[],
+	allowed = types,
+): FieldSchema | null {
+	const type = entryOf(source, "type");
+	const meant = type === null ? null : plainOf(type);
+	const found = allowed.find((one) => one === meant);
+	if (found === undefined) {
+		const list = allowed.map((one) => `\`${one}\``).join(", ");
+		problems.push({
+			at: (type ?? source).at,
+			message: `\`${name}\` needs a \`type\`: one of ${list}`,
+		});
+		return null;
+	}
+	const shaped = checkShape(fieldSchemas[found], source, {
+		what: `a parameter of type ${found}`,
+		problems,
+	});
+	checkPatterns(source, problems);
+	const items = entryOf(source, "items");
+	if (found === "array" && items) {
+		const scalars = types.filter((one) => one !== "array");
+		if (!checkFieldSchema(name, items, problems, scalars)) return null;
+	}
+	return shaped ? (plainOf(source) as FieldSchema) : null;
+}
+
+function faultOfDefault({ type, ...schema }: FieldSchema): string | null {
+	if (schema.default === undefined) return null;
+	const fits =
+		type === "integer"
+			? Number.isInteger(schema.default)
+			: type === "array"
+				? Array.isArray(schema.default)
+				: typeof schema.default === type;
+	return fits ? null : `\`default\` is not of type ${type}`;
+}
+
+function checkBody(
+	source: Source | null,
+	problems: Problem[],
+): RequestConfig["body"] {
+	const required = entryOf(source, "body");
+	const body = required ?? entryOf(source, "body?");
+	if (body?.kind !== "map") return null;
+	checkPatterns(body, problems);
+	const schema = plainOf(body) as object;
+	try {
+		new Ajv2020({ allErrors: true }).compile(schema);
+	} catch (error) {
+		const words = (
+			error instanceof Error ? error.message : String(error)
+		).split(", ", 1)[0];
+		problems.push({
+			at: body.at,
+			message: `this is not a JSON Schema: ${words}`,
+		});
+		return null;
+	}
+	return { schema, required: required !== null };
+}
+
+/** Every `pattern` in a schema: it must compile, be bounded, and not take exponential time. */
+function checkPatterns(source: Source, problems: Problem[]): void {
+	if (source.kind === "list") {
+		for (const item of source.items) checkPatterns(item, problems);
+	}
+	if (source.kind !== "map") return;
+	for (const { key, value } of source.entries) {
+		if (key !== "pattern" || value.kind !== "scalar") {
+			checkPatterns(value, problems);
+			continue;
+		}
+		const message = faultOfPattern(
+			value.text,
+			entryOf(source, "maxLength") !== null,
+		);
+		if (message) problems.push({ at: value.at, message });
+	}
+}
+
+function faultOfPattern(pattern: string, bounded: boolean): string | null {
+	try {
+		new RegExp(pattern, "u");
+	} catch {
+		return "this pattern is not a regular expression";
+	}
+	if (!bounded)
+		return "a `pattern` needs a `maxLength` beside it, to bound its work";
+	return safeRegex(pattern)
+		? null
+		: "this pattern can take exponential time: a repeat inside a repeat";
+}

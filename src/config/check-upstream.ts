@@ -1,0 +1,225 @@
+import { GatewayError } from "../core/errors.ts";
+import { isHeaderValue } from "../core/messages.ts";
+import { parseDuration, parseSize } from "../core/units.ts";
+import {
+	prepareTemplate,
+	readsOf,
+	type Template,
+	type TemplateEntry,
+	textOf,
+} from "../expression/template.ts";
+import type { Defaults, UpstreamConfig } from "./config.ts";
+import type { Problem } from "./problem.ts";
+import {
+	nothing,
+	readHeaders,
+	readParameters,
+	readTemplate,
+} from "./read-template.ts";
+import { bounds, upstreamSchema } from "./schema.ts";
+import { checkShape, entryOf } from "./shape.ts";
+import type { Source } from "./source.ts";
+
+/** Variables by name, as in process.env. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+interface Context {
+	readonly defaults: Defaults;
+	readonly env: Environment;
+	readonly problems: Problem[];
+}
+
+export function checkUpstream(
+	name: string,
+	source: Source,
+	{ defaults, env, problems }: Context,
+): UpstreamConfig {
+	checkShape(upstreamSchema, source, { what: "an upstream", problems });
+	const reader = { names: new Map([["env", null]]), problems };
+	const settingOr = (key: string, fallback: string | number): Template => {
+		const found = entryOf(source, key);
+		return found?.kind === "scalar"
+			? readTemplate(found, reader)
+			: { kind: "literal", value: fallback };
+	};
+	const safe = entryOf(source, "safe");
+	const config: UpstreamConfig = {
+		name,
+		url: settingOr("url", ""),
+		query: readParameters(entryOf(source, "query"), reader),
+		headers: readHeaders(entryOf(source, "headers"), reader),
+		timeout: settingOr("timeout", defaults.timeout),
+		connections: settingOr("connections", 64),
+		maxBody: settingOr("maxBody", defaults.maxBody),
+		safe: safe?.kind === "scalar" && safe.value === true,
+	};
+	for (const { key, message } of resolveUpstream(config, env).faults) {
+		const at = placeOfSetting(source, key);
+		if (at !== null) problems.push({ at, message });
+	}
+	return config;
+}
+
+/** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */
+function placeOfSetting(source: Source, key: string): number | null {
+	const [first = "", inner] = key.split(".");
+	const found = entryOf(source, first);
+	if (found === null || inner === undefined) return found?.at ?? null;
+	return (entryOf(found, inner) ?? entryOf(found, `${inner}?`) ?? found).at;
+}
+
+/** An upstream with the environment read: what calls are made of. Holds secrets; lives in closures only. */
+export interface ResolvedUpstream {
+	readonly origin: string;
+	/** The path before every call's own, without a slash at its end. */
+	readonly basePath: string;
+	readonly query: readonly (readonly [string, string])[];
+	readonly headers: readonly (readonly [string, string])[];
+	readonly timeoutMs: number;
+	readonly connections: number;
+	readonly bodyBytesMax: number;
+}
+
+export interface Resolution {
+	readonly upstream: ResolvedUpstream;
+	/** What is wrong, by the upstream's key: `timeout`, `query.appid`. */
+	readonly faults: readonly {
+		readonly key: string;
+		readonly message: string;
+	}[];
+}
+
+/** Reads the environment into an upstream's settings. Faults name variables, never their values. */
+export function resolveUpstream(
+	config: UpstreamConfig,
+	env: Environment,
+): Resolution {
+	const faults: { key: string; message: string }[] = [];
+	const say = (key: string, message: string) => faults.push({ key, message });
+	const evaluate = environmentReader(env, say);
+	const setting = <T>(
+		key: "url" | "timeout" | "connections" | "maxBody",
+		parse: (text: string) => T | null,
+		wanted: string,
+		otherwise: T,
+	): T => {
+		const value = evaluate(key, config[key]);
+		if (value === null) return otherwise;
+		const parsed = parse(value);
+		if (parsed !== null) return parsed;
+		const variables = variablesOf(config[key]);
+		say(
+			key,
+			`${variables ? `what ${variables} holds` : `\`${key}\``} is not ${wanted}`,
+		);
+		return otherwise;
+	};
+	const url = setting(
+		"url",
+		parseUrl,
+		"a URL with http or https, without a query",
+		null,
+	);
+	const upstream = {
+		origin: url?.origin ?? "",
+		basePath: url?.pathname.replace(/\/+$/, "") ?? "",
+		query: pairs("query", config.query, evaluate),
+		headers: pairs("headers", config.headers, evaluate),
+		timeoutMs: setting("timeout", parseDuration, "a duration", 2000),
+		connections: setting(
+			"connections",
+			parseConnections,
+			"a number of connections",
+			64,
+		),
+		bodyBytesMax: setting("maxBody", parseSize, "a size", 8 * 1024 ** 2),
+	};
+	for (const { name, value } of config.headers) {
+		const texts = upstream.headers.filter(([header]) => header === name);
+		if (
+			variablesOf(value) !== "" &&
+			!texts.every(([, text]) => isHeaderValue(text))
+		) {
+			say(
+				`headers.${name}`,
+				`what ${variablesOf(value)} holds cannot stand in a header: visible ASCII, space and tab only`,
+			);
+		}
+	}
+	return { upstream, faults };
+}
+
+type EvaluateSetting = (
+	key: string,
+	template: Template,
+	optional?: boolean,
+) => string | null;
+
+function environmentReader(
+	env: Environment,
+	say: (key: string, message: string) => void,
+): EvaluateSetting {
+	// Own and set variables only, so that a missing one is null and not an inherited property.
+	const variables = Object.fromEntries(
+		Object.entries(env).filter(
+			([, value]) => value !== undefined && value !== "",
+		),
+	);
+	const frame = { values: [variables], parent: null };
+	return (key, template, optional = false) => {
+		const reads = readsOf(template);
+		// What could not be read, or reads what does not exist here, has been reported already.
+		if (template === nothing || reads.some(({ name }) => name !== "env")) {
+			return null;
+		}
+		const names = variablesOf(template);
+		try {
+			const value = prepareTemplate(template, () => ({ up: 0, slot: 0 }))(
+				frame,
+			);
+			if (value === null && optional) return null;
+			return textOf(value, names);
+		} catch (error) {
+			if (!(error instanceof GatewayError)) throw error;
+			const message =
+				error.code === "reference_missing" && names !== ""
+					? `the environment variable ${names} is not set: set it, or write \`?? 'a default'\``
+					: "this expression of `env` fails";
+			say(key, message);
+			return null;
+		}
+	};
+}
+
+function variablesOf(template: Template): string {
+	const names = readsOf(template).map(({ path }) => path[0] ?? "");
+	return [...new Set(names)].join(", ");
+}
+
+function pairs(
+	key: string,
+	entries: readonly TemplateEntry[],
+	evaluate: EvaluateSetting,
+): [string, string][] {
+	return entries.flatMap(({ name, optional, value }) => {
+		const items = value.kind === "list" ? value.items : [value];
+		return items.flatMap((item) => {
+			const text = evaluate(`${key}.${name}`, item, optional);
+			return text === null ? [] : [[name, text] as [string, string]];
+		});
+	});
+}
+
+function parseUrl(text: string): URL | null {
+	if (!URL.canParse(text)) return null;
+	const url = new URL(text);
+	const plain = url.search === "" && url.hash === "" && url.username === "";
+	return /^https?:$/.test(url.protocol) && plain ? url : null;
+}
+
+function parseConnections(text: string): number | null {
+	const number = Number(text);
+	const valid =
+		Number.isInteger(number) && number >= 1 && number <= bounds.connections;
+	return valid ? number : null;
+}

@@ -1,0 +1,104 @@
+import { suggest } from "../core/suggest.ts";
+import { languageWords, type Read } from "../expression/parse.ts";
+
+/** The names of the language that no step and no `as` may take. */
+export const reservedNames: ReadonlySet<string> = new Set([
+	"params",
+	"query",
+	"headers",
+	"cookies",
+	"body",
+	"request",
+	"item",
+	"index",
+	"answer",
+	"response",
+	"missing",
+	"env",
+	"auth",
+	"last",
+]);
+
+export const clientNames: ReadonlySet<string> = new Set([
+	"params",
+	"query",
+	"headers",
+	"cookies",
+	"body",
+	"request",
+]);
+
+/** The names an expression may read where it stands. A set restricts what may follow: `query.<one of these>`. */
+export type Names = ReadonlyMap<string, ReadonlySet<string> | null>;
+
+export function withNames(names: Names, more: readonly string[]): Names {
+	return new Map([
+		...names,
+		...more.map((name) => [name, null] as [string, null]),
+	]);
+}
+
+/** What is wrong with a read where these names are visible, and what to write instead; null where nothing is. */
+export function faultOfRead(read: Read, names: Names): string | null {
+	const members = names.get(read.name);
+	if (members === undefined) return unknownName(read, names);
+	const [member] = read.path;
+	if (members === null || member === undefined || members.has(member)) {
+		return null;
+	}
+	const whole = `${read.name}.${member}`;
+	if (read.name === "request") {
+		return `\`${whole}\` does not exist: \`request\` has ${list(members)}${suggest(member, members)}`;
+	}
+	return `\`${whole}\` is not declared under \`request.${read.name}\`${suggest(member, members)}`;
+}
+
+function unknownName(read: Read, names: Names): string {
+	const { name } = read;
+	switch (name) {
+		case "env":
+			return "`env` can be read only under `upstreams`: give the upstream a header or parameter instead";
+		case "answer":
+		case "response":
+			return `\`${name}\` exists only in \`answers\` and \`pick\`, when the call has ended`;
+		case "item":
+		case "index":
+			return names.has("index")
+				? "`item` has another name here: the one given by `as`"
+				: `\`${name}\` exists only in a step with \`each\``;
+		case "body":
+			return "`body` is not declared: write its JSON Schema under `request.body`";
+		case "undefined":
+			return "there is no `undefined`: write null";
+		default:
+			return `unknown name \`${name}\`${suggest(name, names.keys())}`;
+	}
+}
+
+function list(names: Iterable<string>): string {
+	return [...names].map((name) => `\`${name}\``).join(", ");
+}
+
+/** What is wrong with a name that an author gives to a step or an item; null where nothing is. */
+export function faultOfName(name: string): string | null {
+	if (!/^[a-z][A-Za-z0-9_]*$/.test(name)) {
+		return `\`${name}\` cannot be a name: a small letter first, then letters, digits and \`_\``;
+	}
+	if (reservedNames.has(name) || languageWords.has(name)) {
+		return `\`${name}\` means something else in expressions: take another name`;
+	}
+	return null;
+}
+
+/** The words for a name that is none of the known ones. */
+export function unknownAmong(
+	kind: string,
+	name: string,
+	known: readonly string[],
+): string {
+	const near = suggest(name, known);
+	const rest =
+		near ||
+		(known.length > 0 ? `: there is ${list(known)}` : ": there is none");
+	return `unknown ${kind} \`${name}\`${rest}`;
+}

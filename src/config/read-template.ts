@@ -1,0 +1,299 @@
+import { isDots, isHeaderValue, isToken } from "../core/messages.ts";
+import { type Expression, parseText } from "../expression/parse.ts";
+import type { Template, TemplateEntry } from "../expression/template.ts";
+import type { PathSegment } from "./config.ts";
+import { faultOfRead, type Names } from "./names.ts";
+import type { Problem } from "./problem.ts";
+import type { MapSource, ScalarSource, Source } from "./source.ts";
+
+/** What a template is read against: the names visible where it stands, and where problems go. */
+export interface Reader {
+	readonly names: Names;
+	readonly problems: Problem[];
+}
+
+/** Stands for what could not be read and was reported. */
+export const nothing: Template = { kind: "literal", value: null };
+
+/** Reads a template; every fault, in syntax or names, is reported at its own character. */
+export function readTemplate(source: Source, reader: Reader): Template {
+	switch (source.kind) {
+		case "scalar":
+			return readScalar(source, reader);
+		case "list":
+			return collapseList(
+				source.items.map((item) => readTemplate(item, reader)),
+			);
+		case "map":
+			return collapseMap(readEntries(source, reader, readTemplate));
+	}
+}
+
+function readScalar(source: ScalarSource, reader: Reader): Template {
+	if (typeof source.value !== "string") {
+		refuseLostDigits(source, reader);
+		return { kind: "literal", value: source.value };
+	}
+	const { template, faults } = parseText(source.text);
+	for (const fault of faults) {
+		reader.problems.push({
+			at: source.placeOf(fault.offset),
+			message: fault.message,
+		});
+	}
+	if (template === null) return nothing;
+	if (template.kind === "literal") {
+		return { kind: "literal", value: template.text };
+	}
+	checkReads(template, source, reader);
+	return template;
+}
+
+function checkReads(
+	template: Template,
+	source: ScalarSource,
+	reader: Reader,
+): void {
+	for (const expression of expressionsOf(template)) {
+		for (const read of expression.reads) {
+			const message = faultOfRead(read, reader.names);
+			if (message === null) continue;
+			reader.problems.push({ at: source.placeOf(read.offset), message });
+		}
+	}
+}
+
+function expressionsOf(template: Template): readonly Expression[] {
+	if (template.kind === "whole") return [template.expression];
+	if (template.kind !== "mixed") return [];
+	return template.parts.filter((part) => typeof part !== "string");
+}
+
+/** An integer that JavaScript cannot hold would be altered on the way. */
+function refuseLostDigits(source: ScalarSource, reader: Reader): void {
+	if (typeof source.value !== "number") return;
+	if (!/^-?\d+$/.test(source.text)) return;
+	if (BigInt(source.text) === BigInt(source.value)) return;
+	reader.problems.push({
+		at: source.at,
+		message: `${source.text} has more digits than a number holds: quote it`,
+	});
+}
+
+function readEntries(
+	source: MapSource,
+	reader: Reader,
+	read: (value: Source, reader: Reader, name: string) => Template,
+): TemplateEntry[] {
+	const seen = new Set<string>();
+	return source.entries.map(({ key, at, value }) => {
+		const optional = key.endsWith("?");
+		const name = optional ? key.slice(0, -1) : key;
+		if (seen.has(name)) {
+			reader.problems.push({
+				at,
+				message: `\`${name}\` and \`${name}?\` are the same key: keep one`,
+			});
+		}
+		seen.add(name);
+		return { name, optional, value: read(value, reader, name) };
+	});
+}
+
+/** A map without any hole is one value, made once. */
+function collapseMap(entries: readonly TemplateEntry[]): Template {
+	const literal = entries.every(({ value }) => value.kind === "literal");
+	if (!literal) return { kind: "map", entries };
+	const kept = entries.flatMap(({ name, optional, value }) =>
+		value.kind !== "literal" || (optional && value.value === null)
+			? []
+			: [[name, value.value] as const],
+	);
+	return { kind: "literal", value: Object.fromEntries(kept) };
+}
+
+function collapseList(items: readonly Template[]): Template {
+	if (items.some(({ kind }) => kind !== "literal")) {
+		return { kind: "list", items };
+	}
+	const values = items.map((item) =>
+		item.kind === "literal" ? item.value : null,
+	);
+	return { kind: "literal", value: values };
+}
+
+/** Query parameters: names to what becomes text. */
+export function readParameters(
+	source: Source | null,
+	reader: Reader,
+): TemplateEntry[] {
+	if (source?.kind !== "map") return [];
+	return readEntries(source, reader, readTextValue);
+}
+
+/** What becomes text is refused where YAML would change it on the way. */
+function readTextValue(source: Source, reader: Reader): Template {
+	const scalars = source.kind === "list" ? source.items : [source];
+	for (const scalar of scalars) refuseReprinted(scalar, reader);
+	return readTemplate(source, reader);
+}
+
+function refuseReprinted(source: Source, reader: Reader): void {
+	if (source.kind !== "scalar" || typeof source.value !== "number") return;
+	if (String(source.value) === source.text) return;
+	reader.problems.push({
+		at: source.at,
+		message: `${source.text} would become ${source.value}: quote it`,
+	});
+}
+
+/** Header fields that HTTP itself sets: written by hand they would break the message's framing or its target. */
+const framingHeaders: ReadonlySet<string> = new Set([
+	"connection",
+	"content-length",
+	"expect",
+	"keep-alive",
+	"proxy-connection",
+	"te",
+	"trailer",
+	"transfer-encoding",
+	"upgrade",
+]);
+
+/** Header fields: names are lowered, and must be names. */
+export function readHeaders(
+	source: Source | null,
+	reader: Reader,
+	refused: readonly string[] = [],
+): TemplateEntry[] {
+	if (source?.kind !== "map") return [];
+	for (const { key, at } of source.entries) {
+		const name = key.replace(/\?$/, "").toLowerCase();
+		const message = faultOfHeader(name, refused);
+		if (message) reader.problems.push({ at, message });
+	}
+	return readEntries(source, reader, readHeaderValue).map((entry) => ({
+		...entry,
+		name: entry.name.toLowerCase(),
+	}));
+}
+
+function faultOfHeader(
+	name: string,
+	refused: readonly string[],
+): string | null {
+	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
+	if (framingHeaders.has(name)) return `\`${name}\` is set by HTTP itself`;
+	if (refused.includes(name)) {
+		return `\`${name}\` cannot be set here: it says where a call goes`;
+	}
+	return null;
+}
+
+function readHeaderValue(source: Source, reader: Reader): Template {
+	const template = readTextValue(source, reader);
+	const pieces =
+		template.kind === "mixed"
+			? template.parts
+			: template.kind === "literal"
+				? [template.value]
+				: [];
+	for (const piece of pieces) {
+		if (typeof piece !== "string" || isHeaderValue(piece)) continue;
+		reader.problems.push({
+			at: source.at,
+			message: "a header's value is visible ASCII, space and tab only",
+		});
+	}
+	return template;
+}
+
+/** Where a call goes: the upstream's name, as it stands, and the path behind it. */
+export interface Target {
+	readonly upstream: string;
+	readonly path: readonly PathSegment[];
+}
+
+/** Reads `<upstream>/<path>`. Null where it could not be read. */
+export function readTarget(source: Source, reader: Reader): Target | null {
+	if (source.kind !== "scalar" || typeof source.value !== "string") return null;
+	const template = readScalar(source, reader);
+	const parts = partsOf(template);
+	const [first] = parts;
+	if (typeof first !== "string" || !/^[^/]+(\/|$)/.test(first)) {
+		if (parts.length > 0) {
+			reader.problems.push({
+				at: source.at,
+				message:
+					"a call begins with its upstream's name, which cannot be data: `<upstream>/<path>`",
+			});
+		}
+		return null;
+	}
+	const slash = `${first}/`.indexOf("/");
+	const upstream = first.slice(0, slash);
+	const path = splitSegments([first.slice(slash + 1), ...parts.slice(1)]);
+	for (const segment of path) checkSegment(segment, source, reader);
+	return { upstream, path: isRoot(path) ? [] : path };
+}
+
+function partsOf(template: Template): readonly (string | Expression)[] {
+	if (template.kind === "whole") return [template.expression];
+	if (template.kind === "mixed") return template.parts;
+	return template.kind === "literal" && typeof template.value === "string"
+		? [template.value]
+		: [];
+}
+
+/** Cuts the literal parts at each slash. */
+function splitSegments(parts: readonly (string | Expression)[]): PathSegment[] {
+	const segments: (string | Expression)[][] = [[]];
+	for (const part of parts) {
+		if (typeof part !== "string") {
+			segments.at(-1)?.push(part);
+			continue;
+		}
+		const [head = "", ...rest] = part.split("/");
+		if (head !== "") segments.at(-1)?.push(head);
+		for (const piece of rest) segments.push(piece === "" ? [] : [piece]);
+	}
+	return segments.map((pieces) => {
+		if (pieces.every((piece) => typeof piece === "string")) {
+			return pieces.join("");
+		}
+		return pieces;
+	});
+}
+
+function isRoot(path: readonly PathSegment[]): boolean {
+	return path.length === 1 && path[0] === "";
+}
+
+function checkSegment(
+	segment: PathSegment,
+	source: ScalarSource,
+	reader: Reader,
+): void {
+	const literals = typeof segment === "string" ? [segment] : segment;
+	for (const literal of literals) {
+		if (typeof literal !== "string") continue;
+		const message = faultOfLiteral(literal, segment);
+		if (message) reader.problems.push({ at: source.at, message });
+	}
+}
+
+function faultOfLiteral(literal: string, segment: PathSegment): string | null {
+	if (literal.includes("?")) {
+		return "query parameters stand under `query`, not in the path";
+	}
+	if (/[^A-Za-z0-9\-._~!$&'()*+,;=:@%]/.test(literal)) {
+		return `\`${literal}\` is not allowed in a path: percent-encode it`;
+	}
+	if (/%(?![0-9A-Fa-f]{2})/.test(literal)) {
+		return "a `%` in a path is followed by two hexadecimal digits";
+	}
+	if (typeof segment === "string" && isDots(segment)) {
+		return "a path cannot hold `.` or `..` as a segment";
+	}
+	return null;
+}

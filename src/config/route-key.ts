@@ -1,0 +1,57 @@
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+
+/** A route's key, read. Two routes of one `shape` answer the same requests. */
+export interface RouteKey {
+	readonly method: string;
+	readonly path: readonly (string | { readonly param: string })[];
+	readonly shape: string;
+}
+
+/** Reads `GET /users/{id}`; a text says what is wrong with it. */
+export function parseRouteKey(key: string): RouteKey | string {
+	const match = /^([A-Za-z]+) (\/\S*)$/.exec(key);
+	if (match?.[1] === undefined || match[2] === undefined) {
+		return `a route's key is a method and a path, such as \`GET /users/{id}\`, not \`${key}\``;
+	}
+	const [, method, path] = match;
+	if (!methods.includes(method)) {
+		return methods.includes(method.toUpperCase())
+			? `write the method in capitals: \`${method.toUpperCase()} ${path}\``
+			: `\`${method}\` is no method of a route: one of ${methods.join(", ")}${method === "HEAD" ? " (a GET route answers HEAD too)" : ""}`;
+	}
+	const segments = path.slice(1).split("/").map(parseSegment);
+	const wrong = segments.find((segment) => "wrong" in segment);
+	if (wrong && "wrong" in wrong) return wrong.wrong;
+	const read = segments.map((segment) =>
+		"param" in segment ? { param: segment.param } : (segment as Literal).text,
+	);
+	const names = read.flatMap((part) =>
+		typeof part === "string" ? [] : [part.param],
+	);
+	const twice = names.find((name, index) => names.indexOf(name) !== index);
+	if (twice !== undefined) return `\`{${twice}}\` stands in the path twice`;
+	const shape = read.map((part) => (typeof part === "string" ? part : "{}"));
+	return { method, path: read, shape: `${method} /${shape.join("/")}` };
+}
+
+interface Literal {
+	readonly text: string;
+}
+
+function parseSegment(
+	text: string,
+): Literal | { readonly param: string } | { readonly wrong: string } {
+	const param = /^\{([a-z][A-Za-z0-9_]*)\}$/.exec(text)?.[1];
+	if (param !== undefined) return { param };
+	if (/[{}]/.test(text)) {
+		return {
+			wrong: `\`${text}\`: a path parameter is a whole segment, \`{name}\`, and begins with a small letter`,
+		};
+	}
+	if (/[^A-Za-z0-9\-._~!$&'()+,;=:@]/.test(text)) {
+		return {
+			wrong: `\`${text}\` is not allowed in a route's path: letters, digits and -._~!$&'()+,;=:@`,
+		};
+	}
+	return { text };
+}

@@ -1,0 +1,460 @@
+import { z } from "zod";
+import { parseDuration, parseSize } from "../core/units.ts";
+
+/**
+ * The shape of a config: which keys stand where and what kind of value each takes. What a value means — names,
+ * expressions, paths — is checked by `check.ts`. Each key carries its description and one example, from which
+ * docs/config.md is generated; the examples are tests.
+ */
+export interface KeyMeta {
+	readonly description: string;
+	/** Lines of YAML that stand in the key's section. */
+	readonly example: string;
+	readonly default?: string;
+}
+
+function key<T extends z.ZodType>(schema: T, meta: KeyMeta) {
+	return schema.meta({ ...meta }).optional();
+}
+
+const hasHole = (text: string) => text.includes("${");
+
+const durationWords = "a duration with its unit, such as `250ms`, `1s` or `2m`";
+const sizeWords = "a size with its unit, such as `64KiB` or `8MiB`";
+
+const duration = z
+	.string({ error: durationWords })
+	.refine((text) => parseDuration(text) !== null, { error: durationWords });
+const size = z
+	.string({ error: sizeWords })
+	.refine((text) => parseSize(text) !== null, { error: sizeWords });
+
+/** A setting of an upstream may come from the environment: it is then a text with a hole, judged when that is read. */
+const durationSetting = z
+	.string({ error: durationWords })
+	.refine((text) => hasHole(text) || parseDuration(text) !== null, {
+		error: durationWords,
+	});
+const sizeSetting = z
+	.string({ error: sizeWords })
+	.refine((text) => hasHole(text) || parseSize(text) !== null, {
+		error: sizeWords,
+	});
+
+function count(most: number, least = 1) {
+	const error = `a whole number from ${least} to ${most}`;
+	return z.int({ error }).min(least, { error }).max(most, { error });
+}
+
+function countSetting(most: number) {
+	const error = `a whole number from 1 to ${most}, or an expression of \`env\``;
+	const hole = z.string().refine(hasHole);
+	return z.union([z.int().min(1).max(most), hole], { error });
+}
+
+const text = z.string({ error: "a text" });
+const flag = z.boolean({ error: "`true` or `false`" });
+const template = z.unknown();
+const templates = z.record(z.string(), template, {
+	error: "a map of names to values",
+});
+
+export const bounds = {
+	connections: 4096,
+	parallel: 1000,
+	max: 100_000,
+	calls: 10_000,
+} as const;
+
+export const serverSchema = z.strictObject({
+	port: key(count(65_535, 0), {
+		description: "The port to listen on; 0 takes any free one.",
+		example: "port: 9000",
+		default: "8080",
+	}),
+	host: key(text, {
+		description:
+			"The address to listen on. `0.0.0.0` lets other machines in; the default does not.",
+		example: "host: 0.0.0.0",
+		default: "127.0.0.1",
+	}),
+	health: key(
+		z.union([z.string().regex(/^\/[^\s?#]*$/), z.literal(false)], {
+			error: "a path such as `/-/health`, or `false`",
+		}),
+		{
+			description:
+				"Where the health check is answered: 200, and 503 while draining. `false` for none.",
+			example: "health: /healthz",
+			default: "/-/health",
+		},
+	),
+	maxBody: key(size, {
+		description: "The longest request body that is read; beyond it 413.",
+		example: "maxBody: 256KiB",
+		default: "1MiB",
+	}),
+	maxHeaders: key(count(2000), {
+		description: "The most header fields of a request; beyond it 431.",
+		example: "maxHeaders: 50",
+		default: "100",
+	}),
+	maxHeaderBytes: key(size, {
+		description: "All header fields of a request together; beyond it 431.",
+		example: "maxHeaderBytes: 8KiB",
+		default: "16KiB",
+	}),
+	drain: key(duration, {
+		description:
+			"How long running requests may take to finish after SIGTERM before they are cut.",
+		example: "drain: 10s",
+		default: "30s",
+	}),
+});
+
+export const defaultsSchema = z.strictObject({
+	deadline: key(duration, {
+		description: "The `deadline` of routes that set none.",
+		example: "deadline: 5s",
+		default: "10s",
+	}),
+	timeout: key(duration, {
+		description: "The `timeout` of upstreams that set none.",
+		example: "timeout: 800ms",
+		default: "2s",
+	}),
+	parallel: key(count(bounds.parallel), {
+		description: "The `parallel` of steps with `each` that set none.",
+		example: "parallel: 8",
+		default: "16",
+	}),
+	max: key(count(bounds.max), {
+		description: "The `max` of steps with `each` that set none.",
+		example: "max: 500",
+		default: "100",
+	}),
+	calls: key(count(bounds.calls), {
+		description:
+			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+		example: "calls: 50",
+		default: "200",
+	}),
+	maxBody: key(size, {
+		description: "The `maxBody` of upstreams that set none.",
+		example: "maxBody: 1MiB",
+		default: "8MiB",
+	}),
+});
+
+export const upstreamSchema = z.strictObject({
+	url: text.meta({
+		description:
+			"Where the service is: scheme, host, port and, where its paths share one, a base path. Only `http` and `https`.",
+		example: "url: ${env.USERS_URL ?? 'http://127.0.0.1:3001/v1'}",
+	} satisfies KeyMeta),
+	query: key(templates, {
+		description:
+			"Query parameters of every call, before the step's own. Only `env` can be read here.",
+		example: 'query: { appid: "${env.API_KEY}", units: metric }',
+	}),
+	headers: key(templates, {
+		description:
+			"Header fields of every call. A step's field of the same name replaces one. Only `env` can be read here.",
+		example: 'headers: { authorization: "Bearer ${env.API_KEY}" }',
+	}),
+	timeout: key(durationSetting, {
+		description:
+			"The bound of one attempt, from the moment it has a connection.",
+		example: "timeout: 1s",
+		default: "2s",
+	}),
+	connections: key(countSetting(bounds.connections), {
+		description:
+			"How many connections at most, and so how many calls at once; the others wait their turn.",
+		example: "connections: 16",
+		default: "64",
+	}),
+	maxBody: key(sizeSetting, {
+		description:
+			"The longest answer that is taken, decompressed; beyond it `upstream_invalid`.",
+		example: "maxBody: 512KiB",
+		default: "8MiB",
+	}),
+	safe: key(flag, {
+		description:
+			"`true`: all its calls only read, its POSTs too. They must be read by somebody, and are aborted when nobody waits.",
+		example: "safe: true",
+		default: "false",
+	}),
+});
+
+/** Keys of an upstream whose value may hold `env`. */
+export const upstreamSettings = [
+	"url",
+	"query",
+	"headers",
+	"timeout",
+	"connections",
+	"maxBody",
+] as const;
+
+export const requestSchema = z.strictObject({
+	params: key(z.record(z.string(), z.unknown()), {
+		description:
+			"Path parameters. They need no declaration to be read as text; a schema here coerces and bounds them.",
+		example: "params:\n  id: { type: integer, minimum: 1 }",
+	}),
+	query: key(z.record(z.string(), z.unknown()), {
+		description:
+			"Query parameters: name → JSON Schema of a scalar or a list. Required unless the name ends in `?` or there is a `default`.",
+		example:
+			"query:\n  city: { type: string, maxLength: 80 }\n  page?: { type: integer, minimum: 1 }",
+	}),
+	headers: key(z.record(z.string(), z.unknown()), {
+		description:
+			"Header fields that may be read, as `headers.accept_language`.",
+		example: "headers:\n  accept-language?: { type: string, maxLength: 200 }",
+	}),
+	body: key(z.record(z.string(), z.unknown(), { error: "a JSON Schema" }), {
+		description:
+			"The JSON Schema (2020-12) of a JSON body. `body?` where it may be absent.",
+		example:
+			"body:\n  type: object\n  required: [name]\n  properties:\n    name: { type: string, maxLength: 80 }",
+	}),
+	"body?": z.record(z.string(), z.unknown()).optional(),
+});
+
+const numberKeys = {
+	minimum: z.number().optional(),
+	maximum: z.number().optional(),
+	exclusiveMinimum: z.number().optional(),
+	exclusiveMaximum: z.number().optional(),
+	multipleOf: z.number().positive().optional(),
+};
+const fieldCommon = {
+	description: z.string().optional(),
+	default: z.unknown().optional(),
+	enum: z
+		.array(z.union([z.string(), z.number(), z.boolean()]))
+		.min(1)
+		.optional(),
+};
+
+/** What a parameter may be, by its `type`. A list's items are scalars. */
+export const fieldSchemas = {
+	string: z.strictObject({
+		type: z.literal("string"),
+		...fieldCommon,
+		minLength: count(1_000_000, 0).optional(),
+		maxLength: count(1_000_000, 0).optional(),
+		pattern: z.string().optional(),
+	}),
+	integer: z.strictObject({
+		type: z.literal("integer"),
+		...fieldCommon,
+		...numberKeys,
+	}),
+	number: z.strictObject({
+		type: z.literal("number"),
+		...fieldCommon,
+		...numberKeys,
+	}),
+	boolean: z.strictObject({ type: z.literal("boolean"), ...fieldCommon }),
+	array: z.strictObject({
+		type: z.literal("array"),
+		description: z.string().optional(),
+		default: z.array(z.unknown()).optional(),
+		items: z.record(z.string(), z.unknown()),
+		minItems: count(100_000, 0).optional(),
+		maxItems: count(100_000, 0).optional(),
+		uniqueItems: flag.optional(),
+	}),
+} as const;
+
+export const routeSchema = z.strictObject({
+	summary: key(text, {
+		description: "One line for people: what the route answers.",
+		example: "summary: A user with the orders of this year",
+	}),
+	request: key(requestSchema, {
+		description:
+			"What the client may send. Reading what is not declared here is an error at load; what else arrives is ignored.",
+		example: "request:\n  query:\n    city: { type: string, maxLength: 80 }",
+	}),
+	deadline: key(duration, {
+		description:
+			"The time of the whole route, from the request's arrival. At the deadline running calls are aborted and their steps fail.",
+		example: "deadline: 3s",
+		default: "10s",
+	}),
+	calls: key(count(bounds.calls), {
+		description:
+			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+		example: "calls: 20",
+		default: "200",
+	}),
+	steps: key(z.record(z.string(), z.unknown(), { error: "a map of steps" }), {
+		description:
+			"The steps by name. Each starts as soon as what it reads is there.",
+		example: "steps:\n  user:\n    get: users/users/7",
+	}),
+	respond: key(template, {
+		description:
+			"The answer's body. Without it the only step's value; with several steps it is required.",
+		example: "respond: { user: 7, active: true }",
+	}),
+	status: key(template, {
+		description: "The answer's status: a number, or an expression of one.",
+		example: "status: 201",
+		default: "200",
+	}),
+	headers: key(templates, {
+		description:
+			"The answer's header fields. With a `content-type` other than JSON, `respond` must be a text.",
+		example: "headers: { cache-control: max-age=60 }",
+	}),
+});
+
+const stepCommon = {
+	when: key(template, {
+		description:
+			"The step is skipped where this is false or null: to its readers it is null, and the answer is still complete.",
+		example: "when: ${query.verbose}",
+	}),
+	after: key(z.array(z.string()), {
+		description:
+			"Steps that must have ended before this one, however they ended.",
+		example: "after: [first]",
+	}),
+	each: key(template, {
+		description:
+			"A list: the step runs once per item, concurrently, and its value is the list of results, in the list's order.",
+		example: "each: ${query.ids}",
+	}),
+	as: key(text, {
+		description: "The name of the item in this step, instead of `item`.",
+		example: "each: ${query.ids}\nas: id",
+	}),
+	parallel: key(count(bounds.parallel), {
+		description: "How many items run at once within one request.",
+		example: "each: ${query.ids}\nparallel: 4",
+		default: "16",
+	}),
+	max: key(count(bounds.max), {
+		description: "The longest list; beyond it `limit_exceeded`.",
+		example: "each: ${query.ids}\nmax: 20",
+		default: "100",
+	}),
+	within: key(duration, {
+		description:
+			"The time of everything this step does, all items included; then it fails with `upstream_timeout`.",
+		example: "within: 800ms",
+	}),
+	fallback: key(template, {
+		description:
+			"The value where the step (or the item) fails; the answer is then marked partial.",
+		example: "fallback: null",
+	}),
+	optional: key(flag, {
+		description:
+			"`true`: where the step (or the item) fails it is null, and the answer is marked partial.",
+		example: "optional: true",
+		default: "false",
+	}),
+};
+
+const target = text.meta({
+	description:
+		"The call: `<upstream>/<path>`. A `${…}` in the path is one segment, encoded.",
+	example: "get: users/users/${query.id}",
+} satisfies KeyMeta);
+
+const body = key(template, {
+	description: "The body, sent as JSON.",
+	example: 'post: users/search\nbody: { name: "${query.name}" }',
+});
+
+const callCommon = {
+	query: key(templates, {
+		description:
+			"Query parameters. A key that ends in `?` is left out when its value is null; a list repeats the name.",
+		example: 'query: { id: "${query.id}", "page?": "${query.page}" }',
+	}),
+	headers: key(templates, {
+		description:
+			"Header fields of the call. Nothing of the client's is sent unless it stands here.",
+		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
+	}),
+	answers: key(
+		z.union(
+			[z.record(z.string(), z.unknown()), z.array(z.int().min(100).max(599))],
+			{
+				error:
+					"a map of statuses to values, or a list of statuses from 100 to 599",
+			},
+		),
+		{
+			description:
+				"Statuses beside 2xx that are answers: a map gives the step's value, a list lets the answer go on to `pick`.",
+			example: "answers: { 404: null }",
+		},
+	),
+	pick: key(template, {
+		description:
+			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the body.",
+		example: "pick: ${answer.name}",
+	}),
+	timeout: key(duration, {
+		description: "The bound of one attempt, instead of the upstream's.",
+		example: "timeout: 500ms",
+	}),
+};
+
+/** A step is what its kind key makes it. */
+export const stepSchemas = {
+	get: z.strictObject({ get: target, ...callCommon, ...stepCommon }),
+	head: z.strictObject({ head: target, ...callCommon, ...stepCommon }),
+	post: z.strictObject({ post: target, body, ...callCommon, ...stepCommon }),
+	put: z.strictObject({ put: target, body, ...callCommon, ...stepCommon }),
+	patch: z.strictObject({ patch: target, body, ...callCommon, ...stepCommon }),
+	delete: z.strictObject({
+		delete: target,
+		body,
+		...callCommon,
+		...stepCommon,
+	}),
+	value: z.strictObject({
+		value: template.meta({
+			description: "The step's value: no call, only an expression.",
+			example: "value: ${query.ids.length}",
+		} satisfies KeyMeta),
+		...stepCommon,
+	}),
+} as const;
+
+export type StepKind = keyof typeof stepSchemas;
+export const stepKinds = Object.keys(stepSchemas) as StepKind[];
+
+export const configSchema = z.strictObject({
+	upstreams: key(
+		z.record(z.string(), z.unknown(), { error: "a map of upstreams" }),
+		{
+			description: "The services that are asked, by name.",
+			example: "upstreams:\n  users:\n    url: http://127.0.0.1:3001",
+		},
+	),
+	routes: key(z.record(z.string(), z.unknown(), { error: "a map of routes" }), {
+		description:
+			"What clients can ask for: `METHOD /path`. `{id}` is one segment of the path, in `params.id`; the more specific route wins.",
+		example:
+			"routes:\n  GET /users/{id}:\n    steps:\n      user:\n        get: users/users/${params.id}",
+	}),
+	server: key(serverSchema, {
+		description: "Where the gateway listens, and its limits.",
+		example: "server: { port: 9000 }",
+	}),
+	defaults: key(defaultsSchema, {
+		description: "What holds where nothing else is said.",
+		example: "defaults: { timeout: 1s }",
+	}),
+});

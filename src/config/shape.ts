@@ -1,0 +1,173 @@
+import type { z } from "zod";
+import { suggest } from "../core/suggest.ts";
+import { parseDuration, parseSize } from "../core/units.ts";
+import type { Problem } from "./problem.ts";
+import type { MapSource, Source } from "./source.ts";
+
+/** The plain value of a source: what a schema judges. */
+export function plainOf(source: Source): unknown {
+	switch (source.kind) {
+		case "scalar":
+			return source.value;
+		case "list":
+			return source.items.map(plainOf);
+		case "map":
+			return Object.fromEntries(
+				source.entries.map(({ key, value }) => [key, plainOf(value)]),
+			);
+	}
+}
+
+export function entryOf(source: Source | null, key: string): Source | null {
+	if (source?.kind !== "map") return null;
+	return source.entries.find((entry) => entry.key === key)?.value ?? null;
+}
+
+/** The text at a key, or null where there is none: what the schema refused counts as none. */
+export function textAt(source: Source | null, key: string): string | null {
+	const found = entryOf(source, key);
+	return found?.kind === "scalar" && typeof found.value === "string"
+		? found.value
+		: null;
+}
+
+export function numberAt(source: Source | null, key: string): number | null {
+	const found = entryOf(source, key);
+	return found?.kind === "scalar" && typeof found.value === "number"
+		? found.value
+		: null;
+}
+
+/** Milliseconds. */
+export function durationAt(source: Source | null, key: string): number | null {
+	const text = textAt(source, key);
+	return text === null ? null : parseDuration(text);
+}
+
+/** Bytes. */
+export function sizeAt(source: Source | null, key: string): number | null {
+	const text = textAt(source, key);
+	return text === null ? null : parseSize(text);
+}
+
+/** The place of a key itself, or of the map where the key is absent. */
+export function placeOfKey(source: MapSource, key: string): number {
+	return source.entries.find((entry) => entry.key === key)?.at ?? source.at;
+}
+
+/** What is judged, in messages: "a `get` step". */
+export interface Judged {
+	readonly what: string;
+	readonly problems: Problem[];
+	/** Says of a key that is unknown here what it is elsewhere; null where it is nowhere known, "" to say nothing. */
+	readonly hintFor?: (key: string) => string | null;
+}
+
+/** Judges a source by a schema and reports every fault at its place. Returns whether there was none. */
+export function checkShape(
+	schema: z.ZodType,
+	source: Source,
+	judged: Judged,
+): boolean {
+	const result = schema.safeParse(plainOf(source));
+	if (result.success) return true;
+	for (const issue of result.error.issues) {
+		if (issue.code === "unrecognized_keys") {
+			reportUnknownKeys(issue, schema, source, judged);
+		} else reportWrongValue(issue, source, judged);
+	}
+	return false;
+}
+
+function reportUnknownKeys(
+	{ keys, path }: z.core.$ZodIssueUnrecognizedKeys,
+	schema: z.ZodType,
+	source: Source,
+	{ what, problems, hintFor }: Judged,
+): void {
+	const holder = sourceAt(source, path).source;
+	const known = keysAt(schema, path);
+	for (const key of keys) {
+		const hint = path.length === 0 ? (hintFor?.(key) ?? null) : null;
+		const message = hint ?? unknownKey(key, nameOf(path, what), known);
+		const at = holder.kind === "map" ? placeOfKey(holder, key) : holder.at;
+		if (message !== "") problems.push({ at, message });
+	}
+}
+
+function unknownKey(key: string, what: string, known: readonly string[]) {
+	const near = suggest(key, known);
+	const takes = known.map((name) => `\`${name}\``).join(", ");
+	return `unknown key \`${key}\` in ${what}${near || `: it takes ${takes}`}`;
+}
+
+function reportWrongValue(
+	issue: z.core.$ZodIssue,
+	source: Source,
+	{ what, problems }: Judged,
+): void {
+	const { path } = issue;
+	const { source: culprit, missing } = sourceAt(source, path);
+	const key = path.at(-1);
+	const subject = key === undefined ? what : `\`${String(key)}\``;
+	const message = missing
+		? `${subject} is missing in ${nameOf(path.slice(0, -1), what)}`
+		: `${subject} takes ${wanted(issue)}`;
+	problems.push({ at: culprit.at, message });
+}
+
+function nameOf(path: readonly PropertyKey[], what: string): string {
+	const inner = path.at(-1);
+	return inner === undefined ? what : `\`${String(inner)}\``;
+}
+
+/** The keys a schema knows at a path, through optional wrappers. */
+function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
+	let inner: unknown = schema;
+	for (const step of [...path, null]) {
+		while (inner && typeof inner === "object" && "unwrap" in inner) {
+			inner = (inner as { unwrap(): unknown }).unwrap();
+		}
+		if (step === null) break;
+		inner = (inner as { shape?: Record<PropertyKey, unknown> }).shape?.[step];
+	}
+	const { shape } = (inner ?? {}) as { shape?: Record<string, unknown> };
+	return Object.keys(shape ?? {});
+}
+
+function sourceAt(
+	source: Source,
+	path: readonly PropertyKey[],
+): { source: Source; missing: boolean } {
+	let found = source;
+	for (const step of path) {
+		const inner =
+			found.kind === "list"
+				? (found.items[Number(step)] ?? null)
+				: entryOf(found, String(step));
+		if (inner === null) return { source: found, missing: true };
+		found = inner;
+	}
+	return { source: found, missing: false };
+}
+
+function wanted(issue: z.core.$ZodIssue): string {
+	if (issue.code === "invalid_type") {
+		const words: Record<string, string> = {
+			record: "a map",
+			object: "a map",
+			string: "a text",
+			boolean: "`true` or `false`",
+			number: "a number",
+			int: "a whole number",
+			array: "a list",
+		};
+		// A schema with words of its own has them in the message.
+		if (!issue.message.startsWith("Invalid input")) return issue.message;
+		return words[issue.expected] ?? issue.expected;
+	}
+	if (issue.code === "invalid_value") {
+		return issue.values.map((value) => `\`${String(value)}\``).join(" or ");
+	}
+	return issue.message;
+}

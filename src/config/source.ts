@@ -1,0 +1,320 @@
+import {
+	type Document,
+	isAlias,
+	isMap,
+	isScalar,
+	isSeq,
+	type Node,
+	parseAllDocuments,
+	type Scalar,
+	type YAMLError,
+} from "yaml";
+import type { Problem } from "./problem.ts";
+
+/** What an author wrote, as a tree in which every value knows its place. Offsets count characters of the file. */
+export type Source = ScalarSource | ListSource | MapSource;
+
+export interface ScalarSource {
+	readonly kind: "scalar";
+	readonly at: number;
+	readonly value: string | number | boolean | null;
+	/** As it stands in the file, without quotes and escapes for a string. */
+	readonly text: string;
+	/** The place in the file of a character of `text`: through quotes, escapes, folds and indents. */
+	placeOf(character: number): number;
+}
+
+export interface ListSource {
+	readonly kind: "list";
+	readonly at: number;
+	readonly items: readonly Source[];
+}
+
+export interface MapSource {
+	readonly kind: "map";
+	readonly at: number;
+	readonly entries: readonly EntrySource[];
+}
+
+export interface EntrySource {
+	readonly key: string;
+	/** The place of the key. */
+	readonly at: number;
+	readonly value: Source;
+}
+
+export interface SourceFile {
+	readonly root: Source | null;
+	readonly problems: readonly Problem[];
+	/** Lines, from 1, that could not be read and were reported: nothing more is said about them. */
+	readonly unreadable: ReadonlySet<number>;
+	/** Line and column, both from 1, of an offset. */
+	positionOf(offset: number): Position;
+}
+
+export interface Position {
+	readonly line: number;
+	readonly column: number;
+}
+
+const quoteIt =
+	"an expression with `: ` or ` #`, or inside `{ }` or `[ ]`, must be quoted or stand in a `|` block";
+
+/**
+ * Reads YAML or JSON. Never throws: what cannot be read becomes a problem. A line that an unquoted expression made
+ * unreadable is reported and blanked, so that the rest of the file can still be checked.
+ */
+export function readSource(text: string): SourceFile {
+	const lines = lineStartsOf(text);
+	const problems: Problem[] = [];
+	const unreadable = new Set<number>();
+	let readable = text;
+	let document = parse(readable);
+	for (;;) {
+		const masked = maskExpressionLine(readable, document.errors);
+		if (masked === null) break;
+		problems.push({ at: masked.at, message: quoteIt });
+		unreadable.add(positionIn(lines, masked.at).line);
+		readable = masked.text;
+		document = parse(readable);
+	}
+	for (const error of document.errors) {
+		problems.push({ at: error.pos[0], message: wordsFor(error) });
+	}
+	for (const warning of document.warnings) {
+		problems.push({ at: warning.pos[0], message: warning.message });
+	}
+	const broken = document.errors.some(({ code }) => code !== "DUPLICATE_KEY");
+	const root = broken
+		? null
+		: toSource(document.contents, { text: readable, problems });
+	return {
+		root,
+		problems,
+		unreadable,
+		positionOf: (offset) => positionIn(lines, offset),
+	};
+}
+
+function lineStartsOf(text: string): number[] {
+	const starts = [0];
+	for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+		starts.push(at + 1);
+	}
+	return starts;
+}
+
+function positionIn(starts: readonly number[], offset: number): Position {
+	const line = starts.findLastIndex((start) => start <= offset);
+	return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 };
+}
+
+function parse(text: string): Document.Parsed {
+	const documents = parseAllDocuments(text, {
+		version: "1.2",
+		prettyErrors: false,
+		logLevel: "silent",
+	});
+	if (!("length" in documents) || documents.length === 0) {
+		return parse("null");
+	}
+	const [first, second] = documents as Document.Parsed[];
+	if (second !== undefined) {
+		first?.errors.push({
+			code: "MULTIPLE_DOCS",
+			pos: [second.range[0], second.range[0]],
+			message: "one file holds one config: remove what begins with `---`",
+		} as YAMLError);
+	}
+	return first as Document.Parsed;
+}
+
+/**
+ * The text with the value blanked on the line of the first error, where that line holds a `${`; null where it does not.
+ * Later errors may only follow from the first.
+ */
+function maskExpressionLine(
+	text: string,
+	errors: readonly YAMLError[],
+): { text: string; at: number } | null {
+	const error = errors.find(({ code }) => code !== "DUPLICATE_KEY");
+	if (error === undefined) return null;
+	const start = text.lastIndexOf("\n", error.pos[0] - 1) + 1;
+	const newline = text.indexOf("\n", error.pos[0]);
+	const end = newline < 0 ? text.length : newline;
+	const line = text.slice(start, end);
+	const hole = line.indexOf("${");
+	const value = /^(\s*(?:- +)*(?:[^\s:'"][^:'"]*:[ \t]+)?)\S/.exec(line);
+	if (hole < 0 || value?.[1] === undefined) return null;
+	const keep = start + value[1].length;
+	if (keep >= end || start + hole < keep) return null;
+	const blank = "~".padEnd(end - keep, " ");
+	return {
+		text: text.slice(0, keep) + blank + text.slice(end),
+		at: start + hole,
+	};
+}
+
+function wordsFor(error: YAMLError): string {
+	switch (error.code) {
+		case "DUPLICATE_KEY":
+			return "this key stands here twice: keep one";
+		case "TAB_AS_INDENT":
+			return "a tab cannot indent: use spaces";
+		case "BLOCK_AS_IMPLICIT_KEY":
+			return "a value with `: ` in it must be quoted";
+		default:
+			return `this is not YAML: ${error.message.split("\n")[0]}`;
+	}
+}
+
+interface Reading {
+	readonly text: string;
+	readonly problems: Problem[];
+}
+
+function toSource(node: Node | null, reading: Reading): Source | null {
+	if (node === null) return null;
+	const at = node.range?.[0] ?? 0;
+	refuseDecorations(node, at, reading);
+	if (isMap(node)) return mapSource(node, at, reading);
+	if (isSeq(node)) {
+		const items = node.items.map((item) => toSource(item as Node, reading));
+		return { kind: "list", at, items: items.filter((item) => item !== null) };
+	}
+	if (isScalar(node)) return scalarSource(node, reading);
+	return null;
+}
+
+function refuseDecorations(node: Node, at: number, reading: Reading): void {
+	const say = (message: string) => reading.problems.push({ at, message });
+	if (isAlias(node)) say("an alias (`*name`) is not allowed: write it out");
+	else if ("anchor" in node && node.anchor) {
+		say("an anchor (`&name`) is not allowed: write the value out each time");
+	}
+	if (node.tag !== undefined) {
+		say("a tag (`!…`) is not allowed: quote the value where text is meant");
+	}
+}
+
+function mapSource(
+	node: Node & { items: { key: unknown; value: unknown }[] },
+	at: number,
+	reading: Reading,
+): MapSource {
+	const entries: EntrySource[] = [];
+	for (const { key, value } of node.items) {
+		const name = key as Scalar;
+		const keyAt = name.range?.[0] ?? at;
+		if (!isScalar(key) || name.value === null) {
+			reading.problems.push({ at: keyAt, message: "a key must be a text" });
+			continue;
+		}
+		const text = keyText(name);
+		const problem = problemOfKey(text, value as Node | null);
+		if (problem) {
+			reading.problems.push({ at: keyAt, message: problem });
+			continue;
+		}
+		const source = toSource(value as Node | null, reading);
+		if (source) entries.push({ key: text, at: keyAt, value: source });
+	}
+	return { kind: "map", at, entries };
+}
+
+/** A key such as `404` is the text in the file, whatever YAML makes of it. */
+function keyText(key: Scalar): string {
+	return typeof key.value === "string"
+		? key.value
+		: (key.source ?? String(key.value));
+}
+
+function problemOfKey(key: string, value: Node | null): string | null {
+	if (key === "__proto__") return "`__proto__` cannot be a key";
+	if (key.includes("${")) {
+		return "a key is never a template: use `Object.fromEntries([[name, value]])` in a value";
+	}
+	const empty =
+		value === null ||
+		(isScalar(value) && value.value === null && value.source === "");
+	return empty ? `nothing stands after \`${key}:\`: write null` : null;
+}
+
+function scalarSource(node: Scalar, reading: Reading): ScalarSource {
+	const [start, end] = node.range ?? [0, 0];
+	const raw = reading.text.slice(start, end);
+	const value = node.value as ScalarSource["value"];
+	const text = typeof value === "string" ? value : (node.source ?? raw);
+	const cut = cutByComment(node, reading.text.slice(end));
+	if (cut >= 0) reading.problems.push({ at: start + cut, message: quoteIt });
+	let places: readonly number[] | null = null;
+	return {
+		kind: "scalar",
+		at: start,
+		value,
+		text,
+		placeOf(character) {
+			places ??= align(text, raw).map((offset) => start + offset);
+			return places[character] ?? end;
+		},
+	};
+}
+
+/** Where an unquoted expression begins that ` #` has made a comment of; -1 where none does. */
+function cutByComment(node: Scalar, rest: string): number {
+	if (node.type !== "PLAIN" || typeof node.value !== "string") return -1;
+	const hole = node.value.lastIndexOf("${");
+	const open = hole >= 0 && !node.value.includes("}", hole);
+	return open && /^[ \t]*#/.test(rest) ? hole : -1;
+}
+
+/**
+ * For each character of a scalar's value, its offset in the raw text. Walks both at once: an escape or a doubled quote
+ * is one character, a fold of line break and indent is one space, other indents are passed over.
+ */
+function align(value: string, raw: string): number[] {
+	const quote = raw[0] === '"' || raw[0] === "'" ? raw[0] : "";
+	let at = quote ? 1 : 0;
+	if (raw[0] === "|" || raw[0] === ">") at = raw.indexOf("\n") + 1;
+	const places: number[] = [];
+	for (const character of value.split("")) {
+		if (isSpace(character)) {
+			places.push(at);
+			at = afterSpace(raw, at, character, quote);
+			continue;
+		}
+		while (isSpace(raw[at])) at++;
+		while (quote === '"' && raw[at] === "\\" && raw[at + 1] === "\n") {
+			at += 2;
+			while (isSpace(raw[at])) at++;
+		}
+		places.push(at);
+		at += widthOf(raw, at, quote);
+	}
+	return places;
+}
+
+function afterSpace(
+	raw: string,
+	at: number,
+	character: string,
+	quote: string,
+): number {
+	if (quote === '"' && raw[at] === "\\") return at + widthOf(raw, at, quote);
+	if (raw[at] !== "\n" || character === "\n") return at + 1;
+	let next = at + 1;
+	while (isSpace(raw[next])) next++;
+	return next;
+}
+
+/** How many raw characters stand for one character of the value. */
+function widthOf(raw: string, at: number, quote: string): number {
+	if (quote === "'" && raw[at] === "'") return 2;
+	if (quote !== '"' || raw[at] !== "\\") return 1;
+	const digits = { x: 2, u: 4, U: 8 }[raw[at + 1] ?? ""] ?? 0;
+	return 2 + digits;
+}
+
+function isSpace(character: string | undefined): boolean {
+	return character === " " || character === "\n" || character === "\t";
+}

@@ -1,0 +1,60 @@
+/** Puts a body together from its chunks, under a bound. */
+export interface Collector {
+	/** Bytes kept so far. */
+	readonly length: number;
+	/** Keeps a chunk, whose memory must not change from then on. False, with nothing kept, where it exceeds the bound. */
+	add(chunk: Uint8Array): boolean;
+	/** What was kept, in one piece. */
+	bytes(): Uint8Array;
+}
+
+/** `announced` is the length the sender promised, or 0: a hint that saves copies, never trusted for more. */
+export function createCollector(bytesMax: number, announced = 0): Collector {
+	return new GrowingCollector(bytesMax, announced);
+}
+
+const nothing = new Uint8Array(0);
+
+/**
+ * A body of one chunk, the usual case, is that chunk. More of them are copied into memory that doubles: a list of
+ * chunks would let a sender of single bytes cost a hundred times what it sent.
+ */
+class GrowingCollector implements Collector {
+	length = 0;
+	readonly #bytesMax: number;
+	readonly #announced: number;
+	#memory: Uint8Array = nothing;
+	#owned = false;
+
+	constructor(bytesMax: number, announced: number) {
+		this.#bytesMax = bytesMax;
+		this.#announced = announced;
+	}
+
+	add(chunk: Uint8Array): boolean {
+		const needed = this.length + chunk.length;
+		if (needed > this.#bytesMax) return false;
+		if (this.length === 0) {
+			this.#memory = chunk;
+			this.#owned = false;
+		} else {
+			this.#makeRoom(needed);
+			this.#memory.set(chunk, this.length);
+		}
+		this.length = needed;
+		return true;
+	}
+
+	#makeRoom(needed: number): void {
+		if (this.#owned && needed <= this.#memory.length) return;
+		const wanted = Math.max(2 * needed, this.#announced);
+		const memory = Buffer.allocUnsafeSlow(Math.min(wanted, this.#bytesMax));
+		memory.set(this.bytes());
+		this.#memory = memory;
+		this.#owned = true;
+	}
+
+	bytes(): Uint8Array {
+		return this.#memory.subarray(0, this.length);
+	}
+}

@@ -1,0 +1,201 @@
+/** One row of the error table: the status clients get, and what happened in words an operator can act on. */
+export interface ErrorMeaning {
+	readonly status: number;
+	/** The `title` of the problem document: the same words for every occurrence of the code. */
+	readonly title: string;
+	/** Who must act, and on what: the text of docs/errors.md. */
+	readonly meaning: string;
+}
+
+/**
+ * Every way a request can fail, grouped by who must act. Codes are public and permanent: they stand in problem
+ * documents, in `Sluice-Missing`, in logs and in metrics. `docs/errors.md` is generated from this table.
+ */
+export const errorTable = {
+	config_invalid: {
+		status: 500,
+		title: "The configuration is invalid",
+		meaning:
+			"Operator: the gateway does not start (exit code 2); every problem is listed with its place and what to write instead.",
+	},
+	request_invalid: {
+		status: 400,
+		title: "The request is invalid",
+		meaning:
+			"Client: a parameter, header or body is not what the route declares; `errors` names each fault.",
+	},
+	unauthorized: {
+		status: 401,
+		title: "Authentication is required",
+		meaning: "Client: send valid credentials.",
+	},
+	forbidden: {
+		status: 403,
+		title: "This is not allowed",
+		meaning: "Client: the credentials are valid, but not for this.",
+	},
+	route_not_found: {
+		status: 404,
+		title: "There is nothing at this address",
+		meaning: "Client: no route has this path.",
+	},
+	method_not_allowed: {
+		status: 405,
+		title: "This method is not allowed here",
+		meaning: "Client: the path exists with other methods; `Allow` lists them.",
+	},
+	not_acceptable: {
+		status: 406,
+		title: "No acceptable representation",
+		meaning: "Client: the route has no face that `Accept` allows.",
+	},
+	request_too_large: {
+		status: 413,
+		title: "The request is too large",
+		meaning: "Client: the body is over the gateway's limit.",
+	},
+	unsupported_media_type: {
+		status: 415,
+		title: "The body's media type is not supported",
+		meaning: "Client: send the body as `application/json`.",
+	},
+	too_many_requests: {
+		status: 429,
+		title: "Too many requests",
+		meaning: "Client: wait for `Retry-After`.",
+	},
+	client_closed: {
+		status: 499,
+		title: "The client went away",
+		meaning:
+			"Nobody: the connection was closed before the answer was ready; seen in logs only.",
+	},
+	internal: {
+		status: 500,
+		title: "Internal error",
+		meaning:
+			"Sluice's developers: a bug. The message is hidden from the client, the stack is in the log.",
+	},
+	step_failed: {
+		status: 500,
+		title: "A step of this route failed",
+		meaning:
+			"Author of the config: an expression or a function failed on the data it was given; the log names it.",
+	},
+	reference_missing: {
+		status: 502,
+		title: "A value this route needs is missing",
+		meaning:
+			"Author of the config: null reached a place where null cannot go, such as an address (400 where the client's input is what is missing). Write `key?` to leave it out, or `??` for a default.",
+	},
+	upstream_unreachable: {
+		status: 502,
+		title: "A service this route needs cannot be reached",
+		meaning:
+			"Operator of the upstream: the connection was refused, reset or could not be made.",
+	},
+	upstream_status: {
+		status: 502,
+		title: "A service this route needs answered with an error",
+		meaning:
+			"Operator of the upstream: a status other than 2xx that the step does not list in `answers`; the log has it.",
+	},
+	upstream_invalid: {
+		status: 502,
+		title: "A service this route needs gave an invalid answer",
+		meaning:
+			"Operator of the upstream: not HTTP, not JSON, not what was announced, larger than `maxBody` or nested too deeply.",
+	},
+	breaker_open: {
+		status: 503,
+		title: "A service this route needs is failing",
+		meaning:
+			"Operator of the upstream: too many calls failed; it is left alone for a while.",
+	},
+	limiter_full: {
+		status: 503,
+		title: "A service this route needs is busy",
+		meaning:
+			"Operator: as many calls as allowed are running and waiting for this upstream.",
+	},
+	overloaded: {
+		status: 503,
+		title: "The gateway is overloaded",
+		meaning: "Operator: more requests than this machine can serve.",
+	},
+	gateway_draining: {
+		status: 503,
+		title: "The gateway is shutting down",
+		meaning: "Client: ask again; another instance answers.",
+	},
+	limit_exceeded: {
+		status: 500,
+		title: "A limit of this route was exceeded",
+		meaning:
+			"Author of the config: a list longer than `max`, or more upstream calls than one request may make (400 where the client's input is what is too much).",
+	},
+	upstream_timeout: {
+		status: 504,
+		title: "A service this route needs did not answer in time",
+		meaning:
+			"Operator of the upstream: no answer within `timeout`, or the step was not done `within` its time.",
+	},
+	deadline_exceeded: {
+		status: 504,
+		title: "The route's time is over",
+		meaning:
+			"Operator: the route's `deadline` came before everything it needs was there.",
+	},
+} as const satisfies Record<string, ErrorMeaning>;
+
+export type ErrorCode = keyof typeof errorTable;
+
+/** One fault of a client's request: where (`query.city`, `body/items/0`) and what is wrong, in words for the client. */
+export interface RequestFault {
+	readonly at: string;
+	readonly message: string;
+}
+
+/** What is known about a failure. Goes to logs; only `errors` and `allow` ever reach a client. */
+export interface ErrorFacts {
+	/** Overrides the table's status: 400 where the client's input is the cause. */
+	readonly status?: number;
+	readonly upstream?: string;
+	/** The status the upstream answered with. */
+	readonly upstreamStatus?: number;
+	readonly step?: string;
+	readonly errors?: readonly RequestFault[];
+	/** Methods for the `Allow` header of a 405. */
+	readonly allow?: readonly string[];
+	/** Where in its source an expression failed, in characters. */
+	readonly offset?: number;
+	readonly cause?: unknown;
+}
+
+/** The one error class. `message` is for operators and goes to the log only; clients get the table's title. */
+export class GatewayError extends Error {
+	readonly code: ErrorCode;
+	readonly facts: ErrorFacts;
+	override readonly name = "GatewayError";
+
+	constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
+		super(
+			message,
+			facts.cause === undefined ? undefined : { cause: facts.cause },
+		);
+		this.code = code;
+		this.facts = facts;
+	}
+
+	/** The HTTP status a client gets for this error. */
+	get status(): number {
+		return this.facts.status ?? errorTable[this.code].status;
+	}
+}
+
+/** Translates anything thrown into a GatewayError: what is not one already is a bug, and becomes `internal`. */
+export function asGatewayError(thrown: unknown): GatewayError {
+	if (thrown instanceof GatewayError) return thrown;
+	const message = thrown instanceof Error ? thrown.message : String(thrown);
+	return new GatewayError("internal", message, { cause: thrown });
+}

@@ -1,0 +1,58 @@
+import type { GatewayError } from "./errors.ts";
+
+/** One request has been answered, or its client has left. */
+export interface RequestEnded {
+	readonly requestId: string;
+	readonly method: string;
+	/** The route's key (`GET /weather/{id}`), or null where none matched. Never the request's own path. */
+	readonly route: string | null;
+	/** The status sent; 499 where the client left. */
+	readonly status: number;
+	readonly durationMs: number;
+	/** Why it failed, or null. May hold facts about upstreams: for operators only. */
+	readonly error: GatewayError | null;
+	/** What a partial answer lacks; empty for a whole one. */
+	readonly missing: readonly StepFailure[];
+}
+
+/** A step that failed and was filled in by its fallback, or by null. */
+export interface StepFailure {
+	/** `now`, or `orders.items` for a step in a group. */
+	readonly step: string;
+	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	readonly index: readonly number[];
+	readonly error: GatewayError;
+}
+
+/** An attempt to call an upstream has ended, well or not. */
+export interface CallEnded {
+	readonly requestId: string;
+	readonly route: string;
+	readonly step: string;
+	readonly upstream: string;
+	readonly durationMs: number;
+	/** The upstream's status, or null where no answer came. */
+	readonly status: number | null;
+	readonly error: GatewayError | null;
+}
+
+type Listener<T> = (event: T) => void;
+
+/**
+ * What the request path says to whoever looks: lists of listeners, empty unless somebody listens. A maker of an event
+ * first asks whether the list has a length, so that an unheard event is never built.
+ */
+export interface Events {
+	readonly requestEnded: Listener<RequestEnded>[];
+	readonly callEnded: Listener<CallEnded>[];
+}
+
+/** A gateway's own events: none are shared between two gateways. */
+export function createEvents(): Events {
+	return { requestEnded: [], callEnded: [] };
+}
+
+/** Tells every listener, in the order they came. A listener must not throw: what it throws reaches the request. */
+export function tell<T>(listeners: readonly Listener<T>[], event: T): void {
+	for (const listener of listeners) listener(event);
+}

@@ -1,0 +1,29 @@
+import { errorTable, type GatewayError } from "./errors.ts";
+import type { GatewayResponse } from "./messages.ts";
+
+/**
+ * The answer to a client for an error: a problem document (RFC 9457) of the table's words and the request's id. Nothing
+ * of the error's message, cause or upstream stands in it; only the client's own faults are named.
+ */
+export function problemResponse(
+	error: GatewayError,
+	requestId: string,
+): GatewayResponse {
+	const { code, status, facts } = error;
+	const document = {
+		type: `urn:sluice:error:${code}`,
+		title: errorTable[code].title,
+		status,
+		code,
+		instance: requestId,
+		...(facts.errors ? { errors: facts.errors } : {}),
+	};
+	const headers = [
+		"content-type",
+		"application/problem+json",
+		"cache-control",
+		"no-store",
+	];
+	if (facts.allow) headers.push("allow", facts.allow.join(", "));
+	return { status, headers, body: JSON.stringify(document) };
+}

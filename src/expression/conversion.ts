@@ -1,0 +1,107 @@
+import type {
+	AnyNode,
+	Expression as Source,
+	Literal as SourceLiteral,
+	Super,
+} from "acorn";
+import type { Ast, Fault, Literal, Local, Read, Span } from "./ast.ts";
+import { refusalOf } from "./refusal.ts";
+
+/** How deep an expression may nest, and how long a chain of operators or members may be. */
+export const nestingMax = 64;
+export const chainMax = 256;
+
+/** What the conversion of one expression collects. */
+export interface Conversion {
+	readonly text: string;
+	readonly faults: Fault[];
+	readonly reads: Read[];
+	/** Converts a node one level deeper. */
+	readonly nested: (node: Source | Super) => Ast;
+	scope: Scope | null;
+	slots: number;
+	nesting: number;
+	links: number;
+}
+
+/** The names one arrow binds; those still `ahead` have no value yet where its parameters are read from left to right. */
+export interface Scope {
+	readonly locals: Map<string, Local>;
+	readonly ahead: Set<string>;
+	readonly outer: Scope | null;
+}
+
+/** Without a value: what stands for a node that was refused. */
+export function refuse(
+	conversion: Conversion,
+	offset: number,
+	message: string,
+): Literal {
+	conversion.faults.push({ offset, message });
+	return { kind: "literal", at: offset, end: offset, value: null };
+}
+
+export function spanOf(node: { start: number; end: number }): Span {
+	return { at: node.start, end: node.end };
+}
+
+/** What parentheses hold. */
+export function unwrapped<Node extends AnyNode>(node: Node): Source | Node {
+	let inner: Source | Node = node;
+	while (inner.type === "ParenthesizedExpression") inner = inner.expression;
+	return inner;
+}
+
+/** A number, text, boolean or null as it is written. */
+export function literal(node: SourceLiteral, conversion: Conversion): Literal {
+	const { value, raw = "" } = node;
+	if (node.regex) {
+		return refuse(
+			conversion,
+			node.start,
+			"there are no regular expressions: use `.includes`, `.startsWith`, `.split`, …",
+		);
+	}
+	if (typeof value === "bigint") {
+		return refuse(
+			conversion,
+			node.start,
+			"a number is written without `n`; integers too large for one keep their digits by themselves",
+		);
+	}
+	if (typeof value === "number" && !isExact(value, raw)) {
+		return refuse(
+			conversion,
+			node.start,
+			"a number of this size would lose digits: write it as a text, in quotes",
+		);
+	}
+	if (
+		value === null ||
+		typeof value === "string" ||
+		typeof value === "number" ||
+		typeof value === "boolean"
+	) {
+		return { kind: "literal", ...spanOf(node), value };
+	}
+	return refuse(conversion, node.start, refusalOf(node.type));
+}
+
+/** Whether a number is what was written: fractions round, as everywhere, but an integer keeps its digits. */
+function isExact(value: number, raw: string): boolean {
+	if (!Number.isFinite(value)) return false;
+	const digits = raw.replaceAll("_", "");
+	const integer = /^(?:\d+|0[xob][\da-f]+)$/i.test(digits);
+	return !integer || BigInt(digits) === BigInt(value);
+}
+
+/** The key of an object's entry or of a pattern's field; an expression where it stands in brackets. */
+export function keyOf(
+	property: { key: Source; computed: boolean },
+	conversion: Conversion,
+): string | Ast {
+	const { key } = property;
+	if (property.computed) return conversion.nested(key);
+	if (key.type === "Identifier") return key.name;
+	return String(literal(key as SourceLiteral, conversion).value);
+}

@@ -1,0 +1,336 @@
+import { nestingMax, parseJson, printJson } from "../core/json.ts";
+import type { MathFunction, OtherFunction } from "./language.ts";
+import { append, type Callback, sortedBy } from "./list-methods.ts";
+import { finite, listOf, numberOf, type Site, textOf } from "./site.ts";
+import { isMap, type MapValue, setOwn } from "./values.ts";
+
+/**
+ * A function at work. What was not given is undefined; where a function takes any number of arguments, `a` is the list
+ * of them.
+ */
+export type FunctionRun = (
+	site: Site,
+	a: unknown,
+	b: unknown,
+	c: unknown,
+) => unknown;
+
+/** How deep a value may nest that is printed: what comes from outside nests less, and room is left to wrap it. */
+const printedNestingMax = 2 * nestingMax;
+
+export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
+	"Array.isArray": (_site, value) => Array.isArray(value),
+	Boolean: (_site, value) => Boolean(value),
+	"JSON.parse": parse,
+	"JSON.stringify": print,
+	Number: toNumber,
+	"Object.entries": (site, of) => {
+		const source = keyed(site, of);
+		return keysOf(site, source).map((key) => [key, source[key] ?? null]);
+	},
+	"Object.fromEntries": (site, of) => {
+		const made = {};
+		for (const entry of listOf(site, of, "the list of entries")) {
+			const [key = null, value = null] = listOf(site, entry, "an entry");
+			site.charge(1);
+			setOwn(made, textOf(site, key, "a key"), value);
+		}
+		return made;
+	},
+	"Object.groupBy": (site, list, keyOf) => {
+		const groups = new Map<string, unknown[]>();
+		const items = listOf(site, list, "the list");
+		for (const [index, item] of items.entries()) {
+			const key = textOf(site, (keyOf as Callback)(item, index), "a key");
+			site.chargeText(key.length);
+			const group = groups.get(key);
+			if (group) group.push(item);
+			else groups.set(key, [item]);
+		}
+		const made = {};
+		for (const [key, group] of groups) setOwn(made, key, group);
+		return made;
+	},
+	"Object.keys": (site, of) => keysOf(site, keyed(site, of)),
+	"Object.values": (site, of) => {
+		const source = keyed(site, of);
+		return keysOf(site, source).map((key) => source[key] ?? null);
+	},
+	String: (site, value) => textOf(site, value, "the value"),
+	compact: (site, of) => {
+		if (!Array.isArray(of)) {
+			return picked(site, mapOf(site, of), (_key, value) => value !== null);
+		}
+		site.chargeList(of.length);
+		return of.filter((item) => item !== null && item !== undefined);
+	},
+	decodeURIComponent: (site, value) => {
+		const text = textOf(site, value, "the text");
+		site.charge(text.length >>> 3);
+		try {
+			return decodeURIComponent(text);
+		} catch (error) {
+			return site.fail("the text is not percent-encoded UTF-8", error);
+		}
+	},
+	encodeURIComponent: (site, value) => {
+		const text = textOf(site, value, "the text");
+		site.charge(text.length >>> 2);
+		if (!text.isWellFormed()) {
+			site.fail("the text holds half a character (a lone surrogate)");
+		}
+		const made = encodeURIComponent(text);
+		site.checkText(made.length);
+		return made;
+	},
+	escapeXml,
+	omit: (site, args) => {
+		const [of, ...names] = args as readonly unknown[];
+		const left = new Set(names.map((name) => textOf(site, name, "a name")));
+		return picked(site, mapOf(site, of ?? null), (key) => !left.has(key));
+	},
+	queryOf,
+	sortBy: (site, list, keyOf, direction) => {
+		if (direction !== undefined && direction !== "desc") {
+			if (direction === null) site.missing("the direction");
+			if (direction !== "asc") {
+				site.fail("the direction is neither 'asc' nor 'desc'");
+			}
+		}
+		return sortedBy(
+			site,
+			listOf(site, list, "the list"),
+			keyOf as Callback,
+			direction === "desc" ? -1 : 1,
+		);
+	},
+	uniqueBy: (site, list, keyOf) => {
+		const items = listOf(site, list, "the list");
+		const seen = new Set<unknown>();
+		const made: unknown[] = [];
+		for (const [index, item] of items.entries()) {
+			const key = (keyOf as Callback)(item, index);
+			if (typeof key === "object" && key !== null) {
+				site.wrong(key, "a key", "a text or a number");
+			}
+			if (typeof key === "string") site.chargeText(key.length);
+			if (seen.has(key)) continue;
+			seen.add(key);
+			append(site, made, [item]);
+		}
+		return made;
+	},
+};
+
+/** Copies the own properties of what is spread into a map. As in JavaScript, numbers and booleans have none. */
+export function spreadInto(
+	site: Site,
+	made: Record<string, unknown>,
+	value: unknown,
+): void {
+	if (typeof value === "string") site.charge(value.length);
+	else if (typeof value !== "object" || value === null) return;
+	const source = value as MapValue;
+	for (const key of keysOf(site, source)) {
+		setOwn(made, key, source[key] ?? null);
+	}
+}
+
+function keyed(site: Site, value: unknown): MapValue {
+	return typeof value === "object" && value !== null
+		? (value as MapValue)
+		: site.wrong(value, "the value", "a map");
+}
+
+function keysOf(site: Site, of: MapValue): string[] {
+	if (Array.isArray(of)) site.charge(of.length);
+	const keys = Object.keys(of);
+	site.checkList(keys.length);
+	site.charge(keys.length);
+	return keys;
+}
+
+function mapOf(site: Site, value: unknown): MapValue {
+	return isMap(value) ? value : site.wrong(value, "the value", "a map");
+}
+
+function picked(
+	site: Site,
+	of: MapValue,
+	keep: (key: string, value: unknown) => boolean,
+): Record<string, unknown> {
+	const made = {};
+	for (const key of keysOf(site, of)) {
+		const value = of[key] ?? null;
+		if (keep(key, value)) setOwn(made, key, value);
+	}
+	return made;
+}
+
+/**
+ * JavaScript's `Number`, except that an integer a double cannot hold keeps its digits, as where JSON is read, and that
+ * null, lists and maps fail.
+ */
+function toNumber(site: Site, value: unknown): number | bigint {
+	switch (typeof value) {
+		case "number":
+		case "bigint":
+			return value;
+		case "boolean":
+			return Number(value);
+		case "string": {
+			site.charge(value.length >>> 4);
+			const number = finite(site, Number(value));
+			return Number.isSafeInteger(number)
+				? number
+				: (exactInteger(site, value, number) ?? number);
+		}
+		default:
+			return site.wrong(value, "the value", "a text or a number");
+	}
+}
+
+/** The integer that is written in a text, where `number` is not just that. */
+function exactInteger(site: Site, text: string, number: number): bigint | null {
+	const digits = text.trim();
+	if (!/^(?:[+-]?\d+|0[xob][\da-f]+)$/i.test(digits)) return null;
+	// A double holds 309 digits at most: many more are leading zeros.
+	if (digits.length > 1000) site.fail("the number has more than 1000 digits");
+	const exact = BigInt(digits.replace(/^\+/, ""));
+	return exact === BigInt(number) ? null : exact;
+}
+
+/* JSON */
+
+function parse(site: Site, value: unknown): unknown {
+	const text = textOf(site, value, "the text");
+	// Keeping the digits of long integers makes reading many times slower, for the whole text.
+	site.charge(/\d{16}/.test(text) ? text.length * 4 : text.length >>> 3);
+	try {
+		return parseJson(text);
+	} catch (error) {
+		return site.fail("the text is not JSON", error);
+	}
+}
+
+function print(site: Site, value: unknown): string {
+	const characters = measure(site, value, 0);
+	site.checkText(characters);
+	const text = printJson(value);
+	site.checkText(text.length);
+	return text;
+}
+
+/**
+ * Walks a value before it is printed: a value that holds another one many times over is small in memory and without
+ * bounds on paper. Returns a lower bound of its length.
+ */
+function measure(site: Site, value: unknown, depth: number): number {
+	site.charge(1);
+	if (typeof value === "string") {
+		site.charge(value.length >>> 3);
+		return value.length + 2;
+	}
+	if (typeof value === "bigint") return textOf(site, value, "a number").length;
+	if (typeof value !== "object" || value === null) return 1;
+	if (depth === printedNestingMax) {
+		site.fail(`the value nests deeper than ${printedNestingMax} levels`);
+	}
+	let length = 2;
+	if (Array.isArray(value)) {
+		for (const item of value) length += 1 + measure(site, item, depth + 1);
+		return length;
+	}
+	for (const [key, item] of Object.entries(value)) {
+		length += key.length + 4 + measure(site, item, depth + 1);
+	}
+	return length;
+}
+
+/* XML and URLs */
+
+const xmlEscapes: Readonly<Record<string, string>> = {
+	"&": "&amp;",
+	"<": "&lt;",
+	">": "&gt;",
+	'"': "&quot;",
+	"'": "&apos;",
+};
+
+/**
+ * A text as it may stand in XML, also within an attribute's quotes. Characters that XML 1.0 cannot hold, not even escaped
+ * (section 2.2: control characters, lone surrogates), become U+FFFD.
+ */
+function escapeXml(site: Site, value: unknown): string {
+	const text = textOf(site, value, "the text");
+	site.charge(text.length >>> 1);
+	const made = text.toWellFormed().replace(
+		/[&<>"'\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g,
+		(character) => xmlEscapes[character] ?? "\ufffd",
+	);
+	site.checkText(made.length);
+	return made;
+}
+
+/** The query of a URL, whole or relative: name → text; of a name given twice the first one counts. */
+function queryOf(site: Site, value: unknown): MapValue {
+	const url = textOf(site, value, "the URL");
+	site.charge(url.length >>> 1);
+	const [beforeFragment = ""] = url.split("#", 1);
+	const mark = beforeFragment.indexOf("?");
+	const made = {};
+	if (mark < 0) return made;
+	for (const [name, text] of new URLSearchParams(
+		beforeFragment.slice(mark + 1),
+	)) {
+		if (!Object.hasOwn(made, name)) setOwn(made, name, text);
+	}
+	return made;
+}
+
+/* Math */
+
+/** A function of numbers by its name; what it gives is a number again, or it fails. */
+export function mathRun(name: MathFunction): FunctionRun {
+	switch (name) {
+		case "max":
+		case "min": {
+			const better = Math[name];
+			return (site, args) => {
+				const numbers = args as readonly unknown[];
+				let best = name === "max" ? -Infinity : Infinity;
+				site.charge(numbers.length >>> 3);
+				for (const number of numbers) {
+					best = better(best, numberOf(site, number, "an argument"));
+				}
+				return finite(site, best);
+			};
+		}
+		case "hypot":
+			return (site, args) => {
+				const numbers = (args as readonly unknown[]).map((number) =>
+					numberOf(site, number, "an argument"),
+				);
+				// More would not fit onto the stack.
+				if (numbers.length > 10_000) site.fail("takes 10000 numbers at most");
+				return finite(site, Math.hypot(...numbers));
+			};
+		case "atan2":
+		case "imul":
+		case "pow": {
+			const ofTwo = Math[name];
+			return (site, a, b) =>
+				finite(
+					site,
+					ofTwo(
+						numberOf(site, a, "the first number"),
+						numberOf(site, b, "the second number"),
+					),
+				);
+		}
+		default: {
+			const ofOne = Math[name];
+			return (site, a) => finite(site, ofOne(numberOf(site, a, "the argument")));
+		}
+	}
+}

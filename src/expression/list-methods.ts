@@ -1,0 +1,238 @@
+import type { ListMethod, NumberMethod } from "./language.ts";
+import { compareTexts, isSame, numberOf, type Site, textOf } from "./site.ts";
+import { joined, type Run } from "./text-methods.ts";
+import { kindOf } from "./values.ts";
+
+/** An arrow function at work: charges for its body and takes as many values as its parameters want. */
+export type Callback = (...values: unknown[]) => unknown;
+
+type Items = readonly unknown[];
+
+/** JavaScript's methods of lists, charged for their time and bounded in what they make. None changes its list. */
+export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
+	at: (site, of, place) => of.at(numberOf(site, place, "the place")) ?? null,
+	concat: (site, of, lists) => {
+		const made: unknown[] = [];
+		append(site, made, of);
+		for (const list of lists as Items) {
+			if (Array.isArray(list)) append(site, made, list);
+			else append(site, made, [list]);
+		}
+		return made;
+	},
+	every: (_site, of, test) => of.every(test as Callback),
+	filter: (site, of, test) => {
+		site.chargeList(of.length);
+		return of.filter(test as Callback);
+	},
+	find: (_site, of, test) => of.find(test as Callback) ?? null,
+	findIndex: (_site, of, test) => of.findIndex(test as Callback),
+	findLast: (_site, of, test) => of.findLast(test as Callback) ?? null,
+	flat: (site, of, depth) => {
+		const levels = depth === undefined ? 1 : numberOf(site, depth, "the depth");
+		const made: unknown[] = [];
+		flatten(site, made, of, Math.trunc(levels));
+		return made;
+	},
+	flatMap: (site, of, change) => {
+		const made: unknown[] = [];
+		for (const [index, item] of of.entries()) {
+			const result = (change as Callback)(item, index, of);
+			append(site, made, Array.isArray(result) ? result : [result]);
+		}
+		return made;
+	},
+	includes: (site, of, wanted, from) => indexOf(site, of, wanted, from) >= 0,
+	indexOf,
+	join: (site, of, separator) => {
+		const between =
+			separator === undefined ? "," : textOf(site, separator, "the separator");
+		site.charge(of.length);
+		let made = "";
+		for (let index = 0; index < of.length; index++) {
+			const item = of[index] ?? null;
+			if (index > 0) made = joined(site, made, between);
+			// As in JavaScript, and useful: what is missing leaves its place empty.
+			if (item !== null) {
+				made = joined(site, made, textOf(site, item, "an item"));
+			}
+		}
+		return made;
+	},
+	map: (site, of, change) => {
+		site.chargeList(of.length);
+		const call = change as Callback;
+		const made: unknown[] = [];
+		for (let index = 0; index < of.length; index++) {
+			made.push(call(of[index], index, of));
+		}
+		return made;
+	},
+	reduce: (site, of, combine, initial) => {
+		if (initial !== undefined) return of.reduce(combine as Callback, initial);
+		if (of.length === 0) site.fail("an empty list needs a value to begin with");
+		return of.reduce(combine as Callback);
+	},
+	slice: (site, of, start, end) => {
+		const made = of.slice(
+			start === undefined ? 0 : numberOf(site, start, "the start"),
+			end === undefined ? undefined : numberOf(site, end, "the end"),
+		);
+		site.chargeList(made.length);
+		return made;
+	},
+	some: (_site, of, test) => of.some(test as Callback),
+	toReversed: (site, of) => {
+		site.chargeList(of.length);
+		return of.toReversed();
+	},
+	toSorted: (site, of, compare) => {
+		site.chargeList(of.length);
+		if (compare === undefined) return sortedAsTexts(site, of);
+		return of.toSorted((a, b) => {
+			const order = (compare as Callback)(a, b);
+			return numberOf(site, order, "what the arrow gives");
+		});
+	},
+	with: (site, of, place, value) => {
+		const index = Math.trunc(numberOf(site, place, "the place"));
+		if (index >= of.length || index < -of.length) {
+			site.fail("the place is outside of the list");
+		}
+		site.chargeList(of.length);
+		return of.with(index, value);
+	},
+};
+
+/** JavaScript's methods of numbers. */
+export const numberRuns: Readonly<Record<NumberMethod, Run<number>>> = {
+	toFixed: (site, of, digits) => {
+		const count =
+			digits === undefined ? 0 : numberOf(site, digits, "the number of digits");
+		if (Math.trunc(count) < 0 || Math.trunc(count) > 100) {
+			site.fail("the number of digits is not between 0 and 100");
+		}
+		return of.toFixed(count);
+	},
+};
+
+/** Appends items to a list that is being made. */
+export function append(site: Site, made: unknown[], items: Items): void {
+	site.checkList(made.length + items.length);
+	site.charge(items.length >>> 3);
+	for (let index = 0; index < items.length; index++) {
+		made.push(items[index] ?? null);
+	}
+}
+
+function indexOf(
+	site: Site,
+	of: Items,
+	wanted: unknown,
+	from: unknown,
+): number {
+	const start = from === undefined ? 0 : numberOf(site, from, "the start");
+	site.charge(of.length >>> 3);
+	// The engine compares long texts of one length to their ends, for each item: that is to be charged.
+	if (typeof wanted !== "string" || wanted.length < 64) {
+		return of.indexOf(wanted, start);
+	}
+	const first = Math.trunc(start);
+	const begin = first < 0 ? Math.max(0, of.length + first) : first;
+	for (let index = begin; index < of.length; index++) {
+		if (isSame(site, of[index], wanted)) return index;
+	}
+	return -1;
+}
+
+function flatten(
+	site: Site,
+	made: unknown[],
+	items: Items,
+	levels: number,
+): void {
+	site.charge(1 + (items.length >>> 3));
+	for (const item of items) {
+		if (Array.isArray(item) && levels >= 1) {
+			flatten(site, made, item, levels - 1);
+		} else {
+			append(site, made, [item]);
+		}
+	}
+}
+
+/** JavaScript's order without a comparison of one's own: as texts, by code units. */
+function sortedAsTexts(site: Site, of: Items): unknown[] {
+	const texts = of.map((item) => textOf(site, item, "an item"));
+	return orderOf(site, texts, 1).map((index) => of[index]);
+}
+
+/** The values to sort by, of one kind: numbers (bigints among them), texts or booleans. */
+type Keys = readonly (number | bigint | string | boolean)[];
+
+/** The places of the keys in the order of the keys, equal ones in the order they came, whichever the direction. */
+export function orderOf(
+	site: Site,
+	keys: Keys,
+	direction: 1 | -1,
+): readonly number[] {
+	site.charge(keys.length * Math.ceil(Math.log2(keys.length + 1)) * 0.5);
+	const places = Array.from(keys.keys());
+	return places.sort((a, b) => {
+		const left = keys[a] ?? 0;
+		const right = keys[b] ?? 0;
+		const order =
+			typeof left === "string" && typeof right === "string"
+				? compareTexts(site, left, right)
+				: left < right
+					? -1
+					: left > right
+						? 1
+						: 0;
+		return direction * order;
+	});
+}
+
+/** A sorted copy: by each item's key, items without one (null) at the end, in both directions. */
+export function sortedBy(
+	site: Site,
+	of: Items,
+	keyOf: Callback,
+	direction: 1 | -1,
+): unknown[] {
+	site.chargeList(of.length);
+	const ranked: unknown[] = [];
+	const keys: (number | bigint | string | boolean)[] = [];
+	const last: unknown[] = [];
+	let kind = "";
+	for (const [index, item] of of.entries()) {
+		const key = keyOf(item, index);
+		if (key === null) {
+			last.push(item);
+			continue;
+		}
+		const own = sortKind(site, key);
+		if (kind !== "" && own !== kind) {
+			site.fail(`the keys are ${kind}s and ${own}s, which have no order`);
+		}
+		kind = own;
+		ranked.push(item);
+		keys.push(key as string);
+	}
+	const sorted = orderOf(site, keys, direction).map((place) => ranked[place]);
+	return [...sorted, ...last];
+}
+
+function sortKind(site: Site, key: unknown): string {
+	switch (typeof key) {
+		case "bigint":
+		case "number":
+			return "number";
+		case "string":
+			return "text";
+		case "boolean":
+			return "boolean";
+		default:
+			return site.fail(`a key is ${kindOf(key)}, which has no order`);
+	}
+}

@@ -1,0 +1,138 @@
+import type {
+	ArrayPattern,
+	ObjectPattern,
+	Pattern as SourcePattern,
+} from "acorn";
+import type { Field, Local, Pattern, Target } from "./ast.ts";
+import {
+	type Conversion,
+	keyOf,
+	nestingMax,
+	refuse,
+	spanOf,
+} from "./conversion.ts";
+import { languageWords } from "./language.ts";
+
+/** Opens the scope of an arrow: its parameters, whose names are visible from here on. Who calls closes it again. */
+export function openScope(
+	sources: readonly SourcePattern[],
+	conversion: Conversion,
+): { parameters: Target[]; rest: Pattern | null } {
+	conversion.scope = {
+		locals: new Map(),
+		ahead: new Set(sources.flatMap(boundNames)),
+		outer: conversion.scope,
+	};
+	const parameters: Target[] = [];
+	let rest: Pattern | null = null;
+	for (const source of sources) {
+		if (source.type === "RestElement") {
+			rest = pattern(source.argument, conversion);
+		} else {
+			parameters.push(target(source, conversion));
+		}
+	}
+	return { parameters, rest };
+}
+
+function boundNames(node: SourcePattern): string[] {
+	switch (node.type) {
+		case "Identifier":
+			return [node.name];
+		case "AssignmentPattern":
+			return boundNames(node.left);
+		case "RestElement":
+			return boundNames(node.argument);
+		case "ArrayPattern":
+			return node.elements.flatMap((item) => (item ? boundNames(item) : []));
+		case "ObjectPattern":
+			return node.properties.flatMap((property) =>
+				boundNames(
+					property.type === "RestElement" ? property.argument : property.value,
+				),
+			);
+		case "MemberExpression":
+			return [];
+	}
+}
+
+function target(node: SourcePattern, conversion: Conversion): Target {
+	if (node.type !== "AssignmentPattern") {
+		return { pattern: pattern(node, conversion), otherwise: null };
+	}
+	const otherwise = conversion.nested(node.right);
+	return { pattern: pattern(node.left, conversion), otherwise };
+}
+
+function pattern(node: SourcePattern, conversion: Conversion): Pattern {
+	conversion.nesting++;
+	const made = bound(node, conversion);
+	conversion.nesting--;
+	return made;
+}
+
+function bound(node: SourcePattern, conversion: Conversion): Pattern {
+	if (conversion.nesting > nestingMax) {
+		refuse(
+			conversion,
+			node.start,
+			`nested deeper than ${nestingMax} levels: take the parts one by one`,
+		);
+		return { kind: "items", ...spanOf(node), items: [], rest: null };
+	}
+	switch (node.type) {
+		case "Identifier":
+			return { kind: "bind", ...bind(node, conversion) };
+		case "ObjectPattern":
+			return fields(node, conversion);
+		case "ArrayPattern":
+			return items(node, conversion);
+		case "RestElement":
+		case "AssignmentPattern":
+		case "MemberExpression":
+			// The parser has refused these in an arrow's parameters.
+			return { kind: "items", ...spanOf(node), items: [], rest: null };
+	}
+}
+
+function bind(
+	node: { name: string; start: number },
+	conversion: Conversion,
+): Local {
+	const { name } = node;
+	if (languageWords.has(name)) {
+		refuse(
+			conversion,
+			node.start,
+			`\`${name}\` is a word of the language: choose another name`,
+		);
+	}
+	const local = { name, slot: conversion.slots++ };
+	conversion.scope?.locals.set(name, local);
+	conversion.scope?.ahead.delete(name);
+	return local;
+}
+
+function fields(node: ObjectPattern, conversion: Conversion): Pattern {
+	const made: Field[] = [];
+	let rest: Local | null = null;
+	for (const property of node.properties) {
+		if (property.type !== "RestElement") {
+			const key = keyOf(property, conversion);
+			made.push({ key, target: target(property.value, conversion) });
+		} else if (property.argument.type === "Identifier") {
+			rest = bind(property.argument, conversion);
+		}
+	}
+	return { kind: "fields", ...spanOf(node), fields: made, rest };
+}
+
+function items(node: ArrayPattern, conversion: Conversion): Pattern {
+	const made: (Target | null)[] = [];
+	let rest: Pattern | null = null;
+	for (const item of node.elements) {
+		if (item?.type === "RestElement") rest = pattern(item.argument, conversion);
+		else made.push(item && target(item, conversion));
+	}
+	return { kind: "items", ...spanOf(node), items: made, rest };
+}

@@ -1,0 +1,177 @@
+import { GatewayError } from "../core/errors.ts";
+import type { Expression, Span } from "./ast.ts";
+import { kindOf } from "./values.ts";
+
+/** What one evaluation may visit; work inside a method or function counts as about a node for every 100 ns. */
+export const nodesMax = 1_000_000;
+/** The longest text an expression may make, in UTF-16 code units. */
+export const textMax = 8 * 1024 * 1024;
+/** The longest list an expression may make. */
+export const listMax = 1_000_000;
+
+/** What is left of one evaluation's nodes. Belongs to one prepared expression, which is never evaluated inside itself. */
+export interface Work {
+	left: number;
+}
+
+/** One operation at its place in the source: what it costs, and how it fails. */
+export class Site {
+	readonly #work: Work;
+	readonly #expression: Expression;
+	readonly #span: Span;
+
+	constructor(work: Work, expression: Expression, span: Span) {
+		this.#work = work;
+		this.#expression = expression;
+		this.#span = span;
+	}
+
+	/** Counts work that the size of data decides. Fails when too much has been done. */
+	charge(nodes: number): void {
+		this.#work.left -= nodes;
+		if (this.#work.left < 0) {
+			this.fail(`took more than ${nodesMax} nodes in one evaluation`);
+		}
+	}
+
+	/** Counts copying, comparing or flattening so many characters. */
+	chargeText(length: number): void {
+		if (length >= 64) this.charge(length >>> 6);
+	}
+
+	/** Counts making a list of so many items. */
+	chargeList(length: number): void {
+		this.checkList(length);
+		this.charge(length >>> 3);
+	}
+
+	/** Fails where a list of this length may not be made. */
+	checkList(length: number): void {
+		if (length > listMax) {
+			this.fail(`would make a list of more than ${listMax} items`);
+		}
+	}
+
+	/** Fails where a text of this length may not be made. */
+	checkText(length: number): void {
+		if (length > textMax) {
+			this.fail(`would make a text of more than ${textMax} characters`);
+		}
+	}
+
+	/** Ends the evaluation with `step_failed`; the message begins with the source. */
+	fail(problem: string, cause?: unknown): never {
+		throw this.#error("step_failed", problem, cause);
+	}
+
+	/** Ends the evaluation with `reference_missing`. */
+	missing(what: string): never {
+		const problem = `${what} is null: write \`??\` and what to take then`;
+		throw this.#error("reference_missing", problem);
+	}
+
+	/** Ends the evaluation because of a value of the wrong kind, null included. */
+	wrong(value: unknown, what: string, wanted: string): never {
+		if (value === null || value === undefined) this.missing(what);
+		return this.fail(`${what} is ${kindOf(value)}, where ${wanted} is needed`);
+	}
+
+	/** A part of the source, as a name for its value: `` `query.city` ``. */
+	nameOf({ at, end }: Span): string {
+		const { source, ast } = this.#expression;
+		return `\`${shortened(source.slice(at - ast.at, end - ast.at))}\``;
+	}
+
+	#error(
+		code: "step_failed" | "reference_missing",
+		problem: string,
+		cause?: unknown,
+	): GatewayError {
+		const { ast } = this.#expression;
+		const { at, end } = this.#span;
+		const within =
+			at > ast.at || end < ast.end ? ` in ${this.nameOf(ast)}` : "";
+		return new GatewayError(
+			code,
+			`${this.nameOf(this.#span)}${within}: ${problem}`,
+			{ offset: at, cause },
+		);
+	}
+}
+
+/** Long sources are cut: a log line is for finding the place. */
+function shortened(source: string): string {
+	return source.length > 120 ? `${source.slice(0, 119)}…` : source;
+}
+
+/** A value that prints as text by itself; null, lists and maps fail. */
+export function textOf(site: Site, value: unknown, what: string): string {
+	switch (typeof value) {
+		case "string":
+			return value;
+		case "number":
+		case "boolean":
+			return String(value);
+		case "bigint":
+			return digitsOf(site, value);
+		default:
+			return site.wrong(value, what, "a text");
+	}
+}
+
+/** Printing digits takes time: a bigint of 4096 bits about that of ten nodes. */
+function digitsOf(site: Site, value: bigint): string {
+	const digits = String(value);
+	site.charge(digits.length >>> 6);
+	return digits;
+}
+
+export function numberOf(site: Site, value: unknown, what: string): number {
+	return typeof value === "number"
+		? value
+		: site.wrong(value, what, "a number");
+}
+
+export function listOf(
+	site: Site,
+	value: unknown,
+	what: string,
+): readonly unknown[] {
+	return Array.isArray(value) ? value : site.wrong(value, what, "a list");
+}
+
+/** What a list is spread or taken apart into: its items, or the characters of a text. */
+export function itemsOf(
+	site: Site,
+	value: unknown,
+	span: Span,
+): readonly unknown[] {
+	if (Array.isArray(value)) return value;
+	if (typeof value !== "string") {
+		return site.wrong(value, site.nameOf(span), "a list");
+	}
+	site.charge(value.length);
+	return Array.from(value);
+}
+
+/** A number that is one: NaN and infinity fail. */
+export function finite(site: Site, value: number): number {
+	if (Number.isFinite(value)) return value;
+	return site.fail(
+		Number.isNaN(value) ? "gives no number (NaN)" : "gives infinity",
+	);
+}
+
+/** `===`, charged for the one comparison that takes long: two long texts of one length. */
+export function isSame(site: Site, a: unknown, b: unknown): boolean {
+	if (typeof a === "string" && typeof b === "string" && a.length === b.length) {
+		site.chargeText(a.length);
+	}
+	return a === b;
+}
+
+/** The order of two texts by code units, as `<` has it. */
+export function compareTexts(site: Site, a: string, b: string): number {
+	site.chargeText(Math.min(a.length, b.length));
+	return a < b ? -1 : a > b ? 1 : 0;
+}

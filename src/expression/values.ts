@@ -1,0 +1,59 @@
+/** What lists and maps are to an expression: anything that is no plain object counts by its own properties only. */
+export type MapValue = Readonly<Record<string, unknown>>;
+
+const { hasOwn } = Object;
+
+/** Whether a value is a map: an object that is no list. */
+export function isMap(value: unknown): value is MapValue {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** The own property of any value under a key that is known, `length` of texts and lists included; else null. */
+export function memberOf(value: unknown, key: string): unknown {
+	if (typeof value === "object" && value !== null) {
+		return hasOwn(value, key) ? ((value as MapValue)[key] ?? null) : null;
+	}
+	if (typeof value !== "string") return null;
+	if (key === "length") return value.length;
+	return /^(?:0|[1-9]\d{0,7})$/.test(key) ? (value[Number(key)] ?? null) : null;
+}
+
+/** There is only null: what the host left undefined is that too. */
+export function orNull(value: unknown): unknown {
+	return value === undefined ? null : value;
+}
+
+/** Sets an own property, whatever its name: `__proto__` from data becomes data and changes no prototype. */
+export function setOwn(
+	map: Record<string, unknown>,
+	key: string,
+	value: unknown,
+): void {
+	if (key === "__proto__") {
+		Object.defineProperty(map, key, {
+			value,
+			writable: true,
+			enumerable: true,
+			configurable: true,
+		});
+	} else {
+		map[key] = value;
+	}
+}
+
+/** What a value is called in a message. Never shows the value itself: it may be a secret of the client. */
+export function kindOf(value: unknown): string {
+	switch (typeof value) {
+		case "string":
+			return "a text";
+		case "number":
+			return "a number";
+		case "bigint":
+			return "an integer too large for a number";
+		case "boolean":
+			return "a boolean";
+		default:
+			if (value === null || value === undefined) return "null";
+			return Array.isArray(value) ? "a list" : "a map";
+	}
+}

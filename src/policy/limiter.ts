@@ -1,0 +1,35 @@
+import { GatewayError } from "../core/errors.ts";
+import { createSemaphore } from "../tasks/semaphore.ts";
+import type { Policy } from "./policy.ts";
+
+export interface LimiterOptions {
+	/** Stands in the facts of a refusal. */
+	readonly upstream: string;
+	/** How many calls run at once. */
+	readonly runningMax: number;
+	/** How many wait for their turn, in order of arrival; the rest is refused at once with `limiter_full`. */
+	readonly waitingMax: number;
+}
+
+/** Lets so many calls run at once and so many wait. */
+export function limiter(options: LimiterOptions): Policy {
+	const slots = createSemaphore(options.runningMax);
+	return (next) =>
+		async function callInSlot(request, scope) {
+			if (scope.cancelled) throw scope.reason;
+			if (!slots.tryTake()) {
+				if (slots.waiting >= options.waitingMax) throw full(options);
+				await slots.take(scope);
+			}
+			try {
+				return await next(request, scope);
+			} finally {
+				slots.give();
+			}
+		};
+}
+
+function full({ upstream, runningMax, waitingMax }: LimiterOptions) {
+	const message = `${runningMax} calls run and ${waitingMax} wait`;
+	return new GatewayError("limiter_full", message, { upstream });
+}

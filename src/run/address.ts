@@ -1,0 +1,177 @@
+import type { ResolvedUpstream } from "../config/check-upstream.ts";
+import type { PathSegment } from "../config/config.ts";
+import { GatewayError } from "../core/errors.ts";
+import { isDots, isHeaderValue } from "../core/messages.ts";
+import { type Frame, prepareExpression } from "../expression/evaluate.ts";
+import type { Expression } from "../expression/parse.ts";
+import {
+	readsOf,
+	type Template,
+	type TemplateEntry,
+	textOf,
+} from "../expression/template.ts";
+import { printTemplate } from "../plan/print.ts";
+import {
+	blamingClient,
+	type Layout,
+	prepare,
+	readsOnlyClients,
+} from "./names.ts";
+
+/**
+ * Where data becomes part of an address. Data cannot change where a call goes: a value in a path is one encoded
+ * segment, a value in a query one encoded value, a value in a header has no line break; null goes nowhere.
+ */
+
+/** Appends text or header fields made of a frame's values. */
+type Append<Target> = (frame: Frame, target: Target) => void;
+
+/** The call's path and query from the upstream's origin, encoded. */
+export function prepareTarget(
+	path: readonly PathSegment[],
+	query: readonly TemplateEntry[],
+	upstream: ResolvedUpstream,
+	layout: Layout,
+): (frame: Frame) => string {
+	const segments = path.map((segment) => prepareSegment(segment, layout));
+	const own = new Set(query.map(({ name }) => name));
+	const fixed = upstream.query
+		.filter(([name]) => !own.has(name))
+		.map(
+			([name, value]) =>
+				`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+		);
+	const parameters = query.map((entry) => prepareParameter(entry, layout));
+	const base = upstream.basePath;
+	return (frame) => {
+		let target = base;
+		for (const segment of segments) {
+			target +=
+				typeof segment === "string" ? `/${segment}` : `/${segment(frame)}`;
+		}
+		if (target === "") target = "/";
+		const pairs = [...fixed];
+		for (const parameter of parameters) parameter(frame, pairs);
+		return pairs.length > 0 ? `${target}?${pairs.join("&")}` : target;
+	};
+}
+
+function prepareSegment(
+	segment: PathSegment,
+	layout: Layout,
+): string | ((frame: Frame) => string) {
+	if (typeof segment === "string") return segment;
+	const clients = segment.every(
+		(piece) =>
+			typeof piece === "string" ||
+			piece.reads.every(({ name }) => layout.isClients(name)),
+	);
+	const pieces = segment.map((piece) =>
+		typeof piece === "string" ? piece : prepareEncoded(piece, clients, layout),
+	);
+	const compose = (frame: Frame) => {
+		let text = "";
+		for (const piece of pieces) {
+			text += typeof piece === "string" ? piece : piece(frame);
+		}
+		if (text === "" || isDots(text)) {
+			throw refused("a path's segment is empty, `.` or `..`", clients);
+		}
+		return text;
+	};
+	return clients ? blamingClient(compose) : compose;
+}
+
+function prepareEncoded(
+	expression: Expression,
+	clients: boolean,
+	layout: Layout,
+): (frame: Frame) => string {
+	const evaluate = prepareExpression(expression, layout.placeOf);
+	return (frame) => encode(textOf(evaluate(frame), expression.source), clients);
+}
+
+/** Percent-encodes everything but unreserved characters (RFC 3986, 2.3) and `!'()*`, which separate nothing. */
+function encode(text: string, clients: boolean): string {
+	try {
+		return encodeURIComponent(text);
+	} catch {
+		throw refused("a value of an address holds half a surrogate pair", clients);
+	}
+}
+
+/** A value that cannot stand where it was put: the client's fault where the value is the client's. */
+function refused(message: string, clients: boolean): GatewayError {
+	return new GatewayError(clients ? "request_invalid" : "step_failed", message);
+}
+
+function prepareParameter(
+	{ name, optional, value }: TemplateEntry,
+	layout: Layout,
+): Append<string[]> {
+	const key = `${encodeURIComponent(name)}=`;
+	const clients = readsOnlyClients(value, layout);
+	return prepareValues(value, optional, layout, (text, pairs: string[]) => {
+		pairs.push(key + encode(text, clients));
+	});
+}
+
+/** The header fields of a call, as a flat list; a step's own replace the upstream's of the same name. */
+export function prepareHeaders(
+	headers: readonly TemplateEntry[],
+	fixed: readonly (readonly [string, string])[],
+	layout: Layout,
+): (frame: Frame) => string[] {
+	const own = new Set(headers.map(({ name }) => name));
+	const kept = fixed.filter(([name]) => !own.has(name)).flat();
+	const fields = headers.map((entry) => prepareHeader(entry, layout));
+	return (frame) => {
+		const list = [...kept];
+		for (const field of fields) field(frame, list);
+		return list;
+	};
+}
+
+function prepareHeader(
+	{ name, optional, value }: TemplateEntry,
+	layout: Layout,
+): Append<string[]> {
+	const clients = readsOnlyClients(value, layout);
+	return prepareValues(value, optional, layout, (text, list: string[]) => {
+		if (!isHeaderValue(text)) {
+			throw refused(
+				`the header ${name} would hold what is not visible ASCII`,
+				clients,
+			);
+		}
+		list.push(name, text);
+	});
+}
+
+/** Calls `append` for the value's text: for each item where it is a list, never where it is null and optional. */
+function prepareValues<Target>(
+	template: Template,
+	optional: boolean,
+	layout: Layout,
+	append: (text: string, target: Target) => void,
+): Append<Target> {
+	const evaluate = prepare(template, layout);
+	const source = sourceOf(template);
+	const appendAll = (frame: Frame, target: Target) => {
+		const value = evaluate(frame);
+		if (value === null && optional) return;
+		if (!Array.isArray(value)) return append(textOf(value, source), target);
+		for (const item of value) append(textOf(item, source), target);
+	};
+	return readsOnlyClients(template, layout)
+		? blamingClient(appendAll)
+		: appendAll;
+}
+
+/** What the log calls the value: the expression as it was written, without `${}`. */
+function sourceOf(template: Template): string {
+	const printed = printTemplate(template);
+	const text = typeof printed === "string" ? printed : JSON.stringify(printed);
+	const whole = readsOf(template).length > 0 && template.kind === "whole";
+	return whole ? text.slice(2, -1) : text;
+}

@@ -1,0 +1,191 @@
+/** A timer that has been set. */
+export interface Timer {
+	/** Ends it without its function being called. Does nothing when it has fired or was cancelled. */
+	cancel(): void;
+}
+
+/** The only source of time. Injected everywhere, so that tests run on a virtual one. */
+export interface Clock {
+	/** Milliseconds from an arbitrary zero; never goes back. */
+	now(): number;
+	/** Calls `fn` once, not before `ms` milliseconds have passed; `ms` of 0 or less means at the next tick. */
+	after(ms: number, fn: () => void): Timer;
+	/** Timers set and neither fired nor cancelled. Zero when nothing waits. */
+	readonly pending: number;
+}
+
+/**
+ * The machine's monotonic clock. Timers stand in one wheel that turns in ticks of `tickMs`: setting and cancelling one
+ * costs a list operation instead of a system timer, and one is at most a tick late. The wheel stands still while no
+ * timer is set, and keeps the process alive only while one is.
+ */
+export function realClock(): Clock {
+	return new TimerWheel();
+}
+
+const tickMs = 8;
+const slotCount = 512;
+
+class WheelTimer implements Timer {
+	readonly wheel: TimerWheel | null;
+	readonly dueTick: number;
+	fn: (() => void) | null;
+	before: WheelTimer = this;
+	behind: WheelTimer = this;
+
+	constructor(
+		wheel: TimerWheel | null,
+		dueTick: number,
+		fn: (() => void) | null,
+	) {
+		this.wheel = wheel;
+		this.dueTick = dueTick;
+		this.fn = fn;
+	}
+
+	cancel(): void {
+		if (this.fn === null) return;
+		this.fn = null;
+		this.unlink();
+		if (this.wheel) this.wheel.pending--;
+	}
+
+	unlink(): void {
+		this.before.behind = this.behind;
+		this.behind.before = this.before;
+		this.before = this;
+		this.behind = this;
+	}
+}
+
+class TimerWheel implements Clock {
+	pending = 0;
+	/** One ring of timers per slot; its first element is a mark, not a timer. */
+	readonly #slots = Array.from(
+		{ length: slotCount },
+		() => new WheelTimer(null, 0, null),
+	);
+	#tick = this.#currentTick();
+	#driver: NodeJS.Timeout | null = null;
+
+	now(): number {
+		return performance.now();
+	}
+
+	after(ms: number, fn: () => void): Timer {
+		if (this.#driver === null) this.#start();
+		// Rounded up, so that a timer never fires early; at least one tick ahead, as this tick's slot may be done.
+		const due = Math.ceil((this.now() + ms) / tickMs);
+		const timer = new WheelTimer(this, Math.max(due, this.#tick + 1), fn);
+		const mark = this.#slots[timer.dueTick % slotCount] as WheelTimer;
+		timer.before = mark.before;
+		timer.behind = mark;
+		mark.before.behind = timer;
+		mark.before = timer;
+		this.pending++;
+		return timer;
+	}
+
+	#start(): void {
+		this.#tick = this.#currentTick();
+		this.#driver = setTimeout(() => this.#turn(), tickMs);
+	}
+
+	#turn(): void {
+		const now = this.#currentTick();
+		// After a pause longer than a round every slot is looked at once.
+		const first = Math.max(this.#tick + 1, now - slotCount + 1);
+		this.#tick = now;
+		const due: WheelTimer[] = [];
+		for (let tick = first; tick <= now; tick++) this.#collect(tick, now, due);
+		this.#driver =
+			this.pending > 0 ? setTimeout(() => this.#turn(), tickMs) : null;
+		for (const timer of due) this.#fire(timer);
+	}
+
+	#collect(tick: number, now: number, due: WheelTimer[]): void {
+		const mark = this.#slots[tick % slotCount] as WheelTimer;
+		for (let timer = mark.behind; timer !== mark; timer = timer.behind) {
+			if (timer.dueTick <= now) due.push(timer);
+		}
+	}
+
+	/** A timer collected as due may have been cancelled by one that fired before it. */
+	#fire(timer: WheelTimer): void {
+		const fn = timer.fn;
+		if (fn === null) return;
+		timer.cancel();
+		fn();
+	}
+
+	#currentTick(): number {
+		return Math.floor(performance.now() / tickMs);
+	}
+}
+
+/** A clock that stands still until it is told to move: the clock of tests. */
+export interface VirtualClock extends Clock {
+	/** Moves on by `ms`, firing what becomes due in order of time, then of setting, with pending promises run between. */
+	advance(ms: number): Promise<void>;
+	/** Moves on from timer to timer until none is set and no promise is pending. Fails after 100,000 timers. */
+	settle(): Promise<void>;
+}
+
+interface VirtualTimer extends Timer {
+	readonly dueMs: number;
+	readonly fn: () => void;
+}
+
+export function virtualClock(): VirtualClock {
+	let nowMs = 0;
+	const timers = new Set<VirtualTimer>();
+
+	async function fireUntil(endMs: number): Promise<void> {
+		await promisesToRun();
+		for (let fired = 0; ; fired++) {
+			const next = earliest(timers);
+			if (next === null || next.dueMs > endMs) return;
+			if (fired === 100_000) throw new Error("the timers never end");
+			nowMs = next.dueMs;
+			timers.delete(next);
+			next.fn();
+			await promisesToRun();
+		}
+	}
+
+	return {
+		now: () => nowMs,
+		after(ms, fn) {
+			const timer: VirtualTimer = {
+				dueMs: nowMs + Math.max(0, ms),
+				fn,
+				cancel: () => void timers.delete(timer),
+			};
+			timers.add(timer);
+			return timer;
+		},
+		get pending() {
+			return timers.size;
+		},
+		async advance(ms) {
+			const endMs = nowMs + ms;
+			await fireUntil(endMs);
+			nowMs = endMs;
+		},
+		settle: () => fireUntil(Number.POSITIVE_INFINITY),
+	};
+}
+
+/** A set keeps the order of setting, so the first of equals is the one set first. */
+function earliest(timers: Iterable<VirtualTimer>): VirtualTimer | null {
+	let found: VirtualTimer | null = null;
+	for (const timer of timers) {
+		if (found === null || timer.dueMs < found.dueMs) found = timer;
+	}
+	return found;
+}
+
+/** A turn of the loop ends only when the queue of promise reactions is empty. */
+function promisesToRun(): Promise<void> {
+	return new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,69 @@
+import { type Outcome, outcomeOf } from "./outcome.ts";
+import { openScope, type Scope } from "./scope.ts";
+
+/** Work that has not begun: it begins when called, and must end when its scope is cancelled. */
+export type Work<T> = (scope: Scope) => Promise<T>;
+
+export interface GatherOptions {
+	/** The lifetime the work runs in. */
+	readonly scope: Scope;
+	/** How many run at once; the others wait their turn, in order. Default: all. */
+	readonly limit?: number;
+}
+
+/**
+ * Runs the work concurrently and gives the results in the order of the list. The first failure cancels what runs,
+ * keeps the rest from starting, and is thrown once everything that had begun has ended.
+ */
+export async function gather<T>(
+	works: readonly Work<T>[],
+	options: GatherOptions,
+): Promise<T[]> {
+	const scope = openScope({ parent: options.scope });
+	const results: T[] = new Array(works.length);
+	let failed = false;
+	let failure: unknown;
+	await runAll(works, options.limit, async (work, index) => {
+		if (failed) return;
+		try {
+			results[index] = await work(scope);
+		} catch (error) {
+			if (failed) return;
+			failed = true;
+			failure = error;
+			scope.cancel(error);
+		}
+	});
+	scope.close();
+	if (failed) throw failure;
+	return results;
+}
+
+/** Runs the work concurrently and gives every outcome, in the order of the list; a failure touches nobody else. */
+gather.settled = async function settled<T>(
+	works: readonly Work<T>[],
+	options: GatherOptions,
+): Promise<Outcome<T>[]> {
+	const outcomes: Outcome<T>[] = new Array(works.length);
+	await runAll(works, options.limit, async (work, index) => {
+		outcomes[index] = await outcomeOf(work(options.scope));
+	});
+	return outcomes;
+};
+
+/** As many lines of work as the limit allows, each taking the next of the list when it has done one. */
+async function runAll<T>(
+	works: readonly Work<T>[],
+	limit = Number.POSITIVE_INFINITY,
+	runOne: (work: Work<T>, index: number) => Promise<void>,
+): Promise<void> {
+	let next = 0;
+	async function line(): Promise<void> {
+		while (next < works.length) {
+			const index = next++;
+			await runOne(works[index] as Work<T>, index);
+		}
+	}
+	const lines = Math.min(works.length, Math.max(1, limit));
+	await Promise.all(Array.from({ length: lines }, line));
+}

@@ -1,0 +1,55 @@
+import { GatewayError } from "../core/errors.ts";
+import { limiter } from "../policy/limiter.ts";
+import type { Call, Policy } from "../policy/policy.ts";
+import { timeout } from "../policy/timeout.ts";
+import type { Clock } from "../tasks/clock.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import { undiciWire } from "./wire/undici.ts";
+import type { Wire, WireSettings } from "./wire/wire.ts";
+
+export interface UpstreamSettings extends WireSettings {
+	/** How many calls run at once, each on its own connection. */
+	readonly connections: number;
+}
+
+/** A service we call, behind its protection. */
+export interface Upstream {
+	readonly name: string;
+	readonly call: Call;
+	/** Lifetime of what may outlive a request, such as a write already sent. Cancelled by `close`. */
+	readonly scope: Scope;
+	/** Ends all connections, and with `gateway_draining` what still runs or waits. */
+	close(): Promise<void>;
+}
+
+/** More calls than this waiting for a connection would time out before their turn came. */
+const waitingMax = 1024;
+
+/** Makes an upstream; nothing is connected before the first call. `openWire` is what sends: HTTP unless told otherwise. */
+export function createUpstream(
+	settings: UpstreamSettings,
+	clock: Clock,
+	openWire: (settings: WireSettings) => Wire = undiciWire,
+): Upstream {
+	const { name, connections } = settings;
+	const scope = openScope({ clock });
+	const wire = openWire(settings);
+	const policies: readonly Policy[] = [
+		// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
+		limiter({ upstream: name, runningMax: connections, waitingMax }),
+		// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
+		timeout(name),
+	];
+	return {
+		name,
+		call: policies.reduceRight((next, policy) => policy(next), wire.call),
+		scope,
+		async close() {
+			const message = "the upstream was closed";
+			scope.cancel(
+				new GatewayError("gateway_draining", message, { upstream: name }),
+			);
+			await wire.close();
+		},
+	};
+}

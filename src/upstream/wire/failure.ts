@@ -1,0 +1,50 @@
+import { GatewayError } from "../../core/errors.ts";
+
+/** Nothing of an answer came. */
+export function unreachable(upstream: string, message: string): GatewayError {
+	return new GatewayError("upstream_unreachable", message, { upstream });
+}
+
+/** An answer came, in part or whole, and is none. */
+export function invalid(upstream: string, message: string): GatewayError {
+	return new GatewayError("upstream_invalid", message, { upstream });
+}
+
+/** A call that was running, or came, when the connections were closed. */
+export function closed(upstream: string): GatewayError {
+	const message = "the upstream's connections were closed";
+	return new GatewayError("gateway_draining", message, { upstream });
+}
+
+/**
+ * Names a failure of the transport. `answered`: whether the first byte of an answer had come. The foreign error itself
+ * is not kept as the cause: some hold the bytes that were received, or a whole certificate.
+ */
+export function translate(
+	upstream: string,
+	error: Error,
+	answered: boolean,
+): GatewayError {
+	const code = codeOf(error);
+	// The error for several addresses, none of which could be connected to, has no message of its own.
+	const words = error.message || code;
+	switch (code) {
+		case "UND_ERR_DESTROYED":
+		case "UND_ERR_CLOSED":
+			return closed(upstream);
+		case "UND_ERR_INVALID_ARG":
+		case "UND_ERR_NOT_SUPPORTED":
+			return new GatewayError("internal", `not a request: ${words}`, {
+				upstream,
+			});
+	}
+	// Bytes that are no HTTP may fail before they count as the beginning of an answer.
+	if (answered || code.startsWith("HPE_")) {
+		return invalid(upstream, `the answer broke off: ${words}`);
+	}
+	return unreachable(upstream, `no answer: ${words}`);
+}
+
+function codeOf(error: Error): string {
+	return "code" in error && typeof error.code === "string" ? error.code : "";
+}

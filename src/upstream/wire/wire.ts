@@ -1,0 +1,28 @@
+import type { Call } from "../../policy/policy.ts";
+
+/** The TLS side of an upstream: PEM texts. What is left out is the machine's own trust, and no client certificate. */
+export interface TlsSettings {
+	readonly ca?: string;
+	readonly cert?: string;
+	readonly key?: string;
+}
+
+export interface WireSettings {
+	/** The upstream's name: stands in the facts of every error. */
+	readonly name: string;
+	/** `scheme://host[:port]`. */
+	readonly origin: string;
+	/** Longest body of an answer, as sent and as decoded. */
+	readonly bodyBytesMax: number;
+	readonly tls: TlsSettings | null;
+}
+
+/**
+ * A transport: sends one request over one connection and collects the answer. It bounds neither time nor the number of
+ * calls at once, and opens as many connections as there are calls at once.
+ */
+export interface Wire {
+	readonly call: Call;
+	/** Ends all connections; calls still running end with `gateway_draining`. */
+	close(): Promise<void>;
+}

@@ -1,0 +1,233 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { folderWith, sluice } from "./kit/cli.ts";
+import { ask } from "./kit/serve.ts";
+import { json, startUpstream } from "./kit/upstream.ts";
+
+const secret = "planted-s3cret-value";
+const hello = `
+upstreams:
+  users:
+    url: \${env.USERS_URL}
+    headers: { authorization: "Bearer \${env.USERS_KEY}" }
+    query: { key: "\${env.USERS_KEY}" }
+    timeout: 500ms
+routes:
+  GET /hello/{id}:
+    steps:
+      user: { get: "users/users/\${params.id}" }
+    respond: { hello: "\${user.name}" }
+  GET /wrong:
+    steps:
+      user: { get: users/users/1 }
+    respond: \${user.name.repeat(-1)}
+`;
+
+/** Reads the port a served command printed. */
+function urlOf(stdout: string): string {
+	return /listening on (\S+)/.exec(stdout)?.[1] ?? "";
+}
+
+describe("sluice check", () => {
+	it("finds the config by itself and says what is in it", async () => {
+		using folder = folderWith({ "sluice.yaml": hello });
+		const command = sluice(["check"], {
+			cwd: folder.path,
+			env: { USERS_URL: "http://u.test", USERS_KEY: secret },
+		});
+		assert.equal(await command.ended, 0);
+		assert.equal(
+			command.stdout(),
+			"sluice.yaml is valid: 2 routes, 1 upstream\n",
+		);
+		assert.equal(command.stderr(), "");
+	});
+
+	it("lists every problem with its place and exits with 2", async () => {
+		const many = readFileSync(
+			new URL("golden/problems/many.yaml", import.meta.url),
+			"utf8",
+		);
+		using folder = folderWith({ "many.yaml": many });
+		const command = sluice(["check", "many.yaml"], { cwd: folder.path });
+		assert.equal(await command.ended, 2);
+		const expected = readFileSync(
+			new URL("golden/problems/many.txt", import.meta.url),
+			"utf8",
+		);
+		const lines = expected.trimEnd().split("\n");
+		assert.ok(lines.length >= 12);
+		assert.equal(
+			command.stderr(),
+			`${expected}${lines.length} problems in many.yaml\n`,
+		);
+	});
+
+	it("names a variable that is missing, and never shows the value of one that is there", async () => {
+		using folder = folderWith({
+			"sluice.yaml": hello.replace(
+				"timeout: 500ms",
+				"timeout: ${env.USERS_KEY}",
+			),
+		});
+		const command = sluice(["check"], {
+			cwd: folder.path,
+			env: { USERS_KEY: secret },
+		});
+		assert.equal(await command.ended, 2);
+		assert.match(
+			command.stderr(),
+			/sluice.yaml:4:10: the environment variable USERS_URL is not set/,
+		);
+		assert.match(command.stderr(), /what USERS_KEY holds is not a duration/);
+		assert.ok(!(command.stdout() + command.stderr()).includes(secret));
+	});
+
+	it("says what to do where there is no config, and where the file cannot be read", async () => {
+		using folder = folderWith({});
+		const none = sluice(["check"], { cwd: folder.path });
+		assert.equal(await none.ended, 2);
+		assert.match(none.stderr(), /there is no sluice.yaml or sluice.json here/);
+		const missing = sluice(["check", "other.yaml"], { cwd: folder.path });
+		assert.equal(await missing.ended, 2);
+		assert.match(missing.stderr(), /^other.yaml: /);
+	});
+});
+
+describe("sluice", () => {
+	it("teaches with its help, and suggests a command for a misspelt one", async () => {
+		using folder = folderWith({});
+		const help = sluice(["--help"], { cwd: folder.path });
+		assert.equal(await help.ended, 0);
+		assert.match(help.stdout(), /GET \/hello/);
+		assert.match(help.stdout(), /Exit codes/);
+		const misspelt = sluice(["chekc"], { cwd: folder.path });
+		assert.equal(await misspelt.ended, 1);
+		assert.match(misspelt.stderr(), /Did you mean check/);
+	});
+});
+
+describe("sluice serve", () => {
+	it("serves until it is told to end, and shows a secret nowhere", async () => {
+		await using users = await startUpstream(
+			({ target, rawHeaders }, response) => {
+				assert.ok(
+					target.includes(secret) && rawHeaders.includes(`Bearer ${secret}`),
+				);
+				if (target.startsWith("/users/2"))
+					return response.socket?.resetAndDestroy();
+				if (target.startsWith("/users/3"))
+					return json(response, { error: `no ${secret}` }, 500);
+				json(response, { name: "Ann" });
+			},
+		);
+		using folder = folderWith({ "sluice.yaml": hello });
+		const env = { USERS_URL: users.url, USERS_KEY: secret };
+		const command = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
+		await command.printed("listening on ");
+		const url = urlOf(command.stdout());
+		const answers = [
+			await ask(`${url}/hello/1`),
+			await ask(`${url}/hello/2`),
+			await ask(`${url}/hello/3`),
+			await ask(`${url}/wrong`),
+			await ask(`${url}/nope?token=${secret}-of-client`),
+			await ask(`${url}/-/health`),
+		];
+		assert.deepEqual(
+			answers.map(({ status }) => status),
+			[200, 502, 502, 500, 404, 200],
+		);
+		assert.deepEqual(answers[0]?.json, { hello: "Ann" });
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+		const shown = JSON.stringify(answers) + command.stdout() + command.stderr();
+		assert.ok(!shown.includes(secret));
+		const lines = command
+			.stderr()
+			.trim()
+			.split("\n")
+			.map((line) => JSON.parse(line));
+		assert.deepEqual(
+			lines.map(({ msg, code, step }) => [msg, code, step]),
+			[
+				["started", undefined, undefined],
+				["request failed", "upstream_unreachable", "user"],
+				["request failed", "upstream_status", "user"],
+				["request failed", "step_failed", undefined],
+				["draining", undefined, undefined],
+				["stopped", undefined, undefined],
+			],
+		);
+	});
+
+	it("finishes what runs when it is told to end, answering the health check with 503", async () => {
+		const { promise: released, resolve: release } =
+			Promise.withResolvers<void>();
+		await using users = await startUpstream((_request, response) => {
+			void released.then(() => json(response, { name: "Ann" }));
+		});
+		using folder = folderWith({ "sluice.yaml": hello.replace("500ms", "10s") });
+		const env = { USERS_URL: users.url, USERS_KEY: secret };
+		const command = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
+		await command.printed("listening on ");
+		const answer = ask(`${urlOf(command.stdout())}/hello/1`);
+		await users.arrived(1);
+		command.process.kill("SIGTERM");
+		await command.printed("draining");
+		release();
+		assert.equal((await answer).status, 200);
+		assert.equal(await command.ended, 0);
+	});
+
+	it("cuts what runs longer than the drain, and exits with 1", async () => {
+		await using users = await startUpstream(() => {});
+		using folder = folderWith({
+			"sluice.yaml": `${hello.replace("500ms", "10s")}\nserver: { drain: 100ms }\n`,
+		});
+		const env = { USERS_URL: users.url, USERS_KEY: secret };
+		const command = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
+		await command.printed("listening on ");
+		const answer = ask(`${urlOf(command.stdout())}/hello/1`).catch(
+			(error: Error) => error,
+		);
+		await users.arrived(1);
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 1);
+		assert.ok((await answer) instanceof Error);
+	});
+
+	it("ends at once at a second signal", async () => {
+		await using users = await startUpstream(() => {});
+		using folder = folderWith({ "sluice.yaml": hello.replace("500ms", "10s") });
+		const env = { USERS_URL: users.url, USERS_KEY: secret };
+		const command = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
+		await command.printed("listening on ");
+		ask(`${urlOf(command.stdout())}/hello/1`).catch(() => {});
+		await users.arrived(1);
+		command.process.kill("SIGTERM");
+		await command.printed("draining");
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 1);
+	});
+
+	it("says in words that the port is taken, that the port is none, and that the config has problems", async () => {
+		await using other = await startUpstream(() => {});
+		using folder = folderWith({
+			"sluice.yaml": hello,
+			"bad.yaml": "routes: 1\n",
+		});
+		const env = { USERS_URL: other.url, USERS_KEY: secret };
+		const port = new URL(other.url).port;
+		const taken = sluice(["serve", "--port", port], { cwd: folder.path, env });
+		assert.equal(await taken.ended, 1);
+		assert.match(taken.stderr(), /is taken by another process/);
+		const none = sluice(["serve", "--port", "http"], { cwd: folder.path, env });
+		assert.equal(await none.ended, 1);
+		assert.match(none.stderr(), /--port takes a number/);
+		const bad = sluice(["serve", "bad.yaml"], { cwd: folder.path, env });
+		assert.equal(await bad.ended, 2);
+		assert.match(bad.stderr(), /bad.yaml:1:9: `routes` takes a map of routes/);
+	});
+});

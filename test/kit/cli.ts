@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
+
+/** The command as a user runs it, in a folder of its own. */
+export interface RunningCommand {
+	readonly process: ChildProcess;
+	readonly stdout: () => string;
+	readonly stderr: () => string;
+	/** Resolves when the output holds the text; fails when the command ends without. */
+	printed(text: string): Promise<void>;
+	/** The exit code, when it has ended. */
+	readonly ended: Promise<number | null>;
+}
+
+export function sluice(
+	args: readonly string[],
+	{ cwd, env = {} }: { cwd: string; env?: Record<string, string> },
+): RunningCommand {
+	const child = spawn(process.execPath, [bin, ...args], {
+		cwd,
+		env: { PATH: process.env.PATH ?? "", ...env },
+	});
+	let stdout = "";
+	let stderr = "";
+	const watchers = new Set<() => void>();
+	const note = () => {
+		for (const watch of watchers) watch();
+	};
+	child.stdout.on("data", (chunk) => {
+		stdout += chunk;
+		note();
+	});
+	child.stderr.on("data", (chunk) => {
+		stderr += chunk;
+		note();
+	});
+	const ended = once(child, "close").then(([code]) => code as number | null);
+	return {
+		process: child,
+		stdout: () => stdout,
+		stderr: () => stderr,
+		ended,
+		printed: (text) =>
+			new Promise((resolve, reject) => {
+				const watch = () => {
+					if (!(stdout + stderr).includes(text)) return;
+					watchers.delete(watch);
+					resolve();
+				};
+				watchers.add(watch);
+				watch();
+				void ended.then(() =>
+					reject(new Error(`ended without "${text}":\n${stdout}${stderr}`)),
+				);
+			}),
+	};
+}
+
+/** A folder with these files, gone at the end. */
+export function folderWith(
+	files: Record<string, string>,
+): { readonly path: string } & Disposable {
+	const path = mkdtempSync(join(tmpdir(), "sluice-test-"));
+	for (const [name, text] of Object.entries(files)) {
+		writeFileSync(join(path, name), text);
+	}
+	return {
+		path,
+		[Symbol.dispose]: () => rmSync(path, { recursive: true }),
+	};
+}

@@ -1,0 +1,89 @@
+import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import { checkText, configOrThrow } from "../../src/config/load.ts";
+import type { RequestEnded } from "../../src/core/events.ts";
+import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
+import { listen } from "../../src/server/server.ts";
+
+/** A gateway on a real port, asked over HTTP. */
+export interface ServedGateway extends AsyncDisposable {
+	readonly url: string;
+	readonly gateway: Gateway;
+	readonly ended: readonly RequestEnded[];
+	get(path: string, options?: GetOptions): Promise<HttpAnswer>;
+}
+
+export interface GetOptions {
+	readonly method?: string;
+	readonly headers?: Record<string, string>;
+	readonly body?: string;
+	/** Destroys the client's connection when it is aborted. */
+	readonly signal?: AbortSignal;
+}
+
+export interface HttpAnswer {
+	readonly status: number;
+	readonly headers: IncomingHttpHeaders;
+	readonly text: string;
+	/** The body as JSON; fails where it is none. */
+	readonly json: unknown;
+}
+
+export async function serve(
+	yaml: string,
+	env: Record<string, string> = {},
+): Promise<ServedGateway> {
+	const config = configOrThrow(checkText(yaml, "test.yaml", env));
+	const gateway = createGateway(config, { env });
+	const ended: RequestEnded[] = [];
+	gateway.events.requestEnded.push((event) => ended.push(event));
+	const server = await listen({
+		host: "127.0.0.1",
+		port: 0,
+		clock: gateway.clock,
+		handle: gateway.handle,
+		healthPath: config.server.healthPath,
+		headerFieldsMax: config.server.headerFieldsMax,
+		headerBytesMax: config.server.headerBytesMax,
+	});
+	return {
+		url: server.url,
+		gateway,
+		ended,
+		get: (path, options) => ask(server.url + path, options),
+		async [Symbol.asyncDispose]() {
+			await server.close();
+			await gateway.close();
+		},
+	};
+}
+
+/** One request on a connection of its own. */
+export function ask(
+	url: string,
+	{ method = "GET", headers = {}, body, signal }: GetOptions = {},
+): Promise<HttpAnswer> {
+	return new Promise((resolve, reject) => {
+		const request = httpRequest(
+			url,
+			{ method, headers, agent: false, ...(signal ? { signal } : {}) },
+			(response) => {
+				const chunks: Buffer[] = [];
+				response.on("data", (chunk: Buffer) => chunks.push(chunk));
+				response.on("error", reject);
+				response.on("end", () => {
+					const text = Buffer.concat(chunks).toString();
+					resolve({
+						status: response.statusCode ?? 0,
+						headers: response.headers,
+						text,
+						get json() {
+							return JSON.parse(text);
+						},
+					});
+				});
+			},
+		);
+		request.on("error", reject);
+		request.end(body);
+	});
+}

@@ -1,0 +1,142 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../src/core/messages.ts";
+import type { Call, Policy } from "../../src/policy/policy.ts";
+import { openScope, type Scope, virtualClock } from "../../src/tasks/index.ts";
+
+/** A request to say something about; no policy may change it. */
+export function requestOf(
+	changes: Partial<UpstreamRequest> = {},
+): UpstreamRequest {
+	return Object.freeze({
+		method: "GET",
+		target: "/",
+		headers: [],
+		body: null,
+		timeoutMs: 1000,
+		onSent: null,
+		...changes,
+	});
+}
+
+export const answer: UpstreamResponse = Object.freeze({
+	status: 200,
+	headers: [],
+	body: new Uint8Array(0),
+});
+
+/** A call that never answers, and ends as it must when it is cancelled. */
+export const hangs: Call = (_request, scope) =>
+	new Promise((_resolve, reject) => {
+		scope.onCancel(reject);
+	});
+
+/** A call whose test decides when and how it ends; it too ends when it is cancelled. */
+export function controlled() {
+	const begun: {
+		readonly scope: Scope;
+		readonly resolve: (answer: UpstreamResponse) => void;
+		readonly reject: (error: unknown) => void;
+	}[] = [];
+	const call: Call = (_request, scope) =>
+		new Promise((resolve, reject) => {
+			const leave = scope.onCancel(reject);
+			begun.push({
+				scope,
+				resolve: (value) => resolve((leave(), value)),
+				reject: (error) => reject((leave(), error)),
+			});
+		});
+	return { call, begun };
+}
+
+/** What every policy promises, whatever else it does. `make` gives a policy at rest. */
+export function conforms(name: string, make: () => Policy): void {
+	describe(`${name}, as every policy`, () => {
+		/** Runs one call in a scope and a time of its own, and looks for what it left behind. */
+		async function tried(
+			next: Call,
+			tell: (
+				call: Promise<UpstreamResponse>,
+				scope: Scope,
+				request: UpstreamRequest,
+			) => Promise<void>,
+		) {
+			const clock = virtualClock();
+			const scope = openScope({ clock });
+			const request = requestOf();
+			const call = make()(next)(request, scope);
+			await tell(call, scope, request);
+			assert.equal(scope.listeners, 0, "a listener was left");
+			assert.equal(clock.pending, 0, "a timer was left");
+		}
+
+		test("passes the request and the answer on as they are", async () => {
+			let passed: unknown;
+			const next: Call = async (request) => {
+				passed = request;
+				return answer;
+			};
+			await tried(next, async (call, _scope, request) => {
+				assert.equal(await call, answer);
+				assert.equal(passed, request);
+			});
+		});
+
+		test("passes the error on as it is", async () => {
+			const error = new Error("the upstream's");
+			await tried(
+				() => Promise.reject(error),
+				(call) => assert.rejects(call, (thrown) => thrown === error),
+			);
+		});
+
+		test("passes on what is thrown before there is a promise", async () => {
+			const error = new Error("the upstream's");
+			await tried(
+				() => {
+					throw error;
+				},
+				(call) => assert.rejects(call, (thrown) => thrown === error),
+			);
+		});
+
+		test("ends with the reason when it is cancelled", async () => {
+			const reason = new Error("the caller's");
+			await tried(hangs, async (call, scope) => {
+				scope.cancel(reason);
+				await assert.rejects(call, (thrown) => thrown === reason);
+			});
+		});
+
+		test("ends with the reason where it was cancelled before it began", async () => {
+			const reason = new Error("the caller's");
+			const scope = openScope({ clock: virtualClock() });
+			scope.cancel(reason);
+			const call = make()(hangs)(requestOf(), scope);
+			await assert.rejects(call, (thrown) => thrown === reason);
+			assert.equal(scope.clock.pending, 0, "a timer was left");
+		});
+
+		test("is at rest again after each way to end", async () => {
+			const clock = virtualClock();
+			const { call: next, begun } = controlled();
+			const call = make()(next);
+			for (let round = 0; round < 3; round++) {
+				const scope = openScope({ clock });
+				const ended = call(requestOf(), scope);
+				await clock.advance(0);
+				if (round === 0) begun[round]?.reject(new Error("failed"));
+				if (round === 1) scope.cancel(new Error("cancelled"));
+				if (round === 2) begun[round]?.resolve(answer);
+				if (round === 2) assert.equal(await ended, answer);
+				else await assert.rejects(ended);
+				assert.equal(scope.listeners, 0, "a listener was left");
+			}
+			assert.equal(clock.pending, 0, "a timer was left");
+		});
+	});
+}

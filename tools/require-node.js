@@ -1,0 +1,8 @@
+// The repository brings its own Node (tools/node); where there is none for this platform the machine's must do.
+const major = Number(process.versions.node.split(".")[0]);
+if (major < 24) {
+	console.error(
+		`This needs Node 24 or newer, and this is ${process.versions.node}; npm ci brings Node 26 on most platforms.`,
+	);
+	process.exit(1);
+}
