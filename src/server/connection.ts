@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { GatewayError } from "../core/errors.ts";
 import { problemResponse } from "../core/problem.ts";
-import type { Clock } from "../tasks/clock.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Exchange } from "./exchange.ts";
 
 /**
@@ -19,7 +19,7 @@ export class Connection {
 	/** To be closed as soon as what runs on it has been answered. */
 	closing = false;
 	readonly #running = new Set<Exchange>();
-	#refused = false;
+	#lingering: Timer | null = null;
 
 	constructor(socket: Socket, clock: Clock) {
 		this.socket = socket;
@@ -48,21 +48,23 @@ export class Connection {
 			return;
 		}
 		// More of the same is found faulty again.
-		if (this.#refused) return;
+		if (this.#lingering !== null) return;
 		this.closing = true;
 		if (this.#running.size === 0) this.#refuse(error);
 		for (const exchange of this.#running) exchange.onFault(error);
 	}
 
 	#refuse(error: GatewayError): void {
-		this.#refused = true;
 		this.socket.end(rawAnswer(error));
-		const timer = this.clock.after(lingerMs, () => this.socket.destroy());
-		this.socket.once("close", () => timer.cancel());
+		// After a CONNECT nobody else reads, and whether the client has left would go unnoticed.
+		this.socket.resume();
+		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());
 	}
 
-	/** The connection is gone. */
+	/** The connection is gone, or to be so now. */
 	leave(): void {
+		this.socket.destroy();
+		this.#lingering?.cancel();
 		for (const exchange of this.#running) exchange.leave();
 	}
 }

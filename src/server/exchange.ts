@@ -11,7 +11,15 @@ import { problemResponse } from "../core/problem.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { type Connection, lingerMs } from "./connection.ts";
 import { originForm } from "./refuse.ts";
-import type { Handle } from "./server.ts";
+
+/**
+ * Answers a request. The scope is cancelled with `client_closed` when the client leaves before its answer is complete;
+ * an error thrown becomes a problem document.
+ */
+export type Handle = (
+	request: GatewayRequest,
+	scope: Scope,
+) => Promise<GatewayResponse>;
 
 /** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
 const discardBytesMax = 64 * 1024;
@@ -30,6 +38,18 @@ const framing = new Set([
 
 const noBytes = new Uint8Array(0);
 
+function nothing(): void {}
+
+/** The server an exchange belongs to. */
+export interface Owner {
+	/** The server's own lifetime. */
+	readonly scope: Scope;
+	/** Told once, when the answer is out or the client gone. */
+	onOver(): void;
+	/** Told of what was thrown by mistake. */
+	onInternal(thrown: unknown, requestId: string): void;
+}
+
 /** One request and its answer. */
 export class Exchange implements GatewayRequest {
 	readonly id: string;
@@ -38,35 +58,34 @@ export class Exchange implements GatewayRequest {
 	readonly headers: HeaderList;
 	readonly ip: string;
 	readonly arrivedMs: number;
-	/** Called once, when the answer is out or the client gone. */
-	onOver: () => void = () => {};
-	onInternal: ((error: unknown, id: string) => void) | undefined;
 	readonly #message: IncomingMessage;
 	readonly #response: ServerResponse;
 	readonly #connection: Connection;
+	readonly #owner: Owner;
 	readonly #scope: Scope;
 	#over = false;
 	#bodyAsked = false;
 	#fault: GatewayError | null = null;
-	#failBody: (reason: unknown) => void = () => {};
-	#stopLingering: () => void = () => {};
+	#failBody: (reason: unknown) => void = nothing;
+	#stopLingering: () => void = nothing;
 
 	constructor(
 		message: IncomingMessage,
 		response: ServerResponse,
 		connection: Connection,
-		parent: Scope,
+		owner: Owner,
 	) {
 		this.id = idOf(message.headers["x-request-id"]);
 		this.method = message.method ?? "GET";
 		this.target = originForm(message.url ?? "/");
 		this.headers = message.rawHeaders;
 		this.ip = message.socket.remoteAddress ?? "";
-		this.arrivedMs = parent.clock.now();
+		this.arrivedMs = owner.scope.clock.now();
 		this.#message = message;
 		this.#response = response;
 		this.#connection = connection;
-		this.#scope = openScope({ parent });
+		this.#owner = owner;
+		this.#scope = openScope({ parent: owner.scope });
 	}
 
 	async run(handle: Handle): Promise<void> {
@@ -80,7 +99,12 @@ export class Exchange implements GatewayRequest {
 	/** Answers with a problem document. */
 	fail(thrown: unknown): void {
 		const error = asGatewayError(thrown);
-		if (error.code === "internal") this.onInternal?.(thrown, this.id);
+		if (error.code === "internal") this.#owner.onInternal(thrown, this.id);
+		// It failed in the middle of being written: nothing can be made of it any more.
+		if (this.#response.headersSent) {
+			this.#connection.socket.destroy();
+			return;
+		}
 		const problem = problemResponse(error, this.id);
 		// Another instance answers: the client need not wait.
 		const again = error.code === "gateway_draining" ? ["retry-after", "1"] : [];
@@ -98,7 +122,7 @@ export class Exchange implements GatewayRequest {
 		this.#response.writeHead(status, fields);
 		const sent = bodiless || this.method === "HEAD" ? null : body;
 		if (rest === "much") this.#answerLingering(sent);
-		else this.#response.end(sent, () => this.#end());
+		else this.#response.end(sent, this.#onEnd);
 		// Whoever stopped reading in the middle has left the stream, and with it the connection, standing still.
 		if (rest === "little") this.#message.resume();
 	}
@@ -127,27 +151,30 @@ export class Exchange implements GatewayRequest {
 	/** The body's length in bytes; Infinity where it is not known before its end. */
 	get announced(): number {
 		const { headers } = this.#message;
-		if (headers["transfer-encoding"] !== undefined) return Infinity;
-		return Number(headers["content-length"] ?? 0);
+		const length = headers["content-length"] ?? 0;
+		const chunked = headers["transfer-encoding"] !== undefined;
+		return chunked ? Number.POSITIVE_INFINITY : Number(length);
 	}
 
-	/** The whole answer goes out; the response ends, and the connection with it, when the client has had time for it. */
+	/** The whole answer goes out at once; the response ends, and the connection with it, when the client had time for it. */
 	#answerLingering(body: string | Uint8Array | null): void {
-		this.#response.flushHeaders();
-		if (body !== null) this.#response.write(body);
-		let left = lingerBytesMax;
 		const message = this.#message;
-		const stop = () => {
-			timer.cancel();
-			message.off("data", discard).off("end", stop).pause();
-			this.#response.end(() => this.#end());
-		};
+		let left = lingerBytesMax;
 		const discard = (chunk: Uint8Array) => {
 			left -= chunk.length;
 			if (left < 0) stop();
 		};
+		const stop = () => {
+			timer.cancel();
+			message.off("data", discard).off("end", stop).pause();
+			this.#response.end(this.#onEnd);
+		};
 		const timer = this.#connection.clock.after(lingerMs, stop);
-		this.#stopLingering = () => timer.cancel();
+		this.#stopLingering = stop;
+		this.#response.flushHeaders();
+		if (body !== null) this.#response.write(body);
+		// Whoever leaves from here on has been answered.
+		this.#scope.close();
 		message.on("data", discard).on("end", stop).resume();
 	}
 
@@ -159,7 +186,7 @@ export class Exchange implements GatewayRequest {
 		if (announced === 0) return Promise.resolve(noBytes);
 		if (this.#fault !== null) return Promise.reject(this.#fault);
 		// Of an unknown length as much is read as is allowed, to find out.
-		if (announced !== Infinity && announced > bytesMax) {
+		if (Number.isFinite(announced) && announced > bytesMax) {
 			return Promise.reject(tooLarge(bytesMax));
 		}
 		return this.#collect(bytesMax);
@@ -196,6 +223,7 @@ export class Exchange implements GatewayRequest {
 		if (this.#message.complete) return;
 		this.#fault = fault;
 		this.#failBody(fault);
+		this.#stopLingering();
 	}
 
 	/** The client is gone before its answer was out. */
@@ -206,16 +234,18 @@ export class Exchange implements GatewayRequest {
 		this.#scope.cancel(
 			new GatewayError("client_closed", "the client closed the connection"),
 		);
-		this.onOver();
+		this.#owner.onOver();
 	}
 
-	#end(): void {
+	/** All was written, or, as node tells of that too, cannot be. */
+	readonly #onEnd = (error?: Error | null): void => {
+		if (error || this.#connection.socket.destroyed) this.leave();
 		if (this.#over) return;
 		this.#over = true;
 		this.#scope.close();
 		this.#connection.end(this);
-		this.onOver();
-	}
+		this.#owner.onOver();
+	};
 }
 
 /** The client's own id where it is fit to be written into a log and a header, else a new one. */

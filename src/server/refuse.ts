@@ -43,15 +43,15 @@ export function originForm(url: string): string {
 
 /** What to answer where the bytes that came are no request; null where there is nobody to answer to. */
 export function parserFault(
-	error: Error & { code?: string },
+	error: Error & { readonly code?: string },
 ): GatewayError | null {
-	const { code = "" } = error;
+	const code = String(error.code);
 	switch (code) {
 		case "HPE_HEADER_OVERFLOW":
 			return refused(431, "the header fields are too long");
 		case "ERR_HTTP_REQUEST_TIMEOUT":
 			return refused(408, "the request took too long to come");
-		// The client ended in the middle of its request.
+		// The client has ended in the middle of its request.
 		case "HPE_INVALID_EOF_STATE":
 			return null;
 	}

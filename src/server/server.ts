@@ -7,21 +7,14 @@ import {
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { GatewayError } from "../core/errors.ts";
-import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
+import type { GatewayResponse } from "../core/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { Connection } from "./connection.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, type Handle, type Owner } from "./exchange.ts";
 import { parserFault, refusalOf, refused } from "./refuse.ts";
 
-/**
- * Answers a request. The scope is cancelled with `client_closed` when the client leaves before its answer is complete;
- * an error thrown becomes a problem document.
- */
-export type Handle = (
-	request: GatewayRequest,
-	scope: Scope,
-) => Promise<GatewayResponse>;
+export type { Handle };
 
 export interface ServerOptions {
 	readonly host: string;
@@ -98,10 +91,10 @@ export async function listen(options: ServerOptions): Promise<Server> {
 }
 
 /** What all connections of a server share. */
-class Service {
+class Service implements Owner {
 	readonly #http: HttpServer;
 	readonly #options: ServerOptions;
-	readonly #scope: Scope;
+	readonly scope: Scope;
 	readonly #closed: Promise<unknown>;
 	readonly #connections = new Map<Socket, Connection>();
 	/** Requests whose answer is not yet out. */
@@ -113,7 +106,7 @@ class Service {
 	constructor(http: HttpServer, options: ServerOptions) {
 		this.#http = http;
 		this.#options = options;
-		this.#scope = openScope({ clock: options.clock });
+		this.scope = openScope({ clock: options.clock });
 		this.#closed = new Promise((resolve) => http.once("close", resolve));
 		http.on("connection", (socket) => this.#connect(socket));
 		http.on("request", (message, response) => {
@@ -136,6 +129,8 @@ class Service {
 	#connect(socket: Socket): void {
 		const connection = new Connection(socket, this.#options.clock);
 		this.#connections.set(socket, connection);
+		// Node's own listener is gone after a CONNECT; without any, a reset would end the process.
+		socket.on("error", nothing);
 		socket.once("close", () => {
 			this.#connections.delete(socket);
 			connection.leave();
@@ -149,21 +144,23 @@ class Service {
 	): void {
 		const connection = this.#connections.get(message.socket);
 		if (connection === undefined) return;
-		const { healthPath, handle, onInternal } = this.#options;
-		const exchange = new Exchange(message, response, connection, this.#scope);
+		const { healthPath, handle } = this.#options;
+		const exchange = new Exchange(message, response, connection, this);
 		connection.begin(exchange);
 		this.#running++;
-		exchange.onOver = () => this.#end();
-		exchange.onInternal = onInternal;
 		if (refusal !== null) exchange.fail(refusal);
 		else if (this.#draining) exchange.fail(draining());
-		else if (isAt(exchange.target, healthPath)) exchange.answer(health);
+		else if (isAt(exchange.target, healthPath)) answerHealth(exchange);
 		else void exchange.run(handle);
 	}
 
-	#end(): void {
+	onOver(): void {
 		this.#running--;
 		if (this.#running === 0) this.#onIdle?.();
+	}
+
+	onInternal(thrown: unknown, requestId: string): void {
+		this.#options.onInternal?.(thrown, requestId);
 	}
 
 	drain(timeoutMs: number): Promise<boolean> {
@@ -174,7 +171,7 @@ class Service {
 	async #drain(timeoutMs: number): Promise<boolean> {
 		this.#stopAccepting();
 		await this.#idleWithin(timeoutMs);
-		const finished = !this.#scope.cancelled && this.#running === 0;
+		const finished = !this.scope.cancelled && this.#running === 0;
 		await this.close();
 		return finished;
 	}
@@ -192,8 +189,8 @@ class Service {
 
 	async close(): Promise<void> {
 		this.#stopAccepting();
-		this.#scope.cancel(draining());
-		for (const socket of this.#connections.keys()) socket.destroy();
+		this.scope.cancel(draining());
+		for (const connection of this.#connections.values()) connection.leave();
 		await this.#closed;
 	}
 
@@ -208,6 +205,8 @@ class Service {
 	}
 }
 
+function nothing(): void {}
+
 function draining(): GatewayError {
 	return new GatewayError("gateway_draining", "the server is draining");
 }
@@ -217,6 +216,17 @@ const health: GatewayResponse = {
 	headers: ["content-type", "application/json", "cache-control", "no-store"],
 	body: '{"status":"ok"}',
 };
+
+function answerHealth(exchange: Exchange): void {
+	if (exchange.method === "GET" || exchange.method === "HEAD") {
+		exchange.answer(health);
+		return;
+	}
+	const allow = ["GET", "HEAD"];
+	exchange.fail(
+		new GatewayError("method_not_allowed", "health is read", { allow }),
+	);
+}
 
 function isAt(target: string, path: string | null): boolean {
 	if (path === null || !target.startsWith(path)) return false;

@@ -16,8 +16,8 @@ export interface Clock {
 
 /**
  * The machine's monotonic clock. Timers stand in one wheel that turns in ticks of `tickMs`: setting and cancelling one
- * costs a list operation instead of a system timer, and one is at most a tick late. The wheel stands still while no
- * timer is set, and keeps the process alive only while one is.
+ * costs a list operation instead of a system timer, and one is never early and some two ticks late at most. The wheel
+ * stands still while no timer is set, and keeps the process alive only while one is.
  */
 export function realClock(): Clock {
 	return new TimerWheel();

@@ -1,7 +1,10 @@
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { openScope, type Scope } from "./scope.ts";
 
-/** Work that has not begun: it begins when called, and must end when its scope is cancelled. */
+/**
+ * Work that has not begun: it begins when called, and must end when its scope is cancelled. It may be called in a scope
+ * that has been: whether there is still something to give then, such as a fallback, is its own decision.
+ */
 export type Work<T> = (scope: Scope) => Promise<T>;
 
 export interface GatherOptions {
@@ -46,10 +49,15 @@ gather.settled = async function settled<T>(
 ): Promise<Outcome<T>[]> {
 	const outcomes: Outcome<T>[] = new Array(works.length);
 	await runAll(works, options.limit, async (work, index) => {
-		outcomes[index] = await outcomeOf(work(options.scope));
+		outcomes[index] = await outcomeOf(begin(work, options.scope));
 	});
 	return outcomes;
 };
+
+/** What is thrown before there is a promise is a failure like any other. */
+async function begin<T>(work: Work<T>, scope: Scope): Promise<T> {
+	return work(scope);
+}
 
 /** As many lines of work as the limit allows, each taking the next of the list when it has done one. */
 async function runAll<T>(

@@ -18,6 +18,12 @@ export function createSemaphore(slots: number): Semaphore {
 	let taken = 0;
 	const waiting = new Set<() => void>();
 
+	function tryTake(): boolean {
+		if (taken >= slots) return false;
+		taken++;
+		return true;
+	}
+
 	return {
 		get taken() {
 			return taken;
@@ -25,14 +31,10 @@ export function createSemaphore(slots: number): Semaphore {
 		get waiting() {
 			return waiting.size;
 		},
-		tryTake() {
-			if (taken >= slots) return false;
-			taken++;
-			return true;
-		},
+		tryTake,
 		take(scope) {
 			if (scope.cancelled) return Promise.reject(scope.reason);
-			if (this.tryTake()) return Promise.resolve();
+			if (tryTake()) return Promise.resolve();
 			return new Promise<void>((resolve, reject) => {
 				const receive = () => {
 					stopListening();

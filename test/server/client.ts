@@ -1,0 +1,83 @@
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+
+export interface Answer {
+	readonly status: number;
+	/** Names in lower case. */
+	readonly headers: Readonly<Record<string, string>>;
+	readonly body: string;
+}
+
+/** A client of which every byte is the test's. */
+export interface TestClient extends Disposable {
+	readonly socket: Socket;
+	send(...texts: string[]): void;
+	/** The next answer; one to HEAD must be asked for as such, as nothing in it says that its body is left out. */
+	answer(method?: "HEAD"): Promise<Answer>;
+	/** Resolves when the connection is gone, with what came and was no whole answer. */
+	gone(): Promise<string>;
+}
+
+export async function openClient(port: number): Promise<TestClient> {
+	const socket = connect(port, "127.0.0.1");
+	socket.on("error", () => {});
+	let received = "";
+	let look = () => {};
+	socket.on("data", (chunk) => {
+		received += chunk.toString("latin1");
+		look();
+	});
+	const closed = new Promise<string>((resolve) => {
+		socket.once("close", () => {
+			look();
+			resolve(received);
+		});
+	});
+	await once(socket, "connect");
+
+	function take(head: boolean): Answer | null {
+		const end = received.indexOf("\r\n\r\n");
+		if (end < 0) return null;
+		const [first = "", ...lines] = received.slice(0, end).split("\r\n");
+		const headers = Object.fromEntries(
+			lines.map((line) => {
+				const colon = line.indexOf(": ");
+				return [line.slice(0, colon).toLowerCase(), line.slice(colon + 2)];
+			}),
+		);
+		const length = head ? 0 : Number(headers["content-length"] ?? 0);
+		const bodyEnd = end + 4 + length;
+		if (received.length < bodyEnd) return null;
+		const body = Buffer.from(received.slice(end + 4, bodyEnd), "latin1");
+		received = received.slice(bodyEnd);
+		return { status: Number(first.split(" ")[1]), headers, body: `${body}` };
+	}
+
+	return {
+		socket,
+		send: (...texts) => void socket.write(texts.join("")),
+		answer(method) {
+			return new Promise((resolve, reject) => {
+				look = () => {
+					const answer = take(method === "HEAD");
+					if (answer !== null) resolve(answer);
+					else if (socket.closed) reject(new Error("closed unanswered"));
+				};
+				look();
+			});
+		},
+		gone: () => closed,
+		[Symbol.dispose]: () => socket.destroy(),
+	};
+}
+
+/** A request's text, with the Host it must have. */
+export function asking(
+	line: string,
+	headers: readonly string[] = [],
+	body = "",
+): string {
+	return [`${line} HTTP/1.1`, "host: gateway", ...headers, "", body].join(
+		"\r\n",
+	);
+}

@@ -1,0 +1,880 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, describe, test } from "node:test";
+import { GatewayError } from "../../src/core/errors.ts";
+import type {
+	GatewayRequest,
+	GatewayResponse,
+} from "../../src/core/messages.ts";
+import {
+	type Handle,
+	listen,
+	type Server,
+	type ServerOptions,
+} from "../../src/server/server.ts";
+import {
+	type Scope,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+import { type Answer, asking, openClient, type TestClient } from "./client.ts";
+
+const headerFieldsMax = 10;
+const headerBytesMax = 1024;
+
+/** A request under way, and the way to answer it. */
+interface Handled {
+	readonly request: GatewayRequest;
+	readonly scope: Scope;
+	readonly answer: (answer: Partial<GatewayResponse>) => void;
+	readonly fail: (error: unknown) => void;
+}
+
+let stack: AsyncDisposableStack;
+let clock: VirtualClock;
+let server: Server;
+let client: TestClient;
+let internal: [error: unknown, id: string][];
+
+const ok: GatewayResponse = { status: 200, headers: [], body: "ok" };
+
+async function serve(
+	handle: Handle,
+	options: Partial<ServerOptions> = {},
+): Promise<void> {
+	server = await listen({
+		host: "127.0.0.1",
+		port: 0,
+		clock,
+		handle,
+		healthPath: "/-/health",
+		headerFieldsMax,
+		headerBytesMax,
+		onInternal: (error, id) => internal.push([error, id]),
+		...options,
+	});
+	const opened = server;
+	stack.defer(() => opened.close());
+	client = await connected();
+}
+
+async function connected(): Promise<TestClient> {
+	return stack.use(await openClient(server.port));
+}
+
+/** Serves with a handle that leaves every request to the test, which takes them in the order they came. */
+async function serveByHand(): Promise<() => Promise<Handled>> {
+	const waiting: Handled[] = [];
+	let wake = () => {};
+	await serve((request, scope) => {
+		return new Promise((resolve, reject) => {
+			const answer = (changes: Partial<GatewayResponse>) =>
+				resolve({ ...ok, ...changes });
+			waiting.push({ request, scope, answer, fail: reject });
+			wake();
+		});
+	});
+	return async () => {
+		while (waiting.length === 0)
+			await new Promise<void>((resolve) => (wake = resolve));
+		return waiting.shift() as Handled;
+	};
+}
+
+function cancelled(scope: Scope): Promise<unknown> {
+	return new Promise((resolve) => scope.onCancel(resolve));
+}
+
+async function ask(
+	line: string,
+	headers: string[] = [],
+	body = "",
+): Promise<Answer> {
+	client.send(asking(line, headers, body));
+	return client.answer(line.startsWith("HEAD") ? "HEAD" : undefined);
+}
+
+function isProblem(answer: Answer, status: number, code: string): void {
+	assert.equal(answer.status, status);
+	assert.equal(answer.headers["content-type"], "application/problem+json");
+	assert.equal(answer.headers["cache-control"], "no-store");
+	const problem = JSON.parse(answer.body);
+	assert.equal(problem.code, code);
+	assert.equal(problem.status, status);
+	assert.equal(problem.instance, answer.headers["x-request-id"]);
+	assert.ok(answer.headers.date);
+}
+
+beforeEach(() => {
+	stack = new AsyncDisposableStack();
+	clock = virtualClock();
+	internal = [];
+});
+
+afterEach(async () => {
+	await stack.disposeAsync();
+	assert.equal(clock.pending, 0, "a timer was left");
+});
+
+describe("listening", () => {
+	test("says where, with the port that was free", async () => {
+		await serve(async () => ok);
+		assert.equal(server.host, "127.0.0.1");
+		assert.equal(server.url, `http://127.0.0.1:${server.port}`);
+		assert.ok(server.port > 0);
+	});
+
+	test("fails with the system's error where the port is taken", async () => {
+		await serve(async () => ok);
+		await assert.rejects(
+			listen({
+				host: "127.0.0.1",
+				port: server.port,
+				clock,
+				handle: async () => ok,
+				healthPath: null,
+				headerFieldsMax,
+				headerBytesMax,
+			}),
+			{ code: "EADDRINUSE" },
+		);
+	});
+});
+
+describe("a request", () => {
+	test("is handed over as it came, with the time of its arrival", async () => {
+		const next = await serveByHand();
+		await clock.advance(123);
+		client.send(asking("GET /weather?city=%D0%9C", ["X-A: 1", "x-a: 2"]));
+		const { request, answer } = await next();
+		assert.equal(request.method, "GET");
+		assert.equal(request.target, "/weather?city=%D0%9C");
+		assert.deepEqual(request.headers, [
+			"host",
+			"gateway",
+			"X-A",
+			"1",
+			"x-a",
+			"2",
+		]);
+		assert.equal(request.ip, "127.0.0.1");
+		assert.equal(request.arrivedMs, 123);
+		assert.equal((await request.readBody(0)).length, 0);
+		answer({});
+		await client.answer();
+	});
+
+	test("may name the server in its target", async () => {
+		await serve(async ({ target }) => ({ ...ok, body: target }));
+		for (const [target, seen] of [
+			["http://gateway/a?b", "/a?b"],
+			["HTTP://gateway:80", "/"],
+			["http://gateway?b", "/?b"],
+			["//gateway/a", "//gateway/a"],
+		]) {
+			assert.equal((await ask(`GET ${target}`)).body, seen);
+		}
+	});
+
+	test("keeps the client's id where it is one, and gets its own where not", async () => {
+		await serve(async ({ id }) => ({ ...ok, body: id }));
+		const given = async (...ids: string[]) => {
+			const { headers, body } = await ask(
+				"GET /",
+				ids.map((id) => `x-request-id: ${id}`),
+			);
+			assert.equal(headers["x-request-id"], body);
+			return body;
+		};
+		for (const id of ["a", "A-b_c.9", "x".repeat(64)])
+			assert.equal(await given(id), id);
+		for (const id of ["", "x".repeat(65), "a b", "a,b", "ä", 'a"b'])
+			assert.match(await given(id), /^[0-9a-f-]{36}$/);
+		assert.match(await given("a", "b"), /^[0-9a-f-]{36}$/);
+		assert.notEqual(await given(), await given());
+	});
+
+	test("needs a Host, and only one, unless it is of HTTP/1.0", async () => {
+		await serve(async () => ok);
+		isProblem(await ask("GET /", ["host: other"]), 400, "request_invalid");
+		client.send("GET / HTTP/1.1\r\n\r\n");
+		isProblem(await client.answer(), 400, "request_invalid");
+		client.send("GET / HTTP/1.0\r\n\r\n");
+		assert.equal((await client.answer()).status, 200);
+		assert.equal(await client.gone(), "");
+	});
+
+	test("with a target that is no path is refused", async () => {
+		await serve(async () => ok);
+		isProblem(await ask("OPTIONS *"), 400, "request_invalid");
+	});
+
+	test("with an expectation other than to continue is refused", async () => {
+		await serve(async () => ok);
+		isProblem(await ask("GET /", ["expect: miracles"]), 417, "request_invalid");
+	});
+
+	test("that waits to be told to continue is told", async () => {
+		await serve(async (request) => ({
+			...ok,
+			body: await request.readBody(10),
+		}));
+		client.send(
+			asking("POST /", ["expect: 100-continue", "content-length: 4"]),
+		);
+		assert.equal((await client.answer()).status, 100);
+		client.send("body");
+		assert.equal((await client.answer()).body, "body");
+	});
+
+	test("to be a proxy is refused", async () => {
+		await serve(async () => ok);
+		client.send(
+			"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere:443\r\n\r\n",
+		);
+		isProblem(await client.answer(), 400, "request_invalid");
+		client.socket.end();
+		await client.gone();
+	});
+
+	test("to be a proxy may end in a reset", async () => {
+		await serve(async () => ok);
+		client.send(
+			"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere:443\r\n\r\n",
+		);
+		await client.answer();
+		client.socket.resetAndDestroy();
+		client = await connected();
+		assert.equal((await ask("GET /")).status, 200);
+	});
+
+	test("to upgrade is taken as if it did not ask", async () => {
+		await serve(async () => ok);
+		assert.equal(
+			(await ask("GET /", ["connection: upgrade", "upgrade: websocket"]))
+				.status,
+			200,
+		);
+	});
+});
+
+describe("an answer", () => {
+	test("goes out with its headers, its length, the id and the date", async () => {
+		await serve(async () => ({
+			status: 201,
+			headers: ["Set-Cookie", "a", "X-B", "1"],
+			body: "облачно",
+		}));
+		const { status, headers, body } = await ask("GET /");
+		assert.equal(status, 201);
+		assert.equal(body, "облачно");
+		assert.equal(headers["content-length"], "14");
+		assert.equal(headers["set-cookie"], "a");
+		assert.equal(headers["x-b"], "1");
+		assert.ok(headers.date);
+		assert.ok(headers["x-request-id"]);
+	});
+
+	test("may be bytes", async () => {
+		await serve(async () => ({ ...ok, body: Buffer.from("bytes") }));
+		assert.equal((await ask("GET /")).body, "bytes");
+	});
+
+	test("repeats a header that stands in it twice", async () => {
+		await serve(async () => ({
+			...ok,
+			headers: ["set-cookie", "a", "set-cookie", "b"],
+		}));
+		client.send(asking("GET /", ["connection: close"]));
+		assert.match(await client.gone(), /set-cookie: a\r\nset-cookie: b\r\n/);
+	});
+
+	test("has its framing from the server alone", async () => {
+		const headers = [
+			"Content-Length",
+			"1",
+			"Transfer-Encoding",
+			"chunked",
+			"Connection",
+			"close",
+			"Keep-Alive",
+			"x",
+			"X-Request-Id",
+			"forged",
+		];
+		await serve(async () => ({ ...ok, headers }));
+		const answer = await ask("GET /", ["x-request-id: mine"]);
+		assert.equal(answer.headers["content-length"], "2");
+		assert.equal(answer.headers["transfer-encoding"], undefined);
+		assert.equal(answer.headers["x-request-id"], "mine");
+		assert.equal(answer.headers.connection, "keep-alive");
+	});
+
+	test("without a body has a length of 0, or none where the status has no body", async () => {
+		await serve(async ({ target }) => ({
+			status: Number(target.slice(1)),
+			headers: [],
+			body: target === "/304" ? "dropped" : null,
+		}));
+		assert.equal((await ask("GET /200")).headers["content-length"], "0");
+		assert.equal((await ask("GET /204")).headers["content-length"], undefined);
+		assert.equal((await ask("GET /304")).headers["content-length"], undefined);
+		assert.equal((await ask("GET /200")).body, "");
+	});
+
+	test("to HEAD has the headers of the one to GET and no body", async () => {
+		await serve(async ({ target }) => {
+			if (target === "/fails") throw new GatewayError("step_failed", "x");
+			return { ...ok, headers: ["x-a", "1"] };
+		});
+		for (const path of ["/", "/fails", "/-/health"]) {
+			const id = ["x-request-id: same"];
+			const get = await ask(`GET ${path}`, id);
+			const head = await ask(`HEAD ${path}`, id);
+			assert.deepEqual(
+				{ ...head.headers, date: "" },
+				{ ...get.headers, date: "" },
+			);
+			assert.equal(head.status, get.status);
+			assert.equal(head.body, "");
+		}
+	});
+
+	test("is a problem document where an error was thrown", async () => {
+		await serve(async () => {
+			throw new GatewayError("method_not_allowed", "not for clients", {
+				allow: ["GET", "HEAD"],
+			});
+		});
+		const answer = await ask("POST /");
+		isProblem(answer, 405, "method_not_allowed");
+		assert.equal(answer.headers.allow, "GET, HEAD");
+		assert.doesNotMatch(answer.body, /not for clients/);
+		assert.deepEqual(internal, []);
+	});
+
+	test("hides what was thrown by mistake, which is told to the operator with the request's id", async () => {
+		const mistake = new TypeError("secret");
+		await serve(async () => {
+			throw mistake;
+		});
+		const answer = await ask("GET /");
+		isProblem(answer, 500, "internal");
+		assert.doesNotMatch(JSON.stringify(answer), /secret/);
+		assert.deepEqual(internal, [[mistake, answer.headers["x-request-id"]]]);
+	});
+
+	test("that cannot be written is a mistake too", async () => {
+		for (const headers of [
+			["x", "a\r\nb: c"],
+			["x", "\u{1f4a5}"],
+			["x y", "a"],
+			["", "a"],
+		]) {
+			await serve(async () => ({ ...ok, headers }));
+			isProblem(await ask("GET /"), 500, "internal");
+			assert.equal(internal.length, 1);
+			internal = [];
+		}
+	});
+
+	test("that breaks in the middle of being written closes the connection", async () => {
+		const body = { is: "neither text nor bytes" } as unknown as string;
+		await serve(async () => ({ ...ok, body }));
+		client.send(asking("GET /"));
+		await client.gone();
+		assert.equal(internal.length, 1);
+	});
+
+	test("leaves the connection to the next request", async () => {
+		await serve(async ({ target }) => ({ ...ok, body: target }));
+		for (const path of ["/1", "/2", "/3"])
+			assert.equal((await ask(`GET ${path}`)).body, path);
+	});
+
+	test("goes out in the order of the requests, whichever is ready first", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /1"), asking("GET /2"), asking("GET /3"));
+		const handled = [await next(), await next(), await next()];
+		for (const each of handled.toReversed())
+			each.answer({ body: each.request.target });
+		for (const path of ["/1", "/2", "/3"])
+			assert.equal((await client.answer()).body, path);
+	});
+
+	test("leaves nobody listening and its scope closed", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { scope, answer } = await next();
+		scope.onCancel(() => assert.fail("was cancelled"))();
+		answer({});
+		await client.answer();
+		client.socket.destroy();
+		await server.close();
+		assert.equal(scope.cancelled, false);
+		assert.equal(scope.listeners, 0);
+	});
+});
+
+describe("what is no request", () => {
+	const cases: Record<string, readonly [text: string, status: number]> = {
+		"another protocol": ["secret\r\n\r\n", 400],
+		"a header without a name": [asking("GET /", [": x"]), 400],
+		"a header with a space before its colon": [asking("GET /", ["x : y"]), 400],
+		"a folded header": [asking("GET /", ["x: y\r\n z"]), 400],
+		"a line break alone": ["GET / HTTP/1.1\nhost: a\nx: y\n\n", 400],
+		"a length and chunks": [
+			asking("POST /", ["content-length: 1", "transfer-encoding: chunked"]),
+			400,
+		],
+		"two lengths": [
+			asking("POST /", ["content-length: 1", "content-length: 2"]),
+			400,
+		],
+		"a length that is no number": [
+			asking("POST /", ["content-length: 1x"]),
+			400,
+		],
+		"chunks coded again": [
+			asking("POST /", ["transfer-encoding: chunked, gzip"]),
+			400,
+		],
+		"headers without end": [asking("GET /", [`x: ${"y".repeat(5000)}`]), 431],
+		"a target without end": [`GET /${"x".repeat(5000)}`, 431],
+	};
+	for (const [name, [text, status]] of Object.entries(cases)) {
+		test(`is answered with a problem and closed: ${name}`, async () => {
+			await serve(async () => assert.fail("was handled"));
+			client.send(text);
+			const answer = await client.answer();
+			isProblem(answer, status, "request_invalid");
+			assert.equal(answer.headers.connection, "close");
+			assert.match(answer.headers["x-request-id"] ?? "", /^[0-9a-f-]{36}$/);
+			assert.doesNotMatch(answer.body, /secret/);
+			client.socket.end();
+			assert.equal(await client.gone(), "");
+		});
+	}
+
+	test("is closed even where the client does not", async () => {
+		await serve(async () => ok);
+		client.socket.allowHalfOpen = true;
+		client.send("nonsense\r\n\r\n");
+		await client.answer();
+		client.send("more nonsense");
+		await clock.advance(2000);
+		client.send("still more");
+		await client.gone();
+	});
+
+	test("does not keep the requests before it from being answered", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /1"), asking("GET /2"), "nonsense\r\n\r\n");
+		const [first, second] = [await next(), await next()];
+		second.answer({ body: "2" });
+		first.answer({ body: "1" });
+		assert.equal((await client.answer()).body, "1");
+		assert.equal((await client.answer()).body, "2");
+		assert.equal(await client.gone(), "");
+	});
+
+	test("in the middle of a body fails whoever reads it, and is answered as the client's fault", async () => {
+		await serve(async (request) => ({
+			...ok,
+			body: await request.readBody(100),
+		}));
+		const answer = await ask(
+			"POST /",
+			["transfer-encoding: chunked", "x-request-id: mine"],
+			"2\r\nab\r\nnonsense\r\n",
+		);
+		isProblem(answer, 400, "request_invalid");
+		assert.equal(answer.headers["x-request-id"], "mine");
+		assert.equal(answer.headers.connection, "close");
+		assert.equal(await client.gone(), "");
+	});
+
+	test("in the middle of a body nobody reads does not spoil the answer", async () => {
+		const next = await serveByHand();
+		client.send(
+			asking("POST /", ["transfer-encoding: chunked"]),
+			"2\r\nab\r\nnonsense\r\n",
+		);
+		(await next()).answer({});
+		assert.equal((await client.answer()).body, "ok");
+		assert.equal(await client.gone(), "");
+	});
+});
+
+describe("the bounds on headers", () => {
+	test("hold for the number of fields", async () => {
+		await serve(async ({ headers }) => ({
+			...ok,
+			body: String(headers.length / 2),
+		}));
+		// Host is one of them.
+		const fields = (count: number) =>
+			Array.from({ length: count - 1 }, (_, at) => `x-${at}: y`);
+		for (const count of [headerFieldsMax - 1, headerFieldsMax]) {
+			assert.equal((await ask("GET /", fields(count))).body, String(count));
+		}
+		isProblem(
+			await ask("GET /", fields(headerFieldsMax + 1)),
+			431,
+			"request_invalid",
+		);
+		isProblem(
+			await ask("GET /", fields(headerFieldsMax + 20)),
+			431,
+			"request_invalid",
+		);
+	});
+
+	test("hold for their length, with the target's", async () => {
+		await serve(async () => ok);
+		const taken = "/".length + "hostgateway".length + "x".length;
+		const filled = (length: number) => [`x: ${"y".repeat(length - taken)}`];
+		for (const length of [headerBytesMax - 1, headerBytesMax]) {
+			assert.equal((await ask("GET /", filled(length))).status, 200);
+		}
+		isProblem(
+			await ask("GET /", filled(headerBytesMax + 1)),
+			431,
+			"request_invalid",
+		);
+	});
+});
+
+describe("a body", () => {
+	const readTen: Handle = async (request) => ({
+		...ok,
+		body: await request.readBody(10),
+	});
+	const chunked = (body: string) =>
+		`${body.replace(/.{1,3}/g, (part) => `${part.length.toString(16)}\r\n${part}\r\n`)}0\r\n\r\n`;
+
+	test("is read up to its bound, announced or not", async () => {
+		await serve(readTen);
+		for (const length of [0, 1, 9, 10]) {
+			const body = "x".repeat(length);
+			assert.equal(
+				(await ask("POST /", [`content-length: ${length}`], body)).body,
+				body,
+			);
+			assert.equal(
+				(await ask("POST /", ["transfer-encoding: chunked"], chunked(body)))
+					.body,
+				body,
+			);
+		}
+	});
+
+	test("that is announced as too large is refused before it comes, and let in where it is small", async () => {
+		await serve(readTen);
+		client.send(asking("POST /", ["content-length: 11"]));
+		isProblem(await client.answer(), 413, "request_too_large");
+		client.send("x".repeat(11));
+		assert.equal((await ask("POST /", ["content-length: 2"], "ok")).body, "ok");
+	});
+
+	test("that is announced as far too large is refused before it comes, and closes the connection", async () => {
+		await serve(readTen);
+		client.send(asking("POST /", ["content-length: 1000000"]));
+		const answer = await client.answer();
+		isProblem(answer, 413, "request_too_large");
+		assert.equal(answer.headers.connection, "close");
+		assert.equal(clock.pending, 1, "the client gets no time to read");
+		await clock.advance(2000);
+		assert.equal(await client.gone(), "");
+	});
+
+	test("that proves too large is refused as soon as it is known, and closes the connection", async () => {
+		await serve(readTen);
+		client.send(
+			asking("POST /", ["transfer-encoding: chunked"]),
+			"b\r\nxxxxxxxxxxx\r\n",
+		);
+		const answer = await client.answer();
+		isProblem(answer, 413, "request_too_large");
+		assert.equal(answer.headers.connection, "close");
+		client.send("0\r\n\r\n");
+		assert.equal(await client.gone(), "");
+	});
+
+	test("that proves too large when all of it is there does not block the connection", async () => {
+		await serve(readTen);
+		isProblem(
+			await ask(
+				"POST /",
+				["transfer-encoding: chunked"],
+				chunked("x".repeat(11)),
+			),
+			413,
+			"request_too_large",
+		);
+		await Promise.race([
+			client.gone(),
+			ask("POST /", ["content-length: 2"], "ok"),
+		]);
+	});
+
+	test("does not have to end for its refusal to be read", async () => {
+		await serve(readTen);
+		client.send(asking("POST /", ["content-length: 1000000000000"]));
+		const more = (): void =>
+			void client.socket.write("x".repeat(10_000), (error) => error || more());
+		more();
+		isProblem(await client.answer(), 413, "request_too_large");
+		await client.gone();
+	});
+
+	test("that nobody reads does not hang the connection", async () => {
+		await serve(async () => ok);
+		for (const body of ["", "x", "x".repeat(64 * 1024)]) {
+			assert.equal(
+				(await ask("POST /", [`content-length: ${body.length}`], body)).body,
+				"ok",
+			);
+		}
+		const answer = await ask("POST /", ["content-length: 65537"], "x");
+		assert.equal(answer.body, "ok");
+		assert.equal(answer.headers.connection, "close");
+		await clock.advance(2000);
+		await client.gone();
+	});
+
+	test("fails with client_closed where the client leaves in the middle", async () => {
+		const next = await serveByHand();
+		client.send(asking("POST /", ["content-length: 9"]), "some");
+		const { request, scope } = await next();
+		const body = request.readBody(10);
+		client.socket.destroy();
+		await assert.rejects(body, { code: "client_closed" });
+		assert.equal(scope.listeners, 0);
+	});
+
+	test("fails with client_closed where the client ends in the middle", async () => {
+		const next = await serveByHand();
+		client.send(
+			asking("POST /", ["transfer-encoding: chunked"]),
+			"4\r\nsome\r\n",
+		);
+		const { request } = await next();
+		const body = request.readBody(10);
+		client.socket.end();
+		await assert.rejects(body, { code: "client_closed" });
+	});
+
+	test("is read once", async () => {
+		const next = await serveByHand();
+		client.send(asking("POST /", ["content-length: 2"]), "ok");
+		const { request, answer } = await next();
+		await request.readBody(10);
+		await assert.rejects(request.readBody(10), TypeError);
+		answer({});
+		await client.answer();
+	});
+
+	test("leaves nobody listening when it has been read", async () => {
+		const next = await serveByHand();
+		client.send(asking("POST /", ["content-length: 2"]), "ok");
+		const { request, scope, answer } = await next();
+		await request.readBody(10);
+		assert.equal(scope.listeners, 0);
+		answer({});
+		await client.answer();
+	});
+});
+
+describe("a client that leaves", () => {
+	test("cancels its request, and nobody else's", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /leaves"));
+		const leaver = await next();
+		const other = await connected();
+		other.send(asking("GET /stays"));
+		const stayer = await next();
+		const reason = cancelled(leaver.scope);
+		client.socket.destroy();
+		assert.equal(((await reason) as GatewayError).code, "client_closed");
+		assert.equal(leaver.scope.listeners, 0);
+		assert.equal(stayer.scope.cancelled, false);
+		leaver.fail(leaver.scope.reason);
+		stayer.answer({});
+		assert.equal((await other.answer()).status, 200);
+	});
+
+	test("cancels all the requests it had sent, answered or not", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /1"), asking("GET /2"), asking("GET /3"));
+		const handled = [await next(), await next(), await next()];
+		const reasons = handled.map(({ scope }) => cancelled(scope));
+		handled[1]?.answer({});
+		client.socket.resetAndDestroy();
+		for (const reason of await Promise.all(reasons))
+			assert.equal((reason as GatewayError).code, "client_closed");
+		for (const { scope, answer } of handled) {
+			assert.equal(scope.listeners, 0);
+			answer({});
+		}
+	});
+
+	test("in the middle of a long answer cancels its request", async () => {
+		const next = await serveByHand();
+		client.socket.pause();
+		client.send(asking("GET /"));
+		const { scope, answer } = await next();
+		const reason = cancelled(scope);
+		answer({ body: "x".repeat(50_000_000) });
+		client.socket.destroy();
+		assert.equal(((await reason) as GatewayError).code, "client_closed");
+	});
+
+	test("does not hide a mistake of the handle", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { scope, fail } = await next();
+		const reason = cancelled(scope);
+		client.socket.destroy();
+		await reason;
+		const told = new Promise<void>((resolve) => {
+			internal.push = (...items) => (resolve(), items.length);
+		});
+		fail(new TypeError("a mistake"));
+		await told;
+	});
+});
+
+describe("health", () => {
+	test("is answered by the server itself", async () => {
+		await serve(async ({ target }) => ({ ...ok, body: target }));
+		const { status, headers, body } = await ask("GET /-/health");
+		assert.equal(status, 200);
+		assert.equal(headers["cache-control"], "no-store");
+		assert.deepEqual(JSON.parse(body), { status: "ok" });
+		assert.equal((await ask("GET /-/health?probe=1")).body, body);
+		assert.equal((await ask("GET /-/healthy")).body, "/-/healthy");
+	});
+
+	test("is nowhere where it has no path", async () => {
+		await serve(async () => ok, { healthPath: null });
+		assert.equal((await ask("GET /-/health")).body, "ok");
+	});
+
+	test("is only for reading", async () => {
+		await serve(async () => ok);
+		const answer = await ask("POST /-/health");
+		isProblem(answer, 405, "method_not_allowed");
+		assert.equal(answer.headers.allow, "GET, HEAD");
+	});
+});
+
+describe("draining", () => {
+	test("lets what runs finish, and announces the end of its connection", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { answer } = await next();
+		const drained = server.drain(1000);
+		answer({ body: "finished" });
+		const finished = await client.answer();
+		assert.equal(finished.body, "finished");
+		assert.equal(finished.headers.connection, "close");
+		assert.equal(await drained, true);
+		assert.equal(await client.gone(), "");
+	});
+
+	test("lets all requests of a connection finish, in order", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /1"), asking("GET /2"));
+		const [first, second] = [await next(), await next()];
+		const drained = server.drain(1000);
+		second.answer({ body: "2" });
+		first.answer({ body: "1" });
+		assert.equal((await client.answer()).body, "1");
+		assert.equal((await client.answer()).body, "2");
+		assert.equal(await drained, true);
+		await client.gone();
+	});
+
+	test("accepts nobody new, and closes the connections at rest", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { answer } = await next();
+		const atRest = await connected();
+		atRest.send(asking("GET /"));
+		(await next()).answer({});
+		await atRest.answer();
+		const drained = server.drain(1000);
+		await atRest.gone();
+		await assert.rejects(connected(), { code: "ECONNREFUSED" });
+		answer({});
+		assert.equal(await drained, true);
+	});
+
+	test("answers new requests over open connections with 503, health too", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { answer } = await next();
+		const late = [await connected(), await connected()];
+		for (const each of late) {
+			each.send(asking("GET /"), "GET ");
+			(await next()).answer({});
+			await each.answer();
+		}
+		const drained = server.drain(1000);
+		for (const [at, path] of ["/late", "/-/health"].entries()) {
+			late[at]?.send(`${path} HTTP/1.1\r\nhost: a\r\n\r\n`);
+			const refused = await late[at]?.answer();
+			assert.ok(refused);
+			isProblem(refused, 503, "gateway_draining");
+			assert.equal(refused.headers.connection, "close");
+			assert.equal(refused.headers["retry-after"], "1");
+			assert.equal(await late[at]?.gone(), "");
+		}
+		answer({});
+		assert.equal(await drained, true);
+	});
+
+	test("cuts what is not finished in time", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { scope } = await next();
+		const reason = cancelled(scope);
+		const drained = server.drain(1000);
+		await clock.advance(999);
+		assert.equal(scope.cancelled, false);
+		await clock.advance(1);
+		assert.equal(((await reason) as GatewayError).code, "gateway_draining");
+		assert.equal(await drained, false);
+		await client.gone();
+		assert.equal(scope.listeners, 0);
+	});
+
+	test("is done at once where nothing runs, and only once", async () => {
+		await serve(async () => ok);
+		const drained = server.drain(1000);
+		assert.equal(await server.drain(0), true);
+		assert.equal(await drained, true);
+		await client.gone();
+		await server.close();
+	});
+
+	test("ends at once when the server is closed meanwhile", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		await next();
+		const drained = server.drain(1000);
+		await server.close();
+		assert.equal(await drained, false);
+		await client.gone();
+	});
+});
+
+test("closing cuts what runs at once, and may be repeated", async () => {
+	const next = await serveByHand();
+	client.send(asking("GET /"));
+	const { scope } = await next();
+	await Promise.all([server.close(), server.close()]);
+	assert.equal((scope.reason as GatewayError).code, "gateway_draining");
+	await client.gone();
+	await server.close();
+});
