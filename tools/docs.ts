@@ -3,14 +3,17 @@
  * what is written with what would be, and load every example.
  */
 import { writeFileSync } from "node:fs";
-import type { z } from "zod";
+import { z } from "zod";
 import {
 	configSchema,
 	defaultsSchema,
+	fieldSchemas,
 	type KeyMeta,
 	requestSchema,
 	routeSchema,
+	type StepKind,
 	serverSchema,
+	stepKinds,
 	stepSchemas,
 	upstreamSchema,
 } from "../src/config/schema.ts";
@@ -38,19 +41,30 @@ ${rows.join("\n")}
 `;
 }
 
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** Keys that stand in one place of a config. */
 interface Section {
 	readonly title: string;
 	readonly text: string;
-	readonly schema: z.ZodObject;
+	readonly shape: Shape;
+	/** Whether `text` has a table of the keys already. */
+	readonly hasTable?: true;
 	/** The whole config around a key's example. */
 	readonly around: (example: string, key: string) => string;
 }
+
+/* The configs around the examples */
 
 const upstreams = "upstreams:\n  users:\n    url: http://127.0.0.1:3001";
 
 const aRoute = "routes:\n  GET /x:\n    respond: 1";
 
-/** A route that has whatever an example may read. */
+/** A map under a key of the file; an empty one is left out. */
+function block(key: string, example: string): string {
+	return example === "" ? "" : `\n${key}:\n${indent(example, 2)}`;
+}
+
 function routeWith(part: string): string {
 	return `${upstreams}
 routes:
@@ -58,6 +72,7 @@ routes:
 ${indent(part, 4)}`;
 }
 
+/** What the examples of steps may read of the request. */
 const readable = `request:
   query:
     id: { type: string, maxLength: 20 }
@@ -68,10 +83,11 @@ const readable = `request:
   headers:
     accept-language?: { type: string, maxLength: 200 }`;
 
-function stepAround(example: string, key: string): string {
-	const isKind = Object.hasOwn(stepSchemas, key);
-	const own = /^(?:get|head|post|put|patch|delete|value):/m.test(example);
-	const kind = isKind || own ? "" : "get: users/users/7\n";
+function stepAround(example: string): string {
+	const own = stepKinds.some((kind) =>
+		new RegExp(`^${kind}:`, "m").test(example),
+	);
+	const kind = own ? "" : "get: users/users/7\n";
 	return routeWith(`${readable}
 steps:
   first:
@@ -81,11 +97,30 @@ ${indent(kind + example, 4)}
 respond: { first: "\${first}", step: "\${step}" }`);
 }
 
+/* The sections */
+
+const shapeOf = (kind: StepKind): Shape => stepSchemas[kind].shape;
+
+/** What every kind of step takes. */
+const commonShape = pickShape(shapeOf("value"), (key) => key !== "value");
+
+/** What a kind takes beside that and the key that names it. */
+function ownShape(kind: StepKind): Shape {
+	return pickShape(
+		shapeOf(kind),
+		(key) => key !== kind && !Object.hasOwn(commonShape, key),
+	);
+}
+
+function pickShape(shape: Shape, keep: (key: string) => boolean): Shape {
+	return Object.fromEntries(Object.entries(shape).filter(([key]) => keep(key)));
+}
+
 const sections: readonly Section[] = [
 	{
 		title: "The file",
-		text: "YAML or JSON. `upstreams` and `routes` are what it is about.",
-		schema: configSchema,
+		text: "YAML or JSON. `upstreams` says who is asked, `routes` what clients can ask for.",
+		shape: configSchema.shape,
 		around: (example, key) =>
 			[
 				key === "upstreams" || key === "routes" ? "" : upstreams,
@@ -96,26 +131,26 @@ const sections: readonly Section[] = [
 	{
 		title: "`server`",
 		text: "Where the gateway listens, and what it takes from clients.",
-		schema: serverSchema,
-		around: (example) => `${aRoute}\nserver:\n${indent(example, 2)}`,
+		shape: serverSchema.shape,
+		around: (example) => aRoute + block("server", example),
 	},
 	{
 		title: "`defaults`",
 		text: "What holds where an upstream, a route or a step says nothing.",
-		schema: defaultsSchema,
-		around: (example) => `${aRoute}\ndefaults:\n${indent(example, 2)}`,
+		shape: defaultsSchema.shape,
+		around: (example) => aRoute + block("defaults", example),
 	},
 	{
 		title: "`upstreams.<name>`",
-		text: "A service that is asked. `env.NAME` can be read here and nowhere else; `??` makes a variable optional. Its text becomes what the key takes.",
-		schema: upstreamSchema,
+		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. All keys but `safe` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes.",
+		shape: upstreamSchema.shape,
 		around: (example, key) =>
 			`${aRoute}\nupstreams:\n  users:\n${key === "url" ? "" : "    url: http://127.0.0.1:3001\n"}${indent(example, 4)}`,
 	},
 	{
 		title: "`routes.<METHOD /path>`",
-		text: "What a client can ask for, and what the answer is made of.",
-		schema: routeSchema,
+		text: "What a client can ask for, and what the answer is made of. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`; GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. Of two routes that fit the more specific one wins.",
+		shape: routeSchema.shape,
 		around: (example, key) =>
 			routeWith(
 				key === "respond" || key === "steps"
@@ -125,71 +160,229 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`request`",
-		text: "What the client may send. A parameter's `type` is `string`, `integer`, `number`, `boolean` or `array` (of scalars, in `items`); beside it stand `enum`, `default`, `minLength`, `maxLength`, `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minItems`, `maxItems`, `uniqueItems` as in JSON Schema. All faults of a request are answered at once with 400.",
-		schema: requestSchema,
+		text: `What the client may send. In \`params\`, \`query\` and \`headers\` each name has a JSON Schema of these keywords; the \`items\` of a list are scalars. What is sent is coerced to the \`type\`; all faults of a request are answered at once with 400.
+
+${parameterTable()}`,
+		shape: requestSchema.shape,
 		around: (example) =>
 			routeWith(`request:\n${indent(example, 2)}\nrespond: 1`),
 	},
 	{
-		title: "Steps",
-		text: "A step is what its kind says: a call (`get`, `head`, `post`, `put`, `patch`, `delete`) or a `value`. The keys from `query` to `timeout` belong to calls, `body` to those that have one; the others to every step.",
-		schema: stepSchemas.post.extend(stepSchemas.value.shape) as z.ZodObject,
+		title: "Kinds of steps",
+		text: `A step has exactly one of these keys, which makes it what it is. Beside it stand the keys of its kind and the [keys of every step](#keys-of-every-step).
+
+${kindTable()}`,
+		hasTable: true,
+		shape: Object.fromEntries(
+			stepKinds.map((kind) => [kind, shapeOf(kind)[kind] as z.ZodType]),
+		),
+		around: stepAround,
+	},
+	{
+		title: "Keys of calls",
+		text: "What is sent, and what is made of the answer.",
+		shape: ownShape("post"),
+		around: stepAround,
+	},
+	{
+		title: "Keys of every step",
+		text: "When a step runs, how often, for how long, and what holds where it fails.",
+		shape: commonShape,
 		around: stepAround,
 	},
 ];
 
+/** Types of parameters that take the same keywords share a line. */
+function parameterTable(): string {
+	const rows = grouped(
+		Object.entries(fieldSchemas).map(([type, { shape }]) => [
+			type,
+			codes(Object.keys(shape).filter((key) => key !== "type")),
+		]),
+	).map(([types, keywords]) => `| ${codes(types)} | ${keywords} |`);
+	return `| \`type\` | beside it |\n| --- | --- |\n${rows.join("\n")}`;
+}
+
+/** Kinds of steps that take the same keys share a line. */
+function kindTable(): string {
+	const does = (kind: StepKind) => {
+		if (kind === "value") return "computes: no call";
+		return kind === "get" || kind === "head"
+			? "a call that reads"
+			: "a call that writes, unless its upstream is `safe`";
+	};
+	const rows = grouped(
+		stepKinds.map((kind) => [
+			kind,
+			`${does(kind)} | ${codes(Object.keys(ownShape(kind)))}`,
+		]),
+	).map(([kinds, rest]) => `| ${codes(kinds)} | ${rest} |`);
+	return `| kind | what it does | keys of its own |\n| --- | --- | --- |\n${rows.join("\n")}`;
+}
+
+function grouped(pairs: readonly (readonly [string, string])[]) {
+	const groups = Map.groupBy(pairs, ([, what]) => what);
+	return [...groups].map(
+		([what, members]) => [members.map(([name]) => name), what] as const,
+	);
+}
+
+function codes(names: readonly string[]): string {
+	return names.map((name) => `\`${name}\``).join(" ");
+}
+
+/* Their keys */
+
+/** Keys that are documented in one place; several where they mean the same. */
 interface DocumentedKey extends KeyMeta {
-	readonly key: string;
+	readonly keys: readonly string[];
+	readonly takes: string;
 }
 
-function keysOf(schema: z.ZodObject): DocumentedKey[] {
-	return Object.entries(schema.shape).flatMap(([key, member]) => {
-		const meta = metaOf(member as z.ZodType);
-		return meta ? [{ key, ...meta }] : [];
-	});
+function documentedKeys(shape: Shape): DocumentedKey[] {
+	const found: DocumentedKey[] = [];
+	const groups = Map.groupBy(Object.entries(shape), ([, member]) => member);
+	for (const [member, entries] of groups) {
+		const meta = metaOf(member);
+		if (meta === null) continue;
+		found.push({
+			...meta,
+			keys: entries.map(([key]) => key),
+			takes: takesOf(member),
+		});
+	}
+	return found;
 }
 
-function metaOf(schema: z.ZodType): KeyMeta | null {
+/** What a key's schema says for the reader, if it is there. */
+export function metaOf(schema: z.ZodType): KeyMeta | null {
 	const meta = schema.meta() as KeyMeta | undefined;
 	if (meta?.example !== undefined) return meta;
-	return "unwrap" in schema
-		? metaOf((schema as z.ZodOptional<z.ZodType>).unwrap())
+	return schema instanceof z.ZodOptional
+		? metaOf(schema.unwrap() as z.ZodType)
 		: null;
+}
+
+/** The words a wrong value is refused with, so that page and `check` say the same. */
+function takesOf(schema: z.ZodType): string {
+	const [issue] = schema.safeParse(Symbol("no value")).error?.issues ?? [];
+	if (issue === undefined) return "a template";
+	if (!issue.message.startsWith("Invalid input")) return issue.message;
+	const isList = issue.code === "invalid_type" && issue.expected === "array";
+	return isList ? "a list of names" : "a map";
 }
 
 /** A config for every key, each valid: what the tests load. */
 export function exampleConfigs(): { title: string; yaml: string }[] {
-	return sections.flatMap(({ title, schema, around }) =>
-		keysOf(schema).map(({ key, example }) => ({
-			title: `${title} ${key}`,
-			yaml: around(example, key),
+	return sections.flatMap(({ title, shape, around }) =>
+		documentedKeys(shape).map(({ keys, example }) => ({
+			title: `${keys.join(", ")} of ${title}`,
+			yaml: around(example, keys[0] ?? ""),
 		})),
 	);
 }
 
+/** For every key with a default: a config that writes it, and the same without the key. Both mean the same. */
+export function defaultConfigs(): {
+	title: string;
+	written: string;
+	unwritten: string;
+}[] {
+	return sections.flatMap(({ title, shape, around }) =>
+		documentedKeys(shape).flatMap(({ keys, example, default: value }) => {
+			const key = keys[0] ?? "";
+			if (value === undefined) return [];
+			const others = example
+				.split("\n")
+				.filter((line) => !line.startsWith(`${key}:`));
+			const written = [...others, `${key}: ${value}`].join("\n");
+			return [
+				{
+					title: `${key} of ${title}`,
+					written: around(written, key),
+					unwritten: around(others.join("\n"), key),
+				},
+			];
+		}),
+	);
+}
+
+/* The page */
+
 export function configPage(): string {
-	const parts = sections.map(({ title, text, schema }) => {
-		const keys = keysOf(schema).map(printKey);
-		return `## ${title}\n\n${text}\n\n${keys.join("\n")}`;
+	const slugOf = slugger();
+	slugOf(pageTitle);
+	const printed = sections.map((section) => {
+		const slug = slugOf(section.title);
+		const keys = documentedKeys(section.shape).map((key) => ({
+			...key,
+			slug: slugOf(codes(key.keys)),
+		}));
+		return { ...section, slug, keys };
+	});
+	const contents = printed.map(({ title, slug, keys }) => {
+		const links = keys.map((key) => `[${codes(key.keys)}](#${key.slug})`);
+		return `| [${title}](#${slug}) | ${links.join(" ")} |`;
 	});
 	return `${generated}
 
-# The config, key by key
+# ${pageTitle}
 
-What templates, expressions and steps mean is in [language.md](language.md); this page says which keys there are. Durations
-and sizes carry their unit (\`250ms\`, \`1s\`, \`2m\`; \`64KiB\`, \`8MiB\`). Whatever is not listed here is an error at load.
+This page says which keys there are; what templates, names, expressions and steps mean is in [language.md](language.md).
+Whatever is not listed here is an error at load. Durations and sizes carry their unit: \`250ms\` \`1s\` \`2m\` \`1h\`, \`512B\`
+\`64KiB\` \`8MiB\` \`1GiB\`. A *template* is any value, with or without \`\${…}\` in it. Defaults that [\`defaults\`](#defaults-1)
+lists can be changed there for the whole config.
 
-${parts.join("\n")}`;
+| where | keys |
+| --- | --- |
+${contents.join("\n")}
+
+${printed.map(printSection).join("\n")}`;
 }
 
-function printKey({
-	key,
-	description,
-	default: value,
-	example,
-}: DocumentedKey) {
-	const fallback = value === undefined ? "" : ` Default: \`${value}\`.`;
-	return `### \`${key}\`\n\n${description}${fallback}\n\n\`\`\`yaml\n${example}\n\`\`\`\n`;
+const pageTitle = "The config, key by key";
+
+/** A key at its place in the page. */
+interface PlacedKey extends DocumentedKey {
+	readonly slug: string;
+}
+
+function printSection({
+	title,
+	text,
+	hasTable,
+	keys,
+}: Omit<Section, "shape" | "around"> & {
+	readonly keys: readonly PlacedKey[];
+}) {
+	const table = hasTable ? "" : `${keyTable(keys)}\n\n`;
+	return `## ${title}\n\n${text}\n\n${table}${keys.map(printKey).join("\n")}`;
+}
+
+function keyTable(keys: readonly PlacedKey[]): string {
+	const rows = keys.map(
+		({ keys, slug, takes, default: value }) =>
+			`| [${codes(keys)}](#${slug}) | ${takes} | ${value === undefined ? "" : `\`${value}\``} |`,
+	);
+	return `| key | takes | default |\n| --- | --- | --- |\n${rows.join("\n")}`;
+}
+
+function printKey({ keys, description, example }: PlacedKey): string {
+	return `### ${codes(keys)}\n\n${description}\n\n\`\`\`yaml\n${example}\n\`\`\`\n`;
+}
+
+/** The anchor of each heading of a page in turn, as GitHub makes it: one that is taken gets a number. */
+export function slugger(): (heading: string) => string {
+	const counts = new Map<string, number>();
+	return (heading) => {
+		const slug = heading
+			.toLowerCase()
+			.replace(/[^\p{L}\p{N}\s_-]/gu, "")
+			.replaceAll(" ", "-");
+		const count = counts.get(slug) ?? 0;
+		counts.set(slug, count + 1);
+		return count === 0 ? slug : `${slug}-${count}`;
+	};
 }
 
 function indent(text: string, by: number): string {

@@ -25,7 +25,7 @@ A config in its smallest form:
         hello: \${user.name}
 
 Exit codes: 0 done, 1 failed, 2 the config has problems.
-The whole config language is in docs/config.md.`;
+The language is in docs/language.md, every key with an example in docs/config.md.`;
 
 /** Runs the command line; resolves with the exit code when the command has ended. Never calls process.exit. */
 export async function main(

@@ -116,7 +116,12 @@ function checkBody(
 	problems: Problem[],
 ): RequestConfig["body"] {
 	const required = entryOf(source, "body");
-	const body = required ?? entryOf(source, "body?");
+	const optional = entryOf(source, "body?");
+	if (required && optional) {
+		const message = "`body` and `body?` are the same: keep one";
+		problems.push({ at: optional.at, message });
+	}
+	const body = required ?? optional;
 	if (body?.kind !== "map") return null;
 	checkPatterns(body, problems);
 	const schema = plainOf(body) as object;

@@ -8,6 +8,7 @@ import { checkGraph } from "./graph.ts";
 import { faultOfName, type Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
+	answerHeadersRefused,
 	nothing,
 	type Reader,
 	readHeaders,
@@ -50,7 +51,11 @@ export function checkRoute(
 		steps: steps.map(({ step }) => step),
 		respond: checkRespond(source, entries, reader),
 		status: checkStatus(entryOf(source, "status"), reader),
-		headers: readHeaders(entryOf(source, "headers"), reader),
+		headers: readHeaders(
+			entryOf(source, "headers"),
+			reader,
+			answerHeadersRefused,
+		),
 	};
 	// A step that could not be read may be the missing reader of another.
 	const complete = steps.length === entries.length;

@@ -10,6 +10,7 @@ import type {
 import { faultOfName, unknownAmong, withNames } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
+	callHeadersRefused,
 	nothing,
 	type Reader,
 	readHeaders,
@@ -90,7 +91,11 @@ export function checkStep(
 		kind: "call" as const,
 		method: kind.toUpperCase() as CallMethod,
 		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(entryOf(source, "headers"), reader, ["host"]),
+		headers: readHeaders(
+			entryOf(source, "headers"),
+			reader,
+			callHeadersRefused,
+		),
 		body: template("body"),
 		answers: checkAnswers(entryOf(source, "answers"), answerReader),
 		pick: template("pick", answerReader),

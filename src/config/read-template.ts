@@ -69,9 +69,16 @@ function expressionsOf(template: Template): readonly Expression[] {
 	return template.parts.filter((part) => typeof part !== "string");
 }
 
-/** An integer that JavaScript cannot hold would be altered on the way. */
+/** A number that JavaScript or JSON cannot hold would be altered on the way. */
 function refuseLostDigits(source: ScalarSource, reader: Reader): void {
 	if (typeof source.value !== "number") return;
+	if (!Number.isFinite(source.value)) {
+		reader.problems.push({
+			at: source.at,
+			message: `${source.text} is no number that JSON can hold`,
+		});
+		return;
+	}
 	if (!/^-?\d+$/.test(source.text)) return;
 	if (BigInt(source.text) === BigInt(source.value)) return;
 	reader.problems.push({
@@ -128,7 +135,20 @@ export function readParameters(
 	reader: Reader,
 ): TemplateEntry[] {
 	if (source?.kind !== "map") return [];
+	refuseNulls(source, reader);
 	return readEntries(source, reader, readTextValue);
+}
+
+/** Null goes nowhere: written out, it would fail every time. */
+function refuseNulls({ entries }: MapSource, reader: Reader): void {
+	for (const { key, value } of entries) {
+		if (key.endsWith("?") || value.kind !== "scalar") continue;
+		if (value.value !== null) continue;
+		reader.problems.push({
+			at: value.at,
+			message: `null cannot be sent: remove \`${key}\`, or write \`${key}?\``,
+		});
+	}
 }
 
 /** What becomes text is refused where YAML would change it on the way. */
@@ -160,11 +180,24 @@ const framingHeaders: ReadonlySet<string> = new Set([
 	"upgrade",
 ]);
 
-/** Header fields: names are lowered, and must be names. */
+/** What a step may not set of its call. */
+export const callHeadersRefused: ReadonlyMap<string, string> = new Map([
+	["host", "it says where a call goes"],
+]);
+
+/** What an author may not set of an answer. */
+export const answerHeadersRefused: ReadonlyMap<string, string> = new Map(
+	["sluice-complete", "sluice-missing", "x-request-id", "date"].map((name) => [
+		name,
+		"the gateway says it of every answer",
+	]),
+);
+
+/** Header fields: names are lowered, and must be names; `refused` gives the reason for those that cannot be set here. */
 export function readHeaders(
 	source: Source | null,
 	reader: Reader,
-	refused: readonly string[] = [],
+	refused: ReadonlyMap<string, string> = new Map(),
 ): TemplateEntry[] {
 	if (source?.kind !== "map") return [];
 	for (const { key, at } of source.entries) {
@@ -172,6 +205,7 @@ export function readHeaders(
 		const message = faultOfHeader(name, refused);
 		if (message) reader.problems.push({ at, message });
 	}
+	refuseNulls(source, reader);
 	return readEntries(source, reader, readHeaderValue).map((entry) => ({
 		...entry,
 		name: entry.name.toLowerCase(),
@@ -180,14 +214,14 @@ export function readHeaders(
 
 function faultOfHeader(
 	name: string,
-	refused: readonly string[],
+	refused: ReadonlyMap<string, string>,
 ): string | null {
 	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
 	if (framingHeaders.has(name)) return `\`${name}\` is set by HTTP itself`;
-	if (refused.includes(name)) {
-		return `\`${name}\` cannot be set here: it says where a call goes`;
-	}
-	return null;
+	const reason = refused.get(name);
+	return reason === undefined
+		? null
+		: `\`${name}\` cannot be set here: ${reason}`;
 }
 
 function readHeaderValue(source: Source, reader: Reader): Template {

@@ -52,7 +52,10 @@ function countSetting(most: number) {
 	return z.union([z.int().min(1).max(most), hole], { error });
 }
 
-const text = z.string({ error: "a text" });
+const text = z.string({ error: "a text" }).refine((value) => !hasHole(value), {
+	error: "a text as it stands: an expression cannot be here",
+});
+const templateText = z.string({ error: "a text" });
 const flag = z.boolean({ error: "`true` or `false`" });
 const template = z.unknown();
 const templates = z.record(z.string(), template, {
@@ -100,7 +103,8 @@ export const serverSchema = z.strictObject({
 		default: "100",
 	}),
 	maxHeaderBytes: key(size, {
-		description: "All header fields of a request together; beyond it 431.",
+		description:
+			"The request's target and all its header fields together; beyond it 431.",
 		example: "maxHeaderBytes: 8KiB",
 		default: "16KiB",
 	}),
@@ -147,30 +151,30 @@ export const defaultsSchema = z.strictObject({
 });
 
 export const upstreamSchema = z.strictObject({
-	url: text.meta({
+	url: templateText.meta({
 		description:
-			"Where the service is: scheme, host, port and, where its paths share one, a base path. Only `http` and `https`.",
+			"Required. Where the service is: scheme, host, port and, where its paths share one, a base path. Only `http` and `https`.",
 		example: "url: ${env.USERS_URL ?? 'http://127.0.0.1:3001/v1'}",
 	} satisfies KeyMeta),
 	query: key(templates, {
 		description:
-			"Query parameters of every call, before the step's own. Only `env` can be read here.",
+			"Query parameters of every call, before the step's own. A step's parameter of the same name replaces one.",
 		example: 'query: { appid: "${env.API_KEY}", units: metric }',
 	}),
 	headers: key(templates, {
 		description:
-			"Header fields of every call. A step's field of the same name replaces one. Only `env` can be read here.",
+			"Header fields of every call. A step's field of the same name replaces one.",
 		example: 'headers: { authorization: "Bearer ${env.API_KEY}" }',
 	}),
 	timeout: key(durationSetting, {
 		description:
-			"The bound of one attempt, from the moment it has a connection.",
+			"The bound of one attempt: from its turn among the `connections`, connecting included, to the last byte of the answer. Beyond it `upstream_timeout`.",
 		example: "timeout: 1s",
 		default: "2s",
 	}),
 	connections: key(countSetting(bounds.connections), {
 		description:
-			"How many connections at most, and so how many calls at once; the others wait their turn.",
+			"How many calls run at once, each on a connection of its own. The others wait their turn, 1,024 at most; then `limiter_full`.",
 		example: "connections: 16",
 		default: "64",
 	}),
@@ -182,7 +186,7 @@ export const upstreamSchema = z.strictObject({
 	}),
 	safe: key(flag, {
 		description:
-			"`true`: all its calls only read, its POSTs too. They must be read by somebody, and are aborted when nobody waits.",
+			"`true`: all its calls only read, its POSTs too. So they must be read by somebody, and are aborted when nobody waits for them.",
 		example: "safe: true",
 		default: "false",
 	}),
@@ -217,7 +221,7 @@ export const requestSchema = z.strictObject({
 	}),
 	body: key(z.record(z.string(), z.unknown(), { error: "a JSON Schema" }), {
 		description:
-			"The JSON Schema (2020-12) of a JSON body. `body?` where it may be absent.",
+			"The JSON Schema (2020-12) of a JSON body. Written `body?`, it may be absent and is then null.",
 		example:
 			"body:\n  type: object\n  required: [name]\n  properties:\n    name: { type: string, maxLength: 80 }",
 	}),
@@ -304,13 +308,14 @@ export const routeSchema = z.strictObject({
 		example: "respond: { user: 7, active: true }",
 	}),
 	status: key(template, {
-		description: "The answer's status: a number, or an expression of one.",
+		description:
+			"The answer's status: a number from 200 to 599, or an expression of one.",
 		example: "status: 201",
 		default: "200",
 	}),
 	headers: key(templates, {
 		description:
-			"The answer's header fields. With a `content-type` other than JSON, `respond` must be a text.",
+			"The answer's header fields; a list repeats a field. With a `content-type` other than JSON, `respond` must be a text.",
 		example: "headers: { cache-control: max-age=60 }",
 	}),
 });
@@ -318,7 +323,7 @@ export const routeSchema = z.strictObject({
 const stepCommon = {
 	when: key(template, {
 		description:
-			"The step is skipped where this is false or null: to its readers it is null, and the answer is still complete.",
+			"The step (or the item) is skipped where this is false or null: to its readers it is null, and the answer is still complete.",
 		example: "when: ${query.verbose}",
 	}),
 	after: key(z.array(z.string()), {
@@ -341,7 +346,8 @@ const stepCommon = {
 		default: "16",
 	}),
 	max: key(count(bounds.max), {
-		description: "The longest list; beyond it `limit_exceeded`.",
+		description:
+			"The longest list; beyond it `limit_exceeded`, with 400 where the list is the client's.",
 		example: "each: ${query.ids}\nmax: 20",
 		default: "100",
 	}),
@@ -352,7 +358,7 @@ const stepCommon = {
 	}),
 	fallback: key(template, {
 		description:
-			"The value where the step (or the item) fails; the answer is then marked partial.",
+			"The value where the step (or the item) fails; the answer is then marked partial. A step it reads is waited for only then.",
 		example: "fallback: null",
 	}),
 	optional: key(flag, {
@@ -363,9 +369,9 @@ const stepCommon = {
 	}),
 };
 
-const target = text.meta({
+const target = templateText.meta({
 	description:
-		"The call: `<upstream>/<path>`. A `${…}` in the path is one segment, encoded.",
+		"The call: `<upstream>/<path>`. A `${…}` in the path stays within its segment, encoded.",
 	example: "get: users/users/${query.id}",
 } satisfies KeyMeta);
 
@@ -382,7 +388,7 @@ const callCommon = {
 	}),
 	headers: key(templates, {
 		description:
-			"Header fields of the call. Nothing of the client's is sent unless it stands here.",
+			"Header fields of the call. Nothing of the client's is sent unless it stands here, but for its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
 	}),
 	answers: key(
@@ -405,7 +411,8 @@ const callCommon = {
 		example: "pick: ${answer.name}",
 	}),
 	timeout: key(duration, {
-		description: "The bound of one attempt, instead of the upstream's.",
+		description:
+			"The bound of one attempt, instead of the upstream's `timeout`.",
 		example: "timeout: 500ms",
 	}),
 };
@@ -425,7 +432,7 @@ export const stepSchemas = {
 	}),
 	value: z.strictObject({
 		value: template.meta({
-			description: "The step's value: no call, only an expression.",
+			description: "The step's value: a template, and no call.",
 			example: "value: ${query.ids.length}",
 		} satisfies KeyMeta),
 		...stepCommon,
