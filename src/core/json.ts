@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { GatewayError } from "./errors.ts";
 
 /** How deep JSON may nest, where a reader sets no other bound. */
@@ -7,27 +8,80 @@ export const nestingMax = 64;
  * Reads JSON (RFC 8259). An integer that a double would not print back digit for digit becomes a bigint; a text
  * without a run of 16 digits pays one search for that. The last of two equal keys wins, as in JSON.parse, and
  * `__proto__` is an ordinary own key. Throws SyntaxError for what is not JSON, nests deeper than `nesting`, or holds
- * a number no double can hold (1e400).
+ * a number no double can hold (1e400) or an integer of more than 1,000 digits.
  */
 export function parseJson(text: string, nesting = nestingMax): unknown {
 	if (nestsDeeper(text, nesting)) {
 		throw new SyntaxError(`nested deeper than ${nesting} levels`);
 	}
 	if (!/\d{16}|[eE]\+?\d{3}/.test(text)) return JSON.parse(text);
-	return JSON.parse(text, keepDigits);
+	// No text can hold the mark but by us: it is made for this one parse.
+	const mark = `${randomUUID()}:`;
+	const marked = markIntegers(text, mark);
+	if (marked === null) return JSON.parse(text);
+	return unmark(JSON.parse(marked), mark);
 }
 
-/** Called by JSON.parse for each value, with the source text of the primitive ones. */
-function keepDigits(
-	_key: string,
-	value: unknown,
-	context?: { source?: string },
-): unknown {
-	if (typeof value !== "number" || context?.source === undefined) return value;
-	if (!Number.isFinite(value)) throw new SyntaxError("a number is too large");
-	const { source } = context;
-	if (String(value) === source || !/^-?\d+$/.test(source)) return value;
-	return source === "-0" ? value : BigInt(source);
+const digitsMax = 1000;
+
+/**
+ * The text with each integer that a double would alter as a marked string; null where there is none. A reviver, told of
+ * every value, would take seconds for a body of some megabytes.
+ */
+function markIntegers(text: string, mark: string): string | null {
+	const pieces: string[] = [];
+	let done = 0;
+	for (let at = 0; at < text.length; ) {
+		const quote = text.indexOf('"', at);
+		const end = quote < 0 ? text.length : quote;
+		for (const { 0: number, index } of text.slice(at, end).matchAll(numbers)) {
+			if (!isAltered(number)) continue;
+			const start = at + index;
+			pieces.push(text.slice(done, start), `"${mark}${number}"`);
+			done = start + number.length;
+		}
+		at = quote < 0 ? text.length : closingQuote(text, quote + 1) + 1;
+	}
+	if (pieces.length === 0) return null;
+	pieces.push(text.slice(done));
+	return pieces.join("");
+}
+
+const numbers = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
+
+function isAltered(number: string): boolean {
+	const double = Number(number);
+	const integer = /^-?(?:0|[1-9]\d*)$/.test(number);
+	if (integer && number.length > digitsMax) {
+		throw new SyntaxError("a number is too long");
+	}
+	if (!integer && !Number.isFinite(double)) {
+		throw new SyntaxError("a number is too large");
+	}
+	return integer && String(double) !== number && number !== "-0";
+}
+
+/** Puts the integers in the places of their marks. What was just parsed belongs to nobody else yet. */
+function unmark(value: unknown, mark: string): unknown {
+	if (typeof value === "string") {
+		return value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value;
+	}
+	if (typeof value !== "object" || value === null) return value;
+	const holder = value as Record<string, unknown>;
+	for (const key of Object.keys(holder)) {
+		const inner = holder[key];
+		if (typeof inner !== "object" && typeof inner !== "string") continue;
+		const made = unmark(inner, mark);
+		if (made === inner) continue;
+		// Not by assignment: of `__proto__` that would be the prototype.
+		Object.defineProperty(holder, key, {
+			value: made,
+			configurable: true,
+			enumerable: true,
+			writable: true,
+		});
+	}
+	return value;
 }
 
 /**
@@ -79,22 +133,54 @@ function closingQuote(text: string, from: number): number {
 	}
 }
 
+/** The most values, and characters of texts, in what is printed: what nobody sends, but an expression can make. */
+const valuesMax = 8_000_000;
+const charactersMax = 64 * 1024 * 1024;
+
 /**
- * Writes JSON; bigints print their digits. `undefined` cannot occur in data, so the result is always a text.
- * Throws `step_failed` where data nests too deeply for the engine's stack.
+ * Writes JSON; bigints print their digits. `undefined` cannot occur in data, so the result is always a text. Throws
+ * `step_failed` for a value too large or nested too deeply: one that holds a part many times over is small in memory
+ * and endless when it is printed.
  */
 export function printJson(value: unknown): string {
+	const size = { values: 0, characters: 0, bigints: false };
 	try {
-		return JSON.stringify(value);
+		measure(value, size);
+		return size.bigints
+			? JSON.stringify(value, printDigits)
+			: JSON.stringify(value);
 	} catch (error) {
-		if (error instanceof RangeError) {
-			throw new GatewayError("step_failed", "the value nests too deeply", {
-				cause: error,
-			});
-		}
-		// TypeError: there is a bigint in it. A replacer costs several times the plain call, so only then.
-		return JSON.stringify(value, printDigits);
+		if (!(error instanceof RangeError)) throw error;
+		throw new GatewayError("step_failed", "the value nests too deeply", {
+			cause: error,
+		});
 	}
+}
+
+interface Size {
+	values: number;
+	characters: number;
+	bigints: boolean;
+}
+
+function measure(value: unknown, size: Size): void {
+	if (++size.values > valuesMax) throw tooLarge();
+	if (typeof value === "string") {
+		size.characters += value.length;
+		if (size.characters > charactersMax) throw tooLarge();
+	} else if (typeof value === "bigint") size.bigints = true;
+	else if (Array.isArray(value)) {
+		for (const item of value) measure(item, size);
+	} else if (typeof value === "object" && value !== null) {
+		for (const key in value) {
+			size.characters += key.length;
+			measure((value as Record<string, unknown>)[key], size);
+		}
+	}
+}
+
+function tooLarge(): GatewayError {
+	return new GatewayError("step_failed", "the value is too large to be sent");
 }
 
 function printDigits(_key: string, value: unknown): unknown {

@@ -1,64 +1,57 @@
-import type { Ast, Field, Pattern, Span, Target } from "./ast.ts";
-import type { Evaluate, Frame } from "./evaluate.ts";
+import type { Field, Pattern, Target } from "./ast.ts";
 import { spreadInto } from "./functions.ts";
 import { elementOf } from "./operators.ts";
+import { cellOf, type Frame, type Preparation, siteOf } from "./preparation.ts";
 import { itemsOf, type Site } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
-
-/** Where the value of an arrow's parameter stands while the arrow runs. */
-export interface Cell {
-	value: unknown;
-}
 
 /** Takes a value, never undefined, apart into cells. */
 export type Binder = (frame: Frame, value: unknown) => void;
 
-/** What binding needs of the expression that is being prepared. */
-export interface BindingTools {
-	prepare(ast: Ast): Evaluate;
-	siteOf(span: Span): Site;
-	cellOf(slot: number): Cell;
-}
-
 /** Binds a parameter or a part of one; where the value is null, what stands behind `=` is taken. */
 export function bindTarget(
 	{ pattern, otherwise }: Target,
-	tools: BindingTools,
+	preparation: Preparation,
 ): Binder {
-	const bind = bindPattern(pattern, tools);
+	const bind = bindPattern(pattern, preparation);
 	if (otherwise === null) return bind;
-	const other = tools.prepare(otherwise);
+	const other = preparation.prepare(otherwise);
 	return (frame, value) => bind(frame, value ?? other(frame));
 }
 
-export function bindPattern(pattern: Pattern, tools: BindingTools): Binder {
+export function bindPattern(
+	pattern: Pattern,
+	preparation: Preparation,
+): Binder {
 	switch (pattern.kind) {
 		case "bind": {
-			const cell = tools.cellOf(pattern.slot);
+			const cell = cellOf(pattern.slot, preparation);
 			return (_frame, value) => {
 				cell.value = value;
 			};
 		}
 		case "fields":
-			return bindFields(pattern, tools);
+			return bindFields(pattern, preparation);
 		case "items":
-			return bindItems(pattern, tools);
+			return bindItems(pattern, preparation);
 	}
 }
 
 /** `{ name, other: renamed, ...rest }`; a field of null is null, as any member of null is. */
 function bindFields(
 	pattern: Pattern & { kind: "fields" },
-	tools: BindingTools,
+	preparation: Preparation,
 ): Binder {
-	const site = tools.siteOf(pattern);
-	const fields = pattern.fields.map((field) => bindField(field, site, tools));
+	const site = siteOf(pattern, preparation);
+	const fields = pattern.fields.map((field) =>
+		bindField(field, site, preparation),
+	);
 	if (pattern.rest === null) {
 		return (frame, value) => {
 			for (const bind of fields) bind(frame, value);
 		};
 	}
-	const rest = tools.cellOf(pattern.rest.slot);
+	const rest = cellOf(pattern.rest.slot, preparation);
 	return (frame, value) => {
 		const left: Record<string, unknown> = {};
 		spreadInto(site, left, value);
@@ -74,16 +67,16 @@ function bindFields(
 function bindField(
 	{ key, target }: Field,
 	site: Site,
-	tools: BindingTools,
+	preparation: Preparation,
 ): (frame: Frame, value: unknown) => string | null {
-	const bind = bindTarget(target, tools);
+	const bind = bindTarget(target, preparation);
 	if (typeof key === "string") {
 		return (frame, value) => {
 			bind(frame, memberOf(value, key));
 			return key;
 		};
 	}
-	const keyOf = tools.prepare(key);
+	const keyOf = preparation.prepare(key);
 	return (frame, value) => {
 		const computed = keyOf(frame);
 		bind(frame, elementOf(site, value, computed));
@@ -94,11 +87,13 @@ function bindField(
 /** `[first, , third, ...rest]`; null has no items, as where it is spread. */
 function bindItems(
 	pattern: Pattern & { kind: "items" },
-	tools: BindingTools,
+	preparation: Preparation,
 ): Binder {
-	const site = tools.siteOf(pattern);
-	const binders = pattern.items.map((item) => item && bindTarget(item, tools));
-	const rest = pattern.rest && bindPattern(pattern.rest, tools);
+	const site = siteOf(pattern, preparation);
+	const binders = pattern.items.map(
+		(item) => item && bindTarget(item, preparation),
+	);
+	const rest = pattern.rest && bindPattern(pattern.rest, preparation);
 	return (frame, value) => {
 		const items = value === null ? [] : itemsOf(site, value, pattern);
 		for (let index = 0; index < binders.length; index++) {

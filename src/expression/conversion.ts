@@ -1,10 +1,13 @@
 import type {
 	AnyNode,
+	MemberExpression,
 	Expression as Source,
 	Literal as SourceLiteral,
+	SpreadElement,
 	Super,
 } from "acorn";
-import type { Ast, Fault, Literal, Local, Read, Span } from "./ast.ts";
+import type { Ast, Fault, Literal, Local, Read, Span, Spread } from "./ast.ts";
+import { functions, namespaces } from "./language.ts";
 import { refusalOf } from "./refusal.ts";
 
 /** How deep an expression may nest, and how long a chain of operators or members may be. */
@@ -18,6 +21,8 @@ export interface Conversion {
 	readonly reads: Read[];
 	/** Converts a node one level deeper. */
 	readonly nested: (node: Source | Super) => Ast;
+	/** Converts the next link of a chain, which is no deeper. */
+	readonly linked: (node: Source | Super) => Ast;
 	scope: Scope | null;
 	slots: number;
 	nesting: number;
@@ -87,12 +92,12 @@ export function literal(node: SourceLiteral, conversion: Conversion): Literal {
 	return refuse(conversion, node.start, refusalOf(node.type));
 }
 
-/** Whether a number is what was written: fractions round, as everywhere, but an integer keeps its digits. */
+/** Whether a number prints as it was written: fractions round, as everywhere, but an integer keeps its digits. */
 function isExact(value: number, raw: string): boolean {
 	if (!Number.isFinite(value)) return false;
 	const digits = raw.replaceAll("_", "");
 	const integer = /^(?:\d+|0[xob][\da-f]+)$/i.test(digits);
-	return !integer || BigInt(digits) === BigInt(value);
+	return !integer || String(BigInt(digits)) === String(value);
 }
 
 /** The key of an object's entry or of a pattern's field; an expression where it stands in brackets. */
@@ -104,4 +109,39 @@ export function keyOf(
 	if (property.computed) return conversion.nested(key);
 	if (key.type === "Identifier") return key.name;
 	return String(literal(key as SourceLiteral, conversion).value);
+}
+
+export function spreadOr(
+	node: Source | SpreadElement,
+	conversion: Conversion,
+): Ast | Spread {
+	return node.type === "SpreadElement"
+		? spread(node, conversion)
+		: conversion.nested(node);
+}
+
+export function spread(node: SpreadElement, conversion: Conversion): Spread {
+	return {
+		kind: "spread",
+		...spanOf(node),
+		of: conversion.nested(node.argument),
+	};
+}
+
+/** `name` of `o.name` and of `o['name']`; null where the key is computed. */
+export function staticKey(node: MemberExpression): string | null {
+	const property = unwrapped(node.property);
+	if (!node.computed && property.type === "Identifier") return property.name;
+	const isText =
+		property.type === "Literal" && typeof property.value === "string";
+	return isText ? String(property.value) : null;
+}
+
+/** `Math` of `Math.max`; also `Number` of `Number.isInteger`, which only a message is about. */
+export function namespaceOf(object: Source | Super): string | null {
+	const node = unwrapped(object);
+	if (node.type !== "Identifier") return null;
+	return namespaces.has(node.name) || functions.has(node.name)
+		? node.name
+		: null;
 }

@@ -1,26 +1,18 @@
 import type {
-	AnyNode,
-	ArrowFunctionExpression,
 	BinaryExpression,
-	CallExpression,
 	MemberExpression,
 	Property,
 	Expression as Source,
-	SpreadElement,
 	Super,
 	TemplateLiteral,
 } from "acorn";
 import type {
-	Argument,
-	Arrow,
 	Ast,
 	BinaryOperator,
 	Fault,
-	Local,
 	MapEntry,
 	Read,
 	Span,
-	Spread,
 	UnaryOperator,
 } from "./ast.ts";
 import {
@@ -28,27 +20,21 @@ import {
 	chainMax,
 	keyOf,
 	literal,
+	namespaceOf,
 	nestingMax,
 	refuse,
 	spanOf,
-	unwrapped,
+	spread,
+	spreadOr,
+	staticKey,
 } from "./conversion.ts";
-import {
-	constants,
-	functions,
-	languageWords,
-	methods,
-	namespaces,
-	type Signature,
-} from "./language.ts";
-import { openScope } from "./parameters.ts";
+import { call } from "./convert-call.ts";
+import { constants, functions, languageWords } from "./language.ts";
 import {
 	operatorRefusal,
 	refusalOf,
 	unknownFunction,
-	unknownMethod,
 	wordAsValue,
-	wrongCount,
 } from "./refusal.ts";
 
 /**
@@ -64,6 +50,7 @@ export function convert(
 		faults: [],
 		reads: [],
 		nested: (node) => nested(node, conversion),
+		linked: (node) => linked(node, conversion),
 		scope: null,
 		slots: 0,
 		nesting: 0,
@@ -252,23 +239,6 @@ function textParts(
 	return parts;
 }
 
-function spreadOr(
-	node: Source | SpreadElement,
-	conversion: Conversion,
-): Ast | Spread {
-	return node.type === "SpreadElement"
-		? spread(node, conversion)
-		: nested(node, conversion);
-}
-
-function spread(node: SpreadElement, conversion: Conversion): Spread {
-	return {
-		kind: "spread",
-		...spanOf(node),
-		of: nested(node.argument, conversion),
-	};
-}
-
 function entry(property: Property, conversion: Conversion): MapEntry {
 	const span = spanOf(property);
 	if (property.kind !== "init" || property.method) {
@@ -347,24 +317,6 @@ function member(
 	return { kind: "index", ...spanOf(node), of, key: index };
 }
 
-/** `name` of `o.name` and of `o['name']`; null where the key is computed. */
-function staticKey(node: MemberExpression): string | null {
-	const property = unwrapped(node.property);
-	if (!node.computed && property.type === "Identifier") return property.name;
-	const isText =
-		property.type === "Literal" && typeof property.value === "string";
-	return isText ? String(property.value) : null;
-}
-
-/** `Math` of `Math.max`; also `Number` of `Number.isInteger`, which only a message is about. */
-function namespaceOf(object: Source | Super): string | null {
-	const node = unwrapped(object);
-	if (node.type !== "Identifier") return null;
-	return namespaces.has(node.name) || functions.has(node.name)
-		? node.name
-		: null;
-}
-
 function constant(
 	node: MemberExpression,
 	namespace: string,
@@ -382,156 +334,4 @@ function constant(
 		node.start,
 		key === null ? wordAsValue(namespace) : unknownFunction(name),
 	);
-}
-
-/* Calls */
-
-function call(node: CallExpression, conversion: Conversion): Ast {
-	let callee = unwrapped(node.callee);
-	while (callee.type === "ChainExpression") callee = callee.expression;
-	if (callee.type === "Identifier") {
-		return callFunction(node, callee.name, callee.start, conversion);
-	}
-	if (callee.type !== "MemberExpression") {
-		return refuse(
-			conversion,
-			node.start,
-			"only methods and the language's own functions can be called",
-		);
-	}
-	const key = callee.computed ? null : staticKey(callee);
-	const namespace = namespaceOf(callee.object);
-	if (key === null) {
-		return refuse(
-			conversion,
-			callee.property.start,
-			"a method is called by its name: write `.name(…)`",
-		);
-	}
-	return namespace === null
-		? callMethod(node, callee, key, conversion)
-		: callFunction(node, `${namespace}.${key}`, callee.start, conversion);
-}
-
-function callFunction(
-	node: CallExpression,
-	name: string,
-	offset: number,
-	conversion: Conversion,
-): Ast {
-	const signature = functions.get(name);
-	if (!signature) return refuse(conversion, offset, unknownFunction(name));
-	const args = callArguments(node, name, signature, conversion);
-	return { kind: "call", ...spanOf(node), name, args };
-}
-
-function callMethod(
-	node: CallExpression,
-	callee: MemberExpression,
-	name: string,
-	conversion: Conversion,
-): Ast {
-	const of = linked(callee.object, conversion);
-	const signature = methods.get(name);
-	if (!signature) {
-		return refuse(conversion, callee.property.start, unknownMethod(name));
-	}
-	const args = callArguments(node, name, signature, conversion);
-	return { kind: "method", ...spanOf(node), of, name, args };
-}
-
-function callArguments(
-	node: CallExpression,
-	name: string,
-	signature: Signature,
-	conversion: Conversion,
-): Argument[] {
-	const given = node.arguments;
-	const { least, most } = signature;
-	const spread = given.find(({ type }) => type === "SpreadElement");
-	if (spread && most !== Infinity) {
-		refuse(
-			conversion,
-			spread.start,
-			`\`${name}\` takes its arguments one by one: write them out`,
-		);
-	} else if (!spread && (given.length < least || given.length > most)) {
-		const wrong = given[most] ?? node;
-		const at = given.length > most ? wrong.start : node.end - 1;
-		refuse(conversion, at, wrongCount(name, signature, given.length));
-	}
-	return given.map((argument, index) =>
-		index === signature.arrow?.at
-			? arrowArgument(argument, name, conversion)
-			: spreadOr(argument, conversion),
-	);
-}
-
-/* Arrow functions */
-
-/** An arrow, or the bare name of a function of one value, `list.map(String)`, which reads as `x => String(x)`. */
-function arrowArgument(
-	argument: Source | SpreadElement,
-	name: string,
-	conversion: Conversion,
-): Argument {
-	const node = unwrapped(argument);
-	if (node.type === "ArrowFunctionExpression") return arrow(node, conversion);
-	const byName = combinesTwo.has(name) ? null : namedFunction(node);
-	if (byName !== null) return callOf(byName, node, conversion);
-	return refuse(
-		conversion,
-		node.start,
-		`\`${name}\` takes an arrow function here: write \`x => …\``,
-	);
-}
-
-/** Methods whose arrow makes one of two values: a function of one is never meant there. */
-const combinesTwo: ReadonlySet<string> = new Set(["reduce", "toSorted"]);
-
-function namedFunction(node: AnyNode): string | null {
-	const name =
-		node.type === "Identifier"
-			? node.name
-			: node.type === "MemberExpression" && !node.computed
-				? `${namespaceOf(node.object)}.${staticKey(node)}`
-				: "";
-	const signature = functions.get(name);
-	const ofOne = signature?.least === 1 && signature.most === 1;
-	return ofOne && !signature.arrow ? name : null;
-}
-
-function callOf(name: string, node: AnyNode, conversion: Conversion): Arrow {
-	const span = spanOf(node);
-	const local: Local = { name: "value", slot: conversion.slots++ };
-	return {
-		kind: "arrow",
-		...span,
-		parameters: [{ pattern: { kind: "bind", ...local }, otherwise: null }],
-		rest: null,
-		body: {
-			kind: "call",
-			...span,
-			name,
-			args: [{ kind: "local", ...span, ...local }],
-		},
-	};
-}
-
-function arrow(node: ArrowFunctionExpression, conversion: Conversion): Arrow {
-	const { scope: outer } = conversion;
-	if (node.async) {
-		refuse(conversion, node.start, "there is no `async`: remove the word");
-	}
-	const { parameters, rest } = openScope(node.params, conversion);
-	const body =
-		node.body.type === "BlockStatement"
-			? refuse(
-					conversion,
-					node.body.start,
-					"an arrow's body is one expression: write `x => x.name`, and `x => ({ … })` for an object",
-				)
-			: nested(node.body, conversion);
-	conversion.scope = outer;
-	return { kind: "arrow", ...spanOf(node), parameters, rest, body };
 }

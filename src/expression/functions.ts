@@ -2,6 +2,7 @@ import { nestingMax, parseJson, printJson } from "../core/json.ts";
 import type { MathFunction, OtherFunction } from "./language.ts";
 import { append, type Callback, sortedBy } from "./list-methods.ts";
 import { finite, listOf, numberOf, type Site, textOf } from "./site.ts";
+import { joined } from "./text-methods.ts";
 import { isMap, type MapValue, setOwn } from "./values.ts";
 
 /**
@@ -32,8 +33,9 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		const made = {};
 		for (const entry of listOf(site, of, "the list of entries")) {
 			const [key = null, value = null] = listOf(site, entry, "an entry");
-			site.charge(1);
-			setOwn(made, textOf(site, key, "a key"), value);
+			const name = textOf(site, key, "a key");
+			site.chargeKey(name);
+			setOwn(made, name, value);
 		}
 		return made;
 	},
@@ -42,7 +44,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		const items = listOf(site, list, "the list");
 		for (const [index, item] of items.entries()) {
 			const key = textOf(site, (keyOf as Callback)(item, index), "a key");
-			site.chargeText(key.length);
+			site.chargeKey(key);
 			const group = groups.get(key);
 			if (group) group.push(item);
 			else groups.set(key, [item]);
@@ -113,6 +115,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 			if (typeof key === "object" && key !== null) {
 				site.wrong(key, "a key", "a text or a number");
 			}
+			site.charge(2);
 			if (typeof key === "string") site.chargeText(key.length);
 			if (seen.has(key)) continue;
 			seen.add(key);
@@ -146,8 +149,13 @@ function keysOf(site: Site, of: MapValue): string[] {
 	if (Array.isArray(of)) site.charge(of.length);
 	const keys = Object.keys(of);
 	site.checkList(keys.length);
-	site.charge(keys.length);
+	chargeKeys(site, keys.length);
 	return keys;
+}
+
+/** Maps of many keys are hash tables to the engine, and walking one takes it 1 µs for a key. */
+function chargeKeys(site: Site, count: number): void {
+	site.charge(count > 1000 ? count * 6 : count);
 }
 
 function mapOf(site: Site, value: unknown): MapValue {
@@ -190,14 +198,14 @@ function toNumber(site: Site, value: unknown): number | bigint {
 	}
 }
 
-/** The integer that is written in a text, where `number` is not just that. */
+/** The integer that is written in a text, where `number` would not print the same digits. */
 function exactInteger(site: Site, text: string, number: number): bigint | null {
 	const digits = text.trim();
 	if (!/^(?:[+-]?\d+|0[xob][\da-f]+)$/i.test(digits)) return null;
 	// A double holds 309 digits at most: many more are leading zeros.
 	if (digits.length > 1000) site.fail("the number has more than 1000 digits");
 	const exact = BigInt(digits.replace(/^\+/, ""));
-	return exact === BigInt(number) ? null : exact;
+	return String(exact) === String(number) ? null : exact;
 }
 
 /* JSON */
@@ -205,7 +213,7 @@ function exactInteger(site: Site, text: string, number: number): bigint | null {
 function parse(site: Site, value: unknown): unknown {
 	const text = textOf(site, value, "the text");
 	// Keeping the digits of long integers makes reading many times slower, for the whole text.
-	site.charge(/\d{16}/.test(text) ? text.length * 4 : text.length >>> 3);
+	site.charge(/\d{16}/.test(text) ? text.length * 4 : 4 + (text.length >>> 1));
 	try {
 		return parseJson(text);
 	} catch (error) {
@@ -228,7 +236,7 @@ function print(site: Site, value: unknown): string {
 function measure(site: Site, value: unknown, depth: number): number {
 	site.charge(1);
 	if (typeof value === "string") {
-		site.charge(value.length >>> 3);
+		site.charge(value.length >>> 4);
 		return value.length + 2;
 	}
 	if (typeof value === "bigint") return textOf(site, value, "a number").length;
@@ -241,7 +249,8 @@ function measure(site: Site, value: unknown, depth: number): number {
 		for (const item of value) length += 1 + measure(site, item, depth + 1);
 		return length;
 	}
-	for (const [key, item] of Object.entries(value)) {
+	for (const key of keysOf(site, value as MapValue)) {
+		const item = (value as MapValue)[key];
 		length += key.length + 4 + measure(site, item, depth + 1);
 	}
 	return length;
@@ -249,27 +258,37 @@ function measure(site: Site, value: unknown, depth: number): number {
 
 /* XML and URLs */
 
-const xmlEscapes: Readonly<Record<string, string>> = {
-	"&": "&amp;",
-	"<": "&lt;",
-	">": "&gt;",
-	'"': "&quot;",
-	"'": "&apos;",
-};
+/** What stands for an ASCII character in XML; undefined where it stands for itself. */
+const xmlEscapes: readonly (string | undefined)[] = Array.from(
+	{ length: 128 },
+	(_, code) => {
+		const character = String.fromCharCode(code);
+		return (
+			{ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" }[
+				character
+			] ?? (/[^\t\n\r\x20-\x7f]/.test(character) ? "\ufffd" : undefined)
+		);
+	},
+);
 
 /**
  * A text as it may stand in XML, also within an attribute's quotes. Characters that XML 1.0 cannot hold, not even escaped
- * (section 2.2: control characters, lone surrogates), become U+FFFD.
+ * (section 2.2: control characters, lone surrogates, U+FFFE and U+FFFF), become U+FFFD.
  */
 function escapeXml(site: Site, value: unknown): string {
-	const text = textOf(site, value, "the text");
-	site.charge(text.length >>> 1);
-	const made = text.toWellFormed().replace(
-		/[&<>"'\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g,
-		(character) => xmlEscapes[character] ?? "\ufffd",
-	);
-	site.checkText(made.length);
-	return made;
+	const text = textOf(site, value, "the text").toWellFormed();
+	site.charge(text.length >>> 4);
+	let made = "";
+	let from = 0;
+	for (let index = 0; index < text.length; index++) {
+		const code = text.charCodeAt(index);
+		const escape = code < 0xfffe ? xmlEscapes[code] : "\ufffd";
+		if (escape === undefined) continue;
+		site.charge(1);
+		made = joined(site, made, text.slice(from, index) + escape);
+		from = index + 1;
+	}
+	return joined(site, made, text.slice(from));
 }
 
 /** The query of a URL, whole or relative: name → text; of a name given twice the first one counts. */
@@ -330,7 +349,8 @@ export function mathRun(name: MathFunction): FunctionRun {
 		}
 		default: {
 			const ofOne = Math[name];
-			return (site, a) => finite(site, ofOne(numberOf(site, a, "the argument")));
+			return (site, a) =>
+				finite(site, ofOne(numberOf(site, a, "the argument")));
 		}
 	}
 }

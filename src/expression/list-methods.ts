@@ -1,6 +1,6 @@
 import type { ListMethod, NumberMethod } from "./language.ts";
 import { compareTexts, isSame, numberOf, type Site, textOf } from "./site.ts";
-import { joined, type Run } from "./text-methods.ts";
+import type { Run } from "./text-methods.ts";
 import { kindOf } from "./values.ts";
 
 /** An arrow function at work: charges for its body and takes as many values as its parameters want. */
@@ -47,17 +47,17 @@ export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
 	join: (site, of, separator) => {
 		const between =
 			separator === undefined ? "," : textOf(site, separator, "the separator");
-		site.charge(of.length);
-		let made = "";
-		for (let index = 0; index < of.length; index++) {
-			const item = of[index] ?? null;
-			if (index > 0) made = joined(site, made, between);
+		site.charge(2 * of.length);
+		let length = 0;
+		const texts = of.map((item) => {
 			// As in JavaScript, and useful: what is missing leaves its place empty.
-			if (item !== null) {
-				made = joined(site, made, textOf(site, item, "an item"));
-			}
-		}
-		return made;
+			const text = item === null ? "" : textOf(site, item, "an item");
+			length += text.length + between.length;
+			site.checkText(length - between.length);
+			return text;
+		});
+		site.chargeText(length);
+		return texts.join(between);
 	},
 	map: (site, of, change) => {
 		site.chargeList(of.length);
@@ -119,7 +119,7 @@ export const numberRuns: Readonly<Record<NumberMethod, Run<number>>> = {
 /** Appends items to a list that is being made. */
 export function append(site: Site, made: unknown[], items: Items): void {
 	site.checkList(made.length + items.length);
-	site.charge(items.length >>> 3);
+	site.charge(items.length >>> 2);
 	for (let index = 0; index < items.length; index++) {
 		made.push(items[index] ?? null);
 	}
@@ -151,7 +151,7 @@ function flatten(
 	items: Items,
 	levels: number,
 ): void {
-	site.charge(1 + (items.length >>> 3));
+	site.charge(4 + (items.length >>> 2));
 	for (const item of items) {
 		if (Array.isArray(item) && levels >= 1) {
 			flatten(site, made, item, levels - 1);
@@ -201,6 +201,7 @@ export function sortedBy(
 	direction: 1 | -1,
 ): unknown[] {
 	site.chargeList(of.length);
+	site.charge(4);
 	const ranked: unknown[] = [];
 	const keys: (number | bigint | string | boolean)[] = [];
 	const last: unknown[] = [];

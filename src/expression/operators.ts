@@ -174,7 +174,7 @@ export function elementOf(site: Site, value: unknown, key: unknown): unknown {
 		return memberOf(value, String(key));
 	}
 	if (typeof key === "string") {
-		site.chargeText(key.length);
+		site.charge(key.length >>> 4);
 		return memberOf(value, key);
 	}
 	if (key === null) return null;

@@ -65,34 +65,29 @@ function target(node: SourcePattern, conversion: Conversion): Target {
 }
 
 function pattern(node: SourcePattern, conversion: Conversion): Pattern {
+	if (node.type === "Identifier") {
+		return { kind: "bind", ...bind(node, conversion) };
+	}
 	conversion.nesting++;
-	const made = bound(node, conversion);
+	const made = parts(node, conversion);
 	conversion.nesting--;
 	return made;
 }
 
-function bound(node: SourcePattern, conversion: Conversion): Pattern {
+function parts(node: SourcePattern, conversion: Conversion): Pattern {
 	if (conversion.nesting > nestingMax) {
 		refuse(
 			conversion,
 			node.start,
 			`nested deeper than ${nestingMax} levels: take the parts one by one`,
 		);
-		return { kind: "items", ...spanOf(node), items: [], rest: null };
+	} else if (node.type === "ObjectPattern") {
+		return fields(node, conversion);
+	} else if (node.type === "ArrayPattern") {
+		return items(node, conversion);
 	}
-	switch (node.type) {
-		case "Identifier":
-			return { kind: "bind", ...bind(node, conversion) };
-		case "ObjectPattern":
-			return fields(node, conversion);
-		case "ArrayPattern":
-			return items(node, conversion);
-		case "RestElement":
-		case "AssignmentPattern":
-		case "MemberExpression":
-			// The parser has refused these in an arrow's parameters.
-			return { kind: "items", ...spanOf(node), items: [], rest: null };
-	}
+	// The parser has refused anything else among an arrow's parameters.
+	return { kind: "items", ...spanOf(node), items: [], rest: null };
 }
 
 function bind(

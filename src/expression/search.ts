@@ -23,11 +23,9 @@ export function finder(
 	site.charge(text.length >>> 4);
 	if (isCheap(text, wanted)) return (from) => text.indexOf(wanted, from);
 	if (wanted.length > text.length) return () => -1;
-	site.charge(wanted.length >>> 4);
-	const unit = (index: number) => text.charCodeAt(index);
-	const wantedUnit = (index: number) => wanted.charCodeAt(index);
-	const borders = bordersOf(wanted.length, wantedUnit);
-	return (from) => scan(text.length, unit, borders, wantedUnit, from);
+	site.charge((text.length + wanted.length) >>> 3);
+	const borders = bordersOf(wanted, 0, 1);
+	return (from) => scan(text, 0, 1, wanted, 0, borders, from);
 }
 
 /** The last place of `wanted` at or before `from`; -1 where there is none. */
@@ -41,48 +39,53 @@ export function lastIndexOf(
 	if (isCheap(text, wanted)) return text.lastIndexOf(wanted, from);
 	const spare = text.length - wanted.length;
 	if (spare < 0) return -1;
-	site.charge(wanted.length >>> 4);
+	site.charge((text.length + wanted.length) >>> 3);
 	// The last place of a text is the first one of the text read backwards.
-	const unit = (index: number) => text.charCodeAt(text.length - 1 - index);
-	const wantedUnit = (index: number) =>
-		wanted.charCodeAt(wanted.length - 1 - index);
-	const borders = bordersOf(wanted.length, wantedUnit);
+	const end = text.length - 1;
+	const wantedEnd = wanted.length - 1;
+	const borders = bordersOf(wanted, wantedEnd, -1);
 	const start = spare - Math.min(spare, Math.max(0, Math.trunc(from)));
-	const found = scan(text.length, unit, borders, wantedUnit, start);
+	const found = scan(text, end, -1, wanted, wantedEnd, borders, start);
 	return found < 0 ? -1 : spare - found;
 }
 
-/** For each beginning of the wanted text, the length of its longest proper beginning that is also its end (Knuth, Morris, Pratt). */
-function bordersOf(
-	length: number,
-	unit: (index: number) => number,
-): Int32Array {
-	const borders = new Int32Array(length);
+/**
+ * For each beginning of the wanted text, the length of its longest proper beginning that is also its end (Knuth, Morris,
+ * Pratt). The text is read from `first` on, forwards or backwards.
+ */
+function bordersOf(wanted: string, first: number, step: 1 | -1): Int32Array {
+	const borders = new Int32Array(wanted.length);
 	let border = 0;
-	for (let index = 1; index < length; index++) {
-		while (border > 0 && unit(index) !== unit(border)) {
-			border = borders[border - 1] ?? 0;
+	for (let index = 1; index < borders.length; index++) {
+		const unit = wanted.charCodeAt(first + step * index);
+		while (border > 0 && unit !== wanted.charCodeAt(first + step * border)) {
+			border = borders[border - 1] as number;
 		}
-		if (unit(index) === unit(border)) border++;
+		if (unit === wanted.charCodeAt(first + step * border)) border++;
 		borders[index] = border;
 	}
 	return borders;
 }
 
 function scan(
-	length: number,
-	unit: (index: number) => number,
+	text: string,
+	first: number,
+	step: 1 | -1,
+	wanted: string,
+	wantedFirst: number,
 	borders: Int32Array,
-	wantedUnit: (index: number) => number,
 	from: number,
 ): number {
 	let matched = 0;
-	for (let index = from; index < length; index++) {
-		const next = unit(index);
-		while (matched > 0 && next !== wantedUnit(matched)) {
-			matched = borders[matched - 1] ?? 0;
+	for (let index = from; index < text.length; index++) {
+		const unit = text.charCodeAt(first + step * index);
+		while (
+			matched > 0 &&
+			unit !== wanted.charCodeAt(wantedFirst + step * matched)
+		) {
+			matched = borders[matched - 1] as number;
 		}
-		if (next === wantedUnit(matched)) matched++;
+		if (unit === wanted.charCodeAt(wantedFirst + step * matched)) matched++;
 		if (matched === borders.length) return index - matched + 1;
 	}
 	return -1;

@@ -47,7 +47,10 @@ export const textRuns: Readonly<Record<TextMethod, Run<string>>> = {
 		}
 		site.charge(of.length >>> 3);
 		chargeMarks(site, of);
-		return checked(site, of.normalize(wanted));
+		const made = of.normalize(wanted);
+		// One character may become 18.
+		site.charge(made.length >>> 3);
+		return checked(site, made);
 	},
 	padEnd: (site, of, length, filler) =>
 		padded(site, of, length, filler, "padEnd"),

@@ -32,7 +32,7 @@ export function failureOf(
 ): GatewayError {
 	try {
 		const value = compute(source, data);
-		assert.fail(`${source} gives ${String(value)}`);
+		assert.fail(`${source} gives a ${typeof value}`);
 	} catch (error) {
 		if (error instanceof GatewayError) return error;
 		throw error;

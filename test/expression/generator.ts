@@ -28,7 +28,7 @@ interface Bound {
 export function makeProgram(bytes: Uint8Array): Program {
 	const maker = new Maker(bytes);
 	const data = maker.data();
-	return { source: maker.expression(maker.kind(), 4), data };
+	return { source: maker.program(), data };
 }
 
 /** The free names of all programs, and what they mostly hold. */
@@ -62,6 +62,7 @@ const texts = [
 	"a",
 	"ab",
 	"abcabc",
+	"aaaa",
 	"Москва",
 	"a,b,,c",
 	" x ",
@@ -74,7 +75,17 @@ const texts = [
 	"__proto__",
 ];
 const numbers = [
-	"0", "1", "2", "3", "10", "0.5", "1.25", "100", "1e3", "0x1f", "7",
+	"0",
+	"1",
+	"2",
+	"3",
+	"10",
+	"0.5",
+	"1.25",
+	"100",
+	"1e3",
+	"0x1f",
+	"7",
 ];
 
 class Maker {
@@ -135,7 +146,10 @@ class Maker {
 			case "any":
 				return depth <= 0
 					? null
-					: this.#value(this.#pick(["number", "text", "map", "maps"]), depth - 1);
+					: this.#value(
+							this.#pick(["number", "text", "map", "maps"]),
+							depth - 1,
+						);
 		}
 	}
 
@@ -162,13 +176,30 @@ class Maker {
 
 	kind(): Kind {
 		return this.#pick([
-			"text", "number", "boolean", "numbers", "texts", "maps", "lists", "map",
+			"text",
+			"number",
+			"boolean",
+			"numbers",
+			"texts",
+			"maps",
+			"lists",
+			"map",
 		]);
 	}
 
+	/** Small ones reach what is seldom chosen, deep ones how things go together. */
+	program(): string {
+		return this.#composed(this.kind(), 1 + this.#choose(4));
+	}
+
 	expression(wanted: Kind, depth: number): string {
-		const kind = wanted === "any" || this.#choose(24) === 23 ? this.kind() : wanted;
+		const kind =
+			wanted === "any" || this.#choose(24) === 23 ? this.kind() : wanted;
 		if (depth <= 0 || this.#choose(6) === 0) return this.#simple(kind);
+		return this.#composed(kind, depth);
+	}
+
+	#composed(kind: Kind, depth: number): string {
 		if (this.#choose(8) === 1) return this.#choice(kind, depth - 1);
 		switch (kind) {
 			case "number":
@@ -191,7 +222,9 @@ class Maker {
 	/** In parentheses, or seldom without: whatever the precedence then makes of it is a program too. */
 	#operand(kind: Kind, depth: number): string {
 		const made = this.expression(kind, depth);
-		return this.#seldom() ? made : `(${made})`;
+		const binds =
+			/^[\w'"`[(]/.test(made) && !/\?\?|[|&]{2}|\?|:|^\d|\d$|\*\*/.test(made);
+		return binds && this.#seldom() ? made : `(${made})`;
 	}
 
 	#simple(kind: Kind): string {
@@ -213,7 +246,11 @@ class Maker {
 			case "maps":
 				return this.#pick(["[]", "[{ id: 2 }, { id: 1, price: null }, m]"]);
 			case "lists":
-				return this.#pick(["[]", "[[1, [2, [3]]], ['a', 1]]", "[['a', 1], ['b', null]]"]);
+				return this.#pick([
+					"[]",
+					"[[1, [2, [3]]], ['a', 1]]",
+					"[['a', 1], ['b', null]]",
+				]);
 			case "any":
 				return "null";
 		}
@@ -245,7 +282,8 @@ class Maker {
 	/** A member that mostly is of the kind. */
 	#member(kind: Kind): string {
 		const fitting = fieldNames.filter((name) => fieldKinds[name] === kind);
-		const name = fitting.length > 0 ? this.#pick(fitting) : this.#pick(fieldNames);
+		const name =
+			fitting.length > 0 ? this.#pick(fitting) : this.#pick(fieldNames);
 		switch (this.#choose(6)) {
 			case 0:
 				return `?.${name}`;
@@ -254,7 +292,12 @@ class Maker {
 			case 2:
 				return `[${this.expression("text", 0)}]`;
 			case 3:
-				return this.#pick([".constructor", ".__proto__", ".toString", ".length"]);
+				return this.#pick([
+					".constructor",
+					".__proto__",
+					".toString",
+					".length",
+				]);
 			default:
 				return `.${name}`;
 		}
@@ -263,7 +306,7 @@ class Maker {
 	#number(depth: number): string {
 		const number = () => this.#operand("number", depth);
 		const text = () => this.#operand("text", depth);
-		switch (this.#choose(18)) {
+		switch (this.#choose(20)) {
 			case 0:
 				return `${number()} ${this.#pick(["+", "-", "*", "/", "%", "+"])} ${number()}`;
 			case 1:
@@ -287,6 +330,8 @@ class Maker {
 			case 9:
 				return `Number(${this.#operand(this.#pick(["text", "number", "boolean"]), depth)})`;
 			case 10:
+			case 17:
+			case 18:
 				return `Math.${this.#pick(["round", "floor", "ceil", "trunc", "abs", "sign", "sqrt", "log2", "cbrt", "exp", "fround", "clz32", "sin", "log", "tanh", "acos", "asin", "atan", "acosh", "asinh", "atanh", "cos", "cosh", "expm1", "f16round", "log10", "log1p", "sinh", "tan"])}(${number()})`;
 			case 11:
 				return `Math.${this.#pick(["max", "min", "hypot"])}(${number()}, ...${this.#operand("numbers", depth)})`;
@@ -297,7 +342,7 @@ class Maker {
 			case 14:
 				return `${this.#operand("numbers", depth)}.${this.#pick(["find", "findLast"])}(${this.#arrow(["number", "number"], "boolean", depth)})`;
 			case 15:
-				return `${this.#operand("numbers", depth)}.reduce(${this.#arrow(["number", "number", "number"], "number", depth)}${this.#choose(2) === 0 ? ", 0" : ""})`;
+				return `${this.#operand("numbers", depth)}.reduce(${this.#arrow(["number", "number", "number"], "number", depth)}${this.#pick(["", ", 0", ", z"])})`;
 			case 16:
 				return `Math.${this.#pick(["PI", "E", "SQRT2", "LN2", "LN10", "LOG2E", "LOG10E", "SQRT1_2"])}`;
 			default:
@@ -372,7 +417,12 @@ class Maker {
 			case 8:
 				return `Boolean(${this.expression("any", depth)})`;
 			default:
-				return `${this.#operand("boolean", depth)} ${this.#pick(["&&", "||"])} (${this.expression("boolean", depth)})`.replace(/^/, "(") + ")";
+				return (
+					`${this.#operand("boolean", depth)} ${this.#pick(["&&", "||"])} (${this.expression("boolean", depth)})`.replace(
+						/^/,
+						"(",
+					) + ")"
+				);
 		}
 	}
 
@@ -476,7 +526,11 @@ class Maker {
 		}
 		const names = new Set(bound.map(({ name }) => name));
 		this.#scope = [...outer.filter(({ name }) => !names.has(name)), ...bound];
-		const body = this.expression(result, depth);
+		// Now and then everything that was bound is seen in the result.
+		const body =
+			this.#choose(6) === 5
+				? `[${[...names].join(", ")}]`
+				: this.expression(result, depth);
 		this.#scope = outer;
 		const [only] = parameters;
 		const head =
@@ -518,7 +572,8 @@ class Maker {
 		const fields = fieldNames
 			.filter(() => this.#choose(2) === 1)
 			.map((name) => this.#field(name, bound));
-		const rest = this.#choose(4) === 3 ? [`...${this.#bind("map", bound)}`] : [];
+		const rest =
+			this.#choose(4) === 3 ? [`...${this.#bind("map", bound)}`] : [];
 		return `{ ${[...fields, ...rest].join(", ")} }`;
 	}
 

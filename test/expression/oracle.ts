@@ -31,7 +31,18 @@ export function evaluateByOracle(
 	const body = `"use strict"; return (${print(node)});`;
 	const names = Object.keys(data);
 	const run = new Function("$", ...names, body);
-	return run(runtime(seen), ...names.map((name) => data[name]));
+	const value = run(runtime(seen), ...names.map((name) => data[name]));
+	for (const construct of constructsOf(node)) seen(construct);
+	return value;
+}
+
+/** The kinds of nodes a program is made of; logical operators by their sign. */
+function* constructsOf(node: object): Generator<string> {
+	const { type, operator } = node as { type?: string; operator?: string };
+	if (type) yield type === "LogicalExpression" ? `${operator}` : type;
+	for (const part of Object.values(node)) {
+		if (typeof part === "object" && part !== null) yield* constructsOf(part);
+	}
 }
 
 /* Printing */
@@ -127,9 +138,7 @@ function printArgument(node: AnyNode): string {
 	const isFunction =
 		node.type === "Identifier" &&
 		["String", "Number", "Boolean", "escapeXml"].includes(node.name);
-	return isFunction
-		? `(x) => $.apply(${quote(node.name)}, [x])`
-		: print(node);
+	return isFunction ? `(x) => $.apply(${quote(node.name)}, [x])` : print(node);
 }
 
 /** Parameters are bound one after the other, through the same functions as everything else. */
@@ -250,9 +259,11 @@ function without(value: unknown, keys: readonly unknown[]): unknown {
 }
 
 function operate(operator: string, a: unknown, b: unknown): unknown {
-	if (operator === "===") return a === b;
-	if (operator === "!==") return a !== b;
 	const kinds = `${typeof a} ${typeof b}`;
+	const mixed = /^(?:number bigint|bigint number)$/.test(kinds);
+	const same = mixed ? a == b : a === b;
+	if (operator === "===") return same;
+	if (operator === "!==") return !same;
 	const joins = operator === "+" && /string/.test(kinds);
 	const orders = /[<>]/.test(operator);
 	const fits =
@@ -324,14 +335,15 @@ function call(
 	argumentsOf: () => unknown[],
 ): unknown {
 	if (value === null) return null;
+	const given = argumentsOf();
 	if (typeof value === "string" && textMethods.includes(name)) {
-		return callText(value, name, argumentsOf());
+		return callText(value, name, given);
 	}
 	if (Array.isArray(value) && listMethods.includes(name)) {
-		return callList(value, name, argumentsOf());
+		return callList(value, name, given);
 	}
 	if (typeof value === "number" && name === "toFixed") {
-		const digits = argumentsOf().map(number);
+		const digits = given.map(number);
 		return guarded(() => value.toFixed(...digits));
 	}
 	throw new Failure("step_failed");
@@ -356,7 +368,11 @@ function callList(value: unknown[], name: string, given: unknown[]): unknown {
 	}
 	if (name === "toSorted") {
 		const [compare] = args as Arrow[];
-		if (!compare) return value.map(ownText).toSorted(byText).map(([item]) => item);
+		if (!compare)
+			return value
+				.map(ownText)
+				.toSorted(byText)
+				.map(([item]) => item);
 		return value.toSorted((a, b) => number(compare(a, b)));
 	}
 	const method = Reflect.get(Array.prototype, name) as Arrow;
@@ -401,11 +417,17 @@ function apply(name: string, given: unknown[]): unknown {
 		case "decodeURIComponent":
 			return guarded(() => decodeURIComponent(text(first)));
 		case "Object.keys":
-			return Object.keys(typeof first === "object" ? (first ?? wrong(first)) : wrong(first));
+			return Object.keys(
+				typeof first === "object" ? (first ?? wrong(first)) : wrong(first),
+			);
 		case "Object.values":
-			return Object.values(typeof first === "object" ? (first ?? wrong(first)) : wrong(first));
+			return Object.values(
+				typeof first === "object" ? (first ?? wrong(first)) : wrong(first),
+			);
 		case "Object.entries":
-			return Object.entries(typeof first === "object" ? (first ?? wrong(first)) : wrong(first));
+			return Object.entries(
+				typeof first === "object" ? (first ?? wrong(first)) : wrong(first),
+			);
 		case "Object.fromEntries":
 			return Object.fromEntries(
 				list(first).map((entry) => {
@@ -433,14 +455,19 @@ function apply(name: string, given: unknown[]): unknown {
 		}
 		case "escapeXml":
 			return text(first)
+				.toWellFormed()
 				.replaceAll("&", "&amp;")
 				.replaceAll("<", "&lt;")
 				.replaceAll(">", "&gt;")
 				.replaceAll('"', "&quot;")
 				.replaceAll("'", "&apos;");
 		case "queryOf": {
-			const { searchParams } = new URL(text(first), "http://host");
-			return Object.fromEntries([...searchParams].toReversed().toSorted((a, b) => [...searchParams.keys()].indexOf(a[0]) - [...searchParams.keys()].indexOf(b[0])));
+			const [, query = ""] = /\?([^#]*)/.exec(text(first)) ?? [];
+			return [...new URLSearchParams(query)].reduce(
+				(made, [key, value]) =>
+					Object.hasOwn(made, key) ? made : { ...made, [key]: value },
+				{},
+			);
 		}
 		case "sortBy":
 			return sortBy(list(first), arrow, last === "desc" ? -1 : 1);
@@ -449,7 +476,9 @@ function apply(name: string, given: unknown[]): unknown {
 				const key = arrow(item, index);
 				return typeof key === "object" && key !== null ? wrong(key) : key;
 			});
-			return list(first).filter((_, index) => keys.indexOf(keys[index]) === index);
+			return list(first).filter(
+				(_, index) => keys.indexOf(keys[index]) === index,
+			);
 		}
 		default:
 			throw new Error(`the oracle does not know ${name}`);
@@ -475,7 +504,7 @@ function toNumber(value: unknown): unknown {
 	if (typeof value === "bigint") return value;
 	const made = finite(Number(value)) as number;
 	const digits = String(value).trim();
-	return /^[+-]?\d+$/.test(digits) && BigInt(digits) !== BigInt(made)
+	return /^[+-]?\d+$/.test(digits) && `${BigInt(digits)}` !== `${made}`
 		? BigInt(digits)
 		: made;
 }
@@ -533,9 +562,8 @@ function runtime(seen: (construct: string) => void) {
 			return result;
 		},
 		apply: (name: string, given: unknown[]) => {
-			const result = apply(name, given);
 			seen(name);
-			return result;
+			return apply(name, given);
 		},
 	};
 }

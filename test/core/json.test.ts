@@ -1,0 +1,105 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { parseJson, printJson } from "../../src/core/json.ts";
+
+describe("reading JSON", () => {
+	it("keeps the digits of integers that a double cannot hold, wherever they stand", () => {
+		const text =
+			'{"10":9223372036854775807,"2":[-12345678901234567890,{"a":1e3}],"s":"9223372036854775807","__proto__":{"x":99999999999999999999}}';
+		const value = parseJson(text);
+		assert.deepEqual(Object.keys(value as object), [
+			"2",
+			"10",
+			"s",
+			"__proto__",
+		]);
+		assert.equal(
+			(value as Record<string, unknown>)["10"],
+			9223372036854775807n,
+		);
+		assert.equal(Object.getPrototypeOf(value), Object.prototype);
+		assert.equal(
+			printJson(value),
+			'{"2":[-12345678901234567890,{"a":1000}],"10":9223372036854775807,"s":"9223372036854775807","__proto__":{"x":99999999999999999999}}',
+		);
+	});
+
+	it("leaves doubles as they are, and integers that a double holds", () => {
+		for (const text of [
+			"1234567890123456",
+			"0.1234567890123456789",
+			"1e300",
+			"-0",
+		]) {
+			assert.equal(parseJson(text), JSON.parse(text));
+		}
+		assert.equal(parseJson("1000000000000000000000"), 10n ** 21n);
+	});
+
+	it("takes quotes and backslashes before and inside numbers for what they are", () => {
+		const text = JSON.stringify({
+			'a\\"1234567890123456789': '\\\\"9223372036854775807',
+			b: "\\",
+		});
+		assert.deepEqual(parseJson(`[${text},9223372036854775807]`), [
+			JSON.parse(text),
+			9223372036854775807n,
+		]);
+	});
+
+	it("refuses a number that no double holds, an endless integer, and what is no JSON", () => {
+		for (const text of [
+			"1e400",
+			"[-1e999]",
+			`[${"9".repeat(1001)}]`,
+			"0123456789012345678",
+			"[1234567890123456789",
+			'{"a":12345678901234567,}',
+			"9223372036854775807 x",
+		]) {
+			assert.throws(() => parseJson(text), SyntaxError, text.slice(0, 30));
+		}
+		assert.equal(parseJson("9".repeat(1000)), BigInt("9".repeat(1000)));
+	});
+
+	it("agrees with JSON.parse on every text without long integers", () => {
+		const values = fc.json({ maxDepth: 5 });
+		fc.assert(
+			fc.property(values, (text) => {
+				// A long number beside it sends the text through the careful way.
+				const [value, long] = parseJson(
+					`[${text},9223372036854775807]`,
+				) as unknown[];
+				assert.equal(long, 9223372036854775807n);
+				assert.equal(printJson(value), printJson(parseJson(text)));
+			}),
+			{ numRuns: 500 },
+		);
+	});
+
+	it("bounds the nesting by brackets that are no text", () => {
+		assert.deepEqual(parseJson('["[[[[","{{{{"]', 1), ["[[[[", "{{{{"]);
+		assert.deepEqual(parseJson("[[]]", 2), [[]]);
+		assert.throws(() => parseJson("[[[]]]", 2), /nested deeper than 2/);
+		const wide = `[${"[],".repeat(200)}[]]`;
+		assert.equal((parseJson(wide, 2) as unknown[]).length, 201);
+		assert.throws(() => parseJson(wide, 1), /nested/);
+	});
+});
+
+describe("printing JSON", () => {
+	it("refuses a value that holds a part many times over", () => {
+		let value: unknown = 1;
+		for (let times = 0; times < 40; times++) value = [value, value];
+		assert.throws(() => printJson(value), /too large/);
+		const long = "x".repeat(8 * 1024 * 1024);
+		assert.throws(() => printJson(new Array(9).fill(long)), /too large/);
+	});
+
+	it("refuses a value nested deeper than the engine can go", () => {
+		let value: unknown = 1;
+		for (let times = 0; times < 100_000; times++) value = [value];
+		assert.throws(() => printJson(value), /nests too deeply/);
+	});
+});
