@@ -13,6 +13,7 @@ import {
 import { printTemplate } from "../plan/print.ts";
 import {
 	blamingClient,
+	clientsPlaces,
 	type Layout,
 	prepare,
 	readsOnlyClients,
@@ -61,13 +62,12 @@ function prepareSegment(
 	layout: Layout,
 ): string | ((frame: Frame) => string) {
 	if (typeof segment === "string") return segment;
-	const clients = segment.every(
-		(piece) =>
-			typeof piece === "string" ||
-			piece.reads.every(({ name }) => layout.isClients(name)),
+	const reads = segment.flatMap((piece) =>
+		typeof piece === "string" ? [] : piece.reads,
 	);
+	const places = clientsPlaces(reads, layout);
 	const pieces = segment.map((piece) =>
-		typeof piece === "string" ? piece : prepareEncoded(piece, clients, layout),
+		typeof piece === "string" ? piece : prepareEncoded(piece, places, layout),
 	);
 	const compose = (frame: Frame) => {
 		let text = "";
@@ -75,34 +75,46 @@ function prepareSegment(
 			text += typeof piece === "string" ? piece : piece(frame);
 		}
 		if (text === "" || isDots(text)) {
-			throw refused("a path's segment is empty, `.` or `..`", clients);
+			throw refused("makes a path's segment empty, `.` or `..`", places);
 		}
 		return text;
 	};
-	return clients ? blamingClient(compose) : compose;
+	return places ? blamingClient(compose) : compose;
 }
 
 function prepareEncoded(
 	expression: Expression,
-	clients: boolean,
+	places: Places,
 	layout: Layout,
 ): (frame: Frame) => string {
 	const evaluate = prepareExpression(expression, layout.placeOf);
-	return (frame) => encode(textOf(evaluate(frame), expression.source), clients);
+	return (frame) => encode(textOf(evaluate(frame), expression.source), places);
 }
 
 /** Percent-encodes everything but unreserved characters (RFC 3986, 2.3) and `!'()*`, which separate nothing. */
-function encode(text: string, clients: boolean): string {
+function encode(text: string, places: Places): string {
 	try {
 		return encodeURIComponent(text);
 	} catch {
-		throw refused("a value of an address holds half a surrogate pair", clients);
+		throw refused("holds half a surrogate pair", places);
 	}
 }
 
+/** Where the client gave a value; null where it is not the client's. */
+type Places = readonly string[] | null;
+
 /** A value that cannot stand where it was put: the client's fault where the value is the client's. */
-function refused(message: string, clients: boolean): GatewayError {
-	return new GatewayError(clients ? "request_invalid" : "step_failed", message);
+function refused(
+	message: string,
+	places: Places,
+	where = "an address",
+): GatewayError {
+	if (places === null) {
+		return new GatewayError("step_failed", `a value of ${where} ${message}`);
+	}
+	const errors = places.map((at) => ({ at, message }));
+	const words = `${places.join(", ")} ${message}`;
+	return new GatewayError("request_invalid", words, { errors });
 }
 
 function prepareParameter(
@@ -110,9 +122,9 @@ function prepareParameter(
 	layout: Layout,
 ): Append<string[]> {
 	const key = `${encodeURIComponent(name)}=`;
-	const clients = readsOnlyClients(value, layout);
+	const places = clientsPlaces(readsOf(value), layout);
 	return prepareValues(value, optional, layout, (text, pairs: string[]) => {
-		pairs.push(key + encode(text, clients));
+		pairs.push(key + encode(text, places));
 	});
 }
 
@@ -136,12 +148,13 @@ function prepareHeader(
 	{ name, optional, value }: TemplateEntry,
 	layout: Layout,
 ): Append<string[]> {
-	const clients = readsOnlyClients(value, layout);
+	const places = clientsPlaces(readsOf(value), layout);
 	return prepareValues(value, optional, layout, (text, list: string[]) => {
 		if (!isHeaderValue(text)) {
 			throw refused(
-				`the header ${name} would hold what is not visible ASCII`,
-				clients,
+				"holds what is not visible ASCII",
+				places,
+				`the header ${name}`,
 			);
 		}
 		list.push(name, text);

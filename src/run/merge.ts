@@ -4,6 +4,7 @@ import { printJson } from "../core/json.ts";
 import {
 	type GatewayResponse,
 	type HeaderList,
+	headerOf,
 	isStatus,
 } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
@@ -38,24 +39,31 @@ export function prepareMerge(route: RoutePlan, layout: Layout): PreparedMerge {
 	};
 }
 
+/** No content, reset content, not modified: answers without a body (RFC 9110, 15). */
+const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
+
 /** JSON, unless the author's content type says another thing: then the text itself. */
 function bodyOf(
 	value: unknown,
 	status: number,
 	headers: string[],
 ): string | null {
-	if (status === 204 || status === 304) return null;
-	const at = headers.indexOf("content-type");
-	if (at < 0) headers.push("content-type", "application/json; charset=utf-8");
-	const type = at < 0 ? "" : (headers[at + 1] ?? "");
-	if (at < 0 || /^[^;]*\/([^;]*\+)?json\s*(;|$)/i.test(type)) {
-		return printJson(value);
+	if (bodiless.has(status)) return null;
+	const type = headerOf(headers, "content-type");
+	if (type === null) {
+		headers.push("content-type", "application/json; charset=utf-8");
 	}
+	if (type === null || isJson(type)) return printJson(value);
 	if (typeof value === "string") return value;
 	throw new GatewayError(
 		"step_failed",
 		"`respond` is no text, and the content type is not JSON",
 	);
+}
+
+function isJson(contentType: string): boolean {
+	const media = contentType.split(";", 1)[0]?.trim().toLowerCase() ?? "";
+	return media.endsWith("/json") || media.endsWith("+json");
 }
 
 function withMarks(

@@ -1,6 +1,7 @@
 import { clientNames } from "../config/names.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Evaluate, Place } from "../expression/evaluate.ts";
+import type { Read } from "../expression/parse.ts";
 import {
 	prepareTemplate,
 	readsOf,
@@ -11,7 +12,8 @@ import type { RoutePlan, StepPlan } from "../plan/plan.ts";
 /** Where names stand, and which of them hold nothing but the client's input. */
 export interface Layout {
 	placeOf(name: string): Place;
-	isClients(name: string): boolean;
+	/** Where the client gave what is read, as a fault names it: `query.city`; null where it is not the client's. */
+	clientsPlaceOf(read: Read): string | null;
 }
 
 /** The first slots of a route's frame. */
@@ -50,9 +52,17 @@ export function routeLayout(route: RoutePlan): Layout {
 	});
 	return {
 		placeOf: (name) => ({ up: 0, slot: slots.get(name) as number }),
-		isClients: (name) =>
-			clientNames.has(name) && !route.steps.some((step) => step.name === name),
+		clientsPlaceOf: (read) =>
+			clientNames.has(read.name) ? placeInRequest(read) : null,
 	};
+}
+
+/** In the words of `request.ts`: `headers.accept-language`, `body/items/0`. */
+function placeInRequest({ name, path }: Read): string {
+	if (name === "body") return [name, ...path].join("/");
+	const [member] = path;
+	if (member === undefined) return name;
+	return `${name}.${name === "headers" ? member.replaceAll("_", "-") : member}`;
 }
 
 /** The names inside a step: its answer and, with `each`, its item, in a frame of their own. */
@@ -66,7 +76,7 @@ export function stepLayout(
 	if (each === null) {
 		const answer = answerSlot(route, index);
 		return {
-			isClients: outer.isClients,
+			clientsPlaceOf: outer.clientsPlaceOf,
 			placeOf(name) {
 				if (name === "answer") return { up: 0, slot: answer };
 				if (name === "response") return { up: 0, slot: answer + 1 };
@@ -80,10 +90,12 @@ export function stepLayout(
 		answer: itemSlots.answer,
 		response: itemSlots.response,
 	};
-	const clients = readsOnlyClients(each.list, outer);
+	const [placeOfList = null] = clientsPlaces(readsOf(each.list), outer) ?? [];
 	return {
-		isClients: (name) =>
-			name === each.as || name === "index" ? clients : outer.isClients(name),
+		clientsPlaceOf: (read) =>
+			read.name === each.as || read.name === "index"
+				? placeOfList
+				: outer.clientsPlaceOf(read),
 		placeOf(name) {
 			if (Object.hasOwn(own, name)) return { up: 0, slot: own[name] as number };
 			const place = outer.placeOf(name);
@@ -92,10 +104,25 @@ export function stepLayout(
 	};
 }
 
-/** Whether a template's data is the client's alone: what is wrong with it is then the client's fault. */
+/**
+ * Where the client gave what is read, if all of it is the client's: what is wrong with it is then the client's fault.
+ * Else null.
+ */
+export function clientsPlaces(
+	reads: readonly Read[],
+	layout: Layout,
+): readonly string[] | null {
+	const places = new Set<string>();
+	for (const read of reads) {
+		const place = layout.clientsPlaceOf(read);
+		if (place === null) return null;
+		places.add(place);
+	}
+	return places.size > 0 ? [...places] : null;
+}
+
 export function readsOnlyClients(template: Template, layout: Layout): boolean {
-	const reads = readsOf(template);
-	return reads.length > 0 && reads.every(({ name }) => layout.isClients(name));
+	return clientsPlaces(readsOf(template), layout) !== null;
 }
 
 /** A closure of a template that answers 400 for a missing value where all it reads is the client's input. */

@@ -23,12 +23,18 @@ export type ReadRequest = (
 	body: Uint8Array | null,
 ) => RequestValues;
 
-/** Adds the value of one parameter to `values`, or its fault to `faults`. */
+/** The texts given for one parameter; null for one that is not percent-encoded UTF-8. */
+type Given = readonly (string | null)[];
+
+/** Adds the value of one parameter to `values`, or its faults to `faults`. */
 type ReadField = (
-	raw: readonly string[],
+	given: Given,
 	values: Record<string, unknown>,
 	faults: RequestFault[],
 ) => void;
+
+/** An answer names at most so many faults: a body of a megabyte can have half a million. */
+const faultsNamedMax = 100;
 
 export function prepareRequest(config: RequestConfig): ReadRequest {
 	const params = config.params.map((field) => prepareField("params", field));
@@ -47,7 +53,7 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 			params[index]?.([texts[name] ?? ""], values.params, faults);
 		});
 		if (query.length > 0) {
-			const given = queryOf(request.target, config.query, faults);
+			const given = queryOf(request.target, config.query);
 			query.forEach((read, index) => {
 				read(given[index] ?? [], values.query, faults);
 			});
@@ -57,9 +63,8 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 		});
 		if (readBody) values.body = readBody(request, body, faults);
 		if (faults.length > 0) {
-			throw new GatewayError("request_invalid", describe(faults), {
-				errors: faults,
-			});
+			const errors = faults.slice(0, faultsNamedMax);
+			throw new GatewayError("request_invalid", describe(errors), { errors });
 		}
 		return values;
 	};
@@ -67,16 +72,13 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 
 /** For the log: places only, for messages may repeat what the client sent. */
 function describe(faults: readonly RequestFault[]): string {
-	return `invalid: ${faults.map(({ at }) => at).join(", ")}`;
+	const places = new Set(faults.map(({ at }) => at));
+	return `invalid: ${[...places].join(", ")}`;
 }
 
-/** The texts given for each declared parameter. What cannot be decoded is a fault only where it is declared. */
-function queryOf(
-	target: string,
-	fields: readonly FieldConfig[],
-	faults: RequestFault[],
-): string[][] {
-	const found: string[][] = fields.map(() => []);
+/** What is given for each declared parameter; the others are not looked at. */
+function queryOf(target: string, fields: readonly FieldConfig[]): Given[] {
+	const found: (string | null)[][] = fields.map(() => []);
 	const mark = target.indexOf("?");
 	if (mark < 0) return found;
 	for (const pair of target.slice(mark + 1).split("&")) {
@@ -84,13 +86,7 @@ function queryOf(
 		const name = decode(equals < 0 ? pair : pair.slice(0, equals));
 		const index = fields.findIndex(({ wireName }) => wireName === name);
 		if (index < 0) continue;
-		const value = decode(equals < 0 ? "" : pair.slice(equals + 1));
-		if (value === null) {
-			faults.push({
-				at: `query.${name}`,
-				message: "is not percent-encoded UTF-8",
-			});
-		} else found[index]?.push(value);
+		found[index]?.push(decode(equals < 0 ? "" : pair.slice(equals + 1)));
 	}
 	return found;
 }
@@ -118,16 +114,23 @@ function prepareField(place: string, field: FieldConfig): ReadField {
 	const whenAbsent = schema.default ?? null;
 	const read =
 		schema.type === "array" ? prepareList(schema) : prepareOnly(schema);
-	return (raw, values, faults) => {
+	return (given, values, faults) => {
 		values[name] = whenAbsent;
-		if (raw.length === 0) {
-			if (required) faults.push({ at, message: "is required" });
-			return;
-		}
-		const before = faults.length;
-		const value = read(raw, (message) => faults.push({ at, message }));
-		if (faults.length === before) values[name] = value;
+		const said: string[] = [];
+		// Many items of a list may have the same fault.
+		const say = (message: string) => {
+			if (!said.includes(message)) said.push(message);
+		};
+		if (isDecoded(given)) {
+			if (given.length > 0) values[name] = read(given, say);
+			else if (required) say("is required");
+		} else say("is not percent-encoded UTF-8");
+		for (const message of said) faults.push({ at, message });
 	};
+}
+
+function isDecoded(given: Given): given is readonly string[] {
+	return !given.includes(null);
 }
 
 type Say = (message: string) => void;
@@ -158,8 +161,10 @@ function prepareList(
 			return null;
 		}
 		const values = raw.map((text) => read(text, say));
-		if (uniqueItems && new Set(values).size < values.length)
+		const valid = values.filter((value) => value !== null);
+		if (uniqueItems && new Set(valid).size < valid.length) {
 			say("repeats a value");
+		}
 		return values;
 	};
 }
@@ -190,18 +195,22 @@ const scalarParsers: Partial<
 	string: (text) => text,
 	boolean: (text) => (text === "true" ? true : text === "false" ? false : null),
 	number: (text) => {
+		if (/^-?\d+$/.test(text)) return parseInteger(text);
 		const number = /^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)
 			? Number(text)
 			: null;
 		return Number.isFinite(number) ? number : null;
 	},
-	integer: (text) => {
-		if (!/^-?\d{1,40}$/.test(text)) return null;
-		const number = Number(text);
-		// Digits are never lost: what a double cannot hold stays a bigint.
-		return Number.isSafeInteger(number) ? number : BigInt(text);
-	},
+	integer: parseInteger,
 };
+
+/** Digits are never lost: what a double would not print as it came is a bigint, as in JSON. */
+function parseInteger(text: string): number | bigint | null {
+	if (!/^-?\d{1,40}$/.test(text)) return null;
+	const number = Number(text);
+	const exact = Number.isSafeInteger(number) || String(number) === text;
+	return exact ? number : BigInt(text);
+}
 
 type Check = (value: unknown) => string | null;
 
@@ -248,11 +257,21 @@ function scalarChecks(schema: FieldSchema): Check[] {
 	);
 	add(schema.multipleOf, (factor) =>
 		rule(
-			(n: number) => Number.isInteger(Number(n) / factor),
+			(n: number | bigint) => isMultiple(n, factor),
 			`is not a multiple of ${factor}`,
 		),
 	);
 	return checks;
+}
+
+/** As doubles 0.29 / 0.01 is 28.999999999999996: half a unit in the last place is lost in each and in the division. */
+function isMultiple(n: number | bigint, factor: number): boolean {
+	if (Number.isInteger(factor)) {
+		return typeof n === "bigint" ? n % BigInt(factor) === 0n : n % factor === 0;
+	}
+	const times = Number(n) / factor;
+	const off = Math.abs(times - Math.round(times));
+	return off <= 2 * Number.EPSILON * Math.abs(times);
 }
 
 /** The pattern sees only texts within `maxLength`: its work stays bounded. */
@@ -283,9 +302,12 @@ function prepareBody({
 	bytes: Uint8Array | null,
 	faults: RequestFault[],
 ) => unknown {
-	const validate = new Ajv2020({ allErrors: true, strict: false }).compile(
-		schema,
-	);
+	const validate = new Ajv2020({
+		allErrors: true,
+		strict: false,
+		// Else every body would have a property `constructor`.
+		ownProperties: true,
+	}).compile(schema);
 	return (request, bytes, faults) => {
 		if (bytes === null || bytes.length === 0) {
 			if (required) faults.push({ at: "body", message: "is required" });

@@ -58,6 +58,8 @@ export class Run {
 	readonly #readers: number[];
 	readonly #scopes: (Scope | null)[];
 	readonly #listeners: ((() => void)[] | null)[];
+	/** Per step: what it has read after its calls. */
+	readonly #readLater: (Set<number> | null)[];
 	readonly #failures: StepFailure[][];
 	#unended: number;
 	#over = false;
@@ -81,6 +83,7 @@ export class Run {
 		this.#readers = steps.map(({ readers }) => readers);
 		this.#scopes = steps.map(() => null);
 		this.#listeners = steps.map(() => null);
+		this.#readLater = steps.map(() => null);
 		this.#failures = steps.map(() => []);
 		this.#unended = steps.length;
 		this.#resolve = resolve;
@@ -116,8 +119,8 @@ export class Run {
 	}
 
 	/**
-	 * Resolves when all these steps have ended. Rejects when `scope` is cancelled, but not by the deadline: what is
-	 * waited for ends by it too, perhaps with a fallback.
+	 * Resolves when all these steps have ended; null where they have. Rejects when `scope` is cancelled, but not by the
+	 * deadline: what is waited for ends by it too, perhaps with a fallback.
 	 */
 	ended(indexes: readonly number[], scope: Scope): Promise<void> | null {
 		let left = indexes.filter(
@@ -138,6 +141,13 @@ export class Run {
 				});
 			}
 		});
+	}
+
+	/** Notes what a step reads though it did not wait for it before it started. */
+	noteReads(reader: PreparedStep, indexes: readonly number[]): void {
+		for (const index of indexes) {
+			(this.#readLater[reader.index] ??= new Set()).add(index);
+		}
 	}
 
 	/** Notes a failure that a fallback or null fills in: the answer is then partial. */
@@ -203,7 +213,7 @@ export class Run {
 	}
 
 	#finish(): void {
-		const missing = this.#failures.flatMap(inListOrder);
+		const missing = this.#missing();
 		try {
 			const response = this.route.merge(this.frame, missing);
 			this.#close(dropped);
@@ -211,6 +221,25 @@ export class Run {
 		} catch (error) {
 			this.#fail(asGatewayError(error));
 		}
+	}
+
+	/** Of a step that turned out not to be read it is chance whether it had failed before it was dropped. */
+	#missing(): StepFailure[] {
+		if (this.#failures.every(({ length }) => length === 0)) return [];
+		const { steps, respondReads } = this.route.plan;
+		const writes = this.route.steps.filter(({ write }) => write);
+		const read = new Set([
+			...respondReads,
+			...writes.map(({ index }) => index),
+		]);
+		// What is added to a set while it is walked is walked too.
+		for (const index of read) {
+			for (const before of steps[index]?.startsAfter ?? []) read.add(before);
+			for (const later of this.#readLater[index] ?? []) read.add(later);
+		}
+		return this.#failures.flatMap((failures, index) =>
+			read.has(index) ? inListOrder(failures) : [],
+		);
 	}
 
 	#fail(error: GatewayError): void {

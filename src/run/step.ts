@@ -62,7 +62,8 @@ async function fillIn(
 	if (fallback) {
 		try {
 			// Not in the step's own scope: that is what may just have ended.
-			const value = await evaluateLater(fallback, run, frame, run.calls);
+			const spot = { frame, scope: run.calls };
+			const value = await evaluateLater(fallback, step, run, spot);
 			run.note(step, index, error);
 			return value;
 		} catch (thrown) {
@@ -89,12 +90,13 @@ function withFallback(error: GatewayError, thrown: unknown): GatewayError {
 
 async function evaluateLater(
 	{ evaluate, reads }: Later,
+	step: PreparedStep,
 	run: Run,
-	frame: Frame,
-	scope: Scope,
+	{ frame, scope }: Omit<Spot, "index">,
 ): Promise<unknown> {
 	const wait = run.ended(reads, scope);
 	if (wait !== null) await wait;
+	run.noteReads(step, reads);
 	return evaluate(frame);
 }
 
@@ -105,6 +107,8 @@ async function call(
 	spot: Spot,
 ): Promise<unknown> {
 	const request = createRequest(work, run, spot.frame);
+	// Neither counted nor told of: a call that is no longer wanted is not made.
+	if (spot.scope.cancelled) throw spot.scope.reason;
 	run.countCall();
 	const startedMs = spot.scope.clock.now();
 	let status: number | null = null;
@@ -112,7 +116,7 @@ async function call(
 	try {
 		const response = await send(work, run, request, spot.scope);
 		status = response.status;
-		return await valueOf(response, work, run, spot);
+		return await valueOf(response, work, step, run, spot);
 	} catch (thrown) {
 		failure = asGatewayError(thrown);
 		throw failure;
@@ -166,13 +170,14 @@ function createRequest(
 	};
 }
 
+/** Neither version ff nor an id of zeros is one. */
+const wellFormedTrace =
+	/^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
 /** The client's trace goes on upstream (W3C Trace Context, 3.2); what is not well-formed does not. */
 function traceOf(run: Run): string | null {
 	const trace = headerOf(run.input.request.headers, "traceparent");
-	if (trace === null) return null;
-	return /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(trace)
-		? trace
-		: null;
+	return trace !== null && wellFormedTrace.test(trace) ? trace : null;
 }
 
 function send(
@@ -181,7 +186,6 @@ function send(
 	request: UpstreamRequest,
 	scope: Scope,
 ): Promise<UpstreamResponse> {
-	if (scope.cancelled) return Promise.reject(scope.reason);
 	if (!work.write) return work.upstream.call(request, scope);
 	return sendWrite(work, run, request, scope);
 }
@@ -226,8 +230,9 @@ function sendWrite(
 async function valueOf(
 	response: UpstreamResponse,
 	work: PreparedCall,
+	step: PreparedStep,
 	run: Run,
-	{ frame, scope }: Spot,
+	spot: Spot,
 ): Promise<unknown> {
 	const { status } = response;
 	const listed = work.answers.get(status);
@@ -242,6 +247,7 @@ async function valueOf(
 		);
 	}
 	const answer = decode(response, work, listed !== undefined);
+	const { frame } = spot;
 	frame.values[work.answerSlot] = answer;
 	if (work.readsResponse) {
 		frame.values[work.answerSlot + 1] = {
@@ -250,7 +256,7 @@ async function valueOf(
 		};
 	}
 	const later = listed ?? work.pick;
-	return later ? evaluateLater(later, run, frame, scope) : answer;
+	return later ? evaluateLater(later, step, run, spot) : answer;
 }
 
 /** Refuses what is not UTF-8 (RFC 8259, 8.1); keeps nothing between calls. */

@@ -1,15 +1,17 @@
 import assert from "node:assert/strict";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
-import type { GatewayError } from "../../src/core/errors.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import type { CallEnded, RequestEnded } from "../../src/core/events.ts";
 import {
 	type GatewayResponse,
 	headerOf,
 	type UpstreamRequest,
+	type UpstreamResponse,
 } from "../../src/core/messages.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";
-import { createUpstream } from "../../src/upstream/upstream.ts";
+import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
 
 /**
  * A whole gateway on a virtual clock, without a port or a socket: upstreams are a function of the call. Everything but
@@ -20,26 +22,47 @@ export interface TestGateway {
 	readonly clock: VirtualClock;
 	/** Every call that reached the wire, in order. */
 	readonly calls: readonly SeenCall[];
+	/** What the gateway told of ended requests and calls. */
+	readonly ended: readonly RequestEnded[];
+	readonly callsEnded: readonly CallEnded[];
 	/** Sends a request and moves the clock on until it is answered and nothing waits any more. */
 	ask(target: string, options?: AskOptions): Promise<Answer>;
 	/** Sends a request and leaves the clock to the test. */
 	send(target: string, options?: AskOptions): Sent;
+	/**
+	 * Moves the clock on until nothing waits any more, and fails where a timer had to run out after all requests were
+	 * answered and all calls had ended.
+	 */
+	settle(): Promise<void>;
+	/** Fails where a timer, a listener or a call is left after all requests have ended. */
+	assertNothingLeft(): void;
 }
 
 export interface AskOptions {
 	readonly method?: string;
 	readonly headers?: readonly string[];
+	/** JSON; a text or bytes are sent as they are. */
 	readonly body?: unknown;
+	/** Null: none is announced. Default: `application/json` where there is a body. */
+	readonly contentType?: string | null;
+	/** How long the body takes to arrive. */
+	readonly bodyAfterMs?: number;
 }
 
 export interface Sent {
 	readonly answer: Promise<Answer>;
 	/** The request's lifetime: cancelling it is the client leaving. */
 	readonly scope: Scope;
+	/** The client leaves. */
+	leave(): void;
 }
 
 export interface Answer extends GatewayResponse {
+	readonly text: string;
+	/** The body as JSON; fails where it is none. */
 	readonly json: unknown;
+	/** The `code` of a problem document. */
+	readonly code: unknown;
 	/** The answer's header field, or null. */
 	header(name: string): string | null;
 	/** When it was answered, on the virtual clock. */
@@ -59,32 +82,37 @@ export interface SeenCall {
 export interface Reply {
 	readonly status?: number;
 	readonly headers?: readonly string[];
-	/** The body as JSON; `text` instead for what is none. */
+	/** The body as JSON; `text` or `bytes` instead for what is none. */
 	readonly json?: unknown;
 	readonly text?: string;
+	readonly bytes?: Uint8Array;
 	/** How long it takes; Infinity for ever. Default 0. */
 	readonly afterMs?: number;
 	/** Thrown instead of an answer. */
-	readonly error?: GatewayError;
+	readonly error?: Error;
 	/** Whether the request never leaves, as when no connection can be made. */
 	readonly neverSent?: boolean;
 }
 
 export type Behaviour = (call: SeenCall) => Reply;
 
+/** Takes a config as YAML, or as the object it stands for. */
 export function testGateway(
-	yaml: string,
+	source: string | object,
 	behave: Behaviour = () => ({}),
 	env: Record<string, string> = {},
 ): TestGateway {
 	const clock = virtualClock();
 	const calls: SeenCall[] = [];
-	const config = configOrThrow(checkText(yaml, "test.yaml", env));
+	const upstreams: Upstream[] = [];
+	const scopes: Scope[] = [];
+	const text = typeof source === "string" ? source : JSON.stringify(source);
+	const config = configOrThrow(checkText(text, "test.yaml", env));
 	const gateway = createGateway(config, {
 		env,
 		clock,
-		openUpstream: (settings, clock) =>
-			createUpstream(settings, clock, ({ name }) => ({
+		openUpstream: (settings, clock) => {
+			const upstream = createUpstream(settings, clock, ({ name }) => ({
 				call: (request, scope) => {
 					const call: SeenCall = {
 						upstream: name,
@@ -97,90 +125,213 @@ export function testGateway(
 					return carryOut(call, behave(call), scope);
 				},
 				close: async () => {},
-			})),
+			}));
+			upstreams.push(upstream);
+			return upstream;
+		},
 	});
-	const send = (target: string, options: AskOptions = {}) =>
-		sendTo(gateway, clock, target, options);
+	let answeredMs = 0;
+	const ended: RequestEnded[] = [];
+	const callsEnded: CallEnded[] = [];
+	gateway.events.requestEnded.push((event) => ended.push(event));
+	gateway.events.callEnded.push((event) => callsEnded.push(event));
+	function send(target: string, options: AskOptions = {}): Sent {
+		const sent = sendTo(gateway, clock, target, options);
+		scopes.push(sent.scope);
+		void sent.answer.then(({ atMs }) => {
+			answeredMs = atMs;
+		});
+		return sent;
+	}
+	async function settle(): Promise<void> {
+		const ends = () => calls.map(({ endedMs }) => endedMs ?? 0);
+		const startMs = clock.now();
+		await clock.settle();
+		const lastMs = Math.max(startMs, answeredMs, ...ends());
+		assert.equal(clock.now(), lastMs, "a timer was left, and ran out");
+	}
+	function assertNothingLeft(): void {
+		assert.equal(clock.pending, 0, "a timer is left");
+		for (const scope of scopes) {
+			assert.equal(scope.listeners, 0, "a request's scope has listeners left");
+		}
+		for (const { name, scope } of upstreams) {
+			assert.equal(scope.listeners, 0, `${name}'s scope has listeners left`);
+		}
+		for (const { request, endedMs } of calls) {
+			assert.notEqual(endedMs, null, `${request.target} still runs`);
+		}
+	}
 	return {
 		gateway,
 		clock,
 		calls,
+		ended,
+		callsEnded,
 		send,
+		settle,
 		async ask(target, options) {
-			const { answer, scope } = send(target, options);
-			await clock.settle();
+			const { answer } = send(target, options);
+			await settle();
 			const done = await answer;
-			assert.equal(scope.listeners, 0, "the request left listeners behind");
-			assert.equal(clock.pending, 0, "the request left timers behind");
+			assertNothingLeft();
 			return done;
 		},
+		assertNothingLeft,
 	};
 }
 
-function carryOut(call: SeenCall, reply: Reply, scope: Scope) {
+/**
+ * A gateway of one route. `GET /x` unless `key` says otherwise; its upstreams are `users`, `orders`, and `search`, whose
+ * POSTs only read.
+ */
+export function testRoute(
+	route: object,
+	behave?: Behaviour,
+	{ key = "GET /x", upstreams = {} }: { key?: string; upstreams?: object } = {},
+): TestGateway {
+	const config = {
+		upstreams: {
+			users: { url: "http://users.test", timeout: "2s" },
+			orders: { url: "http://orders.test", timeout: "2s" },
+			search: { url: "http://search.test", timeout: "2s", safe: true },
+			...upstreams,
+		},
+		routes: { [key]: route },
+	};
+	return testGateway(config, behave);
+}
+
+/** Upstreams that reply by the path asked for; any other path answers null at once. */
+export function byPath(replies: Record<string, Reply>): Behaviour {
+	return ({ request }) => replies[pathOf(request.target)] ?? {};
+}
+
+function pathOf(target: string): string {
+	return target.split("?", 1)[0] ?? "";
+}
+
+/** The paths of the calls, with what is asked of each. */
+export function seen<T>(
+	calls: readonly SeenCall[],
+	what: (call: SeenCall) => T,
+): Record<string, T> {
+	return Object.fromEntries(
+		calls.map((call) => [pathOf(call.request.target), what(call)]),
+	);
+}
+
+/** Never answers. */
+export const hanging: Reply = { afterMs: Number.POSITIVE_INFINITY };
+
+function carryOut(
+	call: SeenCall,
+	reply: Reply,
+	scope: Scope,
+): Promise<UpstreamResponse> {
 	const { clock } = scope;
-	return new Promise<{
-		status: number;
-		headers: readonly string[];
-		body: Uint8Array;
-	}>((resolve, reject) => {
+	const { afterMs = 0, error, neverSent = false } = reply;
+	return new Promise((resolve, reject) => {
 		const end = (finish: () => void) => {
 			call.endedMs = clock.now();
 			finish();
 		};
-		const stop = scope.onCancel((reason) => {
+		const abort = (reason: unknown) => {
 			timer?.cancel();
 			call.aborted = reason;
 			end(() => reject(reason));
-		});
-		if (call.aborted !== null) return;
-		if (!reply.neverSent) call.request.onSent?.();
-		const finish = () => {
-			stop();
-			if (reply.error) return end(() => reject(reply.error));
-			const text = reply.text ?? JSON.stringify(reply.json ?? null);
-			const body = new TextEncoder().encode(text);
-			const { status = 200, headers = [] } = reply;
-			end(() => resolve({ status, headers, body }));
 		};
-		const { afterMs = 0 } = reply;
+		const answer = () => {
+			stop();
+			end(() => (error ? reject(error) : resolve(responseOf(reply))));
+		};
 		const timer = Number.isFinite(afterMs)
-			? clock.after(afterMs, finish)
+			? clock.after(afterMs, answer)
 			: null;
+		const stop = scope.onCancel(abort);
+		if (!scope.cancelled && !neverSent) call.request.onSent?.();
 	});
+}
+
+function responseOf({
+	status = 200,
+	headers = [],
+	json = null,
+	text = JSON.stringify(json),
+	bytes = new TextEncoder().encode(text),
+}: Reply): UpstreamResponse {
+	return { status, headers, body: bytes };
 }
 
 function sendTo(
 	gateway: Gateway,
 	clock: VirtualClock,
 	target: string,
-	{ method = "GET", headers = [], body }: AskOptions,
+	options: AskOptions,
 ): Sent {
 	const scope = openScope({ clock });
-	const bytes =
-		body === undefined
-			? new Uint8Array()
-			: new TextEncoder().encode(
-					typeof body === "string" ? body : JSON.stringify(body),
-				);
-	const own = body === undefined ? [] : ["content-type", "application/json"];
 	const request = {
 		id: "test-request",
-		method,
+		method: options.method ?? "GET",
 		target,
-		headers: [...own, ...headers],
+		headers: headersOf(options),
 		ip: "127.0.0.1",
 		arrivedMs: clock.now(),
-		readBody: async () => bytes,
+		readBody: (bytesMax: number) => readBody(options, bytesMax, clock),
 	};
 	const answer = gateway.handle(request, scope).then((response) => {
-		const text = typeof response.body === "string" ? response.body : null;
+		const { body } = response;
+		const text =
+			typeof body === "string"
+				? body
+				: new TextDecoder().decode(body ?? noBody);
 		return {
 			...response,
-			json: text === null ? null : JSON.parse(text),
+			text,
+			get json() {
+				return JSON.parse(text);
+			},
+			get code() {
+				return JSON.parse(text).code;
+			},
 			header: (name: string) => headerOf(response.headers, name),
 			atMs: clock.now(),
 		};
 	});
-	return { answer, scope };
+	const leave = () =>
+		scope.cancel(new GatewayError("client_closed", "the client left"));
+	return { answer, scope, leave };
+}
+
+const noBody = new Uint8Array();
+
+function headersOf({
+	headers = [],
+	body,
+	contentType = body === undefined ? null : "application/json",
+}: AskOptions): string[] {
+	return contentType === null
+		? [...headers]
+		: ["content-type", contentType, ...headers];
+}
+
+async function readBody(
+	{ body, bodyAfterMs = 0 }: AskOptions,
+	bytesMax: number,
+	clock: VirtualClock,
+): Promise<Uint8Array> {
+	if (bodyAfterMs > 0) {
+		await new Promise<void>((resolve) => clock.after(bodyAfterMs, resolve));
+	}
+	const bytes = bytesOf(body);
+	if (bytes.length <= bytesMax) return bytes;
+	throw new GatewayError("request_too_large", "the body is too long");
+}
+
+function bytesOf(body: unknown): Uint8Array {
+	if (body === undefined) return noBody;
+	if (body instanceof Uint8Array) return body;
+	return new TextEncoder().encode(
+		typeof body === "string" ? body : JSON.stringify(body),
+	);
 }

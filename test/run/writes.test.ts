@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { GatewayError } from "../../src/core/errors.ts";
+import {
+	type Behaviour,
+	byPath,
+	hanging,
+	type Reply,
+	seen,
+	testRoute,
+} from "../kit/gateway.ts";
+
+/** A write that is sent, and takes 500 ms. */
+const writing: Reply = { json: "written", afterMs: 500 };
+const failsLate: Reply = { status: 500, afterMs: 100 };
+
+const endsOf = (calls: Parameters<typeof seen>[0]) =>
+	seen(calls, ({ endedMs, aborted }) => [endedMs, codeOf(aborted)]);
+
+function codeOf(reason: unknown): string | null {
+	return reason instanceof GatewayError ? reason.code : null;
+}
+
+describe("a write", () => {
+	for (const method of ["post", "put", "patch", "delete"]) {
+		it(`by ${method.toUpperCase()} may be unread, and is waited for`, async () => {
+			const { ask, calls } = testRoute(
+				{
+					steps: { log: { [method]: "users/log" }, a: { get: "orders/a" } },
+					respond: "${a}",
+				},
+				byPath({ "/log": writing, "/a": { json: 1 } }),
+			);
+			const answer = await ask("/x");
+			assert.deepEqual([answer.json, answer.atMs], [1, 500]);
+			assert.equal(calls[0]?.request.method, method.toUpperCase());
+		});
+	}
+
+	it("unread fails the route where it fails", async () => {
+		const { ask } = testRoute(
+			{
+				steps: { log: { post: "users/log" }, a: { get: "orders/a" } },
+				respond: "${a}",
+			},
+			byPath({ "/log": failsLate }),
+		);
+		assert.equal((await ask("/x")).code, "upstream_status");
+	});
+
+	it("unread makes the answer partial where it is optional", async () => {
+		const { ask } = testRoute(
+			{
+				steps: {
+					log: { post: "users/log", optional: true },
+					a: { get: "orders/a" },
+				},
+				respond: "${a}",
+			},
+			byPath({ "/log": failsLate }),
+		);
+		const missing = (await ask("/x")).header("sluice-missing");
+		assert.equal(missing, "log;error=upstream_status");
+	});
+
+	it("is not dropped when nobody reads it any more", async () => {
+		const { ask, calls } = testRoute(
+			{
+				steps: {
+					key: { get: "users/key" },
+					write: { post: "users/write", query: { key: "${key}" } },
+					a: { get: "orders/a", fallback: "${write}" },
+				},
+				respond: "${a}",
+			},
+			byPath({ "/write": writing, "/key": { json: 1, afterMs: 100 } }),
+		);
+		assert.equal((await ask("/x")).atMs, 600);
+		assert.deepEqual(endsOf(calls)["/write"], [600, null]);
+	});
+});
+
+const besideFailing = (b: object = { post: "users/b" }) => ({
+	steps: { a: { get: "orders/a" }, b },
+	respond: ["${a}", "${b}"],
+});
+
+describe("a write that was sent", () => {
+	it("is not aborted by a failing sibling, and the answer does not wait for it", async () => {
+		const { ask, calls } = testRoute(
+			besideFailing(),
+			byPath({ "/a": failsLate, "/b": writing }),
+		);
+		const answer = await ask("/x");
+		assert.deepEqual([answer.status, answer.atMs], [502, 100]);
+		assert.deepEqual(endsOf(calls), { "/a": [100, null], "/b": [500, null] });
+	});
+
+	it("is not aborted by a client that leaves", async () => {
+		const { send, clock, calls, assertNothingLeft } = testRoute(
+			besideFailing(),
+			byPath({ "/a": hanging, "/b": writing }),
+		);
+		const { answer, leave } = send("/x");
+		await clock.advance(50);
+		leave();
+		assert.equal((await answer).status, 499);
+		assert.equal(clock.now(), 50);
+		await clock.settle();
+		assert.deepEqual(endsOf(calls), {
+			"/a": [50, "client_closed"],
+			"/b": [500, null],
+		});
+		assertNothingLeft();
+	});
+
+	it("is not aborted by within, which ends its step", async () => {
+		const { ask, calls } = testRoute(
+			{
+				steps: { b: { post: "users/b", within: "50ms", fallback: "unknown" } },
+			},
+			() => writing,
+		);
+		const answer = await ask("/x");
+		assert.deepEqual([answer.json, answer.atMs], ["unknown", 50]);
+		assert.deepEqual(endsOf(calls), { "/b": [500, null] });
+	});
+
+	it("is aborted by its own timeout, whoever has gone before", async () => {
+		const { ask, calls } = testRoute(
+			besideFailing({ post: "users/b", timeout: "300ms" }),
+			byPath({ "/a": failsLate, "/b": hanging }),
+		);
+		assert.equal((await ask("/x")).atMs, 100);
+		assert.deepEqual(endsOf(calls)["/b"], [300, "upstream_timeout"]);
+	});
+
+	it("is aborted by the deadline, whoever has gone before", async () => {
+		const { ask, calls } = testRoute(
+			{ deadline: "300ms", ...besideFailing() },
+			byPath({ "/a": failsLate, "/b": hanging }),
+		);
+		assert.equal((await ask("/x")).atMs, 100);
+		assert.deepEqual(endsOf(calls)["/b"], [300, "deadline_exceeded"]);
+	});
+
+	it("is aborted by the deadline while it is waited for", async () => {
+		const { ask, calls } = testRoute(
+			{ deadline: "300ms", steps: { b: { post: "users/b" } } },
+			() => hanging,
+		);
+		const answer = await ask("/x");
+		assert.deepEqual([answer.code, answer.atMs], ["deadline_exceeded", 300]);
+		assert.deepEqual(endsOf(calls)["/b"], [300, "deadline_exceeded"]);
+	});
+
+	it("is aborted where the gateway closes", async () => {
+		const { send, clock, gateway, calls, assertNothingLeft } = testRoute(
+			{ steps: { b: { post: "users/b" } } },
+			() => hanging,
+		);
+		const { answer } = send("/x");
+		await clock.advance(10);
+		await gateway.close();
+		const { status, code } = await answer;
+		assert.deepEqual([status, code], [503, "gateway_draining"]);
+		assert.deepEqual(endsOf(calls)["/b"], [10, "gateway_draining"]);
+		assertNothingLeft();
+	});
+
+	it("goes on for each item", async () => {
+		const { ask, calls } = testRoute(
+			besideFailing({ each: [1, 2, 3], parallel: 2, put: "users/${item}" }),
+			byPath({ "/a": failsLate, "/1": writing, "/2": writing }),
+		);
+		assert.equal((await ask("/x")).atMs, 100);
+		assert.deepEqual(endsOf(calls), {
+			"/a": [100, null],
+			"/1": [500, null],
+			"/2": [500, null],
+		});
+	});
+
+	it("goes on where another item fails", async () => {
+		const { ask, calls } = testRoute(
+			{ steps: { b: { each: [1, 2], put: "users/${item}" } } },
+			byPath({ "/1": failsLate, "/2": writing }),
+		);
+		assert.equal((await ask("/x")).atMs, 100);
+		assert.deepEqual(endsOf(calls)["/2"], [500, null]);
+	});
+});
+
+describe("a write that was not sent", () => {
+	const unsent: Behaviour = byPath({
+		"/a": failsLate,
+		"/b": { ...hanging, neverSent: true },
+	});
+
+	it("is aborted by a failing sibling", async () => {
+		const { ask, calls } = testRoute(besideFailing(), unsent);
+		await ask("/x");
+		assert.deepEqual(endsOf(calls)["/b"], [100, "upstream_status"]);
+	});
+
+	it("is aborted by a client that leaves", async () => {
+		const { send, clock, calls, assertNothingLeft } = testRoute(
+			besideFailing(),
+			unsent,
+		);
+		const { leave } = send("/x");
+		await clock.advance(50);
+		leave();
+		await clock.advance(0);
+		assert.deepEqual(endsOf(calls)["/b"], [50, "client_closed"]);
+		assertNothingLeft();
+	});
+
+	it("is aborted by within", async () => {
+		const step = { post: "users/b", within: "50ms", optional: true };
+		const { ask, calls } = testRoute(besideFailing(step), unsent);
+		await ask("/x");
+		assert.deepEqual(endsOf(calls)["/b"], [50, "upstream_timeout"]);
+	});
+
+	it("never is where it still waits for a connection", async () => {
+		const { ask, calls } = testRoute(
+			{
+				steps: {
+					a: { get: "orders/a" },
+					b: { post: "users/b" },
+					c: { post: "users/c" },
+				},
+				respond: "${a}",
+			},
+			byPath({ "/a": failsLate, "/b": writing }),
+			{ upstreams: { users: { url: "http://users.test", connections: 1 } } },
+		);
+		await ask("/x");
+		assert.deepEqual(endsOf(calls), { "/a": [100, null], "/b": [500, null] });
+	});
+
+	it("never is where its step had not started", async () => {
+		const { ask, calls } = testRoute(
+			besideFailing({ post: "users/b", after: ["a"] }),
+			unsent,
+		);
+		await ask("/x");
+		assert.deepEqual(Object.keys(endsOf(calls)), ["/a"]);
+	});
+});
+
+describe("a POST of a safe upstream", () => {
+	it("reads: it is aborted by a failing sibling though it was sent", async () => {
+		const { ask, calls } = testRoute(
+			besideFailing({ post: "search/b" }),
+			byPath({ "/a": failsLate, "/b": hanging }),
+		);
+		await ask("/x");
+		assert.deepEqual(endsOf(calls)["/b"], [100, "upstream_status"]);
+	});
+
+	it("reads: it is dropped when nobody waits for it", async () => {
+		const { ask, calls } = testRoute(
+			{
+				steps: {
+					b: { post: "search/b" },
+					a: { get: "orders/a", fallback: "${b}" },
+				},
+				respond: "${a}",
+			},
+			byPath({ "/b": hanging }),
+		);
+		assert.equal((await ask("/x")).atMs, 0);
+		assert.equal(endsOf(calls)["/b"]?.[0], 0);
+	});
+
+	it("must be read by somebody", () => {
+		for (const step of [
+			{ post: "search/b" },
+			{ get: "users/b" },
+			{ value: 1 },
+		]) {
+			assert.throws(
+				() => testRoute({ steps: { b: step }, respond: 1 }),
+				/nobody reads `b`/,
+			);
+		}
+	});
+});
