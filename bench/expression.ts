@@ -37,7 +37,7 @@ function expression(source: string): () => unknown {
 function text(source: string): () => unknown {
 	const { template, faults } = parseText(source);
 	if (template?.kind !== "mixed") throw new Error(JSON.stringify(faults));
-	const evaluate = prepareTemplate(template, placeOf);
+	const evaluate = prepareTemplate(template, { placeOf });
 	return () => evaluate(frame);
 }
 

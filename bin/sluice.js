@@ -9,7 +9,11 @@ if (major < 24) {
 }
 
 const { existsSync } = await import("node:fs");
-const built = new URL("../dist/cli/main.js", import.meta.url);
+const { enableCompileCache } = await import("node:module");
+// A command should answer at once: most of its start is compiling what has not changed since the last.
+enableCompileCache();
+// The repository runs its source, never a build that may be older; the package has only the build.
 const source = new URL("../src/cli/main.ts", import.meta.url);
-const { main } = await import((existsSync(built) ? built : source).href);
+const built = new URL("../dist/cli/main.js", import.meta.url);
+const { main } = await import((existsSync(source) ? source : built).href);
 process.exitCode = await main(process.argv.slice(2));

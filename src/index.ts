@@ -1,7 +1,27 @@
-export { type Checked, check } from "./config/check.ts";
-export type { Config } from "./config/config.ts";
+// Everything here is described, with examples, in docs/embedding.md.
+export type {
+	Config,
+	ServerConfig,
+	UserAnswer,
+	UserCall,
+	UserCallOptions,
+	UserContext,
+	UserFunction,
+} from "./config/config.ts";
+export {
+	type CorsInput,
+	type DefaultsInput,
+	type Duration,
+	defineGateway,
+	type GatewayConfig,
+	type ServerInput,
+	type Size,
+	type UpstreamInput,
+} from "./config/define.ts";
+export { type From, from } from "./config/from.ts";
 export {
 	checkText,
+	checkValue,
 	configOrThrow,
 	type Loaded,
 	loadConfig,
@@ -24,12 +44,17 @@ export type {
 	GatewayResponse,
 	HeaderList,
 } from "./core/messages.ts";
+export type { Fetch, FetchOptions } from "./gateway/fetch.ts";
 export {
 	createGateway,
 	type Gateway,
 	type GatewayOptions,
 } from "./gateway/gateway.ts";
-export { compile } from "./plan/compile.ts";
-export type { Plan, RoutePlan, StepPlan } from "./plan/plan.ts";
+export type { PlainRequest } from "./gateway/plain-request.ts";
+export type { Plan } from "./plan/plan.ts";
 export { printPlan } from "./plan/print.ts";
-export { listen, type Server, type ServerOptions } from "./server/server.ts";
+export {
+	type RunningServer,
+	type ServeOptions,
+	serve,
+} from "./server/serve.ts";

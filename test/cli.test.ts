@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { Agent } from "node:http";
 import { describe, it } from "node:test";
 import { folderWith, sluice } from "./kit/cli.ts";
 import { ask } from "./kit/serve.ts";
@@ -84,11 +85,34 @@ describe("sluice check", () => {
 		assert.ok(!(command.stdout() + command.stderr()).includes(secret));
 	});
 
+	it("takes a config of JavaScript, found by itself, and tells its problems by path", async () => {
+		const routes = '{ "GET /x": { respond: 1, statu: 2 } }';
+		using folder = folderWith({
+			"sluice.ts": `export default { routes: ${routes} };`,
+		});
+		const wrong = sluice(["check"], { cwd: folder.path });
+		assert.equal(await wrong.ended, 2);
+		assert.match(
+			wrong.stderr(),
+			/^sluice.ts: routes\["GET \/x"\].statu: unknown key `statu` in a route — did you mean `status`\?\n1 problem in sluice.ts\n$/,
+		);
+		using both = folderWith({
+			"sluice.ts": "throw new Error('not this one');",
+			"sluice.yml": "routes: { GET /x: { respond: 1 } }",
+		});
+		const yaml = sluice(["check"], { cwd: both.path });
+		assert.equal(await yaml.ended, 0);
+		assert.match(yaml.stdout(), /^sluice.yml is valid/);
+	});
+
 	it("says what to do where there is no config, and where the file cannot be read", async () => {
 		using folder = folderWith({});
 		const none = sluice(["check"], { cwd: folder.path });
 		assert.equal(await none.ended, 2);
-		assert.match(none.stderr(), /there is no sluice.yaml or sluice.json here/);
+		assert.match(
+			none.stderr(),
+			/there is no sluice.yaml, .yml, .json, .ts or .js here/,
+		);
 		const missing = sluice(["check", "other.yaml"], { cwd: folder.path });
 		assert.equal(await missing.ended, 2);
 		assert.match(missing.stderr(), /^other.yaml: /);
@@ -109,6 +133,41 @@ describe("sluice", () => {
 });
 
 describe("sluice serve", () => {
+	it("bounds its clients as the config says", async () => {
+		using folder = folderWith({
+			"sluice.yaml": `
+server:
+  port: 0
+  connections: 1
+  trustedProxies: [127.0.0.1]
+  cors: { origins: [https://app.example.com] }
+routes:
+  GET /ip: { respond: "\${request.ip}" }
+`,
+		});
+		const command = sluice(["serve"], { cwd: folder.path });
+		await command.printed("listening on");
+		const url = `${urlOf(command.stdout())}/ip`;
+		const agent = new Agent({ keepAlive: true });
+		const answer = await ask(url, {
+			agent,
+			headers: {
+				origin: "https://app.example.com",
+				"x-forwarded-for": "192.0.2.7",
+			},
+		});
+		assert.equal(answer.json, "192.0.2.7");
+		assert.equal(
+			answer.headers["access-control-allow-origin"],
+			"https://app.example.com",
+		);
+		// The first connection is still open.
+		assert.equal((await ask(url)).status, 503);
+		agent.destroy();
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+	});
+
 	it("serves until it is told to end, and shows a secret nowhere", async () => {
 		await using users = await startUpstream(
 			({ target, rawHeaders }, response) => {

@@ -8,6 +8,7 @@ import { printProblem } from "../src/config/problem.ts";
 import {
 	configSchema,
 	defaultsSchema,
+	proxySchema,
 	requestSchema,
 	routeSchema,
 	serverSchema,
@@ -16,6 +17,7 @@ import {
 } from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
 import { parseJson, printJson } from "../src/core/json.ts";
+import { headerOf } from "../src/core/messages.ts";
 import {
 	constants,
 	functions,
@@ -68,6 +70,7 @@ describe("docs/errors.md and docs/config.md", () => {
 		const schemas = [
 			configSchema,
 			defaultsSchema,
+			proxySchema,
 			requestSchema,
 			routeSchema,
 			serverSchema,
@@ -101,8 +104,8 @@ describe("docs/errors.md and docs/config.md", () => {
 	}
 });
 
-describe("the configs in README.md and docs/language.md", () => {
-	for (const name of ["README.md", "docs/language.md"]) {
+describe("the configs in README.md and docs", () => {
+	for (const name of ["README.md", "docs/language.md", "docs/server.md"]) {
 		for (const { info, text, line } of fencesOf(page(name))) {
 			if (!/^yaml\b/.test(info)) continue;
 			test(`the one at ${name}:${line} loads, or is marked as a fragment`, () => {
@@ -244,9 +247,14 @@ describe("docs/language.md", () => {
 			tryCall([code(call)], rest),
 		"`query` says | data | sent": ([query = "", ...rest]) =>
 			tryCall(["get: users/a", `query: ${code(query)}`], rest),
-		"the upstream answers | the step says | its value": tryStep,
-		"the upstream answers | the step says | its value | `Sluice-Complete`":
-			tryStep,
+		"a body says | data | sent": ([body = "", ...rest]) =>
+			tryBody(code(body), rest),
+		"the upstream answers | the step says | `missing.user`": (row) =>
+			tryStep(row, "${missing.user}"),
+		"the upstream answers | the step says | its value": (row) => tryStep(row),
+		"the upstream answers | the step says | its value | `Sluice-Complete`": (
+			row,
+		) => tryStep(row),
 		"what | default | set by | beyond it": tryLimit,
 	};
 
@@ -376,17 +384,42 @@ ${stepsOf(data)}      called:
 	assert.equal(first ? first.request.target : valueOf(answer), code(sent));
 }
 
-async function tryStep([
-	reply = "",
-	step = "",
-	value = "",
-	complete = "",
-]: Row) {
+/** What is sent of the body, with its type before it. */
+async function tryBody(body: string, [data = "", sent = ""]: Row) {
+	const config = `${users}
+routes:
+  GET /x:
+    steps:
+${stepsOf(data)}      called: { post: users/a, ${quoted(body)} }
+    respond: \${called}
+`;
+	const { ask, calls } = testGateway(config);
+	const answer = await ask("/x");
+	const [first] = calls;
+	const shown = first
+		? `${headerOf(first.request.headers, "content-type")} ${first.request.body}`
+		: valueOf(answer);
+	assert.equal(shown, code(sent));
+}
+
+/** A text on a line of its own needs no quotes, inside braces it does. */
+function quoted(body: string): string {
+	return body.replace(
+		/^text: (.*?)(, headers: .*)?$/,
+		(_, text: string, rest = "") => `text: '${text}'${rest}`,
+	);
+}
+
+async function tryStep(
+	[reply = "", step = "", value = "", complete = ""]: Row,
+	respond = "${user}",
+) {
 	const own = code(step) && `, ${code(step)}`;
 	const config = `${users}
 routes:
   GET /x:
     steps: { user: { get: users/a${own} } }
+    respond: ${respond}
 `;
 	const answer = await testGateway(config, () => replyOf(code(reply))).ask(
 		"/x",

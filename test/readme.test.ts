@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
 	configSchema,
 	defaultsSchema,
+	proxySchema,
 	requestSchema,
 	routeSchema,
 	serverSchema,
@@ -26,6 +27,7 @@ test("the README lists exactly the keys there are", () => {
 		defaultsSchema,
 		upstreamSchema,
 		routeSchema,
+		proxySchema,
 		requestSchema,
 		...Object.values(stepSchemas),
 	];

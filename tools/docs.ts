@@ -9,6 +9,7 @@ import {
 	defaultsSchema,
 	fieldSchemas,
 	type KeyMeta,
+	proxySchema,
 	requestSchema,
 	routeSchema,
 	type StepKind,
@@ -142,25 +143,34 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`upstreams.<name>`",
-		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. All keys but `safe` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes.",
+		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. All keys but `safe` and `idempotent` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes.",
 		shape: upstreamSchema.shape,
 		around: (example, key) =>
 			`${aRoute}\nupstreams:\n  users:\n${key === "url" ? "" : "    url: http://127.0.0.1:3001\n"}${indent(example, 4)}`,
 	},
 	{
 		title: "`routes.<METHOD /path>`",
-		text: "What a client can ask for, and what the answer is made of. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`; GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. Of two routes that fit the more specific one wins.",
+		text: "What a client can ask for, and what the answer is made of. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`; GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. For routes with `proxy` there are besides `ANY`, every method that has no route of its own, and a last `{rest*}`, all that follows. Of two routes that fit the more specific one wins.",
 		shape: routeSchema.shape,
 		around: (example, key) =>
 			routeWith(
-				key === "respond" || key === "steps"
+				key === "respond" || key === "steps" || key === "proxy"
 					? example
 					: `${example}\nrespond: text`,
 			),
 	},
 	{
+		title: "`proxy`",
+		text: "A route that passes requests on has no `steps` and makes no answer of its own. What passes is told in [the language](language.md#proxied-routes).",
+		shape: proxySchema.shape,
+		around: (example, key) =>
+			routeWith(
+				`proxy:\n${key === "to" ? "" : "  to: users/files\n"}${indent(example, 2)}`,
+			),
+	},
+	{
 		title: "`request`",
-		text: `What the client may send. In \`params\`, \`query\` and \`headers\` each name has a JSON Schema of these keywords; the \`items\` of a list are scalars. What is sent is coerced to the \`type\`; all faults of a request are answered at once with 400.
+		text: `What the client may send. In \`params\`, \`query\`, \`headers\` and \`cookies\` each name has a JSON Schema of these keywords; the \`items\` of a list are scalars. What is sent is coerced to the \`type\`; all faults of a request are answered at once with 400.
 
 ${parameterTable()}`,
 		shape: requestSchema.shape,
@@ -185,6 +195,12 @@ ${kindTable()}`,
 		around: stepAround,
 	},
 	{
+		title: "Keys of groups and functions",
+		text: "What a group's value is made of, and what a function is called with.",
+		shape: { ...ownShape("steps"), ...ownShape("run") },
+		around: stepAround,
+	},
+	{
 		title: "Keys of every step",
 		text: "When a step runs, how often, for how long, and what holds where it fails.",
 		shape: commonShape,
@@ -205,16 +221,24 @@ function parameterTable(): string {
 
 /** Kinds of steps that take the same keys share a line. */
 function kindTable(): string {
-	const does = (kind: StepKind) => {
-		if (kind === "value") return "computes: no call";
-		return kind === "get" || kind === "head"
-			? "a call that reads"
-			: "a call that writes, unless its upstream is `safe`";
+	const reads = "a call that reads";
+	const writes = "a call that writes, unless it or its upstream is `safe`";
+	const does: Record<StepKind, string> = {
+		get: reads,
+		head: reads,
+		post: writes,
+		put: writes,
+		patch: writes,
+		delete: writes,
+		value: "computes: no call",
+		steps: "groups steps",
+		run: "calls a function of yours",
+		reply: "ends the run with an answer",
 	};
 	const rows = grouped(
 		stepKinds.map((kind) => [
 			kind,
-			`${does(kind)} | ${codes(Object.keys(ownShape(kind)))}`,
+			`${does[kind]} | ${codes(Object.keys(ownShape(kind)))}`,
 		]),
 	).map(([kinds, rest]) => `| ${codes(kinds)} | ${rest} |`);
 	return `| kind | what it does | keys of its own |\n| --- | --- | --- |\n${rows.join("\n")}`;

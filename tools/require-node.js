@@ -6,3 +6,7 @@ if (major < 24) {
 	);
 	process.exit(1);
 }
+
+// Every test file is a process of its own: what one has compiled the next need not.
+const { enableCompileCache } = await import("node:module");
+enableCompileCache();

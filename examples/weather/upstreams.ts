@@ -16,6 +16,8 @@ export interface UpstreamOptions {
 	key?: string;
 	/** 0, the default, lets the system choose. */
 	port?: number;
+	/** The address to listen on; 127.0.0.1 unless given. */
+	host?: string;
 }
 
 /** An upstream that listens. */

@@ -2,9 +2,9 @@ import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 
 /** `sluice check`: prints every problem and how many there are. */
-export function checkCommand(file: string | undefined): number {
+export async function checkCommand(file: string | undefined): Promise<number> {
 	const path = findConfig(file);
-	const { config, problems } = loadAndReport(path);
+	const { config, problems } = await loadAndReport(path);
 	const faults = problems.filter(({ warning }) => !warning);
 	if (config === null) {
 		console.error(

@@ -3,7 +3,13 @@ import { type Loaded, loadConfig } from "../config/load.ts";
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
 
-const defaultFiles = ["sluice.yaml", "sluice.json"];
+const defaultFiles = [
+	"sluice.yaml",
+	"sluice.yml",
+	"sluice.json",
+	"sluice.ts",
+	"sluice.js",
+];
 
 /** The file named, or the first default one there is. Throws `config_invalid` where there is none. */
 export function findConfig(file: string | undefined): string {
@@ -12,13 +18,13 @@ export function findConfig(file: string | undefined): string {
 	if (found !== undefined) return found;
 	throw new GatewayError(
 		"config_invalid",
-		`there is no ${defaultFiles.join(" or ")} here: name a config, or see \`sluice --help\` for a first one`,
+		`there is no sluice.yaml, .yml, .json, .ts or .js here: name a config, or see \`sluice --help\` for a first one`,
 	);
 }
 
 /** Loads a config and prints its problems, one a line, to stderr. */
-export function loadAndReport(file: string): Loaded {
-	const loaded = loadConfig(file, process.env);
+export async function loadAndReport(file: string): Promise<Loaded> {
+	const loaded = await loadConfig(file, process.env);
 	for (const problem of loaded.problems) console.error(printProblem(problem));
 	return loaded;
 }

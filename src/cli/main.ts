@@ -1,15 +1,21 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { GatewayError } from "../core/errors.ts";
+import { type CallOptions, callCommand } from "./call.ts";
 import { checkCommand } from "./check.ts";
 import { exitCodes } from "./exit-codes.ts";
+import { type ExplainOptions, explainCommand } from "./explain.ts";
+import { schemaCommand } from "./schema.ts";
 import { type ServeHooks, serveCommand } from "./serve.ts";
 
 const help = `
 Examples:
   sluice check                      say everything that is wrong with ./sluice.yaml
-  sluice serve                      serve ./sluice.yaml (or .json) where it says
+  sluice explain                    say what waits for what, and how long it takes at the longest
+  sluice call '/weather?city=Oslo'  try a route without a server
+  sluice serve                      serve ./sluice.yaml (or .json, .ts, .js) where it says
   sluice serve shop.yaml --port 80  serve another file on another port
+  sluice schema > sluice.schema.json    let the editor complete and check the config
 
 A config in its smallest form:
 
@@ -25,7 +31,39 @@ A config in its smallest form:
         hello: \${user.name}
 
 Exit codes: 0 done, 1 failed, 2 the config has problems.
-The language is in docs/language.md, every key with an example in docs/config.md.`;
+The commands are in docs/cli.md, the language in docs/language.md, every key with an example in docs/config.md.`;
+
+const explainHelp = `
+Examples:
+  sluice explain                               every route of ./sluice.yaml
+  sluice explain 'GET /weather'                one of them
+  sluice explain shop.yaml /users/{id} --json  for scripts
+  sluice explain --mermaid > routes.mmd        as a flowchart
+
+The times are the worst case: every attempt takes its whole timeout, every list is as long as its \`max\`.
+Waiting for a free connection is not counted.`;
+
+const callHelp = `
+Examples:
+  sluice call 'GET /weather?city=Москва'             of ./sluice.yaml; what a URL cannot hold is encoded
+  sluice call shop.yaml /users/7 --header 'accept-language: de'
+  sluice call 'POST /orders' --data '{"item": 7}'
+  sluice call 'POST /orders' --data @order.json | jq .id
+
+The body goes to stdout, indented on a terminal; status and header to stderr. On a terminal the calls that were made
+follow, as bars on one time axis. Without a method it is GET, with --data POST. Ctrl-C aborts the request.
+
+Exit codes: 0 the status is below 400, 1 it is not, 2 the config has problems.`;
+
+const schemaHelp = `
+  sluice schema > sluice.schema.json
+
+and, as the config's first line, for editors with the YAML language server:
+
+  # yaml-language-server: $schema=./sluice.schema.json`;
+
+const configArgument =
+	"the config (default: ./sluice.yaml, .yml, .json, .ts or .js)";
 
 /** Runs the command line; resolves with the exit code when the command has ended. Never calls process.exit. */
 export async function main(
@@ -44,10 +82,7 @@ export async function main(
 	program
 		.command("serve")
 		.description("start the gateway; SIGTERM lets running requests finish")
-		.argument(
-			"[config]",
-			"the config (default: ./sluice.yaml or ./sluice.json)",
-		)
+		.argument("[config]", configArgument)
 		.option("--port <number>", "listen on this port instead of the config's")
 		.option(
 			"--host <address>",
@@ -64,12 +99,54 @@ export async function main(
 	program
 		.command("check")
 		.description("say everything that is wrong with a config, and where")
+		.argument("[config]", configArgument)
+		.action(async (config: string | undefined) => {
+			exitCode = await checkCommand(config);
+		});
+	program
+		.command("explain")
+		.description("say what waits for what, and how long a route can take")
+		.usage("[options] [config] [route]")
+		.argument("[config]", configArgument)
+		.argument("[route...]", "one route: its key, or its path alone")
+		.option("--json", "as JSON, for scripts: docs/cli.md has its shape")
+		.option("--mermaid", "as a Mermaid flowchart")
+		.addHelpText("after", explainHelp)
+		.action(
+			async (
+				config: string | undefined,
+				route: readonly string[],
+				options: ExplainOptions,
+			) => {
+				const words = config === undefined ? route : [config, ...route];
+				exitCode = await explainCommand(words, options);
+			},
+		);
+	program
+		.command("call")
+		.description("make one request to a route, without a server")
+		.usage("[options] [config] <request>")
 		.argument(
-			"[config]",
-			"the config (default: ./sluice.yaml or ./sluice.json)",
+			"<words...>",
+			`${configArgument}, and the request: 'GET /path?query'`,
 		)
-		.action((config: string | undefined) => {
-			exitCode = checkCommand(config);
+		.option(
+			"-H, --header <field>",
+			"a header field, `name: value`; may be repeated",
+			(field: string, before: readonly string[] = []) => [...before, field],
+		)
+		.option("-d, --data <text>", "the body: a text, `@file`, or `@-` for stdin")
+		.option("-i, --include", "status and header to stdout, before the body")
+		.addHelpText("after", callHelp)
+		.action(async (words: readonly string[], options: CallOptions) => {
+			exitCode = await callCommand(words, options);
+		});
+	program
+		.command("schema")
+		.description("print the config's JSON Schema, for editors")
+		.addHelpText("after", schemaHelp)
+		.action(() => {
+			exitCode = schemaCommand();
 		});
 	try {
 		await program.parseAsync(args, { from: "user" });

@@ -1,7 +1,6 @@
-import type { Config } from "../config/config.ts";
 import { asGatewayError } from "../core/errors.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
-import { listen, type Server } from "../server/server.ts";
+import { type RunningServer, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { createLog, type Log, logFailures, wordsOf } from "./log.ts";
@@ -28,7 +27,7 @@ export async function serveCommand(
 		console.error(`--port takes a number from 0 to 65535, not ${options.port}`);
 		return exitCodes.failed;
 	}
-	const { config } = loadAndReport(findConfig(file));
+	const { config } = await loadAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
 	const { server: settings } = config;
 	const address = {
@@ -38,7 +37,7 @@ export async function serveCommand(
 	const log = createLog();
 	const gateway = createGateway(config);
 	logFailures(gateway.events, log);
-	const server = await open(gateway, config, address, log);
+	const server = await open(gateway, address, log);
 	if (server === null) {
 		await gateway.close();
 		return exitCodes.failed;
@@ -46,8 +45,16 @@ export async function serveCommand(
 	console.log(`listening on ${server.url}`);
 	log.info({ url: server.url, routes: config.routes.length }, "started");
 	hooks.onListening?.(server.url);
+	// A user's function may leave a promise that nobody waits for: its failure is its author's to know, no reason to end.
+	const onLeftover = (reason: unknown) =>
+		log.error(
+			wordsOf(asGatewayError(reason)),
+			"a promise nobody waited for failed",
+		);
+	process.on("unhandledRejection", onLeftover);
 	const finished = await drainOnSignal(server, settings.drainMs, log);
 	await gateway.close();
+	process.off("unhandledRejection", onLeftover);
 	return finished ? exitCodes.ok : exitCodes.failed;
 }
 
@@ -61,19 +68,12 @@ function portOf({ port }: ServeOptions): number | null | "invalid" {
 /** Null where the address cannot be listened on: said in words. */
 async function open(
 	gateway: Gateway,
-	{ server }: Config,
-	{ host, port }: { host: string; port: number },
+	address: { readonly host: string; readonly port: number },
 	log: Log,
-): Promise<Server | null> {
+): Promise<RunningServer | null> {
 	try {
-		return await listen({
-			host,
-			port,
-			clock: gateway.clock,
-			handle: gateway.handle,
-			healthPath: server.healthPath,
-			headerFieldsMax: server.headerFieldsMax,
-			headerBytesMax: server.headerBytesMax,
+		return await serve(gateway, {
+			...address,
 			onInternal: (error, requestId) =>
 				log.error(
 					{ requestId, ...wordsOf(asGatewayError(error)) },
@@ -81,6 +81,7 @@ async function open(
 				),
 		});
 	} catch (error) {
+		const { host, port } = address;
 		console.error(cannotListen(error as NodeJS.ErrnoException, host, port));
 		return null;
 	}
@@ -107,7 +108,7 @@ function cannotListen(
 
 /** Waits for SIGTERM or SIGINT, then for what runs; false where something had to be cut. A second signal cuts at once. */
 async function drainOnSignal(
-	server: Server,
+	server: RunningServer,
 	drainMs: number,
 	log: Log,
 ): Promise<boolean> {

@@ -33,6 +33,9 @@ export function checkRequest(
 			wireName: field.wireName.toLowerCase(),
 			name: field.name.toLowerCase().replaceAll("-", "_"),
 		})),
+		cookies: fields("cookies", (name) =>
+			isToken(name) ? null : `\`${name}\` cannot be a cookie's name`,
+		).map((field) => ({ ...field, name: field.name.replaceAll("-", "_") })),
 		body: checkBody(source, problems),
 	};
 }
@@ -144,6 +147,10 @@ function checkBody(
 function checkPatterns(source: Source, problems: Problem[]): void {
 	if (source.kind === "list") {
 		for (const item of source.items) checkPatterns(item, problems);
+	}
+	if (source.kind === "function") {
+		const message = "a function is no part of a JSON Schema";
+		problems.push({ at: source.at, message });
 	}
 	if (source.kind !== "map") return;
 	for (const { key, value } of source.entries) {

@@ -2,21 +2,31 @@ import type { CallMethod } from "../core/messages.ts";
 import type { Template } from "../expression/template.ts";
 import type {
 	AnswersConfig,
+	BodyConfig,
+	CallConfig,
 	Defaults,
 	EachConfig,
+	GroupConfig,
+	ReplyConfig,
+	RunConfig,
 	StepConfig,
 	UpstreamConfig,
+	UserFunction,
 } from "./config.ts";
-import { faultOfName, unknownAmong, withNames } from "./names.ts";
+import { checkGraph, readsIn } from "./graph.ts";
+import { faultOfName, unknownAmong, withNames, withSteps } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
+	answerHeadersRefused,
 	callHeadersRefused,
 	nothing,
 	type Reader,
 	readHeaders,
 	readParameters,
+	readStatus,
 	readTarget,
 	readTemplate,
+	readTextBody,
 } from "./read-template.ts";
 import { type StepKind, stepKinds, stepSchemas } from "./schema.ts";
 import {
@@ -35,18 +45,52 @@ export interface RouteContext {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly defaults: Defaults;
 	readonly problems: Problem[];
+	/** Takes the functions that steps name. */
+	readonly references: Reference[];
 }
 
-interface StepContext extends RouteContext {
+/** A function that a step runs. */
+export interface Reference {
+	/** `./score.ts#score`, or a name of its own for a function of the config itself. */
+	readonly name: string;
+	readonly at: number;
+	/** Null: to be loaded, by its name. */
+	readonly call: UserFunction | null;
+}
+
+export interface StepsContext extends RouteContext {
+	/** The names these steps see, their own included. */
 	readonly reader: Reader;
-	/** All steps of the route. */
-	readonly entries: readonly EntrySource[];
+	/** How many groups are around them. */
+	readonly depth: number;
+}
+
+export interface CheckedSteps {
+	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
+	/** False where a step could not be read: it may be the missing reader of another. */
+	readonly complete: boolean;
+}
+
+/** Groups deeper than this are a mistake, or an attack on the checker. */
+const depthMax = 8;
+
+export function checkSteps(
+	entries: readonly EntrySource[],
+	context: StepsContext,
+): CheckedSteps {
+	const steps = entries.flatMap((entry) => {
+		const message = faultOfName(entry.key);
+		if (message) context.problems.push({ at: entry.at, message });
+		const step = checkStep(entry, context);
+		return step ? [{ step, at: entry.at }] : [];
+	});
+	return { steps, complete: steps.length === entries.length };
 }
 
 /** Null where nothing sensible can be said of what the step was meant to be. */
-export function checkStep(
+function checkStep(
 	{ key: name, at, value: source }: EntrySource,
-	context: StepContext,
+	context: StepsContext,
 ): StepConfig | null {
 	const { problems } = context;
 	if (source.kind !== "map") {
@@ -58,56 +102,72 @@ export function checkStep(
 	}
 	const kind = kindOf(source, problems);
 	if (kind === null) return null;
-	checkShape(stepSchemas[kind], source, {
+	checkShape(stepSchemas[kind], withNamedFunction(source), {
 		what: `a \`${kind}\` step`,
 		problems,
 		hintFor: (key) => hintForKey(key, kind),
 	});
 	const each = checkEach(source, context);
 	const inner = each ? [each.as, "index"] : [];
-	const reader = { names: withNames(context.reader.names, inner), problems };
-	const template = (key: string, from: Reader = reader): Template | null => {
-		const found = entryOf(source, key);
-		return found && readTemplate(found, from);
+	const reader = {
+		...context.reader,
+		names: withNames(context.reader.names, inner),
 	};
+	const within = { ...context, reader };
 	const common = {
 		name,
-		when: template("when"),
+		when: templateAt(source, "when", reader),
 		after: checkAfter(source, context),
 		each,
 		withinMs: durationAt(source, "within"),
-		fallback: template("fallback"),
-		optional: isTrue(entryOf(source, "optional")),
+		fallback: templateAt(source, "fallback", reader),
+		optional: flagAt(source, "optional") ?? false,
 	};
-	if (kind === "value") {
-		return { ...common, kind, value: template("value") ?? nothing };
+	switch (kind) {
+		case "value":
+			return {
+				...common,
+				kind,
+				value: templateAt(source, "value", reader) ?? nothing,
+			};
+		case "steps":
+			return { ...common, ...checkGroup(source, within, context.reader.names) };
+		case "run":
+			return { ...common, ...checkRun(source, within) };
+		case "reply":
+			return { ...common, ...checkReply(at, source, context) };
+		default: {
+			const call = checkCall(source, kind, within);
+			return call && { ...common, ...call };
+		}
 	}
-	const answerReader = {
-		names: withNames(reader.names, ["answer", "response"]),
-		problems,
-	};
-	const target = checkTarget(source, kind, reader, context);
-	const call = {
-		kind: "call" as const,
-		method: kind.toUpperCase() as CallMethod,
-		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(
-			entryOf(source, "headers"),
-			reader,
-			callHeadersRefused,
-		),
-		body: template("body"),
-		answers: checkAnswers(entryOf(source, "answers"), answerReader),
-		pick: template("pick", answerReader),
-		timeoutMs: durationAt(source, "timeout"),
-	};
-	return target && { ...common, ...call, ...target };
+}
+
+function templateAt(
+	source: MapSource,
+	key: string,
+	reader: Reader,
+): Template | null {
+	const found = entryOf(source, key);
+	return found && readTemplate(found, reader);
+}
+
+function flagAt(source: MapSource, key: string): boolean | null {
+	const found = entryOf(source, key);
+	return found?.kind === "scalar" && typeof found.value === "boolean"
+		? found.value
+		: null;
 }
 
 const kindList = stepKinds.map((kind) => `\`${kind}\``).join(", ");
 
 function kindOf(source: MapSource, problems: Problem[]): StepKind | null {
-	const [first, second] = source.entries.filter(({ key }) => isKind(key));
+	const kinds = source.entries.filter(({ key }) => isKind(key));
+	// A group has a `value` of its own.
+	const isGroup = kinds.some(({ key }) => key === "steps");
+	const [first, second] = isGroup
+		? kinds.filter(({ key }) => key !== "value")
+		: kinds;
 	if (second && first) {
 		problems.push({
 			at: second.at,
@@ -143,16 +203,15 @@ function hintForKey(key: string, kind: StepKind): string | null {
 	return `\`${key}\` does not belong to a \`${kind}\` step: only to ${list}`;
 }
 
-function isTrue(source: Source | null): boolean {
-	return source?.kind === "scalar" && source.value === true;
-}
-
-function checkEach(source: MapSource, context: StepContext): EachConfig | null {
+function checkEach(
+	source: MapSource,
+	{ reader, defaults, problems }: StepsContext,
+): EachConfig | null {
 	const list = entryOf(source, "each");
 	if (list === null) {
 		for (const { key, at } of source.entries) {
 			if (!["as", "parallel", "max"].includes(key)) continue;
-			context.problems.push({
+			problems.push({
 				at,
 				message: `\`${key}\` does nothing without \`each\``,
 			});
@@ -160,31 +219,38 @@ function checkEach(source: MapSource, context: StepContext): EachConfig | null {
 		return null;
 	}
 	const as = textAt(source, "as") ?? "item";
-	const taken = context.entries.some(({ key }) => key === as);
-	const fault = as === "item" ? null : faultOfName(as);
-	const message =
-		fault ?? (taken ? `\`${as}\` is a step's name: take another` : null);
+	const message = faultOfItemName(as, reader);
 	if (message) {
-		context.problems.push({
-			at: (entryOf(source, "as") ?? source).at,
-			message,
-		});
+		problems.push({ at: (entryOf(source, "as") ?? source).at, message });
 	}
 	return {
-		list: readTemplate(list, context.reader),
+		list: readTemplate(list, reader),
 		as,
-		parallel: numberAt(source, "parallel") ?? context.defaults.parallel,
-		max: numberAt(source, "max") ?? context.defaults.max,
+		parallel: numberAt(source, "parallel") ?? defaults.parallel,
+		max: numberAt(source, "max") ?? defaults.max,
 	};
+}
+
+function faultOfItemName(as: string, { names }: Reader): string | null {
+	if (as === "item") {
+		return names.has("item")
+			? "an `each` inside another needs a name of its own for its item: write `as`"
+			: null;
+	}
+	const fault = faultOfName(as);
+	if (fault) return fault;
+	return names.has(as)
+		? `\`${as}\` means something else here: take another`
+		: null;
 }
 
 function checkAfter(
 	source: MapSource,
-	{ entries, problems }: StepContext,
+	{ reader, problems }: StepsContext,
 ): readonly string[] {
 	const after = entryOf(source, "after");
 	if (after?.kind !== "list") return [];
-	const known = entries.map(({ key }) => key);
+	const known = [...(reader.names.get("missing") ?? [])];
 	return after.items.flatMap((item) => {
 		const name = plainOf(item);
 		if (typeof name !== "string") return [];
@@ -194,11 +260,72 @@ function checkAfter(
 	});
 }
 
+function checkCall(
+	source: MapSource,
+	kind: "get" | "head" | "post" | "put" | "patch" | "delete",
+	context: StepsContext,
+): Omit<CallConfig, keyof StepCommonKeys> | null {
+	const { reader } = context;
+	const answerReader = {
+		...reader,
+		names: withNames(reader.names, ["answer", "response"]),
+	};
+	const target = checkTarget(source, kind, context);
+	const call = {
+		kind: "call" as const,
+		method: kind.toUpperCase() as CallMethod,
+		query: readParameters(entryOf(source, "query"), reader),
+		headers: readHeaders(
+			entryOf(source, "headers"),
+			reader,
+			callHeadersRefused,
+		),
+		body: checkBody(source, reader),
+		answers: checkAnswers(entryOf(source, "answers"), answerReader),
+		expect: templateAt(source, "expect", answerReader),
+		pick: templateAt(source, "pick", answerReader),
+		decode: decodeOf(textAt(source, "decode")),
+		timeoutMs: durationAt(source, "timeout"),
+		safe: flagAt(source, "safe"),
+		idempotent: flagAt(source, "idempotent"),
+	};
+	return target && { ...call, ...target };
+}
+
+type StepCommonKeys = Pick<
+	CallConfig,
+	"name" | "when" | "after" | "each" | "withinMs" | "fallback" | "optional"
+>;
+
+function decodeOf(text: string | null): CallConfig["decode"] {
+	return text === "text" || text === "bytes" ? text : "json";
+}
+
+function checkBody(source: MapSource, reader: Reader): BodyConfig | null {
+	const given = source.entries.filter(({ key }) =>
+		["body", "form", "text"].includes(key),
+	);
+	const [first, second] = given;
+	if (first && second) {
+		reader.problems.push({
+			at: second.at,
+			message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
+		});
+	}
+	if (first === undefined) return null;
+	if (first.key === "form") {
+		return { kind: "form", fields: readParameters(first.value, reader) };
+	}
+	if (first.key === "text") {
+		return { kind: "text", value: readTextBody(first.value, reader) };
+	}
+	return { kind: "json", value: readTemplate(first.value, reader) };
+}
+
 function checkTarget(
 	source: MapSource,
 	kind: StepKind,
-	reader: Reader,
-	{ upstreams, problems }: StepContext,
+	{ reader, upstreams, problems }: StepsContext,
 ): ReturnType<typeof readTarget> {
 	const at = entryOf(source, kind)?.at ?? placeOfKey(source, kind);
 	const target = readTarget(entryOf(source, kind) ?? source, reader);
@@ -234,4 +361,117 @@ function checkAnswers(
 		return { status: Number(key), value: readTemplate(value, reader) };
 	});
 	return { kind: "values", values };
+}
+
+function checkRun(
+	source: MapSource,
+	{ reader, references }: StepsContext,
+): Pick<RunConfig, "kind" | "reference" | "args"> {
+	const found = entryOf(source, "run");
+	const at = found?.at ?? source.at;
+	const given = found?.kind === "function" && found.inputs === null;
+	const call = given ? (found.call as UserFunction) : null;
+	const name = call
+		? nameOfFunction(call, references)
+		: (textAt(source, "run") ?? "");
+	references.push({ name, at, call });
+	return {
+		kind: "run",
+		reference: name,
+		args: templateAt(source, "args", reader),
+	};
+}
+
+/** A function's own name, numbered where another one has it. */
+function nameOfFunction(
+	call: UserFunction,
+	references: readonly Reference[],
+): string {
+	const same = references.find((reference) => reference.call === call);
+	if (same) return same.name;
+	const name = call.name || "function";
+	const taken = new Set(references.map((reference) => reference.name));
+	let free = name;
+	for (let number = 2; taken.has(free); number++) free = `${name}-${number}`;
+	return free;
+}
+
+/** The shape of a `run` step is that of one which names its function. */
+function withNamedFunction(source: MapSource): MapSource {
+	const entries = source.entries.map((entry) => {
+		const { key, value } = entry;
+		if (key !== "run" || value.kind !== "function" || value.inputs)
+			return entry;
+		const text = "./config#function";
+		const named = { kind: "scalar", at: value.at, value: text, text } as const;
+		return { ...entry, value: { ...named, placeOf: () => value.at } };
+	});
+	return { ...source, entries };
+}
+
+/** `outer` are the names around the group, which those inside must differ from. */
+function checkGroup(
+	source: MapSource,
+	context: StepsContext,
+	outer: Reader["names"],
+): Pick<GroupConfig, "kind" | "steps" | "value"> {
+	const { problems, reader, depth } = context;
+	const found = entryOf(source, "steps");
+	const entries = found?.kind === "map" ? found.entries : [];
+	if (depth >= depthMax) {
+		problems.push({
+			at: source.at,
+			message: `groups stand in each other at most ${depthMax} deep`,
+		});
+		return { kind: "group", steps: [], value: null };
+	}
+	for (const { key, at } of entries) {
+		if (!outer.has(key) && !reader.names.has(key)) continue;
+		problems.push({
+			at,
+			message: `\`${key}\` means something else around this group: take another name`,
+		});
+	}
+	const names = withSteps(
+		reader.names,
+		entries.map(({ key }) => key),
+	);
+	const inner = { ...reader, names };
+	const { steps, complete } = checkSteps(entries, {
+		...context,
+		reader: inner,
+		depth: depth + 1,
+	});
+	const value = templateAt(source, "value", inner);
+	const read = value
+		? readsIn([value])
+		: new Set(entries.map(({ key }) => key));
+	const { misread } = reader;
+	checkGraph({ steps, complete, read, misread }, context);
+	return { kind: "group", steps: steps.map(({ step }) => step), value };
+}
+
+function checkReply(
+	at: number,
+	source: MapSource,
+	{ reader, depth, problems }: StepsContext,
+): Pick<ReplyConfig, "kind" | "status" | "headers" | "body"> {
+	if (depth > 0) {
+		problems.push({
+			at,
+			message: "a `reply` stands at route level, in no group",
+		});
+	}
+	const answer = entryOf(source, "reply");
+	return {
+		kind: "reply",
+		status: readStatus(entryOf(answer, "status"), reader),
+		headers: readHeaders(
+			entryOf(answer, "headers"),
+			reader,
+			answerHeadersRefused,
+		),
+		body:
+			(answer?.kind === "map" && templateAt(answer, "body", reader)) || nothing,
+	};
 }

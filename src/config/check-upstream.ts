@@ -35,14 +35,21 @@ export function checkUpstream(
 	{ defaults, env, problems }: Context,
 ): UpstreamConfig {
 	checkShape(upstreamSchema, source, { what: "an upstream", problems });
-	const reader = { names: new Map([["env", null]]), problems };
+	const reader = {
+		names: new Map([["env", null]]),
+		problems,
+		misread: new Set<string>(),
+	};
 	const settingOr = (key: string, fallback: string | number): Template => {
 		const found = entryOf(source, key);
 		return found?.kind === "scalar"
 			? readTemplate(found, reader)
 			: { kind: "literal", value: fallback };
 	};
-	const safe = entryOf(source, "safe");
+	const isTrue = (key: string) => {
+		const found = entryOf(source, key);
+		return found?.kind === "scalar" && found.value === true;
+	};
 	const config: UpstreamConfig = {
 		name,
 		url: settingOr("url", ""),
@@ -51,7 +58,8 @@ export function checkUpstream(
 		timeout: settingOr("timeout", defaults.timeout),
 		connections: settingOr("connections", 64),
 		maxBody: settingOr("maxBody", defaults.maxBody),
-		safe: safe?.kind === "scalar" && safe.value === true,
+		safe: isTrue("safe"),
+		idempotent: isTrue("idempotent"),
 	};
 	for (const { key, message } of resolveUpstream(config, env).faults) {
 		const at = placeOfSetting(source, key);
@@ -174,9 +182,9 @@ function environmentReader(
 		}
 		const names = variablesOf(template);
 		try {
-			const value = prepareTemplate(template, () => ({ up: 0, slot: 0 }))(
-				frame,
-			);
+			const value = prepareTemplate(template, {
+				placeOf: () => ({ up: 0, slot: 0 }),
+			})(frame);
 			if (value === null && optional) return null;
 			return textOf(value, names);
 		} catch (error) {
@@ -202,12 +210,19 @@ function pairs(
 	evaluate: EvaluateSetting,
 ): [string, string][] {
 	return entries.flatMap(({ name, optional, value }) => {
-		const items = value.kind === "list" ? value.items : [value];
+		const items = itemsOf(value);
 		return items.flatMap((item) => {
 			const text = evaluate(`${key}.${name}`, item, optional);
 			return text === null ? [] : [[name, text] as [string, string]];
 		});
 	});
+}
+
+/** A list repeats the name; one without any expression is a single literal. */
+function itemsOf(value: Template): readonly Template[] {
+	if (value.kind === "list") return value.items;
+	if (value.kind !== "literal" || !Array.isArray(value.value)) return [value];
+	return value.value.map((item) => ({ kind: "literal", value: item }));
 }
 
 function parseUrl(text: string): URL | null {

@@ -1,7 +1,9 @@
 import { checkRoute } from "./check-route.ts";
+import type { Reference, RouteContext } from "./check-step.ts";
 import { checkUpstream, type Environment } from "./check-upstream.ts";
 import type {
 	Config,
+	CorsConfig,
 	Defaults,
 	RouteConfig,
 	ServerConfig,
@@ -18,13 +20,18 @@ import {
 	plainOf,
 	sizeAt,
 	textAt,
+	textsAt,
 } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
+
+export type { Reference };
 
 export interface Checked {
 	/** Null where there is any problem that is not a warning. */
 	readonly config: Config | null;
 	readonly problems: readonly Problem[];
+	/** The functions that `run` steps name: those without a `call` are to be loaded by whoever may. */
+	readonly references: readonly Reference[];
 }
 
 /**
@@ -33,20 +40,26 @@ export interface Checked {
  */
 export function check(root: Source | null, env: Environment): Checked {
 	const problems: Problem[] = [];
+	const references: Reference[] = [];
 	if (root?.kind !== "map") {
 		problems.push({
 			at: root?.at ?? 0,
 			message: "a config is a map with `upstreams` and `routes`",
 		});
-		return { config: null, problems };
+		return { config: null, problems, references };
 	}
 	checkShape(configSchema, root, { what: "the config", problems });
 	const defaults = readDefaults(entryOf(root, "defaults"));
 	const upstreams = checkUpstreams(root, defaults, env, problems);
-	const routes = checkRoutes(root, upstreams, defaults, problems);
+	const context = { upstreams, defaults, problems, references };
+	const routes = checkRoutes(root, context);
 	const server = readServer(entryOf(root, "server"));
 	const valid = problems.every(({ warning }) => warning === true);
-	return { config: valid ? { server, upstreams, routes } : null, problems };
+	const functions = new Map(
+		references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
+	);
+	const config = { server, upstreams, routes, functions };
+	return { config: valid ? config : null, problems, references };
 }
 
 function checkUpstreams(
@@ -68,12 +81,8 @@ function checkUpstreams(
 	});
 }
 
-function checkRoutes(
-	root: MapSource,
-	upstreams: readonly UpstreamConfig[],
-	defaults: Defaults,
-	problems: Problem[],
-): RouteConfig[] {
+function checkRoutes(root: MapSource, context: RouteContext): RouteConfig[] {
+	const { problems } = context;
 	const source = entryOf(root, "routes");
 	if (source?.kind !== "map" || source.entries.length === 0) {
 		if (source === null || source.kind === "map") {
@@ -100,9 +109,7 @@ function checkRoutes(
 			});
 		}
 		shapes.set(parsed.shape, key);
-		return [
-			checkRoute({ key, ...parsed }, value, { upstreams, defaults, problems }),
-		];
+		return [checkRoute({ key, ...parsed }, value, context)];
 	});
 }
 
@@ -130,5 +137,24 @@ function readServer(source: Source | null): ServerConfig {
 		headerFieldsMax: numberAt(source, "maxHeaders") ?? 100,
 		headerBytesMax: sizeAt(source, "maxHeaderBytes") ?? 16 * 1024,
 		drainMs: durationAt(source, "drain") ?? 30_000,
+		headersTimeoutMs: durationAt(source, "headersTimeout") ?? 15_000,
+		requestTimeoutMs: durationAt(source, "requestTimeout") ?? 60_000,
+		idleTimeoutMs: durationAt(source, "idleTimeout") ?? 65_000,
+		connectionsMax: numberAt(source, "connections") ?? 10_000,
+		trustedProxies: textsAt(source, "trustedProxies") ?? [],
+		cors: readCors(entryOf(source, "cors")),
+	};
+}
+
+function readCors(source: Source | null): CorsConfig | null {
+	if (source === null) return null;
+	const credentials = entryOf(source, "credentials");
+	return {
+		origins: textsAt(source, "origins") ?? [],
+		// Those pages may send without asking, and the type of the bodies that routes read.
+		methods: textsAt(source, "methods") ?? ["GET", "HEAD", "POST"],
+		headers: textsAt(source, "headers") ?? ["content-type"],
+		credentials: credentials !== null && plainOf(credentials) === true,
+		maxAgeMs: durationAt(source, "maxAge") ?? 600_000,
 	};
 }

@@ -7,6 +7,48 @@ export interface Config {
 	readonly server: ServerConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
+	/** The user's functions that `run` steps call, by reference. */
+	readonly functions: ReadonlyMap<string, UserFunction>;
+}
+
+/** A function of the config's author. What it returns must be data: what JSON can hold, and bigints. */
+export type UserFunction = (args: never, context: UserContext) => unknown;
+
+/** What a user's function is given beside its arguments. */
+export interface UserContext {
+	/** Calls an upstream: its protection and the route's bounds hold for it. */
+	readonly call: UserCall;
+	/** Aborted when nobody waits for the function any more. */
+	readonly signal: AbortSignal;
+	/** When the route's time is over, in milliseconds since 1970. */
+	readonly deadline: number;
+}
+
+/**
+ * Calls `<upstream>/<path>`; the path is sent as it is, so values in it must be encoded (`encodeURIComponent`). Gives
+ * every status as an answer; throws a GatewayError where there is none.
+ */
+export type UserCall = (
+	target: string,
+	options?: UserCallOptions,
+) => Promise<UserAnswer>;
+
+export interface UserCallOptions {
+	/** Default: GET, or POST with a body. */
+	readonly method?: CallMethod;
+	/** Values become text and are encoded. Null is left out, a list repeats the name. */
+	readonly query?: Readonly<Record<string, unknown>>;
+	readonly headers?: Readonly<Record<string, string>>;
+	/** Sent as JSON. */
+	readonly body?: unknown;
+}
+
+export interface UserAnswer {
+	readonly status: number;
+	/** Names in lower case with `_` for `-`; `set_cookie` is always a list. */
+	readonly headers: Readonly<Record<string, unknown>>;
+	/** The body as JSON; null where there is none. */
+	readonly body: unknown;
 }
 
 export interface ServerConfig {
@@ -18,6 +60,29 @@ export interface ServerConfig {
 	readonly headerFieldsMax: number;
 	readonly headerBytesMax: number;
 	readonly drainMs: number;
+	/** From a request's first byte, or the connection's start, to the end of its header fields. */
+	readonly headersTimeoutMs: number;
+	/** To the end of its body. */
+	readonly requestTimeoutMs: number;
+	/** Of a connection on which no request runs, or whose client takes nothing of its answer. */
+	readonly idleTimeoutMs: number;
+	readonly connectionsMax: number;
+	/** Addresses and subnets whose word about who the client is is taken. */
+	readonly trustedProxies: readonly string[];
+	/** Null: pages of other origins read no answer. */
+	readonly cors: CorsConfig | null;
+}
+
+/** Which pages of other origins may read answers, and what they may ask for. */
+export interface CorsConfig {
+	/** Origins as browsers write them, or `*` alone for all. */
+	readonly origins: readonly string[];
+	readonly methods: readonly string[];
+	readonly headers: readonly string[];
+	/** Whether cookies and `Authorization` count for them too. Never with `*`. */
+	readonly credentials: boolean;
+	/** How long a browser may remember what was allowed. */
+	readonly maxAgeMs: number;
 }
 
 /** Whatever may come from the environment is still a template of `env`: a secret's value never stands in a config. */
@@ -30,6 +95,7 @@ export interface UpstreamConfig {
 	readonly connections: Template;
 	readonly maxBody: Template;
 	readonly safe: boolean;
+	readonly idempotent: boolean;
 }
 
 export interface RouteConfig {
@@ -38,6 +104,8 @@ export interface RouteConfig {
 	readonly method: string;
 	/** Segments of the path; a parameter is an object. */
 	readonly path: readonly (string | { readonly param: string })[];
+	/** The name of `{rest*}` behind the path, where what follows goes on to an upstream; null without. */
+	readonly rest: string | null;
 	readonly summary: string | null;
 	readonly request: RequestConfig;
 	readonly deadlineMs: number;
@@ -46,12 +114,29 @@ export interface RouteConfig {
 	readonly respond: Template;
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
+	/** Where a proxied route passes its requests on to, without a step; null where the route is composed. */
+	readonly proxy: ProxyConfig | null;
+}
+
+export interface ProxyConfig {
+	readonly upstream: string;
+	readonly path: readonly PathSegment[];
+	/** Whether the rest of the client's path follows. */
+	readonly rest: boolean;
+	/** Null: the client's own. */
+	readonly query: readonly TemplateEntry[] | null;
+	readonly headers: readonly TemplateEntry[];
+	/** Names, in lower case, of header fields that pass besides those that always do. */
+	readonly pass: readonly string[];
+	/** How long the answer's body may stand still. */
+	readonly idleMs: number;
 }
 
 export interface RequestConfig {
 	readonly params: readonly FieldConfig[];
 	readonly query: readonly FieldConfig[];
 	readonly headers: readonly FieldConfig[];
+	readonly cookies: readonly FieldConfig[];
 	readonly body: { readonly schema: object; readonly required: boolean } | null;
 }
 
@@ -84,7 +169,12 @@ export interface FieldSchema {
 	readonly uniqueItems?: boolean;
 }
 
-export type StepConfig = CallConfig | ValueConfig;
+export type StepConfig =
+	| CallConfig
+	| ValueConfig
+	| GroupConfig
+	| RunConfig
+	| ReplyConfig;
 
 interface StepCommon {
 	readonly name: string;
@@ -111,12 +201,23 @@ export interface CallConfig extends StepCommon {
 	readonly path: readonly PathSegment[];
 	readonly query: readonly TemplateEntry[];
 	readonly headers: readonly TemplateEntry[];
-	readonly body: Template | null;
+	readonly body: BodyConfig | null;
 	readonly answers: AnswersConfig | null;
+	readonly expect: Template | null;
 	readonly pick: Template | null;
+	readonly decode: "json" | "text" | "bytes";
 	/** Null: the upstream's. */
 	readonly timeoutMs: number | null;
+	/** Null: as its method and its upstream say. */
+	readonly safe: boolean | null;
+	/** Null: as its method and its upstream say. */
+	readonly idempotent: boolean | null;
 }
+
+export type BodyConfig =
+	| { readonly kind: "json"; readonly value: Template }
+	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
+	| { readonly kind: "text"; readonly value: Template };
 
 /** One segment: a text ready to be sent, or pieces of which expressions are encoded. */
 export type PathSegment = string | readonly (string | Expression)[];
@@ -130,6 +231,30 @@ export type AnswersConfig =
 			}[];
 	  }
 	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
+
+/** Steps that end together. */
+export interface GroupConfig extends StepCommon {
+	readonly kind: "group";
+	readonly steps: readonly StepConfig[];
+	/** Null: an object of the steps' values. */
+	readonly value: Template | null;
+}
+
+/** A user's function, by reference. */
+export interface RunConfig extends StepCommon {
+	readonly kind: "run";
+	/** `./score.ts#score`, as written: the key of the config's functions. */
+	readonly reference: string;
+	readonly args: Template | null;
+}
+
+/** An answer that ends the run. */
+export interface ReplyConfig extends StepCommon {
+	readonly kind: "reply";
+	readonly status: Template;
+	readonly headers: readonly TemplateEntry[];
+	readonly body: Template;
+}
 
 export interface ValueConfig extends StepCommon {
 	readonly kind: "value";

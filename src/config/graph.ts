@@ -1,82 +1,190 @@
-import { parseDuration } from "../core/units.ts";
-import { readsOf, type Template } from "../expression/template.ts";
-import type { RouteConfig, StepConfig, UpstreamConfig } from "./config.ts";
+import { suggest } from "../core/suggest.ts";
+import {
+	readsOf,
+	type Template,
+	type TemplateEntry,
+} from "../expression/template.ts";
+import type {
+	BodyConfig,
+	CallConfig,
+	RouteConfig,
+	StepConfig,
+	UpstreamConfig,
+} from "./config.ts";
 import type { Problem } from "./problem.ts";
 
 /** What a step reads before it starts: addresses, conditions, lists, bodies. */
 export function readsToStart(step: StepConfig): ReadonlySet<string> {
-	const templates: (Template | null)[] = [step.when, step.each?.list ?? null];
-	if (step.kind === "value") templates.push(step.value);
-	else {
-		templates.push(step.body);
-		for (const { value } of [...step.query, ...step.headers]) {
-			templates.push(value);
-		}
-	}
-	const names = new Set(templates.flatMap(namesIn));
+	const names = readsIn([step.when, step.each?.list ?? null]);
+	for (const name of readsIn(templatesToStart(step))) names.add(name);
 	if (step.kind === "call") {
 		for (const part of step.path.flat()) {
 			if (typeof part === "string") continue;
-			for (const { name } of part.reads) names.add(name);
+			for (const read of part.reads) names.add(stepIn(read));
 		}
 	}
 	return names;
 }
 
-/** What a step reads once its call has ended: waited for then, not before. */
-export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
-	const templates: (Template | null)[] = [step.fallback];
-	if (step.kind === "call") {
-		templates.push(step.pick);
-		if (step.answers?.kind === "values") {
-			templates.push(...step.answers.values.map(({ value }) => value));
-		}
+function templatesToStart(step: StepConfig): readonly (Template | null)[] {
+	switch (step.kind) {
+		case "value":
+			return [step.value];
+		case "run":
+			return [step.args];
+		case "reply":
+			return [step.status, step.body, ...valuesOf(step.headers)];
+		case "group":
+			return [];
+		case "call":
+			return [
+				...valuesOf(step.query),
+				...valuesOf(step.headers),
+				...templatesOfBody(step.body),
+			];
 	}
-	return new Set(templates.flatMap(namesIn));
+}
+
+function valuesOf(entries: readonly TemplateEntry[]): Template[] {
+	return entries.map(({ value }) => value);
+}
+
+function templatesOfBody(body: BodyConfig | null): Template[] {
+	if (body === null) return [];
+	return body.kind === "form" ? valuesOf(body.fields) : [body.value];
+}
+
+/** What a step reads once it has started: waited for then, not before. A group's is all that its steps read. */
+export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
+	const names = readsIn([step.fallback]);
+	if (step.kind === "call") {
+		for (const name of readsIn(templatesOfAnswer(step))) names.add(name);
+	}
+	if (step.kind === "group") {
+		const inner = readsIn([step.value]);
+		for (const one of step.steps) {
+			for (const name of waitsOf(one)) inner.add(name);
+		}
+		// Names inside a group differ from those around it.
+		for (const { name } of step.steps) inner.delete(name);
+		for (const name of inner) names.add(name);
+	}
+	return names;
+}
+
+/** What is read of a call's answer, and of other steps together with it. */
+export function templatesOfAnswer(
+	step: CallConfig,
+): readonly (Template | null)[] {
+	const { answers, expect, pick } = step;
+	const values = answers?.kind === "values" ? answers.values : [];
+	return [expect, pick, ...values.map(({ value }) => value)];
 }
 
 /** What the answer is made of. */
 export function readsToRespond(route: RouteConfig): ReadonlySet<string> {
-	const headers = route.headers.map(({ value }) => value);
-	return new Set([route.respond, route.status, ...headers].flatMap(namesIn));
+	return readsIn([route.respond, route.status, ...valuesOf(route.headers)]);
 }
 
-function namesIn(template: Template | null): string[] {
-	return readsOf(template).map(({ name }) => name);
+/** Names that templates read; `missing.<step>` reads the step. */
+export function readsIn(templates: readonly (Template | null)[]): Set<string> {
+	return new Set(templates.flatMap(readsOf).map(stepIn));
 }
 
-/** Whether a step's calls may change something: such a step may be unread, and is waited for. */
-export function isWrite(
-	step: StepConfig,
-	upstreams: readonly Pick<UpstreamConfig, "name" | "safe">[],
-): boolean {
-	if (step.kind !== "call") return false;
+function stepIn({
+	name,
+	path,
+}: {
+	readonly name: string;
+	readonly path: readonly string[];
+}) {
+	return name === "missing" ? (path[0] ?? name) : name;
+}
+
+type SafeUpstreams = readonly Pick<UpstreamConfig, "name" | "safe">[];
+
+/** Whether a call may change something. */
+export function isWrite(step: CallConfig, upstreams: SafeUpstreams): boolean {
+	if (step.safe !== null) return !step.safe;
 	if (step.method === "GET" || step.method === "HEAD") return false;
 	return !upstreams.some(({ name, safe }) => name === step.upstream && safe);
 }
 
-interface GraphContext {
+/** Whether a step does something besides giving a value: it may be unread, and is waited for. */
+export function hasEffect(step: StepConfig, upstreams: SafeUpstreams): boolean {
+	switch (step.kind) {
+		case "value":
+			return false;
+		case "call":
+			return isWrite(step, upstreams);
+		case "group":
+			return step.steps.some((inner) => hasEffect(inner, upstreams));
+		case "run":
+		case "reply":
+			return true;
+	}
+}
+
+/** Steps of a route or a group, and what else there is to know to judge how they hang together. */
+export interface Steps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
 	/** False where a step could not be read: it may be the reader of another. */
 	readonly complete: boolean;
+	/** What the answer, or the group's value, reads. */
+	readonly read: ReadonlySet<string>;
+	/** Names that are none: a step whose name is like one of them may be meant. */
+	readonly misread: ReadonlySet<string>;
+}
+
+interface GraphContext {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly problems: Problem[];
 }
 
-/** Finds cycles, steps nobody reads, and chains that can use up the deadline. */
-export function checkGraph(route: RouteConfig, context: GraphContext): void {
-	const { steps, problems } = context;
+/** Finds cycles, and steps nobody reads. */
+export function checkGraph(block: Steps, context: GraphContext): void {
+	const { steps } = block;
 	const waits = new Map(steps.map(({ step }) => [step.name, waitsOf(step)]));
-	const places = new Map(steps.map(({ step, at }) => [step.name, at]));
-	const cycle = findCycle(waits);
-	if (cycle) {
-		problems.push({
-			at: places.get(cycle[0] ?? "") ?? 0,
-			message: `these steps wait for each other: ${cycle.join(" → ")}`,
+	for (const cycle of findCycles(waits)) {
+		const first = steps.find(({ step }) => step.name === cycle[0]);
+		context.problems.push({
+			at: first?.at ?? 0,
+			message: wordsForCycle(cycle),
 		});
 	}
-	if (context.complete) reportUnread(route, context);
-	if (!cycle) warnOfLongChains(route, context);
+	if (!block.complete) return;
+	reportUnread(block, context);
+	warnOfRequiredBackups(block, context);
+}
+
+/** What only fills in for a failure is called at once; failing itself it would fail the route that did not need it. */
+function warnOfRequiredBackups(
+	{ steps, read }: Steps,
+	{ problems }: GraphContext,
+): void {
+	const needed = new Set(read);
+	const backups = new Set<string>();
+	for (const { step } of steps) {
+		const { fallback, ...work } = step;
+		for (const name of readsIn([fallback])) backups.add(name);
+		for (const name of waitsOf({ ...work, fallback: null })) needed.add(name);
+	}
+	for (const { step, at } of steps) {
+		if (!backups.has(step.name) || needed.has(step.name)) continue;
+		if (step.kind === "value" || step.optional || step.fallback) continue;
+		problems.push({
+			at,
+			warning: true,
+			message: `only a fallback reads \`${step.name}\`, and if it fails the route does: give it \`optional: true\` or a fallback of its own`,
+		});
+	}
+}
+
+function wordsForCycle(cycle: readonly string[]): string {
+	const [name] = cycle;
+	return cycle.length === 2
+		? `\`${name}\` reads itself: it would wait for its own end`
+		: `these steps wait for each other: ${cycle.join(" → ")}`;
 }
 
 function waitsOf(step: StepConfig): ReadonlySet<string> {
@@ -87,83 +195,47 @@ function waitsOf(step: StepConfig): ReadonlySet<string> {
 	]);
 }
 
-/** The first cycle in the order written, beginning and ending with the same step; null without one. */
-function findCycle(
+/** Cycles in the order written, each beginning and ending with the same step; of those that share steps the first. */
+function findCycles(
 	waits: ReadonlyMap<string, ReadonlySet<string>>,
-): string[] | null {
+): string[][] {
+	const cycles: string[][] = [];
 	const done = new Set<string>();
 	const path: string[] = [];
-	function visit(name: string): string[] | null {
-		if (path.includes(name)) return [...path.slice(path.indexOf(name)), name];
-		if (done.has(name)) return null;
-		path.push(name);
-		for (const next of waits.get(name) ?? []) {
-			const found = visit(next);
-			if (found) return found;
+	function visit(name: string): void {
+		if (path.includes(name)) {
+			const cycle = path.slice(path.indexOf(name));
+			const told = cycle.some((step) => done.has(step));
+			if (!told) cycles.push([...cycle, name]);
+			for (const step of cycle) done.add(step);
 		}
+		if (done.has(name)) return;
+		path.push(name);
+		for (const next of waits.get(name) ?? []) visit(next);
 		path.pop();
 		done.add(name);
-		return null;
 	}
-	for (const name of waits.keys()) {
-		const found = visit(name);
-		if (found) return found;
-	}
-	return null;
+	for (const name of waits.keys()) visit(name);
+	return cycles;
 }
 
-function reportUnread(route: RouteConfig, context: GraphContext): void {
-	const read = new Set(readsToRespond(route));
-	for (const { step } of context.steps) {
+function reportUnread(
+	{ steps, read, misread }: Steps,
+	context: GraphContext,
+): void {
+	const all = new Set(read);
+	for (const { step } of steps) {
 		for (const name of waitsOf(step)) {
-			if (name !== step.name) read.add(name);
+			if (name !== step.name) all.add(name);
 		}
 	}
-	for (const { step, at } of context.steps) {
-		if (read.has(step.name) || isWrite(step, context.upstreams)) continue;
+	for (const { step, at } of steps) {
+		if (all.has(step.name) || hasEffect(step, context.upstreams)) continue;
+		if ([...misread].some((name) => suggest(name, [step.name]) !== ""))
+			continue;
 		context.problems.push({
 			at,
-			message: `nobody reads \`${step.name}\`: use it in \`respond\` or another step, or remove it`,
+			message: `nobody reads \`${step.name}\`: use it in an answer or another step, or remove it`,
 		});
 	}
-}
-
-/** A step that can start only when its route's time is over is likely a mistake, but may be meant. */
-function warnOfLongChains(route: RouteConfig, context: GraphContext): void {
-	const byName = new Map(context.steps.map(({ step }) => [step.name, step]));
-	const known = new Map<string, number>();
-	function startsAtMs(step: StepConfig): number {
-		const cached = known.get(step.name);
-		if (cached !== undefined) return cached;
-		let latest = 0;
-		for (const name of [...readsToStart(step), ...step.after]) {
-			const before = byName.get(name);
-			if (!before) continue;
-			const endMs = startsAtMs(before) + longestMs(before, context.upstreams);
-			latest = Math.max(latest, endMs);
-		}
-		known.set(step.name, latest);
-		return latest;
-	}
-	for (const { step, at } of context.steps) {
-		const startMs = startsAtMs(step);
-		if (step.kind !== "call" || startMs < route.deadlineMs) continue;
-		context.problems.push({
-			at,
-			warning: true,
-			message: `the steps before \`${step.name}\` may take ${startMs} ms, and the route's deadline is ${route.deadlineMs} ms: it may never start`,
-		});
-	}
-}
-
-function longestMs(
-	step: StepConfig,
-	upstreams: readonly UpstreamConfig[],
-): number {
-	if (step.withinMs !== null) return step.withinMs;
-	if (step.kind === "value") return 0;
-	if (step.timeoutMs !== null) return step.timeoutMs;
-	const timeout = upstreams.find(({ name }) => name === step.upstream)?.timeout;
-	const text = timeout?.kind === "literal" ? timeout.value : null;
-	return typeof text === "string" ? (parseDuration(text) ?? 0) : 0;
 }

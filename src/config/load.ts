@@ -1,10 +1,14 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { GatewayError } from "../core/errors.ts";
-import { check } from "./check.ts";
+import { suggest } from "../core/suggest.ts";
+import { type Checked, check, type Reference } from "./check.ts";
 import type { Environment } from "./check-upstream.ts";
-import type { Config } from "./config.ts";
+import type { Config, UserFunction } from "./config.ts";
 import { type PlacedProblem, type Problem, printProblem } from "./problem.ts";
-import { readSource } from "./source.ts";
+import { readSource, type SourceFile } from "./source.ts";
+import { readValue } from "./source-value.ts";
 
 export interface Loaded {
 	/** Null where there is any problem that is not a warning. */
@@ -13,47 +17,191 @@ export interface Loaded {
 	readonly problems: readonly PlacedProblem[];
 }
 
-/** Reads and checks a file of YAML or JSON. Throws `config_invalid` where the file itself cannot be read. */
-export function loadConfig(file: string, env: Environment): Loaded {
-	let text: string;
-	try {
-		text = readFileSync(file, "utf8");
-	} catch (error) {
-		const reason = error instanceof Error ? error.message : String(error);
-		throw new GatewayError("config_invalid", `${file}: ${reason}`);
-	}
-	return checkText(text, file, env);
+/**
+ * Reads and checks a file: YAML, JSON, or a module of TypeScript or JavaScript whose default export is the config. Loads
+ * the functions its steps name. Throws `config_invalid` where the file itself cannot be read.
+ */
+export async function loadConfig(
+	file: string,
+	env: Environment = process.env,
+): Promise<Loaded> {
+	const source = isModule(file)
+		? readValue(await importDefault(file))
+		: readSource(readText(file));
+	const checked = checkSource(source, env);
+	const functions = await loadFunctions(checked.references, dirname(file));
+	return place(withFunctions(checked, functions), source, file);
 }
 
-/** Checks a config that is already a text; `file` names it in problems. */
+function isModule(file: string): boolean {
+	return /\.[cm]?[jt]s$/.test(file);
+}
+
+async function importDefault(file: string): Promise<unknown> {
+	const module = await importModule(file);
+	if (typeof module === "string") throw unreadable(file, module);
+	if ("default" in module) return module.default;
+	throw unreadable(
+		file,
+		"exports no config: write `export default defineGateway({ … })`",
+	);
+}
+
+function readText(file: string): string {
+	try {
+		return readFileSync(file, "utf8");
+	} catch (error) {
+		throw unreadable(file, firstLineOf(error));
+	}
+}
+
+function unreadable(file: string, reason: string): GatewayError {
+	return new GatewayError("config_invalid", `${file}: ${reason}`);
+}
+
+/** Checks a config that is already a text; `file` names it in problems. Loads no function. */
 export function checkText(
 	text: string,
 	file: string,
 	env: Environment,
 ): Loaded {
 	const source = readSource(text);
-	const checked =
-		source.root === null && source.problems.length > 0
-			? { config: null, problems: [] }
-			: check(source.root, env);
+	return place(checkSource(source, env), source, file);
+}
+
+/**
+ * Checks a config of JavaScript values, such as `defineGateway` returns; `name` stands before its problems. Loads no
+ * function: one that is named instead of given is a problem.
+ */
+export function checkValue(
+	value: unknown,
+	name: string,
+	env: Environment,
+): Loaded {
+	const source = readValue(value);
+	const checked = checkSource(source, env);
+	const problems = checked.references.flatMap(({ name, at, call }) =>
+		call === null && name !== ""
+			? [
+					{
+						at,
+						message: `\`${name}\` is not loaded here: write the function itself`,
+					},
+				]
+			: [],
+	);
+	const functions = { found: new Map<string, UserFunction>(), problems };
+	return place(withFunctions(checked, functions), source, name);
+}
+
+function withFunctions(
+	checked: Checked,
+	{ found, problems }: LoadedFunctions,
+): Omit<Checked, "references"> {
+	const config = problems.length > 0 ? null : checked.config;
+	return {
+		problems: [...checked.problems, ...problems],
+		config: config && {
+			...config,
+			functions: new Map([...config.functions, ...found]),
+		},
+	};
+}
+
+function checkSource(source: SourceFile, env: Environment): Checked {
+	if (source.root === null && source.problems.length > 0) {
+		return { config: null, problems: source.problems, references: [] };
+	}
+	const checked = check(source.root, env);
 	// A line that could not be read leaves names unread and values missing: only its own problem is told.
+	const isUnreadable = (at: number) => {
+		const position = source.positionOf(at);
+		return "line" in position && source.unreadable.has(position.line);
+	};
 	const followed = checked.problems.filter(
 		({ at, message }) =>
-			!source.unreadable.has(source.positionOf(at).line) &&
+			!isUnreadable(at) &&
 			!(source.unreadable.size > 0 && message.startsWith("nobody reads")),
 	);
-	const problems = firstAtEachPlace([...source.problems, ...followed]).map(
-		({ at, message, warning = false }) => ({
-			file,
-			...source.positionOf(at),
-			message,
-			warning,
-		}),
-	);
 	return {
+		...checked,
 		config: source.problems.length > 0 ? null : checked.config,
-		problems,
+		problems: [...source.problems, ...followed],
 	};
+}
+
+function place(
+	{ config, problems }: Omit<Checked, "references">,
+	source: SourceFile,
+	file: string,
+): Loaded {
+	return {
+		config,
+		problems: firstAtEachPlace(problems).map(
+			({ at, message, warning = false }) => ({
+				file,
+				...source.positionOf(at),
+				message,
+				warning,
+			}),
+		),
+	};
+}
+
+interface LoadedFunctions {
+	readonly found: ReadonlyMap<string, UserFunction>;
+	readonly problems: readonly Problem[];
+}
+
+async function loadFunctions(
+	references: readonly Reference[],
+	folder: string,
+): Promise<LoadedFunctions> {
+	const found = new Map<string, UserFunction>();
+	const problems: Problem[] = [];
+	for (const { name, at, call } of references) {
+		if (call !== null || found.has(name)) continue;
+		const loaded = await loadFunction(name, folder);
+		if (typeof loaded === "string") problems.push({ at, message: loaded });
+		else found.set(name, loaded);
+	}
+	return { found, problems };
+}
+
+/** The function, or what is wrong with it. */
+async function loadFunction(
+	reference: string,
+	folder: string,
+): Promise<UserFunction | string> {
+	const [file = "", name = ""] = reference.split("#");
+	const path = resolve(folder, file);
+	if (!existsSync(path)) {
+		return `${file} cannot be loaded: there is no such file`;
+	}
+	const module = await importModule(path);
+	if (typeof module === "string") return `${file} ${module}`;
+	const found = module[name];
+	if (typeof found === "function") return found as UserFunction;
+	const others = Object.keys(module).filter(
+		(key) => typeof module[key] === "function",
+	);
+	return `${file} exports no function \`${name}\`${suggest(name, others)}`;
+}
+
+/** The module's exports, or why there are none. */
+async function importModule(
+	file: string,
+): Promise<Record<string, unknown> | string> {
+	try {
+		return await import(pathToFileURL(resolve(file)).href);
+	} catch (error) {
+		return `cannot be loaded: ${firstLineOf(error)}`;
+	}
+}
+
+function firstLineOf(error: unknown): string {
+	const words = error instanceof Error ? error.message : String(error);
+	return words.split("\n", 1)[0] ?? "";
 }
 
 /** In the order of the file. A second problem at one place is most likely the first in other words. */

@@ -38,11 +38,25 @@ export function withNames(names: Names, more: readonly string[]): Names {
 	]);
 }
 
+/** The names inside a group: its steps join those around them, also behind `missing`. */
+export function withSteps(names: Names, steps: readonly string[]): Names {
+	const missing = new Set([...(names.get("missing") ?? []), ...steps]);
+	return new Map([...withNames(names, steps), ["missing", missing]]);
+}
+
 /** What is wrong with a read where these names are visible, and what to write instead; null where nothing is. */
 export function faultOfRead(read: Read, names: Names): string | null {
 	const members = names.get(read.name);
 	if (members === undefined) return unknownName(read, names);
 	const [member] = read.path;
+	if (
+		read.name === "missing" &&
+		(member === undefined || !members?.has(member))
+	) {
+		return member === undefined
+			? "`missing` is read by step: write `missing.<step>`"
+			: `\`missing.${member}\`: there is no such step${suggest(member, members ?? [])}`;
+	}
 	if (members === null || member === undefined || members.has(member)) {
 		return null;
 	}
@@ -60,7 +74,7 @@ function unknownName(read: Read, names: Names): string {
 			return "`env` can be read only under `upstreams`: give the upstream a header or parameter instead";
 		case "answer":
 		case "response":
-			return `\`${name}\` exists only in \`answers\` and \`pick\`, when the call has ended`;
+			return `\`${name}\` exists only in \`answers\`, \`expect\` and \`pick\`, when the call has ended`;
 		case "item":
 		case "index":
 			return names.has("index")

@@ -1,3 +1,5 @@
+import type { Position } from "./source.ts";
+
 /** One fault of a config: where it is, in characters from the start of the file, what is wrong and what to write. */
 export interface Problem {
 	readonly at: number;
@@ -7,18 +9,22 @@ export interface Problem {
 }
 
 /** A problem as an author reads it. */
-export interface PlacedProblem {
+export type PlacedProblem = Position & {
+	/** The file's name, or what the config is called. */
 	readonly file: string;
-	/** From 1. */
-	readonly line: number;
-	/** From 1. */
-	readonly column: number;
 	readonly message: string;
 	readonly warning: boolean;
-}
+};
 
-/** `sluice.yaml:12:9: unknown key …`: the form editors and terminals make a link of. */
+/**
+ * `sluice.yaml:12:9: unknown key …`, the form editors and terminals make a link of, or
+ * `sluice.ts: routes["GET /x"].steps.now.get: unknown upstream …`.
+ */
 export function printProblem(problem: PlacedProblem): string {
-	const { file, line, column, message, warning } = problem;
-	return `${file}:${line}:${column}: ${warning ? "warning: " : ""}${message}`;
+	const { file, message, warning } = problem;
+	const place =
+		"line" in problem
+			? `:${problem.line}:${problem.column}`
+			: problem.path && `: ${problem.path}`;
+	return `${file}${place}: ${warning ? "warning: " : ""}${message}`;
 }

@@ -1,15 +1,26 @@
-import { isDots, isHeaderValue, isToken } from "../core/messages.ts";
-import { type Expression, parseText } from "../expression/parse.ts";
+import { isDots, isHeaderValue, isStatus, isToken } from "../core/messages.ts";
+import {
+	type Expression,
+	parseExpression,
+	parseText,
+} from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
 import type { PathSegment } from "./config.ts";
 import { faultOfRead, type Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
-import type { MapSource, ScalarSource, Source } from "./source.ts";
+import type {
+	FunctionSource,
+	MapSource,
+	ScalarSource,
+	Source,
+} from "./source.ts";
 
 /** What a template is read against: the names visible where it stands, and where problems go. */
 export interface Reader {
 	readonly names: Names;
 	readonly problems: Problem[];
+	/** Takes names that were read and are none: misspelt ones, most likely. */
+	readonly misread: Set<string>;
 }
 
 /** Stands for what could not be read and was reported. */
@@ -26,7 +37,50 @@ export function readTemplate(source: Source, reader: Reader): Template {
 			);
 		case "map":
 			return collapseMap(readEntries(source, reader, readTemplate));
+		case "function":
+			return readFunction(source, reader);
 	}
+}
+
+/** Its inputs are read as expressions are, and are nothing but names with members. */
+function readFunction(
+	{ at, call, inputs }: FunctionSource,
+	reader: Reader,
+): Template {
+	if (inputs === null) {
+		reader.problems.push({
+			at,
+			message:
+				"a function needs its inputs: write `from(['query.city'], (city) => …)`",
+		});
+		return nothing;
+	}
+	const expressions = inputs.map((input) => readInput(input, reader));
+	const valid = expressions.filter((expression) => expression !== null);
+	if (valid.length < inputs.length) return nothing;
+	return { kind: "function", inputs: valid, call };
+}
+
+function readInput(input: ScalarSource, reader: Reader): Expression | null {
+	const { expression } = parseExpression(input.text);
+	if (expression === null || !isPath(expression)) {
+		reader.problems.push({
+			at: input.at,
+			message: `\`${input.text}\` is no input of \`from\`: a name with members, such as \`query.city\` or \`answer.items[0]\``,
+		});
+		return null;
+	}
+	checkReads([expression], input, reader);
+	return expression;
+}
+
+function isPath({ ast }: Expression): boolean {
+	let inner = ast;
+	while (inner.kind === "member" || inner.kind === "index") {
+		if (inner.kind === "index" && inner.key.kind !== "literal") return false;
+		inner = inner.of;
+	}
+	return inner.kind === "name";
 }
 
 function readScalar(source: ScalarSource, reader: Reader): Template {
@@ -45,19 +99,20 @@ function readScalar(source: ScalarSource, reader: Reader): Template {
 	if (template.kind === "literal") {
 		return { kind: "literal", value: template.text };
 	}
-	checkReads(template, source, reader);
+	checkReads(expressionsOf(template), source, reader);
 	return template;
 }
 
 function checkReads(
-	template: Template,
+	expressions: readonly Expression[],
 	source: ScalarSource,
 	reader: Reader,
 ): void {
-	for (const expression of expressionsOf(template)) {
+	for (const expression of expressions) {
 		for (const read of expression.reads) {
 			const message = faultOfRead(read, reader.names);
 			if (message === null) continue;
+			reader.misread.add(read.name);
 			reader.problems.push({ at: source.placeOf(read.offset), message });
 		}
 	}
@@ -151,6 +206,20 @@ function refuseNulls({ entries }: MapSource, reader: Reader): void {
 	}
 }
 
+/** A body that is a text: what can never become one is refused. */
+export function readTextBody(source: Source, reader: Reader): Template {
+	const template = readTextValue(source, reader);
+	const isText = source.kind === "scalar" && source.value !== null;
+	if (!isText && source.kind !== "function") {
+		reader.problems.push({
+			at: source.at,
+			message:
+				"`text` takes a text; a list or a map is sent as JSON by `body`, as a form by `form`",
+		});
+	}
+	return template;
+}
+
 /** What becomes text is refused where YAML would change it on the way. */
 function readTextValue(source: Source, reader: Reader): Template {
 	const scalars = source.kind === "list" ? source.items : [source];
@@ -168,7 +237,7 @@ function refuseReprinted(source: Source, reader: Reader): void {
 }
 
 /** Header fields that HTTP itself sets: written by hand they would break the message's framing or its target. */
-const framingHeaders: ReadonlySet<string> = new Set([
+export const framingHeaders: ReadonlySet<string> = new Set([
 	"connection",
 	"content-length",
 	"expect",
@@ -237,6 +306,20 @@ function readHeaderValue(source: Source, reader: Reader): Template {
 		reader.problems.push({
 			at: source.at,
 			message: "a header's value is visible ASCII, space and tab only",
+		});
+	}
+	return template;
+}
+
+/** A status of an answer: 200 without one; a literal is checked here, an expression's value when it is there. */
+export function readStatus(source: Source | null, reader: Reader): Template {
+	if (source === null) return { kind: "literal", value: 200 };
+	const template = readTemplate(source, reader);
+	if (template.kind !== "literal" || template === nothing) return template;
+	if (!isStatus(template.value)) {
+		reader.problems.push({
+			at: source.at,
+			message: "`status` takes a number from 200 to 599, or an expression",
 		});
 	}
 	return template;

@@ -1,9 +1,13 @@
-const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+import { proxyMethods } from "../core/messages.ts";
+
+const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 
 /** A route's key, read. Two routes of one `shape` answer the same requests. */
 export interface RouteKey {
 	readonly method: string;
 	readonly path: readonly (string | { readonly param: string })[];
+	/** The name of a last `{rest*}`, which stands for all that follows; null without one. */
+	readonly rest: string | null;
 	readonly shape: string;
 }
 
@@ -17,21 +21,30 @@ export function parseRouteKey(key: string): RouteKey | string {
 	if (!methods.includes(method)) {
 		return methods.includes(method.toUpperCase())
 			? `write the method in capitals: \`${method.toUpperCase()} ${path}\``
-			: `\`${method}\` is no method of a route: one of ${methods.join(", ")}${method === "HEAD" ? " (a GET route answers HEAD too)" : ""}`;
+			: `\`${method}\` is no method of a route: one of ${methods.join(", ")}${method === "HEAD" ? " (a GET route answers HEAD too)" : proxyMethods.includes(method) ? " (`ANY`, for proxies, answers it)" : ""}`;
 	}
-	const segments = path.slice(1).split("/").map(parseSegment);
+	const texts = path.slice(1).split("/");
+	const rest = /^\{([a-z][A-Za-z0-9_]*)\*\}$/.exec(texts.at(-1) ?? "")?.[1];
+	const segments = (rest ? texts.slice(0, -1) : texts).map(parseSegment);
 	const wrong = segments.find((segment) => "wrong" in segment);
 	if (wrong && "wrong" in wrong) return wrong.wrong;
 	const read = segments.map((segment) =>
 		"param" in segment ? { param: segment.param } : (segment as Literal).text,
 	);
-	const names = read.flatMap((part) =>
-		typeof part === "string" ? [] : [part.param],
-	);
+	const names = [
+		...read.flatMap((part) => (typeof part === "string" ? [] : [part.param])),
+		...(rest ? [rest] : []),
+	];
 	const twice = names.find((name, index) => names.indexOf(name) !== index);
 	if (twice !== undefined) return `\`{${twice}}\` stands in the path twice`;
 	const shape = read.map((part) => (typeof part === "string" ? part : "{}"));
-	return { method, path: read, shape: `${method} /${shape.join("/")}` };
+	if (rest) shape.push("{*}");
+	return {
+		method,
+		path: read,
+		rest: rest ?? null,
+		shape: `${method} /${shape.join("/")}`,
+	};
 }
 
 interface Literal {
@@ -43,6 +56,9 @@ function parseSegment(
 ): Literal | { readonly param: string } | { readonly wrong: string } {
 	const param = /^\{([a-z][A-Za-z0-9_]*)\}$/.exec(text)?.[1];
 	if (param !== undefined) return { param };
+	if (/^\{[a-z][A-Za-z0-9_]*\*\}$/.test(text)) {
+		return { wrong: `\`${text}\` stands for all that follows: put it last` };
+	}
 	if (/[{}]/.test(text)) {
 		return {
 			wrong: `\`${text}\`: a path parameter is a whole segment, \`{name}\`, and begins with a small letter`,
@@ -55,3 +71,6 @@ function parseSegment(
 	}
 	return { text };
 }
+
+/** What may stand before a route's path. */
+export const routeMethods: readonly string[] = methods;

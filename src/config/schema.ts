@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { parseSubnet } from "../core/address.ts";
+import { isToken } from "../core/messages.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 
 /**
@@ -22,24 +24,43 @@ const hasHole = (text: string) => text.includes("${");
 const durationWords = "a duration with its unit, such as `250ms`, `1s` or `2m`";
 const sizeWords = "a size with its unit, such as `64KiB` or `8MiB`";
 
+/** What the refinements below say, for editors: a schema printed as JSON knows patterns only. */
+const holePattern = "\\$\\{";
+const quantityPattern = "\\d{1,15}(\\.\\d{1,3})?";
+const durationPattern = `${quantityPattern}(ms|s|m|h)`;
+const sizePattern = `${quantityPattern}(B|KiB|MiB|GiB)`;
+
 const duration = z
 	.string({ error: durationWords })
-	.refine((text) => parseDuration(text) !== null, { error: durationWords });
+	.refine((text) => parseDuration(text) !== null, { error: durationWords })
+	.meta({ pattern: `^${durationPattern}$` });
+/** How long clients may take. Node's timers count milliseconds in 31 bits. */
+const patienceWords = `${durationWords}, at most \`1h\``;
+const patience = z
+	.string({ error: patienceWords })
+	.refine(
+		(text) => (parseDuration(text) ?? Number.POSITIVE_INFINITY) <= 3_600_000,
+		{ error: patienceWords },
+	)
+	.meta({ pattern: `^${durationPattern}$` });
 const size = z
 	.string({ error: sizeWords })
-	.refine((text) => parseSize(text) !== null, { error: sizeWords });
+	.refine((text) => parseSize(text) !== null, { error: sizeWords })
+	.meta({ pattern: `^${sizePattern}$` });
 
 /** A setting of an upstream may come from the environment: it is then a text with a hole, judged when that is read. */
 const durationSetting = z
 	.string({ error: durationWords })
 	.refine((text) => hasHole(text) || parseDuration(text) !== null, {
 		error: durationWords,
-	});
+	})
+	.meta({ pattern: `${holePattern}|^${durationPattern}$` });
 const sizeSetting = z
 	.string({ error: sizeWords })
 	.refine((text) => hasHole(text) || parseSize(text) !== null, {
 		error: sizeWords,
-	});
+	})
+	.meta({ pattern: `${holePattern}|^${sizePattern}$` });
 
 function count(most: number, least = 1) {
 	const error = `a whole number from ${least} to ${most}`;
@@ -48,13 +69,16 @@ function count(most: number, least = 1) {
 
 function countSetting(most: number) {
 	const error = `a whole number from 1 to ${most}, or an expression of \`env\``;
-	const hole = z.string().refine(hasHole);
+	const hole = z.string().refine(hasHole).meta({ pattern: holePattern });
 	return z.union([z.int().min(1).max(most), hole], { error });
 }
 
-const text = z.string({ error: "a text" }).refine((value) => !hasHole(value), {
-	error: "a text as it stands: an expression cannot be here",
-});
+const text = z
+	.string({ error: "a text" })
+	.refine((value) => !hasHole(value), {
+		error: "a text as it stands: an expression cannot be here",
+	})
+	.meta({ not: { pattern: holePattern } });
 const templateText = z.string({ error: "a text" });
 const flag = z.boolean({ error: "`true` or `false`" });
 const template = z.unknown();
@@ -68,6 +92,65 @@ export const bounds = {
 	max: 100_000,
 	calls: 10_000,
 } as const;
+
+const originWords =
+	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone";
+
+/** Scheme, host and port, in the one way browsers write them; `*` is every origin. */
+function isOrigin(text: string): boolean {
+	if (text === "*") return true;
+	const url = URL.parse(text);
+	return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+}
+
+const subnetWords =
+	"an address or a range of them, such as `10.0.0.7` or `10.0.0.0/8`";
+
+const corsListWords = "at least one, or leave the key out";
+
+export const corsSchema = z
+	.strictObject({
+		origins: z
+			.array(
+				z.string({ error: originWords }).refine(isOrigin, {
+					error: originWords,
+				}),
+				{ error: "a list of origins, or of `*` alone for all" },
+			)
+			.min(1, { error: corsListWords })
+			.refine((list) => list.length === 1 || !list.includes("*"), {
+				error: "either `*` alone or the origins one by one",
+			}),
+		methods: z
+			.array(
+				z.enum(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"], {
+					error: "`GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`",
+				}),
+				{ error: "a list of methods" },
+			)
+			.min(1, { error: corsListWords })
+			.optional(),
+		headers: z
+			.array(
+				z
+					.string({ error: "the name of a header" })
+					.refine((name) => isToken(name) && name !== "*", {
+						error: "the name of a header; `*` would not cover `authorization`",
+					}),
+				{ error: "a list of header names" },
+			)
+			.optional(),
+		credentials: flag.optional(),
+		maxAge: duration.optional(),
+	})
+	// Browsers refuse the pair; echoing every origin instead would let any page act as the user.
+	.refine(
+		({ origins, credentials }) => !(credentials && origins.includes("*")),
+		{
+			path: ["origins"],
+			error: "origins one by one where `credentials` is true, not `*`",
+		},
+	);
 
 export const serverSchema = z.strictObject({
 	port: key(count(65_535, 0), {
@@ -113,6 +196,50 @@ export const serverSchema = z.strictObject({
 			"How long running requests may take to finish after SIGTERM before they are cut.",
 		example: "drain: 10s",
 		default: "30s",
+	}),
+	headersTimeout: key(patience, {
+		description:
+			"How long a client may take to send a request's header fields; beyond it 408. Never longer than `requestTimeout`.",
+		example: "headersTimeout: 5s",
+		default: "15s",
+	}),
+	requestTimeout: key(patience, {
+		description:
+			"How long a client may take to send a whole request, its body included; beyond it 408.",
+		example: "requestTimeout: 30s",
+		default: "60s",
+	}),
+	idleTimeout: key(patience, {
+		description:
+			"How long a connection may stand still, without a request or with an answer its client does not read, before it is closed. The default is longer than the 60 s of load balancers, so that it is they who close.",
+		example: "idleTimeout: 20s",
+		default: "65s",
+	}),
+	connections: key(count(1_000_000), {
+		description:
+			"The most connections of clients at a time; one more is answered 503 and closed.",
+		example: "connections: 2000",
+		default: "10000",
+	}),
+	trustedProxies: key(
+		z.array(
+			z
+				.string({ error: subnetWords })
+				.refine((text) => parseSubnet(text) !== null, { error: subnetWords }),
+			{ error: `a list: each ${subnetWords}` },
+		),
+		{
+			description:
+				"Addresses of the proxies in front: only they are believed, in `Forwarded` and `X-Forwarded-For`, who the client is (`request.ip`).",
+			example: "trustedProxies: [10.0.0.0/8, fd00::1]",
+			default: "[]",
+		},
+	),
+	cors: key(corsSchema, {
+		description:
+			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default `[GET, HEAD, POST]`), `headers` (default `[content-type]`), `credentials` (default `false`); `maxAge` (default `10m`) is how long a browser remembers. Without it none may.',
+		example:
+			"cors: { origins: ['https://app.example.com'], methods: [GET, PUT], headers: [content-type, authorization], credentials: true, maxAge: 1h }",
 	}),
 });
 
@@ -190,6 +317,12 @@ export const upstreamSchema = z.strictObject({
 		example: "safe: true",
 		default: "false",
 	}),
+	idempotent: key(flag, {
+		description:
+			"`true`: all its calls, sent twice, do what they do sent once. A call's own `idempotent` goes before.",
+		example: "idempotent: true",
+		default: "false",
+	}),
 });
 
 /** Keys of an upstream whose value may hold `env`. */
@@ -213,6 +346,10 @@ export const requestSchema = z.strictObject({
 			"Query parameters: name → JSON Schema of a scalar or a list. Required unless the name ends in `?` or there is a `default`.",
 		example:
 			"query:\n  city: { type: string, maxLength: 80 }\n  page?: { type: integer, minimum: 1 }",
+	}),
+	cookies: key(z.record(z.string(), z.unknown()), {
+		description: "Cookies that may be read, as `cookies.session`.",
+		example: "cookies:\n  session?: { type: string, maxLength: 200 }",
 	}),
 	headers: key(z.record(z.string(), z.unknown()), {
 		description:
@@ -275,6 +412,36 @@ export const fieldSchemas = {
 	}),
 } as const;
 
+/** What `proxy` holds where more is to be said than where to. */
+export const proxySchema = z.strictObject({
+	to: templateText.meta({
+		description:
+			"Required. Where requests go: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came; a `${…}` stays within its segment.",
+		example: "to: users/files",
+	} satisfies KeyMeta),
+	pass: key(z.array(text, { error: "a list of header names" }), {
+		description:
+			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and whatever else the two sides agreed on.",
+		example: "pass: [authorization]",
+	}),
+	query: key(templates, {
+		description:
+			"Query parameters of the call, instead of all of the client's. Without it the client's go along, but for those the upstream has of its own.",
+		example: 'query: { version: "2" }',
+	}),
+	headers: key(templates, {
+		description:
+			"Header fields of the call. They replace the client's of the same name, as the upstream's own do.",
+		example: 'headers: { x-client-ip: "${request.ip}" }',
+	}),
+	idle: key(duration, {
+		description:
+			"How long the answer's body may stand still, whoever keeps it waiting; then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
+		example: "idle: 5m",
+		default: "60s",
+	}),
+});
+
 export const routeSchema = z.strictObject({
 	summary: key(text, {
 		description: "One line for people: what the route answers.",
@@ -297,6 +464,16 @@ export const routeSchema = z.strictObject({
 		example: "calls: 20",
 		default: "200",
 	}),
+	proxy: key(
+		z.union([templateText, z.record(z.string(), z.unknown())], {
+			error: "`<upstream>/<path>`, or a map with `to`",
+		}),
+		{
+			description:
+				"Passes requests on and answers back, streamed and unparsed, instead of `steps`: `<upstream>/<path>`, or a map with `to` and what follows here.",
+			example: "proxy: users/files",
+		},
+	),
 	steps: key(z.record(z.string(), z.unknown(), { error: "a map of steps" }), {
 		description:
 			"The steps by name. Each starts as soon as what it reads is there.",
@@ -315,12 +492,12 @@ export const routeSchema = z.strictObject({
 	}),
 	headers: key(templates, {
 		description:
-			"The answer's header fields; a list repeats a field. With a `content-type` other than JSON, `respond` must be a text.",
+			"The answer's header fields; a list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
 		example: "headers: { cache-control: max-age=60 }",
 	}),
 });
 
-const stepCommon = {
+const stepWaits = {
 	when: key(template, {
 		description:
 			"The step (or the item) is skipped where this is false or null: to its readers it is null, and the answer is still complete.",
@@ -331,6 +508,10 @@ const stepCommon = {
 			"Steps that must have ended before this one, however they ended.",
 		example: "after: [first]",
 	}),
+};
+
+const stepCommon = {
+	...stepWaits,
 	each: key(template, {
 		description:
 			"A list: the step runs once per item, concurrently, and its value is the list of results, in the list's order.",
@@ -375,10 +556,23 @@ const target = templateText.meta({
 	example: "get: users/users/${query.id}",
 } satisfies KeyMeta);
 
-const body = key(template, {
-	description: "The body, sent as JSON.",
-	example: 'post: users/search\nbody: { name: "${query.name}" }',
-});
+const bodies = {
+	body: key(template, {
+		description: "The body, sent as JSON.",
+		example: 'post: users/search\nbody: { name: "${query.name}" }',
+	}),
+	form: key(templates, {
+		description:
+			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out when its value is null; a list repeats the name.",
+		example: "post: users/login\nform: { user: ann, scope: [read, write] }",
+	}),
+	text: key(template, {
+		description:
+			"The body, sent as the text it is; `text/plain` unless `headers` says otherwise.",
+		example:
+			"post: users/soap\nheaders: { content-type: text/xml }\ntext: <user>${escapeXml(query.id)}</user>",
+	}),
+};
 
 const callCommon = {
 	query: key(templates, {
@@ -405,6 +599,27 @@ const callCommon = {
 			example: "answers: { 404: null }",
 		},
 	),
+	expect: key(template, {
+		description:
+			"What must hold of an answer before `pick`: where it is false or null the step fails with `upstream_invalid`.",
+		example: "expect: ${answer.errors === null}",
+	}),
+	decode: key(z.enum(["json", "text", "bytes"]), {
+		description:
+			"What the body is: JSON, a text, or bytes that only `respond` and `reply` can pass on.",
+		example: "decode: text",
+		default: "json",
+	}),
+	safe: key(flag, {
+		description:
+			"`true`: this call only reads, whatever its method; `false`: it may write, though its upstream is `safe`.",
+		example: "post: users/search\nbody: {}\nsafe: true",
+	}),
+	idempotent: key(flag, {
+		description:
+			"`true`: sent twice this call does what it does sent once, so it may be sent again where a kept connection turns out to be closed. True of `get`, `head`, `put`, `delete` and `safe` calls anyway.",
+		example: "post: users/orders\nbody: {}\nidempotent: true",
+	}),
 	pick: key(template, {
 		description:
 			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the body.",
@@ -421,14 +636,67 @@ const callCommon = {
 export const stepSchemas = {
 	get: z.strictObject({ get: target, ...callCommon, ...stepCommon }),
 	head: z.strictObject({ head: target, ...callCommon, ...stepCommon }),
-	post: z.strictObject({ post: target, body, ...callCommon, ...stepCommon }),
-	put: z.strictObject({ put: target, body, ...callCommon, ...stepCommon }),
-	patch: z.strictObject({ patch: target, body, ...callCommon, ...stepCommon }),
-	delete: z.strictObject({
-		delete: target,
-		body,
+	post: z.strictObject({
+		post: target,
+		...bodies,
 		...callCommon,
 		...stepCommon,
+	}),
+	put: z.strictObject({ put: target, ...bodies, ...callCommon, ...stepCommon }),
+	patch: z.strictObject({
+		patch: target,
+		...bodies,
+		...callCommon,
+		...stepCommon,
+	}),
+	delete: z.strictObject({
+		delete: target,
+		...bodies,
+		...callCommon,
+		...stepCommon,
+	}),
+	steps: z.strictObject({
+		steps: z.record(z.string(), z.unknown(), { error: "a map of steps" }).meta({
+			description:
+				"A group: its steps see the names around them, and end together. With `each` the whole group runs once per item.",
+			example: "steps:\n  page: { get: users/page }\nvalue: ${page.items}",
+		} satisfies KeyMeta),
+		value: key(template, {
+			description:
+				"The group's value; without it an object of its steps' values.",
+			example: "steps:\n  page: { get: users/page }\nvalue: ${page.items}",
+		}),
+		...stepCommon,
+	}),
+	run: z.strictObject({
+		run: z
+			.string({ error: "`./file.ts#function`" })
+			.regex(/^[^#]+#[A-Za-z_$][\w$]*$/, { error: "`./file.ts#function`" })
+			.meta({
+				description:
+					"A function of your own: `./file.ts#name`, called with `args` and `{ call, signal, deadline }`. The path is relative to the config.",
+				example: "run: ./score.ts#score\nargs: { id: 7 }",
+			} satisfies KeyMeta),
+		args: key(template, {
+			description: "What the function is called with first.",
+			example: "run: ./score.ts#score\nargs: { id: 7 }",
+		}),
+		...stepCommon,
+	}),
+	reply: z.strictObject({
+		reply: z
+			.strictObject({
+				status: template.optional(),
+				headers: templates.optional(),
+				body: template.optional(),
+			})
+			.meta({
+				description:
+					"Ends the run with this answer as soon as `when` holds: what is still running is aborted. Stands at route level; the route's `headers` do not apply.",
+				example:
+					"when: ${first === null}\nreply: { status: 404, body: { error: no such user } }",
+			} satisfies KeyMeta),
+		...stepWaits,
 	}),
 	value: z.strictObject({
 		value: template.meta({
@@ -452,7 +720,7 @@ export const configSchema = z.strictObject({
 	),
 	routes: key(z.record(z.string(), z.unknown(), { error: "a map of routes" }), {
 		description:
-			"What clients can ask for: `METHOD /path`. `{id}` is one segment of the path, in `params.id`; the more specific route wins.",
+			"What clients can ask for: `METHOD /path`. `{id}` is one segment of the path, in `params.id`; the more specific route wins. For a `proxy` a last `{rest*}` is all that follows, and `ANY` every method.",
 		example:
 			"routes:\n  GET /users/{id}:\n    steps:\n      user:\n        get: users/users/${params.id}",
 	}),

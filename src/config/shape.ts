@@ -15,6 +15,8 @@ export function plainOf(source: Source): unknown {
 			return Object.fromEntries(
 				source.entries.map(({ key, value }) => [key, plainOf(value)]),
 			);
+		case "function":
+			return source.call;
 	}
 }
 
@@ -29,6 +31,13 @@ export function textAt(source: Source | null, key: string): string | null {
 	return found?.kind === "scalar" && typeof found.value === "string"
 		? found.value
 		: null;
+}
+
+/** The texts of the list at a key. */
+export function textsAt(source: Source | null, key: string): string[] | null {
+	const found = entryOf(source, key);
+	if (found?.kind !== "list") return null;
+	return found.items.map(plainOf).filter((item) => typeof item === "string");
 }
 
 export function numberAt(source: Source | null, key: string): number | null {
@@ -71,12 +80,21 @@ export function checkShape(
 ): boolean {
 	const result = schema.safeParse(plainOf(source));
 	if (result.success) return true;
-	for (const issue of result.error.issues) {
+	for (const issue of unknownKeysFirst(result.error.issues)) {
 		if (issue.code === "unrecognized_keys") {
 			reportUnknownKeys(issue, schema, source, judged);
 		} else reportWrongValue(issue, source, judged);
 	}
 	return false;
+}
+
+/** A key that is missing may be there misspelt: then that is said, and where both stand at one place only that. */
+function unknownKeysFirst(
+	issues: readonly z.core.$ZodIssue[],
+): z.core.$ZodIssue[] {
+	const rank = ({ code }: z.core.$ZodIssue) =>
+		code === "unrecognized_keys" ? 0 : 1;
+	return issues.toSorted((a, b) => rank(a) - rank(b));
 }
 
 function reportUnknownKeys(
@@ -109,7 +127,10 @@ function reportWrongValue(
 	const { path } = issue;
 	const { source: culprit, missing } = sourceAt(source, path);
 	const key = path.at(-1);
-	const subject = key === undefined ? what : `\`${String(key)}\``;
+	const subject =
+		typeof key === "number"
+			? `an item of ${nameOf(path.slice(0, -1), what)}`
+			: nameOf(path, what);
 	const message = missing
 		? `${subject} is missing in ${nameOf(path.slice(0, -1), what)}`
 		: `${subject} takes ${wanted(issue)}`;

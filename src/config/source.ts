@@ -12,7 +12,7 @@ import {
 import type { Problem } from "./problem.ts";
 
 /** What an author wrote, as a tree in which every value knows its place. Offsets count characters of the file. */
-export type Source = ScalarSource | ListSource | MapSource;
+export type Source = ScalarSource | ListSource | MapSource | FunctionSource;
 
 export interface ScalarSource {
 	readonly kind: "scalar";
@@ -43,18 +43,37 @@ export interface EntrySource {
 	readonly value: Source;
 }
 
+/** Only in a config of JavaScript values: a function by itself, or with the inputs that `from` gives it. */
+export interface FunctionSource {
+	readonly kind: "function";
+	readonly at: number;
+	readonly call: (...args: never[]) => unknown;
+	/** Null without `from`. */
+	readonly inputs: readonly ScalarSource[] | null;
+}
+
 export interface SourceFile {
 	readonly root: Source | null;
 	readonly problems: readonly Problem[];
 	/** Lines, from 1, that could not be read and were reported: nothing more is said about them. */
 	readonly unreadable: ReadonlySet<number>;
-	/** Line and column, both from 1, of an offset. */
 	positionOf(offset: number): Position;
 }
 
-export interface Position {
+/** Where something stands: in a file a line and a column, both from 1; in JavaScript values the path to it. */
+export type Position = LinePosition | PathPosition;
+
+export interface LinePosition {
 	readonly line: number;
 	readonly column: number;
+	readonly path?: never;
+}
+
+export interface PathPosition {
+	/** `routes["GET /x"].steps.now`; empty for the config itself. */
+	readonly path: string;
+	readonly line?: never;
+	readonly column?: never;
 }
 
 const quoteIt =
@@ -104,7 +123,7 @@ function lineStartsOf(text: string): number[] {
 	return starts;
 }
 
-function positionIn(starts: readonly number[], offset: number): Position {
+function positionIn(starts: readonly number[], offset: number): LinePosition {
 	const line = starts.findLastIndex((start) => start <= offset);
 	return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 };
 }
@@ -229,11 +248,18 @@ function keyText(key: Scalar): string {
 		: (key.source ?? String(key.value));
 }
 
-function problemOfKey(key: string, value: Node | null): string | null {
+/** What is wrong with a key in any config; null where nothing is. */
+export function faultOfKey(key: string): string | null {
 	if (key === "__proto__") return "`__proto__` cannot be a key";
 	if (key.includes("${")) {
 		return "a key is never a template: use `Object.fromEntries([[name, value]])` in a value";
 	}
+	return null;
+}
+
+function problemOfKey(key: string, value: Node | null): string | null {
+	const problem = faultOfKey(key);
+	if (problem !== null) return problem;
 	const empty =
 		value === null ||
 		(isScalar(value) && value.value === null && value.source === "");

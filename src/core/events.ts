@@ -30,6 +30,8 @@ export interface CallEnded {
 	readonly route: string;
 	readonly step: string;
 	readonly upstream: string;
+	/** Milliseconds from the request's arrival to the start of the call. */
+	readonly startedMs: number;
 	readonly durationMs: number;
 	/** The upstream's status, or null where no answer came. */
 	readonly status: number | null;

@@ -1,6 +1,23 @@
 /** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
+/** A body that comes piece by piece: read once, at the pace of its reader, who gives it up by leaving the loop. */
+export interface ByteStream extends AsyncIterable<Uint8Array> {
+	/** How many bytes come in all, or reading fails; null where only the end will tell. */
+	readonly length: number | null;
+}
+
+/** What is whole already, as a stream; null where there is nothing. */
+export function streamOf(bytes: Uint8Array): ByteStream | null {
+	if (bytes.length === 0) return null;
+	return {
+		length: bytes.length,
+		async *[Symbol.asyncIterator]() {
+			yield bytes;
+		},
+	};
+}
+
 /** One request of a client, as the server hands it to the gateway. */
 export interface GatewayRequest {
 	/** Unique; stands in `X-Request-Id`, in problem documents and in the log. */
@@ -18,14 +35,22 @@ export interface GatewayRequest {
 	 * `client_closed` where the client leaves in the middle.
 	 */
 	readBody(bytesMax: number): Promise<Uint8Array>;
+	/**
+	 * The body as it comes, instead of `readBody`; null where there is none. Reading it fails with `client_closed` where
+	 * the client leaves in the middle, and with `request_invalid` where what comes is no body.
+	 */
+	streamBody(): ByteStream | null;
 }
 
 /** The answer, ready to be written. */
 export interface GatewayResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
-	/** Null where the status has no body. Never longer than what one composition may hold. */
-	readonly body: string | Uint8Array | null;
+	/**
+	 * Null where the status has no body. What is whole is never longer than what one composition may hold; a stream must
+	 * be read to its end or left, and where reading it fails the client must not take what it got for the whole.
+	 */
+	readonly body: string | Uint8Array | ByteStream | null;
 }
 
 export const callMethods = [
@@ -38,6 +63,9 @@ export const callMethods = [
 ] as const;
 export type CallMethod = (typeof callMethods)[number];
 
+/** What a route of `ANY` answers. */
+export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
+
 /** One call of a step to an upstream, complete: nothing in it is looked up or defaulted any more. */
 export interface UpstreamRequest {
 	readonly method: CallMethod;
@@ -45,6 +73,8 @@ export interface UpstreamRequest {
 	readonly target: string;
 	readonly headers: HeaderList;
 	readonly body: string | null;
+	/** Whether sending it twice does what sending it once does. */
+	readonly idempotent: boolean;
 	/** Bound of one attempt, in milliseconds, from the moment it has its connection slot. */
 	readonly timeoutMs: number;
 	/** Called once, when the first byte is about to be written: from here a write may have happened. */
@@ -56,6 +86,32 @@ export interface UpstreamResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
 	readonly body: Uint8Array;
+}
+
+/** One request passed on to an upstream, of which neither side's body is ever held whole. */
+export interface StreamRequest {
+	readonly method: string;
+	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
+	readonly target: string;
+	/** Without any that frame a message: the length is the body's. */
+	readonly headers: HeaderList;
+	readonly body: ByteStream | null;
+	/** Whether sending it twice does what sending it once does. Never sent again where it has a body. */
+	readonly idempotent: boolean;
+	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
+	readonly timeoutMs: number;
+	/** How long the answer's body may stand still, in milliseconds, whoever keeps it waiting. */
+	readonly idleMs: number;
+	/** Called once, when the head of the answer is there. */
+	readonly onHead: (head: StreamHead) => void;
+}
+
+/** The head of a final answer, of any status, and its body as it was sent: neither decoded nor bounded. */
+export interface StreamHead {
+	readonly status: number;
+	readonly headers: HeaderList;
+	/** Of no pieces where the status or the method has no body; `length` then is what it would have been. */
+	readonly body: ByteStream;
 }
 
 /** Whether a text may stand as a header value: visible ASCII, space and tab (RFC 9110, 5.5, without obs-text). */
@@ -89,4 +145,11 @@ export function isStatus(value: unknown): value is number {
 /** Whether a path segment is `.` or `..`, also percent-encoded: what servers take as a step upwards. */
 export function isDots(segment: string): boolean {
 	return /^(?:\.|%2e){1,2}$/i.test(segment);
+}
+
+/** Whether a body comes piece by piece. */
+export function isStream(body: GatewayResponse["body"]): body is ByteStream {
+	return (
+		typeof body === "object" && body !== null && Symbol.asyncIterator in body
+	);
 }

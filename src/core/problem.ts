@@ -8,7 +8,7 @@ import type { GatewayResponse } from "./messages.ts";
 export function problemResponse(
 	error: GatewayError,
 	requestId: string,
-): GatewayResponse {
+): GatewayResponse & { readonly body: string } {
 	const { code, status, facts } = error;
 	const document = {
 		type: `urn:sluice:error:${code}`,

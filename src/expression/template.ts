@@ -1,3 +1,4 @@
+import { dataOf } from "../core/data.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Evaluate, type Place, prepareExpression } from "./evaluate.ts";
 import type { Expression, Read } from "./parse.ts";
@@ -11,7 +12,15 @@ export type Template =
 	| { readonly kind: "whole"; readonly expression: Expression }
 	| { readonly kind: "mixed"; readonly parts: readonly (string | Expression)[] }
 	| { readonly kind: "list"; readonly items: readonly Template[] }
-	| { readonly kind: "map"; readonly entries: readonly TemplateEntry[] };
+	| { readonly kind: "map"; readonly entries: readonly TemplateEntry[] }
+	| {
+			readonly kind: "function";
+			readonly inputs: readonly Expression[];
+			readonly call: TemplateFunction;
+	  };
+
+/** A function of the config's author, called with the values of its inputs. Must return data, at once. */
+export type TemplateFunction = (...inputs: never[]) => unknown;
 
 export interface TemplateEntry {
 	readonly name: string;
@@ -36,36 +45,56 @@ export function readsOf(template: Template | null): readonly Read[] {
 			return template.items.flatMap(readsOf);
 		case "map":
 			return template.entries.flatMap((entry) => readsOf(entry.value));
+		case "function":
+			return template.inputs.flatMap(({ reads }) => reads);
 	}
 }
 
-/** Turns a template into a closure; places are looked up here, once, and never when it runs. */
-export function prepareTemplate(
-	template: Template,
-	placeOf: (name: string) => Place,
-): Evaluate {
+/** What a template is prepared with. */
+export interface Holes {
+	/** Looked up here, once per name, and never when the closure runs. */
+	placeOf(name: string): Place;
+	/** Goes around every single hole, such as to say whose fault its failure is. */
+	around?(hole: Evaluate, reads: readonly Read[]): Evaluate;
+}
+
+/** Turns a template into a closure. */
+export function prepareTemplate(template: Template, holes: Holes): Evaluate {
 	switch (template.kind) {
 		case "literal": {
 			const { value } = template;
 			return () => value;
 		}
-		case "whole":
-			return prepareExpression(template.expression, placeOf);
+		case "whole": {
+			const { expression } = template;
+			const hole = prepareExpression(expression, holes.placeOf);
+			return around(hole, expression.reads, holes);
+		}
 		case "mixed":
-			return prepareMixed(template.parts, placeOf);
+			return prepareMixed(template.parts, holes);
 		case "list":
-			return prepareList(template.items, placeOf);
+			return prepareList(template.items, holes);
 		case "map":
-			return prepareMap(template.entries, placeOf);
+			return prepareMap(template.entries, holes);
+		case "function":
+			return around(prepareFunction(template, holes), readsOf(template), holes);
 	}
+}
+
+function around(
+	hole: Evaluate,
+	reads: readonly Read[],
+	holes: Holes,
+): Evaluate {
+	return holes.around?.(hole, reads) ?? hole;
 }
 
 function prepareMixed(
 	parts: readonly (string | Expression)[],
-	placeOf: (name: string) => Place,
+	holes: Holes,
 ): Evaluate {
 	const pieces = parts.map((part) =>
-		typeof part === "string" ? part : prepareText(part, placeOf),
+		typeof part === "string" ? part : prepareText(part, holes),
 	);
 	return (frame) => {
 		let text = "";
@@ -77,30 +106,22 @@ function prepareMixed(
 }
 
 /** A hole inside longer text. */
-function prepareText(
-	expression: Expression,
-	placeOf: (name: string) => Place,
-): (frame: Parameters<Evaluate>[0]) => string {
-	const evaluate = prepareExpression(expression, placeOf);
-	return (frame) => textOf(evaluate(frame), expression.source);
+function prepareText(expression: Expression, holes: Holes): Evaluate {
+	const { source, reads } = expression;
+	const evaluate = prepareExpression(expression, holes.placeOf);
+	return around((frame) => textOf(evaluate(frame), source), reads, holes);
 }
 
-function prepareList(
-	items: readonly Template[],
-	placeOf: (name: string) => Place,
-): Evaluate {
-	const evaluators = items.map((item) => prepareTemplate(item, placeOf));
+function prepareList(items: readonly Template[], holes: Holes): Evaluate {
+	const evaluators = items.map((item) => prepareTemplate(item, holes));
 	return (frame) => evaluators.map((evaluate) => evaluate(frame));
 }
 
-function prepareMap(
-	entries: readonly TemplateEntry[],
-	placeOf: (name: string) => Place,
-): Evaluate {
+function prepareMap(entries: readonly TemplateEntry[], holes: Holes): Evaluate {
 	const prepared = entries.map(({ name, optional, value }) => ({
 		name,
 		optional,
-		evaluate: prepareTemplate(value, placeOf),
+		evaluate: prepareTemplate(value, holes),
 	}));
 	return (frame) => {
 		const map: Record<string, unknown> = {};
@@ -110,6 +131,44 @@ function prepareMap(
 		}
 		return map;
 	};
+}
+
+function prepareFunction(
+	{ inputs, call }: Template & { kind: "function" },
+	{ placeOf }: Holes,
+): Evaluate {
+	const evaluators = inputs.map((input) => prepareExpression(input, placeOf));
+	const source = printFunction(inputs);
+	const compute = call as (...values: unknown[]) => unknown;
+	return (frame) => {
+		// Copies: the function may change what it is given, and others read the same values.
+		const values = evaluators.map((evaluate) =>
+			dataOf(evaluate(frame), `${source} is given`),
+		);
+		return dataOf(callSafely(compute, values, source), `${source} returned`);
+	};
+}
+
+function callSafely(
+	compute: (...values: unknown[]) => unknown,
+	values: readonly unknown[],
+	source: string,
+): unknown {
+	try {
+		const result = compute(...values);
+		// It will be refused as no data; its failure must not end the process besides.
+		if (result instanceof Promise) result.catch(() => {});
+		return result;
+	} catch (cause) {
+		const { message } = cause instanceof Error ? cause : new Error(`${cause}`);
+		const words = `${source} threw: ${message}`;
+		throw new GatewayError("step_failed", words, { cause });
+	}
+}
+
+/** A function as the plan and the log show it: `from(now, query.city)`. */
+export function printFunction(inputs: readonly Expression[]): string {
+	return `from(${inputs.map(({ source }) => source).join(", ")})`;
 }
 
 /**

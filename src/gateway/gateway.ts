@@ -1,13 +1,20 @@
 import type { Environment } from "../config/check-upstream.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
-import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import type { GatewayConfig } from "../config/define.ts";
+import { checkValue, configOrThrow } from "../config/load.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	createEvents,
 	type Events,
 	type StepFailure,
 	tell,
 } from "../core/events.ts";
-import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
+import {
+	type ByteStream,
+	type GatewayRequest,
+	type GatewayResponse,
+	isStream,
+} from "../core/messages.ts";
 import { problemResponse } from "../core/problem.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -16,10 +23,13 @@ import {
 	type PreparedRoute,
 	preparePlan,
 } from "../run/prepare.ts";
+import { proxy } from "../run/proxy.ts";
 import { run } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
-import type { Scope } from "../tasks/scope.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream } from "../upstream/upstream.ts";
+import { createFetch, type Fetch } from "./fetch.ts";
+import { completed, type PlainRequest } from "./plain-request.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 
 /** A plan at work. Two gateways share nothing. */
@@ -31,9 +41,17 @@ export interface Gateway {
 	readonly events: Events;
 	/**
 	 * Answers one request; never rejects, for a failure is an answer too. Cancelling the scope aborts every call that
-	 * only reads.
+	 * only reads; without a scope the request lives until it is answered.
 	 */
-	handle(request: GatewayRequest, scope: Scope): Promise<GatewayResponse>;
+	handle(
+		request: GatewayRequest | PlainRequest,
+		scope?: Scope,
+	): Promise<GatewayResponse>;
+	/**
+	 * Answers a Web-standard request by its path and query, whatever its origin; never rejects. Aborting its signal is
+	 * the client leaving. Takes no `this`, so that it can be handed on.
+	 */
+	readonly fetch: Fetch;
 	/** Ends all connections to upstreams. Requests that still run fail. */
 	close(): Promise<void>;
 }
@@ -47,28 +65,62 @@ export interface GatewayOptions {
 	readonly openUpstream?: OpenUpstream;
 }
 
-/** Makes a gateway of a checked config. Opens no connection and no port. */
+/**
+ * Makes a gateway of a config: of what `defineGateway` returns, of a plain object of that shape, or of one that has been
+ * loaded. Throws one `config_invalid` that lists every problem. Opens no connection and no port.
+ */
 export function createGateway(
-	config: Config,
+	input: Config | GatewayConfig,
 	{
 		env = process.env,
 		clock = realClock(),
 		openUpstream = createUpstream,
 	}: GatewayOptions = {},
 ): Gateway {
+	const config = isChecked(input)
+		? input
+		: configOrThrow(checkValue(input, "config", env));
 	const plan = compile(config);
-	const prepared = preparePlan(plan, { env, clock, openUpstream });
+	const prepared = preparePlan(plan, {
+		env,
+		clock,
+		openUpstream,
+		functions: config.functions,
+	});
 	const events = createEvents();
 	const route = createRouter(prepared.routes);
+	const handling = { route, events, server: plan.server, clock };
+	const handleIn = (request: GatewayRequest, scope: Scope) =>
+		handle(request, scope, handling);
 	return {
 		plan,
 		server: plan.server,
 		clock,
 		events,
-		handle: (request, scope) =>
-			handle(request, scope, { route, events, server: plan.server, clock }),
+		handle: (request, scope) => {
+			const whole = completed(request, clock);
+			return scope ? handleIn(whole, scope) : alone(whole, clock, handleIn);
+		},
+		fetch: createFetch(handleIn, clock),
 		close: prepared.close,
 	};
+}
+
+function isChecked(config: Config | GatewayConfig): config is Config {
+	return Array.isArray((config as Config | null)?.routes);
+}
+
+async function alone(
+	request: GatewayRequest,
+	clock: Clock,
+	handleIn: (request: GatewayRequest, scope: Scope) => Promise<GatewayResponse>,
+): Promise<GatewayResponse> {
+	const scope = openScope({ clock });
+	try {
+		return await handleIn(request, scope);
+	} finally {
+		scope.close();
+	}
 }
 
 interface Handling {
@@ -99,16 +151,58 @@ async function handle(
 		response = problemResponse(end.error, request.id);
 	}
 	const { requestEnded } = handling.events;
-	if (requestEnded.length > 0) {
+	const tellEnd = (error: unknown = end.error) => {
+		if (requestEnded.length === 0) return;
 		tell(requestEnded, {
 			...end,
+			error: error === null ? null : asGatewayError(error),
 			requestId: request.id,
 			method: request.method,
 			status: response.status,
 			durationMs: handling.clock.now() - request.arrivedMs,
 		});
+	};
+	const { body } = response;
+	if (isStream(body) && request.method !== "HEAD") {
+		return { ...response, body: told(body, scope, tellEnd) };
 	}
+	tellEnd();
 	return response;
+}
+
+/** A request has ended when its answer's body has: read to its end, broken off, or left, perhaps before it was begun. */
+function told(
+	body: ByteStream,
+	scope: Scope,
+	tellEnd: (error: unknown) => void,
+): ByteStream {
+	let over = false;
+	const end = (error: unknown) => {
+		if (over) return;
+		over = true;
+		stopListening();
+		tellEnd(error);
+	};
+	let stopListening = () => {};
+	stopListening = scope.onCancel(end);
+	return {
+		length: body.length,
+		async *[Symbol.asyncIterator]() {
+			try {
+				yield* body;
+				end(null);
+			} catch (error) {
+				end(error);
+				throw error;
+			} finally {
+				end(left());
+			}
+		},
+	};
+}
+
+function left(): GatewayError {
+	return new GatewayError("client_closed", "the client left the answer");
 }
 
 async function answer(
@@ -123,19 +217,30 @@ async function answer(
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
-	const body =
-		route.plan.request.body === null
-			? null
-			: await request.readBody(handling.server.bodyBytesMax);
+	const timeMs = Date.now() - (handling.clock.now() - request.arrivedMs);
+	const body = route.plan.request.body
+		? await readBodyInTime(request, route, handling)
+		: null;
 	const values = route.readRequest(request, params, body);
-	const timeMs = Date.now();
-	const result = await run(route, {
-		request,
-		values,
-		events: handling.events,
-		scope,
-		timeMs,
-	});
+	const input = { request, values, events: handling.events, scope, timeMs };
+	if (route.proxy !== null) return proxy(route, route.proxy, input);
+	const result = await run(route, input);
 	end.missing = result.missing;
 	return result.response;
+}
+
+/** The deadline counts from the request's arrival, its body's included: a client that is slow uses up its own time. */
+function readBodyInTime(
+	request: GatewayRequest,
+	{ plan }: PreparedRoute,
+	{ server, clock }: Handling,
+): Promise<Uint8Array> {
+	const leftMs = request.arrivedMs + plan.deadlineMs - clock.now();
+	const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+	const timer = clock.after(leftMs, () => {
+		const words = "the request's body did not arrive by the deadline";
+		reject(new GatewayError("deadline_exceeded", words, { status: 408 }));
+	});
+	request.readBody(server.bodyBytesMax).then(resolve, reject);
+	return promise.finally(() => timer.cancel());
 }

@@ -1,5 +1,6 @@
 import findMyWay from "find-my-way";
 import { GatewayError } from "../core/errors.ts";
+import { proxyMethods } from "../core/messages.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 
 export interface Match<T> {
@@ -14,24 +15,42 @@ export type Route<T> = (method: string, target: string) => Match<T>;
 /** The longest path parameter that is taken; beyond it nothing matches. */
 const paramLengthMax = 8192;
 
-/** A radix tree of the routes: the more specific one wins, whatever the order written. HEAD finds GET's routes. */
+/**
+ * A radix tree of the routes: the more specific one wins, whatever the order written. HEAD finds GET's routes, and a
+ * route of a method is more specific than one of `ANY` at the same path.
+ */
 export function createRouter<T extends { readonly plan: RoutePlan }>(
 	routes: readonly T[],
 ): Route<T> {
 	const tree = findMyWay({ maxParamLength: paramLengthMax });
-	for (const route of routes) {
-		const { method, path } = route.plan;
-		tree.on(method as findMyWay.HTTPMethod, patternOf(path), () => {}, route);
+	const taken = new Set<string>();
+	const methods = new Set<string>();
+	const add = (route: T, method: string) => {
+		const pattern = patternOf(route.plan);
+		const shape = `${method} ${pattern.replaceAll(/(?<!:):[^/:]+/g, ":")}`;
+		if (taken.has(shape)) return;
+		taken.add(shape);
+		methods.add(method);
+		tree.on(method as findMyWay.HTTPMethod, pattern, () => {}, route);
+	};
+	const isAny = ({ plan }: T) => plan.method === "ANY";
+	for (const route of routes.filter((one) => !isAny(one))) {
+		add(route, route.plan.method);
+		if (route.plan.method === "GET") add(route, "HEAD");
 	}
-	const methods = [...new Set(routes.map(({ plan }) => plan.method))];
-	const find = (method: string, target: string) =>
-		tree.find(method as findMyWay.HTTPMethod, target);
+	for (const route of routes.filter(isAny)) {
+		for (const method of proxyMethods) add(route, method);
+	}
+	const find = (method: string, target: string) => {
+		const found = tree.find(method as findMyWay.HTTPMethod, target);
+		return found && !hasEmptyParam(found.params) ? found : null;
+	};
 	return (method, target) => {
-		const found = find(method === "HEAD" ? "GET" : method, target);
+		const found = find(method, target);
 		if (found) {
 			return { target: found.store as T, params: definite(found.params) };
 		}
-		const allow = methods.filter((other) => find(other, target));
+		const allow = [...methods].filter((other) => find(other, target));
 		if (allow.length === 0) {
 			if (!isDecodable(target)) {
 				throw new GatewayError(
@@ -44,7 +63,6 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 			}
 			throw new GatewayError("route_not_found", "no route has this path");
 		}
-		if (allow.includes("GET")) allow.push("HEAD");
 		throw new GatewayError("method_not_allowed", "the path has other methods", {
 			allow: allow.toSorted(),
 		});
@@ -52,11 +70,19 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 }
 
 /** `:` and `*` mean something to the tree; `*` cannot stand in a route's path, `::` is a colon. */
-function patternOf(path: RoutePlan["path"]): string {
+function patternOf({ path, rest }: RoutePlan): string {
 	const segments = path.map((part) =>
 		typeof part === "string" ? part.replaceAll(":", "::") : `:${part.param}`,
 	);
+	if (rest !== null) segments.push("*");
 	return `/${segments.join("/")}`;
+}
+
+/** `{id}` is a segment, and an empty one is none: `/users/` does not ask for the user without a name. */
+function hasEmptyParam(params: Record<string, string | undefined>): boolean {
+	return Object.entries(params).some(
+		([name, value]) => name !== "*" && value === "",
+	);
 }
 
 function definite(

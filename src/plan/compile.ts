@@ -1,11 +1,13 @@
 import type { Config, RouteConfig, StepConfig } from "../config/config.ts";
 import {
+	hasEffect,
 	isWrite,
 	readsAfterwards,
+	readsIn,
 	readsToRespond,
 	readsToStart,
 } from "../config/graph.ts";
-import type { Plan, RoutePlan, StepPlan } from "./plan.ts";
+import type { GroupPlan, Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 
 /** Compiles a checked config: names become indexes, references become dependencies. Pure, and cannot fail. */
 export function compile(config: Config): Plan {
@@ -17,36 +19,75 @@ export function compile(config: Config): Plan {
 	});
 }
 
+/** The names of steps: those of the block itself first, then of each around it. */
+type Blocks = readonly (readonly string[])[];
+
 function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 	const names = route.steps.map(({ name }) => name);
-	const indexesOf = (reads: Iterable<string>) =>
-		[...new Set(reads)]
-			.map((name) => names.indexOf(name))
-			.filter((index) => index >= 0)
-			.toSorted((a, b) => a - b);
 	return {
 		...route,
-		steps: route.steps.map((step) => compileStep(step, config, indexesOf)),
-		respondReads: indexesOf(readsToRespond(route)),
+		proxy: route.proxy && {
+			...route.proxy,
+			upstreamIndex: indexOf(route.proxy.upstream, config),
+		},
+		steps: route.steps.map((step) => compileStep(step, config, [names])),
+		respondReads: ownIndexes(readsToRespond(route), names),
 	};
+}
+
+function indexOf(upstream: string, { upstreams }: Config): number {
+	return upstreams.findIndex(({ name }) => name === upstream);
+}
+
+function ownIndexes(reads: ReadonlySet<string>, names: readonly string[]) {
+	return names.flatMap((name, index) => (reads.has(name) ? [index] : []));
 }
 
 function compileStep(
 	step: StepConfig,
-	{ upstreams }: Config,
-	indexesOf: (reads: Iterable<string>) => number[],
+	config: Config,
+	blocks: Blocks,
 ): StepPlan {
 	const links = {
-		startsAfter: indexesOf([...readsToStart(step), ...step.after]),
-		readsLater: indexesOf(readsAfterwards(step)),
+		startsAfter: refsOf([...readsToStart(step), ...step.after], blocks),
+		readsLater: refsOf(readsAfterwards(step), blocks),
+		effect: hasEffect(step, config.upstreams),
 	};
-	if (step.kind === "value") return { ...step, ...links };
+	switch (step.kind) {
+		case "call":
+			return {
+				...step,
+				...links,
+				upstreamIndex: indexOf(step.upstream, config),
+				write: isWrite(step, config.upstreams),
+			};
+		case "group":
+			return { ...step, ...links, ...compileGroup(step, config, blocks) };
+		case "value":
+		case "run":
+		case "reply":
+			return { ...step, ...links };
+	}
+}
+
+function compileGroup(
+	{ steps, value }: StepConfig & { kind: "group" },
+	config: Config,
+	blocks: Blocks,
+): Pick<GroupPlan, "steps" | "valueReads"> {
+	const names = steps.map(({ name }) => name);
 	return {
-		...step,
-		...links,
-		upstreamIndex: upstreams.findIndex(({ name }) => name === step.upstream),
-		write: isWrite(step, upstreams),
+		steps: steps.map((step) => compileStep(step, config, [names, ...blocks])),
+		valueReads: ownIndexes(value ? readsIn([value]) : new Set(names), names),
 	};
+}
+
+/** In plan order, from the inside out; names that are no steps are left out. */
+function refsOf(reads: Iterable<string>, blocks: Blocks): StepRef[] {
+	const wanted = new Set(reads);
+	return blocks.flatMap((names, up) =>
+		ownIndexes(wanted, names).map((index) => ({ up, index })),
+	);
 }
 
 function deepFreeze<T>(value: T): T {

@@ -1,14 +1,18 @@
 import type {
 	CallConfig,
+	GroupConfig,
+	ProxyConfig,
+	ReplyConfig,
 	RouteConfig,
+	RunConfig,
 	ServerConfig,
 	UpstreamConfig,
 	ValueConfig,
 } from "../config/config.ts";
 
 /**
- * What will be done, as deep-frozen data: no closure, socket or timer; expressions as checked trees, secrets as
- * references to the environment by name. So it prints, diffs, and never shows a secret.
+ * What will be done, as deep-frozen data: no closure of ours, socket or timer; expressions as checked trees, a user's
+ * function by reference, secrets as references to the environment by name. So it prints, diffs, and never shows a secret.
  */
 export interface Plan {
 	readonly server: ServerConfig;
@@ -17,27 +21,51 @@ export interface Plan {
 }
 
 /** A route with its steps in the order written, which is the order of parts in every answer. */
-export interface RoutePlan extends Omit<RouteConfig, "steps"> {
+export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
+	readonly proxy: ProxyPlan | null;
 	readonly steps: readonly StepPlan[];
 	/** Steps, by index, that the answer is made of. */
 	readonly respondReads: readonly number[];
 }
 
-/** How a step hangs together with the others, all by their index in the route. */
+export interface ProxyPlan extends ProxyConfig {
+	/** Index into the plan's upstreams. */
+	readonly upstreamIndex: number;
+}
+
+/** A step, seen from another: `up` groups outwards, at `index` in the order written there. */
+export interface StepRef {
+	readonly up: number;
+	readonly index: number;
+}
+
+/** How a step hangs together with the others. */
 export interface StepLinks {
 	/** Must have ended before this one starts. */
-	readonly startsAfter: readonly number[];
-	/** May be read once the call has ended. */
-	readonly readsLater: readonly number[];
+	readonly startsAfter: readonly StepRef[];
+	/** May be read once it has started: a call when it has ended, a group by its steps. */
+	readonly readsLater: readonly StepRef[];
+	/** Whether it does something besides giving a value: then it is waited for though unread. */
+	readonly effect: boolean;
 }
 
 export interface CallPlan extends CallConfig, StepLinks {
 	/** Index into the plan's upstreams. */
 	readonly upstreamIndex: number;
-	/** Whether the call may change something: waited for though unread, and not aborted once sent. */
+	/** Whether the call may change something: then it is not aborted once sent. */
 	readonly write: boolean;
 }
 
 export interface ValuePlan extends ValueConfig, StepLinks {}
 
-export type StepPlan = CallPlan | ValuePlan;
+export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
+	readonly steps: readonly StepPlan[];
+	/** Steps of the group, by index, that its value is made of. */
+	readonly valueReads: readonly number[];
+}
+
+export interface RunPlan extends RunConfig, StepLinks {}
+
+export interface ReplyPlan extends ReplyConfig, StepLinks {}
+
+export type StepPlan = CallPlan | ValuePlan | GroupPlan | RunPlan | ReplyPlan;

@@ -1,7 +1,18 @@
-import type { PathSegment } from "../config/config.ts";
+import type { BodyConfig, PathSegment } from "../config/config.ts";
 import type { Expression } from "../expression/parse.ts";
-import type { Template, TemplateEntry } from "../expression/template.ts";
-import type { Plan, RoutePlan, StepPlan } from "./plan.ts";
+import {
+	printFunction,
+	type Template,
+	type TemplateEntry,
+} from "../expression/template.ts";
+import type {
+	CallPlan,
+	Plan,
+	ProxyPlan,
+	RoutePlan,
+	StepPlan,
+	StepRef,
+} from "./plan.ts";
 
 /**
  * The plan as an author's eye reads it: templates as they were written, dependencies by name, what is unset left out.
@@ -32,15 +43,14 @@ export function printPlan(plan: Plan): string {
 }
 
 function printRoute(route: RoutePlan): object {
+	if (route.proxy) return printProxied(route, route.proxy);
 	const names = route.steps.map(({ name }) => name);
 	return set({
 		summary: route.summary,
 		request: route.request,
 		deadlineMs: route.deadlineMs,
 		callsMax: route.callsMax,
-		steps: Object.fromEntries(
-			route.steps.map((step) => [step.name, printStep(step, names)]),
-		),
+		steps: printSteps(route.steps, []),
 		respond: printTemplate(route.respond),
 		respondReads: route.respondReads.map((index) => names[index]),
 		status: printTemplate(route.status),
@@ -48,32 +58,89 @@ function printRoute(route: RoutePlan): object {
 	});
 }
 
-function printStep(step: StepPlan, names: readonly string[]): object {
-	const nameOf = (index: number) => names[index];
+function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
+	const path = [proxy.upstream, ...proxy.path.map(printSegment)].join("/");
+	return set({
+		summary: route.summary,
+		request: route.request,
+		deadlineMs: route.deadlineMs,
+		proxy: set({
+			to: proxy.rest ? `${path}/{${route.rest}*}` : path,
+			query: proxy.query && (printEntries(proxy.query) ?? {}),
+			headers: printEntries(proxy.headers),
+			pass: proxy.pass,
+			idleMs: proxy.idleMs,
+		}),
+	});
+}
+
+/** `blocks` are the names of steps: of the step's own block first, then of each around it. */
+function printStep(
+	step: StepPlan,
+	blocks: readonly (readonly string[])[],
+): object {
+	const nameOf = ({ up, index }: StepRef) => blocks[up]?.[index];
 	const { startsAfter, readsLater, each } = step;
 	return set({
 		kind: step.kind,
 		startsAfter: startsAfter.map(nameOf),
 		readsLater: readsLater.map(nameOf),
+		effect: step.effect || null,
 		when: step.when && printTemplate(step.when),
 		each: each && { ...each, list: printTemplate(each.list) },
-		...(step.kind === "value"
-			? { value: printTemplate(step.value) }
-			: printCall(step)),
+		...printWork(step, blocks),
 		withinMs: step.withinMs,
 		fallback: step.fallback && { value: printTemplate(step.fallback) },
 		optional: step.optional || null,
 	});
 }
 
-function printCall(step: StepPlan & { kind: "call" }): object {
+function printWork(
+	step: StepPlan,
+	blocks: readonly (readonly string[])[],
+): Record<string, unknown> {
+	switch (step.kind) {
+		case "value":
+			return { value: printTemplate(step.value) };
+		case "call":
+			return printCall(step);
+		case "run":
+			return {
+				run: step.reference,
+				args: step.args && { value: printTemplate(step.args) },
+			};
+		case "reply":
+			return {
+				status: printTemplate(step.status),
+				headers: printEntries(step.headers),
+				body: { value: printTemplate(step.body) },
+			};
+		case "group":
+			return {
+				steps: printSteps(step.steps, blocks),
+				value: step.value && printTemplate(step.value),
+			};
+	}
+}
+
+function printSteps(
+	steps: readonly StepPlan[],
+	around: readonly (readonly string[])[],
+): object {
+	const names = steps.map(({ name }) => name);
+	return Object.fromEntries(
+		steps.map((step) => [step.name, printStep(step, [names, ...around])]),
+	);
+}
+
+function printCall(step: CallPlan): Record<string, unknown> {
 	const { answers } = step;
 	return {
-		call: `${step.method} ${[step.upstream, ...step.path.map(printSegment)].join("/")}`,
-		write: step.write,
+		call: printCallTarget(step),
+		write: step.write || null,
 		query: printEntries(step.query),
 		headers: printEntries(step.headers),
-		body: step.body && { json: printTemplate(step.body) },
+		body: step.body && printBody(step.body),
 		answers:
 			answers?.kind === "values"
 				? Object.fromEntries(
@@ -83,9 +150,24 @@ function printCall(step: StepPlan & { kind: "call" }): object {
 						]),
 					)
 				: answers?.statuses,
+		expect: step.expect && printTemplate(step.expect),
 		pick: step.pick && { value: printTemplate(step.pick) },
+		decode: step.decode === "json" ? null : step.decode,
 		timeoutMs: step.timeoutMs,
+		safe: step.safe,
+		idempotent: step.idempotent,
 	};
+}
+
+/** `GET users/users/${params.id}`: the upstream by name, never its URL. */
+export function printCallTarget({ method, upstream, path }: CallPlan): string {
+	return `${method} ${[upstream, ...path.map(printSegment)].join("/")}`;
+}
+
+function printBody(body: BodyConfig): object {
+	return body.kind === "form"
+		? { form: printEntries(body.fields) ?? {} }
+		: { [body.kind]: printTemplate(body.value) };
 }
 
 function printSegment(segment: PathSegment): string {
@@ -121,6 +203,8 @@ export function printTemplate(template: Template): unknown {
 			return template.items.map(printTemplate);
 		case "map":
 			return printEntries(template.entries);
+		case "function":
+			return printFunction(template.inputs);
 	}
 }
 

@@ -1,6 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
-import type { Policy } from "./policy.ts";
+import type { Guard } from "./policy.ts";
 
 export interface LimiterOptions {
 	/** Stands in the facts of a refusal. */
@@ -11,8 +11,8 @@ export interface LimiterOptions {
 	readonly waitingMax: number;
 }
 
-/** Lets so many calls run at once and so many wait. */
-export function limiter(options: LimiterOptions): Policy {
+/** Lets so many calls run at once and so many wait; all that it is put around share these places. */
+export function limiter(options: LimiterOptions): Guard {
 	const slots = createSemaphore(options.runningMax);
 	return (next) =>
 		async function callInSlot(request, scope) {

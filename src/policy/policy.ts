@@ -1,4 +1,8 @@
-import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
+import type {
+	StreamRequest,
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../core/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 
 /**
@@ -10,5 +14,19 @@ export type Call = (
 	scope: Scope,
 ) => Promise<UpstreamResponse>;
 
+/**
+ * Passes a request on. The head of the answer is told to the request's `onHead`; the promise settles when all of the
+ * body has come, or fails with what its reader is failed with. When the scope is cancelled it ends as a call does.
+ */
+export type StreamCall = (
+	request: StreamRequest,
+	scope: Scope,
+) => Promise<void>;
+
 /** Protects a call: gives another that may refuse, wait, repeat or bound it. Knows no other policy. */
 export type Policy = (next: Call) => Call;
+
+/** Protects whatever takes a while, from its start to its end: calls and streams alike. */
+export type Guard = <Request, Answer>(
+	next: (request: Request, scope: Scope) => Promise<Answer>,
+) => (request: Request, scope: Scope) => Promise<Answer>;

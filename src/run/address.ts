@@ -42,7 +42,7 @@ export function prepareTarget(
 			([name, value]) =>
 				`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
 		);
-	const parameters = query.map((entry) => prepareParameter(entry, layout));
+	const parameters = prepareParameters(query, layout);
 	const base = upstream.basePath;
 	return (frame) => {
 		let target = base;
@@ -117,15 +117,37 @@ function refused(
 	return new GatewayError("request_invalid", words, { errors });
 }
 
+/** Query parameters or fields of a form: appends `name=value`, encoded. */
+export function prepareParameters(
+	entries: readonly TemplateEntry[],
+	layout: Layout,
+): Append<string[]>[] {
+	return entries.map((entry) => prepareParameter(entry, layout));
+}
+
 function prepareParameter(
 	{ name, optional, value }: TemplateEntry,
 	layout: Layout,
 ): Append<string[]> {
 	const key = `${encodeURIComponent(name)}=`;
 	const places = clientsPlaces(readsOf(value), layout);
-	return prepareValues(value, optional, layout, (text, pairs: string[]) => {
-		pairs.push(key + encode(text, places));
-	});
+	return prepareValues(
+		value,
+		optional,
+		layout,
+		(text, pairs: string[]) => {
+			pairs.push(key + encode(text, places));
+		},
+		refuseEmpty,
+	);
+}
+
+/** A parameter that is not there may ask for everything: what is refused of null is refused of no values. */
+function refuseEmpty(source: string): never {
+	throw new GatewayError(
+		"reference_missing",
+		`\${${source}} is an empty list, and its parameter would not be sent`,
+	);
 }
 
 /** The header fields of a call, as a flat list; a step's own replace the upstream's of the same name. */
@@ -167,6 +189,7 @@ function prepareValues<Target>(
 	optional: boolean,
 	layout: Layout,
 	append: (text: string, target: Target) => void,
+	onEmpty: (source: string) => void = () => {},
 ): Append<Target> {
 	const evaluate = prepare(template, layout);
 	const source = sourceOf(template);
@@ -174,6 +197,7 @@ function prepareValues<Target>(
 		const value = evaluate(frame);
 		if (value === null && optional) return;
 		if (!Array.isArray(value)) return append(textOf(value, source), target);
+		if (value.length === 0 && !optional) onEmpty(source);
 		for (const item of value) append(textOf(item, source), target);
 	};
 	return readsOnlyClients(template, layout)

@@ -1,10 +1,9 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { gather } from "../tasks/gather.ts";
 import type { Scope } from "../tasks/scope.ts";
-import { itemFrameSize, itemSlots } from "./names.ts";
+import { type Block, inStep } from "./block.ts";
 import type { PreparedEach, PreparedStep } from "./prepare.ts";
-import { inStep, type Run } from "./run.ts";
-import { carryOutOnce } from "./step.ts";
+import { carryOutOnce, frameInside } from "./step.ts";
 
 /**
  * Carries out a step once per item, so many at once, and gives the values in the order of the list. A list that is
@@ -13,46 +12,46 @@ import { carryOutOnce } from "./step.ts";
 export async function carryOutEach(
 	step: PreparedStep,
 	each: PreparedEach,
-	run: Run,
+	block: Block,
 	scope: Scope,
 ): Promise<unknown> {
+	const { frame, path, index: around } = block.place;
 	let items: readonly unknown[];
 	try {
-		items = listOf(each, run);
+		items = listOf(each, block);
 	} catch (thrown) {
 		if (!step.optional) throw thrown;
-		run.note(step, [], inStep(asGatewayError(thrown), step));
+		const name = path + step.name;
+		const error = inStep(asGatewayError(thrown), name);
+		block.note(step, [{ step: name, index: around, error }]);
 		return null;
 	}
-	const works = items.map((item, index) => (scope: Scope) => {
-		const values = new Array(itemFrameSize).fill(null);
-		values[itemSlots.item] = item;
-		values[itemSlots.index] = index;
-		const frame = { values, parent: run.frame };
-		return carryOutOnce(step, run, { frame, scope, index: [index] });
-	});
+	const works = items.map(
+		(item, index) => (scope: Scope) =>
+			carryOutOnce(step, {
+				block,
+				scope,
+				index: [...around, index],
+				frame: frameInside(step, frame, item, index),
+			}),
+	);
 	return gather(works, { scope, limit: each.parallel });
 }
 
-function listOf(each: PreparedEach, run: Run): readonly unknown[] {
-	const list = each.list(run.frame);
+function listOf(each: PreparedEach, { place }: Block): readonly unknown[] {
+	const list = each.list(place.frame);
 	const status = each.clients ? { status: 400 } : {};
+	const name = `\${${each.source}}`;
 	if (list === null) {
-		throw new GatewayError(
-			"reference_missing",
-			`\${${each.source}} is null, not a list`,
-			status,
-		);
+		const message = `${name} is null, not a list`;
+		throw new GatewayError("reference_missing", message, status);
 	}
 	if (!Array.isArray(list)) {
-		throw new GatewayError("step_failed", `\${${each.source}} is not a list`);
+		throw new GatewayError("step_failed", `${name} is not a list`);
 	}
 	if (list.length > each.max) {
-		throw new GatewayError(
-			"limit_exceeded",
-			`\${${each.source}} has ${list.length} items, more than ${each.max}`,
-			status,
-		);
+		const message = `${name} has ${list.length} items, more than ${each.max}`;
+		throw new GatewayError("limit_exceeded", message, status);
 	}
 	return list;
 }

@@ -1,3 +1,4 @@
+import { Bytes } from "../core/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepFailure } from "../core/events.ts";
 import { printJson } from "../core/json.ts";
@@ -8,23 +9,33 @@ import {
 	isStatus,
 } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { RoutePlan } from "../plan/plan.ts";
+import type { Template, TemplateEntry } from "../expression/template.ts";
 import { prepareHeaders } from "./address.ts";
 import { type Layout, prepare } from "./names.ts";
 
-/** Makes the answer of a frame in which every step has ended; `missing` is what a partial answer lacks, in plan order. */
+/** Makes the answer of a frame that holds all it reads; `missing` is what a partial answer lacks, in plan order. */
 export type PreparedMerge = (
 	frame: Frame,
 	missing: readonly StepFailure[],
 ) => GatewayResponse;
 
+/** What an answer is made of: a route's own, or a reply's. */
+export interface AnswerTemplates {
+	readonly status: Template;
+	readonly headers: readonly TemplateEntry[];
+	readonly body: Template;
+}
+
 /** A partial answer names at most so many of the parts it lacks. */
 const missingNamedMax = 16;
 
-export function prepareMerge(route: RoutePlan, layout: Layout): PreparedMerge {
-	const respond = prepare(route.respond, layout);
-	const status = prepare(route.status, layout);
-	const headers = prepareHeaders(route.headers, [], layout);
+export function prepareMerge(
+	templates: AnswerTemplates,
+	layout: Layout,
+): PreparedMerge {
+	const body = prepare(templates.body, layout);
+	const status = prepare(templates.status, layout);
+	const headers = prepareHeaders(templates.headers, [], layout);
 	return (frame, missing) => {
 		const statusValue = status(frame);
 		if (!isStatus(statusValue)) {
@@ -34,20 +45,23 @@ export function prepareMerge(route: RoutePlan, layout: Layout): PreparedMerge {
 			);
 		}
 		const own = headers(frame);
-		const body = bodyOf(respond(frame), statusValue, own);
-		return { status: statusValue, headers: withMarks(own, missing), body };
+		return {
+			status: statusValue,
+			body: bodyOf(body(frame), statusValue, own),
+			headers: withMarks(own, missing),
+		};
 	};
 }
 
 /** No content, reset content, not modified: answers without a body (RFC 9110, 15). */
 const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** JSON, unless the author's content type says another thing: then the text itself. */
+/** JSON, unless the author's content type says another thing: then the text or the bytes themselves. */
 function bodyOf(
 	value: unknown,
 	status: number,
 	headers: string[],
-): string | null {
+): string | Uint8Array | null {
 	if (bodiless.has(status)) return null;
 	const type = headerOf(headers, "content-type");
 	if (type === null) {
@@ -55,9 +69,10 @@ function bodyOf(
 	}
 	if (type === null || isJson(type)) return printJson(value);
 	if (typeof value === "string") return value;
+	if (value instanceof Bytes) return value.bytes;
 	throw new GatewayError(
 		"step_failed",
-		"`respond` is no text, and the content type is not JSON",
+		"the answer is neither text nor bytes, and its content type is not JSON",
 	);
 }
 
@@ -91,9 +106,10 @@ function withMarks(
 export function printMissing(missing: readonly StepFailure[]): string {
 	const named = missing
 		.slice(0, missingNamedMax)
-		.map(({ step, index, error }) => {
-			return `${step}${printIndex(index)};error=${error.code}`;
-		});
+		.map(
+			({ step, index, error }) =>
+				`${step}${printIndex(index)};error=${error.code}`,
+		);
 	const more = missing.length - named.length;
 	if (more > 0) named.push(`more;count=${more}`);
 	return named.join(", ");

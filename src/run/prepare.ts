@@ -1,22 +1,45 @@
 import { type Environment, resolveUpstream } from "../config/check-upstream.ts";
-import type { ServerConfig } from "../config/config.ts";
-import type { CallMethod } from "../core/messages.ts";
+import type { ServerConfig, UserFunction } from "../config/config.ts";
+import { templatesOfAnswer } from "../config/graph.ts";
+import { GatewayError } from "../core/errors.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
-import type { CallPlan, Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
+import type {
+	CallPlan,
+	GroupPlan,
+	Plan,
+	ProxyPlan,
+	ReplyPlan,
+	RoutePlan,
+	StepPlan,
+	StepRef,
+} from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Upstream, UpstreamSettings } from "../upstream/upstream.ts";
 import { prepareHeaders, prepareTarget } from "./address.ts";
+import { type PreparedBody, prepareBody } from "./body.ts";
 import { type PreparedMerge, prepareMerge } from "./merge.ts";
 import {
+	type BlockSlots,
+	callLayout,
 	frameSize,
+	groupBlock,
+	groupLayout,
+	innerLayout,
 	type Layout,
 	prepare,
 	readsOnlyClients,
+	refsIn,
+	routeBlock,
 	routeLayout,
-	stepLayout,
 	stepSlot,
 } from "./names.ts";
+import type { PreparedProxy } from "./proxy.ts";
+import {
+	answerHeadersOf,
+	prepareProxyHeaders,
+	prepareProxyTarget,
+} from "./proxy-address.ts";
 import { prepareRequest, type ReadRequest } from "./request.ts";
 
 /** A plan made ready to run: closures instead of templates, connections instead of names. Made once per gateway. */
@@ -29,39 +52,63 @@ export interface Prepared {
 
 export interface PreparedRoute {
 	readonly plan: RoutePlan;
-	readonly frameSize: number;
 	readonly readRequest: ReadRequest;
+	readonly block: PreparedBlock;
+	readonly merge: PreparedMerge;
+	/** Null where the route is composed; else there is nothing in the block. */
+	readonly proxy: PreparedProxy | null;
+	/** Upstreams that a user's function may call, by name. */
+	readonly upstreams: ReadonlyMap<string, OpenedUpstream>;
+}
+
+/** Steps that end together: a route's, or a group's. */
+export interface PreparedBlock {
 	/** In the order written. */
 	readonly steps: readonly PreparedStep[];
-	readonly merge: PreparedMerge;
+	/** Steps, by index, that the answer or the group's value is made of. */
+	readonly reads: readonly number[];
+	readonly frameSize: number;
+	/** The slot of `missing`; null where nothing reads it. */
+	readonly missingSlot: number | null;
 }
 
 export interface PreparedStep {
 	readonly name: string;
 	readonly index: number;
 	readonly slot: number;
-	/** How many steps must have ended before it starts. */
+	/** How many steps of its own block must have ended before it starts. */
 	readonly waitsFor: number;
-	/** Steps that wait for this one before they start. */
+	/** Steps of the blocks around that must have ended before it starts. */
+	readonly waitsOutside: readonly StepRef[];
+	/** Steps of its block that wait for this one before they start. */
 	readonly starts: readonly number[];
-	/** Every step it may read, now or later: released when it has ended. */
+	/** Every step of its block that it may read, now or later: released when it has ended. */
 	readonly reads: readonly number[];
-	/** How many steps, and the answer, may read it: at zero nobody waits for it. */
+	/** Those of them that it reads in any case. */
+	readonly readsFirst: readonly number[];
+	/** How many steps of its block, and the block's value, may read it: at zero nobody waits for it. */
 	readonly readers: number;
-	/** Whether its calls may change something: then it is waited for though nobody reads it. */
-	readonly write: boolean;
+	/** Whether it does something besides giving a value: then it is waited for though nobody reads it. */
+	readonly effect: boolean;
 	readonly when: Evaluate | null;
 	readonly each: PreparedEach | null;
 	readonly withinMs: number | null;
 	readonly fallback: Later | null;
 	readonly optional: boolean;
-	readonly work: PreparedCall | PreparedValue;
+	readonly work: PreparedWork;
 }
+
+export type PreparedWork =
+	| PreparedCall
+	| PreparedGroup
+	| { readonly kind: "value"; readonly value: Evaluate }
+	| PreparedFunction
+	| { readonly kind: "reply"; readonly merge: PreparedMerge };
 
 /** A template that is evaluated when the steps it reads have ended. */
 export interface Later {
 	readonly evaluate: Evaluate;
-	readonly reads: readonly number[];
+	readonly reads: readonly StepRef[];
 }
 
 export interface PreparedEach {
@@ -73,27 +120,39 @@ export interface PreparedEach {
 	readonly max: number;
 }
 
-export interface PreparedValue {
-	readonly kind: "value";
-	readonly value: Evaluate;
+export interface PreparedGroup {
+	readonly kind: "group";
+	readonly block: PreparedBlock;
+	/** Null: an object of the steps' values. Reads here only what is around the group: its own steps have ended. */
+	readonly value: Later | null;
+}
+
+export interface PreparedFunction {
+	readonly kind: "run";
+	readonly reference: string;
+	readonly call: UserFunction;
+	readonly args: Evaluate | null;
 }
 
 export interface PreparedCall {
 	readonly kind: "call";
-	readonly method: CallMethod;
+	readonly method: CallPlan["method"];
 	readonly write: boolean;
+	readonly idempotent: boolean;
 	readonly upstream: Upstream;
 	readonly timeoutMs: number;
 	readonly target: (frame: Frame) => string;
 	readonly headers: (frame: Frame) => string[];
-	readonly body: Evaluate | null;
+	readonly body: PreparedBody | null;
 	/** Whether the author set `traceparent` for this call. */
 	readonly ownTrace: boolean;
 	/** Where the answer goes in the frame of the call; the response one slot behind it. */
 	readonly answerSlot: number;
 	readonly readsResponse: boolean;
+	readonly decode: CallPlan["decode"];
 	/** Statuses beside 2xx that are answers: the value they give, or null where the answer goes on to `pick`. */
 	readonly answers: ReadonlyMap<number, Later | null>;
+	readonly expect: Later | null;
 	readonly pick: Later | null;
 }
 
@@ -107,96 +166,207 @@ export interface PrepareOptions {
 	readonly env: Environment;
 	readonly clock: Clock;
 	readonly openUpstream: OpenUpstream;
+	/** The user's functions, by reference. */
+	readonly functions: ReadonlyMap<string, UserFunction>;
 }
 
-/** Makes a plan ready: reads the environment, opens no connection yet. Throws `config_invalid` for a bad variable. */
-export function preparePlan(
-	plan: Plan,
-	{ env, clock, openUpstream }: PrepareOptions,
-): Prepared {
-	const upstreams = plan.upstreams.map((config) => {
+/** An upstream, with what its settings became in this environment. */
+export interface OpenedUpstream {
+	readonly settings: ReturnType<typeof resolveUpstream>["upstream"];
+	readonly upstream: Upstream;
+	readonly safe: boolean;
+	readonly idempotent: boolean;
+}
+
+/** Makes a plan ready: reads the environment, opens no connection yet. */
+export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
+	const { env, clock, openUpstream } = options;
+	const upstreams = plan.upstreams.map((config): OpenedUpstream => {
 		const { upstream: settings } = resolveUpstream(config, env);
 		const { origin, connections, bodyBytesMax } = settings;
-		const limits = {
-			name: config.name,
-			origin,
-			connections,
-			bodyBytesMax,
-			tls: null,
-		};
-		return { settings, upstream: openUpstream(limits, clock) };
+		const { name, safe, idempotent } = config;
+		const limits = { name, origin, connections, bodyBytesMax, tls: null };
+		const upstream = openUpstream(limits, clock);
+		return { settings, safe, idempotent, upstream };
 	});
+	const { functions } = options;
 	return {
 		server: plan.server,
-		routes: plan.routes.map((route) => prepareRoute(route, upstreams)),
+		routes: plan.routes.map((route) =>
+			prepareRoute(route, { upstreams, functions }),
+		),
 		async close() {
 			await Promise.all(upstreams.map(({ upstream }) => upstream.close()));
 		},
 	};
 }
 
-type OpenUpstreams = readonly {
-	readonly settings: ReturnType<typeof resolveUpstream>["upstream"];
-	readonly upstream: Upstream;
-}[];
+/** What steps are prepared with. */
+interface Resources {
+	readonly upstreams: readonly OpenedUpstream[];
+	readonly functions: ReadonlyMap<string, UserFunction>;
+}
 
-function prepareRoute(
-	route: RoutePlan,
-	upstreams: OpenUpstreams,
-): PreparedRoute {
-	const layout = routeLayout(route);
+function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
+	const layout = routeLayout(route.steps.map(({ name }) => name));
 	return {
 		plan: route,
-		frameSize: frameSize(route),
 		readRequest: prepareRequest(route.request),
-		steps: route.steps.map((step, index) =>
-			prepareStep(step, index, { route, layout, upstreams }),
+		block: prepareBlock(
+			{
+				steps: route.steps,
+				result: [route.respond, route.status, route.headers],
+				reads: route.respondReads,
+				slots: routeBlock,
+			},
+			layout,
+			resources,
 		),
-		merge: prepareMerge(route, layout),
+		merge: prepareMerge({ ...route, body: route.respond }, layout),
+		proxy: route.proxy && prepareProxy(route, route.proxy, layout, resources),
+		upstreams: new Map(
+			resources.upstreams.map((opened) => [opened.upstream.name, opened]),
+		),
 	};
 }
 
-interface StepContext {
-	readonly route: RoutePlan;
-	/** The route's names. */
-	readonly layout: Layout;
-	readonly upstreams: OpenUpstreams;
+function prepareProxy(
+	route: RoutePlan,
+	proxy: ProxyPlan,
+	layout: Layout,
+	{ upstreams }: Resources,
+): PreparedProxy {
+	const { settings, upstream } = upstreams[
+		proxy.upstreamIndex
+	] as OpenedUpstream;
+	return {
+		upstream,
+		timeoutMs: settings.timeoutMs,
+		idleMs: proxy.idleMs,
+		target: prepareProxyTarget(route.path.length, proxy, settings, layout),
+		headers: prepareProxyHeaders(proxy, settings, layout),
+		answerHeaders: answerHeadersOf(proxy.pass),
+	};
+}
+
+interface Block {
+	readonly steps: readonly StepPlan[];
+	/** The templates of the answer, or of the group's value. */
+	readonly result: readonly unknown[];
+	/** The steps that those read. */
+	readonly reads: readonly number[];
+	readonly slots: BlockSlots;
+}
+
+function prepareBlock(
+	block: Block,
+	layout: Layout,
+	resources: Resources,
+): PreparedBlock {
+	const { steps, result, reads, slots } = block;
+	const usesMissing = mayRead("missing", [steps, result]);
+	return {
+		steps: steps.map((step, index) => {
+			const prepared = prepareStep(
+				step,
+				stepSlot(slots, index),
+				layout,
+				resources,
+			);
+			return { ...prepared, index, ...linksOf(step, index, block) };
+		}),
+		reads,
+		frameSize: frameSize(slots, steps.length),
+		missingSlot: usesMissing ? slots.missing : null,
+	};
+}
+
+/** Whether the name stands in frozen data at all, as a read or by chance. */
+function mayRead(name: string, data: readonly unknown[]): boolean {
+	const text = JSON.stringify(data, (_, value: unknown) =>
+		typeof value === "bigint" ? null : value,
+	);
+	return text.includes(JSON.stringify(name));
+}
+
+/** Which steps of the block hang on which. */
+function linksOf(step: StepPlan, index: number, { steps, reads }: Block) {
+	const own = (refs: readonly StepRef[]) =>
+		refs.filter(({ up }) => up === 0).map((ref) => ref.index);
+	const allOf = (one: StepPlan) => [
+		...new Set(own([...one.startsAfter, ...one.readsLater])),
+	];
+	const readers = steps.filter((other) => allOf(other).includes(index));
+	return {
+		waitsFor: own(step.startsAfter).length,
+		waitsOutside: step.startsAfter.filter(({ up }) => up > 0),
+		starts: steps.flatMap((other, at) =>
+			own(other.startsAfter).includes(index) ? [at] : [],
+		),
+		reads: allOf(step),
+		readsFirst: step.kind === "group" ? allOf(step) : own(step.startsAfter),
+		readers: readers.length + (reads.includes(index) ? 1 : 0),
+	};
 }
 
 function prepareStep(
 	step: StepPlan,
-	index: number,
-	context: StepContext,
-): PreparedStep {
-	const { route } = context;
-	const inner = stepLayout(context.layout, route, step, index);
-	const readsOfStep = (other: StepPlan) => [
-		...new Set([...other.startsAfter, ...other.readsLater]),
-	];
-	const readers = route.steps.filter((other) =>
-		readsOfStep(other).includes(index),
-	).length;
+	slot: number,
+	layout: Layout,
+	resources: Resources,
+) {
+	const inner = layoutInside(step, slot, layout);
 	return {
 		name: step.name,
-		index,
-		slot: stepSlot(index),
-		waitsFor: step.startsAfter.length,
-		starts: route.steps.flatMap((other, at) =>
-			other.startsAfter.includes(index) ? [at] : [],
-		),
-		reads: readsOfStep(step),
-		readers: readers + (route.respondReads.includes(index) ? 1 : 0),
-		write: step.kind === "call" && step.write,
+		slot,
+		effect: step.effect,
 		when: step.when && prepare(step.when, inner),
-		each: prepareEach(step, context.layout),
+		each: prepareEach(step, layout),
 		withinMs: step.withinMs,
-		fallback: step.fallback && prepareLater(step.fallback, inner, route),
+		fallback: step.fallback && prepareLater(step.fallback, inner),
 		optional: step.optional,
-		work:
-			step.kind === "value"
-				? { kind: "value", value: prepare(step.value, inner) }
-				: prepareCall(step, inner, context),
+		work: prepareWork(step, inner, resources),
 	};
+}
+
+function layoutInside(step: StepPlan, slot: number, layout: Layout): Layout {
+	if (step.each !== null || step.kind === "group") {
+		return innerLayout(layout, step.each);
+	}
+	return step.kind === "call" ? callLayout(layout, slot) : layout;
+}
+
+function prepareWork(
+	step: StepPlan,
+	inner: Layout,
+	resources: Resources,
+): PreparedWork {
+	switch (step.kind) {
+		case "value":
+			return { kind: "value", value: prepare(step.value, inner) };
+		case "call":
+			return prepareCall(step, inner, resources);
+		case "group":
+			return prepareGroup(step, inner, resources);
+		case "reply":
+			return prepareReply(step, inner);
+		case "run":
+			return {
+				kind: "run",
+				reference: step.reference,
+				call: functionOf(step.reference, resources),
+				args: step.args && prepare(step.args, inner),
+			};
+	}
+}
+
+function functionOf(reference: string, { functions }: Resources): UserFunction {
+	const found = functions.get(reference);
+	if (found !== undefined) return found;
+	throw new GatewayError(
+		"config_invalid",
+		`${reference} was not loaded: load the config by its file`,
+	);
 }
 
 function prepareEach({ each }: StepPlan, layout: Layout): PreparedEach | null {
@@ -210,69 +380,103 @@ function prepareEach({ each }: StepPlan, layout: Layout): PreparedEach | null {
 	};
 }
 
-function prepareLater(
-	template: Template,
-	layout: Layout,
-	route: RoutePlan,
-): Later {
-	const names = new Set(readsOf(template).map(({ name }) => name));
-	const reads = route.steps.flatMap(({ name }, index) =>
-		names.has(name) ? [index] : [],
-	);
-	return { evaluate: prepare(template, layout), reads };
+function prepareLater(template: Template, layout: Layout): Later {
+	return {
+		evaluate: prepare(template, layout),
+		reads: refsIn(template, layout),
+	};
+}
+
+function prepareGroup(
+	step: GroupPlan,
+	around: Layout,
+	resources: Resources,
+): PreparedGroup {
+	const names = step.steps.map(({ name }) => name);
+	const layout = groupLayout(around, names);
+	return {
+		kind: "group",
+		block: prepareBlock(
+			{
+				steps: step.steps,
+				result: [step.value],
+				reads: step.valueReads,
+				slots: groupBlock,
+			},
+			layout,
+			resources,
+		),
+		value: step.value && readingOutside(prepareLater(step.value, layout)),
+	};
+}
+
+function readingOutside({ evaluate, reads }: Later): Later {
+	return { evaluate, reads: reads.filter(({ up }) => up > 0) };
+}
+
+function prepareReply(step: ReplyPlan, layout: Layout): PreparedWork {
+	return { kind: "reply", merge: prepareMerge(step, layout) };
 }
 
 function prepareCall(
 	step: CallPlan,
 	inner: Layout,
-	{ route, upstreams }: StepContext,
+	{ upstreams }: Resources,
 ): PreparedCall {
-	const { settings, upstream } = upstreams[
-		step.upstreamIndex
-	] as OpenUpstreams[number];
-	const fixed = defaultHeaders(step, settings.headers);
-	const answers = step.answers?.kind === "values" ? step.answers.values : [];
-	const statuses =
-		step.answers?.kind === "statuses" ? step.answers.statuses : [];
-	const answerTemplates = [step.pick, ...answers.map(({ value }) => value)];
+	const opened = upstreams[step.upstreamIndex] as OpenedUpstream;
+	const { settings, upstream } = opened;
+	const body = step.body && prepareBody(step.body, inner);
+	const fixed = defaultHeaders(settings.headers, body);
+	const names = [...fixed, ...step.headers.map(({ name }) => [name])].flat();
+	const { answers } = step;
+	const values = answers?.kind === "values" ? answers.values : [];
+	const statuses = answers?.kind === "statuses" ? answers.statuses : [];
+	const later = (template: Template | null) =>
+		template && prepareLater(template, inner);
 	return {
 		kind: "call",
 		method: step.method,
 		write: step.write,
+		idempotent:
+			step.idempotent ??
+			(opened.idempotent || !step.write || isIdempotent(step.method)),
 		upstream,
 		timeoutMs: step.timeoutMs ?? settings.timeoutMs,
 		target: prepareTarget(step.path, step.query, settings, inner),
 		headers: prepareHeaders(step.headers, fixed, inner),
-		body: step.body && prepare(step.body, inner),
-		ownTrace: [
-			...fixed.map(([name]) => name),
-			...step.headers.map(({ name }) => name),
-		].includes("traceparent"),
+		body,
+		ownTrace: names.includes("traceparent"),
 		answerSlot: inner.placeOf("answer").slot,
-		readsResponse: answerTemplates.some((template) =>
+		readsResponse: templatesOfAnswer(step).some((template) =>
 			readsOf(template).some(({ name }) => name === "response"),
 		),
+		decode: step.decode,
 		answers: new Map([
-			...answers.map(
-				({ status, value }) =>
-					[status, prepareLater(value, inner, route)] as const,
+			...values.map(
+				({ status, value }) => [status, prepareLater(value, inner)] as const,
 			),
 			...statuses.map((status) => [status, null] as const),
 		]),
-		pick: step.pick && prepareLater(step.pick, inner, route),
+		expect: later(step.expect),
+		pick: later(step.pick),
 	};
+}
+
+/** Whether calls of a method are by definition: RFC 9110, 9.2.2. */
+export function isIdempotent(method: string): boolean {
+	return method !== "POST" && method !== "PATCH";
 }
 
 /** What every call says of itself unless the author says otherwise; some services refuse a request without. */
 function defaultHeaders(
-	step: CallPlan,
 	own: readonly (readonly [string, string])[],
+	body: PreparedBody | null,
 ): (readonly [string, string])[] {
 	const defaults: [string, string][] = [
 		["accept", "application/json"],
 		["user-agent", "sluice"],
 	];
-	if (step.body) defaults.push(["content-type", "application/json"]);
+	if (body) defaults.push(["content-type", body.type]);
 	const names = new Set(own.map(([name]) => name));
 	return [...defaults.filter(([name]) => !names.has(name)), ...own];
 }

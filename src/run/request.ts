@@ -13,6 +13,7 @@ export interface RequestValues {
 	readonly params: Readonly<Record<string, unknown>>;
 	readonly query: Readonly<Record<string, unknown>>;
 	readonly headers: Readonly<Record<string, unknown>>;
+	readonly cookies: Readonly<Record<string, unknown>>;
 	readonly body: unknown;
 }
 
@@ -40,6 +41,7 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 	const params = config.params.map((field) => prepareField("params", field));
 	const query = config.query.map((field) => prepareField("query", field));
 	const headers = config.headers.map((field) => prepareField("headers", field));
+	const cookies = config.cookies.map((field) => prepareField("cookies", field));
 	const readBody = config.body ? prepareBody(config.body) : null;
 	return (request, texts, body) => {
 		const faults: RequestFault[] = [];
@@ -47,6 +49,7 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 			params: { ...texts } as Record<string, unknown>,
 			query: {} as Record<string, unknown>,
 			headers: {} as Record<string, unknown>,
+			cookies: {} as Record<string, unknown>,
 			body: null as unknown,
 		};
 		config.params.forEach(({ name }, index) => {
@@ -60,6 +63,10 @@ export function prepareRequest(config: RequestConfig): ReadRequest {
 		}
 		config.headers.forEach(({ wireName }, index) => {
 			headers[index]?.(headersOf(request, wireName), values.headers, faults);
+		});
+		config.cookies.forEach(({ wireName }, index) => {
+			const given = cookiesOf(request, wireName);
+			cookies[index]?.(given, values.cookies, faults);
 		});
 		if (readBody) values.body = readBody(request, body, faults);
 		if (faults.length > 0) {
@@ -106,6 +113,21 @@ function headersOf({ headers }: GatewayRequest, name: string): string[] {
 		if (headers[at]?.toLowerCase() === name) values.push(headers[at + 1] ?? "");
 	}
 	return values;
+}
+
+/** RFC 6265, 4.2: pairs between semicolons; a value may stand in quotes, which are not part of it. */
+function cookiesOf(request: GatewayRequest, name: string): string[] {
+	const pairs = headersOf(request, "cookie").flatMap((line) => line.split(";"));
+	return pairs.flatMap((pair) => {
+		const equals = pair.indexOf("=");
+		if (equals < 0 || pair.slice(0, equals).trim() !== name) return [];
+		return [
+			pair
+				.slice(equals + 1)
+				.trim()
+				.replace(/^"(.*)"$/, "$1"),
+		];
+	});
 }
 
 function prepareField(place: string, field: FieldConfig): ReadField {
@@ -307,6 +329,8 @@ function prepareBody({
 		strict: false,
 		// Else every body would have a property `constructor`.
 		ownProperties: true,
+		// As doubles 0.29 is no multiple of 0.01.
+		multipleOfPrecision: 12,
 	}).compile(schema);
 	return (request, bytes, faults) => {
 		if (bytes === null || bytes.length === 0) {

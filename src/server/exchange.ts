@@ -1,15 +1,20 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { ByteQueue } from "../core/byte-queue.ts";
 import { createCollector } from "../core/collector.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type {
-	GatewayRequest,
-	GatewayResponse,
-	HeaderList,
+import {
+	type ByteStream,
+	type GatewayRequest,
+	type GatewayResponse,
+	type HeaderList,
+	isStream,
 } from "../core/messages.ts";
 import { problemResponse } from "../core/problem.ts";
+import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import type { ClientAddress } from "./client-address.ts";
 import { type Connection, lingerMs } from "./connection.ts";
+import type { Cors } from "./cors.ts";
 import { originForm } from "./refuse.ts";
 
 /**
@@ -40,10 +45,16 @@ const noBytes = new Uint8Array(0);
 
 function nothing(): void {}
 
+/** Leaves the loop over an answer that cannot be written whole. */
+const cut = new Error("the answer is cut");
+
 /** The server an exchange belongs to. */
 export interface Owner {
 	/** The server's own lifetime. */
 	readonly scope: Scope;
+	/** Null: pages of other origins read no answer. */
+	readonly cors: Cors | null;
+	readonly clientAddress: ClientAddress;
 	/** Told once, when the answer is out or the client gone. */
 	onOver(): void;
 	/** Told of what was thrown by mistake. */
@@ -65,6 +76,7 @@ export class Exchange implements GatewayRequest {
 	readonly #scope: Scope;
 	#over = false;
 	#bodyAsked = false;
+	#bodyStreamed = false;
 	#fault: GatewayError | null = null;
 	#failBody: (reason: unknown) => void = nothing;
 	#stopLingering: () => void = nothing;
@@ -75,11 +87,11 @@ export class Exchange implements GatewayRequest {
 		connection: Connection,
 		owner: Owner,
 	) {
-		this.id = idOf(message.headers["x-request-id"]);
+		this.id = requestIdOf(message.headers["x-request-id"]);
 		this.method = message.method ?? "GET";
 		this.target = originForm(message.url ?? "/");
 		this.headers = message.rawHeaders;
-		this.ip = message.socket.remoteAddress ?? "";
+		this.ip = owner.clientAddress(connection.peer, message.rawHeaders);
 		this.arrivedMs = owner.scope.clock.now();
 		this.#message = message;
 		this.#response = response;
@@ -94,6 +106,12 @@ export class Exchange implements GatewayRequest {
 		} catch (thrown) {
 			this.fail(thrown);
 		}
+	}
+
+	/** Answers with a problem document, and looks at nothing that comes after. */
+	refuse(error: GatewayError): void {
+		this.#connection.finish();
+		this.fail(error);
 	}
 
 	/** Answers with a problem document. */
@@ -116,27 +134,91 @@ export class Exchange implements GatewayRequest {
 		if (this.#over) return;
 		const bodiless = status === 204 || status === 304;
 		const rest = this.#unread();
-		if (rest === "much" || rest === "broken") this.#connection.closing = true;
+		// Whether the rest of a body that is being passed on will have come by then, nobody knows yet.
+		const streamed = this.#bodyStreamed && rest !== "nothing";
+		if (rest === "much" || rest === "broken" || streamed) {
+			this.#connection.closing = true;
+		}
 		const fields = this.#fieldsOf(headers);
-		if (!bodiless) fields.push("content-length", String(lengthOf(body)));
+		const length = lengthOf(body);
+		if (!bodiless && length !== null) {
+			fields.push("content-length", String(length));
+		}
 		this.#response.writeHead(status, fields);
 		const sent = bodiless || this.method === "HEAD" ? null : body;
+		if (isStream(sent)) {
+			void this.#stream(sent);
+			return;
+		}
 		if (rest === "much") this.#answerLingering(sent);
-		else this.#response.end(sent, this.#onEnd);
+		else this.#end(sent);
 		// Whoever stopped reading in the middle has left the stream, and with it the connection, standing still.
 		if (rest === "little") this.#message.resume();
 	}
 
+	/** Writes as fast as the client reads. What breaks off must not look whole: the connection is cut. */
+	async #stream(body: ByteStream): Promise<void> {
+		const response = this.#response;
+		response.flushHeaders();
+		try {
+			let written = 0;
+			for await (const chunk of body) {
+				written += chunk.length;
+				if (this.#over || written > (body.length ?? written)) throw cut;
+				if (!response.write(chunk)) await this.#drained();
+			}
+			if (this.#over || written < (body.length ?? written)) throw cut;
+		} catch {
+			this.#cut(body.length !== null || response.chunkedEncoding);
+			return;
+		}
+		const rest = this.#unread();
+		if (rest === "much" || rest === "little") this.#answerLingering(null);
+		else response.end(this.#onEnd);
+	}
+
+	/** Where nothing but its end tells the end of an answer (HTTP/1.0), an orderly one would make it whole. */
+	#cut(framed: boolean): void {
+		const { socket } = this.#connection;
+		if (framed) socket.destroy();
+		else socket.resetAndDestroy();
+	}
+
+	#drained(): Promise<void> {
+		const response = this.#response;
+		return new Promise((resolve, reject) => {
+			const resume = () => {
+				leaveScope();
+				resolve();
+			};
+			const leaveScope = this.#scope.onCancel((reason) => {
+				response.off("drain", resume);
+				reject(reason);
+			});
+			response.once("drain", resume);
+		});
+	}
+
 	#fieldsOf(headers: HeaderList): string[] {
+		const { cors } = this.#owner;
 		const fields: string[] = [];
 		for (let at = 0; at < headers.length; at += 2) {
 			const name = headers[at] ?? "";
-			if (framing.has(name.toLowerCase())) continue;
+			if (framing.has(name.toLowerCase()) || cors?.owns(name)) continue;
 			fields.push(name, headers[at + 1] ?? "");
 		}
 		fields.push("x-request-id", this.id);
-		if (this.#connection.endsWithNext) fields.push("connection", "close");
+		if (cors !== null) fields.push(...cors.fieldsFor(this));
+		if (this.#connection.endsWith(this)) {
+			fields.push("connection", "close");
+			this.#connection.finish();
+		}
 		return fields;
+	}
+
+	#end(body: string | Uint8Array | null): void {
+		this.#response.end(body, this.#onEnd);
+		this.#connection.watch();
 	}
 
 	/** What of the request's body has not been read: it stands between this request and the connection's next. */
@@ -167,7 +249,7 @@ export class Exchange implements GatewayRequest {
 		const stop = () => {
 			timer.cancel();
 			message.off("data", discard).off("end", stop).pause();
-			this.#response.end(this.#onEnd);
+			this.#end(null);
 		};
 		const timer = this.#connection.clock.after(lingerMs, stop);
 		this.#stopLingering = stop;
@@ -190,6 +272,40 @@ export class Exchange implements GatewayRequest {
 			return Promise.reject(tooLarge(bytesMax));
 		}
 		return this.#collect(bytesMax);
+	}
+
+	streamBody(): ByteStream | null {
+		if (this.#bodyAsked) throw new TypeError("read before");
+		this.#bodyAsked = true;
+		const { announced } = this;
+		if (announced === 0) return null;
+		this.#bodyStreamed = true;
+		const message = this.#message;
+		const stop = () => {
+			message.off("data", take).off("end", end).pause();
+			leaveScope();
+		};
+		const queue = new ByteQueue({
+			length: Number.isFinite(announced) ? announced : null,
+			onFull: () => message.pause(),
+			onWanted: () => message.resume(),
+			onLeft: stop,
+		});
+		const take = (chunk: Uint8Array) => queue.push(chunk);
+		const end = () => {
+			leaveScope();
+			queue.end();
+		};
+		const fail = (reason: unknown) => {
+			stop();
+			queue.fail(reason);
+		};
+		let leaveScope = nothing;
+		message.on("data", take).on("end", end);
+		this.#failBody = fail;
+		if (this.#fault !== null) fail(this.#fault);
+		else leaveScope = this.#scope.onCancel(fail);
+		return queue;
 	}
 
 	#collect(bytesMax: number): Promise<Uint8Array> {
@@ -248,16 +364,10 @@ export class Exchange implements GatewayRequest {
 	};
 }
 
-/** The client's own id where it is fit to be written into a log and a header, else a new one. */
-function idOf(given: string | string[] | undefined): string {
-	if (typeof given === "string" && /^[A-Za-z0-9._-]{1,64}$/.test(given)) {
-		return given;
-	}
-	return randomUUID();
-}
-
-function lengthOf(body: string | Uint8Array | null): number {
+/** Null where it is not known before the end. */
+function lengthOf(body: GatewayResponse["body"]): number | null {
 	if (body === null) return 0;
+	if (isStream(body)) return body.length;
 	return typeof body === "string" ? Buffer.byteLength(body) : body.length;
 }
 

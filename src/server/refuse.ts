@@ -1,38 +1,104 @@
 import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../core/errors.ts";
 
-/** Why a request is refused before anybody looks at what it asks for; null where it is not. */
+/** What a client may make of one connection and one request's head. */
+export interface HeadLimits {
+	readonly headerFieldsMax: number;
+}
+
+/**
+ * Why a request is refused before anybody looks at what it asks for; null where it is not. Node's parser has let it
+ * through: here stands what two parties could still understand in two ways. As where it ends may be one of those, its
+ * connection ends with it.
+ */
 export function refusalOf(
 	message: IncomingMessage,
-	{ headerFieldsMax }: { readonly headerFieldsMax: number },
+	{ headerFieldsMax }: HeadLimits,
 ): GatewayError | null {
-	const { rawHeaders } = message;
+	const { rawHeaders, httpVersion } = message;
+	if (httpVersion !== "1.1" && httpVersion !== "1.0") {
+		return wrongVersion();
+	}
 	if (rawHeaders.length > 2 * headerFieldsMax) {
-		return refused(431, `more than ${headerFieldsMax} header fields`);
+		return refused(
+			431,
+			"headers",
+			`more than ${headerFieldsMax} header fields`,
+		);
 	}
-	const hosts = countHosts(rawHeaders);
-	// RFC 9112, 3.2: exactly one. HTTP/1.0 had none.
-	if (hosts > 1 || (hosts === 0 && message.httpVersion === "1.1")) {
-		return refused(400, `${hosts} Host header fields`);
-	}
-	if (!isTarget(message.url ?? "")) return refused(400, "not a target");
-	return null;
+	return headFault(rawHeaders, httpVersion) ?? targetFault(message.url ?? "");
 }
 
-function countHosts(rawHeaders: readonly string[]): number {
-	let hosts = 0;
+/** Names that a CGI-like server behind us would take for a framing field's (`HTTP_CONTENT_LENGTH`). */
+const lookalikes = new Set([
+	"content_length",
+	"transfer_encoding",
+	"keep_alive",
+	"proxy_connection",
+]);
+
+function headFault(
+	rawHeaders: readonly string[],
+	httpVersion: string,
+): GatewayError | null {
+	const hosts: string[] = [];
 	for (let at = 0; at < rawHeaders.length; at += 2) {
 		const name = rawHeaders[at] ?? "";
-		if (name.length === 4 && name.toLowerCase() === "host") hosts++;
+		const value = rawHeaders[at + 1] ?? "";
+		// Most names are told by their length alone.
+		if (name.length === 4 && name.toLowerCase() === "host") hosts.push(value);
+		else if (name.length === 17 && name.toLowerCase() === transferEncoding) {
+			if (httpVersion === "1.0" || value.toLowerCase() !== "chunked") {
+				return refused(400, transferEncodingAt, "must be `chunked`, on 1.1");
+			}
+		} else if (name.includes("_") && lookalikes.has(name.toLowerCase())) {
+			return refused(400, "headers", "write framing fields with `-`, not `_`");
+		}
 	}
-	return hosts;
+	return hostFault(hosts, httpVersion);
 }
 
-function isTarget(url: string): boolean {
-	return url.startsWith("/") || absolute.test(url);
+const transferEncoding = "transfer-encoding";
+const transferEncodingAt = `headers.${transferEncoding}`;
+
+/** RFC 9112, 3.2: exactly one. HTTP/1.0 had none. */
+function hostFault(
+	hosts: readonly string[],
+	httpVersion: string,
+): GatewayError | null {
+	const [host] = hosts;
+	if (hosts.length > 1) return refused(400, "headers.host", "is there twice");
+	if (host === undefined) {
+		return httpVersion === "1.0"
+			? null
+			: refused(400, "headers.host", "is missing");
+	}
+	return isAuthority(host)
+		? null
+		: refused(400, "headers.host", "is no host with a port or without");
 }
 
-const absolute = /^https?:\/\/[^/?]+/i;
+/** RFC 3986, 3.2.2 and 3.2.3, without a user: a name, an address in brackets, perhaps a port. */
+function isAuthority(text: string): boolean {
+	return /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i.test(text);
+}
+
+function targetFault(url: string): GatewayError | null {
+	// Node reads a head as Latin-1.
+	if (/[^\x21-\x7e]/.test(url)) return notEncoded();
+	if (url.startsWith("/")) return null;
+	const [, authority] = absolute.exec(url) ?? [];
+	return authority !== undefined && isAuthority(authority)
+		? null
+		: refused(400, "target", "is neither a path nor an http address");
+}
+
+function notEncoded(): GatewayError {
+	const words = "holds raw characters beyond ASCII: percent-encode them";
+	return refused(400, "target", words);
+}
+
+const absolute = /^https?:\/\/([^/?#]+)/i;
 
 /** Path and query of a target that may name the server too (RFC 9112, 3.2.2: it must be understood). */
 export function originForm(url: string): string {
@@ -41,24 +107,57 @@ export function originForm(url: string): string {
 	return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
+/** What node tells of bytes that are no request. */
+export interface ParserError extends Error {
+	readonly code?: string;
+	/** The bytes it found it in. */
+	readonly rawPacket?: Uint8Array;
+	/** How many of them it had read. */
+	readonly bytesParsed?: number;
+}
+
 /** What to answer where the bytes that came are no request; null where there is nobody to answer to. */
-export function parserFault(
-	error: Error & { readonly code?: string },
-): GatewayError | null {
+export function parserFault(error: ParserError): GatewayError | null {
 	const code = String(error.code);
 	switch (code) {
 		case "HPE_HEADER_OVERFLOW":
-			return refused(431, "the header fields are too long");
+			return refused(431, "headers", "the header fields are too long");
+		case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
+			return refused(413, "body", "the extensions of its chunks are too long");
 		case "ERR_HTTP_REQUEST_TIMEOUT":
-			return refused(408, "the request took too long to come");
+			return refused(408, "request", "took too long to come");
+		case "HPE_PAUSED_H2_UPGRADE":
+			return wrongVersion();
 		// The client has ended in the middle of its request.
 		case "HPE_INVALID_EOF_STATE":
 			return null;
 	}
-	return code.startsWith("HPE_") ? refused(400, error.message) : null;
+	// The same code tells of a bare line feed behind the version.
+	if (/Invalid HTTP version/.test(error.message)) return wrongVersion();
+	if (code === "HPE_INVALID_URL" && stoppedBeyondAscii(error)) {
+		return notEncoded();
+	}
+	return code.startsWith("HPE_")
+		? refused(400, "request", error.message)
+		: null;
 }
 
-/** A refusal with a status that no code of its own stands for. */
-export function refused(status: number, message: string): GatewayError {
-	return new GatewayError("request_invalid", message, { status });
+function wrongVersion(): GatewayError {
+	return refused(505, "request", "must be of HTTP/1.1 or HTTP/1.0");
+}
+
+function stoppedBeyondAscii({ rawPacket, bytesParsed = 0 }: ParserError) {
+	return (rawPacket?.[bytesParsed] ?? 0) >= 0x80;
+}
+
+/** A refusal with a status that no code of its own stands for; the words are for the client. */
+export function refused(
+	status: number,
+	at: string,
+	message: string,
+): GatewayError {
+	return new GatewayError("request_invalid", `${at}: ${message}`, {
+		status,
+		errors: [{ at, message }],
+	});
 }

@@ -6,11 +6,14 @@ import {
 	type ServerResponse,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
+import type { CorsConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import { Connection } from "./connection.ts";
+import { type Cors, createCors } from "./cors.ts";
 import { Exchange, type Handle, type Owner } from "./exchange.ts";
 import { parserFault, refusalOf, refused } from "./refuse.ts";
 
@@ -28,6 +31,15 @@ export interface ServerOptions {
 	readonly headerFieldsMax: number;
 	/** How long the request's target and all names and values of its header fields may be together. */
 	readonly headerBytesMax: number;
+	/** The rest of the bounds: each has the default the config's key has. */
+	readonly headersTimeoutMs?: number;
+	readonly requestTimeoutMs?: number;
+	readonly idleTimeoutMs?: number;
+	readonly connectionsMax?: number;
+	/** Addresses and subnets of the proxies in front. Default: none. */
+	readonly trustedProxies?: readonly string[];
+	/** Default null: pages of other origins read no answer. */
+	readonly cors?: CorsConfig | null;
 	/** Told of what is a bug: thrown by `handle` without being a GatewayError, or by the server (with an empty id). */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 }
@@ -45,36 +57,57 @@ export interface Server {
 	close(): Promise<void>;
 }
 
-/** A client that takes longer to send its header lines holds the connection on purpose, or by mistake. */
-const headersTimeoutMs = 15_000;
+const defaultBounds = {
+	headersTimeoutMs: 15_000,
+	requestTimeoutMs: 60_000,
+	idleTimeoutMs: 65_000,
+	connectionsMax: 10_000,
+	trustedProxies: [],
+	cors: null,
+} as const;
 
-/** The whole request, its body included: 1 MiB at some 17 KiB/s. */
-const requestTimeoutMs = 60_000;
+/** Options with nothing left out, but for who is told. */
+type Settings = ServerOptions &
+	Required<Pick<ServerOptions, keyof typeof defaultBounds>>;
 
-/** Longer than the 60 s load balancers keep an idle connection for, so that it is they who close it. */
-const keepAliveTimeoutMs = 65_000;
+/** How late a request may be found to be over its time; node looks at all of them in turn. */
+const checkingIntervalMsMax = 5_000;
 
-/** How late a connection may be found to be over its time; node looks at all of them in turn. */
-const connectionsCheckingIntervalMs = 5_000;
+/** Connections beyond the allowed ones that are told so; yet more are closed without a word. */
+const refusedConnectionsMax = 64;
+
+/** Requests of one connection whose answer is not yet out; one more is refused, and nothing after it is read. */
+const unansweredMax = 16;
 
 /** Listens; fails with the system's error where it cannot (`EADDRINUSE`). */
 export async function listen(options: ServerOptions): Promise<Server> {
+	const settings: Settings = { ...defaultBounds, ...options };
+	const { requestTimeoutMs } = settings;
+	// The header fields are part of the request.
+	const headersTimeoutMs = Math.min(
+		settings.headersTimeoutMs,
+		requestTimeoutMs,
+	);
 	const http = createServer({
 		headersTimeout: headersTimeoutMs,
 		requestTimeout: requestTimeoutMs,
-		keepAliveTimeout: keepAliveTimeoutMs,
-		connectionsCheckingInterval: connectionsCheckingIntervalMs,
+		keepAliveTimeout: settings.idleTimeoutMs,
+		connectionsCheckingInterval: Math.min(
+			checkingIntervalMsMax,
+			Math.ceil(headersTimeoutMs / 2),
+		),
 		// The parser refuses the length it is given.
-		maxHeaderSize: options.headerBytesMax + 1,
+		maxHeaderSize: settings.headerBytesMax + 1,
 		insecureHTTPParser: false,
 		// We look for it ourselves: node's own answer has neither a problem document nor an id.
 		requireHostHeader: false,
 		// No stream machinery for a request without a body.
 		optimizeEmptyRequests: true,
 	});
-	// Beyond this the parser drops fields without a word: one more than allowed is enough to notice.
-	http.maxHeadersCount = options.headerFieldsMax + 1;
-	const service = new Service(http, options);
+	// We count them ourselves: the parser drops fields beyond its count without a word, or has no request to answer to.
+	http.maxHeadersCount = 0;
+	http.maxConnections = settings.connectionsMax + refusedConnectionsMax;
+	const service = new Service(http, settings);
 	http.listen(options.port, options.host);
 	await once(http, "listening");
 	// Such as too many open files when a connection comes: without a listener it would end the process.
@@ -93,19 +126,25 @@ export async function listen(options: ServerOptions): Promise<Server> {
 /** What all connections of a server share. */
 class Service implements Owner {
 	readonly #http: HttpServer;
-	readonly #options: ServerOptions;
+	readonly #options: Settings;
 	readonly scope: Scope;
+	readonly cors: Cors | null;
+	readonly clientAddress: ClientAddress;
 	readonly #closed: Promise<unknown>;
 	readonly #connections = new Map<Socket, Connection>();
+	/** Connections that were let in: the others are on their way out. */
+	#admitted = 0;
 	/** Requests whose answer is not yet out. */
 	#running = 0;
 	#draining = false;
 	#drained: Promise<boolean> | null = null;
 	#onIdle: (() => void) | null = null;
 
-	constructor(http: HttpServer, options: ServerOptions) {
+	constructor(http: HttpServer, options: Settings) {
 		this.#http = http;
 		this.#options = options;
+		this.cors = options.cors === null ? null : createCors(options.cors);
+		this.clientAddress = createClientAddress(options.trustedProxies);
 		this.scope = openScope({ clock: options.clock });
 		this.#closed = new Promise((resolve) => http.once("close", resolve));
 		http.on("connection", (socket) => this.#connect(socket));
@@ -114,24 +153,34 @@ class Service implements Owner {
 		});
 		// An `Expect` other than 100-continue, which node sees to.
 		http.on("checkExpectation", (message, response) => {
-			this.#receive(message, response, refused(417, "an odd expectation"));
+			const fault = refused(417, "headers.expect", "is not `100-continue`");
+			this.#receive(message, response, fault);
 		});
 		http.on("clientError", (error, socket) => {
-			this.#connections.get(socket as Socket)?.onFault(parserFault(error));
+			const begun = (socket as Socket).bytesRead > 0;
+			// Whoever made a connection and never said anything asked nothing that could be answered.
+			const fault = begun ? parserFault(error) : null;
+			this.#connections.get(socket as Socket)?.onFault(fault);
 		});
 		// Without a listener node closes the connection without a word.
 		http.on("connect", (_message, socket) => {
-			const fault = refused(400, "CONNECT, as if to a proxy");
+			const fault = refused(400, "request", "CONNECT is for proxies");
 			this.#connections.get(socket as Socket)?.onFault(fault);
 		});
 	}
 
 	#connect(socket: Socket): void {
-		const connection = new Connection(socket, this.#options.clock);
+		const connection = new Connection(socket, this.#options);
 		this.#connections.set(socket, connection);
+		// What is draining closes as soon as it can, also what the system had accepted before.
+		connection.closing = this.#draining;
 		// Node's own listener is gone after a CONNECT; without any, a reset would end the process.
 		socket.on("error", nothing);
+		const admitted = this.#admitted < this.#options.connectionsMax;
+		if (admitted) this.#admitted++;
+		else connection.refuse(tooManyConnections());
 		socket.once("close", () => {
+			if (admitted) this.#admitted--;
 			this.#connections.delete(socket);
 			connection.leave();
 		});
@@ -144,12 +193,20 @@ class Service implements Owner {
 	): void {
 		const connection = this.#connections.get(message.socket);
 		if (connection === undefined) return;
+		if (connection.over) {
+			connection.ignore();
+			return;
+		}
 		const { healthPath, handle } = this.#options;
+		const tooMany = connection.unanswered >= unansweredMax;
 		const exchange = new Exchange(message, response, connection, this);
 		connection.begin(exchange);
 		this.#running++;
-		if (refusal !== null) exchange.fail(refusal);
+		const preflight = this.cors?.preflight(exchange) ?? null;
+		if (refusal !== null) exchange.refuse(refusal);
+		else if (tooMany) exchange.refuse(tooManyUnanswered());
 		else if (this.#draining) exchange.fail(draining());
+		else if (preflight !== null) exchange.answer(preflight);
 		else if (isAt(exchange.target, healthPath)) answerHealth(exchange);
 		else void exchange.run(handle);
 	}
@@ -209,6 +266,16 @@ function nothing(): void {}
 
 function draining(): GatewayError {
 	return new GatewayError("gateway_draining", "the server is draining");
+}
+
+function tooManyConnections(): GatewayError {
+	return new GatewayError("overloaded", "too many connections");
+}
+
+function tooManyUnanswered(): GatewayError {
+	const message = `more than ${unansweredMax} requests before the first answer`;
+	const errors = [{ at: "connection", message }];
+	return new GatewayError("too_many_requests", message, { errors });
 }
 
 const health: GatewayResponse = {

@@ -39,6 +39,8 @@ export interface Scope {
 	cancel(reason: unknown): void;
 	/** Ends the scope without telling anybody. */
 	close(): void;
+	/** For code that takes an AbortSignal: made when it is first read, for it costs more than all the rest. */
+	readonly signal: AbortSignal;
 	/** Listeners neither told nor removed, counted on after `close`: zero when all that ran in the scope has ended. */
 	readonly listeners: number;
 }
@@ -66,6 +68,7 @@ class LinkedScope implements Scope {
 	#ring: Link | null = null;
 	#timer: Timer | null = null;
 	#leaveParent: (() => void) | null = null;
+	#controller: AbortController | null = null;
 
 	constructor(clock: Clock, options: ScopeOptions) {
 		this.clock = clock;
@@ -107,6 +110,15 @@ class LinkedScope implements Scope {
 			link.before = link.behind = link;
 			this.listeners--;
 		};
+	}
+
+	get signal(): AbortSignal {
+		if (this.#controller === null) {
+			const controller = new AbortController();
+			this.#controller = controller;
+			this.onCancel((reason) => controller.abort(reason));
+		}
+		return this.#controller.signal;
 	}
 
 	#openRing(): Link {

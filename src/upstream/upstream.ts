@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { limiter } from "../policy/limiter.ts";
-import type { Call, Policy } from "../policy/policy.ts";
+import type { Call, StreamCall } from "../policy/policy.ts";
+import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -16,6 +17,7 @@ export interface UpstreamSettings extends WireSettings {
 export interface Upstream {
 	readonly name: string;
 	readonly call: Call;
+	readonly stream: StreamCall;
 	/** Lifetime of what may outlive a request, such as a write already sent. Cancelled by `close`. */
 	readonly scope: Scope;
 	/** Ends all connections, and with `gateway_draining` what still runs or waits. */
@@ -34,15 +36,18 @@ export function createUpstream(
 	const { name, connections } = settings;
 	const scope = openScope({ clock });
 	const wire = openWire(settings);
-	const policies: readonly Policy[] = [
-		// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
-		limiter({ upstream: name, runningMax: connections, waitingMax }),
-		// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-		timeout(name),
-	];
+	// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
+	const limit = limiter({
+		upstream: name,
+		runningMax: connections,
+		waitingMax,
+	});
 	return {
 		name,
-		call: policies.reduceRight((next, policy) => policy(next), wire.call),
+		// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
+		call: limit(timeout(name)(wire.call)),
+		// A body may take as long as it moves; its slot is taken until the last byte came.
+		stream: limit(stall(name)(wire.stream)),
 		scope,
 		async close() {
 			const message = "the upstream was closed";

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { errorTable, GatewayError } from "../../src/core/errors.ts";
+import { openScope } from "../../src/tasks/scope.ts";
 import { byPath, testGateway, testRoute } from "../kit/gateway.ts";
 
 /** Routes that answer with their own key and parameters. */
@@ -219,6 +220,7 @@ describe("what a gateway tells", () => {
 					route: "GET /x",
 					step: "b",
 					upstream: "orders",
+					startedMs: 0,
 					durationMs: 10,
 					status: 503,
 					code: "upstream_status",
@@ -228,6 +230,7 @@ describe("what a gateway tells", () => {
 					route: "GET /x",
 					step: "a",
 					upstream: "users",
+					startedMs: 0,
 					durationMs: 30,
 					status: 200,
 					code: undefined,
@@ -331,5 +334,50 @@ describe("an upstream with few connections", () => {
 		waits.leave();
 		holds.leave();
 		assert.equal((await ask("/x")).atMs, 110);
+	});
+});
+
+describe("a request's body", () => {
+	it("is waited for until the deadline, which counts from the request's arrival", async () => {
+		const { gateway, clock } = testRoute({
+			request: { body: { type: "object" } },
+			deadline: "500ms",
+			respond: 1,
+		});
+		const scope = openScope({ clock });
+		const answer = gateway.handle(
+			{
+				id: "slow-body",
+				method: "GET",
+				target: "/x",
+				headers: ["content-type", "application/json"],
+				ip: "",
+				arrivedMs: clock.now(),
+				readBody: () => new Promise(() => {}),
+				streamBody: () => null,
+			},
+			scope,
+		);
+		await clock.settle();
+		const { status, body } = await answer;
+		assert.equal(status, 408);
+		assert.equal(JSON.parse(String(body)).code, "deadline_exceeded");
+		assert.equal(clock.now(), 500);
+		scope.close();
+	});
+});
+
+describe("a path parameter", () => {
+	it("is a segment that is there", async () => {
+		const { ask } = testGateway({
+			routes: {
+				"GET /users/{id}": { respond: "${params.id}" },
+				"GET /users/{id}/{part}": { respond: "${params.part}" },
+			},
+		});
+		assert.equal((await ask("/users/7")).json, "7");
+		for (const path of ["/users/", "/users//x", "/users/7/"]) {
+			assert.equal((await ask(path)).status, 404, path);
+		}
 	});
 });

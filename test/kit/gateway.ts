@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
+import type { Config } from "../../src/config/config.ts";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type { CallEnded, RequestEnded } from "../../src/core/events.ts";
 import {
 	type GatewayResponse,
 	headerOf,
+	isStream,
 	type UpstreamRequest,
 	type UpstreamResponse,
 } from "../../src/core/messages.ts";
@@ -96,18 +98,17 @@ export interface Reply {
 
 export type Behaviour = (call: SeenCall) => Reply;
 
-/** Takes a config as YAML, or as the object it stands for. */
+/** Takes a config as YAML, or as the object it stands for, or one that was loaded. */
 export function testGateway(
-	source: string | object,
+	source: string | object | Config,
 	behave: Behaviour = () => ({}),
 	env: Record<string, string> = {},
 ): TestGateway {
+	const config = checkedConfig(source, env);
 	const clock = virtualClock();
 	const calls: SeenCall[] = [];
 	const upstreams: Upstream[] = [];
 	const scopes: Scope[] = [];
-	const text = typeof source === "string" ? source : JSON.stringify(source);
-	const config = configOrThrow(checkText(text, "test.yaml", env));
 	const gateway = createGateway(config, {
 		env,
 		clock,
@@ -124,6 +125,7 @@ export function testGateway(
 					calls.push(call);
 					return carryOut(call, behave(call), scope);
 				},
+				stream: () => Promise.reject(new Error("streams need a socket")),
 				close: async () => {},
 			}));
 			upstreams.push(upstream);
@@ -224,6 +226,15 @@ export function seen<T>(
 /** Never answers. */
 export const hanging: Reply = { afterMs: Number.POSITIVE_INFINITY };
 
+function checkedConfig(
+	source: string | object | Config,
+	env: Record<string, string>,
+): Config {
+	if (typeof source === "object" && "functions" in source) return source;
+	const text = typeof source === "string" ? source : JSON.stringify(source);
+	return configOrThrow(checkText(text, "test.yaml", env));
+}
+
 function carryOut(
 	call: SeenCall,
 	reply: Reply,
@@ -278,9 +289,11 @@ function sendTo(
 		ip: "127.0.0.1",
 		arrivedMs: clock.now(),
 		readBody: (bytesMax: number) => readBody(options, bytesMax, clock),
+		streamBody: () => null,
 	};
 	const answer = gateway.handle(request, scope).then((response) => {
 		const { body } = response;
+		assert.ok(!isStream(body), "a stream needs a socket");
 		const text =
 			typeof body === "string"
 				? body

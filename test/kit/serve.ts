@@ -1,4 +1,8 @@
-import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
+import {
+	type Agent,
+	request as httpRequest,
+	type IncomingHttpHeaders,
+} from "node:http";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
@@ -16,6 +20,8 @@ export interface GetOptions {
 	readonly method?: string;
 	readonly headers?: Record<string, string>;
 	readonly body?: string;
+	/** Default: a connection of its own. */
+	readonly agent?: Agent;
 	/** Destroys the client's connection when it is aborted. */
 	readonly signal?: AbortSignal;
 }
@@ -37,13 +43,11 @@ export async function serve(
 	const ended: RequestEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));
 	const server = await listen({
+		...config.server,
 		host: "127.0.0.1",
 		port: 0,
 		clock: gateway.clock,
 		handle: gateway.handle,
-		healthPath: config.server.healthPath,
-		headerFieldsMax: config.server.headerFieldsMax,
-		headerBytesMax: config.server.headerBytesMax,
 	});
 	return {
 		url: server.url,
@@ -57,15 +61,15 @@ export async function serve(
 	};
 }
 
-/** One request on a connection of its own. */
+/** One request, on a connection of its own unless an agent keeps some. */
 export function ask(
 	url: string,
-	{ method = "GET", headers = {}, body, signal }: GetOptions = {},
+	{ method = "GET", headers = {}, body, agent, signal }: GetOptions = {},
 ): Promise<HttpAnswer> {
 	return new Promise((resolve, reject) => {
 		const request = httpRequest(
 			url,
-			{ method, headers, agent: false, ...(signal ? { signal } : {}) },
+			{ method, headers, agent: agent ?? false, ...(signal ? { signal } : {}) },
 			(response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));

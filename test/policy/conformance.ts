@@ -17,6 +17,7 @@ export function requestOf(
 		headers: [],
 		body: null,
 		timeoutMs: 1000,
+		idempotent: false,
 		onSent: null,
 		...changes,
 	});

@@ -191,12 +191,18 @@ describe("a value in a query", () => {
 		});
 	}
 
-	it("repeats the key where it is a list, and leaves it out where that is empty", async () => {
+	it("repeats the key where it is a list; an empty one is refused, or left out by `key?`", async () => {
 		const step = { get: "users/u", query: { id: "${$v}" } };
 		for (const from of origins) {
 			const several = await call(step, [1, "b&c", true], from);
 			assert.equal(several.target, "/u?id=1&id=b%26c&id=true");
-			assert.equal((await call(step, [], from)).target, "/u");
+			const none = await call(step, [], from);
+			assert.deepEqual(
+				[none.answer.code, none.target],
+				["reference_missing", null],
+			);
+			const left = { get: "users/u", query: { "id?": "${$v}" } };
+			assert.equal((await call(left, [], from)).target, "/u");
 		}
 	});
 
@@ -266,20 +272,25 @@ describe("a value in a query", () => {
 		assert.equal(text.answer.code, "step_failed");
 	});
 
-	it("is the client's fault only where nothing else is read", async () => {
-		const { ask } = testRoute(
-			{
-				request: { query: { "q?": { type: "string" } } },
-				steps: {
-					v: { get: "orders/v" },
-					a: { get: "users/a", query: { q: "${query.q}-${v}" } },
+	for (const [q, status] of [
+		["${query.q}-${v}", 400],
+		["${query.q + v}", 502],
+	] as const) {
+		it(`is the client's fault where its expression reads nothing else: ${q}`, async () => {
+			const { ask } = testRoute(
+				{
+					request: { query: { "q?": { type: "string" } } },
+					steps: {
+						v: { get: "orders/v" },
+						a: { get: "users/a", query: { q } },
+					},
+					respond: "${a}",
 				},
-				respond: "${a}",
-			},
-			() => ({ json: "v" }),
-		);
-		assert.equal((await ask("/x")).status, 502);
-	});
+				() => ({ json: "v" }),
+			);
+			assert.equal((await ask("/x")).status, status);
+		});
+	}
 
 	it("left out does not let the upstream's own of that name through", async () => {
 		const { ask, calls } = testRoute(

@@ -7,11 +7,11 @@ import {
 
 describe("any route", () => {
 	it("starts each step when all it reads is there, and ends as its parts do", () =>
-		endsAsItsPartsDo(700));
+		endsAsItsPartsDo(400));
 
 	it("answers the same whichever part arrives first", () =>
-		answersTheSame(300));
+		answersTheSame(200));
 
 	it("leaves nothing behind and keeps its deadline where connections are few", () =>
-		leavesNothingBehind(300));
+		leavesNothingBehind(200));
 });

@@ -290,4 +290,22 @@ describe("a read nobody waits for any more", () => {
 		assert.equal(answer.json, "there");
 		assert.equal(answer.header("sluice-complete"), "?1");
 	});
+
+	it("that is a group waits for what its value reads around it", async () => {
+		const { ask } = testRoute(
+			{
+				steps: {
+					late: { get: "users/late" },
+					group: {
+						steps: { early: { get: "users/early" } },
+						value: ["${early}", "${late}", "${missing.late}"],
+					},
+				},
+				respond: "${group}",
+			},
+			byPath({ "/late": slow("late"), "/early": { json: "early" } }),
+		);
+		const answer = await ask("/x");
+		assert.deepEqual(answer.json, ["early", "late", null]);
+	});
 });

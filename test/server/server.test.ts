@@ -196,8 +196,10 @@ describe("a request", () => {
 	test("needs a Host, and only one, unless it is of HTTP/1.0", async () => {
 		await serve(async () => ok);
 		isProblem(await ask("GET /", ["host: other"]), 400, "request_invalid");
+		client = await connected();
 		client.send("GET / HTTP/1.1\r\n\r\n");
 		isProblem(await client.answer(), 400, "request_invalid");
+		client = await connected();
 		client.send("GET / HTTP/1.0\r\n\r\n");
 		assert.equal((await client.answer()).status, 200);
 		assert.equal(await client.gone(), "");
@@ -415,6 +417,69 @@ describe("an answer", () => {
 	});
 });
 
+describe("requests sent without waiting for answers", () => {
+	for (const count of [15, 16]) {
+		test(`are taken, ${count} of them`, async () => {
+			const next = await serveByHand();
+			client.send(asking("GET /").repeat(count));
+			for (const handled of await taken(next, count)) handled.answer({});
+			for (let each = 0; each < count; each++) {
+				assert.equal((await client.answer()).status, 200);
+			}
+			assert.equal((await askByHand(next)).status, 200);
+		});
+	}
+
+	for (const count of [17, 18, 1000]) {
+		test(`are refused from the 17th on, and nothing after it is looked at: ${count}`, async () => {
+			const next = await serveByHand();
+			client.send(asking("GET /").repeat(count));
+			const handled = await taken(next, 16);
+			for (const each of handled.toReversed()) each.answer({});
+			for (let each = 0; each < 16; each++) {
+				assert.equal((await client.answer()).status, 200);
+			}
+			const refused = await client.answer();
+			isProblem(refused, 429, "too_many_requests");
+			assert.equal(refused.headers.connection, "close");
+			assert.equal(await client.gone(), "");
+			assert.ok(handled.every(({ scope }) => scope.listeners === 0));
+		});
+	}
+
+	test("are not read any further while their answers are waited for", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /").repeat(17));
+		const handled = await taken(next, 16);
+		const flood = asking("GET /", [`x: ${"y".repeat(900)}`]).repeat(64);
+		// As much as the system itself takes in between, and not more.
+		let written = 0;
+		while (client.socket.writableLength < 10_000_000 && written < 1e8) {
+			client.send(flood);
+			written += flood.length;
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		assert.ok(client.socket.writableLength >= 10_000_000, "all was read");
+		for (const each of handled) each.answer({});
+		for (let each = 0; each < 16; each++) {
+			assert.equal((await client.answer()).status, 200);
+		}
+		client.socket.destroy();
+	});
+
+	async function taken(next: () => Promise<Handled>, count: number) {
+		const handled: Handled[] = [];
+		while (handled.length < count) handled.push(await next());
+		return handled;
+	}
+
+	async function askByHand(next: () => Promise<Handled>): Promise<Answer> {
+		client.send(asking("GET /"));
+		(await next()).answer({});
+		return client.answer();
+	}
+});
+
 describe("what is no request", () => {
 	const cases: Record<string, readonly [text: string, status: number]> = {
 		"another protocol": ["secret\r\n\r\n", 400],
@@ -522,6 +587,7 @@ describe("the bounds on headers", () => {
 			431,
 			"request_invalid",
 		);
+		client = await connected();
 		isProblem(
 			await ask("GET /", fields(headerFieldsMax + 20)),
 			431,
@@ -642,6 +708,23 @@ describe("a body", () => {
 		await client.gone();
 	});
 
+	test("that was too long to be waited for ends the connection: what follows is not handled", async () => {
+		const targets: string[] = [];
+		await serve(async ({ target }) => {
+			targets.push(target);
+			return ok;
+		});
+		client.send(
+			asking("POST /1", ["content-length: 70000"], "x".repeat(70_000)),
+			asking("GET /2"),
+		);
+		const answer = await client.answer();
+		assert.equal(answer.headers.connection, "close");
+		client.socket.end();
+		assert.equal(await client.gone(), "");
+		assert.deepEqual(targets, ["/1"]);
+	});
+
 	test("fails with client_closed where the client leaves in the middle", async () => {
 		const next = await serveByHand();
 		client.send(asking("POST /", ["content-length: 9"]), "some");
@@ -727,6 +810,17 @@ describe("a client that leaves", () => {
 		answer({ body: "x".repeat(50_000_000) });
 		client.socket.destroy();
 		assert.equal(((await reason) as GatewayError).code, "client_closed");
+	});
+
+	test("half-way, having said all it had to say, has left too", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { scope, answer } = await next();
+		const reason = cancelled(scope);
+		client.socket.end();
+		assert.equal(((await reason) as GatewayError).code, "client_closed");
+		answer({});
+		assert.equal(await client.gone(), "");
 	});
 
 	test("does not hide a mistake of the handle", async () => {

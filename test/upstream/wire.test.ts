@@ -31,6 +31,7 @@ function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
 		headers: ["x-key", "secret-header"],
 		body: null,
 		timeoutMs: 1000,
+		idempotent: false,
 		onSent: null,
 		...changes,
 	};

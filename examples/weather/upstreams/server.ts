@@ -37,7 +37,7 @@ export function page(
 	};
 }
 
-/** Listens on loopback and answers each call after a latency drawn when it arrived. */
+/** Listens, on loopback unless told otherwise, and answers each call after a latency drawn when it arrived. */
 export async function listen(
 	options: UpstreamOptions & { seed: number },
 	respond: (request: Request) => Answer,
@@ -48,10 +48,11 @@ export async function listen(
 		options.latencyMs ?? [100, 400],
 	);
 	const server = createServer(answerLater(respond, nextLatency, stats));
-	server.listen(options.port ?? 0, "127.0.0.1");
+	const { port = 0, host = "127.0.0.1" } = options;
+	server.listen(port, host);
 	await once(server, "listening");
 	return {
-		url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+		url: `http://${host}:${(server.address() as AddressInfo).port}`,
 		stats,
 		reset() {
 			Object.assign(stats, {

@@ -45,6 +45,22 @@ export function translate(
 	return unreachable(upstream, `no answer: ${words}`);
 }
 
+/**
+ * Whether a kept connection was of no more use: closed by the other side, or holding what nobody asked for. An answer
+ * to the request had not begun then.
+ */
+export function isStale(error: Error): boolean {
+	const code = codeOf(error);
+	return staleCodes.has(code) || code.startsWith("HPE_");
+}
+
+const staleCodes = new Set([
+	"UND_ERR_SOCKET",
+	"UND_ERR_INFO",
+	"ECONNRESET",
+	"EPIPE",
+]);
+
 function codeOf(error: Error): string {
 	return "code" in error && typeof error.code === "string" ? error.code : "";
 }

@@ -1,4 +1,4 @@
-import type { Call } from "../../policy/policy.ts";
+import type { Call, StreamCall } from "../../policy/policy.ts";
 
 /** The TLS side of an upstream: PEM texts. What is left out is the machine's own trust, and no client certificate. */
 export interface TlsSettings {
@@ -18,11 +18,13 @@ export interface WireSettings {
 }
 
 /**
- * A transport: sends one request over one connection and collects the answer. It bounds neither time nor the number of
- * calls at once, and opens as many connections as there are calls at once.
+ * A transport: sends one request over one connection and collects the answer, or passes it on as it comes. It bounds
+ * neither time nor the number of calls at once, and opens as many connections as there are calls at once. Where a kept
+ * connection turns out to be closed before a byte of the answer came, what is idempotent is sent once more, on a new one.
  */
 export interface Wire {
 	readonly call: Call;
+	readonly stream: StreamCall;
 	/** Ends all connections; calls still running end with `gateway_draining`. */
 	close(): Promise<void>;
 }

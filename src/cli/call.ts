@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import { STATUS_CODES } from "node:http";
+import { buffer } from "node:stream/consumers";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import type { CallEnded, RequestEnded } from "../core/events.ts";
+import {
+	type GatewayResponse,
+	headerOf,
+	isStream,
+	streamOf,
+} from "../core/messages.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
+import { openScope } from "../tasks/scope.ts";
+import { printChart } from "./chart.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { findConfig, loadAndReport } from "./find-config.ts";
+import {
+	type AskedRequest,
+	type RequestOptions,
+	readRequest,
+} from "./request.ts";
+import { indentJson, withoutControls } from "./terminal.ts";
+
+export interface CallOptions extends RequestOptions {
+	/** Prints the head of the answer to stdout, before the body, instead of to stderr. */
+	readonly include?: boolean;
+}
+
+/** `sluice call`: one request through a gateway without a port. Exits with 0 for an answer below 400. */
+export async function callCommand(
+	words: readonly string[],
+	options: CallOptions,
+): Promise<number> {
+	const { file, ...asked } = readRequest(words, options);
+	const { config } = await loadAndReport(findConfig(file));
+	if (config === null) return exitCodes.configInvalid;
+	const gateway = createGateway(config);
+	try {
+		const seen = await ask(gateway, asked);
+		printAnswer(seen.response, asked.method, options);
+		printCalls(seen);
+		return seen.response.status < 400 ? exitCodes.ok : exitCodes.failed;
+	} finally {
+		await gateway.close();
+	}
+}
+
+/* Asking */
+
+interface Seen {
+	/** Its body whole: a command shows no half of one. */
+	readonly response: GatewayResponse & {
+		readonly body: string | Uint8Array | null;
+	};
+	readonly calls: readonly CallEnded[];
+	readonly end: RequestEnded | null;
+}
+
+/** Ctrl-C is the client leaving. */
+async function ask(
+	gateway: Gateway,
+	{ body, ...head }: Omit<AskedRequest, "file">,
+): Promise<Seen> {
+	const { clock, events } = gateway;
+	const calls: CallEnded[] = [];
+	let end: RequestEnded | null = null;
+	events.callEnded.push((call) => calls.push(call));
+	events.requestEnded.push((event) => {
+		end = event;
+	});
+	const scope = openScope({ clock });
+	const leave = () =>
+		scope.cancel(new GatewayError("client_closed", "interrupted"));
+	process.once("SIGINT", leave);
+	try {
+		const request = {
+			...head,
+			id: randomUUID(),
+			ip: "127.0.0.1",
+			arrivedMs: clock.now(),
+			readBody: async (bytesMax: number) => bounded(body, bytesMax),
+			streamBody: () => streamOf(body),
+		};
+		const { body: answered, ...response } = await gateway.handle(
+			request,
+			scope,
+		);
+		const whole = isStream(answered) ? await buffer(answered) : answered;
+		return { response: { ...response, body: whole }, calls, end };
+	} finally {
+		process.off("SIGINT", leave);
+		scope.close();
+	}
+}
+
+function bounded(body: Uint8Array, bytesMax: number): Uint8Array {
+	if (body.length <= bytesMax) return body;
+	const message = `the body is longer than ${bytesMax} bytes`;
+	throw new GatewayError("request_too_large", message);
+}
+
+/* What came of it */
+
+function printAnswer(
+	{ status, headers, body }: Seen["response"],
+	method: string,
+	{ include = false }: CallOptions,
+): void {
+	const head = include ? process.stdout : process.stderr;
+	head.write(`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd());
+	for (let at = 0; at < headers.length; at += 2) {
+		head.write(`\n${headers[at]}: ${headers[at + 1]}`);
+	}
+	head.write("\n\n");
+	if (body === null || method === "HEAD") return;
+	const type = headerOf(headers, "content-type") ?? "";
+	process.stdout.write(process.stdout.isTTY ? forPeople(body, type) : body);
+}
+
+/** A terminal takes what it is given as commands: bytes are not shown, control characters are shown as such. */
+function forPeople(body: string | Uint8Array, type: string): string {
+	if (typeof body !== "string") {
+		return `(${body.length} bytes of ${type}: send them to a file with > file)\n`;
+	}
+	const isJson = /^application\/([\w.+-]+\+)?json\b/.test(type);
+	const text = withoutControls(isJson ? indentJson(body) : body);
+	return text.endsWith("\n") ? text : `${text}\n`;
+}
+
+/** Why parts are missing, for whoever wrote the config; on a terminal the calls on one time axis besides. */
+function printCalls({ calls, end }: Seen): void {
+	const { stderr, stdout } = process;
+	if (stdout.isTTY && stderr.isTTY) stderr.write("\n");
+	if (stderr.isTTY && calls.length > 0) {
+		const chart = printChart(calls, {
+			totalMs: end?.durationMs ?? 0,
+			// A terminal that does not know its size says 0.
+			columns: stderr.columns || 80,
+			colour: !process.env.NO_COLOR,
+		});
+		stderr.write(`${chart}\n`);
+	}
+	for (const line of reasons(end)) stderr.write(`${withoutControls(line)}\n`);
+}
+
+function reasons(end: RequestEnded | null): string[] {
+	if (end === null) return [];
+	const missing = end.missing.map(({ step, index, error }) => {
+		const place = index.length > 0 ? `${step}[${index.join(".")}]` : step;
+		return `${place}: ${error.code}: ${error.message}`;
+	});
+	if (end.error === null) return missing;
+	const { code, message, facts } = asGatewayError(end.error);
+	return [...missing, `${facts.step ?? "the request"}: ${code}: ${message}`];
+}

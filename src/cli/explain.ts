@@ -1,0 +1,74 @@
+import { existsSync } from "node:fs";
+import { resolveUpstream } from "../config/check-upstream.ts";
+import { GatewayError } from "../core/errors.ts";
+import { suggest } from "../core/suggest.ts";
+import { compile } from "../plan/compile.ts";
+import { explain, type RouteExplanation } from "../plan/explain.ts";
+import { exitCodes } from "./exit-codes.ts";
+import { printExplanation } from "./explain-text.ts";
+import { findConfig, loadAndReport } from "./find-config.ts";
+import { printMermaid } from "./mermaid.ts";
+
+export interface ExplainOptions {
+	readonly json?: boolean;
+	readonly mermaid?: boolean;
+}
+
+/** `sluice explain`: of one argument that is no file and looks like a route the config is the default one. */
+export async function explainCommand(
+	args: readonly string[],
+	{ json = false, mermaid = false }: ExplainOptions,
+): Promise<number> {
+	if (json && mermaid) {
+		throw misuse("--json and --mermaid: choose one");
+	}
+	const { file, route } = readArguments(args);
+	const { config } = await loadAndReport(findConfig(file));
+	if (config === null) return exitCodes.configInvalid;
+	const timeoutsMs = config.upstreams.map(
+		(upstream) => resolveUpstream(upstream, process.env).upstream.timeoutMs,
+	);
+	const all = explain(compile(config), timeoutsMs);
+	const routes = route === null ? all : routesNamed(route, all);
+	if (json) console.log(JSON.stringify({ routes }, null, 2));
+	else console.log(mermaid ? printMermaid(routes) : printExplanation(routes));
+	return exitCodes.ok;
+}
+
+function readArguments(args: readonly string[]): {
+	readonly file: string | undefined;
+	readonly route: string | null;
+} {
+	const words = [...args];
+	const [first] = words;
+	const file =
+		first !== undefined && (!looksLikeRoute(first) || existsSync(first))
+			? words.shift()
+			: undefined;
+	return { file, route: words.length > 0 ? words.join(" ") : null };
+}
+
+function looksLikeRoute(word: string): boolean {
+	return /^([A-Za-z]+ +)?\//.test(word) || /^[A-Z]+$/.test(word);
+}
+
+/** By its key, or by its path alone for every method. */
+function routesNamed(
+	name: string,
+	routes: readonly RouteExplanation[],
+): RouteExplanation[] {
+	const [, method, path] = /^(?:(\S+)\s+)?(.*)$/.exec(name.trim()) ?? [];
+	const key = method ? `${method.toUpperCase()} ${path}` : path;
+	const found = routes.filter(
+		({ route }) => route === key || route.endsWith(` ${key}`),
+	);
+	if (found.length > 0) return found;
+	const keys = routes.map(({ route }) => route);
+	const near = suggest(method ? name : `GET ${name}`, keys);
+	const list = keys.map((one) => `  ${one}`).join("\n");
+	throw misuse(`there is no route \`${name}\`${near}\nThe routes:\n${list}`);
+}
+
+function misuse(message: string): GatewayError {
+	return new GatewayError("request_invalid", message);
+}

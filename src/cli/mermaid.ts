@@ -1,0 +1,103 @@
+import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
+
+/**
+ * Routes as a Mermaid flowchart, left to right: a whole arrow for what a step waits for before it starts, a dotted one
+ * for what it reads later; writes stand in a box with double sides.
+ */
+export function printMermaid(routes: readonly RouteExplanation[]): string {
+	const ids = counter();
+	const lines = routes.flatMap((route) => printRoute(route, ids));
+	return ["flowchart LR", ...lines.map((line) => `  ${line}`)].join("\n");
+}
+
+type NextId = () => string;
+
+function counter(): NextId {
+	let count = 0;
+	return () => `n${count++}`;
+}
+
+function printRoute(route: RouteExplanation, nextId: NextId): string[] {
+	const known: ReadonlyMap<string, string> = new Map();
+	const answer = nextId();
+	const block = printSteps(route.steps, known, nextId);
+	const reads = route.answerReads.map(
+		(name) => `${block.ids.get(name) ?? answer} --> ${answer}`,
+	);
+	return [
+		`subgraph ${nextId()}["${label(route.route)}"]`,
+		...block.nodes.map((line) => `  ${line}`),
+		`  ${answer}(["answer, at most ${route.worstMs} ms"])`,
+		"end",
+		...block.edges,
+		...reads,
+	];
+}
+
+interface Printed {
+	readonly ids: ReadonlyMap<string, string>;
+	readonly nodes: readonly string[];
+	readonly edges: readonly string[];
+}
+
+function printSteps(
+	steps: readonly StepExplanation[],
+	around: ReadonlyMap<string, string>,
+	nextId: NextId,
+): Printed {
+	const ids = new Map([
+		...around,
+		...steps.map(({ name }) => [name, nextId()] as const),
+	]);
+	const printed = steps.map((step) => {
+		const id = ids.get(step.name) ?? "";
+		const inner = printSteps(step.steps, ids, nextId);
+		const innerEdges = inner.edges;
+		return {
+			nodes: nodeOf(step, id, inner),
+			edges: [...edgesOf(step, id, ids), ...innerEdges],
+		};
+	});
+	return {
+		ids,
+		nodes: printed.flatMap(({ nodes }) => nodes),
+		edges: printed.flatMap(({ edges }) => edges),
+	};
+}
+
+function nodeOf(step: StepExplanation, id: string, inner: Printed): string[] {
+	const text = labelOf(step);
+	if (inner.nodes.length > 0) {
+		const nodes = inner.nodes.map((line) => `  ${line}`);
+		return [`subgraph ${id}["${text}"]`, ...nodes, "end"];
+	}
+	return [step.writes ? `${id}[["${text}"]]` : `${id}["${text}"]`];
+}
+
+function edgesOf(
+	{ startsAfter, readsLater, steps }: StepExplanation,
+	id: string,
+	ids: ReadonlyMap<string, string>,
+): string[] {
+	// A group reads what its steps read: their own arrows say it.
+	const later = steps.length > 0 ? [] : readsLater;
+	return [
+		...startsAfter.map((name) => `${ids.get(name)} --> ${id}`),
+		...later
+			.filter((name) => !startsAfter.includes(name))
+			.map((name) => `${ids.get(name)} -.-> ${id}`),
+	];
+}
+
+function labelOf({ name, call, each }: StepExplanation): string {
+	const lines = [name, call, each && `each of at most ${each.max}`];
+	return lines.flatMap((line) => (line ? [label(line)] : [])).join("<br/>");
+}
+
+/** Whatever could mean something to Mermaid, Markdown or HTML becomes an entity code. */
+function label(text: string): string {
+	return text.replaceAll(
+		/[^\p{L}\p{N} _/.,-]/gu,
+		(character) => `#${character.codePointAt(0)};`,
+	);
+}

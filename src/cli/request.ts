@@ -1,0 +1,103 @@
+import { readFileSync } from "node:fs";
+import { GatewayError } from "../core/errors.ts";
+import { headerOf, isHeaderValue, isToken } from "../core/messages.ts";
+
+export interface RequestOptions {
+	/** `name: value`, each. */
+	readonly header?: readonly string[];
+	/** A text, `@file`, or `@-` for standard input. */
+	readonly data?: string;
+}
+
+/** A request as it was asked for on the command line. */
+export interface AskedRequest {
+	/** The config; undefined for the default one. */
+	readonly file: string | undefined;
+	readonly method: string;
+	/** Percent-encoded. */
+	readonly target: string;
+	readonly headers: readonly string[];
+	readonly body: Uint8Array;
+}
+
+const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+
+/** `GET /path`, in one word or in two, or a path alone; a config may stand before. Throws what is wrong with it in words. */
+export function readRequest(
+	words: readonly string[],
+	options: RequestOptions,
+): AskedRequest {
+	const rest = [...words];
+	const last = rest.pop() ?? "";
+	const match = /^(?:([A-Za-z]+)\s+)?(\/.*)$/s.exec(last.trim());
+	if (match?.[2] === undefined) {
+		throw misuse(
+			`a request is a method and a path that begins with \`/\`, such as 'GET /weather?city=London', not \`${last}\``,
+		);
+	}
+	const before = match[1] ?? (isMethod(rest.at(-1)) ? rest.pop() : undefined);
+	const [file, ...others] = rest;
+	if (others.length > 0) {
+		throw misuse(
+			"one config and one request, please: put quotes around a request with spaces",
+		);
+	}
+	const otherwise = options.data === undefined ? "GET" : "POST";
+	const method = (before ?? otherwise).toUpperCase();
+	if (!isMethod(method)) {
+		throw misuse(`\`${method}\` is no method: one of ${methods.join(", ")}`);
+	}
+	const target = encodeTarget(match[2]);
+	const body = bodyOf(options);
+	return { file, method, target, headers: headersOf(options, body), body };
+}
+
+function isMethod(word: string | undefined): boolean {
+	return methods.includes(word?.toUpperCase() ?? "");
+}
+
+/** What a URL cannot hold is percent-encoded; what is encoded already stays. */
+export function encodeTarget(text: string): string {
+	try {
+		return text.replaceAll(
+			/%(?![0-9A-Fa-f]{2})|[^\x21-\x7e]+|["#<>\\^`{|}]/g,
+			encodeURIComponent,
+		);
+	} catch {
+		throw misuse("the request holds half a character: it cannot be encoded");
+	}
+}
+
+function bodyOf({ data }: RequestOptions): Uint8Array {
+	if (data === undefined) return new Uint8Array();
+	if (!data.startsWith("@")) return new TextEncoder().encode(data);
+	const file = data.slice(1);
+	try {
+		return readFileSync(file === "-" ? 0 : file);
+	} catch (error) {
+		throw misuse(`--data: ${(error as Error).message}`);
+	}
+}
+
+function headersOf(
+	{ header = [] }: RequestOptions,
+	body: Uint8Array,
+): string[] {
+	const headers = header.flatMap((line) => {
+		const [, name = "", value = ""] = /^([^:]*):\s*(.*?)\s*$/s.exec(line) ?? [];
+		if (isToken(name) && isHeaderValue(value)) {
+			return [name.toLowerCase(), value];
+		}
+		throw misuse(
+			`--header takes \`name: value\` in visible ASCII, not \`${line}\``,
+		);
+	});
+	if (body.length > 0 && headerOf(headers, "content-type") === null) {
+		headers.push("content-type", "application/json");
+	}
+	return headers;
+}
+
+function misuse(message: string): GatewayError {
+	return new GatewayError("request_invalid", message);
+}

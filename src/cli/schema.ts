@@ -1,0 +1,8 @@
+import { configJsonSchema } from "../config/json-schema.ts";
+import { exitCodes } from "./exit-codes.ts";
+
+/** `sluice schema`: for editors that complete and check a config while it is written. */
+export function schemaCommand(): number {
+	console.log(JSON.stringify(configJsonSchema(), null, 2));
+	return exitCodes.ok;
+}

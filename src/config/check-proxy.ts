@@ -1,0 +1,115 @@
+import { isToken } from "../core/messages.ts";
+import type { RouteContext } from "./check-step.ts";
+import type { ProxyConfig } from "./config.ts";
+import { unknownAmong } from "./names.ts";
+import {
+	callHeadersRefused,
+	framingHeaders,
+	type Reader,
+	readHeaders,
+	readParameters,
+	readTarget,
+} from "./read-template.ts";
+import { proxySchema } from "./schema.ts";
+import { checkShape, durationAt, entryOf } from "./shape.ts";
+import type { Source } from "./source.ts";
+
+interface ProxyContext extends RouteContext {
+	readonly reader: Reader;
+}
+
+const idleMsDefault = 60_000;
+
+/** Reads where a route's requests are passed on to. `rest` is the name of its `{rest*}`, or null. */
+export function checkProxy(
+	source: Source,
+	rest: string | null,
+	context: ProxyContext,
+): ProxyConfig {
+	const { reader, problems } = context;
+	const settings = source.kind === "map" ? source : null;
+	if (settings) {
+		checkShape(proxySchema, settings, { what: "`proxy`", problems });
+	}
+	const query = entryOf(settings, "query");
+	return {
+		...checkTarget(settings ? entryOf(settings, "to") : source, rest, context),
+		query: query && readParameters(query, reader),
+		headers: readHeaders(
+			entryOf(settings, "headers"),
+			reader,
+			callHeadersRefused,
+		),
+		pass: checkPass(entryOf(settings, "pass"), context),
+		idleMs: durationAt(settings, "idle") ?? idleMsDefault,
+	};
+}
+
+function checkTarget(
+	source: Source | null,
+	rest: string | null,
+	{ reader, upstreams, problems }: ProxyContext,
+): Pick<ProxyConfig, "upstream" | "path" | "rest"> {
+	const nowhere = { upstream: "", path: [], rest: false };
+	if (source?.kind !== "scalar" || typeof source.value !== "string") {
+		return nowhere;
+	}
+	const mark = /\/\{([^{}$]*)\*\}$/.exec(source.text);
+	if (mark && mark[1] !== rest) {
+		problems.push({
+			at: source.at,
+			message: `the route's path has no \`{${mark[1]}*}\`${rest === null ? "" : `, but \`{${rest}*}\``}`,
+		});
+	}
+	const fixed = mark ? source.text.slice(0, mark.index) : source.text;
+	const target = readTarget({ ...source, text: fixed, value: fixed }, reader);
+	if (target === null) return nowhere;
+	const known = upstreams.map(({ name }) => name);
+	if (!known.includes(target.upstream)) {
+		problems.push({
+			at: source.at,
+			message: unknownAmong("upstream", target.upstream, known),
+		});
+	}
+	return { ...target, rest: mark !== null };
+}
+
+function checkPass(
+	source: Source | null,
+	{ problems }: ProxyContext,
+): readonly string[] {
+	if (source?.kind !== "list") return [];
+	return source.items.flatMap((item) => {
+		if (item.kind !== "scalar" || typeof item.value !== "string") return [];
+		const name = item.value.toLowerCase();
+		const fault = faultOfPassed(name);
+		if (fault) problems.push({ at: item.at, message: fault });
+		return fault ? [] : [name];
+	});
+}
+
+function faultOfPassed(name: string): string | null {
+	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
+	if (framingHeaders.has(name) || hopByHop.has(name)) {
+		return `\`${name}\` belongs to one connection and cannot pass to another`;
+	}
+	if (name === "host") return "`host` cannot pass: it says where a call goes";
+	return ownFields.has(name)
+		? `\`${name}\` cannot pass: the gateway says it itself`
+		: null;
+}
+
+/** RFC 9110, 7.6.1, and what only a proxy of the client's own choice may ask for. */
+const hopByHop: ReadonlySet<string> = new Set([
+	"proxy-authenticate",
+	"proxy-authorization",
+	"proxy-authentication-info",
+]);
+
+const ownFields: ReadonlySet<string> = new Set([
+	"date",
+	"sluice-complete",
+	"sluice-missing",
+	"traceparent",
+	"x-request-id",
+]);

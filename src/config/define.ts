@@ -1,0 +1,369 @@
+import type { UserContext } from "./config.ts";
+import type { From } from "./from.ts";
+
+/**
+ * A config as it is written, not yet checked: what `defineGateway` returns, `createGateway` takes and the file of a
+ * TypeScript config exports.
+ */
+export interface GatewayConfig {
+	readonly upstreams?: Readonly<Record<string, UpstreamInput>>;
+	readonly routes: Readonly<Record<string, unknown>>;
+	readonly server?: ServerInput;
+	readonly defaults?: DefaultsInput;
+}
+
+/** A duration with its unit: `250ms`, `1.5s`, `2m`, `1h`. */
+export type Duration =
+	| `${number}ms`
+	| `${number}s`
+	| `${number}m`
+	| `${number}h`;
+/** A size with its unit: `512B`, `64KiB`, `8MiB`, `1GiB`. */
+export type Size =
+	| `${number}B`
+	| `${number}KiB`
+	| `${number}MiB`
+	| `${number}GiB`;
+
+/** A text that holds an expression of `env`. */
+type Hole = `${string}\${${string}`;
+
+/** What may stand where data does; `Input` is what a `from` may read there. */
+export type Data<Input extends string = string> =
+	| string
+	| number
+	| boolean
+	| null
+	| undefined
+	| From<Input>
+	| readonly Data<Input>[]
+	| DataMap<Input>;
+/** Names to what may stand there; a name that ends in `?` is left out where its value is null. */
+export interface DataMap<Input extends string> {
+	readonly [key: string]: Data<Input>;
+}
+
+/** Where the gateway listens, and its limits: docs/config.md has each key. */
+export interface ServerInput {
+	readonly port?: number;
+	readonly host?: string;
+	readonly health?: `/${string}` | false;
+	readonly maxBody?: Size;
+	readonly maxHeaders?: number;
+	readonly maxHeaderBytes?: Size;
+	readonly headersTimeout?: Duration;
+	readonly requestTimeout?: Duration;
+	readonly idleTimeout?: Duration;
+	readonly connections?: number;
+	readonly trustedProxies?: readonly string[];
+	readonly cors?: CorsInput;
+	readonly drain?: Duration;
+}
+
+/** Which pages of other origins may read answers, and what they may send. */
+export interface CorsInput {
+	readonly origins: readonly ("*" | `http://${string}` | `https://${string}`)[];
+	readonly methods?: readonly ("HEAD" | Method)[];
+	readonly headers?: readonly string[];
+	readonly credentials?: boolean;
+	readonly maxAge?: Duration;
+}
+
+/** What holds where nothing else is said. */
+export interface DefaultsInput {
+	readonly deadline?: Duration;
+	readonly timeout?: Duration;
+	readonly parallel?: number;
+	readonly max?: number;
+	readonly calls?: number;
+	readonly maxBody?: Size;
+}
+
+/** A service that is asked. Its texts may hold `${env.NAME}`. */
+export interface UpstreamInput {
+	readonly url: string;
+	readonly query?: DataMap<EnvInput>;
+	readonly headers?: DataMap<EnvInput>;
+	readonly timeout?: Duration | Hole;
+	readonly connections?: number | Hole;
+	readonly maxBody?: Size | Hole;
+	readonly safe?: boolean;
+	readonly idempotent?: boolean;
+}
+type EnvInput = `env.${string}`;
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+type RouteKeyInput = `${Method | "ANY"} /${string}`;
+type WrongRouteKey = "a route's key is a method and a path";
+
+interface ScalarField {
+	readonly description?: string;
+	readonly default?: string | number | boolean | null;
+	readonly enum?: readonly (string | number | boolean)[];
+}
+interface TextField extends ScalarField {
+	readonly type: "string";
+	readonly minLength?: number;
+	readonly maxLength?: number;
+	readonly pattern?: string;
+}
+interface NumberField extends ScalarField {
+	readonly type: "integer" | "number";
+	readonly minimum?: number;
+	readonly maximum?: number;
+	readonly exclusiveMinimum?: number;
+	readonly exclusiveMaximum?: number;
+	readonly multipleOf?: number;
+}
+interface FlagField extends ScalarField {
+	readonly type: "boolean";
+}
+interface ListField {
+	readonly type: "array";
+	readonly description?: string;
+	readonly default?: readonly unknown[];
+	readonly items: TextField | NumberField | FlagField;
+	readonly minItems?: number;
+	readonly maxItems?: number;
+	readonly uniqueItems?: boolean;
+}
+/** A parameter a client may send: a JSON Schema of a scalar or a list. */
+export type FieldInput = TextField | NumberField | FlagField | ListField;
+
+/** A name, and whatever stands behind its dot. */
+type Path<Name extends string> =
+	| Name
+	| `${Name}.${string}`
+	| `${Name}[${string}`;
+
+/** A declared name as it is read: without its `?`. */
+type Declared<Key> = Key extends `${infer Name}?` ? Name : Key & string;
+
+type RequestNames<Query> =
+	| Path<"params" | "headers" | "cookies" | "body">
+	| "query"
+	| Path<`query.${Declared<keyof Query>}`>
+	| "request"
+	| `request.${"id" | "ip" | "method" | "path" | "time"}`;
+
+type StepNames<Name extends string> = Path<Name> | `missing.${Name}`;
+
+/** What a client may send. The keys of `query` are known to every `from` of the route. */
+export interface RequestInput<Query> {
+	readonly params?: Readonly<Record<string, FieldInput>>;
+	readonly query?: { readonly [Name in keyof Query]: FieldInput };
+	readonly headers?: Readonly<Record<string, FieldInput>>;
+	readonly cookies?: Readonly<Record<string, FieldInput>>;
+	readonly body?: Readonly<Record<string, unknown>>;
+	readonly "body?"?: Readonly<Record<string, unknown>>;
+}
+
+/** What a step may refer to: `upstream`s, `step`s of its own block or around it, and whatever a `from` may read. */
+interface Scope {
+	readonly upstream: string;
+	readonly step: string;
+	readonly input: string;
+}
+
+type ItemNames = Path<"item"> | "index";
+type AnswerNames = Path<"answer" | "response">;
+
+interface Waits<S extends Scope, Input extends string> {
+	readonly when?: Data<Input>;
+	readonly after?: readonly S["step"][];
+}
+
+interface Common<S extends Scope, Input extends string>
+	extends Waits<S, Input> {
+	readonly each?: Data<Input>;
+	readonly parallel?: number;
+	readonly max?: number;
+	readonly within?: Duration;
+	readonly fallback?: Data<Input>;
+	readonly optional?: boolean;
+}
+
+type Kind =
+	| "get"
+	| "head"
+	| "post"
+	| "put"
+	| "patch"
+	| "delete"
+	| "run"
+	| "reply"
+	| "steps";
+/** A step is only one kind. */
+type Only<K extends Kind | "value"> = {
+	readonly [Other in Exclude<Kind, K>]?: never;
+};
+
+type Target<S extends Scope> = S["upstream"] | `${S["upstream"]}/${string}`;
+
+interface Call<S extends Scope, Input extends string> extends Common<S, Input> {
+	readonly query?: DataMap<Input>;
+	readonly headers?: DataMap<Input>;
+	readonly answers?:
+		| { readonly [Status in number]: Data<Input | AnswerNames> }
+		| readonly number[];
+	readonly expect?: Data<Input | AnswerNames>;
+	readonly pick?: Data<Input | AnswerNames>;
+	readonly decode?: "json" | "text" | "bytes";
+	readonly timeout?: Duration;
+	readonly safe?: boolean;
+	readonly idempotent?: boolean;
+}
+
+interface Bodies<Input extends string> {
+	readonly body?: Data<Input>;
+	readonly form?: DataMap<Input>;
+	readonly text?: Data<Input>;
+}
+
+type ReadStep<S extends Scope, Input extends string, K extends Kind> = {
+	readonly [Key in K]: Target<S>;
+} & Only<K> &
+	Call<S, Input>;
+
+type WriteStep<
+	S extends Scope,
+	Input extends string,
+	K extends Kind,
+> = ReadStep<S, Input, K> & Bodies<Input>;
+
+type CallStep<S extends Scope, Input extends string> =
+	| ReadStep<S, Input, "get">
+	| ReadStep<S, Input, "head">
+	| WriteStep<S, Input, "post">
+	| WriteStep<S, Input, "put">
+	| WriteStep<S, Input, "patch">
+	| WriteStep<S, Input, "delete">;
+
+interface ValueStep<S extends Scope, Input extends string>
+	extends Common<S, Input>,
+		Only<"value"> {
+	readonly value: Data<Input>;
+}
+
+/** A function of the author's own: the function itself, or a file's by name. */
+interface RunStep<S extends Scope, Input extends string>
+	extends Common<S, Input>,
+		Only<"run"> {
+	readonly run:
+		| `${string}#${string}`
+		// biome-ignore lint/suspicious/noExplicitAny: arguments are data, whose type only the function's author knows.
+		| ((args: any, context: UserContext) => unknown);
+	readonly args?: Data<Input>;
+}
+
+interface ReplyStep<S extends Scope, Input extends string>
+	extends Waits<S, Input>,
+		Only<"reply"> {
+	readonly reply: {
+		readonly status?: Data<Input>;
+		readonly headers?: DataMap<Input>;
+		readonly body?: Data<Input>;
+	};
+}
+
+/** `Inner` are the steps of a group. */
+interface GroupStep<S extends Scope, Input extends string, Inner>
+	extends Common<S, Input>,
+		Only<"steps"> {
+	readonly steps: Steps<
+		{
+			upstream: S["upstream"];
+			step: S["step"] | (keyof Inner & string);
+			input: Input | StepNames<keyof Inner & string>;
+		},
+		Inner
+	>;
+	readonly value?: Data<Input | StepNames<keyof Inner & string>>;
+}
+
+type StepOf<S extends Scope, Input extends string, Inner> =
+	| CallStep<S, Input>
+	| ValueStep<S, Input>
+	| RunStep<S, Input>
+	| GroupStep<S, Input, Inner>;
+
+/** Where `as` gives the item a name of its own, what a `from` reads is judged when the config loads. */
+type StepInput<S extends Scope, Inner> =
+	| ReplyStep<S, S["input"]>
+	| (StepOf<S, S["input"] | ItemNames, Inner> & { readonly as?: never })
+	| (StepOf<S, string, Inner> & {
+			readonly each: Data;
+			readonly as: string;
+	  });
+
+type Steps<S extends Scope, All> = {
+	readonly [Name in keyof All]: StepInput<S, All[Name]>;
+};
+
+/** Where a route passes its requests on to. */
+export interface ProxyInput<Upstream extends string, Input extends string> {
+	readonly to: Target<{ upstream: Upstream; step: never; input: never }>;
+	readonly pass?: readonly string[];
+	readonly query?: DataMap<Input>;
+	readonly headers?: DataMap<Input>;
+	readonly idle?: Duration;
+}
+
+/** A route but for its `request`. */
+export interface RouteInput<Upstream extends string, StepsOf, Query> {
+	readonly summary?: string;
+	readonly deadline?: Duration;
+	readonly calls?: number;
+	/** Instead of steps: requests are passed on. */
+	readonly proxy?:
+		| Target<{ upstream: Upstream; step: never; input: never }>
+		| ProxyInput<Upstream, RequestNames<Query>>;
+	readonly steps?: Steps<
+		{
+			upstream: Upstream;
+			step: keyof StepsOf & string;
+			input: RequestNames<Query> | StepNames<keyof StepsOf & string>;
+		},
+		StepsOf
+	>;
+	readonly respond?: Data<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
+	readonly status?: Data<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
+	readonly headers?: DataMap<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
+}
+
+/** The keys that a kind of step takes. */
+export type StepKeys<K extends Kind | "value"> = Exclude<
+	KeysOfUnion<Extract<StepInput<Scope, unknown>, Readonly<Record<K, unknown>>>>,
+	Exclude<Kind, K>
+>;
+type KeysOfUnion<T> = T extends unknown ? keyof T : never;
+
+/**
+ * A config in TypeScript, of the same shape as in YAML: an editor completes its names and refuses wrong ones. Returns
+ * what it is given; everything else is checked when the config is loaded.
+ */
+export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
+	readonly upstreams?: { readonly [Name in keyof Upstreams]: UpstreamInput };
+	readonly routes: {
+		readonly [Key in keyof StepsOf]: RouteInput<
+			keyof Upstreams & string,
+			StepsOf[Key],
+			QueryOf[Key & keyof QueryOf]
+		> &
+			(Key extends RouteKeyInput ? unknown : WrongRouteKey);
+	} & {
+		readonly [Key in keyof QueryOf]: {
+			readonly request?: RequestInput<QueryOf[Key]>;
+		};
+	};
+	readonly server?: ServerInput;
+	readonly defaults?: DefaultsInput;
+}): GatewayConfig {
+	return config;
+}

@@ -1,0 +1,129 @@
+import { parse } from "yaml";
+import { z } from "zod";
+import { routeMethods } from "./route-key.ts";
+import {
+	configSchema,
+	fieldSchemas,
+	type KeyMeta,
+	proxySchema,
+	requestSchema,
+	routeSchema,
+	stepKinds,
+	stepSchemas,
+	upstreamSchema,
+} from "./schema.ts";
+
+type JsonSchema = z.core.JSONSchema.JSONSchema;
+type Properties = Record<string, JsonSchema>;
+
+const scalarTypes = ["string", "integer", "number", "boolean"] as const;
+
+/**
+ * The whole config as one JSON Schema (2020-12), for editors. `check` judges in stages, each branch with its own words;
+ * here they are put together. It knows which keys there are and what each takes, not what templates and names mean.
+ */
+export function configJsonSchema(): JsonSchema {
+	const steps = mapOf(ref("step"), "^[a-z][A-Za-z0-9_]*$");
+	const fields = mapOf(ref("parameter"));
+	return {
+		$schema: "https://json-schema.org/draft/2020-12/schema",
+		$id: "urn:sluice:schema:config",
+		title: "Sluice config",
+		...withProperties(printed(configSchema), {
+			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
+			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
+		}),
+		$defs: {
+			upstream: printed(upstreamSchema),
+			route: withProperties(printed(routeSchema), {
+				request: ref("request"),
+				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
+				steps,
+			}),
+			proxy: printed(proxySchema),
+			request: withProperties(printed(requestSchema), {
+				params: fields,
+				query: fields,
+				cookies: fields,
+				headers: fields,
+			}),
+			parameter: oneOfDefs([...scalarTypes, "array"].map(nameOfParameter)),
+			scalar: oneOfDefs(scalarTypes.map(nameOfParameter)),
+			...Object.fromEntries(
+				Object.entries(fieldSchemas).map(([type, schema]) => [
+					nameOfParameter(type),
+					type === "array"
+						? withProperties(printed(schema), { items: ref("scalar") })
+						: printed(schema),
+				]),
+			),
+			step: oneOfDefs(stepKinds.map(nameOfStep)),
+			...Object.fromEntries(
+				stepKinds.map((kind) => [
+					nameOfStep(kind),
+					kind === "steps"
+						? withProperties(printed(stepSchemas[kind]), { steps })
+						: printed(stepSchemas[kind]),
+				]),
+			),
+		},
+	};
+}
+
+function nameOfStep(kind: string): string {
+	return `step-${kind}`;
+}
+
+function nameOfParameter(type: string): string {
+	return `parameter-${type}`;
+}
+
+function ref(name: string): JsonSchema {
+	return { $ref: `#/$defs/${name}` };
+}
+
+function oneOfDefs(names: readonly string[]): JsonSchema {
+	return { anyOf: names.map(ref) };
+}
+
+function mapOf(value: JsonSchema, names?: string): JsonSchema {
+	return {
+		type: "object",
+		...(names ? { propertyNames: { pattern: names } } : {}),
+		additionalProperties: value,
+	};
+}
+
+/** Puts what a stage leaves open in its place; the description stays. */
+function withProperties(
+	schema: JsonSchema,
+	properties: Properties,
+): JsonSchema {
+	const known = schema.properties as Properties;
+	const joined = Object.entries(properties).map(([key, value]) => {
+		const { description } = known[key] ?? {};
+		return [key, description ? { ...value, description } : value] as const;
+	});
+	return {
+		...schema,
+		properties: { ...known, ...Object.fromEntries(joined) },
+	};
+}
+
+function printed(schema: z.ZodType): JsonSchema {
+	const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+		io: "input",
+		override: ({ jsonSchema }) => editKey(jsonSchema),
+	});
+	return rest;
+}
+
+/** What the reference says of a key, as an editor shows it: the default as a value, the example in the description. */
+function editKey(schema: JsonSchema): void {
+	const meta = schema as { -readonly [key in keyof KeyMeta]?: KeyMeta[key] };
+	const { example, default: written, description } = meta;
+	if (example === undefined) return;
+	delete meta.example;
+	schema.description = `${description}\n\n${example}`;
+	if (written !== undefined) schema.default = parse(written);
+}

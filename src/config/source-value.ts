@@ -1,0 +1,169 @@
+import { isPlain } from "../core/data.ts";
+import { nestingMax } from "../core/json.ts";
+import { partsOfFrom } from "./from.ts";
+import type { Problem } from "./problem.ts";
+import {
+	type EntrySource,
+	type FunctionSource,
+	faultOfKey,
+	type ListSource,
+	type MapSource,
+	type ScalarSource,
+	type Source,
+	type SourceFile,
+} from "./source.ts";
+
+/**
+ * Reads JavaScript values as the same tree that YAML becomes. Never throws: what is no data becomes a problem. A place
+ * is an offset as in a file — values stand one behind another, each as long as its text — and leads back to a path.
+ */
+export function readValue(value: unknown): SourceFile {
+	const reading: Reading = { places: [], length: 0, problems: [] };
+	const root = toSource(value, { reading, path: "", around: [] });
+	return {
+		root,
+		problems: reading.problems,
+		unreadable: new Set(),
+		positionOf(offset) {
+			const place = reading.places.findLast(({ at }) => at <= offset);
+			return { path: place?.path ?? "" };
+		},
+	};
+}
+
+interface Reading {
+	/** In the order of their offsets. */
+	readonly places: { readonly at: number; readonly path: string }[];
+	length: number;
+	readonly problems: Problem[];
+}
+
+/** Where a value stands. */
+interface Spot {
+	readonly reading: Reading;
+	/** `routes["GET /x"].steps.now`; empty for the config itself. */
+	readonly path: string;
+	/** The objects it stands in, outermost first. */
+	readonly around: readonly object[];
+}
+
+/** Takes a place for something of so many characters. */
+function placeFor({ reading, path }: Spot, characters = 0): number {
+	const at = reading.length;
+	reading.places.push({ at, path });
+	reading.length += characters + 1;
+	return at;
+}
+
+function refuse(spot: Spot, message: string): null {
+	spot.reading.problems.push({ at: placeFor(spot), message });
+	return null;
+}
+
+function toSource(value: unknown, spot: Spot): Source | null {
+	switch (typeof value) {
+		case "string":
+		case "number":
+		case "boolean":
+			return scalar(value, spot);
+		case "function":
+			return functionSource(value as FunctionSource["call"], null, spot);
+		case "undefined":
+			return refuse(spot, "there is no `undefined`: write null");
+		case "bigint":
+			return refuse(spot, `${value}n cannot stand in a config: quote it`);
+		case "symbol":
+			return refuse(spot, "a symbol is no data");
+		case "object":
+			return value === null ? scalar(null, spot) : fromObject(value, spot);
+	}
+}
+
+function scalar(value: ScalarSource["value"], spot: Spot): ScalarSource {
+	const text = String(value);
+	const at = placeFor(spot, text.length);
+	return {
+		kind: "scalar",
+		at,
+		value,
+		text,
+		placeOf: (character) => at + character,
+	};
+}
+
+function functionSource(
+	call: FunctionSource["call"],
+	inputs: readonly unknown[] | null,
+	spot: Spot,
+): FunctionSource {
+	const at = placeFor(spot);
+	return {
+		kind: "function",
+		at,
+		call,
+		inputs: inputs && inputs.map((input) => scalar(String(input), spot)),
+	};
+}
+
+function fromObject(value: object, spot: Spot): Source | null {
+	const parts = partsOfFrom(value);
+	if (parts !== null) {
+		const valid =
+			Array.isArray(parts.inputs) && typeof parts.call === "function";
+		return valid
+			? functionSource(parts.call, parts.inputs, spot)
+			: refuse(spot, "`from` takes a list of inputs and a function");
+	}
+	if (spot.around.includes(value)) {
+		return refuse(spot, "this holds itself: write it out");
+	}
+	if (spot.around.length >= nestingMax) {
+		return refuse(spot, `nested deeper than ${nestingMax} levels`);
+	}
+	if (Array.isArray(value)) return list(value, spot);
+	return isPlain(value) ? map(value, spot) : refuse(spot, noData(value));
+}
+
+function noData(value: object): string {
+	if (value instanceof Promise) return "a promise is no data: await it";
+	const { name } = (value.constructor ?? {}) as { name?: string };
+	return `${name ? `an object of class ${name}` : "an object with a prototype"} is no data: write a text, a list or a plain object`;
+}
+
+function list(items: readonly unknown[], spot: Spot): ListSource {
+	const at = placeFor(spot);
+	const around = [...spot.around, items];
+	// Not map: it passes over holes.
+	const sources = Array.from(items, (item, index) =>
+		toSource(item, { ...spot, path: `${spot.path}[${index}]`, around }),
+	);
+	return { kind: "list", at, items: sources.filter((item) => item !== null) };
+}
+
+function map(value: object, spot: Spot): MapSource {
+	const at = placeFor(spot);
+	const around = [...spot.around, value];
+	const entries: EntrySource[] = [];
+	for (const key of Object.keys(value)) {
+		const inner = { ...spot, path: spot.path + accessOf(key, spot), around };
+		const property = Object.getOwnPropertyDescriptor(value, key);
+		const fault = property?.get
+			? "a getter is no data: write its value"
+			: faultOfKey(key);
+		if (fault !== null) {
+			refuse(inner, fault);
+			continue;
+		}
+		// An absent key, as JSON has it.
+		if (property?.value === undefined) continue;
+		const keyAt = placeFor(inner);
+		const source = toSource(property.value, inner);
+		if (source) entries.push({ key, at: keyAt, value: source });
+	}
+	return { kind: "map", at, entries };
+}
+
+function accessOf(key: string, { path }: Spot): string {
+	if (!/^[A-Za-z_$][\w$]*$/.test(key)) return `[${JSON.stringify(key)}]`;
+	return path === "" ? key : `.${key}`;
+}

@@ -1,0 +1,234 @@
+import { parseDuration } from "../core/units.ts";
+import type { Template } from "../expression/template.ts";
+import type {
+	CallConfig,
+	EachConfig,
+	RouteConfig,
+	StepConfig,
+	UpstreamConfig,
+} from "./config.ts";
+import {
+	readsAfterwards,
+	readsIn,
+	readsToStart,
+	templatesOfAnswer,
+} from "./graph.ts";
+import type { Problem } from "./problem.ts";
+
+/** An instant in milliseconds from the route's start, and the steps that make it so late, in their order. */
+export interface Moment {
+	/** Infinity where only the route's deadline bounds it. */
+	readonly ms: number;
+	/** Of steps in groups the path: `orders.items`. */
+	readonly chain: readonly string[];
+}
+
+/** When a step starts and ends at the latest; its chain ends with itself, or with the step of its group that ends last. */
+export interface StepTimes {
+	readonly start: Moment;
+	readonly end: Moment;
+	/** A group's own steps, by name: of its first items, where it has `each`. */
+	readonly inner: ReadonlyMap<string, StepTimes>;
+}
+
+/** How long what takes time takes at the longest. Waiting for a free connection is not counted: nothing bounds it. */
+export interface Durations {
+	/** One attempt of a call. */
+	attemptMs(step: CallConfig): number;
+	/** A user's function. */
+	readonly functionMs: number;
+	/** How many times in a row a step with `each` takes the time of one item. */
+	waves(each: EachConfig): number;
+}
+
+/** Where a block of steps stands: a route's own, or a group's. */
+interface Surroundings {
+	/** When the block itself starts. */
+	readonly from: Moment;
+	/** When a step around the block has ended; null for what is no step. */
+	readonly endOf: (name: string) => Moment | null;
+	/** `orders.` in the group `orders`. */
+	readonly path: string;
+}
+
+const theRoute: Surroundings = {
+	from: { ms: 0, chain: [] },
+	endOf: () => null,
+	path: "",
+};
+
+/** The worst case of steps that hang together: every step at its longest. Steps of a cycle, reported elsewhere, end somewhere. */
+export function timesOf(
+	steps: readonly StepConfig[],
+	durations: Durations,
+	{ from, endOf, path } = theRoute,
+): ReadonlyMap<string, StepTimes> {
+	const byName = new Map(steps.map((step) => [step.name, step]));
+	const known = new Map<string, StepTimes>();
+	const endOfStep = (name: string) => {
+		const step = byName.get(name);
+		return step ? visit(step).end : endOf(name);
+	};
+	const lastOf = (names: Iterable<string>, own: string) =>
+		[...names].flatMap((name) => (name === own ? [] : (endOfStep(name) ?? [])));
+
+	function visit(step: StepConfig): StepTimes {
+		const { name } = step;
+		const found = known.get(name);
+		if (found) return found;
+		known.set(name, { start: from, end: from, inner: new Map() });
+		const before = [...readsToStart(step), ...step.after];
+		const start = latest(from, ...lastOf(before, name));
+		const { end, inner } = workOf(step, start);
+		const times = { start, end, inner };
+		known.set(name, times);
+		return times;
+	}
+
+	function workOf(step: StepConfig, start: Moment): Omit<StepTimes, "start"> {
+		const { name, withinMs } = step;
+		const waits = (templates: readonly (Template | null)[]) =>
+			lastOf(readsIn(templates), name).map((read) =>
+				then(read, 0, path + name),
+			);
+		const fallback = waits([step.fallback]);
+		const reads = [...waits(templatesAfter(step)), ...fallback];
+		const once = (from: Moment) => {
+			const { end, inner } = carryOut(step, from);
+			return { end: latest(end, ...reads), inner };
+		};
+		const { end: first, inner } = once(start);
+		const all = repeat(step, start, first, (from) => once(from).end);
+		if (withinMs === null) return { end: all, inner };
+		const cut = earliest(then(start, withinMs, path + name), all);
+		// What fills in for the step is waited for though its own time is over.
+		return { end: latest(cut, ...fallback), inner };
+	}
+
+	/** One item, or the step itself. */
+	function carryOut(step: StepConfig, from: Moment): Omit<StepTimes, "start"> {
+		const itself = path + step.name;
+		if (step.kind !== "group") {
+			const end = then(from, ownMs(step, durations), itself);
+			return { end, inner: new Map() };
+		}
+		const around = { from, endOf: endOfStep, path: `${itself}.` };
+		const inner = timesOf(step.steps, durations, around);
+		return { end: latest(then(from, 0, itself), ...endsOf(inner)), inner };
+	}
+
+	/**
+	 * The items after the first ones. A `within` inside a group may end an item before a step around the group has ended:
+	 * then the next ones wait for that too. Once all of those have ended every item takes the same time.
+	 */
+	function repeat(
+		step: StepConfig,
+		start: Moment,
+		first: Moment,
+		once: (from: Moment) => Moment,
+	): Moment {
+		let left = (step.each ? durations.waves(step.each) : 1) - 1;
+		let end = first;
+		const around = lastOf(readsAfterwards(step), step.name);
+		const settledMs = Math.max(0, ...around.map(({ ms }) => ms));
+		const next = () => once({ ms: end.ms, chain: start.chain });
+		while (left > 0 && end.ms < settledMs) {
+			const after = next();
+			// Items that take no time never will.
+			if (after.ms === end.ms) return end;
+			end = after;
+			left--;
+		}
+		if (left === 0 || end.ms === Number.POSITIVE_INFINITY) return end;
+		return then(end, left * (next().ms - end.ms));
+	}
+
+	for (const step of steps) visit(step);
+	return known;
+}
+
+/** What a step itself reads at its end; the steps of a group read for themselves. */
+function templatesAfter(step: StepConfig): readonly (Template | null)[] {
+	if (step.kind === "call") return templatesOfAnswer(step);
+	return step.kind === "group" ? [step.value] : [];
+}
+
+/** When the last of these steps has ended. */
+export function lastEnd(times: ReadonlyMap<string, StepTimes>): Moment {
+	return latest(theRoute.from, ...endsOf(times));
+}
+
+function endsOf(times: ReadonlyMap<string, StepTimes>): Moment[] {
+	return [...times.values()].map(({ end }) => end);
+}
+
+function ownMs(step: StepConfig, durations: Durations): number {
+	if (step.kind === "call") return durations.attemptMs(step);
+	return step.kind === "run" ? durations.functionMs : 0;
+}
+
+function then({ ms, chain }: Moment, moreMs: number, step?: string): Moment {
+	return { ms: ms + moreMs, chain: step ? [...chain, step] : chain };
+}
+
+/** The last one; of equal ones the longer chain, for it says more. */
+function latest(first: Moment, ...others: readonly Moment[]): Moment {
+	return others.reduce(
+		(last, one) =>
+			one.ms > last.ms ||
+			(one.ms === last.ms && one.chain.length > last.chain.length)
+				? one
+				: last,
+		first,
+	);
+}
+
+function earliest(one: Moment, other: Moment): Moment {
+	return other.ms < one.ms ? other : one;
+}
+
+interface Warned {
+	readonly upstreams: readonly UpstreamConfig[];
+	readonly problems: Problem[];
+}
+
+/**
+ * A step that can start only when its route's time is over is likely a mistake, but may be meant. Of several items only
+ * one is counted, and of functions nothing: a full list whose every item is slow is no reason to warn.
+ */
+export function warnOfLongChains(
+	{ deadlineMs }: RouteConfig,
+	steps: readonly { readonly step: StepConfig; readonly at: number }[],
+	{ upstreams, problems }: Warned,
+): void {
+	const times = timesOf(
+		steps.map(({ step }) => step),
+		{
+			attemptMs: (step) => step.timeoutMs ?? writtenTimeoutMs(step, upstreams),
+			functionMs: 0,
+			waves: () => 1,
+		},
+	);
+	for (const { step, at } of steps) {
+		const startMs = times.get(step.name)?.start.ms ?? 0;
+		if (step.kind === "value" || startMs < deadlineMs) continue;
+		problems.push({
+			at,
+			warning: true,
+			message: `the steps before \`${step.name}\` may take ${startMs} ms, and the route's deadline is ${deadlineMs} ms: it may never start`,
+		});
+	}
+}
+
+/** The timeout of the call's upstream; 0 where the environment names it. */
+function writtenTimeoutMs(
+	{ upstream }: CallConfig,
+	upstreams: readonly UpstreamConfig[],
+): number {
+	const timeout = upstreams.find(({ name }) => name === upstream)?.timeout;
+	return parseDuration(textOf(timeout)) ?? 0;
+}
+
+function textOf(template: Template | undefined): string {
+	return template?.kind === "literal" ? String(template.value) : "";
+}

@@ -1,0 +1,115 @@
+import type { ByteStream } from "./messages.ts";
+
+/** What the maker of a queue's bytes is told. */
+export interface ByteMaker {
+	/** The length announced; null where none was. */
+	readonly length: number | null;
+	/** As much waits as may: no more, please. What is on its way is taken all the same. */
+	onFull(): void;
+	/** All that waited was taken, after the queue had been full. */
+	onWanted(): void;
+	/** The reader has left before the end, and reads no more. Not called after `end` or `fail`. */
+	onLeft(): void;
+}
+
+/** So much may wait for a slow reader; the same as between two sockets of node. */
+const waitingBytesMax = 64 * 1024;
+
+/** A sender of single bytes would fill the memory with what holds them. */
+const waitingChunksMax = 256;
+
+const done = { done: true as const, value: undefined };
+
+/** Between whoever makes bytes, in its own time, and a reader that asks for them. Not for two readers at once. */
+export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
+	readonly length: number | null;
+	readonly #maker: ByteMaker;
+	#chunks: Uint8Array[] = [];
+	#bytes = 0;
+	#full = false;
+	#ended = false;
+	#failure: { readonly reason: unknown } | null = null;
+	#wake: (() => void) | null = null;
+
+	constructor(maker: ByteMaker) {
+		this.length = maker.length;
+		this.#maker = maker;
+	}
+
+	/** Takes a chunk, whose memory must not change from then on. */
+	push(chunk: Uint8Array): void {
+		if (this.#over || chunk.length === 0) return;
+		this.#chunks.push(chunk);
+		this.#bytes += chunk.length;
+		this.#wake?.();
+		const much =
+			this.#bytes >= waitingBytesMax || this.#chunks.length >= waitingChunksMax;
+		if (this.#full || !much) return;
+		this.#full = true;
+		this.#maker.onFull();
+	}
+
+	/** All has come: what waits is still to be read. */
+	end(): void {
+		this.#ended = true;
+		this.#wake?.();
+	}
+
+	/** No more comes, and it was not all: what waits is dropped. */
+	fail(reason: unknown): void {
+		if (this.#over) return;
+		this.#failure = { reason };
+		this.#chunks = [];
+		this.#wake?.();
+	}
+
+	get #over(): boolean {
+		return this.#ended || this.#failure !== null;
+	}
+
+	[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+		return this;
+	}
+
+	async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+		while (this.#chunks.length === 0) {
+			if (this.#failure !== null) throw this.#failure.reason;
+			if (this.#ended) return done;
+			await new Promise<void>((resolve) => {
+				this.#wake = resolve;
+			});
+			this.#wake = null;
+		}
+		return { done: false, value: this.#take() };
+	}
+
+	#take(): Uint8Array {
+		const chunks = this.#chunks;
+		this.#chunks = [];
+		this.#bytes = 0;
+		if (this.#full) {
+			this.#full = false;
+			if (!this.#over) this.#maker.onWanted();
+		}
+		const [only] = chunks;
+		return only && chunks.length === 1 ? only : Buffer.concat(chunks);
+	}
+
+	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+		this.#chunks = [];
+		if (!this.#over) {
+			this.#ended = true;
+			this.#maker.onLeft();
+			this.#wake?.();
+		}
+		return done;
+	}
+}
+
+/** A body without a piece; `length` is what another answer to the same question would have announced. */
+export function emptyStream(length: number | null): ByteStream {
+	return {
+		length,
+		async *[Symbol.asyncIterator]() {},
+	};
+}

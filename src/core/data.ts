@@ -1,0 +1,56 @@
+import { Bytes } from "./bytes.ts";
+import { GatewayError } from "./errors.ts";
+import { nestingMax } from "./json.ts";
+
+/** A value that holds one part many times over is small in memory and endless as a copy. */
+const valuesMax = 1_000_000;
+
+/**
+ * A copy of data on its way to or from a user's function, so that neither side can change what the other has. Undefined
+ * is null; what JSON cannot hold, or is too much, fails with `step_failed`. `whose` begins the message: `score returned`.
+ */
+export function dataOf(value: unknown, whose: string): unknown {
+	return copyOf(value, { whose, left: valuesMax }, 0);
+}
+
+interface Copying {
+	readonly whose: string;
+	left: number;
+}
+
+function copyOf(value: unknown, copying: Copying, depth: number): unknown {
+	if (value === undefined || value === null) return null;
+	if (["string", "boolean", "bigint"].includes(typeof value)) return value;
+	if (typeof value === "number" && Number.isFinite(value)) return value;
+	if (value instanceof Bytes) return value;
+	if (depth >= nestingMax || typeof value !== "object") throw noData(copying);
+	if (Array.isArray(value)) {
+		charge(copying, value.length);
+		// Not map: it passes over holes.
+		return Array.from(value, (inner) => copyOf(inner, copying, depth + 1));
+	}
+	if (!isPlain(value)) throw noData(copying);
+	const entries = Object.entries(value);
+	charge(copying, entries.length);
+	return Object.fromEntries(
+		entries.map(([key, inner]) => [key, copyOf(inner, copying, depth + 1)]),
+	);
+}
+
+function charge(copying: Copying, values: number): void {
+	copying.left -= values;
+	if (copying.left >= 0) return;
+	const words = `${copying.whose} more than ${valuesMax} values`;
+	throw new GatewayError("step_failed", words);
+}
+
+function noData({ whose }: Copying): GatewayError {
+	const words = `${whose} what is no data: only null, booleans, numbers, texts, lists and maps, ${nestingMax} deep`;
+	return new GatewayError("step_failed", words);
+}
+
+/** Whether an object is a map of data: made by `{}`, by JSON, or without any prototype. */
+export function isPlain(value: object): boolean {
+	const prototype = Object.getPrototypeOf(value);
+	return prototype === Object.prototype || prototype === null;
+}

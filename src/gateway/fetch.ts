@@ -1,0 +1,145 @@
+import { createCollector } from "../core/collector.ts";
+import { GatewayError } from "../core/errors.ts";
+import {
+	type ByteStream,
+	type GatewayRequest,
+	type GatewayResponse,
+	isStream,
+} from "../core/messages.ts";
+import { requestIdOf } from "../core/request-id.ts";
+import type { Clock } from "../tasks/clock.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import { cancelOnAbort } from "../tasks/signal.ts";
+
+export interface FetchOptions {
+	/** The client's address, `request.ip` in a config. Default: an empty text, for a Request does not know it. */
+	readonly ip?: string;
+}
+
+/** Answers a Web-standard request. */
+export type Fetch = (
+	request: Request,
+	options?: FetchOptions,
+) => Promise<Response>;
+
+type Handle = (
+	request: GatewayRequest,
+	scope: Scope,
+) => Promise<GatewayResponse>;
+
+/** Statuses of which `Response` takes no body. */
+const bodiless = new Set([204, 205, 304]);
+
+/** A gateway's `handle` as a `fetch`. Never rejects; an aborted request is answered too, with a 499 for nobody. */
+export function createFetch(handle: Handle, clock: Clock): Fetch {
+	return async (request, { ip = "" } = {}) => {
+		const id = requestIdOf(request.headers.get("x-request-id"));
+		const { pathname, search } = new URL(request.url);
+		const scope = openScope({ clock });
+		const stop = cancelOnAbort(scope, request.signal, clientLeft);
+		const end = () => {
+			stop();
+			scope.close();
+		};
+		const response = await handle(
+			{
+				id,
+				method: request.method,
+				target: pathname + search,
+				headers: [...request.headers].flat(),
+				ip: typeof ip === "string" ? ip : "",
+				arrivedMs: clock.now(),
+				readBody: (bytesMax) => readBody(request, bytesMax, scope),
+				streamBody: () => streamBody(request, scope),
+			},
+			scope,
+		);
+		return responseOf(response, request.method, id, end);
+	};
+}
+
+function clientLeft(): GatewayError {
+	return new GatewayError("client_closed", "the client aborted its request");
+}
+
+/** `end` is called when the request is over: at once, or when the body has been read or left. */
+function responseOf(
+	{ status, headers: fields, body }: GatewayResponse,
+	method: string,
+	id: string,
+	end: () => void,
+): Response {
+	const headers = new Headers();
+	for (let at = 0; at < fields.length; at += 2) {
+		headers.append(fields[at] ?? "", fields[at + 1] ?? "");
+	}
+	headers.set("x-request-id", id);
+	const sent = method === "HEAD" || bodiless.has(status) ? null : body;
+	if (isStream(sent)) {
+		const stream = ReadableStream.from(untilRead(sent, end));
+		return new Response(stream as ReadableStream, { status, headers });
+	}
+	end();
+	return new Response(sent as string | Uint8Array<ArrayBuffer> | null, {
+		status,
+		headers,
+	});
+}
+
+async function* untilRead(
+	body: ByteStream,
+	end: () => void,
+): AsyncGenerator<Uint8Array> {
+	try {
+		yield* body;
+	} finally {
+		end();
+	}
+}
+
+function streamBody(
+	{ body, headers }: Request,
+	scope: Scope,
+): ByteStream | null {
+	if (body === null) return null;
+	const length = headers.get("content-length");
+	return {
+		length: length === null ? null : Number(length),
+		async *[Symbol.asyncIterator]() {
+			for await (const chunk of body) {
+				if (scope.cancelled) throw scope.reason;
+				yield chunk;
+			}
+		},
+	};
+}
+
+async function readBody(
+	request: Request,
+	bytesMax: number,
+	scope: Scope,
+): Promise<Uint8Array> {
+	const collector = createCollector(bytesMax);
+	if (request.body === null) return collector.bytes();
+	const reader = request.body.getReader();
+	// Whoever waits for the next chunk then gets the end of the body.
+	const stop = scope.onCancel(() => void reader.cancel().catch(() => {}));
+	try {
+		for (;;) {
+			const { done, value } = await reader.read().catch((cause: unknown) => {
+				const words = "the request's body broke off";
+				throw new GatewayError("client_closed", words, { cause });
+			});
+			if (scope.cancelled) throw scope.reason;
+			if (done) return collector.bytes();
+			if (collector.add(value)) continue;
+			void reader.cancel().catch(() => {});
+			throw new GatewayError(
+				"request_too_large",
+				`the body is longer than ${bytesMax} bytes`,
+			);
+		}
+	} finally {
+		stop();
+	}
+}

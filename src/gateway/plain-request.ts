@@ -1,0 +1,46 @@
+import { GatewayError } from "../core/errors.ts";
+import {
+	type GatewayRequest,
+	type HeaderList,
+	streamOf,
+} from "../core/messages.ts";
+import { requestIdOf } from "../core/request-id.ts";
+import type { Clock } from "../tasks/clock.ts";
+
+/** A request that is there as a whole: what an embedder has, without a connection behind it. */
+export interface PlainRequest {
+	readonly method: string;
+	/** The path and query, percent-encoded: `/weather?city=Oslo`. Begins with `/`. */
+	readonly target: string;
+	readonly headers?: HeaderList;
+	readonly body?: string | Uint8Array;
+	/** The client's address; default an empty text. */
+	readonly ip?: string;
+	/** Default: a new one. */
+	readonly id?: string;
+}
+
+/** The request as the gateway takes it; one that the server has made is complete. */
+export function completed(
+	request: GatewayRequest | PlainRequest,
+	clock: Clock,
+): GatewayRequest {
+	if ("readBody" in request) return request;
+	const { method, target, headers = [], ip = "", id, body = "" } = request;
+	const bytes =
+		typeof body === "string" ? new TextEncoder().encode(body) : body;
+	return {
+		id: requestIdOf(id),
+		method,
+		target,
+		headers,
+		ip,
+		arrivedMs: clock.now(),
+		async readBody(bytesMax) {
+			if (bytes.length <= bytesMax) return bytes;
+			const words = `the body is longer than ${bytesMax} bytes`;
+			throw new GatewayError("request_too_large", words);
+		},
+		streamBody: () => streamOf(bytes),
+	};
+}

@@ -1,0 +1,152 @@
+import type { EachConfig } from "../config/config.ts";
+import {
+	type Durations,
+	lastEnd,
+	type StepTimes,
+	timesOf,
+} from "../config/timing.ts";
+import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
+import { printCallTarget, printTemplate } from "./print.ts";
+
+/**
+ * What a route does and how long it takes at the longest. Plain JSON, and public: `sluice explain --json` prints it.
+ * Names are those of the config; times are milliseconds from the start of the route.
+ */
+export interface RouteExplanation {
+	readonly route: string;
+	readonly summary: string | null;
+	readonly deadlineMs: number;
+	/** After so long the answer is there at the latest: when the longest chain has ended, or the deadline. */
+	readonly worstMs: number;
+	/** The steps that take longest one after the other; null for as long as the deadline lets them. */
+	readonly longestChain: {
+		readonly steps: readonly string[];
+		readonly ms: number | null;
+	};
+	readonly steps: readonly StepExplanation[];
+	/** Steps that the answer is made of. */
+	readonly answerReads: readonly string[];
+}
+
+export interface StepExplanation {
+	readonly name: string;
+	readonly kind: StepPlan["kind"];
+	/** `GET users/users/${params.id}`, or `./score.ts#score`; null for the other kinds. */
+	readonly call: string | null;
+	/** Whether it may change something: then it is waited for though unread. */
+	readonly writes: boolean;
+	/** The condition, as written; null where it always runs. */
+	readonly when: unknown;
+	/** `waves` is how often `parallel` items have to run before `max` are done. */
+	readonly each:
+		| (Omit<EachConfig, "list"> & {
+				readonly list: unknown;
+				readonly waves: number;
+		  })
+		| null;
+	/** Waits for these before it starts. */
+	readonly startsAfter: readonly string[];
+	/** Reads these once it has started: waits for them then, if it comes to that. */
+	readonly readsLater: readonly string[];
+	/** Null: only the deadline bounds it. */
+	readonly latestStartMs: number | null;
+	readonly latestEndMs: number | null;
+	/** What its failure does to the route. */
+	readonly onFailure: "fails the route" | "fallback" | "null";
+	/** A group's own; empty for the other kinds. Where it has `each`, the times are those of its first items. */
+	readonly steps: readonly StepExplanation[];
+}
+
+/** Explains every route of a plan. `timeoutsMs` are those of the plan's upstreams, in its order. Pure. */
+export function explain(
+	plan: Plan,
+	timeoutsMs: readonly number[],
+): RouteExplanation[] {
+	const timeouts = new Map(
+		plan.upstreams.map(({ name }, index) => [name, timeoutsMs[index] ?? 0]),
+	);
+	const durations: Durations = {
+		attemptMs: (step) => step.timeoutMs ?? timeouts.get(step.upstream) ?? 0,
+		functionMs: Number.POSITIVE_INFINITY,
+		waves: wavesOf,
+	};
+	return plan.routes.map((route) => explainRoute(route, durations));
+}
+
+function explainRoute(
+	route: RoutePlan,
+	durations: Durations,
+): RouteExplanation {
+	const times = timesOf(route.steps, durations);
+	const { ms, chain } = lastEnd(times);
+	const names = route.steps.map(({ name }) => name);
+	return {
+		route: route.key,
+		summary: route.summary,
+		deadlineMs: route.deadlineMs,
+		worstMs: Math.min(ms, route.deadlineMs),
+		longestChain: { steps: chain, ms: finite(ms) },
+		steps: explainSteps(route.steps, times, []),
+		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
+	};
+}
+
+function explainSteps(
+	steps: readonly StepPlan[],
+	times: ReadonlyMap<string, StepTimes>,
+	around: readonly (readonly string[])[],
+): StepExplanation[] {
+	const blocks = [steps.map(({ name }) => name), ...around];
+	return steps.flatMap((step) => {
+		const found = times.get(step.name);
+		return found ? [explainStep(step, found, blocks)] : [];
+	});
+}
+
+/** `blocks` are the names of steps: of the step's own block first, then of each around it. */
+function explainStep(
+	step: StepPlan,
+	{ start, end, inner }: StepTimes,
+	blocks: readonly (readonly string[])[],
+): StepExplanation {
+	const { each } = step;
+	const namesOf = (refs: readonly StepRef[]) =>
+		refs.flatMap(({ up, index }) => blocks[up]?.[index] ?? []);
+	return {
+		name: step.name,
+		kind: step.kind,
+		call: callOf(step),
+		writes: step.kind === "call" && step.write,
+		when: step.when && printTemplate(step.when),
+		each: each && {
+			...each,
+			list: printTemplate(each.list),
+			waves: wavesOf(each),
+		},
+		startsAfter: namesOf(step.startsAfter),
+		readsLater: namesOf(step.readsLater),
+		latestStartMs: finite(start.ms),
+		latestEndMs: finite(end.ms),
+		onFailure: onFailureOf(step),
+		steps: step.kind === "group" ? explainSteps(step.steps, inner, blocks) : [],
+	};
+}
+
+function callOf(step: StepPlan): string | null {
+	if (step.kind === "run") return step.reference;
+	return step.kind === "call" ? printCallTarget(step) : null;
+}
+
+function onFailureOf(step: StepPlan): StepExplanation["onFailure"] {
+	if (step.fallback !== null) return "fallback";
+	if (step.optional) return "null";
+	return "fails the route";
+}
+
+function wavesOf({ max, parallel }: EachConfig): number {
+	return Math.ceil(max / parallel);
+}
+
+function finite(ms: number): number | null {
+	return Number.isFinite(ms) ? ms : null;
+}

@@ -1,0 +1,121 @@
+import { GatewayError } from "../core/errors.ts";
+import type { ByteStream } from "../core/messages.ts";
+import { printDuration } from "../core/units.ts";
+import type { Timer } from "../tasks/clock.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import type { StreamCall } from "./policy.ts";
+
+/**
+ * Ends a stream that stands still. Until the head is there the upstream has `timeoutMs` from when it got the last piece
+ * of the request, and time in which the client sends nothing does not count; from then on neither the upstream nor the
+ * reader of the answer may let `idleMs` pass without a piece.
+ */
+export function stall(upstream: string): (next: StreamCall) => StreamCall {
+	return (next) =>
+		async function streamWithoutStall(request, scope) {
+			const { timeoutMs, idleMs, body, onHead } = request;
+			const attempt = openScope({ parent: scope });
+			const watch = new Watch(attempt);
+			let answered = false;
+			const awaitUpstream = () => {
+				const ms = answered ? idleMs : timeoutMs;
+				watch.begin(ms, () => silent(upstream, ms));
+			};
+			awaitUpstream();
+			try {
+				await next(
+					{
+						...request,
+						body:
+							body &&
+							around(
+								body,
+								() => answered || watch.end(),
+								// Also once there is an answer: it may be made of what is still being sent.
+								awaitUpstream,
+							),
+						onHead(head) {
+							answered = true;
+							watch.end();
+							const awaitReader = () =>
+								watch.begin(idleMs, () => untaken(idleMs));
+							awaitReader();
+							onHead({
+								...head,
+								body: around(head.body, awaitUpstream, awaitReader),
+							});
+						},
+					},
+					attempt,
+				);
+			} finally {
+				watch.close();
+				attempt.close();
+			}
+		};
+}
+
+/** The same bytes; tells when its reader begins to wait for a piece, and when the reader has one. */
+function around(
+	stream: ByteStream,
+	onAsked: () => unknown,
+	onGiven: () => void,
+): ByteStream {
+	return {
+		length: stream.length,
+		[Symbol.asyncIterator]() {
+			const pieces = stream[Symbol.asyncIterator]();
+			return {
+				async next() {
+					onAsked();
+					const piece = await pieces.next();
+					onGiven();
+					return piece;
+				},
+				async return() {
+					await pieces.return?.();
+					return { done: true, value: undefined };
+				},
+			};
+		},
+	};
+}
+
+/** One wait at a time. */
+class Watch {
+	readonly #scope: Scope;
+	#timer: Timer | null = null;
+	#closed = false;
+
+	constructor(scope: Scope) {
+		this.#scope = scope;
+	}
+
+	begin(ms: number, reason: () => GatewayError): void {
+		this.end();
+		if (this.#closed) return;
+		this.#timer = this.#scope.clock.after(ms, () =>
+			this.#scope.cancel(reason()),
+		);
+	}
+
+	end(): void {
+		this.#timer?.cancel();
+		this.#timer = null;
+	}
+
+	close(): void {
+		this.#closed = true;
+		this.end();
+	}
+}
+
+function silent(upstream: string, ms: number): GatewayError {
+	const message = `nothing came for ${printDuration(ms)}`;
+	return new GatewayError("upstream_timeout", message, { upstream });
+}
+
+function untaken(ms: number): GatewayError {
+	const message = `the client took nothing for ${printDuration(ms)}`;
+	return new GatewayError("client_closed", message);
+}

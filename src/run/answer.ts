@@ -1,0 +1,54 @@
+import { Bytes } from "../core/bytes.ts";
+import { GatewayError } from "../core/errors.ts";
+import { parseJson } from "../core/json.ts";
+import type { UpstreamResponse } from "../core/messages.ts";
+
+/** Refuses what is not UTF-8 (RFC 8259, 8.1); keeps nothing between calls. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/**
+ * An answer's body as data; null where there is none. What is not what it should be fails with `upstream_invalid`, or
+ * where `lenient` is null: a listed status may not come from the service itself.
+ */
+export function decodeBody(
+	{ body }: UpstreamResponse,
+	kind: "json" | "text" | "bytes",
+	upstream: string,
+	lenient: boolean,
+): unknown {
+	if (body.length === 0) return null;
+	if (kind === "bytes") return new Bytes(body);
+	try {
+		const text = utf8.decode(body);
+		return kind === "text" ? text : parseJson(text);
+	} catch (error) {
+		if (lenient) return null;
+		const message = `${upstream} answered what is ${wordsFor(error, kind)}`;
+		throw new GatewayError("upstream_invalid", message, { upstream });
+	}
+}
+
+function wordsFor(error: unknown, kind: string): string {
+	const tooDeep =
+		error instanceof SyntaxError && error.message.startsWith("nested");
+	if (tooDeep) return error.message;
+	return kind === "text" ? "not UTF-8" : "not JSON";
+}
+
+/** `set_cookie` is always a list; other repeated fields are joined (RFC 9110, 5.3). */
+export function headersByName({
+	headers,
+}: UpstreamResponse): Record<string, unknown> {
+	const cookies: string[] = [];
+	const named: Record<string, unknown> = { set_cookie: cookies };
+	for (let at = 0; at < headers.length; at += 2) {
+		const name = (headers[at] ?? "").toLowerCase().replaceAll("-", "_");
+		const value = headers[at + 1] ?? "";
+		if (name === "set_cookie") cookies.push(value);
+		else if (name !== "__proto__") {
+			const before = Object.hasOwn(named, name) ? `${named[name]}, ` : "";
+			named[name] = before + value;
+		}
+	}
+	return named;
+}

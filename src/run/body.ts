@@ -1,0 +1,43 @@
+import type { BodyConfig } from "../config/config.ts";
+import { printJson } from "../core/json.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import { textOf } from "../expression/template.ts";
+import { prepareParameters } from "./address.ts";
+import { type Layout, prepare } from "./names.ts";
+
+/** What a call sends. */
+export interface PreparedBody {
+	/** The content type, unless the author's headers say another. */
+	readonly type: string;
+	readonly print: (frame: Frame) => string;
+}
+
+export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
+	switch (body.kind) {
+		case "json": {
+			const value = prepare(body.value, layout);
+			return {
+				type: "application/json",
+				print: (frame) => printJson(value(frame)),
+			};
+		}
+		case "text": {
+			const value = prepare(body.value, layout);
+			return {
+				type: "text/plain; charset=utf-8",
+				print: (frame) => textOf(value(frame), "text"),
+			};
+		}
+		case "form": {
+			const fields = prepareParameters(body.fields, layout);
+			return {
+				type: "application/x-www-form-urlencoded",
+				print(frame) {
+					const pairs: string[] = [];
+					for (const field of fields) field(frame, pairs);
+					return pairs.join("&");
+				},
+			};
+		}
+	}
+}

@@ -1,0 +1,190 @@
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { tell } from "../core/events.ts";
+import {
+	type GatewayRequest,
+	headerOf,
+	type UpstreamRequest,
+	type UpstreamResponse,
+} from "../core/messages.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { decodeBody, headersByName } from "./answer.ts";
+import { isSkip } from "./block.ts";
+import type { PreparedCall, PreparedStep } from "./prepare.ts";
+import { deadlineExceeded, type Run } from "./run.ts";
+import { evaluateLater, type Spot } from "./step.ts";
+
+/** One call of a step: sends it and makes a value of the answer, or fails. */
+export async function call(
+	work: PreparedCall,
+	step: PreparedStep,
+	spot: Spot,
+): Promise<unknown> {
+	const { run, path } = spot.block.place;
+	const request = createRequest(work, run, spot.frame);
+	return sendAndTell(
+		{ upstream: work.upstream, write: work.write, step: path + step.name },
+		request,
+		run,
+		spot.scope,
+		(response) => valueOf(response, work, step, spot),
+	);
+}
+
+/** Who calls whom. */
+export interface Caller {
+	readonly upstream: Upstream;
+	readonly write: boolean;
+	readonly step: string;
+}
+
+/** Counts, sends and tells of a call; what `read` makes of the answer is part of it. */
+export async function sendAndTell<T>(
+	{ upstream, write, step }: Caller,
+	request: UpstreamRequest,
+	run: Run,
+	scope: Scope,
+	read: (response: UpstreamResponse) => T | Promise<T>,
+): Promise<T> {
+	// Neither counted nor told of: a call that is no longer wanted is not made.
+	if (scope.cancelled) throw scope.reason;
+	run.countCall();
+	const { clock } = scope;
+	const startedMs = clock.now();
+	let endedMs: number | null = null;
+	let status: number | null = null;
+	let error: GatewayError | null = null;
+	try {
+		const response = await (write
+			? sendWrite(upstream, run, request, scope)
+			: upstream.call(request, scope));
+		status = response.status;
+		// What is read of the answer may wait for other steps: that is not the call's time.
+		endedMs = clock.now();
+		return await read(response);
+	} catch (thrown) {
+		error = asGatewayError(thrown);
+		throw error;
+	} finally {
+		const { callEnded } = run.input.events;
+		if (callEnded.length > 0) {
+			tell(callEnded, {
+				requestId: run.input.request.id,
+				route: run.route.plan.key,
+				step,
+				upstream: upstream.name,
+				startedMs: startedMs - run.input.request.arrivedMs,
+				durationMs: (endedMs ?? clock.now()) - startedMs,
+				status,
+				error,
+			});
+		}
+	}
+}
+
+function createRequest(
+	work: PreparedCall,
+	run: Run,
+	frame: Frame,
+): UpstreamRequest {
+	const headers = work.headers(frame);
+	const trace = work.ownTrace ? null : traceOf(run.input.request);
+	if (trace !== null) headers.push("traceparent", trace);
+	return {
+		method: work.method,
+		target: work.target(frame),
+		headers,
+		body: work.body ? work.body.print(frame) : null,
+		idempotent: work.idempotent,
+		timeoutMs: work.timeoutMs,
+		onSent: null,
+	};
+}
+
+/** Neither version ff nor an id of zeros is one. */
+const wellFormedTrace =
+	/^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+
+/** The client's trace goes on upstream (W3C Trace Context, 3.2); what is not well-formed does not. */
+export function traceOf({ headers }: GatewayRequest): string | null {
+	const trace = headerOf(headers, "traceparent");
+	return trace !== null && wellFormedTrace.test(trace) ? trace : null;
+}
+
+/**
+ * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
+ * still ends when its scope does. So the write lives in the upstream's scope and listens to the step's until it is sent.
+ */
+function sendWrite(
+	upstream: Upstream,
+	run: Run,
+	request: UpstreamRequest,
+	scope: Scope,
+): Promise<UpstreamResponse> {
+	const own = openScope({
+		parent: upstream.scope,
+		deadline: run.deadline,
+		deadlineReason: deadlineExceeded,
+	});
+	const stopAborting = scope.onCancel((reason) => own.cancel(reason));
+	return new Promise((resolve, reject) => {
+		const stopWaiting = scope.onCancel(reject);
+		const ended = () => {
+			stopAborting();
+			stopWaiting();
+			own.close();
+		};
+		upstream.call({ ...request, onSent: stopAborting }, own).then(
+			(response) => {
+				ended();
+				resolve(response);
+			},
+			(error: unknown) => {
+				ended();
+				reject(error as Error);
+			},
+		);
+	});
+}
+
+/** How a call ends: a value, or the failure it is. */
+async function valueOf(
+	response: UpstreamResponse,
+	work: PreparedCall,
+	step: PreparedStep,
+	spot: Spot,
+): Promise<unknown> {
+	const { status } = response;
+	const { name: upstream } = work.upstream;
+	const listed = work.answers.get(status);
+	if (listed === undefined && (status < 200 || status > 299)) {
+		throw new GatewayError(
+			"upstream_status",
+			`${upstream} answered ${status}`,
+			{
+				upstream,
+				upstreamStatus: status,
+			},
+		);
+	}
+	const lenient = listed !== undefined;
+	const answer = decodeBody(response, work.decode, upstream, lenient);
+	const { frame } = spot;
+	frame.values[work.answerSlot] = answer;
+	if (work.readsResponse) {
+		const headers = headersByName(response);
+		frame.values[work.answerSlot + 1] = { status, headers };
+	}
+	if (listed) return evaluateLater(listed, step, spot);
+	if (work.expect && isSkip(await evaluateLater(work.expect, step, spot))) {
+		throw new GatewayError(
+			"upstream_invalid",
+			"the answer is not as expected",
+			{
+				upstream,
+			},
+		);
+	}
+	return work.pick ? evaluateLater(work.pick, step, spot) : answer;
+}

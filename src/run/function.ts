@@ -1,0 +1,218 @@
+import type {
+	UserAnswer,
+	UserCall,
+	UserCallOptions,
+	UserContext,
+} from "../config/config.ts";
+import { dataOf } from "../core/data.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { printJson } from "../core/json.ts";
+import {
+	callMethods,
+	isDots,
+	isHeaderValue,
+	isToken,
+	type UpstreamRequest,
+} from "../core/messages.ts";
+import { textOf } from "../expression/template.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import { decodeBody, headersByName } from "./answer.ts";
+import { sendAndTell, traceOf } from "./call.ts";
+import {
+	isIdempotent,
+	type OpenedUpstream,
+	type PreparedFunction,
+	type PreparedStep,
+} from "./prepare.ts";
+import type { Run } from "./run.ts";
+import type { Spot } from "./step.ts";
+
+/** Why a call is aborted that a function did not wait for. Seen by that call alone. */
+const returned = new GatewayError("internal", "the function has returned");
+
+/**
+ * Calls a user's function: gives the data it returns, or fails with `step_failed` where it throws or returns none. What
+ * it is given is its own: changing it changes nothing here. When it has returned it calls nobody any more.
+ */
+export async function callFunction(
+	work: PreparedFunction,
+	step: PreparedStep,
+	{ block, frame, scope: outer }: Spot,
+): Promise<unknown> {
+	const { run, path } = block.place;
+	const { reference } = work;
+	const args = dataOf(work.args?.(frame), `${reference} is given`);
+	if (outer.cancelled) throw outer.reason;
+	const scope = openScope({ parent: outer });
+	const context: UserContext = {
+		call: createCall(run, path + step.name, scope),
+		get signal() {
+			return scope.signal;
+		},
+		deadline: Date.now() + run.deadline - scope.clock.now(),
+	};
+	const fn = work.call as (args: unknown, context: UserContext) => unknown;
+	try {
+		const result = await untilCancelled(() => fn(args, context), scope);
+		return dataOf(result, `${reference} returned`);
+	} finally {
+		scope.cancel(returned);
+	}
+}
+
+/** The function may take no notice of its signal: the step ends with its scope all the same. */
+function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
+	return new Promise((resolve, reject) => {
+		const stop = scope.onCancel(reject);
+		const end = (finish: () => void) => {
+			stop();
+			finish();
+		};
+		// Begun in a promise, so that throwing at once is failing too.
+		new Promise((begin) => begin(work())).then(
+			(value) => end(() => resolve(value)),
+			(error: unknown) => end(() => reject(asStepFailure(error))),
+		);
+	});
+}
+
+/** What a call of the function's failed with stays what it is; all else is the function's own failure. */
+function asStepFailure(thrown: unknown): GatewayError {
+	if (thrown instanceof GatewayError) return thrown;
+	const { message } = asGatewayError(thrown);
+	return new GatewayError("step_failed", `the function threw: ${message}`, {
+		cause: thrown,
+	});
+}
+
+function createCall(run: Run, step: string, scope: Scope): UserCall {
+	const send: UserCall = async (target, options = {}) => {
+		const { upstream, path } = resolve(target, run);
+		const request = createRequest(upstream, path, options, run);
+		const write =
+			!upstream.safe && request.method !== "GET" && request.method !== "HEAD";
+		const caller = { upstream: upstream.upstream, write, step };
+		const { name } = upstream.upstream;
+		return sendAndTell(caller, request, run, scope, (response): UserAnswer => {
+			const lenient = response.status > 299;
+			return {
+				status: response.status,
+				headers: headersByName(response),
+				body: decodeBody(response, "json", name, lenient),
+			};
+		});
+	};
+	return (target, options) => {
+		const answer = send(target, options);
+		// A function that does not wait for its call must not end the process where that fails.
+		answer.catch(() => {});
+		return answer;
+	};
+}
+
+function resolve(
+	target: string,
+	run: Run,
+): { upstream: OpenedUpstream; path: string } {
+	const slash = `${target}/`.indexOf("/");
+	const upstream = run.route.upstreams.get(target.slice(0, slash));
+	if (upstream === undefined) {
+		throw new GatewayError(
+			"step_failed",
+			"the function called no upstream of this config",
+		);
+	}
+	const path = target.slice(slash + 1);
+	const valid = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/.test(
+		path,
+	);
+	if (!valid || path.split("/").some(isDots)) {
+		throw new GatewayError(
+			"step_failed",
+			"the function called a path that is not encoded",
+		);
+	}
+	return { upstream, path };
+}
+
+function createRequest(
+	{ settings, safe, idempotent }: OpenedUpstream,
+	path: string,
+	{ method, query = {}, headers = {}, body }: UserCallOptions,
+	run: Run,
+): UpstreamRequest {
+	const pairs = [...settings.query, ...parametersOf(query)].map(
+		([name, value]) =>
+			`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
+	);
+	const target =
+		path === "" ? settings.basePath || "/" : `${settings.basePath}/${path}`;
+	const chosen = method ?? (body === undefined ? "GET" : "POST");
+	if (!callMethods.includes(chosen)) {
+		throw new GatewayError(
+			"step_failed",
+			"the function called with an unknown method",
+		);
+	}
+	return {
+		method: chosen,
+		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
+		headers: headersOf(settings.headers, headers, body !== undefined, run),
+		body: body === undefined ? null : printJson(body),
+		idempotent: safe || idempotent || isIdempotent(chosen),
+		timeoutMs: settings.timeoutMs,
+		onSent: null,
+	};
+}
+
+function parametersOf(
+	query: Readonly<Record<string, unknown>>,
+): [string, string][] {
+	return Object.entries(query).flatMap(([name, value]) => {
+		const values = Array.isArray(value) ? value : [value];
+		return values
+			.filter((one) => one !== null && one !== undefined)
+			.map((one): [string, string] => [name, textOf(one, name)]);
+	});
+}
+
+function headersOf(
+	fixed: readonly (readonly [string, string])[],
+	own: Readonly<Record<string, string>>,
+	hasBody: boolean,
+	run: Run,
+): string[] {
+	const fields = new Map([
+		["accept", "application/json"],
+		["user-agent", "sluice"],
+		...(hasBody ? [["content-type", "application/json"] as const] : []),
+		...fixed,
+	]);
+	const trace = traceOf(run.input.request);
+	if (trace !== null) fields.set("traceparent", trace);
+	for (const [name, value] of Object.entries(own)) {
+		if (
+			!isToken(name) ||
+			!isHeaderValue(value) ||
+			refusedHeaders.has(name.toLowerCase())
+		) {
+			throw new GatewayError(
+				"step_failed",
+				"the function set a header that cannot be sent",
+			);
+		}
+		fields.set(name.toLowerCase(), value);
+	}
+	return [...fields].flat();
+}
+
+/** They say where a call goes, or where a message ends. */
+const refusedHeaders = new Set([
+	"connection",
+	"content-length",
+	"expect",
+	"host",
+	"keep-alive",
+	"transfer-encoding",
+	"upgrade",
+]);

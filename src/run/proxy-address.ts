@@ -1,0 +1,195 @@
+import type { ResolvedUpstream } from "../config/check-upstream.ts";
+import { framingHeaders } from "../config/read-template.ts";
+import { GatewayError } from "../core/errors.ts";
+import {
+	type GatewayRequest,
+	type HeaderList,
+	headerOf,
+	isHeaderValue,
+} from "../core/messages.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import type { ProxyPlan } from "../plan/plan.ts";
+import { prepareHeaders, prepareTarget } from "./address.ts";
+import { traceOf } from "./call.ts";
+import type { Layout } from "./names.ts";
+
+/**
+ * What of a message passes through a proxied route. The client's path may name what is below the template's path and
+ * nothing else; a parameter or field that the config sets is never the client's; a field passes only if it is listed.
+ */
+
+/** `above` is how many segments of the client's path stand before its `{rest*}`. */
+export function prepareProxyTarget(
+	above: number,
+	proxy: ProxyPlan,
+	upstream: ResolvedUpstream,
+	layout: Layout,
+): (request: GatewayRequest, frame: Frame) => string {
+	const own = prepareTarget(proxy.path, proxy.query ?? [], upstream, layout);
+	const set = new Set(upstream.query.map(([name]) => name));
+	return ({ target }, frame) => {
+		const [path = "", ...queries] = target.split("?");
+		const [base = "", fixed] = own(frame).split("?", 2);
+		const rest = proxy.rest ? restOf(path, above) : null;
+		const sent = proxy.query === null ? without(queries.join("?"), set) : "";
+		const whole = rest === null ? base : `${base.replace(/\/$/, "")}/${rest}`;
+		const query = [fixed ?? "", sent].filter((part) => part !== "").join("&");
+		return query === "" ? whole : `${whole}?${query}`;
+	};
+}
+
+/** All that follows the route's own segments, as it came. */
+function restOf(path: string, above: number): string {
+	const segments = path.split("/").slice(1 + above);
+	for (const [index, segment] of segments.entries()) {
+		const message = faultOfSegment(segment, index === segments.length - 1);
+		if (message) throw refused("path", message);
+	}
+	return segments.join("/");
+}
+
+/**
+ * Servers differ in what they take for a step upwards: some decode a slash first, some decode twice, some cut a segment
+ * at `;` or NUL. What any of them might take for one does not pass.
+ */
+function faultOfSegment(segment: string, last: boolean): string | null {
+	if (segment === "") return last ? null : "has an empty segment";
+	if (!/^[\x21-\x7e]+$/.test(segment) || /[\\#]/.test(segment)) {
+		return "holds what is to be percent-encoded";
+	}
+	for (let text = segment; ; ) {
+		if (text.includes("\0")) return "holds a NUL";
+		const steps = text.split(/[/\\]/).map((part) => part.split(";", 1)[0]);
+		if (steps.some((step) => /^\s*\.{1,2}\s*$/.test(step ?? ""))) {
+			return "has `.` or `..` as a segment";
+		}
+		const decoded = decoding(text);
+		if (decoded === null || decoded === text) return null;
+		text = decoded;
+	}
+}
+
+/** Null where it decodes to nothing. */
+function decoding(text: string): string | null {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return null;
+	}
+}
+
+/** The client's query as it came, without the parameters of these names however they are encoded. */
+function without(query: string, names: ReadonlySet<string>): string {
+	if (!/^[\x21-\x7e]*$/.test(query) || query.includes("#")) {
+		throw refused("query", "holds what is to be percent-encoded");
+	}
+	if (names.size === 0) return query;
+	const kept = query.split("&").filter((pair) => {
+		const name = pair.split("=", 1)[0] ?? "";
+		return !names.has(decoding(name.replaceAll("+", " ")) ?? name);
+	});
+	return kept.join("&");
+}
+
+/** End-to-end fields that pass unasked, both ways: about the body, its variants and its freshness. */
+const passing: ReadonlySet<string> = new Set([
+	"accept",
+	"cache-control",
+	"etag",
+	"if-match",
+	"if-modified-since",
+	"if-none-match",
+	"if-range",
+	"if-unmodified-since",
+	"last-modified",
+	"location",
+	"range",
+	"retry-after",
+	"vary",
+]);
+
+function passes(name: string): boolean {
+	return (
+		passing.has(name) ||
+		name.startsWith("accept-") ||
+		// The length is of the body that is really sent: whoever sends it says it.
+		(name.startsWith("content-") && name !== "content-length")
+	);
+}
+
+/** Fields of the call: the route's own replace the upstream's, as those of a step do, and both the client's. */
+export function prepareProxyHeaders(
+	proxy: ProxyPlan,
+	upstream: ResolvedUpstream,
+	layout: Layout,
+): (request: GatewayRequest, frame: Frame) => HeaderList {
+	const own = prepareHeaders(proxy.headers, upstream.headers, layout);
+	const set = new Set([
+		...upstream.headers.map(([name]) => name),
+		...proxy.headers.map(({ name }) => name),
+	]);
+	const pass = new Set(proxy.pass);
+	return (request, frame) => {
+		const list = own(frame);
+		const dropped = namedByConnection(request.headers);
+		for (const [name, value] of pairsOf(request.headers)) {
+			if (set.has(name) || dropped.has(name)) continue;
+			if (!passes(name) && !pass.has(name)) continue;
+			if (!isHeaderValue(value)) {
+				throw refused(`headers.${name}`, "holds what is not visible ASCII");
+			}
+			list.push(name, value);
+		}
+		const trace = traceOf(request);
+		if (trace !== null && !set.has("traceparent")) {
+			list.push("traceparent", trace);
+		}
+		if (headerOf(list, "user-agent") === null)
+			list.push("user-agent", "sluice");
+		return list;
+	};
+}
+
+/** What a client gets of an answer's fields. */
+export function answerHeadersOf(
+	pass: readonly string[],
+): (headers: HeaderList, upstream: string) => HeaderList {
+	const also = new Set(pass);
+	return (headers, upstream) => {
+		const dropped = namedByConnection(headers);
+		const list: string[] = [];
+		for (const [name, value] of pairsOf(headers)) {
+			if (dropped.has(name) || (!passes(name) && !also.has(name))) continue;
+			if (!isHeaderValue(value)) {
+				const message = `the header ${name} holds what is not visible ASCII`;
+				throw new GatewayError("upstream_invalid", message, { upstream });
+			}
+			list.push(name, value);
+		}
+		return list;
+	};
+}
+
+/** RFC 9110, 7.6.1: a field named there is for this connection only. */
+function namedByConnection(headers: HeaderList): ReadonlySet<string> {
+	const names = new Set(framingHeaders);
+	for (const [name, value] of pairsOf(headers)) {
+		if (name !== "connection") continue;
+		for (const option of value.split(",")) {
+			names.add(option.trim().toLowerCase());
+		}
+	}
+	return names;
+}
+
+function* pairsOf(headers: HeaderList): Generator<[string, string]> {
+	for (let at = 0; at < headers.length; at += 2) {
+		yield [(headers[at] ?? "").toLowerCase(), headers[at + 1] ?? ""];
+	}
+}
+
+function refused(at: string, message: string): GatewayError {
+	return new GatewayError("request_invalid", `${at} ${message}`, {
+		errors: [{ at, message }],
+	});
+}

@@ -1,0 +1,118 @@
+import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import { tell } from "../core/events.ts";
+import type {
+	GatewayRequest,
+	GatewayResponse,
+	HeaderList,
+	StreamHead,
+	StreamRequest,
+} from "../core/messages.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import { openScope } from "../tasks/scope.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { isIdempotent, type PreparedRoute } from "./prepare.ts";
+import { createFrame, deadlineExceeded, type RunInput } from "./run.ts";
+
+/** Where the requests of a route are passed on to. */
+export interface PreparedProxy {
+	readonly upstream: Upstream;
+	readonly timeoutMs: number;
+	readonly idleMs: number;
+	/** Path and query of the call, or `request_invalid` where the client's own would lead elsewhere. */
+	readonly target: (request: GatewayRequest, frame: Frame) => string;
+	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
+	/** What of an answer's header fields the client gets, or `upstream_invalid`. */
+	readonly answerHeaders: (headers: HeaderList, upstream: string) => HeaderList;
+}
+
+/**
+ * Passes a request on and answers as the upstream does, whatever its status, both bodies as they come. The deadline
+ * ends when the head of the answer is there. Rejects where there is none; what breaks off later fails the body.
+ */
+export function proxy(
+	route: PreparedRoute,
+	prepared: PreparedProxy,
+	input: RunInput,
+): Promise<GatewayResponse> {
+	const { request } = input;
+	const frame = createFrame(route, input);
+	const call = {
+		method: request.method,
+		target: prepared.target(request, frame),
+		headers: prepared.headers(request, frame),
+		body: request.streamBody(),
+		idempotent: isIdempotent(request.method),
+		timeoutMs: prepared.timeoutMs,
+		idleMs: prepared.idleMs,
+	};
+	return new Promise((resolve, reject) => {
+		void send(route, prepared, input, call, resolve, reject);
+	});
+}
+
+async function send(
+	route: PreparedRoute,
+	{ upstream, answerHeaders }: PreparedProxy,
+	input: RunInput,
+	call: Omit<StreamRequest, "onHead">,
+	resolve: (response: GatewayResponse) => void,
+	reject: (error: unknown) => void,
+): Promise<void> {
+	const { clock } = input.scope;
+	const startedMs = clock.now();
+	const scope = openScope({ parent: input.scope });
+	const untilHead = openScope({
+		clock,
+		deadline: input.request.arrivedMs + route.plan.deadlineMs,
+		deadlineReason: deadlineExceeded,
+	});
+	untilHead.onCancel((reason) => scope.cancel(reason));
+	let status: number | null = null;
+	let error: GatewayError | null = null;
+	const onHead = (head: StreamHead) => {
+		untilHead.close();
+		status = head.status;
+		try {
+			const headers = answerHeaders(head.headers, upstream.name);
+			const bodiless = status === 204 || status === 304;
+			resolve({ status, headers, body: bodiless ? null : head.body });
+		} catch (refusal) {
+			reject(refusal);
+			scope.cancel(refusal);
+		}
+	};
+	try {
+		await upstream.stream({ ...call, onHead }, scope);
+	} catch (thrown) {
+		error = asGatewayError(thrown);
+		// Where it was never sent, nobody has let go of its body yet.
+		void call.body?.[Symbol.asyncIterator]().return?.();
+		reject(error);
+	} finally {
+		untilHead.close();
+		scope.close();
+		tellOf(route, upstream, input, { startedMs, status, error });
+	}
+}
+
+function tellOf(
+	route: PreparedRoute,
+	upstream: Upstream,
+	{ request, events, scope }: RunInput,
+	end: {
+		readonly startedMs: number;
+		readonly status: number | null;
+		readonly error: GatewayError | null;
+	},
+): void {
+	if (events.callEnded.length === 0) return;
+	tell(events.callEnded, {
+		...end,
+		requestId: request.id,
+		route: route.plan.key,
+		step: "proxy",
+		upstream: upstream.name,
+		startedMs: end.startedMs - request.arrivedMs,
+		durationMs: scope.clock.now() - end.startedMs,
+	});
+}

@@ -1,0 +1,105 @@
+import { BlockList } from "node:net";
+import { familyOf, parseAddress, parseSubnet } from "../core/address.ts";
+import type { HeaderList } from "../core/messages.ts";
+
+/** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */
+export type ClientAddress = (peer: string, headers: HeaderList) => string;
+
+/** Addresses a header names, nearest the client first; null where one cannot be told. */
+type Hops = readonly (string | null)[];
+
+/**
+ * Believes `Forwarded` (RFC 7239) and `X-Forwarded-For` as far as trusted proxies wrote them: from the right, past each
+ * address that is trusted, to the first that is not. What stands left of it anybody may have written, and is not looked
+ * at. What cannot be told is not guessed: it is the peer's address then.
+ */
+export function createClientAddress(
+	trustedProxies: readonly string[],
+): ClientAddress {
+	if (trustedProxies.length === 0) return (peer) => peer;
+	const trusted = blockListOf(trustedProxies);
+	const isTrusted = (address: string) =>
+		trusted.check(address, familyOf(address));
+	return (peer, headers) => {
+		if (peer === "" || !isTrusted(peer)) return peer;
+		const said = hopsIn(headers).map((hops) => clientIn(hops, isTrusted));
+		const [first = null] = said;
+		// A proxy that writes one of the headers may pass the client's own other one on: then they disagree.
+		return first !== null && said.every((each) => each === first)
+			? first
+			: peer;
+	};
+}
+
+function blockListOf(subnets: readonly string[]): BlockList {
+	const list = new BlockList();
+	for (const text of subnets) {
+		const subnet = parseSubnet(text);
+		if (subnet === null) throw new TypeError(`${text} is no address`);
+		list.addSubnet(subnet.address, subnet.prefix, subnet.family);
+	}
+	return list;
+}
+
+function clientIn(
+	hops: Hops,
+	isTrusted: (address: string) => boolean,
+): string | null {
+	for (const hop of hops.toReversed()) {
+		if (hop === null || !isTrusted(hop)) return hop;
+	}
+	return hops[0] ?? null;
+}
+
+/** One for each of the two headers that is there. */
+function hopsIn(headers: HeaderList): Hops[] {
+	const forwarded = joined(headers, "forwarded");
+	const older = joined(headers, "x-forwarded-for");
+	return [
+		...(forwarded === null ? [] : [forwardedHops(forwarded)]),
+		...(older === null
+			? []
+			: [older.split(",").map((node) => addressOf(node.trim()))]),
+	];
+}
+
+/** The values of a field that may come several times, as the one list they are (RFC 9110, 5.3). */
+function joined(headers: HeaderList, name: string): string | null {
+	let value: string | null = null;
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.toLowerCase() !== name) continue;
+		const more = headers[at + 1] ?? "";
+		value = value === null ? more : `${value}, ${more}`;
+	}
+	return value;
+}
+
+const pairPattern =
+	/[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(;|,|$)/y;
+
+/** The `for` of each element; a field that breaks the grammar is one address that cannot be told. */
+function forwardedHops(value: string): Hops {
+	const hops: (string | null)[] = [];
+	let node: string | null = null;
+	for (let at = 0; at < value.length; at = pairPattern.lastIndex) {
+		pairPattern.lastIndex = at;
+		const pair = pairPattern.exec(value);
+		if (pair === null) return [null];
+		const [, name = "", token, quoted = "", end] = pair;
+		if (name.toLowerCase() === "for") {
+			if (node !== null) return [null];
+			node = token ?? quoted.replaceAll(/\\(.)/g, "$1");
+		}
+		if (end === ";") continue;
+		hops.push(node === null ? null : addressOf(node));
+		node = null;
+	}
+	return /[;,]\s*$/.test(value) ? [null] : hops;
+}
+
+/** The address of a node, which may have a port; null for `unknown`, `_hidden` and what is none. */
+function addressOf(node: string): string | null {
+	const [, inBrackets, alone] =
+		/^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(node) ?? [];
+	return parseAddress(inBrackets ?? alone ?? node);
+}

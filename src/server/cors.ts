@@ -1,0 +1,104 @@
+import type { CorsConfig } from "../config/config.ts";
+import {
+	type GatewayResponse,
+	type HeaderList,
+	headerOf,
+} from "../core/messages.ts";
+
+/**
+ * What browsers are told about pages of other origins (Fetch standard, 3.3, CORS protocol). It lives in the server and
+ * not in the gateway, because a page must be able to read the server's own answers too: 408, 413, 431, 503.
+ */
+export interface Cors {
+	/** The answer to a preflight that asks for nothing but what is allowed; null for every other request. */
+	preflight(request: Asking): GatewayResponse | null;
+	/** What an answer to this request says beside, a preflight's included. */
+	fieldsFor(request: Asking): HeaderList;
+	/** Whether a field of an answer is CORS's alone: said twice, browsers refuse it. */
+	owns(name: string): boolean;
+}
+
+interface Asking {
+	readonly method: string;
+	readonly headers: HeaderList;
+}
+
+/** Beside what pages may read of any answer; the first two say whether it is whole. */
+const exposed = "sluice-complete, sluice-missing, x-request-id, retry-after";
+
+export function createCors(config: CorsConfig): Cors {
+	const anyOrigin = config.origins.includes("*");
+	const origins = new Set(config.origins);
+	const methods = new Set(config.methods);
+	const names = new Set(config.headers.map((name) => name.toLowerCase()));
+	const permission = [
+		...["access-control-allow-methods", config.methods.join(", ")],
+		...["access-control-allow-headers", [...names].join(", ")],
+		...["access-control-max-age", String(Math.floor(config.maxAgeMs / 1000))],
+	];
+	const credentials = config.credentials
+		? ["access-control-allow-credentials", "true"]
+		: [];
+
+	const isAllowed = (origin: string | null): origin is string =>
+		origin !== null && (anyOrigin || origins.has(origin));
+
+	function isPermitted({ method, headers }: Asking): boolean {
+		if (method !== "OPTIONS") return false;
+		const wanted = headerOf(headers, "access-control-request-method");
+		if (wanted === null || !methods.has(wanted)) return false;
+		if (!isAllowed(originOf(headers))) return false;
+		return namesWanted(headers).every((name) => names.has(name));
+	}
+
+	return {
+		preflight: (request) => (isPermitted(request) ? permitted : null),
+		fieldsFor(request) {
+			const vary = varyOf(request.method);
+			const origin = originOf(request.headers);
+			if (!isAllowed(origin)) return vary;
+			return [
+				...vary,
+				...["access-control-allow-origin", anyOrigin ? "*" : origin],
+				...["access-control-expose-headers", exposed],
+				...credentials,
+				...(isPermitted(request) ? permission : []),
+			];
+		},
+		owns: (name) => name.toLowerCase().startsWith("access-control-"),
+	};
+}
+
+const permitted: GatewayResponse = { status: 204, headers: [], body: null };
+
+/** Without it a cache would give one origin's answer, or one without permission, to another. */
+function varyOf(method: string): HeaderList {
+	return method === "OPTIONS"
+		? [
+				"vary",
+				"origin, access-control-request-method, access-control-request-headers",
+			]
+		: ["vary", "origin"];
+}
+
+/** Null where it was not said, or said twice. */
+function originOf(headers: HeaderList): string | null {
+	let origin: string | null = null;
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.toLowerCase() !== "origin") continue;
+		if (origin !== null) return null;
+		origin = headers[at + 1] ?? "";
+	}
+	return origin;
+}
+
+function namesWanted(headers: HeaderList): string[] {
+	const names: string[] = [];
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.toLowerCase() !== "access-control-request-headers")
+			continue;
+		const listed = (headers[at + 1] ?? "").split(",");
+		names.push(...listed.map((name) => name.trim().toLowerCase()));
+	}
+	return names.filter((name) => name !== "");
+}

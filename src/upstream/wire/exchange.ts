@@ -1,0 +1,222 @@
+import type { Dispatcher } from "undici";
+import { GatewayError } from "../../core/errors.ts";
+import type { HeaderList } from "../../core/messages.ts";
+import type { Scope } from "../../tasks/scope.ts";
+import {
+	abandoned,
+	type Connection,
+	type Connections,
+	type Dispatch,
+} from "./connections.ts";
+import { closed, invalid, isStale, translate } from "./failure.ts";
+
+/** Header fields by name, in lower case. */
+export type Headers = Record<string, string | string[] | undefined>;
+
+/** The flow of an answer's body: may be told to pause when it has begun. */
+export type Flow = Pick<Dispatcher.DispatchController, "pause" | "resume">;
+
+/** What becomes of an answer. A text that is given back says why the answer is none; then only `onFail` is called. */
+export interface Receiver {
+	onHead(head: AnswerHead, flow: Flow): string | null;
+	onData(chunk: Uint8Array): string | null;
+	/** All of it came, and the connection is given back. */
+	onEnd(): void;
+	onFail(reason: unknown): void;
+}
+
+export interface AnswerHead {
+	readonly status: number;
+	readonly headers: Headers;
+	/** RFC 9110, 6.4.1: whether it may have a body, whatever its headers announce. */
+	readonly hasBody: boolean;
+	/** As announced; null where it was not. */
+	readonly length: number | null;
+}
+
+export interface Sending {
+	readonly dispatch: Dispatch;
+	/** Whether it may be sent again. */
+	readonly repeatable: boolean;
+	readonly onSent: (() => void) | null;
+}
+
+/** More answers than this that only announce another are an attack on whoever waits for the last one. */
+const interimMax = 32;
+
+/** One request on its way, and what undici tells of it. */
+export class Exchange implements Dispatcher.DispatchHandler {
+	readonly #connections: Connections;
+	readonly #sending: Sending;
+	readonly #receiver: Receiver;
+	readonly #leaveScope: () => void;
+	#connection: Connection;
+	#over = false;
+	#sent = false;
+	#sentOnKept = false;
+	#repeated = false;
+	#answered = false;
+	#interim = 0;
+
+	constructor(
+		connections: Connections,
+		sending: Sending,
+		scope: Scope,
+		receiver: Receiver,
+	) {
+		this.#connections = connections;
+		this.#connection = connections.take();
+		this.#sending = sending;
+		this.#receiver = receiver;
+		this.#leaveScope = scope.onCancel((reason) => this.fail(reason));
+	}
+
+	begin(): void {
+		this.#connection.send(this.#sending.dispatch, this);
+	}
+
+	/** The connection is there and the request is written next. Throwing keeps it from that. */
+	onRequestStart(): void {
+		// undici may begin a request anew that it holds for unsent. Whether to repeat it is for us to judge.
+		if (this.#sent) throw abandoned;
+		this.#sent = true;
+		this.#sentOnKept = this.#connection.kept;
+		if (!this.#repeated) this.#sending.onSent?.();
+	}
+
+	/** The first byte of an answer came. */
+	onResponseStarted(): void {
+		this.#answered = true;
+	}
+
+	onResponseStart(
+		controller: Dispatcher.DispatchController,
+		status: number,
+		headers: Headers,
+	): void {
+		if (this.#over) return;
+		if (status < 200) {
+			this.#interim++;
+			if (this.#interim > interimMax) this.#refuse("never a final status");
+			return;
+		}
+		const bodiless =
+			this.#sending.dispatch.method === "HEAD" ||
+			status === 204 ||
+			status === 304;
+		const refusal =
+			faultOfCoding(headers) ??
+			this.#receiver.onHead(
+				{ status, headers, hasBody: !bodiless, length: lengthOf(headers) },
+				controller,
+			);
+		if (refusal !== null) this.#refuse(refusal);
+	}
+
+	onResponseData(
+		_controller: Dispatcher.DispatchController,
+		chunk: Buffer,
+	): void {
+		if (this.#over) return;
+		const refusal = this.#receiver.onData(chunk);
+		if (refusal !== null) this.#refuse(refusal);
+	}
+
+	onResponseEnd(): void {
+		if (this.#over) return;
+		if (this.#connection.broken) {
+			this.#refuse("the answer broke off");
+			return;
+		}
+		this.#end();
+		this.#connections.rest(this.#connection);
+		this.#receiver.onEnd();
+	}
+
+	onResponseError(
+		_controller: Dispatcher.DispatchController,
+		error: Error,
+	): void {
+		if (this.#over) return;
+		if (this.#mayRepeat(error)) this.#repeat();
+		else this.fail(this.#reasonOf(error));
+	}
+
+	/** What the request's own body fails with is told as it is. */
+	#reasonOf(error: Error): unknown {
+		if (error instanceof GatewayError) return error;
+		const { name } = this.#connections.settings;
+		return translate(name, error, this.#answered);
+	}
+
+	/** A kept connection that the upstream closed just as the request came: it never looked at it, or so one must hope. */
+	#mayRepeat(error: Error): boolean {
+		if (!this.#sending.repeatable || this.#repeated) return false;
+		if (!this.#sentOnKept || this.#answered || this.#connections.closed) {
+			return false;
+		}
+		return error === abandoned || isStale(error);
+	}
+
+	#repeat(): void {
+		this.#repeated = true;
+		this.#sent = false;
+		this.#connections.discard(this.#connection);
+		this.#connection = this.#connections.open();
+		this.begin();
+	}
+
+	#refuse(why: string): void {
+		this.fail(invalid(this.#connections.settings.name, why));
+	}
+
+	/** Ends it on the wire, at once. Does nothing when it is over. */
+	fail(reason: unknown): void {
+		if (this.#over) return;
+		this.#end();
+		this.#connections.discard(this.#connection);
+		this.#receiver.onFail(reason);
+	}
+
+	#end(): void {
+		this.#over = true;
+		this.#leaveScope();
+	}
+}
+
+/** Why nothing is to be sent; null where it may. */
+export function refusalToSend(
+	connections: Connections,
+	scope: Scope,
+): { readonly reason: unknown } | null {
+	if (scope.cancelled) return { reason: scope.reason };
+	if (connections.closed) return { reason: closed(connections.settings.name) };
+	return null;
+}
+
+/** A coding of the transfer besides chunks would be taken off by nobody. */
+function faultOfCoding(headers: Headers): string | null {
+	const coding = headers["transfer-encoding"];
+	if (coding === undefined) return null;
+	return String(coding).trim().toLowerCase() === "chunked"
+		? null
+		: "the transfer-encoding is not understood";
+}
+
+function lengthOf(headers: Headers): number | null {
+	if (headers["transfer-encoding"] !== undefined) return null;
+	const length = headers["content-length"];
+	if (typeof length !== "string" || !/^\d{1,15}$/.test(length)) return null;
+	return Number(length);
+}
+
+/** The values of a repeated field follow its first. */
+export function listOf(headers: Headers): HeaderList {
+	const list: string[] = [];
+	for (const name in headers) {
+		const value = headers[name];
+		if (typeof value === "string") list.push(name, value);
+		else for (const each of value ?? []) list.push(name, each);
+	}
+	return list;
+}

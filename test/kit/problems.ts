@@ -1,0 +1,7 @@
+import { checkText } from "../../src/config/load.ts";
+import { printProblem } from "../../src/config/problem.ts";
+
+/** What is wrong with a config, as the command prints it. */
+export function problemsOf(yaml: string): string[] {
+	return checkText(yaml, "test.yaml", {}).problems.map(printProblem);
+}

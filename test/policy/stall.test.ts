@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+import { ByteQueue } from "../../src/core/byte-queue.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import type {
+	ByteStream,
+	StreamHead,
+	StreamRequest,
+} from "../../src/core/messages.ts";
+import type { StreamCall } from "../../src/policy/policy.ts";
+import { stall } from "../../src/policy/stall.ts";
+import {
+	type Outcome,
+	openScope,
+	outcomeOf,
+	type Scope,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+
+let clock: VirtualClock;
+let scope: Scope;
+let sent: StreamRequest;
+let head: StreamHead | null;
+let end: () => void;
+
+const next: StreamCall = (request, inner) =>
+	new Promise((resolve, reject) => {
+		sent = request;
+		const leave = inner.onCancel(reject);
+		end = () => {
+			leave();
+			resolve();
+		};
+	});
+
+function queue(): ByteQueue {
+	return new ByteQueue({
+		length: null,
+		onFull() {},
+		onWanted() {},
+		onLeft() {},
+	});
+}
+
+function begin(body: ByteStream | null = null): Promise<Outcome<void>> {
+	const request: StreamRequest = {
+		method: "GET",
+		target: "/",
+		headers: [],
+		body,
+		idempotent: false,
+		timeoutMs: 100,
+		idleMs: 1000,
+		onHead: (came) => {
+			head = came;
+		},
+	};
+	return outcomeOf(stall("files")(next)(request, scope));
+}
+
+function codeOf(outcome: Outcome<void>): string {
+	return !outcome.ok && outcome.error instanceof GatewayError
+		? outcome.error.code
+		: "none";
+}
+
+beforeEach(() => {
+	clock = virtualClock();
+	scope = openScope({ clock });
+	head = null;
+});
+
+afterEach(() => {
+	assert.equal(scope.listeners, 0, "a listener was left");
+	assert.equal(clock.pending, 0, "a timer was left");
+});
+
+test("ends a stream whose head does not come in time", async () => {
+	const outcome = begin();
+	await clock.advance(100);
+	assert.equal(codeOf(await outcome), "upstream_timeout");
+});
+
+test("does not count the time in which the client sends nothing, but that since its last piece", async () => {
+	const body = queue();
+	const outcome = begin(body);
+	const pieces = sent.body?.[Symbol.asyncIterator]();
+	const first = pieces?.next();
+	await clock.advance(5000);
+	body.push(Buffer.from("x"));
+	await first;
+	await clock.advance(99);
+	assert.equal(scope.listeners, 1);
+	await clock.advance(1);
+	assert.equal(codeOf(await outcome), "upstream_timeout");
+});
+
+test("lets a body take as long as it moves, and ends it when the upstream keeps it waiting", async () => {
+	const outcome = begin();
+	const body = queue();
+	sent.onHead({ status: 200, headers: [], body });
+	const pieces = head?.body[Symbol.asyncIterator]();
+	for (let piece = 0; piece < 5; piece++) {
+		const read = pieces?.next();
+		await clock.advance(999);
+		body.push(Buffer.from("x"));
+		await read;
+	}
+	const read = pieces?.next();
+	await clock.advance(1000);
+	assert.equal(codeOf(await outcome), "upstream_timeout");
+	body.end();
+	await read;
+	await clock.settle();
+});
+
+test("ends a body whose reader does not come for the next piece", async () => {
+	const outcome = begin();
+	sent.onHead({ status: 200, headers: [], body: queue() });
+	await clock.advance(1000);
+	assert.equal(codeOf(await outcome), "client_closed");
+});
+
+test("leaves nothing behind where all goes well", async () => {
+	const outcome = begin();
+	sent.onHead({ status: 200, headers: [], body: queue() });
+	end();
+	assert.equal((await outcome).ok, true);
+});

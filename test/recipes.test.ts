@@ -1,0 +1,139 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, it } from "node:test";
+import { checkText } from "../src/config/load.ts";
+import { stepKinds } from "../src/config/schema.ts";
+import { serve } from "./kit/serve.ts";
+import { json, startUpstream } from "./kit/upstream.ts";
+import { type Exchange, exchangesOf, printAnswer } from "./recipes/console.ts";
+import { type Mistake, mistakesIn } from "./recipes/mistakes.ts";
+import { type Answer, type Canned, canned } from "./recipes/upstreams.ts";
+
+const page = readFileSync(
+	new URL("../docs/recipes.md", import.meta.url),
+	"utf8",
+);
+
+interface Recipe {
+	readonly number: number;
+	readonly title: string;
+	readonly yaml: string;
+	readonly exchanges: readonly Exchange[];
+}
+
+const recipes = page
+	.split(/^## /m)
+	.slice(1)
+	.map((section): Recipe => {
+		const [, number = "", title = ""] = /^(\d+)\. (.*)/.exec(section) ?? [];
+		const fence = (info: string) =>
+			new RegExp(`^\`\`\`${info}\n([^]*?)^\`\`\``, "m").exec(section)?.[1] ??
+			assert.fail(`${title} has no ${info}`);
+		return {
+			number: Number(number),
+			title,
+			yaml: fence("yaml"),
+			exchanges: exchangesOf(fence("console")),
+		};
+	});
+
+for (const { number, title, yaml, exchanges } of recipes) {
+	describe(`recipe ${number}, ${title.toLowerCase()},`, () => {
+		it("answers as the page shows, and asks its services nothing else", async () => {
+			const calls = canned[number] ?? assert.fail("nothing is canned");
+			await using services = await startServices(calls);
+			await using gateway = await serve(pointedAt(yaml, services.url));
+			for (const { request, shown, withHead } of exchanges) {
+				const { path, ...options } = request;
+				const answer = await gateway.get(path, options);
+				assert.equal(printAnswer(answer, withHead), shown);
+			}
+			assert.deepEqual(
+				[...services.asked].toSorted(),
+				Object.keys(calls).toSorted(),
+			);
+		});
+
+		it("tells an author's mistakes at their lines", () => {
+			assert.deepEqual(problemsOf(yaml), []);
+			const mistakes = mistakesIn(yaml);
+			for (const kind of ["key", "upstream", "wrong key"]) {
+				assert.ok(mistakes.some((mistake) => mistake.kind === kind));
+			}
+			assert.deepEqual(
+				mistakes.filter((mistake) => !isTold(mistake)).map(inWords),
+				[],
+			);
+		});
+	});
+}
+
+describe("docs/recipes.md", () => {
+	it("is tried with misspelt steps, fields, keys and upstreams, and with keys of another kind", () => {
+		const mistakes = recipes.flatMap(({ yaml }) => mistakesIn(yaml));
+		const kinds = Map.groupBy(mistakes, ({ kind }) => kind);
+		for (const kind of ["step", "field", "key", "upstream", "wrong key"]) {
+			const found = kinds.get(kind as Mistake["kind"]) ?? [];
+			assert.ok(found.length > 20, kind);
+		}
+	});
+
+	it("shows every kind of step", () => {
+		const shown = recipes.map(({ yaml }) => yaml).join("\n");
+		// `patch` goes as `post` does; `run` needs a file of its own.
+		const apart = ["patch", "run"];
+		assert.deepEqual(
+			stepKinds.filter((kind) => !new RegExp(`^ +${kind}:`, "m").test(shown)),
+			stepKinds.filter((kind) => apart.includes(kind)),
+		);
+	});
+});
+
+function problemsOf(yaml: string) {
+	return checkText(yaml, "sluice.yaml", {}).problems;
+}
+
+function isTold({ yaml, line, word }: Mistake): boolean {
+	return problemsOf(yaml).some(
+		(problem) => problem.line === line && problem.message.includes(word),
+	);
+}
+
+function inWords({ kind, yaml, line, word }: Mistake): string {
+	const written = yaml.split("\n")[line - 1];
+	const told = problemsOf(yaml).map(
+		(problem) => `${problem.line}: ${problem.message}`,
+	);
+	return `${kind} ${word} on line ${line}, ${written}: ${told.join("; ") || "nothing is told"}`;
+}
+
+/** The config with all its upstreams at one place, each under a path of its name. */
+function pointedAt(yaml: string, url: string): string {
+	return yaml.replaceAll(
+		/^( {2}(\w+): \{ url: )https?:[^ ,]+/gm,
+		`$1${url}/$2`,
+	);
+}
+
+/** One server that plays all the services of a recipe. */
+async function startServices(calls: Canned) {
+	const asked = new Set<string>();
+	const { promise: others, resolve } = Promise.withResolvers<void>();
+	const upstream = await startUpstream((request, response) => {
+		const { method, target, body } = request;
+		// Requests have ids of their own.
+		const sent = body.replace(/"key":"[^"]+"/, '"key":"request"');
+		const call = `${method} ${target}${sent && ` ${sent}`}`;
+		asked.add(call);
+		if (asked.size === Object.keys(calls).length) resolve();
+		if (!Object.hasOwn(calls, call)) return json(response, {}, 599);
+		const answer = calls[call];
+		if (typeof answer !== "function") return json(response, answer);
+		void (answer as Answer)(request, response, others);
+	});
+	return {
+		url: upstream.url,
+		asked,
+		[Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose](),
+	};
+}

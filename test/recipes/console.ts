@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { STATUS_CODES } from "node:http";
+import type { GetOptions, HttpAnswer } from "../kit/serve.ts";
+
+/** A request that a page shows, and the answer below it. */
+export interface Exchange {
+	readonly request: GetOptions & { readonly path: string };
+	readonly shown: string;
+	/** Whether the answer's head is shown: `curl -i`. */
+	readonly withHead: boolean;
+}
+
+/** Reads a block of `$ curl …` lines, each with what it prints below it. */
+export function exchangesOf(block: string): Exchange[] {
+	return block
+		.split(/^\$ /m)
+		.slice(1)
+		.map((text) => {
+			const [command = "", ...rest] = text.split("\n");
+			return { ...readCommand(command), shown: rest.join("\n").trimEnd() };
+		});
+}
+
+function readCommand(command: string): Omit<Exchange, "shown"> {
+	const found = command.matchAll(/'([^']*)'|(\S+)/g);
+	const [curl, ...words] = Array.from(
+		found,
+		([, quoted, bare]) => quoted ?? bare ?? "",
+	);
+	assert.equal(curl, "curl");
+	const headers: Record<string, string> = {};
+	let method = "GET";
+	let body: string | undefined;
+	let path = "";
+	let withHead = false;
+	while (words.length > 0) {
+		const word = words.shift() ?? "";
+		if (word === "-i") withHead = true;
+		else if (word === "-X") method = words.shift() ?? "";
+		else if (word === "-H") {
+			const [name = "", ...value] = words.shift()?.split(": ") ?? [];
+			headers[name] = value.join(": ");
+		} else if (word === "--json") {
+			body = words.shift() ?? "";
+			headers["content-type"] = "application/json";
+			if (method === "GET") method = "POST";
+		} else {
+			assert.ok(word.startsWith("localhost:8080/"), `${word} in ${command}`);
+			path = word.slice("localhost:8080".length);
+		}
+	}
+	const sent = body === undefined ? {} : { body };
+	return { request: { path, method, headers, ...sent }, withHead };
+}
+
+/** Header fields that every answer has, whatever the route. */
+const common = new Set([
+	"connection",
+	"content-length",
+	"date",
+	"keep-alive",
+	"transfer-encoding",
+	"x-request-id",
+]);
+
+/** An answer as a page shows it: its fields sorted as sent, without those that all answers have. */
+export function printAnswer(
+	{ status, headers, text }: HttpAnswer,
+	withHead: boolean,
+): string {
+	if (!withHead) {
+		assert.equal(status, 200, text);
+		return text;
+	}
+	const fields = Object.entries(headers).flatMap(([name, value]) => {
+		if (common.has(name)) return [];
+		if (
+			name === "content-type" &&
+			value === "application/json; charset=utf-8"
+		) {
+			return [];
+		}
+		return [value].flat().map((one) => `${name}: ${one}`);
+	});
+	const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields];
+	return `${head.join("\n")}\n\n${text}`;
+}

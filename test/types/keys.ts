@@ -1,0 +1,74 @@
+/** Checked by `tsc` alone: the keys that `defineGateway` knows are those of the schema, no more and no fewer. */
+import type {
+	CorsInput,
+	DefaultsInput,
+	ProxyInput,
+	RequestInput,
+	RouteInput,
+	ServerInput,
+	StepKeys,
+	UpstreamInput,
+} from "../../src/config/define.ts";
+import type {
+	corsSchema,
+	defaultsSchema,
+	proxySchema,
+	requestSchema,
+	routeSchema,
+	serverSchema,
+	stepSchemas,
+	upstreamSchema,
+} from "../../src/config/schema.ts";
+
+type KeysOf<Schema extends { readonly shape: object }> = keyof Schema["shape"];
+/** `true`, or the keys that only one of the two has. */
+type Same<A, B> = [Exclude<A, B> | Exclude<B, A>] extends [never]
+	? true
+	: Exclude<A, B> | Exclude<B, A>;
+
+type StepSchemas = typeof stepSchemas;
+
+export const same: {
+	readonly server: Same<KeysOf<typeof serverSchema>, keyof ServerInput>;
+	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
+	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
+	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
+	readonly request: Same<
+		KeysOf<typeof requestSchema>,
+		keyof RequestInput<unknown>
+	>;
+	readonly route: Same<
+		KeysOf<typeof routeSchema>,
+		keyof RouteInput<never, unknown, unknown> | "request"
+	>;
+	readonly proxy: Same<
+		KeysOf<typeof proxySchema>,
+		keyof ProxyInput<string, string>
+	>;
+	readonly steps: {
+		readonly [Kind in keyof StepSchemas]: Same<
+			KeysOf<StepSchemas[Kind]>,
+			StepKeys<Kind>
+		>;
+	};
+} = {
+	server: true,
+	cors: true,
+	defaults: true,
+	upstream: true,
+	request: true,
+	route: true,
+	proxy: true,
+	steps: {
+		get: true,
+		head: true,
+		post: true,
+		put: true,
+		patch: true,
+		delete: true,
+		steps: true,
+		run: true,
+		reply: true,
+		value: true,
+	},
+};
