@@ -11,9 +11,22 @@ function printRoute(route: RouteExplanation): string {
 	const title = summary === null ? route.route : `${route.route} — ${summary}`;
 	const table = [columnTitles, ...steps.flatMap((step) => rowsOf(step, route))];
 	const parts = steps.length > 0 ? [printColumns(table)] : [];
-	return [title, ...parts, printSummary(route)]
+	const summaryLines = route.proxy
+		? printProxy(route, route.proxy)
+		: printSummary(route);
+	return [title, ...parts, summaryLines]
 		.map((part, index) => (index === 0 ? part : indent(part)))
 		.join("\n\n");
+}
+
+function printProxy(
+	{ deadlineMs }: RouteExplanation,
+	{ to, idleMs }: NonNullable<RouteExplanation["proxy"]>,
+): string {
+	return [
+		`passes on to   ${to}`,
+		`worst case     the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`,
+	].join("\n");
 }
 
 const columnTitles = [

@@ -27,11 +27,17 @@ function printRoute(route: RouteExplanation, nextId: NextId): string[] {
 	return [
 		`subgraph ${nextId()}["${label(route.route)}"]`,
 		...block.nodes.map((line) => `  ${line}`),
-		`  ${answer}(["answer, at most ${route.worstMs} ms"])`,
+		`  ${answer}(["${answerWords(route)}"])`,
 		"end",
 		...block.edges,
 		...reads,
 	];
+}
+
+function answerWords({ proxy, worstMs }: RouteExplanation): string {
+	return proxy
+		? label(`passed on to ${proxy.to}, begun within ${worstMs} ms`)
+		: `answer, at most ${worstMs} ms`;
 }
 
 interface Printed {

@@ -6,7 +6,7 @@ import {
 	timesOf,
 } from "../config/timing.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
-import { printCallTarget, printTemplate } from "./print.ts";
+import { printCallTarget, printProxyTarget, printTemplate } from "./print.ts";
 
 /**
  * What a route does and how long it takes at the longest. Plain JSON, and public: `sluice explain --json` prints it.
@@ -16,7 +16,16 @@ export interface RouteExplanation {
 	readonly route: string;
 	readonly summary: string | null;
 	readonly deadlineMs: number;
-	/** After so long the answer is there at the latest: when the longest chain has ended, or the deadline. */
+	/** Where the route passes its requests on to; null for one with steps. */
+	readonly proxy: {
+		readonly to: string;
+		/** How long the answer's body may stand still: it has no other end. */
+		readonly idleMs: number;
+	} | null;
+	/**
+	 * After so long the answer is there at the latest: when the longest chain has ended, or the deadline. Of a proxied
+	 * answer the head.
+	 */
 	readonly worstMs: number;
 	/** The steps that take longest one after the other; null for as long as the deadline lets them. */
 	readonly longestChain: {
@@ -78,12 +87,19 @@ function explainRoute(
 	durations: Durations,
 ): RouteExplanation {
 	const times = timesOf(route.steps, durations);
-	const { ms, chain } = lastEnd(times);
+	const { proxy } = route;
+	const { ms, chain } = proxy
+		? { ms: Number.POSITIVE_INFINITY, chain: [] }
+		: lastEnd(times);
 	const names = route.steps.map(({ name }) => name);
 	return {
 		route: route.key,
 		summary: route.summary,
 		deadlineMs: route.deadlineMs,
+		proxy: proxy && {
+			to: printProxyTarget(route, proxy),
+			idleMs: proxy.idleMs,
+		},
 		worstMs: Math.min(ms, route.deadlineMs),
 		longestChain: { steps: chain, ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),

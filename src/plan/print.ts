@@ -58,14 +58,22 @@ function printRoute(route: RoutePlan): object {
 	});
 }
 
-function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
+/** `users/files/{rest*}`, as it was written. */
+export function printProxyTarget(
+	{ rest }: RoutePlan,
+	proxy: ProxyPlan,
+): string {
 	const path = [proxy.upstream, ...proxy.path.map(printSegment)].join("/");
+	return proxy.rest ? `${path}/{${rest}*}` : path;
+}
+
+function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 	return set({
 		summary: route.summary,
 		request: route.request,
 		deadlineMs: route.deadlineMs,
 		proxy: set({
-			to: proxy.rest ? `${path}/{${route.rest}*}` : path,
+			to: printProxyTarget(route, proxy),
 			query: proxy.query && (printEntries(proxy.query) ?? {}),
 			headers: printEntries(proxy.headers),
 			pass: proxy.pass,
