@@ -146,7 +146,7 @@ const sections: readonly Section[] = [
 		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. All keys but `safe` and `idempotent` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes.",
 		shape: upstreamSchema.shape,
 		around: (example, key) =>
-			`${aRoute}\nupstreams:\n  users:\n${key === "url" ? "" : "    url: http://127.0.0.1:3001\n"}${indent(example, 4)}`,
+			`${aRoute}\nupstreams:\n  users:\n${key === "url" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
 	},
 	{
 		title: "`routes.<METHOD /path>`",

@@ -23,16 +23,25 @@ import type { Source } from "./source.ts";
 /** Variables by name, as in process.env. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-interface Context {
+export interface UpstreamContext {
 	readonly defaults: Defaults;
 	readonly env: Environment;
 	readonly problems: Problem[];
+	/** Takes the files to be read. */
+	readonly files: FileReference[];
+}
+
+/** A file that a config names. */
+export interface FileReference {
+	/** As written, relative to the config. */
+	readonly path: string;
+	readonly at: number;
 }
 
 export function checkUpstream(
 	name: string,
 	source: Source,
-	{ defaults, env, problems }: Context,
+	{ defaults, env, problems, files }: UpstreamContext,
 ): UpstreamConfig {
 	checkShape(upstreamSchema, source, { what: "an upstream", problems });
 	const reader = {
@@ -58,12 +67,18 @@ export function checkUpstream(
 		timeout: settingOr("timeout", defaults.timeout),
 		connections: settingOr("connections", 64),
 		maxBody: settingOr("maxBody", defaults.maxBody),
+		tls: readParameters(entryOf(source, "tls"), reader),
 		safe: isTrue("safe"),
 		idempotent: isTrue("idempotent"),
 	};
-	for (const { key, message } of resolveUpstream(config, env).faults) {
+	const { upstream, faults } = resolveUpstream(config, env);
+	for (const { key, message } of faults) {
 		const at = placeOfSetting(source, key);
 		if (at !== null) problems.push({ at, message });
+	}
+	for (const [name, text] of upstream.tls) {
+		const at = placeOfSetting(source, `tls.${name}`);
+		if (at !== null && !isPem(text)) files.push({ path: text, at });
 	}
 	return config;
 }
@@ -86,6 +101,13 @@ export interface ResolvedUpstream {
 	readonly timeoutMs: number;
 	readonly connections: number;
 	readonly bodyBytesMax: number;
+	/** `ca`, `cert` and `key`: each a PEM text, or the path of a file that holds one. */
+	readonly tls: readonly (readonly [string, string])[];
+}
+
+/** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
+export function isPem(text: string): boolean {
+	return text.includes("-----BEGIN ");
 }
 
 export interface Resolution {
@@ -141,7 +163,18 @@ export function resolveUpstream(
 			64,
 		),
 		bodyBytesMax: setting("maxBody", parseSize, "a size", 8 * 1024 ** 2),
+		tls: pairs("tls", config.tls, evaluate),
 	};
+	const given = config.tls.map(({ name }) => name);
+	if (given.includes("cert") !== given.includes("key")) {
+		say("tls", "`cert` and `key` belong together: write both, or none");
+	}
+	if (given.length > 0 && upstream.origin.startsWith("http:")) {
+		say(
+			"tls",
+			"`tls` says how an `https` upstream is reached, and this `url` is `http`",
+		);
+	}
 	for (const { name, value } of config.headers) {
 		const texts = upstream.headers.filter(([header]) => header === name);
 		if (

@@ -1,6 +1,11 @@
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
-import { checkUpstream, type Environment } from "./check-upstream.ts";
+import {
+	checkUpstream,
+	type Environment,
+	type FileReference,
+	type UpstreamContext,
+} from "./check-upstream.ts";
 import type {
 	Config,
 	CorsConfig,
@@ -32,6 +37,8 @@ export interface Checked {
 	readonly problems: readonly Problem[];
 	/** The functions that `run` steps name: those without a `call` are to be loaded by whoever may. */
 	readonly references: readonly Reference[];
+	/** The files that `tls` names: to be read by whoever may. */
+	readonly files: readonly FileReference[];
 }
 
 /**
@@ -41,16 +48,17 @@ export interface Checked {
 export function check(root: Source | null, env: Environment): Checked {
 	const problems: Problem[] = [];
 	const references: Reference[] = [];
+	const files: FileReference[] = [];
 	if (root?.kind !== "map") {
 		problems.push({
 			at: root?.at ?? 0,
 			message: "a config is a map with `upstreams` and `routes`",
 		});
-		return { config: null, problems, references };
+		return { config: null, problems, references, files };
 	}
 	checkShape(configSchema, root, { what: "the config", problems });
 	const defaults = readDefaults(entryOf(root, "defaults"));
-	const upstreams = checkUpstreams(root, defaults, env, problems);
+	const upstreams = checkUpstreams(root, { defaults, env, problems, files });
 	const context = { upstreams, defaults, problems, references };
 	const routes = checkRoutes(root, context);
 	const server = readServer(entryOf(root, "server"));
@@ -58,26 +66,24 @@ export function check(root: Source | null, env: Environment): Checked {
 	const functions = new Map(
 		references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 	);
-	const config = { server, upstreams, routes, functions };
-	return { config: valid ? config : null, problems, references };
+	const config = { server, upstreams, routes, functions, files: new Map() };
+	return { config: valid ? config : null, problems, references, files };
 }
 
 function checkUpstreams(
 	root: MapSource,
-	defaults: Defaults,
-	env: Environment,
-	problems: Problem[],
+	context: UpstreamContext,
 ): UpstreamConfig[] {
 	const source = entryOf(root, "upstreams");
 	if (source?.kind !== "map") return [];
 	return source.entries.map(({ key, at, value }) => {
 		if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(key)) {
-			problems.push({
+			context.problems.push({
 				at,
 				message: `\`${key}\` cannot name an upstream: a letter first, then letters, digits, \`_\` and \`-\``,
 			});
 		}
-		return checkUpstream(key, value, { defaults, env, problems });
+		return checkUpstream(key, value, context);
 	});
 }
 

@@ -9,6 +9,8 @@ export interface Config {
 	readonly routes: readonly RouteConfig[];
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	/** What the files hold that upstreams' `tls` names, by path as written. Never part of the plan: there are keys. */
+	readonly files: ReadonlyMap<string, string>;
 }
 
 /** A function of the config's author. What it returns must be data: what JSON can hold, and bigints. */
@@ -94,6 +96,8 @@ export interface UpstreamConfig {
 	readonly timeout: Template;
 	readonly connections: Template;
 	readonly maxBody: Template;
+	/** `ca`, `cert` and `key`: each a PEM text, or the file that holds one. */
+	readonly tls: readonly TemplateEntry[];
 	readonly safe: boolean;
 	readonly idempotent: boolean;
 }

@@ -79,6 +79,13 @@ export interface DefaultsInput {
 	readonly maxBody?: Size;
 }
 
+/** PEM texts, or files that hold them. */
+export interface TlsInput {
+	readonly ca?: string;
+	readonly cert?: string;
+	readonly key?: string;
+}
+
 /** A service that is asked. Its texts may hold `${env.NAME}`. */
 export interface UpstreamInput {
 	readonly url: string;
@@ -87,6 +94,7 @@ export interface UpstreamInput {
 	readonly timeout?: Duration | Hole;
 	readonly connections?: number | Hole;
 	readonly maxBody?: Size | Hole;
+	readonly tls?: TlsInput;
 	readonly safe?: boolean;
 	readonly idempotent?: boolean;
 }

@@ -4,7 +4,11 @@ import { pathToFileURL } from "node:url";
 import { GatewayError } from "../core/errors.ts";
 import { suggest } from "../core/suggest.ts";
 import { type Checked, check, type Reference } from "./check.ts";
-import type { Environment } from "./check-upstream.ts";
+import {
+	type Environment,
+	type FileReference,
+	isPem,
+} from "./check-upstream.ts";
 import type { Config, UserFunction } from "./config.ts";
 import { type PlacedProblem, type Problem, printProblem } from "./problem.ts";
 import { readSource, type SourceFile } from "./source.ts";
@@ -30,7 +34,8 @@ export async function loadConfig(
 		: readSource(readText(file));
 	const checked = checkSource(source, env);
 	const functions = await loadFunctions(checked.references, dirname(file));
-	return place(withFunctions(checked, functions), source, file);
+	const files = readFiles(checked.files, dirname(file));
+	return place(withLoaded(checked, functions, files), source, file);
 }
 
 function isModule(file: string): boolean {
@@ -91,26 +96,41 @@ export function checkValue(
 			: [],
 	);
 	const functions = { found: new Map<string, UserFunction>(), problems };
-	return place(withFunctions(checked, functions), source, name);
+	const files = {
+		found: new Map<string, string>(),
+		problems: checked.files.map(({ at }) => ({
+			at,
+			message: "a file is not read here: write the PEM text itself",
+		})),
+	};
+	return place(withLoaded(checked, functions, files), source, name);
 }
 
-function withFunctions(
+function withLoaded(
 	checked: Checked,
-	{ found, problems }: LoadedFunctions,
-): Omit<Checked, "references"> {
+	functions: Found<UserFunction>,
+	files: Found<string>,
+): Pick<Checked, "config" | "problems"> {
+	const problems = [...functions.problems, ...files.problems];
 	const config = problems.length > 0 ? null : checked.config;
 	return {
 		problems: [...checked.problems, ...problems],
 		config: config && {
 			...config,
-			functions: new Map([...config.functions, ...found]),
+			functions: new Map([...config.functions, ...functions.found]),
+			files: files.found,
 		},
 	};
 }
 
 function checkSource(source: SourceFile, env: Environment): Checked {
 	if (source.root === null && source.problems.length > 0) {
-		return { config: null, problems: source.problems, references: [] };
+		return {
+			config: null,
+			problems: source.problems,
+			references: [],
+			files: [],
+		};
 	}
 	const checked = check(source.root, env);
 	// A line that could not be read leaves names unread and values missing: only its own problem is told.
@@ -131,7 +151,7 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 }
 
 function place(
-	{ config, problems }: Omit<Checked, "references">,
+	{ config, problems }: Pick<Checked, "config" | "problems">,
 	source: SourceFile,
 	file: string,
 ): Loaded {
@@ -148,15 +168,41 @@ function place(
 	};
 }
 
-interface LoadedFunctions {
-	readonly found: ReadonlyMap<string, UserFunction>;
+/** What was found under each name, and what was not. */
+interface Found<T> {
+	readonly found: ReadonlyMap<string, T>;
 	readonly problems: readonly Problem[];
+}
+
+function readFiles(
+	references: readonly FileReference[],
+	folder: string,
+): Found<string> {
+	const found = new Map<string, string>();
+	const problems: Problem[] = [];
+	for (const { path, at } of references) {
+		const text = readPem(resolve(folder, path));
+		if (text === null) {
+			const message = `${path} cannot be read, or holds no PEM text`;
+			problems.push({ at, message });
+		} else found.set(path, text);
+	}
+	return { found, problems };
+}
+
+function readPem(file: string): string | null {
+	try {
+		const text = readFileSync(file, "utf8");
+		return isPem(text) ? text : null;
+	} catch {
+		return null;
+	}
 }
 
 async function loadFunctions(
 	references: readonly Reference[],
 	folder: string,
-): Promise<LoadedFunctions> {
+): Promise<Found<UserFunction>> {
 	const found = new Map<string, UserFunction>();
 	const problems: Problem[] = [];
 	for (const { name, at, call } of references) {

@@ -277,6 +277,9 @@ export const defaultsSchema = z.strictObject({
 	}),
 });
 
+const pem = templateText.optional();
+export const tlsSchema = z.strictObject({ ca: pem, cert: pem, key: pem });
+
 export const upstreamSchema = z.strictObject({
 	url: templateText.meta({
 		description:
@@ -311,6 +314,12 @@ export const upstreamSchema = z.strictObject({
 		example: "maxBody: 512KiB",
 		default: "8MiB",
 	}),
+	tls: key(tlsSchema, {
+		description:
+			"The TLS of an `https` upstream: `ca`, whose certificates are trusted instead of the machine's, and `cert` with `key`, the client's own. Each a file, relative to the config, or the PEM text itself, as from `env`.",
+		example:
+			"tls: { ca: ./ca.pem, cert: ./client.pem, key: \"${env.CLIENT_KEY ?? './client.key'}\" }",
+	}),
 	safe: key(flag, {
 		description:
 			"`true`: all its calls only read, its POSTs too. So they must be read by somebody, and are aborted when nobody waits for them.",
@@ -333,6 +342,7 @@ export const upstreamSettings = [
 	"timeout",
 	"connections",
 	"maxBody",
+	"tls",
 ] as const;
 
 export const requestSchema = z.strictObject({

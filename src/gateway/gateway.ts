@@ -86,6 +86,7 @@ export function createGateway(
 		clock,
 		openUpstream,
 		functions: config.functions,
+		files: config.files,
 	});
 	const events = createEvents();
 	const route = createRouter(prepared.routes);

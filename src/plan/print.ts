@@ -32,6 +32,7 @@ export function printPlan(plan: Plan): string {
 					timeout: printTemplate(upstream.timeout),
 					connections: printTemplate(upstream.connections),
 					maxBody: printTemplate(upstream.maxBody),
+					tls: printEntries(upstream.tls),
 				}),
 			]),
 		),

@@ -1,4 +1,9 @@
-import { type Environment, resolveUpstream } from "../config/check-upstream.ts";
+import {
+	type Environment,
+	isPem,
+	type ResolvedUpstream,
+	resolveUpstream,
+} from "../config/check-upstream.ts";
 import type { ServerConfig, UserFunction } from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -16,6 +21,7 @@ import type {
 } from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Upstream, UpstreamSettings } from "../upstream/upstream.ts";
+import type { TlsSettings } from "../upstream/wire/wire.ts";
 import { prepareHeaders, prepareTarget } from "./address.ts";
 import { type PreparedBody, prepareBody } from "./body.ts";
 import { type PreparedMerge, prepareMerge } from "./merge.ts";
@@ -168,11 +174,13 @@ export interface PrepareOptions {
 	readonly openUpstream: OpenUpstream;
 	/** The user's functions, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	/** What the files hold that upstreams' `tls` names. */
+	readonly files: ReadonlyMap<string, string>;
 }
 
 /** An upstream, with what its settings became in this environment. */
 export interface OpenedUpstream {
-	readonly settings: ReturnType<typeof resolveUpstream>["upstream"];
+	readonly settings: ResolvedUpstream;
 	readonly upstream: Upstream;
 	readonly safe: boolean;
 	readonly idempotent: boolean;
@@ -185,7 +193,8 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { upstream: settings } = resolveUpstream(config, env);
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
-		const limits = { name, origin, connections, bodyBytesMax, tls: null };
+		const tls = tlsOf(settings, options);
+		const limits = { name, origin, connections, bodyBytesMax, tls };
 		const upstream = openUpstream(limits, clock);
 		return { settings, safe, idempotent, upstream };
 	});
@@ -199,6 +208,22 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 			await Promise.all(upstreams.map(({ upstream }) => upstream.close()));
 		},
 	};
+}
+
+function tlsOf(
+	{ tls }: ResolvedUpstream,
+	{ files }: PrepareOptions,
+): TlsSettings | null {
+	if (tls.length === 0) return null;
+	const texts = tls.map(([name, text]) => {
+		const pem = isPem(text) ? text : files.get(text);
+		if (pem !== undefined) return [name, pem] as const;
+		throw new GatewayError(
+			"config_invalid",
+			`${text} was not read: load the config by its file`,
+		);
+	});
+	return Object.fromEntries(texts);
 }
 
 /** What steps are prepared with. */

@@ -7,6 +7,7 @@ import type {
 	RouteInput,
 	ServerInput,
 	StepKeys,
+	TlsInput,
 	UpstreamInput,
 } from "../../src/config/define.ts";
 import type {
@@ -17,6 +18,7 @@ import type {
 	routeSchema,
 	serverSchema,
 	stepSchemas,
+	tlsSchema,
 	upstreamSchema,
 } from "../../src/config/schema.ts";
 
@@ -32,6 +34,7 @@ export const same: {
 	readonly server: Same<KeysOf<typeof serverSchema>, keyof ServerInput>;
 	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
 	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
+	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
 	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
 	readonly request: Same<
 		KeysOf<typeof requestSchema>,
@@ -55,6 +58,7 @@ export const same: {
 	server: true,
 	cors: true,
 	defaults: true,
+	tls: true,
 	upstream: true,
 	request: true,
 	route: true,
