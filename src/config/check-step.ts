@@ -14,7 +14,13 @@ import type {
 	UserFunction,
 } from "./config.ts";
 import { checkGraph, readsIn } from "./graph.ts";
-import { faultOfName, unknownAmong, withNames, withSteps } from "./names.ts";
+import {
+	faultOfName,
+	unknownAmong,
+	unknownUpstream,
+	withNames,
+	withSteps,
+} from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
 	answerHeadersRefused,
@@ -334,7 +340,7 @@ function checkTarget(
 	if (!known.includes(target.upstream)) {
 		problems.push({
 			at,
-			message: unknownAmong("upstream", target.upstream, known),
+			message: unknownUpstream(target.upstream, known),
 		});
 	}
 	return target;

@@ -116,3 +116,13 @@ export function unknownAmong(
 		(known.length > 0 ? `: there is ${list(known)}` : ": there is none");
 	return `unknown ${kind} \`${name}\`${rest}`;
 }
+
+/** The words for a target that begins with no upstream: most often a slip of the hand, or a whole URL. */
+export function unknownUpstream(
+	name: string,
+	known: readonly string[],
+): string {
+	return /^https?:$/i.test(name)
+		? "a call goes to an upstream, not to a URL: give the URL a name under `upstreams`, and begin with that name"
+		: unknownAmong("upstream", name, known);
+}
