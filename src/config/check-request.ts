@@ -10,6 +10,7 @@ import type { EntrySource, Source } from "./source.ts";
 
 const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
 
+/** A field that is wrong is left out and told in `problems`. A null `source` declares nothing. */
 export function checkRequest(
 	source: Source | null,
 	params: readonly string[],

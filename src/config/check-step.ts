@@ -80,6 +80,7 @@ export interface CheckedSteps {
 /** Groups deeper than this are a mistake, or an attack on the checker. */
 const depthMax = 8;
 
+/** The steps of a route or a group, in the order of the config; those that cannot be read are left out. */
 export function checkSteps(
 	entries: readonly EntrySource[],
 	context: StepsContext,

@@ -29,6 +29,7 @@ interface Context {
 	readonly problems: Problem[];
 }
 
+/** Reads the environment for what an upstream takes from it. Of use only where no problem was added. */
 export function checkUpstream(
 	name: string,
 	source: Source,

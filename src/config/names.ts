@@ -31,6 +31,7 @@ export const clientNames: ReadonlySet<string> = new Set([
 /** The names an expression may read where it stands. A set restricts what may follow: `query.<one of these>`. */
 export type Names = ReadonlyMap<string, ReadonlySet<string> | null>;
 
+/** These names and more, of which any member may be read. */
 export function withNames(names: Names, more: readonly string[]): Names {
 	return new Map([
 		...names,

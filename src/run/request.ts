@@ -37,6 +37,10 @@ type ReadField = (
 /** An answer names at most so many faults: a body of a megabyte can have half a million. */
 const faultsNamedMax = 100;
 
+/**
+ * What is not declared is not read. All faults are gathered, up to `faultsNamedMax`; an absent optional field is
+ * null.
+ */
 export function prepareRequest(config: RequestConfig): ReadRequest {
 	const params = config.params.map((field) => prepareField("params", field));
 	const query = config.query.map((field) => prepareField("query", field));
