@@ -12,7 +12,7 @@ export interface PreparedBody {
 	readonly print: (frame: Frame) => string;
 }
 
-/** Printing fails with `step_failed` where the data is not what the kind of body can hold. */
+/** Printing throws where the data is not what that kind of body can hold. */
 export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 	switch (body.kind) {
 		case "json": {

@@ -48,7 +48,7 @@ export interface BlockSlots {
 	readonly missing: number;
 }
 
-/** A route's block: before its steps stand the request's five parts and what is missing. */
+/** A route's block: before its steps stands what the request gave, and what is missing. */
 export const routeBlock: BlockSlots = { first: 7, missing: 6 };
 /** A group's block, in a frame whose `parent` holds the names around it. */
 export const groupBlock: BlockSlots = { first: 5, missing: 4 };
