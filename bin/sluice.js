@@ -15,5 +15,9 @@ enableCompileCache();
 // The repository runs its source, never a build that may be older; the package has only the build.
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
+// Whoever reads may have seen enough: `sluice explain | head`.
+process.stdout.on("error", (error) => {
+	if (error.code !== "EPIPE") throw error;
+});
 const { main } = await import((existsSync(source) ? source : built).href);
 process.exitCode = await main(process.argv.slice(2));

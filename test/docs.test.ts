@@ -6,13 +6,8 @@ import type { z } from "zod";
 import { checkText } from "../src/config/load.ts";
 import { printProblem } from "../src/config/problem.ts";
 import {
-	configSchema,
 	defaultsSchema,
-	proxySchema,
-	requestSchema,
-	routeSchema,
 	serverSchema,
-	stepSchemas,
 	upstreamSchema,
 } from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
@@ -41,6 +36,7 @@ import {
 	type SeenCall,
 	testGateway,
 } from "./kit/gateway.ts";
+import { keySchemas } from "./kit/schemas.ts";
 
 const root = new URL("../", import.meta.url);
 const page = (name: string) => readFileSync(new URL(name, root), "utf8");
@@ -67,17 +63,7 @@ describe("docs/errors.md and docs/config.md", () => {
 	});
 
 	test("every key has a description and an example", () => {
-		const schemas = [
-			configSchema,
-			defaultsSchema,
-			proxySchema,
-			requestSchema,
-			routeSchema,
-			serverSchema,
-			upstreamSchema,
-			...Object.values(stepSchemas),
-		];
-		for (const { shape } of schemas) {
+		for (const { shape } of keySchemas) {
 			for (const [key, schema] of Object.entries(shape)) {
 				// `body?` is told of under `body`.
 				if (key.endsWith("?")) continue;

@@ -1,16 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import {
-	configSchema,
-	defaultsSchema,
-	proxySchema,
-	requestSchema,
-	routeSchema,
-	serverSchema,
-	stepSchemas,
-	upstreamSchema,
-} from "../src/config/schema.ts";
+import { keySchemas } from "./kit/schemas.ts";
 
 const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
 
@@ -21,17 +12,7 @@ test("the README lists exactly the keys there are", () => {
 			([, key]) => key,
 		),
 	);
-	const schemas = [
-		configSchema,
-		serverSchema,
-		defaultsSchema,
-		upstreamSchema,
-		routeSchema,
-		proxySchema,
-		requestSchema,
-		...Object.values(stepSchemas),
-	];
-	const known = schemas.flatMap(({ shape }) => Object.keys(shape));
+	const known = keySchemas.flatMap(({ shape }) => Object.keys(shape));
 	const all = new Set(known.filter((key) => !key.endsWith("?")));
 	assert.deepEqual([...listed].toSorted(), [...all].toSorted());
 });

@@ -22,6 +22,7 @@ export function pad(text: string, width: number): string {
 	return text + " ".repeat(Math.max(0, width - widthOf(text)));
 }
 
+/** In characters, not in units of UTF-16. */
 export function widthOf(text: string): number {
 	return [...text].length;
 }

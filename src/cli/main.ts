@@ -10,12 +10,12 @@ import { type ServeHooks, serveCommand } from "./serve.ts";
 
 const help = `
 Examples:
-  sluice check                      say everything that is wrong with ./sluice.yaml
-  sluice explain                    say what waits for what, and how long it takes at the longest
-  sluice call '/weather?city=Oslo'  try a route without a server
-  sluice serve                      serve ./sluice.yaml (or .json, .ts, .js) where it says
-  sluice serve shop.yaml --port 80  serve another file on another port
-  sluice schema > sluice.schema.json    let the editor complete and check the config
+  sluice check                        say everything that is wrong with ./sluice.yaml
+  sluice explain                      say what waits for what, and how long it takes at the longest
+  sluice call '/weather?city=Oslo'    try a route without a server
+  sluice serve                        serve ./sluice.yaml (or .yml, .json, .ts, .js) where it says
+  sluice serve shop.yaml --port 80    serve another file on another port
+  sluice schema > sluice.schema.json  let the editor complete and check the config
 
 A config in its smallest form:
 
@@ -127,8 +127,8 @@ export async function main(
 		.description("make one request to a route, without a server")
 		.usage("[options] [config] <request>")
 		.argument(
-			"<words...>",
-			`${configArgument}, and the request: 'GET /path?query'`,
+			"<request...>",
+			`the request, 'GET /path?query'; before it ${configArgument}`,
 		)
 		.option(
 			"-H, --header <field>",

@@ -1,7 +1,7 @@
 import { isToken } from "../core/messages.ts";
 import type { RouteContext } from "./check-step.ts";
 import type { ProxyConfig } from "./config.ts";
-import { unknownAmong } from "./names.ts";
+import { unknownUpstream } from "./names.ts";
 import {
 	callHeadersRefused,
 	framingHeaders,
@@ -68,7 +68,7 @@ function checkTarget(
 	if (!known.includes(target.upstream)) {
 		problems.push({
 			at: source.at,
-			message: unknownAmong("upstream", target.upstream, known),
+			message: unknownUpstream(target.upstream, known),
 		});
 	}
 	return { ...target, rest: mark !== null };

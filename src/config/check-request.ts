@@ -10,6 +10,7 @@ import type { EntrySource, Source } from "./source.ts";
 
 const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
 
+/** Of use only where no problem was added. A null `source` declares nothing. */
 export function checkRequest(
 	source: Source | null,
 	params: readonly string[],

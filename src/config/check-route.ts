@@ -22,6 +22,7 @@ import { warnOfLongChains } from "./timing.ts";
 
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
+/** Always a route, so that the next ones are checked too: of use only where no problem was added. */
 export function checkRoute(
 	key: RouteKey & { readonly key: string },
 	source: Source,

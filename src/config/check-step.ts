@@ -14,7 +14,13 @@ import type {
 	UserFunction,
 } from "./config.ts";
 import { checkGraph, readsIn } from "./graph.ts";
-import { faultOfName, unknownAmong, withNames, withSteps } from "./names.ts";
+import {
+	faultOfName,
+	unknownAmong,
+	unknownUpstream,
+	withNames,
+	withSteps,
+} from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
 	answerHeadersRefused,
@@ -74,6 +80,7 @@ export interface CheckedSteps {
 /** Groups deeper than this are a mistake, or an attack on the checker. */
 const depthMax = 8;
 
+/** The steps of a route or a group, in the order of the config; those that cannot be read are left out. */
 export function checkSteps(
 	entries: readonly EntrySource[],
 	context: StepsContext,
@@ -334,7 +341,7 @@ function checkTarget(
 	if (!known.includes(target.upstream)) {
 		problems.push({
 			at,
-			message: unknownAmong("upstream", target.upstream, known),
+			message: unknownUpstream(target.upstream, known),
 		});
 	}
 	return target;

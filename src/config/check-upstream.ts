@@ -38,6 +38,7 @@ export interface FileReference {
 	readonly at: number;
 }
 
+/** Reads the environment for what an upstream takes from it. Of use only where no problem was added. */
 export function checkUpstream(
 	name: string,
 	source: Source,

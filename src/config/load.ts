@@ -56,8 +56,14 @@ function readText(file: string): string {
 	try {
 		return readFileSync(file, "utf8");
 	} catch (error) {
-		throw unreadable(file, firstLineOf(error));
+		throw unreadable(file, whyUnread(error as NodeJS.ErrnoException));
 	}
+}
+
+function whyUnread(error: NodeJS.ErrnoException): string {
+	if (error.code === "ENOENT") return "there is no such file";
+	if (error.code === "EISDIR") return "this is a folder, not a config";
+	return firstLineOf(error);
 }
 
 function unreadable(file: string, reason: string): GatewayError {

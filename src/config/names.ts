@@ -31,6 +31,7 @@ export const clientNames: ReadonlySet<string> = new Set([
 /** The names an expression may read where it stands. A set restricts what may follow: `query.<one of these>`. */
 export type Names = ReadonlyMap<string, ReadonlySet<string> | null>;
 
+/** These names and more, of which any member may be read. */
 export function withNames(names: Names, more: readonly string[]): Names {
 	return new Map([
 		...names,
@@ -115,4 +116,14 @@ export function unknownAmong(
 		near ||
 		(known.length > 0 ? `: there is ${list(known)}` : ": there is none");
 	return `unknown ${kind} \`${name}\`${rest}`;
+}
+
+/** The words for a target that begins with no upstream: most often a slip of the hand, or a whole URL. */
+export function unknownUpstream(
+	name: string,
+	known: readonly string[],
+): string {
+	return /^https?:$/i.test(name)
+		? "a call goes to an upstream, not to a URL: give the URL a name under `upstreams`, and begin with that name"
+		: unknownAmong("upstream", name, known);
 }

@@ -59,6 +59,16 @@ function parseSegment(
 	if (/^\{[a-z][A-Za-z0-9_]*\*\}$/.test(text)) {
 		return { wrong: `\`${text}\` stands for all that follows: put it last` };
 	}
+	// As other routers write it. As a plain text it would load, and match nothing but itself.
+	const colon = /^:([a-zA-Z_]\w*)$/.exec(text)?.[1];
+	if (colon !== undefined) {
+		return { wrong: `\`${text}\`: a path parameter is written \`{${colon}}\`` };
+	}
+	if (/^\*+$/.test(text)) {
+		return {
+			wrong: `\`${text}\`: what stands for all that follows is written \`{rest*}\`, in routes with \`proxy\``,
+		};
+	}
 	if (/[{}]/.test(text)) {
 		return {
 			wrong: `\`${text}\`: a path parameter is a whole segment, \`{name}\`, and begins with a small letter`,

@@ -20,6 +20,7 @@ export function plainOf(source: Source): unknown {
 	}
 }
 
+/** The value at a key; null where it is absent, or the source is no map. */
 export function entryOf(source: Source | null, key: string): Source | null {
 	if (source?.kind !== "map") return null;
 	return source.entries.find((entry) => entry.key === key)?.value ?? null;
@@ -40,6 +41,7 @@ export function textsAt(source: Source | null, key: string): string[] | null {
 	return found.items.map(plainOf).filter((item) => typeof item === "string");
 }
 
+/** The number at a key, or null where there is none: what the schema refused counts as none. */
 export function numberAt(source: Source | null, key: string): number | null {
 	const found = entryOf(source, key);
 	return found?.kind === "scalar" && typeof found.value === "number"

@@ -131,6 +131,7 @@ function digitsOf(site: Site, value: bigint): string {
 	return digits;
 }
 
+/** Fails at the site with `what` in its words where the value is no number. */
 export function numberOf(site: Site, value: unknown, what: string): number {
 	return typeof value === "number"
 		? value

@@ -12,6 +12,7 @@ export interface PreparedBody {
 	readonly print: (frame: Frame) => string;
 }
 
+/** Printing throws where the data is not what that kind of body can hold. */
 export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 	switch (body.kind) {
 		case "json": {

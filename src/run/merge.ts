@@ -29,6 +29,7 @@ export interface AnswerTemplates {
 /** A partial answer names at most so many of the parts it lacks. */
 const missingNamedMax = 16;
 
+/** Merging fails with `step_failed` where `status` is none that an answer may have. */
 export function prepareMerge(
 	templates: AnswerTemplates,
 	layout: Layout,

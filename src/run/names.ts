@@ -48,7 +48,9 @@ export interface BlockSlots {
 	readonly missing: number;
 }
 
+/** A route's block: before its steps stands what the request gave, and what is missing. */
 export const routeBlock: BlockSlots = { first: 7, missing: 6 };
+/** A group's block, in a frame whose `parent` holds the names around it. */
 export const groupBlock: BlockSlots = { first: 5, missing: 4 };
 
 export function stepSlot({ first }: BlockSlots, index: number): number {
@@ -188,6 +190,7 @@ export function clientsPlaces(
 	return places.size > 0 ? [...places] : null;
 }
 
+/** Whether a template reads something, and nothing but what the client sent. */
 export function readsOnlyClients(template: Template, layout: Layout): boolean {
 	return clientsPlaces(readsOf(template), layout) !== null;
 }

@@ -37,6 +37,7 @@ type ReadField = (
 /** An answer names at most so many faults: a body of a megabyte can have half a million. */
 const faultsNamedMax = 100;
 
+/** Reads what is declared, and every path parameter. All faults are found before it throws `request_invalid`. */
 export function prepareRequest(config: RequestConfig): ReadRequest {
 	const params = config.params.map((field) => prepareField("params", field));
 	const query = config.query.map((field) => prepareField("query", field));

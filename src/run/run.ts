@@ -136,6 +136,7 @@ export class Run {
 	}
 }
 
+/** The outermost frame of a run: what the request gave is filled in, every step is null. */
 export function createFrame(
 	{ block }: PreparedRoute,
 	{ request, values, timeMs }: RunInput,
@@ -156,6 +157,7 @@ export function createFrame(
 	return { values: slots, parent: null };
 }
 
+/** Why everything in a run is cancelled when its time is over. */
 export function deadlineExceeded(): GatewayError {
 	return new GatewayError(
 		"deadline_exceeded",

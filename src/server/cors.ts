@@ -26,6 +26,7 @@ interface Asking {
 /** Beside what pages may read of any answer; the first two say whether it is whole. */
 const exposed = "sluice-complete, sluice-missing, x-request-id, retry-after";
 
+/** All lists are put together once, at start. */
 export function createCors(config: CorsConfig): Cors {
 	const anyOrigin = config.origins.includes("*");
 	const origins = new Set(config.origins);

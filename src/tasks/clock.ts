@@ -136,6 +136,7 @@ interface VirtualTimer extends Timer {
 	readonly fn: () => void;
 }
 
+/** A clock that begins at zero and moves only when it is told to: for tests. */
 export function virtualClock(): VirtualClock {
 	let nowMs = 0;
 	const timers = new Set<VirtualTimer>();

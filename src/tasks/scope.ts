@@ -45,6 +45,10 @@ export interface Scope {
 	readonly listeners: number;
 }
 
+/**
+ * Opens a lifetime that ends by `close`, or with its parent. Without `clock` it takes its parent's; throws where
+ * there is neither.
+ */
 export function openScope(options: ScopeOptions): Scope {
 	const clock = options.clock ?? options.parent?.clock;
 	if (clock === undefined) throw new TypeError("a root scope needs a clock");

@@ -14,6 +14,7 @@ export interface Semaphore {
 	give(): void;
 }
 
+/** Slots that are given in the order in which they were asked for. */
 export function createSemaphore(slots: number): Semaphore {
 	let taken = 0;
 	const waiting = new Set<() => void>();

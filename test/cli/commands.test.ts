@@ -229,4 +229,12 @@ describe("sluice --help", () => {
 		assert.equal(code, 0);
 		assert.match(stdout, /^ {2}sluice call 'GET \/weather\?city=Москва' /m);
 	});
+
+	it("ends without a fault when its reader has seen enough", async () => {
+		using folder = folderWith({});
+		const running = sluice(["--help"], { cwd: folder.path });
+		running.process.stdout?.destroy();
+		assert.equal(await running.ended, 0);
+		assert.equal(running.stderr(), "");
+	});
 });

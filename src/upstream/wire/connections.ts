@@ -68,6 +68,7 @@ type Connector = (
 	callback: buildConnector.Callback,
 ) => Socket;
 
+/** One connection to an origin, opened when it is first used and opened anew after it was closed. */
 export class Connection {
 	readonly #client: Client;
 	#socket: Socket | null = null;

@@ -1,0 +1,22 @@
+import {
+	configSchema,
+	defaultsSchema,
+	proxySchema,
+	requestSchema,
+	routeSchema,
+	serverSchema,
+	stepSchemas,
+	upstreamSchema,
+} from "../../src/config/schema.ts";
+
+/** Every schema whose keys an author writes and a page lists. */
+export const keySchemas = [
+	configSchema,
+	serverSchema,
+	defaultsSchema,
+	upstreamSchema,
+	routeSchema,
+	proxySchema,
+	requestSchema,
+	...Object.values(stepSchemas),
+];
