@@ -161,6 +161,8 @@ const noSegment = (data: string) =>
 	data === "" ||
 	/^(\.|%2e){1,2}$/i.test(encodeURIComponent(data));
 const noHeader = (data: string) => /[^\t\x20-\x7e]/.test(data);
+const framingNames =
+	/^(connection|content-length|expect|host|keep-alive|transfer-encoding|upgrade)$/i;
 /** One step. */
 const one = (step: object) => ({ steps: { it: step } });
 
@@ -330,9 +332,10 @@ const places: Record<string, Place> = {
 		sends: (data) => ({ headers: { "x-v": data } }),
 	},
 	"the name of a function's header": {
-		route: running((v, call) => call("up/x", { headers: { [`x-${v}`]: "1" } })),
-		refuses: (data) => !/^[!#$%&'*+\-.^_`|~\w]*$/.test(data),
-		sends: (data) => ({ headers: { [`x-${data}`.toLowerCase()]: "1" } }),
+		route: running((v, call) => call("up/x", { headers: { [v]: "1" } })),
+		refuses: (data) =>
+			!/^[!#$%&'*+\-.^_`|~\w]+$/.test(data) || framingNames.test(data),
+		sends: (data) => ({ headers: { [data.toLowerCase()]: "1" } }),
 	},
 	"a function's method": {
 		route: running((v, call) => call("up/x", { method: v as "GET" })),
@@ -691,7 +694,7 @@ describe("data", () => {
 				await check(crossing, data);
 			},
 		);
-		await fc.assert(property, { numRuns: 800 });
+		await fc.assert(property, { numRuns: 400 });
 	});
 
 	/** What a client can put on the request line without ending it. */
@@ -740,8 +743,12 @@ describe("data", () => {
 		assert.equal(start, `GET ${path}?${query.join("&")} HTTP/1.1`);
 		const climbed = new URL(path, "http://upstream.test");
 		assert.ok(climbed.pathname.startsWith("/base/below/"), path);
-		const twice = decoded(decoded(path)).replaceAll("\\", "/");
-		assert.ok(!twice.split("/").includes(".."), path);
+		let plain = path;
+		while (!["not UTF-8", plain].includes(decoded(plain))) {
+			plain = decoded(plain);
+		}
+		assert.ok(!plain.split(/[/\\]/).includes(".."), path);
+		assert.ok(!plain.includes("\0"), path);
 		assert.deepEqual(Object.fromEntries(headers), {
 			connection: "keep-alive",
 			host: new URL(upstream.origin).host,

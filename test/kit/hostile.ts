@@ -10,6 +10,7 @@ export function hostileStrings(canaryPort: number): readonly string[] {
 		...lineBreaks,
 		...unusualCharacters,
 		...keysAndCode,
+		...fieldNames,
 		...lengths,
 		...ledTo(canary),
 		`x\r\nHost: ${canary}`,
@@ -153,6 +154,20 @@ const keysAndCode = [
 	"[object Object]",
 	"-1",
 	"1e400",
+];
+
+/** What frames or routes a message, where a name can be chosen. */
+const fieldNames = [
+	"Host",
+	"Content-Length",
+	"Transfer-Encoding",
+	"Connection",
+	"Keep-Alive",
+	"Upgrade",
+	"Expect",
+	"TE",
+	"Trailer",
+	"X-Key",
 ];
 
 const lengths = ["x".repeat(2000), "../".repeat(500), "🦊".repeat(200)];
