@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { type Canary, startCanary } from "./kit/canary.ts";
 import { type ServedGateway, serve } from "./kit/serve.ts";
 import { json, type RealUpstream, startUpstream } from "./kit/upstream.ts";
 import { httpHead, openPeer, type Peer } from "./upstream/peer.ts";
@@ -209,14 +210,12 @@ describe("an upstream that answers with", () => {
 	let hostile: Peer;
 	let calm: RealUpstream;
 	let gateway: ServedGateway;
-	let canaried = 0;
+	let canary: Canary;
 	let does: (socket: Socket) => void;
-	const canary = createServer(() => {
-		canaried++;
-	});
 
 	before(async () => {
 		stack = new AsyncDisposableStack();
+		canary = stack.use(await startCanary());
 		hostile = stack.use(
 			await openPeer({
 				onRequest: ({ head, socket, answer }) => {
@@ -239,24 +238,14 @@ routes:
   GET /calm: { steps: { it: { get: calm/it } } }
 `),
 		);
-		await new Promise<void>((resolve) =>
-			canary.listen(0, "127.0.0.1", resolve),
-		);
 	});
 
-	after(async () => {
-		await stack.disposeAsync();
-		canary.close();
-		assert.equal(canaried, 0, "somebody followed a redirect");
-	});
-
-	const canaryUrl = () =>
-		`http://127.0.0.1:${(canary.address() as AddressInfo).port}/`;
+	after(() => stack.disposeAsync());
 
 	for (const name of Object.keys(cases(""))) {
 		for (const face of ["composed", "proxied"] as const) {
 			test(`${name} is told apart on a ${face} route`, async () => {
-				const { does: act, ...expected } = cases(canaryUrl())[name] as Case;
+				const { does: act, ...expected } = cases(canary.url)[name] as Case;
 				does = act;
 				const rssBefore = process.memoryUsage.rss();
 				let over = false;

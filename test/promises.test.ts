@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, it } from "node:test";
+import { after, before, describe, it } from "node:test";
+import { type Canary, startCanary } from "./kit/canary.ts";
 import { serve } from "./kit/serve.ts";
 import { json, startUpstream } from "./kit/upstream.ts";
 
@@ -110,6 +111,12 @@ routes:
       it: { get: users/x, headers: { x-value: "\${body.value}" } }
 `;
 
+	let canary: Canary;
+	before(async () => {
+		canary = await startCanary();
+	});
+	after(() => canary[Symbol.asyncDispose]());
+
 	async function send(path: string, value: unknown) {
 		await using users = await startUpstream((_request, response) =>
 			json(response, "ok"),
@@ -177,6 +184,25 @@ routes:
 			assert.deepEqual([...arrived], [["value", value]]);
 		});
 	}
+
+	it("leads nobody elsewhere: not where it is a URL, nor where it is a redirect's", async () => {
+		for (const path of ["/path", "/query", "/header"]) {
+			for (const value of [canary.url, `@${canary.url.slice(7)}`]) {
+				assert.equal((await send(path, value)).status, 200);
+			}
+		}
+		await using users = await startUpstream((_request, response) => {
+			response.writeHead(302, { location: canary.url });
+			response.end();
+		});
+		await using gateway = await serve(header(users.url) + routes);
+		const answer = await gateway.get("/path", {
+			method: "POST",
+			headers: { "content-type": "application/json" },
+			body: '{"value":1}',
+		});
+		assert.equal(answer.status, 502);
+	});
 
 	it("fails where it is null, and is left out where its key ends in ?", async () => {
 		const { status, code, seen } = await send("/query", null);

@@ -4,6 +4,7 @@ import { createServer, request as httpRequest } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { type Canary, startCanary } from "./kit/canary.ts";
 import { problemsOf } from "./kit/problems.ts";
 import { type ServedGateway, serve } from "./kit/serve.ts";
 import { type RealUpstream, startUpstream } from "./kit/upstream.ts";
@@ -18,9 +19,11 @@ import {
 let stack: AsyncDisposableStack;
 let peer: Peer;
 let gateway: ServedGateway;
+let canary: Canary;
 
 beforeEach(async () => {
 	stack = new AsyncDisposableStack();
+	canary = stack.use(await startCanary());
 	peer = stack.use(await openPeer());
 });
 
@@ -218,7 +221,7 @@ describe("the header fields", () => {
 				'etag: "1"',
 				"cache-control: no-cache",
 				"vary: accept",
-				"location: http://169.254.169.254/",
+				`location: ${canary.url}`,
 				"retry-after: 3",
 				"last-modified: x",
 				"set-cookie: a=1",
@@ -241,7 +244,7 @@ describe("the header fields", () => {
 			"accept-ranges": "bytes",
 			"cache-control": "no-cache",
 			vary: "accept",
-			location: "http://169.254.169.254/",
+			location: canary.url,
 			"retry-after": "3",
 			"last-modified": "x",
 		});

@@ -93,15 +93,21 @@ function prepareEncoded(
 
 /** Percent-encodes everything but unreserved characters (RFC 3986, 2.3) and `!'()*`, which separate nothing. */
 function encode(text: string, places: Places): string {
-	try {
-		return encodeURIComponent(text);
-	} catch {
-		throw refused("holds half a surrogate pair", places);
-	}
+	return encodeURIComponent(wellFormed(text, places));
+}
+
+/** The text; fails where UTF-8 could not say it, and would put another character there. */
+export function wellFormed(
+	text: string,
+	places: Places,
+	where?: string,
+): string {
+	if (text.isWellFormed()) return text;
+	throw refused("holds half a surrogate pair", places, where);
 }
 
 /** Where the client gave a value; null where it is not the client's. */
-type Places = readonly string[] | null;
+export type Places = readonly string[] | null;
 
 /** A value that cannot stand where it was put: the client's fault where the value is the client's. */
 function refused(

@@ -1,9 +1,9 @@
 import type { BodyConfig } from "../config/config.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import { textOf } from "../expression/template.ts";
-import { prepareParameters } from "./address.ts";
-import { type Layout, prepare } from "./names.ts";
+import { readsOf, textOf } from "../expression/template.ts";
+import { prepareParameters, wellFormed } from "./address.ts";
+import { clientsPlaces, type Layout, prepare } from "./names.ts";
 
 /** What a call sends. */
 export interface PreparedBody {
@@ -24,9 +24,11 @@ export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 		}
 		case "text": {
 			const value = prepare(body.value, layout);
+			const places = clientsPlaces(readsOf(body.value), layout);
 			return {
 				type: "text/plain; charset=utf-8",
-				print: (frame) => textOf(value(frame), "text"),
+				print: (frame) =>
+					wellFormed(textOf(value(frame), "text"), places, "a text"),
 			};
 		}
 		case "form": {

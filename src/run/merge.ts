@@ -9,9 +9,13 @@ import {
 	isStatus,
 } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { Template, TemplateEntry } from "../expression/template.ts";
-import { prepareHeaders } from "./address.ts";
-import { type Layout, prepare } from "./names.ts";
+import {
+	readsOf,
+	type Template,
+	type TemplateEntry,
+} from "../expression/template.ts";
+import { type Places, prepareHeaders, wellFormed } from "./address.ts";
+import { clientsPlaces, type Layout, prepare } from "./names.ts";
 
 /** Makes the answer of a frame that holds all it reads; `missing` is what a partial answer lacks, in plan order. */
 export type PreparedMerge = (
@@ -35,6 +39,7 @@ export function prepareMerge(
 	layout: Layout,
 ): PreparedMerge {
 	const body = prepare(templates.body, layout);
+	const places = clientsPlaces(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
 	const headers = prepareHeaders(templates.headers, [], layout);
 	return (frame, missing) => {
@@ -48,7 +53,7 @@ export function prepareMerge(
 		const own = headers(frame);
 		return {
 			status: statusValue,
-			body: bodyOf(body(frame), statusValue, own),
+			body: bodyOf(body(frame), statusValue, own, places),
 			headers: withMarks(own, missing),
 		};
 	};
@@ -62,6 +67,7 @@ function bodyOf(
 	value: unknown,
 	status: number,
 	headers: string[],
+	places: Places,
 ): string | Uint8Array | null {
 	if (bodiless.has(status)) return null;
 	const type = headerOf(headers, "content-type");
@@ -69,7 +75,7 @@ function bodyOf(
 		headers.push("content-type", "application/json; charset=utf-8");
 	}
 	if (type === null || isJson(type)) return printJson(value);
-	if (typeof value === "string") return value;
+	if (typeof value === "string") return wellFormed(value, places, "the answer");
 	if (value instanceof Bytes) return value.bytes;
 	throw new GatewayError(
 		"step_failed",

@@ -3,7 +3,7 @@ import {
 	request as httpRequest,
 	type IncomingHttpHeaders,
 } from "node:http";
-import { checkText, configOrThrow } from "../../src/config/load.ts";
+import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
@@ -34,11 +34,16 @@ export interface HttpAnswer {
 	readonly json: unknown;
 }
 
+/** Takes a config as YAML, or as an object whose steps may run functions. */
 export async function serve(
-	yaml: string,
+	source: string | object,
 	env: Record<string, string> = {},
 ): Promise<ServedGateway> {
-	const config = configOrThrow(checkText(yaml, "test.yaml", env));
+	const config = configOrThrow(
+		typeof source === "string"
+			? checkText(source, "test.yaml", env)
+			: checkValue(source, "test", env),
+	);
 	const gateway = createGateway(config, { env });
 	const ended: RequestEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));

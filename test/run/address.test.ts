@@ -402,4 +402,15 @@ describe("a value in a body", () => {
 		assert.equal((await call(step, null, "client")).answer.status, 400);
 		assert.equal((await call(step, null, "upstream")).answer.status, 502);
 	});
+
+	it("that is a text is refused where half a surrogate pair would become another character", async () => {
+		const step = { post: "users/a", text: "to ${$v}" };
+		for (const [whose, code] of [
+			["client", "request_invalid"],
+			["upstream", "step_failed"],
+		] as const) {
+			const { answer } = await call(step, "a\ud83e", whose);
+			assert.equal(answer.code, code);
+		}
+	});
 });

@@ -13,6 +13,19 @@ function respond(route: object, query = "") {
 }
 
 describe("an answer", () => {
+	it("that is a text is refused where half a surrogate pair would become another character", async () => {
+		const { ask } = testRoute(
+			{
+				request,
+				steps: { a: { get: "users/a" } },
+				headers: { "content-type": "text/plain" },
+				respond: "${a}${body ?? ''}",
+			},
+			() => ({ text: '"\\ud83e"' }),
+		);
+		assert.equal((await ask("/x")).code, "step_failed");
+	});
+
 	it("is the only step's value where nothing else is said", async () => {
 		const { ask } = testRoute({ steps: { a: { value: { b: [1, null] } } } });
 		const { status, headers, body } = await ask("/x");

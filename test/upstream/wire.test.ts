@@ -181,6 +181,12 @@ describe("an answer", () => {
 		assert.equal(Buffer.from(body).toString(), "no");
 	});
 
+	test("loses the white space around a header's value, which is none of it", async () => {
+		await answering(httpHead(204, "x-v: \t a b \t ", "x-none:  "));
+		const { headers } = await wire.call(asked(), scope);
+		assert.deepEqual(headers, ["x-v", "a b", "x-none", ""]);
+	});
+
 	test("with headers named like parts of an object is only data", async () => {
 		await answering(
 			httpHead(204, "__proto__: a", "__proto__: b", "constructor: c"),

@@ -215,8 +215,15 @@ export function listOf(headers: Headers): HeaderList {
 	const list: string[] = [];
 	for (const name in headers) {
 		const value = headers[name];
-		if (typeof value === "string") list.push(name, value);
-		else for (const each of value ?? []) list.push(name, each);
+		if (typeof value === "string") list.push(name, trimEnd(value));
+		else for (const each of value ?? []) list.push(name, trimEnd(each));
 	}
 	return list;
+}
+
+/** White space around a value is not part of it (RFC 9110, 5.5); undici takes off only what stands before. */
+function trimEnd(value: string): string {
+	let end = value.length;
+	while (value[end - 1] === " " || value[end - 1] === "\t") end--;
+	return value.slice(0, end);
 }
