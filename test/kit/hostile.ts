@@ -13,6 +13,7 @@ export function hostileStrings(canaryPort: number): readonly string[] {
 		...fieldNames,
 		...lengths,
 		...ledTo(canary),
+		...suiteCanary().flatMap(ledTo),
 		`x\r\nHost: ${canary}`,
 		`x\r\n\r\nGET http://${canary}/ HTTP/1.1\r\nHost: ${canary}\r\n\r\n`,
 	];
@@ -196,4 +197,10 @@ function ledTo(host: string): string[] {
 		`http://localhost:${host.split(":")[1]}/`,
 		`\thttp://${host}/`,
 	];
+}
+
+/** The canary of the whole run, where the run has one: see test/setup.ts. */
+function suiteCanary(): string[] {
+	const port = process.env["SUITE_CANARY_PORT"];
+	return port ? [`127.0.0.1:${port}`] : [];
 }
