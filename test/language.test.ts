@@ -359,6 +359,58 @@ describe("a call that may be sent again", () => {
 	}
 });
 
+describe("what is missing of items", () => {
+	it("is told in the order of the lists, also of lists inside lists, whichever item fails first", async () => {
+		const { ask } = testGateway(
+			`${upstreams}
+routes:
+  GET /x:
+    steps:
+      orders:
+        each: \${[0, 1]}
+        as: order
+        steps:
+          items:
+            each: \${[0, 1]}
+            get: "orders/\${order}/\${item}"
+            optional: true
+    respond: done
+    headers: { x-orders: "\${orders.length}" }
+`,
+			({ request: { target } }) => {
+				const [, order, item] = target.split("/").map(Number);
+				return {
+					status: 500,
+					afterMs: 100 - 20 * Number(order) - 10 * Number(item),
+				};
+			},
+		);
+		assert.equal(
+			(await ask("/x")).header("sluice-missing"),
+			["0.0", "0.1", "1.0", "1.1"]
+				.map((index) => `orders.items;index="${index}";error=upstream_status`)
+				.join(", "),
+		);
+	});
+
+	it("has the first item's code as the step's, whichever item fails first", async () => {
+		const { ask } = testGateway(
+			`${upstreams}
+routes:
+  GET /x:
+    steps:
+      parts: { each: "\${[0, 1]}", get: "orders/\${item}", timeout: 50ms, optional: true }
+    respond: [ "\${parts}", "\${missing.parts}" ]
+`,
+			({ request: { target } }) => (target === "/0" ? never : { status: 500 }),
+		);
+		assert.deepEqual((await ask("/x")).json, [
+			[null, null],
+			"upstream_timeout",
+		]);
+	});
+});
+
 describe("missing.<step>", () => {
 	it("is the step's error code once it has ended, and null where it did not fail", async () => {
 		const { ask } = testGateway(
