@@ -21,7 +21,7 @@ export async function count({ id }: { id: number }, { call }) {
 		query: { tag: ["a", "b&c"], none: null },
 		headers: { "X-From": "count" },
 	});
-	const saved = await call("users/log", { body: { status } });
+	const saved = await call("keyed/log", { query: { page: 2 }, body: { status } });
 	return { status, type: headers.content_type, name: body.name, saved: saved.body };
 }
 
@@ -57,7 +57,9 @@ export const returns = ({ kind }: { kind: string }) => ({
 export const calls = async ({ to, options }, { call }) => (await call(to, options)).body;
 `;
 
-const upstreams = 'upstreams: { users: { url: "http://users.test/v1" } }';
+const upstreams = `upstreams:
+  users: { url: "http://users.test/v1" }
+  keyed: { url: "http://keyed.test", query: { key: ours, page: 1 } }`;
 
 /** A gateway whose config lies in a folder, with the functions beside it. */
 async function gatewayWith(
@@ -154,7 +156,7 @@ describe("a `run` step", () => {
 		]);
 		assert.deepEqual(
 			[second?.method, second?.target, second?.body],
-			["POST", "/v1/log", '{"status":404}'],
+			["POST", "/log?key=ours&page=2", '{"status":404}'],
 		);
 	});
 

@@ -162,7 +162,7 @@ const noSegment = (data: string) =>
 	/^(\.|%2e){1,2}$/i.test(encodeURIComponent(data));
 const noHeader = (data: string) => /[^\t\x20-\x7e]/.test(data);
 const framingNames =
-	/^(connection|content-length|expect|host|keep-alive|transfer-encoding|upgrade)$/i;
+	/^(connection|content-length|expect|host|keep-alive|proxy-connection|te|trailer|transfer-encoding|upgrade)$/i;
 /** One step. */
 const one = (step: object) => ({ steps: { it: step } });
 

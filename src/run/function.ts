@@ -4,6 +4,7 @@ import type {
 	UserCallOptions,
 	UserContext,
 } from "../config/config.ts";
+import { callHeadersRefused, framingHeaders } from "../config/read-template.ts";
 import { dataOf } from "../core/data.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { printJson } from "../core/json.ts";
@@ -19,6 +20,7 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
 import { sendAndTell, traceOf } from "./call.ts";
 import {
+	defaultHeaders,
 	isIdempotent,
 	type OpenedUpstream,
 	type PreparedFunction,
@@ -141,7 +143,8 @@ function createRequest(
 	{ method, query = {}, headers = {}, body }: UserCallOptions,
 	run: Run,
 ): UpstreamRequest {
-	const pairs = [...settings.query, ...parametersOf(query)].map(
+	const kept = settings.query.filter(([name]) => !Object.hasOwn(query, name));
+	const pairs = [...kept, ...parametersOf(query)].map(
 		([name, value]) =>
 			`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
 	);
@@ -182,19 +185,16 @@ function headersOf(
 	hasBody: boolean,
 	run: Run,
 ): string[] {
-	const fields = new Map([
-		["accept", "application/json"],
-		["user-agent", "sluice"],
-		...(hasBody ? [["content-type", "application/json"] as const] : []),
-		...fixed,
-	]);
+	const type = hasBody ? "application/json" : null;
+	const fields = new Map(defaultHeaders(fixed, type));
 	const trace = traceOf(run.input.request);
 	if (trace !== null) fields.set("traceparent", trace);
 	for (const [name, value] of Object.entries(own)) {
 		if (
 			!isToken(name) ||
 			!isHeaderValue(value) ||
-			refusedHeaders.has(name.toLowerCase())
+			framingHeaders.has(name.toLowerCase()) ||
+			callHeadersRefused.has(name.toLowerCase())
 		) {
 			throw new GatewayError(
 				"step_failed",
@@ -205,14 +205,3 @@ function headersOf(
 	}
 	return [...fields].flat();
 }
-
-/** They say where a call goes, or where a message ends. */
-const refusedHeaders = new Set([
-	"connection",
-	"content-length",
-	"expect",
-	"host",
-	"keep-alive",
-	"transfer-encoding",
-	"upgrade",
-]);

@@ -451,7 +451,7 @@ function prepareCall(
 	const opened = upstreams[step.upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
 	const body = step.body && prepareBody(step.body, inner);
-	const fixed = defaultHeaders(settings.headers, body);
+	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
 	const names = [...fixed, ...step.headers.map(({ name }) => [name])].flat();
 	const { answers } = step;
 	const values = answers?.kind === "values" ? answers.values : [];
@@ -493,15 +493,15 @@ export function isIdempotent(method: string): boolean {
 }
 
 /** What every call says of itself unless the author says otherwise; some services refuse a request without. */
-function defaultHeaders(
+export function defaultHeaders(
 	own: readonly (readonly [string, string])[],
-	body: PreparedBody | null,
+	bodyType: string | null,
 ): (readonly [string, string])[] {
 	const defaults: [string, string][] = [
 		["accept", "application/json"],
 		["user-agent", "sluice"],
 	];
-	if (body) defaults.push(["content-type", body.type]);
+	if (bodyType) defaults.push(["content-type", bodyType]);
 	const names = new Set(own.map(([name]) => name));
 	return [...defaults.filter(([name]) => !names.has(name)), ...own];
 }
