@@ -36,6 +36,7 @@ export {
 export type {
 	CallEnded,
 	Events,
+	PolicyDecided,
 	RequestEnded,
 	StepFailure,
 } from "./core/events.ts";

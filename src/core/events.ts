@@ -24,7 +24,7 @@ export interface StepFailure {
 	readonly error: GatewayError;
 }
 
-/** An attempt to call an upstream has ended, well or not. */
+/** A call of a step has ended, well or not, whatever its attempts were. */
 export interface CallEnded {
 	readonly requestId: string;
 	readonly route: string;
@@ -38,6 +38,19 @@ export interface CallEnded {
 	readonly error: GatewayError | null;
 }
 
+/** A policy did something about a call besides passing it on. */
+export interface PolicyDecided {
+	/** The client's request the call was made for; of a shared call the first one's. */
+	readonly requestId: string;
+	readonly upstream: string;
+	/** The key of the config: `retry`, `breaker`, `cache`. */
+	readonly policy: string;
+	/** What was done: `attempt 2`, `opened`, `hit`. Never holds data of a request or an answer. */
+	readonly decision: string;
+	/** Why, as an error code or a word; null where the decision says it all. */
+	readonly reason: string | null;
+}
+
 type Listener<T> = (event: T) => void;
 
 /**
@@ -47,11 +60,12 @@ type Listener<T> = (event: T) => void;
 export interface Events {
 	readonly requestEnded: Listener<RequestEnded>[];
 	readonly callEnded: Listener<CallEnded>[];
+	readonly policyDecided: Listener<PolicyDecided>[];
 }
 
 /** A gateway's own events: none are shared between two gateways. */
 export function createEvents(): Events {
-	return { requestEnded: [], callEnded: [] };
+	return { requestEnded: [], callEnded: [], policyDecided: [] };
 }
 
 /** Tells every listener, in the order they came. A listener must not throw: what it throws reaches the request. */

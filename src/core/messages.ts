@@ -73,8 +73,17 @@ export interface UpstreamRequest {
 	readonly target: string;
 	readonly headers: HeaderList;
 	readonly body: string | null;
+	/** Whether it only reads: then equal ones may share an answer. */
+	readonly safe: boolean;
 	/** Whether sending it twice does what sending it once does. */
 	readonly idempotent: boolean;
+	/**
+	 * Where attempts of this call have been sent to, as indexes of the upstream's URLs: whoever chooses one adds it. Null
+	 * where nobody will send it again.
+	 */
+	readonly tried: number[] | null;
+	/** The client's request it is made for, or for a shared call the first of them: for events only. */
+	readonly requestId: string;
 	/** Bound of one attempt, in milliseconds, from the moment it has its connection slot. */
 	readonly timeoutMs: number;
 	/** Called once, when the first byte is about to be written: from here a write may have happened. */

@@ -81,14 +81,15 @@ export function createGateway(
 		? input
 		: configOrThrow(checkValue(input, "config", env));
 	const plan = compile(config);
+	const events = createEvents();
 	const prepared = preparePlan(plan, {
 		env,
 		clock,
+		events,
 		openUpstream,
 		functions: config.functions,
 		files: config.files,
 	});
-	const events = createEvents();
 	const route = createRouter(prepared.routes);
 	const handling = { route, events, server: plan.server, clock };
 	const handleIn = (request: GatewayRequest, scope: Scope) =>

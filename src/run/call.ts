@@ -96,7 +96,10 @@ function createRequest(
 		target: work.target(frame),
 		headers,
 		body: work.body ? work.body.print(frame) : null,
+		safe: !work.write,
 		idempotent: work.idempotent,
+		tried: null,
+		requestId: run.input.request.id,
 		timeoutMs: work.timeoutMs,
 		onSent: null,
 	};

@@ -91,8 +91,7 @@ function createCall(run: Run, step: string, scope: Scope): UserCall {
 	const send: UserCall = async (target, options = {}) => {
 		const { upstream, path } = resolve(target, run);
 		const request = createRequest(upstream, path, options, run);
-		const write =
-			!upstream.safe && request.method !== "GET" && request.method !== "HEAD";
+		const write = !request.safe;
 		const caller = { upstream: upstream.upstream, write, step };
 		const { name } = upstream.upstream;
 		return sendAndTell(caller, request, run, scope, (response): UserAnswer => {
@@ -157,12 +156,16 @@ function createRequest(
 			"the function called with an unknown method",
 		);
 	}
+	const reads = safe || chosen === "GET" || chosen === "HEAD";
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
 		headers: headersOf(settings.headers, headers, body !== undefined, run),
 		body: body === undefined ? null : printJson(body),
-		idempotent: safe || idempotent || isIdempotent(chosen),
+		safe: reads,
+		idempotent: reads || idempotent || isIdempotent(chosen),
+		tried: null,
+		requestId: run.input.request.id,
 		timeoutMs: settings.timeoutMs,
 		onSent: null,
 	};

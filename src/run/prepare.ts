@@ -7,6 +7,7 @@ import {
 import type { ServerConfig, UserFunction } from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { Events } from "../core/events.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type {
@@ -20,7 +21,11 @@ import type {
 	StepRef,
 } from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
-import type { Upstream, UpstreamSettings } from "../upstream/upstream.ts";
+import type {
+	Upstream,
+	UpstreamContext,
+	UpstreamSettings,
+} from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
 import { prepareHeaders, prepareTarget } from "./address.ts";
 import { type PreparedBody, prepareBody } from "./body.ts";
@@ -165,12 +170,13 @@ export interface PreparedCall {
 /** How an upstream is reached: over HTTP, or in tests by a function. */
 export type OpenUpstream = (
 	settings: UpstreamSettings,
-	clock: Clock,
+	context: UpstreamContext,
 ) => Upstream;
 
 export interface PrepareOptions {
 	readonly env: Environment;
 	readonly clock: Clock;
+	readonly events: Events;
 	readonly openUpstream: OpenUpstream;
 	/** The user's functions, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
@@ -188,14 +194,14 @@ export interface OpenedUpstream {
 
 /** Makes a plan ready: reads the environment, opens no connection yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
-	const { env, clock, openUpstream } = options;
+	const { env, clock, events, openUpstream } = options;
 	const upstreams = plan.upstreams.map((config): OpenedUpstream => {
 		const { upstream: settings } = resolveUpstream(config, env);
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
 		const limits = { name, origin, connections, bodyBytesMax, tls };
-		const upstream = openUpstream(limits, clock);
+		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };
 	});
 	const { functions } = options;

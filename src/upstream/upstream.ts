@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import type { Events } from "../core/events.ts";
 import { limiter } from "../policy/limiter.ts";
 import type { Call, StreamCall } from "../policy/policy.ts";
 import { stall } from "../policy/stall.ts";
@@ -11,6 +12,13 @@ import type { Wire, WireSettings } from "./wire/wire.ts";
 export interface UpstreamSettings extends WireSettings {
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
+}
+
+/** What an upstream takes from the gateway it belongs to. */
+export interface UpstreamContext {
+	readonly clock: Clock;
+	/** Told of what its policies decide. */
+	readonly events: Events;
 }
 
 /** A service we call, behind its protection. */
@@ -30,7 +38,7 @@ const waitingMax = 1024;
 /** Makes an upstream; nothing is connected before the first call. `openWire` is what sends: HTTP unless told otherwise. */
 export function createUpstream(
 	settings: UpstreamSettings,
-	clock: Clock,
+	{ clock }: UpstreamContext,
 	openWire: (settings: WireSettings) => Wire = undiciWire,
 ): Upstream {
 	const { name, connections } = settings;

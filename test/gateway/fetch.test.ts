@@ -18,8 +18,8 @@ function gatewayWith(
 		{ upstreams, routes, server },
 		{
 			env: {},
-			openUpstream: (settings, clock) =>
-				createUpstream(settings, clock, () => ({
+			openUpstream: (settings, context) =>
+				createUpstream(settings, context, () => ({
 					call: async (request, scope) => {
 						const value = (await call(request, scope)) ?? null;
 						const body = new TextEncoder().encode(JSON.stringify(value));

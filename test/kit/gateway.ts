@@ -112,8 +112,8 @@ export function testGateway(
 	const gateway = createGateway(config, {
 		env,
 		clock,
-		openUpstream: (settings, clock) => {
-			const upstream = createUpstream(settings, clock, ({ name }) => ({
+		openUpstream: (settings, context) => {
+			const upstream = createUpstream(settings, context, ({ name }) => ({
 				call: (request, scope) => {
 					const call: SeenCall = {
 						upstream: name,

@@ -17,7 +17,10 @@ export function requestOf(
 		headers: [],
 		body: null,
 		timeoutMs: 1000,
+		safe: false,
 		idempotent: false,
+		tried: null,
+		requestId: "test-request",
 		onSent: null,
 		...changes,
 	});

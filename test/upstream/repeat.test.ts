@@ -5,6 +5,7 @@ import type { StreamHead, UpstreamRequest } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { undiciWire } from "../../src/upstream/wire/undici.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../policy/conformance.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -45,16 +46,7 @@ afterEach(async () => {
 });
 
 function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
-	return {
-		method: "GET",
-		target: "/",
-		headers: [],
-		body: null,
-		idempotent: true,
-		timeoutMs: 1000,
-		onSent: null,
-		...changes,
-	};
+	return requestOf({ idempotent: true, ...changes });
 }
 
 const closes = ({ socket }: Received) => void socket.end();

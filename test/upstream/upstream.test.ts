@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
+import { createEvents } from "../../src/core/events.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -31,7 +32,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			tls: null,
 			...settings,
 		},
-		clock,
+		{ clock, events: createEvents() },
 	);
 	stack.defer(() => upstream.close());
 	return upstream;

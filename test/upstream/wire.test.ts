@@ -9,6 +9,7 @@ import type { UpstreamRequest } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { undiciWire } from "../../src/upstream/wire/undici.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../policy/conformance.ts";
 import {
 	gone,
 	httpHead,
@@ -25,16 +26,11 @@ let peer: Peer;
 let wire: Wire;
 
 function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
-	return {
-		method: "GET",
+	return requestOf({
 		target: "/path?q=secret-query",
 		headers: ["x-key", "secret-header"],
-		body: null,
-		timeoutMs: 1000,
-		idempotent: false,
-		onSent: null,
 		...changes,
-	};
+	});
 }
 
 function openWire(settings: Partial<WireSettings> = {}): Wire {
