@@ -156,7 +156,7 @@ export interface RequestFault {
 	readonly message: string;
 }
 
-/** What is known about a failure. Goes to logs; only `errors` and `allow` ever reach a client. */
+/** What is known about a failure. Goes to logs; only `errors`, `allow` and `retryAfterMs` ever reach a client. */
 export interface ErrorFacts {
 	/** Overrides the table's status: 400 where the client's input is the cause. */
 	readonly status?: number;
@@ -167,6 +167,8 @@ export interface ErrorFacts {
 	readonly errors?: readonly RequestFault[];
 	/** Methods for the `Allow` header of a 405. */
 	readonly allow?: readonly string[];
+	/** When asking again may help, in milliseconds from now: the `Retry-After` of the answer, in whole seconds. */
+	readonly retryAfterMs?: number;
 	/** Where in its source an expression failed, in characters. */
 	readonly offset?: number;
 	readonly cause?: unknown;

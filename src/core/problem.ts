@@ -25,5 +25,13 @@ export function problemResponse(
 		"no-store",
 	];
 	if (facts.allow) headers.push("allow", facts.allow.join(", "));
+	if (facts.retryAfterMs !== undefined) {
+		headers.push("retry-after", secondsOf(facts.retryAfterMs));
+	}
 	return { status, headers, body: JSON.stringify(document) };
+}
+
+/** Rounded up, for a client that comes too early comes in vain; never 0, which many take for "at once". */
+function secondsOf(ms: number): string {
+	return String(Math.max(1, Math.ceil(ms / 1000)));
 }
