@@ -91,7 +91,12 @@ describe("docs/errors.md and docs/config.md", () => {
 });
 
 describe("the configs in README.md and docs", () => {
-	for (const name of ["README.md", "docs/language.md", "docs/server.md"]) {
+	for (const name of [
+		"README.md",
+		"docs/language.md",
+		"docs/protection.md",
+		"docs/server.md",
+	]) {
 		for (const { info, text, line } of fencesOf(page(name))) {
 			if (!/^yaml\b/.test(info)) continue;
 			test(`the one at ${name}:${line} loads, or is marked as a fragment`, () => {

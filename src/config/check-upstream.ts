@@ -71,6 +71,7 @@ export function checkUpstream(
 		tls: readParameters(entryOf(source, "tls"), reader),
 		safe: isTrue("safe"),
 		idempotent: isTrue("idempotent"),
+		coalesce: isTrue("coalesce"),
 	};
 	const { upstream, faults } = resolveUpstream(config, env);
 	for (const { key, message } of faults) {

@@ -100,6 +100,8 @@ export interface UpstreamConfig {
 	readonly tls: readonly TemplateEntry[];
 	readonly safe: boolean;
 	readonly idempotent: boolean;
+	/** Whether equal calls in flight that only read share one. */
+	readonly coalesce: boolean;
 }
 
 export interface RouteConfig {

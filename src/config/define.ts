@@ -97,6 +97,7 @@ export interface UpstreamInput {
 	readonly tls?: TlsInput;
 	readonly safe?: boolean;
 	readonly idempotent?: boolean;
+	readonly coalesce?: boolean;
 }
 type EnvInput = `env.${string}`;
 

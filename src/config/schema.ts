@@ -332,6 +332,12 @@ export const upstreamSchema = z.strictObject({
 		example: "idempotent: true",
 		default: "false",
 	}),
+	coalesce: key(flag, {
+		description:
+			"`true`: equal calls in flight that only read share one. Equal is what is really sent, and its `timeout`. Each waits no longer than it would alone; the last to leave aborts the shared call.",
+		example: "coalesce: true",
+		default: "false",
+	}),
 });
 
 /** Keys of an upstream whose value may hold `env`. */

@@ -1,3 +1,5 @@
+import type { Decoded } from "./decoded.ts";
+
 /** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
@@ -95,6 +97,8 @@ export interface UpstreamResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
 	readonly body: Uint8Array;
+	/** Where several calls are given this very answer: what they make of its body. */
+	readonly decoded?: Decoded;
 }
 
 /** One request passed on to an upstream, of which neither side's body is ever held whole. */

@@ -33,6 +33,7 @@ export function printPlan(plan: Plan): string {
 					connections: printTemplate(upstream.connections),
 					maxBody: printTemplate(upstream.maxBody),
 					tls: printEntries(upstream.tls),
+					coalesce: upstream.coalesce || null,
 				}),
 			]),
 		),

@@ -11,16 +11,19 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
  * where `lenient` is null: a listed status may not come from the service itself.
  */
 export function decodeBody(
-	{ body }: UpstreamResponse,
+	{ body, decoded }: UpstreamResponse,
 	kind: "json" | "text" | "bytes",
 	upstream: string,
 	lenient: boolean,
 ): unknown {
 	if (body.length === 0) return null;
 	if (kind === "bytes") return new Bytes(body);
-	try {
+	const make = () => {
 		const text = utf8.decode(body);
 		return kind === "text" ? text : parseJson(text);
+	};
+	try {
+		return decoded ? decoded.of(kind, make) : make();
 	} catch (error) {
 		if (lenient) return null;
 		const message = `${upstream} answered what is ${wordsFor(error, kind)}`;

@@ -200,7 +200,8 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const limits = { name, origin, connections, bodyBytesMax, tls };
+		const { coalesce } = config;
+		const limits = { name, origin, connections, bodyBytesMax, tls, coalesce };
 		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };
 	});

@@ -1,7 +1,8 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import { coalesce } from "../policy/coalesce.ts";
 import { limiter } from "../policy/limiter.ts";
-import type { Call, StreamCall } from "../policy/policy.ts";
+import type { Call, Policy, StreamCall } from "../policy/policy.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -12,6 +13,8 @@ import type { Wire, WireSettings } from "./wire/wire.ts";
 export interface UpstreamSettings extends WireSettings {
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
+	/** Whether equal calls in flight that only read share one. */
+	readonly coalesce: boolean;
 }
 
 /** What an upstream takes from the gateway it belongs to. */
@@ -38,7 +41,7 @@ const waitingMax = 1024;
 /** Makes an upstream; nothing is connected before the first call. `openWire` is what sends: HTTP unless told otherwise. */
 export function createUpstream(
 	settings: UpstreamSettings,
-	{ clock }: UpstreamContext,
+	{ clock, events }: UpstreamContext,
 	openWire: (settings: WireSettings) => Wire = undiciWire,
 ): Upstream {
 	const { name, connections } = settings;
@@ -50,10 +53,17 @@ export function createUpstream(
 		runningMax: connections,
 		waitingMax,
 	});
+	const policies: Policy[] = [];
+	// Outermost: whatever protects a call is needed once for all who share it.
+	if (settings.coalesce) {
+		policies.push(coalesce({ upstream: name, scope, events }));
+	}
+	policies.push(limit);
+	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
+	policies.push(timeout(name));
 	return {
 		name,
-		// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-		call: limit(timeout(name)(wire.call)),
+		call: policies.reduceRight((next, policy) => policy(next), wire.call),
 		// A body may take as long as it moves; its slot is taken until the last byte came.
 		stream: limit(stall(name)(wire.stream)),
 		scope,

@@ -30,6 +30,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			connections: 2,
 			bodyBytesMax: 1000,
 			tls: null,
+			coalesce: false,
 			...settings,
 		},
 		{ clock, events: createEvents() },

@@ -1,0 +1,134 @@
+import { createDecoded } from "../core/decoded.ts";
+import { type Events, tell } from "../core/events.ts";
+import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import type { Call, Policy } from "./policy.ts";
+import { sameRequestKey } from "./same-request.ts";
+
+export interface CoalesceOptions {
+	readonly upstream: string;
+	/** The lifetime of shared calls: the upstream's. */
+	readonly scope: Scope;
+	readonly events: Pick<Events, "policyDecided">;
+}
+
+/**
+ * Lets equal calls in flight that only read share one. The shared call belongs to nobody who waits for it: each leaves
+ * at its own deadline, and the last to leave aborts it, so that it runs as long as its longest-waiting follower. All get
+ * the same answer object, or the same error.
+ */
+export function coalesce(options: CoalesceOptions): Policy {
+	const flights = new Map<string, Flight>();
+	return (next) =>
+		async function callShared(request, scope) {
+			if (!request.safe) return next(request, scope);
+			if (scope.cancelled) throw scope.reason;
+			const key = sameRequestKey(request);
+			const flown = flights.get(key);
+			if (flown !== undefined) {
+				tellJoined(options, request);
+				return flown.follow(request, scope);
+			}
+			const flight = new Flight(options.scope, () => flights.delete(key));
+			flights.set(key, flight);
+			const answer = flight.follow(request, scope);
+			flight.begin(next, request);
+			return answer;
+		};
+}
+
+function tellJoined(
+	{ events, upstream }: CoalesceOptions,
+	{ requestId }: UpstreamRequest,
+): void {
+	const { policyDecided } = events;
+	if (policyDecided.length === 0) return;
+	tell(policyDecided, {
+		requestId,
+		upstream,
+		policy: "coalesce",
+		decision: "joined",
+		reason: null,
+	});
+}
+
+/** One waits for the shared call; gives up when its own scope is cancelled. */
+interface Follower {
+	readonly request: UpstreamRequest;
+	readonly resolve: (response: UpstreamResponse) => void;
+	readonly reject: (reason: unknown) => void;
+	stop: () => void;
+}
+
+/** A shared call. */
+class Flight {
+	readonly #scope: Scope;
+	readonly #onEnd: () => void;
+	readonly #followers = new Set<Follower>();
+	#sent = false;
+	#shared = false;
+	#over = false;
+
+	/** `onEnd` is called once, before anybody is told of the end: whoever asks from then on has a call of its own. */
+	constructor(parent: Scope, onEnd: () => void) {
+		this.#scope = openScope({ parent });
+		this.#onEnd = onEnd;
+	}
+
+	follow(request: UpstreamRequest, scope: Scope): Promise<UpstreamResponse> {
+		if (this.#followers.size > 0) this.#shared = true;
+		return new Promise((resolve, reject) => {
+			const follower: Follower = { request, resolve, reject, stop: () => {} };
+			this.#followers.add(follower);
+			follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
+			if (this.#sent) request.onSent?.();
+		});
+	}
+
+	begin(next: Call, request: UpstreamRequest): void {
+		void this.#run(next, { ...request, onSent: () => this.#tellSent() });
+	}
+
+	async #run(next: Call, request: UpstreamRequest): Promise<void> {
+		try {
+			const response = await next(request, this.#scope);
+			const answer = this.#shared
+				? { ...response, decoded: createDecoded() }
+				: response;
+			this.#end(({ resolve }) => resolve(answer));
+		} catch (error) {
+			this.#end(({ reject }) => reject(error));
+		}
+	}
+
+	#tellSent(): void {
+		if (this.#sent) return;
+		this.#sent = true;
+		for (const { request } of this.#followers) request.onSent?.();
+	}
+
+	#leave(follower: Follower, reason: unknown): void {
+		this.#followers.delete(follower);
+		follower.reject(reason);
+		if (this.#followers.size > 0) return;
+		this.#finish();
+		this.#scope.cancel(reason);
+	}
+
+	#end(settle: (follower: Follower) => void): void {
+		const followers = [...this.#followers];
+		this.#followers.clear();
+		this.#finish();
+		this.#scope.close();
+		for (const follower of followers) {
+			follower.stop();
+			settle(follower);
+		}
+	}
+
+	#finish(): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.#onEnd();
+	}
+}
