@@ -15,7 +15,7 @@ const compiler = join(modules, "typescript", "bin", "tsc");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 
 const program = `import { createGateway, defineGateway, from, type Gateway } from "sluice";
-import { virtualClock } from "sluice/tasks";
+import { offload, virtualClock } from "sluice/tasks";
 
 const config = defineGateway({
 	routes: { "GET /x": { respond: { now: from(["request.path"], (path: string) => path) } } },
@@ -23,6 +23,7 @@ const config = defineGateway({
 const gateway: Gateway = createGateway(config, { clock: virtualClock() });
 const answer: Response = await gateway.fetch(new Request("http://x/x"));
 console.log(await answer.text());
+console.log(await offload<number>(new URL("./own.ts", import.meta.url), "twice", 21));
 
 // @ts-expect-error the types of the package are there: a key misspelt
 defineGateway({ routes: { "GET /x": { respnd: 1 } } });
@@ -32,6 +33,7 @@ test("the built package is imported by its name, typed as the README uses it, an
 	using folder = folderWith({
 		"package.json": '{ "type": "module" }',
 		"program.ts": program,
+		"own.ts": "export const twice = (value: number): number => 2 * value;",
 		"readme.ts": /```ts\n([^]*?)```/.exec(readme)?.[1] ?? "",
 		"sluice.ts":
 			program
@@ -67,7 +69,7 @@ test("the built package is imported by its name, typed as the README uses it, an
 	const cwd = folder.path;
 	await run(process.execPath, [compiler, "-p", "."], { cwd });
 	const { stdout } = await run(process.execPath, ["program.ts"], { cwd });
-	assert.equal(stdout, '{"now":"/x"}\n');
+	assert.equal(stdout, '{"now":"/x"}\n42\n');
 	const sluice = join(built, "bin", "sluice.js");
 	const checked = await run(process.execPath, [sluice, "check"], { cwd });
 	assert.equal(checked.stdout, "sluice.ts is valid: 1 route, 0 upstreams\n");

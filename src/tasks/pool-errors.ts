@@ -1,0 +1,30 @@
+/** As many calls as allowed run and wait already. */
+export class PoolFull extends Error {
+	override readonly name = "PoolFull";
+	constructor(running: number, waiting: number) {
+		super(`${running} calls run on the pool and ${waiting} wait already`);
+	}
+}
+
+/** The pool was closed before the call had ended. */
+export class PoolClosed extends Error {
+	override readonly name = "PoolClosed";
+	constructor() {
+		super("the pool was closed");
+	}
+}
+
+/** The function ran longer than its `timeoutMs`, and was ended. */
+export class TimedOut extends Error {
+	override readonly name = "TimedOut";
+	readonly ms: number;
+	constructor(ms: number) {
+		super(`timed out after ${ms} ms`);
+		this.ms = ms;
+	}
+}
+
+/** The thread ended under the call: it exited, ran out of memory, or met an error that nobody caught (the `cause`). */
+export class ThreadEnded extends Error {
+	override readonly name = "ThreadEnded";
+}
