@@ -8,6 +8,7 @@ import {
 	type TemplateEntry,
 	textOf,
 } from "../expression/template.ts";
+import { readProtection } from "./check-protection.ts";
 import type { Defaults, UpstreamConfig } from "./config.ts";
 import type { Problem } from "./problem.ts";
 import {
@@ -72,6 +73,7 @@ export function checkUpstream(
 		safe: isTrue("safe"),
 		idempotent: isTrue("idempotent"),
 		coalesce: isTrue("coalesce"),
+		...readProtection(source),
 	};
 	const { upstream, faults } = resolveUpstream(config, env);
 	for (const { key, message } of faults) {

@@ -87,8 +87,21 @@ export interface CorsConfig {
 	readonly maxAgeMs: number;
 }
 
+/** How an upstream's calls are protected; null is off. */
+export interface ProtectionConfig {
+	readonly breaker: BreakerConfig | null;
+}
+
+export interface BreakerConfig {
+	/** Above 0, at most 1. */
+	readonly errorRate: number;
+	readonly windowMs: number;
+	readonly calls: number;
+	readonly probeEveryMs: number;
+}
+
 /** Whatever may come from the environment is still a template of `env`: a secret's value never stands in a config. */
-export interface UpstreamConfig {
+export interface UpstreamConfig extends ProtectionConfig {
 	readonly name: string;
 	readonly url: Template;
 	readonly query: readonly TemplateEntry[];

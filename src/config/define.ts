@@ -86,6 +86,14 @@ export interface TlsInput {
 	readonly key?: string;
 }
 
+/** When calls are refused because too many failed. */
+export interface BreakerInput {
+	readonly errorRate?: number;
+	readonly window?: Duration;
+	readonly calls?: number;
+	readonly probeEvery?: Duration;
+}
+
 /** A service that is asked. Its texts may hold `${env.NAME}`. */
 export interface UpstreamInput {
 	readonly url: string;
@@ -98,6 +106,7 @@ export interface UpstreamInput {
 	readonly safe?: boolean;
 	readonly idempotent?: boolean;
 	readonly coalesce?: boolean;
+	readonly breaker?: boolean | BreakerInput;
 }
 type EnvInput = `env.${string}`;
 

@@ -280,6 +280,38 @@ export const defaultsSchema = z.strictObject({
 const pem = templateText.optional();
 export const tlsSchema = z.strictObject({ ca: pem, cert: pem, key: pem });
 
+/** A policy is switched on by `true`, which takes its defaults, or by a map of what is to differ. */
+function policy<T extends z.ZodType>(schema: T) {
+	const error = "`true`, or a map of what is to differ";
+	return z.union([z.boolean(), schema], { error });
+}
+
+/** The length of a period or a pause of the gateway's own. */
+const periodWords = "a duration from `100ms` to `10m`";
+const period = z
+	.string({ error: periodWords })
+	.refine(
+		(text) => {
+			const ms = parseDuration(text);
+			return ms !== null && ms >= 100 && ms <= 600_000;
+		},
+		{ error: periodWords },
+	)
+	.meta({ pattern: `^${durationPattern}$` });
+
+const rateWords = "a share above 0, at most 1, such as `0.5`";
+const rate = z
+	.number({ error: rateWords })
+	.gt(0, { error: rateWords })
+	.max(1, { error: rateWords });
+
+export const breakerSchema = z.strictObject({
+	errorRate: rate.optional(),
+	window: period.optional(),
+	calls: count(10_000).optional(),
+	probeEvery: period.optional(),
+});
+
 export const upstreamSchema = z.strictObject({
 	url: templateText.meta({
 		description:
@@ -337,6 +369,12 @@ export const upstreamSchema = z.strictObject({
 			"`true`: equal calls in flight that only read share one. Equal is what is really sent, and its `timeout`. Each waits no longer than it would alone; the last to leave aborts the shared call.",
 		example: "coalesce: true",
 		default: "false",
+	}),
+	breaker: key(policy(breakerSchema), {
+		description:
+			"Refuses calls at once with `breaker_open` while too many fail: `errorRate` (default `0.5`) of at least `calls` (`20`) in the last `window` (`10s`). Then every `probeEvery` (`2s`) one call may try; the first that goes well ends it. Timeouts, unreachable, invalid and 5xx answers are failures; what a deadline, `within` or a leaving client cut short is neither.",
+		example:
+			"breaker: { errorRate: 0.3, window: 30s, calls: 50, probeEvery: 5s }",
 	}),
 });
 

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { suggest } from "../core/suggest.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 import type { Problem } from "./problem.ts";
@@ -82,12 +82,29 @@ export function checkShape(
 ): boolean {
 	const result = schema.safeParse(plainOf(source));
 	if (result.success) return true;
-	for (const issue of unknownKeysFirst(result.error.issues)) {
+	const issues = result.error.issues.flatMap((issue) => meant(issue, source));
+	for (const issue of unknownKeysFirst(issues)) {
 		if (issue.code === "unrecognized_keys") {
 			reportUnknownKeys(issue, schema, source, judged);
 		} else reportWrongValue(issue, source, judged);
 	}
 	return false;
+}
+
+/** Of a choice between a map and something else, a map is judged as one. */
+function meant(issue: z.core.$ZodIssue, source: Source): z.core.$ZodIssue[] {
+	if (issue.code !== "invalid_union") return [issue];
+	if (sourceAt(source, issue.path).source.kind !== "map") return [issue];
+	const branch = issue.errors.find((issues) =>
+		issues.every(
+			({ path, code }) => path.length > 0 || code === "unrecognized_keys",
+		),
+	);
+	if (branch === undefined) return [issue];
+	return branch.map((inner) => ({
+		...inner,
+		path: [...issue.path, ...inner.path],
+	}));
 }
 
 /** A key that is missing may be there misspelt: then that is said, and where both stand at one place only that. */
@@ -144,12 +161,15 @@ function nameOf(path: readonly PropertyKey[], what: string): string {
 	return inner === undefined ? what : `\`${String(inner)}\``;
 }
 
-/** The keys a schema knows at a path, through optional wrappers. */
+/** The keys a schema knows at a path, through optional wrappers and choices. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 	let inner: unknown = schema;
 	for (const step of [...path, null]) {
-		while (inner && typeof inner === "object" && "unwrap" in inner) {
-			inner = (inner as { unwrap(): unknown }).unwrap();
+		while (inner instanceof z.ZodOptional || inner instanceof z.ZodUnion) {
+			inner =
+				inner instanceof z.ZodOptional
+					? inner.unwrap()
+					: inner.options.find((option) => option instanceof z.ZodObject);
 		}
 		if (step === null) break;
 		inner = (inner as { shape?: Record<PropertyKey, unknown> }).shape?.[step];

@@ -111,6 +111,8 @@ export interface StreamRequest {
 	readonly body: ByteStream | null;
 	/** Whether sending it twice does what sending it once does. Never sent again where it has a body. */
 	readonly idempotent: boolean;
+	/** The client's request that is passed on: for events only. */
+	readonly requestId: string;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
 	readonly timeoutMs: number;
 	/** How long the answer's body may stand still, in milliseconds, whoever keeps it waiting. */

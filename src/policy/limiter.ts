@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
 import type { Guard } from "./policy.ts";
 
@@ -14,7 +15,7 @@ export interface LimiterOptions {
 /** Lets so many calls run at once and so many wait; all that it is put around share these places. */
 export function limiter(options: LimiterOptions): Guard {
 	const slots = createSemaphore(options.runningMax);
-	return (next) =>
+	const inSlot: InSlot = (next) =>
 		async function callInSlot(request, scope) {
 			if (scope.cancelled) throw scope.reason;
 			if (!slots.tryTake()) {
@@ -27,7 +28,12 @@ export function limiter(options: LimiterOptions): Guard {
 				slots.give();
 			}
 		};
+	return { call: inSlot, stream: inSlot };
 }
+
+type InSlot = <Request, Answer>(
+	next: (request: Request, scope: Scope) => Promise<Answer>,
+) => (request: Request, scope: Scope) => Promise<Answer>;
 
 function full({ upstream, runningMax, waitingMax }: LimiterOptions) {
 	const message = `${runningMax} calls run and ${waitingMax} wait`;

@@ -1,8 +1,10 @@
+import { type Events, tell } from "../core/events.ts";
 import type {
 	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/messages.ts";
+import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 
 /**
@@ -26,7 +28,37 @@ export type StreamCall = (
 /** Protects a call: gives another that may refuse, wait, repeat or bound it. Knows no other policy. */
 export type Policy = (next: Call) => Call;
 
-/** Protects whatever takes a while, from its start to its end: calls and streams alike. */
-export type Guard = <Request, Answer>(
-	next: (request: Request, scope: Scope) => Promise<Answer>,
-) => (request: Request, scope: Scope) => Promise<Answer>;
+/** Protects a stream, from its start to the last byte of the answer. */
+export type StreamPolicy = (next: StreamCall) => StreamCall;
+
+/** Protects calls and streams alike: what it counts, it counts of both together. */
+export interface Guard {
+	readonly call: Policy;
+	readonly stream: StreamPolicy;
+}
+
+/** Where a policy stands: what it takes from its upstream. */
+export interface PolicyPlace {
+	/** The upstream's name: stands in the facts of errors and in events. */
+	readonly upstream: string;
+	readonly clock: Clock;
+	readonly events: Events;
+}
+
+/** Says what a policy did about a call of a client's request, and why: an error code or a word. */
+export type TellDecision = (
+	requestId: string,
+	decision: string,
+	reason: string | null,
+) => void;
+
+/** Tells decisions of the policy that stands at this key of the config; costs nothing where nobody listens. */
+export function createTeller(
+	policy: string,
+	{ upstream, events: { policyDecided } }: PolicyPlace,
+): TellDecision {
+	return (requestId, decision, reason) => {
+		if (policyDecided.length === 0) return;
+		tell(policyDecided, { requestId, upstream, policy, decision, reason });
+	};
+}

@@ -200,8 +200,16 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const { coalesce } = config;
-		const limits = { name, origin, connections, bodyBytesMax, tls, coalesce };
+		const { coalesce, breaker } = config;
+		const limits = {
+			name,
+			origin,
+			connections,
+			bodyBytesMax,
+			tls,
+			coalesce,
+			breaker,
+		};
 		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };
 	});

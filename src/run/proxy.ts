@@ -42,6 +42,7 @@ export function proxy(
 		headers: prepared.headers(request, frame),
 		body: request.streamBody(),
 		idempotent: isIdempotent(request.method),
+		requestId: request.id,
 		timeoutMs: prepared.timeoutMs,
 		idleMs: prepared.idleMs,
 	};

@@ -1,8 +1,9 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { limiter } from "../policy/limiter.ts";
-import type { Call, Policy, StreamCall } from "../policy/policy.ts";
+import type { Call, StreamCall } from "../policy/policy.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -15,6 +16,8 @@ export interface UpstreamSettings extends WireSettings {
 	readonly connections: number;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
+	/** Null or absent is off. */
+	readonly breaker?: BreakerOptions | null;
 }
 
 /** What an upstream takes from the gateway it belongs to. */
@@ -41,31 +44,34 @@ const waitingMax = 1024;
 /** Makes an upstream; nothing is connected before the first call. `openWire` is what sends: HTTP unless told otherwise. */
 export function createUpstream(
 	settings: UpstreamSettings,
-	{ clock, events }: UpstreamContext,
+	context: UpstreamContext,
 	openWire: (settings: WireSettings) => Wire = undiciWire,
 ): Upstream {
 	const { name, connections } = settings;
-	const scope = openScope({ clock });
+	const scope = openScope({ clock: context.clock });
 	const wire = openWire(settings);
-	// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
-	const limit = limiter({
-		upstream: name,
-		runningMax: connections,
-		waitingMax,
-	});
-	const policies: Policy[] = [];
-	// Outermost: whatever protects a call is needed once for all who share it.
-	if (settings.coalesce) {
-		policies.push(coalesce({ upstream: name, scope, events }));
-	}
-	policies.push(limit);
-	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-	policies.push(timeout(name));
+	const place = { ...context, upstream: name };
+	// From the outside in.
+	const guards = [
+		// Outside the limiter: what would fail is refused before it takes a slot, or waits for one.
+		settings.breaker ? breaker(settings.breaker, place) : null,
+		// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
+		limiter({ upstream: name, runningMax: connections, waitingMax }),
+	].filter((guard) => guard !== null);
 	return {
 		name,
-		call: policies.reduceRight((next, policy) => policy(next), wire.call),
-		// A body may take as long as it moves; its slot is taken until the last byte came.
-		stream: limit(stall(name)(wire.stream)),
+		call: around(wire.call, [
+			// Outermost: whatever protects a call is needed once for all who share it.
+			settings.coalesce ? coalesce({ ...place, scope }) : null,
+			...guards.map((guard) => guard.call),
+			// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
+			timeout(name),
+		]),
+		stream: around(wire.stream, [
+			...guards.map((guard) => guard.stream),
+			// A body may take as long as it moves; its slot is taken until the last byte came.
+			stall(name),
+		]),
 		scope,
 		async close() {
 			const message = "the upstream was closed";
@@ -75,4 +81,14 @@ export function createUpstream(
 			await wire.close();
 		},
 	};
+}
+
+/** The first policy is outermost. What is off, null, is no part of the chain and costs nothing. */
+function around<T>(
+	innermost: T,
+	policies: readonly (((next: T) => T) | null)[],
+): T {
+	return policies
+		.filter((policy) => policy !== null)
+		.reduceRight((next, policy) => policy(next), innermost);
 }

@@ -1,11 +1,22 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { createEvents } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/messages.ts";
-import type { Call, Policy } from "../../src/policy/policy.ts";
-import { openScope, type Scope, virtualClock } from "../../src/tasks/index.ts";
+import type { Call, Policy, PolicyPlace } from "../../src/policy/policy.ts";
+import {
+	type Clock,
+	openScope,
+	type Scope,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+
+/** Where a policy stands whose decisions nobody listens to. */
+export function placeOf(clock: Clock): PolicyPlace {
+	return { upstream: "weather", clock, events: createEvents() };
+}
 
 /** A request to say something about; no policy may change it. */
 export function requestOf(

@@ -7,17 +7,18 @@ import { answer, conforms, controlled, requestOf } from "./conformance.ts";
 
 const limits = { upstream: "weather", runningMax: 2, waitingMax: 3 };
 
-conforms("limiter", () => limiter(limits));
+conforms("limiter", () => limiter(limits).call);
 
-conforms("limiter of one", () =>
-	limiter({ ...limits, runningMax: 1, waitingMax: 0 }),
+conforms(
+	"limiter of one",
+	() => limiter({ ...limits, runningMax: 1, waitingMax: 0 }).call,
 );
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
 	const clock = virtualClock();
 	const scope = openScope({ clock });
 	const { call: next, begun } = controlled();
-	const call = limiter(limits)(next);
+	const call = limiter(limits).call(next);
 	const outcomes = Array.from({ length: 6 }, () =>
 		outcomeOf(call(requestOf(), scope)),
 	);
@@ -38,7 +39,7 @@ test("lets the one that has waited longest go first, and forgets one that was ca
 	const clock = virtualClock();
 	const scopes = Array.from({ length: 4 }, () => openScope({ clock }));
 	const { call: next, begun } = controlled();
-	const call = limiter({ ...limits, runningMax: 1 })(next);
+	const call = limiter({ ...limits, runningMax: 1 }).call(next);
 	const outcomes = scopes.map((scope) => outcomeOf(call(requestOf(), scope)));
 	const reason = new Error("left");
 	scopes[1]?.cancel(reason);

@@ -50,6 +50,7 @@ function begin(body: ByteStream | null = null): Promise<Outcome<void>> {
 		headers: [],
 		body,
 		idempotent: false,
+		requestId: "test-request",
 		timeoutMs: 100,
 		idleMs: 1000,
 		onHead: (came) => {

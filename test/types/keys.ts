@@ -1,5 +1,6 @@
 /** Checked by `tsc` alone: the keys that `defineGateway` knows are those of the schema, no more and no fewer. */
 import type {
+	BreakerInput,
 	CorsInput,
 	DefaultsInput,
 	ProxyInput,
@@ -11,6 +12,7 @@ import type {
 	UpstreamInput,
 } from "../../src/config/define.ts";
 import type {
+	breakerSchema,
 	corsSchema,
 	defaultsSchema,
 	proxySchema,
@@ -35,6 +37,7 @@ export const same: {
 	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
 	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
 	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
+	readonly breaker: Same<KeysOf<typeof breakerSchema>, keyof BreakerInput>;
 	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
 	readonly request: Same<
 		KeysOf<typeof requestSchema>,
@@ -59,6 +62,7 @@ export const same: {
 	cors: true,
 	defaults: true,
 	tls: true,
+	breaker: true,
 	upstream: true,
 	request: true,
 	route: true,

@@ -1,0 +1,25 @@
+import type { BreakerConfig, ProtectionConfig } from "./config.ts";
+import { durationAt, entryOf, numberAt, plainOf } from "./shape.ts";
+import type { Source } from "./source.ts";
+
+/** Reads the policies of an upstream: `true`, or a map of what is to differ. What the shape refused counts as unwritten. */
+export function readProtection(source: Source): ProtectionConfig {
+	return { breaker: readBreaker(policyAt(source, "breaker")) };
+}
+
+/** Null where the policy is off. */
+function policyAt(source: Source, key: string): Source | null {
+	const found = entryOf(source, key);
+	return found === null || plainOf(found) === false ? null : found;
+}
+
+function readBreaker(source: Source | null): BreakerConfig | null {
+	return (
+		source && {
+			errorRate: numberAt(source, "errorRate") ?? 0.5,
+			windowMs: durationAt(source, "window") ?? 10_000,
+			calls: numberAt(source, "calls") ?? 20,
+			probeEveryMs: durationAt(source, "probeEvery") ?? 2000,
+		}
+	);
+}

@@ -1,0 +1,85 @@
+import { type ErrorCode, GatewayError } from "../core/errors.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { Guard } from "./policy.ts";
+
+/** One call or stream under way, as whoever watches it is told of it. */
+export interface Attempt {
+	/** The whole answer of a call is there, or the head of a stream's. */
+	answered(status: number): void;
+	/** It failed: perhaps a stream whose head was there. */
+	failed(error: unknown): void;
+	/** It is over, however it ended. Called once, last. */
+	ended(): void;
+}
+
+/** What a policy asks of a call or a stream before it lets it through. */
+export interface Asked {
+	readonly requestId: string;
+}
+
+/**
+ * Makes a guard of what is to be done when a call begins: `begin` refuses by throwing, may let it wait, and is told how
+ * it ends. Where it gives no promise, the call goes on in the same turn.
+ */
+export function watching(
+	begin: (request: Asked, scope: Scope) => Attempt | Promise<Attempt>,
+): Guard {
+	return {
+		call: (next) =>
+			async function callWatched(request, scope) {
+				const begun = begin(request, scope);
+				const attempt = begun instanceof Promise ? await begun : begun;
+				try {
+					const response = await next(request, scope);
+					attempt.answered(response.status);
+					return response;
+				} catch (error) {
+					attempt.failed(error);
+					throw error;
+				} finally {
+					attempt.ended();
+				}
+			},
+		stream: (next) =>
+			async function streamWatched(request, scope) {
+				const begun = begin(request, scope);
+				const attempt = begun instanceof Promise ? await begun : begun;
+				const { onHead } = request;
+				const watched = {
+					...request,
+					onHead(head: Parameters<typeof onHead>[0]) {
+						attempt.answered(head.status);
+						onHead(head);
+					},
+				};
+				try {
+					await next(watched, scope);
+				} catch (error) {
+					attempt.failed(error);
+					throw error;
+				} finally {
+					attempt.ended();
+				}
+			},
+	};
+}
+
+/** What the end of an attempt says of the upstream; null where it says nothing: it was ended, or refused, by us. */
+export type Verdict = "good" | "bad" | null;
+
+/** A client's mistake is no failure of the upstream's: 4xx are good. */
+export function verdictOfStatus(status: number): Verdict {
+	return status >= 500 ? "bad" : "good";
+}
+
+/** `scope` is the one the attempt was made in: where that is cancelled the attempt was cut from outside. */
+export function verdictOfError(error: unknown, scope: Scope): Verdict {
+	if (scope.cancelled || !(error instanceof GatewayError)) return null;
+	return upstreamsFault.has(error.code) ? "bad" : null;
+}
+
+const upstreamsFault: ReadonlySet<ErrorCode> = new Set([
+	"upstream_unreachable",
+	"upstream_timeout",
+	"upstream_invalid",
+]);

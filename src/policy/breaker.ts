@@ -1,0 +1,185 @@
+import { GatewayError } from "../core/errors.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+import {
+	type Asked,
+	type Attempt,
+	type Verdict,
+	verdictOfError,
+	verdictOfStatus,
+	watching,
+} from "./attempt.ts";
+import {
+	createTeller,
+	type Guard,
+	type PolicyPlace,
+	type TellDecision,
+} from "./policy.ts";
+
+export interface BreakerOptions {
+	/** The share of calls that must fail for the breaker to open: above 0, at most 1. */
+	readonly errorRate: number;
+	/** How far back calls count. */
+	readonly windowMs: number;
+	/** Fewer calls than this in the window say nothing. */
+	readonly calls: number;
+	/** While open, one call at a time may try again, this long after the last one that did began. */
+	readonly probeEveryMs: number;
+}
+
+/**
+ * Refuses calls with `breaker_open`, at once, while most of them would fail. Closed it counts; open it refuses; after a
+ * while it is half-open and lets one call through, whose end opens or closes it. An end that says nothing of the
+ * upstream counts nowhere, and lets the next call be the probe.
+ */
+export function breaker(options: BreakerOptions, place: PolicyPlace): Guard {
+	const state = new Breaker(options, place);
+	return watching((request, scope) => state.begin(request, scope));
+}
+
+class Breaker {
+	readonly #options: BreakerOptions;
+	readonly #upstream: string;
+	readonly #clock: Clock;
+	readonly #tell: TellDecision;
+	#window: Window;
+	#open = false;
+	/** Of an open breaker: whether a probe is under way, and when the next may be. */
+	#probing = false;
+	#nextProbeMs = 0;
+
+	constructor(options: BreakerOptions, place: PolicyPlace) {
+		this.#options = options;
+		this.#upstream = place.upstream;
+		this.#clock = place.clock;
+		this.#tell = createTeller("breaker", place);
+		this.#window = new Window(options.windowMs);
+	}
+
+	begin({ requestId }: Asked, scope: Scope): Attempt {
+		if (!this.#open) return this.#counted(requestId, scope);
+		const now = this.#clock.now();
+		if (this.#probing || now < this.#nextProbeMs) {
+			this.#tell(requestId, "refused", "breaker_open");
+			throw this.#refusal(now);
+		}
+		this.#probing = true;
+		this.#nextProbeMs = now + this.#options.probeEveryMs;
+		this.#tell(requestId, "probe", null);
+		return this.#probe(requestId, scope);
+	}
+
+	#refusal(now: number): GatewayError {
+		const message = "too many of its last calls failed";
+		return new GatewayError("breaker_open", message, {
+			upstream: this.#upstream,
+			retryAfterMs: Math.max(0, this.#nextProbeMs - now),
+		});
+	}
+
+	/** A call of a closed breaker. Its end counts only while nothing changed: it may tell of times long past. */
+	#counted(requestId: string, scope: Scope): Attempt {
+		const window = this.#window;
+		return this.#judged(scope, (verdict, reason) => {
+			if (verdict === null || window !== this.#window || this.#open) return;
+			window.add(verdict, this.#clock.now());
+			if (verdict === "bad" && this.#isTooMuch())
+				this.#openUp(requestId, reason);
+		});
+	}
+
+	#isTooMuch(): boolean {
+		const { good, bad } = this.#window;
+		const { calls, errorRate } = this.#options;
+		return good + bad >= calls && bad >= errorRate * (good + bad);
+	}
+
+	#openUp(requestId: string, reason: string): void {
+		this.#open = true;
+		this.#nextProbeMs = this.#clock.now() + this.#options.probeEveryMs;
+		this.#tell(requestId, "opened", reason);
+	}
+
+	/** The first thing it says of the upstream decides; the probe's place is given back in any case. */
+	#probe(requestId: string, scope: Scope): Attempt {
+		let over = false;
+		const attempt = this.#judged(scope, (verdict, reason) => {
+			if (over || verdict === null) return;
+			over = true;
+			this.#probing = false;
+			if (verdict === "good") this.#close(requestId);
+			else this.#tell(requestId, "stays open", reason);
+		});
+		return {
+			...attempt,
+			ended: () => {
+				if (over) return;
+				over = true;
+				this.#probing = false;
+				this.#nextProbeMs = this.#clock.now();
+			},
+		};
+	}
+
+	#close(requestId: string): void {
+		this.#open = false;
+		this.#window = new Window(this.#options.windowMs);
+		this.#tell(requestId, "closed", null);
+	}
+
+	#judged(
+		scope: Scope,
+		judge: (verdict: Verdict, reason: string) => void,
+	): Attempt {
+		return {
+			answered: (status) => judge(verdictOfStatus(status), "upstream_status"),
+			failed(error) {
+				const reason = error instanceof GatewayError ? error.code : "internal";
+				judge(verdictOfError(error, scope), reason);
+			},
+			ended() {},
+		};
+	}
+}
+
+const bucketCount = 10;
+
+/** How calls ended lately. Slides by tenths, so that what counts is between nine tenths of it and all of it. */
+class Window {
+	good = 0;
+	bad = 0;
+	readonly #bucketMs: number;
+	readonly #good = new Uint32Array(bucketCount);
+	readonly #bad = new Uint32Array(bucketCount);
+	#newest = Number.NEGATIVE_INFINITY;
+
+	constructor(windowMs: number) {
+		this.#bucketMs = windowMs / bucketCount;
+	}
+
+	add(verdict: "good" | "bad", now: number): void {
+		const bucket = Math.floor(now / this.#bucketMs);
+		this.#forget(bucket);
+		const at = bucket % bucketCount;
+		if (verdict === "good") {
+			this.good++;
+			this.#good[at] = (this.#good[at] ?? 0) + 1;
+		} else {
+			this.bad++;
+			this.#bad[at] = (this.#bad[at] ?? 0) + 1;
+		}
+	}
+
+	/** Empties what the newest bucket takes the place of. */
+	#forget(bucket: number): void {
+		const stale = Math.min(bucket - this.#newest, bucketCount);
+		this.#newest = bucket;
+		for (let back = 0; back < stale; back++) {
+			const at = (bucket - back) % bucketCount;
+			this.good -= this.#good[at] ?? 0;
+			this.bad -= this.#bad[at] ?? 0;
+			this.#good[at] = 0;
+			this.#bad[at] = 0;
+		}
+	}
+}
