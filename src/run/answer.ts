@@ -1,6 +1,6 @@
 import { Bytes } from "../core/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
-import { parseJson } from "../core/json.ts";
+import { readJson } from "../core/json.ts";
 import type { UpstreamResponse } from "../core/messages.ts";
 
 /** Refuses what is not UTF-8 (RFC 8259, 8.1); keeps nothing between calls. */
@@ -18,10 +18,7 @@ export function decodeBody(
 ): unknown {
 	if (body.length === 0) return null;
 	if (kind === "bytes") return new Bytes(body);
-	const make = () => {
-		const text = utf8.decode(body);
-		return kind === "text" ? text : parseJson(text);
-	};
+	const make = () => (kind === "text" ? utf8.decode(body) : readJson(body));
 	try {
 		return decoded ? decoded.of(kind, make) : make();
 	} catch (error) {

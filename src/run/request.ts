@@ -5,7 +5,7 @@ import type {
 	RequestConfig,
 } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { parseJson } from "../core/json.ts";
+import { readJson } from "../core/json.ts";
 import { type GatewayRequest, headerOf } from "../core/messages.ts";
 
 /** What expressions read of a request: only what the route declares. */
@@ -339,7 +339,7 @@ function prepareBody({
 			return null;
 		}
 		refuseOtherMedia(request);
-		const value = readJson(bytes, faults);
+		const value = jsonOf(bytes, faults);
 		if (value === undefined) return null;
 		// ajv knows no bigint: it judges the doubles next to them, the route gets the digits.
 		if (!validate(withDoubles(value))) {
@@ -359,9 +359,9 @@ function refuseOtherMedia({ headers }: GatewayRequest): void {
 	);
 }
 
-function readJson(bytes: Uint8Array, faults: RequestFault[]): unknown {
+function jsonOf(bytes: Uint8Array, faults: RequestFault[]): unknown {
 	try {
-		return parseJson(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+		return readJson(bytes);
 	} catch (error) {
 		const tooDeep =
 			error instanceof SyntaxError && error.message.startsWith("nested");

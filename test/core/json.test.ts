@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { parseJson, printJson } from "../../src/core/json.ts";
+import { parseJson, printJson, readJson } from "../../src/core/json.ts";
 
 describe("reading JSON", () => {
 	it("keeps the digits of integers that a double cannot hold, wherever they stand", () => {
@@ -75,6 +75,42 @@ describe("reading JSON", () => {
 				assert.equal(printJson(value), printJson(parseJson(text)));
 			}),
 			{ numRuns: 500 },
+		);
+	});
+
+	it("reads bytes as it reads the text, wherever in them a long number stands", () => {
+		const long = fc.constantFrom(
+			"9223372036854775807",
+			"-99999999999999999",
+			"123456789012345",
+			"1e300",
+			"1E+21",
+			"1e400",
+			"2e+999",
+			"0.12345678901234567",
+			"1e-400",
+			"12e12",
+		);
+		fc.assert(
+			fc.property(fc.json(), long, fc.string(), (text, number, filler) => {
+				const whole = `[${JSON.stringify(filler)},${number},${text}]`;
+				const read = (parse: () => unknown) => {
+					try {
+						return printJson(parse());
+					} catch (error) {
+						return (error as Error).message;
+					}
+				};
+				assert.equal(
+					read(() => readJson(new TextEncoder().encode(whole))),
+					read(() => parseJson(whole)),
+				);
+			}),
+			{ numRuns: 2000 },
+		);
+		assert.throws(
+			() => readJson(new Uint8Array([0x22, 0xff, 0x22])),
+			TypeError,
 		);
 	});
 
