@@ -3,7 +3,7 @@ import type { StepFailure } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import type { PreparedBlock, PreparedStep } from "./prepare.ts";
+import type { PreparedBlock, PreparedReply, PreparedStep } from "./prepare.ts";
 import type { Run } from "./run.ts";
 import { carryOut } from "./step.ts";
 
@@ -12,7 +12,7 @@ export interface BlockPlace {
 	readonly run: Run;
 	/** Gets the steps' values. */
 	readonly frame: Frame;
-	/** The lifetime of what runs in it. */
+	/** The lifetime of what runs in it, and of nothing else: cancelled when a step fails that nothing fills in for. */
 	readonly scope: Scope;
 	/** The block around its group; null for a route's. */
 	readonly around: Block | null;
@@ -28,6 +28,28 @@ export interface BlockPlace {
 
 type StepState = "waiting" | "running" | "ended" | "dropped";
 
+/** Where one step of a block stands. */
+class Standing {
+	readonly step: PreparedStep;
+	state: StepState = "waiting";
+	/** How many steps it still waits for before it starts. */
+	waitsFor: number;
+	/** How many may still read it. */
+	readers: number;
+	/** Its own lifetime; null where it ends with the block's only. */
+	scope: Scope | null = null;
+	listeners: (() => void)[] | null = null;
+	/** What it has read after it had started. */
+	readLater: Set<number> | null = null;
+	failures: StepFailure[] | null = null;
+
+	constructor(step: PreparedStep) {
+		this.step = step;
+		this.waitsFor = step.waitsFor + step.waitsOutside.length;
+		this.readers = step.readers;
+	}
+}
+
 /** Why a step's call is aborted that nobody waits for any more. Seen by nobody. */
 const dropped = new GatewayError("internal", "nobody waits for this step");
 
@@ -38,19 +60,12 @@ const dropped = new GatewayError("internal", "nobody waits for this step");
 export class Block {
 	readonly plan: PreparedBlock;
 	readonly place: BlockPlace;
-	readonly #states: StepState[];
-	/** Per step: how many steps it still waits for before it starts. */
-	readonly #waitsFor: number[];
-	/** Per step: how many may still read it. */
-	readonly #readers: number[];
-	readonly #scopes: (Scope | null)[];
-	readonly #listeners: ((() => void)[] | null)[];
-	/** Per step: what it has read after it had started. */
-	readonly #readLater: (Set<number> | null)[];
-	readonly #failures: StepFailure[][];
+	readonly #standings: readonly Standing[];
 	/** What `missing` is here; null where nothing reads it. */
 	readonly #codes: Record<string, unknown> | null;
 	#unended: number;
+	/** Whether a step has failed that something filled in for. */
+	#partial = false;
 	#over = false;
 	#stopListening: () => void = () => {};
 
@@ -58,15 +73,7 @@ export class Block {
 		const { steps, missingSlot } = plan;
 		this.plan = plan;
 		this.place = place;
-		this.#states = steps.map(() => "waiting");
-		this.#waitsFor = steps.map(
-			({ waitsFor, waitsOutside }) => waitsFor + waitsOutside.length,
-		);
-		this.#readers = steps.map(({ readers }) => readers);
-		this.#scopes = steps.map(() => null);
-		this.#listeners = steps.map(() => null);
-		this.#readLater = steps.map(() => null);
-		this.#failures = steps.map(() => []);
+		this.#standings = steps.map((step) => new Standing(step));
 		this.#unended = steps.length;
 		this.#codes = missingSlot === null ? null : {};
 		if (missingSlot !== null) place.frame.values[missingSlot] = this.#codes;
@@ -78,74 +85,65 @@ export class Block {
 			if (!isDeadline(reason)) this.#fail(asGatewayError(reason));
 		});
 		if (this.#unended === 0) return this.#finish();
-		for (const step of this.plan.steps) this.#waitOutside(step);
-		const ready = this.plan.steps.filter(
-			({ index }) => this.#waitsFor[index] === 0,
-		);
-		this.#startAll(ready);
+		if (this.plan.waitsOutside) {
+			for (const standing of this.#standings) this.#waitOutside(standing);
+		}
+		this.#startReady(this.plan.order);
 	}
 
-	#waitOutside(step: PreparedStep): void {
-		for (const { up, index } of step.waitsOutside) {
-			const ended = () => {
-				this.#countDown(step.index);
-				if (this.#waitsFor[step.index] === 0) this.#startAll([step]);
-			};
-			const block = this.#blockAt(up);
-			if (block.#states[index] === "ended") this.#countDown(step.index);
-			else block.#onEnd(index, ended);
+	#waitOutside(standing: Standing): void {
+		const { index, waitsOutside } = standing.step;
+		for (const ref of waitsOutside) {
+			const first = this.#at(ref);
+			if (first.state === "ended") standing.waitsFor--;
+			else {
+				onEnd(first, () => {
+					standing.waitsFor--;
+					this.#startReady([index]);
+				});
+			}
 		}
 	}
 
-	#blockAt(up: number): Block {
+	#at({ up, index }: StepRef): Standing {
 		let block: Block = this;
 		for (let left = up; left > 0; left--) block = block.place.around as Block;
-		return block;
+		return block.#standings[index] as Standing;
 	}
 
-	#onEnd(index: number, fn: () => void): void {
-		(this.#listeners[index] ??= []).push(fn);
-	}
-
-	#countDown(index: number): void {
-		this.#waitsFor[index] = (this.#waitsFor[index] ?? 0) - 1;
-	}
-
-	/** Replies that can be decided are decided before other steps start. */
-	#startAll(steps: readonly PreparedStep[]): void {
-		for (const step of steps) {
-			if (step.work.kind === "reply") this.#startStep(step);
-		}
-		for (const step of steps) {
-			if (step.work.kind !== "reply") this.#startStep(step);
+	/** Of these steps those that wait for nothing any more; replies stand before the others. */
+	#startReady(indexes: readonly number[]): void {
+		for (const index of indexes) {
+			const standing = this.#standings[index] as Standing;
+			if (standing.waitsFor === 0) this.#startStep(standing);
 		}
 	}
 
-	#startStep(step: PreparedStep): void {
-		if (this.#over || this.#states[step.index] !== "waiting") return;
-		this.#states[step.index] = "running";
-		if (step.work.kind === "reply") return this.#decide(step);
+	#startStep(standing: Standing): void {
+		const { step } = standing;
+		if (this.#over || standing.state !== "waiting") return;
+		standing.state = "running";
+		if (step.work.kind === "reply") return this.#decide(standing, step.work);
 		this.#seeMissing();
-		const scope = openStepScope(step, this.place.scope);
-		this.#scopes[step.index] = scope;
-		carryOut(step, this, scope).then(
-			(value) => this.#end(step, value),
-			(error: unknown) => this.#failStep(step, error),
+		const outer = this.place.scope;
+		if (step.ownScope) standing.scope = openStepScope(step, outer);
+		carryOut(step, this, standing.scope ?? outer).then(
+			(value) => this.#end(standing, value),
+			(error: unknown) => this.#failStep(standing, error),
 		);
 	}
 
 	/** At once, so that nothing else starts when the answer is there already. */
-	#decide(step: PreparedStep): void {
+	#decide(standing: Standing, { merge }: PreparedReply): void {
 		const { run, frame } = this.place;
-		const { when, work } = step;
-		if (work.kind !== "reply") return;
+		const { when, index } = standing.step;
 		try {
 			this.#seeMissing();
-			if (when && isSkip(when(frame))) return this.#end(step, null);
+			if (when && isSkip(when(frame))) return this.#end(standing, null);
 		} catch (error) {
-			return this.#failStep(step, error);
+			return this.#failStep(standing, error);
 		}
-		run.answer(work.merge, frame, this.#missingOf([step.index]));
+		run.answer(merge, frame, this.#missingOf([index]));
 	}
 
 	/** What ended around this block since is not missing here. */
@@ -161,9 +159,8 @@ export class Block {
 	 * deadline: what is waited for ends by it too, perhaps with a fallback.
 	 */
 	ended(refs: readonly StepRef[], scope: Scope): Promise<void> | null {
-		let left = refs.filter(
-			({ up, index }) => this.#blockAt(up).#states[index] !== "ended",
-		).length;
+		let left = 0;
+		for (const ref of refs) if (this.#at(ref).state !== "ended") left++;
 		if (left === 0) return null;
 		return new Promise((resolve, reject) => {
 			const stop = scope.onCancel((reason) => {
@@ -175,40 +172,45 @@ export class Block {
 				this.#seeMissing();
 				resolve();
 			};
-			for (const { up, index } of refs) {
-				const block = this.#blockAt(up);
-				if (block.#states[index] !== "ended") block.#onEnd(index, count);
+			for (const ref of refs) {
+				const standing = this.#at(ref);
+				if (standing.state !== "ended") onEnd(standing, count);
 			}
 		});
 	}
 
 	/** Notes what a step reads though it did not wait for it before it started. */
 	noteReads(reader: PreparedStep, refs: readonly StepRef[]): void {
+		if (refs.length === 0) return;
+		const standing = this.#standings[reader.index] as Standing;
 		for (const { up, index } of refs) {
 			if (up > 0) continue;
-			(this.#readLater[reader.index] ??= new Set()).add(index);
+			standing.readLater ??= new Set();
+			standing.readLater.add(index);
 		}
 	}
 
 	/** Notes failures that a fallback or null fills in: the answer is then partial. */
 	note(step: PreparedStep, failures: readonly StepFailure[]): void {
-		if (this.#over || this.#states[step.index] !== "running") return;
-		this.#failures[step.index]?.push(...failures);
+		const standing = this.#standings[step.index] as Standing;
+		if (this.#over || standing.state !== "running") return;
+		if (failures.length === 0) return;
+		this.#partial = true;
+		standing.failures ??= [];
+		standing.failures.push(...failures);
 	}
 
 	/** What the block lacks, in plan order, items in list order. */
-	missing(): StepFailure[] {
-		const { steps, reads } = this.plan;
-		const effects = steps.filter(({ effect }) => effect);
-		return this.#missingOf([...reads, ...effects.map(({ index }) => index)]);
+	missing(): readonly StepFailure[] {
+		return this.#missingOf(this.plan.made);
 	}
 
 	/** What is lacking of what these steps are made of. */
-	#missingOf(steps: readonly number[]): StepFailure[] {
-		if (this.#failures.every(({ length }) => length === 0)) return [];
+	#missingOf(steps: readonly number[]): readonly StepFailure[] {
+		if (!this.#partial) return none;
 		const read = this.#readInFact(steps);
-		return this.#failures.flatMap((failures, index) =>
-			read.has(index) ? failures.toSorted(byIndex) : [],
+		return this.#standings.flatMap(({ failures, step }) =>
+			failures && read.has(step.index) ? failures.toSorted(byIndex) : [],
 		);
 	}
 
@@ -217,59 +219,58 @@ export class Block {
 		const read = new Set(steps);
 		// What is added to a set while it is walked is walked too.
 		for (const index of read) {
-			for (const first of this.plan.steps[index]?.readsFirst ?? []) {
-				read.add(first);
-			}
-			for (const later of this.#readLater[index] ?? []) read.add(later);
+			const standing = this.#standings[index] as Standing;
+			for (const first of standing.step.readsFirst) read.add(first);
+			for (const later of standing.readLater ?? []) read.add(later);
 		}
 		return read;
 	}
 
-	#end(step: PreparedStep, value: unknown): void {
-		this.#scopes[step.index]?.close();
-		if (this.#over || this.#states[step.index] !== "running") return;
-		this.#states[step.index] = "ended";
+	#end(standing: Standing, value: unknown): void {
+		const { step } = standing;
+		standing.scope?.close();
+		if (this.#over || standing.state !== "running") return;
+		standing.state = "ended";
 		this.place.frame.values[step.slot] = value;
-		if (this.#codes) this.#codes[step.name] = this.#codeOf(step);
+		if (this.#codes) this.#codes[step.name] = this.#codeOf(standing);
 		this.#unended--;
-		for (const listener of this.#listeners[step.index] ?? []) listener();
-		for (const index of step.starts) this.#countDown(index);
-		const ready = step.starts.filter((index) => this.#waitsFor[index] === 0);
-		this.#startAll(
-			ready.map((index) => this.plan.steps[index] as PreparedStep),
-		);
+		if (standing.listeners) for (const told of standing.listeners) told();
+		for (const index of step.starts) {
+			(this.#standings[index] as Standing).waitsFor--;
+		}
+		this.#startReady(step.starts);
 		this.#release(step);
 		if (this.#unended === 0) this.#finish();
 	}
 
 	/** The step's own error, of its first item that failed; not those of steps inside it. */
-	#codeOf(step: PreparedStep): string | null {
+	#codeOf({ step, failures }: Standing): string | null {
 		const name = this.place.path + step.name;
-		const own = this.#failures[step.index]?.filter((one) => one.step === name);
+		const own = failures?.filter((one) => one.step === name);
 		return own?.toSorted(byIndex)[0]?.error.code ?? null;
 	}
 
-	#failStep(step: PreparedStep, thrown: unknown): void {
-		this.#scopes[step.index]?.close();
-		if (this.#states[step.index] !== "running") return;
-		this.#fail(inStep(asGatewayError(thrown), this.place.path + step.name));
+	#failStep(standing: Standing, thrown: unknown): void {
+		standing.scope?.close();
+		if (standing.state !== "running") return;
+		const name = this.place.path + standing.step.name;
+		this.#fail(inStep(asGatewayError(thrown), name));
 	}
 
 	/** What a step read is no longer wanted by it; what nobody wants any more and only reads is dropped. */
 	#release(step: PreparedStep): void {
 		for (const index of step.reads) {
-			const left = (this.#readers[index] ?? 0) - 1;
-			this.#readers[index] = left;
-			if (left === 0) this.#drop(this.plan.steps[index] as PreparedStep);
+			const standing = this.#standings[index] as Standing;
+			if (--standing.readers === 0) this.#drop(standing);
 		}
 	}
 
-	#drop(step: PreparedStep): void {
-		const state = this.#states[step.index];
+	#drop(standing: Standing): void {
+		const { state, step } = standing;
 		if (step.effect || state === "ended" || state === "dropped") return;
-		this.#states[step.index] = "dropped";
+		standing.state = "dropped";
 		this.#unended--;
-		this.#scopes[step.index]?.cancel(dropped);
+		standing.scope?.cancel(dropped);
 		this.#release(step);
 	}
 
@@ -282,7 +283,7 @@ export class Block {
 	#fail(error: GatewayError): void {
 		if (this.#over) return;
 		this.#close();
-		for (const scope of this.#scopes) scope?.cancel(error);
+		this.place.scope.cancel(error);
 		this.place.onFail(error);
 	}
 
@@ -290,6 +291,13 @@ export class Block {
 		this.#over = true;
 		this.#stopListening();
 	}
+}
+
+const none: readonly StepFailure[] = [];
+
+function onEnd(standing: Standing, fn: () => void): void {
+	standing.listeners ??= [];
+	standing.listeners.push(fn);
 }
 
 function byIndex(a: StepFailure, b: StepFailure): number {

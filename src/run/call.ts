@@ -15,8 +15,8 @@ import type { PreparedCall, PreparedStep } from "./prepare.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 import { evaluateLater, type Spot } from "./step.ts";
 
-/** One call of a step: sends it and makes a value of the answer, or fails. */
-export async function call(
+/** One call of a step: sends it and makes a value of the answer, or fails; throws where it cannot even be made. */
+export function call(
 	work: PreparedCall,
 	step: PreparedStep,
 	spot: Spot,
@@ -62,7 +62,8 @@ export async function sendAndTell<T>(
 		status = response.status;
 		// What is read of the answer may wait for other steps: that is not the call's time.
 		endedMs = clock.now();
-		return await read(response);
+		const value = read(response);
+		return value instanceof Promise ? await value : value;
 	} catch (thrown) {
 		error = asGatewayError(thrown);
 		throw error;
@@ -151,13 +152,13 @@ function sendWrite(
 	});
 }
 
-/** How a call ends: a value, or the failure it is. */
-async function valueOf(
+/** How a call ends: a value, or the failure it is. A promise only where it has to wait for other steps. */
+function valueOf(
 	response: UpstreamResponse,
 	work: PreparedCall,
 	step: PreparedStep,
 	spot: Spot,
-): Promise<unknown> {
+): unknown {
 	const { status } = response;
 	const { name: upstream } = work.upstream;
 	const listed = work.answers.get(status);
@@ -180,14 +181,18 @@ async function valueOf(
 		frame.values[work.answerSlot + 1] = { status, headers };
 	}
 	if (listed) return evaluateLater(listed, step, spot);
-	if (work.expect && isSkip(await evaluateLater(work.expect, step, spot))) {
-		throw new GatewayError(
-			"upstream_invalid",
-			"the answer is not as expected",
-			{
-				upstream,
-			},
-		);
-	}
-	return work.pick ? evaluateLater(work.pick, step, spot) : answer;
+	const { expect, pick } = work;
+	const picked = () => (pick ? evaluateLater(pick, step, spot) : answer);
+	if (expect === null) return picked();
+	const pickExpected = (held: unknown) => {
+		if (isSkip(held)) throw unexpected(upstream);
+		return picked();
+	};
+	const held = evaluateLater(expect, step, spot);
+	return held instanceof Promise ? held.then(pickExpected) : pickExpected(held);
+}
+
+function unexpected(upstream: string): GatewayError {
+	const message = "the answer is not as expected";
+	return new GatewayError("upstream_invalid", message, { upstream });
 }

@@ -76,8 +76,12 @@ export interface PreparedRoute {
 export interface PreparedBlock {
 	/** In the order written. */
 	readonly steps: readonly PreparedStep[];
-	/** Steps, by index, that the answer or the group's value is made of. */
-	readonly reads: readonly number[];
+	/** Their indexes, replies first: those that can be decided are decided before other steps start. */
+	readonly order: readonly number[];
+	/** Steps, by index, that the answer or the group's value is made of, and those that do something besides. */
+	readonly made: readonly number[];
+	/** Whether a step waits for one around the group. */
+	readonly waitsOutside: boolean;
 	readonly frameSize: number;
 	/** The slot of `missing`; null where nothing reads it. */
 	readonly missingSlot: number | null;
@@ -91,7 +95,7 @@ export interface PreparedStep {
 	readonly waitsFor: number;
 	/** Steps of the blocks around that must have ended before it starts. */
 	readonly waitsOutside: readonly StepRef[];
-	/** Steps of its block that wait for this one before they start. */
+	/** Steps of its block that wait for this one before they start, replies first. */
 	readonly starts: readonly number[];
 	/** Every step of its block that it may read, now or later: released when it has ended. */
 	readonly reads: readonly number[];
@@ -101,6 +105,8 @@ export interface PreparedStep {
 	readonly readers: number;
 	/** Whether it does something besides giving a value: then it is waited for though nobody reads it. */
 	readonly effect: boolean;
+	/** Whether it may have to end before its block does: by its `within`, or because nobody waits for it any more. */
+	readonly ownScope: boolean;
 	readonly when: Evaluate | null;
 	readonly each: PreparedEach | null;
 	readonly withinMs: number | null;
@@ -114,7 +120,12 @@ export type PreparedWork =
 	| PreparedGroup
 	| { readonly kind: "value"; readonly value: Evaluate }
 	| PreparedFunction
-	| { readonly kind: "reply"; readonly merge: PreparedMerge };
+	| PreparedReply;
+
+export interface PreparedReply {
+	readonly kind: "reply";
+	readonly merge: PreparedMerge;
+}
 
 /** A template that is evaluated when the steps it reads have ended. */
 export interface Later {
@@ -315,7 +326,13 @@ function prepareBlock(
 			);
 			return { ...prepared, index, ...linksOf(step, index, block) };
 		}),
-		reads,
+		order: repliesFirst(indexesOf(steps), steps),
+		made: indexesOf(steps).filter(
+			(index) => reads.includes(index) || steps[index]?.effect,
+		),
+		waitsOutside: steps.some(({ startsAfter }) =>
+			startsAfter.some(({ up }) => up > 0),
+		),
 		frameSize: frameSize(slots, steps.length),
 		missingSlot: usesMissing ? slots.missing : null,
 	};
@@ -340,13 +357,26 @@ function linksOf(step: StepPlan, index: number, { steps, reads }: Block) {
 	return {
 		waitsFor: own(step.startsAfter).length,
 		waitsOutside: step.startsAfter.filter(({ up }) => up > 0),
-		starts: steps.flatMap((other, at) =>
-			own(other.startsAfter).includes(index) ? [at] : [],
+		starts: repliesFirst(
+			indexesOf(steps).filter((at) =>
+				own(steps[at]?.startsAfter ?? []).includes(index),
+			),
+			steps,
 		),
 		reads: allOf(step),
 		readsFirst: step.kind === "group" ? allOf(step) : own(step.startsAfter),
 		readers: readers.length + (reads.includes(index) ? 1 : 0),
+		ownScope: step.withinMs !== null || !(step.effect || reads.includes(index)),
 	};
+}
+
+function indexesOf(steps: readonly StepPlan[]): number[] {
+	return steps.map((_, index) => index);
+}
+
+function repliesFirst(indexes: number[], steps: readonly StepPlan[]): number[] {
+	const isReply = (index: number) => steps[index]?.kind === "reply";
+	return indexes.toSorted((a, b) => Number(isReply(b)) - Number(isReply(a)));
 }
 
 function prepareStep(

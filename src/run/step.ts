@@ -1,6 +1,6 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { Scope } from "../tasks/scope.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
 import { Block, inStep, isSkip } from "./block.ts";
 import { call } from "./call.ts";
 import { carryOutEach } from "./each.ts";
@@ -18,8 +18,8 @@ export interface Spot {
 	readonly index: readonly number[];
 }
 
-/** Carries out one step: gives its value, or throws where it fails and nothing fills it in. */
-export async function carryOut(
+/** Carries out one step: gives its value, or rejects where it fails and nothing fills it in. */
+export function carryOut(
 	step: PreparedStep,
 	block: Block,
 	scope: Scope,
@@ -88,16 +88,18 @@ function carryOutGroup(
 	{ block: around, frame, scope, index }: Spot,
 ): Promise<unknown> {
 	const { run, path } = around.place;
+	const inner = openScope({ parent: scope });
 	return new Promise((resolve, reject) => {
 		const group: Block = new Block(plan, {
 			run,
 			frame,
-			scope,
+			scope: inner,
 			around,
 			path: `${path}${step.name}.`,
 			index,
 			onFail: reject,
 			onEnd() {
+				inner.close();
 				const wait = value && group.ended(value.reads, scope);
 				if (wait === null) finish();
 				else wait.then(finish, reject);
@@ -159,14 +161,16 @@ function withFallback(error: GatewayError, thrown: unknown): GatewayError {
 	);
 }
 
-/** Evaluates what may read other steps, when those have ended. */
-export async function evaluateLater(
+/** Evaluates what may read other steps, when those have ended: a promise only where it has to wait. */
+export function evaluateLater(
 	{ evaluate, reads }: Later,
 	step: PreparedStep,
 	{ block, frame, scope }: Omit<Spot, "index">,
-): Promise<unknown> {
+): unknown {
 	const wait = block.ended(reads, scope);
-	if (wait !== null) await wait;
-	block.noteReads(step, reads);
-	return evaluate(frame);
+	const finish = () => {
+		block.noteReads(step, reads);
+		return evaluate(frame);
+	};
+	return wait === null ? finish() : wait.then(finish);
 }
