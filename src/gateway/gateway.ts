@@ -219,12 +219,11 @@ async function answer(
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
-	const timeMs = Date.now() - (handling.clock.now() - request.arrivedMs);
 	const body = route.plan.request.body
 		? await readBodyInTime(request, route, handling)
 		: null;
 	const values = route.readRequest(request, params, body);
-	const input = { request, values, events: handling.events, scope, timeMs };
+	const input = { request, values, events: handling.events, scope };
 	if (route.proxy !== null) return proxy(route, route.proxy, input);
 	const result = await run(route, input);
 	end.missing = result.missing;

@@ -1,7 +1,7 @@
 import type { ResolvedUpstream } from "../config/check-upstream.ts";
 import type { PathSegment } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
-import { isDots, isHeaderValue } from "../core/messages.ts";
+import { type HeaderList, isDots, isHeaderValue } from "../core/messages.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import type { Expression } from "../expression/parse.ts";
 import {
@@ -24,9 +24,6 @@ import {
  * segment, a value in a query one encoded value, a value in a header has no line break; null goes nowhere.
  */
 
-/** Appends text or header fields made of a frame's values. */
-type Append<Target> = (frame: Frame, target: Target) => void;
-
 /** The call's path and query from the upstream's origin, encoded. */
 export function prepareTarget(
 	path: readonly PathSegment[],
@@ -41,8 +38,9 @@ export function prepareTarget(
 		.map(
 			([name, value]) =>
 				`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
-		);
-	const parameters = prepareParameters(query, layout);
+		)
+		.join("&");
+	const print = prepareParameters(query, layout, fixed);
 	const base = upstream.basePath;
 	return (frame) => {
 		let target = base;
@@ -51,9 +49,8 @@ export function prepareTarget(
 				typeof segment === "string" ? `/${segment}` : `/${segment(frame)}`;
 		}
 		if (target === "") target = "/";
-		const pairs = [...fixed];
-		for (const parameter of parameters) parameter(frame, pairs);
-		return pairs.length > 0 ? `${target}?${pairs.join("&")}` : target;
+		const pairs = print(frame);
+		return pairs === "" ? target : `${target}?${pairs}`;
 	};
 }
 
@@ -123,26 +120,33 @@ function refused(
 	return new GatewayError("request_invalid", words, { errors });
 }
 
-/** Query parameters or fields of a form: appends `name=value`, encoded. */
+/** Query parameters or fields of a form, behind those of `fixed`: `name=value` with `&` between, encoded. */
 export function prepareParameters(
 	entries: readonly TemplateEntry[],
 	layout: Layout,
-): Append<string[]>[] {
-	return entries.map((entry) => prepareParameter(entry, layout));
+	fixed = "",
+): (frame: Frame) => string {
+	const parameters = entries.map((entry) => prepareParameter(entry, layout));
+	return (frame) => {
+		let pairs = fixed;
+		for (const parameter of parameters) pairs = parameter(frame, pairs);
+		return pairs;
+	};
 }
 
 function prepareParameter(
 	{ name, optional, value }: TemplateEntry,
 	layout: Layout,
-): Append<string[]> {
+): (frame: Frame, pairs: string) => string {
 	const key = `${encodeURIComponent(name)}=`;
 	const places = clientsPlaces(readsOf(value), layout);
 	return prepareValues(
 		value,
 		optional,
 		layout,
-		(text, pairs: string[]) => {
-			pairs.push(key + encode(text, places));
+		(text, pairs: string) => {
+			const pair = key + encode(text, places);
+			return pairs === "" ? pair : `${pairs}&${pair}`;
 		},
 		refuseEmpty,
 	);
@@ -156,26 +160,41 @@ function refuseEmpty(source: string): never {
 	);
 }
 
-/** The header fields of a call, as a flat list; a step's own replace the upstream's of the same name. */
+/**
+ * The header fields of a call, or of an answer; a step's own replace the upstream's of the same name. Where none of them
+ * is made of data it is one frozen list every time, so that what is made of it may be kept.
+ */
 export function prepareHeaders(
 	headers: readonly TemplateEntry[],
 	fixed: readonly (readonly [string, string])[],
 	layout: Layout,
-): (frame: Frame) => string[] {
+): (frame: Frame) => HeaderList {
 	const own = new Set(headers.map(({ name }) => name));
 	const kept = fixed.filter(([name]) => !own.has(name)).flat();
 	const fields = headers.map((entry) => prepareHeader(entry, layout));
-	return (frame) => {
-		const list = [...kept];
-		for (const field of fields) field(frame, list);
+	const print = (frame: Frame) => {
+		let list = [...kept];
+		for (const field of fields) list = field(frame, list);
 		return list;
 	};
+	if (!headers.every(({ value }) => isConstant(value))) return print;
+	const constant: HeaderList = Object.freeze(print(nowhere));
+	return () => constant;
 }
+
+/** Whether it is a text that can be sent as it stands: anything else may fail, and fails the request that needs it. */
+function isConstant(template: Template): boolean {
+	const value = template.kind === "literal" ? template.value : null;
+	return typeof value === "string" && isHeaderValue(value);
+}
+
+/** What literals are made of. */
+const nowhere: Frame = { values: [], parent: null };
 
 function prepareHeader(
 	{ name, optional, value }: TemplateEntry,
 	layout: Layout,
-): Append<string[]> {
+): (frame: Frame, list: string[]) => string[] {
 	const places = clientsPlaces(readsOf(value), layout);
 	return prepareValues(value, optional, layout, (text, list: string[]) => {
 		if (!isHeaderValue(text)) {
@@ -186,25 +205,28 @@ function prepareHeader(
 			);
 		}
 		list.push(name, text);
+		return list;
 	});
 }
 
-/** Calls `append` for the value's text: for each item where it is a list, never where it is null and optional. */
+/** Appends the value's text: for each item where it is a list, nothing where it is null and optional. */
 function prepareValues<Target>(
 	template: Template,
 	optional: boolean,
 	layout: Layout,
-	append: (text: string, target: Target) => void,
+	append: (text: string, target: Target) => Target,
 	onEmpty: (source: string) => void = () => {},
-): Append<Target> {
+): (frame: Frame, target: Target) => Target {
 	const evaluate = prepare(template, layout);
 	const source = sourceOf(template);
 	const appendAll = (frame: Frame, target: Target) => {
 		const value = evaluate(frame);
-		if (value === null && optional) return;
+		if (value === null && optional) return target;
 		if (!Array.isArray(value)) return append(textOf(value, source), target);
 		if (value.length === 0 && !optional) onEmpty(source);
-		for (const item of value) append(textOf(item, source), target);
+		let appended = target;
+		for (const item of value) appended = append(textOf(item, source), appended);
+		return appended;
 	};
 	return readsOnlyClients(template, layout)
 		? blamingClient(appendAll)

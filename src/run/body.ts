@@ -32,14 +32,9 @@ export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 			};
 		}
 		case "form": {
-			const fields = prepareParameters(body.fields, layout);
 			return {
 				type: "application/x-www-form-urlencoded",
-				print(frame) {
-					const pairs: string[] = [];
-					for (const field of fields) field(frame, pairs);
-					return pairs.join("&");
-				},
+				print: prepareParameters(body.fields, layout),
 			};
 		}
 	}

@@ -89,9 +89,9 @@ function createRequest(
 	run: Run,
 	frame: Frame,
 ): UpstreamRequest {
-	const headers = work.headers(frame);
+	const own = work.headers(frame);
 	const trace = work.ownTrace ? null : traceOf(run.input.request);
-	if (trace !== null) headers.push("traceparent", trace);
+	const headers = trace === null ? own : [...own, "traceparent", trace];
 	return {
 		method: work.method,
 		target: work.target(frame),

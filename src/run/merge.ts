@@ -51,10 +51,14 @@ export function prepareMerge(
 			);
 		}
 		const own = headers(frame);
+		if (bodiless.has(statusValue)) {
+			return { status: statusValue, body: null, headers: mark(own, missing) };
+		}
+		const type = headerOf(own, "content-type");
 		return {
 			status: statusValue,
-			body: bodyOf(body(frame), statusValue, own, places),
-			headers: withMarks(own, missing),
+			body: bodyOf(body(frame), type, places),
+			headers: mark(type === null ? withType(own) : own, missing),
 		};
 	};
 }
@@ -65,15 +69,9 @@ const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
 /** JSON, unless the author's content type says another thing: then the text or the bytes themselves. */
 function bodyOf(
 	value: unknown,
-	status: number,
-	headers: string[],
+	type: string | null,
 	places: Places,
-): string | Uint8Array | null {
-	if (bodiless.has(status)) return null;
-	const type = headerOf(headers, "content-type");
-	if (type === null) {
-		headers.push("content-type", "application/json; charset=utf-8");
-	}
+): string | Uint8Array {
 	if (type === null || isJson(type)) return printJson(value);
 	if (typeof value === "string") return wellFormed(value, places, "the answer");
 	if (value instanceof Bytes) return value.bytes;
@@ -88,8 +86,12 @@ function isJson(contentType: string): boolean {
 	return media.endsWith("/json") || media.endsWith("+json");
 }
 
-function withMarks(
-	headers: string[],
+function withType(headers: HeaderList): HeaderList {
+	return [...headers, "content-type", "application/json; charset=utf-8"];
+}
+
+function mark(
+	headers: HeaderList,
 	missing: readonly StepFailure[],
 ): HeaderList {
 	if (missing.length === 0) return [...headers, "sluice-complete", "?1"];

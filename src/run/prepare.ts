@@ -8,6 +8,7 @@ import type { ServerConfig, UserFunction } from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import type { HeaderList } from "../core/messages.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type {
@@ -64,6 +65,8 @@ export interface Prepared {
 export interface PreparedRoute {
 	readonly plan: RoutePlan;
 	readonly readRequest: ReadRequest;
+	/** Whether `request` may be read, as a name of the language. */
+	readonly readsRequest: boolean;
 	readonly block: PreparedBlock;
 	readonly merge: PreparedMerge;
 	/** Null where the route is composed; else there is nothing in the block. */
@@ -164,7 +167,7 @@ export interface PreparedCall {
 	readonly upstream: Upstream;
 	readonly timeoutMs: number;
 	readonly target: (frame: Frame) => string;
-	readonly headers: (frame: Frame) => string[];
+	readonly headers: (frame: Frame) => HeaderList;
 	readonly body: PreparedBody | null;
 	/** Whether the author set `traceparent` for this call. */
 	readonly ownTrace: boolean;
@@ -263,6 +266,10 @@ function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
 	return {
 		plan: route,
 		readRequest: prepareRequest(route.request),
+		readsRequest: mayRead("request", [
+			[route.steps, route.respond, route.status, route.headers],
+			route.proxy,
+		]),
 		block: prepareBlock(
 			{
 				steps: route.steps,

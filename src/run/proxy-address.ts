@@ -130,7 +130,7 @@ export function prepareProxyHeaders(
 	]);
 	const pass = new Set(proxy.pass);
 	return (request, frame) => {
-		const list = own(frame);
+		const list = [...own(frame)];
 		const dropped = namedByConnection(request.headers);
 		for (const [name, value] of pairsOf(request.headers)) {
 			if (set.has(name) || dropped.has(name)) continue;

@@ -16,8 +16,6 @@ export interface RunInput {
 	readonly events: Events;
 	/** Cancelled when the client leaves. */
 	readonly scope: Scope;
-	/** The wall clock's milliseconds since 1970 at the request's arrival: what expressions read as `request.time`. */
-	readonly timeMs: number;
 }
 
 export interface RunResult {
@@ -138,8 +136,8 @@ export class Run {
 
 /** The outermost frame of a run: what the request gave is filled in, every step is null. */
 export function createFrame(
-	{ block }: PreparedRoute,
-	{ request, values, timeMs }: RunInput,
+	{ block, readsRequest }: PreparedRoute,
+	{ request, values, scope }: RunInput,
 ): Frame {
 	const slots: unknown[] = new Array(block.frameSize).fill(null);
 	slots[requestSlots.params] = values.params;
@@ -147,14 +145,17 @@ export function createFrame(
 	slots[requestSlots.headers] = values.headers;
 	slots[requestSlots.cookies] = values.cookies;
 	slots[requestSlots.body] = values.body;
-	slots[requestSlots.request] = {
-		id: request.id,
-		ip: request.ip,
-		method: request.method,
-		path: request.target.split("?", 1)[0],
-		time: timeMs,
-	};
+	if (readsRequest) slots[requestSlots.request] = namesOf(request, scope);
 	return { values: slots, parent: null };
+}
+
+/** `time` is the wall clock's, in milliseconds since 1970, at the request's arrival. */
+function namesOf(
+	{ id, ip, method, target, arrivedMs }: GatewayRequest,
+	{ clock }: Scope,
+) {
+	const time = Date.now() - (clock.now() - arrivedMs);
+	return { id, ip, method, path: target.split("?", 1)[0], time };
 }
 
 /** Why everything in a run is cancelled when its time is over. */
