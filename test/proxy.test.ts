@@ -311,6 +311,18 @@ describe("an answer", () => {
 		assert.equal(headers["transfer-encoding"], "chunked");
 	});
 
+	test("that came with its head is answered in one piece, with its length", async () => {
+		await serveProxy();
+		for (const body of ["5\r\nhello\r\n0\r\n\r\n", "0\r\n\r\n"]) {
+			const answer = gateway.get("/f/a");
+			const { socket } = await peer.request();
+			socket.write(httpHead(200, "transfer-encoding: chunked") + body);
+			const { headers, text } = await answer;
+			assert.equal(headers["transfer-encoding"], undefined);
+			assert.equal(headers["content-length"], String(text.length));
+		}
+	});
+
 	test("is there piece by piece, before its end", async () => {
 		await serveProxy();
 		const client = await openRaw("/f/a");

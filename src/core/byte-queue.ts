@@ -18,6 +18,8 @@ const waitingBytesMax = 64 * 1024;
 /** A sender of single bytes would fill the memory with what holds them. */
 const waitingChunksMax = 256;
 
+const noBytes = new Uint8Array(0);
+
 const done = { done: true as const, value: undefined };
 
 /** Between whoever makes bytes, in its own time, and a reader that asks for them. Not for two readers at once. */
@@ -28,6 +30,7 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 	#bytes = 0;
 	#full = false;
 	#ended = false;
+	#begun = false;
 	#failure: { readonly reason: unknown } | null = null;
 	#wake: (() => void) | null = null;
 
@@ -67,7 +70,14 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		return this.#ended || this.#failure !== null;
 	}
 
+	whole(): Uint8Array | null {
+		if (!this.#ended || this.#begun) return null;
+		this.#begun = true;
+		return this.#chunks.length === 0 ? noBytes : this.#take();
+	}
+
 	[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
+		this.#begun = true;
 		return this;
 	}
 

@@ -7,6 +7,8 @@ export type HeaderList = readonly string[];
 export interface ByteStream extends AsyncIterable<Uint8Array> {
 	/** How many bytes come in all, or reading fails; null where only the end will tell. */
 	readonly length: number | null;
+	/** All of it, instead of reading it, where all has come already and none of it was read; else null. */
+	whole?(): Uint8Array | null;
 }
 
 /** What is whole already, as a stream; null where there is nothing. */

@@ -197,7 +197,7 @@ function told(
 				end(error);
 				throw error;
 			} finally {
-				end(left());
+				if (!over) end(left());
 			}
 		},
 	};

@@ -63,6 +63,8 @@ function around(
 ): ByteStream {
 	return {
 		length: stream.length,
+		// There is nothing to wait for, on either side.
+		whole: () => stream.whole?.() ?? null,
 		[Symbol.asyncIterator]() {
 			const pieces = stream[Symbol.asyncIterator]();
 			return {

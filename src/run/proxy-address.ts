@@ -130,11 +130,14 @@ export function prepareProxyHeaders(
 	]);
 	const pass = new Set(proxy.pass);
 	return (request, frame) => {
+		const { headers } = request;
 		const list = [...own(frame)];
-		const dropped = namedByConnection(request.headers);
-		for (const [name, value] of pairsOf(request.headers)) {
-			if (set.has(name) || dropped.has(name)) continue;
+		const named = namedByConnection(headers);
+		for (let at = 0; at < headers.length; at += 2) {
+			const name = (headers[at] ?? "").toLowerCase();
 			if (!passes(name) && !pass.has(name)) continue;
+			if (set.has(name) || named.has(name)) continue;
+			const value = headers[at + 1] ?? "";
 			if (!isHeaderValue(value)) {
 				throw refused(`headers.${name}`, "holds what is not visible ASCII");
 			}
@@ -156,10 +159,13 @@ export function answerHeadersOf(
 ): (headers: HeaderList, upstream: string) => HeaderList {
 	const also = new Set(pass);
 	return (headers, upstream) => {
-		const dropped = namedByConnection(headers);
+		const named = namedByConnection(headers);
 		const list: string[] = [];
-		for (const [name, value] of pairsOf(headers)) {
-			if (dropped.has(name) || (!passes(name) && !also.has(name))) continue;
+		for (let at = 0; at < headers.length; at += 2) {
+			const name = (headers[at] ?? "").toLowerCase();
+			if (!passes(name) && !also.has(name)) continue;
+			if (named.has(name)) continue;
+			const value = headers[at + 1] ?? "";
 			if (!isHeaderValue(value)) {
 				const message = `the header ${name} holds what is not visible ASCII`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
@@ -170,23 +176,21 @@ export function answerHeadersOf(
 	};
 }
 
-/** RFC 9110, 7.6.1: a field named there is for this connection only. */
+/** RFC 9110, 7.6.1: a field named there is for this connection only, as those are that frame a message. */
 function namedByConnection(headers: HeaderList): ReadonlySet<string> {
-	const names = new Set(framingHeaders);
-	for (const [name, value] of pairsOf(headers)) {
-		if (name !== "connection") continue;
-		for (const option of value.split(",")) {
+	let names: Set<string> | null = null;
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.length !== connection.length) continue;
+		if (headers[at]?.toLowerCase() !== connection) continue;
+		for (const option of (headers[at + 1] ?? "").split(",")) {
+			names ??= new Set(framingHeaders);
 			names.add(option.trim().toLowerCase());
 		}
 	}
-	return names;
+	return names ?? framingHeaders;
 }
 
-function* pairsOf(headers: HeaderList): Generator<[string, string]> {
-	for (let at = 0; at < headers.length; at += 2) {
-		yield [(headers[at] ?? "").toLowerCase(), headers[at + 1] ?? ""];
-	}
-}
+const connection = "connection";
 
 function refused(at: string, message: string): GatewayError {
 	return new GatewayError("request_invalid", `${at} ${message}`, {

@@ -75,8 +75,8 @@ async function send(
 		status = head.status;
 		try {
 			const headers = answerHeaders(head.headers, upstream.name);
-			const bodiless = status === 204 || status === 304;
-			resolve({ status, headers, body: bodiless ? null : head.body });
+			// A small body comes with its head: a moment later it is there, and is answered in one piece.
+			queueMicrotask(() => resolve(responseOf(head, headers)));
 		} catch (refusal) {
 			reject(refusal);
 			scope.cancel(refusal);
@@ -94,6 +94,14 @@ async function send(
 		scope.close();
 		tellOf(route, upstream, input, { startedMs, status, error });
 	}
+}
+
+function responseOf(
+	{ status, body }: StreamHead,
+	headers: HeaderList,
+): GatewayResponse {
+	if (status === 204 || status === 304) return { status, headers, body: null };
+	return { status, headers, body: body.whole?.() ?? body };
 }
 
 function tellOf(

@@ -80,3 +80,28 @@ test("tells that its reader left, but not after the end", async () => {
 	for await (const _ of ended) break;
 	assert.deepEqual(nothing, []);
 });
+
+test("gives all of it at once where all has come and nothing was read", async () => {
+	const { queue: whole } = queue();
+	whole.push(Buffer.from("ab"));
+	assert.equal(whole.whole(), null, "more may come");
+	whole.push(Buffer.from("c"));
+	whole.end();
+	assert.equal(String(whole.whole()), "abc");
+	assert.equal(whole.whole(), null, "it was given");
+
+	const empty = queue().queue;
+	empty.end();
+	assert.equal(empty.whole()?.length, 0);
+
+	const begun = queue().queue;
+	begun.push(Buffer.from("ab"));
+	begun.end();
+	await begun[Symbol.asyncIterator]().next();
+	assert.equal(begun.whole(), null);
+
+	const broken = queue().queue;
+	broken.push(Buffer.from("ab"));
+	broken.fail(new Error("broke off"));
+	assert.equal(broken.whole(), null);
+});
