@@ -35,7 +35,12 @@ export async function carryOutEach(
 				frame: frameInside(step, frame, item, index),
 			}),
 	);
-	return gather(works, { scope, limit: each.parallel });
+	try {
+		return await gather(works, { scope, limit: each.parallel });
+	} catch (thrown) {
+		// The step fails with its first failed item; those that failed beside it are told of as calls.
+		throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+	}
 }
 
 function listOf(each: PreparedEach, { place }: Block): readonly unknown[] {

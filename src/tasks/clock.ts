@@ -60,12 +60,9 @@ class WheelTimer implements Timer {
 
 class TimerWheel implements Clock {
 	pending = 0;
-	/** One ring of timers per slot; its first element is a mark, not a timer. */
-	readonly #slots = Array.from(
-		{ length: slotCount },
-		() => new WheelTimer(null, 0, null),
-	);
-	#tick = this.#currentTick();
+	/** One ring of timers per slot; its first element is a mark, not a timer. Made for the first timer: not all set one. */
+	#slots: WheelTimer[] = [];
+	#tick = 0;
 	#driver: NodeJS.Timeout | null = null;
 
 	now(): number {
@@ -87,6 +84,10 @@ class TimerWheel implements Clock {
 	}
 
 	#start(): void {
+		if (this.#slots.length === 0) {
+			const mark = () => new WheelTimer(null, 0, null);
+			this.#slots = Array.from({ length: slotCount }, mark);
+		}
 		this.#tick = this.#currentTick();
 		this.#driver = setTimeout(() => this.#turn(), tickMs);
 	}

@@ -1,5 +1,5 @@
 import { type Outcome, outcomeOf } from "./outcome.ts";
-import { openScope, type Scope } from "./scope.ts";
+import { type OpenScope, openScope, type Scope } from "./scope.ts";
 
 /**
  * Work that has not begun: it begins when called, and must end when its scope is cancelled. It may be called in a scope
@@ -15,30 +15,25 @@ export interface GatherOptions {
 }
 
 /**
- * Runs the work concurrently and gives the results in the order of the list. The first failure cancels what runs,
- * keeps the rest from starting, and is thrown once everything that had begun has ended.
+ * Runs the work concurrently and gives the results in the order of the list. The first failure cancels what runs and
+ * keeps the rest from starting. It is thrown once everything that had begun has ended; as an `AggregateError`, the first
+ * in front, where more failed than that cancellation explains.
  */
 export async function gather<T>(
 	works: readonly Work<T>[],
 	options: GatherOptions,
 ): Promise<T[]> {
-	const scope = openScope({ parent: options.scope });
+	const scope = openScope({ parent: options.scope }) as OpenScope;
 	const results: T[] = new Array(works.length);
-	let failed = false;
-	let failure: unknown;
 	await runAll(works, options.limit, async (work, index) => {
-		if (failed) return;
+		if (scope.failed) return;
 		try {
 			results[index] = await work(scope);
 		} catch (error) {
-			if (failed) return;
-			failed = true;
-			failure = error;
-			scope.cancel(error);
+			scope.fail(error);
 		}
 	});
-	scope.close();
-	if (failed) throw failure;
+	scope.leave();
 	return results;
 }
 

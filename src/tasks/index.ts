@@ -5,7 +5,11 @@ export {
 	type VirtualClock,
 	virtualClock,
 } from "./clock.ts";
+export { completed } from "./completed.ts";
+export { createFuture, type Future } from "./future.ts";
 export { type GatherOptions, gather, type Work } from "./gather.ts";
+export { group, shield, timeout } from "./group.ts";
+export type { CancelListener } from "./lifetime.ts";
 export { type Outcome, outcomeOf } from "./outcome.ts";
 export {
 	createPool,
@@ -15,12 +19,19 @@ export {
 	type PoolOptions,
 } from "./pool.ts";
 export { PoolClosed, PoolFull, ThreadEnded } from "./pool-errors.ts";
+export { createQueue, type Queue, QueueClosed } from "./queue.ts";
+export { Interrupted, type RunOptions, run } from "./run.ts";
 export {
-	type CancelListener,
+	Cancelled,
 	DeadlineReached,
 	openScope,
 	type Scope,
 	type ScopeOptions,
+	type Task,
+	type TaskOptions,
+	type TaskWork,
+	TimedOut,
 } from "./scope.ts";
 export { createSemaphore, type Semaphore } from "./semaphore.ts";
+export { sleep } from "./sleep.ts";
 export { type Transfer, transfer } from "./thread-message.ts";

@@ -1,16 +1,18 @@
-import type { Clock, Timer } from "./clock.ts";
-
-/** Told once, with the reason, when its scope is cancelled. Must not throw. */
-export type CancelListener = (reason: unknown) => void;
+import { type Clock, realClock } from "./clock.ts";
+import { failureOf, leavesOf } from "./failure.ts";
+import { createFuture, type Future } from "./future.ts";
+import { type CancelListener, Lifetime } from "./lifetime.ts";
 
 export interface ScopeOptions {
-	/** Taken from the parent where there is one. */
+	/** Taken from the parent where there is one; else, where none is given, the machine's. */
 	readonly clock?: Clock;
 	/** Cancelling the parent cancels this scope, with the same reason. */
 	readonly parent?: Scope;
+	/** Milliseconds from now after which the scope is cancelled with `TimedOut`; never later than the parent. */
+	readonly timeoutMs?: number;
 	/** The instant, in milliseconds on the clock, at which the scope is cancelled; never later than the parent's. */
 	readonly deadline?: number;
-	/** Makes the reason given at the deadline. Default: a `DeadlineReached`. */
+	/** Makes the reason given at the deadline. Default: a `DeadlineReached`, or `TimedOut` after `timeoutMs`. */
 	readonly deadlineReason?: () => unknown;
 }
 
@@ -22,9 +24,25 @@ export class DeadlineReached extends Error {
 	}
 }
 
+/** The reason of a scope whose time, given as a duration, is over. */
+export class TimedOut extends Error {
+	override readonly name = "TimedOut";
+	readonly ms: number;
+	constructor(ms: number) {
+		super(`timed out after ${ms} ms`);
+		this.ms = ms;
+	}
+}
+
+/** The reason of a task that was cancelled without one. */
+export class Cancelled extends Error {
+	override readonly name = "Cancelled";
+}
+
 /**
- * A lifetime. Work that must not outlive it asks `onCancel` to be told when it is over before its time; whoever opened
- * it calls `close` when it is over in time. Both leave nothing behind: no timer, no listener, no entry at the parent.
+ * A lifetime. Work that must not outlive it asks `onCancel` to be told when it is over before its time. Whoever opened
+ * it ends it: with `await using` where tasks were started in it, else by `close` is enough. Neither leaves anything
+ * behind: no timer, no listener, no entry at the parent.
  */
 export interface Scope {
 	readonly clock: Clock;
@@ -33,137 +51,283 @@ export interface Scope {
 	readonly cancelled: boolean;
 	/** Why it was cancelled; undefined while it was not. */
 	readonly reason: unknown;
+	/**
+	 * Begins work at once, as a task of this scope. Where it fails the scope is cancelled with its error. Throws the reason
+	 * in a scope that was cancelled, and an error in one that was left or closed.
+	 */
+	start<T>(work: TaskWork<T>, options?: TaskOptions): Task<T>;
 	/** Calls `fn` when the scope is cancelled, at once if it has been. Returns the removal, which may be called twice. */
 	onCancel(fn: CancelListener): () => void;
-	/** Tells all listeners, inner scopes included, and is over. Does nothing on a scope that is over. */
+	/** Tells all tasks, listeners and inner scopes. Does nothing on a scope that is over. */
 	cancel(reason: unknown): void;
-	/** Ends the scope without telling anybody. */
+	/** Ends the scope without telling anybody. Throws while tasks run in it: those are waited for by leaving. */
 	close(): void;
+	/**
+	 * Leaves the scope: waits for its tasks, then throws what they failed with: the error, or an `AggregateError` of all of
+	 * them, the first in front. Where none failed but the scope was cancelled and a task was cut off by that, throws the
+	 * reason.
+	 */
+	[Symbol.asyncDispose](): Promise<void>;
 	/** For code that takes an AbortSignal: made when it is first read, for it costs more than all the rest. */
 	readonly signal: AbortSignal;
 	/** Listeners neither told nor removed, counted on after `close`: zero when all that ran in the scope has ended. */
 	readonly listeners: number;
 }
 
-/**
- * Opens a lifetime that ends by `close`, or with its parent. Without `clock` it takes its parent's; throws where
- * there is neither.
- */
-export function openScope(options: ScopeOptions): Scope {
-	const clock = options.clock ?? options.parent?.clock;
-	if (clock === undefined) throw new TypeError("a root scope needs a clock");
-	return new LinkedScope(clock, options);
+/** What a task does. Its scope is the task's own: cancelled with the task, and holding what the task itself starts. */
+export type TaskWork<T> = (scope: Scope) => T | PromiseLike<T>;
+
+export interface TaskOptions {
+	/** For people, in errors and logs. Default: the function's name. */
+	readonly name?: string;
 }
 
-/** An entry in a scope's ring of listeners: removing one must not cost more with many of them. */
-interface Link {
-	fn: CancelListener;
-	before: Link;
-	behind: Link;
+/** Work that was begun in a scope. It is over when the work is, and all that was started in the task's own scope. */
+export interface Task<T> {
+	readonly name: string;
+	/** Whether it is over, however it ended. */
+	readonly done: boolean;
+	/** Asks it to end; it is over when it has. Cancelling is no failure: it touches no other task. Default: a `Cancelled`. */
+	cancel(reason?: unknown): void;
+	/**
+	 * What the work gave, when it is over; throws what it failed with or was cancelled with. Not reading it loses nothing,
+	 * for the scope throws failures too. With a scope, stops waiting when that is cancelled.
+	 */
+	result(scope?: Scope): Promise<T>;
 }
 
-class LinkedScope implements Scope {
-	readonly clock: Clock;
-	readonly deadline: number;
-	cancelled = false;
-	reason: unknown = undefined;
-	listeners = 0;
-	#over = false;
-	#ring: Link | null = null;
-	#timer: Timer | null = null;
-	#leaveParent: (() => void) | null = null;
-	#controller: AbortController | null = null;
+/** Opens a lifetime that ends when it is left or closed, or with its parent. */
+export function openScope(options: ScopeOptions = {}): Scope {
+	const parent = (options.parent ?? null) as OpenScope | null;
+	const clock = options.clock ?? parent?.clock ?? realClock();
+	const { timeoutMs, deadline = Number.POSITIVE_INFINITY } = options;
+	const reasonOf = options.deadlineReason;
+	if (timeoutMs !== undefined && clock.now() + timeoutMs < deadline) {
+		const end = clock.now() + timeoutMs;
+		return new OpenScope(parent, clock, end, reasonOf ?? timedOut(timeoutMs));
+	}
+	return new OpenScope(parent, clock, deadline, reasonOf ?? deadlineReached);
+}
 
-	constructor(clock: Clock, options: ScopeOptions) {
-		this.clock = clock;
-		const outer = options.parent?.deadline ?? Number.POSITIVE_INFINITY;
-		const own = options.deadline ?? Number.POSITIVE_INFINITY;
-		this.deadline = Math.min(own, outer);
-		if (options.parent) {
-			this.#leaveParent = options.parent.onCancel((reason) =>
-				this.cancel(reason),
+function deadlineReached(): unknown {
+	return new DeadlineReached();
+}
+
+export function timedOut(ms: number): () => unknown {
+	return () => new TimedOut(ms);
+}
+
+/** What a scope knows of what runs in it: made when something first does. */
+class Account {
+	running = 0;
+	/** Each once, in the order in which they came; null while nothing failed. */
+	failures: Set<unknown> | null = null;
+	/** Whether something ended early because the scope was cancelled. */
+	cut = false;
+	/** Those who wait until nothing runs. */
+	leaving: (() => void)[] = [];
+}
+
+export class OpenScope extends Lifetime implements Scope {
+	#account: Account | null = null;
+
+	start<T>(work: TaskWork<T>, options?: TaskOptions): Task<T> {
+		this.#assertOpen();
+		const task = new OpenTask<T>(this, options?.name ?? work.name, this);
+		this.hold();
+		task.begin(work);
+		return task;
+	}
+
+	#assertOpen(): void {
+		if (this.cancelled) throw this.reason;
+		if (this.over) throw new Error("nothing starts in a scope that is over");
+	}
+
+	override close(): void {
+		if (this.running > 0) {
+			throw new Error("tasks run in the scope: leave it with `await using`");
+		}
+		super.close();
+	}
+
+	async [Symbol.asyncDispose](): Promise<void> {
+		while (this.running > 0) {
+			await new Promise<void>((resolve) =>
+				this.#account?.leaving.push(resolve),
 			);
 		}
-		// At an equal instant the outer scope's timer, set earlier, gives the reason.
-		if (own < outer && !this.#over) this.#setTimer(own, options.deadlineReason);
+		this.leave();
 	}
 
-	#setTimer(deadline: number, reason: (() => unknown) | undefined): void {
-		const expire = () => this.cancel(reason?.() ?? new DeadlineReached());
-		const left = deadline - this.clock.now();
-		if (left <= 0) expire();
-		else this.#timer = this.clock.after(left, expire);
+	/** Ends the scope, in which nothing runs any more, and throws what came of that. */
+	leave(): void {
+		this.end(false, undefined);
+		const account = this.#account;
+		if (account === null) return;
+		if (account.failures) throw failureOf(account.failures);
+		if (account.cut) throw this.reason;
 	}
 
-	onCancel(fn: CancelListener): () => void {
-		if (this.cancelled) fn(this.reason);
-		if (this.#over) return nothing;
-		return this.#link(fn);
+	get running(): number {
+		return this.#account === null ? 0 : this.#account.running;
 	}
 
-	#link(fn: CancelListener): () => void {
-		const mark = this.#ring ?? this.#openRing();
-		const link: Link = { fn, before: mark.before, behind: mark };
-		mark.before.behind = link;
-		mark.before = link;
-		this.listeners++;
-		return () => {
-			if (link.behind === link) return;
-			link.before.behind = link.behind;
-			link.behind.before = link.before;
-			link.before = link.behind = link;
-			this.listeners--;
-		};
+	/** Something runs that the scope must not be left before; nor the scope around it. */
+	hold(): void {
+		this.#account ??= new Account();
+		if (this.#account.running++ === 0) this.around?.hold();
 	}
 
-	get signal(): AbortSignal {
-		if (this.#controller === null) {
-			const controller = new AbortController();
-			this.#controller = controller;
-			this.onCancel((reason) => controller.abort(reason));
-		}
-		return this.#controller.signal;
+	release(): void {
+		const account = this.#account;
+		if (account === null || --account.running > 0) return;
+		this.around?.release();
+		this.onIdle();
 	}
 
-	#openRing(): Link {
-		const mark = { fn: nothing } as unknown as Link;
-		mark.before = mark.behind = mark;
-		this.#ring = mark;
-		return mark;
+	protected get around(): OpenScope | null {
+		return this.parent as OpenScope | null;
 	}
 
-	cancel(reason: unknown): void {
-		if (this.#over) return;
-		this.cancelled = true;
-		this.reason = reason;
-		const mark = this.#end();
-		if (mark === null) return;
-		// A listener may remove others while they are told: the first is taken anew each time.
-		while (mark.behind !== mark) {
-			const link = mark.behind;
-			mark.behind = link.behind;
-			link.behind.before = mark;
-			link.before = link.behind = link;
-			this.listeners--;
-			link.fn(reason);
+	protected onIdle(): void {
+		const leaving = this.#account?.leaving.splice(0) ?? [];
+		for (const leave of leaving) leave();
+	}
+
+	/** Whether something failed in it, or was ended by its cancellation. */
+	get failed(): boolean {
+		const account = this.#account;
+		return account !== null && (account.failures !== null || account.cut);
+	}
+
+	/**
+	 * Takes what something in the scope was ended by. What is the scope's own cancellation coming back has been counted
+	 * where it began; all else is a failure, counted once, and cancels the scope.
+	 */
+	fail(error: unknown): void {
+		const account = (this.#account ??= new Account());
+		for (const leaf of leavesOf(error, (one) => this.#isReason(one))) {
+			if (this.#isReason(leaf)) account.cut = true;
+			else if (!account.failures?.has(leaf)) {
+				account.failures ??= new Set();
+				account.failures.add(leaf);
+				this.onFailure(leaf);
+			}
 		}
 	}
 
-	close(): void {
-		if (this.#over) return;
-		this.#end();
+	protected onFailure(error: unknown): void {
+		this.end(true, error);
 	}
 
-	#end(): Link | null {
-		this.#over = true;
-		this.#timer?.cancel();
-		this.#timer = null;
-		this.#leaveParent?.();
-		this.#leaveParent = null;
-		const mark = this.#ring;
-		this.#ring = null;
-		return mark;
+	#isReason(error: unknown): boolean {
+		for (let scope: Lifetime | null = this; scope; scope = scope.parent) {
+			if (scope.cancelled && scope.reason === error) return true;
+		}
+		return false;
 	}
+}
+
+/**
+ * A task is the scope its work is given, so that starting one makes one object. Its own tasks' failures are its own;
+ * the scope it was started in hears of each at once, so that the siblings need not wait for its end.
+ */
+export class OpenTask<T> extends OpenScope implements Task<T> {
+	readonly name: string;
+	/** Told of its failures; null where whoever began it is thrown them instead. */
+	readonly #owner: OpenScope | null;
+	#returned = false;
+	#value: T | undefined = undefined;
+	#result: Future<T> | null = null;
+	done = false;
+
+	constructor(
+		parent: OpenScope | null,
+		name: string,
+		owner: OpenScope | null,
+		clock: Clock = (parent as OpenScope).clock,
+		deadline: number = Number.POSITIVE_INFINITY,
+		deadlineReason: () => unknown = deadlineReached,
+	) {
+		super(parent, clock, deadline, deadlineReason);
+		this.name = name;
+		this.#owner = owner;
+	}
+
+	begin(work: TaskWork<T>): void {
+		try {
+			Promise.resolve(work(this)).then(
+				(value) => this.#onReturn(value),
+				(error: unknown) => this.#onThrow(error),
+			);
+		} catch (error) {
+			this.#onThrow(error);
+		}
+	}
+
+	override cancel(reason: unknown = cancelled(this.name)): void {
+		this.end(true, reason);
+	}
+
+	result(scope?: Scope): Promise<T> {
+		if (this.#result === null) {
+			this.#result = createFuture();
+			if (this.done) this.#settle(this.#result);
+		}
+		const result = this.#result.result(scope);
+		// Whoever does not look at it in the end has not lost a failure: the scope throws it.
+		result.catch(nothing);
+		return result;
+	}
+
+	#onReturn(value: T): void {
+		this.#value = value;
+		this.#onReturned();
+	}
+
+	#onThrow(error: unknown): void {
+		this.fail(error);
+		this.#onReturned();
+	}
+
+	#onReturned(): void {
+		this.#returned = true;
+		if (this.running === 0) this.#finish();
+	}
+
+	protected override onFailure(error: unknown): void {
+		super.onFailure(error);
+		this.#owner?.fail(error);
+	}
+
+	protected override onIdle(): void {
+		super.onIdle();
+		if (this.#returned) this.#finish();
+	}
+
+	#finish(): void {
+		this.end(false, undefined);
+		this.done = true;
+		if (this.#result !== null) this.#settle(this.#result);
+		const owner = this.#owner;
+		if (owner === null) return;
+		if (this.failed && this.reason === owner.reason) owner.fail(this.reason);
+		owner.release();
+	}
+
+	#settle(result: Future<T>): void {
+		try {
+			this.leave();
+			result.resolve(this.#value as T);
+		} catch (error) {
+			result.reject(error);
+		}
+	}
+}
+
+function cancelled(name: string): Cancelled {
+	return new Cancelled(`the task ${name || "without a name"} was cancelled`);
 }
 
 function nothing(): void {}

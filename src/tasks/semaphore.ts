@@ -1,4 +1,5 @@
 import type { Scope } from "./scope.ts";
+import { Waiters } from "./waiters.ts";
 
 /** So many at once, the others waiting in order of arrival. */
 export interface Semaphore {
@@ -12,12 +13,14 @@ export interface Semaphore {
 	take(scope: Scope): Promise<void>;
 	/** Gives a slot back: to the one that has waited longest, where one waits. */
 	give(): void;
+	/** Waits for a slot, does the work, and gives the slot back however that ends. */
+	run<T>(work: (scope: Scope) => T | PromiseLike<T>, scope: Scope): Promise<T>;
 }
 
 /** Slots that are given in the order in which they were asked for. */
 export function createSemaphore(slots: number): Semaphore {
 	let taken = 0;
-	const waiting = new Set<() => void>();
+	const waiters = new Waiters<void>();
 
 	function tryTake(): boolean {
 		if (taken >= slots) return false;
@@ -25,37 +28,34 @@ export function createSemaphore(slots: number): Semaphore {
 		return true;
 	}
 
+	function take(scope: Scope): Promise<void> {
+		if (!scope.cancelled && tryTake()) return Promise.resolve();
+		return waiters.wait(scope, undefined);
+	}
+
+	function give(): void {
+		const next = waiters.shift();
+		if (next === null) taken--;
+		else next.resolve();
+	}
+
 	return {
 		get taken() {
 			return taken;
 		},
 		get waiting() {
-			return waiting.size;
+			return waiters.size;
 		},
 		tryTake,
-		take(scope) {
-			if (scope.cancelled) return Promise.reject(scope.reason);
-			if (tryTake()) return Promise.resolve();
-			return new Promise<void>((resolve, reject) => {
-				const receive = () => {
-					stopListening();
-					resolve();
-				};
-				waiting.add(receive);
-				const stopListening = scope.onCancel((reason) => {
-					waiting.delete(receive);
-					reject(reason);
-				});
-			});
-		},
-		give() {
-			const [next] = waiting;
-			if (next === undefined) {
-				taken--;
-				return;
+		take,
+		give,
+		async run(work, scope) {
+			await take(scope);
+			try {
+				return await work(scope);
+			} finally {
+				give();
 			}
-			waiting.delete(next);
-			next();
 		},
 	};
 }

@@ -1,0 +1,42 @@
+/**
+ * What something failed with, taken apart into the failures it is made of: several that left one scope, or two that met
+ * where `await using` left a block that had thrown. `isWhole` says where to stop.
+ */
+export function leavesOf(
+	error: unknown,
+	isWhole: (error: unknown) => boolean,
+): unknown[] {
+	if (isWhole(error)) return [error];
+	if (error instanceof SuppressedError) {
+		// What the block threw came first.
+		return [error.suppressed, error.error].flatMap((one) =>
+			leavesOf(one, isWhole),
+		);
+	}
+	if (error instanceof TaskFailures) {
+		return error.errors.flatMap((one) => leavesOf(one, isWhole));
+	}
+	// Node's own functions wrap the reason of a signal.
+	if (isAbortError(error) && isWhole(error.cause)) return [error.cause];
+	return [error];
+}
+
+/** The failure, or all of them as one error, the first in front. */
+export function failureOf(failures: ReadonlySet<unknown>): unknown {
+	const [first, ...others] = failures;
+	return others.length === 0 ? first : new TaskFailures([...failures]);
+}
+
+/** Several failures that left one scope; told from an AggregateError of somebody else's, which is one failure. */
+class TaskFailures extends AggregateError {
+	constructor(errors: unknown[]) {
+		const first = errors[0] instanceof Error ? errors[0].message : errors[0];
+		super(errors, `${errors.length} failures, the first: ${String(first)}`);
+	}
+}
+
+function isAbortError(error: unknown): error is Error {
+	return (
+		error instanceof Error && "code" in error && error.code === "ABORT_ERR"
+	);
+}

@@ -1,0 +1,78 @@
+import type { Scope } from "./scope.ts";
+
+/** One that waits, with what it brought. */
+export class Waiter<T, Brought> {
+	readonly brought: Brought;
+	readonly #resolve: (value: T) => void;
+	readonly #reject: (error: unknown) => void;
+	before: Waiter<T, Brought> | null = null;
+	behind: Waiter<T, Brought> | null = null;
+	stopListening: () => void = nothing;
+
+	constructor(
+		brought: Brought,
+		resolve: (value: T) => void,
+		reject: (error: unknown) => void,
+	) {
+		this.brought = brought;
+		this.#resolve = resolve;
+		this.#reject = reject;
+	}
+
+	resolve(value: T): void {
+		this.stopListening();
+		this.#resolve(value);
+	}
+
+	reject(error: unknown): void {
+		this.stopListening();
+		this.#reject(error);
+	}
+}
+
+/** Those who wait for something, in order of arrival. One whose scope is cancelled leaves, wherever it stands. */
+export class Waiters<T, Brought = undefined> {
+	size = 0;
+	#first: Waiter<T, Brought> | null = null;
+	#last: Waiter<T, Brought> | null = null;
+
+	/** Waits to be shifted and resolved; rejects with the scope's reason when that is cancelled first. */
+	wait(scope: Scope | undefined, brought: Brought): Promise<T> {
+		if (scope?.cancelled) return Promise.reject(scope.reason);
+		return new Promise((resolve, reject) => {
+			const waiter = new Waiter<T, Brought>(brought, resolve, reject);
+			this.#push(waiter);
+			if (scope === undefined) return;
+			waiter.stopListening = scope.onCancel((reason) => {
+				this.#remove(waiter);
+				reject(reason);
+			});
+		});
+	}
+
+	/** Takes out the one that has waited longest; null where nobody waits. Whoever takes it settles it. */
+	shift(): Waiter<T, Brought> | null {
+		const waiter = this.#first;
+		if (waiter !== null) this.#remove(waiter);
+		return waiter;
+	}
+
+	#push(waiter: Waiter<T, Brought>): void {
+		waiter.before = this.#last;
+		if (this.#last === null) this.#first = waiter;
+		else this.#last.behind = waiter;
+		this.#last = waiter;
+		this.size++;
+	}
+
+	#remove(waiter: Waiter<T, Brought>): void {
+		const { before, behind } = waiter;
+		if (before === null) this.#first = behind;
+		else before.behind = behind;
+		if (behind === null) this.#last = before;
+		else behind.before = before;
+		this.size--;
+	}
+}
+
+function nothing(): void {}
