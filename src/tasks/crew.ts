@@ -11,8 +11,8 @@ import {
 import type { Piscina } from "piscina";
 import type { Timer } from "./clock.ts";
 import { outcomeOf } from "./outcome.ts";
-import { ThreadEnded, TimedOut } from "./pool-errors.ts";
-import type { Scope } from "./scope.ts";
+import { ThreadEnded } from "./pool-errors.ts";
+import { type Scope, TimedOut } from "./scope.ts";
 import { packThrown, unpackThrown } from "./thread-error.ts";
 import type {
 	FromThread,

@@ -14,16 +14,6 @@ export class PoolClosed extends Error {
 	}
 }
 
-/** The function ran longer than its `timeoutMs`, and was ended. */
-export class TimedOut extends Error {
-	override readonly name = "TimedOut";
-	readonly ms: number;
-	constructor(ms: number) {
-		super(`timed out after ${ms} ms`);
-		this.ms = ms;
-	}
-}
-
 /** The thread ended under the call: it exited, ran out of memory, or met an error that nobody caught (the `cause`). */
 export class ThreadEnded extends Error {
 	override readonly name = "ThreadEnded";

@@ -11,9 +11,8 @@ import {
 	PoolClosed,
 	PoolFull,
 	ThreadEnded,
-	TimedOut,
 } from "../../src/tasks/pool-errors.ts";
-import { openScope } from "../../src/tasks/scope.ts";
+import { openScope, TimedOut } from "../../src/tasks/scope.ts";
 import { solve } from "./work.ts";
 
 const work = new URL("./work.ts", import.meta.url);
