@@ -4,6 +4,8 @@ export interface Collector {
 	readonly length: number;
 	/** Keeps a chunk, whose memory must not change from then on. False, with nothing kept, where it exceeds the bound. */
 	add(chunk: Uint8Array): boolean;
+	/** As `add`, but keeps a copy of a part of memory that is only lent. */
+	copy(memory: Buffer, from: number, to: number): boolean;
 	/** What was kept, in one piece. */
 	bytes(): Uint8Array;
 }
@@ -41,6 +43,19 @@ class GrowingCollector implements Collector {
 			this.#makeRoom(needed);
 			this.#memory.set(chunk, this.length);
 		}
+		this.length = needed;
+		return true;
+	}
+
+	copy(memory: Buffer, from: number, to: number): boolean {
+		const needed = this.length + to - from;
+		if (needed > this.#bytesMax) return false;
+		if (this.length === 0 && needed >= this.#announced) {
+			this.#memory = Buffer.allocUnsafe(needed);
+		} else {
+			this.#makeRoom(needed);
+		}
+		memory.copy(this.#memory, this.length, from, to);
 		this.length = needed;
 		return true;
 	}

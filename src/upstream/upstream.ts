@@ -8,7 +8,7 @@ import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { undiciWire } from "./wire/undici.ts";
+import { undiciWire } from "./wire/undici/undici.ts";
 import type { Wire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings extends WireSettings {

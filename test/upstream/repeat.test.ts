@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import type { StreamHead, UpstreamRequest } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
-import { undiciWire } from "../../src/upstream/wire/undici.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
+import { openWire } from "../kit/wire.ts";
 import { requestOf } from "../policy/conformance.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
@@ -30,12 +30,10 @@ beforeEach(async () => {
 			},
 		}),
 	);
-	const opened = undiciWire({
-		name: "weather",
-		origin: peer.origin,
-		bodyBytesMax: 1000,
-		tls: null,
-	});
+	const opened = openWire(
+		{ name: "weather", origin: peer.origin, bodyBytesMax: 1000, tls: null },
+		scope.clock,
+	);
 	stack.defer(() => opened.close());
 	wire = opened;
 });

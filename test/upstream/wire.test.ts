@@ -7,8 +7,8 @@ import { brotliCompressSync, gzipSync } from "node:zlib";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
 import type { UpstreamRequest } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
-import { undiciWire } from "../../src/upstream/wire/undici.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
+import { openWire as openTransport } from "../kit/wire.ts";
 import { requestOf } from "../policy/conformance.ts";
 import {
 	gone,
@@ -34,13 +34,16 @@ function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
 }
 
 function openWire(settings: Partial<WireSettings> = {}): Wire {
-	const opened = undiciWire({
-		name: "weather",
-		origin: peer.origin,
-		bodyBytesMax,
-		tls: null,
-		...settings,
-	});
+	const opened = openTransport(
+		{
+			name: "weather",
+			origin: peer.origin,
+			bodyBytesMax,
+			tls: null,
+			...settings,
+		},
+		scope.clock,
+	);
 	stack.defer(() => opened.close());
 	return opened;
 }

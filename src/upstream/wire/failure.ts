@@ -1,7 +1,7 @@
 import { GatewayError } from "../../core/errors.ts";
 
 /** Nothing of an answer came. */
-export function unreachable(upstream: string, message: string): GatewayError {
+function unreachable(upstream: string, message: string): GatewayError {
 	return new GatewayError("upstream_unreachable", message, { upstream });
 }
 
@@ -17,7 +17,7 @@ export function closed(upstream: string): GatewayError {
 }
 
 /**
- * Names a failure of the transport. `answered`: whether the first byte of an answer had come. The foreign error itself
+ * Names a failure of undici's. `answered`: whether the first byte of an answer had come. The foreign error itself
  * is not kept as the cause: some hold the bytes that were received, or a whole certificate.
  */
 export function translate(
@@ -26,8 +26,7 @@ export function translate(
 	answered: boolean,
 ): GatewayError {
 	const code = codeOf(error);
-	// The error for several addresses, none of which could be connected to, has no message of its own.
-	const words = error.message || code;
+	const words = wordsOf(error);
 	switch (code) {
 		case "UND_ERR_DESTROYED":
 		case "UND_ERR_CLOSED":
@@ -39,10 +38,23 @@ export function translate(
 			});
 	}
 	// Bytes that are no HTTP may fail before they count as the beginning of an answer.
-	if (answered || code.startsWith("HPE_")) {
-		return invalid(upstream, `the answer broke off: ${words}`);
-	}
-	return unreachable(upstream, `no answer: ${words}`);
+	return brokenOff(upstream, words, answered || code.startsWith("HPE_"));
+}
+
+/** A connection that is gone before the end of an answer, or before its beginning. */
+export function brokenOff(
+	upstream: string,
+	words: string,
+	answered: boolean,
+): GatewayError {
+	return answered
+		? invalid(upstream, `the answer broke off: ${words}`)
+		: unreachable(upstream, `no answer: ${words}`);
+}
+
+/** What a foreign error says. The one for several addresses, none of which could be connected to, has only a code. */
+export function wordsOf(error: Error): string {
+	return error.message || codeOf(error);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Call, StreamCall } from "../../policy/policy.ts";
+import type { Clock } from "../../tasks/clock.ts";
 
 /** The TLS side of an upstream: PEM texts. What is left out is the machine's own trust, and no client certificate. */
 export interface TlsSettings {
@@ -28,3 +29,6 @@ export interface Wire {
 	/** Ends all connections; calls still running end with `gateway_draining`. */
 	close(): Promise<void>;
 }
+
+/** Makes a transport; nothing is connected before the first call. The clock says when a connection at rest is too old. */
+export type OpenWire = (settings: WireSettings, clock: Clock) => Wire;

@@ -1,8 +1,9 @@
-import { collecting } from "./collect.ts";
+import { Collecting } from "../collect.ts";
+import { Relay } from "../relay.ts";
+import type { Wire, WireSettings } from "../wire.ts";
 import { Connections, dispatchOf } from "./connections.ts";
 import { Exchange, refusalToSend } from "./exchange.ts";
-import { streaming } from "./stream.ts";
-import type { Wire, WireSettings } from "./wire.ts";
+import { Upload } from "./upload.ts";
 
 /**
  * HTTP/1.1 by undici's client and a handler of our own: no signal, stream or headers object per call. One undici
@@ -21,15 +22,31 @@ export function undiciWire(settings: WireSettings): Wire {
 					dispatch: dispatchOf(method, target, headers, body),
 					repeatable: idempotent,
 					onSent,
+					upload: null,
 				};
-				const receiver = collecting(settings, scope, resolve, reject);
+				const receiver = new Collecting(settings, scope, resolve, reject);
 				new Exchange(connections, sending, scope, receiver).begin();
 			});
 		},
 		stream(request, scope) {
 			const refusal = refusalToSend(connections, scope);
 			if (refusal !== null) return Promise.reject(refusal.reason);
-			return streaming(connections, request, scope);
+			const { method, target, headers, idempotent } = request;
+			return new Promise((resolve, reject) => {
+				const upload = request.body && new Upload(request.body);
+				const sending = {
+					dispatch: dispatchOf(method, target, headers, upload),
+					// Of a body that was read nothing is left to be sent again.
+					repeatable: idempotent && upload === null,
+					onSent: null,
+					upload,
+				};
+				const receiver = new Relay(request, resolve, reject, (reason) =>
+					exchange.fail(reason),
+				);
+				const exchange = new Exchange(connections, sending, scope, receiver);
+				exchange.begin();
+			});
 		},
 		close: () => connections.close(),
 	};

@@ -1,44 +1,27 @@
 import type { Dispatcher } from "undici";
-import { GatewayError } from "../../core/errors.ts";
-import type { HeaderList } from "../../core/messages.ts";
-import type { Scope } from "../../tasks/scope.ts";
+import { GatewayError } from "../../../core/errors.ts";
+import type { HeaderList } from "../../../core/messages.ts";
+import type { Scope } from "../../../tasks/scope.ts";
+import { closed, invalid, isStale, translate } from "../failure.ts";
+import type { Receiver } from "../receiver.ts";
 import {
 	abandoned,
 	type Connection,
 	type Connections,
 	type Dispatch,
 } from "./connections.ts";
-import { closed, invalid, isStale, translate } from "./failure.ts";
+import type { Upload } from "./upload.ts";
 
-/** Header fields by name, in lower case. */
-export type Headers = Record<string, string | string[] | undefined>;
-
-/** The flow of an answer's body: may be told to pause when it has begun. */
-export type Flow = Pick<Dispatcher.DispatchController, "pause" | "resume">;
-
-/** What becomes of an answer. A text that is given back says why the answer is none; then only `onFail` is called. */
-export interface Receiver {
-	onHead(head: AnswerHead, flow: Flow): string | null;
-	onData(chunk: Uint8Array): string | null;
-	/** All of it came, and the connection is given back. */
-	onEnd(): void;
-	onFail(reason: unknown): void;
-}
-
-export interface AnswerHead {
-	readonly status: number;
-	readonly headers: Headers;
-	/** RFC 9110, 6.4.1: whether it may have a body, whatever its headers announce. */
-	readonly hasBody: boolean;
-	/** As announced; null where it was not. */
-	readonly length: number | null;
-}
+/** Header fields by name, in lower case, as undici gives them. */
+type Headers = Record<string, string | string[] | undefined>;
 
 export interface Sending {
 	readonly dispatch: Dispatch;
 	/** Whether it may be sent again. */
 	readonly repeatable: boolean;
 	readonly onSent: (() => void) | null;
+	/** The request's body where it is streamed. */
+	readonly upload: Upload | null;
 }
 
 /** More answers than this that only announce another are an attack on whoever waits for the last one. */
@@ -107,7 +90,13 @@ export class Exchange implements Dispatcher.DispatchHandler {
 		const refusal =
 			faultOfCoding(headers) ??
 			this.#receiver.onHead(
-				{ status, headers, hasBody: !bodiless, length: lengthOf(headers) },
+				{
+					status,
+					headers: listOf(headers),
+					contentCoding: String(headers["content-encoding"] ?? ""),
+					length: lengthOf(headers),
+				},
+				!bodiless,
 				controller,
 			);
 		if (refusal !== null) this.#refuse(refusal);
@@ -118,7 +107,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 		chunk: Buffer,
 	): void {
 		if (this.#over) return;
-		const refusal = this.#receiver.onData(chunk);
+		const refusal = this.#receiver.onData(chunk, 0, chunk.length);
 		if (refusal !== null) this.#refuse(refusal);
 	}
 
@@ -181,6 +170,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 	#end(): void {
 		this.#over = true;
 		this.#leaveScope();
+		this.#sending.upload?.stop();
 	}
 }
 
@@ -211,7 +201,7 @@ function lengthOf(headers: Headers): number | null {
 }
 
 /** The values of a repeated field follow its first. */
-export function listOf(headers: Headers): HeaderList {
+function listOf(headers: Headers): HeaderList {
 	const list: string[] = [];
 	for (const name in headers) {
 		const value = headers[name];

@@ -1,0 +1,131 @@
+import type { Socket } from "node:net";
+import { closed, invalid } from "../failure.ts";
+import type { Flow } from "../receiver.ts";
+import type { Exchange } from "./exchange.ts";
+import { ResponseParser } from "./parser.ts";
+import type { Pool } from "./pool.ts";
+
+/** One connection; carries one exchange at a time. */
+export class Connection implements Flow {
+	/** Closed, or about to be: carries nothing any more. */
+	dead = false;
+	/** Whether it carried an answer before: then it may have been closed meanwhile, unknown to us. */
+	kept = false;
+	/** The sweep of the pool at which it has been at rest for too long. */
+	restsUntil = 0;
+	exchange: Exchange | null = null;
+	readonly socket: Socket;
+	readonly parser: ResponseParser;
+	readonly #pool: Pool;
+	#settled = false;
+
+	constructor(pool: Pool) {
+		this.#pool = pool;
+		this.parser = new ResponseParser(pool.heads);
+		const onread = {
+			buffer: pool.memory,
+			callback: (bytes: number) => this.#onRead(bytes),
+		};
+		this.socket = pool
+			.connect(onread, () => pool.settle(this))
+			.on("end", () => this.#onEnd())
+			.on("error", (error) => this.#onLost(error))
+			.on("close", () => {
+				this.#onLost(null);
+				pool.forget(this);
+			});
+	}
+
+	/** Takes an exchange, and tells it to send at once or when that may be. */
+	carry(exchange: Exchange): void {
+		this.exchange = exchange;
+		if (this.#settled) this.#begin(exchange);
+	}
+
+	/** Whether an exchange has been waiting for that; else the connection is at rest. */
+	settled(): boolean {
+		this.#settled = true;
+		if (this.exchange === null) return false;
+		this.#begin(this.exchange);
+		return true;
+	}
+
+	#begin(exchange: Exchange): void {
+		this.parser.begin(exchange, exchange.toHead);
+		exchange.send(this);
+	}
+
+	pause(): void {
+		this.socket.pause();
+	}
+
+	resume(): void {
+		this.socket.resume();
+	}
+
+	#onRead(bytes: number): boolean {
+		const { exchange, parser } = this;
+		if (exchange === null || !exchange.sent) {
+			this.#onUnasked();
+			return true;
+		}
+		const stop = parser.read(this.#pool.memory, 0, bytes);
+		if (parser.fault !== null) exchange.refuse(parser.fault);
+		else if (parser.whole) this.#onAnswered(exchange, stop === bytes);
+		return true;
+	}
+
+	/** Nobody knows whose answer that is. */
+	#onUnasked(): void {
+		const { name } = this.#pool.settings;
+		this.#onLost(invalid(name, "the upstream spoke before it was asked"));
+	}
+
+	/** `exact`: whether nothing came behind the answer. */
+	#onAnswered(exchange: Exchange, exact: boolean): void {
+		if (exchange !== this.exchange) return;
+		const { reusable, head } = this.parser;
+		this.exchange = null;
+		this.#settled = false;
+		if (reusable && exact && exchange.allSent) {
+			if (this.socket.isPaused()) this.socket.resume();
+			this.#pool.rest(this, head?.restMs ?? null);
+		} else {
+			this.destroy();
+		}
+		exchange.complete();
+	}
+
+	#onEnd(): void {
+		const { exchange, parser } = this;
+		if (exchange?.sent) {
+			parser.finish();
+			if (parser.whole) this.#onAnswered(exchange, true);
+		}
+		this.#onLost(null);
+	}
+
+	#onLost(error: Error | null): void {
+		const { exchange } = this;
+		this.destroy();
+		exchange?.lost(error);
+	}
+
+	/** Ends it at once; what was not sent never is. Its exchange is not told. */
+	destroy(): void {
+		this.dead = true;
+		this.exchange = null;
+		this.socket.destroy();
+	}
+
+	/** Ends it with the exchange it carries, and resolves when it is gone. */
+	close(): Promise<void> {
+		const gone = new Promise<void>((resolve) => {
+			if (this.socket.closed) resolve();
+			else this.socket.once("close", () => resolve());
+		});
+		this.exchange?.fail(closed(this.#pool.settings.name));
+		this.destroy();
+		return gone;
+	}
+}

@@ -1,0 +1,153 @@
+import { GatewayError } from "../../../core/errors.ts";
+import type { Scope } from "../../../tasks/scope.ts";
+import { brokenOff, invalid, wordsOf } from "../failure.ts";
+import type { Receiver } from "../receiver.ts";
+import type { Connection } from "./connection.ts";
+import type { Head } from "./head.ts";
+import type { Sink } from "./parser.ts";
+import type { Pool } from "./pool.ts";
+import type { Message } from "./request.ts";
+import type { Upload } from "./upload.ts";
+
+/** What is sent, and how. */
+export interface Sending {
+	readonly method: string;
+	/** A whole request, or one whose body is streamed. */
+	readonly message: Message | Upload;
+	/** Whether it may be sent again. */
+	readonly repeatable: boolean;
+	readonly onSent: (() => void) | null;
+}
+
+/** One request on its way, and its answer. */
+export class Exchange implements Sink {
+	/** Whether its connection has begun to send it. */
+	sent = false;
+	readonly #pool: Pool;
+	readonly #sending: Sending;
+	readonly #receiver: Receiver;
+	readonly #leaveScope: () => void;
+	#connection: Connection | null = null;
+	#over = false;
+	#sentOnKept = false;
+	#repeated = false;
+
+	constructor(pool: Pool, sending: Sending, scope: Scope, receiver: Receiver) {
+		this.#pool = pool;
+		this.#sending = sending;
+		this.#receiver = receiver;
+		this.#leaveScope = scope.onCancel((reason) => this.fail(reason));
+	}
+
+	begin(): void {
+		this.#moveTo(this.#pool.take());
+	}
+
+	get toHead(): boolean {
+		return this.#sending.method === "HEAD";
+	}
+
+	/** Whether nothing of the request is still to be sent. */
+	get allSent(): boolean {
+		const { message } = this.#sending;
+		return !("send" in message) || message.done;
+	}
+
+	/** The connection is there. */
+	send(connection: Connection): void {
+		this.sent = true;
+		this.#sentOnKept = connection.kept;
+		const { message, onSent } = this.#sending;
+		if (!this.#repeated) onSent?.();
+		const { socket } = connection;
+		if ("send" in message) {
+			void message.send(socket, (reason) => this.fail(this.#told(reason)));
+		} else if (message.bytes === null) {
+			socket.write(message.text, "latin1");
+		} else {
+			socket.write(message.bytes);
+		}
+	}
+
+	onHead(head: Head, hasBody: boolean): string | null {
+		if (this.#over) return "it is over";
+		return this.#receiver.onHead(head, hasBody, this.#connection as Connection);
+	}
+
+	onData(memory: Buffer, from: number, to: number): string | null {
+		if (this.#over) return "it is over";
+		return this.#receiver.onData(memory, from, to);
+	}
+
+	/** All of the answer came, and the connection is given back. */
+	complete(): void {
+		if (this.#over) return;
+		this.#end();
+		this.#receiver.onEnd();
+	}
+
+	/** What came is no answer. */
+	refuse(why: string): void {
+		if (this.#over) return;
+		if (this.#mayRepeat()) this.#repeat();
+		else this.fail(invalid(this.#pool.settings.name, why));
+	}
+
+	/** Its connection is gone; null where the other side closed it without a word. */
+	lost(error: Error | null): void {
+		if (this.#over) return;
+		if (!this.sent && this.#connection?.kept && !this.#pool.closed) {
+			this.#moveTo(this.#pool.open());
+		} else if (this.#mayRepeat()) {
+			this.#repeat();
+		} else {
+			this.fail(this.#told(error));
+		}
+	}
+
+	/** What the request's own body fails with is told as it is. */
+	#told(reason: unknown): unknown {
+		if (reason instanceof GatewayError) return reason;
+		const answered = this.sent && this.#connection?.parser.begun === true;
+		const words =
+			reason instanceof Error
+				? wordsOf(reason)
+				: "the upstream closed the connection";
+		return brokenOff(this.#pool.settings.name, words, answered);
+	}
+
+	/** A kept connection that the upstream closed just as the request came: it never looked at it, or so one must hope. */
+	#mayRepeat(): boolean {
+		if (!this.#sending.repeatable || this.#repeated) return false;
+		if (!this.sent || !this.#sentOnKept || this.#pool.closed) return false;
+		return this.#connection?.parser.begun === false;
+	}
+
+	#repeat(): void {
+		this.#repeated = true;
+		this.#moveTo(this.#pool.open());
+	}
+
+	/** Leaves the connection it had, which carries nothing any more. */
+	#moveTo(connection: Connection): void {
+		this.#connection?.destroy();
+		this.#connection = connection;
+		this.sent = false;
+		connection.carry(this);
+	}
+
+	/** Ends it on the wire, at once. Does nothing when it is over. */
+	fail(reason: unknown): void {
+		if (this.#over) return;
+		this.#end();
+		this.#connection?.destroy();
+		this.#receiver.onFail(reason);
+	}
+
+	#end(): void {
+		this.#over = true;
+		this.#leaveScope();
+		const { message } = this.#sending;
+		if ("send" in message) message.stop();
+	}
+}

@@ -1,0 +1,183 @@
+import type { AnswerHead } from "../receiver.ts";
+
+/** The head of one answer, interim or final, and what it says of its message and its connection. */
+export interface Head extends AnswerHead {
+	/** Whether its body comes in chunks; then `length` is null. */
+	readonly chunked: boolean;
+	/** Whether the connection may carry another request after this answer (RFC 9112, 9.3). */
+	readonly persistent: boolean;
+	/** How long the server says it keeps the connection at rest, in milliseconds; null where it does not. */
+	readonly restMs: number | null;
+}
+
+/** All header fields of an answer together, as they travel; the same bound as for a client's request. */
+export const headBytesMax = 16 * 1024;
+
+/** Any real answer has fewer; the fields of a name are found by looking through all. */
+const fieldsMax = 256;
+
+/**
+ * Reads the lines of a head, each with its line break, without the empty one: a text of one character per byte. Gives
+ * the fault as a text. As strict as RFC 9112 lets a recipient be, for what two may read differently is an attack.
+ */
+export function parseHead(text: string): Head | string {
+	const status = statusLine.exec(text);
+	if (status === null) return "not the status line of HTTP/1.1";
+	if (misplaced.test(text)) return "a control character in the head";
+	const headers: string[] = [];
+	const framing = new Framing(status[1] === "1");
+	for (let at = status[0].length; at < text.length; ) {
+		const end = text.indexOf("\r\n", at);
+		const colon = text.indexOf(":", at);
+		if (colon < 0 || colon > end) return "a header line without a colon";
+		const name = text.slice(at, colon).toLowerCase();
+		if (!isFieldName.test(name)) return "a header field without a proper name";
+		const value = trimmed(text, colon + 1, end);
+		const fault = framing.read(name, value);
+		if (fault !== null) return fault;
+		if (headers.length === 2 * fieldsMax) return "too many header fields";
+		add(headers, name, value);
+		at = end + 2;
+	}
+	return framing.headOf(Number(status[2]), Object.freeze(headers));
+}
+
+/** The reason is optional in fact, and so is the space before it. */
+const statusLine =
+	/^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+
+/** RFC 9110, 5.5: what no line may hold, and half a line break. */
+const misplaced = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
+
+/** RFC 9110, 5.6.2, in lower case. No space before the colon (RFC 9112, 5.1), none before the name (5.2). */
+const isFieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+
+/** Whether a text, however short, begins as a head does. */
+export function beginsHead(text: string): boolean {
+	return start.startsWith(text.slice(0, start.length));
+}
+
+/** Whether what has come of a head, looked at before up to `from`, can still become one: a lie is not waited for. */
+export function mayBecomeHead(text: string, from: number): boolean {
+	return (
+		beginsHead(text) &&
+		// A line break may be cut in two.
+		!misplaced.test(text.slice(Math.max(0, from - 1)).replace(/\r$/, ""))
+	);
+}
+
+const start = "HTTP/1.";
+
+/** A line of the trailers: read, though nobody is told. Null where it is none. */
+export function faultOfTrailer(line: string): string | null {
+	const colon = line.indexOf(":");
+	const name = line.slice(0, Math.max(0, colon)).toLowerCase();
+	if (!isFieldName.test(name)) return "a trailer without a proper name";
+	if (misplaced.test(line)) return "a control character in a trailer";
+	// RFC 9110, 6.5.1: the message has been framed already.
+	return name === "content-length" || name === "transfer-encoding"
+		? "a trailer frames the message"
+		: null;
+}
+
+/** White space around a value is not part of it (RFC 9110, 5.5). */
+function trimmed(text: string, from: number, to: number): string {
+	while (from < to && isBlank(text.charCodeAt(from))) from++;
+	while (to > from && isBlank(text.charCodeAt(to - 1))) to--;
+	return text.slice(from, to);
+}
+
+function isBlank(code: number): boolean {
+	return code === 0x20 || code === 0x09;
+}
+
+/** The values of a repeated field follow its first. */
+function add(headers: string[], name: string, value: string): void {
+	let at = headers.length;
+	for (let other = 0; other < headers.length; other += 2) {
+		if (headers[other] === name) at = other + 2;
+	}
+	if (at === headers.length) headers.push(name, value);
+	else headers.splice(at, 0, name, value);
+}
+
+/** What the fields say that concern the message itself. */
+class Framing {
+	readonly #isHttp11: boolean;
+	#length: number | null = null;
+	#chunked = false;
+	#coding = "";
+	#connection = "";
+	#restMs: number | null = null;
+
+	constructor(isHttp11: boolean) {
+		this.#isHttp11 = isHttp11;
+	}
+
+	read(name: string, value: string): string | null {
+		switch (name) {
+			case "content-length":
+				return this.#readLength(value);
+			case "transfer-encoding":
+				return this.#readTransferCoding(value);
+			case "content-encoding":
+				this.#coding += this.#coding === "" ? value : `,${value}`;
+				return null;
+			case "connection":
+				this.#connection += `,${value}`;
+				return null;
+			case "keep-alive":
+				this.#restMs = restMsOf(value);
+				return null;
+			default:
+				return null;
+		}
+	}
+
+	#readLength(value: string): string | null {
+		if (this.#length !== null) return "two content-lengths";
+		if (this.#chunked) return "a content-length beside chunks";
+		if (!/^[0-9]{1,15}$/.test(value)) return "a content-length is no number";
+		this.#length = Number(value);
+		return null;
+	}
+
+	#readTransferCoding(value: string): string | null {
+		if (this.#length !== null) return "a content-length beside chunks";
+		// A coding besides chunks would be taken off by nobody; HTTP/1.0 has none (RFC 9112, 6.1).
+		if (this.#chunked || !this.#isHttp11 || value.toLowerCase() !== "chunked") {
+			return "the transfer-encoding is not understood";
+		}
+		this.#chunked = true;
+		return null;
+	}
+
+	headOf(status: number, headers: readonly string[]): Head {
+		return Object.freeze({
+			status,
+			headers,
+			contentCoding: this.#coding,
+			length: this.#length,
+			chunked: this.#chunked,
+			persistent: this.#isPersistent(),
+			restMs: this.#restMs,
+		});
+	}
+
+	#isPersistent(): boolean {
+		if (names(this.#connection, "close")) return false;
+		return this.#isHttp11 || names(this.#connection, "keep-alive");
+	}
+}
+
+function names(list: string, option: string): boolean {
+	return list.split(",").some((each) => each.trim().toLowerCase() === option);
+}
+
+/** `timeout=5, max=100`, in seconds. */
+function restMsOf(value: string): number | null {
+	const found = /(?:^|[,\s])timeout\s*=\s*([0-9]{1,7})(?:\s*,|\s*$)/i.exec(
+		value,
+	);
+	return found === null ? null : Number(found[1]) * 1000;
+}

@@ -1,0 +1,68 @@
+import type { Clock } from "../../../tasks/clock.ts";
+import type { Scope } from "../../../tasks/scope.ts";
+import { Collecting } from "../collect.ts";
+import { closed } from "../failure.ts";
+import { Relay } from "../relay.ts";
+import type { Wire, WireSettings } from "../wire.ts";
+import { Exchange } from "./exchange.ts";
+import { Pool } from "./pool.ts";
+import { RequestWriter } from "./request.ts";
+import { Upload } from "./upload.ts";
+
+/**
+ * HTTP/1.1 on sockets of our own: one write for a request, one memory that all answers are read into, and for a call
+ * no stream, signal or timer.
+ */
+export function http1Wire(settings: WireSettings, clock: Clock): Wire {
+	const pool = new Pool(settings, clock);
+	const writer = new RequestWriter(
+		settings.name,
+		new URL(settings.origin).host,
+	);
+	return {
+		call(request, scope) {
+			const refusal = refusalToSend(pool, scope);
+			if (refusal !== null) return Promise.reject(refusal.reason);
+			return new Promise((resolve, reject) => {
+				const { method, target, headers, body, idempotent, onSent } = request;
+				const message = writer.message(method, target, headers, body);
+				const receiver = new Collecting(settings, scope, resolve, reject);
+				const sending = { method, message, repeatable: idempotent, onSent };
+				new Exchange(pool, sending, scope, receiver).begin();
+			});
+		},
+		stream(request, scope) {
+			const refusal = refusalToSend(pool, scope);
+			if (refusal !== null) return Promise.reject(refusal.reason);
+			return new Promise((resolve, reject) => {
+				const { method, target, headers, body, idempotent } = request;
+				const message =
+					body === null
+						? writer.message(method, target, headers, null)
+						: new Upload(
+								writer.streamHead(method, target, headers, body.length),
+								body,
+							);
+				const receiver = new Relay(request, resolve, reject, (reason) =>
+					exchange.fail(reason),
+				);
+				// Of a body that was read nothing is left to be sent again.
+				const repeatable = idempotent && body === null;
+				const sending = { method, message, repeatable, onSent: null };
+				const exchange = new Exchange(pool, sending, scope, receiver);
+				exchange.begin();
+			});
+		},
+		close: () => pool.close(),
+	};
+}
+
+/** Why nothing is to be sent; null where it may. */
+function refusalToSend(
+	pool: Pool,
+	scope: Scope,
+): { readonly reason: unknown } | null {
+	if (scope.cancelled) return { reason: scope.reason };
+	if (pool.closed) return { reason: closed(pool.settings.name) };
+	return null;
+}

@@ -1,0 +1,303 @@
+import {
+	beginsHead,
+	faultOfTrailer,
+	type Head,
+	headBytesMax,
+	mayBecomeHead,
+	parseHead,
+} from "./head.ts";
+import type { HeadCache } from "./head-cache.ts";
+
+/** What a parser tells while it reads. A text that is given back says why the answer is none. */
+export interface Sink {
+	/** `hasBody`: whether it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
+	onHead(head: Head, hasBody: boolean): string | null;
+	/** A part of the memory that is being read. */
+	onData(memory: Buffer, from: number, to: number): string | null;
+}
+
+/** More answers than this that only announce another are an attack on whoever waits for the last one. */
+const interimMax = 32;
+
+/** Of the line before a chunk, and of all that such lines hold besides sizes. */
+const chunkLineMax = 1024;
+const extensionsMax = 16 * 1024;
+
+/** What is read next. */
+const atHead = 0;
+const inLength = 1;
+const untilClose = 2;
+const atChunkSize = 3;
+const inChunk = 4;
+const atChunkReturn = 5;
+const atChunkNewline = 6;
+const atTrailer = 7;
+const over = 8;
+
+/**
+ * Reads the answers to requests on one connection, byte for byte as they come: interim ones, then one final. Does no
+ * I/O and keeps no memory it was lent. It stops at the last byte of an answer, or at the first that cannot be one.
+ */
+export class ResponseParser {
+	/** Why what came is no answer; null while it may be one. */
+	fault: string | null = null;
+	/** Whether an answer has begun. */
+	begun = false;
+	/** Whether all of the final answer came. */
+	whole = false;
+	/** Of the final answer, once it is there. */
+	head: Head | null = null;
+	readonly #heads: HeadCache;
+	#sink: Sink = nobody;
+	#toHead = false;
+	#state = over;
+	/** Bytes of the body, or of its chunk, still to come. */
+	#left = 0;
+	/** The beginning of a head or line whose end has not come. */
+	#part = "";
+	#interim = 0;
+	/** Bytes of chunk extensions, and then of trailers. */
+	#extra = 0;
+
+	constructor(heads: HeadCache) {
+		this.#heads = heads;
+	}
+
+	/** Makes ready for the answer to one request; `toHead`: to a HEAD request. */
+	begin(sink: Sink, toHead: boolean): void {
+		this.#sink = sink;
+		this.#toHead = toHead;
+		this.#state = atHead;
+		this.#part = "";
+		this.#interim = 0;
+		this.#extra = 0;
+		this.fault = null;
+		this.begun = false;
+		this.whole = false;
+		this.head = null;
+	}
+
+	/**
+	 * Whether the connection can carry another request after this answer. One to HEAD is not trusted to have no body, and
+	 * one that announces a body where there must be none may be followed by it.
+	 */
+	get reusable(): boolean {
+		const head = this.head;
+		if (!this.whole || head === null || !head.persistent || this.#toHead) {
+			return false;
+		}
+		return hasBody(head.status)
+			? head.chunked || head.length !== null
+			: !head.chunked && !head.length;
+	}
+
+	/** Reads on, from `from` up to `end`, and gives where it stopped: before `end` only where it is over. */
+	read(memory: Buffer, from: number, end: number): number {
+		let at = from;
+		while (at < end && this.#state !== over) at = this.#step(memory, at, end);
+		return at;
+	}
+
+	/** The other side sends no more. */
+	finish(): void {
+		if (this.#state === untilClose) this.#complete();
+		else if (this.#state !== over) this.#refuse("it ended too early", 0);
+	}
+
+	#step(memory: Buffer, at: number, end: number): number {
+		switch (this.#state) {
+			case atHead:
+				return this.#readHead(memory, at, end);
+			case inLength:
+			case inChunk:
+				return this.#readCounted(memory, at, end);
+			case untilClose:
+				return this.#give(memory, at, end);
+			case atChunkSize:
+				return this.#readChunkSize(memory, at, end);
+			case atChunkReturn:
+				return this.#expect(memory, at, 0x0d, atChunkNewline);
+			case atChunkNewline:
+				return this.#expect(memory, at, 0x0a, atChunkSize);
+			default:
+				return this.#readTrailer(memory, at, end);
+		}
+	}
+
+	#readHead(memory: Buffer, at: number, end: number): number {
+		if (this.#part !== "") return this.#readRestOfHead(memory, at, end);
+		// What stands behind the end is of another read, and finding something there does no harm.
+		const blank = memory.indexOf("\r\n\r\n", at, "latin1");
+		if (blank < 0 || blank + 4 > end) {
+			return this.#readRestOfHead(memory, at, end);
+		}
+		return this.#takeHead(memory.toString("latin1", at, blank + 2), blank + 4);
+	}
+
+	#readRestOfHead(memory: Buffer, at: number, end: number): number {
+		const before = this.#part.length;
+		const text = this.#part + memory.toString("latin1", at, end);
+		const blank = text.indexOf("\r\n\r\n", Math.max(0, before - 3));
+		if (blank >= 0) {
+			this.#part = "";
+			return this.#takeHead(text.slice(0, blank + 2), at + blank + 4 - before);
+		}
+		this.begun ||= beginsHead(text);
+		if (!mayBecomeHead(text, before)) return this.#refuse("not HTTP/1.1", at);
+		if (text.length > headBytesMax) {
+			return this.#refuse(`a head over ${headBytesMax} bytes`, at);
+		}
+		this.#part = text;
+		return end;
+	}
+
+	/** `next`: where what follows the head begins. */
+	#takeHead(text: string, next: number): number {
+		if (text.length + 2 > headBytesMax) {
+			return this.#refuse(`a head over ${headBytesMax} bytes`, next);
+		}
+		this.begun ||= beginsHead(text);
+		const head = this.#heads.get(text) ?? this.#parse(text);
+		if (head === null) return next;
+		return head.status < 200
+			? this.#passInterim(head.status, next)
+			: this.#takeFinal(head, next);
+	}
+
+	#parse(text: string): Head | null {
+		const head = parseHead(text);
+		if (typeof head === "string") {
+			this.#refuse(head, 0);
+			return null;
+		}
+		this.#heads.keep(text, head);
+		return head;
+	}
+
+	#passInterim(status: number, next: number): number {
+		if (status === 101) return this.#refuse("protocols switch unasked", next);
+		this.#interim++;
+		return this.#interim > interimMax
+			? this.#refuse("never a final status", next)
+			: next;
+	}
+
+	#takeFinal(head: Head, next: number): number {
+		this.head = head;
+		const mayHaveBody = !this.#toHead && hasBody(head.status);
+		const refusal = this.#sink.onHead(head, mayHaveBody);
+		if (refusal !== null) return this.#refuse(refusal, next);
+		if (!mayHaveBody || head.length === 0) this.#complete();
+		else if (head.chunked) this.#state = atChunkSize;
+		else if (head.length === null) this.#state = untilClose;
+		else {
+			this.#left = head.length;
+			this.#state = inLength;
+		}
+		return next;
+	}
+
+	#readCounted(memory: Buffer, at: number, end: number): number {
+		const to = Math.min(end, at + this.#left);
+		this.#left -= to - at;
+		if (this.#left > 0) return this.#give(memory, at, to);
+		const inside = this.#state === inChunk;
+		this.#give(memory, at, to);
+		if (this.fault !== null) return to;
+		if (inside) this.#state = atChunkReturn;
+		else this.#complete();
+		return to;
+	}
+
+	#give(memory: Buffer, at: number, to: number): number {
+		const refusal = this.#sink.onData(memory, at, to);
+		return refusal === null ? to : this.#refuse(refusal, to);
+	}
+
+	#readChunkSize(memory: Buffer, at: number, end: number): number {
+		const next = this.#readLine(memory, at, end);
+		const line = this.#part;
+		if (line.length > chunkLineMax) {
+			return this.#refuse("the line of a chunk is too long", next);
+		}
+		if (!line.endsWith("\n")) {
+			return partOfChunkLine.test(line)
+				? next
+				: this.#refuse("a chunk without a size", next);
+		}
+		const found = chunkLine.exec(line);
+		if (found === null) return this.#refuse("a chunk without a size", next);
+		const [, size = "", extensions = ""] = found;
+		this.#extra += extensions.length;
+		if (this.#extra > extensionsMax) {
+			return this.#refuse("chunks with too much beside", next);
+		}
+		this.#part = "";
+		this.#left = Number.parseInt(size, 16);
+		this.#state = this.#left > 0 ? inChunk : atTrailer;
+		if (this.#left === 0) this.#extra = 0;
+		return next;
+	}
+
+	#readTrailer(memory: Buffer, at: number, end: number): number {
+		const next = this.#readLine(memory, at, end);
+		const line = this.#part;
+		this.#extra += next - at;
+		if (this.#extra > headBytesMax) {
+			return this.#refuse(`trailers over ${headBytesMax} bytes`, next);
+		}
+		if (!line.endsWith("\n")) return next;
+		this.#part = "";
+		if (line === "\r\n") {
+			this.#complete();
+			return next;
+		}
+		const fault = faultOfTrailer(line);
+		return fault === null ? next : this.#refuse(fault, next);
+	}
+
+	/** Adds to the line that has begun, up to its line break or the end. */
+	#readLine(memory: Buffer, at: number, end: number): number {
+		const newline = memory.indexOf(0x0a, at);
+		const next = newline < 0 || newline >= end ? end : newline + 1;
+		this.#part += memory.toString("latin1", at, next);
+		return next;
+	}
+
+	#expect(memory: Buffer, at: number, byte: number, then: number): number {
+		if (memory[at] !== byte) {
+			return this.#refuse("a chunk is longer than its size", at);
+		}
+		this.#state = then;
+		return at + 1;
+	}
+
+	#complete(): void {
+		this.whole = true;
+		this.#state = over;
+		this.#sink = nobody;
+	}
+
+	#refuse(why: string, at: number): number {
+		this.fault = why;
+		this.#state = over;
+		this.#sink = nobody;
+		return at;
+	}
+}
+
+/** RFC 9112, 7.1.1, without white space around an extension's parts, which nobody sends. */
+const chunkLine =
+	/^([0-9a-f]{1,12})((?:;[!#$%&'*+\-.^_`|~0-9a-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9a-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*)\r\n$/i;
+const partOfChunkLine =
+	/^(?:|[0-9a-f]{1,12}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)$/i;
+
+/** RFC 9110, 6.4.1. */
+function hasBody(status: number): boolean {
+	return status !== 204 && status !== 304;
+}
+
+const nobody: Sink = {
+	onHead: () => null,
+	onData: () => null,
+};

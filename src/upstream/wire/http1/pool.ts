@@ -1,0 +1,132 @@
+import type { Clock, Timer } from "../../../tasks/clock.ts";
+import type { WireSettings } from "../wire.ts";
+import { type Connect, createConnect } from "./connect.ts";
+import { Connection } from "./connection.ts";
+import { HeadCache } from "./head-cache.ts";
+
+/** An idle connection is closed before common servers do it after 5 s: one closed while a request travels fails it. */
+const restMs = 4_000;
+
+/** Where a server says how long it keeps one, it is believed, less what a request may take to get there. */
+const marginMs = 1_000;
+const restMsMax = 60_000;
+
+/** Idle connections are looked at so often, all at once: a timer for each would cost every call. */
+const sweepMs = 500;
+
+/** What one read takes at most. */
+const readBytesMax = 64 * 1024;
+
+/** The connections to one origin. There are as many as calls at once; those at rest are used again. */
+export class Pool {
+	readonly settings: WireSettings;
+	closed = false;
+	readonly heads = new HeadCache();
+	/** Every connection reads into it, and is done with what came before another reads. */
+	readonly memory: Buffer = Buffer.allocUnsafeSlow(readBytesMax);
+	readonly connect: Connect;
+	readonly #clock: Clock;
+	readonly #all = new Set<Connection>();
+	/** The one used last is taken first: it is the likeliest to be open, and the surplus closes for lack of use. */
+	#idle: Connection[] = [];
+	/** Connections that settle: see `settle`. Those in `settling` have one turn of the loop behind them. */
+	#fresh: Connection[] = [];
+	#settling: Connection[] = [];
+	#turning = false;
+	#sweep: Timer | null = null;
+	/** Counts sweeps, so that an age costs no look at the clock. */
+	#sweeps = 0;
+
+	constructor(settings: WireSettings, clock: Clock) {
+		this.settings = settings;
+		this.#clock = clock;
+		this.connect = createConnect(settings);
+	}
+
+	/** A connection that nobody uses, perhaps one that has to settle first. */
+	take(): Connection {
+		for (;;) {
+			const connection = this.#idle.pop();
+			if (connection === undefined) break;
+			if (!connection.dead) return connection;
+		}
+		return (
+			this.#fresh.findLast(isFree) ??
+			this.#settling.findLast(isFree) ??
+			this.open()
+		);
+	}
+
+	/** One that nothing was ever sent on. */
+	open(): Connection {
+		const connection = new Connection(this);
+		this.#all.add(connection);
+		return connection;
+	}
+
+	/** The connection carried an answer to its end. `keptMs`: how long the server keeps it; null where it does not say. */
+	rest(connection: Connection, keptMs: number | null): void {
+		const ms =
+			keptMs === null ? restMs : Math.min(keptMs - marginMs, restMsMax);
+		connection.restsUntil = this.#sweeps + Math.floor(ms / sweepMs);
+		if (this.closed || connection.restsUntil <= this.#sweeps) {
+			connection.destroy();
+			return;
+		}
+		connection.kept = true;
+		this.settle(connection);
+		this.#sweep ??= this.#clock.after(sweepMs, () => this.#sweepIdle());
+	}
+
+	/**
+	 * Lets a whole turn of the loop pass before the connection carries a request: what comes unasked, an answer too many
+	 * or the other side's end, often comes at once, and is seen then. Costs one immediate for all that settle together.
+	 */
+	settle(connection: Connection): void {
+		this.#fresh.push(connection);
+		if (this.#turning) return;
+		this.#turning = true;
+		setImmediate(this.#turn);
+	}
+
+	readonly #turn = (): void => {
+		const settled = this.#settling;
+		this.#settling = this.#fresh;
+		this.#fresh = [];
+		this.#turning = this.#settling.length > 0;
+		if (this.#turning) setImmediate(this.#turn);
+		for (const connection of settled) {
+			if (connection.dead) continue;
+			if (!connection.settled()) this.#idle.push(connection);
+		}
+	};
+
+	#sweepIdle(): void {
+		this.#sweeps++;
+		this.#idle = this.#idle.filter((connection) => {
+			if (connection.dead) return false;
+			if (connection.restsUntil > this.#sweeps) return true;
+			connection.destroy();
+			return false;
+		});
+		const some = this.#idle.length > 0 || this.#turning;
+		this.#sweep = some
+			? this.#clock.after(sweepMs, () => this.#sweepIdle())
+			: null;
+	}
+
+	forget(connection: Connection): void {
+		this.#all.delete(connection);
+	}
+
+	async close(): Promise<void> {
+		this.closed = true;
+		this.#sweep?.cancel();
+		this.#sweep = null;
+		await Promise.all(Array.from(this.#all, (each) => each.close()));
+	}
+}
+
+function isFree(connection: Connection): boolean {
+	return !connection.dead && connection.exchange === null;
+}

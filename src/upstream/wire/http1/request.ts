@@ -1,0 +1,117 @@
+import { GatewayError } from "../../../core/errors.ts";
+import type { HeaderList } from "../../../core/messages.ts";
+
+/** A request as it travels. */
+export interface Message {
+	/** One character per byte. */
+	readonly text: string;
+	/** Instead of `text` where it holds more than one byte per character. */
+	readonly bytes: Buffer | null;
+}
+
+/** Makes the requests to one origin. */
+export class RequestWriter {
+	readonly #upstream: string;
+	readonly #host: string;
+	/** Names of fields that may be sent: the same few come again and again. */
+	readonly #names = new Set<string>();
+
+	constructor(upstream: string, host: string) {
+		this.#upstream = upstream;
+		this.#host = host;
+	}
+
+	/** A whole request. Throws `internal` where it cannot be sent: data was judged long before it came here. */
+	message(
+		method: string,
+		target: string,
+		headers: HeaderList,
+		body: string | null,
+	): Message {
+		const head = this.#head(method, target, headers);
+		if (body === null || body === "") {
+			const end = announcesBody.has(method)
+				? "content-length: 0\r\n\r\n"
+				: "\r\n";
+			return { text: head + end, bytes: null };
+		}
+		const length = Buffer.byteLength(body);
+		const text = `${head}content-length: ${length}\r\n\r\n`;
+		// As many bytes as characters is ASCII, which is the same in latin1.
+		return length === body.length
+			? { text: text + body, bytes: null }
+			: { text: "", bytes: joined(text, body, length) };
+	}
+
+	/** The head of a request whose body is streamed; `length` is null where only its end will tell. */
+	streamHead(
+		method: string,
+		target: string,
+		headers: HeaderList,
+		length: number | null,
+	): string {
+		const framing =
+			length === null
+				? "transfer-encoding: chunked"
+				: `content-length: ${length}`;
+		const head = this.#head(method, target, headers);
+		return `${head}${framing}\r\n\r\n`;
+	}
+
+	#head(method: string, target: string, headers: HeaderList): string {
+		if (!isTarget.test(target)) throw this.#fault("the target is none");
+		// An answer to HEAD that has a body all the same is found out by nothing but the end of its connection.
+		const connection = method === "HEAD" ? "close" : "keep-alive";
+		let head = `${method} ${target} HTTP/1.1\r\nhost: ${this.#host}\r\nconnection: ${connection}\r\n`;
+		for (let at = 0; at < headers.length; at += 2) {
+			const name = headers[at] as string;
+			const value = headers[at + 1] as string;
+			if (!this.#names.has(name)) this.#learn(name);
+			if (notInValue.test(value)) throw this.#fault(`the value of ${name}`);
+			head += `${name}: ${value}\r\n`;
+		}
+		return head;
+	}
+
+	#fault(what: string): GatewayError {
+		const facts = { upstream: this.#upstream };
+		return new GatewayError("internal", `not a request: ${what}`, facts);
+	}
+
+	#learn(name: string): void {
+		if (!isName.test(name)) throw this.#fault("the name of a header field");
+		if (ours.has(name.toLowerCase()))
+			throw this.#fault(`${name} is not set by hand`);
+		if (this.#names.size < namesMax) this.#names.add(name);
+	}
+}
+
+function joined(text: string, body: string, bodyBytes: number): Buffer {
+	const bytes = Buffer.allocUnsafe(text.length + bodyBytes);
+	bytes.write(text, "latin1");
+	bytes.write(body, text.length);
+	return bytes;
+}
+
+const namesMax = 256;
+
+/** Methods that mean something with a body: without one they say so (RFC 9110, 8.6). */
+const announcesBody: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
+
+/** What frames the message or names the other side. */
+const ours: ReadonlySet<string> = new Set([
+	"connection",
+	"content-length",
+	"expect",
+	"host",
+	"keep-alive",
+	"proxy-connection",
+	"te",
+	"trailer",
+	"transfer-encoding",
+	"upgrade",
+]);
+
+const isTarget = /^\/[\x21-\x7e]*$/;
+const isName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const notInValue = /[^\t\x20-\x7e\x80-\xff]/;

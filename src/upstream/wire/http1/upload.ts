@@ -1,0 +1,88 @@
+import type { Socket } from "node:net";
+import { GatewayError } from "../../../core/errors.ts";
+import type { ByteStream } from "../../../core/messages.ts";
+
+/** Sends a request whose body comes piece by piece, as fast as the connection takes it. */
+export class Upload {
+	/** Whether all of it was handed to the connection. */
+	done = false;
+	readonly #head: string;
+	readonly #length: number | null;
+	readonly #pieces: AsyncIterator<Uint8Array>;
+	#stopped = false;
+	#wake: () => void = () => {};
+
+	constructor(head: string, body: ByteStream) {
+		this.#head = head;
+		this.#length = body.length;
+		this.#pieces = body[Symbol.asyncIterator]();
+	}
+
+	/** Never rejects: `onFail` is told, unless it was stopped before. */
+	async send(socket: Socket, onFail: (reason: unknown) => void): Promise<void> {
+		const wake = () => this.#wake();
+		socket.on("drain", wake);
+		try {
+			await this.#pump(socket);
+		} catch (reason) {
+			if (!this.#stopped) onFail(reason);
+		} finally {
+			socket.off("drain", wake);
+		}
+	}
+
+	/** The exchange is over, whether or not all of it was sent. */
+	stop(): void {
+		if (this.#stopped) return;
+		this.#stopped = true;
+		this.#wake();
+		// What it fails with concerns nobody here any more.
+		this.#pieces.return?.().catch(() => {});
+	}
+
+	async #pump(socket: Socket): Promise<void> {
+		let before = this.#head;
+		let sent = 0;
+		for (;;) {
+			const { done, value: piece } = await this.#pieces.next();
+			if (this.#stopped) return;
+			if (done) break;
+			if (piece.length === 0) continue;
+			sent += piece.length;
+			if (this.#length !== null && sent > this.#length) throw notAsAnnounced();
+			const room = this.#write(socket, before, piece);
+			before = "";
+			if (!room) await this.#drained();
+			if (this.#stopped) return;
+		}
+		if (this.#length !== null && sent < this.#length) throw notAsAnnounced();
+		const last = this.#length === null ? "0\r\n\r\n" : "";
+		if (before + last !== "") socket.write(before + last, "latin1");
+		this.done = true;
+	}
+
+	/** Head, frame and piece leave together. */
+	#write(socket: Socket, before: string, piece: Uint8Array): boolean {
+		const chunked = this.#length === null;
+		const start = chunked
+			? `${before}${piece.length.toString(16)}\r\n`
+			: before;
+		socket.cork();
+		if (start !== "") socket.write(start, "latin1");
+		let room = socket.write(piece);
+		if (chunked) room = socket.write("\r\n", "latin1");
+		socket.uncork();
+		return room;
+	}
+
+	#drained(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#wake = resolve;
+		});
+	}
+}
+
+function notAsAnnounced(): GatewayError {
+	const message = "the request's body is not as long as announced";
+	return new GatewayError("internal", message);
+}
