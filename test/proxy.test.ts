@@ -464,7 +464,7 @@ describe("an upstream", () => {
 		["with a length", httpHead(200, "content-length: 9"), "destroy"],
 		[
 			"in chunks",
-			`${httpHead(200, "transfer-encoding: chunked")}4\r\nsome\r\n`,
+			`${httpHead(200, "transfer-encoding: chunked")}9\r\n`,
 			"destroy",
 		],
 		["without a length", httpHead(200), "resetAndDestroy"],

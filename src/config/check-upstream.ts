@@ -70,6 +70,7 @@ export function checkUpstream(
 		connections: settingOr("connections", 64),
 		maxBody: settingOr("maxBody", defaults.maxBody),
 		tls: readParameters(entryOf(source, "tls"), reader),
+		transport: transportOf(entryOf(source, "transport")),
 		safe: isTrue("safe"),
 		idempotent: isTrue("idempotent"),
 		coalesce: isTrue("coalesce"),
@@ -85,6 +86,11 @@ export function checkUpstream(
 		if (at !== null && !isPem(text)) files.push({ path: text, at });
 	}
 	return config;
+}
+
+function transportOf(source: Source | null): UpstreamConfig["transport"] {
+	const name = source?.kind === "scalar" ? source.value : null;
+	return name === "http1" || name === "undici" ? name : null;
 }
 
 /** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */

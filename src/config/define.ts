@@ -103,6 +103,7 @@ export interface UpstreamInput {
 	readonly connections?: number | Hole;
 	readonly maxBody?: Size | Hole;
 	readonly tls?: TlsInput;
+	readonly transport?: "http1" | "undici";
 	readonly safe?: boolean;
 	readonly idempotent?: boolean;
 	readonly coalesce?: boolean;

@@ -352,6 +352,15 @@ export const upstreamSchema = z.strictObject({
 		example:
 			"tls: { ca: ./ca.pem, cert: ./client.pem, key: \"${env.CLIENT_KEY ?? './client.key'}\" }",
 	}),
+	transport: key(
+		z.enum(["http1", "undici"], { error: "`http1` or `undici`" }),
+		{
+			description:
+				"What sends: the gateway's own HTTP/1.1, or undici, whose calls cost more. For a service that undici understands and the gateway does not.",
+			example: "transport: undici",
+			default: "http1",
+		},
+	),
 	safe: key(flag, {
 		description:
 			"`true`: all its calls only read, its POSTs too. So they must be read by somebody, and are aborted when nobody waits for them.",

@@ -214,13 +214,14 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const { coalesce, breaker } = config;
+		const { transport, coalesce, breaker } = config;
 		const limits = {
 			name,
 			origin,
 			connections,
 			bodyBytesMax,
 			tls,
+			transport,
 			coalesce,
 			breaker,
 		};

@@ -10,14 +10,16 @@ export interface Clock {
 	now(): number;
 	/** Calls `fn` once, not before `ms` milliseconds have passed; `ms` of 0 or less means at the next tick. */
 	after(ms: number, fn: () => void): Timer;
-	/** Timers set and neither fired nor cancelled. Zero when nothing waits. */
+	/** As `after`, for housekeeping that nobody waits for: not counted in `pending`, and no reason to keep the process. */
+	aside(ms: number, fn: () => void): Timer;
+	/** Timers set by `after` and neither fired nor cancelled. Zero when nothing waits. */
 	readonly pending: number;
 }
 
 /**
  * The machine's monotonic clock. Timers stand in one wheel that turns in ticks of `tickMs`: setting and cancelling one
  * costs a list operation instead of a system timer, and one is never early and some two ticks late at most. The wheel
- * stands still while no timer is set, and keeps the process alive only while one is.
+ * stands still while no timer is set, and keeps the process alive only while one is that somebody waits for.
  */
 export function realClock(): Clock {
 	return new TimerWheel();
@@ -29,6 +31,8 @@ const slotCount = 512;
 class WheelTimer implements Timer {
 	readonly wheel: TimerWheel | null;
 	readonly dueTick: number;
+	/** Whether somebody waits for it. */
+	readonly counts: boolean;
 	fn: (() => void) | null;
 	before: WheelTimer = this;
 	behind: WheelTimer = this;
@@ -36,10 +40,12 @@ class WheelTimer implements Timer {
 	constructor(
 		wheel: TimerWheel | null,
 		dueTick: number,
+		counts: boolean,
 		fn: (() => void) | null,
 	) {
 		this.wheel = wheel;
 		this.dueTick = dueTick;
+		this.counts = counts;
 		this.fn = fn;
 	}
 
@@ -47,7 +53,7 @@ class WheelTimer implements Timer {
 		if (this.fn === null) return;
 		this.fn = null;
 		this.unlink();
-		if (this.wheel) this.wheel.pending--;
+		this.wheel?.forget(this);
 	}
 
 	unlink(): void {
@@ -60,6 +66,7 @@ class WheelTimer implements Timer {
 
 class TimerWheel implements Clock {
 	pending = 0;
+	#aside = 0;
 	/** One ring of timers per slot; its first element is a mark, not a timer. Made for the first timer: not all set one. */
 	#slots: WheelTimer[] = [];
 	#tick = 0;
@@ -70,26 +77,47 @@ class TimerWheel implements Clock {
 	}
 
 	after(ms: number, fn: () => void): Timer {
+		// Nobody may have been waiting until now.
+		if (this.pending++ === 0) this.#driver?.ref();
+		return this.#set(ms, true, fn);
+	}
+
+	aside(ms: number, fn: () => void): Timer {
+		this.#aside++;
+		return this.#set(ms, false, fn);
+	}
+
+	forget(timer: WheelTimer): void {
+		if (timer.counts) this.pending--;
+		else this.#aside--;
+	}
+
+	#set(ms: number, counts: boolean, fn: () => void): Timer {
 		if (this.#driver === null) this.#start();
 		// Rounded up, so that a timer never fires early; at least one tick ahead, as this tick's slot may be done.
 		const due = Math.ceil((this.now() + ms) / tickMs);
-		const timer = new WheelTimer(this, Math.max(due, this.#tick + 1), fn);
+		const tick = Math.max(due, this.#tick + 1);
+		const timer = new WheelTimer(this, tick, counts, fn);
 		const mark = this.#slots[timer.dueTick % slotCount] as WheelTimer;
 		timer.before = mark.before;
 		timer.behind = mark;
 		mark.before.behind = timer;
 		mark.before = timer;
-		this.pending++;
 		return timer;
 	}
 
 	#start(): void {
 		if (this.#slots.length === 0) {
-			const mark = () => new WheelTimer(null, 0, null);
+			const mark = () => new WheelTimer(null, 0, false, null);
 			this.#slots = Array.from({ length: slotCount }, mark);
 		}
 		this.#tick = this.#currentTick();
+		this.#drive();
+	}
+
+	#drive(): void {
 		this.#driver = setTimeout(() => this.#turn(), tickMs);
+		if (this.pending === 0) this.#driver.unref();
 	}
 
 	#turn(): void {
@@ -99,8 +127,8 @@ class TimerWheel implements Clock {
 		this.#tick = now;
 		const due: WheelTimer[] = [];
 		for (let tick = first; tick <= now; tick++) this.#collect(tick, now, due);
-		this.#driver =
-			this.pending > 0 ? setTimeout(() => this.#turn(), tickMs) : null;
+		this.#driver = null;
+		if (this.pending + this.#aside > 0) this.#drive();
 		for (const timer of due) this.#fire(timer);
 	}
 
@@ -128,12 +156,14 @@ class TimerWheel implements Clock {
 export interface VirtualClock extends Clock {
 	/** Moves on by `ms`, firing what becomes due in order of time, then of setting, with pending promises run between. */
 	advance(ms: number): Promise<void>;
-	/** Moves on from timer to timer until none is set and no promise is pending. Fails after 100,000 timers. */
+	/** Moves on from timer to timer until nobody waits for one and no promise is pending. Fails after 100,000 timers. */
 	settle(): Promise<void>;
 }
 
 interface VirtualTimer extends Timer {
 	readonly dueMs: number;
+	/** Whether somebody waits for it. */
+	readonly counts: boolean;
 	readonly fn: () => void;
 }
 
@@ -142,9 +172,27 @@ export function virtualClock(): VirtualClock {
 	let nowMs = 0;
 	const timers = new Set<VirtualTimer>();
 
+	function set(ms: number, counts: boolean, fn: () => void): Timer {
+		const timer: VirtualTimer = {
+			dueMs: nowMs + Math.max(0, ms),
+			counts,
+			fn,
+			cancel: () => void timers.delete(timer),
+		};
+		timers.add(timer);
+		return timer;
+	}
+
+	const pending = () => {
+		let counted = 0;
+		for (const { counts } of timers) if (counts) counted++;
+		return counted;
+	};
+
 	async function fireUntil(endMs: number): Promise<void> {
 		await promisesToRun();
 		for (let fired = 0; ; fired++) {
+			if (endMs === Number.POSITIVE_INFINITY && pending() === 0) return;
 			const next = earliest(timers);
 			if (next === null || next.dueMs > endMs) return;
 			if (fired === 100_000) throw new Error("the timers never end");
@@ -157,17 +205,10 @@ export function virtualClock(): VirtualClock {
 
 	return {
 		now: () => nowMs,
-		after(ms, fn) {
-			const timer: VirtualTimer = {
-				dueMs: nowMs + Math.max(0, ms),
-				fn,
-				cancel: () => void timers.delete(timer),
-			};
-			timers.add(timer);
-			return timer;
-		},
+		after: (ms, fn) => set(ms, true, fn),
+		aside: (ms, fn) => set(ms, false, fn),
 		get pending() {
-			return timers.size;
+			return pending();
 		},
 		async advance(ms) {
 			const endMs = nowMs + ms;

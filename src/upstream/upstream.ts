@@ -8,17 +8,25 @@ import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { http1Wire } from "./wire/http1/http1.ts";
 import { undiciWire } from "./wire/undici/undici.ts";
-import type { Wire, WireSettings } from "./wire/wire.ts";
+import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings extends WireSettings {
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
+	/** Null or absent is our own. */
+	readonly transport?: Transport | null;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
 	/** Null or absent is off. */
 	readonly breaker?: BreakerOptions | null;
 }
+
+export type Transport = keyof typeof transports;
+
+/** What sends. All keep the same promises, by the same tests. */
+export const transports = { http1: http1Wire, undici: undiciWire } as const;
 
 /** What an upstream takes from the gateway it belongs to. */
 export interface UpstreamContext {
@@ -41,15 +49,15 @@ export interface Upstream {
 /** More calls than this waiting for a connection would time out before their turn came. */
 const waitingMax = 1024;
 
-/** Makes an upstream; nothing is connected before the first call. `openWire` is what sends: HTTP unless told otherwise. */
+/** Makes an upstream; nothing is connected before the first call. `openWire` is what sends. */
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
-	openWire: (settings: WireSettings) => Wire = undiciWire,
+	openWire: OpenWire = transports[settings.transport ?? "http1"],
 ): Upstream {
 	const { name, connections } = settings;
 	const scope = openScope({ clock: context.clock });
-	const wire = openWire(settings);
+	const wire = openWire(settings, context.clock);
 	const place = { ...context, upstream: name };
 	// From the outside in.
 	const guards = [

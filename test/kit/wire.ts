@@ -1,17 +1,21 @@
-import { http1Wire } from "../../src/upstream/wire/http1/http1.ts";
-import { undiciWire } from "../../src/upstream/wire/undici/undici.ts";
-import type { OpenWire } from "../../src/upstream/wire/wire.ts";
-
-const transports: Readonly<Record<string, OpenWire>> = {
-	http1: http1Wire,
-	undici: undiciWire,
-};
+import type { OpenUpstream } from "../../src/run/prepare.ts";
+import {
+	createUpstream,
+	type Transport,
+	transports,
+} from "../../src/upstream/upstream.ts";
 
 /** The transport this run of the suites is about: `http1` unless the variable WIRE names the other. */
-export const transport = process.env["WIRE"] ?? "http1";
+export const transport = transportOf(process.env["WIRE"] ?? "http1");
 
-const found = transports[transport];
-if (found === undefined) throw new Error(`WIRE=${transport} is no transport`);
+function transportOf(name: string): Transport {
+	if (name in transports) return name as Transport;
+	throw new Error(`WIRE=${name} is no transport`);
+}
 
 /** Opens a wire of that transport. */
-export const openWire: OpenWire = found;
+export const openWire = transports[transport];
+
+/** Opens an upstream over that transport, unless its config names the other. */
+export const openUpstream: OpenUpstream = (settings, context) =>
+	createUpstream({ transport, ...settings }, context);

@@ -15,6 +15,7 @@ import {
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
 import { requestOf } from "../policy/conformance.ts";
+import { transport } from "../kit/wire.ts";
 import { gone, openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -30,6 +31,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			connections: 2,
 			bodyBytesMax: 1000,
 			tls: null,
+			transport,
 			coalesce: false,
 			...settings,
 		},

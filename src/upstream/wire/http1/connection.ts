@@ -18,6 +18,7 @@ export class Connection implements Flow {
 	readonly parser: ResponseParser;
 	readonly #pool: Pool;
 	#settled = false;
+	#released = false;
 
 	constructor(pool: Pool) {
 		this.#pool = pool;
@@ -50,7 +51,18 @@ export class Connection implements Flow {
 		return true;
 	}
 
+	/** Lets the process end while nothing is carried. */
+	release(): void {
+		if (this.#released) return;
+		this.#released = true;
+		this.socket.unref();
+	}
+
 	#begin(exchange: Exchange): void {
+		if (this.#released) {
+			this.#released = false;
+			this.socket.ref();
+		}
 		this.parser.begin(exchange, exchange.toHead);
 		exchange.send(this);
 	}

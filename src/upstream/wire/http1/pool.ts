@@ -75,7 +75,7 @@ export class Pool {
 		}
 		connection.kept = true;
 		this.settle(connection);
-		this.#sweep ??= this.#clock.after(sweepMs, () => this.#sweepIdle());
+		this.#sweep ??= this.#clock.aside(sweepMs, () => this.#sweepIdle());
 	}
 
 	/**
@@ -99,6 +99,9 @@ export class Pool {
 			if (connection.dead) continue;
 			if (!connection.settled()) this.#idle.push(connection);
 		}
+		// Connections that wait for nothing but another request are no reason for the process to live on.
+		if (this.#idle.length < this.#all.size) return;
+		for (const connection of this.#idle) connection.release();
 	};
 
 	#sweepIdle(): void {
@@ -111,7 +114,7 @@ export class Pool {
 		});
 		const some = this.#idle.length > 0 || this.#turning;
 		this.#sweep = some
-			? this.#clock.after(sweepMs, () => this.#sweepIdle())
+			? this.#clock.aside(sweepMs, () => this.#sweepIdle())
 			: null;
 	}
 
