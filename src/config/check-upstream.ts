@@ -57,9 +57,9 @@ export function checkUpstream(
 			? readTemplate(found, reader)
 			: { kind: "literal", value: fallback };
 	};
-	const isTrue = (key: string) => {
+	const says = (key: string, value: boolean | string) => {
 		const found = entryOf(source, key);
-		return found?.kind === "scalar" && found.value === true;
+		return found?.kind === "scalar" && found.value === value;
 	};
 	const config: UpstreamConfig = {
 		name,
@@ -70,10 +70,10 @@ export function checkUpstream(
 		connections: settingOr("connections", 64),
 		maxBody: settingOr("maxBody", defaults.maxBody),
 		tls: readParameters(entryOf(source, "tls"), reader),
-		transport: transportOf(entryOf(source, "transport")),
-		safe: isTrue("safe"),
-		idempotent: isTrue("idempotent"),
-		coalesce: isTrue("coalesce"),
+		transport: says("transport", "undici") ? "undici" : "http1",
+		safe: says("safe", true),
+		idempotent: says("idempotent", true),
+		coalesce: says("coalesce", true),
 		...readProtection(source),
 	};
 	const { upstream, faults } = resolveUpstream(config, env);
@@ -86,11 +86,6 @@ export function checkUpstream(
 		if (at !== null && !isPem(text)) files.push({ path: text, at });
 	}
 	return config;
-}
-
-function transportOf(source: Source | null): UpstreamConfig["transport"] {
-	const name = source?.kind === "scalar" ? source.value : null;
-	return name === "http1" || name === "undici" ? name : null;
 }
 
 /** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */

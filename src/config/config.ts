@@ -111,8 +111,8 @@ export interface UpstreamConfig extends ProtectionConfig {
 	readonly maxBody: Template;
 	/** `ca`, `cert` and `key`: each a PEM text, or the file that holds one. */
 	readonly tls: readonly TemplateEntry[];
-	/** What sends; null where the author does not say. */
-	readonly transport: "http1" | "undici" | null;
+	/** What sends: the gateway's own HTTP/1.1, or undici. */
+	readonly transport: "http1" | "undici";
 	readonly safe: boolean;
 	readonly idempotent: boolean;
 	/** Whether equal calls in flight that only read share one. */

@@ -15,8 +15,7 @@ import type { OpenWire, WireSettings } from "./wire/wire.ts";
 export interface UpstreamSettings extends WireSettings {
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
-	/** Null or absent is our own. */
-	readonly transport?: Transport | null;
+	readonly transport: Transport;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
 	/** Null or absent is off. */
@@ -53,7 +52,7 @@ const waitingMax = 1024;
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
-	openWire: OpenWire = transports[settings.transport ?? "http1"],
+	openWire: OpenWire = transports[settings.transport],
 ): Upstream {
 	const { name, connections } = settings;
 	const scope = openScope({ clock: context.clock });

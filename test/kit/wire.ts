@@ -18,4 +18,7 @@ export const openWire = transports[transport];
 
 /** Opens an upstream over that transport, unless its config names the other. */
 export const openUpstream: OpenUpstream = (settings, context) =>
-	createUpstream({ transport, ...settings }, context);
+	createUpstream(
+		settings.transport === "http1" ? { ...settings, transport } : settings,
+		context,
+	);

@@ -5,6 +5,44 @@ import fc from "fast-check";
 import { realClock, virtualClock } from "../../src/tasks/index.ts";
 
 describe("the real clock", () => {
+	test("fires timers set aside, though nobody waits for them", async () => {
+		const clock = realClock();
+		const order: string[] = [];
+		clock.aside(0, () => assert.fail("cancelled")).cancel();
+		await new Promise<void>((resolve) => {
+			clock.aside(10, () => {
+				order.push("aside");
+				assert.equal(clock.pending, 1);
+			});
+			assert.equal(clock.pending, 0);
+			clock.after(40, () => {
+				order.push("after");
+				resolve();
+			});
+		});
+		assert.deepEqual(order, ["aside", "after"]);
+		assert.equal(clock.pending, 0);
+	});
+
+	for (const [first, kept] of [
+		["aside", false],
+		["after", true],
+	] as const) {
+		test(`${kept ? "keeps" : "does not keep"} a process for a timer set by \`${first}\``, () => {
+			const script = `
+				import { realClock } from "./src/tasks/clock.ts";
+				const clock = realClock();
+				clock.aside(50, () => console.log("aside"));
+				if (${kept}) clock.after(100, () => console.log("after"));`;
+			const { stdout } = spawnSync(
+				process.execPath,
+				["--input-type=module-typescript", "--eval", script],
+				{ cwd: new URL("../..", import.meta.url), encoding: "utf8" },
+			);
+			assert.equal(stdout, kept ? "aside\nafter\n" : "");
+		});
+	}
+
 	test("fires each timer once, never early, and is at rest then", async () => {
 		const clock = realClock();
 		const lateness = await Promise.all(
@@ -99,6 +137,22 @@ describe("the real clock", () => {
 });
 
 describe("the virtual clock", () => {
+	test("settles without the timers that are set aside, and fires them when it moves on", async () => {
+		const clock = virtualClock();
+		const order: string[] = [];
+		const again = () => {
+			order.push(`aside ${clock.now()}`);
+			clock.aside(10, again);
+		};
+		clock.aside(10, again);
+		clock.after(15, () => order.push("after"));
+		assert.equal(clock.pending, 1);
+		await clock.settle();
+		assert.deepEqual(order, ["aside 10", "after"]);
+		await clock.advance(5);
+		assert.equal(order.at(-1), "aside 20");
+	});
+
 	test("stands still until it is moved", async () => {
 		const clock = virtualClock();
 		clock.after(0, () => assert.fail("fired"));

@@ -50,10 +50,9 @@ export class Pool {
 			if (connection === undefined) break;
 			if (!connection.dead) return connection;
 		}
+		// The one that settles first is taken first, so that calls are sent in the order they were made.
 		return (
-			this.#fresh.findLast(isFree) ??
-			this.#settling.findLast(isFree) ??
-			this.open()
+			this.#settling.find(isFree) ?? this.#fresh.find(isFree) ?? this.open()
 		);
 	}
 
