@@ -51,8 +51,10 @@ const request: UpstreamRequest = {
 	target: "/data/2.5/weather?appid=secret&units=metric&q=Moscow",
 	headers: ["accept", "application/json", "user-agent", "sluice"],
 	body: null,
+	safe: true,
 	idempotent: true,
-	shareable: true,
+	tried: null,
+	requestId: "bench",
 	timeoutMs: 2000,
 	onSent: null,
 };
