@@ -10,8 +10,13 @@ export default defineGateway({
 			url: "${env.OPENWEATHER_URL ?? 'https://api.openweathermap.org'}",
 			query: { appid: "${env.OPENWEATHER_KEY}", units: "metric" },
 			timeout: "1s",
+			cache: { for: "1m", stale: "10m" },
 		},
-		translate: { url: "${env.TRANSLATE_URL}", safe: true },
+		translate: {
+			url: "${env.TRANSLATE_URL}",
+			safe: true,
+			cache: { for: "1h", stale: "24h" },
+		},
 	},
 	routes: {
 		"GET /weather": {

@@ -1,16 +1,31 @@
-import type { BreakerConfig, ProtectionConfig } from "./config.ts";
-import { durationAt, entryOf, numberAt, plainOf } from "./shape.ts";
+import type { BreakerConfig, CacheConfig, ProtectionConfig } from "./config.ts";
+import { durationAt, entryOf, numberAt, plainOf, sizeAt } from "./shape.ts";
 import type { Source } from "./source.ts";
 
 /** Reads the policies of an upstream: `true`, or a map of what is to differ. What the shape refused counts as unwritten. */
 export function readProtection(source: Source): ProtectionConfig {
-	return { breaker: readBreaker(policyAt(source, "breaker")) };
+	return {
+		cache: readCache(policyAt(source, "cache")),
+		breaker: readBreaker(policyAt(source, "breaker")),
+	};
 }
 
 /** Null where the policy is off. */
 function policyAt(source: Source, key: string): Source | null {
 	const found = entryOf(source, key);
 	return found === null || plainOf(found) === false ? null : found;
+}
+
+function readCache(source: Source | null): CacheConfig | null {
+	return (
+		source && {
+			forMs: durationAt(source, "for"),
+			staleMs: durationAt(source, "stale") ?? 0,
+			bytesMax: sizeAt(source, "maxBytes") ?? 64 * 1024 ** 2,
+			entriesMax: numberAt(source, "maxEntries") ?? 10_000,
+			answerBytesMax: sizeAt(source, "maxAnswer") ?? 1024 ** 2,
+		}
+	);
 }
 
 function readBreaker(source: Source | null): BreakerConfig | null {

@@ -89,7 +89,18 @@ export interface CorsConfig {
 
 /** How an upstream's calls are protected; null is off. */
 export interface ProtectionConfig {
+	readonly cache: CacheConfig | null;
 	readonly breaker: BreakerConfig | null;
+}
+
+export interface CacheConfig {
+	/** How long an answer is fresh that says nothing about it; null: not at all. */
+	readonly forMs: number | null;
+	/** How long a stale one may be served, where it does not say itself; 0: never. */
+	readonly staleMs: number;
+	readonly bytesMax: number;
+	readonly entriesMax: number;
+	readonly answerBytesMax: number;
 }
 
 export interface BreakerConfig {

@@ -86,6 +86,15 @@ export interface TlsInput {
 	readonly key?: string;
 }
 
+/** Which answers are kept, and for how long. */
+export interface CacheInput {
+	readonly for?: Duration;
+	readonly stale?: Duration;
+	readonly maxBytes?: Size;
+	readonly maxEntries?: number;
+	readonly maxAnswer?: Size;
+}
+
 /** When calls are refused because too many failed. */
 export interface BreakerInput {
 	readonly errorRate?: number;
@@ -107,6 +116,7 @@ export interface UpstreamInput {
 	readonly safe?: boolean;
 	readonly idempotent?: boolean;
 	readonly coalesce?: boolean;
+	readonly cache?: boolean | CacheInput;
 	readonly breaker?: boolean | BreakerInput;
 }
 type EnvInput = `env.${string}`;

@@ -305,6 +305,25 @@ const rate = z
 	.gt(0, { error: rateWords })
 	.max(1, { error: rateWords });
 
+/** How long answers may be kept: longer is a mistake in the unit. */
+const keepingWords = "a duration from `1ms` to `720h`";
+const keeping = z
+	.string({ error: keepingWords })
+	.refine(
+		(text) =>
+			(parseDuration(text) ?? Number.POSITIVE_INFINITY) <= 720 * 3_600_000,
+		{ error: keepingWords },
+	)
+	.meta({ pattern: `^${durationPattern}$` });
+
+export const cacheSchema = z.strictObject({
+	for: keeping.optional(),
+	stale: keeping.optional(),
+	maxBytes: size.optional(),
+	maxEntries: count(1_000_000).optional(),
+	maxAnswer: size.optional(),
+});
+
 export const breakerSchema = z.strictObject({
 	errorRate: rate.optional(),
 	window: period.optional(),
@@ -378,6 +397,12 @@ export const upstreamSchema = z.strictObject({
 			"`true`: equal calls in flight that only read share one. Equal is what is really sent, and its `timeout`. Each waits no longer than it would alone; the last to leave aborts the shared call.",
 		example: "coalesce: true",
 		default: "false",
+	}),
+	cache: key(policy(cacheSchema), {
+		description:
+			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer is fresh that says nothing; `stale` how long it may be served after that, while it is asked for anew or where that fails, unless it says otherwise. Bounded by `maxBytes` (default `64MiB`), `maxEntries` (`10000`) and, of one body, `maxAnswer` (`1MiB`).",
+		example:
+			"cache: { for: 1m, stale: 10m, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB }",
 	}),
 	breaker: key(policy(breakerSchema), {
 		description:

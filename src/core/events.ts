@@ -22,7 +22,18 @@ export interface StepFailure {
 	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
 	readonly index: readonly number[];
 	readonly error: GatewayError;
+	/** Whether a cache's stale answer stands in for the one that could not be got, instead of a fallback or null. */
+	readonly stale?: true;
 }
+
+/** A step whose value is of a cache's stale answer while a newer one is asked for: nothing has failed. */
+export interface StepStale extends Omit<StepFailure, "error"> {
+	readonly error: null;
+	readonly stale: true;
+}
+
+/** What an answer says of one of its parts. */
+export type StepMark = StepFailure | StepStale;
 
 /** A call of a step has ended, well or not, whatever its attempts were. */
 export interface CallEnded {

@@ -1,4 +1,5 @@
 import type { Decoded } from "./decoded.ts";
+import type { GatewayError } from "./errors.ts";
 
 /** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
@@ -101,6 +102,18 @@ export interface UpstreamResponse {
 	readonly body: Uint8Array;
 	/** Where several calls are given this very answer: what they make of its body. */
 	readonly decoded?: Decoded;
+	/** Where it came through a cache that knows: how long it holds. */
+	readonly freshness?: Freshness;
+}
+
+/** How long an answer of an upstream holds, as a cache knows it. */
+export interface Freshness {
+	/** The instant on the clock until which it is fresh; in the past where it is not, or must be validated each time. */
+	readonly untilMs: number;
+	/** Who may keep what is made of it: everybody, the one it is for, or nobody. */
+	readonly sharing: "all" | "one" | "none";
+	/** Null where it is not served beyond its time; else why asking anew failed, or null there where it is on its way. */
+	readonly stale: { readonly error: GatewayError | null } | null;
 }
 
 /** One request passed on to an upstream, of which neither side's body is ever held whole. */

@@ -1,15 +1,17 @@
 import { createDecoded } from "../core/decoded.ts";
-import { type Events, tell } from "../core/events.ts";
 import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import type { Call, Policy } from "./policy.ts";
+import {
+	type Call,
+	createTeller,
+	type Policy,
+	type PolicyPlace,
+} from "./policy.ts";
 import { sameRequestKey } from "./same-request.ts";
 
-export interface CoalesceOptions {
-	readonly upstream: string;
+export interface CoalescePlace extends PolicyPlace {
 	/** The lifetime of shared calls: the upstream's. */
 	readonly scope: Scope;
-	readonly events: Pick<Events, "policyDecided">;
 }
 
 /**
@@ -17,7 +19,8 @@ export interface CoalesceOptions {
  * at its own deadline, and the last to leave aborts it, so that it runs as long as its longest-waiting follower. All get
  * the same answer object, or the same error.
  */
-export function coalesce(options: CoalesceOptions): Policy {
+export function coalesce(place: CoalescePlace): Policy {
+	const tellDecision = createTeller("coalesce", place);
 	const flights = new Map<string, Flight>();
 	return (next) =>
 		async function callShared(request, scope) {
@@ -26,30 +29,15 @@ export function coalesce(options: CoalesceOptions): Policy {
 			const key = sameRequestKey(request);
 			const flown = flights.get(key);
 			if (flown !== undefined) {
-				tellJoined(options, request);
+				tellDecision(request.requestId, "joined", null);
 				return flown.follow(request, scope);
 			}
-			const flight = new Flight(options.scope, () => flights.delete(key));
+			const flight = new Flight(place.scope, () => flights.delete(key));
 			flights.set(key, flight);
 			const answer = flight.follow(request, scope);
 			flight.begin(next, request);
 			return answer;
 		};
-}
-
-function tellJoined(
-	{ events, upstream }: CoalesceOptions,
-	{ requestId }: UpstreamRequest,
-): void {
-	const { policyDecided } = events;
-	if (policyDecided.length === 0) return;
-	tell(policyDecided, {
-		requestId,
-		upstream,
-		policy: "coalesce",
-		decision: "joined",
-		reason: null,
-	});
 }
 
 /** One waits for the shared call; gives up when its own scope is cancelled. */

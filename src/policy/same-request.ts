@@ -15,7 +15,9 @@ const notAsked: ReadonlySet<string> = new Set([
 ]);
 
 /** The header fields by which two requests may differ, names in lower case, in the order they are sent. */
-export function askedHeaders({ headers }: UpstreamRequest): string[] {
+export function askedHeaders({
+	headers,
+}: Pick<UpstreamRequest, "headers">): string[] {
 	const asked: string[] = [];
 	for (let at = 0; at < headers.length; at += 2) {
 		const name = (headers[at] ?? "").toLowerCase();

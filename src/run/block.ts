@@ -1,5 +1,5 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { StepFailure } from "../core/events.ts";
+import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -41,7 +41,8 @@ class Standing {
 	listeners: (() => void)[] | null = null;
 	/** What it has read after it had started. */
 	readLater: Set<number> | null = null;
-	failures: StepFailure[] | null = null;
+	/** What the answer says of it, where it is in the answer. */
+	marks: StepMark[] | null = null;
 
 	constructor(step: PreparedStep) {
 		this.step = step;
@@ -64,8 +65,8 @@ export class Block {
 	/** What `missing` is here; null where nothing reads it. */
 	readonly #codes: Record<string, unknown> | null;
 	#unended: number;
-	/** Whether a step has failed that something filled in for. */
-	#partial = false;
+	/** Whether anything is to be said of a step. */
+	#marked = false;
 	#over = false;
 	#stopListening: () => void = () => {};
 
@@ -190,27 +191,27 @@ export class Block {
 		}
 	}
 
-	/** Notes failures that a fallback or null fills in: the answer is then partial. */
-	note(step: PreparedStep, failures: readonly StepFailure[]): void {
+	/** Notes failures that a fallback, null or a stale answer fills in, which make the answer partial, and what is stale. */
+	note(step: PreparedStep, marks: readonly StepMark[]): void {
 		const standing = this.#standings[step.index] as Standing;
 		if (this.#over || standing.state !== "running") return;
-		if (failures.length === 0) return;
-		this.#partial = true;
-		standing.failures ??= [];
-		standing.failures.push(...failures);
+		if (marks.length === 0) return;
+		this.#marked = true;
+		standing.marks ??= [];
+		standing.marks.push(...marks);
 	}
 
-	/** What the block lacks, in plan order, items in list order. */
-	missing(): readonly StepFailure[] {
+	/** What the block lacks, or has of stale answers, in plan order, items in list order. */
+	missing(): readonly StepMark[] {
 		return this.#missingOf(this.plan.made);
 	}
 
-	/** What is lacking of what these steps are made of. */
-	#missingOf(steps: readonly number[]): readonly StepFailure[] {
-		if (!this.#partial) return none;
+	/** What is to be said of what these steps are made of. */
+	#missingOf(steps: readonly number[]): readonly StepMark[] {
+		if (!this.#marked) return none;
 		const read = this.#readInFact(steps);
-		return this.#standings.flatMap(({ failures, step }) =>
-			failures && read.has(step.index) ? failures.toSorted(byIndex) : [],
+		return this.#standings.flatMap(({ marks, step }) =>
+			marks && read.has(step.index) ? marks.toSorted(byIndex) : [],
 		);
 	}
 
@@ -244,10 +245,10 @@ export class Block {
 	}
 
 	/** The step's own error, of its first item that failed; not those of steps inside it. */
-	#codeOf({ step, failures }: Standing): string | null {
+	#codeOf({ step, marks }: Standing): string | null {
 		const name = this.place.path + step.name;
-		const own = failures?.filter((one) => one.step === name);
-		return own?.toSorted(byIndex)[0]?.error.code ?? null;
+		const own = marks?.filter((one) => one.step === name && one.error !== null);
+		return own?.toSorted(byIndex)[0]?.error?.code ?? null;
 	}
 
 	#failStep(standing: Standing, thrown: unknown): void {
@@ -293,14 +294,14 @@ export class Block {
 	}
 }
 
-const none: readonly StepFailure[] = [];
+const none: readonly StepMark[] = [];
 
 function onEnd(standing: Standing, fn: () => void): void {
 	standing.listeners ??= [];
 	standing.listeners.push(fn);
 }
 
-function byIndex(a: StepFailure, b: StepFailure): number {
+function byIndex(a: StepMark, b: StepMark): number {
 	const at = a.index.findIndex(
 		(position, depth) => position !== b.index[depth],
 	);

@@ -1,5 +1,5 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import { tell } from "../core/events.ts";
+import { type StepMark, tell } from "../core/events.ts";
 import {
 	type GatewayRequest,
 	headerOf,
@@ -10,7 +10,7 @@ import type { Frame } from "../expression/evaluate.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { decodeBody, headersByName } from "./answer.ts";
-import { isSkip } from "./block.ts";
+import { inStep, isSkip } from "./block.ts";
 import type { PreparedCall, PreparedStep } from "./prepare.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 import { evaluateLater, type Spot } from "./step.ts";
@@ -28,8 +28,31 @@ export function call(
 		request,
 		run,
 		spot.scope,
-		(response) => valueOf(response, work, step, spot),
+		(response) => {
+			const value = valueOf(response, work, step, spot);
+			const mark = staleMark(response, path + step.name, spot.index);
+			if (mark === null) return value;
+			// Not before there is a value: what stands in for it may be made of something else.
+			return Promise.resolve(value).then((made) => {
+				spot.block.note(step, [mark]);
+				return made;
+			});
+		},
 	);
+}
+
+/** What is to be said of a step whose value is made of this answer; null where it is fresh. */
+export function staleMark(
+	{ freshness }: UpstreamResponse,
+	step: string,
+	index: readonly number[],
+): StepMark | null {
+	const stale = freshness?.stale;
+	if (!stale) return null;
+	const { error } = stale;
+	return error === null
+		? { step, index, error, stale: true }
+		: { step, index, error: inStep(error, step), stale: true };
 }
 
 /** Who calls whom. */

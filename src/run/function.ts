@@ -7,6 +7,7 @@ import type {
 import { callHeadersRefused, framingHeaders } from "../config/read-template.ts";
 import { dataOf } from "../core/data.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
+import type { StepMark } from "../core/events.ts";
 import { printJson } from "../core/json.ts";
 import {
 	callMethods,
@@ -14,11 +15,12 @@ import {
 	isHeaderValue,
 	isToken,
 	type UpstreamRequest,
+	type UpstreamResponse,
 } from "../core/messages.ts";
 import { textOf } from "../expression/template.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
-import { sendAndTell, traceOf } from "./call.ts";
+import { sendAndTell, staleMark, traceOf } from "./call.ts";
 import {
 	defaultHeaders,
 	isIdempotent,
@@ -39,15 +41,21 @@ const returned = new GatewayError("internal", "the function has returned");
 export async function callFunction(
 	work: PreparedFunction,
 	step: PreparedStep,
-	{ block, frame, scope: outer }: Spot,
+	{ block, frame, scope: outer, index }: Spot,
 ): Promise<unknown> {
 	const { run, path } = block.place;
 	const { reference } = work;
 	const args = dataOf(work.args?.(frame), `${reference} is given`);
 	if (outer.cancelled) throw outer.reason;
 	const scope = openScope({ parent: outer });
+	const name = path + step.name;
+	const marks: StepMark[] = [];
+	const onAnswer = (response: UpstreamResponse) => {
+		const mark = staleMark(response, name, index);
+		if (mark) marks.push(mark);
+	};
 	const context: UserContext = {
-		call: createCall(run, path + step.name, scope),
+		call: createCall(run, name, scope, onAnswer),
 		get signal() {
 			return scope.signal;
 		},
@@ -56,7 +64,9 @@ export async function callFunction(
 	const fn = work.call as (args: unknown, context: UserContext) => unknown;
 	try {
 		const result = await untilCancelled(() => fn(args, context), scope);
-		return dataOf(result, `${reference} returned`);
+		const value = dataOf(result, `${reference} returned`);
+		block.note(step, marks);
+		return value;
 	} finally {
 		scope.cancel(returned);
 	}
@@ -87,7 +97,12 @@ function asStepFailure(thrown: unknown): GatewayError {
 	});
 }
 
-function createCall(run: Run, step: string, scope: Scope): UserCall {
+function createCall(
+	run: Run,
+	step: string,
+	scope: Scope,
+	onAnswer: (response: UpstreamResponse) => void,
+): UserCall {
 	const send: UserCall = async (target, options = {}) => {
 		const { upstream, path } = resolve(target, run);
 		const request = createRequest(upstream, path, options, run);
@@ -95,6 +110,7 @@ function createCall(run: Run, step: string, scope: Scope): UserCall {
 		const caller = { upstream: upstream.upstream, write, step };
 		const { name } = upstream.upstream;
 		return sendAndTell(caller, request, run, scope, (response): UserAnswer => {
+			onAnswer(response);
 			const lenient = response.status > 299;
 			return {
 				status: response.status,

@@ -1,6 +1,6 @@
 import { Bytes } from "../core/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { StepFailure } from "../core/events.ts";
+import type { StepMark } from "../core/events.ts";
 import { printJson } from "../core/json.ts";
 import {
 	type GatewayResponse,
@@ -17,10 +17,10 @@ import {
 import { type Places, prepareHeaders, wellFormed } from "./address.ts";
 import { clientsPlaces, type Layout, prepare } from "./names.ts";
 
-/** Makes the answer of a frame that holds all it reads; `missing` is what a partial answer lacks, in plan order. */
+/** Makes the answer of a frame that holds all it reads; `missing` is what is said of its parts, in plan order. */
 export type PreparedMerge = (
 	frame: Frame,
-	missing: readonly StepFailure[],
+	missing: readonly StepMark[],
 ) => GatewayResponse;
 
 /** What an answer is made of: a route's own, or a reply's. */
@@ -90,11 +90,12 @@ function withType(headers: HeaderList): HeaderList {
 	return [...headers, "content-type", "application/json; charset=utf-8"];
 }
 
-function mark(
-	headers: HeaderList,
-	missing: readonly StepFailure[],
-): HeaderList {
+function mark(headers: HeaderList, missing: readonly StepMark[]): HeaderList {
 	if (missing.length === 0) return [...headers, "sluice-complete", "?1"];
+	const named = ["sluice-missing", printMissing(missing)];
+	if (missing.every(({ error }) => error === null)) {
+		return [...headers, "sluice-complete", "?1", ...named];
+	}
 	const own: string[] = [];
 	for (let at = 0; at < headers.length; at += 2) {
 		if (headers[at] === "cache-control") continue;
@@ -106,18 +107,17 @@ function mark(
 		"no-store",
 		"sluice-complete",
 		"?0",
-		"sluice-missing",
-		printMissing(missing),
+		...named,
 	];
 }
 
-/** A list of RFC 9651: `now;error=upstream_timeout, cities;index=3;error=upstream_status`. */
-export function printMissing(missing: readonly StepFailure[]): string {
+/** A list of RFC 9651: `now;stale;error=upstream_timeout, cities;index=3;error=upstream_status`. */
+export function printMissing(missing: readonly StepMark[]): string {
 	const named = missing
 		.slice(0, missingNamedMax)
 		.map(
-			({ step, index, error }) =>
-				`${step}${printIndex(index)};error=${error.code}`,
+			({ step, index, error, stale }) =>
+				`${step}${printIndex(index)}${stale ? ";stale" : ""}${error ? `;error=${error.code}` : ""}`,
 		);
 	const more = missing.length - named.length;
 	if (more > 0) named.push(`more;count=${more}`);

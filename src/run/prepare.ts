@@ -214,7 +214,7 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const { transport, coalesce, breaker } = config;
+		const { transport, cache, coalesce, breaker } = config;
 		const limits = {
 			name,
 			origin,
@@ -222,6 +222,7 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 			bodyBytesMax,
 			tls,
 			transport,
+			cache: cache && { ...cache, authorization: credentialOf(settings) },
 			coalesce,
 			breaker,
 		};
@@ -238,6 +239,12 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 			await Promise.all(upstreams.map(({ upstream }) => upstream.close()));
 		},
 	};
+}
+
+/** What every call is authorized by; null where the steps say, or nobody does. */
+function credentialOf({ headers }: ResolvedUpstream): string | null {
+	const [own] = headers.filter(([name]) => name === "authorization");
+	return own ? own[1] : null;
 }
 
 function tlsOf(

@@ -1,5 +1,5 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { Events, StepFailure } from "../core/events.ts";
+import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -102,16 +102,12 @@ export class Run {
 	}
 
 	/** Ends the run with this answer: what still runs is aborted, but for writes that were sent. */
-	answer(
-		merge: PreparedMerge,
-		frame: Frame,
-		missing: readonly StepFailure[],
-	): void {
+	answer(merge: PreparedMerge, frame: Frame, marks: readonly StepMark[]): void {
 		if (this.#over) return;
 		try {
-			const response = merge(frame, missing);
+			const response = merge(frame, marks);
 			this.#close(answered);
-			this.#resolve({ response, missing });
+			this.#resolve({ response, missing: marks.filter(isFailure) });
 		} catch (error) {
 			this.#fail(asGatewayError(error));
 		}
@@ -132,6 +128,10 @@ export class Run {
 	get over(): boolean {
 		return this.#over;
 	}
+}
+
+function isFailure(mark: StepMark): mark is StepFailure {
+	return mark.error !== null;
 }
 
 /** The outermost frame of a run: what the request gave is filled in, every step is null. */

@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
+import { type CacheSettings, cache } from "../policy/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { limiter } from "../policy/limiter.ts";
 import type { Call, StreamCall } from "../policy/policy.ts";
@@ -18,7 +19,8 @@ export interface UpstreamSettings extends WireSettings {
 	readonly transport: Transport;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
-	/** Null or absent is off. */
+	/** Null or absent is off, as with every policy. */
+	readonly cache?: CacheSettings | null;
 	readonly breaker?: BreakerOptions | null;
 }
 
@@ -68,7 +70,11 @@ export function createUpstream(
 	return {
 		name,
 		call: around(wire.call, [
-			// Outermost: whatever protects a call is needed once for all who share it.
+			// Outermost: an answer that is kept needs nothing of what follows.
+			settings.cache
+				? cache(settings.cache, { ...place, scope, origins: [settings.origin] })
+				: null,
+			// Then: whatever protects a call is needed once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
 			...guards.map((guard) => guard.call),
 			// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.

@@ -18,7 +18,7 @@ import { answer, conforms, controlled, requestOf } from "./conformance.ts";
 
 function optionsOn(clock: VirtualClock) {
 	const events = createEvents();
-	return { upstream: "users", scope: openScope({ clock }), events };
+	return { upstream: "users", scope: openScope({ clock }), clock, events };
 }
 
 conforms("coalesce", () => coalesce(optionsOn(virtualClock())));

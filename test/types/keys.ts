@@ -1,6 +1,7 @@
 /** Checked by `tsc` alone: the keys that `defineGateway` knows are those of the schema, no more and no fewer. */
 import type {
 	BreakerInput,
+	CacheInput,
 	CorsInput,
 	DefaultsInput,
 	ProxyInput,
@@ -13,6 +14,7 @@ import type {
 } from "../../src/config/define.ts";
 import type {
 	breakerSchema,
+	cacheSchema,
 	corsSchema,
 	defaultsSchema,
 	proxySchema,
@@ -37,6 +39,7 @@ export const same: {
 	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
 	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
 	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
+	readonly cache: Same<KeysOf<typeof cacheSchema>, keyof CacheInput>;
 	readonly breaker: Same<KeysOf<typeof breakerSchema>, keyof BreakerInput>;
 	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
 	readonly request: Same<
@@ -62,6 +65,7 @@ export const same: {
 	cors: true,
 	defaults: true,
 	tls: true,
+	cache: true,
 	breaker: true,
 	upstream: true,
 	request: true,

@@ -1,0 +1,51 @@
+import type { HeaderList } from "../core/messages.ts";
+
+/**
+ * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case; an empty text where one has no argument, and null
+ * where it was said twice and differently.
+ */
+export type Directives = ReadonlyMap<string, string | null>;
+
+/** Reads all fields of that name; what is no directive is passed over. */
+export function directivesOf(headers: HeaderList): Directives {
+	const directives = new Map<string, string | null>();
+	for (const field of fieldsOf(headers, "cache-control")) {
+		for (const [, name = "", quoted, token] of field.matchAll(directive)) {
+			const key = name.toLowerCase();
+			const argument = quoted?.replaceAll(/\\(.)/g, "$1") ?? token ?? "";
+			const before = directives.get(key);
+			const agrees = before === undefined || before === argument;
+			directives.set(key, agrees ? argument : null);
+		}
+	}
+	return directives;
+}
+
+/** A token, and `=` with a token or a quoted text, in which commas separate nothing. */
+const directive = /([^\s,;="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/g;
+
+/** RFC 9111, 1.2.2: what is more is as good as this, some 68 years. */
+const secondsMax = 2 ** 31;
+
+/**
+ * The seconds of a directive, or null where it is not there. What is no number of seconds, or two of them, counts as none
+ * at all: stale (RFC 9111, 4.2.1).
+ */
+export function secondsOf(directives: Directives, name: string): number | null {
+	const argument = directives.get(name);
+	return argument === undefined ? null : parseSeconds(argument ?? "");
+}
+
+/** Whole seconds, or 0 where the text is anything else. */
+export function parseSeconds(text: string): number {
+	return /^\d+$/.test(text) ? Math.min(Number(text), secondsMax) : 0;
+}
+
+/** All values of a field, in the order they came; `name` in lower case. */
+export function fieldsOf(headers: HeaderList, name: string): string[] {
+	const found: string[] = [];
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.toLowerCase() === name) found.push(headers[at + 1] ?? "");
+	}
+	return found;
+}

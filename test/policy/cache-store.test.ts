@@ -1,0 +1,226 @@
+import assert from "node:assert/strict";
+import { describe, it, test } from "node:test";
+import fc from "fast-check";
+import type {
+	HeaderList,
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../src/core/messages.ts";
+import { type CacheSettings, cache } from "../../src/policy/cache.ts";
+import { CacheStore, type Kept } from "../../src/policy/cache-store.ts";
+import type { Call } from "../../src/policy/policy.ts";
+import { askedHeaders } from "../../src/policy/same-request.ts";
+import { openScope, virtualClock } from "../../src/tasks/index.ts";
+import { placeOf, requestOf } from "./conformance.ts";
+
+function keptOf(
+	request: Partial<UpstreamRequest>,
+	bytes = 0,
+	vary: readonly string[] | null = [],
+): Kept {
+	const whole = requestOf(request);
+	const response = { status: 200, headers: [], body: new Uint8Array(bytes) };
+	return {
+		request: whole,
+		asked: askedHeaders(whole),
+		vary,
+		response,
+		origin: response,
+		bornMs: 0,
+		freshUntilMs: 1,
+		whileRevalidateUntilMs: 1,
+		ifErrorUntilMs: 1,
+		memory: { decodedBytes: 0 },
+	};
+}
+
+const generous = { bytesMax: 1024 ** 2, entriesMax: 1000 };
+
+/** What one answer of so many bytes takes. */
+function bytesOf(...kept: Kept[]): number {
+	const store = new CacheStore(generous);
+	for (const one of kept) store.keep(one);
+	return store.bytes;
+}
+
+describe("the bound on bytes", () => {
+	const all = ["/a", "/b", "/c"].map((target) => keptOf({ target }, 100));
+	const bytes = bytesOf(...all);
+
+	for (const [more, left] of [
+		[-1, ["/b", "/c"]],
+		[0, ["/a", "/b", "/c"]],
+		[1, ["/a", "/b", "/c"]],
+	] as const) {
+		it(`of ${more} more than three answers take keeps ${left}`, () => {
+			const store = new CacheStore({ ...generous, bytesMax: bytes + more });
+			for (const kept of all) store.keep(kept);
+			const found = all.filter(({ request }) => store.find(request));
+			assert.deepEqual(
+				found.map(({ request }) => request.target),
+				left,
+			);
+		});
+	}
+
+	it("gives up what was not asked for longest", () => {
+		const store = new CacheStore({ ...generous, bytesMax: bytes });
+		const [a, b, c] = all as [Kept, Kept, Kept];
+		for (const kept of all) store.keep(kept);
+		store.find(a.request);
+		store.keep(keptOf({ target: "/d" }, 100));
+		assert.ok(store.find(a.request));
+		assert.equal(store.find(b.request), null);
+		assert.ok(store.find(c.request));
+		assert.ok(store.bytes <= bytes);
+	});
+
+	it("takes nothing that is larger alone, and drops what it stood for", () => {
+		const small = keptOf({ target: "/a", body: "1" });
+		const store = new CacheStore({ ...generous, bytesMax: bytesOf(small) });
+		store.keep(small);
+		assert.equal(store.find(small.request), small);
+		store.keep(keptOf({ target: "/a", body: "1" }, 1));
+		assert.equal(store.find(small.request), null);
+		assert.deepEqual([store.bytes, store.entries], [0, 0]);
+		store.invalidate("/a");
+	});
+
+	it("counts what is made of an answer later", () => {
+		const [a, b] = [keptOf({ target: "/a" }), keptOf({ target: "/b" })];
+		const store = new CacheStore({ ...generous, bytesMax: bytesOf(a, b) + 10 });
+		store.keep(a);
+		store.keep(b);
+		b.memory.decodedBytes += 10;
+		store.weigh(b.request, b.memory);
+		assert.equal(store.bytes, bytesOf(a, b));
+		assert.ok(store.find(a.request));
+		b.memory.decodedBytes += 1;
+		store.weigh(b.request, b.memory);
+		assert.equal(store.find(a.request), null);
+		a.memory.decodedBytes += 1;
+		store.weigh(a.request, a.memory);
+		assert.equal(store.find(a.request), null, "what is gone stays gone");
+	});
+
+	it("counts texts, keys and every variant", () => {
+		const long = "x".repeat(1000);
+		const plain = bytesOf(keptOf({ target: "/" }));
+		const more = [
+			keptOf({ target: `/${long}` }),
+			keptOf({ target: "/", headers: ["a", long] }),
+			keptOf({ target: "/", body: long }),
+		];
+		for (const kept of more) assert.ok(bytesOf(kept) >= plain + 2000);
+		const variants = ["1", "2"].map((a) =>
+			keptOf({ headers: ["a", a] }, 0, ["a"]),
+		);
+		assert.ok(bytesOf(...variants) > 1.5 * plain);
+	});
+});
+
+test("the bound on entries is exact", () => {
+	const store = new CacheStore({ ...generous, entriesMax: 3 });
+	for (let count = 0; count < 5; count++) {
+		store.keep(keptOf({ target: `/${count}` }));
+		assert.equal(store.entries, Math.min(3, count + 1));
+	}
+	assert.equal(store.find(requestOf({ target: "/1" })), null);
+	assert.ok(store.find(requestOf({ target: "/2" })));
+});
+
+test("what was evicted leaves nothing behind", () => {
+	const store = new CacheStore({ ...generous, entriesMax: 2 });
+	for (let count = 0; count < 100; count++) {
+		store.keep(keptOf({ target: `/${count % 7}`, body: String(count) }));
+	}
+	for (let count = 0; count < 7; count++) store.invalidate(`/${count}`);
+	assert.deepEqual([store.entries, store.bytes], [0, 0]);
+});
+
+test("two different requests never share an answer, but for fields the upstream does not vary by", async () => {
+	const word = fc.constantFrom("", "a", "b", "a,b", "1", "a\n", " ", "/a");
+	const name = fc.constantFrom(
+		"x",
+		"y",
+		"authorization",
+		"cookie",
+		"traceparent",
+	);
+	const requests = fc.record({
+		method: fc.constantFrom("GET" as const, "HEAD" as const, "POST" as const),
+		target: fc.constantFrom("/", "/a", "/a?b=1", "/a 1 ", "/3 /a", "/a1"),
+		headers: fc
+			.array(fc.tuple(name, word), { maxLength: 4 })
+			.map((list) => list.flat()),
+		body: fc.option(word),
+	});
+	const vary = fc.constantFrom(null, [], ["x"], ["y"], ["x", "y"]);
+	await fc.assert(
+		fc.asyncProperty(
+			fc.array(requests, { maxLength: 30 }),
+			vary,
+			async (asked, by) => {
+				const clock = virtualClock();
+				const told = by === null ? [] : ["cache-control", "public, max-age=60"];
+				const call = cached(clock, by, (request) => ({
+					status: 200,
+					headers: [...told, ...(by?.length ? ["vary", by.join()] : [])],
+					body: new TextEncoder().encode(JSON.stringify(identity(request, by))),
+				}));
+				for (const request of asked) {
+					const answer = await call(
+						requestOf({ safe: true, ...request }),
+						openScope({ clock }),
+					);
+					const text = new TextDecoder().decode(answer.body);
+					const own = identity(requestOf(request), by);
+					if (text !== "") assert.deepEqual(JSON.parse(text), own);
+					else assert.equal(request.method, "HEAD");
+				}
+			},
+		),
+		{ numRuns: 300 },
+	);
+});
+
+function cached(
+	clock: ReturnType<typeof virtualClock>,
+	by: readonly string[] | null,
+	answer: (request: UpstreamRequest) => UpstreamResponse,
+): Call {
+	const settings: CacheSettings = {
+		forMs: by === null ? 1000 : null,
+		staleMs: 0,
+		authorization: "a",
+		bytesMax: 100_000,
+		entriesMax: 10,
+		answerBytesMax: 10_000,
+	};
+	const scope = openScope({ clock });
+	return cache(settings, { ...placeOf(clock), origins: [], scope })(
+		async (request) => answer(request),
+	);
+}
+
+/** What the answer may depend on: all of the request, without what it is told that the upstream does not vary by. */
+function identity(
+	{ method, target, headers, body }: UpstreamRequest,
+	vary: readonly string[] | null,
+): unknown {
+	const names = ["authorization", "cookie", ...(vary ?? ["x", "y"])];
+	// A body's fields say how to read it.
+	if (body !== null) names.push("x", "y");
+	return [
+		method,
+		target,
+		body,
+		[...new Set(names)]
+			.toSorted()
+			.map((name) => [name, valuesOf(headers, name)]),
+	];
+}
+
+function valuesOf(headers: HeaderList, name: string): string[] {
+	return headers.filter((_, at) => at % 2 === 1 && headers[at - 1] === name);
+}
