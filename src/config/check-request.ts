@@ -1,6 +1,6 @@
-import { Ajv2020 } from "ajv/dist/2020.js";
 import safeRegex from "safe-regex2";
 import { isToken } from "../core/messages.ts";
+import type { FaultOfSchema } from "./body-schema.ts";
 import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
 import { unknownAmong } from "./names.ts";
 import type { Problem } from "./problem.ts";
@@ -10,12 +10,18 @@ import type { EntrySource, Source } from "./source.ts";
 
 const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
 
+export interface RequestContext {
+	readonly problems: Problem[];
+	readonly faultOfSchema: FaultOfSchema;
+}
+
 /** Of use only where no problem was added. A null `source` declares nothing. */
 export function checkRequest(
 	source: Source | null,
 	params: readonly string[],
-	problems: Problem[],
+	context: RequestContext,
 ): RequestConfig {
+	const { problems } = context;
 	if (source)
 		checkShape(requestSchema, source, { what: "`request`", problems });
 	const fields = (key: string, check = nothingMore) =>
@@ -37,7 +43,7 @@ export function checkRequest(
 		cookies: fields("cookies", (name) =>
 			isToken(name) ? null : `\`${name}\` cannot be a cookie's name`,
 		).map((field) => ({ ...field, name: field.name.replaceAll("-", "_") })),
-		body: checkBody(source, problems),
+		body: checkBody(source, context),
 	};
 }
 
@@ -117,7 +123,7 @@ function faultOfDefault({ type, ...schema }: FieldSchema): string | null {
 
 function checkBody(
 	source: Source | null,
-	problems: Problem[],
+	{ problems, faultOfSchema }: RequestContext,
 ): RequestConfig["body"] {
 	const required = entryOf(source, "body");
 	const optional = entryOf(source, "body?");
@@ -129,16 +135,10 @@ function checkBody(
 	if (body?.kind !== "map") return null;
 	checkPatterns(body, problems);
 	const schema = plainOf(body) as object;
-	try {
-		new Ajv2020({ allErrors: true }).compile(schema);
-	} catch (error) {
-		const words = (
-			error instanceof Error ? error.message : String(error)
-		).split(", ", 1)[0];
-		problems.push({
-			at: body.at,
-			message: `this is not a JSON Schema: ${words}`,
-		});
+	const fault = faultOfSchema(schema);
+	if (fault !== null) {
+		const message = `this is not a JSON Schema: ${fault}`;
+		problems.push({ at: body.at, message });
 		return null;
 	}
 	return { schema, required: required !== null };

@@ -33,7 +33,7 @@ export function checkRoute(
 	if (entryOf(source, "proxy")) return checkProxyRoute(key, source, context);
 	refuseWithoutProxy(key, source, problems);
 	const params = paramsOf(key);
-	const request = checkRequest(entryOf(source, "request"), params, problems);
+	const request = checkRequest(entryOf(source, "request"), params, context);
 	const entries = entriesOf(entryOf(source, "steps"));
 	const names = namesOf(request, params, entries);
 	const reader = { names, problems, misread: new Set<string>() };
@@ -101,7 +101,7 @@ function checkProxyRoute(
 	const request = checkRequest(
 		entryOf(source, "request"),
 		paramsOf(key),
-		problems,
+		context,
 	);
 	const names = namesOf(request, paramsOf(key), []);
 	names.delete("missing");

@@ -1,5 +1,6 @@
 import type { CallMethod } from "../core/messages.ts";
 import type { Template } from "../expression/template.ts";
+import type { FaultOfSchema } from "./body-schema.ts";
 import type {
 	AnswersConfig,
 	BodyConfig,
@@ -51,6 +52,7 @@ export interface RouteContext {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly defaults: Defaults;
 	readonly problems: Problem[];
+	readonly faultOfSchema: FaultOfSchema;
 	/** Takes the functions that steps name. */
 	readonly references: Reference[];
 }

@@ -1,3 +1,4 @@
+import { createSchemaCheck } from "./body-schema.ts";
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
 import {
@@ -59,7 +60,11 @@ export function check(root: Source | null, env: Environment): Checked {
 	checkShape(configSchema, root, { what: "the config", problems });
 	const defaults = readDefaults(entryOf(root, "defaults"));
 	const upstreams = checkUpstreams(root, { defaults, env, problems, files });
-	const context = { upstreams, defaults, problems, references };
+	const faultOfSchema = createSchemaCheck();
+	const context = {
+		...{ upstreams, defaults },
+		...{ problems, references, faultOfSchema },
+	};
 	const routes = checkRoutes(root, context);
 	const server = readServer(entryOf(root, "server"));
 	const valid = problems.every(({ warning }) => warning === true);

@@ -52,7 +52,12 @@ import {
 	prepareProxyHeaders,
 	prepareProxyTarget,
 } from "./proxy-address.ts";
-import { prepareRequest, type ReadRequest } from "./request.ts";
+import {
+	type CompileBody,
+	createBodyCompiler,
+	prepareRequest,
+	type ReadRequest,
+} from "./request.ts";
 
 /** A plan made ready to run: closures instead of templates, connections instead of names. Made once per gateway. */
 export interface Prepared {
@@ -229,12 +234,15 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };
 	});
-	const { functions } = options;
+	const resources = {
+		upstreams,
+		upstreamsByName: new Map(upstreams.map((one) => [one.upstream.name, one])),
+		functions: options.functions,
+		compileBody: createBodyCompiler(),
+	};
 	return {
 		server: plan.server,
-		routes: plan.routes.map((route) =>
-			prepareRoute(route, { upstreams, functions }),
-		),
+		routes: plan.routes.map((route) => prepareRoute(route, resources)),
 		async close() {
 			await Promise.all(upstreams.map(({ upstream }) => upstream.close()));
 		},
@@ -266,14 +274,16 @@ function tlsOf(
 /** What steps are prepared with. */
 interface Resources {
 	readonly upstreams: readonly OpenedUpstream[];
+	readonly upstreamsByName: ReadonlyMap<string, OpenedUpstream>;
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	readonly compileBody: CompileBody;
 }
 
 function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
 	const layout = routeLayout(route.steps.map(({ name }) => name));
 	return {
 		plan: route,
-		readRequest: prepareRequest(route.request),
+		readRequest: prepareRequest(route.request, resources.compileBody),
 		readsRequest: mayRead("request", [
 			[route.steps, route.respond, route.status, route.headers],
 			route.proxy,
@@ -290,9 +300,7 @@ function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
 		),
 		merge: prepareMerge({ ...route, body: route.respond }, layout),
 		proxy: route.proxy && prepareProxy(route, route.proxy, layout, resources),
-		upstreams: new Map(
-			resources.upstreams.map((opened) => [opened.upstream.name, opened]),
-		),
+		upstreams: resources.upstreamsByName,
 	};
 }
 
@@ -354,11 +362,13 @@ function prepareBlock(
 }
 
 /** Whether the name stands in frozen data at all, as a read or by chance. */
-function mayRead(name: string, data: readonly unknown[]): boolean {
-	const text = JSON.stringify(data, (_, value: unknown) =>
-		typeof value === "bigint" ? null : value,
-	);
-	return text.includes(JSON.stringify(name));
+function mayRead(name: string, data: unknown): boolean {
+	if (data === name) return true;
+	if (typeof data !== "object" || data === null) return false;
+	for (const key in data) {
+		if (mayRead(name, (data as Record<string, unknown>)[key])) return true;
+	}
+	return false;
 }
 
 /** Which steps of the block hang on which. */

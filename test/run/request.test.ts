@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { type Answer, type AskOptions, testRoute } from "../kit/gateway.ts";
+import {
+	type Answer,
+	type AskOptions,
+	testGateway,
+	testRoute,
+} from "../kit/gateway.ts";
 
 type Faults = readonly { readonly at: string; readonly message: string }[];
 
@@ -441,6 +446,26 @@ describe("a body", () => {
 			[await count(99), await count(100), await count(101)],
 			[99, 100, 100],
 		);
+	});
+
+	it("is judged by its own route's schema, though another has the same `$id`", async () => {
+		const route = (type: string) => ({
+			request: { body: { $id: "urn:test:body", type } },
+			respond: "${body}",
+		});
+		const { ask } = testGateway({
+			routes: {
+				"POST /text": route("string"),
+				"POST /number": route("number"),
+			},
+		});
+		assert.equal(
+			(await ask("/text", { method: "POST", body: '"a"' })).text,
+			'"a"',
+		);
+		assert.equal((await ask("/number", { method: "POST", body: 1 })).text, "1");
+		faultsOf(await ask("/text", { method: "POST", body: 1 }));
+		faultsOf(await ask("/number", { method: "POST", body: '"a"' }));
 	});
 });
 
