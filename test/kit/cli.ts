@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
 
@@ -67,7 +67,9 @@ export function folderWith(
 ): { readonly path: string } & Disposable {
 	const path = mkdtempSync(join(tmpdir(), "sluice-test-"));
 	for (const [name, text] of Object.entries(files)) {
-		writeFileSync(join(path, name), text);
+		const file = join(path, name);
+		mkdirSync(dirname(file), { recursive: true });
+		writeFileSync(file, text);
 	}
 	return {
 		path,

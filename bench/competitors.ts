@@ -1,0 +1,159 @@
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { krakendConfig, krakendRoutes } from "./gateways/krakend.ts";
+import type { Listening } from "./gateways/listen.ts";
+import { nginxLua, nginxProxy } from "./gateways/nginx.ts";
+import { luaModules, startNginx } from "./nginx.ts";
+import { freePort, has, type Processes, type Running } from "./processes.ts";
+import { type RouteName, routeNames, routes, sluiceConfig } from "./routes.ts";
+
+export type CompetitorName =
+	| "sluice"
+	| "sluice-off"
+	| "undici"
+	| "fastify"
+	| "hono"
+	| "nginx"
+	| "nginx-lua"
+	| "krakend";
+
+/** One way to answer the routes, in a process of its own. */
+export interface Competitor {
+	readonly name: CompetitorName;
+	readonly title: string;
+	readonly routes: readonly RouteName[];
+	/** Why it cannot run here and how to get it; null where it can. */
+	missing(): string | null;
+	start(place: Place): Promise<StartedGateway>;
+}
+
+/** Where a competitor runs: the upstream it asks, and a folder for its files. */
+export interface Place {
+	readonly processes: Processes;
+	readonly upstreamUrl: string;
+	readonly folder: string;
+}
+
+export interface StartedGateway extends Running {
+	readonly url: string;
+	/** What it told of itself. */
+	readonly listening: Listening;
+}
+
+/**
+ * What is on with "features on": on the upstream these policies, and a listener of every event. Deadline and
+ * cancellation cannot be switched off.
+ */
+export const policiesOn = { breaker: true };
+
+export const competitors: readonly Competitor[] = [
+	{
+		name: "sluice",
+		title: "Sluice, features on",
+		routes: routeNames,
+		missing: () => null,
+		start: (place) =>
+			startSluice(place, sluiceConfig(place.upstreamUrl, policiesOn), {
+				listen: true,
+			}),
+	},
+	{
+		name: "sluice-off",
+		title: "Sluice, features off",
+		routes: routeNames,
+		missing: () => null,
+		start: (place) =>
+			startSluice(place, sluiceConfig(place.upstreamUrl, {}), {
+				listen: false,
+			}),
+	},
+	byHand("undici", "by hand: node:http + undici dispatch"),
+	byHand("fastify", "Fastify + fetch"),
+	byHand("hono", "Hono + fetch"),
+	{
+		name: "nginx",
+		title: "nginx proxy_pass",
+		routes: ["pass"],
+		missing: () => null,
+		start: async ({ processes, upstreamUrl, folder }) => {
+			const config = nginxProxy(upstreamUrl);
+			const files = join(folder, "nginx");
+			return answering(await startNginx(processes, "gateway", files, config));
+		},
+	},
+	{
+		name: "nginx-lua",
+		title: "by hand: nginx + Lua",
+		routes: routeNames,
+		missing: () =>
+			luaModules() === null
+				? "nginx's Lua module is missing: apt-get install libnginx-mod-http-lua lua-cjson"
+				: null,
+		start: async ({ processes, upstreamUrl, folder }) => {
+			const config = nginxLua(upstreamUrl);
+			const files = join(folder, "nginx-lua");
+			return answering(await startNginx(processes, "gateway", files, config));
+		},
+	},
+	{
+		name: "krakend",
+		title: "KrakenD",
+		routes: krakendRoutes,
+		missing: () => {
+			const binary = process.env.KRAKEND_BIN;
+			if (!binary) return "KRAKEND_BIN names no binary of KrakenD";
+			return has(binary, "version") ? null : `${binary} cannot be run`;
+		},
+		start: async ({ processes, upstreamUrl, folder }) => {
+			const port = await freePort();
+			const file = join(folder, "krakend.json");
+			const config = krakendConfig(upstreamUrl, port, routes);
+			writeFileSync(file, JSON.stringify(config));
+			const command = [process.env.KRAKEND_BIN ?? "", "run", "--config", file];
+			const running = await processes.start("gateway", command, port);
+			return answering({ ...running, url: `http://127.0.0.1:${port}` });
+		},
+	},
+];
+
+function byHand(name: CompetitorName, title: string): Competitor {
+	return {
+		name,
+		title,
+		routes: routeNames,
+		missing: () => null,
+		start: ({ processes, upstreamUrl }) =>
+			startNode(processes, [gatewayFile(name), upstreamUrl]),
+	};
+}
+
+/** Starts Sluice with a config; `flags` go to Node. */
+export function startSluice(
+	{ processes, folder }: Place,
+	config: object,
+	{ listen, flags = [] }: { listen: boolean; flags?: readonly string[] },
+): Promise<StartedGateway> {
+	const file = join(mkdtempSync(join(folder, "sluice-")), "config.json");
+	writeFileSync(file, JSON.stringify(config));
+	const args = [gatewayFile("sluice"), file, ...(listen ? ["listen"] : [])];
+	return startNode(processes, [...flags, ...args]);
+}
+
+async function startNode(
+	processes: Processes,
+	args: readonly string[],
+): Promise<StartedGateway> {
+	const command = [process.execPath, ...args];
+	const running = await processes.start("gateway", command, "line");
+	const listening = JSON.parse(running.line) as Listening;
+	return { ...running, url: listening.url, listening };
+}
+
+function answering(running: Running & { readonly url: string }) {
+	return { ...running, listening: { url: running.url } };
+}
+
+function gatewayFile(name: string): string {
+	return fileURLToPath(new URL(`gateways/${name}.ts`, import.meta.url));
+}

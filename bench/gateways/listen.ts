@@ -1,0 +1,33 @@
+import type { Server } from "node:http";
+import type { AddressInfo } from "node:net";
+
+/** What a gateway's process prints first, as one line of JSON. */
+export interface Listening {
+	readonly url: string;
+	/** From the config to a gateway that takes requests, where the gateway can tell. */
+	readonly loadMs?: number;
+	/** What is held in memory after a garbage collection, where the process may ask for one. */
+	readonly heapBytes?: number;
+}
+
+/** Tells whoever started this process that it takes requests, and ends it when asked to. */
+export function announce(listening: Listening): void {
+	// Through exit, not by dying: only then is a profile written.
+	process.once("SIGTERM", () => process.exit(0));
+	console.log(JSON.stringify(listening));
+}
+
+/** Puts a server on any free port of loopback. */
+export function listen(server: Server): void {
+	server.listen(0, "127.0.0.1", () => {
+		const { port } = server.address() as AddressInfo;
+		announce({ url: `http://127.0.0.1:${port}` });
+	});
+}
+
+/** Where the upstream is: the one argument of each gateway that is written by hand. */
+export function upstreamUrl(): string {
+	const url = process.argv[2];
+	if (url === undefined) throw new Error("the upstream's URL is missing");
+	return url;
+}

@@ -1,0 +1,59 @@
+import { fileURLToPath } from "node:url";
+import { cpuNs } from "./cpu.ts";
+import type { Processes } from "./processes.ts";
+
+/** What one slice of load showed. */
+export interface Slice {
+	/** CPU time of the gateway's process per request. */
+	readonly cpuUs: number;
+	readonly perSecond: number;
+	readonly p50Us: number;
+	readonly p99Us: number;
+}
+
+export interface Target {
+	/** The gateway's process. */
+	readonly pid: number;
+	readonly url: string;
+	/** How many connections ask at once, each again as soon as it has its answer. */
+	readonly connections: number;
+	readonly seconds: number;
+}
+
+interface Counted {
+	readonly requests: number;
+	readonly microseconds: number;
+	readonly p50Us: number;
+	readonly p99Us: number;
+	readonly failed: number;
+	readonly broken: number;
+}
+
+const script = fileURLToPath(new URL("load.lua", import.meta.url));
+
+/** Asks a gateway for a while, by wrk. Fails where any request failed: a figure of failures says nothing. */
+export async function load(
+	processes: Processes,
+	{ pid, url, connections, seconds }: Target,
+): Promise<Slice> {
+	const beforeNs = cpuNs(pid);
+	const output = await processes.run("load", [
+		...["wrk", "--threads", "1", "--connections", `${connections}`],
+		...["--duration", `${seconds}s`, "--timeout", "10s"],
+		...["--script", script, url],
+	]);
+	const usedNs = cpuNs(pid) - beforeNs;
+	const counted = JSON.parse(output.trim().split("\n").at(-1) ?? "") as Counted;
+	const { requests, microseconds, p50Us, p99Us, failed, broken } = counted;
+	if (requests === 0 || failed + broken > 0) {
+		throw new Error(
+			`${url}: ${requests} answers, ${failed} of them failures; ${broken} connections broke or timed out`,
+		);
+	}
+	return {
+		cpuUs: usedNs / 1_000 / requests,
+		perSecond: requests / (microseconds / 1e6),
+		p50Us,
+		p99Us,
+	};
+}

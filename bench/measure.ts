@@ -1,0 +1,74 @@
+import {
+	type Competitor,
+	type CompetitorName,
+	competitors,
+	type Place,
+	type StartedGateway,
+} from "./competitors.ts";
+import { load, type Slice } from "./load.ts";
+import { interleave } from "./rounds.ts";
+import { type RouteName, routes } from "./routes.ts";
+import { checkSameAnswers } from "./same.ts";
+
+/** What one route showed: each competitor's slices, one a round. */
+export interface RouteResult {
+	readonly route: RouteName;
+	readonly samples: ReadonlyMap<CompetitorName, readonly Slice[]>;
+}
+
+export interface Measuring {
+	readonly place: Place;
+	readonly rounds: number;
+	readonly seconds: number;
+}
+
+/** Slices before any counts: until one is no longer cheaper than those before, for then the compilers have done their work. */
+const warmUpSlicesMax = 6;
+
+/**
+ * Measures one route. Every competitor begins anew for it, so that no result depends on which routes were measured before;
+ * all give the same answer before any is timed.
+ */
+export async function measureRoute(
+	name: RouteName,
+	{ place, rounds, seconds }: Measuring,
+): Promise<RouteResult> {
+	const route = routes[name];
+	const taking = competitors.filter(
+		(one) => one.routes.includes(name) && one.missing() === null,
+	);
+	const started = new Map<Competitor, StartedGateway>();
+	try {
+		for (const one of taking) started.set(one, await one.start(place));
+		const answering = Array.from(started, ([one, { url }]) => ({
+			name: one.title,
+			url,
+		}));
+		await checkSameAnswers(answering, route.target);
+		const slice = (one: Competitor, seconds: number) => {
+			const { pid, url } = started.get(one) as StartedGateway;
+			const { connections } = route;
+			const target = { pid, url: url + route.target, connections, seconds };
+			return load(place.processes, target);
+		};
+		for (const one of taking) await warmUp(() => slice(one, 1));
+		const samples = await interleave(taking, rounds, (one) =>
+			slice(one, seconds),
+		);
+		return {
+			route: name,
+			samples: new Map(Array.from(samples, ([one, of]) => [one.name, of])),
+		};
+	} finally {
+		for (const gateway of started.values()) await gateway.end();
+	}
+}
+
+async function warmUp(slice: () => Promise<Slice>): Promise<void> {
+	let best = (await slice()).cpuUs;
+	for (let count = 1; count < warmUpSlicesMax; count++) {
+		const { cpuUs } = await slice();
+		if (cpuUs > best * 0.97) return;
+		best = cpuUs;
+	}
+}
