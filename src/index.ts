@@ -14,6 +14,8 @@ export {
 	type Duration,
 	defineGateway,
 	type GatewayConfig,
+	type OverloadInput,
+	type RateLimitInput,
 	type ServerInput,
 	type Size,
 	type UpstreamInput,
@@ -36,6 +38,8 @@ export {
 export type {
 	CallEnded,
 	Events,
+	LoadChanged,
+	LoadLevel,
 	PolicyDecided,
 	RequestEnded,
 	StepFailure,

@@ -7,6 +7,7 @@ import { checkText } from "../src/config/load.ts";
 import { printProblem } from "../src/config/problem.ts";
 import {
 	defaultsSchema,
+	overloadSchema,
 	serverSchema,
 	upstreamSchema,
 } from "../src/config/schema.ts";
@@ -431,10 +432,12 @@ function defaultOf(key: string): string | undefined {
 		...upstreamSchema.shape,
 		...defaultsSchema.shape,
 	};
-	const server: Record<string, z.ZodType> = serverSchema.shape;
-	const schema = key.startsWith("server.")
-		? server[key.slice("server.".length)]
-		: limits[key];
+	const maps: Record<string, Record<string, z.ZodType>> = {
+		server: serverSchema.shape,
+		overload: overloadSchema.shape,
+	};
+	const [map = "", member = ""] = key.split(".");
+	const schema = member ? maps[map]?.[member] : limits[key];
 	assert.ok(schema, key);
 	return metaOf(schema)?.default;
 }

@@ -9,7 +9,9 @@ import {
 	defaultsSchema,
 	fieldSchemas,
 	type KeyMeta,
+	overloadSchema,
 	proxySchema,
+	rateLimitSchema,
 	requestSchema,
 	routeSchema,
 	type StepKind,
@@ -140,6 +142,23 @@ const sections: readonly Section[] = [
 		text: "What holds where an upstream, a route or a step says nothing.",
 		shape: defaultsSchema.shape,
 		around: (example) => aRoute + block("defaults", example),
+	},
+	{
+		title: "`rateLimit`",
+		text: "How often clients may ask, of the gateway or of one route: [protection.md](protection.md#client-rate-limits) has how it is counted, and what clients are told.",
+		shape: rateLimitSchema.shape,
+		around: (example, key) => {
+			const others = ["limit: 100", "per: 1m"].filter(
+				(line) => !line.startsWith(`${key}:`),
+			);
+			return aRoute + block("rateLimit", [...others, example].join("\n"));
+		},
+	},
+	{
+		title: "`overload`",
+		text: "From when on optional parts are left out and requests refused: [protection.md](protection.md#overload) has how that is found. `overload: false` switches all of it off.",
+		shape: overloadSchema.shape,
+		around: (example) => aRoute + block("overload", example),
 	},
 	{
 		title: "`upstreams.<name>`",

@@ -12,14 +12,30 @@ export function createLog(): Log {
 	);
 }
 
-/** Writes a line for each answer of 500 and above, with its cause; for `internal` with its stack. */
+/**
+ * Writes a line for each answer of 500 and above, with its cause; for `internal` with its stack. Not for requests refused
+ * because there are too many: a line for each would be more work than the refusal, and `logLoad` says it once.
+ */
 export function logFailures(events: Events, log: Log): void {
 	events.requestEnded.push((end) => {
-		if (end.error !== null && end.status >= 500) {
-			log.error(lineOf(end, end.error), "request failed");
-		}
+		const { error, status } = end;
+		if (error === null || status < 500 || error.code === "overloaded") return;
+		log.error(lineOf(end, error), "request failed");
 	});
 }
+
+/** Writes a line when the gateway begins to leave out or to refuse, and when it has stopped to. */
+export function logLoad({ loadChanged }: Events, log: Log): void {
+	loadChanged.push(({ level, reason }) => {
+		if (level === "normal") log.info({ load: level }, "load is normal again");
+		else log.warn({ load: level, reason }, loadWords[level]);
+	});
+}
+
+const loadWords = {
+	skipping: "too much load: optional parts are left out",
+	refusing: "too much load: requests are refused",
+};
 
 function lineOf(end: RequestEnded, error: GatewayError): object {
 	const { requestId, method, route, status, durationMs } = end;

@@ -3,7 +3,7 @@ import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { type RunningServer, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { createLog, type Log, logFailures, wordsOf } from "./log.ts";
+import { createLog, type Log, logFailures, logLoad, wordsOf } from "./log.ts";
 
 /** What whoever starts the command is told. */
 export interface ServeHooks {
@@ -37,6 +37,7 @@ export async function serveCommand(
 	const log = createLog();
 	const gateway = createGateway(config);
 	logFailures(gateway.events, log);
+	logLoad(gateway.events, log);
 	const server = await open(gateway, address, log);
 	if (server === null) {
 		await gateway.close();

@@ -1,6 +1,7 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
+import { checkRateLimit } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps, type RouteContext } from "./check-step.ts";
 import type { Defaults, RequestConfig, RouteConfig } from "./config.ts";
@@ -44,6 +45,7 @@ export function checkRoute(
 	});
 	const route = {
 		...headOf(key, source, defaults),
+		rateLimit: checkRateLimit(entryOf(source, "rateLimit"), names, problems),
 		request,
 		steps: steps.map(({ step }) => step),
 		respond: checkRespond(source, entries, reader),
@@ -108,6 +110,7 @@ function checkProxyRoute(
 	const reader = { names, problems, misread: new Set<string>() };
 	return {
 		...headOf(key, source, defaults),
+		rateLimit: checkRateLimit(entryOf(source, "rateLimit"), names, problems),
 		request,
 		steps: [],
 		respond: nothing,

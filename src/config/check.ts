@@ -1,4 +1,5 @@
 import { createSchemaCheck } from "./body-schema.ts";
+import { checkRateLimit, undeclaredNames } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
 import {
@@ -11,13 +12,14 @@ import type {
 	Config,
 	CorsConfig,
 	Defaults,
+	OverloadConfig,
 	RouteConfig,
 	ServerConfig,
 	UpstreamConfig,
 } from "./config.ts";
 import type { Problem } from "./problem.ts";
 import { parseRouteKey } from "./route-key.ts";
-import { configSchema } from "./schema.ts";
+import { configSchema, overloadSchema } from "./schema.ts";
 import {
 	checkShape,
 	durationAt,
@@ -67,11 +69,23 @@ export function check(root: Source | null, env: Environment): Checked {
 	};
 	const routes = checkRoutes(root, context);
 	const server = readServer(entryOf(root, "server"));
-	const valid = problems.every(({ warning }) => warning === true);
 	const functions = new Map(
 		references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 	);
-	const config = { server, upstreams, routes, functions, files: new Map() };
+	const config = {
+		server,
+		upstreams,
+		routes,
+		rateLimit: checkRateLimit(
+			entryOf(root, "rateLimit"),
+			undeclaredNames,
+			problems,
+		),
+		overload: checkOverload(entryOf(root, "overload"), problems),
+		functions,
+		files: new Map(),
+	};
+	const valid = problems.every(({ warning }) => warning === true);
 	return { config: valid ? config : null, problems, references, files };
 }
 
@@ -154,6 +168,31 @@ function readServer(source: Source | null): ServerConfig {
 		connectionsMax: numberAt(source, "connections") ?? 10_000,
 		trustedProxies: textsAt(source, "trustedProxies") ?? [],
 		cors: readCors(entryOf(source, "cors")),
+	};
+}
+
+function checkOverload(
+	source: Source | null,
+	problems: Problem[],
+): OverloadConfig | null {
+	if (source !== null && plainOf(source) === false) return null;
+	if (source?.kind === "map") {
+		checkShape(overloadSchema, source, { what: "`overload`", problems });
+	}
+	const skipAtMs = durationAt(source, "skipAt") ?? 200;
+	const refuseAtMs = durationAt(source, "refuseAt") ?? 500;
+	if (source !== null && refuseAtMs < skipAtMs) {
+		problems.push({
+			at: source.at,
+			message: `requests would be refused (\`refuseAt\` ${refuseAtMs} ms) before optional parts are left out (\`skipAt\` ${skipAtMs} ms): set both`,
+		});
+	}
+	return {
+		requestsMax: numberAt(source, "requests") ?? 2000,
+		waitingMax: numberAt(source, "waiting") ?? 100,
+		waitMs: durationAt(source, "wait") ?? 500,
+		skipAtMs,
+		refuseAtMs,
 	};
 }
 

@@ -7,6 +7,10 @@ export interface Config {
 	readonly server: ServerConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
+	/** Of all requests, whatever their route; null without. */
+	readonly rateLimit: RateLimitConfig | null;
+	/** Null: nothing is refused for being too much. */
+	readonly overload: OverloadConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** What the files hold that upstreams' `tls` names, by path as written. Never part of the plan: there are keys. */
@@ -111,6 +115,27 @@ export interface BreakerConfig {
 	readonly probeEveryMs: number;
 }
 
+/** How often clients may ask. */
+export interface RateLimitConfig {
+	/** So many at once, and so many more in each `perMs`. */
+	readonly limit: number;
+	readonly perMs: number;
+	/** Requests of which it has the same value are counted together. */
+	readonly by: Template;
+}
+
+/** From when on too much is refused. */
+export interface OverloadConfig {
+	/** Carried out at a time. */
+	readonly requestsMax: number;
+	readonly waitingMax: number;
+	readonly waitMs: number;
+	/** How late the event loop may come round before optional parts are left out. */
+	readonly skipAtMs: number;
+	/** And before requests are refused; not below `skipAtMs`. */
+	readonly refuseAtMs: number;
+}
+
 /** Whatever may come from the environment is still a template of `env`: a secret's value never stands in a config. */
 export interface UpstreamConfig extends ProtectionConfig {
 	readonly name: string;
@@ -142,6 +167,7 @@ export interface RouteConfig {
 	readonly request: RequestConfig;
 	readonly deadlineMs: number;
 	readonly callsMax: number;
+	readonly rateLimit: RateLimitConfig | null;
 	readonly steps: readonly StepConfig[];
 	readonly respond: Template;
 	readonly status: Template;

@@ -10,6 +10,8 @@ export interface GatewayConfig {
 	readonly routes: Readonly<Record<string, unknown>>;
 	readonly server?: ServerInput;
 	readonly defaults?: DefaultsInput;
+	readonly rateLimit?: RateLimitInput;
+	readonly overload?: OverloadInput | false;
 }
 
 /** A duration with its unit: `250ms`, `1.5s`, `2m`, `1h`. */
@@ -77,6 +79,22 @@ export interface DefaultsInput {
 	readonly max?: number;
 	readonly calls?: number;
 	readonly maxBody?: Size;
+}
+
+/** How often clients may ask. `by` is a text with holes, read before the body and any step. */
+export interface RateLimitInput {
+	readonly limit: number;
+	readonly per: Duration;
+	readonly by?: string;
+}
+
+/** From when on too much is refused. */
+export interface OverloadInput {
+	readonly requests?: number;
+	readonly waiting?: number;
+	readonly wait?: Duration;
+	readonly skipAt?: Duration;
+	readonly refuseAt?: Duration;
 }
 
 /** PEM texts, or files that hold them. */
@@ -343,6 +361,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly summary?: string;
 	readonly deadline?: Duration;
 	readonly calls?: number;
+	readonly rateLimit?: RateLimitInput;
 	/** Instead of steps: requests are passed on. */
 	readonly proxy?:
 		| Target<{ upstream: Upstream; step: never; input: never }>
@@ -393,6 +412,8 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	};
 	readonly server?: ServerInput;
 	readonly defaults?: DefaultsInput;
+	readonly rateLimit?: RateLimitInput;
+	readonly overload?: OverloadInput | false;
 }): GatewayConfig {
 	return config;
 }

@@ -5,6 +5,7 @@ import {
 	configSchema,
 	fieldSchemas,
 	type KeyMeta,
+	overloadSchema,
 	proxySchema,
 	requestSchema,
 	routeSchema,
@@ -32,6 +33,7 @@ export function configJsonSchema(): JsonSchema {
 		...withProperties(printed(configSchema), {
 			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
+			overload: { anyOf: [{ const: false }, ref("overload")] },
 		}),
 		$defs: {
 			upstream: printed(upstreamSchema),
@@ -40,6 +42,7 @@ export function configJsonSchema(): JsonSchema {
 				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
 				steps,
 			}),
+			overload: printed(overloadSchema),
 			proxy: printed(proxySchema),
 			request: withProperties(printed(requestSchema), {
 				params: fields,

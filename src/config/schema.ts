@@ -412,6 +412,72 @@ export const upstreamSchema = z.strictObject({
 	}),
 });
 
+const perWords =
+	"a duration of whole seconds, from `1s` to `24h`, such as `1m`";
+
+/** Clients are told of it in whole seconds. */
+const wholeSeconds = z
+	.string({ error: perWords })
+	.refine(
+		(text) => {
+			const ms = parseDuration(text) ?? 0;
+			return ms % 1000 === 0 && ms >= 1000 && ms <= 86_400_000;
+		},
+		{ error: perWords },
+	)
+	.meta({ pattern: `^${durationPattern}$` });
+
+export const rateLimitSchema = z.strictObject({
+	limit: count(1_000_000).meta({
+		description:
+			"Required. How many requests may come at once. Each of them may come anew after `per` divided by `limit`.",
+		example: "limit: 100",
+	} satisfies KeyMeta),
+	per: wholeSeconds.meta({
+		description:
+			"Required. The time in which `limit` more may come: a whole number of seconds.",
+		example: "per: 1m",
+	} satisfies KeyMeta),
+	by: key(templateText, {
+		description:
+			"Requests with the same value are counted together. It may read `request.ip` (of an IPv6 address its network of 64 bits), `request.method`, `request.path`, and what the route declares of `params`, `query`, `headers` and `cookies`; on the gateway, where nothing is declared, any of the last three, as texts. A text without `${…}` is one limit for all.",
+		example: 'by: "${headers.x_api_key ?? request.ip}"',
+		default: "${request.ip}",
+	}),
+});
+
+export const overloadSchema = z.strictObject({
+	requests: key(count(1_000_000), {
+		description:
+			"How many requests are carried out at a time. While there are so many, optional parts are left out.",
+		example: "requests: 500",
+		default: "2000",
+	}),
+	waiting: key(count(1_000_000, 0), {
+		description:
+			"How many more wait for their turn; one more is refused with 503 `overloaded`.",
+		example: "waiting: 20",
+		default: "100",
+	}),
+	wait: key(duration, {
+		description: "How long one waits at most; then it is refused.",
+		example: "wait: 200ms",
+		default: "500ms",
+	}),
+	skipAt: key(duration, {
+		description:
+			"How late the event loop may come round before optional parts are left out: steps with `optional` or `fallback` then fail with `overloaded`.",
+		example: "skipAt: 100ms",
+		default: "200ms",
+	}),
+	refuseAt: key(duration, {
+		description:
+			"How late it may come round before requests are refused. Not below `skipAt`.",
+		example: "refuseAt: 1s",
+		default: "500ms",
+	}),
+});
+
 /** Keys of an upstream whose value may hold `env`. */
 export const upstreamSettings = [
 	"url",
@@ -551,6 +617,11 @@ export const routeSchema = z.strictObject({
 			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
 		example: "calls: 20",
 		default: "200",
+	}),
+	rateLimit: key(rateLimitSchema, {
+		description:
+			"How often clients may ask for this route, besides the `rateLimit` of the gateway; beyond it 429 `too_many_requests`.",
+		example: "rateLimit: { limit: 10, per: 1m }",
 	}),
 	proxy: key(
 		z.union([templateText, z.record(z.string(), z.unknown())], {
@@ -820,4 +891,20 @@ export const configSchema = z.strictObject({
 		description: "What holds where nothing else is said.",
 		example: "defaults: { timeout: 1s }",
 	}),
+	rateLimit: key(rateLimitSchema, {
+		description:
+			"How often clients may ask for anything; beyond it 429 `too_many_requests`.",
+		example: "rateLimit: { limit: 100, per: 1m }",
+	}),
+	overload: key(
+		z.union([z.record(z.string(), z.unknown()), z.literal(false)], {
+			error: "a map, or `false`",
+		}),
+		{
+			description:
+				"What keeps the gateway standing when more comes than it can serve. On unless it is `false`.",
+			example: "overload: { requests: 500, wait: 200ms }",
+			default: "{}",
+		},
+	),
 });

@@ -32,6 +32,31 @@ export function parseSubnet(text: string): Subnet | null {
 	return prefix > longest ? null : { address, family, prefix };
 }
 
+/**
+ * What one client can be told by: its IPv4 address, or of an IPv6 address the first 64 bits, for the rest is its own to
+ * choose (RFC 7934; RFC 4291, 2.5.4). What is no address stays as it is.
+ */
+export function networkOf(text: string): string {
+	if (!text.includes(":")) return text;
+	const address = parseAddress(text);
+	if (address === null || familyOf(address) === "ipv4") return address ?? text;
+	const [before = "", behind] = address.split("::");
+	const groups = groupsOf(before);
+	if (behind !== undefined) {
+		const left = 8 - groups.length - groupsOf(behind).length;
+		groups.push(...new Array(left).fill("0"), ...groupsOf(behind));
+	}
+	return `${groups.slice(0, 4).join(":")}::/64`;
+}
+
+/** Of half an IPv6 address; one that ends as IPv4 does (`64:ff9b::192.0.2.1`) has two groups there. */
+function groupsOf(text: string): string[] {
+	const groups = text === "" ? [] : text.split(":");
+	return groups.flatMap((group) =>
+		group.includes(".") ? ["v4", "v4"] : group,
+	);
+}
+
 /** Of an address in canonical form. */
 export function familyOf(address: string): "ipv4" | "ipv6" {
 	return address.includes(":") ? "ipv6" : "ipv4";

@@ -4,7 +4,10 @@ import type { GatewayError } from "./errors.ts";
 export interface RequestEnded {
 	readonly requestId: string;
 	readonly method: string;
-	/** The route's key (`GET /weather/{id}`), or null where none matched. Never the request's own path. */
+	/**
+	 * The route's key (`GET /weather/{id}`), or null where none matched, or where the gateway refused the request before it
+	 * looked. Never the request's own path.
+	 */
 	readonly route: string | null;
 	/** The status sent; 499 where the client left. */
 	readonly status: number;
@@ -62,6 +65,16 @@ export interface PolicyDecided {
 	readonly reason: string | null;
 }
 
+/** How hard the gateway's work presses on it, and what it does about that; docs/protection.md. */
+export type LoadLevel = "normal" | "skipping" | "refusing";
+
+/** The gateway began to leave out optional parts, or to refuse requests, or has stopped to. */
+export interface LoadChanged {
+	readonly level: LoadLevel;
+	/** What pressed: so many `requests` in progress, or the `delay` of the event loop; null where it is over. */
+	readonly reason: "requests" | "delay" | null;
+}
+
 type Listener<T> = (event: T) => void;
 
 /**
@@ -72,11 +85,17 @@ export interface Events {
 	readonly requestEnded: Listener<RequestEnded>[];
 	readonly callEnded: Listener<CallEnded>[];
 	readonly policyDecided: Listener<PolicyDecided>[];
+	readonly loadChanged: Listener<LoadChanged>[];
 }
 
 /** A gateway's own events: none are shared between two gateways. */
 export function createEvents(): Events {
-	return { requestEnded: [], callEnded: [], policyDecided: [] };
+	return {
+		requestEnded: [],
+		callEnded: [],
+		policyDecided: [],
+		loadChanged: [],
+	};
 }
 
 /** Tells every listener, in the order they came. A listener must not throw: what it throws reaches the request. */

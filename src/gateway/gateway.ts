@@ -24,12 +24,19 @@ import {
 	preparePlan,
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
-import { run } from "../run/run.ts";
+import { type Load, run } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream } from "../upstream/upstream.ts";
 import { createFetch, type Fetch } from "./fetch.ts";
+import { createOverload, type Overload } from "./overload.ts";
 import { completed, type PlainRequest } from "./plain-request.ts";
+import {
+	createRateLimits,
+	type Quota,
+	type RateLimit,
+	withQuotas,
+} from "./rate-limit.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 
 /** A plan at work. Two gateways share nothing. */
@@ -90,8 +97,24 @@ export function createGateway(
 		functions: config.functions,
 		files: config.files,
 	});
-	const route = createRouter(prepared.routes);
-	const handling = { route, events, server: plan.server, clock };
+	const limits = createRateLimits(plan);
+	const overload =
+		plan.overload && createOverload(plan.overload, { clock, events });
+	const routes = prepared.routes.map(
+		(route): GatewayRoute => ({
+			...route,
+			rateLimit: limits.ofRoute(route.plan),
+		}),
+	);
+	const handling: Handling = {
+		route: createRouter(routes),
+		events,
+		server: plan.server,
+		clock,
+		rateLimit: limits.gateway,
+		overload,
+		load: overload ?? unloaded,
+	};
 	const handleIn = (request: GatewayRequest, scope: Scope) =>
 		handle(request, scope, handling);
 	return {
@@ -104,9 +127,15 @@ export function createGateway(
 			return scope ? handleIn(whole, scope) : alone(whole, clock, handleIn);
 		},
 		fetch: createFetch(handleIn, clock),
-		close: prepared.close,
+		async close() {
+			overload?.close();
+			await prepared.close();
+		},
 	};
 }
+
+/** Where nothing is refused nothing is left out either. */
+const unloaded: Load = { skipping: false };
 
 function isChecked(config: Config | GatewayConfig): config is Config {
 	return Array.isArray((config as Config | null)?.routes);
@@ -125,18 +154,27 @@ async function alone(
 	}
 }
 
+interface GatewayRoute extends PreparedRoute {
+	readonly rateLimit: RateLimit | null;
+}
+
 interface Handling {
-	readonly route: Route<PreparedRoute>;
+	readonly route: Route<GatewayRoute>;
 	readonly events: Events;
 	readonly server: ServerConfig;
 	readonly clock: Clock;
+	/** Of every request. */
+	readonly rateLimit: RateLimit | null;
+	readonly overload: Overload | null;
+	readonly load: Load;
 }
 
-/** How a request ended, for the events. */
+/** How a request ended, for the events and the answer's header. */
 interface End {
 	route: string | null;
 	missing: readonly StepFailure[];
 	error: GatewayError | null;
+	quotas: Quota[] | null;
 }
 
 async function handle(
@@ -144,7 +182,7 @@ async function handle(
 	scope: Scope,
 	handling: Handling,
 ): Promise<GatewayResponse> {
-	const end: End = { route: null, missing: [], error: null };
+	const end: End = { route: null, missing: [], error: null, quotas: null };
 	let response: GatewayResponse;
 	try {
 		response = await answer(request, scope, handling, end);
@@ -152,11 +190,14 @@ async function handle(
 		end.error = asGatewayError(thrown);
 		response = problemResponse(end.error, request.id);
 	}
+	const { route, missing, quotas } = end;
+	if (quotas !== null) response = withQuotas(response, quotas);
 	const { requestEnded } = handling.events;
 	const tellEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0) return;
 		tell(requestEnded, {
-			...end,
+			route,
+			missing,
 			error: error === null ? null : asGatewayError(error),
 			requestId: request.id,
 			method: request.method,
@@ -213,21 +254,45 @@ async function answer(
 	handling: Handling,
 	end: End,
 ): Promise<GatewayResponse> {
-	const match: Match<PreparedRoute> = handling.route(
+	handling.overload?.admit(request.arrivedMs);
+	if (handling.rateLimit) count(handling.rateLimit, request, {}, end);
+	const match: Match<GatewayRoute> = handling.route(
 		request.method,
 		request.target,
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
+	if (route.rateLimit) count(route.rateLimit, request, params, end);
+	handling.overload?.expect();
 	const body = route.plan.request.body
 		? await readBodyInTime(request, route, handling)
 		: null;
 	const values = route.readRequest(request, params, body);
-	const input = { request, values, events: handling.events, scope };
-	if (route.proxy !== null) return proxy(route, route.proxy, input);
-	const result = await run(route, input);
-	end.missing = result.missing;
-	return result.response;
+	const { events, load, overload } = handling;
+	const input = { request, values, events, load, scope };
+	const deadline = request.arrivedMs + route.plan.deadlineMs;
+	const turn = overload?.enter(deadline, scope) ?? null;
+	if (turn !== null) await turn;
+	try {
+		if (route.proxy !== null) return await proxy(route, route.proxy, input);
+		const result = await run(route, input);
+		end.missing = result.missing;
+		return result.response;
+	} finally {
+		overload?.leave();
+	}
+}
+
+/** Notes what is left of a limit for the answer's header; throws where nothing is. */
+function count(
+	limit: RateLimit,
+	request: GatewayRequest,
+	params: Readonly<Record<string, string>>,
+	end: End,
+): void {
+	const quota = limit(request, params);
+	end.quotas = [...(end.quotas ?? []), quota];
+	if (quota.refusal !== null) throw quota.refusal;
 }
 
 /** The deadline counts from the request's arrival, its body's included: a client that is slow uses up its own time. */

@@ -16,6 +16,8 @@ export function compile(config: Config): Plan {
 		server: config.server,
 		upstreams: config.upstreams,
 		routes,
+		rateLimit: config.rateLimit,
+		overload: config.overload,
 	});
 }
 

@@ -1,7 +1,9 @@
 import type {
 	CallConfig,
 	GroupConfig,
+	OverloadConfig,
 	ProxyConfig,
+	RateLimitConfig,
 	ReplyConfig,
 	RouteConfig,
 	RunConfig,
@@ -18,6 +20,8 @@ export interface Plan {
 	readonly server: ServerConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
+	readonly rateLimit: RateLimitConfig | null;
+	readonly overload: OverloadConfig | null;
 }
 
 /** A route with its steps in the order written, which is the order of parts in every answer. */

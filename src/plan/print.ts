@@ -1,4 +1,8 @@
-import type { BodyConfig, PathSegment } from "../config/config.ts";
+import type {
+	BodyConfig,
+	PathSegment,
+	RateLimitConfig,
+} from "../config/config.ts";
 import type { Expression } from "../expression/parse.ts";
 import {
 	printFunction,
@@ -19,8 +23,10 @@ import type {
  * Equal plans print alike, so that two prints can be compared line by line. Never holds the value of a variable.
  */
 export function printPlan(plan: Plan): string {
-	const printed = {
+	const printed = set({
 		server: plan.server,
+		overload: plan.overload,
+		rateLimit: printLimit(plan.rateLimit),
 		upstreams: Object.fromEntries(
 			plan.upstreams.map(({ name, ...upstream }) => [
 				name,
@@ -40,8 +46,12 @@ export function printPlan(plan: Plan): string {
 		routes: Object.fromEntries(
 			plan.routes.map((route) => [route.key, printRoute(route)]),
 		),
-	};
+	});
 	return `${JSON.stringify(printed, null, 2)}\n`;
+}
+
+function printLimit(config: RateLimitConfig | null): object | null {
+	return config && { ...config, by: printTemplate(config.by) };
 }
 
 function printRoute(route: RoutePlan): object {
@@ -52,6 +62,7 @@ function printRoute(route: RoutePlan): object {
 		request: route.request,
 		deadlineMs: route.deadlineMs,
 		callsMax: route.callsMax,
+		rateLimit: printLimit(route.rateLimit),
 		steps: printSteps(route.steps, []),
 		respond: printTemplate(route.respond),
 		respondReads: route.respondReads.map((index) => names[index]),
@@ -74,6 +85,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 		summary: route.summary,
 		request: route.request,
 		deadlineMs: route.deadlineMs,
+		rateLimit: printLimit(route.rateLimit),
 		proxy: set({
 			to: printProxyTarget(route, proxy),
 			query: proxy.query && (printEntries(proxy.query) ?? {}),

@@ -120,6 +120,8 @@ export interface PreparedStep {
 	readonly withinMs: number | null;
 	readonly fallback: Later | null;
 	readonly optional: boolean;
+	/** Whether something can stand for it, so that it may be left out under overload. */
+	readonly expendable: boolean;
 	readonly work: PreparedWork;
 }
 
@@ -420,6 +422,7 @@ function prepareStep(
 		withinMs: step.withinMs,
 		fallback: step.fallback && prepareLater(step.fallback, inner),
 		optional: step.optional,
+		expendable: step.optional || step.fallback !== null,
 		work: prepareWork(step, inner, resources),
 	};
 }

@@ -16,6 +16,13 @@ export interface RunInput {
 	readonly events: Events;
 	/** Cancelled when the client leaves. */
 	readonly scope: Scope;
+	readonly load: Load;
+}
+
+/** How the gateway that a run belongs to is doing. */
+export interface Load {
+	/** Whether what a step's `fallback` or `optional` can stand for is to be left out. */
+	readonly skipping: boolean;
 }
 
 export interface RunResult {

@@ -57,12 +57,21 @@ export async function carryOutOnce(
 ): Promise<unknown> {
 	try {
 		if (step.when && isSkip(step.when(spot.frame))) return null;
+		if (step.expendable && spot.block.place.run.input.load.skipping) {
+			throw leftOut;
+		}
 		return await workOf(step, spot);
 	} catch (thrown) {
 		const name = spot.block.place.path + step.name;
 		return fillIn(step, spot, inStep(asGatewayError(thrown), name));
 	}
 }
+
+/** Why a step is filled in for that was never begun. Made once: it is thrown when there is no time to spare. */
+const leftOut = new GatewayError(
+	"overloaded",
+	"left out because the gateway is overloaded",
+);
 
 function workOf(step: PreparedStep, spot: Spot): unknown {
 	const { work } = step;

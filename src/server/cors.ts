@@ -24,7 +24,8 @@ interface Asking {
 }
 
 /** Beside what pages may read of any answer; the first two say whether it is whole. */
-const exposed = "sluice-complete, sluice-missing, x-request-id, retry-after";
+const exposed =
+	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy";
 
 /** All lists are put together once, at start. */
 export function createCors(config: CorsConfig): Cors {

@@ -126,10 +126,7 @@ export class Exchange implements GatewayRequest {
 			this.#connection.socket.destroy();
 			return;
 		}
-		const problem = problemResponse(error, this.id);
-		// Another instance answers: the client need not wait.
-		const again = error.code === "gateway_draining" ? ["retry-after", "1"] : [];
-		this.answer({ ...problem, headers: [...problem.headers, ...again] });
+		this.answer(problemResponse(error, this.id));
 	}
 
 	/** Throws where a header cannot be written; nothing has been then. */

@@ -265,11 +265,14 @@ class Service implements Owner {
 function nothing(): void {}
 
 function draining(): GatewayError {
-	return new GatewayError("gateway_draining", "the server is draining");
+	// Another instance answers: the client need not wait.
+	const facts = { retryAfterMs: 1000 };
+	return new GatewayError("gateway_draining", "the server is draining", facts);
 }
 
 function tooManyConnections(): GatewayError {
-	return new GatewayError("overloaded", "too many connections");
+	const facts = { retryAfterMs: 1000 };
+	return new GatewayError("overloaded", "too many connections", facts);
 }
 
 function tooManyUnanswered(): GatewayError {

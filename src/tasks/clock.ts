@@ -14,6 +14,13 @@ export interface Clock {
 	aside(ms: number, fn: () => void): Timer;
 	/** Timers set by `after` and neither fired nor cancelled. Zero when nothing waits. */
 	readonly pending: number;
+	/**
+	 * When the event loop was to come round to its timers next, on this clock: what is later than that is how far it is
+	 * behind. Infinity while no timer makes it come round.
+	 */
+	readonly turnDueMs: number;
+	/** How late it came round the last time, in milliseconds; 0 where it has been at rest since. */
+	readonly turnLateMs: number;
 }
 
 /**
@@ -27,6 +34,9 @@ export function realClock(): Clock {
 
 const tickMs = 8;
 const slotCount = 512;
+
+/** Standing still for so long, the wheel has forgotten how late it was. */
+const restMs = 100;
 
 class WheelTimer implements Timer {
 	readonly wheel: TimerWheel | null;
@@ -66,11 +76,14 @@ class WheelTimer implements Timer {
 
 class TimerWheel implements Clock {
 	pending = 0;
+	turnDueMs = Number.POSITIVE_INFINITY;
+	turnLateMs = 0;
 	#aside = 0;
 	/** One ring of timers per slot; its first element is a mark, not a timer. Made for the first timer: not all set one. */
 	#slots: WheelTimer[] = [];
 	#tick = 0;
 	#driver: NodeJS.Timeout | null = null;
+	#turnedMs = Number.NEGATIVE_INFINITY;
 
 	now(): number {
 		return performance.now();
@@ -111,25 +124,37 @@ class TimerWheel implements Clock {
 			const mark = () => new WheelTimer(null, 0, false, null);
 			this.#slots = Array.from({ length: slotCount }, mark);
 		}
-		this.#tick = this.#currentTick();
-		this.#drive();
+		const nowMs = performance.now();
+		// Where timers are set and ended at once the wheel stops and starts again, though the loop has no rest.
+		if (nowMs - this.#turnedMs > restMs) this.turnLateMs = 0;
+		this.#tick = Math.floor(nowMs / tickMs);
+		this.#drive(nowMs);
 	}
 
-	#drive(): void {
+	#drive(nowMs: number): void {
+		this.turnDueMs = nowMs + tickMs;
 		this.#driver = setTimeout(() => this.#turn(), tickMs);
 		if (this.pending === 0) this.#driver.unref();
 	}
 
 	#turn(): void {
-		const now = this.#currentTick();
+		const nowMs = performance.now();
+		this.turnLateMs = Math.max(0, nowMs - this.turnDueMs);
+		this.#turnedMs = nowMs;
+		const now = Math.floor(nowMs / tickMs);
 		// After a pause longer than a round every slot is looked at once.
 		const first = Math.max(this.#tick + 1, now - slotCount + 1);
 		this.#tick = now;
 		const due: WheelTimer[] = [];
 		for (let tick = first; tick <= now; tick++) this.#collect(tick, now, due);
-		this.#driver = null;
-		if (this.pending + this.#aside > 0) this.#drive();
+		if (this.pending + this.#aside > 0) this.#drive(nowMs);
+		else this.#rest();
 		for (const timer of due) this.#fire(timer);
+	}
+
+	#rest(): void {
+		this.#driver = null;
+		this.turnDueMs = Number.POSITIVE_INFINITY;
 	}
 
 	#collect(tick: number, now: number, due: WheelTimer[]): void {
@@ -158,6 +183,8 @@ export interface VirtualClock extends Clock {
 	advance(ms: number): Promise<void>;
 	/** Moves on from timer to timer until nobody waits for one and no promise is pending. Fails after 100,000 timers. */
 	settle(): Promise<void>;
+	/** Lets `ms` pass in which nothing gets its turn, as when somebody computes for so long. */
+	block(ms: number): void;
 }
 
 interface VirtualTimer extends Timer {
@@ -170,6 +197,8 @@ interface VirtualTimer extends Timer {
 /** A clock that begins at zero and moves only when it is told to: for tests. */
 export function virtualClock(): VirtualClock {
 	let nowMs = 0;
+	let turnDueMs = Number.POSITIVE_INFINITY;
+	let turnLateMs = 0;
 	const timers = new Set<VirtualTimer>();
 
 	function set(ms: number, counts: boolean, fn: () => void): Timer {
@@ -190,13 +219,15 @@ export function virtualClock(): VirtualClock {
 	};
 
 	async function fireUntil(endMs: number): Promise<void> {
+		turnLateMs = Math.max(0, nowMs - turnDueMs);
+		turnDueMs = Number.POSITIVE_INFINITY;
 		await promisesToRun();
 		for (let fired = 0; ; fired++) {
 			if (endMs === Number.POSITIVE_INFINITY && pending() === 0) return;
 			const next = earliest(timers);
 			if (next === null || next.dueMs > endMs) return;
 			if (fired === 100_000) throw new Error("the timers never end");
-			nowMs = next.dueMs;
+			nowMs = Math.max(nowMs, next.dueMs);
 			timers.delete(next);
 			next.fn();
 			await promisesToRun();
@@ -216,6 +247,16 @@ export function virtualClock(): VirtualClock {
 			nowMs = endMs;
 		},
 		settle: () => fireUntil(Number.POSITIVE_INFINITY),
+		get turnDueMs() {
+			return turnDueMs;
+		},
+		get turnLateMs() {
+			return turnLateMs;
+		},
+		block(ms) {
+			turnDueMs = Math.min(turnDueMs, nowMs);
+			nowMs += ms;
+		},
 	};
 }
 

@@ -1,7 +1,9 @@
 import {
 	configSchema,
 	defaultsSchema,
+	overloadSchema,
 	proxySchema,
+	rateLimitSchema,
 	requestSchema,
 	routeSchema,
 	serverSchema,
@@ -14,6 +16,8 @@ export const keySchemas = [
 	configSchema,
 	serverSchema,
 	defaultsSchema,
+	overloadSchema,
+	rateLimitSchema,
 	upstreamSchema,
 	routeSchema,
 	proxySchema,

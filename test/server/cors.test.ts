@@ -35,7 +35,8 @@ function judged({
 	);
 }
 
-const exposed = "sluice-complete, sluice-missing, x-request-id, retry-after";
+const exposed =
+	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy";
 const preflightVary =
 	"origin, access-control-request-method, access-control-request-headers";
 

@@ -58,6 +58,42 @@ describe("the real clock", () => {
 		assert.equal(clock.pending, 0);
 	});
 
+	/** Computes for so long, so that nothing else gets its turn. */
+	function compute(ms: number): void {
+		const end = performance.now() + ms;
+		while (performance.now() < end);
+	}
+
+	test("knows how far the loop is behind, and how late it came round the last time", async () => {
+		const clock = realClock();
+		assert.equal(clock.turnDueMs, Number.POSITIVE_INFINITY);
+		const turned = new Promise<void>((resolve) => {
+			clock.after(30, () => resolve());
+		});
+		compute(60);
+		assert.ok(clock.now() - clock.turnDueMs >= 50);
+		await turned;
+		assert.ok(clock.turnLateMs >= 50, `${clock.turnLateMs}`);
+	});
+
+	test("remembers it where timers come and go without a rest, and no longer", async () => {
+		const clock = realClock();
+		const elsewhere = realClock();
+		const rest = (ms: number) =>
+			new Promise<void>((resolve) => elsewhere.after(ms, resolve));
+		clock.after(1000, () => {}).cancel();
+		compute(60);
+		await new Promise((resolve) => setTimeout(resolve));
+		assert.equal(clock.turnDueMs, Number.POSITIVE_INFINITY);
+		clock.after(1000, () => {}).cancel();
+		assert.ok(clock.turnLateMs >= 50, `${clock.turnLateMs}`);
+		await rest(120);
+		clock.after(1000, () => {}).cancel();
+		assert.ok(clock.turnLateMs < 50, `${clock.turnLateMs}`);
+		await rest(40);
+		assert.equal(clock.pending, 0);
+	});
+
 	test("takes nothing and less than nothing for the next tick", async () => {
 		const clock = realClock();
 		const fired: number[] = [];
@@ -210,6 +246,22 @@ describe("the virtual clock", () => {
 		clock.after(1, () => order.push("second"));
 		await clock.settle();
 		assert.deepEqual(order, ["first", "its promise", "second"]);
+	});
+
+	test("lets time pass in which nothing gets its turn", async () => {
+		const clock = virtualClock();
+		const fired: number[] = [];
+		clock.after(10, () => fired.push(clock.now()));
+		clock.after(70, () => fired.push(clock.now()));
+		await clock.advance(5);
+		assert.equal(clock.turnDueMs, Number.POSITIVE_INFINITY);
+		clock.block(30);
+		clock.block(20);
+		assert.deepEqual([clock.now(), clock.turnDueMs, fired], [55, 5, []]);
+		await clock.advance(0);
+		assert.deepEqual([clock.turnLateMs, fired], [50, [55]]);
+		await clock.advance(15);
+		assert.deepEqual([clock.turnLateMs, fired], [0, [55, 70]]);
 	});
 
 	test("does not settle timers without end", async () => {

@@ -4,7 +4,9 @@ import type {
 	CacheInput,
 	CorsInput,
 	DefaultsInput,
+	OverloadInput,
 	ProxyInput,
+	RateLimitInput,
 	RequestInput,
 	RouteInput,
 	ServerInput,
@@ -17,7 +19,9 @@ import type {
 	cacheSchema,
 	corsSchema,
 	defaultsSchema,
+	overloadSchema,
 	proxySchema,
+	rateLimitSchema,
 	requestSchema,
 	routeSchema,
 	serverSchema,
@@ -38,6 +42,11 @@ export const same: {
 	readonly server: Same<KeysOf<typeof serverSchema>, keyof ServerInput>;
 	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
 	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
+	readonly overload: Same<KeysOf<typeof overloadSchema>, keyof OverloadInput>;
+	readonly rateLimit: Same<
+		KeysOf<typeof rateLimitSchema>,
+		keyof RateLimitInput
+	>;
 	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
 	readonly cache: Same<KeysOf<typeof cacheSchema>, keyof CacheInput>;
 	readonly breaker: Same<KeysOf<typeof breakerSchema>, keyof BreakerInput>;
@@ -64,6 +73,8 @@ export const same: {
 	server: true,
 	cors: true,
 	defaults: true,
+	overload: true,
+	rateLimit: true,
 	tls: true,
 	cache: true,
 	breaker: true,

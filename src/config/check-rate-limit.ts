@@ -1,0 +1,128 @@
+import { parseText } from "../expression/parse.ts";
+import { readsOf, type Template } from "../expression/template.ts";
+import type { RateLimitConfig, RequestConfig } from "./config.ts";
+import type { Names } from "./names.ts";
+import type { Problem } from "./problem.ts";
+import { nothing, readTemplate } from "./read-template.ts";
+import { durationAt, entryOf, numberAt } from "./shape.ts";
+import type { ScalarSource, Source } from "./source.ts";
+
+/** What `by` may read: what is there before the body has been read and any step has run. */
+const readable = new Set(["params", "query", "headers", "cookies", "request"]);
+
+/** What no two requests have in common. */
+const unique = new Set(["id", "time"]);
+
+/** What may be read where no route has declared anything; of a member that is absent it is null. */
+export const undeclaredNames: Names = new Map<
+	string,
+	ReadonlySet<string> | null
+>([
+	["query", null],
+	["headers", null],
+	["cookies", null],
+	["request", new Set(["id", "ip", "method", "path", "time"])],
+]);
+
+/** Reads a limit of requests, whose shape has been checked; `names` are those visible where it stands. */
+export function checkRateLimit(
+	source: Source | null,
+	names: Names,
+	problems: Problem[],
+): RateLimitConfig | null {
+	if (source?.kind !== "map") return null;
+	const by = entryOf(source, "by");
+	return {
+		limit: numberAt(source, "limit") ?? 1,
+		perMs: durationAt(source, "per") ?? 1000,
+		by: by?.kind === "scalar" ? readBy(by, names, problems) : byAddress(),
+	};
+}
+
+/** The parameters a route declares, of which only those are left that a template reads. */
+export function fieldsRead(
+	template: Template,
+	request: RequestConfig,
+): RequestConfig {
+	const reads = readsOf(template);
+	const pick = (holder: "params" | "query" | "headers" | "cookies") =>
+		request[holder].filter((field) =>
+			reads.some(
+				({ name, path: [member = field.name] }) =>
+					name === holder && member === field.name,
+			),
+		);
+	return {
+		params: pick("params"),
+		query: pick("query"),
+		headers: pick("headers"),
+		cookies: pick("cookies"),
+		body: null,
+	};
+}
+
+/** The same where nothing is declared: each a text that may be absent. */
+export function fieldsUndeclared(template: Template): RequestConfig {
+	const reads = readsOf(template);
+	const pick = (holder: string, wireNameOf = (name: string) => name) => {
+		const members = reads.flatMap(({ name, path: [member = ""] }) =>
+			name === holder ? [member] : [],
+		);
+		return [...new Set(members)].map((name) => ({
+			name,
+			wireName: wireNameOf(name),
+			required: false,
+			schema: { type: "string" as const },
+		}));
+	};
+	return {
+		params: [],
+		query: pick("query"),
+		headers: pick("headers", (name) => name.toLowerCase().replaceAll("_", "-")),
+		cookies: pick("cookies"),
+		body: null,
+	};
+}
+
+function byAddress(): Template {
+	const { template } = parseText("${request.ip}");
+	return template?.kind === "whole" ? template : nothing;
+}
+
+function readBy(
+	source: ScalarSource,
+	names: Names,
+	problems: Problem[],
+): Template {
+	const found: Problem[] = [];
+	const template = readTemplate(source, {
+		names,
+		problems: found,
+		misread: new Set(),
+	});
+	problems.push(...found);
+	if (found.length > 0) return template;
+	for (const { name, path, offset } of readsOf(template)) {
+		const message = faultOfKey(name, path[0], names);
+		if (message) problems.push({ at: source.placeOf(offset), message });
+	}
+	return template;
+}
+
+function faultOfKey(
+	name: string,
+	member: string | undefined,
+	names: Names,
+): string | null {
+	if (!readable.has(name)) {
+		return `\`${name}\` is not there yet: requests are counted before the body is read and any step runs`;
+	}
+	if (name === "request") {
+		return member === undefined || unique.has(member)
+			? "no two requests would be counted together: write what they have in common, such as `request.ip`"
+			: null;
+	}
+	return member === undefined && names.get(name) === null
+		? `nothing is declared here: write which one, such as \`${name}.user\``
+		: null;
+}

@@ -1,0 +1,211 @@
+import type { OverloadConfig } from "../config/config.ts";
+import { GatewayError } from "../core/errors.ts";
+import { type Events, type LoadLevel, tell } from "../core/events.ts";
+import { deadlineExceeded, type Load } from "../run/run.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+
+/** Keeps a gateway answering when more comes than it can serve: optional parts go first, then whole requests. */
+export interface Overload extends Load {
+	/** Throws `overloaded` where the event loop is too late already to begin a request that arrived at this instant. */
+	admit(arrivedMs: number): void;
+	/** Throws `overloaded` where a request could not even wait. Takes nothing: its body is still to be read. */
+	expect(): void;
+	/**
+	 * Takes a place among the requests in progress: null where one is free, else a promise of its turn, which rejects with
+	 * `overloaded`, at the deadline, or with the scope's reason. Whoever got a place gives it back by `leave`.
+	 */
+	enter(deadline: number, scope: Scope): Promise<void> | null;
+	leave(): void;
+	/** Ends the wait of those that wait. */
+	close(): void;
+}
+
+/** How long after the last sign of it a level still holds: else it would come and go with every turn of the loop. */
+const calmMs = 1_000;
+
+/** Long enough for what was begun to be done; a client that asks at once only adds to it. */
+const retryAfterMs = 1_000;
+
+const ranks: readonly LoadLevel[] = ["normal", "skipping", "refusing"];
+
+interface Waiter {
+	start(): void;
+	fail(reason: unknown): void;
+}
+
+/** Keeps the bounds of one gateway, and tells its events when the level changes. */
+export function createOverload(
+	config: OverloadConfig,
+	{ clock, events }: { readonly clock: Clock; readonly events: Events },
+): Overload {
+	return new OverloadBounds(config, clock, events);
+}
+
+/** Made once: an error costs more than all else that a refusal does. */
+function refusal(message: string): GatewayError {
+	return new GatewayError("overloaded", message, { retryAfterMs });
+}
+
+class OverloadBounds implements Overload {
+	skipping = false;
+	readonly #config: OverloadConfig;
+	readonly #clock: Clock;
+	readonly #events: Events;
+	#level: LoadLevel = "normal";
+	#reason: "requests" | "delay" = "requests";
+	/** When each level was last called for. */
+	#skipSignMs = Number.NEGATIVE_INFINITY;
+	#refuseSignMs = Number.NEGATIVE_INFINITY;
+	#calming: Timer | null = null;
+	#taken = 0;
+	readonly #waiting: Waiter[] = [];
+	/** Since when there has always been somebody waiting. */
+	#crowdedSinceMs = 0;
+	readonly #tooLate = refusal("the event loop is too far behind");
+	readonly #tooMany = refusal("too many requests in progress and waiting");
+	readonly #tooLong = refusal("waited too long for its turn");
+
+	constructor(config: OverloadConfig, clock: Clock, events: Events) {
+		this.#config = config;
+		this.#clock = clock;
+		this.#events = events;
+	}
+
+	/**
+	 * A turn of the loop takes all requests that came during the one before, and so each turn of an overloaded gateway is
+	 * longer than the last by as much as is asked too much of it. Hence the judgement in the middle of a turn, by how long
+	 * it has taken so far. One pause, of the garbage collector or another process, is no overload: the turn before must
+	 * have been late too, by half as much. Once requests are refused they are from `skipAt` on, until there is none so late
+	 * any more: a client waits for two turns and more, and what it gets then is to be of use.
+	 */
+	admit(arrivedMs: number): void {
+		const { skipAtMs, refuseAtMs } = this.#config;
+		const lateMs = arrivedMs - this.#clock.turnDueMs;
+		if (lateMs < skipAtMs || this.#clock.turnLateMs < skipAtMs / 2) return;
+		const before = this.#level;
+		this.#sign("skipping", "delay", arrivedMs);
+		if (before === "normal") return;
+		if (before === "skipping" && lateMs < refuseAtMs) return;
+		this.#sign("refusing", "delay", arrivedMs);
+		throw this.#tooLate;
+	}
+
+	expect(): void {
+		const { requestsMax, waitingMax } = this.#config;
+		if (this.#taken < requestsMax || this.#waiting.length < waitingMax) return;
+		this.#signNow("refusing");
+		throw this.#tooMany;
+	}
+
+	enter(deadline: number, scope: Scope): Promise<void> | null {
+		if (this.#taken >= this.#config.requestsMax) {
+			this.expect();
+			return this.#wait(deadline, scope);
+		}
+		this.#taken++;
+		if (this.#taken === this.#config.requestsMax) this.#signNow("skipping");
+		return null;
+	}
+
+	#wait(deadline: number, scope: Scope): Promise<void> {
+		this.#signNow("skipping");
+		const nowMs = this.#clock.now();
+		const leftMs = deadline - nowMs;
+		const { waitMs } = this.#config;
+		if (this.#waiting.length === 0) this.#crowdedSinceMs = nowMs;
+		return new Promise((resolve, reject) => {
+			const end = () => {
+				timer.cancel();
+				stopListening();
+				const at = this.#waiting.indexOf(waiter);
+				if (at >= 0) this.#waiting.splice(at, 1);
+			};
+			const waiter: Waiter = {
+				start() {
+					end();
+					resolve();
+				},
+				fail(reason) {
+					end();
+					reject(reason as Error);
+				},
+			};
+			const timer = this.#clock.after(Math.min(waitMs, leftMs), () => {
+				if (leftMs <= waitMs) return waiter.fail(deadlineExceeded());
+				this.#signNow("refusing");
+				waiter.fail(this.#tooLong);
+			});
+			let stopListening = () => {};
+			this.#waiting.push(waiter);
+			stopListening = scope.onCancel((reason) => waiter.fail(reason));
+		});
+	}
+
+	leave(): void {
+		if (this.#waiting.length === 0) this.#taken--;
+		else this.#next()?.start();
+	}
+
+	/**
+	 * Who came first is first while the queue only smooths a burst. Where it has not been empty for as long as anybody may
+	 * wait, there is no end to it in sight: in order of arrival each would get its turn when it has hardly any time left.
+	 * The newest first then: most are answered as quickly as ever, and who is refused would have been late anyway.
+	 */
+	#next(): Waiter | undefined {
+		const crowdedMs = this.#clock.now() - this.#crowdedSinceMs;
+		return this.#waiting.at(crowdedMs < this.#config.waitMs ? 0 : -1);
+	}
+
+	#signNow(level: "skipping" | "refusing"): void {
+		this.#sign(level, "requests", this.#clock.now());
+	}
+
+	/** Calls for a level, which holds from now on. */
+	#sign(
+		level: "skipping" | "refusing",
+		reason: "requests" | "delay",
+		nowMs: number,
+	): void {
+		this.#skipSignMs = nowMs;
+		if (level === "refusing") this.#refuseSignMs = nowMs;
+		this.#reason = reason;
+		if (ranks.indexOf(level) > ranks.indexOf(this.#level)) this.#change(level);
+		this.#calming ??= this.#clock.aside(calmMs, () => this.#calm());
+	}
+
+	/** Looks whether a level is still called for; only while there is one. */
+	#calm(): void {
+		const nowMs = this.#clock.now();
+		if (this.#taken >= this.#config.requestsMax) this.#skipSignMs = nowMs;
+		const level = this.#levelAt(nowMs);
+		if (level !== this.#level) this.#change(level);
+		const signMs = level === "refusing" ? this.#refuseSignMs : this.#skipSignMs;
+		this.#calming =
+			level === "normal"
+				? null
+				: this.#clock.aside(signMs + calmMs - nowMs, () => this.#calm());
+	}
+
+	#levelAt(nowMs: number): LoadLevel {
+		if (nowMs - this.#refuseSignMs < calmMs) return "refusing";
+		return nowMs - this.#skipSignMs < calmMs ? "skipping" : "normal";
+	}
+
+	#change(level: LoadLevel): void {
+		this.#level = level;
+		this.skipping = level !== "normal";
+		const { loadChanged } = this.#events;
+		if (loadChanged.length === 0) return;
+		const reason = level === "normal" ? null : this.#reason;
+		tell(loadChanged, { level, reason });
+	}
+
+	close(): void {
+		this.#calming?.cancel();
+		this.#calming = null;
+		for (const waiter of [...this.#waiting]) {
+			waiter.fail(new GatewayError("gateway_draining", "the gateway closes"));
+		}
+	}
+}
