@@ -26,8 +26,9 @@ export interface Crew {
 	/** Threads that exist, those included that are ending. */
 	readonly size: number;
 	/**
-	 * Carries out one call, on a thread at rest or a new one. Cancelling the scope ends the thread it is on. Settles when
-	 * the thread is at rest again, or is no more.
+	 * Carries out one call, on a thread at rest or a new one. Cancelling the scope ends the thread on which the function
+	 * runs; one that still loads the module goes on with that alone, else a module that loads slower than callers wait
+	 * would never be loaded. Settles when the thread is at rest again, or is no more.
 	 */
 	carryOut(task: Task, scope: Scope): Promise<unknown>;
 	/** Ends all threads; settles when they are no more. */
@@ -104,10 +105,7 @@ export function createCrew(options: CrewOptions): Crew {
 			if (scope.cancelled) throw scope.reason;
 			const line = openLine(task, scope);
 			let gone: Promise<void> | null = null;
-			const stopListening = scope.onCancel(() => {
-				line.stop.emit("abort");
-				gone = untilGone(piscina);
-			});
+			const stopListening = scope.onCancel(line.leave);
 			try {
 				const atRest = piscina.run(line.far, {
 					filename: workerFile,
@@ -117,10 +115,15 @@ export function createCrew(options: CrewOptions): Crew {
 					transferList: [line.far] as object,
 				});
 				noticeNew(piscina);
+				// After Piscina's own listener, which takes the thread out.
+				line.stop.once("abort", () => {
+					gone = untilGone(piscina);
+				});
 				const end = await outcomeOf(atRest);
-				if (end.ok) return line.result();
-				await (gone ?? untilGone(piscina));
-				throw scope.cancelled ? scope.reason : threadEnded(task, end.error);
+				if (!end.ok) await (gone ?? untilGone(piscina));
+				if (scope.cancelled) throw scope.reason;
+				if (!end.ok) throw threadEnded(task, end.error);
+				return line.result();
 			} finally {
 				stopListening();
 				line.close();
@@ -171,6 +174,8 @@ interface Line {
 	readonly far: MessagePort;
 	/** Told `abort`: the cheapest thing that Piscina takes for a signal. */
 	readonly stop: EventEmitter;
+	/** Nobody waits any more: ends the thread where the function has begun, else keeps it from beginning. */
+	leave(): void;
 	/** What the function returned; throws what it threw. To be asked when the thread is at rest again. */
 	result(): unknown;
 	close(): void;
@@ -180,18 +185,16 @@ function openLine(task: Task, scope: Scope): Line {
 	const { file, name, context, timeoutMs } = task;
 	const { port1: own, port2: far } = new MessageChannel();
 	const failures = new Map<number, unknown>();
+	const stop = new EventEmitter();
 	let end: FromThread | null = null;
 	let timer: Timer | null = null;
+	let state: "loading" | "stuck" | "begun" = "loading";
+	let left = false;
 
 	function receive(message: FromThread): void {
 		switch (message.kind) {
 			case "begun":
-				timer?.cancel();
-				timer =
-					timeoutMs === null
-						? null
-						: bound(scope, timeoutMs, () => new TimedOut(timeoutMs));
-				return;
+				return begin();
 			case "call":
 				void answer(message, context ?? {}, own, failures);
 				return;
@@ -201,12 +204,41 @@ function openLine(task: Task, scope: Scope): Line {
 		}
 	}
 
+	function begin(): void {
+		state = "begun";
+		timer?.cancel();
+		// It began while it was being told not to.
+		if (left) endThread();
+		else if (timeoutMs !== null) {
+			const expire = () => scope.cancel(new TimedOut(timeoutMs));
+			timer = scope.clock.after(timeoutMs, expire);
+		}
+	}
+
+	function leave(): void {
+		left = true;
+		if (state === "loading") own.postMessage({ kind: "left" });
+		else endThread();
+	}
+
+	function giveUpLoading(): void {
+		state = "stuck";
+		if (left) endThread();
+		else scope.cancel(neverLoaded(file));
+	}
+
+	function endThread(): void {
+		timer?.cancel();
+		stop.emit("abort");
+	}
+
 	sendJob(task, own);
 	own.on("message", receive);
-	timer = bound(scope, loadingMsMax, () => neverLoaded(file));
+	timer = scope.clock.after(loadingMsMax, giveUpLoading);
 	return {
 		far,
-		stop: new EventEmitter(),
+		stop,
+		leave,
 		result() {
 			// The messages are there, sent before the thread said that it is at rest; their events may not have come yet.
 			for (
@@ -238,10 +270,6 @@ function sendJob(
 		const words = `what ${name} is given cannot go to another thread: ${(cause as Error).message}`;
 		throw new TypeError(words, { cause });
 	}
-}
-
-function bound(scope: Scope, ms: number, reason: () => Error): Timer {
-	return scope.clock.after(ms, () => scope.cancel(reason()));
 }
 
 function neverLoaded(file: string): ThreadEnded {

@@ -30,6 +30,7 @@ export type FromThread =
 	| { readonly kind: "threw"; readonly thrown: PackedThrown };
 
 export type ToThread =
+	| { readonly kind: "left" }
 	| { readonly kind: "answered"; readonly id: number; readonly value: unknown }
 	| {
 			readonly kind: "failed";

@@ -15,10 +15,13 @@ type UserFunction = (...args: unknown[]) => unknown;
 export async function carryOut(port: MessagePort): Promise<void> {
 	const { file, name, args, context } = receiveMessageOnPort(port)
 		?.message as Job;
-	const side = context && createContext(context, port);
+	let side: Side | null = null;
 	try {
 		const fn = await load(file, name);
+		// The only message there can be now says that nobody waits any more.
+		if (receiveMessageOnPort(port) !== undefined) return;
 		tell(port, { kind: "begun" });
+		side = context && createContext(context, port);
 		const given = side ? [...args, side.context] : args;
 		const { value, moved } = partsOf(await fn(...given));
 		try {
@@ -86,6 +89,7 @@ function createContext({ values, calls }: JobContext, port: MessagePort): Side {
 	}
 
 	port.on("message", (message: ToThread) => {
+		if (message.kind === "left") return;
 		const found = waiting.get(message.id);
 		waiting.delete(message.id);
 		if (message.kind === "answered") return found?.resolve(message.value);

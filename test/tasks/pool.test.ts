@@ -181,12 +181,33 @@ describe("a function that never returns", () => {
 		const file = new URL("./never-loads.ts", import.meta.url);
 		const failing = failureOf(pool.offload(file, "never"));
 		await waits;
-		channel.close();
 		await clock.advance(29_999);
 		assert.equal(pool.running, 1);
 		await clock.advance(1);
 		assert.match((await failing).message, /was not loaded within 30 s$/);
+		channel.close();
 		assert.equal(await pool.offload(work, "same", [1]), 1);
+	});
+
+	it("is ended also where its module never loads and nobody waits any more", async () => {
+		const clock = virtualClock();
+		await using pool = createPool({ threads: 1 });
+		const scope = openScope({ clock });
+		const channel = new BroadcastChannel("never-loads");
+		const waits = new Promise((resolve) => {
+			channel.onmessage = resolve;
+		});
+		const file = new URL("./never-loads.ts", import.meta.url);
+		const failing = failureOf(pool.offload(file, "never", [], { scope }));
+		await waits;
+		channel.close();
+		scope.cancel("nobody waits");
+		await clock.advance(29_999);
+		assert.equal(pool.running, 1);
+		await clock.advance(1);
+		assert.equal(await failing, "nobody waits");
+		assert.equal(pool.running, 0);
+		assert.equal(pool.threads, 0);
 	});
 
 	it("is ended when its scope is cancelled, and fails with the scope's reason", async () => {
@@ -209,6 +230,29 @@ describe("a function that never returns", () => {
 		assert.equal(await late, reason);
 		assert.equal(scope.listeners, 0);
 		assert.equal(await one.offload(work, "same", [1]), 1);
+	});
+
+	it("is not begun where nobody waits any more, but its module is loaded for the next call", async () => {
+		await using pool = createPool({ threads: 1 });
+		const scope = openScope({ clock: virtualClock() });
+		const channel = new BroadcastChannel("loads-when-told");
+		const loading = new Promise((resolve) => {
+			channel.onmessage = resolve;
+		});
+		const file = new URL("./loads-when-told.ts", import.meta.url);
+		const context = { begun: () => assert.fail("it was begun") };
+		const failing = failureOf(
+			pool.offload(file, "count", [], { scope, context }),
+		);
+		await loading;
+		scope.cancel("nobody waits");
+		const next = pool.offload(file, "count");
+		assert.equal(pool.waiting, 1);
+		channel.postMessage("load");
+		channel.close();
+		assert.equal(await failing, "nobody waits");
+		assert.equal(await next, 1);
+		assert.equal(scope.clock.pending, 0);
 	});
 
 	it("is not begun where its scope is cancelled while the thread starts", async () => {
