@@ -15,6 +15,7 @@ export {
 	defineGateway,
 	type GatewayConfig,
 	type OverloadInput,
+	type PoolInput,
 	type RateLimitInput,
 	type ServerInput,
 	type Size,

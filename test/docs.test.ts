@@ -8,6 +8,7 @@ import { printProblem } from "../src/config/problem.ts";
 import {
 	defaultsSchema,
 	overloadSchema,
+	poolSchema,
 	serverSchema,
 	upstreamSchema,
 } from "../src/config/schema.ts";
@@ -434,6 +435,7 @@ function defaultOf(key: string): string | undefined {
 	};
 	const maps: Record<string, Record<string, z.ZodType>> = {
 		server: serverSchema.shape,
+		pool: poolSchema.shape,
 		overload: overloadSchema.shape,
 	};
 	const [map = "", member = ""] = key.split(".");

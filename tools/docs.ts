@@ -10,6 +10,7 @@ import {
 	fieldSchemas,
 	type KeyMeta,
 	overloadSchema,
+	poolSchema,
 	proxySchema,
 	rateLimitSchema,
 	requestSchema,
@@ -136,6 +137,12 @@ const sections: readonly Section[] = [
 		text: "Where the gateway listens, and what it takes from clients.",
 		shape: serverSchema.shape,
 		around: (example) => aRoute + block("server", example),
+	},
+	{
+		title: "`pool`",
+		text: "The threads on which `run` steps with `worker: true` compute, told of in [the language](language.md#functions-of-your-own). Without such a step there are none.",
+		shape: poolSchema.shape,
+		around: (example) => aRoute + block("pool", example),
 	},
 	{
 		title: "`defaults`",

@@ -74,7 +74,7 @@ function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
 }
 
 function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
-	const { when, each, writes, onFailure, kind, latestStartMs } = step;
+	const { when, each, writes, onThread, onFailure, kind, latestStartMs } = step;
 	const startMs = latestStartMs ?? Number.POSITIVE_INFINITY;
 	const mayBeLate = kind !== "value" && startMs >= route.deadlineMs;
 	return [
@@ -82,6 +82,7 @@ function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
 		...(when === null ? [] : ["conditional"]),
 		...(each ? [eachWords(each)] : []),
 		...(writes ? ["writes"] : []),
+		...(onThread ? ["on a thread"] : []),
 		...(onFailure === "fallback" ? ["has a fallback"] : []),
 		...(onFailure === "null" ? ["optional"] : []),
 	];

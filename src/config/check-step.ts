@@ -64,6 +64,8 @@ export interface Reference {
 	readonly at: number;
 	/** Null: to be loaded, by its name. */
 	readonly call: UserFunction | null;
+	/** Whether it runs on a thread. */
+	readonly worker: boolean;
 }
 
 export interface StepsContext extends RouteContext {
@@ -374,8 +376,8 @@ function checkAnswers(
 
 function checkRun(
 	source: MapSource,
-	{ reader, references }: StepsContext,
-): Pick<RunConfig, "kind" | "reference" | "args"> {
+	{ reader, references, problems }: StepsContext,
+): Pick<RunConfig, "kind" | "reference" | "args" | "worker"> {
 	const found = entryOf(source, "run");
 	const at = found?.at ?? source.at;
 	const given = found?.kind === "function" && found.inputs === null;
@@ -383,11 +385,20 @@ function checkRun(
 	const name = call
 		? nameOfFunction(call, references)
 		: (textAt(source, "run") ?? "");
-	references.push({ name, at, call });
+	const worker = flagAt(source, "worker") ?? false;
+	if (worker && call) {
+		problems.push({
+			at: placeOfKey(source, "worker"),
+			message:
+				"a function itself cannot go to a thread: write `run: ./file.ts#function`",
+		});
+	}
+	references.push({ name, at, call, worker });
 	return {
 		kind: "run",
 		reference: name,
 		args: templateAt(source, "args", reader),
+		worker,
 	};
 }
 

@@ -13,6 +13,7 @@ import type {
 	CorsConfig,
 	Defaults,
 	OverloadConfig,
+	PoolConfig,
 	RouteConfig,
 	ServerConfig,
 	UpstreamConfig,
@@ -69,11 +70,13 @@ export function check(root: Source | null, env: Environment): Checked {
 	};
 	const routes = checkRoutes(root, context);
 	const server = readServer(entryOf(root, "server"));
+	const pool = readPool(entryOf(root, "pool"));
 	const functions = new Map(
 		references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 	);
 	const config = {
 		server,
+		pool,
 		upstreams,
 		routes,
 		rateLimit: checkRateLimit(
@@ -83,6 +86,7 @@ export function check(root: Source | null, env: Environment): Checked {
 		),
 		overload: checkOverload(entryOf(root, "overload"), problems),
 		functions,
+		workers: new Map(),
 		files: new Map(),
 	};
 	const valid = problems.every(({ warning }) => warning === true);
@@ -193,6 +197,14 @@ function checkOverload(
 		waitMs: durationAt(source, "wait") ?? 500,
 		skipAtMs,
 		refuseAtMs,
+	};
+}
+
+function readPool(source: Source | null): PoolConfig {
+	return {
+		threads: numberAt(source, "threads"),
+		waitingMax: numberAt(source, "waiting") ?? 1024,
+		heapBytesMax: sizeAt(source, "memory"),
 	};
 }
 

@@ -5,6 +5,7 @@ import type { Template, TemplateEntry } from "../expression/template.ts";
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
 export interface Config {
 	readonly server: ServerConfig;
+	readonly pool: PoolConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
 	/** Of all requests, whatever their route; null without. */
@@ -13,6 +14,8 @@ export interface Config {
 	readonly overload: OverloadConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	/** Where those lie that run on a thread, by reference. */
+	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** What the files hold that upstreams' `tls` names, by path as written. Never part of the plan: there are keys. */
 	readonly files: ReadonlyMap<string, string>;
 }
@@ -55,6 +58,22 @@ export interface UserAnswer {
 	readonly headers: Readonly<Record<string, unknown>>;
 	/** The body as JSON; null where there is none. */
 	readonly body: unknown;
+}
+
+/** A function as a thread finds it. */
+export interface WorkerFunction {
+	/** The module, as the text of a URL. */
+	readonly file: string;
+	readonly name: string;
+}
+
+/** The threads of `worker` steps. */
+export interface PoolConfig {
+	/** Null: by the machine's cores. */
+	readonly threads: number | null;
+	readonly waitingMax: number;
+	/** Null: what Node gives a thread. */
+	readonly heapBytesMax: number | null;
 }
 
 export interface ServerConfig {
@@ -304,6 +323,8 @@ export interface RunConfig extends StepCommon {
 	/** `./score.ts#score`, as written: the key of the config's functions. */
 	readonly reference: string;
 	readonly args: Template | null;
+	/** Whether it runs on a thread of the pool. */
+	readonly worker: boolean;
 }
 
 /** An answer that ends the run. */

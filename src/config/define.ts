@@ -9,6 +9,7 @@ export interface GatewayConfig {
 	readonly upstreams?: Readonly<Record<string, UpstreamInput>>;
 	readonly routes: Readonly<Record<string, unknown>>;
 	readonly server?: ServerInput;
+	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
 	readonly rateLimit?: RateLimitInput;
 	readonly overload?: OverloadInput | false;
@@ -69,6 +70,13 @@ export interface CorsInput {
 	readonly headers?: readonly string[];
 	readonly credentials?: boolean;
 	readonly maxAge?: Duration;
+}
+
+/** The threads of \`worker\` steps: docs/config.md has each key. */
+export interface PoolInput {
+	readonly threads?: number;
+	readonly waiting?: number;
+	readonly memory?: Size;
 }
 
 /** What holds where nothing else is said. */
@@ -301,6 +309,8 @@ interface RunStep<S extends Scope, Input extends string>
 		// biome-ignore lint/suspicious/noExplicitAny: arguments are data, whose type only the function's author knows.
 		| ((args: any, context: UserContext) => unknown);
 	readonly args?: Data<Input>;
+	/** Only with the name of a file's function. */
+	readonly worker?: boolean;
 }
 
 interface ReplyStep<S extends Scope, Input extends string>
@@ -411,6 +421,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 		};
 	};
 	readonly server?: ServerInput;
+	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
 	readonly rateLimit?: RateLimitInput;
 	readonly overload?: OverloadInput | false;

@@ -9,7 +9,7 @@ import {
 	type FileReference,
 	isPem,
 } from "./check-upstream.ts";
-import type { Config, UserFunction } from "./config.ts";
+import type { Config, UserFunction, WorkerFunction } from "./config.ts";
 import { type PlacedProblem, type Problem, printProblem } from "./problem.ts";
 import { readSource, type SourceFile } from "./source.ts";
 import { readValue } from "./source-value.ts";
@@ -35,7 +35,9 @@ export async function loadConfig(
 	const checked = checkSource(source, env);
 	const functions = await loadFunctions(checked.references, dirname(file));
 	const files = readFiles(checked.files, dirname(file));
-	return place(withLoaded(checked, functions, files), source, file);
+	const workers = findWorkers(checked.references, dirname(file));
+	const loaded = withLoaded(checked, { functions, workers, files });
+	return place(loaded, source, file);
 }
 
 function isModule(file: string): boolean {
@@ -91,16 +93,13 @@ export function checkValue(
 ): Loaded {
 	const source = readValue(value);
 	const checked = checkSource(source, env);
-	const problems = checked.references.flatMap(({ name, at, call }) =>
-		call === null && name !== ""
-			? [
-					{
-						at,
-						message: `\`${name}\` is not loaded here: write the function itself`,
-					},
-				]
-			: [],
-	);
+	const problems = checked.references.flatMap(({ name, at, call, worker }) => {
+		if (call !== null || name === "") return [];
+		const remedy = worker
+			? "load the config by its file"
+			: "write the function itself";
+		return [{ at, message: `\`${name}\` is not loaded here: ${remedy}` }];
+	});
 	const functions = { found: new Map<string, UserFunction>(), problems };
 	const files = {
 		found: new Map<string, string>(),
@@ -109,13 +108,19 @@ export function checkValue(
 			message: "a file is not read here: write the PEM text itself",
 		})),
 	};
-	return place(withLoaded(checked, functions, files), source, name);
+	const loaded = { functions, workers: new Map(), files };
+	return place(withLoaded(checked, loaded), source, name);
+}
+
+interface FoundAll {
+	readonly functions: Found<UserFunction>;
+	readonly workers: ReadonlyMap<string, WorkerFunction>;
+	readonly files: Found<string>;
 }
 
 function withLoaded(
 	checked: Checked,
-	functions: Found<UserFunction>,
-	files: Found<string>,
+	{ functions, workers, files }: FoundAll,
 ): Pick<Checked, "config" | "problems"> {
 	const problems = [...functions.problems, ...files.problems];
 	const config = problems.length > 0 ? null : checked.config;
@@ -124,6 +129,7 @@ function withLoaded(
 		config: config && {
 			...config,
 			functions: new Map([...config.functions, ...functions.found]),
+			workers,
 			files: files.found,
 		},
 	};
@@ -218,6 +224,21 @@ async function loadFunctions(
 		else found.set(name, loaded);
 	}
 	return { found, problems };
+}
+
+/** Where threads find their functions. That they are there has been seen: they are loaded like the others. */
+function findWorkers(
+	references: readonly Reference[],
+	folder: string,
+): ReadonlyMap<string, WorkerFunction> {
+	const found = references
+		.filter(({ worker, call }) => worker && call === null)
+		.map(({ name: reference }): [string, WorkerFunction] => {
+			const [file = "", name = ""] = reference.split("#");
+			const { href } = pathToFileURL(resolve(folder, file));
+			return [reference, { file: href, name }];
+		});
+	return new Map(found);
 }
 
 /** The function, or what is wrong with it. */

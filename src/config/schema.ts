@@ -243,6 +243,36 @@ export const serverSchema = z.strictObject({
 	}),
 });
 
+const memoryMin = 16 * 1024 ** 2;
+const memoryWords = `${sizeWords}, at least \`16MiB\``;
+
+export const poolSchema = z.strictObject({
+	threads: key(count(256), {
+		description:
+			"How many `worker` functions run at once, each on a thread of its own. Threads start when they are first needed. Default: one fewer than the machine has cores, and at least one.",
+		example: "threads: 4",
+	}),
+	waiting: key(count(100_000, 0), {
+		description:
+			"How many calls of `worker` functions wait for a thread; one more is `overloaded`.",
+		example: "waiting: 100",
+		default: "1024",
+	}),
+	memory: key(
+		z
+			.string({ error: memoryWords })
+			.refine((text) => (parseSize(text) ?? 0) >= memoryMin, {
+				error: memoryWords,
+			})
+			.meta({ pattern: `^${sizePattern}$` }),
+		{
+			description:
+				"How much a thread may hold in its JavaScript heap, buffers not counted, at least `16MiB`. Beyond it the thread ends, and its call is `step_failed`. Default: what Node gives a thread.",
+			example: "memory: 256MiB",
+		},
+	),
+});
+
 export const defaultsSchema = z.strictObject({
 	deadline: key(duration, {
 		description: "The `deadline` of routes that set none.",
@@ -840,6 +870,12 @@ export const stepSchemas = {
 			description: "What the function is called with first.",
 			example: "run: ./score.ts#score\nargs: { id: 7 }",
 		}),
+		worker: key(flag, {
+			description:
+				"`true`: the function runs on a thread of the `pool`, so that computing does not keep the gateway from answering. It is ended when nobody waits for it any more, whatever it does.",
+			example: "run: ./score.ts#score\nworker: true\nwithin: 500ms",
+			default: "false",
+		}),
 		...stepCommon,
 	}),
 	reply: z.strictObject({
@@ -886,6 +922,11 @@ export const configSchema = z.strictObject({
 	server: key(serverSchema, {
 		description: "Where the gateway listens, and its limits.",
 		example: "server: { port: 9000 }",
+	}),
+	pool: key(poolSchema, {
+		description:
+			"The threads on which `run` steps with `worker: true` compute. Without such a step there are none.",
+		example: "pool: { threads: 4 }",
 	}),
 	defaults: key(defaultsSchema, {
 		description: "What holds where nothing else is said.",

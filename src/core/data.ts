@@ -7,7 +7,8 @@ const valuesMax = 1_000_000;
 
 /**
  * A copy of data on its way to or from a user's function, so that neither side can change what the other has. Undefined
- * is null; what JSON cannot hold, or is too much, fails with `step_failed`. `whose` begins the message: `score returned`.
+ * is null; a body that is no text is a Uint8Array there, and the other way round; what JSON cannot hold besides, or is
+ * too much, fails with `step_failed`. `whose` begins the message: `score returned`.
  */
 export function dataOf(value: unknown, whose: string): unknown {
 	return copyOf(value, { whose, left: valuesMax }, 0);
@@ -22,7 +23,9 @@ function copyOf(value: unknown, copying: Copying, depth: number): unknown {
 	if (value === undefined || value === null) return null;
 	if (["string", "boolean", "bigint"].includes(typeof value)) return value;
 	if (typeof value === "number" && Number.isFinite(value)) return value;
-	if (value instanceof Bytes) return value;
+	if (value instanceof Bytes) return new Uint8Array(value.bytes);
+	// Not slice: that of a Buffer shares its memory.
+	if (value instanceof Uint8Array) return new Bytes(new Uint8Array(value));
 	if (depth >= nestingMax || typeof value !== "object") throw noData(copying);
 	if (Array.isArray(value)) {
 		charge(copying, value.length);

@@ -59,7 +59,7 @@ export interface Gateway {
 	 * the client leaving. Takes no `this`, so that it can be handed on.
 	 */
 	readonly fetch: Fetch;
-	/** Ends all connections to upstreams. Requests that still run fail. */
+	/** Ends all connections to upstreams, and all threads. Requests that still run fail. */
 	close(): Promise<void>;
 }
 
@@ -95,6 +95,7 @@ export function createGateway(
 		events,
 		openUpstream,
 		functions: config.functions,
+		workers: config.workers,
 		files: config.files,
 	});
 	const limits = createRateLimits(plan);

@@ -14,10 +14,18 @@ export function compile(config: Config): Plan {
 	const routes = config.routes.map((route) => compileRoute(route, config));
 	return deepFreeze({
 		server: config.server,
+		pool: config.routes.some(usesThreads) ? config.pool : null,
 		upstreams: config.upstreams,
 		routes,
 		rateLimit: config.rateLimit,
 		overload: config.overload,
+	});
+}
+
+function usesThreads({ steps }: { steps: readonly StepConfig[] }): boolean {
+	return steps.some((step) => {
+		if (step.kind === "group") return usesThreads(step);
+		return step.kind === "run" && step.worker;
 	});
 }
 

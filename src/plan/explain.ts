@@ -44,6 +44,8 @@ export interface StepExplanation {
 	readonly call: string | null;
 	/** Whether it may change something: then it is waited for though unread. */
 	readonly writes: boolean;
+	/** Whether it is a function that runs on a thread. */
+	readonly onThread: boolean;
 	/** The condition, as written; null where it always runs. */
 	readonly when: unknown;
 	/** `waves` is how often `parallel` items have to run before `max` are done. */
@@ -133,6 +135,7 @@ function explainStep(
 		kind: step.kind,
 		call: callOf(step),
 		writes: step.kind === "call" && step.write,
+		onThread: step.kind === "run" && step.worker,
 		when: step.when && printTemplate(step.when),
 		each: each && {
 			...each,

@@ -2,6 +2,7 @@ import type {
 	CallConfig,
 	GroupConfig,
 	OverloadConfig,
+	PoolConfig,
 	ProxyConfig,
 	RateLimitConfig,
 	ReplyConfig,
@@ -18,6 +19,8 @@ import type {
  */
 export interface Plan {
 	readonly server: ServerConfig;
+	/** Null where no step runs on a thread. */
+	readonly pool: PoolConfig | null;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
 	readonly rateLimit: RateLimitConfig | null;

@@ -25,6 +25,7 @@ import type {
 export function printPlan(plan: Plan): string {
 	const printed = set({
 		server: plan.server,
+		...(plan.pool && { pool: set({ ...plan.pool }) }),
 		overload: plan.overload,
 		rateLimit: printLimit(plan.rateLimit),
 		upstreams: Object.fromEntries(
@@ -130,6 +131,7 @@ function printWork(
 			return {
 				run: step.reference,
 				args: step.args && { value: printTemplate(step.args) },
+				worker: step.worker || null,
 			};
 		case "reply":
 			return {

@@ -18,7 +18,9 @@ import {
 	type UpstreamResponse,
 } from "../core/messages.ts";
 import { textOf } from "../expression/template.ts";
+import { PoolClosed, PoolFull, ThreadEnded } from "../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { partsOf } from "../tasks/thread-message.ts";
 import { decodeBody, headersByName } from "./answer.ts";
 import { sendAndTell, staleMark, traceOf } from "./call.ts";
 import {
@@ -61,10 +63,10 @@ export async function callFunction(
 		},
 		deadline: Date.now() + run.deadline - scope.clock.now(),
 	};
-	const fn = work.call as (args: unknown, context: UserContext) => unknown;
 	try {
-		const result = await untilCancelled(() => fn(args, context), scope);
-		const value = dataOf(result, `${reference} returned`);
+		const call = () => work.call(args, context, scope);
+		const result = await untilCancelled(call, scope);
+		const value = dataOf(partsOf(result).value, `${reference} returned`);
 		block.note(step, marks);
 		return value;
 	} finally {
@@ -88,13 +90,20 @@ function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
 	});
 }
 
-/** What a call of the function's failed with stays what it is; all else is the function's own failure. */
+/** What a call of the function's failed with stays what it is; what is not the pool's is the function's own failure. */
 function asStepFailure(thrown: unknown): GatewayError {
 	if (thrown instanceof GatewayError) return thrown;
+	if (thrown instanceof PoolFull) {
+		return new GatewayError("overloaded", thrown.message, { cause: thrown });
+	}
+	if (thrown instanceof PoolClosed) {
+		const words = "the gateway was closed";
+		return new GatewayError("gateway_draining", words, { cause: thrown });
+	}
 	const { message } = asGatewayError(thrown);
-	return new GatewayError("step_failed", `the function threw: ${message}`, {
-		cause: thrown,
-	});
+	const words =
+		thrown instanceof ThreadEnded ? message : `the function threw: ${message}`;
+	return new GatewayError("step_failed", words, { cause: thrown });
 }
 
 function createCall(

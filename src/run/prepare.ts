@@ -4,7 +4,13 @@ import {
 	type ResolvedUpstream,
 	resolveUpstream,
 } from "../config/check-upstream.ts";
-import type { ServerConfig, UserFunction } from "../config/config.ts";
+import type {
+	PoolConfig,
+	ServerConfig,
+	UserContext,
+	UserFunction,
+	WorkerFunction,
+} from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
@@ -22,6 +28,8 @@ import type {
 	StepRef,
 } from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
+import { createPool, type Pool } from "../tasks/pool.ts";
+import type { Scope } from "../tasks/scope.ts";
 import type {
 	Upstream,
 	UpstreamContext,
@@ -63,7 +71,7 @@ import {
 export interface Prepared {
 	readonly server: ServerConfig;
 	readonly routes: readonly PreparedRoute[];
-	/** Ends all connections; calls that still run are aborted. */
+	/** Ends all connections and threads; calls that still run are aborted. */
 	close(): Promise<void>;
 }
 
@@ -162,9 +170,16 @@ export interface PreparedGroup {
 export interface PreparedFunction {
 	readonly kind: "run";
 	readonly reference: string;
-	readonly call: UserFunction;
+	readonly call: CalledFunction;
 	readonly args: Evaluate | null;
 }
+
+/** Calls a user's function, here or on a thread. In the scope alone: a thread ends with it, a function here may not. */
+export type CalledFunction = (
+	args: unknown,
+	context: UserContext,
+	scope: Scope,
+) => unknown;
 
 export interface PreparedCall {
 	readonly kind: "call";
@@ -201,6 +216,8 @@ export interface PrepareOptions {
 	readonly openUpstream: OpenUpstream;
 	/** The user's functions, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	/** Where those lie that run on a thread, by reference. */
+	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** What the files hold that upstreams' `tls` names. */
 	readonly files: ReadonlyMap<string, string>;
 }
@@ -236,17 +253,21 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };
 	});
+	const pool = plan.pool && openPool(plan.pool);
 	const resources = {
 		upstreams,
 		upstreamsByName: new Map(upstreams.map((one) => [one.upstream.name, one])),
 		functions: options.functions,
+		workers: options.workers,
+		pool,
 		compileBody: createBodyCompiler(),
 	};
 	return {
 		server: plan.server,
 		routes: plan.routes.map((route) => prepareRoute(route, resources)),
 		async close() {
-			await Promise.all(upstreams.map(({ upstream }) => upstream.close()));
+			const closing = upstreams.map(({ upstream }) => upstream.close());
+			await Promise.all([...closing, pool?.close()]);
 		},
 	};
 }
@@ -255,6 +276,10 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 function credentialOf({ headers }: ResolvedUpstream): string | null {
 	const [own] = headers.filter(([name]) => name === "authorization");
 	return own ? own[1] : null;
+}
+
+function openPool({ threads, ...bounds }: PoolConfig): Pool {
+	return createPool({ ...bounds, ...(threads !== null && { threads }) });
 }
 
 function tlsOf(
@@ -278,6 +303,9 @@ interface Resources {
 	readonly upstreams: readonly OpenedUpstream[];
 	readonly upstreamsByName: ReadonlyMap<string, OpenedUpstream>;
 	readonly functions: ReadonlyMap<string, UserFunction>;
+	readonly workers: ReadonlyMap<string, WorkerFunction>;
+	/** Null where no step runs on a thread. */
+	readonly pool: Pool | null;
 	readonly compileBody: CompileBody;
 }
 
@@ -452,16 +480,38 @@ function prepareWork(
 			return {
 				kind: "run",
 				reference: step.reference,
-				call: functionOf(step.reference, resources),
+				call: step.worker
+					? onThread(step.reference, resources)
+					: functionOf(step.reference, resources),
 				args: step.args && prepare(step.args, inner),
 			};
 	}
 }
 
-function functionOf(reference: string, { functions }: Resources): UserFunction {
-	const found = functions.get(reference);
-	if (found !== undefined) return found;
-	throw new GatewayError(
+function functionOf(
+	reference: string,
+	{ functions }: Resources,
+): CalledFunction {
+	const fn = functions.get(reference);
+	if (fn === undefined) throw notLoaded(reference);
+	return (args, context) => fn(args as never, context);
+}
+
+function onThread(
+	reference: string,
+	{ workers, pool }: Resources,
+): CalledFunction {
+	const found = workers.get(reference);
+	if (found === undefined || pool === null) throw notLoaded(reference);
+	return (args, { call, deadline }, scope) =>
+		pool.offload(found.file, found.name, [args], {
+			scope,
+			context: { call, deadline },
+		});
+}
+
+function notLoaded(reference: string): GatewayError {
+	return new GatewayError(
 		"config_invalid",
 		`${reference} was not loaded: load the config by its file`,
 	);

@@ -2,7 +2,7 @@
 export class PoolFull extends Error {
 	override readonly name = "PoolFull";
 	constructor(running: number, waiting: number) {
-		super(`${running} calls run on the pool and ${waiting} wait already`);
+		super(`the pool is full: ${running} running, ${waiting} waiting`);
 	}
 }
 

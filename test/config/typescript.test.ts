@@ -71,6 +71,8 @@ describe("a config of JavaScript values", () => {
 
 	const golden = new URL("../golden/plans/", import.meta.url);
 	for (const name of globSync("*.yaml", { cwd: golden })) {
+		// A function itself cannot go to a thread: such a config is a file.
+		if (name === "pool.yaml") continue;
 		it(`compiles to the plan of ${name} when it holds the same values`, () => {
 			const text = readFileSync(new URL(name, golden), "utf8");
 			const variables = { KEY: "key", USERS_URL: "http://users.test:3001/v1" };

@@ -2,6 +2,7 @@ import {
 	configSchema,
 	defaultsSchema,
 	overloadSchema,
+	poolSchema,
 	proxySchema,
 	rateLimitSchema,
 	requestSchema,
@@ -15,6 +16,7 @@ import {
 export const keySchemas = [
 	configSchema,
 	serverSchema,
+	poolSchema,
 	defaultsSchema,
 	overloadSchema,
 	rateLimitSchema,

@@ -276,7 +276,7 @@ describe("a pool's bounds", () => {
 		assert.equal(pool.waiting, 2);
 		const error = await failureOf(pool.offload(work, "same", [3]));
 		assert.ok(error instanceof PoolFull);
-		assert.equal(error.message, "1 calls run on the pool and 2 wait already");
+		assert.equal(error.message, "the pool is full: 1 running, 2 waiting");
 		first.end();
 		assert.deepEqual(await Promise.all(waiting), [1, 2]);
 		assert.equal(await pool.offload(work, "same", [3]), 3);

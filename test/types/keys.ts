@@ -5,6 +5,7 @@ import type {
 	CorsInput,
 	DefaultsInput,
 	OverloadInput,
+	PoolInput,
 	ProxyInput,
 	RateLimitInput,
 	RequestInput,
@@ -20,6 +21,7 @@ import type {
 	corsSchema,
 	defaultsSchema,
 	overloadSchema,
+	poolSchema,
 	proxySchema,
 	rateLimitSchema,
 	requestSchema,
@@ -40,6 +42,7 @@ type StepSchemas = typeof stepSchemas;
 
 export const same: {
 	readonly server: Same<KeysOf<typeof serverSchema>, keyof ServerInput>;
+	readonly pool: Same<KeysOf<typeof poolSchema>, keyof PoolInput>;
 	readonly cors: Same<KeysOf<typeof corsSchema>, keyof CorsInput>;
 	readonly defaults: Same<KeysOf<typeof defaultsSchema>, keyof DefaultsInput>;
 	readonly overload: Same<KeysOf<typeof overloadSchema>, keyof OverloadInput>;
@@ -71,6 +74,7 @@ export const same: {
 	};
 } = {
 	server: true,
+	pool: true,
 	cors: true,
 	defaults: true,
 	overload: true,
