@@ -255,6 +255,25 @@ describe("a function that never returns", () => {
 		assert.equal(scope.clock.pending, 0);
 	});
 
+	it("is ended where it begins at the moment it is left", async () => {
+		await using pool = createPool({ threads: 1 });
+		const counter = new Int32Array(new SharedArrayBuffer(4));
+		await pool.offload(work, "thread");
+		const scope = openScope({ clock: virtualClock() });
+		const context = { call: () => {} };
+		const args = [counter.buffer];
+		const failing = failureOf(
+			pool.offload(work, "counts", args, { scope, context }),
+		);
+		for (let turn = 0; turn < 50; turn++) await null;
+		// The loop stands still: that the function has begun is not heard yet.
+		while (Atomics.load(counter, 0) === 0) Atomics.load(counter, 0);
+		scope.cancel("left");
+		assert.equal(await failing, "left");
+		assert.equal(pool.threads, 0);
+		assert.equal(await pool.offload(work, "same", [1]), 1);
+	});
+
 	it("is not begun where its scope is cancelled while the thread starts", async () => {
 		await using pool = createPool({ threads: 1 });
 		const scope = openScope({ clock: realClock() });
@@ -329,7 +348,7 @@ describe("closing a pool", () => {
 	it("ends threads at rest, and does nothing where there never was one", async () => {
 		const unused = createPool();
 		await unused.close();
-		const used = createPool({ threads: 1 });
+		const used = createPool({ threads: 2 });
 		await used.offload(work, "thread");
 		assert.equal(used.threads, 1);
 		await used.close();
@@ -359,6 +378,7 @@ describe("what goes to a thread and back", () => {
 		});
 		assert.equal(bytes.byteLength, 0);
 		assert.deepEqual(moved, new Uint8Array([2, 2, 3]));
+		assert.equal(await one.offload(work, "movedLength"), 0);
 	});
 
 	it("calls functions of the context on this side, many at once", async () => {
@@ -407,6 +427,8 @@ describe("what goes to a thread and back", () => {
 		);
 		assert.equal(await one.offload(work, "thread"), before);
 		assert.deepEqual(heard, ["unheard"]);
+		const ends = await one.offload(work, "endsLeftBehind");
+		assert.deepEqual(ends, Array(3).fill("the function has returned"));
 	});
 });
 

@@ -64,10 +64,14 @@ export function throwsCycle(): never {
 }
 export const returnsFunction = () => () => 1;
 
-export function moves(bytes: Uint8Array) {
+let moved = new Uint8Array();
+export function moves(bytes: Uint8Array<ArrayBuffer>) {
+	moved = bytes;
 	bytes[0] = (bytes[0] ?? 0) + 1;
-	return transfer(bytes, [bytes.buffer as ArrayBuffer]);
+	return transfer(bytes, [bytes.buffer]);
 }
+/** What the thread still has of it. */
+export const movedLength = (): number => moved.byteLength;
 
 export async function asks(args: number[], { call }: Context) {
 	return Promise.all(args.map((arg) => call(arg)));
@@ -75,13 +79,18 @@ export async function asks(args: number[], { call }: Context) {
 export async function catches({ call }: Context) {
 	return call().catch(({ name, code, message }) => ({ name, code, message }));
 }
+const ends: string[] = [];
 export function leavesBehind({ call, signal }: Context): string {
-	void call("unheard");
+	const note = ({ message }: Error) => void ends.push(message);
+	call("unheard").catch(note);
 	signal.addEventListener("abort", () => {
-		void call("late");
+		note(signal.reason);
+		call("late").catch(note);
 	});
 	return "done";
 }
+/** How what it left behind ended. */
+export const endsLeftBehind = (): string[] => ends;
 export const contextOf = ({ call, signal, ...values }: Context) => ({
 	...values,
 	aborted: signal.aborted,
