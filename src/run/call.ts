@@ -1,12 +1,8 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type StepMark, tell } from "../core/events.ts";
-import {
-	type GatewayRequest,
-	headerOf,
-	type UpstreamRequest,
-	type UpstreamResponse,
-} from "../core/messages.ts";
+import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { decodeBody, headersByName } from "./answer.ts";
@@ -62,49 +58,70 @@ export interface Caller {
 	readonly step: string;
 }
 
-/** Counts, sends and tells of a call; what `read` makes of the answer is part of it. */
-export async function sendAndTell<T>(
-	{ upstream, write, step }: Caller,
+/**
+ * Counts, sends and tells of a call; what `read` makes of the answer is part of it. Promises are chained and not
+ * awaited: on the way of every call each async function costs 0.3 µs more (`bench/wire.ts`).
+ */
+export function sendAndTell<T>(
+	caller: Caller,
 	request: UpstreamRequest,
 	run: Run,
 	scope: Scope,
 	read: (response: UpstreamResponse) => T | Promise<T>,
 ): Promise<T> {
 	// Neither counted nor told of: a call that is no longer wanted is not made.
-	if (scope.cancelled) throw scope.reason;
+	if (scope.cancelled) return Promise.reject(scope.reason);
 	run.countCall();
-	const { clock } = scope;
-	const startedMs = clock.now();
-	let endedMs: number | null = null;
-	let status: number | null = null;
-	let error: GatewayError | null = null;
-	try {
-		const response = await (write
-			? sendWrite(upstream, run, request, scope)
-			: upstream.call(request, scope));
-		status = response.status;
-		// What is read of the answer may wait for other steps: that is not the call's time.
-		endedMs = clock.now();
-		const value = read(response);
-		return value instanceof Promise ? await value : value;
-	} catch (thrown) {
-		error = asGatewayError(thrown);
-		throw error;
-	} finally {
-		const { callEnded } = run.input.events;
-		if (callEnded.length > 0) {
-			tell(callEnded, {
-				requestId: run.input.request.id,
-				route: run.route.plan.key,
-				step,
-				upstream: upstream.name,
-				startedMs: startedMs - run.input.request.arrivedMs,
-				durationMs: (endedMs ?? clock.now()) - startedMs,
-				status,
-				error,
-			});
-		}
+	const { upstream, write } = caller;
+	const told = run.input.events.callEnded.length > 0;
+	const end = told ? new CallEnd(caller, run) : null;
+	const answer = write
+		? sendWrite(upstream, run, request, scope)
+		: upstream.call(request, scope);
+	const value = answer.then((response) => {
+		end?.answered(response.status);
+		return read(response);
+	});
+	if (end !== null) value.then(() => end.tell(null), end.tell);
+	return value;
+}
+
+/** What is told of a call that somebody listens for. */
+class CallEnd {
+	readonly #caller: Caller;
+	readonly #run: Run;
+	readonly #clock: Clock;
+	readonly #startedMs: number;
+	#endedMs: number | null = null;
+	#status: number | null = null;
+
+	constructor(caller: Caller, run: Run) {
+		this.#caller = caller;
+		this.#run = run;
+		this.#clock = run.calls.clock;
+		this.#startedMs = this.#clock.now();
 	}
+
+	/** What is read of the answer may wait for other steps: that is not the call's time. */
+	answered(status: number): void {
+		this.#status = status;
+		this.#endedMs = this.#clock.now();
+	}
+
+	readonly tell = (thrown: unknown): void => {
+		const { route, input } = this.#run;
+		const { step, upstream } = this.#caller;
+		tell(input.events.callEnded, {
+			requestId: input.request.id,
+			route: route.plan.key,
+			step,
+			upstream: upstream.name,
+			startedMs: this.#startedMs - input.request.arrivedMs,
+			durationMs: (this.#endedMs ?? this.#clock.now()) - this.#startedMs,
+			status: this.#status,
+			error: thrown === null ? null : asGatewayError(thrown),
+		});
+	};
 }
 
 function createRequest(
@@ -113,7 +130,7 @@ function createRequest(
 	frame: Frame,
 ): UpstreamRequest {
 	const own = work.headers(frame);
-	const trace = work.ownTrace ? null : traceOf(run.input.request);
+	const trace = work.ownTrace ? null : run.trace;
 	const headers = trace === null ? own : [...own, "traceparent", trace];
 	return {
 		method: work.method,
@@ -127,16 +144,6 @@ function createRequest(
 		timeoutMs: work.timeoutMs,
 		onSent: null,
 	};
-}
-
-/** Neither version ff nor an id of zeros is one. */
-const wellFormedTrace =
-	/^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
-
-/** The client's trace goes on upstream (W3C Trace Context, 3.2); what is not well-formed does not. */
-export function traceOf({ headers }: GatewayRequest): string | null {
-	const trace = headerOf(headers, "traceparent");
-	return trace !== null && wellFormedTrace.test(trace) ? trace : null;
 }
 
 /**

@@ -22,7 +22,7 @@ import { PoolClosed, PoolFull, ThreadEnded } from "../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { partsOf } from "../tasks/thread-message.ts";
 import { decodeBody, headersByName } from "./answer.ts";
-import { sendAndTell, staleMark, traceOf } from "./call.ts";
+import { sendAndTell, staleMark } from "./call.ts";
 import {
 	defaultHeaders,
 	isIdempotent,
@@ -215,7 +215,7 @@ function headersOf(
 ): string[] {
 	const type = hasBody ? "application/json" : null;
 	const fields = new Map(defaultHeaders(fixed, type));
-	const trace = traceOf(run.input.request);
+	const { trace } = run;
 	if (trace !== null) fields.set("traceparent", trace);
 	for (const [name, value] of Object.entries(own)) {
 		if (

@@ -10,8 +10,8 @@ import {
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
 import { prepareHeaders, prepareTarget } from "./address.ts";
-import { traceOf } from "./call.ts";
 import type { Layout } from "./names.ts";
+import { traceOf } from "./trace.ts";
 
 /**
  * What of a message passes through a proxied route. The client's path may name what is below the template's path and

@@ -8,6 +8,7 @@ import type { PreparedMerge } from "./merge.ts";
 import { requestSlots } from "./names.ts";
 import type { PreparedRoute } from "./prepare.ts";
 import type { RequestValues } from "./request.ts";
+import { traceOf } from "./trace.ts";
 
 /** What a run is given beside its route. */
 export interface RunInput {
@@ -53,6 +54,8 @@ export class Run {
 	readonly deadline: number;
 	/** The lifetime of all calls: cancelled at the deadline, when the run fails, and when the client leaves. */
 	readonly calls: Scope;
+	/** The client's `traceparent`, which goes on upstream; null without one. */
+	readonly trace: string | null;
 	#callCount = 0;
 	#over = false;
 	#stopListening: () => void = () => {};
@@ -67,6 +70,7 @@ export class Run {
 	) {
 		this.route = route;
 		this.input = input;
+		this.trace = traceOf(input.request);
 		this.deadline = input.request.arrivedMs + route.plan.deadlineMs;
 		this.#resolve = resolve;
 		this.#reject = reject;

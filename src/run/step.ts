@@ -50,20 +50,25 @@ export function frameInside(
 
 const itemFrameSize = Object.keys(itemSlots).length;
 
-/** One condition, one work, and what fills in for its failure. */
-export async function carryOutOnce(
-	step: PreparedStep,
-	spot: Spot,
-): Promise<unknown> {
-	try {
-		if (step.when && isSkip(step.when(spot.frame))) return null;
-		if (step.expendable && spot.block.place.run.input.load.skipping) {
-			throw leftOut;
-		}
-		return await workOf(step, spot);
-	} catch (thrown) {
+/** One condition, one work, and what fills in for its failure. Never throws. */
+export function carryOutOnce(step: PreparedStep, spot: Spot): Promise<unknown> {
+	const fail = (thrown: unknown) => {
 		const name = spot.block.place.path + step.name;
 		return fillIn(step, spot, inStep(asGatewayError(thrown), name));
+	};
+	try {
+		if (step.when && isSkip(step.when(spot.frame))) {
+			return Promise.resolve(null);
+		}
+		if (step.expendable && spot.block.place.run.input.load.skipping) {
+			return fail(leftOut);
+		}
+		const value = workOf(step, spot);
+		return value instanceof Promise
+			? value.then(undefined, fail)
+			: Promise.resolve(value);
+	} catch (thrown) {
+		return fail(thrown);
 	}
 }
 
