@@ -96,7 +96,8 @@ function readBy(
 ): Template {
 	const found: Problem[] = [];
 	const template = readTemplate(source, {
-		names,
+		// Declared or not, it is not there yet: that is what is said of it.
+		names: new Map([...names, ["body", null]]),
 		problems: found,
 		misread: new Set(),
 	});

@@ -180,12 +180,12 @@ function checkOverload(
 	problems: Problem[],
 ): OverloadConfig | null {
 	if (source !== null && plainOf(source) === false) return null;
-	if (source?.kind === "map") {
-		checkShape(overloadSchema, source, { what: "`overload`", problems });
-	}
+	const isMap = source?.kind === "map";
+	const what = "`overload`";
+	const valid = isMap && checkShape(overloadSchema, source, { what, problems });
 	const skipAtMs = durationAt(source, "skipAt") ?? 200;
 	const refuseAtMs = durationAt(source, "refuseAt") ?? 500;
-	if (source !== null && refuseAtMs < skipAtMs) {
+	if (valid && refuseAtMs < skipAtMs) {
 		problems.push({
 			at: source.at,
 			message: `requests would be refused (\`refuseAt\` ${refuseAtMs} ms) before optional parts are left out (\`skipAt\` ${skipAtMs} ms): set both`,

@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { OverloadInput } from "../../src/config/define.ts";
 import type { LoadChanged } from "../../src/core/events.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import { virtualClock } from "../../src/tasks/index.ts";
 import { type Behaviour, hanging, testGateway } from "../kit/gateway.ts";
+import { problemsOf } from "../kit/problems.ts";
 
 /** A route that calls, and one whose call may be missing. */
 function gatewayWith(overload: object | false, behave?: Behaviour) {
@@ -240,6 +244,20 @@ describe("requests in progress", () => {
 	});
 });
 
+it("is not configured to refuse before it leaves anything out", () => {
+	const [problem, ...others] = problemsOf(`
+routes: { GET /x: { respond: 1 } }
+overload: { refuseAt: 199ms }
+`);
+	assert.match(problem ?? "", /`refuseAt` 199 ms\) before .*`skipAt` 200 ms/);
+	assert.deepEqual(others, []);
+	const equal = "overload: { skipAt: 1s, refuseAt: 1s }";
+	assert.deepEqual(
+		problemsOf(`routes: { GET /x: { respond: 1 } }\n${equal}`),
+		[],
+	);
+});
+
 describe("the event loop's delay", () => {
 	const limits = { skipAt: "200ms", refuseAt: "500ms" };
 
@@ -398,5 +416,64 @@ describe("the event loop's delay", () => {
 			"all;index=0;error=overloaded, all;index=1;error=overloaded",
 		);
 		assert.equal(calls.length, 0);
+	});
+});
+
+describe("a gateway that computes 200 answers a second", () => {
+	const workMs = 5;
+	const refusalMs = 0.05;
+	const patienceMs = 1000;
+	const seconds = 10;
+
+	/** Good answers a second, which are those within the patience of a client, of so many times what it can do. */
+	async function goodput(
+		times: number,
+		overload: OverloadInput | false,
+	): Promise<number> {
+		const clock = virtualClock();
+		const compute = () => {
+			clock.block(workMs);
+			return 1;
+		};
+		const gateway = createGateway(
+			{
+				routes: { "GET /x": { steps: { sum: { run: compute } } } },
+				overload,
+			},
+			{ clock },
+		);
+		const everyMs = workMs / times;
+		let good = 0;
+		let sentMs = 0;
+		// A turn takes what came during the one before, in order; a client's time counts from when it sent.
+		while (clock.now() < seconds * 1000) {
+			const turnMs = clock.now();
+			for (; sentMs <= turnMs; sentMs += everyMs) {
+				const { status } = await gateway.handle({
+					...{ method: "GET", target: "/x", id: "x", headers: [], ip: "" },
+					arrivedMs: clock.now(),
+					readBody: async () => new Uint8Array(0),
+					streamBody: () => null,
+				});
+				if (status !== 200) clock.block(refusalMs);
+				else if (clock.now() - sentMs <= patienceMs) good++;
+			}
+			if (clock.now() === turnMs) await clock.advance(everyMs);
+			else await clock.advance(0);
+		}
+		await gateway.close();
+		return good / seconds;
+	}
+
+	for (const times of [1, 2, 5]) {
+		it(`gives nine in ten of them in good time when ${times} times as many are asked for`, async () => {
+			const found = await goodput(times, {});
+			assert.ok(found >= 180, `${found}/s`);
+		});
+	}
+
+	it("gives hardly any when five times as many are asked for and it refuses none", async () => {
+		const found = await goodput(5, false);
+		assert.ok(found <= 60, `${found}/s`);
 	});
 });
