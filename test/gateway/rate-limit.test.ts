@@ -6,6 +6,7 @@ import { virtualClock } from "../../src/tasks/index.ts";
 import { testGateway } from "../kit/gateway.ts";
 import { problemsOf } from "../kit/problems.ts";
 import { serve } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 /** A route that answers at once, with this limit; `more` stands beside it. */
 function limited(rateLimit: object, more: object = {}) {
@@ -98,6 +99,29 @@ describe("a rate limit", () => {
 		const all = await ask("/nowhere");
 		assert.equal(all.code, "too_many_requests");
 		assert.equal(all.header("retry-after"), "900");
+	});
+
+	it("holds for a proxied route too, and asks its upstream nothing beyond", async () => {
+		await using files = await startUpstream((_, response) =>
+			json(response, "file"),
+		);
+		await using gateway = await serve({
+			upstreams: { files: { url: files.url } },
+			routes: {
+				"ANY /files/{rest*}": {
+					rateLimit: { limit: 1, per: "1m" },
+					proxy: "files/{rest*}",
+				},
+			},
+		});
+		const passed = await gateway.get("/files/a");
+		assert.equal(passed.json, "file");
+		assert.equal(passed.headers["ratelimit"], '"route";r=0;t=60');
+		const body = "x".repeat(100_000);
+		const refused = await gateway.get("/files/b", { method: "POST", body });
+		assert.equal(refused.status, 429);
+		assert.equal(refused.headers["retry-after"], "60");
+		assert.equal(files.seen.length, 1);
 	});
 
 	it("says nothing where there is none", async () => {

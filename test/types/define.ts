@@ -165,6 +165,22 @@ defineGateway({
 });
 
 defineGateway({
+	routes: {
+		"GET /x": { respond: 1, rateLimit: { limit: 5, per: "1s", by: "all" } },
+	},
+	rateLimit: { limit: 100, per: "1m", by: "${headers.x_api_key}" },
+	overload: { requests: 10, waiting: 0, skipAt: "1s", refuseAt: "2s" },
+});
+
+defineGateway({ routes: { "GET /x": { respond: 1 } }, overload: false });
+
+defineGateway({
+	routes: { "GET /x": { respond: 1 } },
+	// @ts-expect-error a limit is of a time
+	rateLimit: { limit: 100 },
+});
+
+defineGateway({
 	routes: { "GET /x": { respond: 1 } },
 	// @ts-expect-error a key misspelt, at the top
 	sever: {},
