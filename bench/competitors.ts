@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { krakendConfig, krakendRoutes } from "./gateways/krakend.ts";
 import type { Listening } from "./gateways/listen.ts";
 import { nginxLua, nginxProxy } from "./gateways/nginx.ts";
-import { luaModules, startNginx } from "./nginx.ts";
+import { hasCjson, luaModules, startNginx } from "./nginx.ts";
 import { freePort, has, type Processes, type Running } from "./processes.ts";
 import { type RouteName, routeNames, routes, sluiceConfig } from "./routes.ts";
 
@@ -68,7 +68,7 @@ export const competitors: readonly Competitor[] = [
 				listen: false,
 			}),
 	},
-	byHand("undici", "by hand: node:http + undici dispatch"),
+	byHand("undici", "by hand: node:http + undici"),
 	byHand("fastify", "Fastify + fetch"),
 	byHand("hono", "Hono + fetch"),
 	{
@@ -87,8 +87,8 @@ export const competitors: readonly Competitor[] = [
 		title: "by hand: nginx + Lua",
 		routes: routeNames,
 		missing: () =>
-			luaModules() === null
-				? "nginx's Lua module is missing: apt-get install libnginx-mod-http-lua lua-cjson"
+			luaModules() === null || !hasCjson()
+				? "nginx's Lua module or cjson is missing: apt-get install libnginx-mod-http-lua lua-cjson"
 				: null,
 		start: async ({ processes, upstreamUrl, folder }) => {
 			const config = nginxLua(upstreamUrl);

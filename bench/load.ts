@@ -18,6 +18,8 @@ export interface Target {
 	/** How many connections ask at once, each again as soon as it has its answer. */
 	readonly connections: number;
 	readonly seconds: number;
+	/** Over so many routes the requests go: `N` in the path is the route's number. Default: the path as it is. */
+	readonly routes?: number;
 }
 
 interface Counted {
@@ -30,21 +32,30 @@ interface Counted {
 }
 
 const script = fileURLToPath(new URL("load.lua", import.meta.url));
+const rotating = fileURLToPath(new URL("rotate.lua", import.meta.url));
+
+/** Where a busy machine gave no answer at all in a slice, it is taken longer, up to this. */
+const secondsMax = 8;
 
 /** Asks a gateway for a while, by wrk. Fails where any request failed: a figure of failures says nothing. */
 export async function load(
 	processes: Processes,
-	{ pid, url, connections, seconds }: Target,
+	target: Target,
 ): Promise<Slice> {
+	const { pid, url, connections, seconds, routes } = target;
 	const beforeNs = cpuNs(pid);
 	const output = await processes.run("load", [
 		...["wrk", "--threads", "1", "--connections", `${connections}`],
 		...["--duration", `${seconds}s`, "--timeout", "10s"],
-		...["--script", script, url],
+		...["--script", routes === undefined ? script : rotating, url],
+		...(routes === undefined ? [] : ["--", `${routes}`]),
 	]);
 	const usedNs = cpuNs(pid) - beforeNs;
 	const counted = JSON.parse(output.trim().split("\n").at(-1) ?? "") as Counted;
 	const { requests, microseconds, p50Us, p99Us, failed, broken } = counted;
+	if (requests + failed + broken === 0 && seconds < secondsMax) {
+		return load(processes, { ...target, seconds: seconds * 2 });
+	}
 	if (requests === 0 || failed + broken > 0) {
 		throw new Error(
 			`${url}: ${requests} answers, ${failed} of them failures; ${broken} connections broke or timed out`,

@@ -1,15 +1,18 @@
-/** Sluice beside others, on this machine: `npm run bench`. Of what is read where, see README.md. */
+/** Sluice beside others, on this machine: `npm run bench`. README.md says what it shows, and what it does not. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { competitors, type Place } from "./competitors.ts";
+import { measureGrowth } from "./growth.ts";
+import { describeMachine } from "./machine.ts";
 import { measureRoute, type RouteResult } from "./measure.ts";
 import { luaModules } from "./nginx.ts";
 import { type Options, readOptions, usage } from "./options.ts";
 import { createProcesses, has } from "./processes.ts";
 import { profileRoute } from "./profile.ts";
-import { aimsTable, routeTable } from "./report.ts";
+import { aimsTable, growthTables, routeTable } from "./report.ts";
+import { type Results, writeResults } from "./results.ts";
 import { startUpstream } from "./upstream.ts";
 
 const results = fileURLToPath(new URL("results", import.meta.url));
@@ -38,18 +41,13 @@ function toolsAreThere(): boolean {
 
 async function run(options: Options): Promise<void> {
 	const folder = mkdtempSync(join(tmpdir(), "sluice-bench-"));
-	try {
-		await using processes = createProcesses();
-		const upstreamUrl = await startUpstream(
-			processes,
-			join(folder, "upstream"),
-		);
-		const place = { processes, upstreamUrl, folder };
-		if (options.profile === null) await bench(place, options);
-		else console.log(await profileRoute(options.profile, place));
-	} finally {
-		rmSync(folder, { recursive: true, force: true });
-	}
+	// Interrupted, too.
+	process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+	await using processes = createProcesses();
+	const upstreamUrl = await startUpstream(processes, join(folder, "upstream"));
+	const place = { processes, upstreamUrl, folder };
+	if (options.profile === null) await bench(place, options);
+	else console.log(await profileRoute(options.profile, place));
 }
 
 async function bench(place: Place, options: Options): Promise<void> {
@@ -58,16 +56,40 @@ async function bench(place: Place, options: Options): Promise<void> {
 		if (why !== null) console.log(`without ${title}: ${why}`);
 	}
 	console.log(`${place.processes.apart}\n`);
-	const { rounds, seconds } = options;
+	const { rounds } = options;
 	const measured: RouteResult[] = [];
 	for (const name of options.routes) {
 		if (name === "slow" && luaModules() === null) {
 			console.log("without the slow route: the upstream needs nginx's Lua");
 			continue;
 		}
-		const result = await measureRoute(name, { place, rounds, seconds });
+		const result = await measureRoute(name, place, rounds);
 		measured.push(result);
 		console.log(`${routeTable(result)}\n`);
 	}
-	console.log(aimsTable(measured));
+	console.log(`${aimsTable(measured, null)}\n`);
+	const results = {
+		date: new Date(),
+		machine: describeMachine(),
+		apart: place.processes.apart,
+		rounds,
+		routes: measured,
+	};
+	// Before the curves are measured, too: what there is should not be lost with them.
+	write({ ...results, growth: null }, options);
+	if (!options.growth) return;
+	const growth = await measureGrowth(place, growthRounds(rounds));
+	console.log(`${growthTables(growth)}\n\n${aimsTable([], growth)}\n`);
+	write({ ...results, growth }, options);
+}
+
+function write(results: Results, { out }: Options): void {
+	if (out === null) return;
+	writeResults(out, results);
+	console.log(`written to ${out}\n`);
+}
+
+/** About half: there are forty points, and the whole has fifteen minutes. */
+function growthRounds(rounds: number): number {
+	return Math.ceil(rounds / 2);
 }

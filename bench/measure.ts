@@ -16,12 +16,6 @@ export interface RouteResult {
 	readonly samples: ReadonlyMap<CompetitorName, readonly Slice[]>;
 }
 
-export interface Measuring {
-	readonly place: Place;
-	readonly rounds: number;
-	readonly seconds: number;
-}
-
 /** Slices before any counts: until one is no longer cheaper than those before, for then the compilers have done their work. */
 const warmUpSlicesMax = 6;
 
@@ -31,7 +25,8 @@ const warmUpSlicesMax = 6;
  */
 export async function measureRoute(
 	name: RouteName,
-	{ place, rounds, seconds }: Measuring,
+	place: Place,
+	rounds: number,
 ): Promise<RouteResult> {
 	const route = routes[name];
 	const taking = competitors.filter(
@@ -45,16 +40,14 @@ export async function measureRoute(
 			url,
 		}));
 		await checkSameAnswers(answering, route.target);
-		const slice = (one: Competitor, seconds: number) => {
+		const slice = (one: Competitor) => {
 			const { pid, url } = started.get(one) as StartedGateway;
 			const { connections } = route;
-			const target = { pid, url: url + route.target, connections, seconds };
-			return load(place.processes, target);
+			const asked = { pid, url: url + route.target, connections, seconds: 1 };
+			return load(place.processes, asked);
 		};
-		for (const one of taking) await warmUp(() => slice(one, 1));
-		const samples = await interleave(taking, rounds, (one) =>
-			slice(one, seconds),
-		);
+		for (const one of taking) await warmUp(() => slice(one));
+		const samples = await interleave(taking, rounds, slice);
 		return {
 			route: name,
 			samples: new Map(Array.from(samples, ([one, of]) => [one.name, of])),

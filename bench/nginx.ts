@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
 	freePort,
@@ -30,6 +30,12 @@ export async function startNginx(
 	const command = ["nginx", "-p", folder, "-c", file, "-e", "error.log"];
 	const running = await processes.start(side, command, port);
 	return { ...running, url: `http://127.0.0.1:${port}` };
+}
+
+/** Whether Lua finds cjson where packages put it. */
+export function hasCjson(): boolean {
+	const pattern = "/usr/{,local/}lib/{,*/}lua/5.1/cjson.so";
+	return globSync(pattern).length > 0;
 }
 
 /** The files of nginx's Lua module and of what it stands on; null where they are not. */

@@ -4,8 +4,6 @@ import { type RouteName, routeNames } from "./routes.ts";
 export interface Options {
 	readonly routes: readonly RouteName[];
 	readonly rounds: number;
-	/** How long one slice of load is. wrk knows whole seconds. */
-	readonly seconds: number;
 	readonly growth: boolean;
 	/** The route to profile Sluice on, and nothing else; null for the bench. */
 	readonly profile: RouteName | null;
@@ -49,7 +47,6 @@ export function readOptions(
 	return {
 		routes: routeNames.filter((name) => wanted.has(name)),
 		rounds,
-		seconds: 1,
 		growth: wanted.has("growth"),
 		profile: (profile as RouteName | undefined) ?? null,
 		out: out ?? (whole ? defaultOut : null),

@@ -28,7 +28,8 @@ export interface Processes extends AsyncDisposable {
 	readonly apart: string;
 }
 
-const patienceMs = 20_000;
+/** How long a process may take to begin; a config of 10,000 routes is among them. */
+const patienceMs = 60_000;
 
 /** Starts processes, each on its side of the machine, and ends them all when it is left or the program is interrupted. */
 export function createProcesses(): Processes {

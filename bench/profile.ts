@@ -19,6 +19,7 @@ export interface CpuProfile {
 	readonly timeDeltas: readonly number[];
 }
 
+const warmUpSeconds = 4;
 const seconds = 10;
 const rowsMax = 40;
 
@@ -37,37 +38,45 @@ export async function profileRoute(
 	const { target, connections } = routes[name];
 	const { pid, url } = gateway;
 	const asked = { pid, url: url + target, connections, seconds };
+	await load(place.processes, { ...asked, seconds: warmUpSeconds });
 	const { perSecond, cpuUs } = await load(place.processes, asked);
 	await gateway.end();
 	const file = join(folder, readdirSync(folder)[0] ?? "");
 	const profile = JSON.parse(readFileSync(file, "utf8")) as CpuProfile;
 	const requests = perSecond * seconds;
-	const rows = selfTimes(profile)
+	const rows = selfTimes(profile, seconds * 1_000)
 		.slice(0, rowsMax)
 		.map(({ name, place, ms }) => [
 			name,
 			place,
 			((ms * 1_000) / requests).toFixed(2),
 		]);
-	return `${cpuUs.toFixed(1)} µs CPU a request, under the profiler\n\n${markdownTable(["function", "at", "self µs a request"], rows)}`;
+	return `${cpuUs.toFixed(1)} µs CPU per request, under the profiler\n\n${markdownTable(["function", "at", "self µs per request"], rows)}`;
 }
 
-/** Time in each function itself, in milliseconds, the largest first; idle time is no time. */
-export function selfTimes({ nodes, samples, timeDeltas }: CpuProfile): {
+/** Time in each function itself during the last so many milliseconds, the largest first; idle time is no time. */
+export function selfTimes(
+	{ nodes, samples, timeDeltas }: CpuProfile,
+	lastMs = Infinity,
+): {
 	readonly name: string;
 	readonly place: string;
 	readonly ms: number;
 }[] {
 	const frames = new Map(nodes.map(({ id, callFrame }) => [id, callFrame]));
+	let leftMs = timeDeltas.reduce((sum, delta) => sum + delta, 0) / 1_000;
 	const times = new Map<string, { name: string; place: string; ms: number }>();
 	for (const [index, id] of samples.entries()) {
+		const ms = (timeDeltas[index] ?? 0) / 1_000;
+		leftMs -= ms;
 		const frame = frames.get(id);
-		if (!frame || frame.functionName === "(idle)") continue;
+		if (leftMs >= lastMs || !frame) continue;
+		if (frame.functionName === "(idle)") continue;
 		const name = frame.functionName || "(anonymous)";
 		const place = placeOf(frame);
 		const key = `${name} ${place}`;
 		const entry = times.get(key) ?? { name, place, ms: 0 };
-		entry.ms += (timeDeltas[index] ?? 0) / 1_000;
+		entry.ms += ms;
 		times.set(key, entry);
 	}
 	return [...times.values()].toSorted((a, b) => b.ms - a.ms);

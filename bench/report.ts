@@ -1,4 +1,5 @@
 import { type CompetitorName, competitors } from "./competitors.ts";
+import { type Curve, type Growth, type Line, sharesOf } from "./growth.ts";
 import type { RouteResult } from "./measure.ts";
 import { routes } from "./routes.ts";
 import {
@@ -37,8 +38,8 @@ export function routeTable({ route, samples }: RouteResult): string {
 	]);
 	const head = [
 		"",
-		"CPU µs a request",
-		"requests a second",
+		"CPU µs per request",
+		"requests per second",
 		"p50 ms",
 		"p99 ms",
 		"Sluice takes of it",
@@ -67,26 +68,143 @@ const aims: readonly Aim[] = [
 	{ route: "pass", against: "nginx", atMost: 2.5, must: false },
 ];
 
+/** How much more a unit may cost at one size than at another. */
+interface GrowthAim {
+	readonly of: string;
+	readonly from: number;
+	readonly to: number;
+	readonly atMost: number;
+}
+
+const growthAims: readonly GrowthAim[] = [
+	{ of: "steps", from: 10, to: 100, atMost: 1.1 },
+	{ of: "items", from: 10, to: 1_000, atMost: 1.1 },
+	{ of: "routes", from: 10, to: 10_000, atMost: 1.05 },
+];
+
 /** Each aim with what was measured; empty where nothing of it was. */
-export function aimsTable(results: readonly RouteResult[]): string {
-	const rows = aims.flatMap(({ route, against, atMost, must }) => {
-		const samples = results.find((one) => one.route === route)?.samples;
-		const own = samples?.get("sluice");
-		const other = samples?.get(against);
-		if (!own || !other) return [];
-		const ratio = ratioOf(own, other);
+export function aimsTable(
+	results: readonly RouteResult[],
+	growth: Growth | null,
+): string {
+	const rows = [
+		...aims.flatMap((aim) => aimRow(aim, results)),
+		...growthAims.flatMap((aim) => growthAimRow(aim, growth?.curves ?? [])),
+	];
+	if (rows.length === 0) return "";
+	const head = [
+		"CPU of Sluice, features on: ratio of",
+		"limit",
+		"measured",
+		"reached",
+	];
+	return `### Aims\n\n${markdownTable(head, rows)}`;
+}
+
+function aimRow(
+	{ route, against, atMost, must }: Aim,
+	results: readonly RouteResult[],
+): readonly (readonly string[])[] {
+	const samples = results.find((one) => one.route === route)?.samples;
+	const own = samples?.get("sluice");
+	const other = samples?.get(against);
+	if (!own || !other) return [];
+	const what = `${routes[route].title}, to ${titleOf(against)}`;
+	return [rowOf(what, atMost, must, ratioOf(own, other))];
+}
+
+function growthAimRow(
+	{ of, from, to, atMost }: GrowthAim,
+	curves: readonly Curve[],
+): readonly (readonly string[])[] {
+	const curve = curves.find((one) => one.of === of);
+	const line = curve?.lines[0];
+	if (!curve || !line) return [];
+	const what = `CPU per ${curve.per} at ${to} ${of}, to ${from}`;
+	const ratio = ratioBetween(curve, line, from, to);
+	return [rowOf(what, atMost, true, ratio)];
+}
+
+function rowOf(
+	what: string,
+	atMost: number,
+	must: boolean,
+	ratio: Quartiles,
+): readonly string[] {
+	const limit = `${must ? "at most" : "aim"} ${atMost}`;
+	return [what, limit, spread(ratio, 2), ratio[1] <= atMost ? "yes" : "no"];
+}
+
+/** Each curve as a table, and what many routes take to begin with. */
+export function growthTables({ curves, starts }: Growth): string {
+	return [...curves.map(curveTable), startTable(starts)].join("\n\n");
+}
+
+function curveTable(curve: Curve): string {
+	const { title, of, per, lines } = curve;
+	const xs = lines[0]?.points.map(({ x }) => x) ?? [];
+	const base = xs.includes(10) ? 10 : (xs[0] ?? 1);
+	const rows = xs.map((x) => [
+		`${x}`,
+		...lines.flatMap((line) => [
+			spread(quartilesOf(sharesAt(curve, line, x)), 2),
+			spread(ratioBetween(curve, line, base, x), 2),
+		]),
+	]);
+	const head = [
+		of,
+		...lines.flatMap(({ title }) => [
+			`${title}: CPU µs per ${per}`,
+			`to ${base} ${of}`,
+		]),
+	];
+	return `### ${title}\n\n${markdownTable(head, rows)}`;
+}
+
+/** How much a unit costs at one size of what it costs at another, round by round. */
+function ratioBetween(
+	curve: Curve,
+	line: Line,
+	from: number,
+	to: number,
+): Quartiles {
+	const [ones, others] = [
+		sharesAt(curve, line, to),
+		sharesAt(curve, line, from),
+	];
+	return quartilesOf(pairedRatios(ones, others));
+}
+
+function sharesAt(
+	curve: Curve,
+	{ points }: Line,
+	x: number,
+): readonly number[] {
+	const point = points.find((each) => each.x === x);
+	return point ? sharesOf(curve, point) : [];
+}
+
+function startTable(starts: Growth["starts"]): string {
+	const [first] = starts;
+	const rows = starts.map(({ routes, loadMs, heapBytes, residentBytes }) => {
+		const more = heapBytes - (first?.heapBytes ?? 0);
+		const perRoute = more / 1_024 / (routes - (first?.routes ?? 0));
 		return [
-			[
-				`${routes[route].title}, to ${titleOf(against)}`,
-				`${must ? "at most" : "aim"} ${atMost}`,
-				spread(ratio, 2),
-				ratio[1] <= atMost ? "yes" : "no",
-			],
+			`${routes}`,
+			loadMs.toFixed(0),
+			(heapBytes / 2 ** 20).toFixed(1),
+			(residentBytes / 2 ** 20).toFixed(1),
+			first?.routes === routes ? "" : perRoute.toFixed(1),
 		];
 	});
-	if (rows.length === 0) return "";
-	const head = ["CPU of Sluice, features on", "limit", "measured", "reached"];
-	return `### Aims\n\n${markdownTable(head, rows)}`;
+	const head = [
+		"routes",
+		"ms from config to port",
+		"MiB of heap",
+		"MiB in RAM",
+		"KiB of heap per route",
+	];
+	return `### Beginning\n\n${markdownTable(head, rows)}`;
 }
 
 export function titleOf(name: CompetitorName): string {

@@ -125,12 +125,26 @@ export const routes: Readonly<Record<RouteName, BenchRoute>> = {
 export const routeNames = Object.keys(routes) as readonly RouteName[];
 
 /** More than a route's calls at once, so that no competitor is measured waiting for a connection. */
-export const upstreamConnections = 512;
+export const upstreamConnections = 4_096;
 
 /** The config with all routes; `policies` go to the upstream. */
-export function sluiceConfig(upstreamUrl: string, policies: object): object {
+export function sluiceConfig(
+	upstreamUrl: string,
+	policies: object,
+): BenchConfig {
 	const entries = Object.values(routes).map(({ key, config }) => [key, config]);
+	return sluiceConfigOf(upstreamUrl, policies, Object.fromEntries(entries));
+}
+
+/** A config of other routes, to the same upstream. */
+export function sluiceConfigOf(
+	upstreamUrl: string,
+	policies: object,
+	routes: object,
+): BenchConfig {
 	return {
+		// Both are set and watched in every request, but long: others slow down on a busy machine, and only we would give up.
+		defaults: { deadline: "30s", timeout: "10s" },
 		upstreams: {
 			weather: {
 				url: upstreamUrl,
@@ -138,6 +152,12 @@ export function sluiceConfig(upstreamUrl: string, policies: object): object {
 				...policies,
 			},
 		},
-		routes: Object.fromEntries(entries),
+		routes,
 	};
+}
+
+export interface BenchConfig {
+	readonly defaults: object;
+	readonly upstreams: object;
+	readonly routes: object;
 }

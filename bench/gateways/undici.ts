@@ -76,16 +76,19 @@ function get(path: string, done: Done): void {
 	pool.dispatch({ method: "GET", path }, new Get(done));
 }
 
-/** Calls all paths at once; their answers come in the order of the paths. */
+/** Calls all paths, so many at once; their answers come in the order of the paths. */
 function getAll(
 	paths: readonly string[],
 	response: ServerResponse,
 	done: (answers: readonly Weather[]) => void,
+	parallel = paths.length,
 ): void {
 	const answers = new Array<Weather>(paths.length);
 	let left = paths.length;
+	let next = 0;
 	let failed = false;
-	for (let index = 0; index < paths.length; index++) {
+	const begin = () => {
+		const index = next++;
 		get(paths[index] as string, (error, weather) => {
 			if (failed) return;
 			if (weather === null) {
@@ -95,8 +98,10 @@ function getAll(
 			}
 			answers[index] = weather;
 			if (--left === 0) done(answers);
+			else if (next < paths.length) begin();
 		});
-	}
+	};
+	while (next < Math.min(parallel, paths.length)) begin();
 }
 
 /** Hands an answer on as it comes, in one write where it came in one piece. */
@@ -235,6 +240,33 @@ function each(query: string, response: ServerResponse): void {
 	);
 }
 
+function steps(count: number, response: ServerResponse): void {
+	const paths = new Array<string>(count).fill("/weather/kaliningrad");
+	getAll(paths, response, (answers) =>
+		send(
+			response,
+			answers.map(({ main }) => main.temp),
+		),
+	);
+}
+
+function items(count: number, response: ServerResponse): void {
+	const paths = new Array<string>(count).fill("/echo/x");
+	const done = (answers: readonly Weather[]) =>
+		send(
+			response,
+			answers.map(({ echo, main }) => ({ city: echo, temp: main.temp })),
+		);
+	getAll(paths, response, done, 16);
+}
+
+function read(bytes: string, response: ServerResponse): void {
+	get(`/bodies/${bytes}`, (error, body) => {
+		if (body === null) return fail(response, error);
+		send(response, { name: body.name });
+	});
+}
+
 function pass(path: string, response: ServerResponse): void {
 	pool.dispatch({ method: "GET", path }, new Pass(response));
 }
@@ -251,6 +283,9 @@ const server = createServer(
 		else if (path === "/chain") chain(response);
 		else if (path === "/each") each(url.slice(mark + 1), response);
 		else if (path.startsWith("/pass/")) pass(url.slice(5), response);
+		else if (path.startsWith("/steps/")) steps(+path.slice(7), response);
+		else if (path.startsWith("/items/")) items(+path.slice(7), response);
+		else if (path.startsWith("/read/")) read(path.slice(6), response);
 		else {
 			response.writeHead(404);
 			response.end();

@@ -1,0 +1,115 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { barChart, lineChart } from "./chart.ts";
+import { type Growth, sharesOf } from "./growth.ts";
+import type { RouteResult } from "./measure.ts";
+import { aimsTable, growthTables, routeTable, titleOf } from "./report.ts";
+import { routes } from "./routes.ts";
+import { quartilesOf } from "./statistics.ts";
+
+/** Fewer show little but what else the machine was doing. */
+const roundsThatCount = 9;
+
+/** Everything that one run of the bench showed. */
+export interface Results {
+	readonly date: Date;
+	readonly machine: readonly string[];
+	/** How the sides were kept apart. */
+	readonly apart: string;
+	readonly rounds: number;
+	readonly routes: readonly RouteResult[];
+	readonly growth: Growth | null;
+}
+
+/** Writes `results.md`, its charts, and `results.json` with every slice of every round. */
+export function writeResults(folder: string, results: Results): void {
+	mkdirSync(folder, { recursive: true });
+	const write = (name: string, text: string) =>
+		writeFileSync(join(folder, name), text);
+	write("results.md", resultsPage(results));
+	write("results.json", `${JSON.stringify(raw(results))}\n`);
+	write("routes.svg", routesChart(results));
+	if (results.growth) write("growth.svg", growthChart(results, results.growth));
+}
+
+/** All tables with what they were measured on, as a page of Markdown. */
+export function resultsPage(results: Results): string {
+	const { machine, apart, growth } = results;
+	const parts = [
+		"# Results of the bench",
+		[
+			`${dateOf(results)}, ${roundsOf(results)}.`,
+			...machine.map((fact) => `${fact}.`),
+			`Pinning: ${apart}.`,
+		].join("\n"),
+		"Medians, in parentheses the quartiles. `npm run bench` writes this page; what it means stands in the [README](../../README.md#speed).",
+		aimsTable(results.routes, growth),
+		"![CPU time per request](routes.svg)",
+		...results.routes.map(routeTable),
+		...(growth ? ["![Growth](growth.svg)", growthTables(growth)] : []),
+	];
+	return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+function routesChart(results: Results): string {
+	const words = {
+		title: "CPU time per request, in microseconds: less is better",
+		note: `Medians with quartiles of ${results.rounds} interleaved rounds · ${noteOf(results)}`,
+	};
+	const panels = results.routes.map(({ route, samples }) => ({
+		title: routes[route].title,
+		bars: Array.from(samples, ([name, slices]) => ({
+			label: titleOf(name),
+			value: quartilesOf(slices.map(({ cpuUs }) => cpuUs)),
+			strong: name === "sluice",
+		})),
+	}));
+	return barChart(words, panels);
+}
+
+function growthChart(results: Results, { curves }: Growth): string {
+	const words = {
+		title: "How CPU time grows: a flat line is a constant price",
+		note: `Sluice with all features on, and by hand with undici · ${noteOf(results)}`,
+	};
+	const panels = curves.map((curve) => ({
+		title: `${curve.title}: µs per ${curve.per}`,
+		axis: curve.of,
+		lines: curve.lines.map(({ title: label, points }) => ({
+			label,
+			strong: label === "Sluice" || label === "one asked",
+			points: points.map((point) => ({
+				x: point.x,
+				value: quartilesOf(sharesOf(curve, point)),
+			})),
+		})),
+	}));
+	return lineChart(words, panels);
+}
+
+function noteOf(results: Results): string {
+	const trial = results.rounds < roundsThatCount ? " · only a trial" : "";
+	return `${results.machine[0] ?? ""} · ${dateOf(results)}${trial}`;
+}
+
+/** Nobody should believe what was only tried out. */
+function roundsOf({ rounds }: Results): string {
+	return rounds < roundsThatCount
+		? `only a trial (rounds: ${rounds}), from which nothing follows`
+		: `${rounds} interleaved rounds`;
+}
+
+function dateOf({ date }: Results): string {
+	return date.toISOString().slice(0, 10);
+}
+
+/** Maps become objects. */
+function raw({ routes, ...results }: Results): object {
+	return {
+		...results,
+		routes: routes.map(({ route, samples }) => ({
+			route,
+			samples: Object.fromEntries(samples),
+		})),
+	};
+}
