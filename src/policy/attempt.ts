@@ -1,4 +1,5 @@
 import { type ErrorCode, GatewayError } from "../core/errors.ts";
+import type { UpstreamResponse } from "../core/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
 
@@ -26,18 +27,19 @@ export function watching(
 ): Guard {
 	return {
 		call: (next) =>
-			async function callWatched(request, scope) {
-				const begun = begin(request, scope);
-				const attempt = begun instanceof Promise ? await begun : begun;
+			function callWatched(request, scope) {
+				const send = (attempt: Attempt) =>
+					watch(
+						attempt,
+						begunBy(() => next(request, scope)),
+					);
 				try {
-					const response = await next(request, scope);
-					attempt.answered(response.status);
-					return response;
-				} catch (error) {
-					attempt.failed(error);
-					throw error;
-				} finally {
-					attempt.ended();
+					const attempt = begin(request, scope);
+					return attempt instanceof Promise
+						? attempt.then(send)
+						: send(attempt);
+				} catch (refusal) {
+					return Promise.reject(refusal);
 				}
 			},
 		stream: (next) =>
@@ -62,6 +64,40 @@ export function watching(
 				}
 			},
 	};
+}
+
+/** What is thrown before there is a promise is what it fails with. */
+function begunBy<T>(call: () => Promise<T>): Promise<T> {
+	try {
+		return call();
+	} catch (thrown) {
+		return Promise.reject(thrown);
+	}
+}
+
+/** Chained and not awaited: see `run/call.ts`. */
+function watch(
+	attempt: Attempt,
+	answer: Promise<UpstreamResponse>,
+): Promise<UpstreamResponse> {
+	return answer.then(
+		(response) => {
+			try {
+				attempt.answered(response.status);
+				return response;
+			} finally {
+				attempt.ended();
+			}
+		},
+		(error: unknown) => {
+			try {
+				attempt.failed(error);
+				throw error;
+			} finally {
+				attempt.ended();
+			}
+		},
+	);
 }
 
 /** What the end of an attempt says of the upstream; null where it says nothing: it was ended, or refused, by us. */

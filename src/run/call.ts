@@ -82,8 +82,7 @@ export function sendAndTell<T>(
 		end?.answered(response.status);
 		return read(response);
 	});
-	if (end !== null) value.then(() => end.tell(null), end.tell);
-	return value;
+	return end === null ? value : end.of(value);
 }
 
 /** What is told of a call that somebody listens for. */
@@ -108,7 +107,21 @@ class CallEnd {
 		this.#endedMs = this.#clock.now();
 	}
 
-	readonly tell = (thrown: unknown): void => {
+	/** Tells of the call when it has ended. What a listener throws fails it, and nothing else. */
+	of<T>(value: Promise<T>): Promise<T> {
+		return value.then(
+			(made) => {
+				this.#tell(null);
+				return made;
+			},
+			(thrown: unknown) => {
+				this.#tell(asGatewayError(thrown));
+				throw thrown;
+			},
+		);
+	}
+
+	#tell(error: GatewayError | null): void {
 		const { route, input } = this.#run;
 		const { step, upstream } = this.#caller;
 		tell(input.events.callEnded, {
@@ -119,9 +132,9 @@ class CallEnd {
 			startedMs: this.#startedMs - input.request.arrivedMs,
 			durationMs: (this.#endedMs ?? this.#clock.now()) - this.#startedMs,
 			status: this.#status,
-			error: thrown === null ? null : asGatewayError(thrown),
+			error,
 		});
-	};
+	}
 }
 
 function createRequest(

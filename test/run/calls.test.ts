@@ -331,3 +331,21 @@ describe("what a call sends of itself", () => {
 		assert.equal((await sent({ get: "users/a/" }))?.target, "/v1/a/");
 	});
 });
+
+describe("a listener that throws", () => {
+	for (const status of [200, 500]) {
+		it(`fails the request whose call ended with ${status}, and nothing else`, async () => {
+			const { ask, gateway } = testRoute(
+				{ steps: { a: { get: "users/a" } } },
+				() => ({ status }),
+			);
+			const listener = () => {
+				gateway.events.callEnded.pop();
+				throw new Error("a listener's bug");
+			};
+			gateway.events.callEnded.push(listener);
+			assert.equal((await ask("/x")).code, "internal");
+			assert.equal((await ask("/x")).status, status === 200 ? 200 : 502);
+		});
+	}
+});
