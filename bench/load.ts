@@ -6,6 +6,7 @@ import type { Processes } from "./processes.ts";
 export interface Slice {
 	/** CPU time of the gateway's process per request. */
 	readonly cpuUs: number;
+	readonly requests: number;
 	readonly perSecond: number;
 	readonly p50Us: number;
 	readonly p99Us: number;
@@ -63,6 +64,7 @@ export async function load(
 	}
 	return {
 		cpuUs: usedNs / 1_000 / requests,
+		requests,
 		perSecond: requests / (microseconds / 1e6),
 		p50Us,
 		p99Us,

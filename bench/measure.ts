@@ -16,8 +16,9 @@ export interface RouteResult {
 	readonly samples: ReadonlyMap<CompetitorName, readonly Slice[]>;
 }
 
-/** Slices before any counts: until one is no longer cheaper than those before, for then the compilers have done their work. */
-const warmUpSlicesMax = 6;
+/** Answers before any counts; then until a slice is no longer cheaper, for then the compilers have done their work. */
+const warmUpAnswers = 5_000;
+const warmUpSlicesMax = 8;
 
 /**
  * Measures one route. Every competitor begins anew for it, so that no result depends on which routes were measured before;
@@ -58,10 +59,12 @@ export async function measureRoute(
 }
 
 async function warmUp(slice: () => Promise<Slice>): Promise<void> {
-	let best = (await slice()).cpuUs;
-	for (let count = 1; count < warmUpSlicesMax; count++) {
-		const { cpuUs } = await slice();
-		if (cpuUs > best * 0.97) return;
-		best = cpuUs;
+	let answers = 0;
+	let best = Infinity;
+	for (let count = 0; count < warmUpSlicesMax; count++) {
+		const { cpuUs, requests } = await slice();
+		answers += requests;
+		if (answers >= warmUpAnswers && cpuUs > best * 0.97) return;
+		best = Math.min(best, cpuUs);
 	}
 }

@@ -39,11 +39,10 @@ export async function profileRoute(
 	const { pid, url } = gateway;
 	const asked = { pid, url: url + target, connections, seconds };
 	await load(place.processes, { ...asked, seconds: warmUpSeconds });
-	const { perSecond, cpuUs } = await load(place.processes, asked);
+	const { requests, cpuUs } = await load(place.processes, asked);
 	await gateway.end();
 	const file = join(folder, readdirSync(folder)[0] ?? "");
 	const profile = JSON.parse(readFileSync(file, "utf8")) as CpuProfile;
-	const requests = perSecond * seconds;
 	const rows = selfTimes(profile, seconds * 1_000)
 		.slice(0, rowsMax)
 		.map(({ name, place, ms }) => [

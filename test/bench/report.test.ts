@@ -17,7 +17,13 @@ import type { RouteName } from "../../bench/routes.ts";
 import { folderWith } from "../kit/cli.ts";
 
 const slices = (...cpu: number[]): Slice[] =>
-	cpu.map((cpuUs) => ({ cpuUs, perSecond: 1_000, p50Us: 1_500, p99Us: 9_000 }));
+	cpu.map((cpuUs) => ({
+		cpuUs,
+		requests: 1_000,
+		perSecond: 1_000,
+		p50Us: 1_500,
+		p99Us: 9_000,
+	}));
 
 /** Without the spaces that bring columns to one width. */
 const narrow = (table: string) => table.replaceAll(/ +/g, " ");

@@ -5,6 +5,7 @@ import { interleave } from "../../bench/rounds.ts";
 
 const slice = (cpuUs: number): Slice => ({
 	cpuUs,
+	requests: 1,
 	perSecond: 1,
 	p50Us: 1,
 	p99Us: 1,
