@@ -196,7 +196,7 @@ function shortened(text: string): string {
 	return text.length > keyLengthMax ? hash("sha256", text) : text;
 }
 
-/** A slice of a header field would keep all of the field in memory. */
+/** In some versions of V8 (Node 20's, not 26's) a slice of a header field keeps all of the field in memory. */
 function ownText(text: string): string {
 	return Buffer.from(text, "utf16le").toString("utf16le");
 }
