@@ -157,7 +157,10 @@ export function isToken(text: string): boolean {
 /** The first value of a header field, or null; `name` in lower case. */
 export function headerOf(headers: HeaderList, name: string): string | null {
 	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() === name) return headers[at + 1] ?? "";
+		const given = headers[at] ?? "";
+		// Most names are told by their length alone.
+		if (given.length !== name.length) continue;
+		if (given.toLowerCase() === name) return headers[at + 1] ?? "";
 	}
 	return null;
 }

@@ -108,6 +108,7 @@ function queryOf(target: string, fields: readonly FieldConfig[]): Given[] {
 
 /** Null where the text is not percent-encoded UTF-8: it is never read as something it does not say. */
 function decode(text: string): string | null {
+	if (!text.includes("%") && !text.includes("+")) return text;
 	try {
 		return decodeURIComponent(text.replaceAll("+", " "));
 	} catch {

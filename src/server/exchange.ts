@@ -7,6 +7,7 @@ import {
 	type GatewayRequest,
 	type GatewayResponse,
 	type HeaderList,
+	headerOf,
 	isStream,
 } from "../core/messages.ts";
 import { problemResponse } from "../core/problem.ts";
@@ -90,7 +91,7 @@ export class Exchange implements GatewayRequest {
 		connection: Connection,
 		owner: Owner,
 	) {
-		this.id = requestIdOf(message.headers["x-request-id"]);
+		this.id = requestIdOf(onlyOf(message.rawHeaders, "x-request-id"));
 		this.method = message.method ?? "GET";
 		this.target = originForm(message.url ?? "/");
 		this.headers = message.rawHeaders;
@@ -236,10 +237,11 @@ export class Exchange implements GatewayRequest {
 
 	/** The body's length in bytes; Infinity where it is not known before its end. */
 	get announced(): number {
-		const { headers } = this.#message;
-		const length = headers["content-length"] ?? 0;
-		const chunked = headers["transfer-encoding"] !== undefined;
-		return chunked ? Number.POSITIVE_INFINITY : Number(length);
+		const { headers } = this;
+		if (headerOf(headers, "transfer-encoding") !== null) {
+			return Number.POSITIVE_INFINITY;
+		}
+		return Number(headerOf(headers, "content-length") ?? 0);
 	}
 
 	/** The whole answer goes out at once; the response ends, and the connection with it, when the client had time for it. */
@@ -370,6 +372,18 @@ export class Exchange implements GatewayRequest {
 
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
 	return Buffer.from(buffer, byteOffset, length);
+}
+
+/** The value of a field that is there once; null where there are two, of which neither is to be preferred. */
+function onlyOf(headers: HeaderList, name: string): string | null {
+	let found: string | null = null;
+	for (let at = 0; at < headers.length; at += 2) {
+		const given = headers[at] ?? "";
+		if (given.length !== name.length || given.toLowerCase() !== name) continue;
+		if (found !== null) return null;
+		found = headers[at + 1] ?? "";
+	}
+	return found;
 }
 
 /** Null where it is not known before the end. */
