@@ -10,11 +10,13 @@ export default defineGateway({
 			url: "${env.OPENWEATHER_URL ?? 'https://api.openweathermap.org'}",
 			query: { appid: "${env.OPENWEATHER_KEY}", units: "metric" },
 			timeout: "1s",
+			retry: true,
 			cache: { for: "1m", stale: "10m" },
 		},
 		translate: {
 			url: "${env.TRANSLATE_URL}",
 			safe: true,
+			retry: true,
 			cache: { for: "1h", stale: "24h" },
 		},
 	},
@@ -38,6 +40,7 @@ export default defineGateway({
 					query: { q: "${city_en}" },
 					answers: { 404: null },
 					pick: "${answer.weather[0].main}",
+					within: "1100ms",
 				},
 				weather: {
 					when: "${now}",

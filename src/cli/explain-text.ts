@@ -74,13 +74,23 @@ function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
 }
 
 function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
-	const { when, each, writes, onThread, onFailure, kind, latestStartMs } = step;
+	const {
+		when,
+		each,
+		attempts,
+		writes,
+		onThread,
+		onFailure,
+		kind,
+		latestStartMs,
+	} = step;
 	const startMs = latestStartMs ?? Number.POSITIVE_INFINITY;
 	const mayBeLate = kind !== "value" && startMs >= route.deadlineMs;
 	return [
 		...(mayBeLate ? ["may never start"] : []),
 		...(when === null ? [] : ["conditional"]),
 		...(each ? [eachWords(each)] : []),
+		...((attempts ?? 1) > 1 ? [`at most ${attempts} attempts`] : []),
 		...(writes ? ["writes"] : []),
 		...(onThread ? ["on a thread"] : []),
 		...(onFailure === "fallback" ? ["has a fallback"] : []),

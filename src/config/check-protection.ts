@@ -1,11 +1,31 @@
-import type { BreakerConfig, CacheConfig, ProtectionConfig } from "./config.ts";
+import type { Attempts } from "../core/attempts.ts";
+import type {
+	BreakerConfig,
+	BudgetConfig,
+	CacheConfig,
+	ProtectionConfig,
+} from "./config.ts";
+import type { Problem } from "./problem.ts";
 import { durationAt, entryOf, numberAt, plainOf, sizeAt } from "./shape.ts";
 import type { Source } from "./source.ts";
 
 /** Reads the policies of an upstream: `true`, or a map of what is to differ. What the shape refused counts as unwritten. */
-export function readProtection(source: Source): ProtectionConfig {
+export function readProtection(
+	source: Source,
+	problems: Problem[],
+): ProtectionConfig {
+	const retry = policyAt(source, "retry");
+	const budget = entryOf(source, "budget");
+	if (budget !== null && retry === null) {
+		problems.push({
+			at: budget.at,
+			message: "`budget` bounds what `retry` does, which is not here",
+		});
+	}
 	return {
 		cache: readCache(policyAt(source, "cache")),
+		retry: readRetry(retry),
+		budget: retry && readBudget(budget),
 		breaker: readBreaker(policyAt(source, "breaker")),
 	};
 }
@@ -26,6 +46,23 @@ function readCache(source: Source | null): CacheConfig | null {
 			answerBytesMax: sizeAt(source, "maxAnswer") ?? 1024 ** 2,
 		}
 	);
+}
+
+function readRetry(source: Source | null): Attempts | null {
+	return (
+		source && {
+			attempts: numberAt(source, "attempts") ?? 3,
+			waitMs: 50,
+			waitMsMax: 1000,
+		}
+	);
+}
+
+function readBudget(source: Source | null): BudgetConfig {
+	return {
+		ratio: numberAt(source, "ratio") ?? 0.2,
+		perSecond: numberAt(source, "perSecond") ?? 10,
+	};
 }
 
 function readBreaker(source: Source | null): BreakerConfig | null {

@@ -74,7 +74,7 @@ export function checkUpstream(
 		safe: says("safe", true),
 		idempotent: says("idempotent", true),
 		coalesce: says("coalesce", true),
-		...readProtection(source),
+		...readProtection(source, problems),
 	};
 	const { upstream, faults } = resolveUpstream(config, env);
 	for (const { key, message } of faults) {

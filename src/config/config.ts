@@ -1,3 +1,4 @@
+import type { Attempts } from "../core/attempts.ts";
 import type { CallMethod } from "../core/messages.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
@@ -113,6 +114,9 @@ export interface CorsConfig {
 /** How an upstream's calls are protected; null is off. */
 export interface ProtectionConfig {
 	readonly cache: CacheConfig | null;
+	readonly retry: Attempts | null;
+	/** Null where nothing makes extra attempts. */
+	readonly budget: BudgetConfig | null;
 	readonly breaker: BreakerConfig | null;
 }
 
@@ -124,6 +128,14 @@ export interface CacheConfig {
 	readonly bytesMax: number;
 	readonly entriesMax: number;
 	readonly answerBytesMax: number;
+}
+
+/** How many attempts beyond the first there may be. */
+export interface BudgetConfig {
+	/** For each call. */
+	readonly ratio: number;
+	/** And besides, every second. */
+	readonly perSecond: number;
 }
 
 export interface BreakerConfig {

@@ -121,6 +121,17 @@ export interface CacheInput {
 	readonly maxAnswer?: Size;
 }
 
+/** How often a call is tried in all. */
+export interface RetryInput {
+	readonly attempts?: number;
+}
+
+/** How many attempts beyond the first there may be: for each call, and every second besides. */
+export interface BudgetInput {
+	readonly ratio?: number;
+	readonly perSecond?: number;
+}
+
 /** When calls are refused because too many failed. */
 export interface BreakerInput {
 	readonly errorRate?: number;
@@ -143,6 +154,8 @@ export interface UpstreamInput {
 	readonly idempotent?: boolean;
 	readonly coalesce?: boolean;
 	readonly cache?: boolean | CacheInput;
+	readonly retry?: boolean | RetryInput;
+	readonly budget?: BudgetInput;
 	readonly breaker?: boolean | BreakerInput;
 }
 type EnvInput = `env.${string}`;

@@ -1,3 +1,4 @@
+import { isIdempotent } from "../core/messages.ts";
 import { suggest } from "../core/suggest.ts";
 import {
 	readsOf,
@@ -108,6 +109,18 @@ export function isWrite(step: CallConfig, upstreams: SafeUpstreams): boolean {
 	if (step.safe !== null) return !step.safe;
 	if (step.method === "GET" || step.method === "HEAD") return false;
 	return !upstreams.some(({ name, safe }) => name === step.upstream && safe);
+}
+
+/** Whether a call, sent twice, does what it does sent once: then it may be tried again. */
+export function isRepeatable(
+	step: CallConfig,
+	upstreams: readonly Pick<UpstreamConfig, "name" | "safe" | "idempotent">[],
+): boolean {
+	if (step.idempotent !== null) return step.idempotent;
+	if (!isWrite(step, upstreams) || isIdempotent(step.method)) return true;
+	return upstreams.some(
+		({ name, idempotent }) => name === step.upstream && idempotent,
+	);
 }
 
 /** Whether a step does something besides giving a value: it may be unread, and is waited for. */

@@ -354,6 +354,20 @@ export const cacheSchema = z.strictObject({
 	maxAnswer: size.optional(),
 });
 
+export const retrySchema = z.strictObject({
+	attempts: count(10, 2).optional(),
+});
+
+function share(most: number) {
+	const error = `a number from 0 to ${most}`;
+	return z.number({ error }).min(0, { error }).max(most, { error });
+}
+
+export const budgetSchema = z.strictObject(
+	{ ratio: share(1).optional(), perSecond: share(1000).optional() },
+	{ error: "a map with `ratio`, `perSecond` or both" },
+);
+
 export const breakerSchema = z.strictObject({
 	errorRate: rate.optional(),
 	window: period.optional(),
@@ -433,6 +447,16 @@ export const upstreamSchema = z.strictObject({
 			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer is fresh that says nothing; `stale` how long it may be served after that, while it is asked for anew or where that fails, unless it says otherwise. Bounded by `maxBytes` (default `64MiB`), `maxEntries` (`10000`) and, of one body, `maxAnswer` (`1MiB`).",
 		example:
 			"cache: { for: 1m, stale: 10m, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB }",
+	}),
+	retry: key(policy(retrySchema), {
+		description:
+			"Tries a call again that did not come through: `attempts` (default `3`) in all, after a random wait. Only calls that may be sent twice: `get`, `head`, `put`, `delete`, `safe` and `idempotent` ones. Only where it may help: no connection or a broken one, no answer within `timeout`, 502, 503, 504, and 429 with `Retry-After`. Never later than the deadline, never beyond `budget`.",
+		example: "retry: { attempts: 2 }",
+	}),
+	budget: key(budgetSchema, {
+		description:
+			"How many extra attempts there may be, so that an upstream in trouble does not get more calls than one in health: `ratio` of its calls (default `0.2`) and `perSecond` (`10`) besides. Where it is empty a call has one attempt.",
+		example: "retry: true\nbudget: { ratio: 0.1, perSecond: 5 }",
 	}),
 	breaker: key(policy(breakerSchema), {
 		description:

@@ -1,3 +1,4 @@
+import { longestCallMs } from "../core/attempts.ts";
 import { parseDuration } from "../core/units.ts";
 import type { Template } from "../expression/template.ts";
 import type {
@@ -8,6 +9,7 @@ import type {
 	UpstreamConfig,
 } from "./config.ts";
 import {
+	isRepeatable,
 	readsAfterwards,
 	readsIn,
 	readsToStart,
@@ -33,8 +35,8 @@ export interface StepTimes {
 
 /** How long what takes time takes at the longest. Waiting for a free connection is not counted: nothing bounds it. */
 export interface Durations {
-	/** One attempt of a call. */
-	attemptMs(step: CallConfig): number;
+	/** A call, with all its attempts and the waits between them. */
+	callMs(step: CallConfig): number;
 	/** A user's function. */
 	readonly functionMs: number;
 	/** How many times in a row a step with `each` takes the time of one item. */
@@ -163,7 +165,7 @@ function endsOf(times: ReadonlyMap<string, StepTimes>): Moment[] {
 }
 
 function ownMs(step: StepConfig, durations: Durations): number {
-	if (step.kind === "call") return durations.attemptMs(step);
+	if (step.kind === "call") return durations.callMs(step);
 	return step.kind === "run" ? durations.functionMs : 0;
 }
 
@@ -204,7 +206,12 @@ export function warnOfLongChains(
 	const times = timesOf(
 		steps.map(({ step }) => step),
 		{
-			attemptMs: (step) => step.timeoutMs ?? writtenTimeoutMs(step, upstreams),
+			callMs: (step) =>
+				longestMs(
+					step,
+					step.timeoutMs ?? writtenTimeoutMs(step, upstreams),
+					upstreams,
+				),
 			functionMs: 0,
 			waves: () => 1,
 		},
@@ -218,6 +225,18 @@ export function warnOfLongChains(
 			message: `the steps before \`${step.name}\` may take ${startMs} ms, and the route's deadline is ${deadlineMs} ms: it may never start`,
 		});
 	}
+}
+
+/** How long a call takes at the longest whose attempts take `timeoutMs` each. */
+export function longestMs(
+	step: CallConfig,
+	timeoutMs: number,
+	upstreams: readonly UpstreamConfig[],
+): number {
+	const upstream = upstreams.find(({ name }) => name === step.upstream);
+	const retry = upstream?.retry ?? null;
+	if (retry === null || !isRepeatable(step, upstreams)) return timeoutMs;
+	return longestCallMs(timeoutMs, retry);
 }
 
 /** The timeout of the call's upstream; 0 where the environment names it. */

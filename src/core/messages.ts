@@ -68,6 +68,11 @@ export const callMethods = [
 ] as const;
 export type CallMethod = (typeof callMethods)[number];
 
+/** Whether requests of a method are by definition: RFC 9110, 9.2.2. */
+export function isIdempotent(method: string): boolean {
+	return method !== "POST" && method !== "PATCH";
+}
+
 /** What a route of `ANY` answers. */
 export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
 
@@ -91,7 +96,7 @@ export interface UpstreamRequest {
 	readonly requestId: string;
 	/** Bound of one attempt, in milliseconds, from the moment it has its connection slot. */
 	readonly timeoutMs: number;
-	/** Called once, when the first byte is about to be written: from here a write may have happened. */
+	/** Called when the first byte of an attempt is about to be written: from here a write may have happened. */
 	readonly onSent: (() => void) | null;
 }
 

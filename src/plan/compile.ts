@@ -1,13 +1,21 @@
 import type { Config, RouteConfig, StepConfig } from "../config/config.ts";
 import {
 	hasEffect,
+	isRepeatable,
 	isWrite,
 	readsAfterwards,
 	readsIn,
 	readsToRespond,
 	readsToStart,
 } from "../config/graph.ts";
-import type { GroupPlan, Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
+import type {
+	CallPlan,
+	GroupPlan,
+	Plan,
+	RoutePlan,
+	StepPlan,
+	StepRef,
+} from "./plan.ts";
 
 /** Compiles a checked config: names become indexes, references become dependencies. Pure, and cannot fail. */
 export function compile(config: Config): Plan {
@@ -65,12 +73,7 @@ function compileStep(
 	};
 	switch (step.kind) {
 		case "call":
-			return {
-				...step,
-				...links,
-				upstreamIndex: indexOf(step.upstream, config),
-				write: isWrite(step, config.upstreams),
-			};
+			return { ...step, ...links, ...compileCall(step, config) };
 		case "group":
 			return { ...step, ...links, ...compileGroup(step, config, blocks) };
 		case "value":
@@ -78,6 +81,22 @@ function compileStep(
 		case "reply":
 			return { ...step, ...links };
 	}
+}
+
+function compileCall(
+	step: StepConfig & { kind: "call" },
+	config: Config,
+): Pick<CallPlan, "upstreamIndex" | "write" | "repeatable" | "attempts"> {
+	const { upstreams } = config;
+	const upstreamIndex = indexOf(step.upstream, config);
+	const repeatable = isRepeatable(step, upstreams);
+	const retry = upstreams[upstreamIndex]?.retry ?? null;
+	return {
+		upstreamIndex,
+		write: isWrite(step, upstreams),
+		repeatable,
+		attempts: repeatable && retry !== null ? retry.attempts : 1,
+	};
 }
 
 function compileGroup(

@@ -2,6 +2,7 @@ import type { EachConfig } from "../config/config.ts";
 import {
 	type Durations,
 	lastEnd,
+	longestMs,
 	type StepTimes,
 	timesOf,
 } from "../config/timing.ts";
@@ -42,6 +43,8 @@ export interface StepExplanation {
 	readonly kind: StepPlan["kind"];
 	/** `GET users/users/${params.id}`, or `./score.ts#score`; null for the other kinds. */
 	readonly call: string | null;
+	/** How often its call is tried at most; null where it is none. */
+	readonly attempts: number | null;
 	/** Whether it may change something: then it is waited for though unread. */
 	readonly writes: boolean;
 	/** Whether it is a function that runs on a thread. */
@@ -77,7 +80,12 @@ export function explain(
 		plan.upstreams.map(({ name }, index) => [name, timeoutsMs[index] ?? 0]),
 	);
 	const durations: Durations = {
-		attemptMs: (step) => step.timeoutMs ?? timeouts.get(step.upstream) ?? 0,
+		callMs: (step) =>
+			longestMs(
+				step,
+				step.timeoutMs ?? timeouts.get(step.upstream) ?? 0,
+				plan.upstreams,
+			),
 		functionMs: Number.POSITIVE_INFINITY,
 		waves: wavesOf,
 	};
@@ -134,6 +142,7 @@ function explainStep(
 		name: step.name,
 		kind: step.kind,
 		call: callOf(step),
+		attempts: step.kind === "call" ? step.attempts : null,
 		writes: step.kind === "call" && step.write,
 		onThread: step.kind === "run" && step.worker,
 		when: step.when && printTemplate(step.when),

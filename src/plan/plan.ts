@@ -61,6 +61,10 @@ export interface CallPlan extends CallConfig, StepLinks {
 	readonly upstreamIndex: number;
 	/** Whether the call may change something: then it is not aborted once sent. */
 	readonly write: boolean;
+	/** Whether the call may be tried again: sent twice it does what it does sent once. */
+	readonly repeatable: boolean;
+	/** How often it is tried at most. */
+	readonly attempts: number;
 }
 
 export interface ValuePlan extends ValueConfig, StepLinks {}

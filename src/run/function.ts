@@ -13,6 +13,7 @@ import {
 	callMethods,
 	isDots,
 	isHeaderValue,
+	isIdempotent,
 	isToken,
 	type UpstreamRequest,
 	type UpstreamResponse,
@@ -25,7 +26,6 @@ import { decodeBody, headersByName } from "./answer.ts";
 import { sendAndTell, staleMark } from "./call.ts";
 import {
 	defaultHeaders,
-	isIdempotent,
 	type OpenedUpstream,
 	type PreparedFunction,
 	type PreparedStep,

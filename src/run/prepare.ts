@@ -238,7 +238,7 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		const { origin, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const { transport, cache, coalesce, breaker } = config;
+		const { transport, cache, coalesce, retry, budget, breaker } = config;
 		const limits = {
 			name,
 			origin,
@@ -248,6 +248,8 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 			transport,
 			cache: cache && { ...cache, authorization: credentialOf(settings) },
 			coalesce,
+			retry,
+			budget,
 			breaker,
 		};
 		const upstream = openUpstream(limits, { clock, events });
@@ -585,9 +587,7 @@ function prepareCall(
 		kind: "call",
 		method: step.method,
 		write: step.write,
-		idempotent:
-			step.idempotent ??
-			(opened.idempotent || !step.write || isIdempotent(step.method)),
+		idempotent: step.repeatable,
 		upstream,
 		timeoutMs: step.timeoutMs ?? settings.timeoutMs,
 		target: prepareTarget(step.path, step.query, settings, inner),
@@ -608,11 +608,6 @@ function prepareCall(
 		expect: later(step.expect),
 		pick: later(step.pick),
 	};
-}
-
-/** Whether calls of a method are by definition: RFC 9110, 9.2.2. */
-export function isIdempotent(method: string): boolean {
-	return method !== "POST" && method !== "PATCH";
 }
 
 /** What every call says of itself unless the author says otherwise; some services refuse a request without. */

@@ -1,16 +1,17 @@
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { tell } from "../core/events.ts";
-import type {
-	GatewayRequest,
-	GatewayResponse,
-	HeaderList,
-	StreamHead,
-	StreamRequest,
+import {
+	type GatewayRequest,
+	type GatewayResponse,
+	type HeaderList,
+	isIdempotent,
+	type StreamHead,
+	type StreamRequest,
 } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import { isIdempotent, type PreparedRoute } from "./prepare.ts";
+import type { PreparedRoute } from "./prepare.ts";
 import { createFrame, deadlineExceeded, type RunInput } from "./run.ts";
 
 /** Where the requests of a route are passed on to. */

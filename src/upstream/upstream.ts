@@ -1,10 +1,13 @@
+import type { Attempts } from "../core/attempts.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
+import { type BudgetOptions, createBudget } from "../policy/budget.ts";
 import { type CacheSettings, cache } from "../policy/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { limiter } from "../policy/limiter.ts";
 import type { Call, StreamCall } from "../policy/policy.ts";
+import { retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -21,6 +24,9 @@ export interface UpstreamSettings extends WireSettings {
 	readonly coalesce: boolean;
 	/** Null or absent is off, as with every policy. */
 	readonly cache?: CacheSettings | null;
+	readonly retry?: Attempts | null;
+	/** Of the extra attempts; without it there are none. */
+	readonly budget?: BudgetOptions | null;
 	readonly breaker?: BreakerOptions | null;
 }
 
@@ -34,6 +40,8 @@ export interface UpstreamContext {
 	readonly clock: Clock;
 	/** Told of what its policies decide. */
 	readonly events: Events;
+	/** From 0 to below 1. Default: the machine's. */
+	readonly random?: () => number;
 }
 
 /** A service we call, behind its protection. */
@@ -50,6 +58,8 @@ export interface Upstream {
 /** More calls than this waiting for a connection would time out before their turn came. */
 const waitingMax = 1024;
 
+const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
+
 /** Makes an upstream; nothing is connected before the first call. `openWire` is what sends. */
 export function createUpstream(
 	settings: UpstreamSettings,
@@ -60,6 +70,8 @@ export function createUpstream(
 	const scope = openScope({ clock: context.clock });
 	const wire = openWire(settings, context.clock);
 	const place = { ...context, upstream: name };
+	const budget = createBudget(settings.budget ?? noBudget, context.clock);
+	const { random = Math.random } = context;
 	// From the outside in.
 	const guards = [
 		// Outside the limiter: what would fail is refused before it takes a slot, or waits for one.
@@ -76,6 +88,10 @@ export function createUpstream(
 				: null,
 			// Then: whatever protects a call is needed once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
+			// Outside the breaker: each attempt counts there by itself, and none is made while it is open.
+			settings.retry
+				? retry(settings.retry, { ...place, budget, random })
+				: null,
 			...guards.map((guard) => guard.call),
 			// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
 			timeout(name),

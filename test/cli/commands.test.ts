@@ -179,7 +179,7 @@ describe("sluice explain", () => {
 		assert.equal(routes.length, 1);
 		assert.deepEqual(routes[0].longestChain, {
 			steps: ["city_en", "now", "weather"],
-			ms: 2800,
+			ms: 2900,
 		});
 		const chart = await example.run("explain", "--mermaid");
 		assert.match(chart.stdout, /^flowchart LR\n/);

@@ -103,6 +103,7 @@ export function testGateway(
 	source: string | object | Config,
 	behave: Behaviour = () => ({}),
 	env: Record<string, string> = {},
+	random: () => number = () => 0.5,
 ): TestGateway {
 	const config = checkedConfig(source, env);
 	const clock = virtualClock();
@@ -113,21 +114,25 @@ export function testGateway(
 		env,
 		clock,
 		openUpstream: (settings, context) => {
-			const upstream = createUpstream(settings, context, ({ name }) => ({
-				call: (request, scope) => {
-					const call: SeenCall = {
-						upstream: name,
-						request,
-						startedMs: clock.now(),
-						endedMs: null,
-						aborted: null,
-					};
-					calls.push(call);
-					return carryOut(call, behave(call), scope);
-				},
-				stream: () => Promise.reject(new Error("streams need a socket")),
-				close: async () => {},
-			}));
+			const upstream = createUpstream(
+				settings,
+				{ ...context, random },
+				({ name }) => ({
+					call: (request, scope) => {
+						const call: SeenCall = {
+							upstream: name,
+							request,
+							startedMs: clock.now(),
+							endedMs: null,
+							aborted: null,
+						};
+						calls.push(call);
+						return carryOut(call, behave(call), scope);
+					},
+					stream: () => Promise.reject(new Error("streams need a socket")),
+					close: async () => {},
+				}),
+			);
 			upstreams.push(upstream);
 			return upstream;
 		},

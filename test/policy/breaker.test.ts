@@ -29,7 +29,7 @@ const options: BreakerOptions = {
 	probeEveryMs: 2000,
 };
 
-conforms("breaker", () => breaker(options, placeOf(virtualClock())).call);
+conforms("breaker", (clock) => breaker(options, placeOf(clock)).call);
 
 conforms(
 	"breaker of one call",

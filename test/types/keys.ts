@@ -1,6 +1,7 @@
 /** Checked by `tsc` alone: the keys that `defineGateway` knows are those of the schema, no more and no fewer. */
 import type {
 	BreakerInput,
+	BudgetInput,
 	CacheInput,
 	CorsInput,
 	DefaultsInput,
@@ -9,6 +10,7 @@ import type {
 	ProxyInput,
 	RateLimitInput,
 	RequestInput,
+	RetryInput,
 	RouteInput,
 	ServerInput,
 	StepKeys,
@@ -17,6 +19,7 @@ import type {
 } from "../../src/config/define.ts";
 import type {
 	breakerSchema,
+	budgetSchema,
 	cacheSchema,
 	corsSchema,
 	defaultsSchema,
@@ -25,6 +28,7 @@ import type {
 	proxySchema,
 	rateLimitSchema,
 	requestSchema,
+	retrySchema,
 	routeSchema,
 	serverSchema,
 	stepSchemas,
@@ -52,6 +56,8 @@ export const same: {
 	>;
 	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
 	readonly cache: Same<KeysOf<typeof cacheSchema>, keyof CacheInput>;
+	readonly retry: Same<KeysOf<typeof retrySchema>, keyof RetryInput>;
+	readonly budget: Same<KeysOf<typeof budgetSchema>, keyof BudgetInput>;
 	readonly breaker: Same<KeysOf<typeof breakerSchema>, keyof BreakerInput>;
 	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
 	readonly request: Same<
@@ -81,6 +87,8 @@ export const same: {
 	rateLimit: true,
 	tls: true,
 	cache: true,
+	retry: true,
+	budget: true,
 	breaker: true,
 	upstream: true,
 	request: true,
