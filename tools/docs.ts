@@ -169,10 +169,10 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`upstreams.<name>`",
-		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. `url`, `query`, `headers`, `timeout`, `connections`, `maxBody` and `tls` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes. What protects its calls is told in [protection](protection.md).",
+		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. `url`, `urls`, `query`, `headers`, `timeout`, `connections`, `maxBody` and `tls` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes. What protects its calls is told in [protection](protection.md).",
 		shape: upstreamSchema.shape,
 		around: (example, key) =>
-			`${aRoute}\nupstreams:\n  users:\n${key === "url" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
+			`${aRoute}\nupstreams:\n  users:\n${key === "url" || key === "urls" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
 	},
 	{
 		title: "`routes.<METHOD /path>`",

@@ -3,6 +3,8 @@ import type {
 	BreakerConfig,
 	BudgetConfig,
 	CacheConfig,
+	HedgeConfig,
+	LimiterConfig,
 	ProtectionConfig,
 } from "./config.ts";
 import type { Problem } from "./problem.ts";
@@ -15,17 +17,32 @@ export function readProtection(
 	problems: Problem[],
 ): ProtectionConfig {
 	const retry = policyAt(source, "retry");
+	const hedge = policyAt(source, "hedge");
+	const limiter = policyAt(source, "limiter");
 	const budget = entryOf(source, "budget");
-	if (budget !== null && retry === null) {
-		problems.push({
-			at: budget.at,
-			message: "`budget` bounds what `retry` does, which is not here",
-		});
+	const say = (found: Source | null, message: string) => {
+		if (found !== null) problems.push({ at: found.at, message });
+	};
+	if (retry !== null) {
+		say(hedge, "`hedge` stands instead of `retry`: write one of the two");
+	} else if (hedge === null) {
+		say(
+			budget,
+			"`budget` bounds what `retry` and `hedge` do, and neither is here",
+		);
+	}
+	if (entryOf(source, "connections") !== null) {
+		say(
+			entryOf(limiter, "concurrent"),
+			"`concurrent` stands instead of `connections`: write one of the two",
+		);
 	}
 	return {
 		cache: readCache(policyAt(source, "cache")),
 		retry: readRetry(retry),
-		budget: retry && readBudget(budget),
+		budget: retry === null && hedge === null ? null : readBudget(budget),
+		hedge: readHedge(hedge),
+		limiter: readLimiter(limiter),
 		breaker: readBreaker(policyAt(source, "breaker")),
 	};
 }
@@ -56,6 +73,27 @@ function readRetry(source: Source | null): Attempts | null {
 			waitMsMax: 1000,
 		}
 	);
+}
+
+function readHedge(source: Source | null): HedgeConfig | null {
+	return (
+		source && {
+			percentile: numberAt(source, "percentile") ?? 95,
+			calls: numberAt(source, "calls") ?? 50,
+		}
+	);
+}
+
+function readLimiter(source: Source | null): LimiterConfig | null {
+	if (source === null) return null;
+	const concurrent = numberAt(source, "concurrent");
+	const adaptive = entryOf(source, "adaptive");
+	return {
+		concurrent,
+		waiting: numberAt(source, "waiting"),
+		// Who gives a number means that one, who gives none wants it found.
+		adaptive: adaptive ? plainOf(adaptive) === true : concurrent === null,
+	};
 }
 
 function readBudget(source: Source | null): BudgetConfig {

@@ -13,6 +13,7 @@ import type { Defaults, UpstreamConfig } from "./config.ts";
 import type { Problem } from "./problem.ts";
 import {
 	nothing,
+	type Reader,
 	readHeaders,
 	readParameters,
 	readTemplate,
@@ -63,7 +64,7 @@ export function checkUpstream(
 	};
 	const config: UpstreamConfig = {
 		name,
-		url: settingOr("url", ""),
+		urls: readUrls(source, reader),
 		query: readParameters(entryOf(source, "query"), reader),
 		headers: readHeaders(entryOf(source, "headers"), reader),
 		timeout: settingOr("timeout", defaults.timeout),
@@ -88,17 +89,42 @@ export function checkUpstream(
 	return config;
 }
 
+/** One URL, or several that do the same. */
+function readUrls(source: Source, reader: Reader): Template[] {
+	const { problems } = reader;
+	const one = entryOf(source, "url");
+	const several = entryOf(source, "urls");
+	if (one === null && several === null && source.kind === "map") {
+		problems.push({
+			at: source.at,
+			message: "`url` is missing in an upstream",
+		});
+	}
+	if (one !== null && several !== null) {
+		problems.push({
+			at: several.at,
+			message: "`urls` stands instead of `url`: write one of the two",
+		});
+	}
+	const written = several?.kind === "list" ? several.items : one ? [one] : [];
+	return written.map((url) =>
+		url.kind === "scalar" ? readTemplate(url, reader) : nothing,
+	);
+}
+
 /** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */
 function placeOfSetting(source: Source, key: string): number | null {
 	const [first = "", inner] = key.split(".");
 	const found = entryOf(source, first);
 	if (found === null || inner === undefined) return found?.at ?? null;
+	if (found.kind === "list") return found.items[Number(inner)]?.at ?? found.at;
 	return (entryOf(found, inner) ?? entryOf(found, `${inner}?`) ?? found).at;
 }
 
 /** An upstream with the environment read: what calls are made of. Holds secrets; lives in closures only. */
 export interface ResolvedUpstream {
-	readonly origin: string;
+	/** Of each URL, in their order. */
+	readonly origins: readonly string[];
 	/** The path before every call's own, without a slash at its end. */
 	readonly basePath: string;
 	readonly query: readonly (readonly [string, string])[];
@@ -133,48 +159,85 @@ export function resolveUpstream(
 	const say = (key: string, message: string) => faults.push({ key, message });
 	const evaluate = environmentReader(env, say);
 	const setting = <T>(
-		key: "url" | "timeout" | "connections" | "maxBody",
+		key: string,
+		template: Template,
 		parse: (text: string) => T | null,
 		wanted: string,
 		otherwise: T,
 	): T => {
-		const value = evaluate(key, config[key]);
+		const value = evaluate(key, template);
 		if (value === null) return otherwise;
 		const parsed = parse(value);
 		if (parsed !== null) return parsed;
-		const variables = variablesOf(config[key]);
+		const variables = variablesOf(template);
+		const [written] = key.split(".");
 		say(
 			key,
-			`${variables ? `what ${variables} holds` : `\`${key}\``} is not ${wanted}`,
+			`${variables ? `what ${variables} holds` : `\`${written}\``} is not ${wanted}`,
 		);
 		return otherwise;
 	};
-	const url = setting(
-		"url",
-		parseUrl,
-		"a URL with http or https, without a query",
-		null,
+	const { urls } = config;
+	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
+	const parsed = urls.map((url, index) =>
+		setting(
+			urlKey(index),
+			url,
+			parseUrl,
+			"a URL with http or https, without a query",
+			null,
+		),
 	);
+	const origins = parsed.map((url) => url?.origin ?? "");
+	const paths = parsed.map((url) => url?.pathname.replace(/\/+$/, "") ?? null);
+	for (const [index, path] of paths.entries()) {
+		const [first = null] = paths;
+		if (path !== null && first !== null && path !== first) {
+			say(
+				urlKey(index),
+				`all of \`urls\` share one path, and this one's is \`${path || "/"}\`, not \`${first || "/"}\``,
+			);
+		}
+		if (path !== null && origins.indexOf(origins[index] ?? "") < index) {
+			say(urlKey(index), "this URL stands in `urls` twice");
+		}
+	}
 	const upstream = {
-		origin: url?.origin ?? "",
-		basePath: url?.pathname.replace(/\/+$/, "") ?? "",
+		origins,
+		basePath: paths[0] ?? "",
 		query: pairs("query", config.query, evaluate),
 		headers: pairs("headers", config.headers, evaluate),
-		timeoutMs: setting("timeout", parseDuration, "a duration", 2000),
+		timeoutMs: setting(
+			"timeout",
+			config.timeout,
+			parseDuration,
+			"a duration",
+			2000,
+		),
 		connections: setting(
 			"connections",
+			config.connections,
 			parseConnections,
 			"a number of connections",
 			64,
 		),
-		bodyBytesMax: setting("maxBody", parseSize, "a size", 8 * 1024 ** 2),
+		bodyBytesMax: setting(
+			"maxBody",
+			config.maxBody,
+			parseSize,
+			"a size",
+			8 * 1024 ** 2,
+		),
 		tls: pairs("tls", config.tls, evaluate),
 	};
 	const given = config.tls.map(({ name }) => name);
 	if (given.includes("cert") !== given.includes("key")) {
 		say("tls", "`cert` and `key` belong together: write both, or none");
 	}
-	if (given.length > 0 && upstream.origin.startsWith("http:")) {
+	if (
+		given.length > 0 &&
+		origins.some((origin) => origin.startsWith("http:"))
+	) {
 		say(
 			"tls",
 			"`tls` says how an `https` upstream is reached, and this `url` is `http`",

@@ -117,7 +117,23 @@ export interface ProtectionConfig {
 	readonly retry: Attempts | null;
 	/** Null where nothing makes extra attempts. */
 	readonly budget: BudgetConfig | null;
+	readonly hedge: HedgeConfig | null;
 	readonly breaker: BreakerConfig | null;
+	/** Null: as many at once as there are `connections`, and a fixed number waiting. */
+	readonly limiter: LimiterConfig | null;
+}
+
+export interface HedgeConfig {
+	readonly percentile: number;
+	readonly calls: number;
+}
+
+export interface LimiterConfig {
+	/** Null: as many as there are `connections`. */
+	readonly concurrent: number | null;
+	/** Null: what is usual. */
+	readonly waiting: number | null;
+	readonly adaptive: boolean;
 }
 
 export interface CacheConfig {
@@ -170,7 +186,8 @@ export interface OverloadConfig {
 /** Whatever may come from the environment is still a template of `env`: a secret's value never stands in a config. */
 export interface UpstreamConfig extends ProtectionConfig {
 	readonly name: string;
-	readonly url: Template;
+	/** Several do the same: each call goes to one of them. */
+	readonly urls: readonly Template[];
 	readonly query: readonly TemplateEntry[];
 	readonly headers: readonly TemplateEntry[];
 	readonly timeout: Template;

@@ -132,6 +132,19 @@ export interface BudgetInput {
 	readonly perSecond?: number;
 }
 
+/** Which calls get a second attempt. */
+export interface HedgeInput {
+	readonly percentile?: number;
+	readonly calls?: number;
+}
+
+/** How many calls run and wait. */
+export interface LimiterInput {
+	readonly concurrent?: number;
+	readonly waiting?: number;
+	readonly adaptive?: boolean;
+}
+
 /** When calls are refused because too many failed. */
 export interface BreakerInput {
 	readonly errorRate?: number;
@@ -142,7 +155,9 @@ export interface BreakerInput {
 
 /** A service that is asked. Its texts may hold `${env.NAME}`. */
 export interface UpstreamInput {
-	readonly url: string;
+	/** This, or `urls`. */
+	readonly url?: string;
+	readonly urls?: readonly string[];
 	readonly query?: DataMap<EnvInput>;
 	readonly headers?: DataMap<EnvInput>;
 	readonly timeout?: Duration | Hole;
@@ -155,8 +170,10 @@ export interface UpstreamInput {
 	readonly coalesce?: boolean;
 	readonly cache?: boolean | CacheInput;
 	readonly retry?: boolean | RetryInput;
+	readonly hedge?: boolean | HedgeInput;
 	readonly budget?: BudgetInput;
 	readonly breaker?: boolean | BreakerInput;
+	readonly limiter?: boolean | LimiterInput;
 }
 type EnvInput = `env.${string}`;
 

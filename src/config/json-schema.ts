@@ -36,7 +36,10 @@ export function configJsonSchema(): JsonSchema {
 			overload: { anyOf: [{ const: false }, ref("overload")] },
 		}),
 		$defs: {
-			upstream: printed(upstreamSchema),
+			upstream: {
+				...printed(upstreamSchema),
+				oneOf: [required("url"), required("urls")],
+			},
 			route: withProperties(printed(routeSchema), {
 				request: ref("request"),
 				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
@@ -71,6 +74,10 @@ export function configJsonSchema(): JsonSchema {
 			),
 		},
 	};
+}
+
+function required(key: string): JsonSchema {
+	return { properties: { [key]: true }, required: [key] };
 }
 
 function nameOfStep(kind: string): string {

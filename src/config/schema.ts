@@ -375,12 +375,42 @@ export const breakerSchema = z.strictObject({
 	probeEvery: period.optional(),
 });
 
+const percentileWords = "a number from 50 to 99.9";
+export const hedgeSchema = z.strictObject({
+	percentile: z
+		.number({ error: percentileWords })
+		.min(50, { error: percentileWords })
+		.max(99.9, { error: percentileWords })
+		.optional(),
+	calls: count(2000).optional(),
+});
+
+export const limiterSchema = z.strictObject({
+	concurrent: count(bounds.connections).optional(),
+	waiting: count(100_000, 0).optional(),
+	adaptive: flag.optional(),
+});
+
+const urlsWords = "a list of 2 to 64 URLs";
+
 export const upstreamSchema = z.strictObject({
-	url: templateText.meta({
+	url: key(templateText, {
 		description:
-			"Required. Where the service is: scheme, host, port and, where its paths share one, a base path. Only `http` and `https`.",
+			"Required, or `urls`. Where the service is: scheme, host, port and, where its paths share one, a base path. Only `http` and `https`.",
 		example: "url: ${env.USERS_URL ?? 'http://127.0.0.1:3001/v1'}",
-	} satisfies KeyMeta),
+	}),
+	urls: key(
+		z
+			.array(templateText, { error: urlsWords })
+			.min(2, { error: urlsWords })
+			.max(64, { error: urlsWords }),
+		{
+			description:
+				"Several places where the service is, instead of `url`; all with the same path. Each call goes where its answer is expected first, by moving-average latency and the calls that wait there. One that keeps failing is left out for a while, though never more than half of them. Another attempt goes to another URL.",
+			example:
+				"urls: [http://10.0.0.1:3001/v1, \"${env.SECOND_URL ?? 'http://10.0.0.2:3001/v1'}\"]",
+		},
+	),
 	query: key(templates, {
 		description:
 			"Query parameters of every call, before the step's own. A step's parameter of the same name replaces one.",
@@ -453,6 +483,11 @@ export const upstreamSchema = z.strictObject({
 			"Tries a call again that did not come through: `attempts` (default `3`) in all, after a random wait. Only calls that may be sent twice: `get`, `head`, `put`, `delete`, `safe` and `idempotent` ones. Only where it may help: no connection or a broken one, no answer within `timeout`, 502, 503, 504, and 429 with `Retry-After`. Never later than the deadline, never beyond `budget`.",
 		example: "retry: { attempts: 2 }",
 	}),
+	hedge: key(policy(hedgeSchema), {
+		description:
+			"Makes a second attempt of a call that is slower than most, and takes the answer that comes first: instead of `retry`, for calls that may be sent twice. Slower than `percentile` (default `95`) of the upstream's latency, once `calls` (`50`) were measured. Only where a place is free and `budget` allows.",
+		example: "hedge: { percentile: 99, calls: 100 }",
+	}),
 	budget: key(budgetSchema, {
 		description:
 			"How many extra attempts there may be, so that an upstream in trouble does not get more calls than one in health: `ratio` of its calls (default `0.2`) and `perSecond` (`10`) besides. Where it is empty a call has one attempt.",
@@ -463,6 +498,11 @@ export const upstreamSchema = z.strictObject({
 			"Refuses calls at once with `breaker_open` while too many fail: `errorRate` (default `0.5`) of at least `calls` (`20`) in the last `window` (`10s`). Then every `probeEvery` (`2s`) one call may try; the first that goes well ends it. Timeouts, unreachable, invalid and 5xx answers are failures; what a deadline, `within` or a leaving client cut short is neither.",
 		example:
 			"breaker: { errorRate: 0.3, window: 30s, calls: 50, probeEvery: 5s }",
+	}),
+	limiter: key(policy(limiterSchema), {
+		description:
+			"How many calls run and wait. `true` finds by latency how many the upstream can carry, at most `connections`; the rest is refused at once with `limiter_full`. `concurrent` (default: `connections`) is the most that run, `adaptive` (default: `true` without `concurrent`) whether fewer are tried, `waiting` how many wait (default `1024`; adaptive: as many as run).",
+		example: "limiter: { concurrent: 32, waiting: 64, adaptive: true }",
 	}),
 });
 
@@ -535,6 +575,7 @@ export const overloadSchema = z.strictObject({
 /** Keys of an upstream whose value may hold `env`. */
 export const upstreamSettings = [
 	"url",
+	"urls",
 	"query",
 	"headers",
 	"timeout",

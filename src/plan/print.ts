@@ -29,11 +29,11 @@ export function printPlan(plan: Plan): string {
 		overload: plan.overload,
 		rateLimit: printLimit(plan.rateLimit),
 		upstreams: Object.fromEntries(
-			plan.upstreams.map(({ name, ...upstream }) => [
+			plan.upstreams.map(({ name, urls, ...upstream }) => [
 				name,
 				set({
+					...printUrls(urls),
 					...upstream,
-					url: printTemplate(upstream.url),
 					query: printEntries(upstream.query),
 					headers: printEntries(upstream.headers),
 					timeout: printTemplate(upstream.timeout),
@@ -53,6 +53,11 @@ export function printPlan(plan: Plan): string {
 
 function printLimit(config: RateLimitConfig | null): object | null {
 	return config && { ...config, by: printTemplate(config.by) };
+}
+
+function printUrls(urls: readonly Template[]): object {
+	const printed = urls.map(printTemplate);
+	return printed.length === 1 ? { url: printed[0] } : { urls: printed };
 }
 
 function printRoute(route: RoutePlan): object {

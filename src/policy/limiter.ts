@@ -1,7 +1,9 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
-import type { Guard } from "./policy.ts";
+import { type Asked, type Attempt, watching } from "./attempt.ts";
+import { Concurrency } from "./concurrency.ts";
+import { createTeller, type Guard, type PolicyPlace } from "./policy.ts";
 
 export interface LimiterOptions {
 	/** Stands in the facts of a refusal. */
@@ -12,14 +14,23 @@ export interface LimiterOptions {
 	readonly waitingMax: number;
 }
 
+/** A guard whose places can be counted. */
+export interface Limiter extends Guard {
+	/** Whether a call that begins now would run at once. */
+	hasFree(): boolean;
+}
+
 /** Lets so many calls run at once and so many wait; all that it is put around share these places. */
-export function limiter(options: LimiterOptions): Guard {
-	const slots = createSemaphore(options.runningMax);
+export function limiter(options: LimiterOptions): Limiter {
+	const { upstream, runningMax, waitingMax } = options;
+	const slots = createSemaphore(runningMax);
 	const inSlot: InSlot = (next) =>
 		async function callInSlot(request, scope) {
 			if (scope.cancelled) throw scope.reason;
 			if (!slots.tryTake()) {
-				if (slots.waiting >= options.waitingMax) throw full(options);
+				if (slots.waiting >= waitingMax) {
+					throw full(upstream, runningMax, waitingMax);
+				}
 				await slots.take(scope);
 			}
 			try {
@@ -28,14 +39,100 @@ export function limiter(options: LimiterOptions): Guard {
 				slots.give();
 			}
 		};
-	return { call: inSlot, stream: inSlot };
+	return {
+		call: inSlot,
+		stream: inSlot,
+		hasFree: () => slots.taken < runningMax,
+	};
 }
 
 type InSlot = <Request, Answer>(
 	next: (request: Request, scope: Scope) => Promise<Answer>,
 ) => (request: Request, scope: Scope) => Promise<Answer>;
 
-function full({ upstream, runningMax, waitingMax }: LimiterOptions) {
-	const message = `${runningMax} calls run and ${waitingMax} wait`;
-	return new GatewayError("limiter_full", message, { upstream });
+export interface AdaptiveLimiterOptions {
+	/** Never more than this at once, whatever the latency says. */
+	readonly runningMax: number;
+	/** Null: as many as may run, though never fewer than four. */
+	readonly waitingMax: number | null;
+}
+
+/**
+ * A limiter that finds by latency how many calls may run. Of a stream the latency is that of its head; its place is
+ * taken until its body has ended.
+ */
+export function adaptiveLimiter(
+	{ runningMax, waitingMax }: AdaptiveLimiterOptions,
+	place: PolicyPlace,
+): Limiter {
+	const { clock, upstream } = place;
+	const tell = createTeller("limiter", place);
+	const concurrency = new Concurrency(runningMax, clock.now());
+	const slots = createSemaphore(concurrency.limit);
+	let limit = concurrency.limit;
+
+	function adapt({ requestId }: Asked): void {
+		if (concurrency.limit === limit) return;
+		const reason =
+			concurrency.limit > limit ? "answers fast" : "answers slowly";
+		limit = concurrency.limit;
+		slots.resize(limit);
+		tell(requestId, `at most ${limit}`, reason);
+	}
+
+	function refuseBeyond(request: Asked): void {
+		const most = waitingMax ?? Math.max(concurrency.usual, 4);
+		if (slots.waiting < most) return;
+		tell(request.requestId, "refused", "limiter_full");
+		throw full(upstream, limit, most);
+	}
+
+	function started(request: Asked, scope: Scope): Attempt {
+		const beganMs = clock.now();
+		const running = slots.taken;
+		let judged = false;
+		const judge = (end: () => void) => {
+			if (judged) return;
+			judged = true;
+			end();
+			adapt(request);
+		};
+		const took = () => concurrency.answered(beganMs, clock.now(), running);
+		const lost = () => concurrency.lost(clock.now(), running);
+		return {
+			answered: (status) => judge(isTooMuch(status) ? lost : took),
+			failed(error) {
+				// Cut short it took at least so long; where all are cut nothing else would tell.
+				if (scope.cancelled) judge(took);
+				else if (isTimeout(error)) judge(lost);
+			},
+			ended: () => slots.give(),
+		};
+	}
+
+	const guard = watching((request, scope) => {
+		if (scope.cancelled) throw scope.reason;
+		if (slots.tryTake()) return started(request, scope);
+		refuseBeyond(request);
+		return slots.take(scope).then(() => started(request, scope));
+	});
+	return { ...guard, hasFree: () => slots.taken < limit };
+}
+
+/** What an upstream says that has too much to do. */
+function isTooMuch(status: number): boolean {
+	return status === 429 || status === 503;
+}
+
+function isTimeout(error: unknown): boolean {
+	return error instanceof GatewayError && error.code === "upstream_timeout";
+}
+
+/** By then some of those who wait have had their turn. */
+const retryAfterMs = 1000;
+
+function full(upstream: string, running: number, waiting: number) {
+	const message = `${running} calls run and ${waiting} wait`;
+	const facts = { upstream, retryAfterMs };
+	return new GatewayError("limiter_full", message, facts);
 }

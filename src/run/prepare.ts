@@ -235,13 +235,22 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const { env, clock, events, openUpstream } = options;
 	const upstreams = plan.upstreams.map((config): OpenedUpstream => {
 		const { upstream: settings } = resolveUpstream(config, env);
-		const { origin, connections, bodyBytesMax } = settings;
+		const { origins, connections, bodyBytesMax } = settings;
 		const { name, safe, idempotent } = config;
 		const tls = tlsOf(settings, options);
-		const { transport, cache, coalesce, retry, budget, breaker } = config;
+		const {
+			transport,
+			cache,
+			coalesce,
+			retry,
+			hedge,
+			budget,
+			breaker,
+			limiter,
+		} = config;
 		const limits = {
 			name,
-			origin,
+			origins,
 			connections,
 			bodyBytesMax,
 			tls,
@@ -249,8 +258,10 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 			cache: cache && { ...cache, authorization: credentialOf(settings) },
 			coalesce,
 			retry,
+			hedge,
 			budget,
 			breaker,
+			limiter,
 		};
 		const upstream = openUpstream(limits, { clock, events });
 		return { settings, safe, idempotent, upstream };

@@ -13,12 +13,15 @@ export interface Semaphore {
 	take(scope: Scope): Promise<void>;
 	/** Gives a slot back: to the one that has waited longest, where one waits. */
 	give(): void;
+	/** From now on there are so many: more let in who waits, fewer hold once enough were given back. */
+	resize(slots: number): void;
 	/** Waits for a slot, does the work, and gives the slot back however that ends. */
 	run<T>(work: (scope: Scope) => T | PromiseLike<T>, scope: Scope): Promise<T>;
 }
 
 /** Slots that are given in the order in which they were asked for. */
-export function createSemaphore(slots: number): Semaphore {
+export function createSemaphore(initialSlots: number): Semaphore {
+	let slots = initialSlots;
 	let taken = 0;
 	const waiters = new Waiters<void>();
 
@@ -34,9 +37,17 @@ export function createSemaphore(slots: number): Semaphore {
 	}
 
 	function give(): void {
-		const next = waiters.shift();
-		if (next === null) taken--;
-		else next.resolve();
+		taken--;
+		letIn();
+	}
+
+	function letIn(): void {
+		while (taken < slots) {
+			const next = waiters.shift();
+			if (next === null) return;
+			taken++;
+			next.resolve();
+		}
 	}
 
 	return {
@@ -49,6 +60,10 @@ export function createSemaphore(slots: number): Semaphore {
 		tryTake,
 		take,
 		give,
+		resize(newSlots) {
+			slots = newSlots;
+			letIn();
+		},
 		async run(work, scope) {
 			await take(scope);
 			try {

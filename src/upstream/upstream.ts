@@ -1,12 +1,14 @@
 import type { Attempts } from "../core/attempts.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import { balance } from "../policy/balance.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
 import { type CacheSettings, cache } from "../policy/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
-import { limiter } from "../policy/limiter.ts";
-import type { Call, StreamCall } from "../policy/policy.ts";
+import { type HedgeOptions, hedge } from "../policy/hedge.ts";
+import { adaptiveLimiter, type Limiter, limiter } from "../policy/limiter.ts";
+import type { Call, PolicyPlace, StreamCall } from "../policy/policy.ts";
 import { retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
@@ -16,7 +18,9 @@ import { http1Wire } from "./wire/http1/http1.ts";
 import { undiciWire } from "./wire/undici/undici.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
-export interface UpstreamSettings extends WireSettings {
+export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
+	/** At least one. */
+	readonly origins: readonly string[];
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
 	readonly transport: Transport;
@@ -27,13 +31,25 @@ export interface UpstreamSettings extends WireSettings {
 	readonly retry?: Attempts | null;
 	/** Of the extra attempts; without it there are none. */
 	readonly budget?: BudgetOptions | null;
+	/** Never beside `retry`. */
+	readonly hedge?: HedgeOptions | null;
 	readonly breaker?: BreakerOptions | null;
+	/** Without it `connections` run, and so many wait as is usual. */
+	readonly limiter?: LimiterSettings | null;
 }
 
 export type Transport = keyof typeof transports;
 
 /** What sends. All keep the same promises, by the same tests. */
 export const transports = { http1: http1Wire, undici: undiciWire } as const;
+
+export interface LimiterSettings {
+	/** Null: as many as there are `connections`. */
+	readonly concurrent: number | null;
+	/** Null: what is usual. */
+	readonly waiting: number | null;
+	readonly adaptive: boolean;
+}
 
 /** What an upstream takes from the gateway it belongs to. */
 export interface UpstreamContext {
@@ -66,25 +82,34 @@ export function createUpstream(
 	context: UpstreamContext,
 	openWire: OpenWire = transports[settings.transport],
 ): Upstream {
-	const { name, connections } = settings;
+	const { name, origins } = settings;
 	const scope = openScope({ clock: context.clock });
-	const wire = openWire(settings, context.clock);
+	const wires = origins.map((origin) =>
+		openWire({ ...settings, origin }, context.clock),
+	);
 	const place = { ...context, upstream: name };
-	const budget = createBudget(settings.budget ?? noBudget, context.clock);
 	const { random = Math.random } = context;
+	const budget = createBudget(settings.budget ?? noBudget, context.clock);
+	const limit = createLimiter(settings, place);
 	// From the outside in.
 	const guards = [
 		// Outside the limiter: what would fail is refused before it takes a slot, or waits for one.
 		settings.breaker ? breaker(settings.breaker, place) : null,
 		// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
-		limiter({ upstream: name, runningMax: connections, waitingMax }),
+		limit,
 	].filter((guard) => guard !== null);
+	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
+	const calls = wires.map(({ call }) => timeout(name)(call));
+	// A body may take as long as it moves; its slot is taken until the last byte came.
+	const streams = wires.map(({ stream }) => stall(name)(stream));
+	// Inside the limiter: whoever waits for a slot does not yet wait for one of the URLs.
+	const balanced = origins.length > 1 ? balance(origins.length, place) : null;
 	return {
 		name,
-		call: around(wire.call, [
+		call: around(balanced ? balanced.call(calls) : (calls[0] as Call), [
 			// Outermost: an answer that is kept needs nothing of what follows.
 			settings.cache
-				? cache(settings.cache, { ...place, scope, origins: [settings.origin] })
+				? cache(settings.cache, { ...place, scope, origins })
 				: null,
 			// Then: whatever protects a call is needed once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
@@ -92,24 +117,38 @@ export function createUpstream(
 			settings.retry
 				? retry(settings.retry, { ...place, budget, random })
 				: null,
+			// In its place: each would multiply the attempts of the other.
+			settings.hedge
+				? hedge(settings.hedge, { ...place, budget, hasFree: limit.hasFree })
+				: null,
 			...guards.map((guard) => guard.call),
-			// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-			timeout(name),
 		]),
-		stream: around(wire.stream, [
-			...guards.map((guard) => guard.stream),
-			// A body may take as long as it moves; its slot is taken until the last byte came.
-			stall(name),
-		]),
+		stream: around(
+			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
+			guards.map((guard) => guard.stream),
+		),
 		scope,
 		async close() {
 			const message = "the upstream was closed";
 			scope.cancel(
 				new GatewayError("gateway_draining", message, { upstream: name }),
 			);
-			await wire.close();
+			await Promise.all(wires.map((wire) => wire.close()));
 		},
 	};
+}
+
+function createLimiter(
+	{ connections, limiter: own }: UpstreamSettings,
+	place: PolicyPlace,
+): Limiter {
+	const runningMax = own?.concurrent ?? connections;
+	const waiting = own?.waiting ?? null;
+	if (own?.adaptive) {
+		return adaptiveLimiter({ runningMax, waitingMax: waiting }, place);
+	}
+	const { upstream } = place;
+	return limiter({ upstream, runningMax, waitingMax: waiting ?? waitingMax });
 }
 
 /** The first policy is outermost. What is off, null, is no part of the chain and costs nothing. */

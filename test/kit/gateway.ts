@@ -73,6 +73,8 @@ export interface Answer extends GatewayResponse {
 
 export interface SeenCall {
 	readonly upstream: string;
+	/** Which of its URLs. */
+	readonly origin: string;
 	readonly request: UpstreamRequest;
 	readonly startedMs: number;
 	endedMs: number | null;
@@ -117,10 +119,11 @@ export function testGateway(
 			const upstream = createUpstream(
 				settings,
 				{ ...context, random },
-				({ name }) => ({
+				({ name, origin }) => ({
 					call: (request, scope) => {
 						const call: SeenCall = {
 							upstream: name,
+							origin,
 							request,
 							startedMs: clock.now(),
 							endedMs: null,

@@ -1,9 +1,23 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import { limiter } from "../../src/policy/limiter.ts";
-import { openScope, outcomeOf, virtualClock } from "../../src/tasks/index.ts";
-import { answer, conforms, controlled, requestOf } from "./conformance.ts";
+import { createEvents } from "../../src/core/events.ts";
+import { adaptiveLimiter, limiter } from "../../src/policy/limiter.ts";
+import type { Guard } from "../../src/policy/policy.ts";
+import {
+	openScope,
+	outcomeOf,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+import {
+	answer,
+	conforms,
+	controlled,
+	hangs,
+	placeOf,
+	requestOf,
+} from "./conformance.ts";
 
 const limits = { upstream: "weather", runningMax: 2, waitingMax: 3 };
 
@@ -12,6 +26,18 @@ conforms("limiter", () => limiter(limits).call);
 conforms(
 	"limiter of one",
 	() => limiter({ ...limits, runningMax: 1, waitingMax: 0 }).call,
+);
+
+conforms(
+	"adaptive limiter",
+	(clock) =>
+		adaptiveLimiter({ runningMax: 64, waitingMax: null }, placeOf(clock)).call,
+);
+
+conforms(
+	"adaptive limiter of one",
+	(clock) =>
+		adaptiveLimiter({ runningMax: 1, waitingMax: 0 }, placeOf(clock)).call,
 );
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
@@ -26,6 +52,7 @@ test("lets so many run, so many wait, and refuses the rest at once", async () =>
 	assert.ok(refused && !refused.ok && refused.error instanceof GatewayError);
 	assert.equal(refused.error.code, "limiter_full");
 	assert.equal(refused.error.facts.upstream, "weather");
+	assert.equal(refused.error.facts.retryAfterMs, 1000);
 	for (let ended = 0; ended < 5; ended++) {
 		assert.equal(begun.length, Math.min(5, ended + 2));
 		begun[ended]?.resolve(answer);
@@ -58,4 +85,129 @@ test("lets the one that has waited longest go first, and forgets one that was ca
 	);
 	begun[2]?.resolve(answer);
 	assert.equal((await outcomes[3])?.ok, true);
+});
+
+test("knows whether a call that begins now would run at once", async () => {
+	const clock = virtualClock();
+	const scope = openScope({ clock });
+	for (const guard of [
+		limiter(limits),
+		adaptiveLimiter({ runningMax: 2, waitingMax: 3 }, placeOf(clock)),
+	]) {
+		const { call: next, begun } = controlled();
+		const call = guard.call(next);
+		for (let running = 0; running < 2; running++) {
+			assert.equal(guard.hasFree(), true);
+			void call(requestOf(), scope);
+		}
+		assert.equal(guard.hasFree(), false);
+		begun[0]?.resolve(answer);
+		await clock.advance(0);
+		assert.equal(guard.hasFree(), true);
+		begun[1]?.resolve(answer);
+		await clock.advance(0);
+	}
+});
+
+describe("an adaptive limiter", () => {
+	/** Keeps it full of calls that take as long as `serviceMs` says of how many run. */
+	async function fill(
+		guard: Guard,
+		clock: VirtualClock,
+		forMs: number,
+		serviceMs: (running: number) => number,
+	): Promise<number> {
+		const endMs = clock.now() + forMs;
+		let running = 0;
+		let most = 0;
+		const call = guard.call(async () => {
+			running++;
+			most = clock.now() > endMs - forMs / 4 ? Math.max(most, running) : 0;
+			await new Promise<void>((resolve) =>
+				clock.after(serviceMs(running), resolve),
+			);
+			running--;
+			return answer;
+		});
+		while (clock.now() < endMs) {
+			for (let some = 0; some < 50; some++) {
+				void outcomeOf(call(requestOf(), openScope({ clock })));
+			}
+			await clock.advance(10);
+		}
+		return most;
+	}
+
+	test("rises to its bound where calls take no longer for being many", async () => {
+		const clock = virtualClock();
+		const guard = adaptiveLimiter(
+			{ runningMax: 64, waitingMax: null },
+			placeOf(clock),
+		);
+		assert.equal(await fill(guard, clock, 8000, () => 20), 64);
+	});
+
+	test("stays near what an upstream of ten workers can carry", async () => {
+		const clock = virtualClock();
+		const guard = adaptiveLimiter(
+			{ runningMax: 500, waitingMax: null },
+			placeOf(clock),
+		);
+		const most = await fill(guard, clock, 8000, (running) =>
+			Math.max(50, running * 5),
+		);
+		assert.ok(most >= 10 && most <= 30, `${most}`);
+	});
+
+	test("lets as many wait as run, or as it is told, and refuses the rest at once", async () => {
+		for (const [waitingMax, accepted] of [
+			[null, 40],
+			[0, 20],
+			[1, 21],
+			[100, 120],
+		] as const) {
+			const clock = virtualClock();
+			const guard = adaptiveLimiter(
+				{ runningMax: 64, waitingMax },
+				placeOf(clock),
+			);
+			const scope = openScope({ clock });
+			let refused = 0;
+			const outcomes = Array.from({ length: 200 }, async () => {
+				const outcome = await outcomeOf(guard.call(hangs)(requestOf(), scope));
+				if (clock.now() === 0 && !scope.cancelled) refused++;
+				return outcome;
+			});
+			await clock.advance(0);
+			assert.equal(refused, 200 - accepted);
+			scope.cancel(new Error("enough"));
+			await Promise.all(outcomes);
+		}
+	});
+
+	test("falls where calls are not answered in time, and where the upstream says that it is too much", async () => {
+		for (const end of ["timeout", "503"] as const) {
+			const clock = virtualClock();
+			const events = createEvents();
+			const limits: string[] = [];
+			events.policyDecided.push(({ decision }) => limits.push(decision));
+			const guard = adaptiveLimiter(
+				{ runningMax: 64, waitingMax: 0 },
+				{ upstream: "weather", clock, events },
+			);
+			const call = guard.call(async () => {
+				await new Promise<void>((resolve) => clock.after(100, resolve));
+				if (end === "503") return { ...answer, status: 503 };
+				throw new GatewayError("upstream_timeout", "late");
+			});
+			for (let round = 0; round < 40; round++) {
+				for (let some = 0; some < 20; some++) {
+					void outcomeOf(call(requestOf(), openScope({ clock })));
+				}
+				await clock.advance(110);
+			}
+			await clock.settle();
+			assert.ok(limits.includes("at most 1"), limits.join(", "));
+		}
+	});
 });

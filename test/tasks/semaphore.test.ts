@@ -113,3 +113,29 @@ test("never gives out more than it has nor loses a slot, whoever takes, waits, l
 		{ numRuns: 50 },
 	);
 });
+
+test("lets more in when it grows, and fewer once enough were given back when it shrinks", async () => {
+	const semaphore = createSemaphore(2);
+	const scope = openScope({ clock: virtualClock() });
+	const order: number[] = [];
+	for (const at of [0, 1, 2, 3, 4, 5]) {
+		void semaphore.take(scope).then(() => order.push(at));
+	}
+	semaphore.resize(4);
+	await promisesToRun();
+	assert.deepEqual(order, [0, 1, 2, 3]);
+	semaphore.resize(1);
+	for (let given = 1; given <= 3; given++) {
+		semaphore.give();
+		assert.equal(semaphore.taken, 4 - given);
+		assert.equal(semaphore.waiting, 2);
+	}
+	semaphore.give();
+	await promisesToRun();
+	assert.deepEqual(order, [0, 1, 2, 3, 4]);
+	assert.equal(semaphore.taken, 1);
+	semaphore.resize(5);
+	await promisesToRun();
+	assert.equal(semaphore.taken, 2);
+	assert.equal(semaphore.tryTake(), true);
+});

@@ -5,6 +5,8 @@ import type {
 	CacheInput,
 	CorsInput,
 	DefaultsInput,
+	HedgeInput,
+	LimiterInput,
 	OverloadInput,
 	PoolInput,
 	ProxyInput,
@@ -23,6 +25,8 @@ import type {
 	cacheSchema,
 	corsSchema,
 	defaultsSchema,
+	hedgeSchema,
+	limiterSchema,
 	overloadSchema,
 	poolSchema,
 	proxySchema,
@@ -57,6 +61,8 @@ export const same: {
 	readonly tls: Same<KeysOf<typeof tlsSchema>, keyof TlsInput>;
 	readonly cache: Same<KeysOf<typeof cacheSchema>, keyof CacheInput>;
 	readonly retry: Same<KeysOf<typeof retrySchema>, keyof RetryInput>;
+	readonly hedge: Same<KeysOf<typeof hedgeSchema>, keyof HedgeInput>;
+	readonly limiter: Same<KeysOf<typeof limiterSchema>, keyof LimiterInput>;
 	readonly budget: Same<KeysOf<typeof budgetSchema>, keyof BudgetInput>;
 	readonly breaker: Same<KeysOf<typeof breakerSchema>, keyof BreakerInput>;
 	readonly upstream: Same<KeysOf<typeof upstreamSchema>, keyof UpstreamInput>;
@@ -88,6 +94,8 @@ export const same: {
 	tls: true,
 	cache: true,
 	retry: true,
+	hedge: true,
+	limiter: true,
 	budget: true,
 	breaker: true,
 	upstream: true,

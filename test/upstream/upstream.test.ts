@@ -27,7 +27,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 	const upstream = createUpstream(
 		{
 			name: "weather",
-			origin: peer.origin,
+			origins: [peer.origin],
 			connections: 2,
 			bodyBytesMax: 1000,
 			tls: null,

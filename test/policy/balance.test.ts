@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { beforeEach, describe, test } from "node:test";
+import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
+import { createEvents } from "../../src/core/events.ts";
+import type { StreamHead } from "../../src/core/messages.ts";
+import { balance } from "../../src/policy/balance.ts";
+import type { Call, StreamCall } from "../../src/policy/policy.ts";
+import {
+	openScope,
+	outcomeOf,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+import { answer, conforms, placeOf, requestOf } from "./conformance.ts";
+
+conforms("balance", (clock) => (next) => {
+	return balance(3, placeOf(clock)).call([next, next, next]);
+});
+
+/** What a URL does with a call: a status after so long, or an error. */
+interface Behaviour {
+	readonly ms: number;
+	readonly status?: number;
+	readonly code?: ErrorCode;
+}
+
+let clock: VirtualClock;
+let told: string[];
+
+beforeEach(() => {
+	clock = virtualClock();
+	told = [];
+});
+
+/** Several URLs, and how often each was asked. */
+function balanced(...behaviours: Behaviour[]) {
+	const events = createEvents();
+	events.policyDecided.push(({ policy, decision, reason }) => {
+		assert.equal(policy, "urls");
+		if (reason !== null) told.push(`${decision}: ${reason}`);
+	});
+	const asked = behaviours.map(() => 0);
+	const nexts = behaviours.map(
+		(_, at): Call =>
+			async () => {
+				asked[at] = (asked[at] ?? 0) + 1;
+				const { ms, status = 200, code } = behaviours[at] as Behaviour;
+				await new Promise<void>((resolve) => clock.after(ms, resolve));
+				if (code)
+					throw new GatewayError(code, "failed", { upstream: "weather" });
+				return { ...answer, status };
+			},
+	);
+	const place = { upstream: "weather", clock, events };
+	const call = balance(behaviours.length, place).call(nexts);
+	return {
+		asked,
+		behaviours,
+		call: (tried: number[] | null = null) =>
+			outcomeOf(call(requestOf({ tried }), openScope({ clock }))),
+		/** One call every so many milliseconds. */
+		async load(calls: number, everyMs: number) {
+			asked.fill(0);
+			for (let made = 0; made < calls; made++) {
+				void this.call();
+				await clock.advance(everyMs);
+			}
+			return [...asked];
+		},
+	};
+}
+
+describe("chooses", () => {
+	test("among equals in turn", async () => {
+		const asked = await balanced({ ms: 20 }, { ms: 20 }, { ms: 20 }).load(
+			300,
+			5,
+		);
+		assert.ok(
+			asked.every((count) => count >= 80 && count <= 120),
+			`${asked}`,
+		);
+	});
+
+	test("the fast ones: a slow one gets under 5 % of the calls", async () => {
+		for (const everyMs of [1, 5, 50]) {
+			const all = balanced({ ms: 20 }, { ms: 400 }, { ms: 20 });
+			const asked = await all.load(1000, everyMs);
+			assert.ok((asked[1] ?? 0) < 50, `every ${everyMs} ms: ${asked}`);
+			assert.ok((asked[0] ?? 0) > 300 && (asked[2] ?? 0) > 300, `${asked}`);
+		}
+	});
+
+	test("the slow one too where the fast ones are busy", async () => {
+		const all = balanced({ ms: 100 }, { ms: 200 });
+		const asked = await all.load(3000, 1);
+		// A hundred calls at once or more on the fast one are as long a wait as half of them on the slow one.
+		assert.ok((asked[1] ?? 0) > 600, `${asked}`);
+	});
+
+	test("one that was slow again some day, and sees that it is fast now", async () => {
+		const all = balanced({ ms: 20 }, { ms: 400 });
+		await all.load(100, 10);
+		all.behaviours[1] = { ms: 20 };
+		await all.load(1000, 50);
+		const asked = await all.load(200, 10);
+		assert.ok((asked[1] ?? 0) > 60, `${asked}`);
+	});
+
+	test("another one than those that were tried, and any where all were", async () => {
+		const { call, asked } = balanced({ ms: 1 }, { ms: 50 }, { ms: 1 });
+		const tried: number[] = [];
+		for (let attempt = 1; attempt <= 3; attempt++) {
+			void call(tried);
+			assert.equal(new Set(tried).size, attempt);
+		}
+		void call(tried);
+		assert.equal(tried.length, 4);
+		assert.equal(
+			asked.reduce((sum, count) => sum + count),
+			4,
+		);
+		await clock.settle();
+	});
+});
+
+describe("leaves out", () => {
+	test("a URL that keeps failing, after five failures and not after four", async () => {
+		for (const [failures, out] of [
+			[4, false],
+			[5, true],
+		] as const) {
+			told = [];
+			const all = balanced({ ms: 1, code: "upstream_unreachable" }, { ms: 1 });
+			for (let time = 0; time < failures; time++) {
+				void all.call([1]);
+				await clock.advance(1);
+			}
+			assert.equal(told.length, out ? 1 : 0);
+			if (out) assert.deepEqual(told, ["url 1 left out: upstream_unreachable"]);
+		}
+	});
+
+	test("one that refuses quickly, which looks fast", async () => {
+		const all = balanced(
+			{ ms: 0, code: "upstream_unreachable" },
+			{ ms: 20 },
+			{ ms: 20 },
+		);
+		const asked = await all.load(1000, 5);
+		assert.equal(asked[0], 5);
+	});
+
+	test("one that answers 5xx, and none that answers 4xx", async () => {
+		const all = balanced({ ms: 1, status: 503 }, { ms: 20, status: 404 });
+		await all.load(100, 10);
+		assert.deepEqual(told, ["url 1 left out: upstream_status"]);
+	});
+
+	test("for a while: ten seconds later one call tries it, and a failure is enough then", async () => {
+		const all = balanced({ ms: 1, status: 500 }, { ms: 20 });
+		await all.load(100, 10);
+		assert.equal(all.asked[0], 5);
+		await clock.advance(10_000);
+		await all.load(100, 10);
+		assert.equal(all.asked[0], 1);
+		all.behaviours[0] = { ms: 1 };
+		await clock.advance(10_000);
+		const asked = await all.load(100, 10);
+		assert.ok((asked[0] ?? 0) > 50, `${asked}`);
+	});
+
+	test("never more than half, however many fail", async () => {
+		for (const [count, most] of [
+			[2, 1],
+			[3, 1],
+			[4, 2],
+			[5, 2],
+		] as const) {
+			told = [];
+			const urls = Array.from({ length: count }, () => ({
+				ms: 1,
+				status: 500,
+			}));
+			const all = balanced(...urls);
+			await all.load(200, 5);
+			assert.equal(told.length, most);
+		}
+	});
+
+	test("none for calls that were cancelled, or refused by us", async () => {
+		const all = balanced({ ms: 1, code: "gateway_draining" }, { ms: 1 });
+		await all.load(100, 5);
+		assert.deepEqual(told, []);
+	});
+});
+
+test("counts the calls that wait, however they end", async () => {
+	const place = placeOf(clock);
+	const hang: Call = (_request, scope) =>
+		new Promise((_, reject) => {
+			scope.onCancel(reject);
+		});
+	const tried: number[][] = [];
+	const call = balance(2, place).call([hang, hang]);
+	const scopes = Array.from({ length: 6 }, () => openScope({ clock }));
+	const calls = scopes.map((scope) => {
+		const own: number[] = [];
+		tried.push(own);
+		return outcomeOf(call(requestOf({ tried: own }), scope));
+	});
+	const first = tried.flat().filter((at) => at === 0).length;
+	assert.equal(first, 3);
+	for (const scope of scopes) scope.cancel(new Error("left"));
+	await Promise.all(calls);
+});
+
+test("spreads streams with the calls, by the time to their heads", async () => {
+	const asked = [0, 0];
+	const stream = (at: number, ms: number): StreamCall => {
+		return async ({ onHead }) => {
+			asked[at] = (asked[at] ?? 0) + 1;
+			await new Promise<void>((resolve) => clock.after(ms, resolve));
+			const body = Object.assign((async function* () {})(), { length: null });
+			onHead({ status: 200, headers: [], body });
+			await new Promise<void>((resolve) => clock.after(100, resolve));
+		};
+	};
+	const call = balance(2, placeOf(clock)).stream([
+		stream(0, 5),
+		stream(1, 200),
+	]);
+	for (let made = 0; made < 200; made++) {
+		const onHead = (_head: StreamHead) => {};
+		const request = { ...requestOf(), body: null, idleMs: 1000, onHead };
+		void call(request, openScope({ clock }));
+		await clock.advance(50);
+	}
+	assert.ok((asked[1] ?? 0) < 10, `${asked}`);
+	await clock.settle();
+});
