@@ -30,8 +30,8 @@ export class Pool {
 	/** The one used last is taken first: it is the likeliest to be open, and the surplus closes for lack of use. */
 	#idle: Connection[] = [];
 	/** Connections that settle: see `settle`. Those in `settling` have one turn of the loop behind them. */
-	#fresh: Connection[] = [];
-	#settling: Connection[] = [];
+	#fresh = new Settling();
+	#settling = new Settling();
 	#turning = false;
 	#sweep: Timer | null = null;
 	/** Counts sweeps, so that an age costs no look at the clock. */
@@ -50,10 +50,7 @@ export class Pool {
 			if (connection === undefined) break;
 			if (!connection.dead) return connection;
 		}
-		// The one that settles first is taken first, so that calls are sent in the order they were made.
-		return (
-			this.#settling.find(isFree) ?? this.#fresh.find(isFree) ?? this.open()
-		);
+		return this.#settling.take() ?? this.#fresh.take() ?? this.open();
 	}
 
 	/** One that nothing was ever sent on. */
@@ -82,17 +79,17 @@ export class Pool {
 	 * or the other side's end, often comes at once, and is seen then. Costs one immediate for all that settle together.
 	 */
 	settle(connection: Connection): void {
-		this.#fresh.push(connection);
+		this.#fresh.connections.push(connection);
 		if (this.#turning) return;
 		this.#turning = true;
 		setImmediate(this.#turn);
 	}
 
 	readonly #turn = (): void => {
-		const settled = this.#settling;
+		const settled = this.#settling.connections;
 		this.#settling = this.#fresh;
-		this.#fresh = [];
-		this.#turning = this.#settling.length > 0;
+		this.#fresh = new Settling();
+		this.#turning = this.#settling.connections.length > 0;
 		if (this.#turning) setImmediate(this.#turn);
 		for (const connection of settled) {
 			if (connection.dead) continue;
@@ -129,6 +126,17 @@ export class Pool {
 	}
 }
 
-function isFree(connection: Connection): boolean {
-	return !connection.dead && connection.exchange === null;
+/** Connections that settle together. Taken in their order, so that calls are sent in the order they were made. */
+class Settling {
+	readonly connections: Connection[] = [];
+	/** Before it none is free, nor ever will be. */
+	#next = 0;
+
+	take(): Connection | null {
+		while (this.#next < this.connections.length) {
+			const connection = this.connections[this.#next++] as Connection;
+			if (!connection.dead && connection.exchange === null) return connection;
+		}
+		return null;
+	}
 }
