@@ -17,7 +17,7 @@ export interface RouteResult {
 }
 
 /** Answers before any counts; then until a slice is no longer cheaper, for then the compilers have done their work. */
-const warmUpAnswers = 5_000;
+const warmUpAnswers = 3_000;
 const warmUpSlicesMax = 8;
 
 /**
