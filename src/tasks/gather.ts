@@ -1,3 +1,4 @@
+import { group } from "./group.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type OpenScope, openScope, type Scope } from "./scope.ts";
 
@@ -33,7 +34,8 @@ export async function gather<T>(
 			scope.fail(error);
 		}
 	});
-	scope.leave();
+	if (scope.running > 0) await scope[Symbol.asyncDispose]();
+	else scope.leave();
 	return results;
 }
 
@@ -44,15 +46,10 @@ gather.settled = async function settled<T>(
 ): Promise<Outcome<T>[]> {
 	const outcomes: Outcome<T>[] = new Array(works.length);
 	await runAll(works, options.limit, async (work, index) => {
-		outcomes[index] = await outcomeOf(begin(work, options.scope));
+		outcomes[index] = await outcomeOf(group(work, options.scope));
 	});
 	return outcomes;
 };
-
-/** What is thrown before there is a promise is a failure like any other. */
-async function begin<T>(work: Work<T>, scope: Scope): Promise<T> {
-	return work(scope);
-}
 
 /** As many lines of work as the limit allows, each taking the next of the list when it has done one. */
 async function runAll<T>(

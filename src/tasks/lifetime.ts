@@ -47,11 +47,11 @@ class Listener extends Link {
 export class Lifetime extends Link {
 	readonly parent: Lifetime | null;
 	readonly clock: Clock;
-	readonly deadline: number;
-	cancelled = false;
 	reason: unknown = undefined;
 	listeners = 0;
-	over = false;
+	/** The instant of its own deadline; null where there is none, or only a later one than the parent's. */
+	readonly #until: number | null;
+	#state: "open" | "cancelled" | "closed" = "open";
 	#ring: Link | null = null;
 	#timer: Timer | null = null;
 	#controller: AbortController | null = null;
@@ -59,22 +59,36 @@ export class Lifetime extends Link {
 	constructor(
 		parent: Lifetime | null,
 		clock: Clock,
-		deadline: number,
+		deadline: number | null,
 		deadlineReason: () => unknown,
 	) {
 		super();
-		const outer = parent === null ? Number.POSITIVE_INFINITY : parent.deadline;
 		this.parent = parent;
 		this.clock = clock;
-		this.deadline = Math.min(deadline, outer);
-		if (parent !== null) parent.#adopt(this);
 		// At an equal instant the outer scope's timer, set earlier, gives the reason.
-		if (deadline < outer && !this.over) this.#setTimer(deadlineReason);
+		this.#until =
+			deadline !== null && deadline < latestIn(parent) ? deadline : null;
+		if (parent !== null) parent.#adopt(this);
+		if (this.#until !== null) this.#setTimer(this.#until, deadlineReason);
 	}
 
-	#setTimer(reasonOf: () => unknown): void {
-		const expire = () => this.end(true, reasonOf());
-		const left = this.deadline - this.clock.now();
+	get deadline(): number {
+		if (this.#until !== null) return this.#until;
+		return latestIn(this.parent);
+	}
+
+	get cancelled(): boolean {
+		return this.#state === "cancelled";
+	}
+
+	get over(): boolean {
+		return this.#state !== "open";
+	}
+
+	#setTimer(until: number, reasonOf: () => unknown): void {
+		if (this.over) return;
+		const expire = () => this.end("cancelled", reasonOf());
+		const left = until - this.clock.now();
 		if (left <= 0) expire();
 		else this.#timer = this.clock.after(left, expire);
 	}
@@ -112,28 +126,27 @@ export class Lifetime extends Link {
 	}
 
 	override tell(reason: unknown): void {
-		this.end(true, reason);
+		this.end("cancelled", reason);
 	}
 
 	cancel(reason: unknown): void {
-		this.end(true, reason);
+		this.end("cancelled", reason);
 	}
 
 	close(): void {
-		this.end(false, undefined);
+		this.end("closed", undefined);
 	}
 
-	protected end(cancelled: boolean, reason: unknown): void {
+	protected end(state: "cancelled" | "closed", reason: unknown): void {
 		if (this.over) return;
-		this.over = true;
-		this.cancelled = cancelled;
+		this.#state = state;
 		this.reason = reason;
 		this.#timer?.cancel();
 		this.#timer = null;
 		if (this.parent !== null) this.parent.#dismiss(this);
 		const ring = this.#ring;
 		this.#ring = null;
-		if (cancelled && ring !== null) this.#tellAll(ring, reason);
+		if (this.cancelled && ring !== null) this.#tellAll(ring, reason);
 	}
 
 	/** A listener may remove others while they are told: the first is taken anew each time. */
@@ -144,6 +157,10 @@ export class Lifetime extends Link {
 			link.tell(reason);
 		}
 	}
+}
+
+function latestIn(scope: Lifetime | null): number {
+	return scope === null ? Number.POSITIVE_INFINITY : scope.deadline;
 }
 
 function nothing(): void {}

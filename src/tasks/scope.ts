@@ -72,6 +72,8 @@ export interface Scope {
 	readonly signal: AbortSignal;
 	/** Listeners neither told nor removed, counted on after `close`: zero when all that ran in the scope has ended. */
 	readonly listeners: number;
+	/** What the scope would wait for if it were left now: tasks, groups, and inner scopes in which some run. */
+	readonly running: number;
 }
 
 /** What a task does. Its scope is the task's own: cancelled with the task, and holding what the task itself starts. */
@@ -100,10 +102,13 @@ export interface Task<T> {
 export function openScope(options: ScopeOptions = {}): Scope {
 	const parent = (options.parent ?? null) as OpenScope | null;
 	const clock = options.clock ?? parent?.clock ?? realClock();
-	const { timeoutMs, deadline = Number.POSITIVE_INFINITY } = options;
-	const reasonOf = options.deadlineReason;
-	if (timeoutMs !== undefined && clock.now() + timeoutMs < deadline) {
-		const end = clock.now() + timeoutMs;
+	const { timeoutMs, deadline = null, deadlineReason: reasonOf } = options;
+	const end = timeoutMs === undefined ? null : clock.now() + timeoutMs;
+	if (
+		timeoutMs !== undefined &&
+		end !== null &&
+		!(deadline !== null && deadline <= end)
+	) {
 		return new OpenScope(parent, clock, end, reasonOf ?? timedOut(timeoutMs));
 	}
 	return new OpenScope(parent, clock, deadline, reasonOf ?? deadlineReached);
@@ -152,17 +157,18 @@ export class OpenScope extends Lifetime implements Scope {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		while (this.running > 0) {
-			await new Promise<void>((resolve) =>
-				this.#account?.leaving.push(resolve),
-			);
-		}
+		// What runs may start more until the last has ended.
+		while (this.running > 0) await this.#idle();
 		this.leave();
+	}
+
+	#idle(): Promise<void> {
+		return new Promise((resolve) => this.#account?.leaving.push(resolve));
 	}
 
 	/** Ends the scope, in which nothing runs any more, and throws what came of that. */
 	leave(): void {
-		this.end(false, undefined);
+		this.end("closed", undefined);
 		const account = this.#account;
 		if (account === null) return;
 		if (account.failures) throw failureOf(account.failures);
@@ -218,7 +224,7 @@ export class OpenScope extends Lifetime implements Scope {
 	}
 
 	protected onFailure(error: unknown): void {
-		this.end(true, error);
+		this.end("cancelled", error);
 	}
 
 	#isReason(error: unknown): boolean {
@@ -237,17 +243,16 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 	readonly name: string;
 	/** Told of its failures; null where whoever began it is thrown them instead. */
 	readonly #owner: OpenScope | null;
-	#returned = false;
+	#state: "working" | "waiting" | "done" = "working";
 	#value: T | undefined = undefined;
 	#result: Future<T> | null = null;
-	done = false;
 
 	constructor(
 		parent: OpenScope | null,
 		name: string,
 		owner: OpenScope | null,
 		clock: Clock = (parent as OpenScope).clock,
-		deadline: number = Number.POSITIVE_INFINITY,
+		deadline: number | null = null,
 		deadlineReason: () => unknown = deadlineReached,
 	) {
 		super(parent, clock, deadline, deadlineReason);
@@ -255,11 +260,16 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 		this.#owner = owner;
 	}
 
+	get done(): boolean {
+		return this.#state === "done";
+	}
+
 	begin(work: TaskWork<T>): void {
 		try {
 			Promise.resolve(work(this)).then(
-				(value) => this.#onReturn(value),
-				(error: unknown) => this.#onThrow(error),
+				// Bound, for two closures take more memory.
+				this.#onReturn.bind(this),
+				this.#onThrow.bind(this),
 			);
 		} catch (error) {
 			this.#onThrow(error);
@@ -267,7 +277,7 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 	}
 
 	override cancel(reason: unknown = cancelled(this.name)): void {
-		this.end(true, reason);
+		this.end("cancelled", reason);
 	}
 
 	result(scope?: Scope): Promise<T> {
@@ -292,7 +302,7 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 	}
 
 	#onReturned(): void {
-		this.#returned = true;
+		this.#state = "waiting";
 		if (this.running === 0) this.#finish();
 	}
 
@@ -303,12 +313,12 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 
 	protected override onIdle(): void {
 		super.onIdle();
-		if (this.#returned) this.#finish();
+		if (this.#state === "waiting") this.#finish();
 	}
 
 	#finish(): void {
-		this.end(false, undefined);
-		this.done = true;
+		this.end("closed", undefined);
+		this.#state = "done";
 		if (this.#result !== null) this.#settle(this.#result);
 		const owner = this.#owner;
 		if (owner === null) return;
