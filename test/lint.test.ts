@@ -12,7 +12,6 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const reserved = [
 	"setTimeout(() => {}, 1);",
 	"setInterval(() => {}, 1);",
-	"setImmediate(() => {});",
 	"globalThis.setTimeout(() => {}, 1);",
 	"new AbortController();",
 	"AbortSignal.any([]);",
@@ -31,6 +30,7 @@ const allowed = [
 	'import { EventEmitter } from "node:events";',
 	'socket.once("close", () => {});',
 	"socket.setTimeout(1);",
+	"setImmediate(() => {});",
 ];
 
 let folder: string;

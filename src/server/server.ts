@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import {
 	createServer,
 	type Server as HttpServer,
@@ -108,8 +107,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	http.maxHeadersCount = 0;
 	http.maxConnections = settings.connectionsMax + refusedConnectionsMax;
 	const service = new Service(http, settings);
-	http.listen(options.port, options.host);
-	await once(http, "listening");
+	await opened(http, options.port, options.host);
 	// Such as too many open files when a connection comes: without a listener it would end the process.
 	http.on("error", (error) => options.onInternal?.(error, ""));
 	const { address, port, family } = http.address() as AddressInfo;
@@ -121,6 +119,16 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		drain: (timeoutMs) => service.drain(timeoutMs),
 		close: () => service.close(),
 	};
+}
+
+function opened(http: HttpServer, port: number, host: string): Promise<void> {
+	return new Promise((resolve, reject) => {
+		http.once("error", reject);
+		http.listen(port, host, () => {
+			http.off("error", reject);
+			resolve();
+		});
+	});
 }
 
 /** What all connections of a server share. */
