@@ -22,16 +22,19 @@ export interface GatherOptions {
  */
 export async function gather<T>(
 	works: readonly Work<T>[],
-	options: GatherOptions,
+	{ scope: parent, limit }: GatherOptions,
 ): Promise<T[]> {
-	const scope = openScope({ parent: options.scope }) as OpenScope;
+	const scope = openScope({ parent }) as OpenScope;
 	const results: T[] = new Array(works.length);
-	await runAll(works, options.limit, async (work, index) => {
-		if (scope.failed) return;
-		try {
-			results[index] = await work(scope);
-		} catch (error) {
-			scope.fail(error);
+	let next = 0;
+	await inLines(works.length, limit, async () => {
+		while (next < works.length && !scope.failed) {
+			const index = next++;
+			try {
+				results[index] = await (works[index] as Work<T>)(scope);
+			} catch (error) {
+				scope.fail(error);
+			}
 		}
 	});
 	if (scope.running > 0) await scope[Symbol.asyncDispose]();
@@ -39,31 +42,32 @@ export async function gather<T>(
 	return results;
 }
 
-/** Runs the work concurrently and gives every outcome, in the order of the list; a failure touches nobody else. */
+/**
+ * Runs the work concurrently and gives every outcome, in the order of the list; a failure touches nobody else. What a
+ * work starts in the scope it is given is its own.
+ */
 gather.settled = async function settled<T>(
 	works: readonly Work<T>[],
-	options: GatherOptions,
+	{ scope, limit }: GatherOptions,
 ): Promise<Outcome<T>[]> {
 	const outcomes: Outcome<T>[] = new Array(works.length);
-	await runAll(works, options.limit, async (work, index) => {
-		outcomes[index] = await outcomeOf(group(work, options.scope));
+	let next = 0;
+	await inLines(works.length, limit, async () => {
+		while (next < works.length) {
+			const index = next++;
+			const work = works[index] as Work<T>;
+			outcomes[index] = await outcomeOf(group(work, scope));
+		}
 	});
 	return outcomes;
 };
 
-/** As many lines of work as the limit allows, each taking the next of the list when it has done one. */
-async function runAll<T>(
-	works: readonly Work<T>[],
-	limit = Number.POSITIVE_INFINITY,
-	runOne: (work: Work<T>, index: number) => Promise<void>,
+/** As many lines of work as the limit allows; each takes the next of the list when it has done one. */
+async function inLines(
+	count: number,
+	limit: number = count,
+	line: () => Promise<void>,
 ): Promise<void> {
-	let next = 0;
-	async function line(): Promise<void> {
-		while (next < works.length) {
-			const index = next++;
-			await runOne(works[index] as Work<T>, index);
-		}
-	}
-	const lines = Math.min(works.length, Math.max(1, limit));
+	const lines = Math.min(count, Math.max(1, limit));
 	await Promise.all(Array.from({ length: lines }, line));
 }

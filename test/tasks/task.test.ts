@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { setTimeout as wait } from "node:timers/promises";
 import {
 	Cancelled,
 	completed,
@@ -156,6 +157,46 @@ describe("a task", () => {
 		await assert.rejects(other.result(), (error) => error === reason);
 		assert.equal(await sibling.result(), 3);
 		assertNothingLeft(clock, scope);
+	});
+
+	test("whose result is asked for and never awaited disturbs nobody", async () => {
+		const { clock, scope } = setUp();
+		const failure = new Error("the task's");
+		void scope.start(failing(1, failure)).result();
+		await assert.rejects(
+			settled(clock, leave(scope)),
+			(error) => error === failure,
+		);
+		await new Promise((resolve) => setImmediate(resolve));
+	});
+
+	test("is no longer waited for in a scope that is cancelled", async () => {
+		const { clock, scope } = setUp();
+		const waiting = openScope({ clock });
+		const reason = new Error("the waiter's");
+		const task = scope.start(giving(9, "in the end"));
+		const left = outcomeOf(task.result(waiting));
+		waiting.cancel(reason);
+		assert.deepEqual(await left, { ok: false, error: reason });
+		assert.equal(await settled(clock, task.result()), "in the end");
+		assertNothingLeft(clock, waiting, scope);
+	});
+
+	test("that ends by the AbortError of its signal was cancelled, and did not fail", async () => {
+		const { clock, scope } = setUp();
+		const failure = new Error("the sibling's");
+		scope.start((own) => wait(60_000, null, { signal: own.signal }));
+		scope.start(failing(1, failure));
+		await assert.rejects(
+			settled(clock, leave(scope)),
+			(error) => error === failure,
+		);
+		assertNothingLeft(clock, scope);
+		const alone = openScope({ clock });
+		alone.start(() => wait(60_000, null, { signal: alone.signal }));
+		const reason = new Error("the test's");
+		alone.cancel(reason);
+		await assert.rejects(leave(alone), (error) => error === reason);
 	});
 
 	test("may give something still when it is cancelled", async () => {
