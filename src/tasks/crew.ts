@@ -12,7 +12,8 @@ import type { Piscina } from "piscina";
 import type { Timer } from "./clock.ts";
 import { outcomeOf } from "./outcome.ts";
 import { ThreadEnded } from "./pool-errors.ts";
-import { type Scope, TimedOut } from "./scope.ts";
+import { TimedOut } from "./reason.ts";
+import type { Scope } from "./scope.ts";
 import { packThrown, unpackThrown } from "./thread-error.ts";
 import type {
 	FromThread,

@@ -20,17 +20,15 @@ export {
 } from "./pool.ts";
 export { PoolClosed, PoolFull, ThreadEnded } from "./pool-errors.ts";
 export { createQueue, type Queue, QueueClosed } from "./queue.ts";
+export { Cancelled, DeadlineReached, TimedOut } from "./reason.ts";
 export { Interrupted, type RunOptions, run } from "./run.ts";
 export {
-	Cancelled,
-	DeadlineReached,
 	openScope,
 	type Scope,
 	type ScopeOptions,
 	type Task,
 	type TaskOptions,
 	type TaskWork,
-	TimedOut,
 } from "./scope.ts";
 export { createSemaphore, type Semaphore } from "./semaphore.ts";
 export { sleep } from "./sleep.ts";

@@ -154,13 +154,24 @@ export class Lifetime extends Link {
 		while (ring.behind !== ring) {
 			const link = ring.behind;
 			this.#dismiss(link);
-			link.tell(reason);
+			try {
+				link.tell(reason);
+			} catch (error) {
+				throwApart(error);
+			}
 		}
 	}
 }
 
 function latestIn(scope: Lifetime | null): number {
 	return scope === null ? Number.POSITIVE_INFINITY : scope.deadline;
+}
+
+/** A listener that throws is a bug that must be seen, but no reason to leave the others running. */
+function throwApart(error: unknown): void {
+	queueMicrotask(() => {
+		throw error;
+	});
 }
 
 function nothing(): void {}

@@ -2,6 +2,7 @@ import { type Clock, realClock } from "./clock.ts";
 import { failureOf, leavesOf } from "./failure.ts";
 import { createFuture, type Future } from "./future.ts";
 import { type CancelListener, Lifetime } from "./lifetime.ts";
+import { Cancelled, DeadlineReached, TimedOut } from "./reason.ts";
 
 export interface ScopeOptions {
 	/** Taken from the parent where there is one; else, where none is given, the machine's. */
@@ -14,29 +15,6 @@ export interface ScopeOptions {
 	readonly deadline?: number;
 	/** Makes the reason given at the deadline. Default: a `DeadlineReached`, or `TimedOut` after `timeoutMs`. */
 	readonly deadlineReason?: () => unknown;
-}
-
-/** The reason of a scope cancelled by its own deadline, where no other was given. */
-export class DeadlineReached extends Error {
-	override readonly name = "DeadlineReached";
-	constructor() {
-		super("the deadline was reached");
-	}
-}
-
-/** The reason of a scope whose time, given as a duration, is over. */
-export class TimedOut extends Error {
-	override readonly name = "TimedOut";
-	readonly ms: number;
-	constructor(ms: number) {
-		super(`timed out after ${ms} ms`);
-		this.ms = ms;
-	}
-}
-
-/** The reason of a task that was cancelled without one. */
-export class Cancelled extends Error {
-	override readonly name = "Cancelled";
 }
 
 /**
@@ -102,16 +80,16 @@ export interface Task<T> {
 export function openScope(options: ScopeOptions = {}): Scope {
 	const parent = (options.parent ?? null) as OpenScope | null;
 	const clock = options.clock ?? parent?.clock ?? realClock();
-	const { timeoutMs, deadline = null, deadlineReason: reasonOf } = options;
-	const end = timeoutMs === undefined ? null : clock.now() + timeoutMs;
-	if (
-		timeoutMs !== undefined &&
-		end !== null &&
-		!(deadline !== null && deadline <= end)
-	) {
-		return new OpenScope(parent, clock, end, reasonOf ?? timedOut(timeoutMs));
+	const { timeoutMs = null, deadline = null, deadlineReason } = options;
+	if (timeoutMs !== null) {
+		const end = clock.now() + timeoutMs;
+		if (deadline === null || end < deadline) {
+			const reasonOf = deadlineReason ?? timedOut(timeoutMs);
+			return new OpenScope(parent, clock, end, reasonOf);
+		}
 	}
-	return new OpenScope(parent, clock, deadline, reasonOf ?? deadlineReached);
+	const reasonOf = deadlineReason ?? deadlineReached;
+	return new OpenScope(parent, clock, deadline, reasonOf);
 }
 
 function deadlineReached(): unknown {
@@ -134,19 +112,15 @@ class Account {
 }
 
 export class OpenScope extends Lifetime implements Scope {
+	declare readonly parent: OpenScope | null;
 	#account: Account | null = null;
 
 	start<T>(work: TaskWork<T>, options?: TaskOptions): Task<T> {
-		this.#assertOpen();
-		const task = new OpenTask<T>(this, options?.name ?? work.name, this);
+		if (this.cancelled) throw this.reason;
 		this.hold();
+		const task = new OpenTask<T>(this, options?.name ?? work.name, this);
 		task.begin(work);
 		return task;
-	}
-
-	#assertOpen(): void {
-		if (this.cancelled) throw this.reason;
-		if (this.over) throw new Error("nothing starts in a scope that is over");
 	}
 
 	override close(): void {
@@ -179,21 +153,21 @@ export class OpenScope extends Lifetime implements Scope {
 		return this.#account === null ? 0 : this.#account.running;
 	}
 
-	/** Something runs that the scope must not be left before; nor the scope around it. */
+	/** Something runs that the scope must not be left before; nor the scope around it. Throws where it is over. */
 	hold(): void {
-		this.#account ??= new Account();
-		if (this.#account.running++ === 0) this.around?.hold();
+		if (this.over && !this.cancelled) {
+			throw new Error("nothing starts in a scope that is over");
+		}
+		const account = (this.#account ??= new Account());
+		if (account.running === 0) this.parent?.hold();
+		account.running++;
 	}
 
 	release(): void {
 		const account = this.#account;
 		if (account === null || --account.running > 0) return;
-		this.around?.release();
+		this.parent?.release();
 		this.onIdle();
-	}
-
-	protected get around(): OpenScope | null {
-		return this.parent as OpenScope | null;
 	}
 
 	protected onIdle(): void {

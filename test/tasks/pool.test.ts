@@ -12,7 +12,8 @@ import {
 	PoolFull,
 	ThreadEnded,
 } from "../../src/tasks/pool-errors.ts";
-import { openScope, TimedOut } from "../../src/tasks/scope.ts";
+import { TimedOut } from "../../src/tasks/reason.ts";
+import { openScope } from "../../src/tasks/scope.ts";
 import { solve } from "./work.ts";
 
 const work = new URL("./work.ts", import.meta.url);

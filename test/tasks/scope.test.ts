@@ -67,6 +67,25 @@ describe("cancelling a scope", () => {
 		assert.equal(scope.reason, reason);
 	});
 
+	test("reaches all others where a listener throws, which is seen", (t) => {
+		const apart = t.mock.method(globalThis, "queueMicrotask", () => {});
+		const scope = openScope({ clock: virtualClock() });
+		const bug = new Error("the listener's");
+		const told: unknown[] = [];
+		scope.onCancel(() => {
+			throw bug;
+		});
+		scope.onCancel((why) => told.push(why));
+		scope.cancel(reason);
+		assert.deepEqual(told, [reason]);
+		assert.equal(scope.listeners, 0);
+		const [call] = apart.mock.calls;
+		assert.throws(
+			() => call?.arguments[0]?.(),
+			(error) => error === bug,
+		);
+	});
+
 	test("works for a reason that is undefined", () => {
 		const scope = openScope({ clock: virtualClock() });
 		scope.cancel(undefined);

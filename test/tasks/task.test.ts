@@ -224,6 +224,12 @@ describe("a task", () => {
 		const left = setUp().scope;
 		await leave(left);
 		assert.throws(() => left.start(giving(1, 1)), /scope that is over/);
+		const inner = openScope({ parent: left });
+		assert.throws(() => inner.start(giving(1, 1)), /scope that is over/);
+		for (const begin of [group, shield]) {
+			await assert.rejects(begin(giving(1, 1), left), /scope that is over/);
+		}
+		assert.equal(inner.running, 0);
 	});
 });
 
