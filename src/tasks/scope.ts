@@ -202,10 +202,7 @@ export class OpenScope extends Lifetime implements Scope {
 	}
 
 	#isReason(error: unknown): boolean {
-		for (let scope: Lifetime | null = this; scope; scope = scope.parent) {
-			if (scope.cancelled && scope.reason === error) return true;
-		}
-		return false;
+		return this.cancelled && this.reason === error;
 	}
 }
 

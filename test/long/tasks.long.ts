@@ -85,7 +85,10 @@ describe("a hundred thousand tasks in one scope", () => {
 
 	test("all fail: each failure leaves once", async () => {
 		const scope = openScope();
-		const failures = Array.from({ length: 100_000 }, (_, at) => new Error(`${at}`));
+		const failures = Array.from(
+			{ length: 100_000 },
+			(_, at) => new Error(`${at}`),
+		);
 		for (const failure of failures) {
 			scope.start(async () => {
 				await null;

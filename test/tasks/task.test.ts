@@ -301,6 +301,15 @@ describe("leaving a scope", () => {
 		scope.close();
 	});
 
+	test("waits also for what begins when the last seemed to have ended", async () => {
+		const { clock, scope } = setUp();
+		const first = scope.start(giving(1, 1));
+		void first.result().then(() => scope.start(giving(5, 2)));
+		const leftMs = leave(scope).then(() => clock.now());
+		assert.equal(await settled(clock, leftMs), 6);
+		assertNothingLeft(clock, scope);
+	});
+
 	test("waits for the tasks of inner scopes that nobody left", async () => {
 		const { clock, scope } = setUp();
 		openScope({ parent: scope }).start(giving(8, 1));
