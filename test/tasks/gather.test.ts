@@ -134,6 +134,60 @@ describe("gather", () => {
 		assert.equal(clock.pending, 0);
 	});
 
+	test("throws all that failed besides, the first in front", async () => {
+		const { clock, scope } = setUp();
+		const [first, second] = [new Error("first"), new Error("second")];
+		const works = [
+			taking(9, () => "cut off"),
+			async (own: Scope) => {
+				await taking(9, () => {})(own).catch(() => {});
+				throw second;
+			},
+			taking(2, () => {
+				throw first;
+			}),
+		];
+		const gathered = gather<unknown>(works, { scope });
+		await Promise.all([
+			assert.rejects(gathered, (error) => {
+				assert.ok(error instanceof AggregateError);
+				assert.deepEqual(error.errors, [first, second]);
+				return true;
+			}),
+			clock.settle(),
+		]);
+	});
+
+	test("waits for what its work started, and fails with it", async () => {
+		const { clock, scope } = setUp();
+		const failure = new Error("the task's");
+		const starting: Work<void> = async (own) => {
+			own.start(
+				taking(7, () => {
+					throw failure;
+				}),
+			);
+		};
+		await Promise.all([
+			assert.rejects(
+				gather([starting], { scope }),
+				(error) => error === failure,
+			),
+			clock.settle(),
+		]);
+		assert.equal(clock.now(), 7);
+		assert.equal(scope.cancelled, false);
+		const outcomes = await settled(
+			clock,
+			gather.settled([starting, taking(9, () => {})], { scope }),
+		);
+		assert.deepEqual(outcomes, [
+			{ ok: false, error: failure },
+			{ ok: true, value: undefined },
+		]);
+		assert.equal(scope.cancelled, false);
+	});
+
 	test("takes what is thrown before there is a promise for a failure", async () => {
 		const { clock, scope } = setUp();
 		const failure = new Error("at once");
