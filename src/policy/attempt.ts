@@ -67,7 +67,7 @@ export function watching(
 }
 
 /** What is thrown before there is a promise is what it fails with. */
-function begunBy<T>(call: () => Promise<T>): Promise<T> {
+export function begunBy<T>(call: () => Promise<T>): Promise<T> {
 	try {
 		return call();
 	} catch (thrown) {

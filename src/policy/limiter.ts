@@ -1,7 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
-import { type Asked, type Attempt, watching } from "./attempt.ts";
+import { type Asked, type Attempt, begunBy, watching } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
 import { createTeller, type Guard, type PolicyPlace } from "./policy.ts";
 
@@ -25,20 +25,19 @@ export function limiter(options: LimiterOptions): Limiter {
 	const { upstream, runningMax, waitingMax } = options;
 	const slots = createSemaphore(runningMax);
 	const inSlot: InSlot = (next) =>
-		async function callInSlot(request, scope) {
-			if (scope.cancelled) throw scope.reason;
-			if (!slots.tryTake()) {
-				if (slots.waiting >= waitingMax) {
-					throw full(upstream, runningMax, waitingMax);
-				}
-				await slots.take(scope);
-			}
-			try {
-				return await next(request, scope);
-			} finally {
-				slots.give();
-			}
+		function callInSlot(request, scope) {
+			if (scope.cancelled) return Promise.reject(scope.reason);
+			const send = () => givingBack(begunBy(() => next(request, scope)));
+			if (slots.tryTake()) return send();
+			if (slots.waiting < waitingMax) return slots.take(scope).then(send);
+			return Promise.reject(full(upstream, runningMax, waitingMax));
 		};
+	/** The promise itself: a promise around it, as an async function's, would cost every call 0.3 µs. */
+	const give = () => slots.give();
+	function givingBack<T>(answer: Promise<T>): Promise<T> {
+		answer.then(give, give);
+		return answer;
+	}
 	return {
 		call: inSlot,
 		stream: inSlot,

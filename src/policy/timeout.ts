@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { printDuration } from "../core/units.ts";
 import { openScope } from "../tasks/scope.ts";
+import { begunBy } from "./attempt.ts";
 import type { Policy } from "./policy.ts";
 
 /**
@@ -16,15 +17,10 @@ export function timeout(upstream: string): Policy {
 				deadlineReason: () => timedOut(upstream, request.timeoutMs),
 			});
 			const end = () => attempt.close();
-			try {
-				const answer = next(request, attempt);
-				// Passed on as it is: a promise around it, as an async function's, would cost every call 0.3 µs.
-				answer.then(end, end);
-				return answer;
-			} catch (thrown) {
-				end();
-				return Promise.reject(thrown);
-			}
+			const answer = begunBy(() => next(request, attempt));
+			// Passed on as it is: a promise around it, as an async function's, would cost every call 0.3 µs.
+			answer.then(end, end);
+			return answer;
 		};
 }
 
