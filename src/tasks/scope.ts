@@ -19,8 +19,8 @@ export interface ScopeOptions {
 
 /**
  * A lifetime. Work that must not outlive it asks `onCancel` to be told when it is over before its time. Whoever opened
- * it ends it: with `await using` where tasks were started in it, else by `close` is enough. Neither leaves anything
- * behind: no timer, no listener, no entry at the parent.
+ * it ends it: where tasks were started in it with `await using`, else `close` is enough. Neither leaves anything behind:
+ * no timer, no listener, no entry at the parent.
  */
 export interface Scope {
 	readonly clock: Clock;
@@ -43,7 +43,7 @@ export interface Scope {
 	/**
 	 * Leaves the scope: waits for its tasks, then throws what they failed with: the error, or an `AggregateError` of all of
 	 * them, the first in front. Where none failed but the scope was cancelled and a task was cut off by that, throws the
-	 * reason.
+	 * reason. It cannot know that the block of `await using` threw, and cancels nothing then: `group` does.
 	 */
 	[Symbol.asyncDispose](): Promise<void>;
 	/** For code that takes an AbortSignal: made when it is first read, for it costs more than all the rest. */
