@@ -6,6 +6,8 @@ export interface Head extends AnswerHead {
 	readonly chunked: boolean;
 	/** Whether the connection may carry another request after this answer (RFC 9112, 9.3). */
 	readonly persistent: boolean;
+	/** Whether it says that the connection ends. */
+	readonly closes: boolean;
 	/** How long the server says it keeps the connection at rest, in milliseconds; null where it does not. */
 	readonly restMs: number | null;
 }
@@ -35,6 +37,10 @@ export function parseHead(text: string): Head | string {
 		const value = trimmed(text, colon + 1, end);
 		const fault = framing.read(name, value);
 		if (fault !== null) return fault;
+		// Proper white space, but some take it for a part of the value, and the message for another.
+		if (frames(name) && text.slice(colon, end).includes("\t")) {
+			return "a tab in a field that frames the message";
+		}
 		if (headers.length === 2 * fieldsMax) return "too many header fields";
 		add(headers, name, value);
 		at = end + 2;
@@ -59,12 +65,13 @@ export function beginsHead(text: string): boolean {
 
 /** Whether what has come of a head, looked at before up to `from`, can still become one: a lie is not waited for. */
 export function mayBecomeHead(text: string, from: number): boolean {
-	return (
-		beginsHead(text) &&
-		// A line break may be cut in two.
-		!misplaced.test(text.slice(Math.max(0, from - 1)).replace(/\r$/, ""))
-	);
+	// The line break before `from` may have been cut in two.
+	misplacedSoFar.lastIndex = Math.max(0, from - 1);
+	return beginsHead(text) && !misplacedSoFar.test(text);
 }
+
+/** As `misplaced`, but a line break may be half there at the end. */
+const misplacedSoFar = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g;
 
 const start = "HTTP/1.";
 
@@ -75,9 +82,11 @@ export function faultOfTrailer(line: string): string | null {
 	if (!isFieldName.test(name)) return "a trailer without a proper name";
 	if (misplaced.test(line)) return "a control character in a trailer";
 	// RFC 9110, 6.5.1: the message has been framed already.
-	return name === "content-length" || name === "transfer-encoding"
-		? "a trailer frames the message"
-		: null;
+	return frames(name) ? "a trailer frames the message" : null;
+}
+
+function frames(name: string): boolean {
+	return name === "content-length" || name === "transfer-encoding";
 }
 
 /** White space around a value is not part of it (RFC 9110, 5.5). */
@@ -153,20 +162,18 @@ class Framing {
 	}
 
 	headOf(status: number, headers: readonly string[]): Head {
+		const closes = names(this.#connection, "close");
+		const keeps = names(this.#connection, "keep-alive");
 		return Object.freeze({
 			status,
 			headers,
 			contentCoding: this.#coding,
 			length: this.#length,
 			chunked: this.#chunked,
-			persistent: this.#isPersistent(),
+			persistent: !closes && (this.#isHttp11 || keeps),
+			closes,
 			restMs: this.#restMs,
 		});
-	}
-
-	#isPersistent(): boolean {
-		if (names(this.#connection, "close")) return false;
-		return this.#isHttp11 || names(this.#connection, "keep-alive");
 	}
 }
 

@@ -160,7 +160,7 @@ export class ResponseParser {
 		const head = this.#heads.get(text) ?? this.#parse(text);
 		if (head === null) return next;
 		return head.status < 200
-			? this.#passInterim(head.status, next)
+			? this.#passInterim(head, next)
 			: this.#takeFinal(head, next);
 	}
 
@@ -174,8 +174,11 @@ export class ResponseParser {
 		return head;
 	}
 
-	#passInterim(status: number, next: number): number {
-		if (status === 101) return this.#refuse("protocols switch unasked", next);
+	#passInterim(head: Head, next: number): number {
+		if (head.status === 101) {
+			return this.#refuse("protocols switch unasked", next);
+		}
+		if (head.closes) return this.#refuse("an interim answer is the last", next);
 		this.#interim++;
 		return this.#interim > interimMax
 			? this.#refuse("never a final status", next)
