@@ -6,6 +6,7 @@ import { gzipSync } from "node:zlib";
 import { type Canary, startCanary } from "./kit/canary.ts";
 import { type ServedGateway, serve } from "./kit/serve.ts";
 import { json, type RealUpstream, startUpstream } from "./kit/upstream.ts";
+import { transport } from "./kit/wire.ts";
 import { httpHead, openPeer, type Peer } from "./upstream/peer.ts";
 
 /** What an upstream may do to us, how a composed route ends then, and what the client of a proxied one gets. */
@@ -14,7 +15,7 @@ interface Case {
 	/** A code, or the value of the step as JSON. */
 	readonly composed: string;
 	/**
-	 * A code; `cut`: a head and no whole body; or the status of an answer that is whole as HTTP tells, and passes as it is.
+	 * A code; `cut`: a head and no whole body; `endless` and `dripping`: what passes for as long as it is read; or the status of an answer that is whole as HTTP tells, and passes as it is.
 	 */
 	readonly proxied: string;
 }
@@ -66,6 +67,125 @@ function cases(canary: string): Record<string, Case> {
 			),
 			composed: "upstream_invalid",
 			proxied: "cut",
+		},
+		"a truncated chunk": {
+			does: says(httpHead(200, "transfer-encoding: chunked"), "9\r\n{}", true),
+			composed: "upstream_invalid",
+			proxied: "cut",
+		},
+		"a chunk that is longer than its size": {
+			does: says(
+				httpHead(200, "transfer-encoding: chunked"),
+				"2\r\n{}{}\r\n0\r\n\r\n",
+			),
+			composed: "upstream_invalid",
+			proxied: "cut",
+		},
+		"a chunk whose size is none": {
+			does: says(httpHead(200, "transfer-encoding: chunked"), "two\r\n{}\r\n"),
+			composed: "upstream_invalid",
+			proxied: "cut",
+		},
+		"an endless line before a chunk": {
+			does: endlessly(
+				`${httpHead(200, "transfer-encoding: chunked")}2;`,
+				Buffer.alloc(65_536, "x"),
+			),
+			composed: transport === "http1" ? "upstream_invalid" : "upstream_timeout",
+			proxied: "cut",
+		},
+		"endless trailers": {
+			does: endlessly(
+				`${httpHead(200, "transfer-encoding: chunked")}2\r\n{}\r\n0\r\n`,
+				Buffer.from("x: y\r\n".repeat(10_000)),
+			),
+			composed: "upstream_invalid",
+			proxied: "cut",
+		},
+		"two lengths": {
+			does: says(
+				httpHead(200, "content-length: 2", "content-length: 4"),
+				"{}{}",
+			),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"a length beside chunks": {
+			does: says(
+				httpHead(200, "content-length: 2", "transfer-encoding: chunked"),
+				"2\r\n{}\r\n0\r\n\r\n",
+			),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"more header fields than fit": {
+			does: says(httpHead(200, `x: ${"y".repeat(20_000)}`), "{}"),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"endless header fields": {
+			does: endlessly(
+				"HTTP/1.1 200 OK\r\n",
+				Buffer.from("x: y\r\n".repeat(10_000)),
+			),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		garbage: {
+			does: says("\x16\x03\x01\0\xff\xfe garbage\0\r\n\r\n"),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"HTTP/0.9": {
+			does: says('{"a":1}', "", true),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"half a head": {
+			does: says("HTTP/1.1 200 OK\r\ncontent-le", "", true),
+			composed: "upstream_invalid",
+			proxied: "upstream_invalid",
+		},
+		"nothing, for ever": {
+			does: () => {},
+			composed: "upstream_timeout",
+			proxied: "upstream_timeout",
+		},
+		"a head that drips": {
+			does: drips(`${httpHead(200, "content-length: 2")}{}`),
+			composed: "upstream_timeout",
+			proxied: "upstream_timeout",
+		},
+		"a body that drips": {
+			does: drips("{}".padStart(5_000), httpHead(200, "content-length: 5000")),
+			composed: "upstream_timeout",
+			proxied: "dripping",
+		},
+		"its end, each time": {
+			does: says(ok, "", true),
+			composed: "{}",
+			proxied: "200",
+		},
+		"its end, said before": {
+			does: says(
+				`${httpHead(200, "content-length: 2", "connection: close")}{}`,
+			),
+			composed: "{}",
+			proxied: "200",
+		},
+		"its end, at rest": {
+			does: (socket) =>
+				void socket.write(ok, () => setImmediate(() => socket.end())),
+			composed: "{}",
+			proxied: "200",
+		},
+		"a reset at rest": {
+			does: (socket) =>
+				void socket.write(ok, () =>
+					setImmediate(() => socket.resetAndDestroy()),
+				),
+			composed: "{}",
+			proxied: "200",
 		},
 		"a length that is too long": {
 			does: says(httpHead(200, "content-length: 100"), "{}"),
@@ -193,6 +313,19 @@ function cases(canary: string): Record<string, Case> {
 	};
 }
 
+/** A byte now and then, so that it takes far longer than the timeout. */
+function drips(text: string, head = "") {
+	return (socket: Socket) => {
+		socket.setNoDelay(true);
+		socket.write(head);
+		let at = 0;
+		const drip = setInterval(() => {
+			if (socket.destroyed || at === text.length) clearInterval(drip);
+			else socket.write(text.charAt(at++));
+		}, 20);
+	};
+}
+
 /** Writes for ever, as fast as it is read. */
 function endlessly(head: string, piece: Buffer) {
 	return (socket: Socket) => {
@@ -281,12 +414,14 @@ function outcomeOf(url: string): Promise<string> {
 		const request = httpRequest(url, { agent: false }, (response) => {
 			headed = true;
 			let bytes = 0;
+			let chunks = 0;
 			let text = "";
 			response.on("data", (chunk: Buffer) => {
 				bytes += chunk.length;
 				if (bytes < 1000) text += chunk;
-				if (bytes < 8 * 1024 ** 2) return;
-				resolve("endless");
+				const drips = chunks++ > 20 && bytes < 1000;
+				if (!drips && bytes < 8 * 1024 ** 2) return;
+				resolve(drips ? "dripping" : "endless");
 				request.destroy();
 			});
 			response.on("error", () => resolve("cut"));

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { answers, createRandom } from "./parser/answers.ts";
+import { answers, createRandom } from "./answers.ts";
 import {
 	assertSameInPieces,
 	compareSpoiled,
 	everyCut,
 	judge,
-} from "./parser/compare.ts";
-import { createOracle, ourReading, type Sent } from "./parser/readings.ts";
+} from "./compare.ts";
+import { createOracle, ourReading, type Sent } from "./readings.ts";
 
 /** What our parser of answers takes, and what it refuses; beside it undici's, which must take it for the same. */
 
