@@ -20,7 +20,7 @@ interface Case {
 	readonly proxied: string;
 }
 
-const timeoutMs = 250;
+const timeoutMs = 500;
 
 const says =
 	(head: string, body: string | Buffer = "", end = false) =>
