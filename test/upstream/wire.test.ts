@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { inspect } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import type { UpstreamRequest } from "../../src/core/messages.ts";
+import type { StreamHead, UpstreamRequest } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
 import { openWire as openTransport } from "../kit/wire.ts";
@@ -527,6 +528,41 @@ describe("an answer that is none", () => {
 			await gone(await peer.connection());
 		}
 	});
+});
+
+test("an answer that comes before all of its request was sent is its connection's last", async () => {
+	const never = new Promise<never>(() => {});
+	const body = {
+		length: 10,
+		async *[Symbol.asyncIterator]() {
+			yield Buffer.from("first");
+			await never;
+		},
+	};
+	const { promise: head, resolve: onHead } =
+		Promise.withResolvers<StreamHead>();
+	const ended = wire.stream(
+		{
+			...asked({ method: "POST" }),
+			body,
+			idleMs: 1000,
+			onHead,
+		},
+		scope,
+	);
+	const socket = await peer.connection();
+	await once(socket, "data");
+	socket.write(`${httpHead(200, "content-length: 2")}no`);
+	for await (const piece of (await head).body) {
+		assert.equal(Buffer.from(piece).toString(), "no");
+	}
+	await ended;
+	const next = wire.call(asked(), scope);
+	const received = await peer.request();
+	assert.match(received.head[0] ?? "", /^GET /, "it came as part of the body");
+	received.answer("ok");
+	assert.equal((await next).status, 200);
+	await gone(socket);
 });
 
 describe("a cancelled call", () => {

@@ -124,6 +124,15 @@ test("an answer that follows another at once is met by no call, though one is ma
 	}
 });
 
+test("an answer with more behind it is its connection's last", async () => {
+	respond = ({ socket }) =>
+		void socket.write(`${httpHead(200, "content-length: 2")}okHTTP/1.1 `);
+	for (let at = 1; at <= 3; at++) {
+		await call();
+		assert.equal(peer.connections, at);
+	}
+});
+
 test("a server that speaks before it is asked is not asked", async () => {
 	const ended = outcomeOf(call());
 	const socket = await peer.connection();
