@@ -7,7 +7,7 @@ import {
 	everyCut,
 	judge,
 } from "./compare.ts";
-import { createOracle, ourReading, type Sent } from "./readings.ts";
+import { createOracle, faultOf, ourReading, type Sent } from "./readings.ts";
 
 /** What our parser of answers takes, and what it refuses; beside it undici's, which must take it for the same. */
 
@@ -167,6 +167,26 @@ test("a tab behind `chunked`, which undici takes for another coding, is refused"
 		refused: "a tab in a field that frames the message",
 	});
 	await oracle.close();
+});
+
+test("what can no longer become an answer is not waited for", () => {
+	for (const pieces of [
+		["SSH-2.0"],
+		["H", "ello"],
+		["HTTP/2"],
+		["HTTP/1.1 200 OK\n"],
+		["HTTP/1.1 200 OK\r", "x"],
+		["HTTP/1.1 200 OK\r\nx: ", "\0"],
+		["HTTP/1.1 200 OK\r\nx: y", "\n"],
+		[chunked, "z"],
+		[chunked, "5", " "],
+		[chunked, "5\r", "x"],
+		[chunked, "1\r\n", "x", "y"],
+	]) {
+		const last = pieces.length - 1;
+		assert.equal(faultOf(pieces.slice(0, last)), null, `${pieces}`);
+		assert.notEqual(faultOf(pieces), null, `${pieces}`);
+	}
 });
 
 describe("the limit of", () => {

@@ -52,6 +52,17 @@ export function ourReading(
 	return readingOf(head as Head | null, body);
 }
 
+/** Why our parser takes no more of these pieces, though the other side has not ended; null where it waits for more. */
+export function faultOf(pieces: readonly string[]): string | null {
+	const parser = new ResponseParser(new HeadCache());
+	parser.begin({ onHead: () => null, onData: () => null }, false);
+	for (const piece of pieces) {
+		const bytes = Buffer.from(piece, "latin1");
+		parser.read(bytes, 0, bytes.length);
+	}
+	return parser.fault;
+}
+
 /** Memory that holds other answers around what was read, as the memory of a wire does. */
 function lent(bytes: Buffer, from: number, end: number) {
 	memory.fill(remains, 0, margin);
@@ -60,7 +71,7 @@ function lent(bytes: Buffer, from: number, end: number) {
 	return { memory, from: margin, end: margin + end - from };
 }
 const margin = 40;
-const remains = "\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+const remains = "\n\r\n\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
 const memory = Buffer.alloc(80_000);
 
 function readingOf(head: Head | null, body: string): Reading {

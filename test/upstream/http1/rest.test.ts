@@ -133,6 +133,20 @@ test("an answer with more behind it is its connection's last", async () => {
 	}
 });
 
+for (const head of [
+	httpHead(204, "content-length: 2"),
+	httpHead(304, "content-length: 2"),
+	httpHead(204, "transfer-encoding: chunked"),
+]) {
+	test(`an answer that announces the body it must not have is its connection's last: ${head.slice(9, 12)}`, async () => {
+		respond = ({ socket }) => void socket.write(head);
+		for (let at = 1; at <= 3; at++) {
+			await call();
+			assert.equal(peer.connections, at);
+		}
+	});
+}
+
 test("a server that speaks before it is asked is not asked", async () => {
 	const ended = outcomeOf(call());
 	const socket = await peer.connection();
