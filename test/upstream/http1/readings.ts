@@ -1,7 +1,7 @@
 import { Duplex } from "node:stream";
 import { Client, type Dispatcher } from "undici";
 import type { Head } from "../../../src/upstream/wire/http1/head.ts";
-import { HeadCache } from "../../../src/upstream/wire/http1/head-cache.ts";
+import { HeadReader } from "../../../src/upstream/wire/http1/head-reader.ts";
 import { ResponseParser } from "../../../src/upstream/wire/http1/parser.ts";
 
 /** The bytes that a server sends before it ends its side, and the request they are the answer to. */
@@ -28,7 +28,7 @@ export function ourReading(
 ): Reading {
 	let head: Head | null = null;
 	let body = "";
-	const parser = new ResponseParser(new HeadCache());
+	const parser = new ResponseParser(new HeadReader());
 	const sink = {
 		onHead(given: Head) {
 			head = given;
@@ -54,7 +54,7 @@ export function ourReading(
 
 /** Why our parser takes no more of these pieces, though the other side has not ended; null where it waits for more. */
 export function faultOf(pieces: readonly string[]): string | null {
-	const parser = new ResponseParser(new HeadCache());
+	const parser = new ResponseParser(new HeadReader());
 	parser.begin({ onHead: () => null, onData: () => null }, false);
 	for (const piece of pieces) {
 		const bytes = Buffer.from(piece, "latin1");

@@ -22,18 +22,18 @@ const fieldsMax = 256;
  * Reads the lines of a head, each with its line break, without the empty one: a text of one character per byte. Gives
  * the fault as a text. As strict as RFC 9112 lets a recipient be, for what two may read differently is an attack.
  */
-export function parseHead(text: string): Head | string {
-	const status = statusLine.exec(text);
-	if (status === null) return "not the status line of HTTP/1.1";
-	if (misplaced.test(text)) return "a control character in the head";
+export function parseHead(text: string, nameOf: FieldNames): Head | string {
+	const status = statusOf(text);
+	if (status === 0) return "not the status line of HTTP/1.1";
+	if (!isLines.test(text)) return "a control character in the head";
 	const headers: string[] = [];
-	const framing = new Framing(status[1] === "1");
-	for (let at = status[0].length; at < text.length; ) {
+	const framing = new Framing(text[7] === "1");
+	for (let at = text.indexOf("\r\n") + 2; at < text.length; ) {
 		const end = text.indexOf("\r\n", at);
 		const colon = text.indexOf(":", at);
 		if (colon < 0 || colon > end) return "a header line without a colon";
-		const name = text.slice(at, colon).toLowerCase();
-		if (!isFieldName.test(name)) return "a header field without a proper name";
+		const name = nameOf.get(text.slice(at, colon));
+		if (name === null) return "a header field without a proper name";
 		const value = trimmed(text, colon + 1, end);
 		const fault = framing.read(name, value);
 		if (fault !== null) return fault;
@@ -45,15 +45,39 @@ export function parseHead(text: string): Head | string {
 		add(headers, name, value);
 		at = end + 2;
 	}
-	return framing.headOf(Number(status[2]), Object.freeze(headers));
+	return framing.headOf(status, Object.freeze(headers));
 }
 
-/** The reason is optional in fact, and so is the space before it. */
-const statusLine =
-	/^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?\r\n/;
+/** `HTTP/1.1 200 OK`, or 0 for what is none. The reason is optional in fact, and so is the space before it. */
+function statusOf(text: string): number {
+	if (!text.startsWith("HTTP/1.1 ") && !text.startsWith("HTTP/1.0 ")) return 0;
+	const behind = text[12];
+	if (behind !== " " && behind !== "\r") return 0;
+	const digits = text.slice(9, 12);
+	return /^[1-9][0-9][0-9]$/.test(digits) ? Number(digits) : 0;
+}
 
-/** RFC 9110, 5.5: what no line may hold, and half a line break. */
-const misplaced = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n/;
+/** Lines of what may stand in one (RFC 9110, 5.5), and no half of a line break. */
+const isLines = /^(?:[\t\x20-\x7e\x80-\xff]+\r\n)+$/;
+
+/** Names of fields in lower case, each judged once. */
+export class FieldNames {
+	readonly #names = new Map<string, string>();
+
+	/** Null for what is no name. */
+	get(text: string): string | null {
+		return this.#names.get(text) ?? this.#learn(text);
+	}
+
+	#learn(text: string): string | null {
+		const name = text.toLowerCase();
+		if (!isFieldName.test(name)) return null;
+		if (this.#names.size < namesMax) this.#names.set(text, name);
+		return name;
+	}
+}
+
+const namesMax = 256;
 
 /** RFC 9110, 5.6.2, in lower case. No space before the colon (RFC 9112, 5.1), none before the name (5.2). */
 const isFieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
@@ -70,7 +94,7 @@ export function mayBecomeHead(text: string, from: number): boolean {
 	return beginsHead(text) && !misplacedSoFar.test(text);
 }
 
-/** As `misplaced`, but a line break may be half there at the end. */
+/** What no line may hold, and half a line break but at the end, where the other half may come. */
 const misplacedSoFar = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g;
 
 const start = "HTTP/1.";
@@ -80,7 +104,7 @@ export function faultOfTrailer(line: string): string | null {
 	const colon = line.indexOf(":");
 	const name = line.slice(0, Math.max(0, colon)).toLowerCase();
 	if (!isFieldName.test(name)) return "a trailer without a proper name";
-	if (misplaced.test(line)) return "a control character in a trailer";
+	if (!isLines.test(line)) return "a control character in a trailer";
 	// RFC 9110, 6.5.1: the message has been framed already.
 	return frames(name) ? "a trailer frames the message" : null;
 }
@@ -164,7 +188,7 @@ class Framing {
 	headOf(status: number, headers: readonly string[]): Head {
 		const closes = names(this.#connection, "close");
 		const keeps = names(this.#connection, "keep-alive");
-		return Object.freeze({
+		return {
 			status,
 			headers,
 			contentCoding: this.#coding,
@@ -173,11 +197,12 @@ class Framing {
 			persistent: !closes && (this.#isHttp11 || keeps),
 			closes,
 			restMs: this.#restMs,
-		});
+		};
 	}
 }
 
 function names(list: string, option: string): boolean {
+	if (list === "") return false;
 	return list.split(",").some((each) => each.trim().toLowerCase() === option);
 }
 

@@ -4,9 +4,8 @@ import {
 	type Head,
 	headBytesMax,
 	mayBecomeHead,
-	parseHead,
 } from "./head.ts";
-import type { HeadCache } from "./head-cache.ts";
+import type { HeadReader } from "./head-reader.ts";
 
 /** What a parser tells while it reads. A text that is given back says why the answer is none. */
 export interface Sink {
@@ -47,7 +46,7 @@ export class ResponseParser {
 	whole = false;
 	/** Of the final answer, once it is there. */
 	head: Head | null = null;
-	readonly #heads: HeadCache;
+	readonly #heads: HeadReader;
 	#sink: Sink = nobody;
 	#toHead = false;
 	#state = over;
@@ -59,7 +58,7 @@ export class ResponseParser {
 	/** Bytes of chunk extensions, and then of trailers. */
 	#extra = 0;
 
-	constructor(heads: HeadCache) {
+	constructor(heads: HeadReader) {
 		this.#heads = heads;
 	}
 
@@ -157,21 +156,11 @@ export class ResponseParser {
 			return this.#refuse(`a head over ${headBytesMax} bytes`, next);
 		}
 		this.begun ||= beginsHead(text);
-		const head = this.#heads.get(text) ?? this.#parse(text);
-		if (head === null) return next;
+		const head = this.#heads.read(text);
+		if (typeof head === "string") return this.#refuse(head, next);
 		return head.status < 200
 			? this.#passInterim(head, next)
 			: this.#takeFinal(head, next);
-	}
-
-	#parse(text: string): Head | null {
-		const head = parseHead(text);
-		if (typeof head === "string") {
-			this.#refuse(head, 0);
-			return null;
-		}
-		this.#heads.keep(text, head);
-		return head;
 	}
 
 	#passInterim(head: Head, next: number): number {

@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../../tasks/clock.ts";
 import type { WireSettings } from "../wire.ts";
 import { type Connect, createConnect } from "./connect.ts";
 import { Connection } from "./connection.ts";
-import { HeadCache } from "./head-cache.ts";
+import { HeadReader } from "./head-reader.ts";
 
 /** An idle connection is closed before common servers do it after 5 s: one closed while a request travels fails it. */
 const restMs = 4_000;
@@ -21,7 +21,7 @@ const readBytesMax = 64 * 1024;
 export class Pool {
 	readonly settings: WireSettings;
 	closed = false;
-	readonly heads = new HeadCache();
+	readonly heads = new HeadReader();
 	/** Every connection reads into it, and is done with what came before another reads. */
 	readonly memory: Buffer = Buffer.allocUnsafeSlow(readBytesMax);
 	readonly connect: Connect;

@@ -1,0 +1,26 @@
+import { FieldNames, type Head, parseHead } from "./head.ts";
+
+/** A server's answers differ in little but the second they were sent in. */
+const headsMax = 64;
+
+/**
+ * Reads heads for the connections of one upstream, equal ones once: finding one costs 0.2 µs, reading it 1 to 2 µs, a
+ * third of a call's own time (`bench/wire.ts`).
+ */
+export class HeadReader {
+	readonly #names = new FieldNames();
+	readonly #heads = new Map<string, Head>();
+
+	/** As `parseHead`. */
+	read(text: string): Head | string {
+		return this.#heads.get(text) ?? this.#learn(text);
+	}
+
+	#learn(text: string): Head | string {
+		const head = parseHead(text, this.#names);
+		if (typeof head === "string") return head;
+		if (this.#heads.size === headsMax) this.#heads.clear();
+		this.#heads.set(text, head);
+		return head;
+	}
+}
