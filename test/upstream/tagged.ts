@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { Socket } from "node:net";
 import type { StreamHead } from "../../src/core/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
@@ -157,12 +158,15 @@ function bodyOf(tag: number): string {
 	return `<${tag}>`.repeat(1 + (tag % 97) * (tag % 11));
 }
 
+/** Connections that end soon: an answer without a length would be whole by that. */
+const ending = new WeakSet<Socket>();
+
 async function answerTagged(
 	{ head, socket }: Received,
 	random: Random,
 ): Promise<void> {
 	const tag = Number(/\/(\d+) /.exec(head[0] ?? "")?.[1]);
-	const { text, behind, last } = framed(tag, random);
+	const { text, behind, last } = framed(tag, random, ending.has(socket));
 	if (random(3) === 0) await afterTurns(random(6));
 	const fate = random(20);
 	if (fate === 0) return void socket.resetAndDestroy();
@@ -180,14 +184,17 @@ async function answerTagged(
 	if (fate === 2 || half) socket.resetAndDestroy();
 	else if (fate === 3 || last) socket.end();
 	// Without a word, so that the next request may meet it.
-	else if (fate === 4) setImmediate(() => socket.end());
-	else if (fate === 5) setImmediate(() => socket.resetAndDestroy());
+	else if (fate === 4) {
+		ending.add(socket);
+		setImmediate(() => socket.end());
+	} else if (fate === 5) setImmediate(() => socket.resetAndDestroy());
 }
 
-/** An answer, what comes right behind it, and whether its connection ends with it. */
+/** An answer, `measured` one that says how long it is; what comes right behind it, and whether its connection ends with it. */
 function framed(
 	tag: number,
 	random: Random,
+	measured: boolean,
 ): {
 	readonly text: string;
 	readonly behind: string;
@@ -196,7 +203,7 @@ function framed(
 	const body = bodyOf(tag);
 	const early = random(5) === 0 ? httpHead(103, "x-tag: early") : "";
 	const named = `x-tag: ${tag}`;
-	switch (random(5)) {
+	switch (measured ? 1 + random(4) : random(5)) {
 		case 0:
 			return {
 				text: `${early}${httpHead(200, named)}${body}`,

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import type { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
@@ -674,6 +675,21 @@ describe("TLS", () => {
 		wire = openWire({ tls: { ca: tls.cert } });
 		for (let calls = 0; calls < 3; calls++) await wire.call(asked(), scope);
 		assert.equal(peer.connections, 1);
+	});
+
+	test("resumes its session on the next connection", async () => {
+		await usePeer({
+			tls,
+			onRequest: ({ answer }) => answer("ok", "connection: close"),
+		});
+		wire = openWire({ tls: { ca: tls.cert } });
+		const resumed: boolean[] = [];
+		for (let calls = 0; calls < 2; calls++) {
+			await wire.call(asked(), scope);
+			const socket = (await peer.connection()) as TLSSocket;
+			resumed.push(socket.isSessionReused());
+		}
+		assert.deepEqual(resumed, [false, true]);
 	});
 
 	test("refuses a certificate nobody vouches for", async () => {
