@@ -38,6 +38,7 @@ import {
 	type SeenCall,
 	testGateway,
 } from "./kit/gateway.ts";
+import { fencesOf, lineOf } from "./kit/markdown.ts";
 import { keySchemas } from "./kit/schemas.ts";
 
 const root = new URL("../", import.meta.url);
@@ -219,7 +220,10 @@ describe("the links between the pages", () => {
 				assert.ok(existsSync(url), `${target} in ${name}`);
 				if (hash === "") continue;
 				const anchors = anchorsOf(readFileSync(url, "utf8"));
-				assert.ok(anchors.has(hash.slice(1)), `${target} in ${name}`);
+				assert.ok(
+					anchors.has(decodeURIComponent(hash.slice(1))),
+					`${target} in ${name}`,
+				);
 			}
 		});
 	}
@@ -477,25 +481,6 @@ function normal(text: string): string {
 }
 
 /* Markdown */
-
-interface Fence {
-	readonly info: string;
-	readonly text: string;
-	readonly line: number;
-}
-
-function fencesOf(markdown: string): Fence[] {
-	const found = markdown.matchAll(/^```([^\n]*)\n([\s\S]*?)^```$/gm);
-	return Array.from(found, ({ 1: info = "", 2: text = "", index }) => ({
-		info,
-		text,
-		line: lineOf(markdown, index),
-	}));
-}
-
-function lineOf(text: string, offset: number): number {
-	return text.slice(0, offset).split("\n").length;
-}
 
 function anchorsOf(markdown: string): Set<string> {
 	const slugOf = slugger();

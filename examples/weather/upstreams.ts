@@ -21,7 +21,7 @@ export interface UpstreamOptions {
 }
 
 /** An upstream that listens. */
-export interface RunningUpstream {
+export interface RunningUpstream extends AsyncDisposable {
 	/** Its origin, without a slash at the end. */
 	readonly url: string;
 	/** What it saw since it started or was last reset. Live: read it again for newer numbers. */

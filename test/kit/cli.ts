@@ -6,7 +6,7 @@ import { dirname, join } from "node:path";
 
 const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
 
-/** The command as a user runs it, in a folder of its own. */
+/** A program of its own process, as a user runs it. */
 export interface RunningCommand {
 	readonly process: ChildProcess;
 	readonly stdout: () => string;
@@ -17,11 +17,24 @@ export interface RunningCommand {
 	readonly ended: Promise<number | null>;
 }
 
+interface CommandOptions {
+	readonly cwd: string;
+	readonly env?: Record<string, string>;
+}
+
 export function sluice(
 	args: readonly string[],
-	{ cwd, env = {} }: { cwd: string; env?: Record<string, string> },
+	options: CommandOptions,
 ): RunningCommand {
-	const child = spawn(process.execPath, [bin, ...args], {
+	return runNode([bin, ...args], options);
+}
+
+/** Runs a file, with its arguments behind it. */
+export function runNode(
+	args: readonly string[],
+	{ cwd, env = {} }: CommandOptions,
+): RunningCommand {
+	const child = spawn(process.execPath, args, {
 		cwd,
 		env: { PATH: process.env.PATH ?? "", ...env },
 	});

@@ -51,6 +51,13 @@ export async function listen(
 	const { port = 0, host = "127.0.0.1" } = options;
 	server.listen(port, host);
 	await once(server, "listening");
+	const close = () => {
+		const closed = new Promise<void>((resolve) =>
+			server.close(() => resolve()),
+		);
+		server.closeAllConnections();
+		return closed;
+	};
 	return {
 		url: `http://${host}:${(server.address() as AddressInfo).port}`,
 		stats,
@@ -61,13 +68,8 @@ export async function listen(
 				aborted: 0,
 			});
 		},
-		close() {
-			const closed = new Promise<void>((resolve) =>
-				server.close(() => resolve()),
-			);
-			server.closeAllConnections();
-			return closed;
-		},
+		close,
+		[Symbol.asyncDispose]: close,
 	};
 }
 
