@@ -7,10 +7,11 @@
  */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { Agent, createServer, request as httpRequest } from "node:http";
+import { createServer, request as httpRequest } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createGateway } from "../src/gateway/gateway.ts";
 import { serve } from "../src/server/serve.ts";
+import { load, type Order, percentile, type Tally } from "./open-load.ts";
 
 /** How long a client waits before it leaves. */
 const patienceMs = 1_000;
@@ -66,88 +67,6 @@ async function measured(kind: Kind): Promise<void> {
 
 /* The process that asks */
 
-interface Order {
-	readonly url: string;
-	/** Requests a second, whatever becomes of them; 0 for one after the other on each of eight connections. */
-	readonly rate: number;
-	readonly ms: number;
-}
-
-interface Tally {
-	good: number;
-	refused: number;
-	/** Left after `patienceMs`, or broken. */
-	lost: number;
-	readonly goodMs: number[];
-	readonly refusedMs: number[];
-}
-
-async function load({ url, rate, ms }: Order): Promise<Tally> {
-	const tally: Tally = {
-		...{ good: 0, refused: 0, lost: 0 },
-		...{ goodMs: [], refusedMs: [] },
-	};
-	const agent = new Agent({ keepAlive: true, scheduling: "lifo" });
-	const beganMs = performance.now();
-	const endMs = beganMs + ms;
-	const asking = new Set<Promise<void>>();
-	const askOnce = () => ask(url, agent, tally, beganMs + warmMs);
-	if (rate === 0) {
-		const line = async () => {
-			while (performance.now() < endMs) await askOnce();
-		};
-		await Promise.all(Array.from({ length: 8 }, line));
-	} else {
-		for (let sent = 0; performance.now() < endMs; ) {
-			const due = ((performance.now() - beganMs) * rate) / 1000;
-			for (; sent < due; sent++) {
-				const answer = askOnce();
-				asking.add(answer);
-				void answer.then(() => asking.delete(answer));
-			}
-			await new Promise((resolve) => setTimeout(resolve, 1));
-		}
-		await Promise.all(asking);
-	}
-	agent.destroy();
-	return tally;
-}
-
-function ask(
-	url: string,
-	agent: Agent,
-	tally: Tally,
-	countFromMs: number,
-): Promise<void> {
-	const sentMs = performance.now();
-	const counts = sentMs >= countFromMs;
-	return new Promise((resolve) => {
-		let over = false;
-		const end = (status: number) => {
-			if (over) return;
-			over = true;
-			clearTimeout(timer);
-			const ms = performance.now() - sentMs;
-			if (counts && status === 200) tally.good = tally.goodMs.push(ms);
-			else if (counts && status === 503) {
-				tally.refused = tally.refusedMs.push(ms);
-			} else if (counts) tally.lost++;
-			resolve();
-		};
-		const request = httpRequest(url, { agent }, (response) => {
-			response.resume();
-			response.on("end", () => end(response.statusCode ?? 0));
-			response.on("error", () => end(0));
-		});
-		request.on("error", () => end(0));
-		const timer = setTimeout(() => {
-			end(0);
-			request.destroy();
-		}, patienceMs);
-		request.end();
-	});
-}
-
 async function asker(): Promise<void> {
 	process.on("message", async (order: Order) => {
 		process.send?.(await load(order));
@@ -185,7 +104,10 @@ async function measure(
 	const [client] = await start("asker");
 	try {
 		before(String(url));
-		const order = { url: `${url}${path}`, rate, ms: warmMs };
+		const order = {
+			url: `${url}${path}`,
+			...{ rate, ms: warmMs, warmMs, patienceMs },
+		};
 		// Once unmeasured: compiled, connected.
 		await tell(client, { ...order, rate: 0 });
 		const from = await tell<number>(server, {});
@@ -196,12 +118,6 @@ async function measure(
 		server.kill();
 		client.kill();
 	}
-}
-
-function percentile(values: readonly number[], share: number): string {
-	const sorted = values.toSorted((a, b) => a - b);
-	const found = sorted[Math.floor((sorted.length - 1) * share)];
-	return found === undefined ? "-" : found.toFixed(0);
 }
 
 function row(cells: readonly (string | number)[]): void {

@@ -45,15 +45,15 @@ function percentile(seen: readonly Seen[], share: number): number {
 	return took[Math.floor(took.length * share)] ?? 0;
 }
 
-describe("an upstream of ten workers that take 50 ms a call, and work off what nobody waits for any more", () => {
-	const capacity = 200;
+describe("an upstream of five workers that take 50 ms a call, and work off what nobody waits for any more", () => {
+	const capacity = 100;
 	const forMs = 7500;
 	/** By then the queues are as long as they will be. */
 	const fromMs = 4500;
 
 	/** When each worker has done all that was sent to it. */
-	function tenWorkers(): Behaviour {
-		const free = new Array<number>(10).fill(0);
+	function fiveWorkers(): Behaviour {
+		const free = new Array<number>(5).fill(0);
 		return ({ startedMs }) => {
 			const earliest = free.indexOf(Math.min(...free));
 			const doneMs = Math.max(free[earliest] ?? 0, startedMs) + 50;
@@ -73,7 +73,7 @@ describe("an upstream of ten workers that take 50 ms a call, and work off what n
 					"GET /x": { deadline: "2s", steps: { it: { get: "up/x" } } },
 				},
 			},
-			tenWorkers(),
+			fiveWorkers(),
 		);
 		const perSecond = capacity * times;
 		const seen = await load(all, "/x", { perSecond, forMs });

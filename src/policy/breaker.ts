@@ -77,11 +77,11 @@ class Breaker {
 		});
 	}
 
-	/** A call of a closed breaker. Its end counts only while nothing changed: it may tell of times long past. */
+	/** A call of a closed breaker. It counts in the window in which it began: its end may tell of times long past. */
 	#counted(requestId: string, scope: Scope): Attempt {
 		const window = this.#window;
 		return this.#judged(scope, (verdict, reason) => {
-			if (verdict === null || window !== this.#window || this.#open) return;
+			if (verdict === null || this.#open) return;
 			window.add(verdict, this.#clock.now());
 			if (verdict === "bad" && this.#isTooMuch())
 				this.#openUp(requestId, reason);

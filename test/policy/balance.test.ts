@@ -213,6 +213,24 @@ test("counts the calls that wait, however they end", async () => {
 	assert.equal(first, 3);
 	for (const scope of scopes) scope.cancel(new Error("left"));
 	await Promise.all(calls);
+	// All on one of them, and gone: the next ones are spread evenly again.
+	for (let made = 0; made < 5; made++) {
+		const scope = openScope({ clock });
+		const left = outcomeOf(call(requestOf({ tried: [1] }), scope));
+		scope.cancel(new Error("left"));
+		await left;
+	}
+	const again: number[] = [];
+	const scope = openScope({ clock });
+	const last = Array.from({ length: 6 }, () => {
+		const own: number[] = [];
+		const outcome = outcomeOf(call(requestOf({ tried: own }), scope));
+		again.push(...own);
+		return outcome;
+	});
+	assert.equal(again.filter((at) => at === 0).length, 3);
+	scope.cancel(new Error("left"));
+	await Promise.all(last);
 });
 
 test("spreads streams with the calls, by the time to their heads", async () => {

@@ -350,6 +350,19 @@ test("takes no notice of the end of a call that began before it opened", async (
 	assert.equal(await lets(), true);
 });
 
+test("takes no notice of the end of a call that began before, while it is open: the probe comes when it is due", async () => {
+	const late = begin();
+	const [first] = begun;
+	await fail(20);
+	await clock.advance(1000);
+	first?.reject(fault());
+	await late;
+	assert.deepEqual(told, ["opened: upstream_timeout"]);
+	await clock.advance(1000);
+	await succeed(1);
+	assert.equal(told.at(-1), "closed");
+});
+
 describe("of streams", () => {
 	/** A stream whose test says when its head comes and how it ends. */
 	function stream(inside: Scope = scope) {

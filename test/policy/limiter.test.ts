@@ -210,4 +210,37 @@ describe("an adaptive limiter", () => {
 			assert.ok(limits.includes("at most 1"), limits.join(", "));
 		}
 	});
+
+	test("takes no notice of a call in twenty that is lost, but of one in five", async () => {
+		for (const [every, most] of [
+			[20, 64],
+			[5, 20],
+		] as const) {
+			const clock = virtualClock();
+			const guard = adaptiveLimiter(
+				{ runningMax: 64, waitingMax: null },
+				placeOf(clock),
+			);
+			let made = 0;
+			let running = 0;
+			let last = 0;
+			const call = guard.call(async () => {
+				running++;
+				last = running;
+				const status = ++made % every === 0 ? 503 : 200;
+				await new Promise<void>((resolve) => clock.after(50, resolve));
+				running--;
+				return { ...answer, status };
+			});
+			for (let round = 0; round < 500; round++) {
+				for (let some = 0; some < 20; some++) {
+					void outcomeOf(call(requestOf(), openScope({ clock })));
+				}
+				await clock.advance(10);
+			}
+			if (every === 20) assert.equal(last, most);
+			else assert.ok(last < most, `${last}`);
+			await clock.settle();
+		}
+	});
 });
