@@ -105,14 +105,15 @@ function isPersonal(
 
 /**
  * The library's judgement of what may be kept and for how long. It is given directives in the one way that it reads right:
- * it takes their names as they are written and the last of two, and `proxy-revalidate` for never fresh.
+ * it takes their names as they are written and the last of two, and `proxy-revalidate` for never fresh. What is `private`
+ * is judged elsewhere: it may be fresh, for the one it is for.
  */
 function policyOf(
 	{ status, headers }: Judged,
 	directives: Directives,
 ): CachePolicy {
 	const said = [...directives.keys()].flatMap((name) => {
-		if (name === "proxy-revalidate") return [];
+		if (name === "proxy-revalidate" || name === "private") return [];
 		if (name !== "max-age" && name !== "s-maxage") return [name];
 		return [`${name}=${secondsOf(directives, name)}`];
 	});

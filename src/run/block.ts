@@ -3,6 +3,7 @@ import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { type Holding, leastOf } from "./freshness.ts";
 import type { PreparedBlock, PreparedReply, PreparedStep } from "./prepare.ts";
 import type { Run } from "./run.ts";
 import { carryOut } from "./step.ts";
@@ -43,6 +44,8 @@ class Standing {
 	readLater: Set<number> | null = null;
 	/** What the answer says of it, where it is in the answer. */
 	marks: StepMark[] | null = null;
+	/** How long the answers of its calls hold; null while it has made none, or where the route does not say. */
+	holding: Holding | null = null;
 
 	constructor(step: PreparedStep) {
 		this.step = step;
@@ -144,7 +147,9 @@ export class Block {
 		} catch (error) {
 			return this.#failStep(standing, error);
 		}
-		run.answer(merge, frame, this.#missingOf([index]));
+		run.answer(merge, frame, this.#missingOf([index]), () =>
+			this.#holdingOf([index]),
+		);
 	}
 
 	/** What ended around this block since is not missing here. */
@@ -199,6 +204,25 @@ export class Block {
 		this.#marked = true;
 		standing.marks ??= [];
 		standing.marks.push(...marks);
+	}
+
+	/** Notes how long what a step is made of holds. */
+	hold(step: PreparedStep, holding: Holding | null): void {
+		const standing = this.#standings[step.index] as Standing;
+		standing.holding = leastOf(standing.holding, holding);
+	}
+
+	/** How long what the block is made of holds; null where no call was made for it. */
+	holding(): Holding | null {
+		return this.#holdingOf(this.plan.made);
+	}
+
+	#holdingOf(steps: readonly number[]): Holding | null {
+		let least: Holding | null = null;
+		for (const index of this.#readInFact(steps)) {
+			least = leastOf(least, (this.#standings[index] as Standing).holding);
+		}
+		return least;
 	}
 
 	/** What the block lacks, or has of stale answers, in plan order, items in list order. */

@@ -7,6 +7,7 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { decodeBody, headersByName } from "./answer.ts";
 import { inStep, isSkip } from "./block.ts";
+import { holdingOf } from "./freshness.ts";
 import type { PreparedCall, PreparedStep } from "./prepare.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 import { evaluateLater, type Spot } from "./step.ts";
@@ -26,6 +27,9 @@ export function call(
 		spot.scope,
 		(response) => {
 			const value = valueOf(response, work, step, spot);
+			if (run.route.telling) {
+				spot.block.hold(step, holdingOf(response.freshness));
+			}
 			const mark = staleMark(response, path + step.name, spot.index);
 			if (mark === null) return value;
 			// Not before there is a value: what stands in for it may be made of something else.

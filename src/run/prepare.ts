@@ -38,6 +38,7 @@ import type {
 import type { TlsSettings } from "../upstream/wire/wire.ts";
 import { prepareHeaders, prepareTarget } from "./address.ts";
 import { type PreparedBody, prepareBody } from "./body.ts";
+import { type PreparedTelling, prepareTelling } from "./freshness.ts";
 import { type PreparedMerge, prepareMerge } from "./merge.ts";
 import {
 	type BlockSlots,
@@ -82,6 +83,8 @@ export interface PreparedRoute {
 	readonly readsRequest: boolean;
 	readonly block: PreparedBlock;
 	readonly merge: PreparedMerge;
+	/** How its answers say how long they hold; null where they do not. */
+	readonly telling: PreparedTelling | null;
 	/** Null where the route is composed; else there is nothing in the block. */
 	readonly proxy: PreparedProxy | null;
 	/** Upstreams that a user's function may call, by name. */
@@ -277,7 +280,7 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	};
 	return {
 		server: plan.server,
-		routes: plan.routes.map((route) => prepareRoute(route, resources)),
+		routes: plan.routes.map((route) => prepareRoute(route, plan, resources)),
 		async close() {
 			const closing = upstreams.map(({ upstream }) => upstream.close());
 			await Promise.all([...closing, pool?.close()]);
@@ -322,7 +325,11 @@ interface Resources {
 	readonly compileBody: CompileBody;
 }
 
-function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
+function prepareRoute(
+	route: RoutePlan,
+	plan: Plan,
+	resources: Resources,
+): PreparedRoute {
 	const layout = routeLayout(route.steps.map(({ name }) => name));
 	return {
 		plan: route,
@@ -342,6 +349,7 @@ function prepareRoute(route: RoutePlan, resources: Resources): PreparedRoute {
 			resources,
 		),
 		merge: prepareMerge({ ...route, body: route.respond }, layout),
+		telling: prepareTelling(route, plan.upstreams),
 		proxy: route.proxy && prepareProxy(route, route.proxy, layout, resources),
 		upstreams: resources.upstreamsByName,
 	};

@@ -4,6 +4,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { Block } from "./block.ts";
+import { type Holding, tellFreshness } from "./freshness.ts";
 import type { PreparedMerge } from "./merge.ts";
 import { requestSlots } from "./names.ts";
 import type { PreparedRoute } from "./prepare.ts";
@@ -95,7 +96,8 @@ export class Run {
 			around: null,
 			path: "",
 			index: [],
-			onEnd: () => this.answer(route.merge, frame, block.missing()),
+			onEnd: () =>
+				this.answer(route.merge, frame, block.missing(), () => block.holding()),
 			onFail: (error) => this.#fail(error),
 		});
 		block.start();
@@ -113,15 +115,35 @@ export class Run {
 	}
 
 	/** Ends the run with this answer: what still runs is aborted, but for writes that were sent. */
-	answer(merge: PreparedMerge, frame: Frame, marks: readonly StepMark[]): void {
+	answer(
+		merge: PreparedMerge,
+		frame: Frame,
+		marks: readonly StepMark[],
+		holding: () => Holding | null,
+	): void {
 		if (this.#over) return;
 		try {
-			const response = merge(frame, marks);
+			const missing = marks.filter(isFailure);
+			const merged = merge(frame, marks);
+			const response =
+				missing.length === 0 ? this.#told(merged, holding) : merged;
 			this.#close(answered);
-			this.#resolve({ response, missing: marks.filter(isFailure) });
+			this.#resolve({ response, missing });
 		} catch (error) {
 			this.#fail(asGatewayError(error));
 		}
+	}
+
+	/** A partial answer says of itself that nobody is to keep it. */
+	#told(
+		response: GatewayResponse,
+		holding: () => Holding | null,
+	): GatewayResponse {
+		const { telling } = this.route;
+		if (telling === null) return response;
+		const { request, scope } = this.input;
+		const nowMs = scope.clock.now();
+		return tellFreshness(response, telling, holding(), request, nowMs);
 	}
 
 	#fail(error: GatewayError): void {

@@ -125,6 +125,7 @@ function carryOutGroup(
 					? value.evaluate(frame)
 					: valuesOf(plan.steps, frame);
 				around.note(step, group.missing());
+				if (run.route.telling) around.hold(step, group.holding());
 				resolve(result);
 			} catch (error) {
 				reject(error as Error);

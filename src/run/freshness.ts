@@ -1,0 +1,174 @@
+import { hash } from "node:crypto";
+import {
+	type Freshness,
+	type GatewayRequest,
+	type GatewayResponse,
+	type HeaderList,
+	headerOf,
+	isStream,
+} from "../core/messages.ts";
+import type { Read } from "../expression/parse.ts";
+import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
+
+/** How long an answer holds, for what it was made of: of several parts the least. */
+export interface Holding {
+	/** The instant on the clock until which all of them are fresh; NaN where it is not known of one. */
+	readonly untilMs: number;
+	readonly sharing: Freshness["sharing"];
+}
+
+/** What is known at load of how long a route's answers hold. */
+export interface PreparedTelling {
+	/** Whether they are of one client, by its credentials: then nobody keeps them. */
+	readonly personal: boolean;
+	/** Whether they depend on nothing but what is asked and what upstreams answer. */
+	readonly lasting: boolean;
+	/** Names of the client's fields they depend on, as `Vary` has them; null where there are none. */
+	readonly vary: string | null;
+}
+
+/** Null where answers say nothing of it: what is not read, and what is made of no cached upstream's answers. */
+export function prepareTelling(
+	route: RoutePlan,
+	upstreams: Plan["upstreams"],
+): PreparedTelling | null {
+	const steps = allSteps(route.steps);
+	const cached = steps.some(
+		(step) => step.kind === "call" && upstreams[step.upstreamIndex]?.cache,
+	);
+	if (route.method !== "GET" || route.proxy !== null || !cached) return null;
+	const reads = readsIn([
+		route.steps,
+		route.respond,
+		route.status,
+		route.headers,
+	]);
+	const fields = fieldsRead(reads, route);
+	return {
+		personal:
+			reads.some(({ name }) => name === "cookies") ||
+			fields.some((name) => credentials.has(name)),
+		// A function may read clocks and files; a request's own id, address and time are no other's.
+		lasting:
+			steps.every(({ kind }) => kind !== "run") &&
+			reads.every(({ name, path: [first] }) => {
+				return name !== "request" || first === "method" || first === "path";
+			}),
+		vary: fields.length > 0 ? fields.join(", ") : null,
+	};
+}
+
+const credentials: ReadonlySet<string> = new Set(["authorization", "cookie"]);
+
+function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
+	return steps.flatMap((step) =>
+		step.kind === "group" ? [step, ...allSteps(step.steps)] : [step],
+	);
+}
+
+/** Every read of every expression in a plan's data. */
+function readsIn(data: unknown): Read[] {
+	if (typeof data !== "object" || data === null) return [];
+	const { reads } = data as { reads?: readonly Read[] };
+	if (Array.isArray(reads)) return [...reads];
+	return Object.values(data).flatMap(readsIn);
+}
+
+/** Where it is not clear which, all that are declared. */
+function fieldsRead(reads: readonly Read[], route: RoutePlan): string[] {
+	const declared = route.request.headers;
+	const names = reads
+		.filter(({ name }) => name === "headers")
+		.flatMap(({ path: [first] }) =>
+			declared.filter(({ name }) => first === undefined || name === first),
+		)
+		.map(({ wireName }) => wireName);
+	return [...new Set(names)].toSorted();
+}
+
+/** What is known of one call's answer. */
+export function holdingOf(freshness: Freshness | undefined): Holding {
+	return freshness ?? { untilMs: Number.NaN, sharing: "all" };
+}
+
+const narrowness = { all: 0, one: 1, none: 2 } as const;
+
+/** Of two parts of one answer; null is no part. */
+export function leastOf(a: Holding | null, b: Holding | null): Holding | null {
+	if (a === null || b === null) return a ?? b;
+	return {
+		untilMs: Math.min(a.untilMs, b.untilMs),
+		sharing:
+			narrowness[a.sharing] > narrowness[b.sharing] ? a.sharing : b.sharing,
+	};
+}
+
+/** Says of a whole answer how long it holds, and what it is known by; 304 to who has it already (RFC 9110, 13.1.2). */
+export function tellFreshness(
+	response: GatewayResponse,
+	{ personal, lasting, vary }: PreparedTelling,
+	holding: Holding | null,
+	request: GatewayRequest,
+	nowMs: number,
+): GatewayResponse {
+	const { status, body } = response;
+	const headers = [...response.headers];
+	if (headerOf(headers, "cache-control") === null) {
+		const control =
+			personal || holding?.sharing === "none"
+				? "no-store"
+				: lasting && lasts(status)
+					? controlOf(holding, headers, nowMs)
+					: null;
+		if (control !== null) headers.push("cache-control", control);
+		if (control === "no-store") return { ...response, headers };
+	}
+	if (vary !== null && headerOf(headers, "vary") === null) {
+		headers.push("vary", vary);
+	}
+	if (status !== 200 || body === null || isStream(body)) {
+		return { ...response, headers };
+	}
+	let etag = headerOf(headers, "etag");
+	if (etag === null) {
+		etag = `"${hash("sha1", body, "base64url")}"`;
+		headers.push("etag", etag);
+	}
+	return isKnown(request.headers, etag)
+		? { status: 304, headers: headers.filter(ofNoBody), body: null }
+		: { ...response, headers };
+}
+
+/** Statuses that mean the same as long as what they are made of. */
+function lasts(status: number): boolean {
+	return status < 400 || status === 404 || status === 410;
+}
+
+function controlOf(
+	holding: Holding | null,
+	headers: HeaderList,
+	nowMs: number,
+): string | null {
+	if (holding === null || Number.isNaN(holding.untilMs)) return null;
+	const seconds = Math.max(0, Math.floor((holding.untilMs - nowMs) / 1000));
+	const one = holding.sharing === "one" || headerOf(headers, "set-cookie");
+	return `${one ? "private, " : ""}max-age=${seconds}`;
+}
+
+/** Whether the client names what it would get: of the list, weakly compared (RFC 9110, 8.8.3.2). */
+function isKnown(headers: HeaderList, etag: string): boolean {
+	for (let at = 0; at < headers.length; at += 2) {
+		if (headers[at]?.toLowerCase() !== "if-none-match") continue;
+		const list = headers[at + 1] ?? "";
+		if (list.trim() === "*") return true;
+		const own = etag.replace(/^W\//, "");
+		for (const [tag] of list.matchAll(/"[^"]*"/g)) if (tag === own) return true;
+	}
+	return false;
+}
+
+/** What a 304 does not repeat: what is said of the body (RFC 9110, 15.4.5). */
+function ofNoBody(_: string, at: number, headers: HeaderList): boolean {
+	const name = headers[at - (at % 2)] ?? "";
+	return !name.startsWith("content-") || name === "content-location";
+}
