@@ -8,7 +8,10 @@ type Made =
 	| { readonly ok: true; readonly value: unknown }
 	| { readonly ok: false; readonly error: unknown };
 
-/** `onMade` is told roughly how many bytes of memory a value holds when it has been made. */
+/**
+ * `onMade` is told roughly how many bytes of memory a value holds when it has been made, and its text, which is kept with
+ * it where it is printed again.
+ */
 export function createDecoded(
 	onMade: (bytes: number) => void = () => {},
 ): Decoded {
@@ -22,7 +25,7 @@ export function createDecoded(
 			const one = before ?? outcomeOf(make);
 			made[kind] = one;
 			if (!one.ok) throw one.error;
-			if (before === null) onMade(freeze(one.value));
+			if (before === null) onMade(2 * freeze(one.value));
 			return one.value;
 		},
 	};

@@ -9,6 +9,7 @@ import {
 } from "../core/messages.ts";
 import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
+import type { Merged } from "./merge.ts";
 
 /** How long an answer holds, for what it was made of: of several parts the least. */
 export interface Holding {
@@ -105,7 +106,7 @@ export function leastOf(a: Holding | null, b: Holding | null): Holding | null {
 
 /** Says of a whole answer how long it holds, and what it is known by; 304 to who has it already (RFC 9110, 13.1.2). */
 export function tellFreshness(
-	response: GatewayResponse,
+	{ response, printed }: Merged,
 	{ personal, lasting, vary }: PreparedTelling,
 	holding: Holding | null,
 	request: GatewayRequest,
@@ -131,7 +132,8 @@ export function tellFreshness(
 	}
 	let etag = headerOf(headers, "etag");
 	if (etag === null) {
-		etag = `"${hash("sha1", body, "base64url")}"`;
+		etag = printed?.etag ?? `"${hash("sha1", body, "base64url")}"`;
+		if (printed) printed.etag = etag;
 		headers.push("etag", etag);
 	}
 	return isKnown(request.headers, etag)

@@ -21,7 +21,21 @@ import { clientsPlaces, type Layout, prepare } from "./names.ts";
 export type PreparedMerge = (
 	frame: Frame,
 	missing: readonly StepMark[],
-) => GatewayResponse;
+) => Merged;
+
+/** An answer, and what of it need not be made again. */
+export interface Merged {
+	readonly response: GatewayResponse;
+	/** Null where its body is made anew each time. */
+	readonly printed: Printed | null;
+}
+
+/** JSON of a value that never changes, kept as long as the value. */
+export interface Printed {
+	readonly text: string;
+	/** Null until somebody has asked for it. */
+	etag: string | null;
+}
 
 /** What an answer is made of: a route's own, or a reply's. */
 export interface AnswerTemplates {
@@ -42,6 +56,7 @@ export function prepareMerge(
 	const places = clientsPlaces(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
 	const headers = prepareHeaders(templates.headers, [], layout);
+	const printOnce = createPrinter();
 	return (frame, missing) => {
 		const statusValue = status(frame);
 		if (!isStatus(statusValue)) {
@@ -52,14 +67,35 @@ export function prepareMerge(
 		}
 		const own = headers(frame);
 		if (bodiless.has(statusValue)) {
-			return { status: statusValue, body: null, headers: mark(own, missing) };
+			const marked = mark(own, missing);
+			const response = { status: statusValue, body: null, headers: marked };
+			return { response, printed: null };
 		}
 		const type = headerOf(own, "content-type");
+		const value = body(frame);
+		const printed = type === null ? printOnce(value) : null;
 		return {
-			status: statusValue,
-			body: bodyOf(body(frame), type, places),
-			headers: mark(type === null ? withType(own) : own, missing),
+			printed,
+			response: {
+				status: statusValue,
+				body: printed?.text ?? bodyOf(value, type, places),
+				headers: mark(type === null ? withType(own) : own, missing),
+			},
 		};
+	};
+}
+
+/** Prints a frozen value once. Whoever freezes a value here, a cache or a plan, freezes it to its depth. */
+function createPrinter(): (value: unknown) => Printed | null {
+	const known = new WeakMap<object, Printed>();
+	return (value) => {
+		if (typeof value !== "object" || value === null) return null;
+		const before = known.get(value);
+		if (before !== undefined) return before;
+		if (!Object.isFrozen(value)) return null;
+		const printed = { text: printJson(value), etag: null };
+		known.set(value, printed);
+		return printed;
 	};
 }
 

@@ -5,7 +5,7 @@ import type { Frame } from "../expression/evaluate.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { Block } from "./block.ts";
 import { type Holding, tellFreshness } from "./freshness.ts";
-import type { PreparedMerge } from "./merge.ts";
+import type { Merged, PreparedMerge } from "./merge.ts";
 import { requestSlots } from "./names.ts";
 import type { PreparedRoute } from "./prepare.ts";
 import type { RequestValues } from "./request.ts";
@@ -126,7 +126,7 @@ export class Run {
 			const missing = marks.filter(isFailure);
 			const merged = merge(frame, marks);
 			const response =
-				missing.length === 0 ? this.#told(merged, holding) : merged;
+				missing.length === 0 ? this.#told(merged, holding) : merged.response;
 			this.#close(answered);
 			this.#resolve({ response, missing });
 		} catch (error) {
@@ -135,15 +135,12 @@ export class Run {
 	}
 
 	/** A partial answer says of itself that nobody is to keep it. */
-	#told(
-		response: GatewayResponse,
-		holding: () => Holding | null,
-	): GatewayResponse {
+	#told(merged: Merged, holding: () => Holding | null): GatewayResponse {
 		const { telling } = this.route;
-		if (telling === null) return response;
+		if (telling === null) return merged.response;
 		const { request, scope } = this.input;
 		const nowMs = scope.clock.now();
-		return tellFreshness(response, telling, holding(), request, nowMs);
+		return tellFreshness(merged, telling, holding(), request, nowMs);
 	}
 
 	#fail(error: GatewayError): void {
