@@ -192,6 +192,9 @@ const sections: readonly Section[] = [
 		around: (example, key) =>
 			routeWith(
 				`proxy:\n${key === "to" ? "" : "  to: users/files\n"}${indent(example, 2)}`,
+			).replace(
+				upstreams,
+				`${upstreams}${key === "cache" ? "\n    cache: true" : ""}`,
 			),
 	},
 	{

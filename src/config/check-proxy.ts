@@ -32,8 +32,10 @@ export function checkProxy(
 		checkShape(proxySchema, settings, { what: "`proxy`", problems });
 	}
 	const query = entryOf(settings, "query");
+	const to = settings ? entryOf(settings, "to") : source;
+	const target = checkTarget(to, rest, context);
 	return {
-		...checkTarget(settings ? entryOf(settings, "to") : source, rest, context),
+		...target,
 		query: query && readParameters(query, reader),
 		headers: readHeaders(
 			entryOf(settings, "headers"),
@@ -41,6 +43,7 @@ export function checkProxy(
 			callHeadersRefused,
 		),
 		pass: checkPass(entryOf(settings, "pass"), context),
+		cache: checkCache(entryOf(settings, "cache"), target.upstream, context),
 		idleMs: durationAt(settings, "idle") ?? idleMsDefault,
 	};
 }
@@ -72,6 +75,22 @@ function checkTarget(
 		});
 	}
 	return { ...target, rest: mark !== null };
+}
+
+function checkCache(
+	source: Source | null,
+	name: string,
+	{ upstreams, problems }: ProxyContext,
+): boolean {
+	if (source?.kind !== "scalar" || source.value !== true) return false;
+	const upstream = upstreams.find((one) => one.name === name);
+	if (upstream && upstream.cache === null) {
+		problems.push({
+			at: source.at,
+			message: `\`${name}\` has no cache to keep answers in: write \`cache: true\` there, too`,
+		});
+	}
+	return true;
 }
 
 function checkPass(

@@ -234,6 +234,8 @@ export interface ProxyConfig {
 	readonly headers: readonly TemplateEntry[];
 	/** Names, in lower case, of header fields that pass besides those that always do. */
 	readonly pass: readonly string[];
+	/** Whether the upstream's cache keeps its answers. */
+	readonly cache: boolean;
 	/** How long the answer's body may stand still. */
 	readonly idleMs: number;
 }

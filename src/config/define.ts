@@ -393,6 +393,7 @@ export interface ProxyInput<Upstream extends string, Input extends string> {
 	readonly pass?: readonly string[];
 	readonly query?: DataMap<Input>;
 	readonly headers?: DataMap<Input>;
+	readonly cache?: boolean;
 	readonly idle?: Duration;
 }
 

@@ -683,6 +683,12 @@ export const proxySchema = z.strictObject({
 			"Header fields of the call. They replace the client's of the same name, as the upstream's own do.",
 		example: 'headers: { x-client-ip: "${request.ip}" }',
 	}),
+	cache: key(flag, {
+		description:
+			"`true`: answers to GET are kept by the upstream's `cache`, while they are passed on, and given from it.",
+		example: "cache: true",
+		default: "false",
+	}),
 	idle: key(duration, {
 		description:
 			"How long the answer's body may stand still, whoever keeps it waiting; then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",

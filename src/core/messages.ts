@@ -135,6 +135,8 @@ export interface StreamRequest {
 	readonly requestId: string;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
 	readonly timeoutMs: number;
+	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */
+	readonly cached?: boolean;
 	/** How long the answer's body may stand still, in milliseconds, whoever keeps it waiting. */
 	readonly idleMs: number;
 	/** Called once, when the head of the answer is there. */
@@ -168,6 +170,14 @@ export function headerOf(headers: HeaderList, name: string): string | null {
 		if (given.toLowerCase() === name) return headers[at + 1] ?? "";
 	}
 	return null;
+}
+
+/** Whether a list of tags, or `*`, names this one, weakly compared (RFC 9110, 13.1.2). */
+export function namesEtag(list: string, etag: string): boolean {
+	if (list.trim() === "*") return true;
+	const own = etag.replace(/^W\//, "");
+	for (const [tag] of list.matchAll(/"[^"]*"/g)) if (tag === own) return true;
+	return false;
 }
 
 /** Whether a value can be the status of a final answer. */

@@ -97,6 +97,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			query: proxy.query && (printEntries(proxy.query) ?? {}),
 			headers: printEntries(proxy.headers),
 			pass: proxy.pass,
+			cache: proxy.cache || null,
 			idleMs: proxy.idleMs,
 		}),
 	});

@@ -15,8 +15,11 @@ export interface StoreLimits {
 /** What finds an answer again: beside it the request's fields that it was chosen by. */
 export type KeyedRequest = Pick<
 	UpstreamRequest,
-	"method" | "target" | "headers" | "body"
->;
+	"target" | "headers" | "body"
+> & { readonly method: UpstreamRequest["method"] | typeof streamed };
+
+/** The method by which what was streamed is kept: its bodies are as they were sent, and those of calls decompressed. */
+export const streamed = "GET*";
 
 /** An answer that is kept. Instants are the clock's. */
 export interface Kept {
@@ -110,6 +113,7 @@ export class CacheStore {
 		}
 		this.#entries.delete(`GET ${target}`);
 		this.#entries.delete(`HEAD ${target}`);
+		this.#entries.delete(`${streamed} ${target}`);
 	}
 
 	#set(request: KeyedRequest, kept: readonly Kept[]): void {

@@ -17,6 +17,7 @@ import { CacheStore, type Kept, type KeyedRequest } from "./cache-store.ts";
 import {
 	ageMsOf,
 	type FreshnessSettings,
+	type Judged,
 	type Judgement,
 	judge,
 } from "./freshness.ts";
@@ -54,24 +55,42 @@ const refreshMsMax = 60_000;
  * served stale says so. A call that may change something drops what it changes.
  */
 export function cache(settings: CacheSettings, place: CachePlace): Policy {
-	const work = new Cache(settings, place);
-	return (next) => (request, scope) => work.call(next, request, scope);
+	return new Cache(settings, place).policy;
 }
 
-class Cache {
+/** What an upstream keeps, of calls, and of streams by `cache-stream`. */
+export class Cache {
+	readonly place: CachePlace;
+	readonly tell: TellDecision;
 	readonly #settings: CacheSettings;
-	readonly #place: CachePlace;
-	readonly #tell: TellDecision;
 	readonly #store: CacheStore;
+	/** How often something was changed. */
+	changes = 0;
 	/** Calls under way, by address: what changes the address while they run makes their answers old. */
 	readonly #underWay = new Map<string, Set<UnderWay>>();
 	readonly #refreshes = new WeakMap<Kept, Refresh>();
 
 	constructor(settings: CacheSettings, place: CachePlace) {
 		this.#settings = settings;
-		this.#place = place;
-		this.#tell = createTeller("cache", place);
+		this.place = place;
+		this.tell = createTeller("cache", place);
 		this.#store = new CacheStore(settings);
+	}
+
+	get policy(): Policy {
+		return (next) => (request, scope) => this.call(next, request, scope);
+	}
+
+	get answerBytesMax(): number {
+		return this.#settings.answerBytesMax;
+	}
+
+	find(request: KeyedRequest): Kept | null {
+		return this.#store.find(request);
+	}
+
+	drop(kept: Kept): void {
+		this.#store.drop(kept);
 	}
 
 	async call(
@@ -86,13 +105,13 @@ class Cache {
 		const now = scope.clock.now();
 		const kept = this.#store.find(request);
 		if (kept !== null && serves(kept, wish, now)) {
-			this.#tell(request.requestId, "hit", null);
+			this.tell(request.requestId, "hit", null);
 			return kept.response;
 		}
 		const whole =
 			request.method === "HEAD" ? this.#store.find(request, "GET") : null;
 		if (whole !== null && serves(whole, wish, now)) {
-			this.#tell(request.requestId, "hit", null);
+			this.tell(request.requestId, "hit", null);
 			return headOf(whole.response);
 		}
 		if (
@@ -101,10 +120,10 @@ class Cache {
 			now < kept.whileRevalidateUntilMs
 		) {
 			const error = this.#refresh(next, request, kept);
-			this.#tell(request.requestId, "stale", error?.code ?? "refreshing");
+			this.tell(request.requestId, "stale", error?.code ?? "refreshing");
 			return staleOf(kept, error);
 		}
-		if (kept === null) this.#tell(request.requestId, "miss", null);
+		if (kept === null) this.tell(request.requestId, "miss", null);
 		return this.#ask({ next, request, scope }, kept, wish);
 	}
 
@@ -117,12 +136,12 @@ class Cache {
 		const standIn = (error: GatewayError) => {
 			const late = asking.scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
 			if (kept === null || wish !== "fresh" || late) return null;
-			this.#tell(asking.request.requestId, "stale", error.code);
+			this.tell(asking.request.requestId, "stale", error.code);
 			return staleOf(kept, error);
 		};
 		try {
 			const response = await this.#validate(asking, kept);
-			const failure = failureOf(response, this.#place.upstream);
+			const failure = failureOf(response, this.place.upstream);
 			return (failure && standIn(failure)) ?? response;
 		} catch (thrown) {
 			const error = asGatewayError(thrown);
@@ -145,7 +164,7 @@ class Cache {
 		this.#refreshes.set(kept, refresh);
 		if (refresh.running) return refresh.error;
 		refresh.running = true;
-		const { scope: parent, upstream } = this.#place;
+		const { scope: parent, upstream } = this.place;
 		const scope = openScope({
 			parent,
 			deadline: parent.clock.now() + refreshMsMax,
@@ -161,7 +180,7 @@ class Cache {
 				scope.close();
 				refresh.running = false;
 				refresh.error = error;
-				if (error) this.#tell(request.requestId, "refresh failed", error.code);
+				if (error) this.tell(request.requestId, "refresh failed", error.code);
 			});
 		return refresh.error;
 	}
@@ -185,7 +204,7 @@ class Cache {
 		doubt: Doubt | null = null,
 	): Promise<UpstreamResponse> {
 		const underWay = { askedMs: scope.clock.now(), changed: false };
-		this.#begin(request.target, underWay);
+		this.begin(request.target, underWay);
 		try {
 			const response = await next(
 				doubt
@@ -196,22 +215,22 @@ class Cache {
 			const kept = this.#store.find(request);
 			if (kept?.origin === response) return kept.response;
 			if (doubt === null || response.status !== 304) {
-				return this.#take(request, response, response, underWay);
+				return this.take(request, response, response, underWay);
 			}
 			if (!confirms(response.headers, doubt.kept.response.headers)) {
 				return response;
 			}
-			this.#tell(request.requestId, "revalidated", null);
+			this.tell(request.requestId, "revalidated", null);
 			const confirmed = freshened(doubt.kept.response, response.headers);
-			return this.#take(request, confirmed, response, underWay, doubt.kept);
+			return this.take(request, confirmed, response, underWay, doubt.kept);
 		} finally {
-			this.#end(request.target, underWay);
+			this.end(request.target, underWay);
 		}
 	}
 
 	/** Keeps an answer where it may; gives it with what is known of its freshness. `before` is the same answer, older. */
-	#take(
-		request: UpstreamRequest,
+	take(
+		request: KeyedRequest,
 		response: UpstreamResponse,
 		origin: UpstreamResponse,
 		{ askedMs, changed }: UnderWay,
@@ -256,10 +275,7 @@ class Cache {
 	}
 
 	/** RFC 9111, 4.3.5: a head that differs from what is kept says that this is old. */
-	#compare(
-		request: UpstreamRequest,
-		{ status, headers }: UpstreamResponse,
-	): void {
+	#compare(request: KeyedRequest, { status, headers }: UpstreamResponse): void {
 		const whole = status === 200 ? this.#store.find(request, "GET") : null;
 		if (whole === null) return;
 		const differs = ["etag", "last-modified", "content-length"].some((name) => {
@@ -278,24 +294,27 @@ class Cache {
 		scope: Scope,
 	): Promise<UpstreamResponse> {
 		const response = await next(request, scope);
-		const { status, headers } = response;
-		if (status < 400) {
-			const targets = [
-				request.target,
-				...this.#targetsIn(headers, request.target),
-			];
-			for (const target of targets) {
-				this.#store.invalidate(target);
-				for (const one of this.#underWay.get(target) ?? []) one.changed = true;
-			}
-			this.#tell(request.requestId, "invalidated", null);
-		}
+		this.change(request, response);
 		return response;
+	}
+
+	/** What was done to an address makes old what is kept of it, unless it failed. */
+	change(
+		{ target, requestId }: Pick<UpstreamRequest, "target" | "requestId">,
+		{ status, headers }: Judged,
+	): void {
+		if (status >= 400) return;
+		this.changes++;
+		for (const old of [target, ...this.#targetsIn(headers, target)]) {
+			this.#store.invalidate(old);
+			for (const one of this.#underWay.get(old) ?? []) one.changed = true;
+		}
+		this.tell(requestId, "invalidated", null);
 	}
 
 	/** Only of its own: nobody may make another's answers old. */
 	#targetsIn(headers: HeaderList, target: string): string[] {
-		const { origins } = this.#place;
+		const { origins } = this.place;
 		const said = ["location", "content-location"].flatMap((name) =>
 			fieldsOf(headers, name),
 		);
@@ -307,13 +326,13 @@ class Cache {
 		);
 	}
 
-	#begin(target: string, underWay: UnderWay): void {
+	begin(target: string, underWay: UnderWay): void {
 		const others = this.#underWay.get(target);
 		if (others) others.add(underWay);
 		else this.#underWay.set(target, new Set([underWay]));
 	}
 
-	#end(target: string, underWay: UnderWay): void {
+	end(target: string, underWay: UnderWay): void {
 		const others = this.#underWay.get(target);
 		others?.delete(underWay);
 		if (others?.size === 0) this.#underWay.delete(target);
@@ -333,7 +352,7 @@ interface Doubt {
 	readonly conditions: readonly string[];
 }
 
-interface UnderWay {
+export interface UnderWay {
 	readonly askedMs: number;
 	/** Whether something was done to the address since. */
 	changed: boolean;
@@ -349,13 +368,13 @@ interface Refresh {
  * What a request wants of what is kept: anything fresh; nothing, nor to be kept itself; or, in milliseconds, nothing older
  * or less fresh than this.
  */
-type Wish =
+export type Wish =
 	| "fresh"
 	| "none"
 	| { readonly ageMsMax: number; readonly freshMsMin: number };
 
 /** RFC 9111, 5.2.1. What asks for a part or has conditions of its own passes by. `max-stale` is not heard. */
-function wishOf(headers: HeaderList): Wish {
+export function wishOf(headers: HeaderList): Wish {
 	let wish: Wish = "fresh";
 	for (let at = 0; at < headers.length; at += 2) {
 		switch (headers[at]) {
@@ -391,7 +410,7 @@ function directedWish(headers: HeaderList): Wish {
 	};
 }
 
-function serves(kept: Kept, wish: Wish, now: number): boolean {
+export function serves(kept: Kept, wish: Wish, now: number): boolean {
 	if (wish === "fresh") return now < kept.freshUntilMs;
 	if (wish === "none") return false;
 	const { ageMsMax, freshMsMin } = wish;
@@ -399,7 +418,7 @@ function serves(kept: Kept, wish: Wish, now: number): boolean {
 }
 
 /** What says that no answer came, rather than which: what is kept is better than that, where its upstream allows it. */
-const standsInFor: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+export const standsInFor: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 	"breaker_open",
 	"deadline_exceeded",
 	"limiter_full",
@@ -409,7 +428,7 @@ const standsInFor: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 ]);
 
 /** RFC 5861, 4. */
-const failing: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+export const failing: ReadonlySet<number> = new Set([500, 502, 503, 504]);
 
 function failureOf(
 	{ status }: UpstreamResponse,
@@ -451,7 +470,7 @@ function isWorthKeeping(judgement: Judgement, headers: HeaderList): boolean {
 }
 
 /** RFC 9111, 4.3.1. */
-function conditionsOf(headers: HeaderList): string[] {
+export function conditionsOf(headers: HeaderList): string[] {
 	const etag = headerOf(headers, "etag");
 	if (etag !== null) return ["if-none-match", etag];
 	const modified = headerOf(headers, "last-modified");
@@ -459,7 +478,7 @@ function conditionsOf(headers: HeaderList): string[] {
 }
 
 /** RFC 9111, 4.3.4: whether a 304 is about the answer that was asked about. */
-function confirms(headers: HeaderList, kept: HeaderList): boolean {
+export function confirms(headers: HeaderList, kept: HeaderList): boolean {
 	const etag = headerOf(headers, "etag");
 	if (etag !== null) {
 		const ours = headerOf(kept, "etag");
@@ -490,7 +509,7 @@ const notFreshened: ReadonlySet<string> = new Set([
 ]);
 
 /** RFC 9111, 4.3.4: the answer with the newer fields. How old it was is of its own time. */
-function freshened(
+export function freshened(
 	{ status, headers, body }: UpstreamResponse,
 	newer: HeaderList,
 ): UpstreamResponse {
@@ -516,7 +535,7 @@ function keyedOf({
 	target,
 	headers,
 	body,
-}: UpstreamRequest): KeyedRequest {
+}: KeyedRequest): KeyedRequest {
 	return { method, target, headers, body };
 }
 

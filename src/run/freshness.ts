@@ -6,6 +6,7 @@ import {
 	type HeaderList,
 	headerOf,
 	isStream,
+	namesEtag,
 } from "../core/messages.ts";
 import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
@@ -157,14 +158,11 @@ function controlOf(
 	return `${one ? "private, " : ""}max-age=${seconds}`;
 }
 
-/** Whether the client names what it would get: of the list, weakly compared (RFC 9110, 8.8.3.2). */
+/** Whether the client says that it has this already. */
 function isKnown(headers: HeaderList, etag: string): boolean {
 	for (let at = 0; at < headers.length; at += 2) {
 		if (headers[at]?.toLowerCase() !== "if-none-match") continue;
-		const list = headers[at + 1] ?? "";
-		if (list.trim() === "*") return true;
-		const own = etag.replace(/^W\//, "");
-		for (const [tag] of list.matchAll(/"[^"]*"/g)) if (tag === own) return true;
+		if (namesEtag(headers[at + 1] ?? "", etag)) return true;
 	}
 	return false;
 }

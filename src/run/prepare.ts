@@ -367,6 +367,7 @@ function prepareProxy(
 	return {
 		upstream,
 		timeoutMs: settings.timeoutMs,
+		cached: proxy.cache,
 		idleMs: proxy.idleMs,
 		target: prepareProxyTarget(route.path.length, proxy, settings, layout),
 		headers: prepareProxyHeaders(proxy, settings, layout),

@@ -94,8 +94,10 @@ function without(query: string, names: ReadonlySet<string>): string {
 /** End-to-end fields that pass unasked, both ways: about the body, its variants and its freshness. */
 const passing: ReadonlySet<string> = new Set([
 	"accept",
+	"age",
 	"cache-control",
 	"etag",
+	"expires",
 	"if-match",
 	"if-modified-since",
 	"if-none-match",

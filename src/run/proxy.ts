@@ -18,6 +18,7 @@ import { createFrame, deadlineExceeded, type RunInput } from "./run.ts";
 export interface PreparedProxy {
 	readonly upstream: Upstream;
 	readonly timeoutMs: number;
+	readonly cached: boolean;
 	readonly idleMs: number;
 	/** Path and query of the call, or `request_invalid` where the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
@@ -45,6 +46,7 @@ export function proxy(
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,
 		timeoutMs: prepared.timeoutMs,
+		cached: prepared.cached,
 		idleMs: prepared.idleMs,
 	};
 	return new Promise((resolve, reject) => {

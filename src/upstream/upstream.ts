@@ -4,7 +4,8 @@ import type { Events } from "../core/events.ts";
 import { balance } from "../policy/balance.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
-import { type CacheSettings, cache } from "../policy/cache.ts";
+import { Cache, type CacheSettings } from "../policy/cache.ts";
+import { cacheStreams } from "../policy/cache-stream.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { type HedgeOptions, hedge } from "../policy/hedge.ts";
 import { adaptiveLimiter, type Limiter, limiter } from "../policy/limiter.ts";
@@ -91,6 +92,9 @@ export function createUpstream(
 	const { random = Math.random } = context;
 	const budget = createBudget(settings.budget ?? noBudget, context.clock);
 	const limit = createLimiter(settings, place);
+	const cache = settings.cache
+		? new Cache(settings.cache, { ...place, scope, origins })
+		: null;
 	// From the outside in.
 	const guards = [
 		// Outside the limiter: what would fail is refused before it takes a slot, or waits for one.
@@ -108,9 +112,7 @@ export function createUpstream(
 		name,
 		call: around(balanced ? balanced.call(calls) : (calls[0] as Call), [
 			// Outermost: an answer that is kept needs nothing of what follows.
-			settings.cache
-				? cache(settings.cache, { ...place, scope, origins })
-				: null,
+			cache && cache.policy,
 			// Then: whatever protects a call is needed once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
 			// Outside the breaker: each attempt counts there by itself, and none is made while it is open.
@@ -125,7 +127,7 @@ export function createUpstream(
 		]),
 		stream: around(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
-			guards.map((guard) => guard.stream),
+			[cache && cacheStreams(cache), ...guards.map((guard) => guard.stream)],
 		),
 		scope,
 		async close() {

@@ -1,0 +1,430 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { ByteQueue } from "../../src/core/byte-queue.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import { createEvents } from "../../src/core/events.ts";
+import type { StreamHead, StreamRequest } from "../../src/core/messages.ts";
+import { Cache } from "../../src/policy/cache.ts";
+import { cacheStreams } from "../../src/policy/cache-stream.ts";
+import type { StreamCall } from "../../src/policy/policy.ts";
+import { openScope, virtualClock } from "../../src/tasks/index.ts";
+
+interface Reply {
+	readonly status?: number;
+	readonly headers?: readonly string[];
+	/** In pieces, as they come. Default: the number of the call. */
+	readonly pieces?: readonly string[];
+	/** Null: it is chunked, unless `headers` say nothing of it. Default: what it is. */
+	readonly length?: number | null;
+	/** Fails instead, or after the pieces. */
+	readonly error?: Error;
+	readonly beforeHead?: boolean;
+	/** Does not end. */
+	readonly open?: boolean;
+}
+
+/** The cache in front of streams that are replies, one after another, the last for ever. */
+function streams(...replies: Reply[]) {
+	const clock = virtualClock();
+	const place = {
+		upstream: "files",
+		clock,
+		events: createEvents(),
+		scope: openScope({ clock }),
+		origins: ["http://files.test"],
+	};
+	const cache = new Cache(
+		{
+			forMs: null,
+			staleMs: 0,
+			authorization: null,
+			bytesMax: 100_000,
+			entriesMax: 10,
+			answerBytesMax: 10,
+		},
+		place,
+	);
+	const sent: StreamRequest[] = [];
+	const wire: StreamCall = (request, scope) => {
+		const reply = replies[Math.min(sent.length, replies.length - 1)] ?? {};
+		sent.push(request);
+		return carryOut(request, reply, sent.length, scope);
+	};
+	const stream = cacheStreams(cache)(wire);
+	const open = async (changes: Partial<StreamRequest> = {}) => {
+		const scope = openScope({ clock });
+		const heads: StreamHead[] = [];
+		const request: StreamRequest = {
+			method: "GET",
+			target: "/a",
+			headers: [],
+			body: null,
+			idempotent: true,
+			requestId: "test-request",
+			timeoutMs: 1000,
+			cached: true,
+			idleMs: 1000,
+			onHead: (head) => heads.push(head),
+			...changes,
+		};
+		const ended = stream(request, scope);
+		ended.catch(() => {});
+		await clock.advance(0);
+		return { head: heads[0], heads, ended, scope };
+	};
+	/** Asks and reads all. */
+	const ask = async (changes?: Partial<StreamRequest>) => {
+		const { head, heads, ended, scope } = await open(changes);
+		if (head === undefined) {
+			await ended;
+			assert.fail("no head");
+		}
+		const text = await read(head);
+		await ended;
+		assert.equal(heads.length, 1);
+		assert.equal(scope.listeners, 0);
+		const header = (name: string) =>
+			head.headers[head.headers.indexOf(name) + 1];
+		return { status: head.status, text, header, length: head.body.length };
+	};
+	return { clock, cache, place, sent, open, ask };
+}
+
+async function read({ body }: StreamHead): Promise<string> {
+	const pieces: Uint8Array[] = [];
+	for await (const piece of body) pieces.push(piece);
+	return Buffer.concat(pieces).toString();
+}
+
+function carryOut(
+	{ onHead, method }: StreamRequest,
+	reply: Reply,
+	count: number,
+	scope: { onCancel(fn: (reason: unknown) => void): () => void },
+): Promise<void> {
+	const { status = 200, headers = [], pieces = [String(count)] } = reply;
+	const bodiless = status === 304 || method === "HEAD";
+	const bytes = bodiless ? [] : pieces.map((piece) => Buffer.from(piece));
+	const total = pieces.join("").length;
+	return new Promise((resolve, reject) => {
+		if (reply.beforeHead) return reject(reply.error);
+		const queue = new ByteQueue({
+			length: reply.length === undefined ? total : reply.length,
+			onFull: () => {},
+			onWanted: () => {},
+			onLeft: () => fail(new Error("left")),
+		});
+		const fail = (reason: unknown) => {
+			stop();
+			queue.fail(reason);
+			reject(reason);
+		};
+		const stop = scope.onCancel(fail);
+		onHead({ status, headers, body: queue });
+		for (const piece of bytes) queue.push(piece);
+		if (reply.error) return fail(reply.error);
+		if (reply.open) return;
+		stop();
+		queue.end();
+		resolve();
+	});
+}
+
+const fresh: Reply = { headers: ["cache-control", "max-age=10"] };
+const tagged: Reply = {
+	headers: [
+		"cache-control",
+		"max-age=10",
+		"etag",
+		'"1"',
+		"content-type",
+		"a/b",
+	],
+};
+
+describe("an answer passed on", () => {
+	it("is kept while it is, and given from then on with its age", async () => {
+		const { ask, sent, clock } = streams({ ...fresh, pieces: ["ab", "cd"] });
+		assert.equal((await ask()).text, "abcd");
+		await clock.advance(3500);
+		const again = await ask();
+		assert.deepEqual(
+			[again.text, again.length, again.header("age")],
+			["abcd", 4, "3"],
+		);
+		assert.equal(sent.length, 1);
+		await clock.advance(6500);
+		await ask();
+		assert.equal(sent.length, 2);
+	});
+
+	it("is kept where it comes in one piece with its head", async () => {
+		const { open, sent } = streams({ ...fresh, pieces: ["abcd"] });
+		const { head } = await open();
+		assert.equal(Buffer.from(head?.body.whole?.() ?? []).toString(), "abcd");
+		const { head: again } = await open();
+		assert.equal(Buffer.from(again?.body.whole?.() ?? []).toString(), "abcd");
+		assert.equal(sent.length, 1);
+	});
+
+	it("is kept up to the bound and not a byte longer", async () => {
+		for (const [pieces, calls] of [
+			[["123456789"], 1],
+			[["12345", "67890"], 1],
+			[["12345", "67890", "1"], 2],
+			[["12345678901"], 2],
+		] as const) {
+			const { ask, sent } = streams({ ...fresh, pieces });
+			assert.equal((await ask()).text, pieces.join(""));
+			assert.equal((await ask()).text, pieces.join(""));
+			assert.equal(sent.length, calls);
+		}
+	});
+
+	it("is not kept where it breaks off, is left, or was never read", async () => {
+		const broken = { ...fresh, error: new Error("reset") };
+		const { open, ask, sent } = streams(
+			broken,
+			{ ...fresh, open: true },
+			fresh,
+		);
+		const first = await open();
+		await assert.rejects(read(first.head as StreamHead), /reset/);
+		await assert.rejects(first.ended, /reset/);
+		const left = await open();
+		for await (const piece of left.head?.body ?? []) {
+			assert.equal(String(piece), "2");
+			break;
+		}
+		await assert.rejects(left.ended);
+		await open();
+		assert.equal((await ask()).text, "4");
+		assert.equal((await ask()).text, "4");
+		assert.equal(sent.length, 4);
+	});
+
+	it("is not kept where nothing tells its end", async () => {
+		const chunked = [...(fresh.headers ?? []), "transfer-encoding", "chunked"];
+		for (const [headers, calls] of [
+			[fresh.headers, 2],
+			[chunked, 1],
+		] as const) {
+			const reply = { length: null, ...(headers ? { headers } : {}) };
+			const { ask, sent } = streams(reply);
+			await ask();
+			await ask();
+			assert.equal(sent.length, calls);
+		}
+	});
+
+	it("of a client that leaves ends nobody else's", async () => {
+		const { open, ask, sent } = streams({ ...fresh, open: true }, fresh);
+		const first = await open();
+		const second = await ask();
+		first.scope.cancel(new Error("the client left"));
+		await assert.rejects(first.ended, /left/);
+		assert.equal(second.text, "2");
+		assert.equal((await ask()).text, "2");
+		assert.equal(sent.length, 2);
+	});
+
+	it("is not kept where its address was changed meanwhile, or before its last byte was read", async () => {
+		for (const when of ["meanwhile", "before"] as const) {
+			const reply = when === "meanwhile" ? { ...fresh, open: true } : fresh;
+			const all = streams(reply, { status: 204 }, fresh);
+			const { open, ask } = all;
+			const first = await open();
+			await ask({ method: "PUT" });
+			if (when === "before")
+				assert.equal(await read(first.head as StreamHead), "1");
+			else first.scope.cancel(new Error("left"));
+			assert.equal((await ask()).text, "3");
+			assert.equal((await ask()).text, "3");
+		}
+	});
+
+	it("is not kept where the route does not say so, and not given there", async () => {
+		const { ask, sent } = streams(fresh);
+		await ask({ cached: false });
+		await ask();
+		await ask({ cached: false });
+		assert.equal(sent.length, 3);
+		assert.equal((await ask()).text, "2");
+	});
+
+	it("is kept for no other than what it varies by", async () => {
+		const varying = {
+			headers: ["cache-control", "max-age=9", "vary", "accept"],
+		};
+		const { ask, sent } = streams(varying);
+		const as = (accept: string) => ask({ headers: ["accept", accept] });
+		assert.equal((await as("a")).text, "1");
+		assert.equal((await as("b")).text, "2");
+		assert.equal((await as("a")).text, "1");
+		assert.equal(sent.length, 2);
+	});
+
+	it("of a part passes by", async () => {
+		const part = { ...fresh, status: 206 };
+		const { ask, sent } = streams(fresh, part, part);
+		await ask();
+		const headers = ["range", "bytes=0-1"];
+		assert.equal((await ask({ headers })).status, 206);
+		assert.equal((await ask({ headers, target: "/b" })).status, 206);
+		assert.equal((await ask({ target: "/b" })).text, "4");
+		assert.deepEqual(sent[1]?.headers, headers);
+	});
+
+	it("and what is done to its address drops it", async () => {
+		const { ask } = streams(fresh, { status: 204 }, fresh);
+		await ask();
+		await ask({ method: "DELETE", cached: false });
+		assert.equal((await ask()).text, "3");
+	});
+});
+
+describe("a client that has the answer", () => {
+	it("is told 304 from what is kept, by its tag, and else answered in full", async () => {
+		const { ask, sent } = streams(tagged);
+		await ask();
+		for (const list of ['"1"', 'W/"1"', '"0", "1"', "*"]) {
+			const answer = await ask({ headers: ["if-none-match", list] });
+			assert.deepEqual([answer.status, answer.text], [304, ""]);
+			assert.equal(answer.header("etag"), '"1"');
+			assert.equal(answer.header("cache-control"), "max-age=10");
+			assert.ok(!answer.header("content-type")?.includes("a/b"));
+		}
+		const other = await ask({ headers: ["if-none-match", '"2"'] });
+		assert.deepEqual([other.status, other.text], [200, "1"]);
+		assert.equal(sent.length, 1);
+	});
+
+	it("asks the upstream itself where nothing is kept, and gets its 304", async () => {
+		const { ask, sent } = streams(
+			{ status: 304, headers: ["etag", '"1"'] },
+			tagged,
+		);
+		const headers = ["if-none-match", '"1"'];
+		assert.equal((await ask({ headers })).status, 304);
+		assert.deepEqual(sent[0]?.headers, headers);
+		assert.equal((await ask()).text, "2", "a 304 keeps nothing");
+	});
+});
+
+describe("HEAD", () => {
+	it("is answered by what is kept of GET", async () => {
+		const { ask, sent } = streams({ ...fresh, pieces: ["abcd"] });
+		await ask();
+		const head = await ask({ method: "HEAD" });
+		assert.deepEqual([head.status, head.text, head.length], [200, "", 4]);
+		assert.equal(sent.length, 1);
+	});
+
+	it("keeps nothing", async () => {
+		const { ask, sent } = streams(fresh);
+		await ask({ method: "HEAD" });
+		assert.equal((await ask()).text, "2");
+		assert.equal(sent.length, 2);
+	});
+});
+
+describe("an answer whose time is over", () => {
+	it("is validated, and given where it is confirmed", async () => {
+		const confirmed = { status: 304, headers: ["etag", '"1"'] };
+		const { ask, sent, clock } = streams(tagged, confirmed);
+		await ask();
+		await clock.advance(10_000);
+		const again = await ask();
+		assert.deepEqual([again.status, again.text], [200, "1"]);
+		assert.deepEqual(sent[1]?.headers, ["if-none-match", '"1"']);
+		await ask();
+		assert.equal(sent.length, 2, "it is fresh again");
+	});
+
+	it("is asked for without a condition where a 304 is about another", async () => {
+		const other = { status: 304, headers: ["etag", '"2"'] };
+		const { ask, sent, clock } = streams(tagged, other, fresh);
+		await ask();
+		await clock.advance(10_000);
+		assert.equal((await ask()).text, "3");
+		assert.deepEqual(sent[2]?.headers, []);
+	});
+
+	it("stands in where the upstream fails, for as long as it may", async () => {
+		const sie = { headers: ["cache-control", "max-age=10, stale-if-error=10"] };
+		const error = new GatewayError("upstream_unreachable", "down");
+		const down = { error, beforeHead: true };
+		for (const failing of [down, { status: 503, open: true }]) {
+			const { ask, clock, open } = streams(sie, failing);
+			await ask();
+			await clock.advance(10_000);
+			const stale = await ask();
+			assert.deepEqual([stale.text, stale.header("age")], ["1", "10"]);
+			await clock.advance(10_000);
+			const { head, ended, scope } = await open();
+			assert.equal(head?.status, failing === down ? undefined : 503);
+			scope.cancel(new Error("enough"));
+			await assert.rejects(ended);
+		}
+	});
+
+	it("does not stand in for one that breaks off later", async () => {
+		const sie = ["cache-control", "max-age=10, stale-if-error=10"];
+		const error = new GatewayError("upstream_unreachable", "reset");
+		const { ask, clock, open } = streams({ headers: sie }, { error });
+		await ask();
+		await clock.advance(10_000);
+		const { heads, ended } = await open();
+		await assert.rejects(ended, (thrown) => thrown === error);
+		assert.equal(heads.length, 1);
+	});
+
+	it("is asked about no more where a 304 has shown it to be old", async () => {
+		const other = { status: 304, headers: ["etag", '"2"'] };
+		const error = new GatewayError("upstream_unreachable", "down");
+		const { ask, sent, clock } = streams(
+			tagged,
+			other,
+			{ error, beforeHead: true },
+			fresh,
+		);
+		await ask();
+		await clock.advance(10_000);
+		await assert.rejects(ask(), (thrown) => thrown === error);
+		await ask();
+		assert.deepEqual(sent[3]?.headers, []);
+	});
+
+	it("is asked for anew in bounded time, once", async () => {
+		const swr = ["cache-control", "max-age=10, stale-while-revalidate=10"];
+		const { open, ask, clock, sent, place } = streams(
+			{ headers: swr },
+			{ headers: swr, open: true },
+		);
+		await ask();
+		await clock.advance(10_000);
+		await open();
+		await open();
+		assert.equal(sent.length, 2);
+		await clock.advance(60_000);
+		assert.equal(place.scope.listeners, 0);
+		assert.equal(clock.pending, 0);
+	});
+
+	it("is given at once while it is asked for anew, once", async () => {
+		const swr = {
+			headers: ["cache-control", "max-age=10, stale-while-revalidate=10"],
+		};
+		const { open, ask, clock, sent, place } = streams(swr, swr);
+		await ask();
+		await clock.advance(10_000);
+		const [first, second] = [await open(), await open()];
+		assert.equal(await read(first.head as StreamHead), "1");
+		assert.ok(second.head);
+		await clock.advance(0);
+		assert.equal((await ask()).text, "2");
+		assert.equal(sent.length, 2);
+		assert.equal(place.scope.listeners, 0);
+		assert.equal(clock.pending, 0);
+	});
+});
