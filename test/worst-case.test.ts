@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { checkText, configOrThrow } from "../src/config/load.ts";
 import { compile } from "../src/plan/compile.ts";
 import { explain } from "../src/plan/explain.ts";
-import { testGateway } from "./kit/gateway.ts";
+import { hanging, testGateway } from "./kit/gateway.ts";
 
 /** A step whose call takes so long; a group where it has steps. */
 interface Drawn {
@@ -120,4 +120,33 @@ test("the worst case is how long a route takes when every call takes its whole t
 		),
 		{ numRuns: 150 },
 	);
+});
+
+test("it counts the attempts of a call that is tried again, and its waits at their longest", async () => {
+	for (const [step, worstMs] of [
+		["get: up/x", 3 * 1000 + 50 + 100],
+		["post: up/x, body: {}", 1000],
+		["get: up/x, within: 1800ms", 1800],
+	] as const) {
+		const yaml = `
+upstreams: { up: { url: "http://up.test", timeout: 1s, retry: true } }
+routes:
+  GET /r:
+    deadline: 1h
+    steps: { it: { ${step}, optional: true } }
+    respond: "\${it}"
+`;
+		const plan = compile(configOrThrow(checkText(yaml, "test.yaml", {})));
+		assert.equal(explain(plan, [1000])[0]?.worstMs, worstMs);
+		// Every attempt hangs, and chance makes every wait the longest.
+		const { ask } = testGateway(
+			yaml,
+			() => hanging,
+			{},
+			() => 1,
+		);
+		const { atMs } = await ask("/r");
+		// Within 1.8 s there is no time for a second attempt of a second: it ends before its worst case.
+		assert.equal(atMs, worstMs === 1800 ? 1000 : worstMs);
+	}
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
+import { createEvents, type Events } from "../../src/core/events.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -22,6 +22,7 @@ let stack: AsyncDisposableStack;
 let clock: VirtualClock;
 let scope: Scope;
 let peer: Peer;
+let events: Events;
 
 function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 	const upstream = createUpstream(
@@ -35,7 +36,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			coalesce: false,
 			...settings,
 		},
-		{ clock, events: createEvents() },
+		{ clock, events },
 	);
 	stack.defer(() => upstream.close());
 	return upstream;
@@ -51,6 +52,7 @@ function isError(code: ErrorCode) {
 beforeEach(async () => {
 	stack = new AsyncDisposableStack();
 	clock = virtualClock();
+	events = createEvents();
 	scope = openScope({ clock });
 	peer = stack.use(await openPeer());
 });
@@ -139,4 +141,48 @@ test("ends everything when it is closed, its scope with a reason", async () => {
 		isError("gateway_draining"),
 	);
 	await upstream.close();
+});
+
+test("spreads calls over its URLs, and sends another attempt to another one", async () => {
+	const other = stack.use(await openPeer());
+	const upstream = open({
+		origins: [peer.origin, other.origin],
+		retry: { attempts: 2, waitMs: 50, waitMsMax: 1000 },
+		budget: { ratio: 0, perSecond: 10 },
+	});
+	const idempotent = requestOf({ idempotent: true });
+	const both = [
+		upstream.call(idempotent, scope),
+		upstream.call(idempotent, scope),
+	];
+	const [first, second] = [await peer.request(), await other.request()];
+	const again = new Promise<void>((resolve) => {
+		events.policyDecided.push(({ decision }) => {
+			if (decision === "attempt 2") resolve();
+		});
+	});
+	first.socket.resetAndDestroy();
+	second.answer("ok");
+	await again;
+	await clock.advance(50);
+	(await other.request()).answer("again");
+	const answers = await Promise.all(both);
+	assert.deepEqual(
+		answers.map(({ body }) => Buffer.from(body).toString()).sort(),
+		["again", "ok"],
+	);
+});
+
+test("closes the connections to all its URLs", async () => {
+	const other = stack.use(await openPeer());
+	const upstream = open({ origins: [peer.origin, other.origin] });
+	const outcomes = [0, 1].map(() =>
+		outcomeOf(upstream.call(requestOf(), scope)),
+	);
+	const sockets = [
+		(await peer.request()).socket,
+		(await other.request()).socket,
+	];
+	await upstream.close();
+	await Promise.all([...sockets.map(gone), ...outcomes]);
 });
