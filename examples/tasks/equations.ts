@@ -9,6 +9,7 @@ import {
 	gather,
 	run,
 	type Scope,
+	sleep,
 	type Work,
 } from "../../src/tasks/index.ts"; // elsewhere: "sluice/tasks"
 import { solutions } from "./equation.ts";
@@ -17,7 +18,7 @@ import { endInterrupted, showProgress, stopwatch } from "./terminal.ts";
 
 const file = new URL("equation.ts", import.meta.url);
 
-/** What the work gives, and how many requests were answered one after another while it did. */
+/** What the work gives, and how many requests were answered meanwhile, asked one after another. */
 export async function answersWhile<T>(
 	work: Work<T>,
 	url: string,
@@ -29,6 +30,7 @@ export async function answersWhile<T>(
 			const answer = await fetch(url, { signal: scope.signal });
 			await answer.text();
 			answers++;
+			await sleep(10, scope);
 		}
 	});
 	const value = await work(scope);
