@@ -20,7 +20,7 @@ interface Case {
 	readonly proxied: string;
 }
 
-const timeoutMs = 500;
+const timeoutMs = 1000;
 
 const says =
 	(head: string, body: string | Buffer = "", end = false) =>
