@@ -169,7 +169,7 @@ async function answerTagged(
 	const { text, behind, last } = framed(tag, random, ending.has(socket));
 	if (random(3) === 0) await afterTurns(random(6));
 	const fate = random(20);
-	if (fate === 0) return void socket.resetAndDestroy();
+	if (fate === 0) return void reset(socket);
 	if (fate === 1) return void socket.end();
 	const end = fate < 4 ? random(text.length) : text.length;
 	for (let at = 0; at < end; ) {
@@ -181,13 +181,19 @@ async function answerTagged(
 	}
 	// Its end would make it whole.
 	const half = last && end < text.length;
-	if (fate === 2 || half) socket.resetAndDestroy();
+	if (fate === 2 || half) reset(socket);
 	else if (fate === 3 || last) socket.end();
 	// Without a word, so that the next request may meet it.
 	else if (fate === 4) {
 		ending.add(socket);
 		setImmediate(() => socket.end());
-	} else if (fate === 5) setImmediate(() => socket.resetAndDestroy());
+	} else if (fate === 5) setImmediate(() => reset(socket));
+}
+
+/** A reset after an end was begun is refused by the system, and Node then never lets go of the connection. */
+function reset(socket: Socket): void {
+	if (socket.writableEnded) socket.destroy();
+	else socket.resetAndDestroy();
 }
 
 /** An answer, `measured` one that says how long it is; what comes right behind it, and whether its connection ends with it. */
