@@ -181,7 +181,8 @@ export class Exchange implements GatewayRequest {
 	/** Where nothing but its end tells the end of an answer (HTTP/1.0), an orderly one would make it whole. */
 	#cut(framed: boolean): void {
 		const { socket } = this.#connection;
-		if (framed) socket.destroy();
+		// A reset once an end has begun is refused by the system, and node then never lets go of the connection.
+		if (framed || socket.writableEnded) socket.destroy();
 		else socket.resetAndDestroy();
 	}
 
