@@ -3,8 +3,10 @@ import { Agent, request as httpRequest } from "node:http";
 /** What is to be asked. */
 export interface Order {
 	readonly url: string;
-	/** Requests a second, whatever becomes of them; 0 for one after the other on each of eight connections. */
+	/** Requests a second, whatever becomes of them; 0 for one after the other on each of `lines` connections. */
 	readonly rate: number;
+	/** Default 8. */
+	readonly lines?: number;
 	readonly ms: number;
 	/** Requests of the first so many milliseconds are not counted. */
 	readonly warmMs: number;
@@ -22,6 +24,9 @@ export interface Tally {
 	readonly refusedMs: number[];
 }
 
+/** Connections that an order before left open are used again. */
+const agent = new Agent({ keepAlive: true, scheduling: "lifo" });
+
 /** Asks at a rate, as clients do who do not wait for each other. Bounded by the order's time and the clients' patience. */
 export async function load(order: Order): Promise<Tally> {
 	const tally: Tally = {
@@ -29,17 +34,16 @@ export async function load(order: Order): Promise<Tally> {
 		...{ goodMs: [], refusedMs: [] },
 	};
 	const { url, rate, ms, warmMs, patienceMs } = order;
-	const agent = new Agent({ keepAlive: true, scheduling: "lifo" });
 	const beganMs = performance.now();
 	const endMs = beganMs + ms;
 	const asking = new Set<Promise<void>>();
 	const askOnce = () =>
-		ask(url, agent, tally, { countFromMs: beganMs + warmMs, patienceMs });
+		ask(url, tally, { countFromMs: beganMs + warmMs, patienceMs });
 	if (rate === 0) {
 		const line = async () => {
 			while (performance.now() < endMs) await askOnce();
 		};
-		await Promise.all(Array.from({ length: 8 }, line));
+		await Promise.all(Array.from({ length: order.lines ?? 8 }, line));
 	} else {
 		for (let sent = 0; performance.now() < endMs; ) {
 			const due = ((performance.now() - beganMs) * rate) / 1000;
@@ -52,13 +56,11 @@ export async function load(order: Order): Promise<Tally> {
 		}
 		await Promise.all(asking);
 	}
-	agent.destroy();
 	return tally;
 }
 
 function ask(
 	url: string,
-	agent: Agent,
 	tally: Tally,
 	{ countFromMs, patienceMs }: { countFromMs: number; patienceMs: number },
 ): Promise<void> {
