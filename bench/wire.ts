@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { UpstreamRequest } from "../src/core/messages.ts";
+import type { UpstreamRequest } from "../src/core/http/messages.ts";
 import { openScope, realClock } from "../src/tasks/index.ts";
 import { transports } from "../src/upstream/upstream.ts";
 import type { Wire } from "../src/upstream/wire/wire.ts";

@@ -49,7 +49,7 @@ export type {
 	GatewayRequest,
 	GatewayResponse,
 	HeaderList,
-} from "./core/messages.ts";
+} from "./core/http/messages.ts";
 export type { Fetch, FetchOptions } from "./gateway/fetch.ts";
 export {
 	createGateway,

@@ -13,8 +13,8 @@ import {
 	upstreamSchema,
 } from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
+import { headerOf } from "../src/core/http/messages.ts";
 import { parseJson, printJson } from "../src/core/json.ts";
-import { headerOf } from "../src/core/messages.ts";
 import {
 	constants,
 	functions,

@@ -4,7 +4,7 @@ import { test } from "node:test";
 
 /** The import order of ARCHITECTURE.md: a file imports from its own folder and from folders to its left. */
 const layers =
-	"tasks core expression config plan policy upstream run gateway server cli".split(
+	"tasks core policy upstream expression config plan run server gateway cli".split(
 		" ",
 	);
 

@@ -8,7 +8,7 @@ import {
 	headerOf,
 	isStream,
 	streamOf,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { printChart } from "./chart.ts";

@@ -1,5 +1,5 @@
 import type { Attempts } from "../core/attempts.ts";
-import type { CallMethod } from "../core/messages.ts";
+import type { CallMethod } from "../core/http/messages.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
 

@@ -1,4 +1,9 @@
-import { isDots, isHeaderValue, isStatus, isToken } from "../core/messages.ts";
+import {
+	isDots,
+	isHeaderValue,
+	isStatus,
+	isToken,
+} from "../core/http/messages.ts";
 import {
 	type Expression,
 	parseExpression,

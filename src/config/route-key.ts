@@ -1,4 +1,4 @@
-import { proxyMethods } from "../core/messages.ts";
+import { proxyMethods } from "../core/http/messages.ts";
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 

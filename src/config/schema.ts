@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { parseSubnet } from "../core/address.ts";
-import { isToken } from "../core/messages.ts";
+import { isToken } from "../core/http/messages.ts";
+import { parseSubnet } from "../core/ip.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 
 /**

@@ -1,4 +1,4 @@
-import { isPlain } from "../core/data.ts";
+import { isPlain } from "../core/body/data.ts";
 import { nestingMax } from "../core/json.ts";
 import { partsOfFrom } from "./from.ts";
 import type { Problem } from "./problem.ts";

@@ -1,4 +1,4 @@
-import { dataOf } from "../core/data.ts";
+import { dataOf } from "../core/body/data.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Evaluate, type Place, prepareExpression } from "./evaluate.ts";
 import type { Expression, Read } from "./parse.ts";

@@ -14,8 +14,8 @@ import {
 	type GatewayRequest,
 	type GatewayResponse,
 	isStream,
-} from "../core/messages.ts";
-import { problemResponse } from "../core/problem.ts";
+} from "../core/http/messages.ts";
+import { problemResponse } from "../core/http/problem.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import {

@@ -3,7 +3,7 @@ import {
 	type GatewayRequest,
 	type HeaderList,
 	streamOf,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 

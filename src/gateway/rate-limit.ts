@@ -1,9 +1,9 @@
 import { hash } from "node:crypto";
 import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
 import type { RateLimitConfig } from "../config/config.ts";
-import { networkOf } from "../core/address.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { networkOf } from "../core/ip.ts";
 import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { prepare, requestSlots, routeLayout } from "../run/names.ts";

@@ -1,5 +1,5 @@
 import { type ErrorCode, GatewayError } from "../core/errors.ts";
-import type { UpstreamResponse } from "../core/messages.ts";
+import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
 

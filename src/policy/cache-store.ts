@@ -3,7 +3,7 @@ import type {
 	HeaderList,
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import { askedHeaders } from "./same-request.ts";
 
 export interface StoreLimits {

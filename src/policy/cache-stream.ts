@@ -1,5 +1,5 @@
-import { emptyStream } from "../core/byte-queue.ts";
-import { createCollector } from "../core/collector.ts";
+import { emptyStream } from "../core/body/byte-queue.ts";
+import { createCollector } from "../core/body/collector.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	type ByteStream,
@@ -9,7 +9,7 @@ import {
 	type StreamHead,
 	type StreamRequest,
 	type UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type Cache,

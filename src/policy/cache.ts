@@ -1,4 +1,4 @@
-import { createDecoded } from "../core/decoded.ts";
+import { createDecoded } from "../core/body/decoded.ts";
 import {
 	asGatewayError,
 	type ErrorCode,
@@ -10,7 +10,7 @@ import {
 	headerOf,
 	type UpstreamRequest,
 	type UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { directivesOf, fieldsOf, secondsOf } from "./cache-control.ts";
 import { CacheStore, type Kept, type KeyedRequest } from "./cache-store.ts";

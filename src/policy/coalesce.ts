@@ -1,5 +1,8 @@
-import { createDecoded } from "../core/decoded.ts";
-import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
+import { createDecoded } from "../core/body/decoded.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../core/http/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type Call,

@@ -1,5 +1,5 @@
 import CachePolicy from "http-cache-semantics";
-import type { HeaderList, UpstreamRequest } from "../core/messages.ts";
+import type { HeaderList, UpstreamRequest } from "../core/http/messages.ts";
 import {
 	type Directives,
 	directivesOf,

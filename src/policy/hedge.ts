@@ -1,5 +1,8 @@
 import { GatewayError } from "../core/errors.ts";
-import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../core/http/messages.ts";
 import type { Timer } from "../tasks/clock.ts";
 import type { Outcome } from "../tasks/outcome.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

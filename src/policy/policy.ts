@@ -3,7 +3,7 @@ import type {
 	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 

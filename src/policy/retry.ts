@@ -8,7 +8,7 @@ import {
 	headerOf,
 	type UpstreamRequest,
 	type UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import type { Outcome } from "../tasks/outcome.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";

@@ -1,4 +1,4 @@
-import type { UpstreamRequest } from "../core/messages.ts";
+import type { UpstreamRequest } from "../core/http/messages.ts";
 
 /** Fields that say nothing of what is asked: the trace's (W3C Trace Context), and one connection's (RFC 9110, 7.6.1). */
 const notAsked: ReadonlySet<string> = new Set([

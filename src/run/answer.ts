@@ -1,7 +1,7 @@
-import { Bytes } from "../core/bytes.ts";
+import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { UpstreamResponse } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
-import type { UpstreamResponse } from "../core/messages.ts";
 
 /** Refuses what is not UTF-8 (RFC 8259, 8.1); keeps nothing between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });

@@ -2,8 +2,8 @@ import type { BodyConfig } from "../config/config.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { readsOf, textOf } from "../expression/template.ts";
-import { prepareParameters, wellFormed } from "./address.ts";
 import { clientsPlaces, type Layout, prepare } from "./names.ts";
+import { prepareParameters, wellFormed } from "./target.ts";
 
 /** What a call sends. */
 export interface PreparedBody {

@@ -1,6 +1,9 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type StepMark, tell } from "../core/events.ts";
-import type { UpstreamRequest, UpstreamResponse } from "../core/messages.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

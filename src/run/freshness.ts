@@ -7,7 +7,7 @@ import {
 	headerOf,
 	isStream,
 	namesEtag,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
 import type { Merged } from "./merge.ts";

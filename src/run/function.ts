@@ -5,10 +5,9 @@ import type {
 	UserContext,
 } from "../config/config.ts";
 import { callHeadersRefused, framingHeaders } from "../config/read-template.ts";
-import { dataOf } from "../core/data.ts";
+import { dataOf } from "../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
-import { printJson } from "../core/json.ts";
 import {
 	callMethods,
 	isDots,
@@ -17,7 +16,8 @@ import {
 	isToken,
 	type UpstreamRequest,
 	type UpstreamResponse,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
+import { printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
 import { PoolClosed, PoolFull, ThreadEnded } from "../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

@@ -1,21 +1,21 @@
-import { Bytes } from "../core/bytes.ts";
+import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
-import { printJson } from "../core/json.ts";
 import {
 	type GatewayResponse,
 	type HeaderList,
 	headerOf,
 	isStatus,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
+import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import {
 	readsOf,
 	type Template,
 	type TemplateEntry,
 } from "../expression/template.ts";
-import { type Places, prepareHeaders, wellFormed } from "./address.ts";
 import { clientsPlaces, type Layout, prepare } from "./names.ts";
+import { type Places, prepareHeaders, wellFormed } from "./target.ts";
 
 /** Makes the answer of a frame that holds all it reads; `missing` is what is said of its parts, in plan order. */
 export type PreparedMerge = (

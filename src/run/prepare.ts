@@ -14,7 +14,7 @@ import type {
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import type { HeaderList } from "../core/messages.ts";
+import type { HeaderList } from "../core/http/messages.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type {
@@ -36,7 +36,6 @@ import type {
 	UpstreamSettings,
 } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
-import { prepareHeaders, prepareTarget } from "./address.ts";
 import { type PreparedBody, prepareBody } from "./body.ts";
 import { type PreparedTelling, prepareTelling } from "./freshness.ts";
 import { type PreparedMerge, prepareMerge } from "./merge.ts";
@@ -60,13 +59,14 @@ import {
 	answerHeadersOf,
 	prepareProxyHeaders,
 	prepareProxyTarget,
-} from "./proxy-address.ts";
+} from "./proxy-target.ts";
 import {
 	type CompileBody,
 	createBodyCompiler,
 	prepareRequest,
 	type ReadRequest,
 } from "./request.ts";
+import { prepareHeaders, prepareTarget } from "./target.ts";
 
 /** A plan made ready to run: closures instead of templates, connections instead of names. Made once per gateway. */
 export interface Prepared {

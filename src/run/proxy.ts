@@ -7,7 +7,7 @@ import {
 	isIdempotent,
 	type StreamHead,
 	type StreamRequest,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";

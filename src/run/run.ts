@@ -1,6 +1,6 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
-import type { GatewayRequest, GatewayResponse } from "../core/messages.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { Block } from "./block.ts";

@@ -1,4 +1,4 @@
-import { type GatewayRequest, headerOf } from "../core/messages.ts";
+import { type GatewayRequest, headerOf } from "../core/http/messages.ts";
 
 /** Neither version ff nor an id of zeros is one. */
 const wellFormedTrace =

@@ -1,6 +1,6 @@
 import { BlockList } from "node:net";
-import { familyOf, parseAddress, parseSubnet } from "../core/address.ts";
-import type { HeaderList } from "../core/messages.ts";
+import type { HeaderList } from "../core/http/messages.ts";
+import { familyOf, parseAddress, parseSubnet } from "../core/ip.ts";
 
 /** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */
 export type ClientAddress = (peer: string, headers: HeaderList) => string;

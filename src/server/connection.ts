@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { parseAddress } from "../core/address.ts";
 import type { GatewayError } from "../core/errors.ts";
-import { problemResponse } from "../core/problem.ts";
+import { problemResponse } from "../core/http/problem.ts";
+import { parseAddress } from "../core/ip.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Exchange } from "./exchange.ts";
 

@@ -3,7 +3,7 @@ import {
 	type GatewayResponse,
 	type HeaderList,
 	headerOf,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 
 /**
  * What browsers are told about pages of other origins (Fetch standard, 3.3, CORS protocol). It lives in the server and

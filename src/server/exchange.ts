@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ByteQueue } from "../core/byte-queue.ts";
-import { createCollector } from "../core/collector.ts";
+import { ByteQueue } from "../core/body/byte-queue.ts";
+import { createCollector } from "../core/body/collector.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	type ByteStream,
@@ -9,8 +9,8 @@ import {
 	type HeaderList,
 	headerOf,
 	isStream,
-} from "../core/messages.ts";
-import { problemResponse } from "../core/problem.ts";
+} from "../core/http/messages.ts";
+import { problemResponse } from "../core/http/problem.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { ClientAddress } from "./client-address.ts";

@@ -7,7 +7,7 @@ import {
 import type { AddressInfo, Socket } from "node:net";
 import type { CorsConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { GatewayResponse } from "../core/messages.ts";
+import type { GatewayResponse } from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { type ClientAddress, createClientAddress } from "./client-address.ts";

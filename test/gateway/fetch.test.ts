@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
-import type { UpstreamRequest } from "../../src/core/messages.ts";
+import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import type { Scope } from "../../src/tasks/scope.ts";
 import { createUpstream } from "../../src/upstream/upstream.ts";

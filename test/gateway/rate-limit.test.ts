@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { networkOf } from "../../src/core/address.ts";
+import { networkOf } from "../../src/core/ip.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { virtualClock } from "../../src/tasks/index.ts";
 import { testGateway } from "../kit/gateway.ts";

@@ -9,7 +9,7 @@ import {
 	isStream,
 	type UpstreamRequest,
 	type UpstreamResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";

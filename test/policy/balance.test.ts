@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
 import { createEvents } from "../../src/core/events.ts";
-import type { StreamHead } from "../../src/core/messages.ts";
+import type { StreamHead } from "../../src/core/http/messages.ts";
 import { balance } from "../../src/policy/balance.ts";
 import type { Call, StreamCall } from "../../src/policy/policy.ts";
 import {

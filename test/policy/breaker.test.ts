@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
 import { createEvents } from "../../src/core/events.ts";
-import type { StreamHead } from "../../src/core/messages.ts";
+import type { StreamHead } from "../../src/core/http/messages.ts";
 import { type BreakerOptions, breaker } from "../../src/policy/breaker.ts";
 import type { Call, Guard } from "../../src/policy/policy.ts";
 import {

@@ -5,7 +5,7 @@ import type {
 	HeaderList,
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import { type CacheSettings, cache } from "../../src/policy/cache.ts";
 import { CacheStore, type Kept } from "../../src/policy/cache-store.ts";
 import type { Call } from "../../src/policy/policy.ts";

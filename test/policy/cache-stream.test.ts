@@ -1,9 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ByteQueue } from "../../src/core/byte-queue.ts";
+import { ByteQueue } from "../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents } from "../../src/core/events.ts";
-import type { StreamHead, StreamRequest } from "../../src/core/messages.ts";
+import type {
+	StreamHead,
+	StreamRequest,
+} from "../../src/core/http/messages.ts";
 import { Cache } from "../../src/policy/cache.ts";
 import { cacheStreams } from "../../src/policy/cache-stream.ts";
 import type { StreamCall } from "../../src/policy/policy.ts";

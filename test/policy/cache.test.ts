@@ -5,7 +5,7 @@ import { createEvents, type PolicyDecided } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import {
 	type CachePlace,
 	type CacheSettings,

@@ -3,7 +3,7 @@ import { describe, it, test } from "node:test";
 import fc from "fast-check";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents, type PolicyDecided } from "../../src/core/events.ts";
-import type { UpstreamRequest } from "../../src/core/messages.ts";
+import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { coalesce } from "../../src/policy/coalesce.ts";
 import type { Call } from "../../src/policy/policy.ts";
 import { sameRequestKey } from "../../src/policy/same-request.ts";

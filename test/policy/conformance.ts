@@ -4,7 +4,7 @@ import { createEvents } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import type { Call, Policy, PolicyPlace } from "../../src/policy/policy.ts";
 import {
 	type Clock,

@@ -5,7 +5,7 @@ import { createEvents } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
 import { type HedgeOptions, hedge } from "../../src/policy/hedge.ts";
 import { Latencies } from "../../src/policy/latency.ts";

@@ -12,7 +12,7 @@ import {
 	GatewayError,
 } from "../../src/core/errors.ts";
 import { createEvents } from "../../src/core/events.ts";
-import type { UpstreamRequest } from "../../src/core/messages.ts";
+import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
 import { mayHelp, retry } from "../../src/policy/retry.ts";
 import {

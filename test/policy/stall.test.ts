@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
-import { ByteQueue } from "../../src/core/byte-queue.ts";
+import { ByteQueue } from "../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type {
 	ByteStream,
 	StreamHead,
 	StreamRequest,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import type { StreamCall } from "../../src/policy/policy.ts";
 import { stall } from "../../src/policy/stall.ts";
 import {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import type { GatewayResponse } from "../../src/core/messages.ts";
+import type { GatewayResponse } from "../../src/core/http/messages.ts";
 import {
 	listen,
 	type Server,

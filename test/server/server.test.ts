@@ -4,7 +4,7 @@ import { GatewayError } from "../../src/core/errors.ts";
 import type {
 	GatewayRequest,
 	GatewayResponse,
-} from "../../src/core/messages.ts";
+} from "../../src/core/http/messages.ts";
 import {
 	type Handle,
 	listen,

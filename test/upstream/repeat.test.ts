@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import type { StreamHead, UpstreamRequest } from "../../src/core/messages.ts";
+import type {
+	StreamHead,
+	UpstreamRequest,
+} from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { openWire } from "../kit/wire.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
-import type { StreamHead } from "../../src/core/messages.ts";
+import type { StreamHead } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { openWire } from "../kit/wire.ts";

@@ -7,7 +7,10 @@ import type { TLSSocket } from "node:tls";
 import { inspect } from "node:util";
 import { brotliCompressSync, gzipSync } from "node:zlib";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import type { StreamHead, UpstreamRequest } from "../../src/core/messages.ts";
+import type {
+	StreamHead,
+	UpstreamRequest,
+} from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
 import { openWire as openTransport } from "../kit/wire.ts";

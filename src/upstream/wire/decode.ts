@@ -1,6 +1,6 @@
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
-import { createCollector } from "../../core/collector.ts";
+import { createCollector } from "../../core/body/collector.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { invalid } from "./failure.ts";
 

@@ -1,6 +1,6 @@
-import { ByteQueue, emptyStream } from "../../core/byte-queue.ts";
+import { ByteQueue, emptyStream } from "../../core/body/byte-queue.ts";
 import { GatewayError } from "../../core/errors.ts";
-import type { StreamRequest } from "../../core/messages.ts";
+import type { StreamRequest } from "../../core/http/messages.ts";
 import type { AnswerHead, Flow, Receiver } from "./receiver.ts";
 
 /** Passes an answer on as it comes, as fast as the slower side takes it. */

@@ -1,6 +1,6 @@
+import { GatewayError } from "../errors.ts";
+import { nestingMax } from "../json.ts";
 import { Bytes } from "./bytes.ts";
-import { GatewayError } from "./errors.ts";
-import { nestingMax } from "./json.ts";
 
 /** A value that holds one part many times over is small in memory and endless as a copy. */
 const valuesMax = 1_000_000;

@@ -1,4 +1,4 @@
-import { errorTable, type GatewayError } from "./errors.ts";
+import { errorTable, type GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "./messages.ts";
 
 /**

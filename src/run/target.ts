@@ -1,7 +1,11 @@
 import type { ResolvedUpstream } from "../config/check-upstream.ts";
 import type { PathSegment } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
-import { type HeaderList, isDots, isHeaderValue } from "../core/messages.ts";
+import {
+	type HeaderList,
+	isDots,
+	isHeaderValue,
+} from "../core/http/messages.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import type { Expression } from "../expression/parse.ts";
 import {

@@ -6,11 +6,11 @@ import {
 	type HeaderList,
 	headerOf,
 	isHeaderValue,
-} from "../core/messages.ts";
+} from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
-import { prepareHeaders, prepareTarget } from "./address.ts";
 import type { Layout } from "./names.ts";
+import { prepareHeaders, prepareTarget } from "./target.ts";
 import { traceOf } from "./trace.ts";
 
 /**

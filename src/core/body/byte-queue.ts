@@ -1,4 +1,4 @@
-import type { ByteStream } from "./messages.ts";
+import type { ByteStream } from "../http/messages.ts";
 
 /** What the maker of a queue's bytes is told. */
 export interface ByteMaker {

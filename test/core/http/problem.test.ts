@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { GatewayError } from "../../src/core/errors.ts";
-import { headerOf } from "../../src/core/messages.ts";
-import { problemResponse } from "../../src/core/problem.ts";
+import { GatewayError } from "../../../src/core/errors.ts";
+import { headerOf } from "../../../src/core/http/messages.ts";
+import { problemResponse } from "../../../src/core/http/problem.ts";
 
 function retryAfterOf(retryAfterMs?: number): string | null {
 	const facts = retryAfterMs === undefined ? {} : { retryAfterMs };

@@ -1,5 +1,5 @@
-import type { Decoded } from "./decoded.ts";
-import type { GatewayError } from "./errors.ts";
+import type { Decoded } from "../body/decoded.ts";
+import type { GatewayError } from "../errors.ts";
 
 /** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createCollector } from "../../src/core/collector.ts";
+import { createCollector } from "../../../src/core/body/collector.ts";
 
 test("gives back what was put in, however it was cut, up to the bound", () => {
 	const chunk = fc.uint8Array({ maxLength: 20 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ByteQueue } from "../../src/core/byte-queue.ts";
+import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
 
 function queue() {
 	const told: string[] = [];

@@ -1,4 +1,4 @@
-import { GatewayError } from "./errors.ts";
+import { GatewayError } from "../errors.ts";
 
 /**
  * A body that is no text: a value that expressions can pass on but not look into, and that cannot become JSON or text.
