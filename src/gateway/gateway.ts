@@ -18,11 +18,8 @@ import {
 import { problemResponse } from "../core/http/problem.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
-import {
-	type OpenUpstream,
-	type PreparedRoute,
-	preparePlan,
-} from "../run/prepare.ts";
+import type { OpenUpstream } from "../run/open.ts";
+import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import { type Load, run } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";

@@ -24,9 +24,9 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { partsOf } from "../tasks/thread-message.ts";
 import { decodeBody, headersByName } from "./answer.ts";
 import { sendAndTell, staleMark } from "./call.ts";
+import type { OpenedUpstream } from "./open.ts";
 import {
 	defaultHeaders,
-	type OpenedUpstream,
 	type PreparedFunction,
 	type PreparedStep,
 } from "./prepare.ts";

@@ -1,9 +1,3 @@
-import {
-	type Environment,
-	isPem,
-	type ResolvedUpstream,
-	resolveUpstream,
-} from "../config/check-upstream.ts";
 import type {
 	PoolConfig,
 	ServerConfig,
@@ -13,7 +7,6 @@ import type {
 } from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Events } from "../core/events.ts";
 import type { HeaderList } from "../core/http/messages.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
@@ -27,15 +20,9 @@ import type {
 	StepPlan,
 	StepRef,
 } from "../plan/plan.ts";
-import type { Clock } from "../tasks/clock.ts";
 import { createPool, type Pool } from "../tasks/pool.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type {
-	Upstream,
-	UpstreamContext,
-	UpstreamSettings,
-} from "../upstream/upstream.ts";
-import type { TlsSettings } from "../upstream/wire/wire.ts";
+import type { Upstream } from "../upstream/upstream.ts";
 import { type PreparedBody, prepareBody } from "./body.ts";
 import { type PreparedTelling, prepareTelling } from "./freshness.ts";
 import { type PreparedMerge, prepareMerge } from "./merge.ts";
@@ -54,6 +41,11 @@ import {
 	routeLayout,
 	stepSlot,
 } from "./names.ts";
+import {
+	type OpenedUpstream,
+	type OpenOptions,
+	openUpstreams,
+} from "./open.ts";
 import type { PreparedProxy } from "./proxy.ts";
 import {
 	answerHeadersOf,
@@ -206,69 +198,16 @@ export interface PreparedCall {
 	readonly pick: Later | null;
 }
 
-/** How an upstream is reached: over HTTP, or in tests by a function. */
-export type OpenUpstream = (
-	settings: UpstreamSettings,
-	context: UpstreamContext,
-) => Upstream;
-
-export interface PrepareOptions {
-	readonly env: Environment;
-	readonly clock: Clock;
-	readonly events: Events;
-	readonly openUpstream: OpenUpstream;
+export interface PrepareOptions extends OpenOptions {
 	/** The user's functions, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** Where those lie that run on a thread, by reference. */
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
-	/** What the files hold that upstreams' `tls` names. */
-	readonly files: ReadonlyMap<string, string>;
-}
-
-/** An upstream, with what its settings became in this environment. */
-export interface OpenedUpstream {
-	readonly settings: ResolvedUpstream;
-	readonly upstream: Upstream;
-	readonly safe: boolean;
-	readonly idempotent: boolean;
 }
 
 /** Makes a plan ready: reads the environment, opens no connection yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
-	const { env, clock, events, openUpstream } = options;
-	const upstreams = plan.upstreams.map((config): OpenedUpstream => {
-		const { upstream: settings } = resolveUpstream(config, env);
-		const { origins, connections, bodyBytesMax } = settings;
-		const { name, safe, idempotent } = config;
-		const tls = tlsOf(settings, options);
-		const {
-			transport,
-			cache,
-			coalesce,
-			retry,
-			hedge,
-			budget,
-			breaker,
-			limiter,
-		} = config;
-		const limits = {
-			name,
-			origins,
-			connections,
-			bodyBytesMax,
-			tls,
-			transport,
-			cache: cache && { ...cache, authorization: credentialOf(settings) },
-			coalesce,
-			retry,
-			hedge,
-			budget,
-			breaker,
-			limiter,
-		};
-		const upstream = openUpstream(limits, { clock, events });
-		return { settings, safe, idempotent, upstream };
-	});
+	const upstreams = openUpstreams(plan.upstreams, options);
 	const pool = plan.pool && openPool(plan.pool);
 	const resources = {
 		upstreams,
@@ -288,30 +227,8 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	};
 }
 
-/** What every call is authorized by; null where the steps say, or nobody does. */
-function credentialOf({ headers }: ResolvedUpstream): string | null {
-	const [own] = headers.filter(([name]) => name === "authorization");
-	return own ? own[1] : null;
-}
-
 function openPool({ threads, ...bounds }: PoolConfig): Pool {
 	return createPool({ ...bounds, ...(threads !== null && { threads }) });
-}
-
-function tlsOf(
-	{ tls }: ResolvedUpstream,
-	{ files }: PrepareOptions,
-): TlsSettings | null {
-	if (tls.length === 0) return null;
-	const texts = tls.map(([name, text]) => {
-		const pem = isPem(text) ? text : files.get(text);
-		if (pem !== undefined) return [name, pem] as const;
-		throw new GatewayError(
-			"config_invalid",
-			`${text} was not read: load the config by its file`,
-		);
-	});
-	return Object.fromEntries(texts);
 }
 
 /** What steps are prepared with. */

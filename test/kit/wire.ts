@@ -1,4 +1,4 @@
-import type { OpenUpstream } from "../../src/run/prepare.ts";
+import type { OpenUpstream } from "../../src/run/open.ts";
 import {
 	createUpstream,
 	type Transport,
