@@ -6,8 +6,8 @@ import {
 	hanging,
 	type TestGateway,
 	testGateway,
-} from "./kit/gateway.ts";
-import { repeatableRandom } from "./kit/random.ts";
+} from "../kit/gateway.ts";
+import { repeatableRandom } from "../kit/random.ts";
 
 /** What clients saw of a stretch of load, on the virtual clock. */
 interface Seen {

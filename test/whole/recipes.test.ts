@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { checkText } from "../src/config/load.ts";
-import { stepKinds } from "../src/config/schema.ts";
-import { serve } from "./kit/serve.ts";
-import { json, startUpstream } from "./kit/upstream.ts";
+import { checkText } from "../../src/config/load.ts";
+import { stepKinds } from "../../src/config/schema.ts";
+import { serve } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 import { type Exchange, exchangesOf, printAnswer } from "./recipes/console.ts";
 import { type Mistake, mistakesIn } from "./recipes/mistakes.ts";
 import { type Answer, type Canned, canned } from "./recipes/upstreams.ts";
 
 const page = readFileSync(
-	new URL("../docs/recipes.md", import.meta.url),
+	new URL("../../docs/recipes.md", import.meta.url),
 	"utf8",
 );
 

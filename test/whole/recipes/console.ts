@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { STATUS_CODES } from "node:http";
-import type { GetOptions, HttpAnswer } from "../kit/serve.ts";
+import type { GetOptions, HttpAnswer } from "../../kit/serve.ts";
 
 /** A request that a page shows, and the answer below it. */
 export interface Exchange {

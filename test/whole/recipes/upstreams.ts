@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { json, type SeenRequest } from "../kit/upstream.ts";
+import { json, type SeenRequest } from "../../kit/upstream.ts";
 
 /** What a recipe's services answer: to a call, `METHOD /upstream/path?query body`, with JSON or by a function. */
 export type Canned = Readonly<Record<string, unknown>>;

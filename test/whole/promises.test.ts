@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { type Canary, startCanary } from "./kit/canary.ts";
-import { serve } from "./kit/serve.ts";
-import { json, startUpstream } from "./kit/upstream.ts";
+import { type Canary, startCanary } from "../kit/canary.ts";
+import { serve } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 /** What a run promises, over real sockets: what the upstream saw decides. */
 const header = (url: string) => `

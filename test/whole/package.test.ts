@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { folderWith } from "./kit/cli.ts";
+import { folderWith } from "../kit/cli.ts";
 
 const run = promisify(execFile);
-const root = fileURLToPath(new URL("../", import.meta.url));
+const root = fileURLToPath(new URL("../../", import.meta.url));
 const modules = join(root, "node_modules");
 const compiler = join(modules, "typescript", "bin", "tsc");
 

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { checkText, configOrThrow } from "../src/config/load.ts";
-import { compile } from "../src/plan/compile.ts";
-import { explain } from "../src/plan/explain.ts";
-import { hanging, testGateway } from "./kit/gateway.ts";
+import { checkText, configOrThrow } from "../../src/config/load.ts";
+import { compile } from "../../src/plan/compile.ts";
+import { explain } from "../../src/plan/explain.ts";
+import { hanging, testGateway } from "../kit/gateway.ts";
 
 /** A step whose call takes so long; a group where it has steps. */
 interface Drawn {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { PolicyDecided } from "../src/core/events.ts";
-import { testRoute } from "./kit/gateway.ts";
+import type { PolicyDecided } from "../../src/core/events.ts";
+import { testRoute } from "../kit/gateway.ts";
 
 /** A gateway's decisions, as `policy upstream decision reason`. */
 function decisionsOf({ gateway }: ReturnType<typeof testRoute>): string[] {

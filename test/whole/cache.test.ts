@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { checkValue, configOrThrow } from "../src/config/load.ts";
-import { GatewayError } from "../src/core/errors.ts";
-import { defineGateway } from "../src/index.ts";
+import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import { defineGateway } from "../../src/index.ts";
 import {
 	type Answer,
 	type Behaviour,
@@ -10,7 +10,7 @@ import {
 	type Reply,
 	testGateway,
 	testRoute,
-} from "./kit/gateway.ts";
+} from "../kit/gateway.ts";
 
 const down: Reply = {
 	error: new GatewayError("upstream_unreachable", "refused"),

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { describe, it } from "node:test";
-import { folderWith, sluice } from "./kit/cli.ts";
-import { ask } from "./kit/serve.ts";
-import { json, startUpstream } from "./kit/upstream.ts";
+import { folderWith, sluice } from "../kit/cli.ts";
+import { ask } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 const secret = "planted-s3cret-value";
 const hello = `
@@ -47,14 +47,14 @@ describe("sluice check", () => {
 
 	it("lists every problem with its place and exits with 2", async () => {
 		const many = readFileSync(
-			new URL("golden/problems/many.yaml", import.meta.url),
+			new URL("../golden/problems/many.yaml", import.meta.url),
 			"utf8",
 		);
 		using folder = folderWith({ "many.yaml": many });
 		const command = sluice(["check", "many.yaml"], { cwd: folder.path });
 		assert.equal(await command.ended, 2);
 		const expected = readFileSync(
-			new URL("golden/problems/many.txt", import.meta.url),
+			new URL("../golden/problems/many.txt", import.meta.url),
 			"utf8",
 		);
 		const lines = expected.trimEnd().split("\n");

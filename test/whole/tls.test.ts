@@ -4,15 +4,15 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
-import { loadConfig } from "../src/config/load.ts";
-import { printProblem } from "../src/config/problem.ts";
-import { createGateway } from "../src/gateway/gateway.ts";
-import { printPlan } from "../src/plan/print.ts";
-import { folderWith } from "./kit/cli.ts";
-import { openUpstream } from "./kit/wire.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { printProblem } from "../../src/config/problem.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import { printPlan } from "../../src/plan/print.ts";
+import { folderWith } from "../kit/cli.ts";
+import { openUpstream } from "../kit/wire.ts";
 
 const read = (name: string) =>
-	readFileSync(new URL(`upstream/tls/${name}.pem`, import.meta.url), "utf8");
+	readFileSync(new URL(`../upstream/tls/${name}.pem`, import.meta.url), "utf8");
 const cert = read("cert");
 const key = read("key");
 

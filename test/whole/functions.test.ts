@@ -3,10 +3,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { pathToFileURL } from "node:url";
-import { configOrThrow, loadConfig } from "../src/config/load.ts";
-import { folderWith, sluice } from "./kit/cli.ts";
-import { type Behaviour, testGateway } from "./kit/gateway.ts";
-import { ask } from "./kit/serve.ts";
+import { configOrThrow, loadConfig } from "../../src/config/load.ts";
+import { folderWith, sluice } from "../kit/cli.ts";
+import { type Behaviour, testGateway } from "../kit/gateway.ts";
+import { ask } from "../kit/serve.ts";
 
 /** The author's own file, beside the config. */
 const functions = `
@@ -333,7 +333,7 @@ describe("a `run` step", () => {
 
 	it("does what docs/language.md shows of it", async () => {
 		const page = readFileSync(
-			new URL("../docs/language.md", import.meta.url),
+			new URL("../../docs/language.md", import.meta.url),
 			"utf8",
 		);
 		const [, code = ""] = /^```ts\n([^]*?)^```/m.exec(page) ?? [];

@@ -17,13 +17,13 @@ import { tmpdir } from "node:os";
 import { basename, delimiter, dirname, join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
-import { ask } from "./kit/serve.ts";
+import { ask } from "../kit/serve.ts";
 
 /**
  * The steps of the Dockerfile as a script: each stage is a folder that stands for its file system, and the image is the
  * last one. Nothing is fetched: for `npm ci` the repository's own node_modules are copied.
  */
-const context = new URL("..", import.meta.url).pathname;
+const context = new URL("../..", import.meta.url).pathname;
 const dockerfile = readFileSync(join(context, "Dockerfile"), "utf8");
 
 interface Instruction {

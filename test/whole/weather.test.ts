@@ -4,12 +4,12 @@ import { describe, it } from "node:test";
 import {
 	startLibreTranslate,
 	startOpenWeather,
-} from "../examples/weather/upstreams.ts";
-import { type HttpAnswer, serve } from "./kit/serve.ts";
-import { type Answering, json, startUpstream } from "./kit/upstream.ts";
+} from "../../examples/weather/upstreams.ts";
+import { type HttpAnswer, serve } from "../kit/serve.ts";
+import { type Answering, json, startUpstream } from "../kit/upstream.ts";
 
 const example = readFileSync(
-	new URL("../examples/weather/sluice.yaml", import.meta.url),
+	new URL("../../examples/weather/sluice.yaml", import.meta.url),
 	"utf8",
 );
 const key = "planted-0penweather-key";

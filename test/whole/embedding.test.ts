@@ -4,11 +4,11 @@ import { request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, describe, it } from "node:test";
-import * as sluice from "../src/index.ts";
-import { json, startUpstream } from "./kit/upstream.ts";
+import * as sluice from "../../src/index.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 /** The examples of docs/embedding.md, run: each is a file of examples/embedding, asked as its framework would. */
-const root = new URL("../", import.meta.url);
+const root = new URL("../../", import.meta.url);
 const page = readFileSync(new URL("docs/embedding.md", root), "utf8");
 
 const upstream = await startUpstream(({ target, body }, response) => {
@@ -18,7 +18,7 @@ const upstream = await startUpstream(({ target, body }, response) => {
 	else if (target !== "/users/slow") json(response, null, 404);
 });
 process.env.USERS_URL = upstream.url;
-const { gateway } = await import("../examples/embedding/gateway.ts");
+const { gateway } = await import("../../examples/embedding/gateway.ts");
 const card = { name: "Ada", orders: 2 };
 const bob = JSON.stringify({ name: "Bob" });
 const created = { created: { name: "Bob" } };
@@ -72,7 +72,7 @@ describe("docs/embedding.md", () => {
 
 describe("a gateway without a server", () => {
 	it("answers requests in parts", async () => {
-		const { cardOf } = await import("../examples/embedding/call.ts");
+		const { cardOf } = await import("../../examples/embedding/call.ts");
 		assert.equal(await cardOf("7"), `200 ${JSON.stringify(card)}`);
 		assert.match(await cardOf("../x"), /^502 /);
 		assert.equal(upstream.seen.at(-1)?.target.startsWith("/orders"), true);
@@ -82,7 +82,7 @@ describe("a gateway without a server", () => {
 describe("a handler of Web-standard requests", () => {
 	it("answers", async () => {
 		const { default: app } = await import(
-			"../examples/embedding/fetch-handler.ts"
+			"../../examples/embedding/fetch-handler.ts"
 		);
 		const answer = await app.fetch(new Request("http://x/users/7/card"));
 		assert.equal(answer.status, 200);
@@ -90,7 +90,9 @@ describe("a handler of Web-standard requests", () => {
 	});
 
 	it("answers as a route handler of Next, without its prefix", async () => {
-		const { GET, POST } = await import("../examples/embedding/next-route.ts");
+		const { GET, POST } = await import(
+			"../../examples/embedding/next-route.ts"
+		);
 		const read = await GET(new Request("http://x/api/users/7/card"));
 		assert.deepEqual(await read.json(), card);
 		const init = { method: "POST", headers: type, body: bob };
@@ -102,7 +104,7 @@ describe("a handler of Web-standard requests", () => {
 
 describe("a gateway inside node:http", () => {
 	async function ask(path: string, method = "GET", body = "") {
-		const { server } = await import("../examples/embedding/node-http.ts");
+		const { server } = await import("../../examples/embedding/node-http.ts");
 		await new Promise<void>((resolve) =>
 			server.listen(0, "127.0.0.1", resolve),
 		);
@@ -158,7 +160,7 @@ describe("a gateway inside node:http", () => {
 
 describe("a catch-all of Fastify's kind", () => {
 	async function ask(method: string, url: string, body?: string) {
-		const { catchAll } = await import("../examples/embedding/catch-all.ts");
+		const { catchAll } = await import("../../examples/embedding/catch-all.ts");
 		const seen = { status: 0, headers: [] as string[], body: "" };
 		const reply = {
 			code: (status: number) =>
@@ -222,7 +224,7 @@ describe("serve", () => {
 
 	it("starts and stops as the example does", async () => {
 		// The last: it closes the gateway that all examples use.
-		const { start } = await import("../examples/embedding/serve.ts");
+		const { start } = await import("../../examples/embedding/serve.ts");
 		const running = await start(0);
 		const answer = await fetch(`${running.url}/users/7/card`);
 		assert.deepEqual(await answer.json(), card);

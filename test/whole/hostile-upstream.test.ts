@@ -3,11 +3,11 @@ import { request as httpRequest } from "node:http";
 import type { Socket } from "node:net";
 import { after, before, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { type Canary, startCanary } from "./kit/canary.ts";
-import { type ServedGateway, serve } from "./kit/serve.ts";
-import { json, type RealUpstream, startUpstream } from "./kit/upstream.ts";
-import { transport } from "./kit/wire.ts";
-import { httpHead, openPeer, type Peer } from "./upstream/peer.ts";
+import { type Canary, startCanary } from "../kit/canary.ts";
+import { type ServedGateway, serve } from "../kit/serve.ts";
+import { json, type RealUpstream, startUpstream } from "../kit/upstream.ts";
+import { transport } from "../kit/wire.ts";
+import { httpHead, openPeer, type Peer } from "../upstream/peer.ts";
 
 /** What an upstream may do to us, how a composed route ends then, and what the client of a proxied one gets. */
 interface Case {

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { problemsOf } from "./kit/problems.ts";
-import { serve } from "./kit/serve.ts";
-import { type Answering, startUpstream } from "./kit/upstream.ts";
+import { problemsOf } from "../kit/problems.ts";
+import { serve } from "../kit/serve.ts";
+import { type Answering, startUpstream } from "../kit/upstream.ts";
 
 const config = (url: string, transport: string) => `
 upstreams:

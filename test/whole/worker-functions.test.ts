@@ -2,9 +2,13 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { setEnvironmentData } from "node:worker_threads";
-import { checkValue, configOrThrow, loadConfig } from "../src/config/load.ts";
-import { printProblem } from "../src/config/problem.ts";
-import { folderWith } from "./kit/cli.ts";
+import {
+	checkValue,
+	configOrThrow,
+	loadConfig,
+} from "../../src/config/load.ts";
+import { printProblem } from "../../src/config/problem.ts";
+import { folderWith } from "../kit/cli.ts";
 import {
 	type Answer,
 	type AskOptions,
@@ -13,9 +17,9 @@ import {
 	type Reply,
 	type SeenCall,
 	testGateway,
-} from "./kit/gateway.ts";
+} from "../kit/gateway.ts";
 
-const tasks = new URL("../src/tasks/index.ts", import.meta.url).href;
+const tasks = new URL("../../src/tasks/index.ts", import.meta.url).href;
 
 /** The author's own file, beside the config. */
 const functions = `

@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, it } from "node:test";
 import fc from "fast-check";
-import type { UserContext } from "../src/config/config.ts";
-import { type Canary, startCanary } from "./kit/canary.ts";
-import { hostileStrings } from "./kit/hostile.ts";
+import type { UserContext } from "../../src/config/config.ts";
+import { type Canary, startCanary } from "../kit/canary.ts";
+import { hostileStrings } from "../kit/hostile.ts";
 import {
 	type RawMessage,
 	type RawUpstream,
 	sendRaw,
 	startRawUpstream,
-} from "./kit/raw.ts";
-import { type ServedGateway, serve } from "./kit/serve.ts";
+} from "../kit/raw.ts";
+import { type ServedGateway, serve } from "../kit/serve.ts";
 
 /**
  * Data from every place it can come from, in every place it can stand: it arrives as the data it is, or the request is

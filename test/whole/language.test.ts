@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { testGateway } from "./kit/gateway.ts";
+import { testGateway } from "../kit/gateway.ts";
 
 const upstreams = `
 upstreams:

@@ -4,17 +4,17 @@ import { createServer, request as httpRequest } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { type Canary, startCanary } from "./kit/canary.ts";
-import { problemsOf } from "./kit/problems.ts";
-import { type ServedGateway, serve } from "./kit/serve.ts";
-import { type RealUpstream, startUpstream } from "./kit/upstream.ts";
+import { type Canary, startCanary } from "../kit/canary.ts";
+import { problemsOf } from "../kit/problems.ts";
+import { type ServedGateway, serve } from "../kit/serve.ts";
+import { type RealUpstream, startUpstream } from "../kit/upstream.ts";
 import {
 	gone,
 	httpHead,
 	openPeer,
 	type Peer,
 	type Received,
-} from "./upstream/peer.ts";
+} from "../upstream/peer.ts";
 
 let stack: AsyncDisposableStack;
 let peer: Peer;

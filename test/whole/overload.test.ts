@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
 import { test } from "node:test";
-import { folderWith, sluice } from "./kit/cli.ts";
-import { ask, serve } from "./kit/serve.ts";
-import { json, startUpstream } from "./kit/upstream.ts";
+import { folderWith, sluice } from "../kit/cli.ts";
+import { ask, serve } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 const config = `
 upstreams:
