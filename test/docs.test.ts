@@ -13,6 +13,7 @@ import {
 	upstreamSchema,
 } from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
+import { policyDecisions } from "../src/core/events.ts";
 import { headerOf } from "../src/core/http/messages.ts";
 import { parseJson, printJson } from "../src/core/json.ts";
 import {
@@ -31,6 +32,7 @@ import {
 	metaOf,
 	slugger,
 } from "../tools/docs.ts";
+import { withVerdicts } from "../tools/verdicts.ts";
 import { compute } from "./expression/compute.ts";
 import {
 	type Answer,
@@ -63,6 +65,24 @@ describe("docs/errors.md and docs/config.md", () => {
 
 	test("config.md is what the schema generates", () => {
 		assert.equal(page("docs/config.md"), configPage(), "run `npm run docs`");
+	});
+
+	test("the verdicts in protection.md are those of the policies", () => {
+		const protection = page("docs/protection.md");
+		assert.equal(protection, withVerdicts(protection), "run `npm run docs`");
+	});
+
+	test("protection.md names every decision of every policy, and no other", () => {
+		const rows = page("docs/protection.md").split("| policy | decisions |")[1];
+		const named = Object.fromEntries(
+			[...(rows ?? "").matchAll(/^\| `(\w+)` \| (.*) \|$/gm)].map(
+				([, policy = "", text = ""]) => [
+					policy,
+					text.split(" · ").map((one) => /^`(\w+)`/.exec(one)?.[1]),
+				],
+			),
+		);
+		assert.deepEqual(named, policyDecisions);
 	});
 
 	test("every key has a description and an example", () => {

@@ -1,4 +1,4 @@
-import type { Attempts } from "../core/attempts.ts";
+import type { RetryOptions } from "../policy/retry.ts";
 import type {
 	BreakerConfig,
 	BudgetConfig,
@@ -65,7 +65,7 @@ function readCache(source: Source | null): CacheConfig | null {
 	);
 }
 
-function readRetry(source: Source | null): Attempts | null {
+function readRetry(source: Source | null): RetryOptions | null {
 	return (
 		source && {
 			attempts: numberAt(source, "attempts") ?? 3,

@@ -1,7 +1,7 @@
-import type { Attempts } from "../core/attempts.ts";
 import type { CallMethod } from "../core/http/messages.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
+import type { RetryOptions } from "../policy/retry.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
 export interface Config {
@@ -114,7 +114,7 @@ export interface CorsConfig {
 /** How an upstream's calls are protected; null is off. */
 export interface ProtectionConfig {
 	readonly cache: CacheConfig | null;
-	readonly retry: Attempts | null;
+	readonly retry: RetryOptions | null;
 	/** Null where nothing makes extra attempts. */
 	readonly budget: BudgetConfig | null;
 	readonly hedge: HedgeConfig | null;

@@ -1,6 +1,6 @@
-import { longestCallMs } from "../core/attempts.ts";
 import { parseDuration } from "../core/units.ts";
 import type { Template } from "../expression/template.ts";
+import { longestCallMs } from "../policy/retry.ts";
 import type {
 	CallConfig,
 	EachConfig,

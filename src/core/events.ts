@@ -1,4 +1,4 @@
-import type { GatewayError } from "./errors.ts";
+import type { ErrorCode, GatewayError } from "./errors.ts";
 
 /** One request has been answered, or its client has left. */
 export interface RequestEnded {
@@ -52,17 +52,55 @@ export interface CallEnded {
 	readonly error: GatewayError | null;
 }
 
-/** A policy did something about a call besides passing it on. */
+/**
+ * What each policy can decide, by the policy's key in the config. The words are public and permanent: they may stand as
+ * labels in metrics.
+ */
+export const policyDecisions = {
+	cache: [
+		"hit",
+		"miss",
+		"stale",
+		"revalidated",
+		"refresh_failed",
+		"invalidated",
+	],
+	coalesce: ["joined"],
+	retry: ["attempt", "no_time", "no_budget"],
+	hedge: ["attempt", "won", "no_place", "no_budget"],
+	breaker: ["opened", "refused", "probe", "stays_open", "closed"],
+	limiter: ["limit", "refused"],
+	urls: ["chosen", "left_out"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type PolicyKey = keyof typeof policyDecisions;
+
+/** The words of one policy; without an argument those of all. */
+export type Decision<Policy extends PolicyKey = PolicyKey> =
+	(typeof policyDecisions)[Policy][number];
+
+/** Why: the code of a failure, or what the policy saw. */
+export type DecisionReason =
+	| ErrorCode
+	/** `hedge`: the first attempt takes longer than most. */
+	| "slow"
+	/** `cache`: a newer answer is being asked for. */
+	| "refreshing"
+	/** `limiter`: how its calls were answered lately. */
+	| "answers_fast"
+	| "answers_slowly";
+
+/** A policy did something about a call besides passing it on. Never holds data of a request or an answer. */
 export interface PolicyDecided {
 	/** The client's request the call was made for; of a shared call the first one's. */
 	readonly requestId: string;
 	readonly upstream: string;
-	/** The key of the config: `retry`, `breaker`, `cache`. */
-	readonly policy: string;
-	/** What was done: `attempt 2`, `opened`, `hit`. Never holds data of a request or an answer. */
-	readonly decision: string;
-	/** Why, as an error code or a word; null where the decision says it all. */
-	readonly reason: string | null;
+	readonly policy: PolicyKey;
+	readonly decision: Decision;
+	/** Which attempt or which of the `urls`, counted from 1, or the new `limit`; null with every other decision. */
+	readonly number: number | null;
+	/** Null if the decision says it all. */
+	readonly reason: DecisionReason | null;
 }
 
 /** How hard the gateway's work presses on it, and what it does about that; docs/protection.md. */

@@ -1,4 +1,3 @@
-import { type ErrorCode, GatewayError } from "../core/errors.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
@@ -99,23 +98,3 @@ function watch(
 		},
 	);
 }
-
-/** What the end of an attempt says of the upstream; null where it says nothing: it was ended, or refused, by us. */
-export type Verdict = "good" | "bad" | null;
-
-/** A client's mistake is no failure of the upstream's: 4xx are good. */
-export function verdictOfStatus(status: number): Verdict {
-	return status >= 500 ? "bad" : "good";
-}
-
-/** `scope` is the one the attempt was made in: where that is cancelled the attempt was cut from outside. */
-export function verdictOfError(error: unknown, scope: Scope): Verdict {
-	if (scope.cancelled || !(error instanceof GatewayError)) return null;
-	return upstreamsFault.has(error.code) ? "bad" : null;
-}
-
-const upstreamsFault: ReadonlySet<ErrorCode> = new Set([
-	"upstream_unreachable",
-	"upstream_timeout",
-	"upstream_invalid",
-]);

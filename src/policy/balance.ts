@@ -1,12 +1,6 @@
-import { GatewayError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import type { Scope } from "../tasks/scope.ts";
-import {
-	type Asked,
-	type Attempt,
-	verdictOfError,
-	verdictOfStatus,
-	watching,
-} from "./attempt.ts";
+import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
 	type Call,
 	createTeller,
@@ -15,6 +9,12 @@ import {
 	type StreamCall,
 	type TellDecision,
 } from "./policy.ts";
+import {
+	codeOf,
+	isTimeout,
+	verdictOfError,
+	verdictOfStatus,
+} from "./verdict.ts";
 
 /** One call of several that do the same, each to a URL of its own. */
 export interface Balance {
@@ -62,7 +62,7 @@ export function balance(count: number, place: PolicyPlace): Balance {
 			return (request, scope) => {
 				const at = choose(request.tried);
 				request.tried?.push(at);
-				tell(request.requestId, targets[at]?.name ?? "", null);
+				tell(request.requestId, "chosen", null, at + 1);
 				return (calls[at] as Call)(request, scope);
 			};
 		},
@@ -70,7 +70,7 @@ export function balance(count: number, place: PolicyPlace): Balance {
 			const streams = nexts.map((next, at) => targets[at]?.guard.stream(next));
 			return (request, scope) => {
 				const at = choose(null);
-				tell(request.requestId, targets[at]?.name ?? "", null);
+				tell(request.requestId, "chosen", null, at + 1);
 				return (streams[at] as StreamCall)(request, scope);
 			};
 		},
@@ -87,10 +87,10 @@ function mayLeaveOut(targets: readonly Target[]): boolean {
 
 /** One URL, as its calls have shown it. */
 class Target {
-	readonly name: string;
 	readonly guard: Guard;
 	readonly #place: PolicyPlace;
-	readonly #tell: TellDecision;
+	readonly #number: number;
+	readonly #tell: TellDecision<"urls">;
 	readonly #mayLeaveOut: () => boolean;
 	#averageMs = 0;
 	#sampledMs = 0;
@@ -104,10 +104,10 @@ class Target {
 	constructor(
 		index: number,
 		place: PolicyPlace,
-		tell: TellDecision,
+		tell: TellDecision<"urls">,
 		mayLeaveOut: () => boolean,
 	) {
-		this.name = `url ${index + 1}`;
+		this.#number = index + 1;
 		this.#place = place;
 		this.#tell = tell;
 		this.#mayLeaveOut = mayLeaveOut;
@@ -154,17 +154,14 @@ class Target {
 			answered: (status) => {
 				stopWaiting();
 				this.#sample(clock.now() - beganMs);
-				if (verdictOfStatus(status) === "bad") {
-					this.#fail(asked, "upstream_status");
-				} else this.#failures = 0;
+				if (verdictOfStatus(status).fault) this.#fail(asked, "upstream_status");
+				else this.#failures = 0;
 			},
 			failed: (error) => {
-				const code = error instanceof GatewayError ? error.code : "internal";
 				// How long a failure takes says nothing of answers, but that none came within a timeout does.
-				if (waits && code === "upstream_timeout") {
-					this.#sample(clock.now() - beganMs);
-				}
-				if (verdictOfError(error, scope) === "bad") this.#fail(asked, code);
+				if (waits && isTimeout(error)) this.#sample(clock.now() - beganMs);
+				if (scope.cancelled || !verdictOfError(error).fault) return;
+				this.#fail(asked, codeOf(error));
 			},
 			ended: () => {
 				if (waits) stopWaiting();
@@ -182,14 +179,14 @@ class Target {
 		this.#sampledMs = now;
 	}
 
-	#fail({ requestId }: Asked, reason: string): void {
+	#fail({ requestId }: Asked, reason: ErrorCode): void {
 		this.#failures++;
 		if (this.#failures < failuresMax || this.leftOut) return;
 		if (!this.#mayLeaveOut()) return;
 		// Back, it is left out again by its first failure.
 		this.#failures = failuresMax - 1;
 		this.#backMs = this.#place.clock.now() + leftOutMs;
-		this.#tell(requestId, `${this.name} left out`, reason);
+		this.#tell(requestId, "left_out", reason, this.#number);
 	}
 }
 

@@ -1,20 +1,14 @@
-import { GatewayError } from "../core/errors.ts";
+import { type ErrorCode, GatewayError } from "../core/errors.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
-import {
-	type Asked,
-	type Attempt,
-	type Verdict,
-	verdictOfError,
-	verdictOfStatus,
-	watching,
-} from "./attempt.ts";
+import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
 	createTeller,
 	type Guard,
 	type PolicyPlace,
 	type TellDecision,
 } from "./policy.ts";
+import { codeOf, verdictOfError, verdictOfStatus } from "./verdict.ts";
 
 export interface BreakerOptions {
 	/** The share of calls that must fail for the breaker to open: above 0, at most 1. */
@@ -41,7 +35,7 @@ class Breaker {
 	readonly #options: BreakerOptions;
 	readonly #upstream: string;
 	readonly #clock: Clock;
-	readonly #tell: TellDecision;
+	readonly #tell: TellDecision<"breaker">;
 	#window: Window;
 	#open = false;
 	/** Of an open breaker: whether a probe is under way, and when the next may be. */
@@ -80,11 +74,10 @@ class Breaker {
 	/** A call of a closed breaker. It counts in the window in which it began: its end may tell of times long past. */
 	#counted(requestId: string, scope: Scope): Attempt {
 		const window = this.#window;
-		return this.#judged(scope, (verdict, reason) => {
-			if (verdict === null || this.#open) return;
-			window.add(verdict, this.#clock.now());
-			if (verdict === "bad" && this.#isTooMuch())
-				this.#openUp(requestId, reason);
+		return judged(scope, (good, reason) => {
+			if (this.#open) return;
+			window.add(good, this.#clock.now());
+			if (!good && this.#isTooMuch()) this.#openUp(requestId, reason);
 		});
 	}
 
@@ -94,7 +87,7 @@ class Breaker {
 		return good + bad >= calls && bad >= errorRate * (good + bad);
 	}
 
-	#openUp(requestId: string, reason: string): void {
+	#openUp(requestId: string, reason: ErrorCode): void {
 		this.#open = true;
 		this.#nextProbeMs = this.#clock.now() + this.#options.probeEveryMs;
 		this.#tell(requestId, "opened", reason);
@@ -103,12 +96,12 @@ class Breaker {
 	/** The first thing it says of the upstream decides; the probe's place is given back in any case. */
 	#probe(requestId: string, scope: Scope): Attempt {
 		let over = false;
-		const attempt = this.#judged(scope, (verdict, reason) => {
-			if (over || verdict === null) return;
+		const attempt = judged(scope, (good, reason) => {
+			if (over) return;
 			over = true;
 			this.#probing = false;
-			if (verdict === "good") this.#close(requestId);
-			else this.#tell(requestId, "stays open", reason);
+			if (good) this.#close(requestId);
+			else this.#tell(requestId, "stays_open", reason);
 		});
 		return {
 			...attempt,
@@ -126,20 +119,22 @@ class Breaker {
 		this.#window = new Window(this.#options.windowMs);
 		this.#tell(requestId, "closed", null);
 	}
+}
 
-	#judged(
-		scope: Scope,
-		judge: (verdict: Verdict, reason: string) => void,
-	): Attempt {
-		return {
-			answered: (status) => judge(verdictOfStatus(status), "upstream_status"),
-			failed(error) {
-				const reason = error instanceof GatewayError ? error.code : "internal";
-				judge(verdictOfError(error, scope), reason);
-			},
-			ended() {},
-		};
-	}
+/** Judges what says something of the upstream: any answer, and failures that are its fault unless we cut the call. */
+function judged(
+	scope: Scope,
+	judge: (good: boolean, reason: ErrorCode) => void,
+): Attempt {
+	return {
+		answered: (status) =>
+			judge(!verdictOfStatus(status).fault, "upstream_status"),
+		failed(error) {
+			if (scope.cancelled || !verdictOfError(error).fault) return;
+			judge(false, codeOf(error));
+		},
+		ended() {},
+	};
 }
 
 const bucketCount = 10;
@@ -157,11 +152,11 @@ class Window {
 		this.#bucketMs = windowMs / bucketCount;
 	}
 
-	add(verdict: "good" | "bad", now: number): void {
+	add(good: boolean, now: number): void {
 		const bucket = Math.floor(now / this.#bucketMs);
 		this.#forget(bucket);
 		const at = bucket % bucketCount;
-		if (verdict === "good") {
+		if (good) {
 			this.good++;
 			this.#good[at] = (this.#good[at] ?? 0) + 1;
 		} else {

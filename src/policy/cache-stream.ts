@@ -1,6 +1,10 @@
 import { emptyStream } from "../core/body/byte-queue.ts";
 import { createCollector } from "../core/body/collector.ts";
-import { asGatewayError, GatewayError } from "../core/errors.ts";
+import {
+	asGatewayError,
+	type ErrorCode,
+	GatewayError,
+} from "../core/errors.ts";
 import {
 	type ByteStream,
 	type HeaderList,
@@ -15,10 +19,8 @@ import {
 	type Cache,
 	conditionsOf,
 	confirms,
-	failing,
 	freshened,
 	serves,
-	standsInFor,
 	type UnderWay,
 	type Wish,
 	wishOf,
@@ -26,6 +28,7 @@ import {
 import { fieldsOf } from "./cache-control.ts";
 import { type Kept, type KeyedRequest, streamed } from "./cache-store.ts";
 import type { StreamCall, StreamPolicy } from "./policy.ts";
+import { codeVerdicts, verdictOfStatus } from "./verdict.ts";
 
 /**
  * Keeps answers to GET while they are passed on: nothing waits for the cache, and what breaks off, is left or grows too
@@ -178,7 +181,7 @@ class Passage {
 			answered = true;
 			if (
 				kept &&
-				failing.has(head.status) &&
+				verdictOfStatus(head.status).stale &&
 				this.#standIn(kept, scope, "upstream_status")
 			) {
 				return scope.cancel(stoodIn);
@@ -192,7 +195,7 @@ class Passage {
 		} catch (thrown) {
 			if (thrown === stoodIn) return;
 			const { code } = asGatewayError(thrown);
-			const late = answered || kept === null || !standsInFor.has(code);
+			const late = answered || kept === null || !codeVerdicts[code].stale;
 			if (late || !this.#standIn(kept, scope, code)) throw thrown;
 		} finally {
 			scope.close();
@@ -211,7 +214,7 @@ class Passage {
 		this.#give(response, 0);
 	}
 
-	#standIn(kept: Kept, { clock }: Scope, code: string): boolean {
+	#standIn(kept: Kept, { clock }: Scope, code: ErrorCode): boolean {
 		const now = clock.now();
 		if (now >= kept.ifErrorUntilMs) return false;
 		this.#cache.tell(this.#request.requestId, "stale", code);

@@ -1,9 +1,5 @@
 import { createDecoded } from "../core/body/decoded.ts";
-import {
-	asGatewayError,
-	type ErrorCode,
-	GatewayError,
-} from "../core/errors.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	type Freshness,
 	type HeaderList,
@@ -29,6 +25,7 @@ import {
 	type TellDecision,
 } from "./policy.ts";
 import { askedHeaders } from "./same-request.ts";
+import { codeVerdicts, verdictOfStatus } from "./verdict.ts";
 
 export interface CacheSettings extends FreshnessSettings {
 	/** Of all that is kept. */
@@ -61,7 +58,7 @@ export function cache(settings: CacheSettings, place: CachePlace): Policy {
 /** What an upstream keeps, of calls, and of streams by `cache-stream`. */
 export class Cache {
 	readonly place: CachePlace;
-	readonly tell: TellDecision;
+	readonly tell: TellDecision<"cache">;
 	readonly #settings: CacheSettings;
 	readonly #store: CacheStore;
 	/** How often something was changed. */
@@ -145,7 +142,7 @@ export class Cache {
 			return (failure && standIn(failure)) ?? response;
 		} catch (thrown) {
 			const error = asGatewayError(thrown);
-			const instead = standsInFor.has(error.code) ? standIn(error) : null;
+			const instead = codeVerdicts[error.code].stale ? standIn(error) : null;
 			if (instead === null) throw thrown;
 			return instead;
 		}
@@ -180,7 +177,7 @@ export class Cache {
 				scope.close();
 				refresh.running = false;
 				refresh.error = error;
-				if (error) this.tell(request.requestId, "refresh failed", error.code);
+				if (error) this.tell(request.requestId, "refresh_failed", error.code);
 			});
 		return refresh.error;
 	}
@@ -417,24 +414,11 @@ export function serves(kept: Kept, wish: Wish, now: number): boolean {
 	return now + freshMsMin < kept.freshUntilMs && now - kept.bornMs <= ageMsMax;
 }
 
-/** What says that no answer came, rather than which: what is kept is better than that, where its upstream allows it. */
-export const standsInFor: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-	"breaker_open",
-	"deadline_exceeded",
-	"limiter_full",
-	"upstream_invalid",
-	"upstream_timeout",
-	"upstream_unreachable",
-]);
-
-/** RFC 5861, 4. */
-export const failing: ReadonlySet<number> = new Set([500, 502, 503, 504]);
-
 function failureOf(
 	{ status }: UpstreamResponse,
 	upstream: string,
 ): GatewayError | null {
-	if (!failing.has(status)) return null;
+	if (!verdictOfStatus(status).stale) return null;
 	const facts = { upstream, upstreamStatus: status };
 	const words = `${upstream} answered ${status}`;
 	return new GatewayError("upstream_status", words, facts);

@@ -15,6 +15,7 @@ import {
 	type PolicyPlace,
 	type TellDecision,
 } from "./policy.ts";
+import { isTimeout, verdictOf } from "./verdict.ts";
 
 export interface HedgeOptions {
 	/** Calls slower than this percentile of the upstream's latency get a second attempt. */
@@ -51,7 +52,7 @@ export function hedge(options: HedgeOptions, place: HedgePlace): Policy {
 interface Hedged {
 	readonly next: Call;
 	readonly place: HedgePlace;
-	readonly tell: TellDecision;
+	readonly tell: TellDecision<"hedge">;
 	readonly latencies: Latencies;
 }
 
@@ -91,10 +92,10 @@ class Hedging {
 		this.#timer = null;
 		const { requestId, timeoutMs } = this.#request;
 		const { tell, place } = this.#with;
-		if (!place.hasFree()) tell(requestId, "no place free", "slow");
-		else if (!place.budget.take()) tell(requestId, "budget empty", "slow");
+		if (!place.hasFree()) tell(requestId, "no_place", "slow");
+		else if (!place.budget.take()) tell(requestId, "no_budget", "slow");
 		else {
-			tell(requestId, "second attempt", "slow");
+			tell(requestId, "attempt", "slow", 2);
 			const leftMs = timeoutMs - afterMs;
 			void this.#attempt({ ...this.#request, timeoutMs: leftMs }, false);
 		}
@@ -119,10 +120,11 @@ class Hedging {
 	#measure(ended: Ended): void {
 		const { latencies } = this.#with;
 		const tookMs = this.#scope.clock.now() - this.#beganMs;
-		const answered = ended.ok && ended.value.status < 500;
+		const answered = ended.ok && !verdictOf(ended).fault;
 		// Aborted, or without an answer in time, it took at least so long: that counts where it tells of a slow one.
 		const atLeast =
-			isTimeout(ended) || (!ended.ok && (this.#over || this.#scope.cancelled));
+			!ended.ok &&
+			(isTimeout(ended.error) || this.#over || this.#scope.cancelled);
 		const slow = tookMs > (latencies.estimateMs ?? Number.POSITIVE_INFINITY);
 		if (answered || (atLeast && slow)) latencies.add(tookMs);
 	}
@@ -133,7 +135,7 @@ class Hedging {
 			this.#finish(ended);
 		} else if (this.#running.size > 0) this.#failed = ended;
 		// Refused by us: what the upstream said of the other attempt tells more.
-		else if (this.#failed !== null && !reachedUpstream(ended)) {
+		else if (this.#failed !== null && !verdictOf(ended).asked) {
 			this.#finish(this.#failed);
 		} else this.#finish(ended);
 	}
@@ -151,18 +153,6 @@ const lost = new GatewayError("internal", "the other attempt was answered");
 
 /** What a service says that cannot answer must not come before the answer of one that can. */
 function isGood(ended: Ended): boolean {
-	return ended.ok && ended.value.status < 500 && ended.value.status !== 429;
-}
-
-function isTimeout(ended: Ended): boolean {
-	return codeOf(ended) === "upstream_timeout";
-}
-
-function reachedUpstream(ended: Ended): boolean {
-	return ended.ok || (codeOf(ended)?.startsWith("upstream_") ?? false);
-}
-
-function codeOf(ended: Ended): string | null {
-	if (ended.ok || !(ended.error instanceof GatewayError)) return null;
-	return ended.error.code;
+	const { fault, tooMuch } = verdictOf(ended);
+	return ended.ok && !fault && !tooMuch;
 }

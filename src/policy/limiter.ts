@@ -4,6 +4,7 @@ import { createSemaphore } from "../tasks/semaphore.ts";
 import { type Asked, type Attempt, begunBy, watching } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
 import { createTeller, type Guard, type PolicyPlace } from "./policy.ts";
+import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 
 export interface LimiterOptions {
 	/** Stands in the facts of a refusal. */
@@ -73,10 +74,10 @@ export function adaptiveLimiter(
 	function adapt({ requestId }: Asked): void {
 		if (concurrency.limit === limit) return;
 		const reason =
-			concurrency.limit > limit ? "answers fast" : "answers slowly";
+			concurrency.limit > limit ? "answers_fast" : "answers_slowly";
 		limit = concurrency.limit;
 		slots.resize(limit);
-		tell(requestId, `at most ${limit}`, reason);
+		tell(requestId, "limit", reason, limit);
 	}
 
 	function refuseBeyond(request: Asked): void {
@@ -99,11 +100,12 @@ export function adaptiveLimiter(
 		const took = () => concurrency.answered(beganMs, clock.now(), running);
 		const lost = () => concurrency.lost(clock.now(), running);
 		return {
-			answered: (status) => judge(isTooMuch(status) ? lost : took),
+			answered: (status) =>
+				judge(verdictOfStatus(status).tooMuch ? lost : took),
 			failed(error) {
 				// Cut short it took at least so long; where all are cut nothing else would tell.
 				if (scope.cancelled) judge(took);
-				else if (isTimeout(error)) judge(lost);
+				else if (verdictOfError(error).tooMuch) judge(lost);
 			},
 			ended: () => slots.give(),
 		};
@@ -116,15 +118,6 @@ export function adaptiveLimiter(
 		return slots.take(scope).then(() => started(request, scope));
 	});
 	return { ...guard, hasFree: () => slots.taken < limit };
-}
-
-/** What an upstream says that has too much to do. */
-function isTooMuch(status: number): boolean {
-	return status === 429 || status === 503;
-}
-
-function isTimeout(error: unknown): boolean {
-	return error instanceof GatewayError && error.code === "upstream_timeout";
 }
 
 /** By then some of those who wait have had their turn. */

@@ -1,4 +1,10 @@
-import { type Events, tell } from "../core/events.ts";
+import {
+	type Decision,
+	type DecisionReason,
+	type Events,
+	type PolicyKey,
+	tell,
+} from "../core/events.ts";
 import type {
 	StreamRequest,
 	UpstreamRequest,
@@ -45,20 +51,28 @@ export interface PolicyPlace {
 	readonly events: Events;
 }
 
-/** Says what a policy did about a call of a client's request, and why: an error code or a word. */
-export type TellDecision = (
+/** Says what a policy did about a call of a client's request. `number` is null if it is left out. */
+export type TellDecision<Policy extends PolicyKey> = (
 	requestId: string,
-	decision: string,
-	reason: string | null,
+	decision: Decision<Policy>,
+	reason: DecisionReason | null,
+	number?: number,
 ) => void;
 
 /** Tells decisions of the policy that stands at this key of the config; costs nothing where nobody listens. */
-export function createTeller(
-	policy: string,
+export function createTeller<Policy extends PolicyKey>(
+	policy: Policy,
 	{ upstream, events: { policyDecided } }: PolicyPlace,
-): TellDecision {
-	return (requestId, decision, reason) => {
+): TellDecision<Policy> {
+	return (requestId, decision, reason, number) => {
 		if (policyDecided.length === 0) return;
-		tell(policyDecided, { requestId, upstream, policy, decision, reason });
+		tell(policyDecided, {
+			requestId,
+			upstream,
+			policy,
+			decision,
+			number: number ?? null,
+			reason,
+		});
 	};
 }

@@ -1,9 +1,4 @@
-import {
-	type Attempts,
-	longestCallMs,
-	longestWaitMs,
-} from "../core/attempts.ts";
-import { type ErrorCode, GatewayError } from "../core/errors.ts";
+import type { ErrorCode } from "../core/errors.ts";
 import {
 	headerOf,
 	type UpstreamRequest,
@@ -19,6 +14,17 @@ import {
 	type PolicyPlace,
 	type TellDecision,
 } from "./policy.ts";
+import { codeOf, verdictOf } from "./verdict.ts";
+
+/** How often one call may be tried, and how long is waited between. */
+export interface RetryOptions {
+	/** In all, the first one included. */
+	readonly attempts: number;
+	/** The longest wait before the second attempt; it doubles before each further one. */
+	readonly waitMs: number;
+	/** Beyond this it doubles no more. */
+	readonly waitMsMax: number;
+}
 
 /** What retries take from outside. */
 export interface RetryPlace extends PolicyPlace {
@@ -32,7 +38,7 @@ export interface RetryPlace extends PolicyPlace {
  * there is no time any more, and never takes longer than its attempts and waits at their longest. Ends as the last
  * attempt that reached the upstream did.
  */
-export function retry(options: Attempts, place: RetryPlace): Policy {
+export function retry(options: RetryOptions, place: RetryPlace): Policy {
 	const tell = createTeller("retry", place);
 	return (next) =>
 		async function callAgain(request, scope) {
@@ -46,9 +52,9 @@ type Ended = Outcome<UpstreamResponse>;
 
 /** One call and its attempts. */
 class Retrying {
-	readonly #options: Attempts;
+	readonly #options: RetryOptions;
 	readonly #place: RetryPlace;
-	readonly #tell: TellDecision;
+	readonly #tell: TellDecision<"retry">;
 	readonly #request: UpstreamRequest;
 	readonly #scope: Scope;
 	/** When the last attempt would end if each took its whole timeout and each wait were the longest. */
@@ -57,9 +63,9 @@ class Retrying {
 	#asked = false;
 
 	constructor(
-		options: Attempts,
+		options: RetryOptions,
 		place: RetryPlace,
-		tell: TellDecision,
+		tell: TellDecision<"retry">,
 		request: UpstreamRequest,
 		scope: Scope,
 	) {
@@ -80,14 +86,15 @@ class Retrying {
 			const ended = await this.#attempt(next);
 			if (this.#scope.cancelled) return settle(ended);
 			// Refused by us: what the upstream itself said before tells more.
-			if (last !== null && !reachedUpstream(ended)) return settle(last);
+			if (last !== null && !verdictOf(ended).asked) return settle(last);
 			last = ended;
 			const waitMs = this.#waitAfter(ended, attempt, clock.now() - startedMs);
 			if (waitMs === null) return settle(ended);
 			this.#tell(
 				this.#request.requestId,
-				`attempt ${attempt + 1}`,
+				"attempt",
 				reasonOf(ended),
+				attempt + 1,
 			);
 			await this.#wait(waitMs);
 		}
@@ -108,11 +115,11 @@ class Retrying {
 		const waitMs = retryAfterMs + this.#jitterMs(attempt);
 		if (retryAfterMs > 0) this.#asked = true;
 		if (!this.#isTimeFor(waitMs, tookMs)) {
-			this.#tell(this.#request.requestId, "no time left", reasonOf(ended));
+			this.#tell(this.#request.requestId, "no_time", reasonOf(ended));
 			return null;
 		}
 		if (this.#place.budget.take()) return waitMs;
-		this.#tell(this.#request.requestId, "budget empty", reasonOf(ended));
+		this.#tell(this.#request.requestId, "no_budget", reasonOf(ended));
 		return null;
 	}
 
@@ -150,36 +157,15 @@ function settle(ended: Ended): UpstreamResponse {
 	throw ended.error;
 }
 
-/**
- * Whether to try again is a function of code and status, and this is it. What timed out is tried again: the `timeout` is
- * that of one attempt. 429 only where the upstream says when to come back, for it has just said that it is too much.
- */
-export function mayHelp(ended: Ended): boolean {
-	if (!ended.ok) {
-		return ended.error instanceof GatewayError && codes.has(ended.error.code);
-	}
-	const { status } = ended.value;
-	return (
-		statuses.has(status) || (status === 429 && retryAfterMsOf(ended) !== null)
-	);
+function mayHelp(ended: Ended): boolean {
+	const { again } = verdictOf(ended);
+	return again === "when told"
+		? retryAfterMsOf(ended) !== null
+		: again === "yes";
 }
 
-/** No connection, or none that lasted to the first byte of an answer; no answer in time. */
-const codes: ReadonlySet<ErrorCode> = new Set([
-	"upstream_unreachable",
-	"upstream_timeout",
-]);
-
-const statuses: ReadonlySet<number> = new Set([502, 503, 504]);
-
-function reachedUpstream(ended: Ended): boolean {
-	if (ended.ok || !(ended.error instanceof GatewayError)) return ended.ok;
-	return ended.error.code.startsWith("upstream_");
-}
-
-function reasonOf(ended: Ended): string {
-	if (ended.ok) return "upstream_status";
-	return ended.error instanceof GatewayError ? ended.error.code : "internal";
+function reasonOf(ended: Ended): ErrorCode {
+	return ended.ok ? "upstream_status" : codeOf(ended.error);
 }
 
 /**
@@ -193,4 +179,24 @@ function retryAfterMsOf(ended: Ended): number | null {
 	if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
 	const ms = Date.parse(text) - Date.parse(headerOf(headers, "date") ?? "");
 	return Number.isNaN(ms) ? null : Math.max(0, ms);
+}
+
+/** The longest wait after an attempt, counted from 1. */
+export function longestWaitMs(
+	attempt: number,
+	{ waitMs, waitMsMax }: RetryOptions,
+): number {
+	return Math.min(waitMsMax, waitMs * 2 ** (attempt - 1));
+}
+
+/** How long a call takes whose every attempt takes its whole timeout, and every wait is the longest. */
+export function longestCallMs(
+	timeoutMs: number,
+	options: RetryOptions,
+): number {
+	let ms = timeoutMs;
+	for (let attempt = 1; attempt < options.attempts; attempt++) {
+		ms += longestWaitMs(attempt, options) + timeoutMs;
+	}
+	return ms;
 }

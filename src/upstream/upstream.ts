@@ -1,4 +1,3 @@
-import type { Attempts } from "../core/attempts.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { balance } from "../policy/balance.ts";
@@ -10,7 +9,7 @@ import { coalesce } from "../policy/coalesce.ts";
 import { type HedgeOptions, hedge } from "../policy/hedge.ts";
 import { adaptiveLimiter, type Limiter, limiter } from "../policy/limiter.ts";
 import type { Call, PolicyPlace, StreamCall } from "../policy/policy.ts";
-import { retry } from "../policy/retry.ts";
+import { type RetryOptions, retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -29,7 +28,7 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly coalesce: boolean;
 	/** Null or absent is off, as with every policy. */
 	readonly cache?: CacheSettings | null;
-	readonly retry?: Attempts | null;
+	readonly retry?: RetryOptions | null;
 	/** Of the extra attempts; without it there are none. */
 	readonly budget?: BudgetOptions | null;
 	/** Never beside `retry`. */

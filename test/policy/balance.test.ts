@@ -35,9 +35,9 @@ beforeEach(() => {
 /** Several URLs, and how often each was asked. */
 function balanced(...behaviours: Behaviour[]) {
 	const events = createEvents();
-	events.policyDecided.push(({ policy, decision, reason }) => {
+	events.policyDecided.push(({ policy, decision, number, reason }) => {
 		assert.equal(policy, "urls");
-		if (reason !== null) told.push(`${decision}: ${reason}`);
+		if (reason !== null) told.push(`${decision} ${number}: ${reason}`);
 	});
 	const asked = behaviours.map(() => 0);
 	const nexts = behaviours.map(
@@ -137,7 +137,7 @@ describe("leaves out", () => {
 				await clock.advance(1);
 			}
 			assert.equal(told.length, out ? 1 : 0);
-			if (out) assert.deepEqual(told, ["url 1 left out: upstream_unreachable"]);
+			if (out) assert.deepEqual(told, ["left_out 1: upstream_unreachable"]);
 		}
 	});
 
@@ -154,7 +154,7 @@ describe("leaves out", () => {
 	test("one that answers 5xx, and none that answers 4xx", async () => {
 		const all = balanced({ ms: 1, status: 503 }, { ms: 20, status: 404 });
 		await all.load(100, 10);
-		assert.deepEqual(told, ["url 1 left out: upstream_status"]);
+		assert.deepEqual(told, ["left_out 1: upstream_status"]);
 	});
 
 	test("for a while: ten seconds later one call tries it, and a failure is enough then", async () => {

@@ -283,7 +283,7 @@ describe("open", () => {
 	test("stays open where the probe fails, until the next one", async () => {
 		await clock.advance(2000);
 		await fail(1);
-		assert.equal(told.at(-1), "stays open: upstream_timeout");
+		assert.equal(told.at(-1), "stays_open: upstream_timeout");
 		assert.equal(await lets(), false);
 		await clock.advance(1999);
 		assert.equal(await lets(), false);

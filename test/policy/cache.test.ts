@@ -689,7 +689,7 @@ describe("a stale answer", () => {
 		assert.equal((await ask()).freshness?.stale, null);
 		assert.deepEqual(decisions().slice(1, 4), [
 			"stale: refreshing",
-			"refresh failed: upstream_unreachable",
+			"refresh_failed: upstream_unreachable",
 			"stale: upstream_unreachable",
 		]);
 	});

@@ -58,6 +58,7 @@ describe("calls that only read", () => {
 			upstream: "users",
 			policy: "coalesce",
 			decision: "joined",
+			number: null,
 			reason: null,
 		});
 		for (const { scope } of asked) assert.equal(scope.listeners, 0);

@@ -68,10 +68,12 @@ beforeEach(async () => {
 	}
 	begun.length = 0;
 	seen.length = 0;
-	events.policyDecided.push(({ policy, upstream, decision, reason }) => {
-		assert.equal(`${policy} ${upstream}`, "hedge weather");
-		told.push(`${decision}: ${reason}`);
-	});
+	events.policyDecided.push(
+		({ policy, upstream, decision, number, reason }) => {
+			assert.equal(`${policy} ${upstream}`, "hedge weather");
+			told.push(`${decision} ${number ?? "-"}: ${reason}`);
+		},
+	);
 });
 
 afterEach(() => {
@@ -155,11 +157,7 @@ test("makes a second attempt when the first is slower than most, and gives the a
 		assert.equal(begun[winner]?.scope.cancelled, false);
 		assert.equal(clock.pending, 0);
 	}
-	assert.deepEqual(told, [
-		"second attempt: slow",
-		"second attempt: slow",
-		"won: null",
-	]);
+	assert.deepEqual(told, ["attempt 2: slow", "attempt 2: slow", "won -: null"]);
 });
 
 test("makes none where the first is as fast as most", async () => {
@@ -215,9 +213,9 @@ test("makes none where no place is free, nor where the budget is empty", async (
 	for (const { resolve } of begun) resolve(answer);
 	await Promise.all([first, second, third]);
 	assert.deepEqual(told, [
-		"no place free: slow",
-		"second attempt: slow",
-		"budget empty: slow",
+		"no_place -: slow",
+		"attempt 2: slow",
+		"no_budget -: slow",
 	]);
 });
 

@@ -2,11 +2,6 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import {
-	type Attempts,
-	longestCallMs,
-	longestWaitMs,
-} from "../../src/core/attempts.ts";
-import {
 	type ErrorCode,
 	errorTable,
 	GatewayError,
@@ -14,7 +9,12 @@ import {
 import { createEvents } from "../../src/core/events.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
-import { mayHelp, retry } from "../../src/policy/retry.ts";
+import {
+	longestCallMs,
+	longestWaitMs,
+	type RetryOptions,
+	retry,
+} from "../../src/policy/retry.ts";
 import {
 	type Outcome,
 	openScope,
@@ -31,7 +31,7 @@ import {
 	requestOf,
 } from "./conformance.ts";
 
-const options: Attempts = { attempts: 3, waitMs: 50, waitMsMax: 1000 };
+const options: RetryOptions = { attempts: 3, waitMs: 50, waitMsMax: 1000 };
 const endless: Budget = { earn() {}, take: () => true };
 
 conforms("retry", (clock) =>
@@ -61,13 +61,15 @@ afterEach(() => {
 
 function begin(
 	request: Partial<UpstreamRequest> = { idempotent: true },
-	changes: Partial<Attempts> = {},
+	changes: Partial<RetryOptions> = {},
 ): Promise<Outcome<unknown>> {
 	const events = createEvents();
-	events.policyDecided.push(({ policy, upstream, decision, reason }) => {
-		assert.equal(`${policy} ${upstream}`, "retry weather");
-		told.push(`${decision}: ${reason}`);
-	});
+	events.policyDecided.push(
+		({ policy, upstream, decision, number, reason }) => {
+			assert.equal(`${policy} ${upstream}`, "retry weather");
+			told.push(`${decision} ${number ?? "-"}: ${reason}`);
+		},
+	);
 	const place = { upstream: "weather", clock, events, budget, random };
 	const call = retry({ ...options, ...changes }, place)(next);
 	return outcomeOf(call(requestOf(request), scope));
@@ -90,20 +92,47 @@ function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
 }
 
 describe("what is tried again", () => {
-	test("is decided by code and status alone", () => {
-		const failed = (code: ErrorCode) => ({ ok: false, error: fault(code) });
-		const codes = (Object.keys(errorTable) as ErrorCode[]).filter((code) =>
-			mayHelp(failed(code) as Outcome<never>),
-		);
-		assert.deepEqual(codes, ["upstream_unreachable", "upstream_timeout"]);
-		const statuses = Array.from({ length: 500 }, (_, at) => 100 + at);
-		const again = (...headers: string[]) =>
-			statuses.filter((status) =>
-				mayHelp({ ok: true, value: reply(status, ...headers) }),
-			);
-		assert.deepEqual(again(), [502, 503, 504]);
-		assert.deepEqual(again("Retry-After", "1"), [429, 502, 503, 504]);
-		assert.equal(mayHelp({ ok: false, error: new TypeError("a bug") }), false);
+	test("is an answer of 502, 503 or 504, and 429 if it says when to come back", async () => {
+		for (const [status, ...headers] of [
+			[429],
+			[500],
+			[501],
+			[505],
+			[408, "retry-after", "0"],
+			[502],
+			[503],
+			[504],
+			[429, "retry-after", "0"],
+		] as const) {
+			begun.length = 0;
+			const call = begin();
+			begun[0]?.resolve(reply(status, ...headers));
+			await clock.advance(50);
+			const again = status > 501 && status < 505;
+			const asks = status === 429 && headers.length > 0;
+			assert.equal(begun.length, again || asks ? 2 : 1, `${status}`);
+			begun[1]?.resolve(answer);
+			await call;
+		}
+	});
+
+	test("is no connection and no answer in time, and no other failure", async () => {
+		for (const code of Object.keys(errorTable) as ErrorCode[]) {
+			begun.length = 0;
+			const call = begin();
+			begun[0]?.reject(fault(code));
+			await clock.advance(50);
+			const again =
+				code === "upstream_unreachable" || code === "upstream_timeout";
+			assert.equal(begun.length, again ? 2 : 1, code);
+			begun[1]?.resolve(answer);
+			await call;
+		}
+		begun.length = 0;
+		const call = begin();
+		begun[0]?.reject(new TypeError("a bug"));
+		assert.equal((await call).ok, false);
+		assert.equal(begun.length, 1);
 	});
 
 	test("is what may be sent twice, and only that", async () => {
@@ -237,7 +266,7 @@ describe("waits", () => {
 			const ended = await call;
 			assert.ok(ended.ok);
 		}
-		assert.equal(told.at(-1), "no time left: upstream_status");
+		assert.equal(told.at(-1), "no_time -: upstream_status");
 	});
 });
 
@@ -367,7 +396,7 @@ describe("within its budget", () => {
 		assert.equal(codeOf(await first), "upstream_unreachable");
 		assert.deepEqual(told, [
 			"attempt 2: upstream_unreachable",
-			"budget empty: upstream_unreachable",
+			"no_budget -: upstream_unreachable",
 		]);
 	});
 

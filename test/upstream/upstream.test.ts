@@ -157,8 +157,8 @@ test("spreads calls over its URLs, and sends another attempt to another one", as
 	];
 	const [first, second] = [await peer.request(), await other.request()];
 	const again = new Promise<void>((resolve) => {
-		events.policyDecided.push(({ decision }) => {
-			if (decision === "attempt 2") resolve();
+		events.policyDecided.push(({ decision, number }) => {
+			if (decision === "attempt" && number === 2) resolve();
 		});
 	});
 	first.socket.resetAndDestroy();

@@ -3,13 +3,15 @@ import { test } from "node:test";
 import type { PolicyDecided } from "../../src/core/events.ts";
 import { testRoute } from "../kit/gateway.ts";
 
-/** A gateway's decisions, as `policy upstream decision reason`. */
+/** A gateway's decisions, as `policy upstream decision number reason`. */
 function decisionsOf({ gateway }: ReturnType<typeof testRoute>): string[] {
 	const decisions: string[] = [];
 	gateway.events.policyDecided.push((event: PolicyDecided) => {
 		assert.equal(event.requestId, "test-request");
-		const { policy, upstream, decision, reason } = event;
-		decisions.push([policy, upstream, decision, reason ?? "-"].join(" "));
+		const { policy, upstream, decision, number, reason } = event;
+		decisions.push(
+			[policy, upstream, decision, number ?? "-", reason].join(" "),
+		);
 	});
 	return decisions;
 }
@@ -55,8 +57,8 @@ test("a step whose upstream's breaker is open is missing with that code", async 
 	assert.equal(answer.header("sluice-missing"), "user;error=breaker_open");
 	assert.equal(all.calls.length, 2);
 	assert.deepEqual(decisions, [
-		"breaker users opened upstream_status",
-		"breaker users refused breaker_open",
+		"breaker users opened - upstream_status",
+		"breaker users refused - breaker_open",
 	]);
 });
 
