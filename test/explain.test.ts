@@ -3,7 +3,6 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, it, test } from "node:test";
 import { printExplanation } from "../src/cli/explain-text.ts";
 import { printMermaid } from "../src/cli/mermaid.ts";
-import { resolveUpstream } from "../src/config/check-upstream.ts";
 import { checkText, configOrThrow } from "../src/config/load.ts";
 import { compile } from "../src/plan/compile.ts";
 import { explain } from "../src/plan/explain.ts";
@@ -29,9 +28,7 @@ for (const name of globSync("*.yaml", { cwd: folder })) {
 
 function explained(yaml: string) {
 	const config = configOrThrow(checkText(yaml, "test.yaml", env));
-	const timeouts = config.upstreams.map(
-		(upstream) => resolveUpstream(upstream, env).upstream.timeoutMs,
-	);
+	const timeouts = config.resolved.reveal().map(({ timeoutMs }) => timeoutMs);
 	return explain(compile(config), timeouts);
 }
 

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { resolveUpstream } from "../config/check-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { suggest } from "../core/suggest.ts";
 import { compile } from "../plan/compile.ts";
@@ -25,9 +24,7 @@ export async function explainCommand(
 	const { file, route } = readArguments(args);
 	const { config } = await loadAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
-	const timeoutsMs = config.upstreams.map(
-		(upstream) => resolveUpstream(upstream, process.env).upstream.timeoutMs,
-	);
+	const timeoutsMs = config.resolved.reveal().map(({ timeoutMs }) => timeoutMs);
 	const all = explain(compile(config), timeoutsMs);
 	const routes = route === null ? all : routesNamed(route, all);
 	if (json) console.log(JSON.stringify({ routes }, null, 2));

@@ -3,8 +3,8 @@ import { checkRateLimit, undeclaredNames } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
 import {
+	type CheckedUpstream,
 	checkUpstream,
-	type Environment,
 	type FileReference,
 	type UpstreamContext,
 } from "./check-upstream.ts";
@@ -16,9 +16,9 @@ import type {
 	PoolConfig,
 	RouteConfig,
 	ServerConfig,
-	UpstreamConfig,
 } from "./config.ts";
 import type { Problem } from "./problem.ts";
+import { type Environment, ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
 import { configSchema, overloadSchema } from "./schema.ts";
 import {
@@ -62,7 +62,8 @@ export function check(root: Source | null, env: Environment): Checked {
 	}
 	checkShape(configSchema, root, { what: "the config", problems });
 	const defaults = readDefaults(entryOf(root, "defaults"));
-	const upstreams = checkUpstreams(root, { defaults, env, problems, files });
+	const checked = checkUpstreams(root, { defaults, env, problems, files });
+	const upstreams = checked.map(({ config }) => config);
 	const faultOfSchema = createSchemaCheck();
 	const context = {
 		...{ upstreams, defaults },
@@ -88,6 +89,7 @@ export function check(root: Source | null, env: Environment): Checked {
 		functions,
 		workers: new Map(),
 		files: new Map(),
+		resolved: new ResolvedUpstreams(checked.map(({ resolved }) => resolved)),
 	};
 	const valid = problems.every(({ warning }) => warning === true);
 	return { config: valid ? config : null, problems, references, files };
@@ -96,7 +98,7 @@ export function check(root: Source | null, env: Environment): Checked {
 function checkUpstreams(
 	root: MapSource,
 	context: UpstreamContext,
-): UpstreamConfig[] {
+): CheckedUpstream[] {
 	const source = entryOf(root, "upstreams");
 	if (source?.kind !== "map") return [];
 	return source.entries.map(({ key, at, value }) => {

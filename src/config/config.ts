@@ -2,6 +2,7 @@ import type { CallMethod } from "../core/http/messages.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
 import type { RetryOptions } from "../policy/retry.ts";
+import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
 export interface Config {
@@ -19,6 +20,8 @@ export interface Config {
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** What the files hold that upstreams' `tls` names, by path as written. Never part of the plan: there are keys. */
 	readonly files: ReadonlyMap<string, string>;
+	/** The upstreams in the environment that the config was checked in. Never part of the plan: there are secrets. */
+	readonly resolved: ResolvedUpstreams;
 }
 
 /** A function of the config's author. What it returns must be data: what JSON can hold, and bigints. */

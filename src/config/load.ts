@@ -4,13 +4,15 @@ import { pathToFileURL } from "node:url";
 import { GatewayError } from "../core/errors.ts";
 import { suggest } from "../core/suggest.ts";
 import { type Checked, check, type Reference } from "./check.ts";
-import {
-	type Environment,
-	type FileReference,
-	isPem,
-} from "./check-upstream.ts";
+import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
 import { type PlacedProblem, type Problem, printProblem } from "./problem.ts";
+import {
+	type Environment,
+	isPem,
+	ResolvedUpstreams,
+	withFiles,
+} from "./resolve-upstream.ts";
 import { readSource, type SourceFile } from "./source.ts";
 import { readValue } from "./source-value.ts";
 
@@ -131,6 +133,12 @@ function withLoaded(
 			functions: new Map([...config.functions, ...functions.found]),
 			workers,
 			files: files.found,
+			resolved: new ResolvedUpstreams(
+				config.resolved.reveal().map((upstream) => ({
+					...upstream,
+					tls: withFiles(upstream.tls, files.found).tls,
+				})),
+			),
 		},
 	};
 }

@@ -145,7 +145,11 @@ function map(value: object, spot: Spot): MapSource {
 	const around = [...spot.around, value];
 	const entries: EntrySource[] = [];
 	for (const key of Object.keys(value)) {
-		const inner = { ...spot, path: spot.path + accessOf(key, spot), around };
+		const inner = {
+			...spot,
+			path: spot.path + accessOf(key, spot.path),
+			around,
+		};
 		const property = Object.getOwnPropertyDescriptor(value, key);
 		const fault = property?.get
 			? "a getter is no data: write its value"
@@ -163,7 +167,8 @@ function map(value: object, spot: Spot): MapSource {
 	return { kind: "map", at, entries };
 }
 
-function accessOf(key: string, { path }: Spot): string {
+/** A key as it stands behind the path to its map: `.timeout`, `["x-id"]`. */
+export function accessOf(key: string, path: string): string {
 	if (!/^[A-Za-z_$][\w$]*$/.test(key)) return `[${JSON.stringify(key)}]`;
 	return path === "" ? key : `.${key}`;
 }

@@ -1,7 +1,7 @@
-import type { Environment } from "../config/check-upstream.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import { checkValue, configOrThrow } from "../config/load.ts";
+import { type Environment, inEnvironment } from "../config/resolve-upstream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	createEvents,
@@ -61,7 +61,7 @@ export interface Gateway {
 }
 
 export interface GatewayOptions {
-	/** Where `env.NAME` is read from, once. Default: the process's environment. */
+	/** Where `env.NAME` is read from, once. Default: where a loaded config read it, else the process's environment. */
 	readonly env?: Environment;
 	/** Default: the machine's. */
 	readonly clock?: Clock;
@@ -76,24 +76,21 @@ export interface GatewayOptions {
 export function createGateway(
 	input: Config | GatewayConfig,
 	{
-		env = process.env,
+		env,
 		clock = realClock(),
 		openUpstream = createUpstream,
 	}: GatewayOptions = {},
 ): Gateway {
-	const config = isChecked(input)
-		? input
-		: configOrThrow(checkValue(input, "config", env));
+	const config = checkedIn(input, env);
 	const plan = compile(config);
 	const events = createEvents();
 	const prepared = preparePlan(plan, {
-		env,
+		upstreams: config.resolved.reveal(),
 		clock,
 		events,
 		openUpstream,
 		functions: config.functions,
 		workers: config.workers,
-		files: config.files,
 	});
 	const limits = createRateLimits(plan);
 	const overload =
@@ -134,6 +131,14 @@ export function createGateway(
 
 /** Where nothing is refused nothing is left out either. */
 const unloaded: Load = { skipping: false };
+
+function checkedIn(
+	input: Config | GatewayConfig,
+	env: Environment | undefined,
+): Config {
+	if (isChecked(input)) return env ? inEnvironment(input, env) : input;
+	return configOrThrow(checkValue(input, "config", env ?? process.env));
+}
 
 function isChecked(config: Config | GatewayConfig): config is Config {
 	return Array.isArray((config as Config | null)?.routes);

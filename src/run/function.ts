@@ -162,7 +162,7 @@ function resolve(
 }
 
 function createRequest(
-	{ settings, safe, idempotent }: OpenedUpstream,
+	{ settings }: OpenedUpstream,
 	path: string,
 	{ method, query = {}, headers = {}, body }: UserCallOptions,
 	run: Run,
@@ -181,6 +181,7 @@ function createRequest(
 			"the function called with an unknown method",
 		);
 	}
+	const { safe, idempotent } = settings;
 	const reads = safe || chosen === "GET" || chosen === "HEAD";
 	return {
 		method: chosen,

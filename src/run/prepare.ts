@@ -205,9 +205,9 @@ export interface PrepareOptions extends OpenOptions {
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
 }
 
-/** Makes a plan ready: reads the environment, opens no connection yet. */
+/** Makes a plan ready; no connection is opened yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
-	const upstreams = openUpstreams(plan.upstreams, options);
+	const upstreams = openUpstreams(options);
 	const pool = plan.pool && openPool(plan.pool);
 	const resources = {
 		upstreams,

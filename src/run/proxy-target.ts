@@ -1,5 +1,5 @@
-import type { ResolvedUpstream } from "../config/check-upstream.ts";
 import { framingHeaders } from "../config/read-template.ts";
+import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
 import {
 	type GatewayRequest,

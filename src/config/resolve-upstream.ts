@@ -1,0 +1,313 @@
+import { GatewayError } from "../core/errors.ts";
+import { isHeaderValue } from "../core/http/messages.ts";
+import { parseDuration, parseSize } from "../core/units.ts";
+import {
+	prepareTemplate,
+	readsOf,
+	type Template,
+	type TemplateEntry,
+	textOf,
+} from "../expression/template.ts";
+import type { UpstreamSettings } from "../upstream/upstream.ts";
+import type { TlsSettings } from "../upstream/wire/wire.ts";
+import type { Config, UpstreamConfig } from "./config.ts";
+import { printProblem } from "./problem.ts";
+import { nothing } from "./read-template.ts";
+import { bounds } from "./schema.ts";
+import { accessOf } from "./source-value.ts";
+
+/** Variables by name, as in process.env. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** An upstream with the environment read: what is opened, and what calls are made of. Holds secrets. */
+export interface ResolvedUpstream extends Required<UpstreamSettings> {
+	/** The path before every call's own, without a slash at its end. */
+	readonly basePath: string;
+	readonly query: readonly (readonly [string, string])[];
+	readonly headers: readonly (readonly [string, string])[];
+	readonly timeoutMs: number;
+	readonly safe: boolean;
+	readonly idempotent: boolean;
+}
+
+/**
+ * A config's upstreams as one environment makes them, in the config's order. A print of the config, and its JSON, do not
+ * show them.
+ */
+export class ResolvedUpstreams {
+	readonly #upstreams: readonly ResolvedUpstream[];
+
+	constructor(upstreams: readonly ResolvedUpstream[]) {
+		this.#upstreams = upstreams;
+	}
+
+	reveal(): readonly ResolvedUpstream[] {
+		return this.#upstreams;
+	}
+}
+
+/** The config in another environment than it was checked in. Throws a `config_invalid` that lists what is wrong there. */
+export function inEnvironment(config: Config, env: Environment): Config {
+	const faults: string[] = [];
+	const resolved = config.upstreams.map((upstream) => {
+		const resolution = resolveUpstream(upstream, env);
+		const { tls, unread } = withFiles(resolution.upstream.tls, config.files);
+		for (const { key, message } of [...resolution.faults, ...unread]) {
+			const path = pathTo(upstream.name, key);
+			const problem = { file: "config", path, message, warning: false };
+			faults.push(printProblem(problem));
+		}
+		return { ...resolution.upstream, tls };
+	});
+	if (faults.length > 0) {
+		throw new GatewayError("config_invalid", faults.join("\n"));
+	}
+	return { ...config, resolved: new ResolvedUpstreams(resolved) };
+}
+
+/** `upstreams.users.query.appid`, as problems of a config without a file are placed. */
+function pathTo(upstream: string, key: string): string {
+	const [first, inner] = splitKey(key);
+	const path = `upstreams${accessOf(upstream, "upstreams")}.${first}`;
+	if (inner === undefined) return path;
+	return path + (first === "urls" ? `[${inner}]` : accessOf(inner, path));
+}
+
+/** PEM texts in the place of the files that are named; `unread` are those that nobody has read. */
+export function withFiles(
+	tls: TlsSettings | null,
+	files: ReadonlyMap<string, string>,
+): { tls: TlsSettings | null; unread: readonly Fault[] } {
+	if (tls === null) return { tls, unread: [] };
+	const unread: Fault[] = [];
+	const texts = Object.entries(tls).map(([name, text]) => {
+		const pem = isPem(text) ? text : files.get(text);
+		if (pem === undefined) {
+			const message = `${text} was not read: load the config by its file`;
+			unread.push({ key: `tls.${name}`, message });
+		}
+		return [name, pem ?? text];
+	});
+	return { tls: Object.fromEntries(texts), unread };
+}
+
+/** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
+export function isPem(text: string): boolean {
+	return text.includes("-----BEGIN ");
+}
+
+/** What is wrong with a setting, by its key in the upstream: `timeout`, `query.appid`. */
+interface Fault {
+	readonly key: string;
+	readonly message: string;
+}
+
+/** `query.appid` as `query` and `appid`: names inside may have dots themselves. */
+export function splitKey(key: string): readonly [string, string?] {
+	const dot = key.indexOf(".");
+	return dot < 0 ? [key] : [key.slice(0, dot), key.slice(dot + 1)];
+}
+
+export interface Resolution {
+	/** Its `tls` may still name files. */
+	readonly upstream: ResolvedUpstream;
+	readonly faults: readonly Fault[];
+}
+
+/** Reads the environment into an upstream's settings. Faults name variables, never their values. */
+export function resolveUpstream(
+	config: UpstreamConfig,
+	env: Environment,
+): Resolution {
+	const faults: Fault[] = [];
+	const say = (key: string, message: string) => faults.push({ key, message });
+	const evaluate = environmentReader(env, say);
+	const setting = <T>(
+		key: string,
+		template: Template,
+		parse: (text: string) => T | null,
+		wanted: string,
+		otherwise: T,
+	): T => {
+		const value = evaluate(key, template);
+		if (value === null) return otherwise;
+		const parsed = parse(value);
+		if (parsed !== null) return parsed;
+		const variables = variablesOf(template);
+		const [written] = key.split(".");
+		say(
+			key,
+			`${variables ? `what ${variables} holds` : `\`${written}\``} is not ${wanted}`,
+		);
+		return otherwise;
+	};
+	const { urls, connections, maxBody, timeout, tls, cache, ...protection } =
+		config;
+	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
+	const parsed = urls.map((url, index) =>
+		setting(
+			urlKey(index),
+			url,
+			parseUrl,
+			"a URL with http or https, without a query",
+			null,
+		),
+	);
+	const origins = parsed.map((url) => url?.origin ?? "");
+	const paths = parsed.map((url) => url?.pathname.replace(/\/+$/, "") ?? null);
+	for (const [index, path] of paths.entries()) {
+		const [first = null] = paths;
+		if (path !== null && first !== null && path !== first) {
+			say(
+				urlKey(index),
+				`all of \`urls\` share one path, and this one's is \`${path || "/"}\`, not \`${first || "/"}\``,
+			);
+		}
+		if (path !== null && origins.indexOf(origins[index] ?? "") < index) {
+			say(urlKey(index), "this URL stands in `urls` twice");
+		}
+	}
+	const query = pairs("query", config.query, evaluate);
+	const headers = pairs("headers", config.headers, evaluate);
+	const upstream = {
+		...protection,
+		cache: cache && { ...cache, authorization: credentialOf(headers) },
+		origins,
+		basePath: paths[0] ?? "",
+		query,
+		headers,
+		timeoutMs: setting("timeout", timeout, parseDuration, "a duration", 2000),
+		connections: setting(
+			"connections",
+			connections,
+			parseConnections,
+			"a number of connections",
+			64,
+		),
+		bodyBytesMax: setting(
+			"maxBody",
+			maxBody,
+			parseSize,
+			"a size",
+			8 * 1024 ** 2,
+		),
+		tls:
+			tls.length > 0 ? Object.fromEntries(pairs("tls", tls, evaluate)) : null,
+	};
+	const given = tls.map(({ name }) => name);
+	if (given.includes("cert") !== given.includes("key")) {
+		say("tls", "`cert` and `key` belong together: write both, or none");
+	}
+	if (
+		given.length > 0 &&
+		origins.some((origin) => origin.startsWith("http:"))
+	) {
+		say(
+			"tls",
+			"`tls` says how an `https` upstream is reached, and this `url` is `http`",
+		);
+	}
+	for (const { name, value } of config.headers) {
+		const texts = headers.filter(([header]) => header === name);
+		if (
+			variablesOf(value) !== "" &&
+			!texts.every(([, text]) => isHeaderValue(text))
+		) {
+			say(
+				`headers.${name}`,
+				`what ${variablesOf(value)} holds cannot stand in a header: visible ASCII, space and tab only`,
+			);
+		}
+	}
+	return { upstream, faults };
+}
+
+/** What every call is authorized by; null where the steps say, or nobody does. */
+function credentialOf(
+	headers: readonly (readonly [string, string])[],
+): string | null {
+	const [own] = headers.filter(([name]) => name === "authorization");
+	return own ? own[1] : null;
+}
+
+type EvaluateSetting = (
+	key: string,
+	template: Template,
+	optional?: boolean,
+) => string | null;
+
+function environmentReader(
+	env: Environment,
+	say: (key: string, message: string) => void,
+): EvaluateSetting {
+	// Own and set variables only, so that a missing one is null and not an inherited property.
+	const variables = Object.fromEntries(
+		Object.entries(env).filter(
+			([, value]) => value !== undefined && value !== "",
+		),
+	);
+	const frame = { values: [variables], parent: null };
+	return (key, template, optional = false) => {
+		const reads = readsOf(template);
+		// What could not be read, or reads what does not exist here, has been reported already.
+		if (template === nothing || reads.some(({ name }) => name !== "env")) {
+			return null;
+		}
+		const names = variablesOf(template);
+		try {
+			const value = prepareTemplate(template, {
+				placeOf: () => ({ up: 0, slot: 0 }),
+			})(frame);
+			if (value === null && optional) return null;
+			return textOf(value, names);
+		} catch (error) {
+			if (!(error instanceof GatewayError)) throw error;
+			const message =
+				error.code === "reference_missing" && names !== ""
+					? `the environment variable ${names} is not set: set it, or write \`?? 'a default'\``
+					: "this expression of `env` fails";
+			say(key, message);
+			return null;
+		}
+	};
+}
+
+function variablesOf(template: Template): string {
+	const names = readsOf(template).map(({ path }) => path[0] ?? "");
+	return [...new Set(names)].join(", ");
+}
+
+function pairs(
+	key: string,
+	entries: readonly TemplateEntry[],
+	evaluate: EvaluateSetting,
+): [string, string][] {
+	return entries.flatMap(({ name, optional, value }) => {
+		const items = itemsOf(value);
+		return items.flatMap((item) => {
+			const text = evaluate(`${key}.${name}`, item, optional);
+			return text === null ? [] : [[name, text] as [string, string]];
+		});
+	});
+}
+
+/** A list repeats the name; one without any expression is a single literal. */
+function itemsOf(value: Template): readonly Template[] {
+	if (value.kind === "list") return value.items;
+	if (value.kind !== "literal" || !Array.isArray(value.value)) return [value];
+	return value.value.map((item) => ({ kind: "literal", value: item }));
+}
+
+function parseUrl(text: string): URL | null {
+	if (!URL.canParse(text)) return null;
+	const url = new URL(text);
+	const plain = url.search === "" && url.hash === "" && url.username === "";
+	return /^https?:$/.test(url.protocol) && plain ? url : null;
+}
+
+function parseConnections(text: string): number | null {
+	const number = Number(text);
+	const valid =
+		Number.isInteger(number) && number >= 1 && number <= bounds.connections;
+	return valid ? number : null;
+}

@@ -1,0 +1,92 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inspect } from "node:util";
+import type { Config } from "../../src/config/config.ts";
+import { checkText, configOrThrow } from "../../src/config/load.ts";
+import type { ResolvedUpstream } from "../../src/config/resolve-upstream.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import { createUpstream } from "../../src/upstream/upstream.ts";
+
+const yaml = `
+upstreams:
+  weather:
+    url: \${env.WEATHER_URL}
+    query: { appid: "\${env.KEY}" }
+    headers: { authorization: "Bearer \${env.KEY}", x-plain: here }
+    timeout: \${env.WAIT ?? '3s'}
+  users: { url: "http://users.test", tls: {} }
+  safe: { url: "\${env.SAFE_URL ?? 'https://safe.test'}", tls: { ca: "\${env.CA ?? '-----BEGIN CERTIFICATE'}" } }
+routes:
+  GET /x:
+    steps: { sky: { get: weather/now }, user: { get: users/7 }, safe: { get: safe/x } }
+    respond: [ "\${sky}", "\${user}", "\${safe}" ]
+`;
+
+const env = { WEATHER_URL: "http://weather.test/v1", KEY: "planted-secret" };
+
+function load(): Config {
+	return configOrThrow(checkText(yaml, "sluice.yaml", env));
+}
+
+/** What a gateway of the config opens. */
+function opened(
+	config: Config,
+	other?: Record<string, string>,
+): Map<string, ResolvedUpstream> {
+	const found = new Map<string, ResolvedUpstream>();
+	const gateway = createGateway(config, {
+		...(other && { env: other }),
+		openUpstream: (settings, context) => {
+			found.set(settings.name, settings);
+			return createUpstream(settings, context);
+		},
+	});
+	void gateway.close();
+	return found;
+}
+
+test("a config that was loaded in one environment is refused in another that lacks its variables", () => {
+	assert.throws(
+		() => createGateway(load(), { env: { WAIT: "soon", CA: "./ca.pem" } }),
+		(error) => {
+			assert.ok(error instanceof GatewayError);
+			assert.equal(error.code, "config_invalid");
+			const unset = (name: string) =>
+				`the environment variable ${name} is not set: set it, or write \`?? 'a default'\``;
+			assert.deepEqual(error.message.split("\n"), [
+				`config: upstreams.weather.url: ${unset("WEATHER_URL")}`,
+				`config: upstreams.weather.query.appid: ${unset("KEY")}`,
+				`config: upstreams.weather.headers.authorization: ${unset("KEY")}`,
+				"config: upstreams.weather.timeout: what WAIT holds is not a duration",
+				"config: upstreams.safe.tls.ca: ./ca.pem was not read: load the config by its file",
+			]);
+			return true;
+		},
+	);
+});
+
+test("another environment that has the variables is the one that counts", () => {
+	const weather = opened(load(), { ...env, KEY: "other", WAIT: "4s" }).get(
+		"weather",
+	);
+	assert.deepEqual(weather?.headers, [
+		["authorization", "Bearer other"],
+		["x-plain", "here"],
+	]);
+	assert.equal(weather?.timeoutMs, 4000);
+});
+
+test("without another environment a loaded config keeps the one it was loaded in", () => {
+	const weather = opened(load()).get("weather");
+	assert.deepEqual(weather?.query, [["appid", "planted-secret"]]);
+	assert.equal(weather?.timeoutMs, 3000);
+	assert.equal(weather?.basePath, "/v1");
+});
+
+test("what the environment held is shown by no print of a config", () => {
+	const config = load();
+	const shown = inspect(config, { depth: null, showHidden: true });
+	assert.doesNotMatch(shown, /planted-secret/);
+	assert.doesNotMatch(JSON.stringify(config), /planted-secret/);
+});
