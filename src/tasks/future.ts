@@ -1,3 +1,4 @@
+// The types point both ways: a scope ends the waiting, and a task keeps its result in a future.
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 

@@ -1,3 +1,4 @@
+// The types point both ways: a scope ends the waiting, and a task's result, which a scope holds, is waited for.
 import type { Scope } from "./scope.ts";
 
 /** One that waits, with what it brought. */
