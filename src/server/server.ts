@@ -11,9 +11,9 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { type ClientAddress, createClientAddress } from "./client-address.ts";
-import { Connection } from "./connection.ts";
+import { ClientConnection } from "./client-connection.ts";
+import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
 import { type Cors, createCors } from "./cors.ts";
-import { Exchange, type Handle, type Owner } from "./exchange.ts";
 import { parserFault, refusalOf, refused } from "./refuse.ts";
 
 export type { Handle };
@@ -139,7 +139,7 @@ class Service implements Owner {
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
 	readonly #closed: Promise<unknown>;
-	readonly #connections = new Map<Socket, Connection>();
+	readonly #connections = new Map<Socket, ClientConnection>();
 	/** Connections that were let in: the others are on their way out. */
 	#admitted = 0;
 	/** Requests whose answer is not yet out. */
@@ -178,7 +178,7 @@ class Service implements Owner {
 	}
 
 	#connect(socket: Socket): void {
-		const connection = new Connection(socket, this.#options);
+		const connection = new ClientConnection(socket, this.#options);
 		this.#connections.set(socket, connection);
 		// What is draining closes as soon as it can, also what the system had accepted before.
 		connection.closing = this.#draining;
@@ -207,7 +207,7 @@ class Service implements Owner {
 		}
 		const { healthPath, handle } = this.#options;
 		const tooMany = connection.unanswered >= unansweredMax;
-		const exchange = new Exchange(message, response, connection, this);
+		const exchange = new ClientExchange(message, response, connection, this);
 		connection.begin(exchange);
 		this.#running++;
 		const preflight = this.cors?.preflight(exchange) ?? null;
@@ -295,7 +295,7 @@ const health: GatewayResponse = {
 	body: '{"status":"ok"}',
 };
 
-function answerHealth(exchange: Exchange): void {
+function answerHealth(exchange: ClientExchange): void {
 	if (exchange.method === "GET" || exchange.method === "HEAD") {
 		exchange.answer(health);
 		return;

@@ -14,7 +14,11 @@ import { problemResponse } from "../core/http/problem.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { ClientAddress } from "./client-address.ts";
-import { type Connection, lingerMs } from "./connection.ts";
+import {
+	type ClientConnection,
+	lingerMs,
+	type Unanswered,
+} from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
 import { originForm } from "./refuse.ts";
 
@@ -66,7 +70,7 @@ export interface Owner {
 }
 
 /** One request and its answer. */
-export class Exchange implements GatewayRequest {
+export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly id: string;
 	readonly method: string;
 	readonly target: string;
@@ -75,7 +79,7 @@ export class Exchange implements GatewayRequest {
 	readonly arrivedMs: number;
 	readonly #message: IncomingMessage;
 	readonly #response: ServerResponse;
-	readonly #connection: Connection;
+	readonly #connection: ClientConnection;
 	readonly #owner: Owner;
 	readonly #scope: Scope;
 	#over = false;
@@ -88,7 +92,7 @@ export class Exchange implements GatewayRequest {
 	constructor(
 		message: IncomingMessage,
 		response: ServerResponse,
-		connection: Connection,
+		connection: ClientConnection,
 		owner: Owner,
 	) {
 		this.id = requestIdOf(onlyOf(message.rawHeaders, "x-request-id"));

@@ -5,7 +5,6 @@ import type { GatewayError } from "../core/errors.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
-import type { Exchange } from "./exchange.ts";
 
 /**
  * How long a client that still sends what nobody wants may go on reading our answer. Closing while its bytes come in
@@ -20,8 +19,16 @@ export interface ConnectionOptions {
 	readonly idleTimeoutMs: number;
 }
 
+/** A request that came on a connection and whose answer is not yet out. */
+export interface Unanswered {
+	/** Nothing that comes on the connection from here on can be understood. */
+	onFault(error: GatewayError): void;
+	/** The connection is gone. */
+	leave(): void;
+}
+
 /** A client's connection: several requests may be under way on it, to be answered in the order they came. */
-export class Connection {
+export class ClientConnection {
 	readonly socket: Socket;
 	readonly clock: Clock;
 	/** The address of whoever made it, in canonical form; empty where it is gone already. */
@@ -31,8 +38,8 @@ export class Connection {
 	/** What still comes is not looked at: the client was told that the connection ends, or cannot be understood. */
 	over = false;
 	readonly #idleTimeoutMs: number;
-	readonly #running = new Set<Exchange>();
-	#newest: Exchange | null = null;
+	readonly #running = new Set<Unanswered>();
+	#newest: Unanswered | null = null;
 	#watched = false;
 	#lingering: Timer | null = null;
 
@@ -48,13 +55,13 @@ export class Connection {
 		return this.#running.size;
 	}
 
-	begin(exchange: Exchange): void {
+	begin(exchange: Unanswered): void {
 		this.#running.add(exchange);
 		this.#newest = exchange;
 	}
 
 	/** Whether the answer is to announce the end of the connection: it is then the last that goes out. */
-	endsWith(exchange: Exchange): boolean {
+	endsWith(exchange: Unanswered): boolean {
 		const last = this.over
 			? this.#newest === exchange
 			: this.#running.size === 1;
@@ -73,7 +80,7 @@ export class Connection {
 		process.nextTick(() => this.socket.pause());
 	}
 
-	end(exchange: Exchange): void {
+	end(exchange: Unanswered): void {
 		this.#running.delete(exchange);
 		if (this.#running.size > 0) this.watch();
 		// Where answers got ready out of order, none of them knew that it was the last.
