@@ -14,7 +14,7 @@ import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { http1Wire } from "./wire/http1/http1.ts";
+import { http1Wire } from "./wire/http1.ts";
 import { undiciWire } from "./wire/undici/undici.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 

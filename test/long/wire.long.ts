@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRandom } from "../upstream/http1/answers.ts";
-import { compareSpoiled } from "../upstream/http1/compare.ts";
+import { createRandom } from "../upstream/answers.ts";
+import { compareSpoiled } from "../upstream/compare.ts";
 import { exchangeTagged } from "../upstream/tagged.ts";
 
 test("1,000,000 spoiled answers are read as undici reads them, or refused where that is listed", async (t) => {

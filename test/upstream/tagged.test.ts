@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createRandom } from "./http1/answers.ts";
+import { createRandom } from "./answers.ts";
 import { exchangeTagged } from "./tagged.ts";
 
 test("no answer is given to another request in 2,000 exchanges that break off and are given up anywhere", async (t) => {

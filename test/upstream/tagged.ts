@@ -5,7 +5,7 @@ import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { openWire } from "../kit/wire.ts";
 import { requestOf } from "../policy/conformance.ts";
-import type { Random } from "./http1/answers.ts";
+import type { Random } from "./answers.ts";
 import { httpHead, openPeer, type Received } from "./peer.ts";
 
 /** How the exchanges ended. */

@@ -1,4 +1,4 @@
-import type { AnswerHead } from "../receiver.ts";
+import type { AnswerHead } from "./receiver.ts";
 
 /** The head of one answer, interim or final, and what it says of its message and its connection. */
 export interface Head extends AnswerHead {

@@ -1,8 +1,8 @@
 import { Duplex } from "node:stream";
 import { Client, type Dispatcher } from "undici";
-import type { Head } from "../../../src/upstream/wire/http1/head.ts";
-import { HeadReader } from "../../../src/upstream/wire/http1/head-reader.ts";
-import { ResponseParser } from "../../../src/upstream/wire/http1/parser.ts";
+import type { Head } from "../../src/upstream/wire/head.ts";
+import { HeadReader } from "../../src/upstream/wire/head-reader.ts";
+import { ResponseParser } from "../../src/upstream/wire/parser.ts";
 
 /** The bytes that a server sends before it ends its side, and the request they are the answer to. */
 export interface Sent {

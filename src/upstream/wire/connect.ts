@@ -5,7 +5,7 @@ import {
 	type Socket,
 } from "node:net";
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
-import type { WireSettings } from "../wire.ts";
+import type { WireSettings } from "./wire.ts";
 
 /** Begins a connection; `onReady` is called when a request may be sent on it, not before TLS vouches for the server. */
 export type Connect = (onread: OnReadOpts, onReady: () => void) => Socket;

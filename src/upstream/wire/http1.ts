@@ -1,20 +1,20 @@
-import type { Clock } from "../../../tasks/clock.ts";
-import type { Scope } from "../../../tasks/scope.ts";
-import { Collecting } from "../collect.ts";
-import { closed } from "../failure.ts";
-import { Relay } from "../relay.ts";
-import type { Wire, WireSettings } from "../wire.ts";
-import { Exchange } from "./exchange.ts";
-import { Pool } from "./pool.ts";
-import { RequestWriter } from "./request.ts";
+import type { Clock } from "../../tasks/clock.ts";
+import type { Scope } from "../../tasks/scope.ts";
+import { Collecting } from "./collect.ts";
+import { ConnectionPool } from "./connection-pool.ts";
+import { UpstreamExchange } from "./exchange.ts";
+import { closed } from "./failure.ts";
+import { Relay } from "./relay.ts";
+import { RequestWriter } from "./request-writer.ts";
 import { Upload } from "./upload.ts";
+import type { Wire, WireSettings } from "./wire.ts";
 
 /**
  * HTTP/1.1 on sockets of our own: one write for a request, one memory that all answers are read into, and for a call
  * no stream, signal or timer.
  */
 export function http1Wire(settings: WireSettings, clock: Clock): Wire {
-	const pool = new Pool(settings, clock);
+	const pool = new ConnectionPool(settings, clock);
 	const writer = new RequestWriter(
 		settings.name,
 		new URL(settings.origin).host,
@@ -28,7 +28,7 @@ export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 				const message = writer.message(method, target, headers, body);
 				const receiver = new Collecting(settings, scope, resolve, reject);
 				const sending = { method, message, repeatable: idempotent, onSent };
-				new Exchange(pool, sending, scope, receiver).begin();
+				new UpstreamExchange(pool, sending, scope, receiver).begin();
 			});
 		},
 		stream(request, scope) {
@@ -49,7 +49,7 @@ export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 				// Of a body that was read nothing is left to be sent again.
 				const repeatable = idempotent && body === null;
 				const sending = { method, message, repeatable, onSent: null };
-				const exchange = new Exchange(pool, sending, scope, receiver);
+				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
 				exchange.begin();
 			});
 		},
@@ -59,7 +59,7 @@ export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 
 /** Why nothing is to be sent; null where it may. */
 function refusalToSend(
-	pool: Pool,
+	pool: ConnectionPool,
 	scope: Scope,
 ): { readonly reason: unknown } | null {
 	if (scope.cancelled) return { reason: scope.reason };

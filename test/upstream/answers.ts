@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { httpHead } from "../peer.ts";
+import { httpHead } from "./peer.ts";
 import type { Sent } from "./readings.ts";
 
 /** Answers as servers send them, for the parser's tests to cut and to spoil. One character per byte. */

@@ -2,18 +2,18 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
-import { GatewayError } from "../../../src/core/errors.ts";
+import { GatewayError } from "../../src/core/errors.ts";
 import {
 	openScope,
 	outcomeOf,
 	type Scope,
 	type VirtualClock,
 	virtualClock,
-} from "../../../src/tasks/index.ts";
-import { http1Wire } from "../../../src/upstream/wire/http1/http1.ts";
-import type { Wire } from "../../../src/upstream/wire/wire.ts";
-import { requestOf } from "../../policy/conformance.ts";
-import { gone, httpHead, openPeer, type Peer, type Received } from "../peer.ts";
+} from "../../src/tasks/index.ts";
+import { http1Wire } from "../../src/upstream/wire/http1.ts";
+import type { Wire } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../policy/conformance.ts";
+import { gone, httpHead, openPeer, type Peer, type Received } from "./peer.ts";
 
 /** Connections of the http1 transport between two calls. */
 
@@ -161,7 +161,7 @@ test("a server that speaks before it is asked is not asked", async () => {
 test("connections at rest do not keep the process", async () => {
 	const script = `
 		import { openScope, realClock } from "./src/tasks/index.ts";
-		import { http1Wire } from "./src/upstream/wire/http1/http1.ts";
+		import { http1Wire } from "./src/upstream/wire/http1.ts";
 		const clock = realClock();
 		const wire = http1Wire({ name: "x", origin: "${peer.origin}", bodyBytesMax: 9, tls: null }, clock);
 		const request = { method: "GET", target: "/", headers: [], body: null, idempotent: true, onSent: null };
@@ -173,7 +173,7 @@ test("connections at rest do not keep the process", async () => {
 		process.execPath,
 		["--input-type=module-typescript", "--eval", script],
 		{
-			cwd: new URL("../../..", import.meta.url),
+			cwd: new URL("../..", import.meta.url),
 			stdio: ["ignore", "pipe", "inherit"],
 		},
 	);

@@ -1,8 +1,8 @@
-import type { Clock, Timer } from "../../../tasks/clock.ts";
-import type { WireSettings } from "../wire.ts";
+import type { Clock, Timer } from "../../tasks/clock.ts";
 import { type Connect, createConnect } from "./connect.ts";
-import { Connection } from "./connection.ts";
+import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { HeadReader } from "./head-reader.ts";
+import type { WireSettings } from "./wire.ts";
 
 /** An idle connection is closed before common servers do it after 5 s: one closed while a request travels fails it. */
 const restMs = 4_000;
@@ -18,17 +18,16 @@ const sweepMs = 500;
 const readBytesMax = 64 * 1024;
 
 /** The connections to one origin. There are as many as calls at once; those at rest are used again. */
-export class Pool {
+export class ConnectionPool implements ConnectionOwner {
 	readonly settings: WireSettings;
 	closed = false;
 	readonly heads = new HeadReader();
-	/** Every connection reads into it, and is done with what came before another reads. */
 	readonly memory: Buffer = Buffer.allocUnsafeSlow(readBytesMax);
 	readonly connect: Connect;
 	readonly #clock: Clock;
-	readonly #all = new Set<Connection>();
+	readonly #all = new Set<UpstreamConnection>();
 	/** The one used last is taken first: it is the likeliest to be open, and the surplus closes for lack of use. */
-	#idle: Connection[] = [];
+	#idle: UpstreamConnection[] = [];
 	/** Connections that settle: see `settle`. Those in `settling` have one turn of the loop behind them. */
 	#fresh = new Settling();
 	#settling = new Settling();
@@ -44,7 +43,7 @@ export class Pool {
 	}
 
 	/** A connection that nobody uses, perhaps one that has to settle first. */
-	take(): Connection {
+	take(): UpstreamConnection {
 		for (;;) {
 			const connection = this.#idle.pop();
 			if (connection === undefined) break;
@@ -54,14 +53,13 @@ export class Pool {
 	}
 
 	/** One that nothing was ever sent on. */
-	open(): Connection {
-		const connection = new Connection(this);
+	open(): UpstreamConnection {
+		const connection = new UpstreamConnection(this);
 		this.#all.add(connection);
 		return connection;
 	}
 
-	/** The connection carried an answer to its end. `keptMs`: how long the server keeps it; null where it does not say. */
-	rest(connection: Connection, keptMs: number | null): void {
+	rest(connection: UpstreamConnection, keptMs: number | null): void {
 		const ms =
 			keptMs === null ? restMs : Math.min(keptMs - marginMs, restMsMax);
 		connection.restsUntil = this.#sweeps + Math.floor(ms / sweepMs);
@@ -78,7 +76,7 @@ export class Pool {
 	 * Lets a whole turn of the loop pass before the connection carries a request: what comes unasked, an answer too many
 	 * or the other side's end, often comes at once, and is seen then. Costs one immediate for all that settle together.
 	 */
-	settle(connection: Connection): void {
+	settle(connection: UpstreamConnection): void {
 		this.#fresh.connections.push(connection);
 		if (this.#turning) return;
 		this.#turning = true;
@@ -114,7 +112,7 @@ export class Pool {
 			: null;
 	}
 
-	forget(connection: Connection): void {
+	forget(connection: UpstreamConnection): void {
 		this.#all.delete(connection);
 	}
 
@@ -128,13 +126,13 @@ export class Pool {
 
 /** Connections that settle together. Taken in their order, so that calls are sent in the order they were made. */
 class Settling {
-	readonly connections: Connection[] = [];
+	readonly connections: UpstreamConnection[] = [];
 	/** Before it none is free, nor ever will be. */
 	#next = 0;
 
-	take(): Connection | null {
+	take(): UpstreamConnection | null {
 		while (this.#next < this.connections.length) {
-			const connection = this.connections[this.#next++] as Connection;
+			const connection = this.connections[this.#next++] as UpstreamConnection;
 			if (!connection.dead && connection.exchange === null) return connection;
 		}
 		return null;

@@ -1,26 +1,62 @@
 import type { Socket } from "node:net";
-import { closed, invalid } from "../failure.ts";
-import type { Flow } from "../receiver.ts";
-import type { Exchange } from "./exchange.ts";
-import { ResponseParser } from "./parser.ts";
-import type { Pool } from "./pool.ts";
+import type { Connect } from "./connect.ts";
+import { closed, invalid } from "./failure.ts";
+import type { HeadReader } from "./head-reader.ts";
+import { ResponseParser, type Sink } from "./parser.ts";
+import type { Flow } from "./receiver.ts";
+import type { WireSettings } from "./wire.ts";
 
-/** One connection; carries one exchange at a time. */
-export class Connection implements Flow {
+/** The pool that a connection belongs to. */
+export interface ConnectionOwner {
+	readonly settings: WireSettings;
+	readonly connect: Connect;
+	readonly heads: HeadReader;
+	/** Every connection reads into it, and is done with the bytes before another connection reads. */
+	readonly memory: Buffer;
+	/** Calls `settled` when the connection may carry a request. */
+	settle(connection: UpstreamConnection): void;
+	/** Takes a connection back that carried an answer to its end. `keptMs`: how long the server keeps it, null if unknown. */
+	rest(connection: UpstreamConnection, keptMs: number | null): void;
+	/** The connection is closed. */
+	forget(connection: UpstreamConnection): void;
+}
+
+/** The exchange on a connection. The connection reads the answer into it, and tells it how the answer ended. */
+export interface Carried extends Sink {
+	/** Whether the request is a HEAD. */
+	readonly toHead: boolean;
+	/** Whether the connection has begun to send the request. */
+	readonly sent: boolean;
+	/** Whether the whole request was sent. */
+	readonly allSent: boolean;
+	/** The connection is ready for the request. */
+	send(connection: UpstreamConnection): void;
+	/** The whole answer came, and the connection is given back. */
+	complete(): void;
+	/** The bytes that came are no answer. */
+	refuse(why: string): void;
+	/** The connection is gone; the error is null if the other side closed it without one. */
+	lost(error: Error | null): void;
+	/** Ends the exchange with the reason. */
+	fail(reason: unknown): void;
+}
+
+/** A connection to an upstream; carries one exchange at a time. */
+export class UpstreamConnection implements Flow {
 	/** Closed, or about to be: carries nothing any more. */
 	dead = false;
 	/** Whether it carried an answer before: then it may have been closed meanwhile, unknown to us. */
 	kept = false;
 	/** The sweep of the pool at which it has been at rest for too long. */
 	restsUntil = 0;
-	exchange: Exchange | null = null;
+	exchange: Carried | null = null;
 	readonly socket: Socket;
 	readonly parser: ResponseParser;
-	readonly #pool: Pool;
+	readonly #pool: ConnectionOwner;
 	#settled = false;
 	#released = false;
 
-	constructor(pool: Pool) {
+	constructor(pool: ConnectionOwner) {
 		this.#pool = pool;
 		this.parser = new ResponseParser(pool.heads);
 		const onread = {
@@ -38,7 +74,7 @@ export class Connection implements Flow {
 	}
 
 	/** Takes an exchange, and tells it to send at once or when that may be. */
-	carry(exchange: Exchange): void {
+	carry(exchange: Carried): void {
 		this.exchange = exchange;
 		if (this.#settled) this.#begin(exchange);
 	}
@@ -58,7 +94,7 @@ export class Connection implements Flow {
 		this.socket.unref();
 	}
 
-	#begin(exchange: Exchange): void {
+	#begin(exchange: Carried): void {
 		if (this.#released) {
 			this.#released = false;
 			this.socket.ref();
@@ -94,7 +130,7 @@ export class Connection implements Flow {
 	}
 
 	/** `exact`: whether nothing came behind the answer. */
-	#onAnswered(exchange: Exchange, exact: boolean): void {
+	#onAnswered(exchange: Carried, exact: boolean): void {
 		if (exchange !== this.exchange) return;
 		const { reusable, head } = this.parser;
 		this.exchange = null;

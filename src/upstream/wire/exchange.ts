@@ -1,12 +1,11 @@
-import { GatewayError } from "../../../core/errors.ts";
-import type { Scope } from "../../../tasks/scope.ts";
-import { brokenOff, invalid, wordsOf } from "../failure.ts";
-import type { Receiver } from "../receiver.ts";
-import type { Connection } from "./connection.ts";
+import { GatewayError } from "../../core/errors.ts";
+import type { Scope } from "../../tasks/scope.ts";
+import type { Carried, UpstreamConnection } from "./connection.ts";
+import type { ConnectionPool } from "./connection-pool.ts";
+import { brokenOff, invalid, wordsOf } from "./failure.ts";
 import type { Head } from "./head.ts";
-import type { Sink } from "./parser.ts";
-import type { Pool } from "./pool.ts";
-import type { Message } from "./request.ts";
+import type { Receiver } from "./receiver.ts";
+import type { Message } from "./request-writer.ts";
 import type { Upload } from "./upload.ts";
 
 /** What is sent, and how. */
@@ -20,19 +19,23 @@ export interface Sending {
 }
 
 /** One request on its way, and its answer. */
-export class Exchange implements Sink {
-	/** Whether its connection has begun to send it. */
+export class UpstreamExchange implements Carried {
 	sent = false;
-	readonly #pool: Pool;
+	readonly #pool: ConnectionPool;
 	readonly #sending: Sending;
 	readonly #receiver: Receiver;
 	readonly #leaveScope: () => void;
-	#connection: Connection | null = null;
+	#connection: UpstreamConnection | null = null;
 	#over = false;
 	#sentOnKept = false;
 	#repeated = false;
 
-	constructor(pool: Pool, sending: Sending, scope: Scope, receiver: Receiver) {
+	constructor(
+		pool: ConnectionPool,
+		sending: Sending,
+		scope: Scope,
+		receiver: Receiver,
+	) {
 		this.#pool = pool;
 		this.#sending = sending;
 		this.#receiver = receiver;
@@ -47,14 +50,12 @@ export class Exchange implements Sink {
 		return this.#sending.method === "HEAD";
 	}
 
-	/** Whether nothing of the request is still to be sent. */
 	get allSent(): boolean {
 		const { message } = this.#sending;
 		return !("send" in message) || message.done;
 	}
 
-	/** The connection is there. */
-	send(connection: Connection): void {
+	send(connection: UpstreamConnection): void {
 		this.sent = true;
 		this.#sentOnKept = connection.kept;
 		const { message, onSent } = this.#sending;
@@ -71,7 +72,11 @@ export class Exchange implements Sink {
 
 	onHead(head: Head, hasBody: boolean): string | null {
 		if (this.#over) return "it is over";
-		return this.#receiver.onHead(head, hasBody, this.#connection as Connection);
+		return this.#receiver.onHead(
+			head,
+			hasBody,
+			this.#connection as UpstreamConnection,
+		);
 	}
 
 	onData(memory: Buffer, from: number, to: number): string | null {
@@ -79,21 +84,18 @@ export class Exchange implements Sink {
 		return this.#receiver.onData(memory, from, to);
 	}
 
-	/** All of the answer came, and the connection is given back. */
 	complete(): void {
 		if (this.#over) return;
 		this.#end();
 		this.#receiver.onEnd();
 	}
 
-	/** What came is no answer. */
 	refuse(why: string): void {
 		if (this.#over) return;
 		if (this.#mayRepeat()) this.#repeat();
 		else this.fail(invalid(this.#pool.settings.name, why));
 	}
 
-	/** Its connection is gone; null where the other side closed it without a word. */
 	lost(error: Error | null): void {
 		if (this.#over) return;
 		if (!this.sent && this.#connection?.kept && !this.#pool.closed) {
@@ -129,7 +131,7 @@ export class Exchange implements Sink {
 	}
 
 	/** Leaves the connection it had, which carries nothing any more. */
-	#moveTo(connection: Connection): void {
+	#moveTo(connection: UpstreamConnection): void {
 		this.#connection?.destroy();
 		this.#connection = connection;
 		this.sent = false;
