@@ -1,13 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { ByteQueue } from "../core/body/byte-queue.ts";
-import { createCollector } from "../core/body/collector.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	type ByteStream,
 	type GatewayRequest,
 	type GatewayResponse,
 	type HeaderList,
-	headerOf,
 	isStream,
 } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
@@ -21,6 +18,11 @@ import {
 } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
 import { originForm } from "./refuse.ts";
+import {
+	type RequestBody,
+	requestBodyOf,
+	type Unread,
+} from "./request-body.ts";
 
 /**
  * Answers a request. The scope is cancelled with `client_closed` when the client leaves before its answer is complete;
@@ -31,10 +33,7 @@ export type Handle = (
 	scope: Scope,
 ) => Promise<GatewayResponse>;
 
-/** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
-const discardBytesMax = 64 * 1024;
-
-/** How much of a longer one may come while the client reads its answer. */
+/** How much of a body that nobody reads may come while the client reads its answer. */
 const lingerBytesMax = 256 * 1024;
 
 /** The framing is the server's alone: a second length in one answer would make two of it. */
@@ -77,16 +76,14 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly headers: HeaderList;
 	readonly ip: string;
 	readonly arrivedMs: number;
-	readonly #message: IncomingMessage;
+	/** Null if the request announces none: most do not, and pay nothing for it. */
+	readonly #body: RequestBody | null;
 	readonly #response: ServerResponse;
 	readonly #connection: ClientConnection;
 	readonly #owner: Owner;
 	readonly #scope: Scope;
 	#over = false;
 	#bodyAsked = false;
-	#bodyStreamed = false;
-	#fault: GatewayError | null = null;
-	#failBody: (reason: unknown) => void = nothing;
 	#stopLingering: () => void = nothing;
 
 	constructor(
@@ -101,11 +98,11 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.headers = message.rawHeaders;
 		this.ip = owner.clientAddress(connection.peer, message.rawHeaders);
 		this.arrivedMs = owner.scope.clock.now();
-		this.#message = message;
 		this.#response = response;
 		this.#connection = connection;
 		this.#owner = owner;
 		this.#scope = openScope({ parent: owner.scope });
+		this.#body = requestBodyOf(message, this.#scope);
 	}
 
 	async run(handle: Handle): Promise<void> {
@@ -139,8 +136,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#over) return;
 		const bodiless = status === 204 || status === 304;
 		const rest = this.#unread();
-		// Whether the rest of a body that is being passed on will have come by then, nobody knows yet.
-		const streamed = this.#bodyStreamed && rest !== "nothing";
+		// Nobody knows yet whether the rest of a body that is being passed on will have come by the end of the answer.
+		const streamed = rest !== "nothing" && this.#body?.streamed === true;
 		if (rest === "much" || rest === "broken" || streamed) {
 			this.#connection.closing = true;
 		}
@@ -157,8 +154,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		}
 		if (rest === "much") this.#answerLingering(sent);
 		else this.#end(sent);
-		// Whoever stopped reading in the middle has left the stream, and with it the connection, standing still.
-		if (rest === "little") this.#message.resume();
+		if (rest === "little") this.#body?.letIn();
 	}
 
 	/** Writes as fast as the client reads. What breaks off must not look whole: the connection is cut. */
@@ -231,126 +227,44 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#connection.watch();
 	}
 
-	/** What of the request's body has not been read: it stands between this request and the connection's next. */
-	#unread(): "nothing" | "little" | "much" | "broken" {
-		const { announced } = this;
-		if (announced === 0 || this.#message.readableEnded) return "nothing";
-		if (this.#fault !== null) return "broken";
-		if (this.#message.complete) return "little";
-		return announced <= discardBytesMax ? "little" : "much";
-	}
-
-	/** The body's length in bytes; Infinity where it is not known before its end. */
-	get announced(): number {
-		const { headers } = this;
-		if (headerOf(headers, "transfer-encoding") !== null) {
-			return Number.POSITIVE_INFINITY;
-		}
-		return Number(headerOf(headers, "content-length") ?? 0);
+	#unread(): Unread {
+		return this.#body === null ? "nothing" : this.#body.unread;
 	}
 
 	/** The whole answer goes out at once; the response ends, and the connection with it, when the client had time for it. */
-	#answerLingering(body: string | Uint8Array | null): void {
-		const message = this.#message;
-		let left = lingerBytesMax;
-		const discard = (chunk: Uint8Array) => {
-			left -= chunk.length;
-			if (left < 0) stop();
-		};
+	#answerLingering(sent: string | Uint8Array | null): void {
 		const stop = () => {
 			timer.cancel();
-			message.off("data", discard).off("end", stop).pause();
+			stopDiscarding();
 			this.#end(null);
 		};
 		const timer = this.#connection.clock.after(lingerMs, stop);
 		this.#stopLingering = stop;
 		this.#response.flushHeaders();
-		if (body !== null) this.#response.write(body);
-		// Whoever leaves from here on has been answered.
+		if (sent !== null) this.#response.write(sent);
+		// A client that leaves from here on has been answered.
 		this.#scope.close();
-		message.on("data", discard).on("end", stop).resume();
+		const body = this.#body as RequestBody;
+		const stopDiscarding = body.discard(lingerBytesMax, stop);
 	}
 
 	readBody(bytesMax: number): Promise<Uint8Array> {
 		if (this.#bodyAsked) return Promise.reject(new TypeError("read before"));
 		this.#bodyAsked = true;
 		if (this.#scope.cancelled) return Promise.reject(this.#scope.reason);
-		const { announced } = this;
-		if (announced === 0) return Promise.resolve(noBytes);
-		if (this.#fault !== null) return Promise.reject(this.#fault);
-		// Of an unknown length as much is read as is allowed, to find out.
-		if (Number.isFinite(announced) && announced > bytesMax) {
-			return Promise.reject(tooLarge(bytesMax));
-		}
-		return this.#collect(bytesMax);
+		return this.#body === null
+			? Promise.resolve(noBytes)
+			: this.#body.read(bytesMax);
 	}
 
 	streamBody(): ByteStream | null {
 		if (this.#bodyAsked) throw new TypeError("read before");
 		this.#bodyAsked = true;
-		const { announced } = this;
-		if (announced === 0) return null;
-		this.#bodyStreamed = true;
-		const message = this.#message;
-		const stop = () => {
-			message.off("data", take).off("end", end).pause();
-			leaveScope();
-		};
-		const queue = new ByteQueue({
-			length: Number.isFinite(announced) ? announced : null,
-			onFull: () => message.pause(),
-			onWanted: () => message.resume(),
-			onLeft: stop,
-		});
-		const take = (chunk: Uint8Array) => queue.push(chunk);
-		const end = () => {
-			leaveScope();
-			queue.end();
-		};
-		const fail = (reason: unknown) => {
-			stop();
-			queue.fail(reason);
-		};
-		let leaveScope = nothing;
-		message.on("data", take).on("end", end);
-		this.#failBody = fail;
-		if (this.#fault !== null) fail(this.#fault);
-		else leaveScope = this.#scope.onCancel(fail);
-		return queue;
+		return this.#body === null ? null : this.#body.stream();
 	}
 
-	#collect(bytesMax: number): Promise<Uint8Array> {
-		const message = this.#message;
-		const collector = createCollector(bytesMax);
-		return new Promise((resolve, reject) => {
-			const stop = () => {
-				message.off("data", take).off("end", succeed);
-				leaveScope();
-			};
-			const succeed = () => {
-				stop();
-				resolve(collector.bytes());
-			};
-			const fail = (reason: unknown) => {
-				stop();
-				message.pause();
-				reject(reason);
-			};
-			const take = (chunk: Uint8Array) => {
-				if (!collector.add(chunk)) fail(tooLarge(bytesMax));
-			};
-			const leaveScope = this.#scope.onCancel(fail);
-			this.#failBody = fail;
-			message.on("data", take).on("end", succeed);
-		});
-	}
-
-	/** The rest of the connection cannot be read: this request's body neither, if it was not complete. */
 	onFault(fault: GatewayError): void {
-		if (this.#message.complete) return;
-		this.#fault = fault;
-		this.#failBody(fault);
-		this.#stopLingering();
+		if (this.#body?.onFault(fault)) this.#stopLingering();
 	}
 
 	/** The client is gone before its answer was out. */
@@ -396,9 +310,4 @@ function lengthOf(body: GatewayResponse["body"]): number | null {
 	if (body === null) return 0;
 	if (isStream(body)) return body.length;
 	return typeof body === "string" ? Buffer.byteLength(body) : body.length;
-}
-
-function tooLarge(bytesMax: number): GatewayError {
-	const message = `the body is longer than ${bytesMax} bytes`;
-	return new GatewayError("request_too_large", message);
 }

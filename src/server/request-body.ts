@@ -1,0 +1,159 @@
+import type { IncomingMessage } from "node:http";
+import { ByteQueue } from "../core/body/byte-queue.ts";
+import { createCollector } from "../core/body/collector.ts";
+import { GatewayError } from "../core/errors.ts";
+import {
+	type ByteStream,
+	type HeaderList,
+	headerOf,
+} from "../core/http/messages.ts";
+import type { Scope } from "../tasks/scope.ts";
+
+/** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
+const discardBytesMax = 64 * 1024;
+
+/** What has not been read of a body. It stands between its request and the next one on the connection. */
+export type Unread = "nothing" | "little" | "much" | "broken";
+
+/** The body of a request that announces one: read whole or as a stream, once, or let in unread. */
+export class RequestBody {
+	readonly #message: IncomingMessage;
+	readonly #scope: Scope;
+	/** In bytes; Infinity if it is not known before the end of the body. */
+	readonly #announced: number;
+	/** Whether it was asked for as a stream. */
+	streamed = false;
+	#fault: GatewayError | null = null;
+	#fail: (reason: unknown) => void = nothing;
+
+	constructor(message: IncomingMessage, announced: number, scope: Scope) {
+		this.#message = message;
+		this.#announced = announced;
+		this.#scope = scope;
+	}
+
+	get unread(): Unread {
+		if (this.#message.readableEnded) return "nothing";
+		if (this.#fault !== null) return "broken";
+		if (this.#message.complete) return "little";
+		return this.#announced <= discardBytesMax ? "little" : "much";
+	}
+
+	/** The whole body. Fails with `request_too_large` beyond `bytesMax`, and when the scope is cancelled. */
+	read(bytesMax: number): Promise<Uint8Array> {
+		if (this.#fault !== null) return Promise.reject(this.#fault);
+		// Of an unknown length as much is read as is allowed, to find out.
+		if (Number.isFinite(this.#announced) && this.#announced > bytesMax) {
+			return Promise.reject(tooLarge(bytesMax));
+		}
+		return this.#collect(bytesMax);
+	}
+
+	#collect(bytesMax: number): Promise<Uint8Array> {
+		const message = this.#message;
+		const collector = createCollector(bytesMax);
+		return new Promise((resolve, reject) => {
+			const stop = () => {
+				message.off("data", take).off("end", succeed);
+				leaveScope();
+			};
+			const succeed = () => {
+				stop();
+				resolve(collector.bytes());
+			};
+			const fail = (reason: unknown) => {
+				stop();
+				message.pause();
+				reject(reason);
+			};
+			const take = (chunk: Uint8Array) => {
+				if (!collector.add(chunk)) fail(tooLarge(bytesMax));
+			};
+			const leaveScope = this.#scope.onCancel(fail);
+			this.#fail = fail;
+			message.on("data", take).on("end", succeed);
+		});
+	}
+
+	/** The body as it comes. Reading it fails when the scope is cancelled. */
+	stream(): ByteStream {
+		this.streamed = true;
+		const message = this.#message;
+		const announced = this.#announced;
+		const stop = () => {
+			message.off("data", take).off("end", end).pause();
+			leaveScope();
+		};
+		const queue = new ByteQueue({
+			length: Number.isFinite(announced) ? announced : null,
+			onFull: () => message.pause(),
+			onWanted: () => message.resume(),
+			onLeft: stop,
+		});
+		const take = (chunk: Uint8Array) => queue.push(chunk);
+		const end = () => {
+			leaveScope();
+			queue.end();
+		};
+		const fail = (reason: unknown) => {
+			stop();
+			queue.fail(reason);
+		};
+		let leaveScope = nothing;
+		message.on("data", take).on("end", end);
+		this.#fail = fail;
+		if (this.#fault !== null) fail(this.#fault);
+		else leaveScope = this.#scope.onCancel(fail);
+		return queue;
+	}
+
+	/** Lets in what nobody reads. A reader who stopped in the middle has left the body, and the connection, at a stand. */
+	letIn(): void {
+		this.#message.resume();
+	}
+
+	/** Lets in what nobody reads, and calls `onDone` at its end or beyond `bytesMax`. Returns the way to stop that. */
+	discard(bytesMax: number, onDone: () => void): () => void {
+		const message = this.#message;
+		let left = bytesMax;
+		const drop = (chunk: Uint8Array) => {
+			left -= chunk.length;
+			if (left < 0) onDone();
+		};
+		message.on("data", drop).on("end", onDone).resume();
+		return () => {
+			message.off("data", drop).off("end", onDone).pause();
+		};
+	}
+
+	/** What comes cannot be read. Gives whether that concerns this body: one that came whole before is as good as it was. */
+	onFault(fault: GatewayError): boolean {
+		if (this.#message.complete) return false;
+		this.#fault = fault;
+		this.#fail(fault);
+		return true;
+	}
+}
+
+/** The body that the request announces; null if it announces none. */
+export function requestBodyOf(
+	message: IncomingMessage,
+	scope: Scope,
+): RequestBody | null {
+	const announced = announcedIn(message.rawHeaders);
+	return announced === 0 ? null : new RequestBody(message, announced, scope);
+}
+
+function announcedIn(headers: HeaderList): number {
+	if (headerOf(headers, "transfer-encoding") !== null) {
+		return Number.POSITIVE_INFINITY;
+	}
+	return Number(headerOf(headers, "content-length") ?? 0);
+}
+
+function tooLarge(bytesMax: number): GatewayError {
+	const message = `the body is longer than ${bytesMax} bytes`;
+	return new GatewayError("request_too_large", message);
+}
+
+function nothing(): void {}
