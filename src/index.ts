@@ -45,11 +45,8 @@ export type {
 	RequestEnded,
 	StepFailure,
 } from "./core/events.ts";
-export type {
-	GatewayRequest,
-	GatewayResponse,
-	HeaderList,
-} from "./core/http/messages.ts";
+export type { HeaderList } from "./core/http/headers.ts";
+export type { GatewayRequest, GatewayResponse } from "./core/http/messages.ts";
 export type { Fetch, FetchOptions } from "./gateway/fetch.ts";
 export {
 	createGateway,

@@ -14,7 +14,7 @@ import {
 } from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
 import { policyDecisions } from "../src/core/events.ts";
-import { headerOf } from "../src/core/http/messages.ts";
+import { headerOf } from "../src/core/http/headers.ts";
 import { parseJson, printJson } from "../src/core/json.ts";
 import {
 	constants,

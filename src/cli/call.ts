@@ -1,14 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import { buffer } from "node:stream/consumers";
+import { isStream, streamOf } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { CallEnded, RequestEnded } from "../core/events.ts";
-import {
-	type GatewayResponse,
-	headerOf,
-	isStream,
-	streamOf,
-} from "../core/http/messages.ts";
+import { headerOf } from "../core/http/headers.ts";
+import type { GatewayResponse } from "../core/http/messages.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { printChart } from "./chart.ts";

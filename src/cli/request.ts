@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { GatewayError } from "../core/errors.ts";
-import { headerOf, isHeaderValue, isToken } from "../core/http/messages.ts";
+import { headerOf, isHeaderValue, isToken } from "../core/http/headers.ts";
 
 export interface RequestOptions {
 	/** `name: value`, each. */

@@ -1,4 +1,4 @@
-import { isToken } from "../core/http/messages.ts";
+import { isToken } from "../core/http/headers.ts";
 import type { RouteContext } from "./check-step.ts";
 import type { ProxyConfig } from "./config.ts";
 import { unknownUpstream } from "./names.ts";

@@ -1,5 +1,5 @@
 import safeRegex from "safe-regex2";
-import { isToken } from "../core/http/messages.ts";
+import { isToken } from "../core/http/headers.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
 import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
 import { unknownAmong } from "./names.ts";

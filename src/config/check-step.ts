@@ -1,4 +1,4 @@
-import type { CallMethod } from "../core/http/messages.ts";
+import type { CallMethod } from "../core/http/method.ts";
 import type { Template } from "../expression/template.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
 import type {

@@ -1,4 +1,4 @@
-import type { CallMethod } from "../core/http/messages.ts";
+import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
 import type { RetryOptions } from "../policy/retry.ts";

@@ -1,4 +1,4 @@
-import { isIdempotent } from "../core/http/messages.ts";
+import { isIdempotent } from "../core/http/method.ts";
 import { suggest } from "../core/suggest.ts";
 import {
 	readsOf,

@@ -1,9 +1,6 @@
-import {
-	isDots,
-	isHeaderValue,
-	isStatus,
-	isToken,
-} from "../core/http/messages.ts";
+import { isHeaderValue, isToken } from "../core/http/headers.ts";
+import { isDots } from "../core/http/path.ts";
+import { isStatus } from "../core/http/status.ts";
 import {
 	type Expression,
 	parseExpression,

@@ -1,5 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
-import { isHeaderValue } from "../core/http/messages.ts";
+import { isHeaderValue } from "../core/http/headers.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 import {
 	prepareTemplate,

@@ -1,4 +1,4 @@
-import { proxyMethods } from "../core/http/messages.ts";
+import { proxyMethods } from "../core/http/method.ts";
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isToken } from "../core/http/messages.ts";
+import { isToken } from "../core/http/headers.ts";
 import { parseSubnet } from "../core/ip.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 

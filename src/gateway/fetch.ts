@@ -1,11 +1,7 @@
+import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
-import {
-	type ByteStream,
-	type GatewayRequest,
-	type GatewayResponse,
-	isStream,
-} from "../core/http/messages.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

@@ -2,6 +2,7 @@ import type { Config, ServerConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import { checkValue, configOrThrow } from "../config/load.ts";
 import { type Environment, inEnvironment } from "../config/resolve-upstream.ts";
+import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	createEvents,
@@ -9,12 +10,7 @@ import {
 	type StepFailure,
 	tell,
 } from "../core/events.ts";
-import {
-	type ByteStream,
-	type GatewayRequest,
-	type GatewayResponse,
-	isStream,
-} from "../core/http/messages.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";

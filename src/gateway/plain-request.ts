@@ -1,9 +1,7 @@
+import { streamOf } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
-import {
-	type GatewayRequest,
-	type HeaderList,
-	streamOf,
-} from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 

@@ -1,6 +1,6 @@
 import findMyWay from "find-my-way";
 import { GatewayError } from "../core/errors.ts";
-import { proxyMethods } from "../core/http/messages.ts";
+import { proxyMethods } from "../core/http/method.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 
 export interface Match<T> {

@@ -1,4 +1,4 @@
-import type { HeaderList } from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
 
 /**
  * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case; an empty text where one has no argument, and null

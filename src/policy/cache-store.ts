@@ -1,6 +1,6 @@
 import { LRUCache } from "lru-cache";
+import type { HeaderList } from "../core/http/headers.ts";
 import type {
-	HeaderList,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";

@@ -1,18 +1,17 @@
-import { emptyStream } from "../core/body/byte-queue.ts";
+import type { ByteStream } from "../core/body/byte-stream.ts";
+import { emptyStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import {
 	asGatewayError,
 	type ErrorCode,
 	GatewayError,
 } from "../core/errors.ts";
-import {
-	type ByteStream,
-	type HeaderList,
-	headerOf,
-	namesEtag,
-	type StreamHead,
-	type StreamRequest,
-	type UpstreamResponse,
+import { namesEtag } from "../core/http/etag.ts";
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type {
+	StreamHead,
+	StreamRequest,
+	UpstreamResponse,
 } from "../core/http/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {

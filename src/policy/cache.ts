@@ -1,11 +1,10 @@
 import { createDecoded } from "../core/body/decoded.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import {
-	type Freshness,
-	type HeaderList,
-	headerOf,
-	type UpstreamRequest,
-	type UpstreamResponse,
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type {
+	Freshness,
+	UpstreamRequest,
+	UpstreamResponse,
 } from "../core/http/messages.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { directivesOf, fieldsOf, secondsOf } from "./cache-control.ts";

@@ -1,5 +1,6 @@
 import CachePolicy from "http-cache-semantics";
-import type { HeaderList, UpstreamRequest } from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { UpstreamRequest } from "../core/http/messages.ts";
 import {
 	type Directives,
 	directivesOf,

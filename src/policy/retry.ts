@@ -1,8 +1,8 @@
 import type { ErrorCode } from "../core/errors.ts";
-import {
-	headerOf,
-	type UpstreamRequest,
-	type UpstreamResponse,
+import { headerOf } from "../core/http/headers.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
 } from "../core/http/messages.ts";
 import type { Outcome } from "../tasks/outcome.ts";
 import type { Scope } from "../tasks/scope.ts";

@@ -1,5 +1,5 @@
+import type { ByteStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { ByteStream } from "../core/http/messages.ts";
 import { printDuration } from "../core/units.ts";
 import type { Timer } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

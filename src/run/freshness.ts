@@ -1,12 +1,11 @@
 import { hash } from "node:crypto";
-import {
-	type Freshness,
-	type GatewayRequest,
-	type GatewayResponse,
-	type HeaderList,
-	headerOf,
-	isStream,
-	namesEtag,
+import { isStream } from "../core/body/byte-stream.ts";
+import { namesEtag } from "../core/http/etag.ts";
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type {
+	Freshness,
+	GatewayRequest,
+	GatewayResponse,
 } from "../core/http/messages.ts";
 import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";

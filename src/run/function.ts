@@ -8,15 +8,13 @@ import { callHeadersRefused, framingHeaders } from "../config/read-template.ts";
 import { dataOf } from "../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
-import {
-	callMethods,
-	isDots,
-	isHeaderValue,
-	isIdempotent,
-	isToken,
-	type UpstreamRequest,
-	type UpstreamResponse,
+import { isHeaderValue, isToken } from "../core/http/headers.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
 } from "../core/http/messages.ts";
+import { callMethods, isIdempotent } from "../core/http/method.ts";
+import { isDots } from "../core/http/path.ts";
 import { printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
 import { PoolClosed, PoolFull, ThreadEnded } from "../tasks/pool-errors.ts";

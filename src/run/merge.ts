@@ -1,12 +1,9 @@
 import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
-import {
-	type GatewayResponse,
-	type HeaderList,
-	headerOf,
-	isStatus,
-} from "../core/http/messages.ts";
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type { GatewayResponse } from "../core/http/messages.ts";
+import { isStatus } from "../core/http/status.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import {

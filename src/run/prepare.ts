@@ -7,7 +7,7 @@ import type {
 } from "../config/config.ts";
 import { templatesOfAnswer } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { HeaderList } from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type {

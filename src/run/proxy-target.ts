@@ -2,11 +2,11 @@ import { framingHeaders } from "../config/read-template.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
 import {
-	type GatewayRequest,
 	type HeaderList,
 	headerOf,
 	isHeaderValue,
-} from "../core/http/messages.ts";
+} from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
 import type { Layout } from "./names.ts";

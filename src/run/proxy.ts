@@ -1,13 +1,13 @@
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { tell } from "../core/events.ts";
-import {
-	type GatewayRequest,
-	type GatewayResponse,
-	type HeaderList,
-	isIdempotent,
-	type StreamHead,
-	type StreamRequest,
+import type { HeaderList } from "../core/http/headers.ts";
+import type {
+	GatewayRequest,
+	GatewayResponse,
+	StreamHead,
+	StreamRequest,
 } from "../core/http/messages.ts";
+import { isIdempotent } from "../core/http/method.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";

@@ -9,7 +9,8 @@ import type {
 	RequestConfig,
 } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { type GatewayRequest, headerOf } from "../core/http/messages.ts";
+import { headerOf } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
 
 /** What expressions read of a request: only what the route declares. */

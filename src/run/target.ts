@@ -1,11 +1,8 @@
 import type { PathSegment } from "../config/config.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
-import {
-	type HeaderList,
-	isDots,
-	isHeaderValue,
-} from "../core/http/messages.ts";
+import { type HeaderList, isHeaderValue } from "../core/http/headers.ts";
+import { isDots } from "../core/http/path.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import type { Expression } from "../expression/parse.ts";
 import {

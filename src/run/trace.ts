@@ -1,4 +1,5 @@
-import { type GatewayRequest, headerOf } from "../core/http/messages.ts";
+import { headerOf } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
 
 /** Neither version ff nor an id of zeros is one. */
 const wellFormedTrace =

@@ -1,5 +1,5 @@
 import { BlockList } from "node:net";
-import type { HeaderList } from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
 import { familyOf, parseAddress, parseSubnet } from "../core/ip.ts";
 
 /** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */

@@ -1,12 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import {
-	type ByteStream,
-	type GatewayRequest,
-	type GatewayResponse,
-	type HeaderList,
-	isStream,
-} from "../core/http/messages.ts";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";

@@ -1,9 +1,6 @@
 import type { CorsConfig } from "../config/config.ts";
-import {
-	type GatewayResponse,
-	type HeaderList,
-	headerOf,
-} from "../core/http/messages.ts";
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type { GatewayResponse } from "../core/http/messages.ts";
 
 /**
  * What browsers are told about pages of other origins (Fetch standard, 3.3, CORS protocol). It lives in the server and

@@ -1,12 +1,9 @@
 import type { IncomingMessage } from "node:http";
 import { ByteQueue } from "../core/body/byte-queue.ts";
+import type { ByteStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
-import {
-	type ByteStream,
-	type HeaderList,
-	headerOf,
-} from "../core/http/messages.ts";
+import { type HeaderList, headerOf } from "../core/http/headers.ts";
 import type { Scope } from "../tasks/scope.ts";
 
 /** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */

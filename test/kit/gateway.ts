@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
 import type { Config } from "../../src/config/config.ts";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
+import { isStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type { CallEnded, RequestEnded } from "../../src/core/events.ts";
-import {
-	type GatewayResponse,
-	headerOf,
-	isStream,
-	type UpstreamRequest,
-	type UpstreamResponse,
+import { headerOf } from "../../src/core/http/headers.ts";
+import type {
+	GatewayResponse,
+	UpstreamRequest,
+	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";

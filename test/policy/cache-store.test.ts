@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import fc from "fast-check";
+import type { HeaderList } from "../../src/core/http/headers.ts";
 import type {
-	HeaderList,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";

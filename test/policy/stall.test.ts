@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { ByteQueue } from "../../src/core/body/byte-queue.ts";
+import type { ByteStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type {
-	ByteStream,
 	StreamHead,
 	StreamRequest,
 } from "../../src/core/http/messages.ts";

@@ -1,4 +1,4 @@
-import type { ByteStream } from "../http/messages.ts";
+import type { ByteStream } from "./byte-stream.ts";
 
 /** What the maker of a queue's bytes is told. */
 export interface ByteMaker {
@@ -114,12 +114,4 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		}
 		return done;
 	}
-}
-
-/** A body without a piece; `length` is what another answer to the same question would have announced. */
-export function emptyStream(length: number | null): ByteStream {
-	return {
-		length,
-		async *[Symbol.asyncIterator]() {},
-	};
 }

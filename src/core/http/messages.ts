@@ -1,27 +1,8 @@
+import type { ByteStream } from "../body/byte-stream.ts";
 import type { Decoded } from "../body/decoded.ts";
 import type { GatewayError } from "../errors.ts";
-
-/** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
-export type HeaderList = readonly string[];
-
-/** A body that comes piece by piece: read once, at the pace of its reader, who gives it up by leaving the loop. */
-export interface ByteStream extends AsyncIterable<Uint8Array> {
-	/** How many bytes come in all, or reading fails; null where only the end will tell. */
-	readonly length: number | null;
-	/** All of it, instead of reading it, where all has come already and none of it was read; else null. */
-	whole?(): Uint8Array | null;
-}
-
-/** What is whole already, as a stream; null where there is nothing. */
-export function streamOf(bytes: Uint8Array): ByteStream | null {
-	if (bytes.length === 0) return null;
-	return {
-		length: bytes.length,
-		async *[Symbol.asyncIterator]() {
-			yield bytes;
-		},
-	};
-}
+import type { HeaderList } from "./headers.ts";
+import type { CallMethod } from "./method.ts";
 
 /** One request of a client, as the server hands it to the gateway. */
 export interface GatewayRequest {
@@ -57,24 +38,6 @@ export interface GatewayResponse {
 	 */
 	readonly body: string | Uint8Array | ByteStream | null;
 }
-
-export const callMethods = [
-	"GET",
-	"POST",
-	"PUT",
-	"PATCH",
-	"DELETE",
-	"HEAD",
-] as const;
-export type CallMethod = (typeof callMethods)[number];
-
-/** Whether requests of a method are by definition: RFC 9110, 9.2.2. */
-export function isIdempotent(method: string): boolean {
-	return method !== "POST" && method !== "PATCH";
-}
-
-/** What a route of `ANY` answers. */
-export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
 
 /** One call of a step to an upstream, complete: nothing in it is looked up or defaulted any more. */
 export interface UpstreamRequest {
@@ -149,55 +112,4 @@ export interface StreamHead {
 	readonly headers: HeaderList;
 	/** Of no pieces where the status or the method has no body; `length` then is what it would have been. */
 	readonly body: ByteStream;
-}
-
-/** Whether a text may stand as a header value: visible ASCII, space and tab (RFC 9110, 5.5, without obs-text). */
-export function isHeaderValue(text: string): boolean {
-	return !/[^\t\x20-\x7e]/.test(text);
-}
-
-/** Whether a text is a token (RFC 9110, 5.6.2): what a header may be named. */
-export function isToken(text: string): boolean {
-	return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
-}
-
-/** The first value of a header field, or null; `name` in lower case. */
-export function headerOf(headers: HeaderList, name: string): string | null {
-	for (let at = 0; at < headers.length; at += 2) {
-		const given = headers[at] ?? "";
-		// Most names are told by their length alone.
-		if (given.length !== name.length) continue;
-		if (given.toLowerCase() === name) return headers[at + 1] ?? "";
-	}
-	return null;
-}
-
-/** Whether a list of tags, or `*`, names this one, weakly compared (RFC 9110, 13.1.2). */
-export function namesEtag(list: string, etag: string): boolean {
-	if (list.trim() === "*") return true;
-	const own = etag.replace(/^W\//, "");
-	for (const [tag] of list.matchAll(/"[^"]*"/g)) if (tag === own) return true;
-	return false;
-}
-
-/** Whether a value can be the status of a final answer. */
-export function isStatus(value: unknown): value is number {
-	return (
-		typeof value === "number" &&
-		Number.isInteger(value) &&
-		value >= 200 &&
-		value <= 599
-	);
-}
-
-/** Whether a path segment is `.` or `..`, also percent-encoded: what servers take as a step upwards. */
-export function isDots(segment: string): boolean {
-	return /^(?:\.|%2e){1,2}$/i.test(segment);
-}
-
-/** Whether a body comes piece by piece. */
-export function isStream(body: GatewayResponse["body"]): body is ByteStream {
-	return (
-		typeof body === "object" && body !== null && Symbol.asyncIterator in body
-	);
 }

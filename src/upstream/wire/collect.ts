@@ -1,5 +1,6 @@
 import { type Collector, createCollector } from "../../core/body/collector.ts";
-import type { HeaderList, UpstreamResponse } from "../../core/http/messages.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
+import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { type Coding, decode, parseCoding } from "./decode.ts";
 import type { AnswerHead, Receiver } from "./receiver.ts";

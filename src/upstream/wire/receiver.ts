@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../core/http/messages.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
 
 /** What becomes of an answer. A text that is given back says why the answer is none; then only `onFail` is called. */
 export interface Receiver {

@@ -1,4 +1,5 @@
-import { ByteQueue, emptyStream } from "../../core/body/byte-queue.ts";
+import { ByteQueue } from "../../core/body/byte-queue.ts";
+import { emptyStream } from "../../core/body/byte-stream.ts";
 import { GatewayError } from "../../core/errors.ts";
 import type { StreamRequest } from "../../core/http/messages.ts";
 import type { AnswerHead, Flow, Receiver } from "./receiver.ts";

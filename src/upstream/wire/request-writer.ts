@@ -1,5 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
-import type { HeaderList } from "../../core/http/messages.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
 
 /** A request as it travels. */
 export interface Message {

@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
+import type { ByteStream } from "../../core/body/byte-stream.ts";
 import { GatewayError } from "../../core/errors.ts";
-import type { ByteStream } from "../../core/http/messages.ts";
 
 /** Sends a request whose body comes piece by piece, as fast as the connection takes it. */
 export class Upload {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../../src/core/errors.ts";
-import { headerOf } from "../../../src/core/http/messages.ts";
+import { headerOf } from "../../../src/core/http/headers.ts";
 import { problemResponse } from "../../../src/core/http/problem.ts";
 
 function retryAfterOf(retryAfterMs?: number): string | null {

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { buildConnector, Client, type Dispatcher } from "undici";
-import type { ByteStream, HeaderList } from "../../../core/http/messages.ts";
+import type { ByteStream } from "../../../core/body/byte-stream.ts";
+import type { HeaderList } from "../../../core/http/headers.ts";
 import type { WireSettings } from "../wire.ts";
 
 /** Well above any sensible `timeout`, which is what ends an attempt; a last bound where none does. */

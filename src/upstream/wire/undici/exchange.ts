@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici";
 import { GatewayError } from "../../../core/errors.ts";
-import type { HeaderList } from "../../../core/http/messages.ts";
+import type { HeaderList } from "../../../core/http/headers.ts";
 import type { Scope } from "../../../tasks/scope.ts";
 import { closed, invalid, isStale, translate } from "../failure.ts";
 import type { Receiver } from "../receiver.ts";

@@ -1,4 +1,4 @@
-import type { ByteStream } from "../../../core/http/messages.ts";
+import type { ByteStream } from "../../../core/body/byte-stream.ts";
 
 /** A request's body as undici takes it: it waits for a piece even where nobody wants it any more, unless told. */
 export class Upload implements ByteStream, AsyncIterator<Uint8Array> {
