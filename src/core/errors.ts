@@ -1,9 +1,9 @@
-/** One row of the error table: the status clients get, and what happened in words an operator can act on. */
+/** One row of the error table: the status that clients get, and the failure in words that an operator can act on. */
 export interface ErrorMeaning {
 	readonly status: number;
 	/** The `title` of the problem document: the same words for every occurrence of the code. */
 	readonly title: string;
-	/** Who must act, and on what: the text of docs/errors.md. */
+	/** Says who must act, and how: the text of docs/errors.md. */
 	readonly meaning: string;
 }
 
@@ -156,9 +156,9 @@ export interface RequestFault {
 	readonly message: string;
 }
 
-/** What is known about a failure. Goes to logs; only `errors`, `allow` and `retryAfterMs` ever reach a client. */
+/** The details of a failure. They go to logs. Only `errors`, `allow` and `retryAfterMs` ever reach a client. */
 export interface ErrorFacts {
-	/** Overrides the table's status: 400 where the client's input is the cause. */
+	/** Overrides the table's status: 400 if the client's input is the cause. */
 	readonly status?: number;
 	readonly upstream?: string;
 	/** The status the upstream answered with. */
@@ -167,9 +167,9 @@ export interface ErrorFacts {
 	readonly errors?: readonly RequestFault[];
 	/** Methods for the `Allow` header of a 405. */
 	readonly allow?: readonly string[];
-	/** When asking again may help, in milliseconds from now: the `Retry-After` of the answer, in whole seconds. */
+	/** When another try may help, in milliseconds from now. `Retry-After` of the answer gives it in whole seconds. */
 	readonly retryAfterMs?: number;
-	/** Where in its source an expression failed, in characters. */
+	/** Where an expression failed: characters from the start of its source. */
 	readonly offset?: number;
 	readonly cause?: unknown;
 }
@@ -195,7 +195,10 @@ export class GatewayError extends Error {
 	}
 }
 
-/** Translates anything thrown into a GatewayError: what is not one already is a bug, and becomes `internal`. */
+/**
+ * Translates any thrown value into a GatewayError. A value that is not one already comes from a bug, and becomes
+ * `internal`.
+ */
 export function asGatewayError(thrown: unknown): GatewayError {
 	if (thrown instanceof GatewayError) return thrown;
 	const message = thrown instanceof Error ? thrown.message : String(thrown);

@@ -5,16 +5,16 @@ export interface RequestEnded {
 	readonly requestId: string;
 	readonly method: string;
 	/**
-	 * The route's key (`GET /weather/{id}`), or null where none matched, or where the gateway refused the request before it
+	 * The route's key (`GET /weather/{id}`). Null if no route matched, or if the gateway refused the request before it
 	 * looked. Never the request's own path.
 	 */
 	readonly route: string | null;
-	/** The status sent; 499 where the client left. */
+	/** The status sent; 499 if the client left. */
 	readonly status: number;
 	readonly durationMs: number;
 	/** Why it failed, or null. May hold facts about upstreams: for operators only. */
 	readonly error: GatewayError | null;
-	/** What a partial answer lacks; empty for a whole one. */
+	/** The parts that a partial answer lacks; empty for a whole answer. */
 	readonly missing: readonly StepFailure[];
 }
 
@@ -25,20 +25,20 @@ export interface StepFailure {
 	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
 	readonly index: readonly number[];
 	readonly error: GatewayError;
-	/** Whether a cache's stale answer stands in for the one that could not be got, instead of a fallback or null. */
+	/** True if a stale answer of the cache stands in for the failed one, instead of a fallback or null. */
 	readonly stale?: true;
 }
 
-/** A step whose value is of a cache's stale answer while a newer one is asked for: nothing has failed. */
+/** A step whose value comes from a stale answer of the cache while a newer one is asked for. Nothing has failed. */
 export interface StepStale extends Omit<StepFailure, "error"> {
 	readonly error: null;
 	readonly stale: true;
 }
 
-/** What an answer says of one of its parts. */
+/** What an answer says about one of its parts. */
 export type StepMark = StepFailure | StepStale;
 
-/** A call of a step has ended, well or not, whatever its attempts were. */
+/** A call of a step has ended, with all its attempts, well or not. */
 export interface CallEnded {
 	readonly requestId: string;
 	readonly route: string;
@@ -47,7 +47,7 @@ export interface CallEnded {
 	/** Milliseconds from the request's arrival to the start of the call. */
 	readonly startedMs: number;
 	readonly durationMs: number;
-	/** The upstream's status, or null where no answer came. */
+	/** The upstream's status, or null if no answer came. */
 	readonly status: number | null;
 	readonly error: GatewayError | null;
 }
@@ -92,7 +92,7 @@ export type DecisionReason =
 
 /** A policy did something about a call besides passing it on. Never holds data of a request or an answer. */
 export interface PolicyDecided {
-	/** The client's request the call was made for; of a shared call the first one's. */
+	/** The client's request that the call was made for. For a shared call it is the first client's. */
 	readonly requestId: string;
 	readonly upstream: string;
 	readonly policy: PolicyKey;
@@ -103,21 +103,21 @@ export interface PolicyDecided {
 	readonly reason: DecisionReason | null;
 }
 
-/** How hard the gateway's work presses on it, and what it does about that; docs/protection.md. */
+/** How overloaded the gateway is, which decides what it leaves out or refuses: see docs/protection.md. */
 export type LoadLevel = "normal" | "skipping" | "refusing";
 
-/** The gateway began to leave out optional parts, or to refuse requests, or has stopped to. */
+/** The gateway begins or stops to leave out optional parts, or to refuse requests. */
 export interface LoadChanged {
 	readonly level: LoadLevel;
-	/** What pressed: so many `requests` in progress, or the `delay` of the event loop; null where it is over. */
+	/** The cause: too many `requests` in progress, or the `delay` of the event loop. Null if the overload is over. */
 	readonly reason: "requests" | "delay" | null;
 }
 
 type Listener<T> = (event: T) => void;
 
 /**
- * What the request path says to whoever looks: lists of listeners, empty unless somebody listens. A maker of an event
- * first asks whether the list has a length, so that an unheard event is never built.
+ * The events of the request path, as lists of listeners. A maker of an event first looks whether its list is empty, so
+ * that no event is built in vain.
  */
 export interface Events {
 	readonly requestEnded: Listener<RequestEnded>[];
@@ -126,7 +126,7 @@ export interface Events {
 	readonly loadChanged: Listener<LoadChanged>[];
 }
 
-/** A gateway's own events: none are shared between two gateways. */
+/** The events of one gateway. Two gateways share none. */
 export function createEvents(): Events {
 	return {
 		requestEnded: [],
@@ -136,7 +136,10 @@ export function createEvents(): Events {
 	};
 }
 
-/** Tells every listener, in the order they came. A listener must not throw: what it throws reaches the request. */
+/**
+ * Calls every listener, in the order in which they were added. A listener must not throw, because its error would reach
+ * the request.
+ */
 export function tell<T>(listeners: readonly Listener<T>[], event: T): void {
 	for (const listener of listeners) listener(event);
 }

@@ -1,6 +1,6 @@
 import { isIP, SocketAddress } from "node:net";
 
-/** A range of addresses: all that agree with `address` in its first `prefix` bits. */
+/** A range of addresses: all addresses that agree with `address` in its first `prefix` bits. */
 export interface Subnet {
 	readonly address: string;
 	readonly family: "ipv4" | "ipv6";
@@ -8,8 +8,8 @@ export interface Subnet {
 }
 
 /**
- * An IP address in its one canonical form, or null where the text is none. An IPv4 address that came mapped into IPv6
- * (`::ffff:192.0.2.1`, as a socket for both says it) is the IPv4 address it means; a zone (`%eth0`) is no address.
+ * An IP address in its one canonical form, or null if the text is none. A socket for both families gives IPv4 addresses
+ * mapped into IPv6 (`::ffff:192.0.2.1`). They become IPv4 again. A zone (`%eth0`) is no address.
  */
 export function parseAddress(text: string): string | null {
 	const version = isIP(text);
@@ -19,7 +19,7 @@ export function parseAddress(text: string): string | null {
 	return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
 }
 
-/** `10.0.0.0/8`, `fd00::/8`, or one address alone; null where it is neither. */
+/** `10.0.0.0/8`, `fd00::/8`, or one address alone; null if the text is neither. */
 export function parseSubnet(text: string): Subnet | null {
 	const [, given = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
 	const address = parseAddress(given);
@@ -33,8 +33,8 @@ export function parseSubnet(text: string): Subnet | null {
 }
 
 /**
- * What one client can be told by: its IPv4 address, or of an IPv6 address the first 64 bits, for the rest is its own to
- * choose (RFC 7934; RFC 4291, 2.5.4). What is no address stays as it is.
+ * The part of an address that identifies one client: an IPv4 address, or the first 64 bits of an IPv6 address. The
+ * client chooses the other bits itself (RFC 7934; RFC 4291, 2.5.4). A text that is no address stays as it is.
  */
 export function networkOf(text: string): string {
 	if (!text.includes(":")) return text;
@@ -49,7 +49,7 @@ export function networkOf(text: string): string {
 	return `${groups.slice(0, 4).join(":")}::/64`;
 }
 
-/** Of half an IPv6 address; one that ends as IPv4 does (`64:ff9b::192.0.2.1`) has two groups there. */
+/** The groups of half an IPv6 address. A half that ends like IPv4 (`64:ff9b::192.0.2.1`) has two groups there. */
 function groupsOf(text: string): string[] {
 	const groups = text === "" ? [] : text.split(":");
 	return groups.flatMap((group) =>

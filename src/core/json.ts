@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { GatewayError } from "./errors.ts";
 
-/** How deep JSON may nest, where a reader sets no other bound. */
+/** How deep JSON may nest, if a reader sets no other bound. */
 export const nestingMax = 64;
 
 /**
- * Reads JSON (RFC 8259). An integer that a double would not print back digit for digit becomes a bigint; a text
- * without a run of 16 digits pays one search for that. The last of two equal keys wins, as in JSON.parse, and
- * `__proto__` is an ordinary own key. Throws SyntaxError for what is not JSON, nests deeper than `nesting`, or holds
- * a number no double can hold (1e400) or an integer of more than 1,000 digits.
+ * Reads JSON (RFC 8259). An integer that a double would not print back digit for digit becomes a bigint. For this a
+ * text without a run of 16 digits costs one search. The last of two equal keys wins, as in JSON.parse, and `__proto__`
+ * is an ordinary own key. Throws SyntaxError for a text that is not JSON, that nests deeper than `nesting`, or that
+ * holds a number too large for a double (1e400) or an integer of more than 1,000 digits.
  */
 export function parseJson(text: string, nesting = nestingMax): unknown {
 	return parse(text, nesting, /\d{16}|[eE]\+?\d{3}/.test(text));
 }
 
-/** Reads JSON of its bytes as `parseJson` does; throws TypeError for what is not UTF-8 (RFC 8259, 8.1). */
+/** Reads JSON from bytes by the rules of `parseJson`. Throws TypeError for bytes that are not UTF-8 (RFC 8259, 8.1). */
 export function readJson(bytes: Uint8Array): unknown {
 	return parse(utf8.decode(bytes), nestingMax, mayHoldLongNumber(bytes));
 }
@@ -22,13 +22,13 @@ export function readJson(bytes: Uint8Array): unknown {
 /** Keeps nothing between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** `careful` where a number may be in it that a double would alter. */
+/** `careful` is true if the text may hold a number that a double would alter. */
 function parse(text: string, nesting: number, careful: boolean): unknown {
 	if (nestsDeeper(text, nesting)) {
 		throw new SyntaxError(`nested deeper than ${nesting} levels`);
 	}
 	if (!careful) return JSON.parse(text);
-	// No text can hold the mark but by us: it is made for this one parse.
+	// The mark is made for this one parse, so no text of a sender can hold it.
 	const mark = `${randomUUID()}:`;
 	const marked = markIntegers(text, mark);
 	if (marked === null) return JSON.parse(text);
@@ -36,8 +36,8 @@ function parse(text: string, nesting: number, careful: boolean): unknown {
 }
 
 /**
- * Whether there is a run of 16 digits, or of three behind an exponent's mark. Looks at every third byte, for a shorter
- * run does not count: 0.2 µs for the 520 bytes of a weather answer, where a regular expression over the text takes 1.2.
+ * Whether there is a run of 16 digits, or of three after an exponent's mark. A shorter run does not count, so every
+ * third byte is enough: 0.2 µs for the 520 bytes of a weather answer. A regular expression over the text takes 1.2 µs.
  */
 function mayHoldLongNumber(bytes: Uint8Array): boolean {
 	const { length } = bytes;
@@ -67,8 +67,8 @@ function isExponent(bytes: Uint8Array, at: number): boolean {
 const digitsMax = 1000;
 
 /**
- * The text with each integer that a double would alter as a marked string; null where there is none. A reviver, told of
- * every value, would take seconds for a body of some megabytes.
+ * The text with each integer that a double would alter as a marked string; null if there is none. A reviver is called
+ * for every value and would take seconds for a body of some megabytes.
  */
 function markIntegers(text: string, mark: string): string | null {
 	const pieces: string[] = [];
@@ -103,7 +103,10 @@ function isAltered(number: string): boolean {
 	return integer && String(double) !== number && number !== "-0";
 }
 
-/** Puts the integers in the places of their marks. What was just parsed belongs to nobody else yet. */
+/**
+ * Puts the integers in the places of their marks. It changes the value itself, because nobody else has the freshly
+ * parsed value yet.
+ */
 function unmark(value: unknown, mark: string): unknown {
 	if (typeof value === "string") {
 		return value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value;
@@ -115,7 +118,7 @@ function unmark(value: unknown, mark: string): unknown {
 		if (typeof inner !== "object" && typeof inner !== "string") continue;
 		const made = unmark(inner, mark);
 		if (made === inner) continue;
-		// Not by assignment: of `__proto__` that would be the prototype.
+		// Not by assignment: an assignment to `__proto__` would set the prototype.
 		Object.defineProperty(holder, key, {
 			value: made,
 			configurable: true,
@@ -127,8 +130,8 @@ function unmark(value: unknown, mark: string): unknown {
 }
 
 /**
- * Whether lists and maps nest deeper than `most`. Counting the opening brackets answers it for most bodies; only a
- * text with more of them than `most` is walked.
+ * Whether lists and maps nest deeper than `most`. For most bodies the number of opening brackets decides. Only a text
+ * with more of them than `most` is walked.
  */
 function nestsDeeper(text: string, most: number): boolean {
 	if (openings(text, most) <= most) return false;
@@ -175,14 +178,17 @@ function closingQuote(text: string, from: number): number {
 	}
 }
 
-/** The most values, and characters of texts, in what is printed: what nobody sends, but an expression can make. */
+/**
+ * The most values, and the most characters of texts, that are printed. Nobody sends so many, but an expression can make
+ * them.
+ */
 const valuesMax = 8_000_000;
 const charactersMax = 64 * 1024 * 1024;
 
 /**
  * Writes JSON; bigints print their digits. `undefined` cannot occur in data, so the result is always a text. Throws
- * `step_failed` for a value too large or nested too deeply: one that holds a part many times over is small in memory
- * and endless when it is printed.
+ * `step_failed` for a value that is too large or nested too deeply. A value that holds one part many times is small in
+ * memory and endless when it is printed.
  */
 export function printJson(value: unknown): string {
 	const size = { values: 0, characters: 0, bigints: false };

@@ -1,6 +1,6 @@
 /**
- * The end of a message about an unknown name: `` — did you mean `city`?`` where a known name is near enough to be a slip
- * of the hand, else nothing. Of equally near names the first wins.
+ * The end of a message about an unknown name: `` — did you mean `city`?`` if a known name is so near that the author
+ * may have mistyped it, else nothing. If names are equally near, the first wins.
  */
 export function suggest(name: string, known: Iterable<string>): string {
 	let nearest = "";
@@ -15,14 +15,14 @@ export function suggest(name: string, known: Iterable<string>): string {
 	return nearest === "" ? "" : ` — did you mean \`${nearest}\`?`;
 }
 
-/** A third of the name may be wrong, but always one letter and never so many that any word would do. */
+/** A third of the name may be wrong: always at least one letter, and never so many that any word would match. */
 function slipsAllowed(name: string): number {
 	return Math.min(4, Math.max(1, Math.floor(name.length / 3)));
 }
 
 /**
- * Letters to insert, delete, replace or swap with their neighbour to get from one name to the other, where letters
- * that differ in case only count as equal but for half a slip. `least` and more all mean "too far".
+ * How many letters must be inserted, deleted, replaced or swapped with their neighbour to get from one name to the
+ * other. A letter in the other case counts half. `least` or more means "too far".
  */
 function distance(from: string, to: string, least: number): number {
 	if (from === to) return 0;

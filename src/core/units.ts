@@ -12,12 +12,12 @@ const sizeUnits: Record<string, number> = {
 	GiB: 1024 ** 3,
 };
 
-/** Milliseconds of `250ms`, `1.5s`, `2m`, `1h`; null where the text is no positive duration. */
+/** Milliseconds of `250ms`, `1.5s`, `2m`, `1h`; null if the text is no positive duration. */
 export function parseDuration(text: string): number | null {
 	return parseQuantity(text, durationUnits);
 }
 
-/** Bytes of `512B`, `64KiB`, `8MiB`, `1GiB`; null where the text is no positive size. */
+/** Bytes of `512B`, `64KiB`, `8MiB`, `1GiB`; null if the text is no positive size. */
 export function parseSize(text: string): number | null {
 	return parseQuantity(text, sizeUnits);
 }

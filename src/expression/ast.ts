@@ -1,12 +1,12 @@
-/** What is wrong in a source text and what to write instead; `offset` in characters from the start of that text. */
+/** A fault in a source text, with what to write instead. `offset` counts characters from the start of the text. */
 export interface Fault {
 	readonly offset: number;
 	readonly message: string;
 }
 
 /**
- * A free name an expression reads, with the static member path behind it: `query.city.x` is `query` with `city`, `x`.
- * `['city']` counts as `.city`; an index or a computed member ends the path, and the name of a method is not in it.
+ * A free name that an expression reads, with its static member path: `query.city.x` is `query` with `city`, `x`.
+ * `['city']` counts as `.city`. An index or a computed member ends the path, and a method's name is not part of it.
  */
 export interface Read {
 	readonly name: string;
@@ -85,7 +85,7 @@ export interface Choice extends Span {
 	readonly no: Ast;
 }
 
-/** A template literal: its texts, escapes resolved, and its holes in turn. */
+/** A template literal: its texts and its holes in turn. Escapes in the texts are resolved. */
 export interface Text extends Span {
 	readonly kind: "text";
 	readonly parts: readonly (string | Ast)[];
@@ -101,7 +101,7 @@ export interface MapLiteral extends Span {
 	readonly entries: readonly (MapEntry | Spread)[];
 }
 
-/** A key that is an expression was written in brackets. */
+/** A key that is an expression was written in brackets: `[key]: value`. */
 export interface MapEntry extends Span {
 	readonly kind: "entry";
 	readonly key: string | Ast;
@@ -113,7 +113,7 @@ export interface Spread extends Span {
 	readonly of: Ast;
 }
 
-/** A method by its name; which type's it is, the value decides. */
+/** A method by its name. The value decides at run time which type's method it is. */
 export interface MethodCall extends Span {
 	readonly kind: "method";
 	readonly of: Ast;
@@ -130,7 +130,7 @@ export interface FunctionCall extends Span {
 
 export type Argument = Ast | Spread | Arrow;
 
-/** Stands only as an argument, is only called by the function it is given to, and so is never a value. */
+/** An arrow stands only as an argument, and only the function that takes it calls it. So it is never a value. */
 export interface Arrow extends Span {
 	readonly kind: "arrow";
 	readonly parameters: readonly Target[];
@@ -138,7 +138,7 @@ export interface Arrow extends Span {
 	readonly body: Ast;
 }
 
-/** What a parameter or a part of one is bound to, and what it is where the value is null. */
+/** What a parameter, or a part of one, is bound to, with its default for null. */
 export interface Target {
 	readonly pattern: Pattern;
 	readonly otherwise: Ast | null;
@@ -184,7 +184,10 @@ export type Ast =
 	| MethodCall
 	| FunctionCall;
 
-/** An expression that may be evaluated: everything but its free names is checked. `source` spans exactly `ast`. */
+/**
+ * An expression that may be evaluated. Everything in it is checked except its free names. `source` is the text of
+ * `ast`.
+ */
 export interface Expression {
 	readonly source: string;
 	readonly ast: Ast;

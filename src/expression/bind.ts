@@ -5,10 +5,10 @@ import { cellOf, type Frame, type Preparation, siteOf } from "./preparation.ts";
 import { itemsOf, type Site } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
 
-/** Takes a value, never undefined, apart into cells. */
+/** Takes a value apart into cells. The value is never undefined. */
 export type Binder = (frame: Frame, value: unknown) => void;
 
-/** Binds a parameter or a part of one; where the value is null, what stands behind `=` is taken. */
+/** Binds a parameter or a part of one. If the value is null, the default after `=` is taken. */
 export function bindTarget(
 	{ pattern, otherwise }: Target,
 	preparation: Preparation,
@@ -37,7 +37,7 @@ export function bindPattern(
 	}
 }
 
-/** `{ name, other: renamed, ...rest }`; a field of null is null, as any member of null is. */
+/** `{ name, other: renamed, ...rest }`; a field of null is null, like any member of null. */
 function bindFields(
 	pattern: Pattern & { kind: "fields" },
 	preparation: Preparation,
@@ -63,7 +63,7 @@ function bindFields(
 	};
 }
 
-/** Binds one field and tells its key; a computed key that is null finds nothing. */
+/** Binds one field and returns its key. A computed key that is null finds nothing. */
 function bindField(
 	{ key, target }: Field,
 	site: Site,
@@ -84,7 +84,7 @@ function bindField(
 	};
 }
 
-/** `[first, , third, ...rest]`; null has no items, as where it is spread. */
+/** `[first, , third, ...rest]`; null has no items, as in a spread. */
 function bindItems(
 	pattern: Pattern & { kind: "items" },
 	preparation: Preparation,

@@ -46,7 +46,7 @@ function prepareArgument(
 	}
 }
 
-/** A call of a method; the value decides whose. */
+/** A call of a method. The value's type decides whose. */
 export function prepareMethod(
 	ast: MethodCall,
 	preparation: Preparation,
@@ -104,7 +104,9 @@ export function prepareCall(
 	return (frame) => run(site, a(frame), b(frame), c(frame));
 }
 
-/** An arrow as the methods call it. Each call counts all nodes of its body, taken or not. */
+/**
+ * An arrow as the methods call it. Each call counts all nodes of its body, also those of a branch that is not taken.
+ */
 function prepareArrow(arrow: Arrow, preparation: Preparation): Callback {
 	const before = preparation.nodes;
 	const site = siteOf(arrow, preparation);

@@ -96,7 +96,7 @@ function prepareSpread(
 	};
 }
 
-/** A map; its keys are those of the source where nothing is spread and no key is computed. */
+/** A map. Its keys are those of the source, if nothing is spread and no key is computed. */
 export function prepareMap(
 	ast: MapLiteral,
 	preparation: Preparation,

@@ -14,14 +14,14 @@ import { refusalOf } from "./refusal.ts";
 export const nestingMax = 64;
 export const chainMax = 256;
 
-/** What the conversion of one expression collects. */
+/** The state of converting one expression. */
 export interface Conversion {
 	readonly text: string;
 	readonly faults: Fault[];
 	readonly reads: Read[];
 	/** Converts a node one level deeper. */
 	readonly nested: (node: Source | Super) => Ast;
-	/** Converts the next link of a chain, which is no deeper. */
+	/** Converts the next link of a chain, which does not count as deeper. */
 	readonly linked: (node: Source | Super) => Ast;
 	scope: Scope | null;
 	slots: number;
@@ -29,14 +29,14 @@ export interface Conversion {
 	links: number;
 }
 
-/** The names one arrow binds; those still `ahead` have no value yet where its parameters are read from left to right. */
+/** The names that one arrow binds. Parameters are read from left to right, so names still `ahead` have no value yet. */
 export interface Scope {
 	readonly locals: Map<string, Local>;
 	readonly ahead: Set<string>;
 	readonly outer: Scope | null;
 }
 
-/** Without a value: what stands for a node that was refused. */
+/** Stands for a node that was refused. */
 export function refuse(
 	conversion: Conversion,
 	offset: number,
@@ -50,7 +50,7 @@ export function spanOf(node: { start: number; end: number }): Span {
 	return { at: node.start, end: node.end };
 }
 
-/** What parentheses hold. */
+/** The node inside parentheses. */
 export function unwrapped<Node extends AnyNode>(node: Node): Source | Node {
 	let inner: Source | Node = node;
 	while (inner.type === "ParenthesizedExpression") inner = inner.expression;
@@ -92,7 +92,9 @@ export function literal(node: SourceLiteral, conversion: Conversion): Literal {
 	return refuse(conversion, node.start, refusalOf(node.type));
 }
 
-/** Whether a number prints as it was written: fractions round, as everywhere, but an integer keeps its digits. */
+/**
+ * Whether a number prints as it was written. Fractions may round, as everywhere, but an integer must keep its digits.
+ */
 function isExact(value: number, raw: string): boolean {
 	if (!Number.isFinite(value)) return false;
 	const digits = raw.replaceAll("_", "");
@@ -100,7 +102,7 @@ function isExact(value: number, raw: string): boolean {
 	return !integer || String(BigInt(digits)) === String(value);
 }
 
-/** The key of an object's entry or of a pattern's field; an expression where it stands in brackets. */
+/** The key of an object's entry or of a pattern's field: an expression if it stands in brackets. */
 export function keyOf(
 	property: { key: Source; computed: boolean },
 	conversion: Conversion,
@@ -128,7 +130,7 @@ export function spread(node: SpreadElement, conversion: Conversion): Spread {
 	};
 }
 
-/** `name` of `o.name` and of `o['name']`; null where the key is computed. */
+/** `name` of `o.name` and of `o['name']`; null if the key is computed. */
 export function staticKey(node: MemberExpression): string | null {
 	const property = unwrapped(node.property);
 	if (!node.computed && property.type === "Identifier") return property.name;
@@ -137,7 +139,7 @@ export function staticKey(node: MemberExpression): string | null {
 	return isText ? String(property.value) : null;
 }
 
-/** `Math` of `Math.max`; also `Number` of `Number.isInteger`, which only a message is about. */
+/** `Math` of `Math.max`. Also `Number` of `Number.isInteger`, which only messages need. */
 export function namespaceOf(object: Source | Super): string | null {
 	const node = unwrapped(object);
 	if (node.type !== "Identifier") return null;

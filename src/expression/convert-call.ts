@@ -121,7 +121,7 @@ function arrowArgument(
 	);
 }
 
-/** Methods whose arrow makes one of two values: a function of one is never meant there. */
+/** Methods whose arrow makes one value of two. A function of one value is never meant there. */
 const combinesTwo: ReadonlySet<string> = new Set(["reduce", "toSorted"]);
 
 function namedFunction(node: AnyNode): string | null {

@@ -77,8 +77,8 @@ function nested(node: Source | Super, conversion: Conversion): Ast {
 }
 
 /**
- * Converts the next link of a chain (`a + b + c`, `a.b.c`, `a ? b : c ? d : e`), which reads as one level however long
- * it is. `path` is the members that follow the node.
+ * Converts the next link of a chain (`a + b + c`, `a.b.c`, `a ? b : c ? d : e`). A chain counts as one level, however
+ * long it is. `path` holds the members that follow the node.
  */
 function linked(
 	node: Source | Super,
@@ -183,7 +183,7 @@ function converted(
 	}
 }
 
-/** The place that shows best what is wrong: an operator rather than the operand before it. */
+/** The position that best shows the fault: an operator rather than the operand before it. */
 function refusedAt(node: Source | Super, text: string): number {
 	switch (node.type) {
 		case "AssignmentExpression":

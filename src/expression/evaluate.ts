@@ -25,8 +25,8 @@ import { memberOf, orNull } from "./values.ts";
 export type { Evaluate, Frame, Place } from "./preparation.ts";
 
 /**
- * Turns an expression into a closure. Names are looked up here, once. What the closure needs while it runs belongs to
- * it alone; it cannot be run inside itself, and nothing an expression can do would.
+ * Turns an expression into a closure. Names are looked up here, once. The closure owns its working memory, so it must
+ * not be run inside itself. No expression can do that.
  */
 export function prepareExpression(
 	expression: Expression,
@@ -43,7 +43,7 @@ export function prepareExpression(
 		sites: 0,
 	};
 	const evaluate = prepare(expression.ast, preparation);
-	// Without a site nothing can fail, and nothing counts but the source's own few nodes.
+	// Without a site nothing can fail, and only the source's own few nodes count.
 	return preparation.sites === 0 ? evaluate : bounded(evaluate, preparation);
 }
 
@@ -60,7 +60,7 @@ function bounded(evaluate: Evaluate, preparation: Preparation): Evaluate {
 			return evaluate(frame);
 		} catch (error) {
 			if (error instanceof GatewayError) throw error;
-			// Nothing here throws by design, but the engine's stack and memory have ends of their own.
+			// Nothing here throws by design, but the engine's stack and memory have limits.
 			return site.fail("went beyond what the engine can do", error);
 		} finally {
 			current.frame = noFrame;
@@ -129,7 +129,7 @@ const { hasOwn } = Object;
 function prepareMember(of: Evaluate, key: string): Evaluate {
 	return (frame) => {
 		const value = of(frame);
-		// The commonest case of memberOf, which is for the others.
+		// The commonest case of memberOf, written out; memberOf serves the others.
 		if (typeof value !== "object" || value === null) {
 			return typeof value === "string" ? memberOf(value, key) : null;
 		}

@@ -6,8 +6,8 @@ import { joined } from "./text-methods.ts";
 import { isMap, type MapValue, setOwn } from "./values.ts";
 
 /**
- * A function at work. What was not given is undefined; where a function takes any number of arguments, `a` is the list
- * of them.
+ * A function at work. Arguments that were not given are undefined. If a function takes any number of arguments, `a` is
+ * their list.
  */
 export type FunctionRun = (
 	site: Site,
@@ -16,7 +16,7 @@ export type FunctionRun = (
 	c: unknown,
 ) => unknown;
 
-/** How deep a value may nest that is printed: what comes from outside nests less, and room is left to wrap it. */
+/** How deep a value may nest that is printed. Values from outside nest less, so an expression can still wrap them. */
 const printedNestingMax = 2 * nestingMax;
 
 export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
@@ -125,7 +125,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	},
 };
 
-/** Copies the own properties of what is spread into a map. As in JavaScript, numbers and booleans have none. */
+/** Copies the own properties of a value that is spread into a map. As in JavaScript, numbers and booleans have none. */
 export function spreadInto(
 	site: Site,
 	made: Record<string, unknown>,
@@ -153,7 +153,7 @@ function keysOf(site: Site, of: MapValue): string[] {
 	return keys;
 }
 
-/** Maps of many keys are hash tables to the engine, and walking one takes it 1 µs for a key. */
+/** To the engine a map of many keys is a hash table, and a walk over it takes 1 µs for each key. */
 function chargeKeys(site: Site, count: number): void {
 	site.charge(count > 1000 ? count * 6 : count);
 }
@@ -176,8 +176,8 @@ function picked(
 }
 
 /**
- * JavaScript's `Number`, except that an integer a double cannot hold keeps its digits, as where JSON is read, and that
- * null, lists and maps fail.
+ * JavaScript's `Number`, with two differences. An integer that a double cannot hold keeps its digits, as in JSON. Null,
+ * lists and maps fail.
  */
 function toNumber(site: Site, value: unknown): number | bigint {
 	switch (typeof value) {
@@ -198,11 +198,11 @@ function toNumber(site: Site, value: unknown): number | bigint {
 	}
 }
 
-/** The integer that is written in a text, where `number` would not print the same digits. */
+/** The integer that a text holds, if `number` would not print the same digits. */
 function exactInteger(site: Site, text: string, number: number): bigint | null {
 	const digits = text.trim();
 	if (!/^(?:[+-]?\d+|0[xob][\da-f]+)$/i.test(digits)) return null;
-	// A double holds 309 digits at most: many more are leading zeros.
+	// A double has at most 309 digits, so a longer text can only have leading zeros.
 	if (digits.length > 1000) site.fail("the number has more than 1000 digits");
 	const exact = BigInt(digits.replace(/^\+/, ""));
 	return String(exact) === String(number) ? null : exact;
@@ -212,7 +212,7 @@ function exactInteger(site: Site, text: string, number: number): bigint | null {
 
 function parse(site: Site, value: unknown): unknown {
 	const text = textOf(site, value, "the text");
-	// Keeping the digits of long integers makes reading many times slower, for the whole text.
+	// To keep the digits of long integers makes reading the whole text many times slower.
 	site.charge(/\d{16}/.test(text) ? text.length * 4 : 4 + (text.length >>> 1));
 	try {
 		return parseJson(text);
@@ -230,8 +230,8 @@ function print(site: Site, value: unknown): string {
 }
 
 /**
- * Walks a value before it is printed: a value that holds another one many times over is small in memory and without
- * bounds on paper. Returns a lower bound of its length.
+ * Walks a value before it is printed, because a value that holds another one many times is small in memory and endless
+ * as text. Returns a lower bound of its length.
  */
 function measure(site: Site, value: unknown, depth: number): number {
 	site.charge(1);
@@ -258,7 +258,7 @@ function measure(site: Site, value: unknown, depth: number): number {
 
 /* XML and URLs */
 
-/** What stands for an ASCII character in XML; undefined where it stands for itself. */
+/** The entity of an ASCII character in XML; undefined if the character stands for itself. */
 const xmlEscapes: readonly (string | undefined)[] = Array.from(
 	{ length: 128 },
 	(_, code) => {
@@ -291,7 +291,7 @@ function escapeXml(site: Site, value: unknown): string {
 	return joined(site, made, text.slice(from));
 }
 
-/** The query of a URL, whole or relative: name → text; of a name given twice the first one counts. */
+/** The query of a whole or relative URL: name → text. If a name is given twice, the first one counts. */
 function queryOf(site: Site, value: unknown): MapValue {
 	const url = textOf(site, value, "the URL");
 	site.charge(url.length >>> 1);
@@ -309,7 +309,7 @@ function queryOf(site: Site, value: unknown): MapValue {
 
 /* Math */
 
-/** A function of numbers by its name; what it gives is a number again, or it fails. */
+/** A function of numbers by its name. Its result is a number, or it fails. */
 export function mathRun(name: MathFunction): FunctionRun {
 	switch (name) {
 		case "max":

@@ -1,10 +1,10 @@
 /** How a method or function is called. */
 export interface Signature {
-	/** How many arguments it needs, */
+	/** How many arguments it needs. */
 	readonly least: number;
-	/** and how many it takes; where infinite, a spread may stand among them. */
+	/** How many arguments it takes. If infinite, a spread may stand among them. */
 	readonly most: number;
-	/** Which argument is an arrow function, and how many values that one is given. */
+	/** Which argument is an arrow function, and how many values the arrow is given. */
 	readonly arrow?: { readonly at: number; readonly gives: number };
 }
 
@@ -178,14 +178,14 @@ const reservedWords = `
 	public return static super switch this throw true try typeof var void while with yield
 	undefined NaN Infinity`;
 
-/** Every word that means something in an expression by itself: no step, `as` or parameter may be named so. */
+/** Every word that means something in an expression by itself. No step, `as` or parameter may have such a name. */
 export const languageWords: ReadonlySet<string> = new Set([
 	...reservedWords.trim().split(/\s+/),
 	...namespaces,
 	...[...functions.keys()].filter((name) => !name.includes(".")),
 ]);
 
-/** What to write instead of a method that other places have and this language has not. */
+/** What to write instead of a method that JavaScript or another language has, and this one does not. */
 export const insteadOfMethod: ReadonlyMap<string, string> = new Map([
 	["charCodeAt", "texts are compared with `<` and `===`"],
 	["codePointAt", "texts are compared with `<` and `===`"],
@@ -227,7 +227,7 @@ export const insteadOfMethod: ReadonlyMap<string, string> = new Map([
 	["values", "write `Object.values(…)`"],
 ]);
 
-/** What to write instead of a function that other places have and this language has not. */
+/** What to write instead of a function that JavaScript or another language has, and this one does not. */
 export const insteadOfFunction: ReadonlyMap<string, string> = new Map([
 	["Array.from", "write `[...list]` or `.map(…)`"],
 	["Array.of", "write `[a, b]`"],

@@ -50,7 +50,7 @@ export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
 		site.charge(2 * of.length);
 		let length = 0;
 		const texts = of.map((item) => {
-			// As in JavaScript, and useful: what is missing leaves its place empty.
+			// As in JavaScript: an item that is null gives an empty text.
 			const text = item === null ? "" : textOf(site, item, "an item");
 			length += text.length + between.length;
 			site.checkText(length - between.length);
@@ -133,7 +133,7 @@ function indexOf(
 ): number {
 	const start = from === undefined ? 0 : numberOf(site, from, "the start");
 	site.charge(of.length >>> 3);
-	// The engine compares long texts of one length to their ends, for each item: that is to be charged.
+	// For each item the engine compares texts of equal length to their ends, so long texts are charged.
 	if (typeof wanted !== "string" || wanted.length < 64) {
 		return of.indexOf(wanted, start);
 	}
@@ -161,16 +161,16 @@ function flatten(
 	}
 }
 
-/** JavaScript's order without a comparison of one's own: as texts, by code units. */
+/** JavaScript's order without a compare function: as texts, by code units. */
 function sortedAsTexts(site: Site, of: Items): unknown[] {
 	const texts = of.map((item) => textOf(site, item, "an item"));
 	return orderOf(site, texts, 1).map((index) => of[index]);
 }
 
-/** The values to sort by, of one kind: numbers (bigints among them), texts or booleans. */
+/** The values to sort by. All are of one kind: numbers (bigints among them), texts or booleans. */
 type Keys = readonly (number | bigint | string | boolean)[];
 
-/** The places of the keys in the order of the keys, equal ones in the order they came, whichever the direction. */
+/** The indexes of the keys, in sorted order. Equal keys keep their order, in both directions. */
 export function orderOf(
 	site: Site,
 	keys: Keys,
@@ -193,7 +193,7 @@ export function orderOf(
 	});
 }
 
-/** A sorted copy: by each item's key, items without one (null) at the end, in both directions. */
+/** A copy sorted by each item's key. Items without a key (null) come last, in both directions. */
 export function sortedBy(
 	site: Site,
 	of: Items,

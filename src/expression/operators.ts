@@ -3,11 +3,11 @@ import { compareTexts, finite, type Site, textOf } from "./site.ts";
 import { chargeIndex, joined } from "./text-methods.ts";
 import { kindOf, memberOf, orNull } from "./values.ts";
 
-/** The longest integer that is computed with, in bits: 1233 decimal digits. */
+/** The longest integer that arithmetic takes, in bits: 1233 decimal digits. */
 const bitsMax = 4096;
 const bigintEnd = 1n << BigInt(bitsMax);
 
-/** The operands' places, to name the one that is null. */
+/** The operands' spans, to name the one that is null. */
 export interface Operands {
 	readonly left: Span;
 	readonly right: Span;
@@ -101,7 +101,7 @@ function power(site: Site, base: bigint, exponent: bigint): bigint {
 	if (exponent < 0n) site.fail("raises an integer to a negative power");
 	const magnitude = base < 0n ? -base : base;
 	if (magnitude > 1n) {
-		// At least so many bits: twice as many at most, so that nothing huge is ever made.
+		// The result has at least so many bits, and at most twice as many. So nothing huge is ever made.
 		const bits = BigInt(magnitude.toString(2).length - 1) * exponent;
 		if (bits > BigInt(bitsMax)) tooLong(site);
 	}
@@ -163,7 +163,7 @@ function refuse(
 	);
 }
 
-/** `value[key]`: an own property or a character, else null. A key that is null finds nothing. */
+/** `value[key]`: an own property or a character, else null. A null key finds nothing. */
 export function elementOf(site: Site, value: unknown, key: unknown): unknown {
 	if (typeof key === "number") {
 		if (Array.isArray(value)) return orNull(value[key]);

@@ -13,7 +13,7 @@ import {
 } from "./conversion.ts";
 import { languageWords } from "./language.ts";
 
-/** Opens the scope of an arrow: its parameters, whose names are visible from here on. Who calls closes it again. */
+/** Makes the parameters of an arrow visible from here on. The caller removes them again. */
 export function openScope(
 	sources: readonly SourcePattern[],
 	conversion: Conversion,
@@ -86,7 +86,7 @@ function parts(node: SourcePattern, conversion: Conversion): Pattern {
 	} else if (node.type === "ArrayPattern") {
 		return items(node, conversion);
 	}
-	// The parser has refused anything else among an arrow's parameters.
+	// The parser has refused everything else among an arrow's parameters.
 	return { kind: "items", ...spanOf(node), items: [], rest: null };
 }
 

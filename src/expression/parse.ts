@@ -8,8 +8,8 @@ export type { Ast, Expression, Fault, Read } from "./ast.ts";
 export { languageWords } from "./language.ts";
 
 /**
- * A text with holes. A single hole with nothing but white space around it is "whole" and keeps its value's type; in
- * "mixed" the values become text.
+ * A text with holes. A single hole with only white space around it is "whole" and keeps its value's type. In "mixed"
+ * the values become text.
  */
 export type TextTemplate =
 	| { readonly kind: "literal"; readonly text: string }
@@ -21,7 +21,7 @@ export type TextTemplate =
 
 /**
  * Reads a text of a config: `${…}` is a hole, `$${` a literal `${`. All offsets, also those in the expressions' trees,
- * count from the start of `text`. There is a template only where there are no faults.
+ * count from the start of `text`. A text with faults gives no template.
  */
 export function parseText(text: string): {
 	template: TextTemplate | null;
@@ -47,7 +47,7 @@ export function parseText(text: string): {
 			parts.push(hole.expression);
 			plain = "";
 		}
-		// Where a hole does not parse, nobody knows where it ends: the rest of the text is not looked at.
+		// If a hole does not parse, its end is unknown, so the rest of the text is not read.
 		if (hole.end === null) return { template: null, faults };
 		from = hole.end;
 	}
@@ -69,7 +69,7 @@ function templateOf(parts: (string | Expression)[]): TextTemplate {
 		: { kind: "mixed", parts: Object.freeze(parts) };
 }
 
-/** Reads the hole that opens at `opening`; `end` is behind its `}`, or null where it cannot be found. */
+/** Reads the hole that opens at `opening`; `end` is behind its `}`, or null if there is none. */
 function parseHole(
 	text: string,
 	opening: number,
@@ -78,7 +78,7 @@ function parseHole(
 	if (read.end === null) return { ...read, end: null };
 	const closing = skipSpace(text, read.end);
 	if (text[closing] === "}") return { ...read, end: closing + 1 };
-	// What follows may well be the comment that is one of the faults.
+	// The text that follows may be a comment, which is one of the faults already.
 	if (read.faults.length > 0) return { ...read, end: null };
 	const fault =
 		closing === text.length
@@ -90,7 +90,7 @@ function parseHole(
 	return { expression: null, faults: [fault], end: null };
 }
 
-/** Reads a text that is one expression, without `${` and `}`. There is an expression only where there are no faults. */
+/** Reads a text that is one expression, without `${` and `}`. A text with faults gives no expression. */
 export function parseExpression(source: string): {
 	expression: Expression | null;
 	faults: Fault[];
@@ -113,7 +113,7 @@ function skipSpace(text: string, from: number): number {
 	return at;
 }
 
-/** Reads one expression from `from` on; `end` is null where it does not parse. */
+/** Reads one expression from `from` on. `end` is null if it does not parse. */
 function parseAt(
 	text: string,
 	from: number,

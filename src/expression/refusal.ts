@@ -13,7 +13,7 @@ import {
 	textMethods,
 } from "./language.ts";
 
-/** What a construct of JavaScript that is not part of the language is answered with. */
+/** The message for a construct of JavaScript that is not part of the language. */
 const byType: Partial<Record<AnyNode["type"], string>> = {
 	ArrowFunctionExpression:
 		"an arrow function is not a value: it stands only as the argument of a method or function that takes one, as in `list.map(x => x.name)`",
@@ -38,7 +38,7 @@ const byType: Partial<Record<AnyNode["type"], string>> = {
 	YieldExpression: "there is no `yield`",
 };
 
-/** What to say of a construct by its type; every construct has an answer. */
+/** The message for a construct, by its type. Every construct has one. */
 export function refusalOf(type: AnyNode["type"]): string {
 	return byType[type] ?? "this is not part of the language";
 }
@@ -65,7 +65,7 @@ export function operatorRefusal(operator: string): string {
 	}
 }
 
-/** What the parser says, by how its message begins, in words for somebody who writes a config. */
+/** The parser's messages, by how they begin, in words for the author of a config. */
 const byMessage: readonly (readonly [begin: string, message: string])[] = [
 	["Argument name clash", "two parameters of this arrow have the same name"],
 	["Assigning to", refusalOf("AssignmentExpression")],
@@ -112,7 +112,7 @@ const statements = new Set(
 	),
 );
 
-/** Translates a message of the parser about what stands at `offset` of the text. */
+/** Translates a message of the parser about the text at `offset`. */
 export function syntaxRefusal(
 	message: string,
 	text: string,
@@ -135,7 +135,7 @@ export function syntaxRefusal(
 	return `\`${token}\` cannot stand here`;
 }
 
-/** What to say where a word of the language stands for a value. */
+/** The message for a word of the language that stands as a value. */
 export function wordAsValue(name: string): string {
 	if (name === "undefined") return "there is no `undefined`: write `null`";
 	if (name === "NaN" || name === "Infinity") {
@@ -161,7 +161,7 @@ function exampleOf(namespace: string): string {
 	return examples.get(namespace) ?? "one of its functions";
 }
 
-/** What to say of a function that does not exist, `Math.rand` or `fetch`, or of a constant. */
+/** The message for a function that does not exist, such as `Math.rand` or `fetch`, or for a constant. */
 export function unknownFunction(name: string): string {
 	if (namespaces.has(name)) {
 		return `\`${name}\` is not a function: write ${exampleOf(name)}`;
@@ -175,7 +175,7 @@ export function unknownFunction(name: string): string {
 
 const functionList = `there are ${quoted([...functions.keys()].filter((name) => !name.startsWith("Math.")))} and \`Math\``;
 
-/** What to say of a method that no value has. */
+/** The message for a method that no value has. */
 export function unknownMethod(name: string): string {
 	return `there is no method \`${name}\`${instead(name, insteadOfMethod, methods.keys(), methodList)}`;
 }
@@ -190,7 +190,7 @@ function quoted(names: readonly string[]): string {
 	return `\`${names.join(" ")}\``;
 }
 
-/** What is known to be meant, else what is near, else all there is. */
+/** The name that is known to be meant, else a near one, else all names. */
 function instead(
 	name: string,
 	known: ReadonlyMap<string, string>,
@@ -203,7 +203,7 @@ function instead(
 		: `: ${meant}`;
 }
 
-/** What to say where a method or function is given too few or too many arguments. */
+/** The message for a method or function that is given too few or too many arguments. */
 export function wrongCount(
 	name: string,
 	{ least, most }: Signature,

@@ -1,12 +1,12 @@
 import type { Site } from "./site.ts";
 
 /**
- * Searching texts in time linear in their lengths. The engine's own `indexOf` and `lastIndexOf` take the product of both
- * lengths at worst: 1.5 s and 7 s for 100,000 characters within 200,000, both made of `a` and one `b`. It is used where
- * that product is small, and it is faster there.
+ * Searching texts in time linear in their lengths. The engine's own `indexOf` and `lastIndexOf` take the product of
+ * both lengths at worst: 1.5 s and 7 s for 100,000 characters within 200,000, both made of `a` and one `b`. If that
+ * product is small, the engine's own search is faster and is used.
  */
 
-/** Below this length of what is searched for, the engine's search is linear enough. */
+/** If the wanted text is shorter than this, the engine's search is linear enough. */
 const shortMax = 8;
 const productMax = 1 << 14;
 
@@ -14,7 +14,7 @@ function isCheap(text: string, wanted: string): boolean {
 	return wanted.length <= shortMax || text.length * wanted.length <= productMax;
 }
 
-/** The first place of `wanted` at or after any place given; -1 where there is none. Charged for one pass over the text. */
+/** The first index of `wanted` at or after any start; -1 if there is none. Charged for one pass over the text. */
 export function finder(
 	site: Site,
 	text: string,
@@ -28,7 +28,7 @@ export function finder(
 	return (from) => scan(text, 0, 1, wanted, 0, borders, from);
 }
 
-/** The last place of `wanted` at or before `from`; -1 where there is none. */
+/** The last index of `wanted` at or before `from`; -1 if there is none. */
 export function lastIndexOf(
 	site: Site,
 	text: string,
@@ -40,7 +40,7 @@ export function lastIndexOf(
 	const spare = text.length - wanted.length;
 	if (spare < 0) return -1;
 	site.charge((text.length + wanted.length) >>> 3);
-	// The last place of a text is the first one of the text read backwards.
+	// The last match in a text is the first match in the text read backwards.
 	const end = text.length - 1;
 	const wantedEnd = wanted.length - 1;
 	const borders = bordersOf(wanted, wantedEnd, -1);

@@ -2,14 +2,19 @@ import { GatewayError } from "../core/errors.ts";
 import type { Expression, Span } from "./ast.ts";
 import { kindOf } from "./values.ts";
 
-/** What one evaluation may visit; work inside a method or function counts as about a node for every 100 ns. */
+/**
+ * How many nodes one evaluation may visit. Work inside a method or function counts as about a node for every 100 ns.
+ */
 export const nodesMax = 1_000_000;
 /** The longest text an expression may make, in UTF-16 code units. */
 export const textMax = 8 * 1024 * 1024;
 /** The longest list an expression may make. */
 export const listMax = 1_000_000;
 
-/** What is left of one evaluation's nodes. Belongs to one prepared expression, which is never evaluated inside itself. */
+/**
+ * The nodes that one evaluation may still visit. Belongs to one prepared expression, which is never evaluated inside
+ * itself.
+ */
 export interface Work {
 	left: number;
 }
@@ -45,19 +50,19 @@ export class Site {
 		this.charge(length >>> 2);
 	}
 
-	/** Counts making a key of a map of a text that data decides: the engine learns each new one by heart. */
+	/** Counts the making of a map's key from data, because the engine interns each new key. */
 	chargeKey(key: string): void {
 		this.charge(4 + (key.length >>> 4));
 	}
 
-	/** Fails where a list of this length may not be made. */
+	/** Fails if a list of this length is too long. */
 	checkList(length: number): void {
 		if (length > listMax) {
 			this.fail(`would make a list of more than ${listMax} items`);
 		}
 	}
 
-	/** Fails where a text of this length may not be made. */
+	/** Fails if a text of this length is too long. */
 	checkText(length: number): void {
 		if (length > textMax) {
 			this.fail(`would make a text of more than ${textMax} characters`);
@@ -104,7 +109,7 @@ export class Site {
 	}
 }
 
-/** Long sources are cut: a log line is for finding the place. */
+/** Long sources are cut, because a log line only has to show the place. */
 function shortened(source: string): string {
 	return source.length > 120 ? `${source.slice(0, 119)}…` : source;
 }
@@ -131,7 +136,7 @@ function digitsOf(site: Site, value: bigint): string {
 	return digits;
 }
 
-/** Fails at the site with `what` in its words where the value is no number. */
+/** Fails at the site if the value is no number. `what` names the value in the message. */
 export function numberOf(site: Site, value: unknown, what: string): number {
 	return typeof value === "number"
 		? value
@@ -146,7 +151,7 @@ export function listOf(
 	return Array.isArray(value) ? value : site.wrong(value, what, "a list");
 }
 
-/** What a list is spread or taken apart into: its items, or the characters of a text. */
+/** The parts of a value that is spread or taken apart: the items of a list, or the characters of a text. */
 export function itemsOf(
 	site: Site,
 	value: unknown,
@@ -160,7 +165,7 @@ export function itemsOf(
 	return Array.from(value);
 }
 
-/** A number that is one: NaN and infinity fail. */
+/** The number itself; NaN and infinity fail. */
 export function finite(site: Site, value: number): number {
 	if (Number.isFinite(value)) return value;
 	return site.fail(
@@ -173,13 +178,13 @@ export function isSame(site: Site, a: unknown, b: unknown): boolean {
 	if (typeof a === "string" && typeof b === "string" && a.length === b.length) {
 		site.chargeText(a.length);
 	}
-	// 7n is the same number as 7: which of the two an integer is says only how long it once was.
+	// 7n is the same number as 7: whether an integer is a bigint only shows how long it once was.
 	if (typeof a === "bigint" && typeof b === "number") return a <= b && a >= b;
 	if (typeof a === "number" && typeof b === "bigint") return a <= b && a >= b;
 	return a === b;
 }
 
-/** The order of two texts by code units, as `<` has it. */
+/** The order of two texts by code units, as with `<`. */
 export function compareTexts(site: Site, a: string, b: string): number {
 	site.chargeText(Math.min(a.length, b.length));
 	return a < b ? -1 : a > b ? 1 : 0;

@@ -4,8 +4,8 @@ import { type Evaluate, type Place, prepareExpression } from "./evaluate.ts";
 import type { Expression, Read } from "./parse.ts";
 
 /**
- * A value with holes, as frozen data: what stands wherever a config may refer to data. Without any hole it is a
- * literal; a single hole keeps its value's type; inside longer text values become text.
+ * A value with holes, as frozen data. It stands wherever a config may refer to data. Without holes it is a literal. A
+ * single hole keeps its value's type. Inside longer text values become text.
  */
 export type Template =
 	| { readonly kind: "literal"; readonly value: unknown }
@@ -50,11 +50,11 @@ export function readsOf(template: Template | null): readonly Read[] {
 	}
 }
 
-/** What a template is prepared with. */
+/** The means to prepare a template. */
 export interface Holes {
-	/** Looked up here, once per name, and never when the closure runs. */
+	/** Called once per name, while the template is prepared, and never when the closure runs. */
 	placeOf(name: string): Place;
-	/** Goes around every single hole, such as to say whose fault its failure is. */
+	/** Wraps every single hole, for instance to say whose fault its failure is. */
 	around?(hole: Evaluate, reads: readonly Read[]): Evaluate;
 }
 
@@ -141,7 +141,7 @@ function prepareFunction(
 	const source = printFunction(inputs);
 	const compute = call as (...values: unknown[]) => unknown;
 	return (frame) => {
-		// Copies: the function may change what it is given, and others read the same values.
+		// Copies, because the function may change its arguments, and others read the same values.
 		const values = evaluators.map((evaluate) =>
 			dataOf(evaluate(frame), `${source} is given`),
 		);
@@ -156,7 +156,7 @@ function callSafely(
 ): unknown {
 	try {
 		const result = compute(...values);
-		// It will be refused as no data; its failure must not end the process besides.
+		// The promise will be refused because it is no data. If it rejects, that must not end the process.
 		if (result instanceof Promise) result.catch(() => {});
 		return result;
 	} catch (cause) {

@@ -3,12 +3,12 @@ import { finder, lastIndexOf } from "./search.ts";
 import { listMax, numberOf, type Site, textOf } from "./site.ts";
 
 /**
- * A method at work. What was not given is undefined; where a method takes any number of arguments, `a` is the list of
- * them.
+ * A method at work. Arguments that were not given are undefined. If a method takes any number of arguments, `a` is
+ * their list.
  */
 export type Run<Of> = (site: Site, of: Of, a: unknown, b: unknown) => unknown;
 
-/** JavaScript's methods of texts, charged for their time and bounded in what they make. */
+/** JavaScript's methods of texts. They are charged for their time, and the texts that they make are bounded. */
 export const textRuns: Readonly<Record<TextMethod, Run<string>>> = {
 	at: (site, of, place) => {
 		chargeIndex(site, of);
@@ -100,13 +100,16 @@ export const textRuns: Readonly<Record<TextMethod, Run<string>>> = {
 	trimStart: (site, of) => trimmed(site, of, of.trimStart()),
 };
 
-/** Two texts as one. It costs nothing yet: the engine copies when the characters are first read, which is charged there. */
+/**
+ * Two texts as one. It costs nothing yet. The engine copies them when the characters are first read, and that is
+ * charged then.
+ */
 export function joined(site: Site, left: string, right: string): string {
 	site.checkText(left.length + right.length);
 	return left + right;
 }
 
-/** Reading one character of a text that was joined from parts copies it whole; short ones count as nothing. */
+/** To read one character of a text that was joined from parts copies the whole text. Short texts cost nothing. */
 export function chargeIndex(site: Site, text: string): void {
 	if (text.length > 1024) site.chargeText(text.length);
 }
@@ -145,8 +148,8 @@ function indexOf(
 }
 
 /**
- * Sorting a run of combining marks into their canonical order takes the engine the square of the run's length: 12 s for
- * 130,000 marks.
+ * To sort a run of combining marks into canonical order takes the engine time quadratic in its length: 12 s for 130,000
+ * marks.
  */
 function chargeMarks(site: Site, text: string): void {
 	for (const [run] of text.matchAll(/\p{M}{16,}/gu)) {
@@ -197,7 +200,7 @@ function split(
 ): string[] {
 	const wanted = optionalText(site, separator, "the separator");
 	const most = optionalNumber(site, limit, "the limit");
-	// One over the limit, to see that there would have been more.
+	// One over the limit, to notice a text that has more.
 	const limited = Math.min(
 		most === undefined ? Infinity : most >>> 0,
 		listMax + 1,

@@ -1,4 +1,4 @@
-/** What lists and maps are to an expression: anything that is no plain object counts by its own properties only. */
+/** How an expression sees a value: only its own properties count, whatever object it is. */
 export type MapValue = Readonly<Record<string, unknown>>;
 
 const { hasOwn } = Object;
@@ -18,7 +18,7 @@ export function memberOf(value: unknown, key: string): unknown {
 	return /^(?:0|[1-9]\d{0,7})$/.test(key) ? (value[Number(key)] ?? null) : null;
 }
 
-/** There is only null: what the host left undefined is that too. */
+/** There is only null: a value that the host left undefined becomes null too. */
 export function orNull(value: unknown): unknown {
 	return value === undefined ? null : value;
 }
@@ -41,7 +41,7 @@ export function setOwn(
 	}
 }
 
-/** What a value is called in a message. Never shows the value itself: it may be a secret of the client. */
+/** The word for a value in a message. Never shows the value itself, because it may be a secret of the client. */
 export function kindOf(value: unknown): string {
 	switch (typeof value) {
 		case "string":

@@ -1,28 +1,28 @@
 import type { ByteStream } from "./byte-stream.ts";
 
-/** What the maker of a queue's bytes is told. */
+/** The calls that the maker of a queue's bytes receives. */
 export interface ByteMaker {
-	/** The length announced; null where none was. */
+	/** The announced length; null if there is none. */
 	readonly length: number | null;
-	/** As much waits as may: no more, please. What is on its way is taken all the same. */
+	/** The queue is full, so the maker should pause. Bytes that are on their way are still taken. */
 	onFull(): void;
-	/** All that waited was taken, after the queue had been full. */
+	/** The reader has taken everything, after the queue had been full. */
 	onWanted(): void;
-	/** The reader has left before the end, and reads no more. Not called after `end` or `fail`. */
+	/** The reader has left before the end. Not called after `end` or `fail`. */
 	onLeft(): void;
 }
 
-/** So much may wait for a slow reader; the same as between two sockets of node. */
+/** How many bytes may wait for a slow reader: as many as between two sockets of Node. */
 const waitingBytesMax = 64 * 1024;
 
-/** A sender of single bytes would fill the memory with what holds them. */
+/** A sender of single bytes would fill the memory with the objects that hold them. */
 const waitingChunksMax = 256;
 
 const noBytes = new Uint8Array(0);
 
 const done = { done: true as const, value: undefined };
 
-/** Between whoever makes bytes, in its own time, and a reader that asks for them. Not for two readers at once. */
+/** A queue between a maker of bytes, which works at its own speed, and one reader that asks for them. */
 export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 	readonly length: number | null;
 	readonly #maker: ByteMaker;
@@ -52,13 +52,13 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		this.#maker.onFull();
 	}
 
-	/** All has come: what waits is still to be read. */
+	/** The maker is done. The bytes that wait can still be read. */
 	end(): void {
 		this.#ended = true;
 		this.#wake?.();
 	}
 
-	/** No more comes, and it was not all: what waits is dropped. */
+	/** The maker has failed. The bytes that wait are dropped. */
 	fail(reason: unknown): void {
 		if (this.#over) return;
 		this.#failure = { reason };

@@ -1,8 +1,8 @@
 import { GatewayError } from "../errors.ts";
 
 /**
- * A body that is no text: a value that expressions can pass on but not look into, and that cannot become JSON or text.
- * Its bytes must not be changed.
+ * A body that is not text. Expressions can pass it on but cannot look into it, and it cannot become JSON or text. Its
+ * bytes must not be changed.
  */
 export class Bytes {
 	readonly #bytes: Uint8Array;
@@ -15,7 +15,7 @@ export class Bytes {
 		return this.#bytes;
 	}
 
-	/** Called by JSON.stringify: there is no JSON of bytes. */
+	/** JSON.stringify calls it. Bytes have no JSON, so it throws. */
 	toJSON(): never {
 		throw new GatewayError("step_failed", "bytes cannot become JSON");
 	}

@@ -2,15 +2,17 @@
 export interface Collector {
 	/** Bytes kept so far. */
 	readonly length: number;
-	/** Keeps a chunk, whose memory must not change from then on. False, with nothing kept, where it exceeds the bound. */
+	/**
+	 * Keeps a chunk, whose memory must not change from then on. If it exceeds the bound, keeps nothing and returns false.
+	 */
 	add(chunk: Uint8Array): boolean;
-	/** As `add`, but keeps a copy of a part of memory that is only lent. */
+	/** As `add`, but keeps a copy, for memory that is only lent. */
 	copy(memory: Buffer, from: number, to: number): boolean;
-	/** What was kept, in one piece. */
+	/** The kept bytes, in one piece. */
 	bytes(): Uint8Array;
 }
 
-/** `announced` is the length the sender promised, or 0: a hint that saves copies, never trusted for more. */
+/** `announced` is the length that the sender promised, or 0. It saves copies and is not trusted otherwise. */
 export function createCollector(bytesMax: number, announced = 0): Collector {
 	return new GrowingCollector(bytesMax, announced);
 }
@@ -18,8 +20,8 @@ export function createCollector(bytesMax: number, announced = 0): Collector {
 const nothing = new Uint8Array(0);
 
 /**
- * A body of one chunk, the usual case, is that chunk. More of them are copied into memory that doubles: a list of
- * chunks would let a sender of single bytes cost a hundred times what it sent.
+ * Usually a body is one chunk, which is kept as it is. Several chunks are copied into memory that doubles. With a list
+ * of chunks a sender of single bytes would cost a hundred times the memory that it sent.
  */
 class GrowingCollector implements Collector {
 	length = 0;

@@ -2,13 +2,14 @@ import { GatewayError } from "../errors.ts";
 import { nestingMax } from "../json.ts";
 import { Bytes } from "./bytes.ts";
 
-/** A value that holds one part many times over is small in memory and endless as a copy. */
+/** A value that holds one part many times is small in memory and endless as a copy. */
 const valuesMax = 1_000_000;
 
 /**
  * A copy of data on its way to or from a user's function, so that neither side can change what the other has. Undefined
- * is null; a body that is no text is a Uint8Array there, and the other way round; what JSON cannot hold besides, or is
- * too much, fails with `step_failed`. `whose` begins the message: `score returned`.
+ * becomes null. `Bytes` become a Uint8Array for the function, and a Uint8Array becomes `Bytes` on the way back.
+ * Anything else that JSON cannot hold, or that is too large, fails with `step_failed`. `whose` begins the message:
+ * `score returned`.
  */
 export function dataOf(value: unknown, whose: string): unknown {
 	return copyOf(value, { whose, left: valuesMax }, 0);
@@ -24,12 +25,12 @@ function copyOf(value: unknown, copying: Copying, depth: number): unknown {
 	if (["string", "boolean", "bigint"].includes(typeof value)) return value;
 	if (typeof value === "number" && Number.isFinite(value)) return value;
 	if (value instanceof Bytes) return new Uint8Array(value.bytes);
-	// Not slice: that of a Buffer shares its memory.
+	// Not `slice`, because the `slice` of a Buffer shares its memory.
 	if (value instanceof Uint8Array) return new Bytes(new Uint8Array(value));
 	if (depth >= nestingMax || typeof value !== "object") throw noData(copying);
 	if (Array.isArray(value)) {
 		charge(copying, value.length);
-		// Not map: it passes over holes.
+		// Not `map`, because it skips holes.
 		return Array.from(value, (inner) => copyOf(inner, copying, depth + 1));
 	}
 	if (!isPlain(value)) throw noData(copying);
