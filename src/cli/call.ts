@@ -45,7 +45,7 @@ export async function callCommand(
 /* Asking */
 
 interface Seen {
-	/** Its body whole: a command shows no half of one. */
+	/** Reads the whole body, because a command shows no half of one. */
 	readonly response: GatewayResponse & {
 		readonly body: string | Uint8Array | null;
 	};
@@ -53,7 +53,7 @@ interface Seen {
 	readonly end: RequestEnded | null;
 }
 
-/** Ctrl-C is the client leaving. */
+/** Ctrl-C counts as a client that leaves. */
 async function ask(
 	gateway: Gateway,
 	{ body, ...head }: Omit<AskedRequest, "file">,
@@ -114,7 +114,7 @@ function printAnswer(
 	process.stdout.write(process.stdout.isTTY ? forPeople(body, type) : body);
 }
 
-/** A terminal takes what it is given as commands: bytes are not shown, control characters are shown as such. */
+/** A terminal would obey control characters. So they are shown as such, and bytes are not shown. */
 function forPeople(body: string | Uint8Array, type: string): string {
 	if (typeof body !== "string") {
 		return `(${body.length} bytes of ${type}: send them to a file with > file)\n`;
@@ -124,14 +124,14 @@ function forPeople(body: string | Uint8Array, type: string): string {
 	return text.endsWith("\n") ? text : `${text}\n`;
 }
 
-/** Why parts are missing, for whoever wrote the config; on a terminal the calls on one time axis besides. */
+/** Says why parts are missing, for the author of the config. A terminal also shows the calls on one time axis. */
 function printCalls({ calls, end }: Seen): void {
 	const { stderr, stdout } = process;
 	if (stdout.isTTY && stderr.isTTY) stderr.write("\n");
 	if (stderr.isTTY && calls.length > 0) {
 		const chart = printChart(calls, {
 			totalMs: end?.durationMs ?? 0,
-			// A terminal that does not know its size says 0.
+			// A terminal that does not know its size gives 0.
 			columns: stderr.columns || 80,
 			colour: !process.env.NO_COLOR,
 		});

@@ -10,12 +10,15 @@ export interface ChartOptions {
 	readonly colour: boolean;
 }
 
-/** More lines than that say no more. */
+/** The most lines; more would not be read. */
 const rowsMax = 40;
 const nameWidthMax = 24;
 const barWidthMin = 10;
 
-/** Calls as bars on one time axis, in the order they started; never wider than the terminal, if that is not tiny. */
+/**
+ * Calls as bars on one time axis, in the order in which they started. Never wider than the terminal, unless that is
+ * tiny.
+ */
 export function printChart(
 	calls: readonly CallEnded[],
 	{ totalMs, columns, colour }: ChartOptions,
@@ -33,7 +36,7 @@ export function printChart(
 	const timesWidth = widest(rows.map(({ times }) => times));
 	const resultWidth = widest(rows.map(({ result }) => result));
 	const taken = nameWidth + timesWidth + resultWidth + 3 * gap.length;
-	// The last column stays free: some terminals break the line when it is written.
+	// The last column stays free, because some terminals break the line when it is written.
 	const width = Math.max(barWidthMin, columns - taken - 1);
 	const lastMs = Math.max(totalMs, ...ordered.map(endOf));
 	const lines = rows.map(({ name, times, result, call }) => {
@@ -66,7 +69,7 @@ function painted(text: string, call: CallEnded, colour: boolean): string {
 		: (call.status ?? 0) < 400
 			? "green"
 			: "yellow";
-	// Whether the stream takes colours has been decided by whoever asks for them.
+	// The caller has decided whether the stream takes colours.
 	return styleText(style, text, { validateStream: false });
 }
 

@@ -1,4 +1,7 @@
-/** Rows of cells as aligned text: a column is as wide as its widest cell, one that is empty below its title is left out. */
+/**
+ * Rows of cells as aligned text. A column is as wide as its widest cell. A column that is empty below its title is left
+ * out.
+ */
 export function printColumns(rows: readonly (readonly string[])[]): string {
 	const columns = rows[0]?.map((_, index) => index) ?? [];
 	const used = columns.filter((column) =>
@@ -17,12 +20,12 @@ export function printColumns(rows: readonly (readonly string[])[]): string {
 		.join("\n");
 }
 
-/** To a width in characters, as a terminal shows them one cell each. */
+/** Pads to a width in characters, each of which a terminal shows in one cell. */
 export function pad(text: string, width: number): string {
 	return text + " ".repeat(Math.max(0, width - widthOf(text)));
 }
 
-/** In characters, not in units of UTF-16. */
+/** Counts characters, not units of UTF-16. */
 export function widthOf(text: string): number {
 	return [...text].length;
 }

@@ -1,7 +1,7 @@
 import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
 import { printColumns } from "./columns.ts";
 
-/** Routes as a person reads them: a line per step, then the longest chain and the worst case. */
+/** Routes as text for people: a line per step, then the longest chain and the worst case. */
 export function printExplanation(routes: readonly RouteExplanation[]): string {
 	return routes.map(printRoute).join("\n\n");
 }

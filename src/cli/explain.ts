@@ -13,7 +13,7 @@ export interface ExplainOptions {
 	readonly mermaid?: boolean;
 }
 
-/** `sluice explain`: of one argument that is no file and looks like a route the config is the default one. */
+/** `sluice explain`. If its one argument is no file and looks like a route, the default config is read. */
 export async function explainCommand(
 	args: readonly string[],
 	{ json = false, mermaid = false }: ExplainOptions,
@@ -49,7 +49,7 @@ function looksLikeRoute(word: string): boolean {
 	return /^([A-Za-z]+ +)?\//.test(word) || /^[A-Z]+$/.test(word);
 }
 
-/** By its key, or by its path alone for every method. */
+/** Finds routes by a key, or by a path alone for every method. */
 function routesNamed(
 	name: string,
 	routes: readonly RouteExplanation[],

@@ -11,7 +11,7 @@ const defaultFiles = [
 	"sluice.js",
 ];
 
-/** The file named, or the first default one there is. Throws `config_invalid` where there is none. */
+/** The named file, or the first default one that exists. Throws `config_invalid` if there is none. */
 export function findConfig(file: string | undefined): string {
 	if (file !== undefined) return file;
 	const found = defaultFiles.find((name) => existsSync(name));

@@ -4,7 +4,7 @@ import type { Events, RequestEnded } from "../core/events.ts";
 
 export type Log = pino.Logger;
 
-/** The log: lines of JSON on stderr, written at once so that the last one is not lost. */
+/** The log: lines of JSON on stderr. They are written synchronously, so that the last one is not lost. */
 export function createLog(): Log {
 	return pino(
 		{ base: null, timestamp: pino.stdTimeFunctions.isoTime },
@@ -13,8 +13,8 @@ export function createLog(): Log {
 }
 
 /**
- * Writes a line for each answer of 500 and above, with its cause; for `internal` with its stack. Not for requests refused
- * because there are too many: a line for each would be more work than the refusal, and `logLoad` says it once.
+ * Writes a line for each answer of 500 and above, with its cause, and with the stack for `internal`. Requests refused
+ * for overload get no line: it would be more work than the refusal, and `logLoad` says it once.
  */
 export function logFailures(events: Events, log: Log): void {
 	events.requestEnded.push((end) => {
@@ -24,7 +24,7 @@ export function logFailures(events: Events, log: Log): void {
 	});
 }
 
-/** Writes a line when the gateway begins to leave out or to refuse, and when it has stopped to. */
+/** Writes a line when the gateway begins to leave out or to refuse, and one when that is over. */
 export function logLoad({ loadChanged }: Events, log: Log): void {
 	loadChanged.push(({ level, reason }) => {
 		if (level === "normal") log.info({ load: level }, "load is normal again");
@@ -49,7 +49,7 @@ function lineOf(end: RequestEnded, error: GatewayError): object {
 	};
 }
 
-/** What the log says of an error: its words and where it happened, never what was sent or received. */
+/** The log's words for an error: its message and where it happened, never the data that was sent or received. */
 export function wordsOf(error: GatewayError): object {
 	const { code, message, facts } = error;
 	const stack = code === "internal" ? { stack: stackOf(error) } : {};

@@ -65,7 +65,7 @@ and, as the config's first line, for editors with the YAML language server:
 const configArgument =
 	"the config (default: ./sluice.yaml, .yml, .json, .ts or .js)";
 
-/** Runs the command line; resolves with the exit code when the command has ended. Never calls process.exit. */
+/** Runs the command line. Resolves with the exit code when the command has ended. Never calls process.exit. */
 export async function main(
 	args: readonly string[],
 	hooks: ServeHooks = {},

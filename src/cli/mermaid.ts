@@ -1,8 +1,8 @@
 import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
 
 /**
- * Routes as a Mermaid flowchart, left to right: a whole arrow for what a step waits for before it starts, a dotted one
- * for what it reads later; writes stand in a box with double sides.
+ * Routes as a Mermaid flowchart, left to right. A whole arrow means that a step waits before it starts, a dotted one
+ * that it reads later. Writes stand in a box with double sides.
  */
 export function printMermaid(routes: readonly RouteExplanation[]): string {
 	const ids = counter();
@@ -85,7 +85,7 @@ function edgesOf(
 	id: string,
 	ids: ReadonlyMap<string, string>,
 ): string[] {
-	// A group reads what its steps read: their own arrows say it.
+	// A group reads everything that its steps read, and the steps' own arrows show that.
 	const later = steps.length > 0 ? [] : readsLater;
 	return [
 		...startsAfter.map((name) => `${ids.get(name)} --> ${id}`),
@@ -100,7 +100,7 @@ function labelOf({ name, call, each }: StepExplanation): string {
 	return lines.flatMap((line) => (line ? [label(line)] : [])).join("<br/>");
 }
 
-/** Whatever could mean something to Mermaid, Markdown or HTML becomes an entity code. */
+/** A character with a meaning in Mermaid, Markdown or HTML becomes an entity code. */
 function label(text: string): string {
 	return text.replaceAll(
 		/[^\p{L}\p{N} _/.,-]/gu,

@@ -9,7 +9,7 @@ export interface RequestOptions {
 	readonly data?: string;
 }
 
-/** A request as it was asked for on the command line. */
+/** A request as the command line gives it. */
 export interface AskedRequest {
 	/** The config; undefined for the default one. */
 	readonly file: string | undefined;
@@ -22,7 +22,10 @@ export interface AskedRequest {
 
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
-/** `GET /path`, in one word or in two, or a path alone; a config may stand before. Throws what is wrong with it in words. */
+/**
+ * Reads `GET /path`, as one argument or two, or a path alone. A config may stand before. Throws an error whose message
+ * says what is wrong.
+ */
 export function readRequest(
 	words: readonly string[],
 	options: RequestOptions,
@@ -56,7 +59,7 @@ function isMethod(word: string | undefined): boolean {
 	return methods.includes(word?.toUpperCase() ?? "");
 }
 
-/** What a URL cannot hold is percent-encoded; what is encoded already stays. */
+/** Percent-encodes characters that a URL cannot hold. Encoded characters stay. */
 export function encodeTarget(text: string): string {
 	try {
 		return text.replaceAll(

@@ -5,9 +5,9 @@ import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { createLog, type Log, logFailures, logLoad, wordsOf } from "./log.ts";
 
-/** What whoever starts the command is told. */
+/** What the caller of the command hears. */
 export interface ServeHooks {
-	/** Called once, when requests are taken. */
+	/** Called once, when the server takes requests. */
 	readonly onListening?: (url: string) => void;
 }
 
@@ -46,7 +46,8 @@ export async function serveCommand(
 	console.log(`listening on ${server.url}`);
 	log.info({ url: server.url, routes: config.routes.length }, "started");
 	hooks.onListening?.(server.url);
-	// A user's function may leave a promise that nobody waits for: its failure is its author's to know, no reason to end.
+	// A user's function may leave a promise that nobody waits for. If it fails, the log tells its author, and the process
+	// goes on.
 	const onLeftover = (reason: unknown) =>
 		log.error(
 			wordsOf(asGatewayError(reason)),
@@ -66,7 +67,7 @@ function portOf({ port }: ServeOptions): number | null | "invalid" {
 		: "invalid";
 }
 
-/** Null where the address cannot be listened on: said in words. */
+/** Null if the address cannot be listened on. Then the log says why. */
 async function open(
 	gateway: Gateway,
 	address: { readonly host: string; readonly port: number },
@@ -107,7 +108,9 @@ function cannotListen(
 	}
 }
 
-/** Waits for SIGTERM or SIGINT, then for what runs; false where something had to be cut. A second signal cuts at once. */
+/**
+ * Waits for SIGTERM or SIGINT, then for the running requests. False if one had to be cut. A second signal cuts at once.
+ */
 async function drainOnSignal(
 	server: RunningServer,
 	drainMs: number,

@@ -1,4 +1,4 @@
-/** JSON with a line per value. Works on the text, so that no number and no key is altered. */
+/** JSON with a line per value. It works on the text, so that no number and no key changes. */
 export function indentJson(text: string): string {
 	const tokens =
 		text.match(/"(?:[^"\\]|\\.)*"|[{}[\]:,]|[^\s{}[\]:,"]+/g) ?? [];

@@ -8,7 +8,7 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { cancelOnAbort } from "../tasks/signal.ts";
 
 export interface FetchOptions {
-	/** The client's address, `request.ip` in a config. Default: an empty text, for a Request does not know it. */
+	/** The client's address, `request.ip` in a config. Default: an empty text, because a Request does not know it. */
 	readonly ip?: string;
 }
 
@@ -23,10 +23,12 @@ type Handle = (
 	scope: Scope,
 ) => Promise<GatewayResponse>;
 
-/** Statuses of which `Response` takes no body. */
+/** Statuses for which `Response` takes no body. */
 const bodiless = new Set([204, 205, 304]);
 
-/** A gateway's `handle` as a `fetch`. Never rejects; an aborted request is answered too, with a 499 for nobody. */
+/**
+ * A gateway's `handle` as a `fetch`. Never rejects. An aborted request is answered too, with a 499 that nobody reads.
+ */
 export function createFetch(handle: Handle, clock: Clock): Fetch {
 	return async (request, { ip = "" } = {}) => {
 		const id = requestIdOf(request.headers.get("x-request-id"));
@@ -118,7 +120,7 @@ async function readBody(
 	const collector = createCollector(bytesMax);
 	if (request.body === null) return collector.bytes();
 	const reader = request.body.getReader();
-	// Whoever waits for the next chunk then gets the end of the body.
+	// A reader that waits for the next chunk then gets the end of the body.
 	const stop = scope.onCancel(() => void reader.cancel().catch(() => {}));
 	try {
 		for (;;) {

@@ -37,19 +37,19 @@ export interface Gateway {
 	readonly plan: Plan;
 	readonly server: ServerConfig;
 	readonly clock: Clock;
-	/** What happens on the request path, for whoever listens. */
+	/** Events of the request path. */
 	readonly events: Events;
 	/**
-	 * Answers one request; never rejects, for a failure is an answer too. Cancelling the scope aborts every call that
-	 * only reads; without a scope the request lives until it is answered.
+	 * Answers one request. Never rejects, because a failure is an answer too. To cancel the scope aborts every call that
+	 * only reads. Without a scope the request lives until it is answered.
 	 */
 	handle(
 		request: GatewayRequest | PlainRequest,
 		scope?: Scope,
 	): Promise<GatewayResponse>;
 	/**
-	 * Answers a Web-standard request by its path and query, whatever its origin; never rejects. Aborting its signal is
-	 * the client leaving. Takes no `this`, so that it can be handed on.
+	 * Answers a Web-standard request by its path and query, whatever its origin. Never rejects. Its signal aborts when
+	 * the client leaves. Uses no `this`, so that it can be passed on.
 	 */
 	readonly fetch: Fetch;
 	/** Ends all connections to upstreams, and all threads. Requests that still run fail. */
@@ -66,8 +66,8 @@ export interface GatewayOptions {
 }
 
 /**
- * Makes a gateway of a config: of what `defineGateway` returns, of a plain object of that shape, or of one that has been
- * loaded. Throws one `config_invalid` that lists every problem. Opens no connection and no port.
+ * Makes a gateway of a config: the result of `defineGateway`, a plain object of that shape, or a loaded config. Throws
+ * one `config_invalid` that lists every problem. Opens no connection and no port.
  */
 export function createGateway(
 	input: Config | GatewayConfig,
@@ -125,7 +125,7 @@ export function createGateway(
 	};
 }
 
-/** Where nothing is refused nothing is left out either. */
+/** Without a bound on overload nothing is left out. */
 const unloaded: Load = { skipping: false };
 
 function checkedIn(
@@ -168,7 +168,7 @@ interface Handling {
 	readonly load: Load;
 }
 
-/** How a request ended, for the events and the answer's header. */
+/** How a request ended, for its event and its answer's header. */
 interface End {
 	route: string | null;
 	missing: readonly StepFailure[];
@@ -212,7 +212,10 @@ async function handle(
 	return response;
 }
 
-/** A request has ended when its answer's body has: read to its end, broken off, or left, perhaps before it was begun. */
+/**
+ * A request ends when its answer's body ends: it is read to its end, breaks off, or is left, perhaps before it was
+ * begun.
+ */
 function told(
 	body: ByteStream,
 	scope: Scope,
@@ -282,7 +285,7 @@ async function answer(
 	}
 }
 
-/** Notes what is left of a limit for the answer's header; throws where nothing is. */
+/** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
 function count(
 	limit: RateLimit,
 	request: GatewayRequest,
@@ -294,7 +297,7 @@ function count(
 	if (quota.refusal !== null) throw quota.refusal;
 }
 
-/** The deadline counts from the request's arrival, its body's included: a client that is slow uses up its own time. */
+/** The deadline counts from the request's arrival and includes its body: a slow client uses up its own time. */
 function readBodyInTime(
 	request: GatewayRequest,
 	{ plan }: PreparedRoute,

@@ -5,26 +5,26 @@ import { deadlineExceeded, type Load } from "../run/run.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 
-/** Keeps a gateway answering when more comes than it can serve: optional parts go first, then whole requests. */
+/** Keeps a gateway answering under overload. It gives up optional parts first, then whole requests. */
 export interface Overload extends Load {
-	/** Throws `overloaded` where the event loop is too late already to begin a request that arrived at this instant. */
+	/** Throws `overloaded` if the event loop is too late to begin a request that arrived at this instant. */
 	admit(arrivedMs: number): void;
-	/** Throws `overloaded` where a request could not even wait. Takes nothing: its body is still to be read. */
+	/** Throws `overloaded` if a request could not even wait. Takes no place yet, because the body is still to be read. */
 	expect(): void;
 	/**
-	 * Takes a place among the requests in progress: null where one is free, else a promise of its turn, which rejects with
-	 * `overloaded`, at the deadline, or with the scope's reason. Whoever got a place gives it back by `leave`.
+	 * Takes a place among the requests in progress. Null if one is free, else a promise of its turn. The promise rejects
+	 * with `overloaded`, at the deadline, or with the scope's reason. The caller gives its place back by `leave`.
 	 */
 	enter(deadline: number, scope: Scope): Promise<void> | null;
 	leave(): void;
-	/** Ends the wait of those that wait. */
+	/** Ends the wait of all requests that wait. */
 	close(): void;
 }
 
-/** How long after the last sign of it a level still holds: else it would come and go with every turn of the loop. */
+/** How long a level holds after its last sign. Otherwise it would come and go with every turn of the loop. */
 const calmMs = 1_000;
 
-/** Long enough for what was begun to be done; a client that asks at once only adds to it. */
+/** Long enough for the requests in progress to end. A client that asks again at once would only add to them. */
 const retryAfterMs = 1_000;
 
 const ranks: readonly LoadLevel[] = ["normal", "skipping", "refusing"];
@@ -42,7 +42,7 @@ export function createOverload(
 	return new OverloadBounds(config, clock, events);
 }
 
-/** Made once: an error costs more than all else that a refusal does. */
+/** Made once, because an error costs more than the rest of a refusal. */
 function refusal(message: string): GatewayError {
 	return new GatewayError("overloaded", message, { retryAfterMs });
 }
@@ -60,7 +60,7 @@ class OverloadBounds implements Overload {
 	#calming: Timer | null = null;
 	#taken = 0;
 	readonly #waiting: Waiter[] = [];
-	/** Since when there has always been somebody waiting. */
+	/** Since when the queue has not been empty. */
 	#crowdedSinceMs = 0;
 	readonly #tooLate = refusal("the event loop is too far behind");
 	readonly #tooMany = refusal("too many requests in progress and waiting");
@@ -73,11 +73,11 @@ class OverloadBounds implements Overload {
 	}
 
 	/**
-	 * A turn of the loop takes all requests that came during the one before, and so each turn of an overloaded gateway is
-	 * longer than the last by as much as is asked too much of it. Hence the judgement in the middle of a turn, by how long
-	 * it has taken so far. One pause, of the garbage collector or another process, is no overload: the turn before must
-	 * have been late too, by half as much. Once requests are refused they are from `skipAt` on, until there is none so late
-	 * any more: a client waits for two turns and more, and what it gets then is to be of use.
+	 * A turn of the loop takes all requests that came during the turn before. So each turn of an overloaded gateway is
+	 * longer than the last, by as much as is asked too much of it. That is why a turn is judged in its middle, by how
+	 * long it has taken so far. One pause, of the garbage collector or another process, is no overload: the turn before
+	 * must have been late too, by half as much. After the first refusal, requests are refused from `skipAt` on, until
+	 * none is so late any more. A client waits for two turns and more, and its answer should still be of use to it.
 	 */
 	admit(arrivedMs: number): void {
 		const { skipAtMs, refuseAtMs } = this.#config;
@@ -148,9 +148,10 @@ class OverloadBounds implements Overload {
 	}
 
 	/**
-	 * Who came first is first while the queue only smooths a burst. Where it has not been empty for as long as anybody may
-	 * wait, there is no end to it in sight: in order of arrival each would get its turn when it has hardly any time left.
-	 * The newest first then: most are answered as quickly as ever, and who is refused would have been late anyway.
+	 * While the queue only smooths a burst, requests go in order of arrival. If it has not been empty for as long as a
+	 * request may wait, it will not empty soon. In order of arrival each request would then get its turn with hardly any
+	 * time left. So the newest go first: most are answered as quickly as ever, and those that are refused would have been
+	 * late anyway.
 	 */
 	#next(): Waiter | undefined {
 		const crowdedMs = this.#clock.now() - this.#crowdedSinceMs;
@@ -161,7 +162,7 @@ class OverloadBounds implements Overload {
 		this.#sign(level, "requests", this.#clock.now());
 	}
 
-	/** Calls for a level, which holds from now on. */
+	/** Notes a sign of a level, which holds from now on. */
 	#sign(
 		level: "skipping" | "refusing",
 		reason: "requests" | "delay",
@@ -174,7 +175,7 @@ class OverloadBounds implements Overload {
 		this.#calming ??= this.#clock.aside(calmMs, () => this.#calm());
 	}
 
-	/** Looks whether a level is still called for; only while there is one. */
+	/** Looks whether a level still has signs. Runs only while there is a level. */
 	#calm(): void {
 		const nowMs = this.#clock.now();
 		if (this.#taken >= this.#config.requestsMax) this.#skipSignMs = nowMs;

@@ -5,7 +5,7 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 
-/** A request that is there as a whole: what an embedder has, without a connection behind it. */
+/** A request whose body is complete, as an embedder has it, without a connection behind it. */
 export interface PlainRequest {
 	readonly method: string;
 	/** The path and query, percent-encoded: `/weather?city=Oslo`. Begins with `/`. */
@@ -18,7 +18,7 @@ export interface PlainRequest {
 	readonly id?: string;
 }
 
-/** The request as the gateway takes it; one that the server has made is complete. */
+/** The request as the gateway takes it. A request that the server has made has all fields already. */
 export function completed(
 	request: GatewayRequest | PlainRequest,
 	clock: Clock,

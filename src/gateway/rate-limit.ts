@@ -9,39 +9,39 @@ import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { prepare, requestSlots, routeLayout } from "../run/names.ts";
 import { createBodyCompiler, prepareRequest } from "../run/request.ts";
 
-/** Counts a request; the answer says so, whatever it is. */
+/** Counts a request. Its answer says so in any case. */
 export type RateLimit = (
 	request: GatewayRequest,
 	params: Readonly<Record<string, string>>,
 ) => Quota;
 
-/** What is left of a limit after a request was counted, for one client. */
+/** What one client has left of a limit after a request was counted. */
 export interface Quota {
 	/** An item of `RateLimit-Policy`, and one of `RateLimit`. */
 	readonly policy: string;
 	readonly state: string;
-	/** Null where the request may go on. */
+	/** Null if the request may go on. */
 	readonly refusal: GatewayError | null;
 }
 
-/** Of all limits of a gateway together: some 15 MB when all of them are in use. */
+/** The most keys of all limits of a gateway together: some 15 MB when all are in use. */
 const keysMax = 100_000;
 
-/** Under so many no limit may fall, however many limits there are. */
+/** Each limit may hold at least so many keys, however many limits there are. */
 const keysMin = 1_000;
 
-/** A key that is longer is kept as its digest, which has one character more than any other key. */
+/** A longer key is kept as its digest, which has one character more than any other key. */
 const keyLengthMax = 63;
 
 /** Limits of a plan, made once. */
 export interface RateLimits {
-	/** Of every request. */
+	/** The limit of every request. */
 	readonly gateway: RateLimit | null;
-	/** Of one route. */
+	/** The limit of one route. */
 	ofRoute(route: RoutePlan): RateLimit | null;
 }
 
-/** Each limit counts for itself. All state is in memory, and bounded. */
+/** Each limit counts separately. All state is in memory, and bounded. */
 export function createRateLimits(plan: Plan): RateLimits {
 	const limited = plan.routes.filter(({ rateLimit }) => rateLimit !== null);
 	const count = limited.length + (plan.rateLimit ? 1 : 0);
@@ -62,9 +62,9 @@ export function createRateLimits(plan: Plan): RateLimits {
 }
 
 /**
- * The generic cell rate algorithm: of each key one instant is kept, at which all its requests are made up for. A request
- * moves it on by the time one request is worth, and may not move it further than `per` from now. So there is no moment at
- * which every client's window begins anew, and a key whose instant is past is as good as one never seen.
+ * The generic cell rate algorithm. For each key one instant is kept, at which all its requests are paid off. A request
+ * moves the instant on by `per` divided by `limit`, and may not move it further than `per` from now. So there is no
+ * moment at which every client's window begins anew. A key whose instant is past equals one never seen.
  */
 function createRateLimit(
 	name: string,
@@ -73,7 +73,7 @@ function createRateLimit(
 	share: number,
 ): RateLimit {
 	const worthMs = perMs / limit;
-	// Sums of thirds are not whole: without it the last request of a burst would come too early by 1e-11.
+	// Sums of thirds are not exact: without this the last request of a burst would come too early by 1e-11.
 	const slackMs = Math.min(worthMs / 1000, 0.01);
 	const policy = `"${name}";q=${limit};w=${perMs / 1000}`;
 	const evenAt = createRecentKeys(share, perMs);
@@ -100,7 +100,7 @@ function tooMany(name: string, retryAfterMs: number): GatewayError {
 	return new GatewayError("too_many_requests", message, { retryAfterMs });
 }
 
-/** Adds to an answer what its client may still ask: draft-ietf-httpapi-ratelimit-headers-10. */
+/** Adds to an answer how much its client may still ask: draft-ietf-httpapi-ratelimit-headers-10. */
 export function withQuotas(
 	response: GatewayResponse,
 	quotas: readonly Quota[],
@@ -120,14 +120,17 @@ type KeyOf = (
 	params: Readonly<Record<string, string>>,
 ) => string;
 
-/** Throws `request_invalid` where what it reads is not as declared, and `reference_missing` where it is null. */
+/**
+ * Throws `request_invalid` if a value that the key reads is not as declared, and `reference_missing` if the key is
+ * null.
+ */
 function prepareKey(
 	{ by }: RateLimitConfig,
 	fields: ReturnType<typeof fieldsRead>,
 ): KeyOf {
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";
 	if (source === "request.ip") return ({ ip }) => networkOf(ip);
-	// It reads no body, so nothing compiles its schema.
+	// A key reads no body, so the body's schema is not compiled.
 	const readRequest = prepareRequest(fields, createBodyCompiler());
 	const evaluate = prepare(by, routeLayout([]));
 	return (request, params) => {
@@ -150,25 +153,28 @@ function prepareKey(
 
 const slotCount = Object.keys(requestSlots).length;
 
-/** All it reads is the client's. Let through uncounted, whoever leaves it out would have no limit. */
+/**
+ * Everything that a key reads is the client's. If a null key were not counted, a client that leaves it out would have
+ * no limit.
+ */
 function keyMissing(source: string): GatewayError {
 	const message = `\${${source}} is null: nobody knows whom to count the request to`;
 	return new GatewayError("reference_missing", message, { status: 400 });
 }
 
-/** Instants by key, of keys used lately. */
+/** Instants by key, for recently used keys. */
 interface RecentKeys {
-	/** The instant last set; 0 where none is kept. */
+	/** The instant last set; 0 if none is kept. */
 	get(key: string, nowMs: number): number;
 	/** Right after `get` of the same key. */
 	set(key: string, instant: number): void;
 }
 
 /**
- * Two generations: what is used moves to the young one, and when that has grown old it takes the old one's place.
- * After `perMs` of age nothing is lost, for what was not used for so long is even again. Full before its time, it loses
- * those that were used least lately: with so many addresses at hand nobody needs to come back with the same. Refusing
- * new keys instead would let whoever floods it lock everybody out.
+ * Two generations. A key that is used moves to the young one. When that has grown old, it replaces the old one. A key
+ * that was not used for `perMs` has paid off its requests, so nothing is lost with it. If the table is full before, it
+ * forgets the keys that were used least recently. A client with so many addresses need not use one twice. If new keys
+ * were refused instead, a flood could lock everybody out.
  */
 function createRecentKeys(share: number, perMs: number): RecentKeys {
 	const youngMax = Math.ceil(share / 2);
@@ -196,7 +202,7 @@ function shortened(text: string): string {
 	return text.length > keyLengthMax ? hash("sha256", text) : text;
 }
 
-/** In some versions of V8 (Node 20's, not 26's) a slice of a header field keeps all of the field in memory. */
+/** In some versions of V8 (Node 20's, not 26's) a slice of a header field keeps the whole field in memory. */
 function ownText(text: string): string {
 	return Buffer.from(text, "utf16le").toString("utf16le");
 }

@@ -12,12 +12,12 @@ export interface Match<T> {
 /** Finds the route of a request, or throws `route_not_found`, `method_not_allowed`, or `request_invalid`. */
 export type Route<T> = (method: string, target: string) => Match<T>;
 
-/** The longest path parameter that is taken; beyond it nothing matches. */
+/** The longest path parameter that matches a route. */
 const paramLengthMax = 8192;
 
 /**
- * A radix tree of the routes: the more specific one wins, whatever the order written. HEAD finds GET's routes, and a
- * route of a method is more specific than one of `ANY` at the same path.
+ * A radix tree of the routes. The more specific route wins, in whichever order they are written. HEAD finds GET's
+ * routes. A route of a method is more specific than one of `ANY` at the same path.
  */
 export function createRouter<T extends { readonly plan: RoutePlan }>(
 	routes: readonly T[],
@@ -69,7 +69,7 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 	};
 }
 
-/** `:` and `*` mean something to the tree; `*` cannot stand in a route's path, `::` is a colon. */
+/** `:` and `*` have a meaning in the tree. `*` cannot stand in a route's path, and `::` is a colon. */
 function patternOf({ path, rest }: RoutePlan): string {
 	const segments = path.map((part) =>
 		typeof part === "string" ? part.replaceAll(":", "::") : `:${part.param}`,
@@ -78,7 +78,7 @@ function patternOf({ path, rest }: RoutePlan): string {
 	return `/${segments.join("/")}`;
 }
 
-/** `{id}` is a segment, and an empty one is none: `/users/` does not ask for the user without a name. */
+/** `{id}` must be a segment that is not empty: `/users/` does not ask for a user without a name. */
 function hasEmptyParam(params: Record<string, string | undefined>): boolean {
 	return Object.entries(params).some(
 		([name, value]) => name !== "*" && value === "",
