@@ -1,0 +1,6 @@
+import { test } from "node:test";
+
+test("is well", () => {});
+test("never ends", () => {
+	for (;;);
+});
