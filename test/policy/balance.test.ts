@@ -1,17 +1,20 @@
 import assert from "node:assert/strict";
 import { beforeEach, describe, test } from "node:test";
-import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
+import type { ErrorCode } from "../../src/core/errors.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { balance } from "../../src/policy/balance.ts";
 import type { Call, StreamCall } from "../../src/policy/policy.ts";
+import { openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
-	openScope,
-	outcomeOf,
-	type VirtualClock,
-	virtualClock,
-} from "../../src/tasks/index.ts";
-import { answer, conforms, placeOf, requestOf } from "./conformance.ts";
+	fault,
+	hangs,
+	placeOf,
+	policySetting,
+	reply,
+	requestOf,
+	streamRequestOf,
+} from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 conforms("balance", (clock) => (next) => {
 	return balance(3, placeOf(clock)).call([next, next, next]);
@@ -24,21 +27,22 @@ interface Behaviour {
 	readonly code?: ErrorCode;
 }
 
-let clock: VirtualClock;
-let told: string[];
+let setting = policySetting("urls");
+let { clock } = setting;
 
 beforeEach(() => {
-	clock = virtualClock();
-	told = [];
+	setting = policySetting("urls");
+	({ clock } = setting);
 });
+
+/** The URLs that were left out since the last look, and why. */
+function leftOut(): string[] {
+	const { told } = setting;
+	return told.splice(0).filter((one) => one.startsWith("left_out"));
+}
 
 /** Several URLs, and how often each was asked. */
 function balanced(...behaviours: Behaviour[]) {
-	const events = createEvents();
-	events.policyDecided.push(({ policy, decision, number, reason }) => {
-		assert.equal(policy, "urls");
-		if (reason !== null) told.push(`${decision} ${number}: ${reason}`);
-	});
 	const asked = behaviours.map(() => 0);
 	const nexts = behaviours.map(
 		(_, at): Call =>
@@ -46,13 +50,11 @@ function balanced(...behaviours: Behaviour[]) {
 				asked[at] = (asked[at] ?? 0) + 1;
 				const { ms, status = 200, code } = behaviours[at] as Behaviour;
 				await new Promise<void>((resolve) => clock.after(ms, resolve));
-				if (code)
-					throw new GatewayError(code, "failed", { upstream: "weather" });
-				return { ...answer, status };
+				if (code) throw fault(code);
+				return reply(status);
 			},
 	);
-	const place = { upstream: "weather", clock, events };
-	const call = balance(behaviours.length, place).call(nexts);
+	const call = balance(behaviours.length, setting.place).call(nexts);
 	return {
 		asked,
 		behaviours,
@@ -130,14 +132,15 @@ describe("leaves out", () => {
 			[4, false],
 			[5, true],
 		] as const) {
-			told = [];
 			const all = balanced({ ms: 1, code: "upstream_unreachable" }, { ms: 1 });
 			for (let time = 0; time < failures; time++) {
 				void all.call([1]);
 				await clock.advance(1);
 			}
-			assert.equal(told.length, out ? 1 : 0);
-			if (out) assert.deepEqual(told, ["left_out 1: upstream_unreachable"]);
+			assert.deepEqual(
+				leftOut(),
+				out ? ["left_out 1: upstream_unreachable"] : [],
+			);
 		}
 	});
 
@@ -154,7 +157,7 @@ describe("leaves out", () => {
 	test("one that answers 5xx, and none that answers 4xx", async () => {
 		const all = balanced({ ms: 1, status: 503 }, { ms: 20, status: 404 });
 		await all.load(100, 10);
-		assert.deepEqual(told, ["left_out 1: upstream_status"]);
+		assert.deepEqual(leftOut(), ["left_out 1: upstream_status"]);
 	});
 
 	test("for a while: ten seconds later one call tries it, and a failure is enough then", async () => {
@@ -177,32 +180,27 @@ describe("leaves out", () => {
 			[4, 2],
 			[5, 2],
 		] as const) {
-			told = [];
 			const urls = Array.from({ length: count }, () => ({
 				ms: 1,
 				status: 500,
 			}));
 			const all = balanced(...urls);
 			await all.load(200, 5);
-			assert.equal(told.length, most);
+			assert.equal(leftOut().length, most);
 		}
 	});
 
 	test("none for calls that were cancelled, or refused by us", async () => {
 		const all = balanced({ ms: 1, code: "gateway_draining" }, { ms: 1 });
 		await all.load(100, 5);
-		assert.deepEqual(told, []);
+		assert.deepEqual(leftOut(), []);
 	});
 });
 
 test("counts the calls that wait, however they end", async () => {
 	const place = placeOf(clock);
-	const hang: Call = (_request, scope) =>
-		new Promise((_, reject) => {
-			scope.onCancel(reject);
-		});
 	const tried: number[][] = [];
-	const call = balance(2, place).call([hang, hang]);
+	const call = balance(2, place).call([hangs, hangs]);
 	const scopes = Array.from({ length: 6 }, () => openScope({ clock }));
 	const calls = scopes.map((scope) => {
 		const own: number[] = [];
@@ -250,7 +248,7 @@ test("spreads streams with the calls, by the time to their heads", async () => {
 	]);
 	for (let made = 0; made < 200; made++) {
 		const onHead = (_head: StreamHead) => {};
-		const request = { ...requestOf(), body: null, idleMs: 1000, onHead };
+		const request = streamRequestOf({ onHead });
 		void call(request, openScope({ clock }));
 		await clock.advance(50);
 	}

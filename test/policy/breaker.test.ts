@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { type BreakerOptions, breaker } from "../../src/policy/breaker.ts";
 import type { Call, Guard } from "../../src/policy/policy.ts";
@@ -11,16 +10,19 @@ import {
 	openScope,
 	outcomeOf,
 	type Scope,
-	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import {
 	answer,
-	conforms,
-	controlled,
+	codeOf,
+	fault,
 	placeOf,
+	policySetting,
+	reply,
 	requestOf,
-} from "./conformance.ts";
+	streamRequestOf,
+} from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 const options: BreakerOptions = {
 	errorRate: 0.5,
@@ -38,44 +40,22 @@ conforms(
 			.call,
 );
 
-let clock: VirtualClock;
-let scope: Scope;
+let setting = policySetting("breaker");
+let { clock, scope, told, begun } = setting;
 let guard: Guard;
-let told: string[];
-const { call: next, begun } = controlled();
 let call: Call;
 
-beforeEach(() => {
-	clock = virtualClock();
-	scope = openScope({ clock });
-	begun.length = 0;
-	make();
-});
-
+/** A breaker that has seen nothing yet. */
 function make(changes: Partial<BreakerOptions> = {}): void {
-	told = [];
-	const events = createEvents();
-	events.policyDecided.push(({ policy, upstream, decision, reason }) => {
-		assert.equal(`${policy} ${upstream}`, "breaker weather");
-		told.push(reason === null ? decision : `${decision}: ${reason}`);
-	});
-	guard = breaker(
-		{ ...options, ...changes },
-		{ upstream: "weather", clock, events },
-	);
-	call = guard.call(next);
+	setting = policySetting("breaker");
+	({ clock, scope, told, begun } = setting);
+	guard = breaker({ ...options, ...changes }, setting.place);
+	call = guard.call(setting.next);
 }
 
-afterEach(() => {
-	assert.equal(scope.listeners, 0, "a listener was left");
-	assert.equal(clock.pending, 0, "a timer was left");
-});
+beforeEach(() => make());
 
-function fault(code: ErrorCode = "upstream_timeout"): GatewayError {
-	return new GatewayError(code, "failed", { upstream: "weather" });
-}
-
-const reply = (status: number) => ({ ...answer, status });
+afterEach(() => setting.assertNothingLeft());
 
 /** Begins a call; whoever wants to say how it ends has the last of `begun`. */
 function begin(inside: Scope = scope): Promise<Outcome<unknown>> {
@@ -90,18 +70,15 @@ async function succeed(times = 1, status = 200): Promise<void> {
 	}
 }
 
-async function fail(times = 1, code?: ErrorCode): Promise<void> {
+async function fail(
+	times = 1,
+	code: ErrorCode = "upstream_timeout",
+): Promise<void> {
 	for (let time = 0; time < times; time++) {
 		const outcome = begin();
 		begun.at(-1)?.reject(fault(code));
-		assert.equal(codeOf(await outcome), code ?? "upstream_timeout");
+		assert.equal(codeOf(await outcome), code);
 	}
-}
-
-function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
-	if (outcome.ok) return null;
-	assert.ok(outcome.error instanceof GatewayError);
-	return outcome.error.code;
 }
 
 /** Whether a call is let through; it is then ended without saying anything. */
@@ -231,7 +208,6 @@ describe("closed", () => {
 					{ maxLength: 60 },
 				),
 				async (calls) => {
-					clock = virtualClock();
 					make({ windowMs: 100, calls: 5, errorRate: 0.6 });
 					const seen: { bucket: number; good: boolean }[] = [];
 					for (const { good, afterMs } of calls) {
@@ -296,7 +272,7 @@ describe("open", () => {
 		await clock.advance(2000);
 		const probe = begin();
 		await clock.advance(2000);
-		begun.at(-1)?.reject(fault());
+		begun.at(-1)?.reject(fault("upstream_timeout"));
 		await probe;
 		assert.equal(await lets(), true);
 	});
@@ -345,7 +321,7 @@ test("takes no notice of the end of a call that began before it opened", async (
 	await clock.advance(2000);
 	await succeed(1);
 	await fail(19);
-	first?.reject(fault());
+	first?.reject(fault("upstream_timeout"));
 	await late;
 	assert.equal(await lets(), true);
 });
@@ -355,7 +331,7 @@ test("takes no notice of the end of a call that began before, while it is open: 
 	const [first] = begun;
 	await fail(20);
 	await clock.advance(1000);
-	first?.reject(fault());
+	first?.reject(fault("upstream_timeout"));
 	await late;
 	assert.deepEqual(told, ["opened: upstream_timeout"]);
 	await clock.advance(1000);
@@ -374,12 +350,7 @@ describe("of streams", () => {
 				onHead = request.onHead;
 				return end.promise;
 			})(
-				{
-					...requestOf(),
-					body: null,
-					idleMs: 1000,
-					onHead: ({ status }) => heads.push(status),
-				},
+				streamRequestOf({ onHead: ({ status }) => heads.push(status) }),
 				inside,
 			),
 		);

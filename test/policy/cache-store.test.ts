@@ -11,7 +11,7 @@ import { CacheStore, type Kept } from "../../src/policy/cache-store.ts";
 import type { Call } from "../../src/policy/policy.ts";
 import { askedHeaders } from "../../src/policy/same-request.ts";
 import { openScope, virtualClock } from "../../src/tasks/index.ts";
-import { placeOf, requestOf } from "./conformance.ts";
+import { placeOf, requestOf } from "../kit/policy.ts";
 
 function keptOf(
 	request: Partial<UpstreamRequest>,

@@ -19,7 +19,8 @@ import {
 	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
-import { conforms, requestOf } from "./conformance.ts";
+import { requestOf } from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 const settings: CacheSettings = {
 	forMs: null,

@@ -14,8 +14,8 @@ import {
 	type Upstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
+import { answer, requestOf } from "../kit/policy.ts";
 import { repeatableRandom } from "../kit/random.ts";
-import { answer, requestOf } from "./conformance.ts";
 
 const ratio = 0.2;
 const perSecond = 0.5;

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import fc from "fast-check";
 import { GatewayError } from "../../src/core/errors.ts";
-import { createEvents, type PolicyDecided } from "../../src/core/events.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { coalesce } from "../../src/policy/coalesce.ts";
 import type { Call } from "../../src/policy/policy.ts";
@@ -14,22 +13,19 @@ import {
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import { type Behaviour, hanging, testGateway } from "../kit/gateway.ts";
-import { answer, conforms, controlled, requestOf } from "./conformance.ts";
+import { answer, placeOf, policySetting, requestOf } from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 function optionsOn(clock: VirtualClock) {
-	const events = createEvents();
-	return { upstream: "users", scope: openScope({ clock }), clock, events };
+	return { ...placeOf(clock), scope: openScope({ clock }) };
 }
 
 conforms("coalesce", () => coalesce(optionsOn(virtualClock())));
 
 /** The policy around a call the test decides, with requests that may be shared. */
 function setting() {
-	const clock = virtualClock();
-	const options = optionsOn(clock);
-	const decided: PolicyDecided[] = [];
-	options.events.policyDecided.push((event) => decided.push(event));
-	const { call: next, begun } = controlled();
+	const { clock, place, decided, next, begun } = policySetting("coalesce");
+	const options = { ...place, scope: openScope({ clock }) };
 	const call = coalesce(options)(next);
 	const ask = (changes: Partial<UpstreamRequest> = {}) => {
 		const scope = openScope({ clock });
@@ -55,7 +51,7 @@ describe("calls that only read", () => {
 		assert.equal(decided.length, 999);
 		assert.deepEqual(decided[0], {
 			requestId: "test-request",
-			upstream: "users",
+			upstream: "weather",
 			policy: "coalesce",
 			decision: "joined",
 			number: null,

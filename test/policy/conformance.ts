@@ -1,72 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import { createEvents } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
-import type { Call, Policy, PolicyPlace } from "../../src/policy/policy.ts";
+import type { Call, Policy } from "../../src/policy/policy.ts";
 import {
 	type Clock,
 	openScope,
 	type Scope,
 	virtualClock,
 } from "../../src/tasks/index.ts";
-
-/** Where a policy stands whose decisions nobody listens to. */
-export function placeOf(clock: Clock): PolicyPlace {
-	return { upstream: "weather", clock, events: createEvents() };
-}
-
-/** A request to say something about; no policy may change it. */
-export function requestOf(
-	changes: Partial<UpstreamRequest> = {},
-): UpstreamRequest {
-	return Object.freeze({
-		method: "GET",
-		target: "/",
-		headers: [],
-		body: null,
-		timeoutMs: 1000,
-		safe: false,
-		idempotent: false,
-		tried: null,
-		requestId: "test-request",
-		onSent: null,
-		...changes,
-	});
-}
-
-export const answer: UpstreamResponse = Object.freeze({
-	status: 200,
-	headers: [],
-	body: new Uint8Array(0),
-});
-
-/** A call that never answers, and ends as it must when it is cancelled. */
-export const hangs: Call = (_request, scope) =>
-	new Promise((_resolve, reject) => {
-		scope.onCancel(reject);
-	});
-
-/** A call whose test decides when and how it ends; it too ends when it is cancelled. */
-export function controlled() {
-	const begun: {
-		readonly scope: Scope;
-		readonly resolve: (answer: UpstreamResponse) => void;
-		readonly reject: (error: unknown) => void;
-	}[] = [];
-	const call: Call = (_request, scope) =>
-		new Promise((resolve, reject) => {
-			const leave = scope.onCancel(reject);
-			begun.push({
-				scope,
-				resolve: (value) => resolve((leave(), value)),
-				reject: (error) => reject((leave(), error)),
-			});
-		});
-	return { call, begun };
-}
+import { answer, controlled, hangs, requestOf } from "../kit/policy.ts";
 
 /** What every policy promises, whatever else it does. `make` gives a policy at rest, on the clock of its calls. */
 export function conforms(name: string, make: (clock: Clock) => Policy): void {

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { cache } from "../../src/policy/cache.ts";
 import { openScope, virtualClock } from "../../src/tasks/index.ts";
-import { placeOf, requestOf } from "./conformance.ts";
+import { placeOf, requestOf } from "../kit/policy.ts";
 
 /**
  * An independent model of RFC 9111's freshness, written from its text: what is said is drawn as data, printed as fields

@@ -1,7 +1,5 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
-import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -10,49 +8,41 @@ import { type Budget, createBudget } from "../../src/policy/budget.ts";
 import { type HedgeOptions, hedge } from "../../src/policy/hedge.ts";
 import { Latencies } from "../../src/policy/latency.ts";
 import type { Call } from "../../src/policy/policy.ts";
-import {
-	type Outcome,
-	openScope,
-	outcomeOf,
-	type Scope,
-	type VirtualClock,
-	virtualClock,
-} from "../../src/tasks/index.ts";
+import { type Outcome, openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
 	answer,
-	conforms,
-	controlled,
+	codeOf,
+	endless,
+	fault,
 	placeOf,
+	policySetting,
+	reply,
 	requestOf,
-} from "./conformance.ts";
+} from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 const options: HedgeOptions = { percentile: 95, calls: 20 };
-const endless: Budget = { earn() {}, take: () => true };
 const free = { budget: endless, hasFree: () => true };
 
 conforms("hedge", (clock) => hedge(options, { ...placeOf(clock), ...free }));
 
-let clock: VirtualClock;
-let scope: Scope;
-let told: string[];
+let setting = policySetting("hedge");
+let { clock, scope, told, begun } = setting;
 let budget: Budget;
 let hasFree: boolean;
 let call: Call;
-const { call: next, begun } = controlled();
-const seen: UpstreamRequest[] = [];
+let seen: UpstreamRequest[];
 
 /** A hedged call whose upstream was measured: its calls take 100 ms. */
 beforeEach(async () => {
-	clock = virtualClock();
-	scope = openScope({ clock });
-	told = [];
+	setting = policySetting("hedge");
+	({ clock, scope, told, begun } = setting);
+	seen = [];
 	budget = endless;
 	hasFree = true;
-	const events = createEvents();
+	const { place, next } = setting;
 	call = hedge(options, {
-		upstream: "weather",
-		clock,
-		events,
+		...place,
 		budget: { earn: () => budget.earn(), take: () => budget.take() },
 		hasFree: () => hasFree,
 	})((request, inside) => {
@@ -68,36 +58,16 @@ beforeEach(async () => {
 	}
 	begun.length = 0;
 	seen.length = 0;
-	events.policyDecided.push(
-		({ policy, upstream, decision, number, reason }) => {
-			assert.equal(`${policy} ${upstream}`, "hedge weather");
-			told.push(`${decision} ${number ?? "-"}: ${reason}`);
-		},
-	);
+	told.length = 0;
 });
 
-afterEach(() => {
-	assert.equal(scope.listeners, 0, "a listener was left");
-	assert.equal(clock.pending, 0, "a timer was left");
-});
+afterEach(() => setting.assertNothingLeft());
 
 function begin(
 	request: Partial<UpstreamRequest> = { idempotent: true },
 	inside = scope,
 ): Promise<Outcome<UpstreamResponse>> {
 	return outcomeOf(call(requestOf(request), inside));
-}
-
-function fault(code: ErrorCode = "upstream_unreachable"): GatewayError {
-	return new GatewayError(code, "failed", { upstream: "weather" });
-}
-
-const reply = (status: number) => ({ ...answer, status });
-
-function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
-	if (outcome.ok) return null;
-	assert.ok(outcome.error instanceof GatewayError);
-	return outcome.error.code;
 }
 
 describe("the estimate", () => {
@@ -157,7 +127,7 @@ test("makes a second attempt when the first is slower than most, and gives the a
 		assert.equal(begun[winner]?.scope.cancelled, false);
 		assert.equal(clock.pending, 0);
 	}
-	assert.deepEqual(told, ["attempt 2: slow", "attempt 2: slow", "won -: null"]);
+	assert.deepEqual(told, ["attempt 2: slow", "attempt 2: slow", "won"]);
 });
 
 test("makes none where the first is as fast as most", async () => {
@@ -213,15 +183,18 @@ test("makes none where no place is free, nor where the budget is empty", async (
 	for (const { resolve } of begun) resolve(answer);
 	await Promise.all([first, second, third]);
 	assert.deepEqual(told, [
-		"no_place -: slow",
+		"no_place: slow",
 		"attempt 2: slow",
-		"no_budget -: slow",
+		"no_budget: slow",
 	]);
 });
 
 describe("a failure of one attempt", () => {
 	for (const [what, fails] of [
-		["an error", (at: number) => begun[at]?.reject(fault())],
+		[
+			"an error",
+			(at: number) => begun[at]?.reject(fault("upstream_unreachable")),
+		],
 		["a 503", (at: number) => begun[at]?.resolve(reply(503))],
 		["a 429", (at: number) => begun[at]?.resolve(reply(429))],
 	] as const) {
@@ -240,7 +213,7 @@ describe("a failure of one attempt", () => {
 	test("is the end where it comes before there is another", async () => {
 		const outcome = begin();
 		await clock.advance(50);
-		begun[0]?.reject(fault());
+		begun[0]?.reject(fault("upstream_unreachable"));
 		assert.equal(codeOf(await outcome), "upstream_unreachable");
 		await clock.settle();
 		assert.equal(begun.length, 1);
@@ -249,7 +222,7 @@ describe("a failure of one attempt", () => {
 	test("is the end where the other fails too, with what the upstream said last", async () => {
 		const outcome = begin();
 		await clock.advance(110);
-		begun[1]?.reject(fault());
+		begun[1]?.reject(fault("upstream_unreachable"));
 		await clock.advance(1);
 		begun[0]?.reject(fault("upstream_invalid"));
 		assert.equal(codeOf(await outcome), "upstream_invalid");
@@ -261,7 +234,9 @@ describe("a failure of one attempt", () => {
 			const outcome = begin();
 			await clock.advance(110);
 			const last = (at: number) =>
-				begun[at]?.reject(fault(at === refused ? "limiter_full" : undefined));
+				begun[at]?.reject(
+					fault(at === refused ? "limiter_full" : "upstream_unreachable"),
+				);
 			last(1 - refused);
 			await clock.advance(1);
 			last(refused);

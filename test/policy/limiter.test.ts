@@ -1,23 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
 import { adaptiveLimiter, limiter } from "../../src/policy/limiter.ts";
 import type { Guard } from "../../src/policy/policy.ts";
 import {
 	openScope,
 	outcomeOf,
 	type VirtualClock,
-	virtualClock,
 } from "../../src/tasks/index.ts";
 import {
 	answer,
-	conforms,
 	controlled,
 	hangs,
 	placeOf,
+	policySetting,
+	reply,
 	requestOf,
-} from "./conformance.ts";
+} from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 const limits = { upstream: "weather", runningMax: 2, waitingMax: 3 };
 
@@ -41,9 +41,7 @@ conforms(
 );
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
-	const clock = virtualClock();
-	const scope = openScope({ clock });
-	const { call: next, begun } = controlled();
+	const { clock, scope, next, begun } = policySetting("limiter");
 	const call = limiter(limits).call(next);
 	const outcomes = Array.from({ length: 6 }, () =>
 		outcomeOf(call(requestOf(), scope)),
@@ -63,9 +61,8 @@ test("lets so many run, so many wait, and refuses the rest at once", async () =>
 });
 
 test("lets the one that has waited longest go first, and forgets one that was cancelled", async () => {
-	const clock = virtualClock();
+	const { clock, next, begun } = policySetting("limiter");
 	const scopes = Array.from({ length: 4 }, () => openScope({ clock }));
-	const { call: next, begun } = controlled();
 	const call = limiter({ ...limits, runningMax: 1 }).call(next);
 	const outcomes = scopes.map((scope) => outcomeOf(call(requestOf(), scope)));
 	const reason = new Error("left");
@@ -88,11 +85,10 @@ test("lets the one that has waited longest go first, and forgets one that was ca
 });
 
 test("knows whether a call that begins now would run at once", async () => {
-	const clock = virtualClock();
-	const scope = openScope({ clock });
+	const { clock, scope, place } = policySetting("limiter");
 	for (const guard of [
 		limiter(limits),
-		adaptiveLimiter({ runningMax: 2, waitingMax: 3 }, placeOf(clock)),
+		adaptiveLimiter({ runningMax: 2, waitingMax: 3 }, place),
 	]) {
 		const { call: next, begun } = controlled();
 		const call = guard.call(next);
@@ -139,20 +135,14 @@ describe("an adaptive limiter", () => {
 	}
 
 	test("rises to its bound where calls take no longer for being many", async () => {
-		const clock = virtualClock();
-		const guard = adaptiveLimiter(
-			{ runningMax: 64, waitingMax: null },
-			placeOf(clock),
-		);
+		const { clock, place } = policySetting("limiter");
+		const guard = adaptiveLimiter({ runningMax: 64, waitingMax: null }, place);
 		assert.equal(await fill(guard, clock, 8000, () => 20), 64);
 	});
 
 	test("stays near what an upstream of ten workers can carry", async () => {
-		const clock = virtualClock();
-		const guard = adaptiveLimiter(
-			{ runningMax: 500, waitingMax: null },
-			placeOf(clock),
-		);
+		const { clock, place } = policySetting("limiter");
+		const guard = adaptiveLimiter({ runningMax: 500, waitingMax: null }, place);
 		const most = await fill(guard, clock, 8000, (running) =>
 			Math.max(50, running * 5),
 		);
@@ -166,11 +156,8 @@ describe("an adaptive limiter", () => {
 			[1, 21],
 			[100, 120],
 		] as const) {
-			const clock = virtualClock();
-			const guard = adaptiveLimiter(
-				{ runningMax: 64, waitingMax },
-				placeOf(clock),
-			);
+			const { clock, place } = policySetting("limiter");
+			const guard = adaptiveLimiter({ runningMax: 64, waitingMax }, place);
 			const scope = openScope({ clock });
 			let refused = 0;
 			const outcomes = Array.from({ length: 200 }, async () => {
@@ -187,21 +174,11 @@ describe("an adaptive limiter", () => {
 
 	test("falls where calls are not answered in time, and where the upstream says that it is too much", async () => {
 		for (const end of ["timeout", "503"] as const) {
-			const clock = virtualClock();
-			const events = createEvents();
-			const limits: (number | null)[] = [];
-			events.policyDecided.push(({ decision, number, reason }) => {
-				if (decision !== "limit") return;
-				limits.push(number);
-				assert.ok(reason === "answers_slowly" || reason === "answers_fast");
-			});
-			const guard = adaptiveLimiter(
-				{ runningMax: 64, waitingMax: 0 },
-				{ upstream: "weather", clock, events },
-			);
+			const { clock, place, decided } = policySetting("limiter");
+			const guard = adaptiveLimiter({ runningMax: 64, waitingMax: 0 }, place);
 			const call = guard.call(async () => {
 				await new Promise<void>((resolve) => clock.after(100, resolve));
-				if (end === "503") return { ...answer, status: 503 };
+				if (end === "503") return reply(503);
 				throw new GatewayError("upstream_timeout", "late");
 			});
 			for (let round = 0; round < 40; round++) {
@@ -211,7 +188,12 @@ describe("an adaptive limiter", () => {
 				await clock.advance(110);
 			}
 			await clock.settle();
-			assert.ok(limits.includes(1), limits.join(", "));
+			const limits = decided.filter(({ decision }) => decision === "limit");
+			for (const { reason } of limits) {
+				assert.ok(reason === "answers_slowly" || reason === "answers_fast");
+			}
+			const found = limits.map(({ number }) => number);
+			assert.ok(found.includes(1), found.join(", "));
 		}
 	});
 
@@ -220,10 +202,10 @@ describe("an adaptive limiter", () => {
 			[20, 64],
 			[5, 20],
 		] as const) {
-			const clock = virtualClock();
+			const { clock, place } = policySetting("limiter");
 			const guard = adaptiveLimiter(
 				{ runningMax: 64, waitingMax: null },
-				placeOf(clock),
+				place,
 			);
 			let made = 0;
 			let running = 0;
@@ -234,7 +216,7 @@ describe("an adaptive limiter", () => {
 				const status = ++made % every === 0 ? 503 : 200;
 				await new Promise<void>((resolve) => clock.after(50, resolve));
 				running--;
-				return { ...answer, status };
+				return reply(status);
 			});
 			for (let round = 0; round < 500; round++) {
 				for (let some = 0; some < 20; some++) {

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
-import {
-	type ErrorCode,
-	errorTable,
-	GatewayError,
-} from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
+import { type ErrorCode, errorTable } from "../../src/core/errors.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
 import {
@@ -19,76 +14,49 @@ import {
 	type Outcome,
 	openScope,
 	outcomeOf,
-	type Scope,
-	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import {
 	answer,
-	conforms,
-	controlled,
+	codeOf,
+	endless,
+	fault,
 	placeOf,
+	policySetting,
+	reply,
 	requestOf,
-} from "./conformance.ts";
+} from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 const options: RetryOptions = { attempts: 3, waitMs: 50, waitMsMax: 1000 };
-const endless: Budget = { earn() {}, take: () => true };
 
 conforms("retry", (clock) =>
 	retry(options, { ...placeOf(clock), budget: endless, random: () => 0.5 }),
 );
 
-let clock: VirtualClock;
-let scope: Scope;
-let told: string[];
+let setting = policySetting("retry");
+let { clock, scope, told, begun } = setting;
 let budget: Budget;
 let random: () => number;
-const { call: next, begun } = controlled();
 
-beforeEach(() => {
-	clock = virtualClock();
-	scope = openScope({ clock });
-	told = [];
+function renew(): void {
+	setting = policySetting("retry");
+	({ clock, scope, told, begun } = setting);
 	budget = endless;
 	random = () => 1;
-	begun.length = 0;
-});
+}
 
-afterEach(() => {
-	assert.equal(scope.listeners, 0, "a listener was left");
-	assert.equal(clock.pending, 0, "a timer was left");
-});
+beforeEach(renew);
+
+afterEach(() => setting.assertNothingLeft(scope));
 
 function begin(
 	request: Partial<UpstreamRequest> = { idempotent: true },
 	changes: Partial<RetryOptions> = {},
 ): Promise<Outcome<unknown>> {
-	const events = createEvents();
-	events.policyDecided.push(
-		({ policy, upstream, decision, number, reason }) => {
-			assert.equal(`${policy} ${upstream}`, "retry weather");
-			told.push(`${decision} ${number ?? "-"}: ${reason}`);
-		},
-	);
-	const place = { upstream: "weather", clock, events, budget, random };
-	const call = retry({ ...options, ...changes }, place)(next);
+	const place = { ...setting.place, budget, random };
+	const call = retry({ ...options, ...changes }, place)(setting.next);
 	return outcomeOf(call(requestOf(request), scope));
-}
-
-function fault(code: ErrorCode = "upstream_unreachable"): GatewayError {
-	return new GatewayError(code, "failed", { upstream: "weather" });
-}
-
-const reply = (status: number, ...headers: string[]) => ({
-	...answer,
-	status,
-	headers,
-});
-
-function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
-	if (outcome.ok) return null;
-	assert.ok(outcome.error instanceof GatewayError);
-	return outcome.error.code;
 }
 
 describe("what is tried again", () => {
@@ -143,7 +111,7 @@ describe("what is tried again", () => {
 		] as const) {
 			begun.length = 0;
 			const call = begin(request);
-			begun[0]?.reject(fault());
+			begun[0]?.reject(fault("upstream_unreachable"));
 			await clock.advance(50);
 			assert.equal(begun.length, 2);
 			begun[1]?.resolve(answer);
@@ -151,7 +119,7 @@ describe("what is tried again", () => {
 		}
 		begun.length = 0;
 		const post = begin({ method: "POST" });
-		begun[0]?.reject(fault());
+		begun[0]?.reject(fault("upstream_unreachable"));
 		assert.equal(codeOf(await post), "upstream_unreachable");
 		assert.equal(begun.length, 1);
 	});
@@ -165,7 +133,7 @@ describe("what is tried again", () => {
 		})(async (request) => {
 			seen.push(request.tried && [...request.tried]);
 			request.tried?.push(seen.length);
-			throw fault();
+			throw fault("upstream_unreachable");
 		});
 		const outcome = outcomeOf(call(requestOf({ idempotent: true }), scope));
 		await clock.settle();
@@ -181,20 +149,20 @@ describe("waits", () => {
 		const begins = [0];
 		for (let attempt = 0; attempt < 7; attempt++) {
 			const { length } = begun;
-			begun.at(-1)?.reject(fault());
+			begun.at(-1)?.reject(fault("upstream_unreachable"));
 			while (begun.length === length) await clock.advance(1);
 			begins.push(clock.now());
 		}
 		const waits = begins.slice(1).map((ms, at) => ms - (begins[at] ?? 0));
 		assert.deepEqual(waits, [25, 50, 100, 200, 400, 500, 500]);
-		begun.at(-1)?.reject(fault());
+		begun.at(-1)?.reject(fault("upstream_unreachable"));
 		assert.equal(codeOf(await call), "upstream_unreachable");
 	});
 
 	test("not at all where chance says so", async () => {
 		random = () => 0;
 		const call = begin();
-		begun[0]?.reject(fault());
+		begun[0]?.reject(fault("upstream_unreachable"));
 		await clock.advance(0);
 		begun[1]?.resolve(answer);
 		assert.equal((await call).ok, true);
@@ -266,14 +234,14 @@ describe("waits", () => {
 			const ended = await call;
 			assert.ok(ended.ok);
 		}
-		assert.equal(told.at(-1), "no_time -: upstream_status");
+		assert.equal(told.at(-1), "no_time: upstream_status");
 	});
 });
 
 describe("ends", () => {
 	test("with the answer as soon as there is one", async () => {
 		const call = begin();
-		begun[0]?.reject(fault());
+		begun[0]?.reject(fault("upstream_unreachable"));
 		await clock.advance(50);
 		begun[1]?.resolve(reply(404));
 		const ended = await call;
@@ -287,7 +255,7 @@ describe("ends", () => {
 			begun.length = 0;
 			const call = begin(undefined, { attempts });
 			for (let attempt = 1; attempt < attempts; attempt++) {
-				begun.at(-1)?.reject(fault());
+				begun.at(-1)?.reject(fault("upstream_unreachable"));
 				await clock.advance(longestWaitMs(attempt, options));
 				assert.equal(begun.length, attempt + 1);
 			}
@@ -327,7 +295,7 @@ describe("ends", () => {
 			scope = openScope({ clock });
 			begun.length = 0;
 			const call = begin();
-			begun[0]?.reject(fault());
+			begun[0]?.reject(fault("upstream_unreachable"));
 			await clock.advance(whileTrying ? 50 : 49);
 			assert.equal(begun.length, whileTrying ? 2 : 1);
 			scope.cancel(reason);
@@ -352,11 +320,10 @@ describe("begins no attempt that cannot end in time", () => {
 			[50, 1],
 			[51, 2],
 		] as const) {
-			clock = virtualClock();
+			renew();
 			scope = openScope({ clock, deadline });
-			begun.length = 0;
 			const call = begin();
-			begun[0]?.reject(fault());
+			begun[0]?.reject(fault("upstream_unreachable"));
 			await clock.advance(50);
 			assert.equal(begun.length, attempts);
 			begun[1]?.resolve(answer);
@@ -370,9 +337,8 @@ describe("begins no attempt that cannot end in time", () => {
 			[2050, 1],
 			[2051, 2],
 		] as const) {
-			clock = virtualClock();
+			renew();
 			scope = openScope({ clock, deadline });
-			begun.length = 0;
 			const call = begin();
 			await clock.advance(1000);
 			begun[0]?.reject(fault("upstream_timeout"));
@@ -390,13 +356,13 @@ describe("within its budget", () => {
 	test("tries once where it is empty", async () => {
 		budget = createBudget({ ratio: 0, perSecond: 1 }, clock);
 		const first = begin();
-		begun[0]?.reject(fault());
+		begun[0]?.reject(fault("upstream_unreachable"));
 		await clock.advance(50);
-		begun[1]?.reject(fault());
+		begun[1]?.reject(fault("upstream_unreachable"));
 		assert.equal(codeOf(await first), "upstream_unreachable");
 		assert.deepEqual(told, [
 			"attempt 2: upstream_unreachable",
-			"no_budget -: upstream_unreachable",
+			"no_budget: upstream_unreachable",
 		]);
 	});
 
@@ -433,7 +399,7 @@ test("never takes longer than its longest call, whatever the upstream does", asy
 					made++;
 					const { afterMs = 0, status = 200, retryAfter } = left.pop() ?? {};
 					await new Promise<void>((resolve) => clock.after(afterMs, resolve));
-					if (status === 0) throw fault();
+					if (status === 0) throw fault("upstream_unreachable");
 					const headers =
 						retryAfter == null ? [] : ["retry-after", String(retryAfter)];
 					return reply(status, ...headers);

@@ -2,24 +2,17 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { ByteQueue } from "../../src/core/body/byte-queue.ts";
 import type { ByteStream } from "../../src/core/body/byte-stream.ts";
-import { GatewayError } from "../../src/core/errors.ts";
 import type {
 	StreamHead,
 	StreamRequest,
 } from "../../src/core/http/messages.ts";
 import type { StreamCall } from "../../src/policy/policy.ts";
 import { stall } from "../../src/policy/stall.ts";
-import {
-	type Outcome,
-	openScope,
-	outcomeOf,
-	type Scope,
-	type VirtualClock,
-	virtualClock,
-} from "../../src/tasks/index.ts";
+import { type Outcome, outcomeOf } from "../../src/tasks/index.ts";
+import { codeOf, policySetting, streamRequestOf } from "../kit/policy.ts";
 
-let clock: VirtualClock;
-let scope: Scope;
+let setting = policySetting(null);
+let { clock, scope } = setting;
 let sent: StreamRequest;
 let head: StreamHead | null;
 let end: () => void;
@@ -44,38 +37,23 @@ function queue(): ByteQueue {
 }
 
 function begin(body: ByteStream | null = null): Promise<Outcome<void>> {
-	const request: StreamRequest = {
-		method: "GET",
-		target: "/",
-		headers: [],
+	const request = streamRequestOf({
 		body,
-		idempotent: false,
-		requestId: "test-request",
 		timeoutMs: 100,
-		idleMs: 1000,
 		onHead: (came) => {
 			head = came;
 		},
-	};
+	});
 	return outcomeOf(stall("files")(next)(request, scope));
 }
 
-function codeOf(outcome: Outcome<void>): string {
-	return !outcome.ok && outcome.error instanceof GatewayError
-		? outcome.error.code
-		: "none";
-}
-
 beforeEach(() => {
-	clock = virtualClock();
-	scope = openScope({ clock });
+	setting = policySetting(null);
+	({ clock, scope } = setting);
 	head = null;
 });
 
-afterEach(() => {
-	assert.equal(scope.listeners, 0, "a listener was left");
-	assert.equal(clock.pending, 0, "a timer was left");
-});
+afterEach(() => setting.assertNothingLeft());
 
 test("ends a stream whose head does not come in time", async () => {
 	const outcome = begin();

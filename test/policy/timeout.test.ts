@@ -3,13 +3,8 @@ import { test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { timeout } from "../../src/policy/timeout.ts";
 import { openScope, outcomeOf, virtualClock } from "../../src/tasks/index.ts";
-import {
-	answer,
-	conforms,
-	controlled,
-	hangs,
-	requestOf,
-} from "./conformance.ts";
+import { answer, hangs, policySetting, requestOf } from "../kit/policy.ts";
+import { conforms } from "./conformance.ts";
 
 conforms("timeout", () => timeout("weather"));
 
@@ -19,8 +14,7 @@ const timedOut = (error: unknown) =>
 	error.facts.upstream === "weather";
 
 test("ends an attempt that takes longer than its request allows, and not before", async () => {
-	const clock = virtualClock();
-	const { call: next, begun } = controlled();
+	const { clock, next, begun } = policySetting(null);
 	for (const [round, waitedMs] of [999, 1000, 1001].entries()) {
 		const scope = openScope({ clock });
 		const outcome = outcomeOf(
@@ -38,10 +32,8 @@ test("ends an attempt that takes longer than its request allows, and not before"
 });
 
 test("counts from when it is called, not from when its scope was opened", async () => {
-	const clock = virtualClock();
-	const scope = openScope({ clock });
+	const { clock, scope, next, begun } = policySetting(null);
 	await clock.advance(5000);
-	const { call: next, begun } = controlled();
 	const call = timeout("weather")(next)(requestOf({ timeoutMs: 10 }), scope);
 	await clock.advance(9);
 	begun[0]?.resolve(answer);

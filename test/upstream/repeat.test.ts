@@ -7,8 +7,8 @@ import type {
 } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../kit/policy.ts";
 import { openWire } from "../kit/wire.ts";
-import { requestOf } from "../policy/conformance.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
 let stack: AsyncDisposableStack;

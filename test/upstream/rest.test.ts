@@ -12,7 +12,7 @@ import {
 } from "../../src/tasks/index.ts";
 import { http1Wire } from "../../src/upstream/wire/http1.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { requestOf } from "../policy/conformance.ts";
+import { requestOf } from "../kit/policy.ts";
 import { gone, httpHead, openPeer, type Peer, type Received } from "./peer.ts";
 
 /** Connections of the http1 transport between two calls. */

@@ -3,8 +3,8 @@ import type { Socket } from "node:net";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../kit/policy.ts";
 import { openWire } from "../kit/wire.ts";
-import { requestOf } from "../policy/conformance.ts";
 import type { Random } from "./answers.ts";
 import { httpHead, openPeer, type Received } from "./peer.ts";
 

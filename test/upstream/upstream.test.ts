@@ -14,8 +14,8 @@ import {
 	type Upstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
+import { requestOf } from "../kit/policy.ts";
 import { transport } from "../kit/wire.ts";
-import { requestOf } from "../policy/conformance.ts";
 import { gone, openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;

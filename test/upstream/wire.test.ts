@@ -13,8 +13,8 @@ import type {
 } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
+import { requestOf } from "../kit/policy.ts";
 import { openWire as openTransport } from "../kit/wire.ts";
-import { requestOf } from "../policy/conformance.ts";
 import {
 	gone,
 	httpHead,

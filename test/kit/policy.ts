@@ -1,0 +1,152 @@
+import assert from "node:assert/strict";
+import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
+import {
+	createEvents,
+	type PolicyDecided,
+	type PolicyKey,
+} from "../../src/core/events.ts";
+import type {
+	StreamRequest,
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../src/core/http/messages.ts";
+import type { Budget } from "../../src/policy/budget.ts";
+import type { Call, PolicyPlace } from "../../src/policy/policy.ts";
+import {
+	type Clock,
+	type Outcome,
+	openScope,
+	type Scope,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+
+/** What stands around one policy: a clock that the test moves on, a caller, and an upstream that answers as the test says. */
+export interface PolicySetting {
+	readonly clock: VirtualClock;
+	readonly place: PolicyPlace;
+	/** The caller's. */
+	readonly scope: Scope;
+	readonly next: Call;
+	/** The calls that reached the upstream, in order. */
+	readonly begun: Begun[];
+	readonly decided: PolicyDecided[];
+	/** The decisions as words: `attempt 2: upstream_timeout`, `closed`. */
+	readonly told: string[];
+	/** Fails if a caller's scope has a listener or the clock a timer. */
+	assertNothingLeft(scope?: Scope): void;
+}
+
+export interface Begun {
+	readonly scope: Scope;
+	readonly resolve: (answer: UpstreamResponse) => void;
+	readonly reject: (error: unknown) => void;
+}
+
+/** Fails the call if another policy tells a decision; of null any does. */
+export function policySetting(policy: PolicyKey | null): PolicySetting {
+	const clock = virtualClock();
+	const scope = openScope({ clock });
+	const place = placeOf(clock);
+	const { call: next, begun } = controlled();
+	const decided: PolicyDecided[] = [];
+	const told: string[] = [];
+	place.events.policyDecided.push((event) => {
+		assert.equal(event.policy, policy);
+		assert.equal(event.upstream, place.upstream);
+		decided.push(event);
+		const { decision, number, reason } = event;
+		const what = number === null ? decision : `${decision} ${number}`;
+		told.push(reason === null ? what : `${what}: ${reason}`);
+	});
+	return {
+		clock,
+		place,
+		scope,
+		next,
+		begun,
+		decided,
+		told,
+		assertNothingLeft(caller = scope) {
+			assert.equal(caller.listeners, 0, "a listener was left");
+			assert.equal(clock.pending, 0, "a timer was left");
+		},
+	};
+}
+
+/** Where a policy stands whose decisions nobody listens to. */
+export function placeOf(clock: Clock): PolicyPlace {
+	return { upstream: "weather", clock, events: createEvents() };
+}
+
+/** A request to say something about; no policy may change it. */
+export function requestOf(
+	changes: Partial<UpstreamRequest> = {},
+): UpstreamRequest {
+	return Object.freeze({
+		method: "GET",
+		target: "/",
+		headers: [],
+		body: null,
+		timeoutMs: 1000,
+		safe: false,
+		idempotent: false,
+		tried: null,
+		requestId: "test-request",
+		onSent: null,
+		...changes,
+	});
+}
+
+/** The same, of what is passed on. */
+export function streamRequestOf(
+	changes: Partial<StreamRequest> & Pick<StreamRequest, "onHead">,
+): StreamRequest {
+	return { ...requestOf(), body: null, idleMs: 1000, ...changes };
+}
+
+export const answer: UpstreamResponse = Object.freeze({
+	status: 200,
+	headers: [],
+	body: new Uint8Array(0),
+});
+
+export function reply(status: number, ...headers: string[]): UpstreamResponse {
+	return { ...answer, status, headers };
+}
+
+/** A failure as the wire or another policy raises it. */
+export function fault(code: ErrorCode): GatewayError {
+	return new GatewayError(code, "failed", { upstream: "weather" });
+}
+
+/** Null if it went well; fails where what was thrown is no error of ours. */
+export function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
+	if (outcome.ok) return null;
+	assert.ok(outcome.error instanceof GatewayError);
+	return outcome.error.code;
+}
+
+/** A budget that always has some left. */
+export const endless: Budget = { earn() {}, take: () => true };
+
+/** A call that never answers, and ends as it must when it is cancelled. */
+export const hangs: Call = (_request, scope) =>
+	new Promise((_resolve, reject) => {
+		scope.onCancel(reject);
+	});
+
+/** A call whose test decides when and how it ends; it too ends when it is cancelled. */
+export function controlled(): { readonly call: Call; readonly begun: Begun[] } {
+	const begun: Begun[] = [];
+	const call: Call = (_request, scope) =>
+		new Promise((resolve, reject) => {
+			const leave = scope.onCancel(reject);
+			begun.push({
+				scope,
+				resolve: (value) => resolve((leave(), value)),
+				reject: (error) => reject((leave(), error)),
+			});
+		});
+	return { call, begun };
+}
