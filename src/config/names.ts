@@ -2,7 +2,7 @@ import { suggest } from "../core/suggest.ts";
 import { languageWords, type Read } from "../expression/parse.ts";
 
 /** The names of the language that no step and no `as` may take. */
-export const reservedNames: ReadonlySet<string> = new Set([
+const reservedNames: ReadonlySet<string> = new Set([
 	"params",
 	"query",
 	"headers",

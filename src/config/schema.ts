@@ -572,18 +572,6 @@ export const overloadSchema = z.strictObject({
 	}),
 });
 
-/** Keys of an upstream whose value may hold `env`. */
-export const upstreamSettings = [
-	"url",
-	"urls",
-	"query",
-	"headers",
-	"timeout",
-	"connections",
-	"maxBody",
-	"tls",
-] as const;
-
 export const requestSchema = z.strictObject({
 	params: key(z.record(z.string(), z.unknown()), {
 		description:

@@ -24,12 +24,11 @@ export function parseSize(text: string): number | null {
 
 /** The shortest exact way to write a number of milliseconds: `1500` is `1500ms`, `2000` is `2s`. */
 export function printDuration(ms: number): string {
-	return printQuantity(ms, durationUnits);
-}
-
-/** The shortest exact way to write a number of bytes: `65536` is `64KiB`. */
-export function printSize(bytes: number): string {
-	return printQuantity(bytes, sizeUnits);
+	const fitting = Object.entries(durationUnits).findLast(
+		([, size]) => ms % size === 0,
+	);
+	const [unit, size] = fitting ?? ["", 1];
+	return `${ms / size}${unit}`;
 }
 
 function parseQuantity(
@@ -41,12 +40,4 @@ function parseQuantity(
 	if (!match || unit === undefined || !Object.hasOwn(units, unit)) return null;
 	const amount = Number(match[1]) * (units[unit] ?? 0);
 	return amount > 0 && Number.isSafeInteger(amount) ? amount : null;
-}
-
-function printQuantity(amount: number, units: Record<string, number>): string {
-	const fitting = Object.entries(units).findLast(
-		([, size]) => amount % size === 0,
-	);
-	const [unit, size] = fitting ?? ["", 1];
-	return `${amount / size}${unit}`;
 }

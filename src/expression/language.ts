@@ -105,7 +105,7 @@ export const mathFunctions = {
 	trunc: takes(1),
 } as const satisfies Record<string, Signature>;
 
-export const otherFunctions = {
+const otherFunctions = {
 	"Array.isArray": takes(1),
 	Boolean: takes(1),
 	"JSON.parse": takes(1),

@@ -171,11 +171,7 @@ function sortedAsTexts(site: Site, of: Items): unknown[] {
 type Keys = readonly (number | bigint | string | boolean)[];
 
 /** The indexes of the keys, in sorted order. Equal keys keep their order, in both directions. */
-export function orderOf(
-	site: Site,
-	keys: Keys,
-	direction: 1 | -1,
-): readonly number[] {
+function orderOf(site: Site, keys: Keys, direction: 1 | -1): readonly number[] {
 	site.charge(keys.length * Math.ceil(Math.log2(keys.length + 1)) * 0.5);
 	const places = Array.from(keys.keys());
 	return places.sort((a, b) => {

@@ -7,7 +7,7 @@ import { kindOf } from "./values.ts";
  */
 export const nodesMax = 1_000_000;
 /** The longest text an expression may make, in UTF-16 code units. */
-export const textMax = 8 * 1024 * 1024;
+const textMax = 8 * 1024 * 1024;
 /** The longest list an expression may make. */
 export const listMax = 1_000_000;
 

@@ -145,7 +145,7 @@ function mark(headers: HeaderList, missing: readonly StepMark[]): HeaderList {
 }
 
 /** A list of RFC 9651: `now;stale;error=upstream_timeout, cities;index=3;error=upstream_status`. */
-export function printMissing(missing: readonly StepMark[]): string {
+function printMissing(missing: readonly StepMark[]): string {
 	const named = missing
 		.slice(0, missingNamedMax)
 		.map(

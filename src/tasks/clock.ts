@@ -171,10 +171,6 @@ class TimerWheel implements Clock {
 		timer.cancel();
 		fn();
 	}
-
-	#currentTick(): number {
-		return Math.floor(performance.now() / tickMs);
-	}
 }
 
 /** A clock that stands still until it is told to move: the clock of tests. */

@@ -2,7 +2,7 @@
 import type { Scope } from "./scope.ts";
 
 /** One that waits, with what it brought. */
-export class Waiter<T, Brought> {
+class Waiter<T, Brought> {
 	readonly brought: Brought;
 	readonly #resolve: (value: T) => void;
 	readonly #reject: (error: unknown) => void;
