@@ -4,7 +4,7 @@ import { buffer } from "node:stream/consumers";
 import { isStream, streamOf } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { CallEnded, RequestEnded } from "../core/events.ts";
-import { headerOf } from "../core/http/headers.ts";
+import { eachHeader, headerOf } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
@@ -105,9 +105,7 @@ function printAnswer(
 ): void {
 	const head = include ? process.stdout : process.stderr;
 	head.write(`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd());
-	for (let at = 0; at < headers.length; at += 2) {
-		head.write(`\n${headers[at]}: ${headers[at + 1]}`);
-	}
+	eachHeader(headers, (name, value) => head.write(`\n${name}: ${value}`));
 	head.write("\n\n");
 	if (body === null || method === "HEAD") return;
 	const type = headerOf(headers, "content-type") ?? "";

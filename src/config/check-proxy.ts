@@ -1,10 +1,13 @@
+import {
+	callFieldsRefused,
+	connectionFields,
+	neverPassed,
+} from "../core/http/fields.ts";
 import { isToken } from "../core/http/headers.ts";
 import type { RouteContext } from "./check-step.ts";
 import type { ProxyConfig } from "./config.ts";
 import { unknownUpstream } from "./names.ts";
 import {
-	callHeadersRefused,
-	framingHeaders,
 	type Reader,
 	readHeaders,
 	readParameters,
@@ -40,7 +43,7 @@ export function checkProxy(
 		headers: readHeaders(
 			entryOf(settings, "headers"),
 			reader,
-			callHeadersRefused,
+			callFieldsRefused,
 		),
 		pass: checkPass(entryOf(settings, "pass"), context),
 		cache: checkCache(entryOf(settings, "cache"), target.upstream, context),
@@ -109,26 +112,11 @@ function checkPass(
 
 function faultOfPassed(name: string): string | null {
 	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
-	if (framingHeaders.has(name) || hopByHop.has(name)) {
+	if (!neverPassed.has(name)) return null;
+	if (connectionFields.has(name)) {
 		return `\`${name}\` belongs to one connection and cannot pass to another`;
 	}
-	if (name === "host") return "`host` cannot pass: it says where a call goes";
-	return ownFields.has(name)
-		? `\`${name}\` cannot pass: the gateway says it itself`
-		: null;
+	return callFieldsRefused.has(name)
+		? `\`${name}\` cannot pass: it says where a call goes`
+		: `\`${name}\` cannot pass: the gateway says it itself`;
 }
-
-/** RFC 9110, 7.6.1, and what only a proxy of the client's own choice may ask for. */
-const hopByHop: ReadonlySet<string> = new Set([
-	"proxy-authenticate",
-	"proxy-authorization",
-	"proxy-authentication-info",
-]);
-
-const ownFields: ReadonlySet<string> = new Set([
-	"date",
-	"sluice-complete",
-	"sluice-missing",
-	"traceparent",
-	"x-request-id",
-]);

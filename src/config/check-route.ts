@@ -1,3 +1,4 @@
+import { answerFieldsRefused } from "../core/http/fields.ts";
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
@@ -8,7 +9,6 @@ import type { Defaults, RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsToRespond } from "./graph.ts";
 import type { Problem } from "./problem.ts";
 import {
-	answerHeadersRefused,
 	nothing,
 	type Reader,
 	readHeaders,
@@ -53,7 +53,7 @@ export function checkRoute(
 		headers: readHeaders(
 			entryOf(source, "headers"),
 			reader,
-			answerHeadersRefused,
+			answerFieldsRefused,
 		),
 		proxy: null,
 	};

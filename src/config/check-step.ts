@@ -1,3 +1,4 @@
+import { answerFieldsRefused, callFieldsRefused } from "../core/http/fields.ts";
 import type { CallMethod } from "../core/http/method.ts";
 import type { Template } from "../expression/template.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
@@ -24,8 +25,6 @@ import {
 } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
-	answerHeadersRefused,
-	callHeadersRefused,
 	nothing,
 	type Reader,
 	readHeaders,
@@ -286,11 +285,7 @@ function checkCall(
 		kind: "call" as const,
 		method: kind.toUpperCase() as CallMethod,
 		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(
-			entryOf(source, "headers"),
-			reader,
-			callHeadersRefused,
-		),
+		headers: readHeaders(entryOf(source, "headers"), reader, callFieldsRefused),
 		body: checkBody(source, reader),
 		answers: checkAnswers(entryOf(source, "answers"), answerReader),
 		expect: templateAt(source, "expect", answerReader),
@@ -489,7 +484,7 @@ function checkReply(
 		headers: readHeaders(
 			entryOf(answer, "headers"),
 			reader,
-			answerHeadersRefused,
+			answerFieldsRefused,
 		),
 		body:
 			(answer?.kind === "map" && templateAt(answer, "body", reader)) || nothing,

@@ -1,4 +1,4 @@
-import { isIdempotent } from "../core/http/method.ts";
+import { isIdempotent, isSafe } from "../core/http/method.ts";
 import { suggest } from "../core/suggest.ts";
 import {
 	readsOf,
@@ -107,7 +107,7 @@ type SafeUpstreams = readonly Pick<UpstreamConfig, "name" | "safe">[];
 /** Whether a call may change something. */
 export function isWrite(step: CallConfig, upstreams: SafeUpstreams): boolean {
 	if (step.safe !== null) return !step.safe;
-	if (step.method === "GET" || step.method === "HEAD") return false;
+	if (isSafe(step.method)) return false;
 	return !upstreams.some(({ name, safe }) => name === step.upstream && safe);
 }
 

@@ -1,3 +1,4 @@
+import { answerFieldsRefused, hopFields } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import { isDots } from "../core/http/path.ts";
 import { isStatus } from "../core/http/status.ts";
@@ -238,37 +239,11 @@ function refuseReprinted(source: Source, reader: Reader): void {
 	});
 }
 
-/** Header fields that HTTP itself sets: written by hand they would break the message's framing or its target. */
-export const framingHeaders: ReadonlySet<string> = new Set([
-	"connection",
-	"content-length",
-	"expect",
-	"keep-alive",
-	"proxy-connection",
-	"te",
-	"trailer",
-	"transfer-encoding",
-	"upgrade",
-]);
-
-/** What a step may not set of its call. */
-export const callHeadersRefused: ReadonlyMap<string, string> = new Map([
-	["host", "it says where a call goes"],
-]);
-
-/** What an author may not set of an answer. */
-export const answerHeadersRefused: ReadonlyMap<string, string> = new Map(
-	["sluice-complete", "sluice-missing", "x-request-id", "date"].map((name) => [
-		name,
-		"the gateway says it of every answer",
-	]),
-);
-
-/** Header fields: names are lowered, and must be names; `refused` gives the reason for those that cannot be set here. */
+/** Header fields of calls or of answers: names are lowered, and must be names that an author may set there. */
 export function readHeaders(
 	source: Source | null,
 	reader: Reader,
-	refused: ReadonlyMap<string, string> = new Map(),
+	refused: ReadonlySet<string>,
 ): TemplateEntry[] {
 	if (source?.kind !== "map") return [];
 	for (const { key, at } of source.entries) {
@@ -285,14 +260,15 @@ export function readHeaders(
 
 function faultOfHeader(
 	name: string,
-	refused: ReadonlyMap<string, string>,
+	refused: ReadonlySet<string>,
 ): string | null {
 	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
-	if (framingHeaders.has(name)) return `\`${name}\` is set by HTTP itself`;
-	const reason = refused.get(name);
-	return reason === undefined
-		? null
-		: `\`${name}\` cannot be set here: ${reason}`;
+	if (!refused.has(name)) return null;
+	if (hopFields.has(name)) return `\`${name}\` is set by HTTP itself`;
+	const reason = answerFieldsRefused.has(name)
+		? "the gateway says it of every answer"
+		: "it says where a call goes";
+	return `\`${name}\` cannot be set here: ${reason}`;
 }
 
 function readHeaderValue(source: Source, reader: Reader): Template {

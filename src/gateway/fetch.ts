@@ -1,7 +1,9 @@
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
+import { eachHeader } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { hasContent } from "../core/http/status.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -22,9 +24,6 @@ type Handle = (
 	request: GatewayRequest,
 	scope: Scope,
 ) => Promise<GatewayResponse>;
-
-/** Statuses for which `Response` takes no body. */
-const bodiless = new Set([204, 205, 304]);
 
 /**
  * A gateway's `handle` as a `fetch`. Never rejects. An aborted request is answered too, with a 499 that nobody reads.
@@ -68,11 +67,9 @@ function responseOf(
 	end: () => void,
 ): Response {
 	const headers = new Headers();
-	for (let at = 0; at < fields.length; at += 2) {
-		headers.append(fields[at] ?? "", fields[at + 1] ?? "");
-	}
+	eachHeader(fields, (name, value) => headers.append(name, value));
 	headers.set("x-request-id", id);
-	const sent = method === "HEAD" || bodiless.has(status) ? null : body;
+	const sent = method === "HEAD" || !hasContent(status) ? null : body;
 	if (isStream(sent)) {
 		const stream = ReadableStream.from(untilRead(sent, end));
 		return new Response(stream as ReadableStream, { status, headers });

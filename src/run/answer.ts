@@ -1,5 +1,6 @@
 import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
+import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
 
@@ -41,14 +42,13 @@ export function headersByName({
 }: UpstreamResponse): Record<string, unknown> {
 	const cookies: string[] = [];
 	const named: Record<string, unknown> = { set_cookie: cookies };
-	for (let at = 0; at < headers.length; at += 2) {
-		const name = (headers[at] ?? "").toLowerCase().replaceAll("-", "_");
-		const value = headers[at + 1] ?? "";
+	eachHeader(headers, (field, value) => {
+		const name = field.toLowerCase().replaceAll("-", "_");
 		if (name === "set_cookie") cookies.push(value);
 		else if (name !== "__proto__") {
 			const before = Object.hasOwn(named, name) ? `${named[name]}, ` : "";
 			named[name] = before + value;
 		}
-	}
+	});
 	return named;
 }

@@ -1,6 +1,6 @@
-import { hash } from "node:crypto";
 import { isStream } from "../core/body/byte-stream.ts";
-import { namesEtag } from "../core/http/etag.ts";
+import { etagOf, knowsEtag } from "../core/http/etag.ts";
+import { credentialFields, fieldsOfNotModified } from "../core/http/fields.ts";
 import { type HeaderList, headerOf } from "../core/http/headers.ts";
 import type {
 	Freshness,
@@ -48,7 +48,7 @@ export function prepareTelling(
 	return {
 		personal:
 			reads.some(({ name }) => name === "cookies") ||
-			fields.some((name) => credentials.has(name)),
+			fields.some((name) => credentialFields.has(name)),
 		// A function may read clocks and files; a request's own id, address and time are no other's.
 		lasting:
 			steps.every(({ kind }) => kind !== "run") &&
@@ -58,8 +58,6 @@ export function prepareTelling(
 		vary: fields.length > 0 ? fields.join(", ") : null,
 	};
 }
-
-const credentials: ReadonlySet<string> = new Set(["authorization", "cookie"]);
 
 function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
 	return steps.flatMap((step) =>
@@ -132,12 +130,12 @@ export function tellFreshness(
 	}
 	let etag = headerOf(headers, "etag");
 	if (etag === null) {
-		etag = printed?.etag ?? `"${hash("sha1", body, "base64url")}"`;
+		etag = printed?.etag ?? etagOf(body);
 		if (printed) printed.etag = etag;
 		headers.push("etag", etag);
 	}
-	return isKnown(request.headers, etag)
-		? { status: 304, headers: headers.filter(ofNoBody), body: null }
+	return knowsEtag(request.headers, etag)
+		? { status: 304, headers: fieldsOfNotModified(headers), body: null }
 		: { ...response, headers };
 }
 
@@ -155,19 +153,4 @@ function controlOf(
 	const seconds = Math.max(0, Math.floor((holding.untilMs - nowMs) / 1000));
 	const one = holding.sharing === "one" || headerOf(headers, "set-cookie");
 	return `${one ? "private, " : ""}max-age=${seconds}`;
-}
-
-/** Whether the client says that it has this already. */
-function isKnown(headers: HeaderList, etag: string): boolean {
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() !== "if-none-match") continue;
-		if (namesEtag(headers[at + 1] ?? "", etag)) return true;
-	}
-	return false;
-}
-
-/** What a 304 does not repeat: what is said of the body (RFC 9110, 15.4.5). */
-function ofNoBody(_: string, at: number, headers: HeaderList): boolean {
-	const name = headers[at - (at % 2)] ?? "";
-	return !name.startsWith("content-") || name === "content-location";
 }

@@ -4,16 +4,16 @@ import type {
 	UserCallOptions,
 	UserContext,
 } from "../config/config.ts";
-import { callHeadersRefused, framingHeaders } from "../config/read-template.ts";
 import { dataOf } from "../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
+import { callFieldsRefused } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
-import { callMethods, isIdempotent } from "../core/http/method.ts";
+import { callMethods, isIdempotent, isSafe } from "../core/http/method.ts";
 import { isDots } from "../core/http/path.ts";
 import { printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
@@ -180,7 +180,7 @@ function createRequest(
 		);
 	}
 	const { safe, idempotent } = settings;
-	const reads = safe || chosen === "GET" || chosen === "HEAD";
+	const reads = safe || isSafe(chosen);
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
@@ -220,8 +220,7 @@ function headersOf(
 		if (
 			!isToken(name) ||
 			!isHeaderValue(value) ||
-			framingHeaders.has(name.toLowerCase()) ||
-			callHeadersRefused.has(name.toLowerCase())
+			callFieldsRefused.has(name.toLowerCase())
 		) {
 			throw new GatewayError(
 				"step_failed",

@@ -1,9 +1,13 @@
 import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
-import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import {
+	type HeaderList,
+	headerOf,
+	headersWithout,
+} from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
-import { isStatus } from "../core/http/status.ts";
+import { hasContent, isStatus } from "../core/http/status.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import {
@@ -63,7 +67,7 @@ export function prepareMerge(
 			);
 		}
 		const own = headers(frame);
-		if (bodiless.has(statusValue)) {
+		if (!hasContent(statusValue)) {
 			const marked = mark(own, missing);
 			const response = { status: statusValue, body: null, headers: marked };
 			return { response, printed: null };
@@ -96,9 +100,6 @@ function createPrinter(): (value: unknown) => Printed | null {
 	};
 }
 
-/** No content, reset content, not modified: answers without a body (RFC 9110, 15). */
-const bodiless: ReadonlySet<number> = new Set([204, 205, 304]);
-
 /** JSON, unless the author's content type says another thing: then the text or the bytes themselves. */
 function bodyOf(
 	value: unknown,
@@ -129,13 +130,8 @@ function mark(headers: HeaderList, missing: readonly StepMark[]): HeaderList {
 	if (missing.every(({ error }) => error === null)) {
 		return [...headers, "sluice-complete", "?1", ...named];
 	}
-	const own: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at] === "cache-control") continue;
-		own.push(headers[at] ?? "", headers[at + 1] ?? "");
-	}
 	return [
-		...own,
+		...headersWithout(headers, (name) => name === "cache-control"),
 		"cache-control",
 		"no-store",
 		"sluice-complete",

@@ -1,7 +1,8 @@
-import { framingHeaders } from "../config/read-template.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
+import { hopFieldsOf, passesUnasked } from "../core/http/fields.ts";
 import {
+	eachHeader,
 	type HeaderList,
 	headerOf,
 	isHeaderValue,
@@ -91,34 +92,6 @@ function without(query: string, names: ReadonlySet<string>): string {
 	return kept.join("&");
 }
 
-/** End-to-end fields that pass unasked, both ways: about the body, its variants and its freshness. */
-const passing: ReadonlySet<string> = new Set([
-	"accept",
-	"age",
-	"cache-control",
-	"etag",
-	"expires",
-	"if-match",
-	"if-modified-since",
-	"if-none-match",
-	"if-range",
-	"if-unmodified-since",
-	"last-modified",
-	"location",
-	"range",
-	"retry-after",
-	"vary",
-]);
-
-function passes(name: string): boolean {
-	return (
-		passing.has(name) ||
-		name.startsWith("accept-") ||
-		// The length is of the body that is really sent: whoever sends it says it.
-		(name.startsWith("content-") && name !== "content-length")
-	);
-}
-
 /** Fields of the call: the route's own replace the upstream's, as those of a step do, and both the client's. */
 export function prepareProxyHeaders(
 	proxy: ProxyPlan,
@@ -134,17 +107,16 @@ export function prepareProxyHeaders(
 	return (request, frame) => {
 		const { headers } = request;
 		const list = [...own(frame)];
-		const named = namedByConnection(headers);
-		for (let at = 0; at < headers.length; at += 2) {
-			const name = (headers[at] ?? "").toLowerCase();
-			if (!passes(name) && !pass.has(name)) continue;
-			if (set.has(name) || named.has(name)) continue;
-			const value = headers[at + 1] ?? "";
+		const hop = hopFieldsOf(headers);
+		eachHeader(headers, (given, value) => {
+			const name = given.toLowerCase();
+			if (!passesUnasked(name) && !pass.has(name)) return;
+			if (set.has(name) || hop.has(name)) return;
 			if (!isHeaderValue(value)) {
 				throw refused(`headers.${name}`, "holds what is not visible ASCII");
 			}
 			list.push(name, value);
-		}
+		});
 		const trace = traceOf(request);
 		if (trace !== null && !set.has("traceparent")) {
 			list.push("traceparent", trace);
@@ -161,38 +133,21 @@ export function answerHeadersOf(
 ): (headers: HeaderList, upstream: string) => HeaderList {
 	const also = new Set(pass);
 	return (headers, upstream) => {
-		const named = namedByConnection(headers);
+		const hop = hopFieldsOf(headers);
 		const list: string[] = [];
-		for (let at = 0; at < headers.length; at += 2) {
-			const name = (headers[at] ?? "").toLowerCase();
-			if (!passes(name) && !also.has(name)) continue;
-			if (named.has(name)) continue;
-			const value = headers[at + 1] ?? "";
+		eachHeader(headers, (given, value) => {
+			const name = given.toLowerCase();
+			if (!passesUnasked(name) && !also.has(name)) return;
+			if (hop.has(name)) return;
 			if (!isHeaderValue(value)) {
 				const message = `the header ${name} holds what is not visible ASCII`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
 			}
 			list.push(name, value);
-		}
+		});
 		return list;
 	};
 }
-
-/** RFC 9110, 7.6.1: a field named there is for this connection only, as those are that frame a message. */
-function namedByConnection(headers: HeaderList): ReadonlySet<string> {
-	let names: Set<string> | null = null;
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.length !== connection.length) continue;
-		if (headers[at]?.toLowerCase() !== connection) continue;
-		for (const option of (headers[at + 1] ?? "").split(",")) {
-			names ??= new Set(framingHeaders);
-			names.add(option.trim().toLowerCase());
-		}
-	}
-	return names ?? framingHeaders;
-}
-
-const connection = "connection";
 
 function refused(at: string, message: string): GatewayError {
 	return new GatewayError("request_invalid", `${at} ${message}`, {

@@ -8,6 +8,7 @@ import type {
 	StreamRequest,
 } from "../core/http/messages.ts";
 import { isIdempotent } from "../core/http/method.ts";
+import { hasContent } from "../core/http/status.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -103,7 +104,7 @@ function responseOf(
 	{ status, body }: StreamHead,
 	headers: HeaderList,
 ): GatewayResponse {
-	if (status === 204 || status === 304) return { status, headers, body: null };
+	if (!hasContent(status)) return { status, headers, body: null };
 	return { status, headers, body: body.whole?.() ?? body };
 }
 

@@ -9,7 +9,7 @@ import type {
 	RequestConfig,
 } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { headerOf } from "../core/http/headers.ts";
+import { allHeadersOf, headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
 
@@ -71,7 +71,11 @@ export function prepareRequest(
 			});
 		}
 		config.headers.forEach(({ wireName }, index) => {
-			headers[index]?.(headersOf(request, wireName), values.headers, faults);
+			headers[index]?.(
+				allHeadersOf(request.headers, wireName),
+				values.headers,
+				faults,
+			);
 		});
 		config.cookies.forEach(({ wireName }, index) => {
 			const given = cookiesOf(request, wireName);
@@ -117,17 +121,11 @@ function decode(text: string): string | null {
 	}
 }
 
-function headersOf({ headers }: GatewayRequest, name: string): string[] {
-	const values: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() === name) values.push(headers[at + 1] ?? "");
-	}
-	return values;
-}
-
 /** RFC 6265, 4.2: pairs between semicolons; a value may stand in quotes, which are not part of it. */
 function cookiesOf(request: GatewayRequest, name: string): string[] {
-	const pairs = headersOf(request, "cookie").flatMap((line) => line.split(";"));
+	const pairs = allHeadersOf(request.headers, "cookie").flatMap((line) =>
+		line.split(";"),
+	);
 	return pairs.flatMap((pair) => {
 		const equals = pair.indexOf("=");
 		if (equals < 0 || pair.slice(0, equals).trim() !== name) return [];

@@ -1,7 +1,36 @@
-/** Whether a list of tags, or `*`, names this one, weakly compared (RFC 9110, 13.1.2). */
+import { hash } from "node:crypto";
+import { allHeadersOf, type HeaderList } from "./headers.ts";
+
+/** A strong tag: equal for equal bodies. A text's is that of its UTF-8. */
+export function etagOf(body: string | Uint8Array): string {
+	return `"${hash("sha1", body, "base64url")}"`;
+}
+
+/** Whether a request says that its sender has the answer of this tag already (`If-None-Match`: RFC 9110, 13.1.2). */
+export function knowsEtag(headers: HeaderList, etag: string): boolean {
+	return allHeadersOf(headers, "if-none-match").some((list) =>
+		namesEtag(list, etag),
+	);
+}
+
+/** Whether a list of tags, or `*`, names this one, weakly compared. */
 export function namesEtag(list: string, etag: string): boolean {
 	if (list.trim() === "*") return true;
-	const own = etag.replace(/^W\//, "");
+	const own = opaque(etag);
 	for (const [tag] of list.matchAll(/"[^"]*"/g)) if (tag === own) return true;
 	return false;
+}
+
+/** Whether an upstream's tag, of which it says that the answer is unchanged, is that of what is kept (RFC 9111, 4.3.4). */
+export function confirmsEtag(said: string, kept: string): boolean {
+	return isWeak(said) ? opaque(said) === opaque(kept) : said === kept;
+}
+
+function isWeak(etag: string): boolean {
+	return etag.startsWith("W/");
+}
+
+/** What stands between the quotes, with them (RFC 9110, 8.8.3). */
+function opaque(etag: string): string {
+	return isWeak(etag) ? etag.slice(2) : etag;
 }

@@ -1,15 +1,101 @@
 /** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
+/*
+ * Three places walk a list by hand. They read or write every message, and look at all its fields at once:
+ * `server/refuse.ts`, `upstream/wire/head.ts` and `upstream/wire/request-writer.ts`.
+ */
+
+/** Gives `visit` one field after the other, with the name as it is written. */
+export function eachHeader(
+	headers: HeaderList,
+	visit: (name: string, value: string) => void,
+): void {
+	for (let at = 0; at < headers.length; at += 2) {
+		visit(headers[at] ?? "", headers[at + 1] ?? "");
+	}
+}
+
 /** The first value of a header field, or null; `name` in lower case. */
 export function headerOf(headers: HeaderList, name: string): string | null {
+	const at = find(headers, name, 0);
+	return at < 0 ? null : (headers[at + 1] ?? "");
+}
+
+/** The value of a field that is there once; null where there are two, of which neither is to be preferred. */
+export function onlyHeaderOf(headers: HeaderList, name: string): string | null {
+	const at = find(headers, name, 0);
+	if (at < 0 || find(headers, name, at + 2) >= 0) return null;
+	return headers[at + 1] ?? "";
+}
+
+/** All values of a field, in the order they came; `name` in lower case. */
+export function allHeadersOf(headers: HeaderList, name: string): string[] {
+	const values: string[] = [];
+	let at = find(headers, name, 0);
+	for (; at >= 0; at = find(headers, name, at + 2)) {
+		values.push(headers[at + 1] ?? "");
+	}
+	return values;
+}
+
+/** The members of a field that is a list of names (RFC 9110, 5.6.1), in lower case, of all its lines together. */
+export function namesIn(headers: HeaderList, name: string): string[] {
+	return allHeadersOf(headers, name)
+		.flatMap((line) => line.split(","))
+		.map((member) => member.trim().toLowerCase())
+		.filter((member) => member !== "");
+}
+
+/** Whether one of these fields is there; `names` in lower case. */
+export function hasHeaderOf(
+	headers: HeaderList,
+	names: ReadonlySet<string>,
+): boolean {
 	for (let at = 0; at < headers.length; at += 2) {
+		if (names.has((headers[at] ?? "").toLowerCase())) return true;
+	}
+	return false;
+}
+
+/** The fields that `drops` does not take; it is given names in lower case. */
+export function headersWithout(
+	headers: HeaderList,
+	drops: (name: string) => boolean,
+): string[] {
+	const kept: string[] = [];
+	for (let at = 0; at < headers.length; at += 2) {
+		const name = headers[at] ?? "";
+		if (!drops(name.toLowerCase())) kept.push(name, headers[at + 1] ?? "");
+	}
+	return kept;
+}
+
+/** Whether two lists have the same values of a field, in the same order; `name` in lower case. */
+export function agreeOn(
+	name: string,
+	some: HeaderList,
+	others: HeaderList,
+): boolean {
+	let at = find(some, name, 0);
+	let other = find(others, name, 0);
+	while (at >= 0 && other >= 0) {
+		if (some[at + 1] !== others[other + 1]) return false;
+		at = find(some, name, at + 2);
+		other = find(others, name, other + 2);
+	}
+	return at === other;
+}
+
+/** Where the next field of this name stands, or -1. */
+function find(headers: HeaderList, name: string, from: number): number {
+	for (let at = from; at < headers.length; at += 2) {
 		const given = headers[at] ?? "";
 		// Most names are told by their length alone.
 		if (given.length !== name.length) continue;
-		if (given.toLowerCase() === name) return headers[at + 1] ?? "";
+		if (given.toLowerCase() === name) return at;
 	}
-	return null;
+	return -1;
 }
 
 /** Whether a text may stand as a header value: visible ASCII, space and tab (RFC 9110, 5.5, without obs-text). */

@@ -1,3 +1,4 @@
+/** Methods that a call to an upstream may have. */
 export const callMethods = [
 	"GET",
 	"POST",
@@ -8,10 +9,20 @@ export const callMethods = [
 ] as const;
 export type CallMethod = (typeof callMethods)[number];
 
-/** Whether requests of a method are by definition: RFC 9110, 9.2.2. */
+/** What a route of `ANY` answers. */
+export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
+
+/** Whether requests of a method only read, by definition: RFC 9110, 9.2.1. TRACE passes nowhere. */
+export function isSafe(method: string): boolean {
+	return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}
+
+/** Whether sending a request of a method twice does what sending it once does, by definition: RFC 9110, 9.2.2. */
 export function isIdempotent(method: string): boolean {
 	return method !== "POST" && method !== "PATCH";
 }
 
-/** What a route of `ANY` answers. */
-export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
+/** Whether a method means something with a body: without one it says that the length is 0 (RFC 9110, 8.6). */
+export function announcesBody(method: string): boolean {
+	return method === "POST" || method === "PUT" || method === "PATCH";
+}

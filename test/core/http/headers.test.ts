@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import {
+	agreeOn,
+	allHeadersOf,
+	eachHeader,
+	hasHeaderOf,
+	headerOf,
+	headersWithout,
+	namesIn,
+	onlyHeaderOf,
+} from "../../../src/core/http/headers.ts";
+
+const headers = ["Etag", "1", "Vary", "a", "etag", "2", "VARY", "B ,, c"];
+
+test("visits each field in the order it travels, with its name as it is written", () => {
+	const seen: string[] = [];
+	eachHeader(headers, (name, value) => seen.push(name, value));
+	assert.deepEqual(seen, headers);
+	eachHeader([], () => assert.fail("there is none"));
+});
+
+test("gives the first value of a field, however its name is written, and null for none", () => {
+	assert.equal(headerOf(headers, "etag"), "1");
+	assert.equal(headerOf(headers, "vary"), "a");
+	assert.equal(headerOf(headers, "age"), null);
+	assert.equal(headerOf([], "etag"), null);
+});
+
+test("takes no value for a name", () => {
+	assert.equal(headerOf(["a", "etag", "b", "c"], "etag"), null);
+	assert.equal(headerOf(["a", "b", "etag", "etag"], "etag"), "etag");
+	assert.deepEqual(allHeadersOf(["a", "etag", "etag", "x"], "etag"), ["x"]);
+});
+
+test("gives the value of a field that is there once, and null where it is there twice or never", () => {
+	assert.equal(onlyHeaderOf(["Host", "a", "b", "c"], "host"), "a");
+	assert.equal(onlyHeaderOf(["host", "a", "Host", "a"], "host"), null);
+	assert.equal(onlyHeaderOf(["b", "c"], "host"), null);
+	assert.equal(onlyHeaderOf(["host", ""], "host"), "");
+});
+
+test("gives all values of a field, in the order they came", () => {
+	assert.deepEqual(allHeadersOf(headers, "etag"), ["1", "2"]);
+	assert.deepEqual(allHeadersOf(headers, "age"), []);
+});
+
+test("reads a list of names over all its lines, in lower case and without empty members", () => {
+	assert.deepEqual(namesIn(headers, "vary"), ["a", "b", "c"]);
+	assert.deepEqual(namesIn(headers, "connection"), []);
+});
+
+test("tells whether one of several fields is there", () => {
+	assert.equal(hasHeaderOf(headers, new Set(["age", "vary"])), true);
+	assert.equal(hasHeaderOf(headers, new Set(["a", "1", "age"])), false);
+});
+
+test("leaves fields out by their names in lower case, and keeps the others as they are written", () => {
+	const kept = headersWithout(headers, (name) => name === "vary");
+	assert.deepEqual(kept, ["Etag", "1", "etag", "2"]);
+	assert.deepEqual(
+		headersWithout(headers, () => false),
+		headers,
+	);
+});
+
+describe("two lists agree on a field", () => {
+	const rows: [string, string[], string[], boolean][] = [
+		["that neither has", ["a", "1"], [], true],
+		["that one of them has", ["x", "1"], ["a", "1"], false],
+		["that the other has", [], ["x", "1"], false],
+		["whose values are the same", ["X", "1"], ["a", "2", "x", "1"], true],
+		["whose values differ", ["x", "1"], ["x", "2"], false],
+		["that is there as often", ["x", "1", "x", "2"], ["x", "1"], false],
+		["that is there more often", ["x", "1"], ["x", "1", "x", "1"], false],
+		["in its order", ["x", "1", "x", "2"], ["x", "2", "x", "1"], false],
+	];
+	for (const [title, some, others, agree] of rows) {
+		test(`${title}: ${agree}`, () => {
+			assert.equal(agreeOn("x", some, others), agree);
+		});
+	}
+});
