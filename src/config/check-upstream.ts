@@ -1,4 +1,4 @@
-import { hopFields } from "../core/http/fields.ts";
+import { callFieldsRefused } from "../core/http/fields.ts";
 import type { Template } from "../expression/template.ts";
 import { readProtection } from "./check-protection.ts";
 import type { Defaults, UpstreamConfig } from "./config.ts";
@@ -68,7 +68,7 @@ export function checkUpstream(
 		name,
 		urls: readUrls(source, reader),
 		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(entryOf(source, "headers"), reader, hopFields),
+		headers: readHeaders(entryOf(source, "headers"), reader, callFieldsRefused),
 		timeout: settingOr("timeout", defaults.timeout),
 		connections: settingOr("connections", 64),
 		maxBody: settingOr("maxBody", defaults.maxBody),
