@@ -1,4 +1,4 @@
-import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { tell } from "../core/events.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type {
@@ -85,6 +85,10 @@ async function send(
 			reject(refusal);
 			scope.cancel(refusal);
 		}
+		// The one status that a body may follow without being its content: the rest of the connection is not read.
+		if (status === 205 && head.body.length !== 0) {
+			scope.cancel(contentOfReset(upstream.name));
+		}
 	};
 	try {
 		await upstream.stream({ ...call, onHead }, scope);
@@ -98,6 +102,11 @@ async function send(
 		scope.close();
 		tellOf(route, upstream, input, { startedMs, status, error });
 	}
+}
+
+function contentOfReset(upstream: string): GatewayError {
+	const message = `${upstream} answered 205 with content`;
+	return new GatewayError("upstream_invalid", message, { upstream });
 }
 
 function responseOf(

@@ -209,6 +209,7 @@ describe("what makes two calls equal", () => {
 		{ headers: ["accept", "text/plain", "authorization", "two"] },
 		{ headers: ["accept", "text/plain"] },
 		{ headers: ["accept", "text/plain", "authorization", "one", "x", ""] },
+		{ headers: [...base.headers, "proxy-authorization", "one"] },
 	];
 	for (const change of others) {
 		it(`is not the same with ${JSON.stringify(change)}`, () => {

@@ -301,6 +301,38 @@ describe("an answer", () => {
 		}
 	});
 
+	test("with 205 has none, even if the upstream sends one: its connection ends", async () => {
+		await serveProxy();
+		for (const [header, body] of [
+			["content-length: 5", "hello"],
+			["content-length: 5", ""],
+			["transfer-encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"],
+			["x: 1", "hello"],
+		] as const) {
+			const answer = gateway.get("/f/a");
+			const { socket } = await peer.request();
+			const closed = gone(socket);
+			socket.write(httpHead(205, header) + body);
+			const { status, headers, text } = await answer;
+			assert.equal(status, 205);
+			assert.equal(text, "");
+			assert.equal(headers["content-length"], "0");
+			await closed;
+			assert.equal(gateway.ended.at(-1)?.status, 205);
+		}
+	});
+
+	test("with 205 and a length of 0 leaves the upstream's connection open", async () => {
+		await serveProxy();
+		for (let count = 0; count < 3; count++) {
+			const answer = gateway.get("/f/a");
+			const { socket } = await peer.request();
+			socket.write(httpHead(205, "content-length: 0"));
+			assert.equal((await answer).status, 205);
+		}
+		assert.equal(peer.connections, 1);
+	});
+
 	test("without a length comes in chunks", async () => {
 		await serveProxy();
 		const answer = gateway.get("/f/a");
