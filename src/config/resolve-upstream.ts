@@ -171,7 +171,8 @@ export function resolveUpstream(
 	const headers = pairs("headers", config.headers, evaluate);
 	const upstream = {
 		...protection,
-		cache: cache && { ...cache, authorization: credentialOf(headers) },
+		cache,
+		authorization: credentialOf(headers),
 		origins,
 		basePath: paths[0] ?? "",
 		query,

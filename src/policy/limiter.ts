@@ -7,12 +7,20 @@ import { createTeller, type Guard, type PolicyPlace } from "./policy.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 
 export interface LimiterOptions {
-	/** Stands in the facts of a refusal. */
-	readonly upstream: string;
-	/** How many calls run at once. */
-	readonly runningMax: number;
-	/** How many wait for their turn, in order of arrival; the rest is refused at once with `limiter_full`. */
-	readonly waitingMax: number;
+	/** How many calls run at once; null: as many as there are connections. */
+	readonly concurrent: number | null;
+	/**
+	 * How many wait for their turn, in order of arrival; the others are refused at once. Null: 1,024, or if `adaptive` as
+	 * many as may run, though never fewer than four.
+	 */
+	readonly waiting: number | null;
+	/** Whether latency finds how many may run; then `concurrent` is the most. */
+	readonly adaptive: boolean;
+}
+
+export interface LimiterPlace extends PolicyPlace {
+	/** How many connections the upstream may have. */
+	readonly connections: number;
 }
 
 /** A guard whose places can be counted. */
@@ -21,9 +29,27 @@ export interface Limiter extends Guard {
 	hasFree(): boolean;
 }
 
-/** Lets so many calls run at once and so many wait; all that it is put around share these places. */
-export function limiter(options: LimiterOptions): Limiter {
-	const { upstream, runningMax, waitingMax } = options;
+/** If more calls than this waited, they would time out before their turn came. */
+const waitingUsual = 1024;
+
+/** Lets a number of calls run at once, and a number wait. Every upstream has one: without options its connections are the number. */
+export function limiter(
+	options: LimiterOptions | null,
+	place: LimiterPlace,
+): Limiter {
+	const runningMax = options?.concurrent ?? place.connections;
+	const waiting = options?.waiting ?? null;
+	return options?.adaptive
+		? adaptiveLimiter(runningMax, waiting, place)
+		: fixedLimiter(runningMax, waiting ?? waitingUsual, place);
+}
+
+/** Every call and stream that it is put around shares its places. */
+function fixedLimiter(
+	runningMax: number,
+	waitingMax: number,
+	{ upstream }: PolicyPlace,
+): Limiter {
 	const slots = createSemaphore(runningMax);
 	const inSlot: InSlot = (next) =>
 		function callInSlot(request, scope) {
@@ -50,19 +76,13 @@ type InSlot = <Request, Answer>(
 	next: (request: Request, scope: Scope) => Promise<Answer>,
 ) => (request: Request, scope: Scope) => Promise<Answer>;
 
-export interface AdaptiveLimiterOptions {
-	/** Never more than this at once, whatever the latency says. */
-	readonly runningMax: number;
-	/** Null: as many as may run, though never fewer than four. */
-	readonly waitingMax: number | null;
-}
-
 /**
  * A limiter that finds by latency how many calls may run. Of a stream the latency is that of its head; its place is
  * taken until its body has ended.
  */
-export function adaptiveLimiter(
-	{ runningMax, waitingMax }: AdaptiveLimiterOptions,
+function adaptiveLimiter(
+	runningMax: number,
+	waitingMax: number | null,
 	place: PolicyPlace,
 ): Limiter {
 	const { clock, upstream } = place;

@@ -3,12 +3,11 @@ import type { Events } from "../core/events.ts";
 import { balance } from "../policy/balance.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
-import { Cache, type CacheSettings } from "../policy/cache.ts";
-import { cacheStreams } from "../policy/cache-stream.ts";
+import { type CacheOptions, cache } from "../policy/cache/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { type HedgeOptions, hedge } from "../policy/hedge.ts";
-import { adaptiveLimiter, type Limiter, limiter } from "../policy/limiter.ts";
-import type { Call, PolicyPlace, StreamCall } from "../policy/policy.ts";
+import { type LimiterOptions, limiter } from "../policy/limiter.ts";
+import type { Call, StreamCall } from "../policy/policy.ts";
 import { type RetryOptions, retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
@@ -27,7 +26,9 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
 	/** Null or absent is off, as with every policy. */
-	readonly cache?: CacheSettings | null;
+	readonly cache?: CacheOptions | null;
+	/** The `Authorization` of every call, which is no user's but the gateway's own. Null or absent: there is none. */
+	readonly authorization?: string | null;
 	readonly retry?: RetryOptions | null;
 	/** Of the extra attempts; without it there are none. */
 	readonly budget?: BudgetOptions | null;
@@ -35,21 +36,13 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly hedge?: HedgeOptions | null;
 	readonly breaker?: BreakerOptions | null;
 	/** Without it `connections` run, and so many wait as is usual. */
-	readonly limiter?: LimiterSettings | null;
+	readonly limiter?: LimiterOptions | null;
 }
 
 export type Transport = keyof typeof transports;
 
 /** What sends. All keep the same promises, by the same tests. */
 export const transports = { http1: http1Wire, undici: undiciWire } as const;
-
-export interface LimiterSettings {
-	/** Null: as many as there are `connections`. */
-	readonly concurrent: number | null;
-	/** Null: what is usual. */
-	readonly waiting: number | null;
-	readonly adaptive: boolean;
-}
 
 /** What an upstream takes from the gateway it belongs to. */
 export interface UpstreamContext {
@@ -71,9 +64,6 @@ export interface Upstream {
 	close(): Promise<void>;
 }
 
-/** More calls than this waiting for a connection would time out before their turn came. */
-const waitingMax = 1024;
-
 const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
 
 /** Makes an upstream; nothing is connected before the first call. `openWire` is what sends. */
@@ -90,9 +80,13 @@ export function createUpstream(
 	const place = { ...context, upstream: name };
 	const { random = Math.random } = context;
 	const budget = createBudget(settings.budget ?? noBudget, context.clock);
-	const limit = createLimiter(settings, place);
-	const cache = settings.cache
-		? new Cache(settings.cache, { ...place, scope, origins })
+	const limit = limiter(settings.limiter ?? null, {
+		...place,
+		connections: settings.connections,
+	});
+	const { authorization = null } = settings;
+	const keeping = settings.cache
+		? cache(settings.cache, { ...place, scope, origins, authorization })
 		: null;
 	// From the outside in.
 	const guards = [
@@ -111,7 +105,7 @@ export function createUpstream(
 		name,
 		call: around(balanced ? balanced.call(calls) : (calls[0] as Call), [
 			// Outermost: an answer that is kept needs nothing of what follows.
-			cache && cache.policy,
+			keeping && keeping.call,
 			// Then: whatever protects a call is needed once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
 			// Outside the breaker: each attempt counts there by itself, and none is made while it is open.
@@ -126,7 +120,7 @@ export function createUpstream(
 		]),
 		stream: around(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
-			[cache && cacheStreams(cache), ...guards.map((guard) => guard.stream)],
+			[keeping && keeping.stream, ...guards.map((guard) => guard.stream)],
 		),
 		scope,
 		async close() {
@@ -137,19 +131,6 @@ export function createUpstream(
 			await Promise.all(wires.map((wire) => wire.close()));
 		},
 	};
-}
-
-function createLimiter(
-	{ connections, limiter: own }: UpstreamSettings,
-	place: PolicyPlace,
-): Limiter {
-	const runningMax = own?.concurrent ?? connections;
-	const waiting = own?.waiting ?? null;
-	if (own?.adaptive) {
-		return adaptiveLimiter({ runningMax, waitingMax: waiting }, place);
-	}
-	const { upstream } = place;
-	return limiter({ upstream, runningMax, waitingMax: waiting ?? waitingMax });
 }
 
 /** The first policy is outermost. What is off, null, is no part of the chain and costs nothing. */

@@ -42,7 +42,6 @@ const mixes: fc.Arbitrary<Partial<UpstreamSettings>> = fc
 					bytesMax: 10_000,
 					entriesMax: 10,
 					answerBytesMax: 1000,
-					authorization: null,
 				}
 			: null,
 		retry:

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import { adaptiveLimiter, limiter } from "../../src/policy/limiter.ts";
-import type { Guard } from "../../src/policy/policy.ts";
+import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
+import type { Guard, PolicyPlace } from "../../src/policy/policy.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -19,30 +19,42 @@ import {
 } from "../kit/policy.ts";
 import { conforms } from "./conformance.ts";
 
-const limits = { upstream: "weather", runningMax: 2, waitingMax: 3 };
+const limits = { concurrent: 2, waiting: 3, adaptive: false };
 
-conforms("limiter", () => limiter(limits).call);
+/** Of an upstream with 64 connections. */
+function limiterAt(place: PolicyPlace, options: LimiterOptions | null) {
+	return limiter(options, { ...place, connections: 64 });
+}
+
+function adaptiveAt(
+	place: PolicyPlace,
+	concurrent: number | null,
+	waiting: number | null,
+) {
+	return limiterAt(place, { concurrent, waiting, adaptive: true });
+}
+
+conforms("limiter", (clock) => limiterAt(placeOf(clock), limits).call);
 
 conforms(
 	"limiter of one",
-	() => limiter({ ...limits, runningMax: 1, waitingMax: 0 }).call,
+	(clock) =>
+		limiterAt(placeOf(clock), { ...limits, concurrent: 1, waiting: 0 }).call,
 );
 
 conforms(
 	"adaptive limiter",
-	(clock) =>
-		adaptiveLimiter({ runningMax: 64, waitingMax: null }, placeOf(clock)).call,
+	(clock) => adaptiveAt(placeOf(clock), 64, null).call,
 );
 
 conforms(
 	"adaptive limiter of one",
-	(clock) =>
-		adaptiveLimiter({ runningMax: 1, waitingMax: 0 }, placeOf(clock)).call,
+	(clock) => adaptiveAt(placeOf(clock), 1, 0).call,
 );
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
-	const { clock, scope, next, begun } = policySetting("limiter");
-	const call = limiter(limits).call(next);
+	const { clock, scope, place, next, begun } = policySetting("limiter");
+	const call = limiterAt(place, limits).call(next);
 	const outcomes = Array.from({ length: 6 }, () =>
 		outcomeOf(call(requestOf(), scope)),
 	);
@@ -61,9 +73,9 @@ test("lets so many run, so many wait, and refuses the rest at once", async () =>
 });
 
 test("lets the one that has waited longest go first, and forgets one that was cancelled", async () => {
-	const { clock, next, begun } = policySetting("limiter");
+	const { clock, place, next, begun } = policySetting("limiter");
 	const scopes = Array.from({ length: 4 }, () => openScope({ clock }));
-	const call = limiter({ ...limits, runningMax: 1 }).call(next);
+	const call = limiterAt(place, { ...limits, concurrent: 1 }).call(next);
 	const outcomes = scopes.map((scope) => outcomeOf(call(requestOf(), scope)));
 	const reason = new Error("left");
 	scopes[1]?.cancel(reason);
@@ -84,12 +96,34 @@ test("lets the one that has waited longest go first, and forgets one that was ca
 	assert.equal((await outcomes[3])?.ok, true);
 });
 
+test("lets as many run as there are connections, and 1,024 wait, unless it is told otherwise", async () => {
+	for (const [options, running, accepted] of [
+		[null, 64, 64 + 1024],
+		[{ concurrent: null, waiting: null, adaptive: false }, 64, 64 + 1024],
+		[{ concurrent: 3, waiting: null, adaptive: false }, 3, 3 + 1024],
+		[{ concurrent: null, waiting: 0, adaptive: false }, 64, 64],
+	] as const) {
+		const { clock, scope, place } = policySetting("limiter");
+		let begun = 0;
+		let refused = 0;
+		const call = limiterAt(place, options).call((request, own) => {
+			begun++;
+			return hangs(request, own);
+		});
+		const outcomes = Array.from({ length: accepted + 1 }, async () => {
+			const outcome = await outcomeOf(call(requestOf(), scope));
+			if (!outcome.ok && outcome.error instanceof GatewayError) refused++;
+		});
+		await clock.advance(0);
+		assert.deepEqual([begun, refused], [running, 1]);
+		scope.cancel(new Error("enough"));
+		await Promise.all(outcomes);
+	}
+});
+
 test("knows whether a call that begins now would run at once", async () => {
 	const { clock, scope, place } = policySetting("limiter");
-	for (const guard of [
-		limiter(limits),
-		adaptiveLimiter({ runningMax: 2, waitingMax: 3 }, place),
-	]) {
+	for (const guard of [limiterAt(place, limits), adaptiveAt(place, 2, 3)]) {
 		const { call: next, begun } = controlled();
 		const call = guard.call(next);
 		for (let running = 0; running < 2; running++) {
@@ -136,13 +170,13 @@ describe("an adaptive limiter", () => {
 
 	test("rises to its bound where calls take no longer for being many", async () => {
 		const { clock, place } = policySetting("limiter");
-		const guard = adaptiveLimiter({ runningMax: 64, waitingMax: null }, place);
+		const guard = adaptiveAt(place, 64, null);
 		assert.equal(await fill(guard, clock, 8000, () => 20), 64);
 	});
 
 	test("stays near what an upstream of ten workers can carry", async () => {
 		const { clock, place } = policySetting("limiter");
-		const guard = adaptiveLimiter({ runningMax: 500, waitingMax: null }, place);
+		const guard = adaptiveAt(place, 500, null);
 		const most = await fill(guard, clock, 8000, (running) =>
 			Math.max(50, running * 5),
 		);
@@ -157,7 +191,7 @@ describe("an adaptive limiter", () => {
 			[100, 120],
 		] as const) {
 			const { clock, place } = policySetting("limiter");
-			const guard = adaptiveLimiter({ runningMax: 64, waitingMax }, place);
+			const guard = adaptiveAt(place, 64, waitingMax);
 			const scope = openScope({ clock });
 			let refused = 0;
 			const outcomes = Array.from({ length: 200 }, async () => {
@@ -175,7 +209,7 @@ describe("an adaptive limiter", () => {
 	test("falls where calls are not answered in time, and where the upstream says that it is too much", async () => {
 		for (const end of ["timeout", "503"] as const) {
 			const { clock, place, decided } = policySetting("limiter");
-			const guard = adaptiveLimiter({ runningMax: 64, waitingMax: 0 }, place);
+			const guard = adaptiveAt(place, 64, 0);
 			const call = guard.call(async () => {
 				await new Promise<void>((resolve) => clock.after(100, resolve));
 				if (end === "503") return reply(503);
@@ -203,10 +237,7 @@ describe("an adaptive limiter", () => {
 			[5, 20],
 		] as const) {
 			const { clock, place } = policySetting("limiter");
-			const guard = adaptiveLimiter(
-				{ runningMax: 64, waitingMax: null },
-				place,
-			);
+			const guard = adaptiveAt(place, 64, null);
 			let made = 0;
 			let running = 0;
 			let last = 0;

@@ -1,31 +1,30 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
-import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
-import { createEvents, type PolicyDecided } from "../../src/core/events.ts";
+import { type ErrorCode, GatewayError } from "../../../src/core/errors.ts";
+import { createEvents, type PolicyDecided } from "../../../src/core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/http/messages.ts";
+} from "../../../src/core/http/messages.ts";
 import {
+	type CacheOptions,
 	type CachePlace,
-	type CacheSettings,
 	cache,
-} from "../../src/policy/cache.ts";
-import { coalesce } from "../../src/policy/coalesce.ts";
-import type { Call } from "../../src/policy/policy.ts";
+} from "../../../src/policy/cache/cache.ts";
+import { coalesce } from "../../../src/policy/coalesce.ts";
+import type { Call } from "../../../src/policy/policy.ts";
 import {
 	openScope,
 	outcomeOf,
 	type VirtualClock,
 	virtualClock,
-} from "../../src/tasks/index.ts";
-import { requestOf } from "../kit/policy.ts";
-import { conforms } from "./conformance.ts";
+} from "../../../src/tasks/index.ts";
+import { requestOf } from "../../kit/policy.ts";
+import { conforms } from "../conformance.ts";
 
-const settings: CacheSettings = {
+const options: CacheOptions = {
 	forMs: null,
 	staleMs: 0,
-	authorization: null,
 	bytesMax: 1024 ** 2,
 	entriesMax: 100,
 	answerBytesMax: 1000,
@@ -34,10 +33,17 @@ const settings: CacheSettings = {
 function placeOn(clock: VirtualClock): CachePlace {
 	const scope = openScope({ clock });
 	const origins = ["http://users.test"];
-	return { upstream: "users", origins, scope, clock, events: createEvents() };
+	return {
+		upstream: "users",
+		origins,
+		authorization: null,
+		scope,
+		clock,
+		events: createEvents(),
+	};
 }
 
-conforms("cache", () => cache(settings, placeOn(virtualClock())));
+conforms("cache", () => cache(options, placeOn(virtualClock())).call);
 
 type Reply = {
 	readonly status?: number;
@@ -48,9 +54,12 @@ type Reply = {
 };
 
 /** The cache around an upstream of replies, one after another, the last for ever. */
-function cached(changes: Partial<CacheSettings> = {}, ...replies: Reply[]) {
+function cached(
+	changes: Partial<CacheOptions & CachePlace> = {},
+	...replies: Reply[]
+) {
 	const clock = virtualClock();
-	const place = placeOn(clock);
+	const place = { ...placeOn(clock), ...changes };
 	const { scope, events } = place;
 	const decided: PolicyDecided[] = [];
 	events.policyDecided.push((event) => decided.push(event));
@@ -71,7 +80,7 @@ function cached(changes: Partial<CacheSettings> = {}, ...replies: Reply[]) {
 			});
 		});
 	};
-	const call = cache({ ...settings, ...changes }, place)(wire);
+	const call = cache({ ...options, ...changes }, place).call(wire);
 	const send = (
 		request: Partial<UpstreamRequest> = {},
 		deadline = Infinity,
@@ -172,7 +181,7 @@ describe("a fresh answer", () => {
 		const own = openScope({ clock });
 		own.cancel("gone");
 		const wire: Call = async () => responseOf({}, 1);
-		const call = cache(settings, placeOn(clock))(wire);
+		const call = cache(options, placeOn(clock)).call(wire);
 		const asked = call(requestOf({ safe: true }), own);
 		await assert.rejects(asked, (thrown) => thrown === "gone");
 	});
@@ -611,7 +620,7 @@ describe("validation", () => {
 			const known = request.headers.includes("if-none-match");
 			return responseOf(known ? confirming : tagged, calls);
 		};
-		const call = cache(settings, place)(coalesce(place)(wire));
+		const call = cache(options, place).call(coalesce(place)(wire));
 		const ask = async () => {
 			const all = Promise.all(
 				Array.from({ length: 100 }, () =>

@@ -1,8 +1,8 @@
-import type { HeaderList } from "../core/http/headers.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
 
 /**
- * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case; an empty text where one has no argument, and null
- * where it was said twice and differently.
+ * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case. One without an argument has an empty text; one
+ * that was said twice and differently has null.
  */
 export type Directives = ReadonlyMap<string, string | null>;
 
@@ -24,19 +24,19 @@ export function directivesOf(headers: HeaderList): Directives {
 /** A token, and `=` with a token or a quoted text, in which commas separate nothing. */
 const directive = /([^\s,;="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/g;
 
-/** RFC 9111, 1.2.2: what is more is as good as this, some 68 years. */
+/** RFC 9111, 1.2.2: anything longer counts as this, some 68 years. */
 const secondsMax = 2 ** 31;
 
 /**
- * The seconds of a directive, or null where it is not there. What is no number of seconds, or two of them, counts as none
- * at all: stale (RFC 9111, 4.2.1).
+ * The seconds of a directive, or null without the directive. Anything but one number of seconds counts as 0, which is
+ * stale (RFC 9111, 4.2.1).
  */
 export function secondsOf(directives: Directives, name: string): number | null {
 	const argument = directives.get(name);
 	return argument === undefined ? null : parseSeconds(argument ?? "");
 }
 
-/** Whole seconds, or 0 where the text is anything else. */
+/** Whole seconds, or 0 if the text is anything else. */
 export function parseSeconds(text: string): number {
 	return /^\d+$/.test(text) ? Math.min(Number(text), secondsMax) : 0;
 }

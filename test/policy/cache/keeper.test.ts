@@ -1,27 +1,33 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import fc from "fast-check";
-import type { HeaderList } from "../../src/core/http/headers.ts";
+import type { HeaderList } from "../../../src/core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
-} from "../../src/core/http/messages.ts";
-import { type CacheSettings, cache } from "../../src/policy/cache.ts";
-import { CacheStore, type Kept } from "../../src/policy/cache-store.ts";
-import type { Call } from "../../src/policy/policy.ts";
-import { askedHeaders } from "../../src/policy/same-request.ts";
-import { openScope, virtualClock } from "../../src/tasks/index.ts";
-import { placeOf, requestOf } from "../kit/policy.ts";
+} from "../../../src/core/http/messages.ts";
+import { type CacheOptions, cache } from "../../../src/policy/cache/cache.ts";
+import {
+	type Form,
+	Keeper,
+	type Kept,
+} from "../../../src/policy/cache/keeper.ts";
+import type { Call } from "../../../src/policy/policy.ts";
+import { askedHeaders } from "../../../src/policy/same-request.ts";
+import { openScope, virtualClock } from "../../../src/tasks/index.ts";
+import { placeOf, requestOf } from "../../kit/policy.ts";
 
 function keptOf(
 	request: Partial<UpstreamRequest>,
 	bytes = 0,
 	vary: readonly string[] | null = [],
+	form: Form = "decoded",
 ): Kept {
 	const whole = requestOf(request);
 	const response = { status: 200, headers: [], body: new Uint8Array(bytes) };
 	return {
-		request: whole,
+		form,
+		key: whole,
 		asked: askedHeaders(whole),
 		vary,
 		response,
@@ -38,9 +44,9 @@ const generous = { bytesMax: 1024 ** 2, entriesMax: 1000 };
 
 /** What one answer of so many bytes takes. */
 function bytesOf(...kept: Kept[]): number {
-	const store = new CacheStore(generous);
-	for (const one of kept) store.keep(one);
-	return store.bytes;
+	const keeper = new Keeper(generous);
+	for (const one of kept) keeper.keep(one);
+	return keeper.bytes;
 }
 
 describe("the bound on bytes", () => {
@@ -53,54 +59,58 @@ describe("the bound on bytes", () => {
 		[1, ["/a", "/b", "/c"]],
 	] as const) {
 		it(`of ${more} more than three answers take keeps ${left}`, () => {
-			const store = new CacheStore({ ...generous, bytesMax: bytes + more });
-			for (const kept of all) store.keep(kept);
-			const found = all.filter(({ request }) => store.find(request));
+			const keeper = new Keeper({ ...generous, bytesMax: bytes + more });
+			for (const kept of all) keeper.keep(kept);
+			const found = all.filter(({ key }) => keeper.find("decoded", key));
 			assert.deepEqual(
-				found.map(({ request }) => request.target),
+				found.map(({ key }) => key.target),
 				left,
 			);
 		});
 	}
 
 	it("gives up what was not asked for longest", () => {
-		const store = new CacheStore({ ...generous, bytesMax: bytes });
+		const keeper = new Keeper({ ...generous, bytesMax: bytes });
 		const [a, b, c] = all as [Kept, Kept, Kept];
-		for (const kept of all) store.keep(kept);
-		store.find(a.request);
-		store.keep(keptOf({ target: "/d" }, 100));
-		assert.ok(store.find(a.request));
-		assert.equal(store.find(b.request), null);
-		assert.ok(store.find(c.request));
-		assert.ok(store.bytes <= bytes);
+		for (const kept of all) keeper.keep(kept);
+		keeper.find("decoded", a.key);
+		keeper.keep(keptOf({ target: "/d" }, 100));
+		assert.ok(keeper.find("decoded", a.key));
+		assert.equal(keeper.find("decoded", b.key), null);
+		assert.ok(keeper.find("decoded", c.key));
+		assert.ok(keeper.bytes <= bytes);
 	});
 
 	it("takes nothing that is larger alone, and drops what it stood for", () => {
 		const small = keptOf({ target: "/a", body: "1" });
-		const store = new CacheStore({ ...generous, bytesMax: bytesOf(small) });
-		store.keep(small);
-		assert.equal(store.find(small.request), small);
-		store.keep(keptOf({ target: "/a", body: "1" }, 1));
-		assert.equal(store.find(small.request), null);
-		assert.deepEqual([store.bytes, store.entries], [0, 0]);
-		store.invalidate("/a");
+		const keeper = new Keeper({ ...generous, bytesMax: bytesOf(small) });
+		keeper.keep(small);
+		assert.equal(keeper.find("decoded", small.key), small);
+		keeper.keep(keptOf({ target: "/a", body: "1" }, 1));
+		assert.equal(keeper.find("decoded", small.key), null);
+		assert.deepEqual([keeper.bytes, keeper.entries], [0, 0]);
+		keeper.invalidate("/a");
 	});
 
 	it("counts what is made of an answer later", () => {
 		const [a, b] = [keptOf({ target: "/a" }), keptOf({ target: "/b" })];
-		const store = new CacheStore({ ...generous, bytesMax: bytesOf(a, b) + 10 });
-		store.keep(a);
-		store.keep(b);
+		const keeper = new Keeper({ ...generous, bytesMax: bytesOf(a, b) + 10 });
+		keeper.keep(a);
+		keeper.keep(b);
 		b.memory.decodedBytes += 10;
-		store.weigh(b.request, b.memory);
-		assert.equal(store.bytes, bytesOf(a, b));
-		assert.ok(store.find(a.request));
+		keeper.weigh(b, b.memory);
+		assert.equal(keeper.bytes, bytesOf(a, b));
+		assert.ok(keeper.find("decoded", a.key));
 		b.memory.decodedBytes += 1;
-		store.weigh(b.request, b.memory);
-		assert.equal(store.find(a.request), null);
+		keeper.weigh(b, b.memory);
+		assert.equal(keeper.find("decoded", a.key), null);
 		a.memory.decodedBytes += 1;
-		store.weigh(a.request, a.memory);
-		assert.equal(store.find(a.request), null, "what is gone stays gone");
+		keeper.weigh(a, a.memory);
+		assert.equal(
+			keeper.find("decoded", a.key),
+			null,
+			"what is gone stays gone",
+		);
 	});
 
 	it("counts texts, keys and every variant", () => {
@@ -120,22 +130,37 @@ describe("the bound on bytes", () => {
 });
 
 test("the bound on entries is exact", () => {
-	const store = new CacheStore({ ...generous, entriesMax: 3 });
+	const keeper = new Keeper({ ...generous, entriesMax: 3 });
 	for (let count = 0; count < 5; count++) {
-		store.keep(keptOf({ target: `/${count}` }));
-		assert.equal(store.entries, Math.min(3, count + 1));
+		keeper.keep(keptOf({ target: `/${count}` }));
+		assert.equal(keeper.entries, Math.min(3, count + 1));
 	}
-	assert.equal(store.find(requestOf({ target: "/1" })), null);
-	assert.ok(store.find(requestOf({ target: "/2" })));
+	assert.equal(keeper.find("decoded", requestOf({ target: "/1" })), null);
+	assert.ok(keeper.find("decoded", requestOf({ target: "/2" })));
+});
+
+test("an answer as it was sent is never given for a decoded one, and both go when their address is changed", () => {
+	const keeper = new Keeper(generous);
+	for (const body of [null, "1"]) {
+		const decoded = keptOf({ target: "/a", body });
+		const sent = keptOf({ target: "/a", body }, 0, [], "sent");
+		keeper.keep(decoded);
+		assert.equal(keeper.find("sent", decoded.key), null);
+		keeper.keep(sent);
+		assert.equal(keeper.find("decoded", decoded.key), decoded);
+		assert.equal(keeper.find("sent", sent.key), sent);
+		keeper.invalidate("/a");
+		assert.deepEqual([keeper.entries, keeper.bytes], [0, 0]);
+	}
 });
 
 test("what was evicted leaves nothing behind", () => {
-	const store = new CacheStore({ ...generous, entriesMax: 2 });
+	const keeper = new Keeper({ ...generous, entriesMax: 2 });
 	for (let count = 0; count < 100; count++) {
-		store.keep(keptOf({ target: `/${count % 7}`, body: String(count) }));
+		keeper.keep(keptOf({ target: `/${count % 7}`, body: String(count) }));
 	}
-	for (let count = 0; count < 7; count++) store.invalidate(`/${count}`);
-	assert.deepEqual([store.entries, store.bytes], [0, 0]);
+	for (let count = 0; count < 7; count++) keeper.invalidate(`/${count}`);
+	assert.deepEqual([keeper.entries, keeper.bytes], [0, 0]);
 });
 
 test("two different requests never share an answer, but for fields the upstream does not vary by", async () => {
@@ -189,18 +214,16 @@ function cached(
 	by: readonly string[] | null,
 	answer: (request: UpstreamRequest) => UpstreamResponse,
 ): Call {
-	const settings: CacheSettings = {
+	const options: CacheOptions = {
 		forMs: by === null ? 1000 : null,
 		staleMs: 0,
-		authorization: "a",
 		bytesMax: 100_000,
 		entriesMax: 10,
 		answerBytesMax: 10_000,
 	};
 	const scope = openScope({ clock });
-	return cache(settings, { ...placeOf(clock), origins: [], scope })(
-		async (request) => answer(request),
-	);
+	const place = { ...placeOf(clock), origins: [], authorization: "a", scope };
+	return cache(options, place).call(async (request) => answer(request));
 }
 
 /** What the answer may depend on: all of the request, without what it is told that the upstream does not vary by. */

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { describe, test } from "node:test";
 import fc from "fast-check";
-import { cache } from "../../src/policy/cache.ts";
-import { openScope, virtualClock } from "../../src/tasks/index.ts";
-import { placeOf, requestOf } from "../kit/policy.ts";
+import { cache } from "../../../src/policy/cache/cache.ts";
+import { judge } from "../../../src/policy/cache/rules.ts";
+import { openScope, virtualClock } from "../../../src/tasks/index.ts";
+import { placeOf, requestOf } from "../../kit/policy.ts";
 
 /**
  * An independent model of RFC 9111's freshness, written from its text: what is said is drawn as data, printed as fields
@@ -134,19 +135,20 @@ async function use(
 ): Promise<Use> {
 	const clock = virtualClock();
 	let calls = 0;
-	const settings = {
+	const options = {
 		forMs: author.forSeconds && 1000 * author.forSeconds,
 		staleMs: 1000 * author.staleSeconds,
-		authorization: null,
 		bytesMax: 100_000,
 		entriesMax: 10,
 		answerBytesMax: 1000,
 	};
-	const place = { ...placeOf(clock), origins: [], scope: openScope({ clock }) };
-	const call = cache(
-		settings,
-		place,
-	)(async () => {
+	const place = {
+		...placeOf(clock),
+		origins: [],
+		authorization: null,
+		scope: openScope({ clock }),
+	};
+	const call = cache(options, place).call(async () => {
 		const { status } = said;
 		if (++calls > 1)
 			return { status: 503, headers: [], body: new Uint8Array() };
@@ -181,4 +183,118 @@ test("the cache uses an answer as RFC 9111 and 5861 let it", async () => {
 		),
 		{ numRuns: 5000 },
 	);
+});
+
+/** An answer without a word about caches beyond these fields, to a request of nobody's. */
+function judged(
+	status: number,
+	headers: readonly string[],
+	asked: readonly string[] = [],
+) {
+	const options = { forMs: null, staleMs: 0, authorization: null };
+	return judge({ headers: asked, body: null }, { status, headers }, options);
+}
+
+const statuses = Array.from({ length: 400 }, (_, at) => 200 + at);
+const at = (seconds: number) => new Date(date + 1000 * seconds).toUTCString();
+
+describe("what may be kept", () => {
+	const storable = (...headers: string[]) =>
+		statuses.filter((status) => judged(status, headers).storable);
+	const byDefault = [200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501];
+
+	test("is what a status says by itself (RFC 9110, 15.1), but for parts", () => {
+		assert.deepEqual(storable(), byDefault);
+	});
+
+	test("is what the answer says, of the statuses whose meaning is known (RFC 9111, 3)", () => {
+		const known = [...byDefault, 302, 303, 307].toSorted((a, b) => a - b);
+		for (const said of ["max-age=0", "s-maxage=0", "public"]) {
+			assert.deepEqual(storable("cache-control", said), known, said);
+		}
+		assert.deepEqual(storable("expires", at(1)), known);
+		assert.deepEqual(storable("cache-control", "immutable"), byDefault);
+	});
+
+	test("is nothing with `no-store` or `private` (RFC 9111, 5.2.2.5 and 5.2.2.7)", () => {
+		for (const said of ["no-store", "private", "public, private"]) {
+			assert.deepEqual(storable("cache-control", `${said}, max-age=9`), []);
+		}
+	});
+
+	test("is nothing that was asked for with a credential, unless it says so (RFC 9111, 3.5)", () => {
+		const asked = ["authorization", "Bearer a"];
+		for (const [said, kept] of [
+			["max-age=9", false],
+			["proxy-revalidate, max-age=9", false],
+			["public, max-age=9", true],
+			["must-revalidate, max-age=9", true],
+			["s-maxage=9", true],
+		] as const) {
+			const { storable } = judged(200, ["cache-control", said], asked);
+			assert.equal(storable, kept, said);
+		}
+	});
+
+	test("is nothing that varies by what nobody can tell (RFC 9111, 4.1)", () => {
+		assert.deepEqual(
+			storable("cache-control", "max-age=9", "vary", "a, *"),
+			[],
+		);
+	});
+});
+
+describe("how long it is fresh", () => {
+	const seconds = (...headers: string[]) => judged(200, headers).freshMs / 1000;
+
+	test("is the first that is said of s-maxage, max-age and Expires (RFC 9111, 4.2.1)", () => {
+		const expires = ["expires", at(30), "date", at(0)];
+		const control = (said: string) => ["cache-control", said, ...expires];
+		assert.equal(seconds(...control("max-age=20, s-maxage=10")), 10);
+		assert.equal(seconds(...control("max-age=20")), 20);
+		assert.equal(seconds(...control("public")), 30);
+		assert.equal(seconds(...control("s-maxage=0, max-age=20")), 0);
+		assert.equal(seconds("cache-control", "public"), 0);
+	});
+
+	test("is nothing where it must be validated first (RFC 9111, 5.2.2.4)", () => {
+		for (const said of ["no-cache", 'no-cache="set-cookie"']) {
+			assert.equal(seconds("cache-control", `${said}, max-age=20`), 0);
+		}
+	});
+
+	test("is nothing where what is said is no number, or two (RFC 9111, 4.2.1)", () => {
+		for (const said of [
+			"max-age",
+			"max-age=a",
+			"max-age=-1",
+			"max-age=1, max-age=2",
+		]) {
+			assert.equal(seconds("cache-control", said), 0, said);
+		}
+	});
+
+	test("is from Date to Expires, and nothing without two instants in that order (RFC 9111, 5.3)", () => {
+		assert.equal(seconds("expires", at(30), "date", at(10)), 20);
+		for (const headers of [
+			["expires", at(30)],
+			["expires", at(30), "date", "soon"],
+			["expires", "0", "date", at(0)],
+			["expires", at(10), "date", at(30)],
+			["expires", at(30), "expires", at(40), "date", at(10)],
+			["expires", at(30), "date", at(10), "date", at(20)],
+		]) {
+			assert.equal(seconds(...headers), 0, headers.join(" "));
+		}
+	});
+
+	test("is less by its age when it came (RFC 9111, 4.2.3)", () => {
+		assert.equal(seconds("cache-control", "max-age=20", "age", "5"), 15);
+		assert.equal(seconds("cache-control", "max-age=20", "age", "30"), -10);
+		assert.equal(seconds("cache-control", "max-age=20", "age", "new"), 20);
+	});
+
+	test("is never longer than some 68 years (RFC 9111, 1.2.2)", () => {
+		assert.equal(seconds("cache-control", `max-age=${2 ** 40}`), 2 ** 31);
+	});
 });

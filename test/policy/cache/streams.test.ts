@@ -1,16 +1,15 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ByteQueue } from "../../src/core/body/byte-queue.ts";
-import { GatewayError } from "../../src/core/errors.ts";
-import { createEvents } from "../../src/core/events.ts";
+import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
+import { GatewayError } from "../../../src/core/errors.ts";
+import { createEvents } from "../../../src/core/events.ts";
 import type {
 	StreamHead,
 	StreamRequest,
-} from "../../src/core/http/messages.ts";
-import { Cache } from "../../src/policy/cache.ts";
-import { cacheStreams } from "../../src/policy/cache-stream.ts";
-import type { StreamCall } from "../../src/policy/policy.ts";
-import { openScope, virtualClock } from "../../src/tasks/index.ts";
+} from "../../../src/core/http/messages.ts";
+import { cache } from "../../../src/policy/cache/cache.ts";
+import type { StreamCall } from "../../../src/policy/policy.ts";
+import { openScope, virtualClock } from "../../../src/tasks/index.ts";
 
 interface Reply {
 	readonly status?: number;
@@ -35,17 +34,21 @@ function streams(...replies: Reply[]) {
 		events: createEvents(),
 		scope: openScope({ clock }),
 		origins: ["http://files.test"],
+		authorization: null,
 	};
-	const cache = new Cache(
+	const { stream: cacheStream } = cache(
 		{
 			forMs: null,
 			staleMs: 0,
-			authorization: null,
 			bytesMax: 100_000,
 			entriesMax: 10,
 			answerBytesMax: 10,
 		},
 		place,
+	);
+	const decided: string[] = [];
+	place.events.policyDecided.push(({ decision, reason }) =>
+		decided.push(reason === null ? decision : `${decision}: ${reason}`),
 	);
 	const sent: StreamRequest[] = [];
 	const wire: StreamCall = (request, scope) => {
@@ -53,7 +56,7 @@ function streams(...replies: Reply[]) {
 		sent.push(request);
 		return carryOut(request, reply, sent.length, scope);
 	};
-	const stream = cacheStreams(cache)(wire);
+	const stream = cacheStream(wire);
 	const open = async (changes: Partial<StreamRequest> = {}) => {
 		const scope = openScope({ clock });
 		const heads: StreamHead[] = [];
@@ -90,7 +93,7 @@ function streams(...replies: Reply[]) {
 			head.headers[head.headers.indexOf(name) + 1];
 		return { status: head.status, text, header, length: head.body.length };
 	};
-	return { clock, cache, place, sent, open, ask };
+	return { clock, place, decided, sent, open, ask };
 }
 
 async function read({ body }: StreamHead): Promise<string> {
@@ -412,6 +415,27 @@ describe("an answer whose time is over", () => {
 		await clock.advance(60_000);
 		assert.equal(place.scope.listeners, 0);
 		assert.equal(clock.pending, 0);
+	});
+
+	it("tells that a refresh has failed, with the reason, and the next one why", async () => {
+		const swr = ["cache-control", "max-age=10, stale-while-revalidate=20"];
+		const error = new GatewayError("upstream_unreachable", "down");
+		for (const [failing, code] of [
+			[{ error, beforeHead: true }, "upstream_unreachable"],
+			[{ status: 503 }, "upstream_status"],
+		] as const) {
+			const { ask, clock, decided } = streams({ headers: swr }, failing);
+			await ask();
+			await clock.advance(10_000);
+			assert.equal((await ask()).text, "1");
+			await clock.advance(0);
+			assert.equal((await ask()).text, "1", "it is asked for again");
+			assert.deepEqual(decided.slice(1, 4), [
+				"stale: refreshing",
+				`refresh_failed: ${code}`,
+				`stale: ${code}`,
+			]);
+		}
 	});
 
 	it("is given at once while it is asked for anew, once", async () => {

@@ -1,0 +1,51 @@
+import type { Scope } from "../../tasks/scope.ts";
+import { createTeller, type Guard, type PolicyPlace } from "../policy.ts";
+import { cacheCalls } from "./calls.ts";
+import { Intake } from "./intake.ts";
+import { Keeper, type KeeperOptions } from "./keeper.ts";
+import type { CacheParts } from "./parts.ts";
+import { Refreshes } from "./refresh.ts";
+import type { RuleOptions } from "./rules.ts";
+import { cacheStreams } from "./streams.ts";
+
+export interface CacheOptions
+	extends Omit<RuleOptions, "authorization">,
+		KeeperOptions {
+	/** Of one answer's body, in bytes: a longer one is not kept. */
+	readonly answerBytesMax: number;
+}
+
+/** Where a cache stands. */
+export interface CachePlace extends PolicyPlace {
+	/** Where the upstream's addresses begin: a `Location` elsewhere is not its own. */
+	readonly origins: readonly string[];
+	/** The `Authorization` of every call, which is no user's but the gateway's own; null: there is none. */
+	readonly authorization: string | null;
+	/** The lifetime of refreshes: the upstream's. */
+	readonly scope: Scope;
+}
+
+/**
+ * Keeps answers to calls that only read, as a cache that many share (RFC 9111). Fresh answers are given at once. Stale ones
+ * are validated; if that is allowed they are served while they are asked for anew (RFC 5861), or because asking failed.
+ * What is served stale says so. A call that may change something drops what it changes.
+ */
+export function cache(options: CacheOptions, place: CachePlace): Guard {
+	const { upstream, clock, scope, authorization, origins } = place;
+	const tell = createTeller("cache", place);
+	const keeper = new Keeper(options);
+	const parts: CacheParts = {
+		upstream,
+		clock,
+		tell,
+		keeper,
+		intake: new Intake({ ...options, authorization, origins }, keeper, clock),
+		refreshes: new Refreshes({
+			upstream,
+			scope,
+			onFailed: (requestId, { code }) =>
+				tell(requestId, "refresh_failed", code),
+		}),
+	};
+	return { call: cacheCalls(parts), stream: cacheStreams(parts) };
+}

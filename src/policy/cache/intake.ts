@@ -1,0 +1,201 @@
+import { createDecoded } from "../../core/body/decoded.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
+import type { UpstreamResponse } from "../../core/http/messages.ts";
+import type { Clock } from "../../tasks/clock.ts";
+import { askedHeaders } from "../same-request.ts";
+import { verdictOfStatus } from "../verdict.ts";
+import { fieldsOf } from "./directives.ts";
+import type { Form, Keeper, Kept, Key } from "./keeper.ts";
+import {
+	ageMsOf,
+	type Judged,
+	type Judgement,
+	judge,
+	type RuleOptions,
+} from "./rules.ts";
+import { conditionsOf, freshened, outdates } from "./validate.ts";
+
+export interface IntakeOptions extends RuleOptions {
+	/** Of one answer's body, in bytes: a longer one is not kept. */
+	readonly answerBytesMax: number;
+	/** Where the upstream's addresses begin: a `Location` elsewhere is not its own. */
+	readonly origins: readonly string[];
+}
+
+/** An answer on its way: it is old before it comes if its address is changed meanwhile. */
+export interface Flight {
+	readonly target: string;
+	/** Its freshness is counted from here: how long it takes to come is the cache's loss. */
+	readonly askedMs: number;
+	changed: boolean;
+	/** The count of changes when the upstream had sent all of it; null before. */
+	endedAt: number | null;
+}
+
+/** Takes in what upstreams answer: judges answers, keeps what may be kept, and drops what has become old. */
+export class Intake {
+	readonly #options: IntakeOptions;
+	readonly #keeper: Keeper;
+	readonly #clock: Clock;
+	/** Flights by address: a change of the address makes their answers old. */
+	readonly #flights = new Map<string, Set<Flight>>();
+	/** How often anything was changed. */
+	#changes = 0;
+
+	constructor(options: IntakeOptions, keeper: Keeper, clock: Clock) {
+		this.#options = options;
+		this.#keeper = keeper;
+		this.#clock = clock;
+	}
+
+	get answerBytesMax(): number {
+		return this.#options.answerBytesMax;
+	}
+
+	/** An upstream is about to be asked. Whoever begins a flight ends it. */
+	begin(target: string): Flight {
+		const askedMs = this.#clock.now();
+		const flight = { target, askedMs, changed: false, endedAt: null };
+		const others = this.#flights.get(target);
+		if (others) others.add(flight);
+		else this.#flights.set(target, new Set([flight]));
+		return flight;
+	}
+
+	/** The upstream has sent all, or failed. A body that is still unread may be taken later. */
+	end(flight: Flight): void {
+		flight.endedAt = this.#changes;
+		const others = this.#flights.get(flight.target);
+		others?.delete(flight);
+		if (others?.size === 0) this.#flights.delete(flight.target);
+	}
+
+	/** Keeps an answer if it may be kept. Gives the answer with what is known of its freshness. */
+	take(
+		form: Form,
+		key: Key,
+		response: UpstreamResponse,
+		flight: Flight,
+	): UpstreamResponse {
+		return this.#take(form, key, response, flight, response, null);
+	}
+
+	/** Keeps an answer anew that a 304 to this request confirms, with the fields of the 304, and gives it. */
+	confirm(
+		key: Key,
+		kept: Kept,
+		confirmation: Judged,
+		flight: Flight,
+	): UpstreamResponse {
+		const newer = freshened(kept.response, confirmation.headers);
+		return this.#take(kept.form, key, newer, flight, confirmation, kept);
+	}
+
+	#take(
+		form: Form,
+		key: Key,
+		response: UpstreamResponse,
+		flight: Flight,
+		origin: object,
+		before: Kept | null,
+	): UpstreamResponse {
+		const judgement = judge(key, response, this.#options);
+		const { known, sharing } = judgement;
+		const changed = this.#isChanged(flight);
+		const untilMs = flight.askedMs + (changed ? 0 : judgement.freshMs);
+		const freshness = { untilMs, sharing, stale: null };
+		const marked = known ? { ...response, freshness } : response;
+		const old = this.#keeper.find(form, key);
+		if (key.method === "HEAD") this.#compare(form, key, response);
+		const tooLong = response.body.length > this.#options.answerBytesMax;
+		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
+			// A failure says nothing of what is kept; any other answer stands in its place.
+			if (old && !verdictOfStatus(response.status).stale) {
+				this.#keeper.drop(old);
+			}
+			return marked;
+		}
+		const memory = before?.memory ?? { decodedBytes: 0 };
+		const decoded =
+			before?.response.decoded ??
+			createDecoded((bytes) => {
+				memory.decodedBytes += bytes;
+				this.#keeper.weigh({ form, key }, memory);
+			});
+		const kept: Kept = {
+			form,
+			key: keyOf(key),
+			asked: askedHeaders(key),
+			vary: judgement.vary,
+			response: { ...marked, body: compact(response.body), decoded },
+			origin,
+			bornMs: flight.askedMs - ageMsOf(response.headers),
+			freshUntilMs: untilMs,
+			whileRevalidateUntilMs: untilMs + judgement.whileRevalidateMs,
+			ifErrorUntilMs: untilMs + judgement.ifErrorMs,
+			memory,
+		};
+		this.#keeper.keep(kept);
+		return kept.response;
+	}
+
+	#isChanged({ changed, endedAt }: Flight): boolean {
+		// Between the last byte's arrival and its reading the flight was told of no change: any may have been its own.
+		return changed || (endedAt !== null && endedAt !== this.#changes);
+	}
+
+	#compare(form: Form, key: Key, head: UpstreamResponse): void {
+		const whole = this.#keeper.find(form, key, "GET");
+		if (whole && outdates(head, whole.response.headers)) {
+			this.#keeper.drop(whole);
+		}
+	}
+
+	/**
+	 * A call that may change its address was answered. Unless that failed, answers of the address are old, and those of
+	 * other addresses that the answer names (RFC 9111, 4.4). False: nothing was changed.
+	 */
+	change(target: string, { status, headers }: Judged): boolean {
+		if (status >= 400) return false;
+		this.#changes++;
+		for (const old of [target, ...this.#targetsIn(headers, target)]) {
+			this.#keeper.invalidate(old);
+			for (const flight of this.#flights.get(old) ?? []) flight.changed = true;
+		}
+		return true;
+	}
+
+	/** Only addresses of the upstream's own: nobody may make another's answers old. */
+	#targetsIn(headers: HeaderList, target: string): string[] {
+		const { origins } = this.#options;
+		const said = ["location", "content-location"].flatMap((name) =>
+			fieldsOf(headers, name),
+		);
+		return said.flatMap((text) =>
+			origins.flatMap((origin) => {
+				const url = URL.parse(text, origin + target);
+				return url && url.origin === origin ? [url.pathname + url.search] : [];
+			}),
+		);
+	}
+}
+
+/** An answer that would be neither served nor confirmed is not kept. */
+function isWorthKeeping(judgement: Judgement, headers: HeaderList): boolean {
+	const { storable, freshMs, whileRevalidateMs, ifErrorMs } = judgement;
+	if (!storable) return false;
+	const served = Math.max(freshMs, whileRevalidateMs, ifErrorMs) > 0;
+	return served || conditionsOf(headers).length > 0;
+}
+
+/** Without the rest of a request: that would keep its run alive. */
+function keyOf({ method, target, headers, body }: Key): Key {
+	return { method, target, headers, body };
+}
+
+/** A short answer must not keep the buffer alive that it came in. */
+function compact(body: Uint8Array): Uint8Array {
+	return body.buffer.byteLength === body.length
+		? body
+		: Uint8Array.prototype.slice.call(body);
+}

@@ -1,0 +1,210 @@
+import { LRUCache } from "lru-cache";
+import type { HeaderList } from "../../core/http/headers.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../core/http/messages.ts";
+import { askedHeaders } from "../same-request.ts";
+
+export interface KeeperOptions {
+	/** Of all that is kept: answers, what was made of them and what finds them again. */
+	readonly bytesMax: number;
+	/** The most addresses that are kept; each may have 32 variants. */
+	readonly entriesMax: number;
+}
+
+/** What finds an answer again, together with its form. */
+export type Key = Pick<
+	UpstreamRequest,
+	"method" | "target" | "headers" | "body"
+>;
+
+/** Calls keep bodies decoded, streams as they were sent, perhaps compressed: neither can be given for the other. */
+export type Form = "decoded" | "sent";
+
+/** An answer that is kept. Instants are the clock's. */
+export interface Kept {
+	readonly form: Form;
+	readonly key: Key;
+	/** The request's fields, without those of its trace and its connection. */
+	readonly asked: readonly string[];
+	/** Names of the fields by which another request must agree; null: all. */
+	readonly vary: readonly string[] | null;
+	readonly response: UpstreamResponse;
+	/** The answer it was made of: those who shared a call know by it that the answer is kept already. */
+	readonly origin: object;
+	/** Its age is counted from here. */
+	readonly bornMs: number;
+	readonly freshUntilMs: number;
+	readonly whileRevalidateUntilMs: number;
+	readonly ifErrorUntilMs: number;
+	/** Counts its decoded values, which are made when somebody wants them. */
+	readonly memory: { decodedBytes: number };
+}
+
+/** With more variants than this of one address, `Vary` names a field that it should not. */
+const variantsMax = 32;
+
+/** The memory of an entry and of each answer in it, besides texts and bytes: measured with a heap of small ones, rounded up. */
+const entryBytes = 256;
+const keptBytes = 1024;
+
+/**
+ * Answers by what was asked. Bounded by bytes and by entries: the answers that nobody asked for longest go first. An entry
+ * is one form, method and address, and body if there is one; in it are the answers to requests that differ in fields.
+ */
+export class Keeper {
+	readonly #entries: LRUCache<string, Entry>;
+	/** Keys with a body, by address: what changes the address changes them all. */
+	readonly #withBody = new Map<string, Set<string>>();
+
+	constructor({ bytesMax, entriesMax }: KeeperOptions) {
+		this.#entries = new LRUCache<string, Entry>({
+			max: entriesMax,
+			maxSize: bytesMax,
+			dispose: ({ kept }, _, reason) => {
+				if (kept[0] && reason !== "set") this.#forgetBody(kept[0]);
+			},
+		});
+	}
+
+	get bytes(): number {
+		return this.#entries.calculatedSize;
+	}
+
+	get entries(): number {
+		return this.#entries.size;
+	}
+
+	/** The answer to a request like this one, fresh or not; `method` if it is another than the request's. */
+	find(form: Form, key: Key, method = key.method): Kept | null {
+		const entry = this.#entries.get(textOf(form, key, method));
+		if (entry === undefined) return null;
+		for (const kept of entry.kept) {
+			if (matches(kept, key.headers)) return kept;
+		}
+		return null;
+	}
+
+	/** Keeps an answer instead of the one to the same request. For its room others may go. */
+	keep(kept: Kept): void {
+		const { headers } = kept.key;
+		const others = this.#variants(kept).filter(
+			(other) => !matches(other, headers),
+		);
+		this.#set(kept, [kept, ...others].slice(0, variantsMax));
+	}
+
+	/** No longer gives this answer. */
+	drop(kept: Kept): void {
+		const before = this.#variants(kept);
+		const others = before.filter((other) => other !== kept);
+		if (others.length < before.length) this.#set(kept, others);
+	}
+
+	/** Counts anew how much memory an answer takes, when something has been made of it. */
+	weigh(keyed: Keyed, memory: Kept["memory"]): void {
+		const kept = this.#variants(keyed);
+		if (kept.some((one) => one.memory === memory)) this.#set(keyed, kept);
+	}
+
+	/** Drops every answer for an address. */
+	invalidate(target: string): void {
+		for (const key of [...(this.#withBody.get(target) ?? [])]) {
+			this.#entries.delete(key);
+		}
+		for (const method of ["GET", "HEAD"] as const) {
+			const key = { method, target, headers: [], body: null };
+			this.#entries.delete(textOf("decoded", key));
+			this.#entries.delete(textOf("sent", key));
+		}
+	}
+
+	#variants({ form, key }: Keyed): readonly Kept[] {
+		return this.#entries.peek(textOf(form, key))?.kept ?? [];
+	}
+
+	#set(keyed: Keyed, kept: readonly Kept[]): void {
+		const { form, key } = keyed;
+		const text = textOf(form, key);
+		if (kept.length === 0) return void this.#entries.delete(text);
+		// A new entry each time: the library weighs only entries that it does not know yet.
+		this.#entries.set(text, { kept }, { size: sizeOf(text, kept) });
+		if (key.body === null) return;
+		// The library refuses an entry that is too large, and drops the one before it without a word.
+		if (!this.#entries.has(text)) return this.#forgetBody(keyed);
+		const texts = this.#withBody.get(key.target) ?? new Set();
+		this.#withBody.set(key.target, texts.add(text));
+	}
+
+	#forgetBody({ form, key }: Keyed): void {
+		const { target, body } = key;
+		const texts = body === null ? undefined : this.#withBody.get(target);
+		texts?.delete(textOf(form, key));
+		if (texts?.size === 0) this.#withBody.delete(target);
+	}
+}
+
+interface Entry {
+	/** The one kept last first. */
+	readonly kept: readonly Kept[];
+}
+
+/** Where an answer stands among the entries. */
+type Keyed = Pick<Kept, "form" | "key">;
+
+/** A target begins with a slash, so no two keys have one text; the length says where a target before a body ends. */
+function textOf(
+	form: Form,
+	{ method, target, body }: Key,
+	as = method,
+): string {
+	const asked = form === "sent" ? `${as} sent` : as;
+	if (body === null) return `${asked} ${target}`;
+	return `${asked} ${target.length} ${target}${body}`;
+}
+
+function sizeOf(key: string, kept: readonly Kept[]): number {
+	let bytes = entryBytes + 2 * key.length;
+	for (const { asked, response, memory } of kept) {
+		bytes += keptBytes + response.body.length + memory.decodedBytes;
+		for (const text of asked) bytes += 2 * text.length;
+		for (const text of response.headers) bytes += 2 * text.length;
+	}
+	return bytes;
+}
+
+/** Fields that differ from user to user, whether or not `Vary` names them. */
+const credentials = ["authorization", "cookie"];
+
+/** RFC 9111, 4.1. */
+function matches({ asked, vary }: Kept, headers: HeaderList): boolean {
+	if (vary === null) return isSame(asked, headers);
+	for (const name of credentials) {
+		if (!agrees(name, asked, headers)) return false;
+	}
+	for (const name of vary) {
+		if (!agrees(name, asked, headers)) return false;
+	}
+	return true;
+}
+
+function isSame(asked: readonly string[], headers: HeaderList): boolean {
+	const others = askedHeaders({ headers });
+	if (others.length !== asked.length) return false;
+	return others.every((text, at) => text === asked[at]);
+}
+
+/** Whether two requests have the same values of a field, in the same order. */
+function agrees(name: string, asked: HeaderList, headers: HeaderList): boolean {
+	let at = 0;
+	for (let other = 0; other < headers.length; other += 2) {
+		if (headers[other] !== name) continue;
+		while (at < asked.length && asked[at] !== name) at += 2;
+		if (at >= asked.length || asked[at + 1] !== headers[other + 1])
+			return false;
+		at += 2;
+	}
+	while (at < asked.length && asked[at] !== name) at += 2;
+	return at >= asked.length;
+}

@@ -1,0 +1,15 @@
+import type { Clock } from "../../tasks/clock.ts";
+import type { TellDecision } from "../policy.ts";
+import type { Intake } from "./intake.ts";
+import type { Keeper } from "./keeper.ts";
+import type { Refreshes } from "./refresh.ts";
+
+/** What the faces of a cache share. */
+export interface CacheParts {
+	readonly upstream: string;
+	readonly clock: Clock;
+	readonly tell: TellDecision<"cache">;
+	readonly keeper: Keeper;
+	readonly intake: Intake;
+	readonly refreshes: Refreshes;
+}

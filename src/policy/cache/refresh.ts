@@ -1,0 +1,63 @@
+import { asGatewayError, GatewayError } from "../../core/errors.ts";
+import { openScope, type Scope } from "../../tasks/scope.ts";
+import type { Kept } from "./keeper.ts";
+
+/** Asks an upstream anew, and gives the failure that a client would have seen; null: it went well. */
+export type AskAnew = (scope: Scope) => Promise<GatewayError | null>;
+
+/** What refreshes take from their cache. */
+export interface RefreshPlace {
+	readonly upstream: string;
+	/** The upstream's: a refresh outlives the request that began it. */
+	readonly scope: Scope;
+	readonly onFailed: (requestId: string, error: GatewayError) => void;
+}
+
+interface Refresh {
+	running: boolean;
+	/** Why the last one failed; null: none has. */
+	error: GatewayError | null;
+}
+
+/** Longer than any attempt should take: then the refresh is given up, and the next request begins another. */
+const refreshMsMax = 60_000;
+
+/** Asks anew for kept answers that are served meanwhile: for each answer once at a time, whoever is served. */
+export class Refreshes {
+	readonly #place: RefreshPlace;
+	readonly #byAnswer = new WeakMap<Kept, Refresh>();
+
+	constructor(place: RefreshPlace) {
+		this.#place = place;
+	}
+
+	/** Begins to ask anew, unless that is under way. Gives the reason why it failed the last time, or null. */
+	begin(kept: Kept, requestId: string, ask: AskAnew): GatewayError | null {
+		const before = this.#byAnswer.get(kept);
+		if (before?.running) return before.error;
+		const refresh = before ?? { running: false, error: null };
+		this.#byAnswer.set(kept, refresh);
+		void this.#run(refresh, requestId, ask);
+		return refresh.error;
+	}
+
+	async #run(refresh: Refresh, requestId: string, ask: AskAnew): Promise<void> {
+		const { scope: parent, upstream, onFailed } = this.#place;
+		const scope = openScope({
+			parent,
+			deadline: parent.clock.now() + refreshMsMax,
+			deadlineReason: () => givenUp(upstream),
+		});
+		refresh.running = true;
+		const error = await ask(scope).catch(asGatewayError);
+		scope.close();
+		refresh.running = false;
+		refresh.error = error;
+		if (error) onFailed(requestId, error);
+	}
+}
+
+function givenUp(upstream: string): GatewayError {
+	const message = "the refresh was given up";
+	return new GatewayError("upstream_timeout", message, { upstream });
+}

@@ -1,0 +1,207 @@
+import { GatewayError } from "../../core/errors.ts";
+import { type HeaderList, headerOf } from "../../core/http/headers.ts";
+import type { UpstreamRequest } from "../../core/http/messages.ts";
+import { verdictOfStatus } from "../verdict.ts";
+import {
+	type Directives,
+	directivesOf,
+	fieldsOf,
+	parseSeconds,
+	secondsOf,
+} from "./directives.ts";
+
+/** What answers that say nothing are taken for, and whose credential is nobody's. */
+export interface RuleOptions {
+	/** In milliseconds: how long an answer is fresh that says nothing about it; null: not at all. */
+	readonly forMs: number | null;
+	/**
+	 * In milliseconds: how long an answer may be served after its time, if it says nothing about that and does not forbid
+	 * it; 0: never.
+	 */
+	readonly staleMs: number;
+	/** The `Authorization` of every call, which is no user's but the gateway's own; null: there is none. */
+	readonly authorization: string | null;
+}
+
+/** The parts of an answer that say how long it holds. */
+export interface Judged {
+	readonly status: number;
+	readonly headers: HeaderList;
+}
+
+/** What a cache that many share may do with an answer (RFC 9111). Durations are counted from when it was asked for. */
+export interface Judgement {
+	readonly storable: boolean;
+	/** Whether the answer, or the author, says how long it is fresh. */
+	readonly known: boolean;
+	/** How long it is fresh; 0 or less: it must be validated before each use. */
+	readonly freshMs: number;
+	/** How long after that it may be served while it is asked for anew. */
+	readonly whileRevalidateMs: number;
+	/** How long after that it may be served if asking anew fails. */
+	readonly ifErrorMs: number;
+	/** Who may keep what is made of it: everybody, the one it is for, or nobody. */
+	readonly sharing: "all" | "one" | "none";
+	/** The request's fields that chose it, names in lower case; null: all of them. */
+	readonly vary: readonly string[] | null;
+}
+
+/** Judges an answer to a request that only reads, as it comes. Its age at that time is taken off already. */
+export function judge(
+	request: Pick<UpstreamRequest, "headers" | "body">,
+	answer: Judged,
+	options: RuleOptions,
+): Judgement {
+	const { status, headers } = answer;
+	const directives = directivesOf(headers);
+	const silent = isSilent(directives, headers);
+	const ours = silent && options.forMs !== null && heldByAuthor.has(status);
+	const vary = varyOf(headers);
+	const matchable = !vary.includes("*");
+	const personal = isPersonal(request, directives, headers, options);
+	const keepable = isKeepable(answer, directives);
+	const lifetimeMs = ours
+		? (options.forMs ?? 0)
+		: keepable
+			? 1000 * lifetimeSeconds(directives, headers)
+			: 0;
+	return {
+		storable: keepable && !personal && matchable,
+		known: ours || !silent,
+		freshMs: matchable ? lifetimeMs - ageMsOf(headers) : 0,
+		...stalenessOf(directives, options.staleMs),
+		sharing: directives.has("no-store") ? "none" : personal ? "one" : "all",
+		// An answer that says nothing of caches says nothing of what it depends on either.
+		vary: silent || request.body !== null ? null : vary,
+	};
+}
+
+/** RFC 9110, 15.1: kept even if nothing says for how long. Without 206, for parts are not kept. */
+const keptByDefault: ReadonlySet<number> = new Set([
+	200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
+]);
+
+/** Kept if the answer says so. */
+const keptIfSaid: ReadonlySet<number> = new Set([302, 303, 307]);
+
+/** Statuses that mean the same a minute later; of the others an author's `for` knows too little. */
+const heldByAuthor: ReadonlySet<number> = new Set([
+	200, 203, 204, 300, 301, 308, 404, 410,
+]);
+
+/** RFC 9111, 3, but for whose the answer is: `isPersonal`. */
+function isKeepable({ status, headers }: Judged, directives: Directives) {
+	if (directives.has("no-store")) return false;
+	if (keptByDefault.has(status)) return true;
+	return (
+		keptIfSaid.has(status) &&
+		(["public", "max-age", "s-maxage"].some((name) => directives.has(name)) ||
+			headerOf(headers, "expires") !== null)
+	);
+}
+
+/** RFC 9111, 4.2.1, for a cache that many share, and 5.2.2.4. */
+function lifetimeSeconds(directives: Directives, headers: HeaderList): number {
+	if (directives.has("no-cache")) return 0;
+	return (
+		secondsOf(directives, "s-maxage") ??
+		secondsOf(directives, "max-age") ??
+		secondsToExpiry(headers)
+	);
+}
+
+/**
+ * From `Date` to `Expires` (RFC 9111, 5.3). Without a date an instant is no duration, and the machine's own clock may be
+ * set to anything: then it is 0, as it is for anything that is no date.
+ */
+function secondsToExpiry(headers: HeaderList): number {
+	const expires = Date.parse(valueOf(headers, "expires"));
+	const seconds = (expires - Date.parse(valueOf(headers, "date"))) / 1000;
+	return Number.isNaN(seconds) ? 0 : Math.max(0, seconds);
+}
+
+/** The one value of a field; empty if there is none, or if two disagree (RFC 9111, 4.2.1). */
+function valueOf(headers: HeaderList, name: string): string {
+	const [first = "", ...others] = fieldsOf(headers, name);
+	return others.every((other) => other === first) ? first : "";
+}
+
+function isSilent(directives: Directives, headers: HeaderList): boolean {
+	return (
+		directives.size === 0 &&
+		headerOf(headers, "expires") === null &&
+		headerOf(headers, "pragma") === null
+	);
+}
+
+/**
+ * Whether it may be one user's: if it says so; if the request had a credential (RFC 9111, 3.5); or if it comes with a
+ * cookie, which the RFC lets be kept and which nobody wants to be given to another.
+ */
+function isPersonal(
+	request: Pick<UpstreamRequest, "headers">,
+	directives: Directives,
+	headers: HeaderList,
+	{ authorization }: RuleOptions,
+): boolean {
+	if (directives.has("private")) return true;
+	if (directives.has("public")) return false;
+	const credentials = fieldsOf(request.headers, "authorization");
+	if (
+		credentials.some((one) => one !== authorization) &&
+		!directives.has("s-maxage") &&
+		!directives.has("must-revalidate")
+	) {
+		return true;
+	}
+	return headerOf(headers, "set-cookie") !== null;
+}
+
+/** Names of the request's fields (RFC 9111, 4.1); `*` among them if nobody can tell. */
+function varyOf(headers: HeaderList): string[] {
+	const names = fieldsOf(headers, "vary").join(",").toLowerCase().split(",");
+	return [...new Set(names.map((name) => name.trim()))].filter(
+		(name) => name !== "",
+	);
+}
+
+/** How old it was when it came (RFC 9111, 5.1), in milliseconds; an age that cannot be read counts as 0. */
+export function ageMsOf(headers: HeaderList): number {
+	const [age = "0"] = fieldsOf(headers, "age");
+	return 1000 * parseSeconds(age.trim());
+}
+
+/**
+ * RFC 5861. An answer that must be validated (RFC 9111, 5.2.2) is never served stale; else its own words go before the
+ * author's. `s-maxage` forbids it by default, yet an answer with `stale-while-revalidate` beside it means both.
+ */
+function stalenessOf(
+	directives: Directives,
+	staleMs: number,
+): Pick<Judgement, "whileRevalidateMs" | "ifErrorMs"> {
+	const forbidden = ["no-cache", "must-revalidate", "proxy-revalidate"];
+	if (forbidden.some((name) => directives.has(name))) {
+		return { whileRevalidateMs: 0, ifErrorMs: 0 };
+	}
+	const whileRevalidate = secondsOf(directives, "stale-while-revalidate");
+	const ifError = secondsOf(directives, "stale-if-error");
+	if (whileRevalidate === null && ifError === null) {
+		const authors = directives.has("s-maxage") ? 0 : staleMs;
+		return { whileRevalidateMs: authors, ifErrorMs: authors };
+	}
+	return {
+		whileRevalidateMs: 1000 * (whileRevalidate ?? 0),
+		ifErrorMs: 1000 * (ifError ?? 0),
+	};
+}
+
+/** RFC 5861, 4: a status for which a stale answer may stand in, as the error that a step would fail with; else null. */
+export function failureOf(
+	status: number,
+	upstream: string,
+): GatewayError | null {
+	if (!verdictOfStatus(status).stale) return null;
+	const facts = { upstream, upstreamStatus: status };
+	const words = `${upstream} answered ${status}`;
+	return new GatewayError("upstream_status", words, facts);
+}

@@ -1,0 +1,60 @@
+import type { HeaderList } from "../../core/http/headers.ts";
+import { directivesOf, fieldsOf, secondsOf } from "./directives.ts";
+import type { Kept } from "./keeper.ts";
+
+/**
+ * What a request wants of a cache: anything fresh; nothing, nor to be kept itself; or, in milliseconds, nothing older or
+ * less fresh than this.
+ */
+export type Wish =
+	| "fresh"
+	| "none"
+	| { readonly ageMsMax: number; readonly freshMsMin: number };
+
+/**
+ * RFC 9111, 5.2.1, but for `max-stale`, which is not heard. A request for a part, or with conditions of its own, skips the
+ * cache.
+ */
+export function wishOf(headers: HeaderList): Wish {
+	let wish: Wish = "fresh";
+	for (let at = 0; at < headers.length; at += 2) {
+		switch (headers[at]) {
+			case "range":
+			case "if-match":
+			case "if-none-match":
+			case "if-modified-since":
+			case "if-unmodified-since":
+			case "if-range":
+				return "none";
+			case "pragma":
+			case "cache-control":
+				wish = directedWish(headers);
+				if (wish === "none") return wish;
+		}
+	}
+	return wish;
+}
+
+function directedWish(headers: HeaderList): Wish {
+	const directives = directivesOf(headers);
+	if (directives.has("no-store")) return "none";
+	const pragma = fieldsOf(headers, "pragma").some((text) =>
+		/no-cache/i.test(text),
+	);
+	const anew = directives.has("no-cache") || (directives.size === 0 && pragma);
+	const age = secondsOf(directives, "max-age");
+	const fresh = secondsOf(directives, "min-fresh");
+	if (!anew && age === null && fresh === null) return "fresh";
+	return {
+		ageMsMax: anew ? -1 : 1000 * (age ?? Number.POSITIVE_INFINITY),
+		freshMsMin: 1000 * (fresh ?? 0),
+	};
+}
+
+/** Whether a kept answer is what a request wants, as it is. */
+export function serves(kept: Kept, wish: Wish, now: number): boolean {
+	if (wish === "fresh") return now < kept.freshUntilMs;
+	if (wish === "none") return false;
+	const { ageMsMax, freshMsMin } = wish;
+	return now + freshMsMin < kept.freshUntilMs && now - kept.bornMs <= ageMsMax;
+}
