@@ -204,3 +204,14 @@ export function asGatewayError(thrown: unknown): GatewayError {
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
 	return new GatewayError("internal", message, { cause: thrown });
 }
+
+/** The same error, with the name of the step in which it happened. */
+export function inStep(error: GatewayError, step: string): GatewayError {
+	if (error.facts.step !== undefined) return error;
+	const named = new GatewayError(error.code, error.message, {
+		...error.facts,
+		step,
+	});
+	if (error.stack !== undefined) named.stack = error.stack;
+	return named;
+}

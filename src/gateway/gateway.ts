@@ -14,10 +14,11 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
+import { compose } from "../run/compose.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
-import { type Load, run } from "../run/run.ts";
+import type { Load } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream } from "../upstream/upstream.ts";
@@ -277,7 +278,7 @@ async function answer(
 	if (turn !== null) await turn;
 	try {
 		if (route.proxy !== null) return await proxy(route, route.proxy, input);
-		const result = await run(route, input);
+		const result = await compose(route, input);
 		end.missing = result.missing;
 		return result.response;
 	} finally {

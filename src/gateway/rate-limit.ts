@@ -6,7 +6,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { networkOf } from "../core/ip.ts";
 import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
-import { prepare, requestSlots, routeLayout } from "../run/names.ts";
+import { prepare, requestSlots, routeLayout } from "../run/layout.ts";
 import { createBodyCompiler, prepareRequest } from "../run/request.ts";
 
 /** Counts a request. Its answer says so in any case. */

@@ -1,19 +1,67 @@
-import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { type Holding, leastOf } from "./freshness.ts";
-import type { PreparedBlock, PreparedReply, PreparedStep } from "./prepare.ts";
 import type { Run } from "./run.ts";
-import { carryOut } from "./step.ts";
 
-/** Where a block is carried out, and who is told how it ends. */
-export interface BlockPlace {
+/** Steps that end together, made ready to run: a route's, or a group's. */
+export interface PreparedBlock {
+	/** In the order written. */
+	readonly steps: readonly PreparedStep[];
+	/** Their indexes in the order in which those start that wait for nothing. */
+	readonly order: readonly number[];
+	/** Steps, by index, that the answer or the group's value is made of, and those that do something besides. */
+	readonly made: readonly number[];
+	/** Whether a step waits for one around the group. */
+	readonly waitsOutside: boolean;
+	readonly frameSize: number;
+	/** The slot of `missing`; null if nothing reads it. */
+	readonly missingSlot: number | null;
+}
+
+/** A step as its block sees it. */
+export interface PreparedStep extends StepName {
+	/**
+	 * Begins the step. A promise is the step's end: it rejects if the step fails and nothing fills in. Anything else is its
+	 * value, and what it throws its failure: then it has ended before another step starts.
+	 */
+	readonly start: (block: Block, scope: Scope) => unknown;
+	/** Where its value goes in the block's frame. */
+	readonly slot: number;
+	/** How many steps of its own block must have ended before it starts. */
+	readonly waitsFor: number;
+	/** Steps of the blocks around that must have ended before it starts. */
+	readonly waitsOutside: readonly StepRef[];
+	/** Steps of its block that wait for this one before they start, in the block's order. */
+	readonly starts: readonly number[];
+	/** Every step of its block that it may read, now or later: released when it has ended. */
+	readonly reads: readonly number[];
+	/** Those of them that it reads in any case. */
+	readonly readsFirst: readonly number[];
+	/** How many steps of its block, and the block's value, may read it: at zero nobody waits for it. */
+	readonly readers: number;
+	/** Whether it does something besides giving a value: then it is waited for though nobody reads it. */
+	readonly effect: boolean;
+	/** Whether it may have to end before its block does: by its `within`, or because nobody waits for it any more. */
+	readonly ownScope: boolean;
+	readonly withinMs: number | null;
+}
+
+/** Which step of its block it is. */
+export interface StepName {
+	readonly name: string;
+	/** In the order written. */
+	readonly index: number;
+}
+
+/** What a block is carried out for, and who is told how it ends. */
+export interface BlockOptions {
 	readonly run: Run;
 	/** Gets the steps' values. */
 	readonly frame: Frame;
-	/** The lifetime of what runs in it, and of nothing else: cancelled when a step fails that nothing fills in for. */
+	/** The scope of what runs in it, and of nothing else: cancelled when a step fails that nothing fills in for. */
 	readonly scope: Scope;
 	/** The block around its group; null for a route's. */
 	readonly around: Block | null;
@@ -37,7 +85,7 @@ class Standing {
 	waitsFor: number;
 	/** How many may still read it. */
 	readers: number;
-	/** Its own lifetime; null where it ends with the block's only. */
+	/** Its own scope; null if it ends with the block's only. */
 	scope: Scope | null = null;
 	listeners: (() => void)[] | null = null;
 	/** What it has read after it had started. */
@@ -62,8 +110,15 @@ const dropped = new GatewayError("internal", "nobody waits for this step");
  * waits for any more, and ends when all have ended or one has failed.
  */
 export class Block {
-	readonly plan: PreparedBlock;
-	readonly place: BlockPlace;
+	readonly run: Run;
+	readonly frame: Frame;
+	readonly scope: Scope;
+	readonly path: string;
+	readonly index: readonly number[];
+	readonly #plan: PreparedBlock;
+	readonly #around: Block | null;
+	readonly #onEnd: () => void;
+	readonly #onFail: (error: GatewayError) => void;
 	readonly #standings: readonly Standing[];
 	/** What `missing` is here; null where nothing reads it. */
 	readonly #codes: Record<string, unknown> | null;
@@ -73,26 +128,33 @@ export class Block {
 	#over = false;
 	#stopListening: () => void = () => {};
 
-	constructor(plan: PreparedBlock, place: BlockPlace) {
+	constructor(plan: PreparedBlock, options: BlockOptions) {
 		const { steps, missingSlot } = plan;
-		this.plan = plan;
-		this.place = place;
+		this.run = options.run;
+		this.frame = options.frame;
+		this.scope = options.scope;
+		this.path = options.path;
+		this.index = options.index;
+		this.#plan = plan;
+		this.#around = options.around;
+		this.#onEnd = options.onEnd;
+		this.#onFail = options.onFail;
 		this.#standings = steps.map((step) => new Standing(step));
 		this.#unended = steps.length;
 		this.#codes = missingSlot === null ? null : {};
-		if (missingSlot !== null) place.frame.values[missingSlot] = this.#codes;
+		if (missingSlot !== null) this.frame.values[missingSlot] = this.#codes;
 	}
 
 	start(): void {
 		// At the deadline steps end by themselves, perhaps with a fallback; for any other reason there is no going on.
-		this.#stopListening = this.place.scope.onCancel((reason) => {
+		this.#stopListening = this.scope.onCancel((reason) => {
 			if (!isDeadline(reason)) this.#fail(asGatewayError(reason));
 		});
 		if (this.#unended === 0) return this.#finish();
-		if (this.plan.waitsOutside) {
+		if (this.#plan.waitsOutside) {
 			for (const standing of this.#standings) this.#waitOutside(standing);
 		}
-		this.#startReady(this.plan.order);
+		this.#startReady(this.#plan.order);
 	}
 
 	#waitOutside(standing: Standing): void {
@@ -111,7 +173,7 @@ export class Block {
 
 	#at({ up, index }: StepRef): Standing {
 		let block: Block = this;
-		for (let left = up; left > 0; left--) block = block.place.around as Block;
+		for (let left = up; left > 0; left--) block = block.#around as Block;
 		return block.#standings[index] as Standing;
 	}
 
@@ -127,34 +189,25 @@ export class Block {
 		const { step } = standing;
 		if (this.#over || standing.state !== "waiting") return;
 		standing.state = "running";
-		if (step.work.kind === "reply") return this.#decide(standing, step.work);
 		this.#seeMissing();
-		const outer = this.place.scope;
+		const outer = this.scope;
 		if (step.ownScope) standing.scope = openStepScope(step, outer);
-		carryOut(step, this, standing.scope ?? outer).then(
+		let begun: unknown;
+		try {
+			begun = step.start(this, standing.scope ?? outer);
+		} catch (error) {
+			return this.#failStep(standing, error);
+		}
+		if (!(begun instanceof Promise)) return this.#end(standing, begun);
+		begun.then(
 			(value) => this.#end(standing, value),
 			(error: unknown) => this.#failStep(standing, error),
 		);
 	}
 
-	/** At once, so that nothing else starts when the answer is there already. */
-	#decide(standing: Standing, { merge }: PreparedReply): void {
-		const { run, frame } = this.place;
-		const { when, index } = standing.step;
-		try {
-			this.#seeMissing();
-			if (when && isSkip(when(frame))) return this.#end(standing, null);
-		} catch (error) {
-			return this.#failStep(standing, error);
-		}
-		run.answer(merge, frame, this.#missingOf([index]), () =>
-			this.#holdingOf([index]),
-		);
-	}
-
 	/** What ended around this block since is not missing here. */
 	#seeMissing(): void {
-		const around = this.place.around;
+		const around = this.#around;
 		if (this.#codes === null || around === null) return;
 		around.#seeMissing();
 		for (const name in around.#codes) this.#codes[name] ??= around.#codes[name];
@@ -186,7 +239,7 @@ export class Block {
 	}
 
 	/** Notes what a step reads though it did not wait for it before it started. */
-	noteReads(reader: PreparedStep, refs: readonly StepRef[]): void {
+	noteReads(reader: StepName, refs: readonly StepRef[]): void {
 		if (refs.length === 0) return;
 		const standing = this.#standings[reader.index] as Standing;
 		for (const { up, index } of refs) {
@@ -197,7 +250,7 @@ export class Block {
 	}
 
 	/** Notes failures that a fallback, null or a stale answer fills in, which make the answer partial, and what is stale. */
-	note(step: PreparedStep, marks: readonly StepMark[]): void {
+	note(step: StepName, marks: readonly StepMark[]): void {
 		const standing = this.#standings[step.index] as Standing;
 		if (this.#over || standing.state !== "running") return;
 		if (marks.length === 0) return;
@@ -207,17 +260,13 @@ export class Block {
 	}
 
 	/** Notes how long what a step is made of holds. */
-	hold(step: PreparedStep, holding: Holding | null): void {
+	hold(step: StepName, holding: Holding | null): void {
 		const standing = this.#standings[step.index] as Standing;
 		standing.holding = leastOf(standing.holding, holding);
 	}
 
-	/** How long what the block is made of holds; null where no call was made for it. */
-	holding(): Holding | null {
-		return this.#holdingOf(this.plan.made);
-	}
-
-	#holdingOf(steps: readonly number[]): Holding | null {
+	/** How long what these steps are made of holds, or what the whole block is; null if no call was made for it. */
+	holding(steps = this.#plan.made): Holding | null {
 		let least: Holding | null = null;
 		for (const index of this.#readInFact(steps)) {
 			least = leastOf(least, (this.#standings[index] as Standing).holding);
@@ -225,13 +274,8 @@ export class Block {
 		return least;
 	}
 
-	/** What the block lacks, or has of stale answers, in plan order, items in list order. */
-	missing(): readonly StepMark[] {
-		return this.#missingOf(this.plan.made);
-	}
-
-	/** What is to be said of what these steps are made of. */
-	#missingOf(steps: readonly number[]): readonly StepMark[] {
+	/** What these steps lack, or the whole block, or have of stale answers: in plan order, items in list order. */
+	missing(steps = this.#plan.made): readonly StepMark[] {
 		if (!this.#marked) return none;
 		const read = this.#readInFact(steps);
 		return this.#standings.flatMap(({ marks, step }) =>
@@ -256,10 +300,10 @@ export class Block {
 		standing.scope?.close();
 		if (this.#over || standing.state !== "running") return;
 		standing.state = "ended";
-		this.place.frame.values[step.slot] = value;
+		this.frame.values[step.slot] = value;
 		if (this.#codes) this.#codes[step.name] = this.#codeOf(standing);
 		this.#unended--;
-		if (standing.listeners) for (const told of standing.listeners) told();
+		if (standing.listeners) for (const listen of standing.listeners) listen();
 		for (const index of step.starts) {
 			(this.#standings[index] as Standing).waitsFor--;
 		}
@@ -270,7 +314,7 @@ export class Block {
 
 	/** The step's own error, of its first item that failed; not those of steps inside it. */
 	#codeOf({ step, marks }: Standing): string | null {
-		const name = this.place.path + step.name;
+		const name = this.path + step.name;
 		const own = marks?.filter((one) => one.step === name && one.error !== null);
 		return own?.toSorted(byIndex)[0]?.error?.code ?? null;
 	}
@@ -278,7 +322,7 @@ export class Block {
 	#failStep(standing: Standing, thrown: unknown): void {
 		standing.scope?.close();
 		if (standing.state !== "running") return;
-		const name = this.place.path + standing.step.name;
+		const name = this.path + standing.step.name;
 		this.#fail(inStep(asGatewayError(thrown), name));
 	}
 
@@ -302,14 +346,14 @@ export class Block {
 	#finish(): void {
 		if (this.#over) return;
 		this.#close();
-		this.place.onEnd();
+		this.#onEnd();
 	}
 
 	#fail(error: GatewayError): void {
 		if (this.#over) return;
 		this.#close();
-		this.place.scope.cancel(error);
-		this.place.onFail(error);
+		this.scope.cancel(error);
+		this.#onFail(error);
 	}
 
 	#close(): void {
@@ -332,11 +376,6 @@ function byIndex(a: StepMark, b: StepMark): number {
 	return at < 0 ? 0 : (a.index[at] ?? 0) - (b.index[at] ?? 0);
 }
 
-/** A condition that is false or null skips its step; any other value does not. */
-export function isSkip(condition: unknown): boolean {
-	return condition === false || condition === null;
-}
-
 function openStepScope(step: PreparedStep, outer: Scope): Scope {
 	const { withinMs } = step;
 	if (withinMs === null) return openScope({ parent: outer });
@@ -350,15 +389,4 @@ function openStepScope(step: PreparedStep, outer: Scope): Scope {
 
 function isDeadline(reason: unknown): boolean {
 	return reason instanceof GatewayError && reason.code === "deadline_exceeded";
-}
-
-/** The same error, with the name of the step it happened in. */
-export function inStep(error: GatewayError, step: string): GatewayError {
-	if (error.facts.step !== undefined) return error;
-	const named = new GatewayError(error.code, error.message, {
-		...error.facts,
-		step,
-	});
-	if (error.stack !== undefined) named.stack = error.stack;
-	return named;
 }

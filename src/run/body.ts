@@ -2,7 +2,7 @@ import type { BodyConfig } from "../config/config.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { readsOf, textOf } from "../expression/template.ts";
-import { clientsPlaces, type Layout, prepare } from "./names.ts";
+import { inputsOf, type Layout, prepare } from "./layout.ts";
 import { prepareParameters, wellFormed } from "./target.ts";
 
 /** What a call sends. */
@@ -24,11 +24,11 @@ export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 		}
 		case "text": {
 			const value = prepare(body.value, layout);
-			const places = clientsPlaces(readsOf(body.value), layout);
+			const inputs = inputsOf(readsOf(body.value), layout);
 			return {
 				type: "text/plain; charset=utf-8",
 				print: (frame) =>
-					wellFormed(textOf(value(frame), "text"), places, "a text"),
+					wellFormed(textOf(value(frame), "text"), inputs, "a text"),
 			};
 		}
 		case "form": {

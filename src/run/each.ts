@@ -1,62 +1,86 @@
-import { asGatewayError, GatewayError } from "../core/errors.ts";
+import type { EachConfig } from "../config/config.ts";
+import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
+import type { Frame } from "../expression/evaluate.ts";
 import { gather } from "../tasks/gather.ts";
 import type { Scope } from "../tasks/scope.ts";
-import { type Block, inStep } from "./block.ts";
-import type { PreparedEach, PreparedStep } from "./prepare.ts";
-import { carryOutOnce, frameInside } from "./step.ts";
+import type { PreparedStep, StepName } from "./block.ts";
+import {
+	itemFrameSize,
+	itemSlots,
+	type Layout,
+	prepare,
+	readsOnlyInput,
+} from "./layout.ts";
+import { Spot } from "./spot.ts";
+import type { Once } from "./work.ts";
 
 /**
  * Carries out a step once per item, so many at once, and gives the values in the order of the list. A list that is
  * none, or too long, fails the whole step: `fallback`, which is an item's, does not catch that; `optional` does.
  */
-export async function carryOutEach(
-	step: PreparedStep,
-	each: PreparedEach,
-	block: Block,
-	scope: Scope,
-): Promise<unknown> {
-	const { frame, path, index: around } = block.place;
-	let items: readonly unknown[];
-	try {
-		items = listOf(each, block);
-	} catch (thrown) {
-		if (!step.optional) throw thrown;
-		const name = path + step.name;
-		const error = inStep(asGatewayError(thrown), name);
-		block.note(step, [{ step: name, index: around, error }]);
-		return null;
-	}
-	const works = items.map(
-		(item, index) => (scope: Scope) =>
-			carryOutOnce(step, {
-				block,
-				scope,
-				index: [...around, index],
-				frame: frameInside(step, frame, item, index),
-			}),
-	);
-	try {
-		return await gather(works, { scope, limit: each.parallel });
-	} catch (thrown) {
-		// The step fails with its first failed item; those that failed beside it are told of as calls.
-		throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;
-	}
+export function prepareEach(
+	each: EachConfig,
+	optional: boolean,
+	layout: Layout,
+	name: StepName,
+	once: Once,
+): PreparedStep["start"] {
+	const listOf = prepareList(each, layout);
+	return async (block, scope) => {
+		let items: readonly unknown[];
+		try {
+			items = listOf(block.frame);
+		} catch (thrown) {
+			if (!optional) throw thrown;
+			const spot = new Spot(block, name, scope);
+			const error = inStep(asGatewayError(thrown), spot.path);
+			spot.note([{ step: spot.path, index: spot.index, error }]);
+			return null;
+		}
+		const works = items.map((item, at) => (scope: Scope) => {
+			const index = [...block.index, at];
+			const frame = frameOf(item, at, block.frame);
+			return once(new Spot(block, name, scope, frame, index));
+		});
+		try {
+			return await gather(works, { scope, limit: each.parallel });
+		} catch (thrown) {
+			// The step fails with its first failed item; those that failed beside it are told of as calls.
+			throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;
+		}
+	};
 }
 
-function listOf(each: PreparedEach, { place }: Block): readonly unknown[] {
-	const list = each.list(place.frame);
-	const status = each.clients ? { status: 400 } : {};
-	const name = `\${${each.source}}`;
-	if (list === null) {
-		const message = `${name} is null, not a list`;
-		throw new GatewayError("reference_missing", message, status);
-	}
-	if (!Array.isArray(list)) {
-		throw new GatewayError("step_failed", `${name} is not a list`);
-	}
-	if (list.length > each.max) {
-		const message = `${name} has ${list.length} items, more than ${each.max}`;
-		throw new GatewayError("limit_exceeded", message, status);
-	}
-	return list;
+function frameOf(item: unknown, index: number, parent: Frame): Frame {
+	const values = new Array(itemFrameSize).fill(null);
+	values[itemSlots.item] = item;
+	values[itemSlots.index] = index;
+	return { values, parent };
+}
+
+/** A list that is the client's is the client's fault where it is none, or too long. */
+function prepareList(
+	{ list: template, max }: EachConfig,
+	layout: Layout,
+): (frame: Frame) => readonly unknown[] {
+	const evaluate = prepare(template, layout);
+	const source =
+		template.kind === "whole" ? template.expression.source : "a list";
+	const name = `\${${source}}`;
+	const status = readsOnlyInput(template, layout) ? { status: 400 } : {};
+	return (frame) => {
+		const list = evaluate(frame);
+		if (list === null) {
+			const message = `${name} is null, not a list`;
+			throw new GatewayError("reference_missing", message, status);
+		}
+		if (!Array.isArray(list)) {
+			throw new GatewayError("step_failed", `${name} is not a list`);
+		}
+		if (list.length > max) {
+			const message = `${name} has ${list.length} items, more than ${max}`;
+			throw new GatewayError("limit_exceeded", message, status);
+		}
+		return list;
+	};
 }

@@ -19,7 +19,7 @@ export interface Holding {
 }
 
 /** What is known at load of how long a route's answers hold. */
-export interface PreparedTelling {
+export interface PreparedFreshness {
 	/** Whether they are of one client, by its credentials: then nobody keeps them. */
 	readonly personal: boolean;
 	/** Whether they depend on nothing but what is asked and what upstreams answer. */
@@ -29,10 +29,10 @@ export interface PreparedTelling {
 }
 
 /** Null where answers say nothing of it: what is not read, and what is made of no cached upstream's answers. */
-export function prepareTelling(
+export function prepareFreshness(
 	route: RoutePlan,
 	upstreams: Plan["upstreams"],
-): PreparedTelling | null {
+): PreparedFreshness | null {
 	const steps = allSteps(route.steps);
 	const cached = steps.some(
 		(step) => step.kind === "call" && upstreams[step.upstreamIndex]?.cache,
@@ -103,9 +103,9 @@ export function leastOf(a: Holding | null, b: Holding | null): Holding | null {
 }
 
 /** Says of a whole answer how long it holds, and what it is known by; 304 to who has it already (RFC 9110, 13.1.2). */
-export function tellFreshness(
+export function withFreshness(
 	{ response, printed }: Merged,
-	{ personal, lasting, vary }: PreparedTelling,
+	{ personal, lasting, vary }: PreparedFreshness,
 	holding: Holding | null,
 	request: GatewayRequest,
 	nowMs: number,

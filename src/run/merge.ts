@@ -15,8 +15,8 @@ import {
 	type Template,
 	type TemplateEntry,
 } from "../expression/template.ts";
-import { clientsPlaces, type Layout, prepare } from "./names.ts";
-import { type Places, prepareHeaders, wellFormed } from "./target.ts";
+import { type Inputs, inputsOf, type Layout, prepare } from "./layout.ts";
+import { prepareHeaders, wellFormed } from "./target.ts";
 
 /** Makes the answer of a frame that holds all it reads; `missing` is what is said of its parts, in plan order. */
 export type PreparedMerge = (
@@ -54,7 +54,7 @@ export function prepareMerge(
 	layout: Layout,
 ): PreparedMerge {
 	const body = prepare(templates.body, layout);
-	const places = clientsPlaces(readsOf(templates.body), layout);
+	const inputs = inputsOf(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
 	const headers = prepareHeaders(templates.headers, [], layout);
 	const printOnce = createPrinter();
@@ -79,7 +79,7 @@ export function prepareMerge(
 			printed,
 			response: {
 				status: statusValue,
-				body: printed?.text ?? bodyOf(value, type, places),
+				body: printed?.text ?? bodyOf(value, type, inputs),
 				headers: mark(type === null ? withType(own) : own, missing),
 			},
 		};
@@ -104,10 +104,10 @@ function createPrinter(): (value: unknown) => Printed | null {
 function bodyOf(
 	value: unknown,
 	type: string | null,
-	places: Places,
+	inputs: Inputs,
 ): string | Uint8Array {
 	if (type === null || isJson(type)) return printJson(value);
-	if (typeof value === "string") return wellFormed(value, places, "the answer");
+	if (typeof value === "string") return wellFormed(value, inputs, "the answer");
 	if (value instanceof Bytes) return value.bytes;
 	throw new GatewayError(
 		"step_failed",

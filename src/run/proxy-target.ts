@@ -10,7 +10,7 @@ import {
 import type { GatewayRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
-import type { Layout } from "./names.ts";
+import type { Layout } from "./layout.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
 import { traceOf } from "./trace.ts";
 

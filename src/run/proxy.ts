@@ -10,10 +10,22 @@ import type {
 import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { ProxyPlan, RoutePlan } from "../plan/plan.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
-import type { PreparedRoute } from "./prepare.ts";
-import { createFrame, deadlineExceeded, type RunInput } from "./run.ts";
+import type { Layout } from "./layout.ts";
+import type { OpenedUpstream } from "./open.ts";
+import {
+	answerHeadersOf,
+	prepareProxyHeaders,
+	prepareProxyTarget,
+} from "./proxy-target.ts";
+import {
+	createFrame,
+	deadlineExceeded,
+	type RunInput,
+	type RunRoute,
+} from "./run.ts";
 
 /** Where the requests of a route are passed on to. */
 export interface PreparedProxy {
@@ -28,12 +40,31 @@ export interface PreparedProxy {
 	readonly answerHeaders: (headers: HeaderList, upstream: string) => HeaderList;
 }
 
+export function prepareProxy(
+	{ path }: RoutePlan,
+	proxy: ProxyPlan,
+	layout: Layout,
+	upstreams: readonly OpenedUpstream[],
+): PreparedProxy {
+	const opened = upstreams[proxy.upstreamIndex] as OpenedUpstream;
+	const { settings, upstream } = opened;
+	return {
+		upstream,
+		timeoutMs: settings.timeoutMs,
+		cached: proxy.cache,
+		idleMs: proxy.idleMs,
+		target: prepareProxyTarget(path.length, proxy, settings, layout),
+		headers: prepareProxyHeaders(proxy, settings, layout),
+		answerHeaders: answerHeadersOf(proxy.pass),
+	};
+}
+
 /**
  * Passes a request on and answers as the upstream does, whatever its status, both bodies as they come. The deadline
  * ends when the head of the answer is there. Rejects where there is none; what breaks off later fails the body.
  */
 export function proxy(
-	route: PreparedRoute,
+	route: RunRoute,
 	prepared: PreparedProxy,
 	input: RunInput,
 ): Promise<GatewayResponse> {
@@ -56,7 +87,7 @@ export function proxy(
 }
 
 async function send(
-	route: PreparedRoute,
+	route: RunRoute,
 	{ upstream, answerHeaders }: PreparedProxy,
 	input: RunInput,
 	call: Omit<StreamRequest, "onHead">,
@@ -118,7 +149,7 @@ function responseOf(
 }
 
 function tellOf(
-	route: PreparedRoute,
+	route: RunRoute,
 	upstream: Upstream,
 	{ request, events, scope }: RunInput,
 	end: {

@@ -2,12 +2,15 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { Block } from "./block.ts";
-import { type Holding, tellFreshness } from "./freshness.ts";
+import {
+	type Holding,
+	type PreparedFreshness,
+	withFreshness,
+} from "./freshness.ts";
+import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
-import { requestSlots } from "./names.ts";
-import type { PreparedRoute } from "./prepare.ts";
 import type { RequestValues } from "./request.ts";
 import { traceOf } from "./trace.ts";
 
@@ -33,27 +36,29 @@ export interface RunResult {
 	readonly missing: readonly StepFailure[];
 }
 
-/**
- * Carries out a route for one request. Every step starts when what it reads is there; at the deadline running calls
- * are aborted and the ordinary rules of fallback and optional apply. Rejects with the GatewayError of the required step
- * that failed first. When it has settled, nothing of it runs any more but a write that had been sent.
- */
-export function run(route: PreparedRoute, input: RunInput): Promise<RunResult> {
-	return new Promise((resolve, reject) => {
-		new Run(route, input, resolve, reject).start();
-	});
+/** What of a route every run of it needs. */
+export interface RunRoute {
+	readonly plan: RoutePlan;
+	/** How its answers say how long they hold; null if they do not. */
+	readonly freshness: PreparedFreshness | null;
+	readonly frameSize: number;
+	/** Whether `request` may be read, as a name of the language. */
+	readonly readsRequest: boolean;
 }
 
 /** Why calls are aborted that nobody waits for, when the answer is there. Seen by nobody. */
 const answered = new GatewayError("internal", "the answer is there");
 
-/** What the steps of one run share: its deadline, its lifetime, its count of calls. */
+/**
+ * What the steps of one run share: its deadline, its scope, its count of calls. It ends once: with an answer, or with the
+ * error that reaches it first. Then nothing of it runs any more but a write that had been sent.
+ */
 export class Run {
-	readonly route: PreparedRoute;
+	readonly route: RunRoute;
 	readonly input: RunInput;
 	/** The instant of the route's deadline on the scope's clock. */
 	readonly deadline: number;
-	/** The lifetime of all calls: cancelled at the deadline, when the run fails, and when the client leaves. */
+	/** The scope of all calls: cancelled at the deadline, when the run fails, and when the client leaves. */
 	readonly calls: Scope;
 	/** The client's `traceparent`, which goes on upstream; null without one. */
 	readonly trace: string | null;
@@ -64,7 +69,7 @@ export class Run {
 	readonly #reject: (error: GatewayError) => void;
 
 	constructor(
-		route: PreparedRoute,
+		route: RunRoute,
 		input: RunInput,
 		resolve: (result: RunResult) => void,
 		reject: (error: GatewayError) => void,
@@ -80,27 +85,9 @@ export class Run {
 			deadline: this.deadline,
 			deadlineReason: deadlineExceeded,
 		});
-	}
-
-	start(): void {
-		this.#stopListening = this.input.scope.onCancel((reason) =>
-			this.#fail(asGatewayError(reason)),
+		this.#stopListening = input.scope.onCancel((reason) =>
+			this.fail(asGatewayError(reason)),
 		);
-		if (this.#over) return;
-		const { route, calls } = this;
-		const frame = createFrame(route, this.input);
-		const block: Block = new Block(route.block, {
-			run: this,
-			frame,
-			scope: calls,
-			around: null,
-			path: "",
-			index: [],
-			onEnd: () =>
-				this.answer(route.merge, frame, block.missing(), () => block.holding()),
-			onFail: (error) => this.#fail(error),
-		});
-		block.start();
 	}
 
 	/** Counts a call about to be made; throws `limit_exceeded` beyond the route's bound. */
@@ -126,24 +113,29 @@ export class Run {
 			const missing = marks.filter(isFailure);
 			const merged = merge(frame, marks);
 			const response =
-				missing.length === 0 ? this.#told(merged, holding) : merged.response;
+				missing.length === 0
+					? this.#withFreshness(merged, holding)
+					: merged.response;
 			this.#close(answered);
 			this.#resolve({ response, missing });
 		} catch (error) {
-			this.#fail(asGatewayError(error));
+			this.fail(asGatewayError(error));
 		}
 	}
 
 	/** A partial answer says of itself that nobody is to keep it. */
-	#told(merged: Merged, holding: () => Holding | null): GatewayResponse {
-		const { telling } = this.route;
-		if (telling === null) return merged.response;
+	#withFreshness(
+		merged: Merged,
+		holding: () => Holding | null,
+	): GatewayResponse {
+		const { freshness } = this.route;
+		if (freshness === null) return merged.response;
 		const { request, scope } = this.input;
 		const nowMs = scope.clock.now();
-		return tellFreshness(merged, telling, holding(), request, nowMs);
+		return withFreshness(merged, freshness, holding(), request, nowMs);
 	}
 
-	#fail(error: GatewayError): void {
+	fail(error: GatewayError): void {
 		if (this.#over) return;
 		this.#close(error);
 		this.#reject(error);
@@ -166,10 +158,10 @@ function isFailure(mark: StepMark): mark is StepFailure {
 
 /** The outermost frame of a run: what the request gave is filled in, every step is null. */
 export function createFrame(
-	{ block, readsRequest }: PreparedRoute,
+	{ frameSize, readsRequest }: RunRoute,
 	{ request, values, scope }: RunInput,
 ): Frame {
-	const slots: unknown[] = new Array(block.frameSize).fill(null);
+	const slots: unknown[] = new Array(frameSize).fill(null);
 	slots[requestSlots.params] = values.params;
 	slots[requestSlots.query] = values.query;
 	slots[requestSlots.headers] = values.headers;

@@ -14,11 +14,12 @@ import {
 import { printTemplate } from "../plan/print.ts";
 import {
 	blamingClient,
-	clientsPlaces,
+	type Inputs,
+	inputsOf,
 	type Layout,
 	prepare,
-	readsOnlyClients,
-} from "./names.ts";
+	readsOnlyInput,
+} from "./layout.ts";
 
 /**
  * Where data becomes part of an address. Data cannot change where a call goes: a value in a path is one encoded
@@ -63,9 +64,9 @@ function prepareSegment(
 	const reads = segment.flatMap((piece) =>
 		typeof piece === "string" ? [] : piece.reads,
 	);
-	const places = clientsPlaces(reads, layout);
+	const inputs = inputsOf(reads, layout);
 	const pieces = segment.map((piece) =>
-		typeof piece === "string" ? piece : prepareEncoded(piece, places, layout),
+		typeof piece === "string" ? piece : prepareEncoded(piece, inputs, layout),
 	);
 	const compose = (frame: Frame) => {
 		let text = "";
@@ -73,51 +74,48 @@ function prepareSegment(
 			text += typeof piece === "string" ? piece : piece(frame);
 		}
 		if (text === "" || isDots(text)) {
-			throw refused("makes a path's segment empty, `.` or `..`", places);
+			throw refused("makes a path's segment empty, `.` or `..`", inputs);
 		}
 		return text;
 	};
-	return places ? blamingClient(compose) : compose;
+	return inputs ? blamingClient(compose) : compose;
 }
 
 function prepareEncoded(
 	expression: Expression,
-	places: Places,
+	inputs: Inputs,
 	layout: Layout,
 ): (frame: Frame) => string {
-	const evaluate = prepareExpression(expression, layout.placeOf);
-	return (frame) => encode(textOf(evaluate(frame), expression.source), places);
+	const evaluate = prepareExpression(expression, layout.slotOf);
+	return (frame) => encode(textOf(evaluate(frame), expression.source), inputs);
 }
 
 /** Percent-encodes everything but unreserved characters (RFC 3986, 2.3) and `!'()*`, which separate nothing. */
-function encode(text: string, places: Places): string {
-	return encodeURIComponent(wellFormed(text, places));
+function encode(text: string, inputs: Inputs): string {
+	return encodeURIComponent(wellFormed(text, inputs));
 }
 
 /** The text; fails where UTF-8 could not say it, and would put another character there. */
 export function wellFormed(
 	text: string,
-	places: Places,
+	inputs: Inputs,
 	where?: string,
 ): string {
 	if (text.isWellFormed()) return text;
-	throw refused("holds half a surrogate pair", places, where);
+	throw refused("holds half a surrogate pair", inputs, where);
 }
-
-/** Where the client gave a value; null where it is not the client's. */
-export type Places = readonly string[] | null;
 
 /** A value that cannot stand where it was put: the client's fault where the value is the client's. */
 function refused(
 	message: string,
-	places: Places,
+	inputs: Inputs,
 	where = "an address",
 ): GatewayError {
-	if (places === null) {
+	if (inputs === null) {
 		return new GatewayError("step_failed", `a value of ${where} ${message}`);
 	}
-	const errors = places.map((at) => ({ at, message }));
-	const words = `${places.join(", ")} ${message}`;
+	const errors = inputs.map((at) => ({ at, message }));
+	const words = `${inputs.join(", ")} ${message}`;
 	return new GatewayError("request_invalid", words, { errors });
 }
 
@@ -140,13 +138,13 @@ function prepareParameter(
 	layout: Layout,
 ): (frame: Frame, pairs: string) => string {
 	const key = `${encodeURIComponent(name)}=`;
-	const places = clientsPlaces(readsOf(value), layout);
+	const inputs = inputsOf(readsOf(value), layout);
 	return prepareValues(
 		value,
 		optional,
 		layout,
 		(text, pairs: string) => {
-			const pair = key + encode(text, places);
+			const pair = key + encode(text, inputs);
 			return pairs === "" ? pair : `${pairs}&${pair}`;
 		},
 		refuseEmpty,
@@ -183,6 +181,20 @@ export function prepareHeaders(
 	return () => constant;
 }
 
+/** What every call says of itself unless the author says otherwise; some services refuse a request without. */
+export function defaultHeaders(
+	own: readonly (readonly [string, string])[],
+	bodyType: string | null,
+): (readonly [string, string])[] {
+	const defaults: [string, string][] = [
+		["accept", "application/json"],
+		["user-agent", "sluice"],
+	];
+	if (bodyType) defaults.push(["content-type", bodyType]);
+	const names = new Set(own.map(([name]) => name));
+	return [...defaults.filter(([name]) => !names.has(name)), ...own];
+}
+
 /** Whether it is a text that can be sent as it stands: anything else may fail, and fails the request that needs it. */
 function isConstant(template: Template): boolean {
 	const value = template.kind === "literal" ? template.value : null;
@@ -196,12 +208,12 @@ function prepareHeader(
 	{ name, optional, value }: TemplateEntry,
 	layout: Layout,
 ): (frame: Frame, list: string[]) => string[] {
-	const places = clientsPlaces(readsOf(value), layout);
+	const inputs = inputsOf(readsOf(value), layout);
 	return prepareValues(value, optional, layout, (text, list: string[]) => {
 		if (!isHeaderValue(text)) {
 			throw refused(
 				"holds what is not visible ASCII",
-				places,
+				inputs,
 				`the header ${name}`,
 			);
 		}
@@ -229,7 +241,7 @@ function prepareValues<Target>(
 		for (const item of value) appended = append(textOf(item, source), appended);
 		return appended;
 	};
-	return readsOnlyClients(template, layout)
+	return readsOnlyInput(template, layout)
 		? blamingClient(appendAll)
 		: appendAll;
 }

@@ -2,11 +2,8 @@ import type {
 	UserAnswer,
 	UserCall,
 	UserCallOptions,
-	UserContext,
 } from "../config/config.ts";
-import { dataOf } from "../core/body/data.ts";
-import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { StepMark } from "../core/events.ts";
+import { GatewayError } from "../core/errors.ts";
 import { callFieldsRefused } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import type {
@@ -17,106 +14,31 @@ import { callMethods, isIdempotent, isSafe } from "../core/http/method.ts";
 import { isDots } from "../core/http/path.ts";
 import { printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
-import { PoolClosed, PoolFull, ThreadEnded } from "../tasks/pool-errors.ts";
-import { openScope, type Scope } from "../tasks/scope.ts";
-import { partsOf } from "../tasks/thread-message.ts";
+import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
-import { sendAndTell, staleMark } from "./call.ts";
 import type { OpenedUpstream } from "./open.ts";
-import {
-	defaultHeaders,
-	type PreparedFunction,
-	type PreparedStep,
-} from "./prepare.ts";
 import type { Run } from "./run.ts";
-import type { Spot } from "./step.ts";
+import { send } from "./send.ts";
+import { defaultHeaders } from "./target.ts";
 
-/** Why a call is aborted that a function did not wait for. Seen by that call alone. */
-const returned = new GatewayError("internal", "the function has returned");
+/** The upstreams that a function may call, by name. */
+export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
 
-/**
- * Calls a user's function: gives the data it returns, or fails with `step_failed` where it throws or returns none. What
- * it is given is its own: changing it changes nothing here. When it has returned it calls nobody any more.
- */
-export async function callFunction(
-	work: PreparedFunction,
-	step: PreparedStep,
-	{ block, frame, scope: outer, index }: Spot,
-): Promise<unknown> {
-	const { run, path } = block.place;
-	const { reference } = work;
-	const args = dataOf(work.args?.(frame), `${reference} is given`);
-	if (outer.cancelled) throw outer.reason;
-	const scope = openScope({ parent: outer });
-	const name = path + step.name;
-	const marks: StepMark[] = [];
-	const onAnswer = (response: UpstreamResponse) => {
-		const mark = staleMark(response, name, index);
-		if (mark) marks.push(mark);
-	};
-	const context: UserContext = {
-		call: createCall(run, name, scope, onAnswer),
-		get signal() {
-			return scope.signal;
-		},
-		deadline: Date.now() + run.deadline - scope.clock.now(),
-	};
-	try {
-		const call = () => work.call(args, context, scope);
-		const result = await untilCancelled(call, scope);
-		const value = dataOf(partsOf(result).value, `${reference} returned`);
-		block.note(step, marks);
-		return value;
-	} finally {
-		scope.cancel(returned);
-	}
-}
-
-/** The function may take no notice of its signal: the step ends with its scope all the same. */
-function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
-	return new Promise((resolve, reject) => {
-		const stop = scope.onCancel(reject);
-		const end = (finish: () => void) => {
-			stop();
-			finish();
-		};
-		// Begun in a promise, so that throwing at once is failing too.
-		new Promise((begin) => begin(work())).then(
-			(value) => end(() => resolve(value)),
-			(error: unknown) => end(() => reject(asStepFailure(error))),
-		);
-	});
-}
-
-/** What a call of the function's failed with stays what it is; what is not the pool's is the function's own failure. */
-function asStepFailure(thrown: unknown): GatewayError {
-	if (thrown instanceof GatewayError) return thrown;
-	if (thrown instanceof PoolFull) {
-		return new GatewayError("overloaded", thrown.message, { cause: thrown });
-	}
-	if (thrown instanceof PoolClosed) {
-		const words = "the gateway was closed";
-		return new GatewayError("gateway_draining", words, { cause: thrown });
-	}
-	const { message } = asGatewayError(thrown);
-	const words =
-		thrown instanceof ThreadEnded ? message : `the function threw: ${message}`;
-	return new GatewayError("step_failed", words, { cause: thrown });
-}
-
-function createCall(
+/** How a user's function calls upstreams. Its calls are those of the step, and end with `scope`. */
+export function createUserCall(
+	upstreams: CallableUpstreams,
 	run: Run,
 	step: string,
 	scope: Scope,
 	onAnswer: (response: UpstreamResponse) => void,
 ): UserCall {
-	const send: UserCall = async (target, options = {}) => {
-		const { upstream, path } = resolve(target, run);
+	const call: UserCall = async (target, options = {}) => {
+		const { upstream, path } = resolve(target, upstreams);
 		const request = createRequest(upstream, path, options, run);
 		const write = !request.safe;
 		const caller = { upstream: upstream.upstream, write, step };
 		const { name } = upstream.upstream;
-		return sendAndTell(caller, request, run, scope, (response): UserAnswer => {
+		return send(caller, request, run, scope, (response): UserAnswer => {
 			onAnswer(response);
 			const lenient = response.status > 299;
 			return {
@@ -127,7 +49,7 @@ function createCall(
 		});
 	};
 	return (target, options) => {
-		const answer = send(target, options);
+		const answer = call(target, options);
 		// A function that does not wait for its call must not end the process where that fails.
 		answer.catch(() => {});
 		return answer;
@@ -136,10 +58,10 @@ function createCall(
 
 function resolve(
 	target: string,
-	run: Run,
+	upstreams: CallableUpstreams,
 ): { upstream: OpenedUpstream; path: string } {
 	const slash = `${target}/`.indexOf("/");
-	const upstream = run.route.upstreams.get(target.slice(0, slash));
+	const upstream = upstreams.get(target.slice(0, slash));
 	if (upstream === undefined) {
 		throw new GatewayError(
 			"step_failed",

@@ -1,0 +1,43 @@
+import { Block, type PreparedBlock } from "./block.ts";
+import type { PreparedMerge } from "./merge.ts";
+import {
+	createFrame,
+	Run,
+	type RunInput,
+	type RunResult,
+	type RunRoute,
+} from "./run.ts";
+
+/** A route whose answer is made of its steps. */
+export interface ComposedRoute extends RunRoute {
+	readonly block: PreparedBlock;
+	readonly merge: PreparedMerge;
+}
+
+/**
+ * Carries out a route's steps for one request. Every step starts when what it reads is there; at the deadline running
+ * calls are aborted and the ordinary rules of fallback and optional apply. Rejects with the GatewayError of the required
+ * step that failed first. When it has settled, nothing of it runs any more but a write that had been sent.
+ */
+export function compose(
+	route: ComposedRoute,
+	input: RunInput,
+): Promise<RunResult> {
+	return new Promise((resolve, reject) => {
+		const run = new Run(route, input, resolve, reject);
+		if (run.over) return;
+		const frame = createFrame(route, input);
+		const block: Block = new Block(route.block, {
+			run,
+			frame,
+			scope: run.calls,
+			around: null,
+			path: "",
+			index: [],
+			onEnd: () =>
+				run.answer(route.merge, frame, block.missing(), () => block.holding()),
+			onFail: (error) => run.fail(error),
+		});
+		block.start();
+	});
+}

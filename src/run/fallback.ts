@@ -1,0 +1,53 @@
+import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
+import type { StepPlan } from "../plan/plan.ts";
+import { type Later, type Layout, prepareLater } from "./layout.ts";
+import type { Spot } from "./spot.ts";
+import type { Once } from "./work.ts";
+
+/** Lets what `fallback` and `optional` say fill in for a failure of each carrying-out. */
+export function prepareFallback(
+	{ fallback, optional }: StepPlan,
+	layout: Layout,
+	once: Once,
+): Once {
+	if (fallback === null && !optional) return once;
+	const later = fallback && prepareLater(fallback, layout);
+	return (spot) =>
+		once(spot).then(undefined, (thrown: unknown) =>
+			fillIn(later, optional, spot, asGatewayError(thrown)),
+		);
+}
+
+/** The fallback's value or null, noted as missing; the error itself if there is neither. */
+async function fillIn(
+	fallback: Later | null,
+	optional: boolean,
+	spot: Spot,
+	thrown: GatewayError,
+): Promise<unknown> {
+	const { path, index, block } = spot;
+	const error = inStep(thrown, path);
+	const failure = { step: path, index, error };
+	if (fallback) {
+		try {
+			// Not in the step's own scope: that is what may just have ended.
+			const value = await spot.evaluate(fallback, block.scope);
+			spot.note([failure]);
+			return value;
+		} catch (also) {
+			if (!optional) throw withFallback(error, also);
+		}
+	}
+	spot.note([failure]);
+	return null;
+}
+
+/** The client is told of the first failure; the log of both. */
+function withFallback(error: GatewayError, thrown: unknown): GatewayError {
+	const { message } = asGatewayError(thrown);
+	return new GatewayError(
+		error.code,
+		`${error.message}; its fallback failed: ${message}`,
+		{ ...error.facts, cause: thrown },
+	);
+}

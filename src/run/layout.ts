@@ -1,0 +1,214 @@
+import type { EachConfig } from "../config/config.ts";
+import { clientNames } from "../config/names.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { Evaluate, Place as Slot } from "../expression/evaluate.ts";
+import type { Read } from "../expression/parse.ts";
+import {
+	prepareTemplate,
+	readsOf,
+	type Template,
+} from "../expression/template.ts";
+import type { StepRef } from "../plan/plan.ts";
+
+/**
+ * What names mean where a template stands. A route, a group and an item of an `each` each have a frame; a route's and a
+ * group's have slots for their steps.
+ */
+export interface Layout {
+	slotOf(name: string): Slot;
+	/** The step of that name; null if there is none. */
+	refOf(name: string): StepRef | null;
+	/** The client's input that is read, as a fault names it: `query.city`; null if it is not the client's. */
+	inputOf(read: Read): string | null;
+}
+
+/** The inputs of the client that a value is made of, as faults name them; null if it is made of anything else. */
+export type Inputs = readonly string[] | null;
+
+/** The first slots of a route's frame. */
+export const requestSlots = {
+	params: 0,
+	query: 1,
+	headers: 2,
+	cookies: 3,
+	body: 4,
+	request: 5,
+} as const;
+
+/** The slots of an item's frame; its step has two of its own from `own` on. */
+export const itemSlots = { item: 0, index: 1, own: 2 } as const;
+export const itemFrameSize = 4;
+
+/** Where a block's frame holds what the block knows. */
+export interface BlockSlots {
+	readonly missing: number;
+	readonly firstStep: number;
+}
+
+export const routeSlots: BlockSlots = { missing: 6, firstStep: 7 };
+export const groupSlots: BlockSlots = { missing: 0, firstStep: 1 };
+
+/** A step has a slot for its value, and two behind it of its own. */
+const slotsPerStep = 3;
+
+export function stepSlot({ firstStep }: BlockSlots, index: number): number {
+	return firstStep + slotsPerStep * index;
+}
+
+export function frameSize(slots: BlockSlots, steps: number): number {
+	return stepSlot(slots, steps);
+}
+
+/** The names of a route. */
+export function routeLayout(steps: readonly string[]): Layout {
+	const slots = new Map(Object.entries(requestSlots));
+	return blockLayout(steps, routeSlots, {
+		slotOf: (name) => ({ up: 0, slot: slots.get(name) as number }),
+		refOf: () => null,
+		inputOf: (read) => (clientNames.has(read.name) ? inputIn(read) : null),
+	});
+}
+
+/** In the words of `request.ts`: `headers.accept-language`, `body/items/0`. */
+function inputIn({ name, path }: Read): string {
+	if (name === "body") return [name, ...path].join("/");
+	const [member] = path;
+	if (member === undefined) return name;
+	return `${name}.${name === "headers" ? member.replaceAll("_", "-") : member}`;
+}
+
+/** The names inside a group. */
+export function groupLayout(around: Layout, steps: readonly string[]): Layout {
+	return blockLayout(steps, groupSlots, {
+		inputOf: around.inputOf,
+		slotOf: (name) => outwards(around.slotOf(name)),
+		refOf(name) {
+			const ref = around.refOf(name);
+			return ref && outwards(ref);
+		},
+	});
+}
+
+function outwards<T extends { readonly up: number }>(one: T): T {
+	return { ...one, up: one.up + 1 };
+}
+
+function blockLayout(
+	steps: readonly string[],
+	slots: BlockSlots,
+	around: Layout,
+): Layout {
+	const indexes = new Map(steps.map((name, index) => [name, index]));
+	return {
+		inputOf: (read) => (indexes.has(read.name) ? null : around.inputOf(read)),
+		refOf(name) {
+			const index = indexes.get(name);
+			return index === undefined ? around.refOf(name) : { up: 0, index };
+		},
+		slotOf(name) {
+			if (name === "missing") return { up: 0, slot: slots.missing };
+			const index = indexes.get(name);
+			return index === undefined
+				? around.slotOf(name)
+				: { up: 0, slot: stepSlot(slots, index) };
+		},
+	};
+}
+
+/** The names at an item of an `each`. */
+export function itemLayout(around: Layout, { list, as }: EachConfig): Layout {
+	const [inputOfList = null] = inputsOf(readsOf(list), around) ?? [];
+	const own = new Map<string, number>([
+		[as, itemSlots.item],
+		["index", itemSlots.index],
+	]);
+	return {
+		refOf: around.refOf,
+		inputOf: (read) =>
+			own.has(read.name) ? inputOfList : around.inputOf(read),
+		slotOf(name) {
+			const slot = own.get(name);
+			return slot === undefined
+				? outwards(around.slotOf(name))
+				: { up: 0, slot };
+		},
+	};
+}
+
+/** The names where a call's answer is read, which its step keeps in its own two slots. */
+export function answerLayout(around: Layout, ownSlot: number): Layout {
+	return {
+		...around,
+		slotOf(name) {
+			if (name === "answer") return { up: 0, slot: ownSlot };
+			if (name === "response") return { up: 0, slot: ownSlot + 1 };
+			return around.slotOf(name);
+		},
+	};
+}
+
+/** Null if what is read is not the client's alone, or if nothing is read. What is wrong with it is else the client's fault. */
+export function inputsOf(reads: readonly Read[], layout: Layout): Inputs {
+	const inputs = new Set<string>();
+	for (const read of reads) {
+		const input = layout.inputOf(read);
+		if (input === null) return null;
+		inputs.add(input);
+	}
+	return inputs.size > 0 ? [...inputs] : null;
+}
+
+/** Whether a template reads something, and nothing but what the client sent. */
+export function readsOnlyInput(template: Template, layout: Layout): boolean {
+	return inputsOf(readsOf(template), layout) !== null;
+}
+
+/** A closure of a template. It answers 400 if what a hole lacks is the client's input and nothing else. */
+export function prepare(template: Template, layout: Layout): Evaluate {
+	return prepareTemplate(template, {
+		placeOf: layout.slotOf,
+		around: (hole, reads) =>
+			inputsOf(reads, layout) ? blamingClient(hole) : hole,
+	});
+}
+
+/** A template that is evaluated when the steps it reads have ended. */
+export interface Later {
+	readonly evaluate: Evaluate;
+	readonly reads: readonly StepRef[];
+}
+
+export function prepareLater(template: Template, layout: Layout): Later {
+	return {
+		evaluate: prepare(template, layout),
+		reads: refsIn(template, layout),
+	};
+}
+
+/** The steps a template reads, `missing.<step>` included. */
+function refsIn(template: Template, layout: Layout): StepRef[] {
+	const names = new Set(
+		readsOf(template).map(({ name, path }) =>
+			name === "missing" ? (path[0] ?? "") : name,
+		),
+	);
+	return [...names].flatMap((name) => layout.refOf(name) ?? []);
+}
+
+/** Lets a missing value, or one that is too much, be the client's fault: 400 instead of the table's status. */
+export function blamingClient<A extends unknown[], T>(
+	fn: (...args: A) => T,
+): (...args: A) => T {
+	return (...args) => {
+		try {
+			return fn(...args);
+		} catch (error) {
+			if (!(error instanceof GatewayError)) throw error;
+			const { code, message, facts } = error;
+			if (code !== "reference_missing" && code !== "limit_exceeded") {
+				throw error;
+			}
+			throw new GatewayError(code, message, { ...facts, status: 400 });
+		}
+	};
+}

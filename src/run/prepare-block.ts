@@ -1,0 +1,88 @@
+import type { StepPlan, StepRef } from "../plan/plan.ts";
+import type { PreparedBlock } from "./block.ts";
+import { frameSize, type Layout, stepSlot } from "./layout.ts";
+import { endsRun, prepareStart } from "./step.ts";
+import type { BlockParts, Resources } from "./work.ts";
+
+/** Makes steps ready that end together, and those inside them. */
+export function prepareBlock(
+	parts: BlockParts,
+	layout: Layout,
+	resources: Resources,
+): PreparedBlock {
+	const { steps, result, reads, slots } = parts;
+	const context = {
+		...resources,
+		layout,
+		prepareBlock: (inner: BlockParts, names: Layout) =>
+			prepareBlock(inner, names, resources),
+	};
+	return {
+		steps: steps.map((step, index) => {
+			const name = { name: step.name, index };
+			const slot = stepSlot(slots, index);
+			const start = prepareStart(step, name, slot, context);
+			const { effect, withinMs } = step;
+			return {
+				...name,
+				...linksOf(step, index, parts),
+				slot,
+				effect,
+				withinMs,
+				start,
+			};
+		}),
+		order: endingFirst(indexesOf(steps), steps),
+		made: indexesOf(steps).filter(
+			(index) => reads.includes(index) || steps[index]?.effect,
+		),
+		waitsOutside: steps.some(({ startsAfter }) =>
+			startsAfter.some(({ up }) => up > 0),
+		),
+		frameSize: frameSize(slots, steps.length),
+		missingSlot: mayRead("missing", [steps, result]) ? slots.missing : null,
+	};
+}
+
+/** Whether the name stands in frozen data at all, as a read or by chance. */
+export function mayRead(name: string, data: unknown): boolean {
+	if (data === name) return true;
+	if (typeof data !== "object" || data === null) return false;
+	for (const key in data) {
+		if (mayRead(name, (data as Record<string, unknown>)[key])) return true;
+	}
+	return false;
+}
+
+/** Which steps of the block hang on which. */
+function linksOf(step: StepPlan, index: number, { steps, reads }: BlockParts) {
+	const own = (refs: readonly StepRef[]) =>
+		refs.filter(({ up }) => up === 0).map((ref) => ref.index);
+	const allOf = (one: StepPlan) => [
+		...new Set(own([...one.startsAfter, ...one.readsLater])),
+	];
+	const readers = steps.filter((other) => allOf(other).includes(index));
+	return {
+		waitsFor: own(step.startsAfter).length,
+		waitsOutside: step.startsAfter.filter(({ up }) => up > 0),
+		starts: endingFirst(
+			indexesOf(steps).filter((at) =>
+				own(steps[at]?.startsAfter ?? []).includes(index),
+			),
+			steps,
+		),
+		reads: allOf(step),
+		readsFirst: step.kind === "group" ? allOf(step) : own(step.startsAfter),
+		readers: readers.length + (reads.includes(index) ? 1 : 0),
+		ownScope: step.withinMs !== null || !(step.effect || reads.includes(index)),
+	};
+}
+
+function indexesOf(steps: readonly StepPlan[]): number[] {
+	return steps.map((_, index) => index);
+}
+
+function endingFirst(indexes: number[], steps: readonly StepPlan[]): number[] {
+	const ends = (index: number) => endsRun(steps[index] as StepPlan);
+	return indexes.toSorted((a, b) => Number(ends(b)) - Number(ends(a)));
+}

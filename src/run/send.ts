@@ -1,0 +1,146 @@
+import { asGatewayError, type GatewayError, inStep } from "../core/errors.ts";
+import { type StepMark, tell } from "../core/events.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../core/http/messages.ts";
+import type { Clock } from "../tasks/clock.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { deadlineExceeded, type Run } from "./run.ts";
+
+/** Which step calls whom. */
+export interface Caller {
+	readonly upstream: Upstream;
+	readonly write: boolean;
+	readonly step: string;
+}
+
+/**
+ * Counts, sends and tells of a call; what `read` makes of the answer is part of it. Promises are chained and not
+ * awaited: on the way of every call each async function costs 0.3 µs more (`bench/wire.ts`).
+ */
+export function send<T>(
+	caller: Caller,
+	request: UpstreamRequest,
+	run: Run,
+	scope: Scope,
+	read: (response: UpstreamResponse) => T | Promise<T>,
+): Promise<T> {
+	// Neither counted nor told of: a call that is no longer wanted is not made.
+	if (scope.cancelled) return Promise.reject(scope.reason);
+	run.countCall();
+	const { upstream, write } = caller;
+	const listened = run.input.events.callEnded.length > 0;
+	const end = listened ? new CallEnd(caller, run) : null;
+	const answer = write
+		? sendWrite(upstream, run, request, scope)
+		: upstream.call(request, scope);
+	const value = answer.then((response) => {
+		end?.answered(response.status);
+		return read(response);
+	});
+	return end === null ? value : end.of(value);
+}
+
+/** What is told of a call that somebody listens for. */
+class CallEnd {
+	readonly #caller: Caller;
+	readonly #run: Run;
+	readonly #clock: Clock;
+	readonly #startedMs: number;
+	#endedMs: number | null = null;
+	#status: number | null = null;
+
+	constructor(caller: Caller, run: Run) {
+		this.#caller = caller;
+		this.#run = run;
+		this.#clock = run.calls.clock;
+		this.#startedMs = this.#clock.now();
+	}
+
+	/** What is read of the answer may wait for other steps: that is not the call's time. */
+	answered(status: number): void {
+		this.#status = status;
+		this.#endedMs = this.#clock.now();
+	}
+
+	/** Tells of the call when it has ended. What a listener throws fails it, and nothing else. */
+	of<T>(value: Promise<T>): Promise<T> {
+		return value.then(
+			(made) => {
+				this.#tell(null);
+				return made;
+			},
+			(thrown: unknown) => {
+				this.#tell(asGatewayError(thrown));
+				throw thrown;
+			},
+		);
+	}
+
+	#tell(error: GatewayError | null): void {
+		const { route, input } = this.#run;
+		const { step, upstream } = this.#caller;
+		tell(input.events.callEnded, {
+			requestId: input.request.id,
+			route: route.plan.key,
+			step,
+			upstream: upstream.name,
+			startedMs: this.#startedMs - input.request.arrivedMs,
+			durationMs: (this.#endedMs ?? this.#clock.now()) - this.#startedMs,
+			status: this.#status,
+			error,
+		});
+	}
+}
+
+/**
+ * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
+ * still ends when its scope does. So the write lives in the upstream's scope and listens to the step's until it is sent.
+ */
+function sendWrite(
+	upstream: Upstream,
+	run: Run,
+	request: UpstreamRequest,
+	scope: Scope,
+): Promise<UpstreamResponse> {
+	const own = openScope({
+		parent: upstream.scope,
+		deadline: run.deadline,
+		deadlineReason: deadlineExceeded,
+	});
+	const stopAborting = scope.onCancel((reason) => own.cancel(reason));
+	return new Promise((resolve, reject) => {
+		const stopWaiting = scope.onCancel(reject);
+		const ended = () => {
+			stopAborting();
+			stopWaiting();
+			own.close();
+		};
+		upstream.call({ ...request, onSent: stopAborting }, own).then(
+			(response) => {
+				ended();
+				resolve(response);
+			},
+			(error: unknown) => {
+				ended();
+				reject(error as Error);
+			},
+		);
+	});
+}
+
+/** What is to be said of a step whose value is made of this answer; null where it is fresh. */
+export function staleMark(
+	{ freshness }: UpstreamResponse,
+	step: string,
+	index: readonly number[],
+): StepMark | null {
+	const stale = freshness?.stale;
+	if (!stale) return null;
+	const { error } = stale;
+	return error === null
+		? { step, index, error, stale: true }
+		: { step, index, error: inStep(error, step), stale: true };
+}

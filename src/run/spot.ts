@@ -1,0 +1,64 @@
+import type { StepMark } from "../core/events.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { Block, StepName } from "./block.ts";
+import type { Holding } from "./freshness.ts";
+import type { Later } from "./layout.ts";
+import type { Run } from "./run.ts";
+
+/** Where a step is carried out: in its block, or at one item of its `each`. */
+export class Spot {
+	readonly block: Block;
+	/** Cancelled when this need not or must not go on. */
+	readonly scope: Scope;
+	readonly frame: Frame;
+	/** Positions in the lists around it, outermost first. */
+	readonly index: readonly number[];
+	readonly step: StepName;
+
+	constructor(
+		block: Block,
+		step: StepName,
+		scope: Scope,
+		frame = block.frame,
+		index = block.index,
+	) {
+		this.block = block;
+		this.step = step;
+		this.scope = scope;
+		this.frame = frame;
+		this.index = index;
+	}
+
+	get run(): Run {
+		return this.block.run;
+	}
+
+	/** The step as answers, events and the log name it: `orders.items`. */
+	get path(): string {
+		return this.block.path + this.step.name;
+	}
+
+	note(marks: readonly StepMark[]): void {
+		this.block.note(this.step, marks);
+	}
+
+	hold(holding: Holding | null): void {
+		this.block.hold(this.step, holding);
+	}
+
+	/** Evaluates what may read other steps, when those have ended: a promise only if it has to wait. */
+	evaluate({ evaluate, reads }: Later, scope = this.scope): unknown {
+		const finish = () => {
+			this.block.noteReads(this.step, reads);
+			return evaluate(this.frame);
+		};
+		const wait = this.block.ended(reads, scope);
+		return wait === null ? finish() : wait.then(finish);
+	}
+}
+
+/** A condition that is false or null skips what it stands before; any other value does not. */
+export function isSkip(condition: unknown): boolean {
+	return condition === false || condition === null;
+}

@@ -1,0 +1,158 @@
+import { templatesOfAnswer } from "../../config/graph.ts";
+import { GatewayError } from "../../core/errors.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../core/http/messages.ts";
+import { readsOf, type Template } from "../../expression/template.ts";
+import type { CallPlan } from "../../plan/plan.ts";
+import { decodeBody, headersByName } from "../answer.ts";
+import { prepareBody } from "../body.ts";
+import { holdingOf } from "../freshness.ts";
+import {
+	answerLayout,
+	type Later,
+	type Layout,
+	prepareLater,
+} from "../layout.ts";
+import type { OpenedUpstream } from "../open.ts";
+import { send, staleMark } from "../send.ts";
+import { isSkip, type Spot } from "../spot.ts";
+import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
+import type { Work, WorkContext } from "../work.ts";
+
+/** One call of an upstream: sends it and makes a value of the answer; throws if it cannot even be made. */
+export function prepareCall(step: CallPlan, context: WorkContext): Work {
+	const opened = context.upstreams[step.upstreamIndex] as OpenedUpstream;
+	const requestAt = prepareRequest(step, opened, context);
+	const valueOf = prepareValue(step, opened.upstream.name, context);
+	const { write } = step;
+	const { upstream } = opened;
+	return (spot) => {
+		const caller = { upstream, write, step: spot.path };
+		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
+			noting(response, spot, valueOf(response, spot)),
+		);
+	};
+}
+
+/** Notes what the answer lets the gateway's own say of itself. */
+function noting(
+	response: UpstreamResponse,
+	spot: Spot,
+	value: unknown,
+): unknown {
+	if (spot.run.route.freshness) spot.hold(holdingOf(response.freshness));
+	const mark = staleMark(response, spot.path, spot.index);
+	if (mark === null) return value;
+	// Not before there is a value: what stands in for it may be made of something else.
+	return Promise.resolve(value).then((made) => {
+		spot.note([mark]);
+		return made;
+	});
+}
+
+function prepareRequest(
+	step: CallPlan,
+	{ settings }: OpenedUpstream,
+	{ layout }: WorkContext,
+): (spot: Spot) => UpstreamRequest {
+	const { method, write, repeatable } = step;
+	const body = step.body && prepareBody(step.body, layout);
+	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
+	const headers = prepareHeaders(step.headers, fixed, layout);
+	const target = prepareTarget(step.path, step.query, settings, layout);
+	const timeoutMs = step.timeoutMs ?? settings.timeoutMs;
+	const names = [
+		...fixed.map(([name]) => name),
+		...step.headers.map(({ name }) => name),
+	];
+	const ownTrace = names.includes("traceparent");
+	return ({ run, frame }) => {
+		const own = headers(frame);
+		const trace = ownTrace ? null : run.trace;
+		return {
+			method,
+			target: target(frame),
+			headers: trace === null ? own : [...own, "traceparent", trace],
+			body: body ? body.print(frame) : null,
+			safe: !write,
+			idempotent: repeatable,
+			tried: null,
+			requestId: run.input.request.id,
+			timeoutMs,
+			onSent: null,
+		};
+	};
+}
+
+/** How a call ends: a value, or the failure it is. A promise only if it has to wait for other steps. */
+function prepareValue(
+	step: CallPlan,
+	upstream: string,
+	{ layout: around, ownSlot }: WorkContext,
+): (response: UpstreamResponse, spot: Spot) => unknown {
+	const layout = answerLayout(around, ownSlot);
+	const later = (template: Template | null) =>
+		template && prepareLater(template, layout);
+	const answers = prepareAnswers(step, layout);
+	const expect = later(step.expect);
+	const pick = later(step.pick);
+	const readsResponse = templatesOfAnswer(step).some((template) =>
+		readsOf(template).some(({ name }) => name === "response"),
+	);
+	return (response, spot) => {
+		const { status } = response;
+		const listed = answers.get(status);
+		const lenient = listed !== undefined;
+		if (!lenient && (status < 200 || status > 299)) {
+			throw new GatewayError(
+				"upstream_status",
+				`${upstream} answered ${status}`,
+				{ upstream, upstreamStatus: status },
+			);
+		}
+		const answer = decodeBody(response, step.decode, upstream, lenient);
+		const { values } = spot.frame;
+		values[ownSlot] = answer;
+		if (readsResponse) {
+			values[ownSlot + 1] = { status, headers: headersByName(response) };
+		}
+		if (listed) return spot.evaluate(listed);
+		const picked = () => (pick ? spot.evaluate(pick) : answer);
+		if (expect === null) return picked();
+		const pickExpected = (held: unknown) => {
+			if (isSkip(held)) throw unexpected(upstream);
+			return picked();
+		};
+		const held = spot.evaluate(expect);
+		return held instanceof Promise
+			? held.then(pickExpected)
+			: pickExpected(held);
+	};
+}
+
+/** Statuses beside 2xx that are answers: the value they give, or null if the answer goes on to `pick`. */
+function prepareAnswers(
+	{ answers }: CallPlan,
+	layout: Layout,
+): ReadonlyMap<number, Later | null> {
+	switch (answers?.kind) {
+		case undefined:
+			return new Map();
+		case "statuses":
+			return new Map(answers.statuses.map((status) => [status, null]));
+		case "values":
+			return new Map(
+				answers.values.map(({ status, value }) => [
+					status,
+					prepareLater(value, layout),
+				]),
+			);
+	}
+}
+
+function unexpected(upstream: string): GatewayError {
+	const message = "the answer is not as expected";
+	return new GatewayError("upstream_invalid", message, { upstream });
+}

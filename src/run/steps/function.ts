@@ -1,0 +1,127 @@
+import type { UserContext } from "../../config/config.ts";
+import { dataOf } from "../../core/body/data.ts";
+import { asGatewayError, GatewayError } from "../../core/errors.ts";
+import type { StepMark } from "../../core/events.ts";
+import type { UpstreamResponse } from "../../core/http/messages.ts";
+import type { RunPlan } from "../../plan/plan.ts";
+import { PoolClosed, PoolFull, ThreadEnded } from "../../tasks/pool-errors.ts";
+import { openScope, type Scope } from "../../tasks/scope.ts";
+import { partsOf } from "../../tasks/thread-message.ts";
+import { prepare } from "../layout.ts";
+import { staleMark } from "../send.ts";
+import { createUserCall } from "../user-call.ts";
+import type { Resources, Work, WorkContext } from "../work.ts";
+
+/**
+ * Calls a user's function: gives the data it returns, or fails with `step_failed` if it throws or returns none. What it
+ * is given is its own: changing it changes nothing here. When it has returned it calls nobody any more.
+ */
+export function prepareFunction(
+	{ reference, args, worker }: RunPlan,
+	context: WorkContext,
+): Work {
+	const argsAt = args && prepare(args, context.layout);
+	const called = worker
+		? onThread(reference, context)
+		: inProcess(reference, context);
+	const { upstreams } = context;
+	const callable = new Map(upstreams.map((one) => [one.upstream.name, one]));
+	return async (spot) => {
+		const { run, path, index, scope: outer } = spot;
+		const given = dataOf(argsAt?.(spot.frame), `${reference} is given`);
+		if (outer.cancelled) throw outer.reason;
+		const scope = openScope({ parent: outer });
+		const marks: StepMark[] = [];
+		const onAnswer = (response: UpstreamResponse) => {
+			const mark = staleMark(response, path, index);
+			if (mark) marks.push(mark);
+		};
+		const userContext: UserContext = {
+			call: createUserCall(callable, run, path, scope, onAnswer),
+			get signal() {
+				return scope.signal;
+			},
+			deadline: Date.now() + run.deadline - scope.clock.now(),
+		};
+		try {
+			const call = () => called(given, userContext, scope);
+			const result = await untilCancelled(call, scope);
+			const value = dataOf(partsOf(result).value, `${reference} returned`);
+			spot.note(marks);
+			return value;
+		} finally {
+			scope.cancel(returned);
+		}
+	};
+}
+
+/** Calls a user's function, here or on a thread. In the scope alone: a thread ends with it, a function here may not. */
+type CalledFunction = (
+	args: unknown,
+	context: UserContext,
+	scope: Scope,
+) => unknown;
+
+function inProcess(
+	reference: string,
+	{ functions }: Resources,
+): CalledFunction {
+	const fn = functions.get(reference);
+	if (fn === undefined) throw notLoaded(reference);
+	return (args, context) => fn(args as never, context);
+}
+
+function onThread(
+	reference: string,
+	{ workers, pool }: Resources,
+): CalledFunction {
+	const found = workers.get(reference);
+	if (found === undefined || pool === null) throw notLoaded(reference);
+	return (args, { call, deadline }, scope) =>
+		pool.offload(found.file, found.name, [args], {
+			scope,
+			context: { call, deadline },
+		});
+}
+
+function notLoaded(reference: string): GatewayError {
+	return new GatewayError(
+		"config_invalid",
+		`${reference} was not loaded: load the config by its file`,
+	);
+}
+
+/** Why a call is aborted that a function did not wait for. Seen by that call alone. */
+const returned = new GatewayError("internal", "the function has returned");
+
+/** The function may take no notice of its signal: the step ends with its scope all the same. */
+function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
+	return new Promise((resolve, reject) => {
+		const stop = scope.onCancel(reject);
+		const end = (finish: () => void) => {
+			stop();
+			finish();
+		};
+		// Begun in a promise, so that throwing at once is failing too.
+		new Promise((begin) => begin(work())).then(
+			(value) => end(() => resolve(value)),
+			(error: unknown) => end(() => reject(asStepFailure(error))),
+		);
+	});
+}
+
+/** What a call of the function's failed with stays what it is; what is not the pool's is the function's own failure. */
+function asStepFailure(thrown: unknown): GatewayError {
+	if (thrown instanceof GatewayError) return thrown;
+	if (thrown instanceof PoolFull) {
+		return new GatewayError("overloaded", thrown.message, { cause: thrown });
+	}
+	if (thrown instanceof PoolClosed) {
+		const words = "the gateway was closed";
+		return new GatewayError("gateway_draining", words, { cause: thrown });
+	}
+	const { message } = asGatewayError(thrown);
+	const words =
+		thrown instanceof ThreadEnded ? message : `the function threw: ${message}`;
+	return new GatewayError("step_failed", words, { cause: thrown });
+}

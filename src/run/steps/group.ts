@@ -1,0 +1,96 @@
+import type { Frame } from "../../expression/evaluate.ts";
+import type { GroupPlan } from "../../plan/plan.ts";
+import { openScope } from "../../tasks/scope.ts";
+import { Block, type PreparedBlock } from "../block.ts";
+import {
+	groupLayout,
+	groupSlots,
+	type Later,
+	prepareLater,
+} from "../layout.ts";
+import type { Spot } from "../spot.ts";
+import type { Work, WorkContext } from "../work.ts";
+
+/** Steps that end together. */
+interface Group {
+	readonly block: PreparedBlock;
+	/**
+	 * Null: an object of the steps' values. It is evaluated when the group's own steps have ended, so it waits only for
+	 * steps around the group.
+	 */
+	readonly value: Later | null;
+}
+
+/** The steps of a group: their value, or their first failure. What they lack the answer lacks. */
+export function prepareGroup(
+	step: GroupPlan,
+	{ layout: around, prepareBlock }: WorkContext,
+): Work {
+	const names = step.steps.map(({ name }) => name);
+	const layout = groupLayout(around, names);
+	const group: Group = {
+		block: prepareBlock(
+			{
+				steps: step.steps,
+				result: [step.value],
+				reads: step.valueReads,
+				slots: groupSlots,
+			},
+			layout,
+		),
+		value: step.value && readingOutside(prepareLater(step.value, layout)),
+	};
+	return (spot) => carryOut(group, spot);
+}
+
+function readingOutside({ evaluate, reads }: Later): Later {
+	return { evaluate, reads: reads.filter(({ up }) => up > 0) };
+}
+
+function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
+	const { run, scope: outer, index } = spot;
+	const scope = openScope({ parent: outer });
+	const frame: Frame = {
+		values: new Array(plan.frameSize).fill(null),
+		parent: spot.frame,
+	};
+	return new Promise((resolve, reject) => {
+		const block: Block = new Block(plan, {
+			run,
+			frame,
+			scope,
+			around: spot.block,
+			path: `${spot.path}.`,
+			index,
+			onFail: reject,
+			onEnd() {
+				scope.close();
+				const wait = value && block.ended(value.reads, outer);
+				if (wait === null) finish();
+				else wait.then(finish, reject);
+			},
+		});
+		const finish = () => {
+			try {
+				const result = value
+					? value.evaluate(frame)
+					: valuesOf(plan.steps, frame);
+				spot.note(block.missing());
+				if (run.route.freshness) spot.hold(block.holding());
+				resolve(result);
+			} catch (error) {
+				reject(error as Error);
+			}
+		};
+		block.start();
+	});
+}
+
+function valuesOf(
+	steps: PreparedBlock["steps"],
+	{ values }: Frame,
+): Record<string, unknown> {
+	return Object.fromEntries(
+		steps.map(({ name, slot }) => [name, values[slot]]),
+	);
+}

@@ -1,0 +1,13 @@
+import type { ReplyPlan } from "../../plan/plan.ts";
+import { prepareMerge } from "../merge.ts";
+import type { Work, WorkContext } from "../work.ts";
+
+/** An answer that ends the run at once: whatever runs beside it is aborted. */
+export function prepareReply(step: ReplyPlan, { layout }: WorkContext): Work {
+	const merge = prepareMerge(step, layout);
+	return ({ run, block, frame, step: { index } }) => {
+		const made = [index];
+		run.answer(merge, frame, block.missing(made), () => block.holding(made));
+		return null;
+	};
+}

@@ -1,0 +1,45 @@
+import type { UserFunction, WorkerFunction } from "../config/config.ts";
+import type { StepPlan } from "../plan/plan.ts";
+import type { Pool } from "../tasks/pool.ts";
+import type { PreparedBlock } from "./block.ts";
+import type { BlockSlots, Layout } from "./layout.ts";
+import type { OpenedUpstream } from "./open.ts";
+import type { Spot } from "./spot.ts";
+
+/** What a step does, once for itself or once per item: gives its value or a promise of it; throws or rejects if it fails. */
+export type Work = (spot: Spot) => unknown;
+
+/** One carrying-out of a step: a promise of its value, even if the work has one at once. */
+export type Once = (spot: Spot) => Promise<unknown>;
+
+/** What the work of every step is prepared with. */
+export interface Resources {
+	/** In the order of the plan. */
+	readonly upstreams: readonly OpenedUpstream[];
+	/** The user's functions, by reference. */
+	readonly functions: ReadonlyMap<string, UserFunction>;
+	/** The functions that run on a thread, by reference. */
+	readonly workers: ReadonlyMap<string, WorkerFunction>;
+	/** Null if no step runs on a thread. */
+	readonly pool: Pool | null;
+}
+
+/** What one step's work is prepared with. */
+export interface WorkContext extends Resources {
+	/** The names at the spot where the work is done. */
+	readonly layout: Layout;
+	/** The first of the two slots that the step has of its own in the frame of that spot. */
+	readonly ownSlot: number;
+	/** Prepares the steps inside a step. */
+	readonly prepareBlock: (steps: BlockParts, layout: Layout) => PreparedBlock;
+}
+
+/** Steps that end together, as the plan has them: a route's, or a group's. */
+export interface BlockParts {
+	readonly steps: readonly StepPlan[];
+	/** The templates of the answer, or of the group's value. */
+	readonly result: readonly unknown[];
+	/** The steps that those read, by index. */
+	readonly reads: readonly number[];
+	readonly slots: BlockSlots;
+}
