@@ -1,3 +1,4 @@
+import { leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { tell } from "../core/events.ts";
 import type { HeaderList } from "../core/http/headers.ts";
@@ -126,7 +127,7 @@ async function send(
 	} catch (thrown) {
 		error = asGatewayError(thrown);
 		// Where it was never sent, nobody has let go of its body yet.
-		void call.body?.[Symbol.asyncIterator]().return?.();
+		if (call.body !== null) leave(call.body);
 		reject(error);
 	} finally {
 		untilHead.close();

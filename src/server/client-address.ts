@@ -1,5 +1,5 @@
 import { BlockList } from "node:net";
-import type { HeaderList } from "../core/http/headers.ts";
+import { allHeadersOf, type HeaderList } from "../core/http/headers.ts";
 import { familyOf, parseAddress, parseSubnet } from "../core/ip.ts";
 
 /** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */
@@ -53,8 +53,8 @@ function clientIn(
 
 /** One for each of the two headers that is there. */
 function hopsIn(headers: HeaderList): Hops[] {
-	const forwarded = joined(headers, "forwarded");
-	const older = joined(headers, "x-forwarded-for");
+	const forwarded = listOf(headers, "forwarded");
+	const older = listOf(headers, "x-forwarded-for");
 	return [
 		...(forwarded === null ? [] : [forwardedHops(forwarded)]),
 		...(older === null
@@ -63,15 +63,10 @@ function hopsIn(headers: HeaderList): Hops[] {
 	];
 }
 
-/** The values of a field that may come several times, as the one list they are (RFC 9110, 5.3). */
-function joined(headers: HeaderList, name: string): string | null {
-	let value: string | null = null;
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() !== name) continue;
-		const more = headers[at + 1] ?? "";
-		value = value === null ? more : `${value}, ${more}`;
-	}
-	return value;
+/** The one list that a field is, on however many lines it comes (RFC 9110, 5.3); null where it does not come. */
+function listOf(headers: HeaderList, name: string): string | null {
+	const lines = allHeadersOf(headers, name);
+	return lines.length === 0 ? null : lines.join(", ");
 }
 
 const pairPattern =

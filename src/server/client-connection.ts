@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { GatewayError } from "../core/errors.ts";
+import { eachHeader } from "../core/http/headers.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
@@ -138,8 +139,8 @@ function rawAnswer(error: GatewayError): string {
 		...["connection", "close"],
 	];
 	let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
-	for (let at = 0; at < fields.length; at += 2) {
-		text += `${fields[at]}: ${fields[at + 1]}\r\n`;
-	}
+	eachHeader(fields, (name, value) => {
+		text += `${name}: ${value}\r\n`;
+	});
 	return `${text}\r\n${body}`;
 }

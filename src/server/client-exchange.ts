@@ -1,9 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
+import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { HeaderList } from "../core/http/headers.ts";
+import { serverFields } from "../core/http/fields.ts";
+import {
+	type HeaderList,
+	headersWithout,
+	onlyHeaderOf,
+} from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import { hasContent, hasFramedBody } from "../core/http/status.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { ClientAddress } from "./client-address.ts";
@@ -31,15 +37,6 @@ export type Handle = (
 
 /** How much of a body that nobody reads may come while the client reads its answer. */
 const lingerBytesMax = 256 * 1024;
-
-/** The framing is the server's alone: a second length in one answer would make two of it. */
-const framing = new Set([
-	"connection",
-	"content-length",
-	"keep-alive",
-	"transfer-encoding",
-	"x-request-id",
-]);
 
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
@@ -88,7 +85,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		connection: ClientConnection,
 		owner: Owner,
 	) {
-		this.id = requestIdOf(onlyOf(message.rawHeaders, "x-request-id"));
+		this.id = requestIdOf(onlyHeaderOf(message.rawHeaders, "x-request-id"));
 		this.method = message.method ?? "GET";
 		this.target = originForm(message.url ?? "/");
 		this.headers = message.rawHeaders;
@@ -130,7 +127,6 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	/** Throws where a header cannot be written; nothing has been then. */
 	answer({ status, headers, body }: GatewayResponse): void {
 		if (this.#over) return;
-		const bodiless = status === 204 || status === 304;
 		const rest = this.#unread();
 		// Nobody knows yet whether the rest of a body that is being passed on will have come by the end of the answer.
 		const streamed = rest !== "nothing" && this.#body?.streamed === true;
@@ -138,16 +134,18 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			this.#connection.closing = true;
 		}
 		const fields = this.#fieldsOf(headers);
-		const length = lengthOf(body);
-		if (!bodiless && length !== null) {
+		const content = hasContent(status) ? body : null;
+		const length = lengthOf(content);
+		if (hasFramedBody(status) && length !== null) {
 			fields.push("content-length", String(length));
 		}
 		this.#response.writeHead(status, fields);
-		const sent = bodiless || this.method === "HEAD" ? null : body;
+		const sent = this.method === "HEAD" ? null : content;
 		if (isStream(sent)) {
 			void this.#stream(sent);
 			return;
 		}
+		if (isStream(body)) leave(body);
 		if (rest === "much") this.#answerLingering(sent);
 		else this.#end(sent);
 		if (rest === "little") this.#body?.letIn();
@@ -199,12 +197,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	#fieldsOf(headers: HeaderList): string[] {
 		const { cors } = this.#owner;
-		const fields: string[] = [];
-		for (let at = 0; at < headers.length; at += 2) {
-			const name = headers[at] ?? "";
-			if (framing.has(name.toLowerCase()) || cors?.owns(name)) continue;
-			fields.push(name, headers[at + 1] ?? "");
-		}
+		const fields = headersWithout(
+			headers,
+			(name) => serverFields.has(name) || cors?.owns(name) === true,
+		);
 		fields.push("x-request-id", this.id);
 		if (cors !== null) fields.push(...cors.fieldsFor(this));
 		if (this.#connection.endsWith(this)) {
@@ -287,18 +283,6 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
 	return Buffer.from(buffer, byteOffset, length);
-}
-
-/** The value of a field that is there once; null where there are two, of which neither is to be preferred. */
-function onlyOf(headers: HeaderList, name: string): string | null {
-	let found: string | null = null;
-	for (let at = 0; at < headers.length; at += 2) {
-		const given = headers[at] ?? "";
-		if (given.length !== name.length || given.toLowerCase() !== name) continue;
-		if (found !== null) return null;
-		found = headers[at + 1] ?? "";
-	}
-	return found;
 }
 
 /** Null where it is not known before the end. */

@@ -1,5 +1,10 @@
 import type { CorsConfig } from "../config/config.ts";
-import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import {
+	type HeaderList,
+	headerOf,
+	namesIn,
+	onlyHeaderOf,
+} from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 
 /**
@@ -46,15 +51,17 @@ export function createCors(config: CorsConfig): Cors {
 		if (method !== "OPTIONS") return false;
 		const wanted = headerOf(headers, "access-control-request-method");
 		if (wanted === null || !methods.has(wanted)) return false;
-		if (!isAllowed(originOf(headers))) return false;
-		return namesWanted(headers).every((name) => names.has(name));
+		if (!isAllowed(onlyHeaderOf(headers, "origin"))) return false;
+		return namesIn(headers, "access-control-request-headers").every((name) =>
+			names.has(name),
+		);
 	}
 
 	return {
 		preflight: (request) => (isPermitted(request) ? permitted : null),
 		fieldsFor(request) {
 			const vary = varyOf(request.method);
-			const origin = originOf(request.headers);
+			const origin = onlyHeaderOf(request.headers, "origin");
 			if (!isAllowed(origin)) return vary;
 			return [
 				...vary,
@@ -78,26 +85,4 @@ function varyOf(method: string): HeaderList {
 				"origin, access-control-request-method, access-control-request-headers",
 			]
 		: ["vary", "origin"];
-}
-
-/** Null where it was not said, or said twice. */
-function originOf(headers: HeaderList): string | null {
-	let origin: string | null = null;
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() !== "origin") continue;
-		if (origin !== null) return null;
-		origin = headers[at + 1] ?? "";
-	}
-	return origin;
-}
-
-function namesWanted(headers: HeaderList): string[] {
-	const names: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() !== "access-control-request-headers")
-			continue;
-		const listed = (headers[at + 1] ?? "").split(",");
-		names.push(...listed.map((name) => name.trim().toLowerCase()));
-	}
-	return names.filter((name) => name !== "");
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../core/errors.ts";
+import { lookalikes } from "../core/http/fields.ts";
 
 /** What a client may make of one connection and one request's head. */
 export interface HeadLimits {
@@ -28,14 +29,6 @@ export function refusalOf(
 	}
 	return headFault(rawHeaders, httpVersion) ?? targetFault(message.url ?? "");
 }
-
-/** Names that a CGI-like server behind us would take for a framing field's (`HTTP_CONTENT_LENGTH`). */
-const lookalikes = new Set([
-	"content_length",
-	"transfer_encoding",
-	"keep_alive",
-	"proxy_connection",
-]);
 
 function headFault(
 	rawHeaders: readonly string[],

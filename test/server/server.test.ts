@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { streamOf } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type {
 	GatewayRequest,
@@ -300,6 +301,12 @@ describe("an answer", () => {
 			"close",
 			"Keep-Alive",
 			"x",
+			"Proxy-Connection",
+			"keep-alive",
+			"Trailer",
+			"x",
+			"Upgrade",
+			"x",
 			"X-Request-Id",
 			"forged",
 		];
@@ -309,6 +316,9 @@ describe("an answer", () => {
 		assert.equal(answer.headers["transfer-encoding"], undefined);
 		assert.equal(answer.headers["x-request-id"], "mine");
 		assert.equal(answer.headers.connection, "keep-alive");
+		for (const name of ["proxy-connection", "trailer", "upgrade"]) {
+			assert.equal(answer.headers[name], undefined, name);
+		}
 	});
 
 	test("without a body has a length of 0, or none where the status has no body", async () => {
@@ -321,6 +331,37 @@ describe("an answer", () => {
 		assert.equal((await ask("GET /204")).headers["content-length"], undefined);
 		assert.equal((await ask("GET /304")).headers["content-length"], undefined);
 		assert.equal((await ask("GET /200")).body, "");
+	});
+
+	test("with 205 has no content, of a length of 0", async () => {
+		for (const body of ["dropped", streamOf(new Uint8Array(3))]) {
+			await serve(async () => ({ ...ok, status: 205, body }));
+			const answer = await ask("GET /");
+			assert.deepEqual(
+				[answer.status, answer.headers["content-length"], answer.body],
+				[205, "0", ""],
+			);
+		}
+	});
+
+	test("leaves a body that is not sent", async () => {
+		let left = 0;
+		const body = {
+			length: 3,
+			[Symbol.asyncIterator]: () => ({
+				next: () => assert.fail("it is read"),
+				return: async () => {
+					left++;
+					return { done: true as const, value: undefined };
+				},
+			}),
+		};
+		await serve(async ({ target }) => {
+			return { ...ok, status: Number(target.slice(1)), body };
+		});
+		const requests = ["HEAD /200", "GET /204", "GET /205", "GET /304"];
+		for (const request of requests) await ask(request);
+		assert.equal(left, requests.length);
 	});
 
 	test("to HEAD has the headers of the one to GET and no body", async () => {

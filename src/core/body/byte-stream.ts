@@ -25,6 +25,14 @@ export function emptyStream(length: number | null): ByteStream {
 	};
 }
 
+/** Gives up a body of which nothing is read, so that its maker makes no more of it. */
+export function leave(body: ByteStream): void {
+	body[Symbol.asyncIterator]()
+		.return?.()
+		// What it fails with concerns nobody any more.
+		.catch(() => {});
+}
+
 /** Whether a body comes piece by piece. */
 export function isStream(
 	body: string | Uint8Array | ByteStream | null,

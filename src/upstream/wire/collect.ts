@@ -1,5 +1,6 @@
 import { type Collector, createCollector } from "../../core/body/collector.ts";
-import type { HeaderList } from "../../core/http/headers.ts";
+import { codedFields } from "../../core/http/fields.ts";
+import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { type Coding, decode, parseCoding } from "./decode.ts";
@@ -73,18 +74,9 @@ export class Collecting implements Receiver {
 	): Promise<UpstreamResponse> {
 		const { bodyBytesMax, name } = this.#settings;
 		const body = await decode(coding, coded, bodyBytesMax, name, this.#scope);
-		return { status, headers: withoutCoding(headers), body };
+		const uncoded = headersWithout(headers, (field) => codedFields.has(field));
+		return { status, headers: uncoded, body };
 	}
-}
-
-function withoutCoding(headers: HeaderList): HeaderList {
-	const list: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		const name = headers[at] ?? "";
-		if (name === "content-encoding" || name === "content-length") continue;
-		list.push(name, headers[at + 1] ?? "");
-	}
-	return list;
 }
 
 const noBytes = new Uint8Array(0);

@@ -1,3 +1,5 @@
+import { framingFields } from "../../core/http/fields.ts";
+import { isToken } from "../../core/http/headers.ts";
 import type { AnswerHead } from "./receiver.ts";
 
 /** The head of one answer, interim or final, and what it says of its message and its connection. */
@@ -38,7 +40,7 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 		const fault = framing.read(name, value);
 		if (fault !== null) return fault;
 		// Proper white space, but some take it for a part of the value, and the message for another.
-		if (frames(name) && text.slice(colon, end).includes("\t")) {
+		if (framingFields.has(name) && text.slice(colon, end).includes("\t")) {
 			return "a tab in a field that frames the message";
 		}
 		if (headers.length === 2 * fieldsMax) return "too many header fields";
@@ -71,16 +73,14 @@ export class FieldNames {
 
 	#learn(text: string): string | null {
 		const name = text.toLowerCase();
-		if (!isFieldName.test(name)) return null;
+		// No space before the colon (RFC 9112, 5.1), none before the name (5.2).
+		if (!isToken(name)) return null;
 		if (this.#names.size < namesMax) this.#names.set(text, name);
 		return name;
 	}
 }
 
 const namesMax = 256;
-
-/** RFC 9110, 5.6.2, in lower case. No space before the colon (RFC 9112, 5.1), none before the name (5.2). */
-const isFieldName = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
 
 /** Whether a text, however short, begins as a head does. */
 export function beginsHead(text: string): boolean {
@@ -103,14 +103,10 @@ const start = "HTTP/1.";
 export function faultOfTrailer(line: string): string | null {
 	const colon = line.indexOf(":");
 	const name = line.slice(0, Math.max(0, colon)).toLowerCase();
-	if (!isFieldName.test(name)) return "a trailer without a proper name";
+	if (!isToken(name)) return "a trailer without a proper name";
 	if (!isLines.test(line)) return "a control character in a trailer";
 	// RFC 9110, 6.5.1: the message has been framed already.
-	return frames(name) ? "a trailer frames the message" : null;
-}
-
-function frames(name: string): boolean {
-	return name === "content-length" || name === "transfer-encoding";
+	return framingFields.has(name) ? "a trailer frames the message" : null;
 }
 
 /** White space around a value is not part of it (RFC 9110, 5.5). */

@@ -1,3 +1,4 @@
+import { hasFramedBody, isInterim } from "../../core/http/status.ts";
 import {
 	beginsHead,
 	faultOfTrailer,
@@ -85,7 +86,7 @@ export class ResponseParser {
 		if (!this.whole || head === null || !head.persistent || this.#toHead) {
 			return false;
 		}
-		return hasBody(head.status)
+		return hasFramedBody(head.status)
 			? head.chunked || head.length !== null
 			: !head.chunked && !head.length;
 	}
@@ -158,7 +159,7 @@ export class ResponseParser {
 		this.begun ||= beginsHead(text);
 		const head = this.#heads.read(text);
 		if (typeof head === "string") return this.#refuse(head, next);
-		return head.status < 200
+		return isInterim(head.status)
 			? this.#passInterim(head, next)
 			: this.#takeFinal(head, next);
 	}
@@ -176,7 +177,7 @@ export class ResponseParser {
 
 	#takeFinal(head: Head, next: number): number {
 		this.head = head;
-		const mayHaveBody = !this.#toHead && hasBody(head.status);
+		const mayHaveBody = !this.#toHead && hasFramedBody(head.status);
 		const refusal = this.#sink.onHead(head, mayHaveBody);
 		if (refusal !== null) return this.#refuse(refusal, next);
 		if (!mayHaveBody || head.length === 0) this.#complete();
@@ -283,11 +284,6 @@ const chunkLine =
 	/^([0-9a-f]{1,12})((?:;[!#$%&'*+\-.^_`|~0-9a-z]+(?:=(?:[!#$%&'*+\-.^_`|~0-9a-z]+|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*"))?)*)\r\n$/i;
 const partOfChunkLine =
 	/^(?:|[0-9a-f]{1,12}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)$/i;
-
-/** RFC 9110, 6.4.1. */
-function hasBody(status: number): boolean {
-	return status !== 204 && status !== 304;
-}
 
 const nobody: Sink = {
 	onHead: () => null,

@@ -1,5 +1,7 @@
 import { GatewayError } from "../../core/errors.ts";
-import type { HeaderList } from "../../core/http/headers.ts";
+import { callFieldsRefused } from "../../core/http/fields.ts";
+import { type HeaderList, isToken } from "../../core/http/headers.ts";
+import { announcesBody } from "../../core/http/method.ts";
 
 /** A request as it travels. */
 export interface Message {
@@ -36,9 +38,7 @@ export class RequestWriter {
 	): Message {
 		const head = this.#head(method, target, headers);
 		if (body === null || body === "") {
-			const end = announcesBody.has(method)
-				? "content-length: 0\r\n\r\n"
-				: "\r\n";
+			const end = announcesBody(method) ? "content-length: 0\r\n\r\n" : "\r\n";
 			return { text: head + end, bytes: null };
 		}
 		const length = Buffer.byteLength(body);
@@ -101,8 +101,8 @@ export class RequestWriter {
 	}
 
 	#learn(name: string): void {
-		if (!isName.test(name)) throw this.#fault("the name of a header field");
-		if (ours.has(name.toLowerCase()))
+		if (!isToken(name)) throw this.#fault("the name of a header field");
+		if (callFieldsRefused.has(name.toLowerCase()))
 			throw this.#fault(`${name} is not set by hand`);
 		if (this.#names.size < namesMax) this.#names.add(name);
 	}
@@ -117,23 +117,5 @@ function joined(text: string, body: string, bodyBytes: number): Buffer {
 
 const namesMax = 256;
 
-/** Methods that mean something with a body: without one they say so (RFC 9110, 8.6). */
-const announcesBody: ReadonlySet<string> = new Set(["POST", "PUT", "PATCH"]);
-
-/** What frames the message or names the other side. */
-const ours: ReadonlySet<string> = new Set([
-	"connection",
-	"content-length",
-	"expect",
-	"host",
-	"keep-alive",
-	"proxy-connection",
-	"te",
-	"trailer",
-	"transfer-encoding",
-	"upgrade",
-]);
-
 const isTarget = /^\/[\x21-\x7e]*$/;
-const isName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const notInValue = /[^\t\x20-\x7e\x80-\xff]/;
