@@ -132,9 +132,9 @@ export interface HedgeConfig {
 }
 
 export interface LimiterConfig {
-	/** Null: as many as there are `connections`. */
+	/** Null: as many as `connections`. */
 	readonly concurrent: number | null;
-	/** Null: what is usual. */
+	/** Null: the usual number. */
 	readonly waiting: number | null;
 	readonly adaptive: boolean;
 }

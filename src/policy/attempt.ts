@@ -2,24 +2,24 @@ import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
 
-/** One call or stream under way, as whoever watches it is told of it. */
+/** Hears how one call or stream goes. */
 export interface Attempt {
-	/** The whole answer of a call is there, or the head of a stream's. */
+	/** The whole answer of a call is there, or the head of a stream's answer. */
 	answered(status: number): void;
-	/** It failed: perhaps a stream whose head was there. */
+	/** It failed. A stream may fail after its head. */
 	failed(error: unknown): void;
-	/** It is over, however it ended. Called once, last. */
+	/** It is over, well or not. Called once, last. */
 	ended(): void;
 }
 
-/** What a policy asks of a call or a stream before it lets it through. */
+/** The facts about a call or a stream that a guard may need before it lets it through. */
 export interface Asked {
 	readonly requestId: string;
 }
 
 /**
- * Makes a guard of what is to be done when a call begins: `begin` refuses by throwing, may let it wait, and is told how
- * it ends. Where it gives no promise, the call goes on in the same turn.
+ * Makes a guard from `begin`, which is called when a call begins. `begin` refuses by throwing, and may let the call
+ * wait by a promise. Its result hears how the call ends. Without a promise the call goes on in the same turn.
  */
 export function watching(
 	begin: (request: Asked, scope: Scope) => Attempt | Promise<Attempt>,
@@ -65,7 +65,7 @@ export function watching(
 	};
 }
 
-/** What is thrown before there is a promise is what it fails with. */
+/** An error thrown before there is a promise becomes a rejected promise. */
 export function begunBy<T>(call: () => Promise<T>): Promise<T> {
 	try {
 		return call();

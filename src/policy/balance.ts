@@ -16,17 +16,17 @@ import {
 	verdictOfStatus,
 } from "./verdict.ts";
 
-/** One call of several that do the same, each to a URL of its own. */
+/** Spreads calls over several URLs of one service. */
 export interface Balance {
-	/** As many as there are URLs, in their order. */
+	/** One call for each URL, in their order. */
 	call(nexts: readonly Call[]): Call;
 	stream(nexts: readonly StreamCall[]): StreamCall;
 }
 
 /**
- * Sends each call to the URL from which the answer is expected first: by its moving-average latency, times the calls
- * that wait for it already. One that keeps failing is left out for a while, but never more than half of them. A call
- * that is made again goes to another URL than those it was sent to.
+ * Sends each call to the URL whose answer is expected first: its moving-average latency, times the calls that wait for
+ * it already. A URL that keeps failing is left out for a while, but never more than half of them. Another attempt goes
+ * to another URL than the attempts before.
  */
 export function balance(count: number, place: PolicyPlace): Balance {
 	const tell = createTeller("urls", place);
@@ -38,7 +38,7 @@ export function balance(count: number, place: PolicyPlace): Balance {
 
 	function choose(tried: readonly number[] | null): number {
 		const now = place.clock.now();
-		// Equals take turns.
+		// URLs with equal scores take turns.
 		first = (first + 1) % count;
 		let chosen = first;
 		let lowest = Number.POSITIVE_INFINITY;
@@ -77,7 +77,7 @@ export function balance(count: number, place: PolicyPlace): Balance {
 	};
 }
 
-/** More than any two scores differ by: only where there is no other. */
+/** More than the difference of any two scores: such a URL is taken only if there is no other. */
 const lastResort = 1e12;
 
 function mayLeaveOut(targets: readonly Target[]): boolean {
@@ -85,7 +85,7 @@ function mayLeaveOut(targets: readonly Target[]): boolean {
 	return out + 1 <= targets.length / 2;
 }
 
-/** One URL, as its calls have shown it. */
+/** One URL, with the state that its calls have shown. */
 class Target {
 	readonly guard: Guard;
 	readonly #place: PolicyPlace;
@@ -122,16 +122,16 @@ class Target {
 		return now < this.#backMs;
 	}
 
-	/** What one call is expected to take, times those that are there already. */
+	/** The time that one call is expected to take, times the calls that are there already. */
 	score(now: number): number {
-		// Until one answers, a URL that answers no more, or has not yet, is known by how long it lets its calls wait.
+		// A URL that has not answered yet, or no longer answers, is judged by how long its calls have waited.
 		const ageMs =
 			this.#waiting === 0 ? 0 : now - this.#waitingSinceMs / this.#waiting;
 		const expectedMs = Math.max(this.#fadedMs(now), ageMs, unknownMs);
 		return expectedMs * (this.#outstanding + 1);
 	}
 
-	/** The average fades with time, so that a URL that was slow is asked again some day. */
+	/** The average fades with time, so that a slow URL is asked again later. */
 	#fadedMs(now: number): number {
 		return this.#averageMs * Math.exp((this.#sampledMs - now) / fadeMs);
 	}
@@ -146,7 +146,7 @@ class Target {
 		const stopWaiting = () => {
 			waits = false;
 			this.#waiting--;
-			// Sums of fractions do not add up to nothing by themselves.
+			// A sum of fractions does not come back to exactly zero by itself.
 			this.#waitingSinceMs =
 				this.#waiting === 0 ? 0 : this.#waitingSinceMs - beganMs;
 		};
@@ -158,7 +158,7 @@ class Target {
 				else this.#failures = 0;
 			},
 			failed: (error) => {
-				// How long a failure takes says nothing of answers, but that none came within a timeout does.
+				// The duration of a failure says nothing about answers, except when none came within a timeout.
 				if (waits && isTimeout(error)) this.#sample(clock.now() - beganMs);
 				if (scope.cancelled || !verdictOfError(error).fault) return;
 				this.#fail(asked, codeOf(error));
@@ -170,7 +170,9 @@ class Target {
 		};
 	}
 
-	/** A slow answer counts at once, fast ones one by one: one URL less for a moment costs nothing. */
+	/**
+	 * A slow answer counts at once, fast ones only step by step, because to use one URL less for a moment costs nothing.
+	 */
 	#sample(ms: number): void {
 		const now = this.#place.clock.now();
 		const fadedMs = this.#fadedMs(now);
@@ -183,16 +185,16 @@ class Target {
 		this.#failures++;
 		if (this.#failures < failuresMax || this.leftOut) return;
 		if (!this.#mayLeaveOut()) return;
-		// Back, it is left out again by its first failure.
+		// After its return its first failure leaves it out again.
 		this.#failures = failuresMax - 1;
 		this.#backMs = this.#place.clock.now() + leftOutMs;
 		this.#tell(requestId, "left_out", reason, this.#number);
 	}
 }
 
-/** After so long a difference in latency has faded to about a third. */
+/** In this time a difference in latency fades to about a third. */
 const fadeMs = 10_000;
-/** Of a URL that was not asked yet: less than any answer takes, so that each is asked first once. */
+/** The latency of a URL that was not asked yet. It is less than any answer takes, so that each URL is tried once. */
 const unknownMs = 0.1;
 const failuresMax = 5;
 const leftOutMs = 10_000;

@@ -15,16 +15,16 @@ export interface BreakerOptions {
 	readonly errorRate: number;
 	/** How far back calls count. */
 	readonly windowMs: number;
-	/** Fewer calls than this in the window say nothing. */
+	/** With fewer calls than this in the window it stays closed. */
 	readonly calls: number;
-	/** While open, one call at a time may try again, this long after the last one that did began. */
+	/** While open, one call at a time may try again, this long after the beginning of the last such call. */
 	readonly probeEveryMs: number;
 }
 
 /**
- * Refuses calls with `breaker_open`, at once, while most of them would fail. Closed it counts; open it refuses; after a
- * while it is half-open and lets one call through, whose end opens or closes it. An end that says nothing of the
- * upstream counts nowhere, and lets the next call be the probe.
+ * Refuses calls with `breaker_open`, at once, while most of them would fail. A closed breaker counts, and an open one
+ * refuses. After a while it is half-open and lets one call through, whose end opens or closes it. An end that says
+ * nothing about the upstream does not count, and the next call is then the probe.
  */
 export function breaker(options: BreakerOptions, place: PolicyPlace): Guard {
 	const state = new Breaker(options, place);
@@ -38,7 +38,7 @@ class Breaker {
 	readonly #tell: TellDecision<"breaker">;
 	#window: Window;
 	#open = false;
-	/** Of an open breaker: whether a probe is under way, and when the next may be. */
+	/** The state of an open breaker: whether a probe is under way, and when the next one may be. */
 	#probing = false;
 	#nextProbeMs = 0;
 
@@ -71,7 +71,10 @@ class Breaker {
 		});
 	}
 
-	/** A call of a closed breaker. It counts in the window in which it began: its end may tell of times long past. */
+	/**
+	 * A call of a closed breaker. It counts only in the window in which it began, because its end may say something about
+	 * times long past.
+	 */
 	#counted(requestId: string, scope: Scope): Attempt {
 		const window = this.#window;
 		return judged(scope, (good, reason) => {
@@ -93,7 +96,7 @@ class Breaker {
 		this.#tell(requestId, "opened", reason);
 	}
 
-	/** The first thing it says of the upstream decides; the probe's place is given back in any case. */
+	/** The first sign about the upstream decides. In any case another call may then be the probe. */
 	#probe(requestId: string, scope: Scope): Attempt {
 		let over = false;
 		const attempt = judged(scope, (good, reason) => {
@@ -121,7 +124,10 @@ class Breaker {
 	}
 }
 
-/** Judges what says something of the upstream: any answer, and failures that are its fault unless we cut the call. */
+/**
+ * Judges ends that say something about the upstream: any answer, and failures that are its fault, unless we cut the
+ * call.
+ */
 function judged(
 	scope: Scope,
 	judge: (good: boolean, reason: ErrorCode) => void,
@@ -139,7 +145,7 @@ function judged(
 
 const bucketCount = 10;
 
-/** How calls ended lately. Slides by tenths, so that what counts is between nine tenths of it and all of it. */
+/** How recent calls ended. The window slides by tenths, so between nine tenths of it and all of it count. */
 class Window {
 	good = 0;
 	bad = 0;
@@ -165,7 +171,7 @@ class Window {
 		}
 	}
 
-	/** Empties what the newest bucket takes the place of. */
+	/** Empties the buckets that have become too old. */
 	#forget(bucket: number): void {
 		const stale = Math.min(bucket - this.#newest, bucketCount);
 		this.#newest = bucket;

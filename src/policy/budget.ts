@@ -3,24 +3,24 @@ import type { Clock } from "../tasks/clock.ts";
 export interface BudgetOptions {
 	/** How many extra attempts each call pays for: 0.2 is one for every five. */
 	readonly ratio: number;
-	/** How many there may be a second besides, however few the calls. */
+	/** How many extra attempts a second are allowed besides, however few the calls. */
 	readonly perSecond: number;
 }
 
-/** How many attempts beyond the first an upstream can bear: those who make them share it. */
+/** How many attempts beyond the first an upstream can bear. All calls of the upstream share it. */
 export interface Budget {
-	/** A call is made, and pays its share. */
+	/** Called for each call, which pays its share. */
 	earn(): void;
 	/** Takes one extra attempt, if there is one. */
 	take(): boolean;
 }
 
-/** What was saved in quieter times and may be spent at once, in seconds of `perSecond`. */
+/** How much can be saved and spent at once, in seconds of `perSecond`. */
 const savedSeconds = 10;
 
 /**
- * A bucket of extra attempts. It begins with those of one second, is filled by time and calls, and holds those of ten
- * seconds, though never fewer than ten: an outage meets a bound, not what a long quiet time has saved.
+ * A bucket of extra attempts. It begins with those of one second, and time and calls fill it. It holds those of ten
+ * seconds, and never fewer than ten. So an outage meets a bound, even after a long quiet time.
  */
 export function createBudget(
 	{ ratio, perSecond }: BudgetOptions,
@@ -40,7 +40,7 @@ export function createBudget(
 		earn: () => fill(ratio),
 		take() {
 			fill(0);
-			// Five fifths may add up to a hair less than one.
+			// Five fifths may add up to slightly less than one.
 			if (left < 1 - 1e-9) return false;
 			left -= 1;
 			return true;

@@ -18,9 +18,9 @@ export interface CoalescePlace extends PolicyPlace {
 }
 
 /**
- * Lets equal calls in flight that only read share one. The shared call belongs to nobody who waits for it: each leaves
- * at its own deadline, and the last to leave aborts it, so that it runs as long as its longest-waiting follower. All get
- * the same answer object, or the same error.
+ * Lets equal calls in flight that only read share one call. None of its followers owns it. Each leaves at its own
+ * deadline, and the last to leave aborts it. So it runs as long as its longest-waiting follower. All get the same
+ * answer object, or the same error.
  */
 export function coalesce(place: CoalescePlace): Policy {
 	const tellDecision = createTeller("coalesce", place);
@@ -43,7 +43,7 @@ export function coalesce(place: CoalescePlace): Policy {
 		};
 }
 
-/** One waits for the shared call; gives up when its own scope is cancelled. */
+/** Waits for the shared call, and gives up when its own scope is cancelled. */
 interface Follower {
 	readonly request: UpstreamRequest;
 	readonly resolve: (response: UpstreamResponse) => void;
@@ -60,7 +60,7 @@ class Flight {
 	#shared = false;
 	#over = false;
 
-	/** `onEnd` is called once, before anybody is told of the end: whoever asks from then on has a call of its own. */
+	/** `onEnd` is called once, before any follower hears of the end. From then on an equal call is a new one. */
 	constructor(parent: Scope, onEnd: () => void) {
 		this.#scope = openScope({ parent });
 		this.#onEnd = onEnd;

@@ -1,26 +1,28 @@
 /**
- * Finds how many calls an upstream can carry at once, by nothing but how long they take: where they take longer than
- * they would alone, they wait for each other there.
+ * Finds how many calls an upstream can carry at once, from their latency alone. If calls take longer than they would
+ * alone, they wait for each other at the upstream.
  *
- * It judges windows of calls. One that is slower by more than `tolerance` than calls are alone lowers the number in
- * proportion, as does one of which too many were lost; one that is not, and in which the number was used up, raises it
- * by its root: enough to find a bound that moved, too little to overrun it. While the number is used up nobody sees
- * calls run alone, so now and then half of it runs for one window, which measures that anew. (The ideas are those of TCP
- * Vegas and BBR.)
+ * It judges windows of calls. A window that is slower than calls alone by more than `tolerance` lowers the number in
+ * proportion. So does a window with too many lost calls. Another window in which the number was used up raises it by
+ * its root. That is enough to find a bound that moved, and too little to overrun it. While the number is used up, calls
+ * never run alone. So now and then half of the number runs for one window, to measure that anew. (The ideas are those
+ * of TCP Vegas and BBR.)
  */
 export class Concurrency {
 	/** How many may run now; at least 1. */
 	limit: number;
 	readonly #limitMax: number;
-	/** With its fraction: whole slots would lose every small step. */
+	/** The number with its fraction: whole slots would lose every small step. */
 	#exact: number;
-	/** What a call takes alone, in milliseconds; null before the first window. */
+	/** How long a call takes alone, in milliseconds; null before the first window. */
 	#aloneMs: number | null = null;
-	/** The number to come back to, while half of it runs. */
+	/** The number to return to, while half of it runs. */
 	#measuringFrom: number | null = null;
 	#measureEveryMs = measureFirstMs;
 	#measureMs: number;
-	/** The window counts what ends from here on: by then the calls have ended that ran when the number last changed. */
+	/**
+	 * The window counts calls that end from here on. By then the calls have ended that ran when the number last changed.
+	 */
 	#countFromMs: number;
 	#sumMs = 0;
 	#answered = 0;
@@ -35,7 +37,7 @@ export class Concurrency {
 		this.#measureMs = nowMs + measureFirstMs;
 	}
 
-	/** How many would run were it not being measured. */
+	/** How many calls would run without a measurement. */
 	get usual(): number {
 		return Math.floor(this.#measuringFrom ?? this.#exact);
 	}
@@ -48,7 +50,7 @@ export class Concurrency {
 		this.#count(nowMs, running);
 	}
 
-	/** A call was not answered in time, or with the word that it is too much. */
+	/** A call was not answered in time, or its answer said that it was too much. */
 	lost(nowMs: number, running: number): void {
 		if (nowMs < this.#countFromMs) return;
 		this.#lost++;
@@ -57,7 +59,7 @@ export class Concurrency {
 
 	#count(nowMs: number, running: number): void {
 		this.#mostRunning = Math.max(this.#mostRunning, running);
-		// Enough for a mean, and for each who may run to have been asked.
+		// Enough calls for a mean, and for every slot to have been used.
 		const enough = Math.min(Math.max(this.limit, samplesMin), samplesMax);
 		const hopeless = this.#lost >= lostEnough && this.#lost > this.#answered;
 		if (hopeless || this.#answered + this.#lost >= enough) {
@@ -88,8 +90,8 @@ export class Concurrency {
 		const aloneMs = this.#aloneMs ?? meanMs;
 		const few = this.#mostRunning < this.#exact / 2;
 		this.#aloneMs = aloneMs;
-		// So few run that they are as good as alone, or they are clearly faster than was thought. Following every lower mean
-		// would follow chance downwards.
+		// So few calls run that they are as good as alone, or they are clearly faster than the known value. If every lower
+		// mean counted, chance would lead the value downwards.
 		if (few || meanMs < aloneMs * clearlyFaster) {
 			this.#aloneMs += (meanMs - aloneMs) / 4;
 		}
@@ -103,7 +105,7 @@ export class Concurrency {
 	}
 
 	#beginMeasuring(nowMs: number): void {
-		// What it begins with may be too large by far: then one measure does not find that.
+		// The first value may be far too large, and then one measurement does not correct it.
 		this.#measureEveryMs = Math.min(
 			this.#measureEveryMs * 2,
 			measureEveryMsMax,
@@ -120,12 +122,12 @@ export class Concurrency {
 }
 
 const initialLimit = 20;
-/** So much slower than alone is still no sign. */
+/** How much slower than alone a window may be without a sign of waiting. */
 const tolerance = 1.5;
 const clearlyFaster = 0.7;
-/** One window is no reason to lose more than half. */
+/** One window never lowers the number by more than half. */
 const gradientMin = 0.5;
-/** A share of lost calls that has other reasons. */
+/** The share of lost calls that may have other reasons. */
 const lostMax = 0.1;
 const lostEnough = 5;
 const samplesMin = 20;

@@ -20,20 +20,20 @@ import { isTimeout, verdictOf } from "./verdict.ts";
 export interface HedgeOptions {
 	/** Calls slower than this percentile of the upstream's latency get a second attempt. */
 	readonly percentile: number;
-	/** So many calls are measured before any does. */
+	/** How many calls are measured before the first second attempt. */
 	readonly calls: number;
 }
 
-/** What hedging takes from outside. */
+/** The means that hedging takes from its upstream. */
 export interface HedgePlace extends PolicyPlace {
 	readonly budget: Budget;
-	/** Whether a call that begins now would be sent at once: a second attempt waits for nothing. */
+	/** Whether a call that begins now would be sent at once. A second attempt never waits for a slot. */
 	readonly hasFree: () => boolean;
 }
 
 /**
- * Makes a second attempt of what may be sent twice where the first takes longer than most do, and gives the answer that
- * comes first; the other attempt is aborted. A failure of one is not the end while the other runs. The second attempt
+ * Makes a second attempt of a call that may be sent twice, if the first takes longer than most. Gives the answer that
+ * comes first and aborts the other attempt. A failure of one is not the end while the other runs. The second attempt
  * has the time that the first has left, so that the call takes no longer than it would alone.
  */
 export function hedge(options: HedgeOptions, place: HedgePlace): Policy {
@@ -116,12 +116,14 @@ class Hedging {
 		if (!this.#over) this.#judge(ended, first);
 	}
 
-	/** Only of first attempts: seconds are made where it is slow, and what they take would be counted twice. */
+	/**
+	 * Only first attempts are measured. Second ones are made when the upstream is slow, so slow times would count twice.
+	 */
 	#measure(ended: Ended): void {
 		const { latencies } = this.#with;
 		const tookMs = this.#scope.clock.now() - this.#beganMs;
 		const answered = ended.ok && !verdictOf(ended).fault;
-		// Aborted, or without an answer in time, it took at least so long: that counts where it tells of a slow one.
+		// An attempt that was aborted, or had no answer in time, took at least so long. That counts if it is slow.
 		const atLeast =
 			!ended.ok &&
 			(isTimeout(ended.error) || this.#over || this.#scope.cancelled);
@@ -134,7 +136,7 @@ class Hedging {
 			if (!first) this.#with.tell(this.#request.requestId, "won", null);
 			this.#finish(ended);
 		} else if (this.#running.size > 0) this.#failed = ended;
-		// Refused by us: what the upstream said of the other attempt tells more.
+		// We refused this attempt ourselves, so the upstream's answer to the other one says more.
 		else if (this.#failed !== null && !verdictOf(ended).asked) {
 			this.#finish(this.#failed);
 		} else this.#finish(ended);
@@ -148,10 +150,10 @@ class Hedging {
 	}
 }
 
-/** Why the slower attempt is aborted. Seen by that attempt alone. */
+/** Why the slower attempt is aborted. Only that attempt sees it. */
 const lost = new GatewayError("internal", "the other attempt was answered");
 
-/** What a service says that cannot answer must not come before the answer of one that can. */
+/** An answer that only reports trouble must not come before a good one from the other attempt. */
 function isGood(ended: Ended): boolean {
 	const { fault, tooMuch } = verdictOf(ended);
 	return ended.ok && !fault && !tooMuch;

@@ -1,16 +1,16 @@
-/** Latencies as they are counted: in steps of 5 %, from a tenth of a millisecond to some minutes. */
+/** Latencies are counted in steps of 5 %, from a tenth of a millisecond to some minutes. */
 const stepFactor = 1.05;
 const lowestMs = 0.1;
 const stepCount = 300;
 const perStep = 1 / Math.log(stepFactor);
 
-/** Above so many all are halved: what was long ago counts less and less. */
+/** Above this number of calls all counts are halved, so that old calls count less and less. */
 const countMax = 2000;
 
-/** Asking anew after each call would cost more than it tells. */
+/** A new estimate after each call would cost more than it is worth. */
 const refreshEvery = 16;
 
-/** How long calls took lately: a streaming estimate of their quantiles, to 5 %, in constant memory. */
+/** The latency of recent calls: a streaming estimate of its quantiles, to 5 %, in constant memory. */
 export class Latencies {
 	readonly #counts = new Float64Array(stepCount);
 	readonly #quantile: number;
@@ -19,7 +19,7 @@ export class Latencies {
 	#added = 0;
 	#estimateMs: number | null = null;
 
-	/** `quantile` from 0 to 1; below `countMin` calls there is no estimate. */
+	/** `quantile` is from 0 to 1. Below `countMin` calls there is no estimate. */
 	constructor(quantile: number, countMin: number) {
 		this.#quantile = quantile;
 		this.#countMin = countMin;
@@ -40,7 +40,10 @@ export class Latencies {
 		}
 	}
 
-	/** So long takes no more than the share of calls; null while there are too few to say. Never less than what it counts. */
+	/**
+	 * The latency that the given share of calls does not exceed, rounded up to a step; null while there are too few
+	 * calls.
+	 */
 	get estimateMs(): number | null {
 		return this.#estimateMs;
 	}

@@ -23,7 +23,7 @@ export interface LimiterPlace extends PolicyPlace {
 	readonly connections: number;
 }
 
-/** A guard whose places can be counted. */
+/** A guard that knows whether it has a free slot. */
 export interface Limiter extends Guard {
 	/** Whether a call that begins now would run at once. */
 	hasFree(): boolean;
@@ -59,7 +59,7 @@ function fixedLimiter(
 			if (slots.waiting < waitingMax) return slots.take(scope).then(send);
 			return Promise.reject(full(upstream, runningMax, waitingMax));
 		};
-	/** The promise itself: a promise around it, as an async function's, would cost every call 0.3 µs. */
+	/** Returns the promise itself: another promise around it, as of an async function, would cost every call 0.3 µs. */
 	const give = () => slots.give();
 	function givingBack<T>(answer: Promise<T>): Promise<T> {
 		answer.then(give, give);
@@ -77,7 +77,7 @@ type InSlot = <Request, Answer>(
 ) => (request: Request, scope: Scope) => Promise<Answer>;
 
 /**
- * A limiter that finds by latency how many calls may run. Of a stream the latency is that of its head; its place is
+ * A limiter that finds by latency how many calls may run. For a stream the latency is that of its head, and its slot is
  * taken until its body has ended.
  */
 function adaptiveLimiter(
@@ -123,7 +123,7 @@ function adaptiveLimiter(
 			answered: (status) =>
 				judge(verdictOfStatus(status).tooMuch ? lost : took),
 			failed(error) {
-				// Cut short it took at least so long; where all are cut nothing else would tell.
+				// A call that was cut short took at least so long. If all calls are cut, only this shows that they are slow.
 				if (scope.cancelled) judge(took);
 				else if (verdictOfError(error).tooMuch) judge(lost);
 			},
@@ -140,7 +140,7 @@ function adaptiveLimiter(
 	return { ...guard, hasFree: () => slots.taken < limit };
 }
 
-/** By then some of those who wait have had their turn. */
+/** By then some of the waiting calls have had their turn. */
 const retryAfterMs = 1000;
 
 function full(upstream: string, running: number, waiting: number) {

@@ -14,8 +14,8 @@ import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 
 /**
- * Asks an upstream. Any status is an answer; what is none is thrown as a GatewayError. When the scope is cancelled the
- * call ends at once with the scope's reason, and leaves nothing behind.
+ * Asks an upstream. An answer may have any status. Without an answer it rejects with a GatewayError. When the scope is
+ * cancelled, the call ends at once with the scope's reason, and leaves nothing behind.
  */
 export type Call = (
 	request: UpstreamRequest,
@@ -23,35 +23,35 @@ export type Call = (
 ) => Promise<UpstreamResponse>;
 
 /**
- * Passes a request on. The head of the answer is told to the request's `onHead`; the promise settles when all of the
- * body has come, or fails with what its reader is failed with. When the scope is cancelled it ends as a call does.
+ * Passes a request on. The head of the answer goes to the request's `onHead`. The promise settles when the whole body
+ * has come, or fails with the error that the body's reader gets. When the scope is cancelled, it ends as a call does.
  */
 export type StreamCall = (
 	request: StreamRequest,
 	scope: Scope,
 ) => Promise<void>;
 
-/** Protects a call: gives another that may refuse, wait, repeat or bound it. Knows no other policy. */
+/** Protects a call: returns another call that may refuse, delay, repeat or bound it. Knows no other policy. */
 export type Policy = (next: Call) => Call;
 
 /** Protects a stream, from its start to the last byte of the answer. */
 export type StreamPolicy = (next: StreamCall) => StreamCall;
 
-/** Protects calls and streams alike: what it counts, it counts of both together. */
+/** Protects calls and streams alike, and counts both together. */
 export interface Guard {
 	readonly call: Policy;
 	readonly stream: StreamPolicy;
 }
 
-/** Where a policy stands: what it takes from its upstream. */
+/** The means that a policy takes from its upstream. */
 export interface PolicyPlace {
-	/** The upstream's name: stands in the facts of errors and in events. */
+	/** The upstream's name, which stands in the facts of errors and in events. */
 	readonly upstream: string;
 	readonly clock: Clock;
 	readonly events: Events;
 }
 
-/** Says what a policy did about a call of a client's request. `number` is null if it is left out. */
+/** Reports what a policy did about a call of a client's request. `number` is null if it is left out. */
 export type TellDecision<Policy extends PolicyKey> = (
 	requestId: string,
 	decision: Decision<Policy>,
@@ -59,7 +59,9 @@ export type TellDecision<Policy extends PolicyKey> = (
 	number?: number,
 ) => void;
 
-/** Tells decisions of the policy that stands at this key of the config; costs nothing where nobody listens. */
+/**
+ * Makes the function that reports the decisions of the policy with this config key. It costs nothing if nobody listens.
+ */
 export function createTeller<Policy extends PolicyKey>(
 	policy: Policy,
 	{ upstream, events: { policyDecided } }: PolicyPlace,

@@ -16,27 +16,27 @@ import {
 } from "./policy.ts";
 import { codeOf, verdictOf } from "./verdict.ts";
 
-/** How often one call may be tried, and how long is waited between. */
+/** How often one call may be tried, and how long it waits between two attempts. */
 export interface RetryOptions {
-	/** In all, the first one included. */
+	/** All attempts, the first included. */
 	readonly attempts: number;
 	/** The longest wait before the second attempt; it doubles before each further one. */
 	readonly waitMs: number;
-	/** Beyond this it doubles no more. */
+	/** The longest wait; it doubles up to here. */
 	readonly waitMsMax: number;
 }
 
-/** What retries take from outside. */
+/** The means that retries take from their upstream. */
 export interface RetryPlace extends PolicyPlace {
 	readonly budget: Budget;
-	/** From 0 to below 1: how much of the longest wait is waited. */
+	/** From 0 to below 1: the share of the longest wait that is waited. */
 	readonly random: () => number;
 }
 
 /**
- * Tries what may be tried again where that may help, after a random wait, within the budget. Begins no attempt for which
- * there is no time any more, and never takes longer than its attempts and waits at their longest. Ends as the last
- * attempt that reached the upstream did.
+ * Tries a call again that may be sent twice, if another attempt may help, after a random wait, within the budget.
+ * Begins no attempt for which no time is left. Never takes longer than its attempts and waits at their longest. Ends as
+ * the last attempt that reached the upstream.
  */
 export function retry(options: RetryOptions, place: RetryPlace): Policy {
 	const tell = createTeller("retry", place);
@@ -57,9 +57,9 @@ class Retrying {
 	readonly #tell: TellDecision<"retry">;
 	readonly #request: UpstreamRequest;
 	readonly #scope: Scope;
-	/** When the last attempt would end if each took its whole timeout and each wait were the longest. */
+	/** When the last attempt would end if each took its whole timeout and each wait was the longest. */
 	readonly #latestMs: number;
-	/** Whether the upstream asked for a wait of its own: then that bound is kept. */
+	/** Whether the upstream asked for a wait of its own. Only then `latestMs` bounds the waits, too. */
 	#asked = false;
 
 	constructor(
@@ -85,7 +85,7 @@ class Retrying {
 			const startedMs = clock.now();
 			const ended = await this.#attempt(next);
 			if (this.#scope.cancelled) return settle(ended);
-			// Refused by us: what the upstream itself said before tells more.
+			// We refused this attempt ourselves, so the upstream's last answer says more.
 			if (last !== null && !verdictOf(ended).asked) return settle(last);
 			last = ended;
 			const waitMs = this.#waitAfter(ended, attempt, clock.now() - startedMs);
@@ -108,7 +108,7 @@ class Retrying {
 		}
 	}
 
-	/** How long to wait before the next attempt; null where there is to be none. */
+	/** How long to wait before the next attempt; null if there is to be none. */
 	#waitAfter(ended: Ended, attempt: number, tookMs: number): number | null {
 		if (attempt === this.#options.attempts || !mayHelp(ended)) return null;
 		const retryAfterMs = retryAfterMsOf(ended) ?? 0;
@@ -123,7 +123,7 @@ class Retrying {
 		return null;
 	}
 
-	/** Full jitter: calls that failed together do not come back together. */
+	/** Full jitter, so that calls that failed together do not come back together. */
 	#jitterMs(attempt: number): number {
 		return this.#place.random() * longestWaitMs(attempt, this.#options);
 	}
@@ -169,8 +169,8 @@ function reasonOf(ended: Ended): ErrorCode {
 }
 
 /**
- * RFC 9110, 10.2.3: seconds, or an instant, which is understood against the same answer's `Date`: whatever the two
- * machines' clocks say of each other. Null where there is none, or none that can be understood.
+ * RFC 9110, 10.2.3: seconds, or an instant. An instant is compared with the same answer's `Date`, so the two machines'
+ * clocks need not agree. Null if there is none, or if it cannot be understood.
  */
 function retryAfterMsOf(ended: Ended): number | null {
 	if (!ended.ok) return null;
@@ -189,7 +189,7 @@ export function longestWaitMs(
 	return Math.min(waitMsMax, waitMs * 2 ** (attempt - 1));
 }
 
-/** How long a call takes whose every attempt takes its whole timeout, and every wait is the longest. */
+/** How long a call takes if every attempt takes its whole timeout and every wait is the longest. */
 export function longestCallMs(
 	timeoutMs: number,
 	options: RetryOptions,

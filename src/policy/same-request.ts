@@ -2,7 +2,9 @@ import { notAsked } from "../core/http/fields.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamRequest } from "../core/http/messages.ts";
 
-/** The header fields by which two requests may differ, names in lower case, in the order they are sent. */
+/**
+ * The header fields by which two requests may differ, with names in lower case, in the order in which they are sent.
+ */
 export function askedHeaders({
 	headers,
 }: Pick<UpstreamRequest, "headers">): string[] {
@@ -15,8 +17,8 @@ export function askedHeaders({
 }
 
 /**
- * A text that two requests share only where the same is sent for both, and for the same time. Written as JSON, so that
- * no value can pass for the beginning of the next.
+ * A text that two requests share only if both send the same, with the same timeout. It is JSON, so that no value can
+ * run into the next.
  */
 export function sameRequestKey(request: UpstreamRequest): string {
 	const { method, target, body, timeoutMs } = request;

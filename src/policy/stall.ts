@@ -6,9 +6,9 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import type { StreamCall } from "./policy.ts";
 
 /**
- * Ends a stream that stands still. Until the head is there the upstream has `timeoutMs` from when it got the last piece
- * of the request, and time in which the client sends nothing does not count; from then on neither the upstream nor the
- * reader of the answer may let `idleMs` pass without a piece.
+ * Ends a stream that stands still. The head must come within `timeoutMs` after the last piece of the request. Time in
+ * which the client sends nothing does not count. After the head neither the upstream nor the reader of the answer may
+ * let `idleMs` pass without a piece.
  */
 export function stall(upstream: string): (next: StreamCall) => StreamCall {
 	return (next) =>
@@ -31,7 +31,7 @@ export function stall(upstream: string): (next: StreamCall) => StreamCall {
 							around(
 								body,
 								() => answered || watch.end(),
-								// Also once there is an answer: it may be made of what is still being sent.
+								// Also after the head: the answer may be made of the body that is still being sent.
 								awaitUpstream,
 							),
 						onHead(head) {
@@ -55,7 +55,7 @@ export function stall(upstream: string): (next: StreamCall) => StreamCall {
 		};
 }
 
-/** The same bytes; tells when its reader begins to wait for a piece, and when the reader has one. */
+/** The same bytes. Reports when its reader begins to wait for a piece, and when the reader has one. */
 function around(
 	stream: ByteStream,
 	onAsked: () => unknown,
@@ -63,7 +63,7 @@ function around(
 ): ByteStream {
 	return {
 		length: stream.length,
-		// There is nothing to wait for, on either side.
+		// Neither side waits for anything.
 		whole: () => stream.whole?.() ?? null,
 		[Symbol.asyncIterator]() {
 			const pieces = stream[Symbol.asyncIterator]();

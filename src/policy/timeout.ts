@@ -5,8 +5,8 @@ import { begunBy } from "./attempt.ts";
 import type { Policy } from "./policy.ts";
 
 /**
- * Bounds each attempt by its request's `timeoutMs`, counted from when it gets here, and ends it with
- * `upstream_timeout`. Where the outer scope is cancelled first, its reason is the error.
+ * Bounds each attempt by its request's `timeoutMs`, counted from this call, and ends it with `upstream_timeout`. If the
+ * outer scope is cancelled first, its reason is the error.
  */
 export function timeout(upstream: string): Policy {
 	return (next) =>
@@ -18,7 +18,8 @@ export function timeout(upstream: string): Policy {
 			});
 			const end = () => attempt.close();
 			const answer = begunBy(() => next(request, attempt));
-			// Passed on as it is: a promise around it, as an async function's, would cost every call 0.3 µs.
+			// The promise is passed on as it is: another promise around it, as of an async function, would cost every call
+			// 0.3 µs.
 			answer.then(end, end);
 			return answer;
 		};

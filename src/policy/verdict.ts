@@ -4,13 +4,13 @@ import type { Outcome } from "../tasks/outcome.ts";
 
 /** What the end of a call says about its upstream, and what may be done about that end. Every policy reads it here. */
 export interface Verdict {
-	/** Whether the upstream was asked, and this is what came of it; else the gateway or the client ended the call. */
+	/** Whether the upstream was asked, and this end is its result. Otherwise the gateway or the client ended the call. */
 	readonly asked: boolean;
 	/** Whether the upstream is to blame: `breaker` and `urls` count it. */
 	readonly fault: boolean;
 	/** Whether the upstream has more to do than it can: an adaptive `limiter` lowers its number. */
 	readonly tooMuch: boolean;
-	/** Whether another attempt may go better; `when told`: if the answer has a `Retry-After`. */
+	/** Whether another attempt may go better. `when told` means: if the answer has a `Retry-After`. */
 	readonly again: "yes" | "no" | "when told";
 	/** Whether a stale answer of the cache may stand in. */
 	readonly stale: boolean;
@@ -101,7 +101,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	too_many_requests: notOfCalls,
 	step_failed: notOfCalls,
 	reference_missing: notOfCalls,
-	// Made of an answer after the policies have passed it on: to them the answer's status is what counts.
+	// Made from an answer after the policies have passed it on. To them the answer's status counts.
 	upstream_status: notOfCalls,
 	overloaded: notOfCalls,
 	limit_exceeded: notOfCalls,
@@ -117,7 +117,7 @@ const good = {
 
 const bad = { ...good, fault: true } as const;
 
-/** The verdict on a class of statuses, and which these are, in words. */
+/** The verdict on a class of statuses, with the words for the class. */
 export interface StatusVerdict extends Verdict {
 	readonly statuses: string;
 }
@@ -165,7 +165,7 @@ export const statusVerdicts = {
 	},
 } as const satisfies Record<string, StatusVerdict>;
 
-/** Of an answer, whatever its body. */
+/** The verdict on an answer, whatever its body. */
 export function verdictOfStatus(status: number): Verdict {
 	if (status < 400) return statusVerdicts.fine;
 	switch (status) {
@@ -184,8 +184,8 @@ export function verdictOfStatus(status: number): Verdict {
 }
 
 /**
- * Of what a call failed with. Says nothing of a call whose scope was cancelled: that carries the reason of whoever cut
- * it, which may be another call's failure.
+ * The verdict on a failed call. It does not hold for a call whose scope was cancelled: such a call fails with the
+ * scope's reason, which may be another call's failure.
  */
 export function verdictOfError(thrown: unknown): Verdict {
 	return codeVerdicts[codeOf(thrown)];
@@ -197,12 +197,12 @@ export function verdictOf(ended: Outcome<UpstreamResponse>): Verdict {
 		: verdictOfError(ended.error);
 }
 
-/** The code a failure will have once it is a GatewayError: what is none yet is a bug. */
+/** The code that a failure gets as a GatewayError. A failure that is none yet is a bug. */
 export function codeOf(thrown: unknown): ErrorCode {
 	return thrown instanceof GatewayError ? thrown.code : "internal";
 }
 
-/** Whether no answer came in time: of failures the only one whose duration says how fast the upstream is. */
+/** Whether no answer came in time. Only the duration of this failure says how fast the upstream is. */
 export function isTimeout(thrown: unknown): boolean {
 	return codeOf(thrown) === "upstream_timeout";
 }

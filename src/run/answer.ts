@@ -4,12 +4,12 @@ import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
 
-/** Refuses what is not UTF-8 (RFC 8259, 8.1); keeps nothing between calls. */
+/** Refuses bytes that are not UTF-8 (RFC 8259, 8.1). Keeps no state between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * An answer's body as data; null where there is none. What is not what it should be fails with `upstream_invalid`, or
- * where `lenient` is null: a listed status may not come from the service itself.
+ * An answer's body as data; null if it is empty. A body of the wrong kind fails with `upstream_invalid`. With `lenient`
+ * it is null, because an answer with a listed status may not come from the service itself.
  */
 export function decodeBody(
 	{ body, decoded }: UpstreamResponse,

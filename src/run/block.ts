@@ -12,7 +12,10 @@ export interface PreparedBlock {
 	readonly steps: readonly PreparedStep[];
 	/** Their indexes in the order in which those start that wait for nothing. */
 	readonly order: readonly number[];
-	/** Steps, by index, that the answer or the group's value is made of, and those that do something besides. */
+	/**
+	 * The indexes of steps that the answer or the group's value reads, and of steps that do something besides giving a
+	 * value.
+	 */
 	readonly made: readonly number[];
 	/** Whether a step waits for one around the group. */
 	readonly waitsOutside: boolean;
@@ -36,13 +39,13 @@ export interface PreparedStep extends StepName {
 	readonly waitsOutside: readonly StepRef[];
 	/** Steps of its block that wait for this one before they start, in the block's order. */
 	readonly starts: readonly number[];
-	/** Every step of its block that it may read, now or later: released when it has ended. */
+	/** Every step of its block that it may read, now or later. They are released when it has ended. */
 	readonly reads: readonly number[];
-	/** Those of them that it reads in any case. */
+	/** Those of `reads` that it reads in any case. */
 	readonly readsFirst: readonly number[];
-	/** How many steps of its block, and the block's value, may read it: at zero nobody waits for it. */
+	/** How many steps of its block may read it, and the block's value. At zero nobody waits for it. */
 	readonly readers: number;
-	/** Whether it does something besides giving a value: then it is waited for though nobody reads it. */
+	/** Whether it does something besides giving a value. Then it is waited for although nobody reads it. */
 	readonly effect: boolean;
 	/** Whether it may have to end before its block does: by its `within`, or because nobody waits for it any more. */
 	readonly ownScope: boolean;
@@ -59,40 +62,40 @@ export interface StepName {
 /** What a block is carried out for, and who is told how it ends. */
 export interface BlockOptions {
 	readonly run: Run;
-	/** Gets the steps' values. */
+	/** The frame that gets the steps' values. */
 	readonly frame: Frame;
 	/** The scope of what runs in it, and of nothing else: cancelled when a step fails that nothing fills in for. */
 	readonly scope: Scope;
-	/** The block around its group; null for a route's. */
+	/** The block around its group; null for a route's block. */
 	readonly around: Block | null;
-	/** The names of the groups around its steps: `orders.`; empty for a route's. */
+	/** The names of the groups around its steps: `orders.`; empty for a route's block. */
 	readonly path: string;
-	/** Positions in the lists around it, outermost first. */
+	/** Positions in the lists around, outermost first. */
 	readonly index: readonly number[];
 	/** Called once, when all steps have ended. */
 	readonly onEnd: () => void;
-	/** Called once, instead, when a step failed that nothing fills in for. */
+	/** Called once instead, when a step fails that nothing fills in for. */
 	readonly onFail: (error: GatewayError) => void;
 }
 
 type StepState = "waiting" | "running" | "ended" | "dropped";
 
-/** Where one step of a block stands. */
+/** The state of one step of a block. */
 class Standing {
 	readonly step: PreparedStep;
 	state: StepState = "waiting";
 	/** How many steps it still waits for before it starts. */
 	waitsFor: number;
-	/** How many may still read it. */
+	/** How many readers may still read it. */
 	readers: number;
 	/** Its own scope; null if it ends with the block's only. */
 	scope: Scope | null = null;
 	listeners: (() => void)[] | null = null;
-	/** What it has read after it had started. */
+	/** The steps that it has read after it started. */
 	readLater: Set<number> | null = null;
-	/** What the answer says of it, where it is in the answer. */
+	/** The marks that the answer has about it, if it is part of the answer. */
 	marks: StepMark[] | null = null;
-	/** How long the answers of its calls hold; null while it has made none, or where the route does not say. */
+	/** How long the answers of its calls are fresh; null if it has made no call, or if the route does not say. */
 	holding: Holding | null = null;
 
 	constructor(step: PreparedStep) {
@@ -102,12 +105,12 @@ class Standing {
 	}
 }
 
-/** Why a step's call is aborted that nobody waits for any more. Seen by nobody. */
+/** Why a call is aborted for which nobody waits any more. Nobody sees this error. */
 const dropped = new GatewayError("internal", "nobody waits for this step");
 
 /**
- * Steps under way: a route's, or a group's for one item. Starts each when what it reads is there, drops what nobody
- * waits for any more, and ends when all have ended or one has failed.
+ * Steps under way: a route's, or a group's for one item. Starts each step when the values that it reads are there, and
+ * drops steps for which nobody waits any more. Ends when all have ended or one has failed.
  */
 export class Block {
 	readonly run: Run;
@@ -120,10 +123,10 @@ export class Block {
 	readonly #onEnd: () => void;
 	readonly #onFail: (error: GatewayError) => void;
 	readonly #standings: readonly Standing[];
-	/** What `missing` is here; null where nothing reads it. */
+	/** The value of `missing` here; null if nothing reads it. */
 	readonly #codes: Record<string, unknown> | null;
 	#unended: number;
-	/** Whether anything is to be said of a step. */
+	/** Whether any step has a mark. */
 	#marked = false;
 	#over = false;
 	#stopListening: () => void = () => {};
@@ -146,7 +149,7 @@ export class Block {
 	}
 
 	start(): void {
-		// At the deadline steps end by themselves, perhaps with a fallback; for any other reason there is no going on.
+		// At the deadline steps end by themselves, perhaps with a fallback. Any other reason ends the block.
 		this.#stopListening = this.scope.onCancel((reason) => {
 			if (!isDeadline(reason)) this.#fail(asGatewayError(reason));
 		});
@@ -177,7 +180,7 @@ export class Block {
 		return block.#standings[index] as Standing;
 	}
 
-	/** Of these steps those that wait for nothing any more; replies stand before the others. */
+	/** Starts those of these steps that wait for nothing any more. Replies stand before the others. */
 	#startReady(indexes: readonly number[]): void {
 		for (const index of indexes) {
 			const standing = this.#standings[index] as Standing;
@@ -205,7 +208,7 @@ export class Block {
 		);
 	}
 
-	/** What ended around this block since is not missing here. */
+	/** Steps around this block that ended meanwhile are not missing here. */
 	#seeMissing(): void {
 		const around = this.#around;
 		if (this.#codes === null || around === null) return;
@@ -214,8 +217,8 @@ export class Block {
 	}
 
 	/**
-	 * Resolves when all these steps have ended; null where they have. Rejects when `scope` is cancelled, but not by the
-	 * deadline: what is waited for ends by it too, perhaps with a fallback.
+	 * Resolves when all these steps have ended; null if they have ended already. Rejects when `scope` is cancelled, but
+	 * not by the deadline: at the deadline these steps end too, perhaps with a fallback.
 	 */
 	ended(refs: readonly StepRef[], scope: Scope): Promise<void> | null {
 		let left = 0;
@@ -238,7 +241,7 @@ export class Block {
 		});
 	}
 
-	/** Notes what a step reads though it did not wait for it before it started. */
+	/** Notes steps that a step reads only after it has started. */
 	noteReads(reader: StepName, refs: readonly StepRef[]): void {
 		if (refs.length === 0) return;
 		const standing = this.#standings[reader.index] as Standing;
@@ -249,7 +252,10 @@ export class Block {
 		}
 	}
 
-	/** Notes failures that a fallback, null or a stale answer fills in, which make the answer partial, and what is stale. */
+	/**
+	 * Notes failures for which a fallback, null or a stale answer fills in, which make the answer partial. Notes stale
+	 * values, too.
+	 */
 	note(step: StepName, marks: readonly StepMark[]): void {
 		const standing = this.#standings[step.index] as Standing;
 		if (this.#over || standing.state !== "running") return;
@@ -259,7 +265,7 @@ export class Block {
 		standing.marks.push(...marks);
 	}
 
-	/** Notes how long what a step is made of holds. */
+	/** Notes how long the answers are fresh that a step is made of. */
 	hold(step: StepName, holding: Holding | null): void {
 		const standing = this.#standings[step.index] as Standing;
 		standing.holding = leastOf(standing.holding, holding);
@@ -283,10 +289,10 @@ export class Block {
 		);
 	}
 
-	/** Of a step that turned out not to be read it is chance whether it had failed before it was dropped. */
+	/** If a step turned out not to be read, it is chance whether it had failed before it was dropped. */
 	#readInFact(steps: readonly number[]): ReadonlySet<number> {
 		const read = new Set(steps);
-		// What is added to a set while it is walked is walked too.
+		// A walk over a set also visits members that are added meanwhile.
 		for (const index of read) {
 			const standing = this.#standings[index] as Standing;
 			for (const first of standing.step.readsFirst) read.add(first);
@@ -312,7 +318,7 @@ export class Block {
 		if (this.#unended === 0) this.#finish();
 	}
 
-	/** The step's own error, of its first item that failed; not those of steps inside it. */
+	/** The step's own error, with `each` that of its first failed item, but not those of steps inside it. */
 	#codeOf({ step, marks }: Standing): string | null {
 		const name = this.path + step.name;
 		const own = marks?.filter((one) => one.step === name && one.error !== null);
@@ -326,7 +332,10 @@ export class Block {
 		this.#fail(inStep(asGatewayError(thrown), name));
 	}
 
-	/** What a step read is no longer wanted by it; what nobody wants any more and only reads is dropped. */
+	/**
+	 * A step that has ended no longer needs the steps that it read. A step that only reads is dropped if nobody needs it
+	 * any more.
+	 */
 	#release(step: PreparedStep): void {
 		for (const index of step.reads) {
 			const standing = this.#standings[index] as Standing;

@@ -5,14 +5,14 @@ import { readsOf, textOf } from "../expression/template.ts";
 import { inputsOf, type Layout, prepare } from "./layout.ts";
 import { prepareParameters, wellFormed } from "./target.ts";
 
-/** What a call sends. */
+/** The body that a call sends. */
 export interface PreparedBody {
-	/** The content type, unless the author's headers say another. */
+	/** The content type, unless the author's headers set another. */
 	readonly type: string;
 	readonly print: (frame: Frame) => string;
 }
 
-/** Printing throws where the data is not what that kind of body can hold. */
+/** Printing throws if that kind of body cannot hold the data. */
 export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 	switch (body.kind) {
 		case "json": {

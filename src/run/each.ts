@@ -15,8 +15,9 @@ import { Spot } from "./spot.ts";
 import type { Once } from "./work.ts";
 
 /**
- * Carries out a step once per item, so many at once, and gives the values in the order of the list. A list that is
- * none, or too long, fails the whole step: `fallback`, which is an item's, does not catch that; `optional` does.
+ * Carries out a step once per item, a bounded number at once, and gives the values in the order of the list. A value
+ * that is no list, or a list that is too long, fails the whole step. `fallback` belongs to an item and does not catch
+ * that; `optional` does.
  */
 export function prepareEach(
 	each: EachConfig,
@@ -45,7 +46,7 @@ export function prepareEach(
 		try {
 			return await gather(works, { scope, limit: each.parallel });
 		} catch (thrown) {
-			// The step fails with its first failed item; those that failed beside it are told of as calls.
+			// The step fails with its first failed item. The events of calls report the other failed items.
 			throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;
 		}
 	};

@@ -30,7 +30,7 @@ async function fillIn(
 	const failure = { step: path, index, error };
 	if (fallback) {
 		try {
-			// Not in the step's own scope: that is what may just have ended.
+			// Not in the step's own scope, which may just have ended.
 			const value = await spot.evaluate(fallback, block.scope);
 			spot.note([failure]);
 			return value;
@@ -42,7 +42,7 @@ async function fillIn(
 	return null;
 }
 
-/** The client is told of the first failure; the log of both. */
+/** The client gets the code of the first failure, the log both messages. */
 function withFallback(error: GatewayError, thrown: unknown): GatewayError {
 	const { message } = asGatewayError(thrown);
 	return new GatewayError(

@@ -11,24 +11,24 @@ import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
 import type { Merged } from "./merge.ts";
 
-/** How long an answer holds, for what it was made of: of several parts the least. */
+/** How long an answer is fresh: as long as every part that it was made of. */
 export interface Holding {
-	/** The instant on the clock until which all of them are fresh; NaN where it is not known of one. */
+	/** The instant on the clock until which all parts are fresh; NaN if it is not known for one. */
 	readonly untilMs: number;
 	readonly sharing: Freshness["sharing"];
 }
 
-/** What is known at load of how long a route's answers hold. */
+/** The facts about the freshness of a route's answers that are known at load. */
 export interface PreparedFreshness {
-	/** Whether they are of one client, by its credentials: then nobody keeps them. */
+	/** Whether they belong to one client, by its credentials. Then nobody may keep them. */
 	readonly personal: boolean;
-	/** Whether they depend on nothing but what is asked and what upstreams answer. */
+	/** Whether they depend only on the request and on the answers of upstreams. */
 	readonly lasting: boolean;
-	/** Names of the client's fields they depend on, as `Vary` has them; null where there are none. */
+	/** The names of the client's fields that they depend on, as `Vary` has them; null if there are none. */
 	readonly vary: string | null;
 }
 
-/** Null where answers say nothing of it: what is not read, and what is made of no cached upstream's answers. */
+/** Null if the answers say nothing about it: for routes that do not read, and for routes without a cached upstream. */
 export function prepareFreshness(
 	route: RoutePlan,
 	upstreams: Plan["upstreams"],
@@ -49,7 +49,7 @@ export function prepareFreshness(
 		personal:
 			reads.some(({ name }) => name === "cookies") ||
 			fields.some((name) => credentialFields.has(name)),
-		// A function may read clocks and files; a request's own id, address and time are no other's.
+		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
 			steps.every(({ kind }) => kind !== "run") &&
 			reads.every(({ name, path: [first] }) => {
@@ -65,7 +65,7 @@ function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
 	);
 }
 
-/** Every read of every expression in a plan's data. */
+/** Calls back for every read of every expression in a plan's data. */
 function readsIn(data: unknown): Read[] {
 	if (typeof data !== "object" || data === null) return [];
 	const { reads } = data as { reads?: readonly Read[] };
@@ -73,7 +73,7 @@ function readsIn(data: unknown): Read[] {
 	return Object.values(data).flatMap(readsIn);
 }
 
-/** Where it is not clear which, all that are declared. */
+/** If it is not clear which fields are read, all declared ones count. */
 function fieldsRead(reads: readonly Read[], route: RoutePlan): string[] {
 	const declared = route.request.headers;
 	const names = reads
@@ -85,14 +85,14 @@ function fieldsRead(reads: readonly Read[], route: RoutePlan): string[] {
 	return [...new Set(names)].toSorted();
 }
 
-/** What is known of one call's answer. */
+/** The freshness of one call's answer. */
 export function holdingOf(freshness: Freshness | undefined): Holding {
 	return freshness ?? { untilMs: Number.NaN, sharing: "all" };
 }
 
 const narrowness = { all: 0, one: 1, none: 2 } as const;
 
-/** Of two parts of one answer; null is no part. */
+/** Joins two parts of one answer; null is no part. */
 export function leastOf(a: Holding | null, b: Holding | null): Holding | null {
 	if (a === null || b === null) return a ?? b;
 	return {
@@ -102,7 +102,10 @@ export function leastOf(a: Holding | null, b: Holding | null): Holding | null {
 	};
 }
 
-/** Says of a whole answer how long it holds, and what it is known by; 304 to who has it already (RFC 9110, 13.1.2). */
+/**
+ * Adds to a whole answer how long it is fresh, and its ETag. A client that has it already gets a 304 (RFC 9110,
+ * 13.1.2).
+ */
 export function withFreshness(
 	{ response, printed }: Merged,
 	{ personal, lasting, vary }: PreparedFreshness,
@@ -139,7 +142,7 @@ export function withFreshness(
 		: { ...response, headers };
 }
 
-/** Statuses that mean the same as long as what they are made of. */
+/** Statuses whose meaning holds as long as the parts of the answer. */
 function lasts(status: number): boolean {
 	return status < 400 || status === 404 || status === 410;
 }

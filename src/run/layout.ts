@@ -69,7 +69,7 @@ export function routeLayout(steps: readonly string[]): Layout {
 	});
 }
 
-/** In the words of `request.ts`: `headers.accept-language`, `body/items/0`. */
+/** In the form of `request.ts`: `headers.accept-language`, `body/items/0`. */
 function inputIn({ name, path }: Read): string {
 	if (name === "body") return [name, ...path].join("/");
 	const [member] = path;
@@ -158,7 +158,7 @@ export function inputsOf(reads: readonly Read[], layout: Layout): Inputs {
 	return inputs.size > 0 ? [...inputs] : null;
 }
 
-/** Whether a template reads something, and nothing but what the client sent. */
+/** Whether a template reads something, and only the client's input. */
 export function readsOnlyInput(template: Template, layout: Layout): boolean {
 	return inputsOf(readsOf(template), layout) !== null;
 }
@@ -185,7 +185,7 @@ export function prepareLater(template: Template, layout: Layout): Later {
 	};
 }
 
-/** The steps a template reads, `missing.<step>` included. */
+/** The steps that a template reads, `missing.<step>` included. */
 function refsIn(template: Template, layout: Layout): StepRef[] {
 	const names = new Set(
 		readsOf(template).map(({ name, path }) =>
@@ -195,7 +195,7 @@ function refsIn(template: Template, layout: Layout): StepRef[] {
 	return [...names].flatMap((name) => layout.refOf(name) ?? []);
 }
 
-/** Lets a missing value, or one that is too much, be the client's fault: 400 instead of the table's status. */
+/** Makes a missing value, or one that is too large, the client's fault: 400 instead of the table's status. */
 export function blamingClient<A extends unknown[], T>(
 	fn: (...args: A) => T,
 ): (...args: A) => T {

@@ -18,37 +18,37 @@ import {
 import { type Inputs, inputsOf, type Layout, prepare } from "./layout.ts";
 import { prepareHeaders, wellFormed } from "./target.ts";
 
-/** Makes the answer of a frame that holds all it reads; `missing` is what is said of its parts, in plan order. */
+/** Makes the answer of a frame that holds all values. `missing` are the marks of its parts, in plan order. */
 export type PreparedMerge = (
 	frame: Frame,
 	missing: readonly StepMark[],
 ) => Merged;
 
-/** An answer, and what of it need not be made again. */
+/** An answer, with its parts that need not be made again. */
 export interface Merged {
 	readonly response: GatewayResponse;
-	/** Null where its body is made anew each time. */
+	/** Null if its body is made anew each time. */
 	readonly printed: Printed | null;
 }
 
 /** JSON of a value that never changes, kept as long as the value. */
 export interface Printed {
 	readonly text: string;
-	/** Null until somebody has asked for it. */
+	/** Null until it is first needed. */
 	etag: string | null;
 }
 
-/** What an answer is made of: a route's own, or a reply's. */
+/** The templates of an answer: a route's own, or a reply's. */
 export interface AnswerTemplates {
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
 	readonly body: Template;
 }
 
-/** A partial answer names at most so many of the parts it lacks. */
+/** The most missing parts that a partial answer names. */
 const missingNamedMax = 16;
 
-/** Merging fails with `step_failed` where `status` is none that an answer may have. */
+/** Merging fails with `step_failed` if `status` is not a status that an answer may have. */
 export function prepareMerge(
 	templates: AnswerTemplates,
 	layout: Layout,
@@ -86,7 +86,7 @@ export function prepareMerge(
 	};
 }
 
-/** Prints a frozen value once. Whoever freezes a value here, a cache or a plan, freezes it to its depth. */
+/** Prints a frozen value once. A cache or a plan always freezes a value to its depth. */
 function createPrinter(): (value: unknown) => Printed | null {
 	const known = new WeakMap<object, Printed>();
 	return (value) => {
@@ -100,7 +100,7 @@ function createPrinter(): (value: unknown) => Printed | null {
 	};
 }
 
-/** JSON, unless the author's content type says another thing: then the text or the bytes themselves. */
+/** JSON, unless the author's content type is another. Then the text or the bytes themselves. */
 function bodyOf(
 	value: unknown,
 	type: string | null,

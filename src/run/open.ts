@@ -9,16 +9,16 @@ export type OpenUpstream = (
 	context: UpstreamContext,
 ) => Upstream;
 
-/** What upstreams are opened with. */
+/** The means to open upstreams. */
 export interface OpenOptions {
-	/** What the plan's upstreams are in this environment, in their order. */
+	/** The plan's upstreams in this environment, in their order. */
 	readonly upstreams: readonly ResolvedUpstream[];
 	readonly clock: Clock;
 	readonly events: Events;
 	readonly openUpstream: OpenUpstream;
 }
 
-/** An upstream, with what its settings became in this environment. */
+/** An opened upstream, with its settings in this environment. */
 export interface OpenedUpstream {
 	readonly settings: ResolvedUpstream;
 	readonly upstream: Upstream;

@@ -44,7 +44,7 @@ export function prepareBlock(
 	};
 }
 
-/** Whether the name stands in frozen data at all, as a read or by chance. */
+/** Whether the name occurs in frozen data at all, as a read or by chance. */
 export function mayRead(name: string, data: unknown): boolean {
 	if (data === name) return true;
 	if (typeof data !== "object" || data === null) return false;
@@ -54,7 +54,7 @@ export function mayRead(name: string, data: unknown): boolean {
 	return false;
 }
 
-/** Which steps of the block hang on which. */
+/** Which steps of the block depend on which. */
 function linksOf(step: StepPlan, index: number, { steps, reads }: BlockParts) {
 	const own = (refs: readonly StepRef[]) =>
 		refs.filter(({ up }) => up === 0).map((ref) => ref.index);

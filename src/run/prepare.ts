@@ -16,11 +16,11 @@ import {
 } from "./request.ts";
 import type { Resources } from "./work.ts";
 
-/** A plan made ready to run: closures instead of templates, connections instead of names. Made once per gateway. */
+/** A prepared plan: closures instead of templates, connections instead of names. Made once per gateway. */
 export interface Prepared {
 	readonly server: ServerConfig;
 	readonly routes: readonly PreparedRoute[];
-	/** Ends all connections and threads; calls that still run are aborted. */
+	/** Ends all connections and threads. Calls that still run are aborted. */
 	close(): Promise<void>;
 }
 
@@ -33,7 +33,7 @@ export interface PreparedRoute extends ComposedRoute {
 export type PrepareOptions = OpenOptions &
 	Pick<Resources, "functions" | "workers">;
 
-/** Makes a plan ready; no connection is opened yet. */
+/** Prepares a plan. No connection is opened yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
 	const pool = plan.pool && openPool(plan.pool);

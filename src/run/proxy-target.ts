@@ -15,11 +15,11 @@ import { prepareHeaders, prepareTarget } from "./target.ts";
 import { traceOf } from "./trace.ts";
 
 /**
- * What of a message passes through a proxied route. The client's path may name what is below the template's path and
- * nothing else; a parameter or field that the config sets is never the client's; a field passes only if it is listed.
+ * The parts of a message that pass through a proxied route. The client's path stays below the template's path. A
+ * parameter or field that the config sets is never the client's. A field passes only if it is listed.
  */
 
-/** `above` is how many segments of the client's path stand before its `{rest*}`. */
+/** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareProxyTarget(
 	above: number,
 	proxy: ProxyPlan,
@@ -39,7 +39,7 @@ export function prepareProxyTarget(
 	};
 }
 
-/** All that follows the route's own segments, as it came. */
+/** Everything that follows the route's own segments, as it came. */
 function restOf(path: string, above: number): string {
 	const segments = path.split("/").slice(1 + above);
 	for (const [index, segment] of segments.entries()) {
@@ -50,8 +50,8 @@ function restOf(path: string, above: number): string {
 }
 
 /**
- * Servers differ in what they take for a step upwards: some decode a slash first, some decode twice, some cut a segment
- * at `;` or NUL. What any of them might take for one does not pass.
+ * Servers differ in what they take for a step upwards. Some decode a slash first, some decode twice, some cut a segment
+ * at `;` or NUL. A segment that any of them might take for one does not pass.
  */
 function faultOfSegment(segment: string, last: boolean): string | null {
 	if (segment === "") return last ? null : "has an empty segment";
@@ -70,7 +70,7 @@ function faultOfSegment(segment: string, last: boolean): string | null {
 	}
 }
 
-/** Null where it decodes to nothing. */
+/** Null if it cannot be decoded. */
 function decoding(text: string): string | null {
 	try {
 		return decodeURIComponent(text);
@@ -79,7 +79,7 @@ function decoding(text: string): string | null {
 	}
 }
 
-/** The client's query as it came, without the parameters of these names however they are encoded. */
+/** The client's query as it came, without the parameters of these names, however they are encoded. */
 function without(query: string, names: ReadonlySet<string>): string {
 	if (!/^[\x21-\x7e]*$/.test(query) || query.includes("#")) {
 		throw refused("query", "holds what is to be percent-encoded");
@@ -92,7 +92,7 @@ function without(query: string, names: ReadonlySet<string>): string {
 	return kept.join("&");
 }
 
-/** Fields of the call: the route's own replace the upstream's, as those of a step do, and both the client's. */
+/** The fields of the call. The route's own replace the upstream's, as a step's do, and both replace the client's. */
 export function prepareProxyHeaders(
 	proxy: ProxyPlan,
 	upstream: ResolvedUpstream,
@@ -127,7 +127,7 @@ export function prepareProxyHeaders(
 	};
 }
 
-/** What a client gets of an answer's fields. */
+/** The fields of an answer that a client gets. */
 export function answerHeadersOf(
 	pass: readonly string[],
 ): (headers: HeaderList, upstream: string) => HeaderList {

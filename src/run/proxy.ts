@@ -28,16 +28,16 @@ import {
 	type RunRoute,
 } from "./run.ts";
 
-/** Where the requests of a route are passed on to. */
+/** The target of a proxied route. */
 export interface PreparedProxy {
 	readonly upstream: Upstream;
 	readonly timeoutMs: number;
 	readonly cached: boolean;
 	readonly idleMs: number;
-	/** Path and query of the call, or `request_invalid` where the client's own would lead elsewhere. */
+	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
-	/** What of an answer's header fields the client gets, or `upstream_invalid`. */
+	/** The header fields of an answer that the client gets. Throws `upstream_invalid`. */
 	readonly answerHeaders: (headers: HeaderList, upstream: string) => HeaderList;
 }
 
@@ -61,8 +61,8 @@ export function prepareProxy(
 }
 
 /**
- * Passes a request on and answers as the upstream does, whatever its status, both bodies as they come. The deadline
- * ends when the head of the answer is there. Rejects where there is none; what breaks off later fails the body.
+ * Passes a request on and answers as the upstream does, with any status, both bodies as they come. The deadline ends
+ * when the head of the answer is there. Rejects if no head comes. A later break fails the body.
  */
 export function proxy(
 	route: RunRoute,
@@ -111,7 +111,7 @@ async function send(
 		status = head.status;
 		try {
 			const headers = answerHeaders(head.headers, upstream.name);
-			// A small body comes with its head: a moment later it is there, and is answered in one piece.
+			// A small body comes with its head. A moment later it is there, and is answered in one piece.
 			queueMicrotask(() => resolve(responseOf(head, headers)));
 		} catch (refusal) {
 			reject(refusal);
@@ -126,7 +126,7 @@ async function send(
 		await upstream.stream({ ...call, onHead }, scope);
 	} catch (thrown) {
 		error = asGatewayError(thrown);
-		// Where it was never sent, nobody has let go of its body yet.
+		// If the request was never sent, its body has not been released yet.
 		if (call.body !== null) leave(call.body);
 		reject(error);
 	} finally {

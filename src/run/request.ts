@@ -13,7 +13,7 @@ import { allHeadersOf, headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { readJson } from "../core/json.ts";
 
-/** What expressions read of a request: only what the route declares. */
+/** The values of a request that expressions read: only those that the route declares. */
 export interface RequestValues {
 	readonly params: Readonly<Record<string, unknown>>;
 	readonly query: Readonly<Record<string, unknown>>;
@@ -22,7 +22,7 @@ export interface RequestValues {
 	readonly body: unknown;
 }
 
-/** Reads and coerces a request, or throws one `request_invalid` that names all its faults. */
+/** Reads and coerces a request. Throws one `request_invalid` that names all its faults. */
 export type ReadRequest = (
 	request: GatewayRequest,
 	params: Readonly<Record<string, string>>,
@@ -39,10 +39,10 @@ type ReadField = (
 	faults: RequestFault[],
 ) => void;
 
-/** An answer names at most so many faults: a body of a megabyte can have half a million. */
+/** The most faults that an answer names: a body of a megabyte can have half a million. */
 const faultsNamedMax = 100;
 
-/** Reads what is declared, and every path parameter. All faults are found before it throws `request_invalid`. */
+/** Reads the declared values, and every path parameter. All faults are found before it throws `request_invalid`. */
 export function prepareRequest(
 	config: RequestConfig,
 	compileBody: CompileBody,
@@ -90,13 +90,13 @@ export function prepareRequest(
 	};
 }
 
-/** For the log: places only, for messages may repeat what the client sent. */
+/** For the log: only where the faults are, because messages may repeat the client's input. */
 function describe(faults: readonly RequestFault[]): string {
 	const places = new Set(faults.map(({ at }) => at));
 	return `invalid: ${[...places].join(", ")}`;
 }
 
-/** What is given for each declared parameter; the others are not looked at. */
+/** The texts given for each declared parameter. Others are not looked at. */
 function queryOf(target: string, fields: readonly FieldConfig[]): Given[] {
 	const found: (string | null)[][] = fields.map(() => []);
 	const mark = target.indexOf("?");
@@ -111,7 +111,7 @@ function queryOf(target: string, fields: readonly FieldConfig[]): Given[] {
 	return found;
 }
 
-/** Null where the text is not percent-encoded UTF-8: it is never read as something it does not say. */
+/** Null if the text is not percent-encoded UTF-8, so that it is never read as another text. */
 function decode(text: string): string | null {
 	if (!text.includes("%") && !text.includes("+")) return text;
 	try {
@@ -121,7 +121,7 @@ function decode(text: string): string | null {
 	}
 }
 
-/** RFC 6265, 4.2: pairs between semicolons; a value may stand in quotes, which are not part of it. */
+/** RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. */
 function cookiesOf(request: GatewayRequest, name: string): string[] {
 	const pairs = allHeadersOf(request.headers, "cookie").flatMap((line) =>
 		line.split(";"),
@@ -234,7 +234,7 @@ const scalarParsers: Partial<
 	integer: parseInteger,
 };
 
-/** Digits are never lost: what a double would not print as it came is a bigint, as in JSON. */
+/** No digit is lost: an integer that a double would not print as it came is a bigint, as in JSON. */
 function parseInteger(text: string): number | bigint | null {
 	if (!/^-?\d{1,40}$/.test(text)) return null;
 	const number = Number(text);
@@ -294,7 +294,7 @@ function scalarChecks(schema: FieldSchema): Check[] {
 	return checks;
 }
 
-/** As doubles 0.29 / 0.01 is 28.999999999999996: half a unit in the last place is lost in each and in the division. */
+/** As doubles 0.29 / 0.01 is 28.999999999999996: both numbers and the division lose half a unit in the last place. */
 function isMultiple(n: number | bigint, factor: number): boolean {
 	if (Number.isInteger(factor)) {
 		return typeof n === "bigint" ? n % BigInt(factor) === 0n : n % factor === 0;
@@ -304,7 +304,7 @@ function isMultiple(n: number | bigint, factor: number): boolean {
 	return off <= 2 * Number.EPSILON * Math.abs(times);
 }
 
-/** The pattern sees only texts within `maxLength`: its work stays bounded. */
+/** The pattern sees only texts within `maxLength`, so its work stays bounded. */
 function patternCheck(pattern: string, lengthMax: number): Check {
 	const expression = new RegExp(pattern, "u");
 	return (value) => {
@@ -324,10 +324,13 @@ function lengthOf(text: string): number {
 	return text.length - pairs;
 }
 
-/** Makes the judge of bodies of a schema, which has been checked. */
+/** Makes the judge of bodies for a checked schema. */
 export type CompileBody = (schema: object) => ValidateFunction;
 
-/** For all the schemas of one gateway, which are strangers to each other: what compiles them costs ten times what one does. */
+/**
+ * One compiler for all schemas of a gateway, because it costs ten times as much as a schema. Two schemas may have the
+ * same `$id`.
+ */
 export function createBodyCompiler(): CompileBody {
 	let ajv: Ajv2020 | null = null;
 	return (schema) => {
@@ -336,9 +339,9 @@ export function createBodyCompiler(): CompileBody {
 			strict: false,
 			validateSchema: false,
 			addUsedSchema: false,
-			// Else every body would have a property `constructor`.
+			// Otherwise every body would have a property `constructor`.
 			ownProperties: true,
-			// As doubles 0.29 is no multiple of 0.01.
+			// As doubles, 0.29 is no multiple of 0.01.
 			multipleOfPrecision: 12,
 		});
 		return ajv.compile(schema);
@@ -362,7 +365,7 @@ function prepareBody(
 		refuseOtherMedia(request);
 		const value = jsonOf(bytes, faults);
 		if (value === undefined) return null;
-		// ajv knows no bigint: it judges the doubles next to them, the route gets the digits.
+		// ajv knows no bigint. It judges the doubles next to them, and the route gets the digits.
 		if (!validate(withDoubles(value))) {
 			for (const error of validate.errors ?? []) faults.push(faultOf(error));
 		}

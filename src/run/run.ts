@@ -14,7 +14,7 @@ import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
 import { traceOf } from "./trace.ts";
 
-/** What a run is given beside its route. */
+/** The input of a run besides its route. */
 export interface RunInput {
 	readonly request: GatewayRequest;
 	readonly values: RequestValues;
@@ -24,15 +24,15 @@ export interface RunInput {
 	readonly load: Load;
 }
 
-/** How the gateway that a run belongs to is doing. */
+/** How loaded the run's gateway is. */
 export interface Load {
-	/** Whether what a step's `fallback` or `optional` can stand for is to be left out. */
+	/** Whether steps with `fallback` or `optional` are to be left out. */
 	readonly skipping: boolean;
 }
 
 export interface RunResult {
 	readonly response: GatewayResponse;
-	/** What a partial answer lacks, in plan order. */
+	/** The parts that a partial answer lacks, in plan order. */
 	readonly missing: readonly StepFailure[];
 }
 
@@ -42,11 +42,11 @@ export interface RunRoute {
 	/** How its answers say how long they hold; null if they do not. */
 	readonly freshness: PreparedFreshness | null;
 	readonly frameSize: number;
-	/** Whether `request` may be read, as a name of the language. */
+	/** Whether an expression may read the name `request`. */
 	readonly readsRequest: boolean;
 }
 
-/** Why calls are aborted that nobody waits for, when the answer is there. Seen by nobody. */
+/** Why calls are aborted when the answer is there. Nobody sees this error. */
 const answered = new GatewayError("internal", "the answer is there");
 
 /**
@@ -90,7 +90,7 @@ export class Run {
 		);
 	}
 
-	/** Counts a call about to be made; throws `limit_exceeded` beyond the route's bound. */
+	/** Counts a call before it is made. Throws `limit_exceeded` beyond the route's bound. */
 	countCall(): void {
 		this.#callCount++;
 		const { callsMax } = this.route.plan;
@@ -101,7 +101,7 @@ export class Run {
 		);
 	}
 
-	/** Ends the run with this answer: what still runs is aborted, but for writes that were sent. */
+	/** Ends the run with this answer. Steps that still run are aborted, except writes that were sent. */
 	answer(
 		merge: PreparedMerge,
 		frame: Frame,
@@ -123,7 +123,7 @@ export class Run {
 		}
 	}
 
-	/** A partial answer says of itself that nobody is to keep it. */
+	/** A partial answer already says that nobody may keep it. */
 	#withFreshness(
 		merged: Merged,
 		holding: () => Holding | null,
@@ -156,7 +156,7 @@ function isFailure(mark: StepMark): mark is StepFailure {
 	return mark.error !== null;
 }
 
-/** The outermost frame of a run: what the request gave is filled in, every step is null. */
+/** The outermost frame of a run: the request's values are filled in, and every step is null. */
 export function createFrame(
 	{ frameSize, readsRequest }: RunRoute,
 	{ request, values, scope }: RunInput,
@@ -180,7 +180,7 @@ function namesOf(
 	return { id, ip, method, path: target.split("?", 1)[0], time };
 }
 
-/** Why everything in a run is cancelled when its time is over. */
+/** The reason that cancels a run when its time is over. */
 export function deadlineExceeded(): GatewayError {
 	return new GatewayError(
 		"deadline_exceeded",

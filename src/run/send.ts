@@ -17,8 +17,8 @@ export interface Caller {
 }
 
 /**
- * Counts, sends and tells of a call; what `read` makes of the answer is part of it. Promises are chained and not
- * awaited: on the way of every call each async function costs 0.3 µs more (`bench/wire.ts`).
+ * Counts, sends and reports a call. `read` makes a value of the answer, which is part of the call. Promises are chained
+ * and not awaited: on the path of every call each async function costs 0.3 µs more (`bench/wire.ts`).
  */
 export function send<T>(
 	caller: Caller,
@@ -27,7 +27,7 @@ export function send<T>(
 	scope: Scope,
 	read: (response: UpstreamResponse) => T | Promise<T>,
 ): Promise<T> {
-	// Neither counted nor told of: a call that is no longer wanted is not made.
+	// A call that is no longer needed is not made, so it is neither counted nor reported.
 	if (scope.cancelled) return Promise.reject(scope.reason);
 	run.countCall();
 	const { upstream, write } = caller;
@@ -43,7 +43,7 @@ export function send<T>(
 	return end === null ? value : end.of(value);
 }
 
-/** What is told of a call that somebody listens for. */
+/** The record of a call for listeners. */
 class CallEnd {
 	readonly #caller: Caller;
 	readonly #run: Run;
@@ -59,13 +59,13 @@ class CallEnd {
 		this.#startedMs = this.#clock.now();
 	}
 
-	/** What is read of the answer may wait for other steps: that is not the call's time. */
+	/** `read` may wait for other steps, which is not part of the call's time. */
 	answered(status: number): void {
 		this.#status = status;
 		this.#endedMs = this.#clock.now();
 	}
 
-	/** Tells of the call when it has ended. What a listener throws fails it, and nothing else. */
+	/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
 	of<T>(value: Promise<T>): Promise<T> {
 		return value.then(
 			(made) => {
@@ -97,7 +97,8 @@ class CallEnd {
 
 /**
  * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
- * still ends when its scope does. So the write lives in the upstream's scope and listens to the step's until it is sent.
+ * still ends with its scope. So the write lives in the upstream's scope, and listens to the step's scope until it is
+ * sent.
  */
 function sendWrite(
 	upstream: Upstream,
@@ -131,7 +132,7 @@ function sendWrite(
 	});
 }
 
-/** What is to be said of a step whose value is made of this answer; null where it is fresh. */
+/** The mark of a step whose value is made of this answer; null if the answer is fresh. */
 export function staleMark(
 	{ freshness }: UpstreamResponse,
 	step: string,

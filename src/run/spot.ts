@@ -9,10 +9,10 @@ import type { Run } from "./run.ts";
 /** Where a step is carried out: in its block, or at one item of its `each`. */
 export class Spot {
 	readonly block: Block;
-	/** Cancelled when this need not or must not go on. */
+	/** Cancelled when this carrying-out need not or must not go on. */
 	readonly scope: Scope;
 	readonly frame: Frame;
-	/** Positions in the lists around it, outermost first. */
+	/** Positions in the lists around, outermost first. */
 	readonly index: readonly number[];
 	readonly step: StepName;
 

@@ -56,7 +56,7 @@ function leavingOut(work: Work): Work {
 	};
 }
 
-/** Why a step is filled in for that was never begun. Made once: it is thrown when there is no time to spare. */
+/** The error of a step that was left out. Made once, because it is thrown when there is no time to spare. */
 const leftOut = new GatewayError(
 	"overloaded",
 	"left out because the gateway is overloaded",

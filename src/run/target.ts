@@ -22,8 +22,8 @@ import {
 } from "./layout.ts";
 
 /**
- * Where data becomes part of an address. Data cannot change where a call goes: a value in a path is one encoded
- * segment, a value in a query one encoded value, a value in a header has no line break; null goes nowhere.
+ * Here data becomes part of a target. Data cannot change where a call goes: a value in a path is one encoded segment, a
+ * value in a query is one encoded value, and a value in a header has no line break. Null is refused.
  */
 
 /** The call's path and query from the upstream's origin, encoded. */
@@ -95,7 +95,7 @@ function encode(text: string, inputs: Inputs): string {
 	return encodeURIComponent(wellFormed(text, inputs));
 }
 
-/** The text; fails where UTF-8 could not say it, and would put another character there. */
+/** The text itself. Fails if UTF-8 cannot represent it and would send another character. */
 export function wellFormed(
 	text: string,
 	inputs: Inputs,
@@ -105,7 +105,7 @@ export function wellFormed(
 	throw refused("holds half a surrogate pair", inputs, where);
 }
 
-/** A value that cannot stand where it was put: the client's fault where the value is the client's. */
+/** The error for a value that cannot stand where it was put: the client's fault if the value is the client's. */
 function refused(
 	message: string,
 	inputs: Inputs,
@@ -119,7 +119,7 @@ function refused(
 	return new GatewayError("request_invalid", words, { errors });
 }
 
-/** Query parameters or fields of a form, behind those of `fixed`: `name=value` with `&` between, encoded. */
+/** Query parameters or fields of a form, after those of `fixed`: `name=value` with `&` between, encoded. */
 export function prepareParameters(
 	entries: readonly TemplateEntry[],
 	layout: Layout,
@@ -151,7 +151,7 @@ function prepareParameter(
 	);
 }
 
-/** A parameter that is not there may ask for everything: what is refused of null is refused of no values. */
+/** Without the parameter the call may ask for everything. So an empty list is refused like null. */
 function refuseEmpty(source: string): never {
 	throw new GatewayError(
 		"reference_missing",
@@ -160,8 +160,8 @@ function refuseEmpty(source: string): never {
 }
 
 /**
- * The header fields of a call, or of an answer; a step's own replace the upstream's of the same name. Where none of them
- * is made of data it is one frozen list every time, so that what is made of it may be kept.
+ * The header fields of a call, or of an answer. A step's own replace the upstream's of the same name. If no data is in
+ * them, it is the same frozen list every time, so that a text made from it may be kept.
  */
 export function prepareHeaders(
 	headers: readonly TemplateEntry[],
@@ -181,7 +181,7 @@ export function prepareHeaders(
 	return () => constant;
 }
 
-/** What every call says of itself unless the author says otherwise; some services refuse a request without. */
+/** The header fields of every call, unless the author sets them. Some services refuse a request without them. */
 export function defaultHeaders(
 	own: readonly (readonly [string, string])[],
 	bodyType: string | null,
@@ -195,13 +195,15 @@ export function defaultHeaders(
 	return [...defaults.filter(([name]) => !names.has(name)), ...own];
 }
 
-/** Whether it is a text that can be sent as it stands: anything else may fail, and fails the request that needs it. */
+/**
+ * Whether it is a text that can be sent as it stands. Anything else may fail, and then fails the request that needs it.
+ */
 function isConstant(template: Template): boolean {
 	const value = template.kind === "literal" ? template.value : null;
 	return typeof value === "string" && isHeaderValue(value);
 }
 
-/** What literals are made of. */
+/** An empty frame, in which literals are evaluated. */
 const nowhere: Frame = { values: [], parent: null };
 
 function prepareHeader(
@@ -222,7 +224,7 @@ function prepareHeader(
 	});
 }
 
-/** Appends the value's text: for each item where it is a list, nothing where it is null and optional. */
+/** Appends the value's text: for a list one for each item, for an optional null nothing. */
 function prepareValues<Target>(
 	template: Template,
 	optional: boolean,
@@ -246,7 +248,7 @@ function prepareValues<Target>(
 		: appendAll;
 }
 
-/** What the log calls the value: the expression as it was written, without `${}`. */
+/** The value's name in the log: the expression as written, without `${}`. */
 function sourceOf(template: Template): string {
 	const printed = printTemplate(template);
 	const text = typeof printed === "string" ? printed : JSON.stringify(printed);

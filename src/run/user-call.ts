@@ -50,7 +50,7 @@ export function createUserCall(
 	};
 	return (target, options) => {
 		const answer = call(target, options);
-		// A function that does not wait for its call must not end the process where that fails.
+		// A call that fails without a waiting function must not end the process.
 		answer.catch(() => {});
 		return answer;
 	};

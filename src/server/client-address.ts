@@ -5,13 +5,13 @@ import { familyOf, parseAddress, parseSubnet } from "../core/ip.ts";
 /** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */
 export type ClientAddress = (peer: string, headers: HeaderList) => string;
 
-/** Addresses a header names, nearest the client first; null where one cannot be told. */
+/** The addresses that a header names, nearest the client first. Null stands for one that cannot be told. */
 type Hops = readonly (string | null)[];
 
 /**
- * Believes `Forwarded` (RFC 7239) and `X-Forwarded-For` as far as trusted proxies wrote them: from the right, past each
- * address that is trusted, to the first that is not. What stands left of it anybody may have written, and is not looked
- * at. What cannot be told is not guessed: it is the peer's address then.
+ * Believes `Forwarded` (RFC 7239) and `X-Forwarded-For` as far as trusted proxies wrote them. They are read from the
+ * right, past each trusted address, to the first that is not trusted. Anybody may have written the entries left of it,
+ * so they are not looked at. If the client cannot be told, it is not guessed: the peer's address counts.
  */
 export function createClientAddress(
 	trustedProxies: readonly string[],
@@ -24,7 +24,7 @@ export function createClientAddress(
 		if (peer === "" || !isTrusted(peer)) return peer;
 		const said = hopsIn(headers).map((hops) => clientIn(hops, isTrusted));
 		const [first = null] = said;
-		// A proxy that writes one of the headers may pass the client's own other one on: then they disagree.
+		// A proxy that writes one of the headers may pass on the other as the client wrote it. Then they disagree.
 		return first !== null && said.every((each) => each === first)
 			? first
 			: peer;
@@ -72,7 +72,7 @@ function listOf(headers: HeaderList, name: string): string | null {
 const pairPattern =
 	/[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(;|,|$)/y;
 
-/** The `for` of each element; a field that breaks the grammar is one address that cannot be told. */
+/** The `for` of each element. A field that breaks the grammar counts as one address that cannot be told. */
 function forwardedHops(value: string): Hops {
 	const hops: (string | null)[] = [];
 	let node: string | null = null;
@@ -92,7 +92,7 @@ function forwardedHops(value: string): Hops {
 	return /[;,]\s*$/.test(value) ? [null] : hops;
 }
 
-/** The address of a node, which may have a port; null for `unknown`, `_hidden` and what is none. */
+/** The address of a node, which may have a port. Null for `unknown`, `_hidden` and a text that is no address. */
 function addressOf(node: string): string | null {
 	const [, inBrackets, alone] =
 		/^(?:\[([^\]]*)\]|([^:]*))(?::\d{1,5})?$/.exec(node) ?? [];

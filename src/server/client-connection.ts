@@ -8,35 +8,41 @@ import { parseAddress } from "../core/ip.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 
 /**
- * How long a client that still sends what nobody wants may go on reading our answer. Closing while its bytes come in
- * resets the connection, and a reset takes the answer from the client's hands.
+ * How long a client that still sends a body may go on reading our answer. To close a connection while bytes come in
+ * resets it, and then the client loses the answer.
  */
 export const lingerMs = 2_000;
 
-/** What a connection is bound by. */
+/** The bounds of a connection. */
 export interface ConnectionOptions {
 	readonly clock: Clock;
-	/** How long a client may take nothing of an answer that is on its way. */
+	/** How long a client may read nothing of an answer that is on its way. */
 	readonly idleTimeoutMs: number;
 }
 
 /** A request that came on a connection and whose answer is not yet out. */
 export interface Unanswered {
-	/** Nothing that comes on the connection from here on can be understood. */
+	/** The bytes on the connection can no longer be understood. */
 	onFault(error: GatewayError): void;
 	/** The connection is gone. */
 	leave(): void;
 }
 
-/** A client's connection: several requests may be under way on it, to be answered in the order they came. */
+/**
+ * A client's connection. Several requests may be under way on it, and they are answered in the order in which they
+ * came.
+ */
 export class ClientConnection {
 	readonly socket: Socket;
 	readonly clock: Clock;
-	/** The address of whoever made it, in canonical form; empty where it is gone already. */
+	/** The address of the other end, in canonical form; empty if the connection is gone already. */
 	readonly peer: string;
-	/** To be closed as soon as what runs on it has been answered. */
+	/** True if it is to be closed as soon as its requests have been answered. */
 	closing = false;
-	/** What still comes is not looked at: the client was told that the connection ends, or cannot be understood. */
+	/**
+	 * True if further bytes are not looked at, because the client was told that the connection ends, or because it cannot
+	 * be understood.
+	 */
 	over = false;
 	readonly #idleTimeoutMs: number;
 	readonly #running = new Set<Unanswered>();
@@ -61,7 +67,7 @@ export class ClientConnection {
 		this.#newest = exchange;
 	}
 
-	/** Whether the answer is to announce the end of the connection: it is then the last that goes out. */
+	/** Whether the answer is to announce the end of the connection. Then it is the last that goes out. */
 	endsWith(exchange: Unanswered): boolean {
 		const last = this.over
 			? this.#newest === exchange
@@ -69,37 +75,37 @@ export class ClientConnection {
 		return this.closing && last;
 	}
 
-	/** Nothing after the newest request is looked at; what was begun is still answered. */
+	/** Nothing after the newest request is looked at. Requests that were begun are still answered. */
 	finish(): void {
 		this.closing = true;
 		this.over = true;
 	}
 
-	/** Something came that is not to be looked at: no more of it is read. */
+	/** Bytes came that are not to be looked at, so no more are read. */
 	ignore(): void {
-		// At the end of each message node reads on: at the next tick it has.
+		// At the end of each message Node reads on, which has happened by the next tick.
 		process.nextTick(() => this.socket.pause());
 	}
 
 	end(exchange: Unanswered): void {
 		this.#running.delete(exchange);
 		if (this.#running.size > 0) this.watch();
-		// Where answers got ready out of order, none of them knew that it was the last.
+		// If answers got ready out of order, none of them knew that it was the last.
 		else if (this.closing) this.socket.destroySoon();
 	}
 
-	/** Called when an answer is on its way: a client that takes nothing of it for the idle time is as good as gone. */
+	/** Called when an answer is on its way. A client that reads nothing of it for the idle time counts as gone. */
 	watch(): void {
 		const waits = this.socket.writableLength > 0;
 		if (!waits && !this.#watched) return;
 		this.#watched = waits;
-		// Node's own timer, because node alone can see how much the system has taken.
+		// Node's own timer, because only Node can see how much the system has taken.
 		this.socket.setTimeout(waits ? this.#idleTimeoutMs : 0);
 	}
 
-	/** What came is no request, or not the rest of one. What was whole before is still answered. */
+	/** The bytes are no request, or not the rest of one. Requests that were whole before are still answered. */
 	onFault(error: GatewayError | null): void {
-		// More of the same is found faulty again, while the client may still be reading why.
+		// More bytes are found faulty again, while the client may still be reading the reason.
 		if (this.#lingering !== null && error !== null) return;
 		if (error === null || !this.socket.writable) {
 			this.socket.destroy();
@@ -110,16 +116,16 @@ export class ClientConnection {
 		for (const exchange of this.#running) exchange.onFault(error);
 	}
 
-	/** Answers with a problem document what is no request, and ends. */
+	/** Answers bytes that are no request with a problem document, and ends. */
 	refuse(error: GatewayError): void {
 		this.finish();
 		this.socket.end(rawAnswer(error));
-		// After a CONNECT nobody else reads, and whether the client has left would go unnoticed.
+		// After a CONNECT nobody else reads, and nobody would notice that the client has left.
 		this.socket.resume();
 		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());
 	}
 
-	/** The connection is gone, or to be so now. */
+	/** The connection is gone, or is closed now. */
 	leave(): void {
 		this.socket.destroy();
 		this.#lingering?.cancel();
@@ -127,7 +133,7 @@ export class ClientConnection {
 	}
 }
 
-/** A problem document as it goes over the wire, where node has made no response to write it with. */
+/** A problem document as bytes, for requests for which Node has made no response object. */
 function rawAnswer(error: GatewayError): string {
 	const id = randomUUID();
 	const { status, headers, body } = problemResponse(error, id);

@@ -27,8 +27,8 @@ import {
 } from "./request-body.ts";
 
 /**
- * Answers a request. The scope is cancelled with `client_closed` when the client leaves before its answer is complete;
- * an error thrown becomes a problem document.
+ * Answers a request. The scope is cancelled with `client_closed` if the client leaves before its answer is complete. A
+ * thrown error becomes a problem document.
  */
 export type Handle = (
 	request: GatewayRequest,
@@ -45,7 +45,7 @@ const noBytes = new Uint8Array(0);
 
 function nothing(): void {}
 
-/** Leaves the loop over an answer that cannot be written whole. */
+/** Thrown to leave the loop over an answer that cannot be written whole. */
 const cut = new Error("the answer is cut");
 
 /** The server an exchange belongs to. */
@@ -55,9 +55,9 @@ export interface Owner {
 	/** Null: pages of other origins read no answer. */
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
-	/** Told once, when the answer is out or the client gone. */
+	/** Called once, when the answer is out or the client is gone. */
 	onOver(): void;
-	/** Told of what was thrown by mistake. */
+	/** Called with errors that were thrown by mistake. */
 	onInternal(thrown: unknown, requestId: string): void;
 }
 
@@ -69,7 +69,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly headers: HeaderList;
 	readonly ip: string;
 	readonly arrivedMs: number;
-	/** Null if the request announces none: most do not, and pay nothing for it. */
+	/** Null if the request announces none. Most requests do not, and pay nothing for a body. */
 	readonly #body: RequestBody | null;
 	readonly #response: ServerResponse;
 	readonly #connection: ClientConnection;
@@ -116,7 +116,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	fail(thrown: unknown): void {
 		const error = asGatewayError(thrown);
 		if (error.code === "internal") this.#owner.onInternal(thrown, this.id);
-		// It failed in the middle of being written: nothing can be made of it any more.
+		// The answer failed in the middle of being written, so it can only be cut.
 		if (this.#response.headersSent) {
 			this.#connection.socket.destroy();
 			return;
@@ -124,11 +124,11 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.answer(problemResponse(error, this.id));
 	}
 
-	/** Throws where a header cannot be written; nothing has been then. */
+	/** Throws if a header cannot be written. Then nothing was written. */
 	answer({ status, headers, body }: GatewayResponse): void {
 		if (this.#over) return;
 		const rest = this.#unread();
-		// Nobody knows yet whether the rest of a body that is being passed on will have come by the end of the answer.
+		// A body that is being passed on may or may not have come by the end of the answer, which is not known yet.
 		const streamed = rest !== "nothing" && this.#body?.streamed === true;
 		if (rest === "much" || rest === "broken" || streamed) {
 			this.#connection.closing = true;
@@ -151,7 +151,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (rest === "little") this.#body?.letIn();
 	}
 
-	/** Writes as fast as the client reads. What breaks off must not look whole: the connection is cut. */
+	/** Writes as fast as the client reads. An answer that breaks off must not look whole, so the connection is cut. */
 	async #stream(body: ByteStream): Promise<void> {
 		const response = this.#response;
 		response.flushHeaders();
@@ -172,10 +172,12 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		else response.end(this.#onEnd);
 	}
 
-	/** Where nothing but its end tells the end of an answer (HTTP/1.0), an orderly one would make it whole. */
+	/**
+	 * In HTTP/1.0 the end of the connection may be the end of the answer, and an orderly end would make the answer whole.
+	 */
 	#cut(framed: boolean): void {
 		const { socket } = this.#connection;
-		// A reset once an end has begun is refused by the system, and node then never lets go of the connection.
+		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
 		if (framed || socket.writableEnded) socket.destroy();
 		else socket.resetAndDestroy();
 	}
@@ -213,7 +215,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	#end(body: string | Uint8Array | null): void {
 		const response = this.#response;
 		if (body instanceof Uint8Array && body.length <= textBytesMax) {
-			// Byte for byte the same; node writes head and body with one plain write where both are texts.
+			// The bytes are the same, but Node writes head and body with one plain write if both are texts.
 			response.end(bufferOf(body).toString("latin1"), "latin1", this.#onEnd);
 		} else response.end(body, this.#onEnd);
 		this.#connection.watch();
@@ -223,7 +225,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		return this.#body === null ? "nothing" : this.#body.unread;
 	}
 
-	/** The whole answer goes out at once; the response ends, and the connection with it, when the client had time for it. */
+	/**
+	 * The whole answer goes out at once. The response ends, and the connection with it, when the client had time for it.
+	 */
 	#answerLingering(sent: string | Uint8Array | null): void {
 		const stop = () => {
 			timer.cancel();
@@ -234,7 +238,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#stopLingering = stop;
 		this.#response.flushHeaders();
 		if (sent !== null) this.#response.write(sent);
-		// A client that leaves from here on has been answered.
+		// From here on a client that leaves has been answered.
 		this.#scope.close();
 		const body = this.#body as RequestBody;
 		const stopDiscarding = body.discard(lingerBytesMax, stop);
@@ -270,7 +274,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#owner.onOver();
 	}
 
-	/** All was written, or, as node tells of that too, cannot be. */
+	/** All was written, or cannot be written: Node raises the same event for both. */
 	readonly #onEnd = (error?: Error | null): void => {
 		if (error || this.#connection.socket.destroyed) this.leave();
 		if (this.#over) return;
@@ -285,7 +289,7 @@ function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
 	return Buffer.from(buffer, byteOffset, length);
 }
 
-/** Null where it is not known before the end. */
+/** Null if it is not known before the end. */
 function lengthOf(body: GatewayResponse["body"]): number | null {
 	if (body === null) return 0;
 	if (isStream(body)) return body.length;

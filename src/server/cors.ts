@@ -8,15 +8,15 @@ import {
 import type { GatewayResponse } from "../core/http/messages.ts";
 
 /**
- * What browsers are told about pages of other origins (Fetch standard, 3.3, CORS protocol). It lives in the server and
- * not in the gateway, because a page must be able to read the server's own answers too: 408, 413, 431, 503.
+ * Tells browsers which pages of other origins may read an answer (Fetch standard, 3.3, CORS protocol). It lives in the
+ * server and not in the gateway, because a page must be able to read the server's own answers too: 408, 413, 431, 503.
  */
 export interface Cors {
-	/** The answer to a preflight that asks for nothing but what is allowed; null for every other request. */
+	/** The answer to a preflight that asks only for allowed things; null for every other request. */
 	preflight(request: Asking): GatewayResponse | null;
-	/** What an answer to this request says beside, a preflight's included. */
+	/** The fields that are added to an answer to this request, also to a preflight's. */
 	fieldsFor(request: Asking): HeaderList;
-	/** Whether a field of an answer is CORS's alone: said twice, browsers refuse it. */
+	/** Whether only CORS may write this field: browsers refuse a field that comes twice. */
 	owns(name: string): boolean;
 }
 
@@ -25,7 +25,7 @@ interface Asking {
 	readonly headers: HeaderList;
 }
 
-/** Beside what pages may read of any answer; the first two say whether it is whole. */
+/** The fields that pages may read besides those of any answer. The first two say whether it is whole. */
 const exposed =
 	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy";
 
@@ -77,7 +77,7 @@ export function createCors(config: CorsConfig): Cors {
 
 const permitted: GatewayResponse = { status: 204, headers: [], body: null };
 
-/** Without it a cache would give one origin's answer, or one without permission, to another. */
+/** Without it a cache would give one origin's answer, or one without permission, to another origin. */
 function varyOf(method: string): HeaderList {
 	return method === "OPTIONS"
 		? [

@@ -2,15 +2,15 @@ import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../core/errors.ts";
 import { lookalikes } from "../core/http/fields.ts";
 
-/** What a client may make of one connection and one request's head. */
+/** The bounds of a request's head. */
 export interface HeadLimits {
 	readonly headerFieldsMax: number;
 }
 
 /**
- * Why a request is refused before anybody looks at what it asks for; null where it is not. Node's parser has let it
- * through: here stands what two parties could still understand in two ways. As where it ends may be one of those, its
- * connection ends with it.
+ * The reason to refuse a request before its target is looked at; null if there is none. Node's parser has let the
+ * request through. These rules refuse what two parties could still read in two ways. Its end may be such a thing, so
+ * its connection ends with it.
  */
 export function refusalOf(
 	message: IncomingMessage,
@@ -38,7 +38,7 @@ function headFault(
 	for (let at = 0; at < rawHeaders.length; at += 2) {
 		const name = rawHeaders[at] ?? "";
 		const value = rawHeaders[at + 1] ?? "";
-		// Most names are told by their length alone.
+		// For most names the length alone decides.
 		if (name.length === 4 && name.toLowerCase() === "host") hosts.push(value);
 		else if (name.length === 17 && name.toLowerCase() === transferEncoding) {
 			if (httpVersion === "1.0" || value.toLowerCase() !== "chunked") {
@@ -54,7 +54,7 @@ function headFault(
 const transferEncoding = "transfer-encoding";
 const transferEncodingAt = `headers.${transferEncoding}`;
 
-/** RFC 9112, 3.2: exactly one. HTTP/1.0 had none. */
+/** RFC 9112, 3.2: exactly one `Host`. HTTP/1.0 had none. */
 function hostFault(
 	hosts: readonly string[],
 	httpVersion: string,
@@ -100,16 +100,16 @@ export function originForm(url: string): string {
 	return rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** What node tells of bytes that are no request. */
+/** Node's error about bytes that are no request. */
 export interface ParserError extends Error {
 	readonly code?: string;
-	/** The bytes it found it in. */
+	/** The bytes in which Node found the fault. */
 	readonly rawPacket?: Uint8Array;
-	/** How many of them it had read. */
+	/** How many of them Node had read. */
 	readonly bytesParsed?: number;
 }
 
-/** What to answer where the bytes that came are no request; null where there is nobody to answer to. */
+/** The answer to bytes that are no request; null if there is nobody to answer. */
 export function parserFault(error: ParserError): GatewayError | null {
 	const code = String(error.code);
 	switch (code) {
@@ -125,7 +125,7 @@ export function parserFault(error: ParserError): GatewayError | null {
 		case "HPE_INVALID_EOF_STATE":
 			return null;
 	}
-	// The same code tells of a bare line feed behind the version.
+	// The same code stands for a bare line feed behind the version.
 	if (/Invalid HTTP version/.test(error.message)) return wrongVersion();
 	if (code === "HPE_INVALID_URL" && stoppedBeyondAscii(error)) {
 		return notEncoded();
@@ -143,7 +143,7 @@ function stoppedBeyondAscii({ rawPacket, bytesParsed = 0 }: ParserError) {
 	return (rawPacket?.[bytesParsed] ?? 0) >= 0x80;
 }
 
-/** A refusal with a status that no code of its own stands for; the words are for the client. */
+/** A refusal whose status has no code of its own. The words are for the client. */
 export function refused(
 	status: number,
 	at: string,

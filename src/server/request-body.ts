@@ -9,14 +9,14 @@ import type { Scope } from "../tasks/scope.ts";
 /** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
 const discardBytesMax = 64 * 1024;
 
-/** What has not been read of a body. It stands between its request and the next one on the connection. */
+/** The unread part of a body. It stands between its request and the next one on the connection. */
 export type Unread = "nothing" | "little" | "much" | "broken";
 
 /** The body of a request that announces one: read whole or as a stream, once, or let in unread. */
 export class RequestBody {
 	readonly #message: IncomingMessage;
 	readonly #scope: Scope;
-	/** In bytes; Infinity if it is not known before the end of the body. */
+	/** Its length in bytes; Infinity if it is not known before the end of the body. */
 	readonly #announced: number;
 	/** Whether it was asked for as a stream. */
 	streamed = false;
@@ -39,7 +39,7 @@ export class RequestBody {
 	/** The whole body. Fails with `request_too_large` beyond `bytesMax`, and when the scope is cancelled. */
 	read(bytesMax: number): Promise<Uint8Array> {
 		if (this.#fault !== null) return Promise.reject(this.#fault);
-		// Of an unknown length as much is read as is allowed, to find out.
+		// A body of unknown length is read up to the bound, to find out.
 		if (Number.isFinite(this.#announced) && this.#announced > bytesMax) {
 			return Promise.reject(tooLarge(bytesMax));
 		}
@@ -104,12 +104,15 @@ export class RequestBody {
 		return queue;
 	}
 
-	/** Lets in what nobody reads. A reader who stopped in the middle has left the body, and the connection, at a stand. */
+	/**
+	 * Reads and drops a body that nobody reads. A reader that stopped in the middle would leave the connection standing
+	 * still.
+	 */
 	letIn(): void {
 		this.#message.resume();
 	}
 
-	/** Lets in what nobody reads, and calls `onDone` at its end or beyond `bytesMax`. Returns the way to stop that. */
+	/** Reads and drops a body, and calls `onDone` at its end or beyond `bytesMax`. Returns a function that stops it. */
 	discard(bytesMax: number, onDone: () => void): () => void {
 		const message = this.#message;
 		let left = bytesMax;
@@ -123,7 +126,9 @@ export class RequestBody {
 		};
 	}
 
-	/** What comes cannot be read. Gives whether that concerns this body: one that came whole before is as good as it was. */
+	/**
+	 * The bytes cannot be read. Returns whether that concerns this body: a body that came whole before is not affected.
+	 */
 	onFault(fault: GatewayError): boolean {
 		if (this.#message.complete) return false;
 		this.#fault = fault;

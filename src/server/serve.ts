@@ -2,7 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { type Handle, listen, type Server } from "./server.ts";
 
-/** What can be put on a port: a gateway, or whatever else answers requests in its way. */
+/** Anything that can be put on a port: a gateway, or another object that answers requests in the same way. */
 export interface Served {
 	readonly server: ServerConfig;
 	readonly clock: Clock;
@@ -10,25 +10,25 @@ export interface Served {
 }
 
 export interface ServeOptions {
-	/** Instead of the config's; 0 for any that is free. */
+	/** Instead of the config's port; 0 takes any free one. */
 	readonly port?: number;
-	/** Instead of the config's. */
+	/** Instead of the config's host. */
 	readonly host?: string;
-	/** Told of what is a bug, with the request's id or, where it belongs to none, an empty text. */
+	/** Called with errors that are bugs, and with the request's id, or an empty text if there is no request. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 }
 
 /** A server that takes requests. */
 export interface RunningServer extends Omit<Server, "drain"> {
 	/**
-	 * Stops accepting, answers what still comes over open connections with 503, and lets what runs finish, by default as
-	 * long as the config says. True when everything was finished; else the rest was cut.
+	 * Stops accepting connections, answers further requests on open ones with 503, and lets running requests finish, by
+	 * default for as long as the config says. True if all of them finished; else the rest was cut.
 	 */
 	drain(timeoutMs?: number): Promise<boolean>;
 }
 
 /**
- * Puts a gateway on a port, as its config's `server` says. Fails with the system's error where it cannot listen
+ * Puts a gateway on a port, as its config's `server` says. Fails with the system's error if it cannot listen
  * (`EADDRINUSE`). Closing the server does not close the gateway.
  */
 export async function serve(

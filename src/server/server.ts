@@ -20,26 +20,29 @@ export type { Handle };
 
 export interface ServerOptions {
 	readonly host: string;
-	/** 0 for any that is free. */
+	/** 0 takes any free port. */
 	readonly port: number;
 	readonly clock: Clock;
 	readonly handle: Handle;
-	/** Where GET answers 200, or 503 while draining; null for nowhere. */
+	/** The path where GET answers 200, or 503 while draining; null for none. */
 	readonly healthPath: string | null;
 	/** How many header fields a request may have; more are a 431. */
 	readonly headerFieldsMax: number;
 	/** How long the request's target and all names and values of its header fields may be together. */
 	readonly headerBytesMax: number;
-	/** The rest of the bounds: each has the default the config's key has. */
+	/** The rest of the bounds. Each has the default of the config's key. */
 	readonly headersTimeoutMs?: number;
 	readonly requestTimeoutMs?: number;
 	readonly idleTimeoutMs?: number;
 	readonly connectionsMax?: number;
-	/** Addresses and subnets of the proxies in front. Default: none. */
+	/** The addresses and subnets of the proxies in front. Default: none. */
 	readonly trustedProxies?: readonly string[];
-	/** Default null: pages of other origins read no answer. */
+	/** Default null: pages of other origins may read no answer. */
 	readonly cors?: CorsConfig | null;
-	/** Told of what is a bug: thrown by `handle` without being a GatewayError, or by the server (with an empty id). */
+	/**
+	 * Called with errors that are bugs: thrown by `handle` and not a GatewayError, or thrown by the server itself (with
+	 * an empty id).
+	 */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 }
 
@@ -48,11 +51,11 @@ export interface Server {
 	readonly host: string;
 	readonly port: number;
 	/**
-	 * Stops accepting, answers what still comes over open connections with 503, and lets what runs finish; then all
-	 * connections are closed. True when everything was finished within the time; else the rest was cut.
+	 * Stops accepting connections, answers further requests on open ones with 503, and lets running requests finish. Then
+	 * all connections are closed. True if all requests finished within the time; else the rest was cut.
 	 */
 	drain(timeoutMs: number): Promise<boolean>;
-	/** Cuts what runs and closes all connections at once. */
+	/** Cuts running requests and closes all connections at once. */
 	close(): Promise<void>;
 }
 
@@ -65,24 +68,26 @@ const defaultBounds = {
 	cors: null,
 } as const;
 
-/** Options with nothing left out, but for who is told. */
+/** All options, except who is called with bugs. */
 type Settings = ServerOptions &
 	Required<Pick<ServerOptions, keyof typeof defaultBounds>>;
 
-/** How late a request may be found to be over its time; node looks at all of them in turn. */
+/** How often Node looks whether a request is over its time, so how late it may find one. */
 const checkingIntervalMsMax = 5_000;
 
-/** Connections beyond the allowed ones that are told so; yet more are closed without a word. */
+/** How many connections beyond the bound get an answer. Yet more are closed without one. */
 const refusedConnectionsMax = 64;
 
-/** Requests of one connection whose answer is not yet out; one more is refused, and nothing after it is read. */
+/**
+ * The most requests of one connection whose answers are not yet out. One more is refused, and nothing after it is read.
+ */
 const unansweredMax = 16;
 
-/** Listens; fails with the system's error where it cannot (`EADDRINUSE`). */
+/** Listens on a port. Fails with the system's error if it cannot (`EADDRINUSE`). */
 export async function listen(options: ServerOptions): Promise<Server> {
 	const settings: Settings = { ...defaultBounds, ...options };
 	const { requestTimeoutMs } = settings;
-	// The header fields are part of the request.
+	// The time for the header fields is part of the time for the request.
 	const headersTimeoutMs = Math.min(
 		settings.headersTimeoutMs,
 		requestTimeoutMs,
@@ -95,20 +100,20 @@ export async function listen(options: ServerOptions): Promise<Server> {
 			checkingIntervalMsMax,
 			Math.ceil(headersTimeoutMs / 2),
 		),
-		// The parser refuses the length it is given.
+		// The parser already refuses this length, so it is given one more.
 		maxHeaderSize: settings.headerBytesMax + 1,
 		insecureHTTPParser: false,
-		// We look for it ourselves: node's own answer has neither a problem document nor an id.
+		// We look for `Host` ourselves: Node's own answer has neither a problem document nor an id.
 		requireHostHeader: false,
-		// No stream machinery for a request without a body.
+		// A request without a body then needs no stream.
 		optimizeEmptyRequests: true,
 	});
-	// We count them ourselves: the parser drops fields beyond its count without a word, or has no request to answer to.
+	// We count fields ourselves: beyond its own count the parser drops fields silently, or has no request to answer.
 	http.maxHeadersCount = 0;
 	http.maxConnections = settings.connectionsMax + refusedConnectionsMax;
 	const service = new Service(http, settings);
 	await opened(http, options.port, options.host);
-	// Such as too many open files when a connection comes: without a listener it would end the process.
+	// For instance too many open files when a connection comes: without a listener that would end the process.
 	http.on("error", (error) => options.onInternal?.(error, ""));
 	const { address, port, family } = http.address() as AddressInfo;
 	const authority = family === "IPv6" ? `[${address}]` : address;
@@ -131,7 +136,7 @@ function opened(http: HttpServer, port: number, host: string): Promise<void> {
 	});
 }
 
-/** What all connections of a server share. */
+/** The state that all connections of a server share. */
 class Service implements Owner {
 	readonly #http: HttpServer;
 	readonly #options: Settings;
@@ -140,7 +145,7 @@ class Service implements Owner {
 	readonly clientAddress: ClientAddress;
 	readonly #closed: Promise<unknown>;
 	readonly #connections = new Map<Socket, ClientConnection>();
-	/** Connections that were let in: the others are on their way out. */
+	/** Connections within the bound. The others are on their way out. */
 	#admitted = 0;
 	/** Requests whose answer is not yet out. */
 	#running = 0;
@@ -159,18 +164,18 @@ class Service implements Owner {
 		http.on("request", (message, response) => {
 			this.#receive(message, response, refusalOf(message, options));
 		});
-		// An `Expect` other than 100-continue, which node sees to.
+		// An `Expect` other than 100-continue, which Node handles itself.
 		http.on("checkExpectation", (message, response) => {
 			const fault = refused(417, "headers.expect", "is not `100-continue`");
 			this.#receive(message, response, fault);
 		});
 		http.on("clientError", (error, socket) => {
 			const begun = (socket as Socket).bytesRead > 0;
-			// Whoever made a connection and never said anything asked nothing that could be answered.
+			// A client that never sent anything has asked nothing that could be answered.
 			const fault = begun ? parserFault(error) : null;
 			this.#connections.get(socket as Socket)?.onFault(fault);
 		});
-		// Without a listener node closes the connection without a word.
+		// Without a listener Node closes the connection without an answer.
 		http.on("connect", (_message, socket) => {
 			const fault = refused(400, "request", "CONNECT is for proxies");
 			this.#connections.get(socket as Socket)?.onFault(fault);
@@ -180,9 +185,9 @@ class Service implements Owner {
 	#connect(socket: Socket): void {
 		const connection = new ClientConnection(socket, this.#options);
 		this.#connections.set(socket, connection);
-		// What is draining closes as soon as it can, also what the system had accepted before.
+		// A draining server closes each connection as soon as it can, also those that the system had accepted before.
 		connection.closing = this.#draining;
-		// Node's own listener is gone after a CONNECT; without any, a reset would end the process.
+		// Node's own listener is gone after a CONNECT. Without a listener a reset would end the process.
 		socket.on("error", nothing);
 		const admitted = this.#admitted < this.#options.connectionsMax;
 		if (admitted) this.#admitted++;
@@ -273,7 +278,7 @@ class Service implements Owner {
 function nothing(): void {}
 
 function draining(): GatewayError {
-	// Another instance answers: the client need not wait.
+	// No wait, because another instance can answer at once.
 	const facts = { retryAfterMs: 1000 };
 	return new GatewayError("gateway_draining", "the server is draining", facts);
 }

@@ -1,10 +1,10 @@
 /** A timer that has been set. */
 export interface Timer {
-	/** Ends it without its function being called. Does nothing when it has fired or was cancelled. */
+	/** Ends the timer without calling its function. Does nothing if it has fired or was cancelled. */
 	cancel(): void;
 }
 
-/** The only source of time. Injected everywhere, so that tests run on a virtual one. */
+/** The only source of time. It is passed everywhere, so that tests run on a virtual clock. */
 export interface Clock {
 	/** Milliseconds from an arbitrary zero; never goes back. */
 	now(): number;
@@ -15,18 +15,18 @@ export interface Clock {
 	/** Timers set by `after` and neither fired nor cancelled. Zero when nothing waits. */
 	readonly pending: number;
 	/**
-	 * When the event loop was to come round to its timers next, on this clock: what is later than that is how far it is
-	 * behind. Infinity while no timer makes it come round.
+	 * When the event loop is due to come round to its timers next, on this clock. If that instant is past, the loop is
+	 * late by the difference. Infinity if no timer makes it come round.
 	 */
 	readonly turnDueMs: number;
-	/** How late it came round the last time, in milliseconds; 0 where it has been at rest since. */
+	/** How late it came round the last time, in milliseconds; 0 if it has been at rest since. */
 	readonly turnLateMs: number;
 }
 
 /**
- * The machine's monotonic clock. Timers stand in one wheel that turns in ticks of `tickMs`: setting and cancelling one
- * costs a list operation instead of a system timer, and one is never early and some two ticks late at most. The wheel
- * stands still while no timer is set, and keeps the process alive only while one is that somebody waits for.
+ * The machine's monotonic clock. Timers stand in one wheel that turns in ticks of `tickMs`. To set or cancel one costs
+ * a list operation instead of a system timer. A timer is never early, and at most some two ticks late. The wheel stands
+ * still while no timer is set. It keeps the process alive only while somebody waits for a timer.
  */
 export function realClock(): Clock {
 	return new TimerWheel();
@@ -35,7 +35,7 @@ export function realClock(): Clock {
 const tickMs = 8;
 const slotCount = 512;
 
-/** Standing still for so long, the wheel has forgotten how late it was. */
+/** After standing still for so long, the wheel forgets how late it was. */
 const restMs = 100;
 
 class WheelTimer implements Timer {
@@ -79,7 +79,10 @@ class TimerWheel implements Clock {
 	turnDueMs = Number.POSITIVE_INFINITY;
 	turnLateMs = 0;
 	#aside = 0;
-	/** One ring of timers per slot; its first element is a mark, not a timer. Made for the first timer: not all set one. */
+	/**
+	 * One ring of timers per slot. Its first element is a mark, not a timer. Made with the first timer, because not every
+	 * clock sets one.
+	 */
 	#slots: WheelTimer[] = [];
 	#tick = 0;
 	#driver: NodeJS.Timeout | null = null;
@@ -90,7 +93,7 @@ class TimerWheel implements Clock {
 	}
 
 	after(ms: number, fn: () => void): Timer {
-		// Nobody may have been waiting until now.
+		// Until now perhaps nobody was waiting.
 		if (this.pending++ === 0) this.#driver?.ref();
 		return this.#set(ms, true, fn);
 	}
@@ -107,7 +110,7 @@ class TimerWheel implements Clock {
 
 	#set(ms: number, counts: boolean, fn: () => void): Timer {
 		if (this.#driver === null) this.#start();
-		// Rounded up, so that a timer never fires early; at least one tick ahead, as this tick's slot may be done.
+		// Rounded up, so that a timer never fires early. At least one tick ahead, because this tick's slot may be done.
 		const due = Math.ceil((this.now() + ms) / tickMs);
 		const tick = Math.max(due, this.#tick + 1);
 		const timer = new WheelTimer(this, tick, counts, fn);
@@ -125,7 +128,7 @@ class TimerWheel implements Clock {
 			this.#slots = Array.from({ length: slotCount }, mark);
 		}
 		const nowMs = performance.now();
-		// Where timers are set and ended at once the wheel stops and starts again, though the loop has no rest.
+		// If timers are set and ended at once, the wheel stops and starts again, although the loop has no rest.
 		if (nowMs - this.#turnedMs > restMs) this.turnLateMs = 0;
 		this.#tick = Math.floor(nowMs / tickMs);
 		this.#drive(nowMs);
@@ -175,11 +178,14 @@ class TimerWheel implements Clock {
 
 /** A clock that stands still until it is told to move: the clock of tests. */
 export interface VirtualClock extends Clock {
-	/** Moves on by `ms`, firing what becomes due in order of time, then of setting, with pending promises run between. */
+	/**
+	 * Moves on by `ms`. Fires the timers that become due in order of time, then of setting, and runs pending promises
+	 * between them.
+	 */
 	advance(ms: number): Promise<void>;
 	/** Moves on from timer to timer until nobody waits for one and no promise is pending. Fails after 100,000 timers. */
 	settle(): Promise<void>;
-	/** Lets `ms` pass in which nothing gets its turn, as when somebody computes for so long. */
+	/** Lets `ms` pass in which nothing gets a turn, as if a function computed for so long. */
 	block(ms: number): void;
 }
 

@@ -2,8 +2,8 @@ import { createFuture } from "./future.ts";
 import type { Task } from "./scope.ts";
 
 /**
- * The tasks in the order in which they end, however they end; those that are over already first, in the order given.
- * Leaving the loop early leaves the tasks running: they are their scope's.
+ * The tasks in the order in which they end, well or not. Tasks that are over already come first, in the given order. A
+ * loop that is left early leaves the tasks running, because they belong to their scope.
  */
 export function completed<T>(
 	tasks: Iterable<Task<T>>,

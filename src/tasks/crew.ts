@@ -22,17 +22,17 @@ import type {
 	ToThread,
 } from "./thread-message.ts";
 
-/** The threads of a pool. Who may use one is the pool's to say: there are never more calls than threads. */
+/** The threads of a pool. The pool decides who may use one, so there are never more calls than threads. */
 export interface Crew {
-	/** Threads that exist, those included that are ending. */
+	/** Threads that exist, including those that are ending. */
 	readonly size: number;
 	/**
-	 * Carries out one call, on a thread at rest or a new one. Cancelling the scope ends the thread on which the function
-	 * runs; one that still loads the module goes on with that alone, else a module that loads slower than callers wait
-	 * would never be loaded. Settles when the thread is at rest again, or is no more.
+	 * Carries out one call, on a thread at rest or a new one. If the scope is cancelled, the thread on which the function
+	 * runs is ended. A thread that still loads the module finishes loading first: otherwise a module that loads slower
+	 * than callers wait would never be loaded. Settles when the thread is at rest again, or has ended.
 	 */
 	carryOut(task: Task, scope: Scope): Promise<unknown>;
-	/** Ends all threads; settles when they are no more. */
+	/** Ends all threads. Settles when they have ended. */
 	close(): Promise<void>;
 }
 
@@ -44,7 +44,7 @@ export interface Task {
 	readonly moved: readonly Transferable[];
 	/** Null: the function is given its arguments alone. */
 	readonly context: Readonly<Record<string, unknown>> | null;
-	/** Null: no bound but the scope's. */
+	/** Null: only the scope bounds it. */
 	readonly timeoutMs: number | null;
 }
 
@@ -54,7 +54,7 @@ export interface CrewOptions {
 	readonly heapBytesMax: number | null;
 }
 
-/** A module that takes longer to load never will: its top level waits for something that does not come. */
+/** A module that takes longer to load will never be loaded: its top level waits for something that does not come. */
 const loadingMsMax = 30_000;
 
 const workerFile = fileURLToPath(
@@ -63,7 +63,7 @@ const workerFile = fileURLToPath(
 
 /** Starts no thread yet. */
 export function createCrew(options: CrewOptions): Crew {
-	/** Those Piscina has taken out included, until they have ended. */
+	/** Includes threads that Piscina has taken out, until they have ended. */
 	const alive = new Map<Worker, { readonly exit: Promise<void> }>();
 	const awaited = new Set<Worker>();
 	let starting: Promise<Piscina> | null = null;
@@ -87,7 +87,7 @@ export function createCrew(options: CrewOptions): Crew {
 		}
 	}
 
-	/** Piscina tells of a thread's end before it has ended: waits for those that nobody else waits for. */
+	/** Piscina reports a thread's end before it has ended. This waits for those that nobody else waits for. */
 	async function untilGone({ threads }: Piscina): Promise<void> {
 		const ending = [...alive].filter(
 			([thread]) => !threads.includes(thread) && !awaited.has(thread),
@@ -112,11 +112,11 @@ export function createCrew(options: CrewOptions): Crew {
 					filename: workerFile,
 					name: "carryOut",
 					signal: line.stop,
-					// Piscina types it after another overload of postMessage than the one it calls.
+					// Piscina's type names another overload of postMessage than the one that it calls.
 					transferList: [line.far] as object,
 				});
 				noticeNew(piscina);
-				// After Piscina's own listener, which takes the thread out.
+				// Runs after Piscina's own listener, which takes the thread out.
 				line.stop.once("abort", () => {
 					gone = untilGone(piscina);
 				});
@@ -144,40 +144,40 @@ function threadEnded({ name }: Task, cause: unknown): ThreadEnded {
 }
 
 /**
- * Piscina starts, wakes and ends threads. Waiting is not left to it: it counts calls that can be aborted against no
- * bound, and starts no thread for those in its queue when one of its threads has ended.
+ * Piscina starts, wakes and ends threads. Its queue is not used: it does not count calls that can be aborted, and after
+ * a thread has ended it starts none for the calls in its queue.
  */
 async function createPiscina({
 	threads,
 	heapBytesMax,
 }: CrewOptions): Promise<Piscina> {
-	// Loaded with the first call, for who never offloads has no use for it.
+	// Loaded with the first call, because a program that never offloads does not need it.
 	const { Piscina } = await import("piscina");
 	const piscina = new Piscina({
 		minThreads: 0,
 		maxThreads: threads,
 		idleTimeout: Number.POSITIVE_INFINITY,
-		// Else a thread at rest does not turn its loop, and what one call left behind wakes up in the next.
+		// Otherwise a thread at rest does not turn its loop, and leftovers of one call wake up in the next.
 		atomics: "disabled",
 		recordTiming: false,
 		...(heapBytesMax !== null && {
 			resourceLimits: { maxOldGenerationSizeMb: heapBytesMax / 2 ** 20 },
 		}),
 	});
-	// What ends a thread at rest is no call's failure: the next call gets another one.
+	// If a thread ends at rest, no call fails: the next call gets another thread.
 	piscina.on("error", () => {});
 	return piscina;
 }
 
-/** What connects a call with the function on its thread. */
+/** Connects a call with the function on its thread. */
 interface Line {
-	/** The thread's end, at which the job lies already. */
+	/** The thread's end of the port, where the job lies already. */
 	readonly far: MessagePort;
-	/** Told `abort`: the cheapest thing that Piscina takes for a signal. */
+	/** The cheapest object that Piscina takes for a signal. */
 	readonly stop: EventEmitter;
-	/** Nobody waits any more: ends the thread where the function has begun, else keeps it from beginning. */
+	/** Nobody waits any more: ends the thread if the function has begun, else keeps it from beginning. */
 	leave(): void;
-	/** What the function returned; throws what it threw. To be asked when the thread is at rest again. */
+	/** Returns the function's result, or throws its error. To be called when the thread is at rest again. */
 	result(): unknown;
 	close(): void;
 }
@@ -208,7 +208,7 @@ function openLine(task: Task, scope: Scope): Line {
 	function begin(): void {
 		state = "begun";
 		timer?.cancel();
-		// It began while it was being told not to.
+		// The function began while it was being told not to.
 		if (left) endThread();
 		else if (timeoutMs !== null) {
 			const expire = () => scope.cancel(new TimedOut(timeoutMs));
@@ -241,7 +241,8 @@ function openLine(task: Task, scope: Scope): Line {
 		stop,
 		leave,
 		result() {
-			// The messages are there, sent before the thread said that it is at rest; their events may not have come yet.
+			// The thread sent its messages before it said that it is at rest. They are there, but their events may not have
+			// come yet.
 			for (
 				let next = receiveMessageOnPort(own);
 				next !== undefined;
@@ -258,7 +259,7 @@ function openLine(task: Task, scope: Scope): Line {
 	};
 }
 
-/** By itself, so that what cannot be sent is told from a thread that has ended. */
+/** Sent separately, so that a value that cannot be sent is told from a thread that has ended. */
 function sendJob(
 	{ file, name, args, context, moved }: Task,
 	own: MessagePort,
@@ -287,7 +288,7 @@ function partsOf(context: Readonly<Record<string, unknown>>): JobContext {
 	};
 }
 
-/** Runs a function of the context for the thread. What it fails with is kept: the thread may give it back. */
+/** Runs a function of the context for the thread. Its error is kept, because the thread may give it back. */
 async function answer(
 	{ id, name, args }: Extract<FromThread, { kind: "call" }>,
 	context: Readonly<Record<string, unknown>>,

@@ -1,6 +1,6 @@
 /**
- * What something failed with, taken apart into the failures it is made of: several that left one scope, or two that met
- * where `await using` left a block that had thrown. `isWhole` says where to stop.
+ * An error, taken apart into the failures that it is made of. Several may have left one scope. Two may have met where
+ * `await using` left a block that had thrown. `isWhole` says where to stop.
  */
 export function leavesOf(
 	error: unknown,
@@ -8,7 +8,7 @@ export function leavesOf(
 ): unknown[] {
 	if (isWhole(error)) return [error];
 	if (error instanceof SuppressedError) {
-		// What the block threw came first.
+		// The block's error came first.
 		return [error.suppressed, error.error].flatMap((one) =>
 			leavesOf(one, isWhole),
 		);
@@ -16,18 +16,18 @@ export function leavesOf(
 	if (error instanceof TaskFailures) {
 		return error.errors.flatMap((one) => leavesOf(one, isWhole));
 	}
-	// Node's own functions wrap the reason of a signal.
+	// Node's own functions wrap the reason of a signal in an AbortError.
 	if (isAbortError(error) && isWhole(error.cause)) return [error.cause];
 	return [error];
 }
 
-/** The failure, or all of them as one error, the first in front. */
+/** The one failure, or all failures as one error, the first in front. */
 export function failureOf(failures: ReadonlySet<unknown>): unknown {
 	const [first, ...others] = failures;
 	return others.length === 0 ? first : new TaskFailures([...failures]);
 }
 
-/** Several failures that left one scope; told from an AggregateError of somebody else's, which is one failure. */
+/** Several failures that left one scope. Any other AggregateError is one failure. */
 class TaskFailures extends AggregateError {
 	constructor(errors: unknown[]) {
 		const first = errors[0] instanceof Error ? errors[0].message : errors[0];

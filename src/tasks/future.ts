@@ -2,13 +2,16 @@
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 
-/** A value that will be there later, for whoever waits for it, however many. It belongs to no scope. */
+/** A value that will be there later. Any number of callers may wait for it. It belongs to no scope. */
 export interface Future<T> {
 	/** Whether it has a value or an error. */
 	readonly done: boolean;
-	/** Gives it its value. Does nothing when it is done. */
+	/** Gives it its value. Does nothing if it is done. */
 	resolve(value: T): void;
-	/** Gives it an error instead, which those who read it get; where nobody does, nobody. Does nothing when it is done. */
+	/**
+	 * Gives it an error instead, which every reader gets. If nobody reads it, the error is lost. Does nothing if it is
+	 * done.
+	 */
 	reject(error: unknown): void;
 	/** Waits for the value; throws the error. With a scope, stops waiting when that is cancelled. */
 	result(scope?: Scope): Promise<T>;

@@ -3,22 +3,22 @@ import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type OpenScope, openScope, type Scope } from "./scope.ts";
 
 /**
- * Work that has not begun: it begins when called, and must end when its scope is cancelled. It may be called in a scope
- * that has been: whether there is still something to give then, such as a fallback, is its own decision.
+ * Work that has not begun. It begins when called, and must end when its scope is cancelled. It may be called in a scope
+ * that is cancelled already. Then it decides itself whether it still has something to give, such as a fallback.
  */
 export type Work<T> = (scope: Scope) => Promise<T>;
 
 export interface GatherOptions {
 	/** The lifetime the work runs in. */
 	readonly scope: Scope;
-	/** How many run at once; the others wait their turn, in order. Default: all. */
+	/** How many run at once. The others wait their turn, in order. Default: all. */
 	readonly limit?: number;
 }
 
 /**
- * Runs the work concurrently and gives the results in the order of the list. The first failure cancels what runs and
- * keeps the rest from starting. It is thrown once everything that had begun has ended; as an `AggregateError`, the first
- * in front, where more failed than that cancellation explains.
+ * Runs the work concurrently and gives the results in the order of the list. The first failure cancels running work and
+ * keeps the rest from starting. It is thrown once all begun work has ended. If more failed than that cancellation
+ * explains, an `AggregateError` is thrown, with the first in front.
  */
 export async function gather<T>(
 	works: readonly Work<T>[],
@@ -43,8 +43,8 @@ export async function gather<T>(
 }
 
 /**
- * Runs the work concurrently and gives every outcome, in the order of the list; a failure touches nobody else. What a
- * work starts in the scope it is given is its own.
+ * Runs the work concurrently and gives every outcome, in the order of the list. A failure affects no other work. Each
+ * work has a scope of its own for the tasks that it starts.
  */
 gather.settled = async function settled<T>(
 	works: readonly Work<T>[],
@@ -62,7 +62,7 @@ gather.settled = async function settled<T>(
 	return outcomes;
 };
 
-/** As many lines of work as the limit allows; each takes the next of the list when it has done one. */
+/** Runs as many lines of work as the limit allows. Each takes the next item of the list when it has done one. */
 async function inLines(
 	count: number,
 	limit: number = count,

@@ -7,17 +7,17 @@ import {
 } from "./scope.ts";
 
 /**
- * Does work in a scope of its own and gives what it returns, when all that was started in that scope is over too. What
- * the work throws cancels that scope, as a task's failure does: unlike a block with `await using`, which cannot see that
- * it threw and would wait for its tasks to end by themselves.
+ * Does work in a scope of its own. Gives its result when all tasks of that scope are over too. If the work throws, the
+ * scope is cancelled, as by a task's failure. A block with `await using` cannot see that it threw, and would wait for
+ * its tasks to end by themselves.
  */
 export function group<T>(work: TaskWork<T>, scope: Scope): Promise<T> {
 	return carryOut(new OpenTask<T>(open(scope), work.name, null), work, scope);
 }
 
 /**
- * Does work that has so many milliseconds: then its scope is cancelled, and what it throws because of that is `TimedOut`.
- * Settles when the work is over, however long that takes after: nothing is left running behind it.
+ * Does work that has so many milliseconds. Then its scope is cancelled, and it fails with `TimedOut`. Settles when the
+ * work is over, however long that takes: nothing is left running behind it.
  */
 export function timeout<T>(
 	ms: number,
@@ -38,8 +38,8 @@ export function timeout<T>(
 }
 
 /**
- * Does work that is not to be cancelled with the scope, such as an orderly goodbye; it may begin in one that has been.
- * The scope is not left before the work is over. It has no deadline: give it one with `timeout` inside.
+ * Does work that must not be cancelled with the scope, such as an orderly goodbye. It may also begin in a cancelled
+ * scope. The scope is not left before the work is over. It has no deadline: give it one with `timeout` inside.
  */
 export function shield<T>(work: TaskWork<T>, scope: Scope): Promise<T> {
 	const task = new OpenTask<T>(null, work.name, null, scope.clock);

@@ -1,9 +1,9 @@
 import type { Clock, Timer } from "./clock.ts";
 
-/** Told once, with the reason, when its scope is cancelled. Must not throw. */
+/** Called once, with the reason, when its scope is cancelled. Must not throw. */
 export type CancelListener = (reason: unknown) => void;
 
-/** A place in a ring of those a lifetime tells: leaving must not cost more with many of them. */
+/** A member of the ring of a lifetime's listeners. In a ring it costs the same to leave with many listeners. */
 class Link {
 	before: Link = this;
 	behind: Link = this;
@@ -15,7 +15,7 @@ class Link {
 		mark.before = this;
 	}
 
-	/** Whether it stood in a ring. */
+	/** Returns whether it stood in a ring. */
 	unlink(): boolean {
 		if (this.behind === this) return false;
 		this.before.behind = this.behind;
@@ -41,15 +41,15 @@ class Listener extends Link {
 }
 
 /**
- * What of a scope the request path pays for: it ends, in time or cancelled, and whoever asked is told. An inner one
- * stands in its parent's ring itself, so that opening it makes one object.
+ * The part of a scope that the request path pays for. It ends, in time or by cancellation, and then calls its
+ * listeners. An inner lifetime stands in its parent's ring itself, so that to open it makes one object.
  */
 export class Lifetime extends Link {
 	readonly parent: Lifetime | null;
 	readonly clock: Clock;
 	reason: unknown = undefined;
 	listeners = 0;
-	/** The instant of its own deadline; null where there is none, or only a later one than the parent's. */
+	/** The instant of its own deadline; null if there is none, or only one later than the parent's. */
 	readonly #until: number | null;
 	#state: "open" | "cancelled" | "closed" = "open";
 	#ring: Link | null = null;
@@ -65,7 +65,7 @@ export class Lifetime extends Link {
 		super();
 		this.parent = parent;
 		this.clock = clock;
-		// At an equal instant the outer scope's timer, set earlier, gives the reason.
+		// At an equal instant the outer scope's timer gives the reason, because it was set earlier.
 		this.#until =
 			deadline !== null && deadline < latestIn(parent) ? deadline : null;
 		if (parent !== null) parent.#adopt(this);
@@ -149,7 +149,7 @@ export class Lifetime extends Link {
 		if (this.cancelled && ring !== null) this.#tellAll(ring, reason);
 	}
 
-	/** A listener may remove others while they are told: the first is taken anew each time. */
+	/** A listener may remove others while they are called, so the first is taken anew each time. */
 	#tellAll(ring: Link, reason: unknown): void {
 		while (ring.behind !== ring) {
 			const link = ring.behind;
@@ -167,7 +167,7 @@ function latestIn(scope: Lifetime | null): number {
 	return scope === null ? Number.POSITIVE_INFINITY : scope.deadline;
 }
 
-/** A listener that throws is a bug that must be seen, but no reason to leave the others running. */
+/** A listener that throws is a bug that must be seen. The others must be called all the same. */
 function throwApart(error: unknown): void {
 	queueMicrotask(() => {
 		throw error;

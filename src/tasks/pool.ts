@@ -8,12 +8,12 @@ import { PoolClosed, PoolFull } from "./pool-errors.ts";
 import { openScope, type Scope } from "./scope.ts";
 import { createSemaphore } from "./semaphore.ts";
 
-/** Threads that compute, so that the loop of this one goes on. */
+/** Threads that compute, so that this thread's loop goes on. */
 export interface Pool {
 	/**
-	 * Calls the function that a module exports, on a thread, and gives what it returns. Arguments and result are copied.
-	 * Fails with what the function throws, `PoolFull`, `TimedOut`, `ThreadEnded`, or the reason of its scope, and only when
-	 * the function no longer runs. A path is relative to the process's folder.
+	 * Calls the function that a module exports, on a thread, and gives its result. Arguments and result are copied. Fails
+	 * with the function's error, `PoolFull`, `TimedOut`, `ThreadEnded`, or the reason of its scope. Settles only when the
+	 * function no longer runs. A path is relative to the process's folder.
 	 */
 	offload<T = unknown>(
 		file: string | URL,
@@ -21,7 +21,7 @@ export interface Pool {
 		args?: readonly unknown[],
 		options?: OffloadOptions,
 	): Promise<T>;
-	/** Ends all threads; calls that run or wait fail with `PoolClosed`. Settles when no thread is left. */
+	/** Ends all threads. Calls that run or wait fail with `PoolClosed`. Settles when no thread is left. */
 	close(): Promise<void>;
 	[Symbol.asyncDispose](): Promise<void>;
 	/** How many calls can run at once. */
@@ -30,18 +30,21 @@ export interface Pool {
 	readonly running: number;
 	/** Calls that wait for a thread. */
 	readonly waiting: number;
-	/** Threads that exist now; those that do nothing do not keep the process alive. */
+	/** Threads that exist now. Idle threads do not keep the process alive. */
 	readonly threads: number;
 }
 
 export interface PoolOptions {
-	/** How many calls run at once, each on a thread of its own. Default: one fewer than there are cores, and at least one. */
+	/**
+	 * How many calls run at once, each on a thread of its own. Default: one fewer than the machine has cores, and at
+	 * least one.
+	 */
 	readonly threads?: number;
-	/** How many calls wait for a thread; one more fails with `PoolFull`. Default: 1,024. */
+	/** How many calls wait for a thread. One more fails with `PoolFull`. Default: 1,024. */
 	readonly waitingMax?: number;
 	/**
-	 * How much a thread may hold in its JavaScript heap, buffers not counted; beyond it the thread ends. At least 16 MiB.
-	 * Default: what Node gives a thread.
+	 * How much a thread may hold in its JavaScript heap, without buffers. Beyond it the thread ends. At least 16 MiB.
+	 * Default: Node's bound for a thread.
 	 */
 	readonly heapBytesMax?: number | null;
 	/** The clock of calls without a scope. Default: the machine's. */
@@ -49,23 +52,24 @@ export interface PoolOptions {
 }
 
 export interface OffloadOptions {
-	/** When it is cancelled the function is ended, wherever it is, and its thread replaced. */
+	/** When it is cancelled, the function is ended, wherever it is, and its thread is replaced. */
 	readonly scope?: Scope;
-	/** How long the function may run, counted from when its thread has loaded it. Default: as long as its scope. */
+	/** How long the function may run, once its thread has loaded it. Default: as long as its scope. */
 	readonly timeoutMs?: number;
-	/** What of the arguments is moved instead of copied: it cannot be used here any more. */
+	/** The parts of the arguments that are moved instead of copied. They cannot be used here any more. */
 	readonly transfer?: readonly Transferable[];
 	/**
-	 * Given to the function behind its arguments, with a `signal` that is aborted when it has returned. Functions in it can
-	 * be called from the thread and run here; theirs is what a function of the thread fails with unless it catches it.
+	 * Given to the function after its arguments, with a `signal` that is aborted when it has returned. Functions in it
+	 * can be called from the thread and run here. If one fails, the function on the thread fails with the same error,
+	 * unless it catches it.
 	 */
 	readonly context?: Readonly<Record<string, unknown>>;
 }
 
-/** V8 ends the whole process where a heap is too small for a thread to start in: some 2 MiB. */
+/** V8 ends the whole process if a heap is too small for a thread to start in: some 2 MiB. */
 const heapBytesMin = 16 * 2 ** 20;
 
-/** Makes a pool; its threads start when they are first needed, and end when it is closed. */
+/** Makes a pool. Its threads start when they are first needed, and end when it is closed. */
 export function createPool({
 	threads: size = Math.max(1, availableParallelism() - 1),
 	waitingMax = 1024,
@@ -147,12 +151,12 @@ export function createPool({
 	};
 }
 
-/** The pool of `offload`: threads are the process's, not anybody's own. */
+/** The pool of `offload`: threads belong to the process. */
 let shared: Pool | null = null;
 
 /**
- * Calls the function that a module exports on a thread of a pool that all callers share, made at its first use; it keeps
- * the process alive only while something is called. A path is relative to the process's folder.
+ * Calls the function that a module exports, on a thread of a pool that all callers share. The pool is made at its first
+ * use, and keeps the process alive only during calls. A path is relative to the process's folder.
  */
 export function offload<T = unknown>(
 	file: string | URL,

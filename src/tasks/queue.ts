@@ -1,24 +1,29 @@
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 
-/** Items on their way from those who make them to those who take them, at most so many: who is too fast waits. */
+/** A bounded queue between makers and takers of items. A maker that is too fast waits. */
 export interface Queue<T> {
-	/** Items put and not yet taken; those of putters who wait are not among them. */
+	/** Items that were put and not yet taken, without those of makers that still wait. */
 	readonly size: number;
 	readonly closed: boolean;
 	/** Puts an item when there is room, in order of asking. Throws `QueueClosed`, or the scope's reason. */
 	put(item: T, scope: Scope): Promise<void>;
-	/** Puts an item if there is room now. False where there is none, and when the queue is closed. */
+	/** Puts an item if there is room now. False if there is none, or if the queue is closed. */
 	tryPut(item: T): boolean;
-	/** Takes the oldest item, waiting for one in order of asking. Throws `QueueClosed` when all is taken, or the scope's reason. */
+	/**
+	 * Takes the oldest item, or waits for one in order of asking. Throws `QueueClosed` when a closed queue is empty, or
+	 * the scope's reason.
+	 */
 	take(scope: Scope): Promise<T>;
-	/** Nothing more comes: wakes all who wait. What is in the queue can still be taken. */
+	/** Closes the queue and wakes all who wait. Items in the queue can still be taken. */
 	close(): void;
-	/** Every item until the queue is closed and empty. Several may share one queue: each item goes to one of them. */
+	/**
+	 * Every item, until the queue is closed and empty. Several loops may share one queue: each item goes to one of them.
+	 */
 	items(scope: Scope): AsyncIterableIterator<T>;
 }
 
-/** What is thrown where a queue was closed: to those who put, and to those who take when nothing is left. */
+/** Thrown by a closed queue: to makers, and to takers when nothing is left. */
 export class QueueClosed extends Error {
 	override readonly name = "QueueClosed";
 	constructor() {
@@ -36,7 +41,7 @@ class BoundedQueue<T> implements Queue<T> {
 	closed = false;
 	readonly #max: number;
 	#items: T[] = [];
-	/** Items before this one were taken: moving the others up each time would cost more the longer the queue is. */
+	/** Items before this index were taken. To move the others up each time would cost more the longer the queue is. */
 	#head = 0;
 	readonly #putters = new Waiters<void, T>();
 	readonly #takers = new Waiters<T>();

@@ -1,4 +1,4 @@
-/** The reason of a scope cancelled by its own deadline, where no other was given. */
+/** The reason of a scope that its own deadline cancelled, if no other was given. */
 export class DeadlineReached extends Error {
 	override readonly name = "DeadlineReached";
 	constructor() {

@@ -19,9 +19,9 @@ export class Interrupted extends Error {
 }
 
 /**
- * Runs a program in a scope without a parent, and gives what it returns. What it throws cancels what it started; when
- * this settles nothing of it runs any more. The first SIGINT or SIGTERM cancels the scope with `Interrupted`; a second
- * one does what it does without us: ends the process.
+ * Runs a program in a scope without a parent, and gives its result. If it throws, the tasks that it started are
+ * cancelled. When this settles, nothing of the program runs any more. The first SIGINT or SIGTERM cancels the scope
+ * with `Interrupted`. A second one ends the process, as it would without us.
  */
 export async function run<T>(
 	main: TaskWork<T>,

@@ -5,9 +5,9 @@ import { type CancelListener, Lifetime } from "./lifetime.ts";
 import { Cancelled, DeadlineReached, TimedOut } from "./reason.ts";
 
 export interface ScopeOptions {
-	/** Taken from the parent where there is one; else, where none is given, the machine's. */
+	/** The parent's, if there is a parent. Else the machine's, unless it is given. */
 	readonly clock?: Clock;
-	/** Cancelling the parent cancels this scope, with the same reason. */
+	/** If the parent is cancelled, so is this scope, with the same reason. */
 	readonly parent?: Scope;
 	/** Milliseconds from now after which the scope is cancelled with `TimedOut`; never later than the parent. */
 	readonly timeoutMs?: number;
@@ -18,43 +18,51 @@ export interface ScopeOptions {
 }
 
 /**
- * A lifetime. Work that must not outlive it asks `onCancel` to be told when it is over before its time. Whoever opened
- * it ends it: where tasks were started in it with `await using`, else `close` is enough. Neither leaves anything behind:
- * no timer, no listener, no entry at the parent.
+ * A lifetime. Work that must not outlive it listens by `onCancel` for an early end. The code that opened a scope ends
+ * it: by `await using` if tasks were started in it, else by `close`. Neither leaves anything behind: no timer, no
+ * listener, no entry at the parent.
  */
 export interface Scope {
 	readonly clock: Clock;
 	/** The instant of the deadline, this scope's or an outer one's; Infinity without one. */
 	readonly deadline: number;
 	readonly cancelled: boolean;
-	/** Why it was cancelled; undefined while it was not. */
+	/** The reason of its cancellation; undefined while it is not cancelled. */
 	readonly reason: unknown;
 	/**
-	 * Begins work at once, as a task of this scope. Where it fails the scope is cancelled with its error. Throws the reason
+	 * Begins work at once, as a task of this scope. If it fails, the scope is cancelled with its error. Throws the reason
 	 * in a scope that was cancelled, and an error in one that was left or closed.
 	 */
 	start<T>(work: TaskWork<T>, options?: TaskOptions): Task<T>;
 	/** Calls `fn` when the scope is cancelled, at once if it has been. Returns the removal, which may be called twice. */
 	onCancel(fn: CancelListener): () => void;
-	/** Tells all tasks, listeners and inner scopes. Does nothing on a scope that is over. */
+	/** Cancels all tasks and inner scopes, and calls all listeners. Does nothing on a scope that is over. */
 	cancel(reason: unknown): void;
-	/** Ends the scope without telling anybody. Throws while tasks run in it: those are waited for by leaving. */
+	/** Ends the scope and calls no listener. Throws while tasks run in it, because only leaving waits for them. */
 	close(): void;
 	/**
-	 * Leaves the scope: waits for its tasks, then throws what they failed with: the error, or an `AggregateError` of all of
-	 * them, the first in front. Where none failed but the scope was cancelled and a task was cut off by that, throws the
-	 * reason. It cannot know that the block of `await using` threw, and cancels nothing then: `group` does.
+	 * Leaves the scope: waits for its tasks, then throws their failure, or an `AggregateError` of all failures, the first
+	 * in front. If none failed, but cancellation cut a task off, throws the reason. It cannot know that the block of
+	 * `await using` threw, so it cancels nothing then. `group` does.
 	 */
 	[Symbol.asyncDispose](): Promise<void>;
-	/** For code that takes an AbortSignal: made when it is first read, for it costs more than all the rest. */
+	/**
+	 * For code that takes an AbortSignal. Made when it is first read, because it costs more than the rest of the scope.
+	 */
 	readonly signal: AbortSignal;
-	/** Listeners neither told nor removed, counted on after `close`: zero when all that ran in the scope has ended. */
+	/**
+	 * Listeners that were neither called nor removed. They count even after `close`: zero if all work of the scope has
+	 * ended.
+	 */
 	readonly listeners: number;
-	/** What the scope would wait for if it were left now: tasks, groups, and inner scopes in which some run. */
+	/** What a leaving scope would wait for now: tasks, groups, and inner scopes with running tasks. */
 	readonly running: number;
 }
 
-/** What a task does. Its scope is the task's own: cancelled with the task, and holding what the task itself starts. */
+/**
+ * The work of a task. Its scope is the task's own: it is cancelled with the task, and holds the tasks that the task
+ * starts.
+ */
 export type TaskWork<T> = (scope: Scope) => T | PromiseLike<T>;
 
 export interface TaskOptions {
@@ -62,16 +70,19 @@ export interface TaskOptions {
 	readonly name?: string;
 }
 
-/** Work that was begun in a scope. It is over when the work is, and all that was started in the task's own scope. */
+/** Work that was begun in a scope. It is over when the work and all tasks of its own scope are over. */
 export interface Task<T> {
 	readonly name: string;
-	/** Whether it is over, however it ended. */
+	/** Whether it is over, well or not. */
 	readonly done: boolean;
-	/** Asks it to end; it is over when it has. Cancelling is no failure: it touches no other task. Default: a `Cancelled`. */
+	/**
+	 * Asks the task to end. It runs until it has ended. A cancellation is no failure and affects no other task. Default
+	 * reason: a `Cancelled`.
+	 */
 	cancel(reason?: unknown): void;
 	/**
-	 * What the work gave, when it is over; throws what it failed with or was cancelled with. Not reading it loses nothing,
-	 * for the scope throws failures too. With a scope, stops waiting when that is cancelled.
+	 * The result of the work, when it is over. Throws its error, or the reason of its cancellation. Nothing is lost if
+	 * nobody reads it, because the scope throws failures too. With a scope, stops waiting when that is cancelled.
 	 */
 	result(scope?: Scope): Promise<T>;
 }
@@ -100,14 +111,14 @@ export function timedOut(ms: number): () => unknown {
 	return () => new TimedOut(ms);
 }
 
-/** What a scope knows of what runs in it: made when something first does. */
+/** The tasks of a scope. Made with the first task. */
 class Account {
 	running = 0;
-	/** Each once, in the order in which they came; null while nothing failed. */
+	/** Each failure once, in the order in which they came; null while nothing failed. */
 	failures: Set<unknown> | null = null;
-	/** Whether something ended early because the scope was cancelled. */
+	/** Whether a task ended early because the scope was cancelled. */
 	cut = false;
-	/** Those who wait until nothing runs. */
+	/** Callers that wait until nothing runs. */
 	leaving: (() => void)[] = [];
 }
 
@@ -131,7 +142,7 @@ export class OpenScope extends Lifetime implements Scope {
 	}
 
 	async [Symbol.asyncDispose](): Promise<void> {
-		// What runs may start more until the last has ended.
+		// Running tasks may start more, until the last has ended.
 		while (this.running > 0) await this.#idle();
 		this.leave();
 	}
@@ -140,7 +151,7 @@ export class OpenScope extends Lifetime implements Scope {
 		return new Promise((resolve) => this.#account?.leaving.push(resolve));
 	}
 
-	/** Ends the scope, in which nothing runs any more, and throws what came of that. */
+	/** Ends the scope, in which nothing runs any more, and throws its failures. */
 	leave(): void {
 		this.end("closed", undefined);
 		const account = this.#account;
@@ -153,7 +164,10 @@ export class OpenScope extends Lifetime implements Scope {
 		return this.#account === null ? 0 : this.#account.running;
 	}
 
-	/** Something runs that the scope must not be left before; nor the scope around it. Throws where it is over. */
+	/**
+	 * Counts running work: before its end neither this scope nor the scope around it may be left. Throws if the scope is
+	 * over.
+	 */
 	hold(): void {
 		if (this.over && !this.cancelled) {
 			throw new Error("nothing starts in a scope that is over");
@@ -175,15 +189,15 @@ export class OpenScope extends Lifetime implements Scope {
 		for (const leave of leaving) leave();
 	}
 
-	/** Whether something failed in it, or was ended by its cancellation. */
+	/** Whether a task failed, or was ended by the scope's cancellation. */
 	get failed(): boolean {
 		const account = this.#account;
 		return account !== null && (account.failures !== null || account.cut);
 	}
 
 	/**
-	 * Takes what something in the scope was ended by. What is the scope's own cancellation coming back has been counted
-	 * where it began; all else is a failure, counted once, and cancels the scope.
+	 * Takes the error that ended a task. If it is the scope's own reason, it was counted where it began. Any other error
+	 * is a failure: it is counted once, and cancels the scope.
 	 */
 	fail(error: unknown): void {
 		const account = (this.#account ??= new Account());
@@ -207,12 +221,12 @@ export class OpenScope extends Lifetime implements Scope {
 }
 
 /**
- * A task is the scope its work is given, so that starting one makes one object. Its own tasks' failures are its own;
- * the scope it was started in hears of each at once, so that the siblings need not wait for its end.
+ * A task is the scope that its work is given, so that to start one makes one object. The failures of its own tasks are
+ * its own. The scope in which it was started hears of each at once, so that its siblings need not wait for its end.
  */
 export class OpenTask<T> extends OpenScope implements Task<T> {
 	readonly name: string;
-	/** Told of its failures; null where whoever began it is thrown them instead. */
+	/** Called with its failures; null if its caller is thrown them instead. */
 	readonly #owner: OpenScope | null;
 	#state: "working" | "waiting" | "done" = "working";
 	#value: T | undefined = undefined;
@@ -238,7 +252,7 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 	begin(work: TaskWork<T>): void {
 		try {
 			Promise.resolve(work(this)).then(
-				// Bound, for two closures take more memory.
+				// Bound, because two closures take more memory.
 				this.#onReturn.bind(this),
 				this.#onThrow.bind(this),
 			);
@@ -257,7 +271,7 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 			if (this.done) this.#settle(this.#result);
 		}
 		const result = this.#result.result(scope);
-		// Whoever does not look at it in the end has not lost a failure: the scope throws it.
+		// If nobody reads the result, no failure is lost: the scope throws it.
 		result.catch(nothing);
 		return result;
 	}

@@ -1,7 +1,7 @@
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 
-/** So many at once, the others waiting in order of arrival. */
+/** Lets so many run at once. The others wait in order of arrival. */
 export interface Semaphore {
 	/** Slots taken now. */
 	readonly taken: number;
@@ -11,11 +11,11 @@ export interface Semaphore {
 	tryTake(): boolean;
 	/** Waits for a slot; throws the scope's reason when it is cancelled first. */
 	take(scope: Scope): Promise<void>;
-	/** Gives a slot back: to the one that has waited longest, where one waits. */
+	/** Gives a slot back. It goes to the waiter that has waited longest, if there is one. */
 	give(): void;
-	/** From now on there are so many: more let in who waits, fewer hold once enough were given back. */
+	/** Sets the number of slots. More slots let waiters in at once. Fewer hold once enough were given back. */
 	resize(slots: number): void;
-	/** Waits for a slot, does the work, and gives the slot back however that ends. */
+	/** Waits for a slot, does the work, and gives the slot back, whether or not the work fails. */
 	run<T>(work: (scope: Scope) => T | PromiseLike<T>, scope: Scope): Promise<T>;
 }
 

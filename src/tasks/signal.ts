@@ -1,6 +1,9 @@
 import type { Scope } from "./scope.ts";
 
-/** Cancels a scope when a signal is aborted, at once if it has been; `reasonOf` is asked then. Returns the removal. */
+/**
+ * Cancels a scope when a signal is aborted, at once if it has been. `reasonOf` gives the reason then. Returns the
+ * removal of the listener.
+ */
 export function cancelOnAbort(
 	scope: Scope,
 	signal: AbortSignal,

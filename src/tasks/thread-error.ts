@@ -1,28 +1,30 @@
-/** An error on its way to another thread: structured cloning keeps neither its class nor most of its properties. */
+/**
+ * An error on its way to another thread. Structured cloning would keep neither its class nor most of its properties.
+ */
 export interface PackedError {
 	readonly name: string;
 	readonly message: string;
 	readonly stack: string;
-	/** Its own properties, such as `code`, where they can be cloned. */
+	/** Its own properties, such as `code`, if they can be cloned. */
 	readonly own: Readonly<Record<string, unknown>>;
 	readonly cause: PackedThrown | null;
-	/** Those of an AggregateError; null where it is none. */
+	/** The errors of an AggregateError; null for any other error. */
 	readonly errors: readonly PackedThrown[] | null;
 }
 
-/** What was thrown: an error; or any value; or, by its number, what the other side itself had thrown. */
+/** A thrown value: an error, any other value, or the number of an error that the other side itself had thrown. */
 export type PackedThrown =
 	| { readonly kind: "error"; readonly error: PackedError }
 	| { readonly kind: "value"; readonly value: unknown }
 	| { readonly kind: "known"; readonly id: number };
 
-/** The number of an error that came from the other side; undefined where it did not. */
+/** The number of an error that came from the other side; undefined for any other. */
 export type NumberOf = (thrown: unknown) => number | undefined;
 
-/** Causes deeper than this are left out, and so is a cycle of them. */
+/** Causes deeper than this are left out, which also ends a cycle of causes. */
 const depthMax = 8;
 
-/** What was thrown as data that can be cloned. Never throws, whatever is given. */
+/** A thrown value as data that can be cloned. Never throws, for any value. */
 export function packThrown(
 	thrown: unknown,
 	numberOf: NumberOf = () => undefined,
@@ -98,8 +100,8 @@ const classes = new Map(
 );
 
 /**
- * What was thrown on the other side: an Error with its name, message, stack, causes and own properties, of its class
- * where the language has it; or the value. `known` gives what this side had thrown itself.
+ * The value that was thrown on the other side. An error keeps its name, message, stack, causes and own properties, and
+ * its class if the language has it. `known` gives the errors that this side had thrown itself.
  */
 export function unpackThrown(
 	packed: PackedThrown,

@@ -1,14 +1,14 @@
 import type { Transferable } from "node:worker_threads";
 import type { PackedThrown } from "./thread-error.ts";
 
-/** What a thread of a pool is given to do: the first message on a port that is this job's alone. */
+/** A job for a thread of a pool: the first message on a port that belongs to this job alone. */
 export interface Job {
 	/** The module, as the text of a URL. */
 	readonly file: string;
-	/** The function, as the module exports it. */
+	/** The name by which the module exports the function. */
 	readonly name: string;
 	readonly args: readonly unknown[];
-	/** Given to the function behind its arguments; null: nothing is. */
+	/** Given to the function after its arguments; null for none. */
 	readonly context: JobContext | null;
 }
 
@@ -41,15 +41,15 @@ export type ToThread =
 /** The same in every thread, whichever copy of this module made it. */
 const mark = Symbol.for("sluice.transfer");
 
-/** A value together with what is moved, not copied, when it goes to another thread. */
+/** A value together with its parts that are moved, not copied, to another thread. */
 export interface Transfer<T> {
 	readonly [mark]: readonly Transferable[];
 	readonly value: T;
 }
 
 /**
- * What a function on a pool returns to have parts of its value moved instead of copied: `transfer(pixels,
- * [pixels.buffer])`. What is moved cannot be used in the thread any more.
+ * A function on a pool returns this to have parts of its value moved instead of copied: `transfer(pixels,
+ * [pixels.buffer])`. The moved parts cannot be used in the thread any more.
  */
 export function transfer<T>(
 	value: T,
@@ -58,7 +58,7 @@ export function transfer<T>(
 	return { [mark]: moved, value };
 }
 
-/** The value, and what of it is moved. */
+/** The value, and its parts that are moved. */
 export function partsOf(returned: unknown): {
 	readonly value: unknown;
 	readonly moved: readonly Transferable[];

@@ -1,7 +1,7 @@
 // The types point both ways: a scope ends the waiting, and a task's result, which a scope holds, is waited for.
 import type { Scope } from "./scope.ts";
 
-/** One that waits, with what it brought. */
+/** One waiter, with the value that it brought. */
 class Waiter<T, Brought> {
 	readonly brought: Brought;
 	readonly #resolve: (value: T) => void;
@@ -31,13 +31,13 @@ class Waiter<T, Brought> {
 	}
 }
 
-/** Those who wait for something, in order of arrival. One whose scope is cancelled leaves, wherever it stands. */
+/** Waiters in order of arrival. A waiter whose scope is cancelled leaves, wherever it stands. */
 export class Waiters<T, Brought = undefined> {
 	size = 0;
 	#first: Waiter<T, Brought> | null = null;
 	#last: Waiter<T, Brought> | null = null;
 
-	/** Waits to be shifted and resolved; rejects with the scope's reason when that is cancelled first. */
+	/** Waits to be shifted and resolved. Rejects with the scope's reason if the scope is cancelled first. */
 	wait(scope: Scope | undefined, brought: Brought): Promise<T> {
 		if (scope?.cancelled) return Promise.reject(scope.reason);
 		return new Promise((resolve, reject) => {
@@ -51,7 +51,7 @@ export class Waiters<T, Brought = undefined> {
 		});
 	}
 
-	/** Takes out the one that has waited longest; null where nobody waits. Whoever takes it settles it. */
+	/** Takes out the waiter that has waited longest; null if nobody waits. The caller must settle it. */
 	shift(): Waiter<T, Brought> | null {
 		const waiter = this.#first;
 		if (waiter !== null) this.#remove(waiter);

@@ -1,4 +1,4 @@
-/** What runs in a thread of a pool. Nothing here is called in the thread that owns the pool. */
+/** The code that runs in a thread of a pool. Nothing here is called in the thread that owns the pool. */
 import { type MessagePort, receiveMessageOnPort } from "node:worker_threads";
 import { packThrown, unpackThrown } from "./thread-error.ts";
 import {
@@ -11,14 +11,14 @@ import {
 
 type UserFunction = (...args: unknown[]) => unknown;
 
-/** Takes the job that lies at the port, calls its function, and sends back what that returns or throws. */
+/** Takes the job that lies at the port, calls its function, and sends back the result or the error. */
 export async function carryOut(port: MessagePort): Promise<void> {
 	const { file, name, args, context } = receiveMessageOnPort(port)
 		?.message as Job;
 	let side: Side | null = null;
 	try {
 		const fn = await load(file, name);
-		// The only message there can be now says that nobody waits any more.
+		// The only possible message now says that nobody waits any more.
 		if (receiveMessageOnPort(port) !== undefined) return;
 		tell(port, { kind: "begun" });
 		side = context && createContext(context, port);
@@ -58,9 +58,9 @@ function notCloned(name: string, error: unknown): TypeError {
 
 interface Side {
 	readonly context: Readonly<Record<string, unknown>>;
-	/** The number of a call that failed with this; undefined where none did. */
+	/** The number of the call that failed with this error; undefined if none did. */
 	numberOf(thrown: unknown): number | undefined;
-	/** The function has returned: calls that it did not wait for fail, and new ones with them. */
+	/** The function has returned. Calls that it did not wait for fail, and so do new ones. */
 	end(): void;
 }
 
@@ -83,7 +83,7 @@ function createContext({ values, calls }: JobContext, port: MessagePort): Side {
 			tell(port, { kind: "call", id, name, args });
 			waiting.set(id, { resolve, reject });
 		});
-		// A call that the function does not wait for must not end the thread where it fails.
+		// A failing call that the function does not wait for must not end the thread.
 		answer.catch(() => {});
 		return answer;
 	}

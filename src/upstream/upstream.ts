@@ -25,17 +25,17 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly transport: Transport;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
-	/** Null or absent is off, as with every policy. */
+	/** Null or absent means off, as with every policy. */
 	readonly cache?: CacheOptions | null;
 	/** The `Authorization` of every call, which is no user's but the gateway's own. Null or absent: there is none. */
 	readonly authorization?: string | null;
 	readonly retry?: RetryOptions | null;
-	/** Of the extra attempts; without it there are none. */
+	/** Bounds the extra attempts. Without it there are none. */
 	readonly budget?: BudgetOptions | null;
 	/** Never beside `retry`. */
 	readonly hedge?: HedgeOptions | null;
 	readonly breaker?: BreakerOptions | null;
-	/** Without it `connections` run, and so many wait as is usual. */
+	/** Without it `connections` calls run, and the usual number waits. */
 	readonly limiter?: LimiterOptions | null;
 }
 
@@ -44,10 +44,10 @@ export type Transport = keyof typeof transports;
 /** What sends. All keep the same promises, by the same tests. */
 export const transports = { http1: http1Wire, undici: undiciWire } as const;
 
-/** What an upstream takes from the gateway it belongs to. */
+/** The means that an upstream takes from its gateway. */
 export interface UpstreamContext {
 	readonly clock: Clock;
-	/** Told of what its policies decide. */
+	/** Hears the decisions of its policies. */
 	readonly events: Events;
 	/** From 0 to below 1. Default: the machine's. */
 	readonly random?: () => number;
@@ -58,15 +58,15 @@ export interface Upstream {
 	readonly name: string;
 	readonly call: Call;
 	readonly stream: StreamCall;
-	/** Lifetime of what may outlive a request, such as a write already sent. Cancelled by `close`. */
+	/** The lifetime of work that may outlive a request, such as a write that was sent. `close` cancels it. */
 	readonly scope: Scope;
-	/** Ends all connections, and with `gateway_draining` what still runs or waits. */
+	/** Ends all connections. Calls that still run or wait fail with `gateway_draining`. */
 	close(): Promise<void>;
 }
 
 const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
 
-/** Makes an upstream; nothing is connected before the first call. `openWire` is what sends. */
+/** Makes an upstream. Nothing is connected before the first call. `openWire` opens the part that sends. */
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
@@ -88,31 +88,31 @@ export function createUpstream(
 	const keeping = settings.cache
 		? cache(settings.cache, { ...place, scope, origins, authorization })
 		: null;
-	// From the outside in.
+	// The guards, from the outside in.
 	const guards = [
-		// Outside the limiter: what would fail is refused before it takes a slot, or waits for one.
+		// Outside the limiter: a call that would fail is refused before it takes a slot, or waits for one.
 		settings.breaker ? breaker(settings.breaker, place) : null,
-		// Outside the timeout: waiting for a connection is our doing, not the upstream's, and must not shorten its time.
+		// Outside the timeout: the wait for a connection is our doing, not the upstream's, and must not shorten its time.
 		limit,
 	].filter((guard) => guard !== null);
 	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
 	const calls = wires.map(({ call }) => timeout(name)(call));
-	// A body may take as long as it moves; its slot is taken until the last byte came.
+	// A body may take as long as it moves. Its slot is taken until the last byte has come.
 	const streams = wires.map(({ stream }) => stall(name)(stream));
-	// Inside the limiter: whoever waits for a slot does not yet wait for one of the URLs.
+	// Inside the limiter: a call that waits for a slot does not yet wait for one of the URLs.
 	const balanced = origins.length > 1 ? balance(origins.length, place) : null;
 	return {
 		name,
 		call: around(balanced ? balanced.call(calls) : (calls[0] as Call), [
-			// Outermost: an answer that is kept needs nothing of what follows.
+			// Outermost: a kept answer needs none of the other policies.
 			keeping && keeping.call,
-			// Then: whatever protects a call is needed once for all who share it.
+			// Next: a shared call needs its protection once for all who share it.
 			settings.coalesce ? coalesce({ ...place, scope }) : null,
-			// Outside the breaker: each attempt counts there by itself, and none is made while it is open.
+			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
 			settings.retry
 				? retry(settings.retry, { ...place, budget, random })
 				: null,
-			// In its place: each would multiply the attempts of the other.
+			// In place of `retry`: each would multiply the attempts of the other.
 			settings.hedge
 				? hedge(settings.hedge, { ...place, budget, hasFree: limit.hasFree })
 				: null,
@@ -133,7 +133,7 @@ export function createUpstream(
 	};
 }
 
-/** The first policy is outermost. What is off, null, is no part of the chain and costs nothing. */
+/** The first policy is outermost. A policy that is off (null) is not in the chain and costs nothing. */
 function around<T>(
 	innermost: T,
 	policies: readonly (((next: T) => T) | null)[],

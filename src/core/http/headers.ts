@@ -22,7 +22,7 @@ export function headerOf(headers: HeaderList, name: string): string | null {
 	return at < 0 ? null : (headers[at + 1] ?? "");
 }
 
-/** The value of a field that is there once; null where there are two, of which neither is to be preferred. */
+/** The value of a field that is there once. Null if there are two, because neither is to be preferred. */
 export function onlyHeaderOf(headers: HeaderList, name: string): string | null {
 	const at = find(headers, name, 0);
 	if (at < 0 || find(headers, name, at + 2) >= 0) return null;
@@ -91,7 +91,7 @@ export function agreeOn(
 function find(headers: HeaderList, name: string, from: number): number {
 	for (let at = from; at < headers.length; at += 2) {
 		const given = headers[at] ?? "";
-		// Most names are told by their length alone.
+		// For most names the length alone decides.
 		if (given.length !== name.length) continue;
 		if (given.toLowerCase() === name) return at;
 	}

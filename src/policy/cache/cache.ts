@@ -11,24 +11,24 @@ import { cacheStreams } from "./streams.ts";
 export interface CacheOptions
 	extends Omit<RuleOptions, "authorization">,
 		KeeperOptions {
-	/** Of one answer's body, in bytes: a longer one is not kept. */
+	/** The longest body that is kept, in bytes. */
 	readonly answerBytesMax: number;
 }
 
-/** Where a cache stands. */
+/** The means that a cache takes from its upstream. */
 export interface CachePlace extends PolicyPlace {
-	/** Where the upstream's addresses begin: a `Location` elsewhere is not its own. */
+	/** The origins of the upstream. A `Location` elsewhere is not its own. */
 	readonly origins: readonly string[];
-	/** The `Authorization` of every call, which is no user's but the gateway's own; null: there is none. */
+	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
 	readonly authorization: string | null;
 	/** The lifetime of refreshes: the upstream's. */
 	readonly scope: Scope;
 }
 
 /**
- * Keeps answers to calls that only read, as a cache that many share (RFC 9111). Fresh answers are given at once. Stale ones
- * are validated; if that is allowed they are served while they are asked for anew (RFC 5861), or because asking failed.
- * What is served stale says so. A call that may change something drops what it changes.
+ * Keeps answers to calls that only read, as a cache that many share (RFC 9111). Fresh answers are given at once. Stale
+ * ones are validated; if that is allowed they are served while they are asked for anew (RFC 5861), or because asking
+ * failed. A stale answer says that it is stale. A call that may change something drops the answers that it may change.
  */
 export function cache(options: CacheOptions, place: CachePlace): Guard {
 	const { upstream, clock, scope, authorization, origins } = place;

@@ -18,7 +18,7 @@ export function cacheCalls(parts: CacheParts): Policy {
 		callCached(parts, { next, request, scope });
 }
 
-/** One who asks, and how. */
+/** One call, and how it asks. */
 interface Asking {
 	readonly next: Call;
 	readonly request: UpstreamRequest;
@@ -68,7 +68,7 @@ async function change(
 	return response;
 }
 
-/** Asks the upstream, or has it confirm what is kept. If that fails, what is kept may stand in. */
+/** Asks the upstream, or lets it confirm the kept answer. If that fails, the kept answer may stand in. */
 async function ask(
 	parts: CacheParts,
 	asking: Asking,
@@ -99,14 +99,14 @@ function refresh(
 	kept: Kept,
 ): GatewayError | null {
 	return parts.refreshes.begin(kept, request.requestId, async (scope) => {
-		// Whoever began it is answered already: it is of no interest to it when the call is sent.
+		// The client that began it is answered already, so nobody needs to know when the call is sent.
 		const asking = { next, request: { ...request, onSent: null }, scope };
 		const { status } = await validate(parts, asking, kept);
 		return failureOf(status, parts.upstream);
 	});
 }
 
-/** Keeps what comes. Gives what is kept, newly dated, if the upstream confirms it. */
+/** Keeps a new answer. Gives the kept one, newly dated, if the upstream confirms it. */
 async function validate(
 	parts: CacheParts,
 	asking: Asking,
@@ -116,12 +116,12 @@ async function validate(
 	if (kept === null || conditions.length === 0) return fetch(parts, asking);
 	const confirmed = await fetch(parts, asking, { kept, conditions });
 	if (confirmed.status !== 304) return confirmed;
-	// Said of another answer than ours.
+	// The 304 is about another answer than ours.
 	parts.keeper.drop(kept);
 	return fetch(parts, asking);
 }
 
-/** What is to be confirmed, and the fields that ask it. */
+/** The answer to be confirmed, and the fields that ask for it. */
 interface Doubt {
 	readonly kept: Kept;
 	readonly conditions: readonly string[];
@@ -166,7 +166,7 @@ function staleOf(kept: Kept, error: GatewayError | null): UpstreamResponse {
 
 const noBody = new Uint8Array();
 
-/** RFC 9110, 9.3.2: what GET would be answered, without its body. */
+/** RFC 9110, 9.3.2: the answer to GET, without its body. */
 function headOf({
 	status,
 	headers,

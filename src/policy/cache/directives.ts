@@ -1,12 +1,12 @@
 import type { HeaderList } from "../../core/http/headers.ts";
 
 /**
- * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case. One without an argument has an empty text; one
- * that was said twice and differently has null.
+ * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case. A directive without an argument has an empty
+ * text. A directive that comes twice with different values has null.
  */
 export type Directives = ReadonlyMap<string, string | null>;
 
-/** Reads all fields of that name; what is no directive is passed over. */
+/** Reads all fields of that name. Texts that are no directives are skipped. */
 export function directivesOf(headers: HeaderList): Directives {
 	const directives = new Map<string, string | null>();
 	for (const field of fieldsOf(headers, "cache-control")) {
@@ -41,7 +41,7 @@ export function parseSeconds(text: string): number {
 	return /^\d+$/.test(text) ? Math.min(Number(text), secondsMax) : 0;
 }
 
-/** All values of a field, in the order they came; `name` in lower case. */
+/** All values of a field, in order. `name` is in lower case. */
 export function fieldsOf(headers: HeaderList, name: string): string[] {
 	const found: string[] = [];
 	for (let at = 0; at < headers.length; at += 2) {

@@ -16,16 +16,16 @@ import {
 import { conditionsOf, freshened, outdates } from "./validate.ts";
 
 export interface IntakeOptions extends RuleOptions {
-	/** Of one answer's body, in bytes: a longer one is not kept. */
+	/** The longest body that is kept, in bytes. */
 	readonly answerBytesMax: number;
-	/** Where the upstream's addresses begin: a `Location` elsewhere is not its own. */
+	/** The origins of the upstream. A `Location` elsewhere is not its own. */
 	readonly origins: readonly string[];
 }
 
-/** An answer on its way: it is old before it comes if its address is changed meanwhile. */
+/** An answer on its way. If its address is changed meanwhile, it is old before it comes. */
 export interface Flight {
 	readonly target: string;
-	/** Its freshness is counted from here: how long it takes to come is the cache's loss. */
+	/** Its freshness counts from here, so the time that it takes to come is lost. */
 	readonly askedMs: number;
 	changed: boolean;
 	/** The count of changes when the upstream had sent all of it; null before. */
@@ -52,7 +52,7 @@ export class Intake {
 		return this.#options.answerBytesMax;
 	}
 
-	/** An upstream is about to be asked. Whoever begins a flight ends it. */
+	/** An upstream is about to be asked. The caller must end the flight. */
 	begin(target: string): Flight {
 		const askedMs = this.#clock.now();
 		const flight = { target, askedMs, changed: false, endedAt: null };
@@ -62,7 +62,7 @@ export class Intake {
 		return flight;
 	}
 
-	/** The upstream has sent all, or failed. A body that is still unread may be taken later. */
+	/** The upstream has sent everything, or failed. A body that is still unread may be taken later. */
 	end(flight: Flight): void {
 		flight.endedAt = this.#changes;
 		const others = this.#flights.get(flight.target);
@@ -70,7 +70,7 @@ export class Intake {
 		if (others?.size === 0) this.#flights.delete(flight.target);
 	}
 
-	/** Keeps an answer if it may be kept. Gives the answer with what is known of its freshness. */
+	/** Keeps an answer if it may be kept. Gives the answer with its freshness. */
 	take(
 		form: Form,
 		key: Key,
@@ -109,7 +109,7 @@ export class Intake {
 		if (key.method === "HEAD") this.#compare(form, key, response);
 		const tooLong = response.body.length > this.#options.answerBytesMax;
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
-			// A failure says nothing of what is kept; any other answer stands in its place.
+			// A failure says nothing about the kept answer. Any other answer replaces it.
 			if (old && !verdictOfStatus(response.status).stale) {
 				this.#keeper.drop(old);
 			}
@@ -140,7 +140,8 @@ export class Intake {
 	}
 
 	#isChanged({ changed, endedAt }: Flight): boolean {
-		// Between the last byte's arrival and its reading the flight was told of no change: any may have been its own.
+		// Between the arrival of the last byte and its reading the flight heard of no change, so any change may have been
+		// of its address.
 		return changed || (endedAt !== null && endedAt !== this.#changes);
 	}
 
@@ -165,7 +166,7 @@ export class Intake {
 		return true;
 	}
 
-	/** Only addresses of the upstream's own: nobody may make another's answers old. */
+	/** Only addresses of the upstream itself: it must not make another's answers old. */
 	#targetsIn(headers: HeaderList, target: string): string[] {
 		const { origins } = this.#options;
 		const said = ["location", "content-location"].flatMap((name) =>
@@ -188,12 +189,12 @@ function isWorthKeeping(judgement: Judgement, headers: HeaderList): boolean {
 	return served || conditionsOf(headers).length > 0;
 }
 
-/** Without the rest of a request: that would keep its run alive. */
+/** Without the rest of the request, which would keep its run alive. */
 function keyOf({ method, target, headers, body }: Key): Key {
 	return { method, target, headers, body };
 }
 
-/** A short answer must not keep the buffer alive that it came in. */
+/** A short answer must not keep alive the buffer in which it came. */
 function compact(body: Uint8Array): Uint8Array {
 	return body.buffer.byteLength === body.length
 		? body

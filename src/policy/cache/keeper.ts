@@ -7,13 +7,13 @@ import type {
 import { askedHeaders } from "../same-request.ts";
 
 export interface KeeperOptions {
-	/** Of all that is kept: answers, what was made of them and what finds them again. */
+	/** The most bytes of everything that is kept: answers, values made from them, and keys. */
 	readonly bytesMax: number;
 	/** The most addresses that are kept; each may have 32 variants. */
 	readonly entriesMax: number;
 }
 
-/** What finds an answer again, together with its form. */
+/** The request that finds an answer again, together with the answer's form. */
 export type Key = Pick<
 	UpstreamRequest,
 	"method" | "target" | "headers" | "body"
@@ -31,14 +31,14 @@ export interface Kept {
 	/** Names of the fields by which another request must agree; null: all. */
 	readonly vary: readonly string[] | null;
 	readonly response: UpstreamResponse;
-	/** The answer it was made of: those who shared a call know by it that the answer is kept already. */
+	/** The answer that it was made from. Callers that shared a call see by it that the answer is kept already. */
 	readonly origin: object;
 	/** Its age is counted from here. */
 	readonly bornMs: number;
 	readonly freshUntilMs: number;
 	readonly whileRevalidateUntilMs: number;
 	readonly ifErrorUntilMs: number;
-	/** Counts its decoded values, which are made when somebody wants them. */
+	/** Counts its decoded values, which are made when they are first needed. */
 	readonly memory: { decodedBytes: number };
 }
 
@@ -55,7 +55,7 @@ const keptBytes = 1024;
  */
 export class Keeper {
 	readonly #entries: LRUCache<string, Entry>;
-	/** Keys with a body, by address: what changes the address changes them all. */
+	/** Keys with a body, by address. A change of the address changes them all. */
 	readonly #withBody = new Map<string, Set<string>>();
 
 	constructor({ bytesMax, entriesMax }: KeeperOptions) {
@@ -86,7 +86,7 @@ export class Keeper {
 		return null;
 	}
 
-	/** Keeps an answer instead of the one to the same request. For its room others may go. */
+	/** Keeps an answer instead of the one to the same request. Others may be dropped for its room. */
 	keep(kept: Kept): void {
 		const { headers } = kept.key;
 		const others = this.#variants(kept).filter(
@@ -102,7 +102,7 @@ export class Keeper {
 		if (others.length < before.length) this.#set(kept, others);
 	}
 
-	/** Counts anew how much memory an answer takes, when something has been made of it. */
+	/** Counts anew how much memory an answer takes, after a value has been made from it. */
 	weigh(keyed: Keyed, memory: Kept["memory"]): void {
 		const kept = this.#variants(keyed);
 		if (kept.some((one) => one.memory === memory)) this.#set(keyed, kept);
@@ -131,7 +131,7 @@ export class Keeper {
 		// A new entry each time: the library weighs only entries that it does not know yet.
 		this.#entries.set(text, { kept }, { size: sizeOf(text, kept) });
 		if (key.body === null) return;
-		// The library refuses an entry that is too large, and drops the one before it without a word.
+		// The library refuses an entry that is too large, and silently drops the one before it.
 		if (!this.#entries.has(text)) return this.#forgetBody(keyed);
 		const texts = this.#withBody.get(key.target) ?? new Set();
 		this.#withBody.set(key.target, texts.add(text));
@@ -146,14 +146,14 @@ export class Keeper {
 }
 
 interface Entry {
-	/** The one kept last first. */
+	/** The most recently kept answer first. */
 	readonly kept: readonly Kept[];
 }
 
-/** Where an answer stands among the entries. */
+/** The position of an answer among the entries. */
 type Keyed = Pick<Kept, "form" | "key">;
 
-/** A target begins with a slash, so no two keys have one text; the length says where a target before a body ends. */
+/** A target begins with a slash, so no two keys have one text. The length says where a target before a body ends. */
 function textOf(
 	form: Form,
 	{ method, target, body }: Key,

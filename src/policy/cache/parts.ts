@@ -4,7 +4,7 @@ import type { Intake } from "./intake.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Refreshes } from "./refresh.ts";
 
-/** What the faces of a cache share. */
+/** The parts that the faces of a cache share. */
 export interface CacheParts {
 	readonly upstream: string;
 	readonly clock: Clock;

@@ -2,27 +2,30 @@ import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { Kept } from "./keeper.ts";
 
-/** Asks an upstream anew, and gives the failure that a client would have seen; null: it went well. */
+/** Asks an upstream anew, and gives the failure that a client would have seen; null if there is none. */
 export type AskAnew = (scope: Scope) => Promise<GatewayError | null>;
 
-/** What refreshes take from their cache. */
+/** The means that refreshes take from their cache. */
 export interface RefreshPlace {
 	readonly upstream: string;
-	/** The upstream's: a refresh outlives the request that began it. */
+	/** The upstream's lifetime, because a refresh outlives the request that began it. */
 	readonly scope: Scope;
 	readonly onFailed: (requestId: string, error: GatewayError) => void;
 }
 
 interface Refresh {
 	running: boolean;
-	/** Why the last one failed; null: none has. */
+	/** Why the last refresh failed; null if none has. */
 	error: GatewayError | null;
 }
 
-/** Longer than any attempt should take: then the refresh is given up, and the next request begins another. */
+/** Longer than any attempt should take. After it the refresh is given up, and the next request begins another. */
 const refreshMsMax = 60_000;
 
-/** Asks anew for kept answers that are served meanwhile: for each answer once at a time, whoever is served. */
+/**
+ * Asks anew for kept answers that are served meanwhile. For each answer there is one refresh at a time, for all
+ * clients.
+ */
 export class Refreshes {
 	readonly #place: RefreshPlace;
 	readonly #byAnswer = new WeakMap<Kept, Refresh>();

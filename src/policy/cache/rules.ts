@@ -10,20 +10,20 @@ import {
 	secondsOf,
 } from "./directives.ts";
 
-/** What answers that say nothing are taken for, and whose credential is nobody's. */
+/** The upstream's settings: for answers without directives, and the credential that is no user's. */
 export interface RuleOptions {
-	/** In milliseconds: how long an answer is fresh that says nothing about it; null: not at all. */
+	/** In milliseconds: how long an answer without directives is fresh; null for not at all. */
 	readonly forMs: number | null;
 	/**
 	 * In milliseconds: how long an answer may be served after its time, if it says nothing about that and does not forbid
 	 * it; 0: never.
 	 */
 	readonly staleMs: number;
-	/** The `Authorization` of every call, which is no user's but the gateway's own; null: there is none. */
+	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
 	readonly authorization: string | null;
 }
 
-/** The parts of an answer that say how long it holds. */
+/** The parts of an answer that say how long it is fresh. */
 export interface Judged {
 	readonly status: number;
 	readonly headers: HeaderList;
@@ -40,7 +40,7 @@ export interface Judgement {
 	readonly whileRevalidateMs: number;
 	/** How long after that it may be served if asking anew fails. */
 	readonly ifErrorMs: number;
-	/** Who may keep what is made of it: everybody, the one it is for, or nobody. */
+	/** Who may keep an answer made from it: everybody, only its client, or nobody. */
 	readonly sharing: "all" | "one" | "none";
 	/** The request's fields that chose it, names in lower case; null: all of them. */
 	readonly vary: readonly string[] | null;
@@ -71,12 +71,12 @@ export function judge(
 		freshMs: matchable ? lifetimeMs - ageMsOf(headers) : 0,
 		...stalenessOf(directives, options.staleMs),
 		sharing: directives.has("no-store") ? "none" : personal ? "one" : "all",
-		// An answer that says nothing of caches says nothing of what it depends on either.
+		// An answer that says nothing about caches says nothing about what it depends on either.
 		vary: silent || request.body !== null ? null : vary,
 	};
 }
 
-/** RFC 9110, 15.1: kept even if nothing says for how long. Without 206, for parts are not kept. */
+/** RFC 9110, 15.1: kept even if nothing says for how long. Without 206, because parts are not kept. */
 const keptByDefault: ReadonlySet<number> = new Set([
 	200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);
@@ -84,12 +84,12 @@ const keptByDefault: ReadonlySet<number> = new Set([
 /** Kept if the answer says so. */
 const keptIfSaid: ReadonlySet<number> = new Set([302, 303, 307]);
 
-/** Statuses that mean the same a minute later; of the others an author's `for` knows too little. */
+/** Statuses that mean the same a minute later. The author's `for` does not hold for others. */
 const heldByAuthor: ReadonlySet<number> = new Set([
 	200, 203, 204, 300, 301, 308, 404, 410,
 ]);
 
-/** RFC 9111, 3, but for whose the answer is: `isPersonal`. */
+/** RFC 9111, 3, except whose answer it is: see `isPersonal`. */
 function isKeepable({ status, headers }: Judged, directives: Directives) {
 	if (directives.has("no-store")) return false;
 	if (keptByDefault.has(status)) return true;
@@ -136,7 +136,7 @@ function isSilent(directives: Directives, headers: HeaderList): boolean {
 
 /**
  * Whether it may be one user's: if it says so; if the request had a credential (RFC 9111, 3.5); or if it comes with a
- * cookie, which the RFC lets be kept and which nobody wants to be given to another.
+ * cookie, which the RFC allows to keep and which must not go to another user.
  */
 function isPersonal(
 	request: Pick<UpstreamRequest, "headers">,
@@ -157,7 +157,7 @@ function isPersonal(
 	return headerOf(headers, "set-cookie") !== null;
 }
 
-/** Names of the request's fields (RFC 9111, 4.1); `*` among them if nobody can tell. */
+/** The names of the request's fields (RFC 9111, 4.1), with `*` if they cannot be told. */
 function varyOf(headers: HeaderList): string[] {
 	const names = fieldsOf(headers, "vary").join(",").toLowerCase().split(",");
 	return [...new Set(names.map((name) => name.trim()))].filter(

@@ -50,7 +50,9 @@ function wholeStream(bytes: Uint8Array): ByteStream {
 	};
 }
 
-/** The same body. Once its last byte has been read, all of it is given to `keep`, if it is not longer than `bytesMax`. */
+/**
+ * The same body. After its last byte has been read, the whole is given to `keep`, if it is not longer than `bytesMax`.
+ */
 export function teed(
 	{ headers, body }: StreamHead,
 	bytesMax: number,
@@ -81,7 +83,7 @@ export function teed(
 	};
 }
 
-/** Reads a body that nobody wants but the cache. A failure is the call's own: it is thrown there. */
+/** Reads a body that only the cache wants. Its failure is thrown by the call itself. */
 export async function drain(body: ByteStream): Promise<void> {
 	try {
 		for await (const _ of body);

@@ -32,7 +32,7 @@ export function cacheStreams(parts: CacheParts): StreamPolicy {
 /** RFC 9110, 9.2.1. */
 const reading: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
-/** A request whose answer drops what it has made old. */
+/** A request whose answer drops the answers that it makes old. */
 function changing(
 	{ intake, tell }: CacheParts,
 	request: StreamRequest,
@@ -48,7 +48,7 @@ function changing(
 	};
 }
 
-/** Ends the reading of a failed answer, when a stale one stands in for it. Seen by nobody. */
+/** Ends the reading of a failed answer, when a stale one stands in for it. Nobody sees this error. */
 const stoodIn = new GatewayError("internal", "a stale answer stands in");
 
 /** One request on its way through the cache. */
@@ -122,7 +122,7 @@ class Passage {
 			let failure: GatewayError | null = null;
 			const onHead = ({ status, body }: StreamHead) => {
 				failure = failureOf(status, upstream);
-				// Nobody but the cache reads it.
+				// Only the cache reads it.
 				void drain(body);
 			};
 			const request = { ...this.#request, onHead };
@@ -132,7 +132,10 @@ class Passage {
 		});
 	}
 
-	/** Asks the upstream, or has it confirm what is kept. `standIn` may answer instead of a failure, before there is a head. */
+	/**
+	 * Asks the upstream, or lets it confirm the kept answer. `standIn` may answer instead of a failure, before there is a
+	 * head.
+	 */
 	async #fetch(
 		outer: Scope,
 		kept: Kept | null,

@@ -2,7 +2,7 @@ import { type HeaderList, headerOf } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Judged } from "./rules.ts";
 
-/** The fields that ask whether an answer still holds (RFC 9111, 4.3.1); none if nothing in it lets one ask. */
+/** The fields that ask whether an answer still holds (RFC 9111, 4.3.1); none if it has no validator. */
 export function conditionsOf(headers: HeaderList): string[] {
 	const etag = headerOf(headers, "etag");
 	if (etag !== null) return ["if-none-match", etag];

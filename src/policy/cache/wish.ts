@@ -3,8 +3,8 @@ import { directivesOf, fieldsOf, secondsOf } from "./directives.ts";
 import type { Kept } from "./keeper.ts";
 
 /**
- * What a request wants of a cache: anything fresh; nothing, nor to be kept itself; or, in milliseconds, nothing older or
- * less fresh than this.
+ * What a request accepts from a cache: any fresh answer, none (and its own answer is not kept), or, in milliseconds,
+ * none older or less fresh than this.
  */
 export type Wish =
 	| "fresh"
@@ -12,7 +12,7 @@ export type Wish =
 	| { readonly ageMsMax: number; readonly freshMsMin: number };
 
 /**
- * RFC 9111, 5.2.1, but for `max-stale`, which is not heard. A request for a part, or with conditions of its own, skips the
+ * RFC 9111, 5.2.1, except `max-stale`, which is ignored. A request for a part, or with conditions of its own, skips the
  * cache.
  */
 export function wishOf(headers: HeaderList): Wish {

@@ -45,7 +45,7 @@ function noting(
 	if (spot.run.route.freshness) spot.hold(holdingOf(response.freshness));
 	const mark = staleMark(response, spot.path, spot.index);
 	if (mark === null) return value;
-	// Not before there is a value: what stands in for it may be made of something else.
+	// Not before there is a value, because a fallback may be made of something else.
 	return Promise.resolve(value).then((made) => {
 		spot.note([mark]);
 		return made;

@@ -55,7 +55,7 @@ export function prepareFunction(
 	};
 }
 
-/** Calls a user's function, here or on a thread. In the scope alone: a thread ends with it, a function here may not. */
+/** Calls a user's function, here or on a thread. A thread ends with the scope; a function here may go on. */
 type CalledFunction = (
 	args: unknown,
 	context: UserContext,
@@ -91,10 +91,10 @@ function notLoaded(reference: string): GatewayError {
 	);
 }
 
-/** Why a call is aborted that a function did not wait for. Seen by that call alone. */
+/** Why a call is aborted that a function did not wait for. Only that call sees this error. */
 const returned = new GatewayError("internal", "the function has returned");
 
-/** The function may take no notice of its signal: the step ends with its scope all the same. */
+/** The function may ignore its signal. The step ends with its scope all the same. */
 function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
 	return new Promise((resolve, reject) => {
 		const stop = scope.onCancel(reject);
@@ -102,7 +102,7 @@ function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
 			stop();
 			finish();
 		};
-		// Begun in a promise, so that throwing at once is failing too.
+		// Begun in a promise, so that an error thrown at once is a failure too.
 		new Promise((begin) => begin(work())).then(
 			(value) => end(() => resolve(value)),
 			(error: unknown) => end(() => reject(asStepFailure(error))),
@@ -110,7 +110,9 @@ function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {
 	});
 }
 
-/** What a call of the function's failed with stays what it is; what is not the pool's is the function's own failure. */
+/**
+ * An error of the function's own call stays as it is. Any other error that is not the pool's is the function's failure.
+ */
 function asStepFailure(thrown: unknown): GatewayError {
 	if (thrown instanceof GatewayError) return thrown;
 	if (thrown instanceof PoolFull) {

@@ -9,7 +9,7 @@ import type { WireSettings } from "./wire.ts";
 
 type Resolve = (answer: UpstreamResponse | Promise<UpstreamResponse>) => void;
 
-/** Collects an answer whole, within the upstream's bound, and takes its coding off. */
+/** Collects a whole answer, within the upstream's bound, and decodes its body. */
 export class Collecting implements Receiver {
 	readonly #settings: WireSettings;
 	readonly #scope: Scope;
@@ -65,7 +65,7 @@ export class Collecting implements Receiver {
 		return this.#decoded(status, headers, this.#coding, body);
 	}
 
-	/** The headers lose what was true of the coded body only. */
+	/** The headers lose the fields that were true only of the coded body. */
 	async #decoded(
 		status: number,
 		headers: HeaderList,

@@ -7,7 +7,10 @@ import {
 import { type ConnectionOptions, connect as connectTls } from "node:tls";
 import type { WireSettings } from "./wire.ts";
 
-/** Begins a connection; `onReady` is called when a request may be sent on it, not before TLS vouches for the server. */
+/**
+ * Begins a connection. `onReady` is called when a request may be sent on it, with TLS only after the server was
+ * verified.
+ */
 export type Connect = (onread: OnReadOpts, onReady: () => void) => Socket;
 
 /** How long nothing may travel on a connection before the system asks whether the other side is still there. */
@@ -15,7 +18,7 @@ const probeMs = 60_000;
 
 export function createConnect({ origin, tls }: WireSettings): Connect {
 	const { protocol, hostname, port } = new URL(origin);
-	// An IPv6 address stands in brackets in a URL, and nowhere else.
+	// An IPv6 address stands in brackets only in a URL.
 	const host = hostname.replace(/^\[|\]$/g, "");
 	const keptOpen = {
 		host,
@@ -31,13 +34,13 @@ export function createConnect({ origin, tls }: WireSettings): Connect {
 		...keptOpen,
 		...tls,
 		port: Number(port || 443),
-		// An address is no name to ask for (RFC 6066, 3); the certificate is checked against the host all the same.
+		// TLS asks for no server by address (RFC 6066, 3). The certificate is checked against the host all the same.
 		servername: isIP(host) === 0 ? host : "",
 		ALPNProtocols: ["http/1.1"],
 	};
 	let session: Buffer | undefined;
 	return (onread, onReady) => {
-		// The types leave out that it takes what a plain connection does.
+		// The types do not show that it takes the options of a plain connection, too.
 		const all = { ...options, session, onread } as ConnectionOptions;
 		return connectTls(all, onReady).on("session", (given) => {
 			session = given;

@@ -4,20 +4,25 @@ import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { HeadReader } from "./head-reader.ts";
 import type { WireSettings } from "./wire.ts";
 
-/** An idle connection is closed before common servers do it after 5 s: one closed while a request travels fails it. */
+/**
+ * An idle connection is closed before common servers close it after 5 s. A close while a request travels would fail the
+ * request.
+ */
 const restMs = 4_000;
 
-/** Where a server says how long it keeps one, it is believed, less what a request may take to get there. */
+/**
+ * If a server says how long it keeps a connection, it is believed, less the time that a request may take to get there.
+ */
 const marginMs = 1_000;
 const restMsMax = 60_000;
 
-/** Idle connections are looked at so often, all at once: a timer for each would cost every call. */
+/** How often all idle connections are looked at together. A timer for each would cost every call. */
 const sweepMs = 500;
 
-/** What one read takes at most. */
+/** The most bytes of one read. */
 const readBytesMax = 64 * 1024;
 
-/** The connections to one origin. There are as many as calls at once; those at rest are used again. */
+/** The connections to one origin. There are as many as calls at once. Connections at rest are used again. */
 export class ConnectionPool implements ConnectionOwner {
 	readonly settings: WireSettings;
 	closed = false;
@@ -26,14 +31,16 @@ export class ConnectionPool implements ConnectionOwner {
 	readonly connect: Connect;
 	readonly #clock: Clock;
 	readonly #all = new Set<UpstreamConnection>();
-	/** The one used last is taken first: it is the likeliest to be open, and the surplus closes for lack of use. */
+	/**
+	 * The most recently used one is taken first: it is the likeliest to be open, and the surplus closes for lack of use.
+	 */
 	#idle: UpstreamConnection[] = [];
-	/** Connections that settle: see `settle`. Those in `settling` have one turn of the loop behind them. */
+	/** Connections that settle (see `settle`). Those in `settling` have waited for one turn of the loop. */
 	#fresh = new Settling();
 	#settling = new Settling();
 	#turning = false;
 	#sweep: Timer | null = null;
-	/** Counts sweeps, so that an age costs no look at the clock. */
+	/** Counts sweeps, so that an age needs no clock. */
 	#sweeps = 0;
 
 	constructor(settings: WireSettings, clock: Clock) {
@@ -42,7 +49,7 @@ export class ConnectionPool implements ConnectionOwner {
 		this.connect = createConnect(settings);
 	}
 
-	/** A connection that nobody uses, perhaps one that has to settle first. */
+	/** A connection that nobody uses. It may have to settle first. */
 	take(): UpstreamConnection {
 		for (;;) {
 			const connection = this.#idle.pop();
@@ -52,7 +59,7 @@ export class ConnectionPool implements ConnectionOwner {
 		return this.#settling.take() ?? this.#fresh.take() ?? this.open();
 	}
 
-	/** One that nothing was ever sent on. */
+	/** A connection on which nothing was ever sent. */
 	open(): UpstreamConnection {
 		const connection = new UpstreamConnection(this);
 		this.#all.add(connection);
@@ -73,8 +80,8 @@ export class ConnectionPool implements ConnectionOwner {
 	}
 
 	/**
-	 * Lets a whole turn of the loop pass before the connection carries a request: what comes unasked, an answer too many
-	 * or the other side's end, often comes at once, and is seen then. Costs one immediate for all that settle together.
+	 * Lets a whole turn of the loop pass before the connection carries a request. An answer too many, or the other side's
+	 * end, often comes at once and is seen by then. It costs one immediate for all that settle together.
 	 */
 	settle(connection: UpstreamConnection): void {
 		this.#fresh.connections.push(connection);
@@ -93,7 +100,7 @@ export class ConnectionPool implements ConnectionOwner {
 			if (connection.dead) continue;
 			if (!connection.settled()) this.#idle.push(connection);
 		}
-		// Connections that wait for nothing but another request are no reason for the process to live on.
+		// Connections that only wait for another request do not keep the process alive.
 		if (this.#idle.length < this.#all.size) return;
 		for (const connection of this.#idle) connection.release();
 	};
@@ -124,10 +131,13 @@ export class ConnectionPool implements ConnectionOwner {
 	}
 }
 
-/** Connections that settle together. Taken in their order, so that calls are sent in the order they were made. */
+/**
+ * Connections that settle together. They are taken in order, so that calls are sent in the order in which they were
+ * made.
+ */
 class Settling {
 	readonly connections: UpstreamConnection[] = [];
-	/** Before it none is free, nor ever will be. */
+	/** No connection before this index is free, or will ever be. */
 	#next = 0;
 
 	take(): UpstreamConnection | null {

@@ -11,7 +11,7 @@ export interface ConnectionOwner {
 	readonly settings: WireSettings;
 	readonly connect: Connect;
 	readonly heads: HeadReader;
-	/** Every connection reads into it, and is done with the bytes before another connection reads. */
+	/** The memory that every connection reads into. A connection is done with the bytes before another one reads. */
 	readonly memory: Buffer;
 	/** Calls `settled` when the connection may carry a request. */
 	settle(connection: UpstreamConnection): void;
@@ -21,7 +21,7 @@ export interface ConnectionOwner {
 	forget(connection: UpstreamConnection): void;
 }
 
-/** The exchange on a connection. The connection reads the answer into it, and tells it how the answer ended. */
+/** The exchange on a connection. The connection reads the answer into it, and reports how the answer ended. */
 export interface Carried extends Sink {
 	/** Whether the request is a HEAD. */
 	readonly toHead: boolean;
@@ -33,7 +33,7 @@ export interface Carried extends Sink {
 	send(connection: UpstreamConnection): void;
 	/** The whole answer came, and the connection is given back. */
 	complete(): void;
-	/** The bytes that came are no answer. */
+	/** The bytes are no answer. */
 	refuse(why: string): void;
 	/** The connection is gone; the error is null if the other side closed it without one. */
 	lost(error: Error | null): void;
@@ -41,11 +41,11 @@ export interface Carried extends Sink {
 	fail(reason: unknown): void;
 }
 
-/** A connection to an upstream; carries one exchange at a time. */
+/** A connection to an upstream. It carries one exchange at a time. */
 export class UpstreamConnection implements Flow {
-	/** Closed, or about to be: carries nothing any more. */
+	/** True if it is closed or about to be. Then it carries nothing any more. */
 	dead = false;
-	/** Whether it carried an answer before: then it may have been closed meanwhile, unknown to us. */
+	/** Whether it carried an answer before. Then the server may have closed it meanwhile without our knowing. */
 	kept = false;
 	/** The sweep of the pool at which it has been at rest for too long. */
 	restsUntil = 0;
@@ -73,13 +73,13 @@ export class UpstreamConnection implements Flow {
 			});
 	}
 
-	/** Takes an exchange, and tells it to send at once or when that may be. */
+	/** Takes an exchange, and tells it when it may send, perhaps at once. */
 	carry(exchange: Carried): void {
 		this.exchange = exchange;
 		if (this.#settled) this.#begin(exchange);
 	}
 
-	/** Whether an exchange has been waiting for that; else the connection is at rest. */
+	/** Returns whether an exchange has been waiting for it. If not, the connection is at rest. */
 	settled(): boolean {
 		this.#settled = true;
 		if (this.exchange === null) return false;
@@ -123,13 +123,13 @@ export class UpstreamConnection implements Flow {
 		return true;
 	}
 
-	/** Nobody knows whose answer that is. */
+	/** Nobody can know whose answer this is. */
 	#onUnasked(): void {
 		const { name } = this.#pool.settings;
 		this.#onLost(invalid(name, "the upstream spoke before it was asked"));
 	}
 
-	/** `exact`: whether nothing came behind the answer. */
+	/** `exact` is true if nothing came behind the answer. */
 	#onAnswered(exchange: Carried, exact: boolean): void {
 		if (exchange !== this.exchange) return;
 		const { reusable, head } = this.parser;
@@ -159,7 +159,7 @@ export class UpstreamConnection implements Flow {
 		exchange?.lost(error);
 	}
 
-	/** Ends it at once; what was not sent never is. Its exchange is not told. */
+	/** Ends it at once. Unsent bytes are dropped. Its exchange is not told. */
 	destroy(): void {
 		this.dead = true;
 		this.exchange = null;

@@ -4,10 +4,10 @@ import { createCollector } from "../../core/body/collector.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { invalid } from "./failure.ts";
 
-/** The content codings an answer may have besides none. */
+/** The content codings that an answer may have. */
 export type Coding = "gzip" | "br";
 
-/** The coding a `content-encoding` names; null for none, undefined for one that is not understood. */
+/** The coding that a `content-encoding` names. Null for none, undefined for one that is not understood. */
 export function parseCoding(value: string): Coding | null | undefined {
 	switch (value.trim().toLowerCase()) {
 		case "":
@@ -24,8 +24,8 @@ export function parseCoding(value: string): Coding | null | undefined {
 }
 
 /**
- * Decodes a whole body, off this thread, and stops as soon as it exceeds `bytesMax`: a small body can decode to a
- * thousand times its size. Fails with `upstream_invalid` for what is broken, cut short or too long.
+ * Decodes a whole body, off this thread. Stops as soon as it exceeds `bytesMax`, because a small body can decode to a
+ * thousand times its size. Fails with `upstream_invalid` for a body that is broken, cut short or too long.
  */
 export function decode(
 	coding: Coding,

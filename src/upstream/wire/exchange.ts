@@ -8,7 +8,7 @@ import type { Receiver } from "./receiver.ts";
 import type { Message } from "./request-writer.ts";
 import type { Upload } from "./upload.ts";
 
-/** What is sent, and how. */
+/** The request to be sent, and how to send it. */
 export interface Sending {
 	readonly method: string;
 	/** A whole request, or one whose body is streamed. */
@@ -107,7 +107,7 @@ export class UpstreamExchange implements Carried {
 		}
 	}
 
-	/** What the request's own body fails with is told as it is. */
+	/** The error of the request's own body is passed on as it is. */
 	#told(reason: unknown): unknown {
 		if (reason instanceof GatewayError) return reason;
 		const answered = this.sent && this.#connection?.parser.begun === true;
@@ -118,7 +118,7 @@ export class UpstreamExchange implements Carried {
 		return brokenOff(this.#pool.settings.name, words, answered);
 	}
 
-	/** A kept connection that the upstream closed just as the request came: it never looked at it, or so one must hope. */
+	/** The upstream closed a kept connection just as the request came. It probably never looked at the request. */
 	#mayRepeat(): boolean {
 		if (!this.#sending.repeatable || this.#repeated) return false;
 		if (!this.sent || !this.#sentOnKept || this.#pool.closed) return false;
@@ -130,7 +130,7 @@ export class UpstreamExchange implements Carried {
 		this.#moveTo(this.#pool.open());
 	}
 
-	/** Leaves the connection it had, which carries nothing any more. */
+	/** Leaves its connection, which carries nothing any more. */
 	#moveTo(connection: UpstreamConnection): void {
 		this.#connection?.destroy();
 		this.#connection = connection;
@@ -138,7 +138,7 @@ export class UpstreamExchange implements Carried {
 		connection.carry(this);
 	}
 
-	/** Ends it on the wire, at once. Does nothing when it is over. */
+	/** Ends the exchange on the wire, at once. Does nothing if it is over. */
 	fail(reason: unknown): void {
 		if (this.#over) return;
 		this.#end();

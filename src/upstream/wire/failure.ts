@@ -1,16 +1,16 @@
 import { GatewayError } from "../../core/errors.ts";
 
-/** Nothing of an answer came. */
+/** No byte of an answer came. */
 function unreachable(upstream: string, message: string): GatewayError {
 	return new GatewayError("upstream_unreachable", message, { upstream });
 }
 
-/** An answer came, in part or whole, and is none. */
+/** Bytes of an answer came, but they are no proper answer. */
 export function invalid(upstream: string, message: string): GatewayError {
 	return new GatewayError("upstream_invalid", message, { upstream });
 }
 
-/** A call that was running, or came, when the connections were closed. */
+/** A call that was running, or that came, when the connections were closed. */
 export function closed(upstream: string): GatewayError {
 	const message = "the upstream's connections were closed";
 	return new GatewayError("gateway_draining", message, { upstream });
@@ -37,11 +37,11 @@ export function translate(
 				upstream,
 			});
 	}
-	// Bytes that are no HTTP may fail before they count as the beginning of an answer.
+	// Bytes that are not HTTP may fail before they count as the beginning of an answer.
 	return brokenOff(upstream, words, answered || code.startsWith("HPE_"));
 }
 
-/** A connection that is gone before the end of an answer, or before its beginning. */
+/** The connection was lost before the end of an answer, or before its beginning. */
 export function brokenOff(
 	upstream: string,
 	words: string,
@@ -52,14 +52,14 @@ export function brokenOff(
 		: unreachable(upstream, `no answer: ${words}`);
 }
 
-/** What a foreign error says. The one for several addresses, none of which could be connected to, has only a code. */
+/** The message of a foreign error. If none of several addresses could be connected to, it has only a code. */
 export function wordsOf(error: Error): string {
 	return error.message || codeOf(error);
 }
 
 /**
- * Whether a kept connection was of no more use: closed by the other side, or holding what nobody asked for. An answer
- * to the request had not begun then.
+ * Whether a kept connection could not be used any more: the other side had closed it, or it held bytes that nobody had
+ * asked for. Then no answer to the request had begun.
  */
 export function isStale(error: Error): boolean {
 	const code = codeOf(error);

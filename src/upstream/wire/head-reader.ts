@@ -1,11 +1,11 @@
 import { FieldNames, type Head, parseHead } from "./head.ts";
 
-/** A server's answers differ in little but the second they were sent in. */
+/** Two answers of a server often differ only in the second in which they were sent. */
 const headsMax = 64;
 
 /**
- * Reads heads for the connections of one upstream, equal ones once: finding one costs 0.2 µs, reading it 1 to 2 µs, a
- * third of a call's own time (`bench/wire.ts`).
+ * Reads heads for the connections of one upstream, and equal heads once. To find one costs 0.2 µs, to read it 1 to 2
+ * µs, a third of a call's own time (`bench/wire.ts`).
  */
 export class HeadReader {
 	readonly #names = new FieldNames();

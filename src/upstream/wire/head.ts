@@ -2,27 +2,28 @@ import { framingFields } from "../../core/http/fields.ts";
 import { isToken } from "../../core/http/headers.ts";
 import type { AnswerHead } from "./receiver.ts";
 
-/** The head of one answer, interim or final, and what it says of its message and its connection. */
+/** The head of one answer, interim or final, with its framing and what it says about its connection. */
 export interface Head extends AnswerHead {
-	/** Whether its body comes in chunks; then `length` is null. */
+	/** Whether its body comes in chunks. Then `length` is null. */
 	readonly chunked: boolean;
 	/** Whether the connection may carry another request after this answer (RFC 9112, 9.3). */
 	readonly persistent: boolean;
 	/** Whether it says that the connection ends. */
 	readonly closes: boolean;
-	/** How long the server says it keeps the connection at rest, in milliseconds; null where it does not. */
+	/** How long the server says that it keeps the connection at rest, in milliseconds; null if it does not say. */
 	readonly restMs: number | null;
 }
 
 /** All header fields of an answer together, as they travel; the same bound as for a client's request. */
 export const headBytesMax = 16 * 1024;
 
-/** Any real answer has fewer; the fields of a name are found by looking through all. */
+/** Any real answer has fewer. The fields of a name are found by looking through all, so their number needs a bound. */
 const fieldsMax = 256;
 
 /**
  * Reads the lines of a head, each with its line break, without the empty one: a text of one character per byte. Gives
- * the fault as a text. As strict as RFC 9112 lets a recipient be, for what two may read differently is an attack.
+ * the fault as a text. It is as strict as RFC 9112 allows, because a head that two parties may read differently is an
+ * attack.
  */
 export function parseHead(text: string, nameOf: FieldNames): Head | string {
 	const status = statusOf(text);
@@ -39,7 +40,7 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 		const value = trimmed(text, colon + 1, end);
 		const fault = framing.read(name, value);
 		if (fault !== null) return fault;
-		// Proper white space, but some take it for a part of the value, and the message for another.
+		// Proper white space. But some recipients take it for a part of the value, and so read another message.
 		if (framingFields.has(name) && text.slice(colon, end).includes("\t")) {
 			return "a tab in a field that frames the message";
 		}
@@ -50,7 +51,10 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 	return framing.headOf(status, Object.freeze(headers));
 }
 
-/** `HTTP/1.1 200 OK`, or 0 for what is none. The reason is optional in fact, and so is the space before it. */
+/**
+ * The status of `HTTP/1.1 200 OK`, or 0 for a line of another form. In practice the reason is optional, and so is the
+ * space before it.
+ */
 function statusOf(text: string): number {
 	if (!text.startsWith("HTTP/1.1 ") && !text.startsWith("HTTP/1.0 ")) return 0;
 	const behind = text[12];
@@ -59,14 +63,14 @@ function statusOf(text: string): number {
 	return /^[1-9][0-9][0-9]$/.test(digits) ? Number(digits) : 0;
 }
 
-/** Lines of what may stand in one (RFC 9110, 5.5), and no half of a line break. */
+/** Lines of allowed characters (RFC 9110, 5.5), without half a line break. */
 const isLines = /^(?:[\t\x20-\x7e\x80-\xff]+\r\n)+$/;
 
 /** Names of fields in lower case, each judged once. */
 export class FieldNames {
 	readonly #names = new Map<string, string>();
 
-	/** Null for what is no name. */
+	/** Null for a text that is no name. */
 	get(text: string): string | null {
 		return this.#names.get(text) ?? this.#learn(text);
 	}
@@ -82,24 +86,27 @@ export class FieldNames {
 
 const namesMax = 256;
 
-/** Whether a text, however short, begins as a head does. */
+/** Whether a text, which may be short, can begin a head. */
 export function beginsHead(text: string): boolean {
 	return start.startsWith(text.slice(0, start.length));
 }
 
-/** Whether what has come of a head, looked at before up to `from`, can still become one: a lie is not waited for. */
+/**
+ * Whether the bytes that have come can still become a head. They were checked before up to `from`. So a false head is
+ * refused at once.
+ */
 export function mayBecomeHead(text: string, from: number): boolean {
 	// The line break before `from` may have been cut in two.
 	misplacedSoFar.lastIndex = Math.max(0, from - 1);
 	return beginsHead(text) && !misplacedSoFar.test(text);
 }
 
-/** What no line may hold, and half a line break but at the end, where the other half may come. */
+/** Characters that no line may hold, and half a line break. At the end of the text the other half may still come. */
 const misplacedSoFar = /[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n|$)|(?<!\r)\n/g;
 
 const start = "HTTP/1.";
 
-/** A line of the trailers: read, though nobody is told. Null where it is none. */
+/** The fault of a line of the trailers, which are read although nobody gets them. Null if it has none. */
 export function faultOfTrailer(line: string): string | null {
 	const colon = line.indexOf(":");
 	const name = line.slice(0, Math.max(0, colon)).toLowerCase();
@@ -120,7 +127,7 @@ function isBlank(code: number): boolean {
 	return code === 0x20 || code === 0x09;
 }
 
-/** The values of a repeated field follow its first. */
+/** The values of a repeated field follow its first value. */
 function add(headers: string[], name: string, value: string): void {
 	let at = headers.length;
 	for (let other = 0; other < headers.length; other += 2) {
@@ -130,7 +137,7 @@ function add(headers: string[], name: string, value: string): void {
 	else headers.splice(at, 0, name, value);
 }
 
-/** What the fields say that concern the message itself. */
+/** The facts of the fields that concern the message itself. */
 class Framing {
 	readonly #isHttp11: boolean;
 	#length: number | null = null;
@@ -173,7 +180,7 @@ class Framing {
 
 	#readTransferCoding(value: string): string | null {
 		if (this.#length !== null) return "a content-length beside chunks";
-		// A coding besides chunks would be taken off by nobody; HTTP/1.0 has none (RFC 9112, 6.1).
+		// Nobody would decode a coding besides chunks. HTTP/1.0 has none (RFC 9112, 6.1).
 		if (this.#chunked || !this.#isHttp11 || value.toLowerCase() !== "chunked") {
 			return "the transfer-encoding is not understood";
 		}

@@ -10,8 +10,8 @@ import { Upload } from "./upload.ts";
 import type { Wire, WireSettings } from "./wire.ts";
 
 /**
- * HTTP/1.1 on sockets of our own: one write for a request, one memory that all answers are read into, and for a call
- * no stream, signal or timer.
+ * HTTP/1.1 on sockets of our own. A request is one write, and all answers are read into one memory. A call needs no
+ * stream, signal or timer.
  */
 export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 	const pool = new ConnectionPool(settings, clock);
@@ -46,7 +46,7 @@ export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 				const receiver = new Relay(request, resolve, reject, (reason) =>
 					exchange.fail(reason),
 				);
-				// Of a body that was read nothing is left to be sent again.
+				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
 				const sending = { method, message, repeatable, onSent: null };
 				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
@@ -57,7 +57,7 @@ export function http1Wire(settings: WireSettings, clock: Clock): Wire {
 	};
 }
 
-/** Why nothing is to be sent; null where it may. */
+/** The reason not to send; null if the request may be sent. */
 function refusalToSend(
 	pool: ConnectionPool,
 	scope: Scope,

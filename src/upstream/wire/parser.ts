@@ -8,22 +8,22 @@ import {
 } from "./head.ts";
 import type { HeadReader } from "./head-reader.ts";
 
-/** What a parser tells while it reads. A text that is given back says why the answer is none. */
+/** Receives the parts of an answer. A returned text says why it is no proper answer. */
 export interface Sink {
-	/** `hasBody`: whether it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
+	/** `hasBody` is true if it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
 	onHead(head: Head, hasBody: boolean): string | null;
 	/** A part of the memory that is being read. */
 	onData(memory: Buffer, from: number, to: number): string | null;
 }
 
-/** More answers than this that only announce another are an attack on whoever waits for the last one. */
+/** More interim answers than this are an attack on the caller that waits for the final one. */
 const interimMax = 32;
 
-/** Of the line before a chunk, and of all that such lines hold besides sizes. */
+/** The longest line before a chunk, and the most that such lines may hold in all besides sizes. */
 const chunkLineMax = 1024;
 const extensionsMax = 16 * 1024;
 
-/** What is read next. */
+/** The part that is read next. */
 const atHead = 0;
 const inLength = 1;
 const untilClose = 2;
@@ -36,16 +36,17 @@ const over = 8;
 
 /**
  * Reads the answers to requests on one connection, byte for byte as they come: interim ones, then one final. Does no
- * I/O and keeps no memory it was lent. It stops at the last byte of an answer, or at the first that cannot be one.
+ * I/O and keeps no memory it was lent. It stops at the last byte of an answer, or at the first byte that cannot belong
+ * to one.
  */
 export class ResponseParser {
-	/** Why what came is no answer; null while it may be one. */
+	/** Why the bytes are no answer; null while they may be one. */
 	fault: string | null = null;
 	/** Whether an answer has begun. */
 	begun = false;
-	/** Whether all of the final answer came. */
+	/** Whether the whole final answer came. */
 	whole = false;
-	/** Of the final answer, once it is there. */
+	/** The head of the final answer, once it is there. */
 	head: Head | null = null;
 	readonly #heads: HeadReader;
 	#sink: Sink = nobody;
@@ -63,7 +64,7 @@ export class ResponseParser {
 		this.#heads = heads;
 	}
 
-	/** Makes ready for the answer to one request; `toHead`: to a HEAD request. */
+	/** Prepares for the answer to one request. `toHead` is true for a HEAD request. */
 	begin(sink: Sink, toHead: boolean): void {
 		this.#sink = sink;
 		this.#toHead = toHead;
@@ -78,8 +79,8 @@ export class ResponseParser {
 	}
 
 	/**
-	 * Whether the connection can carry another request after this answer. One to HEAD is not trusted to have no body, and
-	 * one that announces a body where there must be none may be followed by it.
+	 * Whether the connection can carry another request after this answer. An answer to HEAD may have a body all the same.
+	 * So may an answer that announces a body although it must have none.
 	 */
 	get reusable(): boolean {
 		const head = this.head;
@@ -91,14 +92,16 @@ export class ResponseParser {
 			: !head.chunked && !head.length;
 	}
 
-	/** Reads on, from `from` up to `end`, and gives where it stopped: before `end` only where it is over. */
+	/**
+	 * Reads on, from `from` up to `end`, and returns where it stopped. It stops before `end` only if the answer is over.
+	 */
 	read(memory: Buffer, from: number, end: number): number {
 		let at = from;
 		while (at < end && this.#state !== over) at = this.#step(memory, at, end);
 		return at;
 	}
 
-	/** The other side sends no more. */
+	/** The other side has ended. */
 	finish(): void {
 		if (this.#state === untilClose) this.#complete();
 		else if (this.#state !== over) this.#refuse("it ended too early", 0);
@@ -126,7 +129,7 @@ export class ResponseParser {
 
 	#readHead(memory: Buffer, at: number, end: number): number {
 		if (this.#part !== "") return this.#readRestOfHead(memory, at, end);
-		// What stands behind the end is of another read, and finding something there does no harm.
+		// The bytes behind the end belong to another read. To find something there does no harm.
 		const blank = memory.indexOf("\r\n\r\n", at, "latin1");
 		if (blank < 0 || blank + 4 > end) {
 			return this.#readRestOfHead(memory, at, end);
@@ -151,7 +154,7 @@ export class ResponseParser {
 		return end;
 	}
 
-	/** `next`: where what follows the head begins. */
+	/** `next` is the index behind the head. */
 	#takeHead(text: string, next: number): number {
 		if (text.length + 2 > headBytesMax) {
 			return this.#refuse(`a head over ${headBytesMax} bytes`, next);

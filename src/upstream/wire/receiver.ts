@@ -1,28 +1,31 @@
 import type { HeaderList } from "../../core/http/headers.ts";
 
-/** What becomes of an answer. A text that is given back says why the answer is none; then only `onFail` is called. */
+/** Takes an answer. A returned text says why it is no proper answer. After that only `onFail` is called. */
 export interface Receiver {
-	/** `hasBody`: whether it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
+	/** `hasBody` is true if it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
 	onHead(head: AnswerHead, hasBody: boolean, flow: Flow): string | null;
-	/** The bytes are lent: when this returns, the memory holds others. */
+	/** The bytes are lent: after this returns, the memory holds others. */
 	onData(memory: Buffer, from: number, to: number): string | null;
-	/** All of it came, and the connection is given back. */
+	/** The whole answer came, and the connection is given back. */
 	onEnd(): void;
 	onFail(reason: unknown): void;
 }
 
-/** Of a final answer; may be shared by many, and none may change it. */
+/** The head of a final answer. Many may share it, and none may change it. */
 export interface AnswerHead {
 	readonly status: number;
-	/** Names in lower case, values without the white space around them; those of a repeated name follow its first. */
+	/**
+	 * Names in lower case, values without the white space around them. The values of a repeated name follow its first
+	 * value.
+	 */
 	readonly headers: HeaderList;
-	/** What `content-encoding` says; empty without. */
+	/** The value of `content-encoding`; empty without one. */
 	readonly contentCoding: string;
-	/** As announced; null where it was not. */
+	/** The announced length; null if there is none. */
 	readonly length: number | null;
 }
 
-/** The flow of an answer's body: may be told to pause when it has begun. */
+/** Controls the flow of an answer's body, once it has begun. */
 export interface Flow {
 	pause(): void;
 	resume(): void;

@@ -12,7 +12,7 @@ export class Relay implements Receiver {
 	readonly #leave: (reason: unknown) => void;
 	#answer: ByteQueue | null = null;
 
-	/** `leave` is called where the answer is read no further: it must end the exchange with the reason. */
+	/** `leave` is called if the answer is read no further. It must end the exchange with the reason. */
 	constructor(
 		request: StreamRequest,
 		resolve: () => void,

@@ -3,23 +3,23 @@ import { callFieldsRefused } from "../../core/http/fields.ts";
 import { type HeaderList, isToken } from "../../core/http/headers.ts";
 import { announcesBody } from "../../core/http/method.ts";
 
-/** A request as it travels. */
+/** A request as bytes, or as a text of bytes. */
 export interface Message {
 	/** One character per byte. */
 	readonly text: string;
-	/** Instead of `text` where it holds more than one byte per character. */
+	/** Instead of `text`, if that would need more than one byte per character. */
 	readonly bytes: Buffer | null;
 }
 
 /** Makes the requests to one origin. */
 export class RequestWriter {
 	readonly #upstream: string;
-	/** What stands between the target and the first field. */
+	/** The text between the target and the first field. */
 	readonly #keptOpen: string;
 	readonly #closing: string;
-	/** Names of fields that may be sent: the same few come again and again. */
+	/** Names of fields that were found valid: the same few come again and again. */
 	readonly #names = new Set<string>();
-	/** Fields as they travel, of lists that never change: those of a step whose fields no data is in. */
+	/** Fields as text, kept for lists that never change: those of a step whose fields hold no data. */
 	readonly #blocks = new WeakMap<HeaderList, string>();
 
 	constructor(upstream: string, host: string) {
@@ -29,7 +29,7 @@ export class RequestWriter {
 		this.#closing = `${start}close\r\n`;
 	}
 
-	/** A whole request. Throws `internal` where it cannot be sent: data was judged long before it came here. */
+	/** A whole request. Throws `internal` if it cannot be sent, because data was judged long before it came here. */
 	message(
 		method: string,
 		target: string,
@@ -43,13 +43,13 @@ export class RequestWriter {
 		}
 		const length = Buffer.byteLength(body);
 		const text = `${head}content-length: ${length}\r\n\r\n`;
-		// As many bytes as characters is ASCII, which is the same in latin1.
+		// If there are as many bytes as characters, the text is ASCII, which is the same in latin1.
 		return length === body.length
 			? { text: text + body, bytes: null }
 			: { text: "", bytes: joined(text, body, length) };
 	}
 
-	/** The head of a request whose body is streamed; `length` is null where only its end will tell. */
+	/** The head of a request whose body is streamed. `length` is null if only the end of the body will tell it. */
 	streamHead(
 		method: string,
 		target: string,
@@ -66,18 +66,18 @@ export class RequestWriter {
 
 	#head(method: string, target: string, headers: HeaderList): string {
 		if (!isTarget.test(target)) throw this.#fault("the target is none");
-		// An answer to HEAD that has a body all the same is found out by nothing but the end of its connection.
+		// Only the end of its connection reveals an answer to HEAD that has a body all the same.
 		const start = method === "HEAD" ? this.#closing : this.#keptOpen;
 		return `${method} ${target}${start}${this.#blockOf(headers)}`;
 	}
 
-	/** Kept where it can be: building and flattening the text of four fields takes as long as all else of a request. */
+	/** Kept if possible: to build and flatten the text of four fields takes as long as the rest of a request. */
 	#blockOf(headers: HeaderList): string {
 		const kept = this.#blocks.get(headers);
 		if (kept !== undefined) return kept;
 		const block = this.#print(headers);
 		if (!Object.isFrozen(headers)) return block;
-		// Of one piece: else every write would put it together anew.
+		// Flattened, because otherwise every write would put it together anew.
 		const flat = Buffer.from(block, "latin1").toString("latin1");
 		this.#blocks.set(headers, flat);
 		return flat;

@@ -4,7 +4,7 @@ import { GatewayError } from "../../core/errors.ts";
 
 /** Sends a request whose body comes piece by piece, as fast as the connection takes it. */
 export class Upload {
-	/** Whether all of it was handed to the connection. */
+	/** Whether the whole body was handed to the connection. */
 	done = false;
 	readonly #head: string;
 	readonly #length: number | null;
@@ -18,7 +18,7 @@ export class Upload {
 		this.#pieces = body[Symbol.asyncIterator]();
 	}
 
-	/** Never rejects: `onFail` is told, unless it was stopped before. */
+	/** Never rejects. It calls `onFail`, unless it was stopped before. */
 	async send(socket: Socket, onFail: (reason: unknown) => void): Promise<void> {
 		const wake = () => this.#wake();
 		socket.on("drain", wake);
@@ -36,7 +36,7 @@ export class Upload {
 		if (this.#stopped) return;
 		this.#stopped = true;
 		this.#wake();
-		// What it fails with concerns nobody here any more.
+		// Its error concerns nobody here any more.
 		this.#pieces.return?.().catch(() => {});
 	}
 

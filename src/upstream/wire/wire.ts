@@ -1,7 +1,10 @@
 import type { Call, StreamCall } from "../../policy/policy.ts";
 import type { Clock } from "../../tasks/clock.ts";
 
-/** The TLS side of an upstream: PEM texts. What is left out is the machine's own trust, and no client certificate. */
+/**
+ * The TLS settings of an upstream, as PEM texts. Without `ca` the machine's own trust holds, and without `cert` there
+ * is no client certificate.
+ */
 export interface TlsSettings {
 	readonly ca?: string;
 	readonly cert?: string;
@@ -9,26 +12,29 @@ export interface TlsSettings {
 }
 
 export interface WireSettings {
-	/** The upstream's name: stands in the facts of every error. */
+	/** The upstream's name, which stands in the facts of every error. */
 	readonly name: string;
 	/** `scheme://host[:port]`. */
 	readonly origin: string;
-	/** Longest body of an answer, as sent and as decoded. */
+	/** The longest body of an answer, both as sent and as decoded. */
 	readonly bodyBytesMax: number;
 	readonly tls: TlsSettings | null;
 }
 
 /**
  * A transport: sends one request over one connection and collects the answer, or passes it on as it comes. It bounds
- * neither time nor the number of calls at once, and opens as many connections as there are calls at once. Where a kept
- * connection turns out to be closed before a byte of the answer came, what is idempotent is sent once more, on a new one.
+ * neither time nor the number of calls at once, and opens as many connections as there are calls at once. If a kept
+ * connection turns out to be closed before a byte of the answer came, an idempotent request is sent once more, on a new
+ * one.
  */
 export interface Wire {
 	readonly call: Call;
 	readonly stream: StreamCall;
-	/** Ends all connections; calls still running end with `gateway_draining`. */
+	/** Ends all connections. Calls that still run fail with `gateway_draining`. */
 	close(): Promise<void>;
 }
 
-/** Makes a transport; nothing is connected before the first call. The clock says when a connection at rest is too old. */
+/**
+ * Makes a transport. Nothing is connected before the first call. The clock says when a connection at rest is too old.
+ */
 export type OpenWire = (settings: WireSettings, clock: Clock) => Wire;

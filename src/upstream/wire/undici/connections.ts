@@ -7,7 +7,10 @@ import type { WireSettings } from "../wire.ts";
 /** Well above any sensible `timeout`, which is what ends an attempt; a last bound where none does. */
 const connectTimeoutMs = 60_000;
 
-/** An idle connection is closed before common servers do it after 5 s: one closed while a request travels fails it. */
+/**
+ * An idle connection is closed before common servers close it after 5 s. A close while a request travels would fail the
+ * request.
+ */
 const keepAliveTimeoutMs = 4_000;
 
 /** All header fields of an answer together; the same bound as for a client's request. */
@@ -19,7 +22,9 @@ export class Connections {
 	closed = false;
 	readonly #connector: Connector;
 	readonly #all = new Set<Connection>();
-	/** The one used last is taken first: it is the likeliest to be open, and the surplus closes for lack of use. */
+	/**
+	 * The most recently used one is taken first: it is the likeliest to be open, and the surplus closes for lack of use.
+	 */
 	readonly #resting: Connection[] = [];
 
 	constructor(settings: WireSettings) {
@@ -36,7 +41,7 @@ export class Connections {
 		return this.#resting.pop() ?? this.open();
 	}
 
-	/** One that nothing was ever sent on. */
+	/** A connection on which nothing was ever sent. */
 	open(): Connection {
 		const connection = new Connection(this.settings.origin, this.#connector);
 		this.#all.add(connection);

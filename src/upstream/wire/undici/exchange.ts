@@ -24,7 +24,7 @@ export interface Sending {
 	readonly upload: Upload | null;
 }
 
-/** More answers than this that only announce another are an attack on whoever waits for the last one. */
+/** More interim answers than this are an attack on the caller that waits for the final one. */
 const interimMax = 32;
 
 /** One request on its way, and what undici tells of it. */
@@ -131,14 +131,14 @@ export class Exchange implements Dispatcher.DispatchHandler {
 		else this.fail(this.#reasonOf(error));
 	}
 
-	/** What the request's own body fails with is told as it is. */
+	/** The error of the request's own body is passed on as it is. */
 	#reasonOf(error: Error): unknown {
 		if (error instanceof GatewayError) return error;
 		const { name } = this.#connections.settings;
 		return translate(name, error, this.#answered);
 	}
 
-	/** A kept connection that the upstream closed just as the request came: it never looked at it, or so one must hope. */
+	/** The upstream closed a kept connection just as the request came. It probably never looked at the request. */
 	#mayRepeat(error: Error): boolean {
 		if (!this.#sending.repeatable || this.#repeated) return false;
 		if (!this.#sentOnKept || this.#answered || this.#connections.closed) {
@@ -159,7 +159,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 		this.fail(invalid(this.#connections.settings.name, why));
 	}
 
-	/** Ends it on the wire, at once. Does nothing when it is over. */
+	/** Ends the exchange on the wire, at once. Does nothing if it is over. */
 	fail(reason: unknown): void {
 		if (this.#over) return;
 		this.#end();
@@ -174,7 +174,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 	}
 }
 
-/** Why nothing is to be sent; null where it may. */
+/** The reason not to send; null if the request may be sent. */
 export function refusalToSend(
 	connections: Connections,
 	scope: Scope,
@@ -200,7 +200,7 @@ function lengthOf(headers: Headers): number | null {
 	return Number(length);
 }
 
-/** The values of a repeated field follow its first. */
+/** The values of a repeated field follow its first value. */
 function listOf(headers: Headers): HeaderList {
 	const list: string[] = [];
 	for (const name in headers) {

@@ -36,7 +36,7 @@ export function undiciWire(settings: WireSettings): Wire {
 				const upload = request.body && new Upload(request.body);
 				const sending = {
 					dispatch: dispatchOf(method, target, headers, upload),
-					// Of a body that was read nothing is left to be sent again.
+					// A body that was read cannot be sent again.
 					repeatable: idempotent && upload === null,
 					onSent: null,
 					upload,

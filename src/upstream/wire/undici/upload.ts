@@ -34,7 +34,7 @@ export class Upload implements ByteStream, AsyncIterator<Uint8Array> {
 		if (this.#stopped) return;
 		this.#stopped = true;
 		this.#wake();
-		// What it fails with concerns nobody here any more.
+		// Its error concerns nobody here any more.
 		this.#pieces.return?.().catch(() => {});
 	}
 }
