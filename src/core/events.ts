@@ -67,7 +67,7 @@ export const policyDecisions = {
 	],
 	coalesce: ["joined"],
 	retry: ["attempt", "no_time", "no_budget"],
-	hedge: ["attempt", "won", "no_place", "no_budget"],
+	hedge: ["attempt", "won", "no_slot", "no_budget"],
 	breaker: ["opened", "refused", "probe", "stays_open", "closed"],
 	limiter: ["limit", "refused"],
 	urls: ["chosen", "left_out"],

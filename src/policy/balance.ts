@@ -5,7 +5,7 @@ import {
 	type Call,
 	createTeller,
 	type Guard,
-	type PolicyPlace,
+	type PolicyContext,
 	type StreamCall,
 	type TellDecision,
 } from "./policy.ts";
@@ -28,16 +28,16 @@ export interface Balance {
  * it already. A URL that keeps failing is left out for a while, but never more than half of them. Another attempt goes
  * to another URL than the attempts before.
  */
-export function balance(count: number, place: PolicyPlace): Balance {
-	const tell = createTeller("urls", place);
+export function balance(count: number, context: PolicyContext): Balance {
+	const tell = createTeller("urls", context);
 	const targets: readonly Target[] = Array.from(
 		{ length: count },
-		(_, index) => new Target(index, place, tell, () => mayLeaveOut(targets)),
+		(_, index) => new Target(index, context, tell, () => mayLeaveOut(targets)),
 	);
 	let first = 0;
 
 	function choose(tried: readonly number[] | null): number {
-		const now = place.clock.now();
+		const now = context.clock.now();
 		// URLs with equal scores take turns.
 		first = (first + 1) % count;
 		let chosen = first;
@@ -88,7 +88,7 @@ function mayLeaveOut(targets: readonly Target[]): boolean {
 /** One URL, with the state that its calls have shown. */
 class Target {
 	readonly guard: Guard;
-	readonly #place: PolicyPlace;
+	readonly #context: PolicyContext;
 	readonly #number: number;
 	readonly #tell: TellDecision<"urls">;
 	readonly #mayLeaveOut: () => boolean;
@@ -103,19 +103,19 @@ class Target {
 
 	constructor(
 		index: number,
-		place: PolicyPlace,
+		context: PolicyContext,
 		tell: TellDecision<"urls">,
 		mayLeaveOut: () => boolean,
 	) {
 		this.#number = index + 1;
-		this.#place = place;
+		this.#context = context;
 		this.#tell = tell;
 		this.#mayLeaveOut = mayLeaveOut;
 		this.guard = watching((asked, scope) => this.#begin(asked, scope));
 	}
 
 	get leftOut(): boolean {
-		return this.isLeftOut(this.#place.clock.now());
+		return this.isLeftOut(this.#context.clock.now());
 	}
 
 	isLeftOut(now: number): boolean {
@@ -137,7 +137,7 @@ class Target {
 	}
 
 	#begin(asked: Asked, scope: Scope): Attempt {
-		const { clock } = this.#place;
+		const { clock } = this.#context;
 		const beganMs = clock.now();
 		this.#outstanding++;
 		this.#waiting++;
@@ -174,7 +174,7 @@ class Target {
 	 * A slow answer counts at once, fast ones only step by step, because to use one URL less for a moment costs nothing.
 	 */
 	#sample(ms: number): void {
-		const now = this.#place.clock.now();
+		const now = this.#context.clock.now();
 		const fadedMs = this.#fadedMs(now);
 		const weight = ms > fadedMs ? 1 / 2 : 1 / 8;
 		this.#averageMs = fadedMs + (ms - fadedMs) * weight;
@@ -187,7 +187,7 @@ class Target {
 		if (!this.#mayLeaveOut()) return;
 		// After its return its first failure leaves it out again.
 		this.#failures = failuresMax - 1;
-		this.#backMs = this.#place.clock.now() + leftOutMs;
+		this.#backMs = this.#context.clock.now() + leftOutMs;
 		this.#tell(requestId, "left_out", reason, this.#number);
 	}
 }

@@ -5,7 +5,7 @@ import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
 	createTeller,
 	type Guard,
-	type PolicyPlace,
+	type PolicyContext,
 	type TellDecision,
 } from "./policy.ts";
 import { codeOf, verdictOfError, verdictOfStatus } from "./verdict.ts";
@@ -26,8 +26,11 @@ export interface BreakerOptions {
  * refuses. After a while it is half-open and lets one call through, whose end opens or closes it. An end that says
  * nothing about the upstream does not count, and the next call is then the probe.
  */
-export function breaker(options: BreakerOptions, place: PolicyPlace): Guard {
-	const state = new Breaker(options, place);
+export function breaker(
+	options: BreakerOptions,
+	context: PolicyContext,
+): Guard {
+	const state = new Breaker(options, context);
 	return watching((request, scope) => state.begin(request, scope));
 }
 
@@ -42,11 +45,11 @@ class Breaker {
 	#probing = false;
 	#nextProbeMs = 0;
 
-	constructor(options: BreakerOptions, place: PolicyPlace) {
+	constructor(options: BreakerOptions, context: PolicyContext) {
 		this.#options = options;
-		this.#upstream = place.upstream;
-		this.#clock = place.clock;
-		this.#tell = createTeller("breaker", place);
+		this.#upstream = context.upstream;
+		this.#clock = context.clock;
+		this.#tell = createTeller("breaker", context);
 		this.#window = new Window(options.windowMs);
 	}
 

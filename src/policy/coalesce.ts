@@ -8,11 +8,11 @@ import {
 	type Call,
 	createTeller,
 	type Policy,
-	type PolicyPlace,
+	type PolicyContext,
 } from "./policy.ts";
 import { sameRequestKey } from "./same-request.ts";
 
-export interface CoalescePlace extends PolicyPlace {
+export interface CoalesceContext extends PolicyContext {
 	/** The lifetime of shared calls: the upstream's. */
 	readonly scope: Scope;
 }
@@ -22,23 +22,23 @@ export interface CoalescePlace extends PolicyPlace {
  * deadline, and the last to leave aborts it. So it runs as long as its longest-waiting follower. All get the same
  * answer object, or the same error.
  */
-export function coalesce(place: CoalescePlace): Policy {
-	const tellDecision = createTeller("coalesce", place);
-	const flights = new Map<string, Flight>();
+export function coalesce(context: CoalesceContext): Policy {
+	const tellDecision = createTeller("coalesce", context);
+	const inFlight = new Map<string, SharedCall>();
 	return (next) =>
 		async function callShared(request, scope) {
 			if (!request.safe) return next(request, scope);
 			if (scope.cancelled) throw scope.reason;
 			const key = sameRequestKey(request);
-			const flown = flights.get(key);
-			if (flown !== undefined) {
+			const running = inFlight.get(key);
+			if (running !== undefined) {
 				tellDecision(request.requestId, "joined", null);
-				return flown.follow(request, scope);
+				return running.follow(request, scope);
 			}
-			const flight = new Flight(place.scope, () => flights.delete(key));
-			flights.set(key, flight);
-			const answer = flight.follow(request, scope);
-			flight.begin(next, request);
+			const own = new SharedCall(context.scope, () => inFlight.delete(key));
+			inFlight.set(key, own);
+			const answer = own.follow(request, scope);
+			own.begin(next, request);
 			return answer;
 		};
 }
@@ -52,7 +52,7 @@ interface Follower {
 }
 
 /** A shared call. */
-class Flight {
+class SharedCall {
 	readonly #scope: Scope;
 	readonly #onEnd: () => void;
 	readonly #followers = new Set<Follower>();

@@ -4,7 +4,6 @@ import type {
 	UpstreamResponse,
 } from "../core/http/messages.ts";
 import type { Timer } from "../tasks/clock.ts";
-import type { Outcome } from "../tasks/outcome.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";
 import { Latencies } from "./latency.ts";
@@ -12,10 +11,10 @@ import {
 	type Call,
 	createTeller,
 	type Policy,
-	type PolicyPlace,
+	type PolicyContext,
 	type TellDecision,
 } from "./policy.ts";
-import { isTimeout, verdictOf } from "./verdict.ts";
+import { type Ended, isTimeout, verdictOf } from "./verdict.ts";
 
 export interface HedgeOptions {
 	/** Calls slower than this percentile of the upstream's latency get a second attempt. */
@@ -25,7 +24,7 @@ export interface HedgeOptions {
 }
 
 /** The means that hedging takes from its upstream. */
-export interface HedgePlace extends PolicyPlace {
+export interface HedgeContext extends PolicyContext {
 	readonly budget: Budget;
 	/** Whether a call that begins now would be sent at once. A second attempt never waits for a slot. */
 	readonly hasFree: () => boolean;
@@ -36,27 +35,25 @@ export interface HedgePlace extends PolicyPlace {
  * comes first and aborts the other attempt. A failure of one is not the end while the other runs. The second attempt
  * has the time that the first has left, so that the call takes no longer than it would alone.
  */
-export function hedge(options: HedgeOptions, place: HedgePlace): Policy {
-	const tell = createTeller("hedge", place);
+export function hedge(options: HedgeOptions, context: HedgeContext): Policy {
+	const tell = createTeller("hedge", context);
 	const latencies = new Latencies(options.percentile / 100, options.calls);
 	return (next) =>
 		async function callHedged(request, scope) {
-			place.budget.earn();
+			context.budget.earn();
 			if (!request.idempotent && !request.safe) return next(request, scope);
 			if (scope.cancelled) throw scope.reason;
-			return new Hedging({ next, place, tell, latencies }, request, scope)
+			return new Hedging({ next, context, tell, latencies }, request, scope)
 				.answer;
 		};
 }
 
 interface Hedged {
 	readonly next: Call;
-	readonly place: HedgePlace;
+	readonly context: HedgeContext;
 	readonly tell: TellDecision<"hedge">;
 	readonly latencies: Latencies;
 }
-
-type Ended = Outcome<UpstreamResponse>;
 
 /** One call and its one or two attempts. */
 class Hedging {
@@ -91,9 +88,9 @@ class Hedging {
 	#tryAgain(afterMs: number): void {
 		this.#timer = null;
 		const { requestId, timeoutMs } = this.#request;
-		const { tell, place } = this.#with;
-		if (!place.hasFree()) tell(requestId, "no_place", "slow");
-		else if (!place.budget.take()) tell(requestId, "no_budget", "slow");
+		const { tell, context } = this.#with;
+		if (!context.hasFree()) tell(requestId, "no_slot", "slow");
+		else if (!context.budget.take()) tell(requestId, "no_budget", "slow");
 		else {
 			tell(requestId, "attempt", "slow", 2);
 			const leftMs = timeoutMs - afterMs;

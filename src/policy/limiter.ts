@@ -3,7 +3,7 @@ import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
 import { type Asked, type Attempt, begunBy, watching } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
-import { createTeller, type Guard, type PolicyPlace } from "./policy.ts";
+import { createTeller, type Guard, type PolicyContext } from "./policy.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 
 export interface LimiterOptions {
@@ -18,7 +18,7 @@ export interface LimiterOptions {
 	readonly adaptive: boolean;
 }
 
-export interface LimiterPlace extends PolicyPlace {
+export interface LimiterContext extends PolicyContext {
 	/** How many connections the upstream may have. */
 	readonly connections: number;
 }
@@ -35,20 +35,20 @@ const waitingUsual = 1024;
 /** Lets a number of calls run at once, and a number wait. Every upstream has one: without options its connections are the number. */
 export function limiter(
 	options: LimiterOptions | null,
-	place: LimiterPlace,
+	context: LimiterContext,
 ): Limiter {
-	const runningMax = options?.concurrent ?? place.connections;
+	const runningMax = options?.concurrent ?? context.connections;
 	const waiting = options?.waiting ?? null;
 	return options?.adaptive
-		? adaptiveLimiter(runningMax, waiting, place)
-		: fixedLimiter(runningMax, waiting ?? waitingUsual, place);
+		? adaptiveLimiter(runningMax, waiting, context)
+		: fixedLimiter(runningMax, waiting ?? waitingUsual, context);
 }
 
 /** Every call and stream that it is put around shares its places. */
 function fixedLimiter(
 	runningMax: number,
 	waitingMax: number,
-	{ upstream }: PolicyPlace,
+	{ upstream }: PolicyContext,
 ): Limiter {
 	const slots = createSemaphore(runningMax);
 	const inSlot: InSlot = (next) =>
@@ -83,10 +83,10 @@ type InSlot = <Request, Answer>(
 function adaptiveLimiter(
 	runningMax: number,
 	waitingMax: number | null,
-	place: PolicyPlace,
+	context: PolicyContext,
 ): Limiter {
-	const { clock, upstream } = place;
-	const tell = createTeller("limiter", place);
+	const { clock, upstream } = context;
+	const tell = createTeller("limiter", context);
 	const concurrency = new Concurrency(runningMax, clock.now());
 	const slots = createSemaphore(concurrency.limit);
 	let limit = concurrency.limit;

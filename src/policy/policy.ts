@@ -44,7 +44,7 @@ export interface Guard {
 }
 
 /** The means that a policy takes from its upstream. */
-export interface PolicyPlace {
+export interface PolicyContext {
 	/** The upstream's name, which stands in the facts of errors and in events. */
 	readonly upstream: string;
 	readonly clock: Clock;
@@ -64,7 +64,7 @@ export type TellDecision<Policy extends PolicyKey> = (
  */
 export function createTeller<Policy extends PolicyKey>(
 	policy: Policy,
-	{ upstream, events: { policyDecided } }: PolicyPlace,
+	{ upstream, events: { policyDecided } }: PolicyContext,
 ): TellDecision<Policy> {
 	return (requestId, decision, reason, number) => {
 		if (policyDecided.length === 0) return;

@@ -4,17 +4,16 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
-import type { Outcome } from "../tasks/outcome.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";
 import {
 	type Call,
 	createTeller,
 	type Policy,
-	type PolicyPlace,
+	type PolicyContext,
 	type TellDecision,
 } from "./policy.ts";
-import { codeOf, verdictOf } from "./verdict.ts";
+import { codeOf, type Ended, verdictOf } from "./verdict.ts";
 
 /** How often one call may be tried, and how long it waits between two attempts. */
 export interface RetryOptions {
@@ -27,7 +26,7 @@ export interface RetryOptions {
 }
 
 /** The means that retries take from their upstream. */
-export interface RetryPlace extends PolicyPlace {
+export interface RetryContext extends PolicyContext {
 	readonly budget: Budget;
 	/** From 0 to below 1: the share of the longest wait that is waited. */
 	readonly random: () => number;
@@ -38,22 +37,20 @@ export interface RetryPlace extends PolicyPlace {
  * Begins no attempt for which no time is left. Never takes longer than its attempts and waits at their longest. Ends as
  * the last attempt that reached the upstream.
  */
-export function retry(options: RetryOptions, place: RetryPlace): Policy {
-	const tell = createTeller("retry", place);
+export function retry(options: RetryOptions, context: RetryContext): Policy {
+	const tell = createTeller("retry", context);
 	return (next) =>
 		async function callAgain(request, scope) {
-			place.budget.earn();
+			context.budget.earn();
 			if (!request.idempotent && !request.safe) return next(request, scope);
-			return new Retrying(options, place, tell, request, scope).run(next);
+			return new Retrying(options, context, tell, request, scope).run(next);
 		};
 }
-
-type Ended = Outcome<UpstreamResponse>;
 
 /** One call and its attempts. */
 class Retrying {
 	readonly #options: RetryOptions;
-	readonly #place: RetryPlace;
+	readonly #context: RetryContext;
 	readonly #tell: TellDecision<"retry">;
 	readonly #request: UpstreamRequest;
 	readonly #scope: Scope;
@@ -64,13 +61,13 @@ class Retrying {
 
 	constructor(
 		options: RetryOptions,
-		place: RetryPlace,
+		context: RetryContext,
 		tell: TellDecision<"retry">,
 		request: UpstreamRequest,
 		scope: Scope,
 	) {
 		this.#options = options;
-		this.#place = place;
+		this.#context = context;
 		this.#tell = tell;
 		this.#request = { ...request, tried: [] };
 		this.#scope = scope;
@@ -118,14 +115,14 @@ class Retrying {
 			this.#tell(this.#request.requestId, "no_time", reasonOf(ended));
 			return null;
 		}
-		if (this.#place.budget.take()) return waitMs;
+		if (this.#context.budget.take()) return waitMs;
 		this.#tell(this.#request.requestId, "no_budget", reasonOf(ended));
 		return null;
 	}
 
 	/** Full jitter, so that calls that failed together do not come back together. */
 	#jitterMs(attempt: number): number {
-		return this.#place.random() * longestWaitMs(attempt, this.#options);
+		return this.#context.random() * longestWaitMs(attempt, this.#options);
 	}
 
 	/** The next attempt is expected to take as long as the last one. */

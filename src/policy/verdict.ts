@@ -18,6 +18,9 @@ export interface Verdict {
 	readonly why: string;
 }
 
+/** How one attempt of a call ended. */
+export type Ended = Outcome<UpstreamResponse>;
+
 /** No policy acts on such an end. */
 const noVerdict = {
 	asked: false,
@@ -191,7 +194,7 @@ export function verdictOfError(thrown: unknown): Verdict {
 	return codeVerdicts[codeOf(thrown)];
 }
 
-export function verdictOf(ended: Outcome<UpstreamResponse>): Verdict {
+export function verdictOf(ended: Ended): Verdict {
 	return ended.ok
 		? verdictOfStatus(ended.value.status)
 		: verdictOfError(ended.error);

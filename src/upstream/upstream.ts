@@ -77,21 +77,21 @@ export function createUpstream(
 	const wires = origins.map((origin) =>
 		openWire({ ...settings, origin }, context.clock),
 	);
-	const place = { ...context, upstream: name };
+	const shared = { ...context, upstream: name };
 	const { random = Math.random } = context;
 	const budget = createBudget(settings.budget ?? noBudget, context.clock);
 	const limit = limiter(settings.limiter ?? null, {
-		...place,
+		...shared,
 		connections: settings.connections,
 	});
 	const { authorization = null } = settings;
 	const keeping = settings.cache
-		? cache(settings.cache, { ...place, scope, origins, authorization })
+		? cache(settings.cache, { ...shared, scope, origins, authorization })
 		: null;
 	// The guards, from the outside in.
 	const guards = [
 		// Outside the limiter: a call that would fail is refused before it takes a slot, or waits for one.
-		settings.breaker ? breaker(settings.breaker, place) : null,
+		settings.breaker ? breaker(settings.breaker, shared) : null,
 		// Outside the timeout: the wait for a connection is our doing, not the upstream's, and must not shorten its time.
 		limit,
 	].filter((guard) => guard !== null);
@@ -100,21 +100,21 @@ export function createUpstream(
 	// A body may take as long as it moves. Its slot is taken until the last byte has come.
 	const streams = wires.map(({ stream }) => stall(name)(stream));
 	// Inside the limiter: a call that waits for a slot does not yet wait for one of the URLs.
-	const balanced = origins.length > 1 ? balance(origins.length, place) : null;
+	const balanced = origins.length > 1 ? balance(origins.length, shared) : null;
 	return {
 		name,
 		call: around(balanced ? balanced.call(calls) : (calls[0] as Call), [
 			// Outermost: a kept answer needs none of the other policies.
 			keeping && keeping.call,
 			// Next: a shared call needs its protection once for all who share it.
-			settings.coalesce ? coalesce({ ...place, scope }) : null,
+			settings.coalesce ? coalesce({ ...shared, scope }) : null,
 			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
 			settings.retry
-				? retry(settings.retry, { ...place, budget, random })
+				? retry(settings.retry, { ...shared, budget, random })
 				: null,
 			// In place of `retry`: each would multiply the attempts of the other.
 			settings.hedge
-				? hedge(settings.hedge, { ...place, budget, hasFree: limit.hasFree })
+				? hedge(settings.hedge, { ...shared, budget, hasFree: limit.hasFree })
 				: null,
 			...guards.map((guard) => guard.call),
 		]),

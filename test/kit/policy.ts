@@ -11,7 +11,7 @@ import type {
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
 import type { Budget } from "../../src/policy/budget.ts";
-import type { Call, PolicyPlace } from "../../src/policy/policy.ts";
+import type { Call, PolicyContext } from "../../src/policy/policy.ts";
 import {
 	type Clock,
 	type Outcome,
@@ -24,7 +24,7 @@ import {
 /** What stands around one policy: a clock that the test moves on, a caller, and an upstream that answers as the test says. */
 export interface PolicySetting {
 	readonly clock: VirtualClock;
-	readonly place: PolicyPlace;
+	readonly context: PolicyContext;
 	/** The caller's. */
 	readonly scope: Scope;
 	readonly next: Call;
@@ -47,13 +47,13 @@ export interface Begun {
 export function policySetting(policy: PolicyKey | null): PolicySetting {
 	const clock = virtualClock();
 	const scope = openScope({ clock });
-	const place = placeOf(clock);
+	const context = contextOf(clock);
 	const { call: next, begun } = controlled();
 	const decided: PolicyDecided[] = [];
 	const told: string[] = [];
-	place.events.policyDecided.push((event) => {
+	context.events.policyDecided.push((event) => {
 		assert.equal(event.policy, policy);
-		assert.equal(event.upstream, place.upstream);
+		assert.equal(event.upstream, context.upstream);
 		decided.push(event);
 		const { decision, number, reason } = event;
 		const what = number === null ? decision : `${decision} ${number}`;
@@ -61,7 +61,7 @@ export function policySetting(policy: PolicyKey | null): PolicySetting {
 	});
 	return {
 		clock,
-		place,
+		context,
 		scope,
 		next,
 		begun,
@@ -74,8 +74,8 @@ export function policySetting(policy: PolicyKey | null): PolicySetting {
 	};
 }
 
-/** Where a policy stands whose decisions nobody listens to. */
-export function placeOf(clock: Clock): PolicyPlace {
+/** The context of a policy whose decisions nobody listens to. */
+export function contextOf(clock: Clock): PolicyContext {
 	return { upstream: "weather", clock, events: createEvents() };
 }
 

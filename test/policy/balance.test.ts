@@ -6,9 +6,9 @@ import { balance } from "../../src/policy/balance.ts";
 import type { Call, StreamCall } from "../../src/policy/policy.ts";
 import { openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
+	contextOf,
 	fault,
 	hangs,
-	placeOf,
 	policySetting,
 	reply,
 	requestOf,
@@ -17,7 +17,7 @@ import {
 import { conforms } from "./conformance.ts";
 
 conforms("balance", (clock) => (next) => {
-	return balance(3, placeOf(clock)).call([next, next, next]);
+	return balance(3, contextOf(clock)).call([next, next, next]);
 });
 
 /** What a URL does with a call: a status after so long, or an error. */
@@ -54,7 +54,7 @@ function balanced(...behaviours: Behaviour[]) {
 				return reply(status);
 			},
 	);
-	const call = balance(behaviours.length, setting.place).call(nexts);
+	const call = balance(behaviours.length, setting.context).call(nexts);
 	return {
 		asked,
 		behaviours,
@@ -198,9 +198,9 @@ describe("leaves out", () => {
 });
 
 test("counts the calls that wait, however they end", async () => {
-	const place = placeOf(clock);
+	const context = contextOf(clock);
 	const tried: number[][] = [];
-	const call = balance(2, place).call([hangs, hangs]);
+	const call = balance(2, context).call([hangs, hangs]);
 	const scopes = Array.from({ length: 6 }, () => openScope({ clock }));
 	const calls = scopes.map((scope) => {
 		const own: number[] = [];
@@ -242,7 +242,7 @@ test("spreads streams with the calls, by the time to their heads", async () => {
 			await new Promise<void>((resolve) => clock.after(100, resolve));
 		};
 	};
-	const call = balance(2, placeOf(clock)).stream([
+	const call = balance(2, contextOf(clock)).stream([
 		stream(0, 5),
 		stream(1, 200),
 	]);

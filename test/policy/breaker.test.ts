@@ -15,8 +15,8 @@ import {
 import {
 	answer,
 	codeOf,
+	contextOf,
 	fault,
-	placeOf,
 	policySetting,
 	reply,
 	requestOf,
@@ -31,12 +31,12 @@ const options: BreakerOptions = {
 	probeEveryMs: 2000,
 };
 
-conforms("breaker", (clock) => breaker(options, placeOf(clock)).call);
+conforms("breaker", (clock) => breaker(options, contextOf(clock)).call);
 
 conforms(
 	"breaker of one call",
 	() =>
-		breaker({ ...options, calls: 1, errorRate: 1 }, placeOf(virtualClock()))
+		breaker({ ...options, calls: 1, errorRate: 1 }, contextOf(virtualClock()))
 			.call,
 );
 
@@ -49,7 +49,7 @@ let call: Call;
 function make(changes: Partial<BreakerOptions> = {}): void {
 	setting = policySetting("breaker");
 	({ clock, scope, told, begun } = setting);
-	guard = breaker({ ...options, ...changes }, setting.place);
+	guard = breaker({ ...options, ...changes }, setting.context);
 	call = guard.call(setting.next);
 }
 

@@ -13,19 +13,19 @@ import {
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import { type Behaviour, hanging, testGateway } from "../kit/gateway.ts";
-import { answer, placeOf, policySetting, requestOf } from "../kit/policy.ts";
+import { answer, contextOf, policySetting, requestOf } from "../kit/policy.ts";
 import { conforms } from "./conformance.ts";
 
 function optionsOn(clock: VirtualClock) {
-	return { ...placeOf(clock), scope: openScope({ clock }) };
+	return { ...contextOf(clock), scope: openScope({ clock }) };
 }
 
 conforms("coalesce", () => coalesce(optionsOn(virtualClock())));
 
 /** The policy around a call the test decides, with requests that may be shared. */
 function setting() {
-	const { clock, place, decided, next, begun } = policySetting("coalesce");
-	const options = { ...place, scope: openScope({ clock }) };
+	const { clock, context, decided, next, begun } = policySetting("coalesce");
+	const options = { ...context, scope: openScope({ clock }) };
 	const call = coalesce(options)(next);
 	const ask = (changes: Partial<UpstreamRequest> = {}) => {
 		const scope = openScope({ clock });

@@ -12,9 +12,9 @@ import { type Outcome, openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
 	answer,
 	codeOf,
+	contextOf,
 	endless,
 	fault,
-	placeOf,
 	policySetting,
 	reply,
 	requestOf,
@@ -24,7 +24,7 @@ import { conforms } from "./conformance.ts";
 const options: HedgeOptions = { percentile: 95, calls: 20 };
 const free = { budget: endless, hasFree: () => true };
 
-conforms("hedge", (clock) => hedge(options, { ...placeOf(clock), ...free }));
+conforms("hedge", (clock) => hedge(options, { ...contextOf(clock), ...free }));
 
 let setting = policySetting("hedge");
 let { clock, scope, told, begun } = setting;
@@ -40,9 +40,9 @@ beforeEach(async () => {
 	seen = [];
 	budget = endless;
 	hasFree = true;
-	const { place, next } = setting;
+	const { context, next } = setting;
 	call = hedge(options, {
-		...place,
+		...context,
 		budget: { earn: () => budget.earn(), take: () => budget.take() },
 		hasFree: () => hasFree,
 	})((request, inside) => {
@@ -183,7 +183,7 @@ test("makes none where no place is free, nor where the budget is empty", async (
 	for (const { resolve } of begun) resolve(answer);
 	await Promise.all([first, second, third]);
 	assert.deepEqual(told, [
-		"no_place: slow",
+		"no_slot: slow",
 		"attempt 2: slow",
 		"no_budget: slow",
 	]);

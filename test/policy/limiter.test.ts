@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
-import type { Guard, PolicyPlace } from "../../src/policy/policy.ts";
+import type { Guard, PolicyContext } from "../../src/policy/policy.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -10,9 +10,9 @@ import {
 } from "../../src/tasks/index.ts";
 import {
 	answer,
+	contextOf,
 	controlled,
 	hangs,
-	placeOf,
 	policySetting,
 	reply,
 	requestOf,
@@ -22,39 +22,39 @@ import { conforms } from "./conformance.ts";
 const limits = { concurrent: 2, waiting: 3, adaptive: false };
 
 /** Of an upstream with 64 connections. */
-function limiterAt(place: PolicyPlace, options: LimiterOptions | null) {
-	return limiter(options, { ...place, connections: 64 });
+function limiterAt(context: PolicyContext, options: LimiterOptions | null) {
+	return limiter(options, { ...context, connections: 64 });
 }
 
 function adaptiveAt(
-	place: PolicyPlace,
+	context: PolicyContext,
 	concurrent: number | null,
 	waiting: number | null,
 ) {
-	return limiterAt(place, { concurrent, waiting, adaptive: true });
+	return limiterAt(context, { concurrent, waiting, adaptive: true });
 }
 
-conforms("limiter", (clock) => limiterAt(placeOf(clock), limits).call);
+conforms("limiter", (clock) => limiterAt(contextOf(clock), limits).call);
 
 conforms(
 	"limiter of one",
 	(clock) =>
-		limiterAt(placeOf(clock), { ...limits, concurrent: 1, waiting: 0 }).call,
+		limiterAt(contextOf(clock), { ...limits, concurrent: 1, waiting: 0 }).call,
 );
 
 conforms(
 	"adaptive limiter",
-	(clock) => adaptiveAt(placeOf(clock), 64, null).call,
+	(clock) => adaptiveAt(contextOf(clock), 64, null).call,
 );
 
 conforms(
 	"adaptive limiter of one",
-	(clock) => adaptiveAt(placeOf(clock), 1, 0).call,
+	(clock) => adaptiveAt(contextOf(clock), 1, 0).call,
 );
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
-	const { clock, scope, place, next, begun } = policySetting("limiter");
-	const call = limiterAt(place, limits).call(next);
+	const { clock, scope, context, next, begun } = policySetting("limiter");
+	const call = limiterAt(context, limits).call(next);
 	const outcomes = Array.from({ length: 6 }, () =>
 		outcomeOf(call(requestOf(), scope)),
 	);
@@ -73,9 +73,9 @@ test("lets so many run, so many wait, and refuses the rest at once", async () =>
 });
 
 test("lets the one that has waited longest go first, and forgets one that was cancelled", async () => {
-	const { clock, place, next, begun } = policySetting("limiter");
+	const { clock, context, next, begun } = policySetting("limiter");
 	const scopes = Array.from({ length: 4 }, () => openScope({ clock }));
-	const call = limiterAt(place, { ...limits, concurrent: 1 }).call(next);
+	const call = limiterAt(context, { ...limits, concurrent: 1 }).call(next);
 	const outcomes = scopes.map((scope) => outcomeOf(call(requestOf(), scope)));
 	const reason = new Error("left");
 	scopes[1]?.cancel(reason);
@@ -103,10 +103,10 @@ test("lets as many run as there are connections, and 1,024 wait, unless it is to
 		[{ concurrent: 3, waiting: null, adaptive: false }, 3, 3 + 1024],
 		[{ concurrent: null, waiting: 0, adaptive: false }, 64, 64],
 	] as const) {
-		const { clock, scope, place } = policySetting("limiter");
+		const { clock, scope, context } = policySetting("limiter");
 		let begun = 0;
 		let refused = 0;
-		const call = limiterAt(place, options).call((request, own) => {
+		const call = limiterAt(context, options).call((request, own) => {
 			begun++;
 			return hangs(request, own);
 		});
@@ -122,8 +122,8 @@ test("lets as many run as there are connections, and 1,024 wait, unless it is to
 });
 
 test("knows whether a call that begins now would run at once", async () => {
-	const { clock, scope, place } = policySetting("limiter");
-	for (const guard of [limiterAt(place, limits), adaptiveAt(place, 2, 3)]) {
+	const { clock, scope, context } = policySetting("limiter");
+	for (const guard of [limiterAt(context, limits), adaptiveAt(context, 2, 3)]) {
 		const { call: next, begun } = controlled();
 		const call = guard.call(next);
 		for (let running = 0; running < 2; running++) {
@@ -169,14 +169,14 @@ describe("an adaptive limiter", () => {
 	}
 
 	test("rises to its bound where calls take no longer for being many", async () => {
-		const { clock, place } = policySetting("limiter");
-		const guard = adaptiveAt(place, 64, null);
+		const { clock, context } = policySetting("limiter");
+		const guard = adaptiveAt(context, 64, null);
 		assert.equal(await fill(guard, clock, 8000, () => 20), 64);
 	});
 
 	test("stays near what an upstream of ten workers can carry", async () => {
-		const { clock, place } = policySetting("limiter");
-		const guard = adaptiveAt(place, 500, null);
+		const { clock, context } = policySetting("limiter");
+		const guard = adaptiveAt(context, 500, null);
 		const most = await fill(guard, clock, 8000, (running) =>
 			Math.max(50, running * 5),
 		);
@@ -190,8 +190,8 @@ describe("an adaptive limiter", () => {
 			[1, 21],
 			[100, 120],
 		] as const) {
-			const { clock, place } = policySetting("limiter");
-			const guard = adaptiveAt(place, 64, waitingMax);
+			const { clock, context } = policySetting("limiter");
+			const guard = adaptiveAt(context, 64, waitingMax);
 			const scope = openScope({ clock });
 			let refused = 0;
 			const outcomes = Array.from({ length: 200 }, async () => {
@@ -208,8 +208,8 @@ describe("an adaptive limiter", () => {
 
 	test("falls where calls are not answered in time, and where the upstream says that it is too much", async () => {
 		for (const end of ["timeout", "503"] as const) {
-			const { clock, place, decided } = policySetting("limiter");
-			const guard = adaptiveAt(place, 64, 0);
+			const { clock, context, decided } = policySetting("limiter");
+			const guard = adaptiveAt(context, 64, 0);
 			const call = guard.call(async () => {
 				await new Promise<void>((resolve) => clock.after(100, resolve));
 				if (end === "503") return reply(503);
@@ -236,8 +236,8 @@ describe("an adaptive limiter", () => {
 			[20, 64],
 			[5, 20],
 		] as const) {
-			const { clock, place } = policySetting("limiter");
-			const guard = adaptiveAt(place, 64, null);
+			const { clock, context } = policySetting("limiter");
+			const guard = adaptiveAt(context, 64, null);
 			let made = 0;
 			let running = 0;
 			let last = 0;

@@ -19,9 +19,9 @@ import {
 import {
 	answer,
 	codeOf,
+	contextOf,
 	endless,
 	fault,
-	placeOf,
 	policySetting,
 	reply,
 	requestOf,
@@ -31,7 +31,7 @@ import { conforms } from "./conformance.ts";
 const options: RetryOptions = { attempts: 3, waitMs: 50, waitMsMax: 1000 };
 
 conforms("retry", (clock) =>
-	retry(options, { ...placeOf(clock), budget: endless, random: () => 0.5 }),
+	retry(options, { ...contextOf(clock), budget: endless, random: () => 0.5 }),
 );
 
 let setting = policySetting("retry");
@@ -54,8 +54,8 @@ function begin(
 	request: Partial<UpstreamRequest> = { idempotent: true },
 	changes: Partial<RetryOptions> = {},
 ): Promise<Outcome<unknown>> {
-	const place = { ...setting.place, budget, random };
-	const call = retry({ ...options, ...changes }, place)(setting.next);
+	const context = { ...setting.context, budget, random };
+	const call = retry({ ...options, ...changes }, context)(setting.next);
 	return outcomeOf(call(requestOf(request), scope));
 }
 
@@ -127,7 +127,7 @@ describe("what is tried again", () => {
 	test("is told where it was sent before, so that another URL can be chosen", async () => {
 		const seen: (number[] | null)[] = [];
 		const call = retry(options, {
-			...placeOf(clock),
+			...contextOf(clock),
 			budget,
 			random,
 		})(async (request) => {
@@ -394,7 +394,7 @@ test("never takes longer than its longest call, whatever the upstream does", asy
 				let made = 0;
 				const call = retry(
 					{ ...options, attempts },
-					{ ...placeOf(clock), budget, random: () => 0.999 },
+					{ ...contextOf(clock), budget, random: () => 0.999 },
 				)(async () => {
 					made++;
 					const { afterMs = 0, status = 200, retryAfter } = left.pop() ?? {};

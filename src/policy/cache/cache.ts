@@ -1,5 +1,5 @@
 import type { Scope } from "../../tasks/scope.ts";
-import { createTeller, type Guard, type PolicyPlace } from "../policy.ts";
+import { createTeller, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
 import { Intake } from "./intake.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -16,7 +16,7 @@ export interface CacheOptions
 }
 
 /** The means that a cache takes from its upstream. */
-export interface CachePlace extends PolicyPlace {
+export interface CacheContext extends PolicyContext {
 	/** The origins of the upstream. A `Location` elsewhere is not its own. */
 	readonly origins: readonly string[];
 	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
@@ -30,9 +30,9 @@ export interface CachePlace extends PolicyPlace {
  * ones are validated; if that is allowed they are served while they are asked for anew (RFC 5861), or because asking
  * failed. A stale answer says that it is stale. A call that may change something drops the answers that it may change.
  */
-export function cache(options: CacheOptions, place: CachePlace): Guard {
-	const { upstream, clock, scope, authorization, origins } = place;
-	const tell = createTeller("cache", place);
+export function cache(options: CacheOptions, context: CacheContext): Guard {
+	const { upstream, clock, scope, authorization, origins } = context;
+	const tell = createTeller("cache", context);
 	const keeper = new Keeper(options);
 	const parts: CacheParts = {
 		upstream,

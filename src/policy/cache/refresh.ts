@@ -6,7 +6,7 @@ import type { Kept } from "./keeper.ts";
 export type AskAnew = (scope: Scope) => Promise<GatewayError | null>;
 
 /** The means that refreshes take from their cache. */
-export interface RefreshPlace {
+export interface RefreshContext {
 	readonly upstream: string;
 	/** The upstream's lifetime, because a refresh outlives the request that began it. */
 	readonly scope: Scope;
@@ -27,11 +27,11 @@ const refreshMsMax = 60_000;
  * clients.
  */
 export class Refreshes {
-	readonly #place: RefreshPlace;
+	readonly #context: RefreshContext;
 	readonly #byAnswer = new WeakMap<Kept, Refresh>();
 
-	constructor(place: RefreshPlace) {
-		this.#place = place;
+	constructor(context: RefreshContext) {
+		this.#context = context;
 	}
 
 	/** Begins to ask anew, unless that is under way. Gives the reason why it failed the last time, or null. */
@@ -45,7 +45,7 @@ export class Refreshes {
 	}
 
 	async #run(refresh: Refresh, requestId: string, ask: AskAnew): Promise<void> {
-		const { scope: parent, upstream, onFailed } = this.#place;
+		const { scope: parent, upstream, onFailed } = this.#context;
 		const scope = openScope({
 			parent,
 			deadline: parent.clock.now() + refreshMsMax,

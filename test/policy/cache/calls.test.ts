@@ -7,8 +7,8 @@ import type {
 	UpstreamResponse,
 } from "../../../src/core/http/messages.ts";
 import {
+	type CacheContext,
 	type CacheOptions,
-	type CachePlace,
 	cache,
 } from "../../../src/policy/cache/cache.ts";
 import { coalesce } from "../../../src/policy/coalesce.ts";
@@ -30,7 +30,7 @@ const options: CacheOptions = {
 	answerBytesMax: 1000,
 };
 
-function placeOn(clock: VirtualClock): CachePlace {
+function contextOn(clock: VirtualClock): CacheContext {
 	const scope = openScope({ clock });
 	const origins = ["http://users.test"];
 	return {
@@ -43,7 +43,7 @@ function placeOn(clock: VirtualClock): CachePlace {
 	};
 }
 
-conforms("cache", () => cache(options, placeOn(virtualClock())).call);
+conforms("cache", () => cache(options, contextOn(virtualClock())).call);
 
 type Reply = {
 	readonly status?: number;
@@ -55,12 +55,12 @@ type Reply = {
 
 /** The cache around an upstream of replies, one after another, the last for ever. */
 function cached(
-	changes: Partial<CacheOptions & CachePlace> = {},
+	changes: Partial<CacheOptions & CacheContext> = {},
 	...replies: Reply[]
 ) {
 	const clock = virtualClock();
-	const place = { ...placeOn(clock), ...changes };
-	const { scope, events } = place;
+	const context = { ...contextOn(clock), ...changes };
+	const { scope, events } = context;
 	const decided: PolicyDecided[] = [];
 	events.policyDecided.push((event) => decided.push(event));
 	const sent: UpstreamRequest[] = [];
@@ -80,7 +80,7 @@ function cached(
 			});
 		});
 	};
-	const call = cache({ ...options, ...changes }, place).call(wire);
+	const call = cache({ ...options, ...changes }, context).call(wire);
 	const send = (
 		request: Partial<UpstreamRequest> = {},
 		deadline = Infinity,
@@ -181,7 +181,7 @@ describe("a fresh answer", () => {
 		const own = openScope({ clock });
 		own.cancel("gone");
 		const wire: Call = async () => responseOf({}, 1);
-		const call = cache(options, placeOn(clock)).call(wire);
+		const call = cache(options, contextOn(clock)).call(wire);
 		const asked = call(requestOf({ safe: true }), own);
 		await assert.rejects(asked, (thrown) => thrown === "gone");
 	});
@@ -612,7 +612,7 @@ describe("validation", () => {
 
 	it("of the same answer by many at once is one", async () => {
 		const clock = virtualClock();
-		const place = placeOn(clock);
+		const context = contextOn(clock);
 		let calls = 0;
 		const wire: Call = async (request) => {
 			calls++;
@@ -620,7 +620,7 @@ describe("validation", () => {
 			const known = request.headers.includes("if-none-match");
 			return responseOf(known ? confirming : tagged, calls);
 		};
-		const call = cache(options, place).call(coalesce(place)(wire));
+		const call = cache(options, context).call(coalesce(context)(wire));
 		const ask = async () => {
 			const all = Promise.all(
 				Array.from({ length: 100 }, () =>

@@ -15,7 +15,7 @@ import {
 import type { Call } from "../../../src/policy/policy.ts";
 import { askedHeaders } from "../../../src/policy/same-request.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
-import { placeOf, requestOf } from "../../kit/policy.ts";
+import { contextOf, requestOf } from "../../kit/policy.ts";
 
 function keptOf(
 	request: Partial<UpstreamRequest>,
@@ -222,8 +222,13 @@ function cached(
 		answerBytesMax: 10_000,
 	};
 	const scope = openScope({ clock });
-	const place = { ...placeOf(clock), origins: [], authorization: "a", scope };
-	return cache(options, place).call(async (request) => answer(request));
+	const context = {
+		...contextOf(clock),
+		origins: [],
+		authorization: "a",
+		scope,
+	};
+	return cache(options, context).call(async (request) => answer(request));
 }
 
 /** What the answer may depend on: all of the request, without what it is told that the upstream does not vary by. */

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { cache } from "../../../src/policy/cache/cache.ts";
 import { judge } from "../../../src/policy/cache/rules.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
-import { placeOf, requestOf } from "../../kit/policy.ts";
+import { contextOf, requestOf } from "../../kit/policy.ts";
 
 /**
  * An independent model of RFC 9111's freshness, written from its text: what is said is drawn as data, printed as fields
@@ -142,13 +142,13 @@ async function use(
 		entriesMax: 10,
 		answerBytesMax: 1000,
 	};
-	const place = {
-		...placeOf(clock),
+	const context = {
+		...contextOf(clock),
 		origins: [],
 		authorization: null,
 		scope: openScope({ clock }),
 	};
-	const call = cache(options, place).call(async () => {
+	const call = cache(options, context).call(async () => {
 		const { status } = said;
 		if (++calls > 1)
 			return { status: 503, headers: [], body: new Uint8Array() };

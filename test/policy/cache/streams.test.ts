@@ -28,7 +28,7 @@ interface Reply {
 /** The cache in front of streams that are replies, one after another, the last for ever. */
 function streams(...replies: Reply[]) {
 	const clock = virtualClock();
-	const place = {
+	const context = {
 		upstream: "files",
 		clock,
 		events: createEvents(),
@@ -44,10 +44,10 @@ function streams(...replies: Reply[]) {
 			entriesMax: 10,
 			answerBytesMax: 10,
 		},
-		place,
+		context,
 	);
 	const decided: string[] = [];
-	place.events.policyDecided.push(({ decision, reason }) =>
+	context.events.policyDecided.push(({ decision, reason }) =>
 		decided.push(reason === null ? decision : `${decision}: ${reason}`),
 	);
 	const sent: StreamRequest[] = [];
@@ -93,7 +93,7 @@ function streams(...replies: Reply[]) {
 			head.headers[head.headers.indexOf(name) + 1];
 		return { status: head.status, text, header, length: head.body.length };
 	};
-	return { clock, place, decided, sent, open, ask };
+	return { clock, context, decided, sent, open, ask };
 }
 
 async function read({ body }: StreamHead): Promise<string> {
@@ -403,7 +403,7 @@ describe("an answer whose time is over", () => {
 
 	it("is asked for anew in bounded time, once", async () => {
 		const swr = ["cache-control", "max-age=10, stale-while-revalidate=10"];
-		const { open, ask, clock, sent, place } = streams(
+		const { open, ask, clock, sent, context } = streams(
 			{ headers: swr },
 			{ headers: swr, open: true },
 		);
@@ -413,7 +413,7 @@ describe("an answer whose time is over", () => {
 		await open();
 		assert.equal(sent.length, 2);
 		await clock.advance(60_000);
-		assert.equal(place.scope.listeners, 0);
+		assert.equal(context.scope.listeners, 0);
 		assert.equal(clock.pending, 0);
 	});
 
@@ -442,7 +442,7 @@ describe("an answer whose time is over", () => {
 		const swr = {
 			headers: ["cache-control", "max-age=10, stale-while-revalidate=10"],
 		};
-		const { open, ask, clock, sent, place } = streams(swr, swr);
+		const { open, ask, clock, sent, context } = streams(swr, swr);
 		await ask();
 		await clock.advance(10_000);
 		const [first, second] = [await open(), await open()];
@@ -451,7 +451,7 @@ describe("an answer whose time is over", () => {
 		await clock.advance(0);
 		assert.equal((await ask()).text, "2");
 		assert.equal(sent.length, 2);
-		assert.equal(place.scope.listeners, 0);
+		assert.equal(context.scope.listeners, 0);
 		assert.equal(clock.pending, 0);
 	});
 });
