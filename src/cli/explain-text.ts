@@ -1,3 +1,4 @@
+import { traitsOf } from "../config/steps/kinds.ts";
 import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
 import { printColumns } from "./columns.ts";
 
@@ -45,7 +46,7 @@ function rowsOf(
 ): string[][] {
 	const row = [
 		"  ".repeat(depth) + step.name,
-		step.call ?? kindWords[step.kind],
+		step.call ?? step.kind,
 		step.startsAfter.join(", "),
 		step.readsLater
 			.filter((name) => !step.startsAfter.includes(name))
@@ -57,14 +58,6 @@ function rowsOf(
 	return [row, ...inner];
 }
 
-const kindWords = {
-	call: "call",
-	run: "function",
-	value: "value",
-	group: "group",
-	reply: "reply",
-} as const;
-
 function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
 	if (latestStartMs === null) return "at the deadline";
 	if (latestEndMs === null) return `${latestStartMs} ms – the deadline`;
@@ -74,18 +67,10 @@ function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
 }
 
 function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
-	const {
-		when,
-		each,
-		attempts,
-		writes,
-		onThread,
-		onFailure,
-		kind,
-		latestStartMs,
-	} = step;
+	const { when, each, attempts, writes, onThread, onFailure, latestStartMs } =
+		step;
 	const startMs = latestStartMs ?? Number.POSITIVE_INFINITY;
-	const mayBeLate = kind !== "value" && startMs >= route.deadlineMs;
+	const mayBeLate = !traitsOf(step).free && startMs >= route.deadlineMs;
 	return [
 		...(mayBeLate ? ["may never start"] : []),
 		...(when === null ? [] : ["conditional"]),

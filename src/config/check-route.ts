@@ -64,7 +64,7 @@ export function checkRoute(
 			read: readsToRespond(route),
 			misread: reader.misread,
 		},
-		{ upstreams: context.upstreams, problems },
+		problems,
 	);
 	if (complete)
 		warnOfLongChains(route, steps, { upstreams: context.upstreams, problems });

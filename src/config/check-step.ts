@@ -45,6 +45,7 @@ import {
 	textAt,
 } from "./shape.ts";
 import type { EntrySource, MapSource, Source } from "./source.ts";
+import { effectsOf } from "./steps/call.ts";
 
 /** What a route's parts are checked against. */
 export interface RouteContext {
@@ -295,7 +296,9 @@ function checkCall(
 		safe: flagAt(source, "safe"),
 		idempotent: flagAt(source, "idempotent"),
 	};
-	return target && { ...call, ...target };
+	if (target === null) return null;
+	const made = { ...call, ...target };
+	return { ...made, ...effectsOf(made, context.upstreams) };
 }
 
 type StepCommonKeys = Pick<
@@ -462,7 +465,7 @@ function checkGroup(
 		? readsIn([value])
 		: new Set(entries.map(({ key }) => key));
 	const { misread } = reader;
-	checkGraph({ steps, complete, read, misread }, context);
+	checkGraph({ steps, complete, read, misread }, problems);
 	return { kind: "group", steps: steps.map(({ step }) => step), value };
 }
 

@@ -319,10 +319,14 @@ export interface CallConfig extends StepCommon {
 	readonly decode: "json" | "text" | "bytes";
 	/** Null: the upstream's. */
 	readonly timeoutMs: number | null;
-	/** Null: as its method and its upstream say. */
+	/** As written; null: as its method and its upstream say. */
 	readonly safe: boolean | null;
-	/** Null: as its method and its upstream say. */
+	/** As written; null: as its method and its upstream say. */
 	readonly idempotent: boolean | null;
+	/** Whether the call may change something: then it is not aborted once sent. */
+	readonly write: boolean;
+	/** Whether the call may be tried again: sent twice it does what it does sent once. */
+	readonly repeatable: boolean;
 }
 
 export type BodyConfig =

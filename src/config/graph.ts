@@ -1,85 +1,39 @@
-import { isIdempotent, isSafe } from "../core/http/method.ts";
 import { suggest } from "../core/suggest.ts";
-import {
-	readsOf,
-	type Template,
-	type TemplateEntry,
-} from "../expression/template.ts";
-import type {
-	BodyConfig,
-	CallConfig,
-	RouteConfig,
-	StepConfig,
-	UpstreamConfig,
-} from "./config.ts";
+import type { Read } from "../expression/parse.ts";
+import { readsOf, type Template } from "../expression/template.ts";
+import type { RouteConfig, StepConfig } from "./config.ts";
 import type { Problem } from "./problem.ts";
+import { traitsOf } from "./steps/kinds.ts";
+import { readsOfAll, valuesOf } from "./steps/traits.ts";
 
 /** What a step reads before it starts: addresses, conditions, lists, bodies. */
 export function readsToStart(step: StepConfig): ReadonlySet<string> {
-	const names = readsIn([step.when, step.each?.list ?? null]);
-	for (const name of readsIn(templatesToStart(step))) names.add(name);
-	if (step.kind === "call") {
-		for (const part of step.path.flat()) {
-			if (typeof part === "string") continue;
-			for (const read of part.reads) names.add(stepIn(read));
-		}
-	}
-	return names;
-}
-
-function templatesToStart(step: StepConfig): readonly (Template | null)[] {
-	switch (step.kind) {
-		case "value":
-			return [step.value];
-		case "run":
-			return [step.args];
-		case "reply":
-			return [step.status, step.body, ...valuesOf(step.headers)];
-		case "group":
-			return [];
-		case "call":
-			return [
-				...valuesOf(step.query),
-				...valuesOf(step.headers),
-				...templatesOfBody(step.body),
-			];
-	}
-}
-
-function valuesOf(entries: readonly TemplateEntry[]): Template[] {
-	return entries.map(({ value }) => value);
-}
-
-function templatesOfBody(body: BodyConfig | null): Template[] {
-	if (body === null) return [];
-	return body.kind === "form" ? valuesOf(body.fields) : [body.value];
+	const { when, each } = step;
+	const own = traitsOf(step).readsFirst(step);
+	return stepsIn([...readsOf(when), ...readsOf(each?.list ?? null), ...own]);
 }
 
 /** What a step reads once it has started: waited for then, not before. A group's is all that its steps read. */
 export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
-	const names = readsIn([step.fallback]);
-	if (step.kind === "call") {
-		for (const name of readsIn(templatesOfAnswer(step))) names.add(name);
-	}
-	if (step.kind === "group") {
-		const inner = readsIn([step.value]);
-		for (const one of step.steps) {
-			for (const name of waitsOf(one)) inner.add(name);
-		}
-		// Names inside a group differ from those around it.
-		for (const { name } of step.steps) inner.delete(name);
-		for (const name of inner) names.add(name);
-	}
-	return names;
+	const names = ownReadsLater(step);
+	const inside = stepsInside(step);
+	for (const one of inside) for (const name of waitsOf(one)) names.add(name);
+	// Names inside a group differ from those around it.
+	for (const { name } of inside) names.delete(name);
+	return new Set([...readsIn([step.fallback]), ...names]);
 }
 
-/** What is read of a call's answer, and of other steps together with it. */
-export function templatesOfAnswer(
-	step: CallConfig,
-): readonly (Template | null)[] {
-	const { answers, expect, pick } = step;
-	const values = answers?.kind === "values" ? answers.values : [];
-	return [expect, pick, ...values.map(({ value }) => value)];
+/** What the work of a step itself reads once it has started. */
+export function ownReadsLater(step: StepConfig): Set<string> {
+	return stepsIn(traitsOf(step).readsLater(step));
+}
+
+/** The steps inside a step; none inside one that is no group. */
+export function stepsInside<Step extends StepConfig>(
+	step: Step,
+): Step extends { readonly steps: infer Steps } ? Steps : readonly StepConfig[];
+export function stepsInside(step: StepConfig): readonly StepConfig[] {
+	return "steps" in step ? step.steps : [];
 }
 
 /** What the answer is made of. */
@@ -89,53 +43,19 @@ export function readsToRespond(route: RouteConfig): ReadonlySet<string> {
 
 /** Names that templates read; `missing.<step>` reads the step. */
 export function readsIn(templates: readonly (Template | null)[]): Set<string> {
-	return new Set(templates.flatMap(readsOf).map(stepIn));
+	return stepsIn(readsOfAll(templates));
 }
 
-function stepIn({
-	name,
-	path,
-}: {
-	readonly name: string;
-	readonly path: readonly string[];
-}) {
-	return name === "missing" ? (path[0] ?? name) : name;
-}
-
-type SafeUpstreams = readonly Pick<UpstreamConfig, "name" | "safe">[];
-
-/** Whether a call may change something. */
-export function isWrite(step: CallConfig, upstreams: SafeUpstreams): boolean {
-	if (step.safe !== null) return !step.safe;
-	if (isSafe(step.method)) return false;
-	return !upstreams.some(({ name, safe }) => name === step.upstream && safe);
-}
-
-/** Whether a call, sent twice, does what it does sent once: then it may be tried again. */
-export function isRepeatable(
-	step: CallConfig,
-	upstreams: readonly Pick<UpstreamConfig, "name" | "safe" | "idempotent">[],
-): boolean {
-	if (step.idempotent !== null) return step.idempotent;
-	if (!isWrite(step, upstreams) || isIdempotent(step.method)) return true;
-	return upstreams.some(
-		({ name, idempotent }) => name === step.upstream && idempotent,
+function stepsIn(reads: readonly Read[]): Set<string> {
+	const names = reads.map(({ name, path }) =>
+		name === "missing" ? (path[0] ?? name) : name,
 	);
+	return new Set(names);
 }
 
 /** Whether a step does something besides giving a value: it may be unread, and is waited for. */
-export function hasEffect(step: StepConfig, upstreams: SafeUpstreams): boolean {
-	switch (step.kind) {
-		case "value":
-			return false;
-		case "call":
-			return isWrite(step, upstreams);
-		case "group":
-			return step.steps.some((inner) => hasEffect(inner, upstreams));
-		case "run":
-		case "reply":
-			return true;
-	}
+export function hasEffect(step: StepConfig): boolean {
+	return traitsOf(step).hasEffect(step) || stepsInside(step).some(hasEffect);
 }
 
 /** Steps of a route or a group, and what else there is to know to judge how they hang together. */
@@ -149,31 +69,26 @@ export interface Steps {
 	readonly misread: ReadonlySet<string>;
 }
 
-interface GraphContext {
-	readonly upstreams: readonly UpstreamConfig[];
-	readonly problems: Problem[];
-}
-
 /** Finds cycles, and steps nobody reads. */
-export function checkGraph(block: Steps, context: GraphContext): void {
+export function checkGraph(block: Steps, problems: Problem[]): void {
 	const { steps } = block;
 	const waits = new Map(steps.map(({ step }) => [step.name, waitsOf(step)]));
 	for (const cycle of findCycles(waits)) {
 		const first = steps.find(({ step }) => step.name === cycle[0]);
-		context.problems.push({
+		problems.push({
 			at: first?.at ?? 0,
 			message: wordsForCycle(cycle),
 		});
 	}
 	if (!block.complete) return;
-	reportUnread(block, context);
-	warnOfRequiredBackups(block, context);
+	reportUnread(block, problems);
+	warnOfRequiredBackups(block, problems);
 }
 
 /** What only fills in for a failure is called at once; failing itself it would fail the route that did not need it. */
 function warnOfRequiredBackups(
 	{ steps, read }: Steps,
-	{ problems }: GraphContext,
+	problems: Problem[],
 ): void {
 	const needed = new Set(read);
 	const backups = new Set<string>();
@@ -184,7 +99,7 @@ function warnOfRequiredBackups(
 	}
 	for (const { step, at } of steps) {
 		if (!backups.has(step.name) || needed.has(step.name)) continue;
-		if (step.kind === "value" || step.optional || step.fallback) continue;
+		if (traitsOf(step).free || step.optional || step.fallback) continue;
 		problems.push({
 			at,
 			warning: true,
@@ -234,7 +149,7 @@ function findCycles(
 
 function reportUnread(
 	{ steps, read, misread }: Steps,
-	context: GraphContext,
+	problems: Problem[],
 ): void {
 	const all = new Set(read);
 	for (const { step } of steps) {
@@ -243,10 +158,10 @@ function reportUnread(
 		}
 	}
 	for (const { step, at } of steps) {
-		if (all.has(step.name) || hasEffect(step, context.upstreams)) continue;
+		if (all.has(step.name) || hasEffect(step)) continue;
 		if ([...misread].some((name) => suggest(name, [step.name]) !== ""))
 			continue;
-		context.problems.push({
+		problems.push({
 			at,
 			message: `nobody reads \`${step.name}\`: use it in an answer or another step, or remove it`,
 		});

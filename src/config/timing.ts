@@ -3,19 +3,20 @@ import type { Template } from "../expression/template.ts";
 import { longestCallMs } from "../policy/retry.ts";
 import type {
 	CallConfig,
-	EachConfig,
 	RouteConfig,
 	StepConfig,
 	UpstreamConfig,
 } from "./config.ts";
 import {
-	isRepeatable,
+	ownReadsLater,
 	readsAfterwards,
 	readsIn,
 	readsToStart,
-	templatesOfAnswer,
+	stepsInside,
 } from "./graph.ts";
 import type { Problem } from "./problem.ts";
+import { traitsOf } from "./steps/kinds.ts";
+import type { Durations } from "./steps/traits.ts";
 
 /** An instant in milliseconds from the route's start, and the steps that make it so late, in their order. */
 export interface Moment {
@@ -31,16 +32,6 @@ export interface StepTimes {
 	readonly end: Moment;
 	/** A group's own steps, by name: of its first items, where it has `each`. */
 	readonly inner: ReadonlyMap<string, StepTimes>;
-}
-
-/** How long what takes time takes at the longest. Waiting for a free connection is not counted: nothing bounds it. */
-export interface Durations {
-	/** A call, with all its attempts and the waits between them. */
-	callMs(step: CallConfig): number;
-	/** A user's function. */
-	readonly functionMs: number;
-	/** How many times in a row a step with `each` takes the time of one item. */
-	waves(each: EachConfig): number;
 }
 
 /** Where a block of steps stands: a route's own, or a group's. */
@@ -89,12 +80,10 @@ export function timesOf(
 
 	function workOf(step: StepConfig, start: Moment): Omit<StepTimes, "start"> {
 		const { name, withinMs } = step;
-		const waits = (templates: readonly (Template | null)[]) =>
-			lastOf(readsIn(templates), name).map((read) =>
-				then(read, 0, path + name),
-			);
-		const fallback = waits([step.fallback]);
-		const reads = [...waits(templatesAfter(step)), ...fallback];
+		const waits = (names: ReadonlySet<string>) =>
+			lastOf(names, name).map((read) => then(read, 0, path + name));
+		const fallback = waits(readsIn([step.fallback]));
+		const reads = [...waits(ownReadsLater(step)), ...fallback];
 		const once = (from: Moment) => {
 			const { end, inner } = carryOut(step, from);
 			return { end: latest(end, ...reads), inner };
@@ -110,13 +99,10 @@ export function timesOf(
 	/** One item, or the step itself. */
 	function carryOut(step: StepConfig, from: Moment): Omit<StepTimes, "start"> {
 		const itself = path + step.name;
-		if (step.kind !== "group") {
-			const end = then(from, ownMs(step, durations), itself);
-			return { end, inner: new Map() };
-		}
 		const around = { from, endOf: endOfStep, path: `${itself}.` };
-		const inner = timesOf(step.steps, durations, around);
-		return { end: latest(then(from, 0, itself), ...endsOf(inner)), inner };
+		const inner = timesOf(stepsInside(step), durations, around);
+		const own = then(from, traitsOf(step).longestMs(step, durations), itself);
+		return { end: latest(own, ...endsOf(inner)), inner };
 	}
 
 	/**
@@ -149,12 +135,6 @@ export function timesOf(
 	return known;
 }
 
-/** What a step itself reads at its end; the steps of a group read for themselves. */
-function templatesAfter(step: StepConfig): readonly (Template | null)[] {
-	if (step.kind === "call") return templatesOfAnswer(step);
-	return step.kind === "group" ? [step.value] : [];
-}
-
 /** When the last of these steps has ended. */
 export function lastEnd(times: ReadonlyMap<string, StepTimes>): Moment {
 	return latest(theRoute.from, ...endsOf(times));
@@ -162,11 +142,6 @@ export function lastEnd(times: ReadonlyMap<string, StepTimes>): Moment {
 
 function endsOf(times: ReadonlyMap<string, StepTimes>): Moment[] {
 	return [...times.values()].map(({ end }) => end);
-}
-
-function ownMs(step: StepConfig, durations: Durations): number {
-	if (step.kind === "call") return durations.callMs(step);
-	return step.kind === "run" ? durations.functionMs : 0;
 }
 
 function then({ ms, chain }: Moment, moreMs: number, step?: string): Moment {
@@ -218,7 +193,7 @@ export function warnOfLongChains(
 	);
 	for (const { step, at } of steps) {
 		const startMs = times.get(step.name)?.start.ms ?? 0;
-		if (step.kind === "value" || startMs < deadlineMs) continue;
+		if (traitsOf(step).free || startMs < deadlineMs) continue;
 		problems.push({
 			at,
 			warning: true,
@@ -235,7 +210,7 @@ export function longestMs(
 ): number {
 	const upstream = upstreams.find(({ name }) => name === step.upstream);
 	const retry = upstream?.retry ?? null;
-	if (retry === null || !isRepeatable(step, upstreams)) return timeoutMs;
+	if (retry === null || !step.repeatable) return timeoutMs;
 	return longestCallMs(timeoutMs, retry);
 }
 

@@ -1,12 +1,17 @@
-import type { Config, RouteConfig, StepConfig } from "../config/config.ts";
+import type {
+	CallConfig,
+	Config,
+	GroupConfig,
+	RouteConfig,
+	StepConfig,
+} from "../config/config.ts";
 import {
 	hasEffect,
-	isRepeatable,
-	isWrite,
 	readsAfterwards,
 	readsIn,
 	readsToRespond,
 	readsToStart,
+	stepsInside,
 } from "../config/graph.ts";
 import type {
 	CallPlan,
@@ -22,7 +27,9 @@ export function compile(config: Config): Plan {
 	const routes = config.routes.map((route) => compileRoute(route, config));
 	return deepFreeze({
 		server: config.server,
-		pool: config.routes.some(usesThreads) ? config.pool : null,
+		pool: config.routes.some(({ steps }) => steps.some(usesThread))
+			? config.pool
+			: null,
 		upstreams: config.upstreams,
 		routes,
 		rateLimit: config.rateLimit,
@@ -30,11 +37,10 @@ export function compile(config: Config): Plan {
 	});
 }
 
-function usesThreads({ steps }: { steps: readonly StepConfig[] }): boolean {
-	return steps.some((step) => {
-		if (step.kind === "group") return usesThreads(step);
-		return step.kind === "run" && step.worker;
-	});
+function usesThread(step: StepConfig): boolean {
+	return (
+		("worker" in step && step.worker) || stepsInside(step).some(usesThread)
+	);
 }
 
 /** The names of steps: those of the block itself first, then of each around it. */
@@ -69,38 +75,32 @@ function compileStep(
 	const links = {
 		startsAfter: refsOf([...readsToStart(step), ...step.after], blocks),
 		readsLater: refsOf(readsAfterwards(step), blocks),
-		effect: hasEffect(step, config.upstreams),
+		effect: hasEffect(step),
 	};
 	switch (step.kind) {
 		case "call":
 			return { ...step, ...links, ...compileCall(step, config) };
 		case "group":
 			return { ...step, ...links, ...compileGroup(step, config, blocks) };
-		case "value":
-		case "run":
-		case "reply":
+		default:
 			return { ...step, ...links };
 	}
 }
 
 function compileCall(
-	step: StepConfig & { kind: "call" },
+	{ upstream, repeatable }: CallConfig,
 	config: Config,
-): Pick<CallPlan, "upstreamIndex" | "write" | "repeatable" | "attempts"> {
-	const { upstreams } = config;
-	const upstreamIndex = indexOf(step.upstream, config);
-	const repeatable = isRepeatable(step, upstreams);
-	const retry = upstreams[upstreamIndex]?.retry ?? null;
+): Pick<CallPlan, "upstreamIndex" | "attempts"> {
+	const upstreamIndex = indexOf(upstream, config);
+	const retry = config.upstreams[upstreamIndex]?.retry ?? null;
 	return {
 		upstreamIndex,
-		write: isWrite(step, upstreams),
-		repeatable,
 		attempts: repeatable && retry !== null ? retry.attempts : 1,
 	};
 }
 
 function compileGroup(
-	{ steps, value }: StepConfig & { kind: "group" },
+	{ steps, value }: GroupConfig,
 	config: Config,
 	blocks: Blocks,
 ): Pick<GroupPlan, "steps" | "valueReads"> {

@@ -1,13 +1,15 @@
 import type { EachConfig } from "../config/config.ts";
+import { printCallTarget } from "../config/steps/call.ts";
+import type { Durations } from "../config/steps/traits.ts";
 import {
-	type Durations,
 	lastEnd,
 	longestMs,
 	type StepTimes,
 	timesOf,
 } from "../config/timing.ts";
+import { printTemplate } from "../expression/print.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
-import { printCallTarget, printProxyTarget, printTemplate } from "./print.ts";
+import { printProxyTarget } from "./print.ts";
 
 /**
  * What a route does and how long it takes at the longest. Plain JSON, and public: `sluice explain --json` prints it.
@@ -141,10 +143,7 @@ function explainStep(
 	return {
 		name: step.name,
 		kind: step.kind,
-		call: callOf(step),
-		attempts: step.kind === "call" ? step.attempts : null,
-		writes: step.kind === "call" && step.write,
-		onThread: step.kind === "run" && step.worker,
+		...workOf(step),
 		when: step.when && printTemplate(step.when),
 		each: each && {
 			...each,
@@ -156,13 +155,25 @@ function explainStep(
 		latestStartMs: finite(start.ms),
 		latestEndMs: finite(end.ms),
 		onFailure: onFailureOf(step),
-		steps: step.kind === "group" ? explainSteps(step.steps, inner, blocks) : [],
+		steps: "steps" in step ? explainSteps(step.steps, inner, blocks) : [],
 	};
 }
 
-function callOf(step: StepPlan): string | null {
-	if (step.kind === "run") return step.reference;
-	return step.kind === "call" ? printCallTarget(step) : null;
+/** What there is to say of calls and functions alone. */
+function workOf(
+	step: StepPlan,
+): Pick<StepExplanation, "call" | "attempts" | "writes" | "onThread"> {
+	const other = { call: null, attempts: null, writes: false, onThread: false };
+	switch (step.kind) {
+		case "call": {
+			const { attempts, write: writes } = step;
+			return { ...other, call: printCallTarget(step), attempts, writes };
+		}
+		case "run":
+			return { ...other, call: step.reference, onThread: step.worker };
+		default:
+			return other;
+	}
 }
 
 function onFailureOf(step: StepPlan): StepExplanation["onFailure"] {

@@ -5,12 +5,10 @@ import type {
 	PoolConfig,
 	ProxyConfig,
 	RateLimitConfig,
-	ReplyConfig,
 	RouteConfig,
-	RunConfig,
 	ServerConfig,
+	StepConfig,
 	UpstreamConfig,
-	ValueConfig,
 } from "../config/config.ts";
 
 /**
@@ -59,15 +57,9 @@ export interface StepLinks {
 export interface CallPlan extends CallConfig, StepLinks {
 	/** Index into the plan's upstreams. */
 	readonly upstreamIndex: number;
-	/** Whether the call may change something: then it is not aborted once sent. */
-	readonly write: boolean;
-	/** Whether the call may be tried again: sent twice it does what it does sent once. */
-	readonly repeatable: boolean;
 	/** How often it is tried at most. */
 	readonly attempts: number;
 }
-
-export interface ValuePlan extends ValueConfig, StepLinks {}
 
 export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
 	readonly steps: readonly StepPlan[];
@@ -75,8 +67,7 @@ export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
 	readonly valueReads: readonly number[];
 }
 
-export interface RunPlan extends RunConfig, StepLinks {}
+/** Of the other kinds a plan knows no more than their config, and how they hang together. */
+type OtherPlan = Exclude<StepConfig, CallConfig | GroupConfig> & StepLinks;
 
-export interface ReplyPlan extends ReplyConfig, StepLinks {}
-
-export type StepPlan = CallPlan | ValuePlan | GroupPlan | RunPlan | ReplyPlan;
+export type StepPlan = CallPlan | GroupPlan | OtherPlan;

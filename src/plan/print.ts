@@ -1,22 +1,9 @@
-import type {
-	BodyConfig,
-	PathSegment,
-	RateLimitConfig,
-} from "../config/config.ts";
-import type { Expression } from "../expression/parse.ts";
-import {
-	printFunction,
-	type Template,
-	type TemplateEntry,
-} from "../expression/template.ts";
-import type {
-	CallPlan,
-	Plan,
-	ProxyPlan,
-	RoutePlan,
-	StepPlan,
-	StepRef,
-} from "./plan.ts";
+import type { RateLimitConfig } from "../config/config.ts";
+import { printTarget } from "../config/steps/call.ts";
+import { traitsOf } from "../config/steps/kinds.ts";
+import { printEntries, printTemplate } from "../expression/print.ts";
+import type { Template } from "../expression/template.ts";
+import type { Plan, ProxyPlan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 
 /**
  * The plan as an author's eye reads it: templates as they were written, dependencies by name, what is unset left out.
@@ -82,7 +69,7 @@ export function printProxyTarget(
 	{ rest }: RoutePlan,
 	proxy: ProxyPlan,
 ): string {
-	const path = [proxy.upstream, ...proxy.path.map(printSegment)].join("/");
+	const path = printTarget(proxy);
 	return proxy.rest ? `${path}/{${rest}*}` : path;
 }
 
@@ -117,40 +104,12 @@ function printStep(
 		effect: step.effect || null,
 		when: step.when && printTemplate(step.when),
 		each: each && { ...each, list: printTemplate(each.list) },
-		...printWork(step, blocks),
+		...("steps" in step && { steps: printSteps(step.steps, blocks) }),
+		...traitsOf(step).print(step),
 		withinMs: step.withinMs,
 		fallback: step.fallback && { value: printTemplate(step.fallback) },
 		optional: step.optional || null,
 	});
-}
-
-function printWork(
-	step: StepPlan,
-	blocks: readonly (readonly string[])[],
-): Record<string, unknown> {
-	switch (step.kind) {
-		case "value":
-			return { value: printTemplate(step.value) };
-		case "call":
-			return printCall(step);
-		case "run":
-			return {
-				run: step.reference,
-				args: step.args && { value: printTemplate(step.args) },
-				worker: step.worker || null,
-			};
-		case "reply":
-			return {
-				status: printTemplate(step.status),
-				headers: printEntries(step.headers),
-				body: { value: printTemplate(step.body) },
-			};
-		case "group":
-			return {
-				steps: printSteps(step.steps, blocks),
-				value: step.value && printTemplate(step.value),
-			};
-	}
 }
 
 function printSteps(
@@ -161,81 +120,6 @@ function printSteps(
 	return Object.fromEntries(
 		steps.map((step) => [step.name, printStep(step, [names, ...around])]),
 	);
-}
-
-function printCall(step: CallPlan): Record<string, unknown> {
-	const { answers } = step;
-	return {
-		call: printCallTarget(step),
-		write: step.write || null,
-		query: printEntries(step.query),
-		headers: printEntries(step.headers),
-		body: step.body && printBody(step.body),
-		answers:
-			answers?.kind === "values"
-				? Object.fromEntries(
-						answers.values.map(({ status, value }) => [
-							status,
-							{ value: printTemplate(value) },
-						]),
-					)
-				: answers?.statuses,
-		expect: step.expect && printTemplate(step.expect),
-		pick: step.pick && { value: printTemplate(step.pick) },
-		decode: step.decode === "json" ? null : step.decode,
-		timeoutMs: step.timeoutMs,
-		safe: step.safe,
-		idempotent: step.idempotent,
-	};
-}
-
-/** `GET users/users/${params.id}`: the upstream by name, never its URL. */
-export function printCallTarget({ method, upstream, path }: CallPlan): string {
-	return `${method} ${[upstream, ...path.map(printSegment)].join("/")}`;
-}
-
-function printBody(body: BodyConfig): object {
-	return body.kind === "form"
-		? { form: printEntries(body.fields) ?? {} }
-		: { [body.kind]: printTemplate(body.value) };
-}
-
-function printSegment(segment: PathSegment): string {
-	return typeof segment === "string" ? segment : printParts(segment);
-}
-
-function printParts(parts: readonly (string | Expression)[]): string {
-	return parts
-		.map((part) => (typeof part === "string" ? part : `\${${part.source}}`))
-		.join("");
-}
-
-function printEntries(entries: readonly TemplateEntry[]): object | null {
-	if (entries.length === 0) return null;
-	return Object.fromEntries(
-		entries.map(({ name, optional, value }) => [
-			optional ? `${name}?` : name,
-			printTemplate(value),
-		]),
-	);
-}
-
-/** A literal prints as itself, a template as the text it was written as. */
-export function printTemplate(template: Template): unknown {
-	switch (template.kind) {
-		case "literal":
-			return template.value;
-		case "whole":
-			return printParts([template.expression]);
-		case "mixed":
-			return printParts(template.parts);
-		case "list":
-			return template.items.map(printTemplate);
-		case "map":
-			return printEntries(template.entries);
-		case "function":
-			return printFunction(template.inputs);
-	}
 }
 
 /** Leaves out what is unset. Only the printer's own maps: an author's null is a value. */

@@ -1,3 +1,4 @@
+import { traitsOf } from "../config/steps/kinds.ts";
 import { isStream } from "../core/body/byte-stream.ts";
 import { etagOf, knowsEtag } from "../core/http/etag.ts";
 import { credentialFields, fieldsOfNotModified } from "../core/http/fields.ts";
@@ -35,7 +36,7 @@ export function prepareFreshness(
 ): PreparedFreshness | null {
 	const steps = allSteps(route.steps);
 	const cached = steps.some(
-		(step) => step.kind === "call" && upstreams[step.upstreamIndex]?.cache,
+		(step) => "upstreamIndex" in step && upstreams[step.upstreamIndex]?.cache,
 	);
 	if (route.method !== "GET" || route.proxy !== null || !cached) return null;
 	const reads = readsIn([
@@ -51,7 +52,7 @@ export function prepareFreshness(
 			fields.some((name) => credentialFields.has(name)),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
-			steps.every(({ kind }) => kind !== "run") &&
+			steps.every((step) => traitsOf(step).repeats) &&
 			reads.every(({ name, path: [first] }) => {
 				return name !== "request" || first === "method" || first === "path";
 			}),
@@ -61,7 +62,7 @@ export function prepareFreshness(
 
 function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
 	return steps.flatMap((step) =>
-		step.kind === "group" ? [step, ...allSteps(step.steps)] : [step],
+		"steps" in step ? [step, ...allSteps(step.steps)] : [step],
 	);
 }
 

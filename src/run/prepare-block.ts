@@ -1,7 +1,8 @@
+import { traitsOf } from "../config/steps/kinds.ts";
 import type { StepPlan, StepRef } from "../plan/plan.ts";
 import type { PreparedBlock } from "./block.ts";
 import { frameSize, type Layout, stepSlot } from "./layout.ts";
-import { endsRun, prepareStart } from "./step.ts";
+import { prepareStart } from "./step.ts";
 import type { BlockParts, Resources } from "./work.ts";
 
 /** Makes steps ready that end together, and those inside them. */
@@ -72,7 +73,7 @@ function linksOf(step: StepPlan, index: number, { steps, reads }: BlockParts) {
 			steps,
 		),
 		reads: allOf(step),
-		readsFirst: step.kind === "group" ? allOf(step) : own(step.startsAfter),
+		readsFirst: "steps" in step ? allOf(step) : own(step.startsAfter),
 		readers: readers.length + (reads.includes(index) ? 1 : 0),
 		ownScope: step.withinMs !== null || !(step.effect || reads.includes(index)),
 	};
@@ -83,6 +84,6 @@ function indexesOf(steps: readonly StepPlan[]): number[] {
 }
 
 function endingFirst(indexes: number[], steps: readonly StepPlan[]): number[] {
-	const ends = (index: number) => endsRun(steps[index] as StepPlan);
+	const ends = (index: number) => traitsOf(steps[index] as StepPlan).endsRun;
 	return indexes.toSorted((a, b) => Number(ends(b)) - Number(ends(a)));
 }

@@ -9,12 +9,15 @@ import type { Run } from "./run.ts";
 /** Where a step is carried out: in its block, or at one item of its `each`. */
 export class Spot {
 	readonly block: Block;
+	readonly run: Run;
 	/** Cancelled when this carrying-out need not or must not go on. */
 	readonly scope: Scope;
 	readonly frame: Frame;
 	/** Positions in the lists around, outermost first. */
 	readonly index: readonly number[];
 	readonly step: StepName;
+	/** The step as answers, events and the log name it: `orders.items`. */
+	readonly path: string;
 
 	constructor(
 		block: Block,
@@ -24,19 +27,12 @@ export class Spot {
 		index = block.index,
 	) {
 		this.block = block;
+		this.run = block.run;
+		this.path = block.path + step.name;
 		this.step = step;
 		this.scope = scope;
 		this.frame = frame;
 		this.index = index;
-	}
-
-	get run(): Run {
-		return this.block.run;
-	}
-
-	/** The step as answers, events and the log name it: `orders.items`. */
-	get path(): string {
-		return this.block.path + this.step.name;
 	}
 
 	note(marks: readonly StepMark[]): void {

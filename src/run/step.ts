@@ -1,3 +1,4 @@
+import { traitsOf } from "../config/steps/kinds.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepPlan } from "../plan/plan.ts";
 import type { PreparedStep, StepName } from "./block.ts";
@@ -23,18 +24,14 @@ export function prepareStart(
 		ownSlot: each ? itemSlots.own : slot + 1,
 	};
 	const work = prepareCondition(step, inside.layout, prepareWork(step, inside));
-	if (endsRun(step)) {
+	if (traitsOf(step).endsRun) {
+		// At once: other steps perhaps need not start any more.
 		return (block, scope) => work(new Spot(block, name, scope));
 	}
 	const once = prepareFallback(step, inside.layout, promised(work));
 	return each
 		? prepareEach(each, step.optional, layout, name, once)
 		: (block, scope) => once(new Spot(block, name, scope));
-}
-
-/** Whether it has ended when it has begun: it starts before others, which perhaps need not start any more. */
-export function endsRun({ kind }: StepPlan): boolean {
-	return kind === "reply";
 }
 
 function prepareCondition(step: StepPlan, layout: Layout, work: Work): Work {

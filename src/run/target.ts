@@ -5,13 +5,13 @@ import { type HeaderList, isHeaderValue } from "../core/http/headers.ts";
 import { isDots } from "../core/http/path.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import type { Expression } from "../expression/parse.ts";
+import { printTemplate } from "../expression/print.ts";
 import {
 	readsOf,
 	type Template,
 	type TemplateEntry,
 	textOf,
 } from "../expression/template.ts";
-import { printTemplate } from "../plan/print.ts";
 import {
 	blamingClient,
 	type Inputs,

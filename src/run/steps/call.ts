@@ -1,10 +1,10 @@
-import { templatesOfAnswer } from "../../config/graph.ts";
+import { traitsOf } from "../../config/steps/kinds.ts";
 import { GatewayError } from "../../core/errors.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
-import { readsOf, type Template } from "../../expression/template.ts";
+import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, headersByName } from "../answer.ts";
 import { prepareBody } from "../body.ts";
@@ -98,9 +98,9 @@ function prepareValue(
 	const answers = prepareAnswers(step, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
-	const readsResponse = templatesOfAnswer(step).some((template) =>
-		readsOf(template).some(({ name }) => name === "response"),
-	);
+	const readsResponse = traitsOf(step)
+		.readsLater(step)
+		.some(({ name }) => name === "response");
 	return (response, spot) => {
 		const { status } = response;
 		const listed = answers.get(status);

@@ -1,9 +1,8 @@
-import type { UserContext } from "../../config/config.ts";
+import type { RunConfig, UserContext } from "../../config/config.ts";
 import { dataOf } from "../../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import type { StepMark } from "../../core/events.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
-import type { RunPlan } from "../../plan/plan.ts";
 import { PoolClosed, PoolFull, ThreadEnded } from "../../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import { partsOf } from "../../tasks/thread-message.ts";
@@ -17,7 +16,7 @@ import type { Resources, Work, WorkContext } from "../work.ts";
  * is given is its own: changing it changes nothing here. When it has returned it calls nobody any more.
  */
 export function prepareFunction(
-	{ reference, args, worker }: RunPlan,
+	{ reference, args, worker }: RunConfig,
 	context: WorkContext,
 ): Work {
 	const argsAt = args && prepare(args, context.layout);

@@ -1,9 +1,9 @@
-import type { ReplyPlan } from "../../plan/plan.ts";
+import type { ReplyConfig } from "../../config/config.ts";
 import { prepareMerge } from "../merge.ts";
 import type { Work, WorkContext } from "../work.ts";
 
 /** An answer that ends the run at once: whatever runs beside it is aborted. */
-export function prepareReply(step: ReplyPlan, { layout }: WorkContext): Work {
+export function prepareReply(step: ReplyConfig, { layout }: WorkContext): Work {
 	const merge = prepareMerge(step, layout);
 	return ({ run, block, frame, step: { index } }) => {
 		const made = [index];

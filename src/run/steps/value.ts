@@ -1,9 +1,9 @@
-import type { ValuePlan } from "../../plan/plan.ts";
+import type { ValueConfig } from "../../config/config.ts";
 import { prepare } from "../layout.ts";
 import type { Work, WorkContext } from "../work.ts";
 
 /** The value of a template. */
-export function prepareValue(step: ValuePlan, { layout }: WorkContext): Work {
+export function prepareValue(step: ValueConfig, { layout }: WorkContext): Work {
 	const value = prepare(step.value, layout);
 	return ({ frame }) => value(frame);
 }

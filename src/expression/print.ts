@@ -1,0 +1,42 @@
+import type { Expression } from "./parse.ts";
+import {
+	printFunction,
+	type Template,
+	type TemplateEntry,
+} from "./template.ts";
+
+/** A template as the text it was written as; a literal as itself. */
+export function printTemplate(template: Template): unknown {
+	switch (template.kind) {
+		case "literal":
+			return template.value;
+		case "whole":
+			return printParts([template.expression]);
+		case "mixed":
+			return printParts(template.parts);
+		case "list":
+			return template.items.map(printTemplate);
+		case "map":
+			return printEntries(template.entries);
+		case "function":
+			return printFunction(template.inputs);
+	}
+}
+
+/** Null without entries. */
+export function printEntries(entries: readonly TemplateEntry[]): object | null {
+	if (entries.length === 0) return null;
+	return Object.fromEntries(
+		entries.map(({ name, optional, value }) => [
+			optional ? `${name}?` : name,
+			printTemplate(value),
+		]),
+	);
+}
+
+/** Text with holes, as it was written. */
+export function printParts(parts: readonly (string | Expression)[]): string {
+	return parts
+		.map((part) => (typeof part === "string" ? part : `\${${part.source}}`))
+		.join("");
+}
