@@ -14,7 +14,7 @@ export interface LimiterOptions {
 	 * many as may run, though never fewer than four.
 	 */
 	readonly waiting: number | null;
-	/** Whether latency finds how many may run; then `concurrent` is the most. */
+	/** Whether latency finds how many may run. Then `concurrent` is the most. */
 	readonly adaptive: boolean;
 }
 
@@ -32,7 +32,10 @@ export interface Limiter extends Guard {
 /** If more calls than this waited, they would time out before their turn came. */
 const waitingUsual = 1024;
 
-/** Lets a number of calls run at once, and a number wait. Every upstream has one: without options its connections are the number. */
+/**
+ * Lets a number of calls run at once, and a number wait. Every upstream has a limiter. Without options the number is
+ * that of its connections.
+ */
 export function limiter(
 	options: LimiterOptions | null,
 	context: LimiterContext,
@@ -44,7 +47,7 @@ export function limiter(
 		: fixedLimiter(runningMax, waiting ?? waitingUsual, context);
 }
 
-/** Every call and stream that it is put around shares its places. */
+/** All calls and streams that it is put around share its slots. */
 function fixedLimiter(
 	runningMax: number,
 	waitingMax: number,

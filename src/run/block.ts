@@ -6,18 +6,18 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { type Holding, leastOf } from "./freshness.ts";
 import type { Run } from "./run.ts";
 
-/** Steps that end together, made ready to run: a route's, or a group's. */
+/** Prepared steps that end together: a route's, or a group's. */
 export interface PreparedBlock {
 	/** In the order written. */
 	readonly steps: readonly PreparedStep[];
-	/** Their indexes in the order in which those start that wait for nothing. */
+	/** Their indexes, in the order in which steps that wait for nothing start. */
 	readonly order: readonly number[];
 	/**
 	 * The indexes of steps that the answer or the group's value reads, and of steps that do something besides giving a
 	 * value.
 	 */
 	readonly made: readonly number[];
-	/** Whether a step waits for one around the group. */
+	/** Whether a step waits for a step around the group. */
 	readonly waitsOutside: boolean;
 	readonly frameSize: number;
 	/** The slot of `missing`; null if nothing reads it. */
@@ -27,11 +27,11 @@ export interface PreparedBlock {
 /** A step as its block sees it. */
 export interface PreparedStep extends StepName {
 	/**
-	 * Begins the step. A promise is the step's end: it rejects if the step fails and nothing fills in. Anything else is its
-	 * value, and what it throws its failure: then it has ended before another step starts.
+	 * Begins the step. A promise is the step's end: it rejects if the step fails and nothing fills in. Any other result
+	 * is its value, and a thrown error its failure. Then it has ended before another step starts.
 	 */
 	readonly start: (block: Block, scope: Scope) => unknown;
-	/** Where its value goes in the block's frame. */
+	/** The slot of its value in the block's frame. */
 	readonly slot: number;
 	/** How many steps of its own block must have ended before it starts. */
 	readonly waitsFor: number;
@@ -52,19 +52,19 @@ export interface PreparedStep extends StepName {
 	readonly withinMs: number | null;
 }
 
-/** Which step of its block it is. */
+/** The step's name and number in its block. */
 export interface StepName {
 	readonly name: string;
 	/** In the order written. */
 	readonly index: number;
 }
 
-/** What a block is carried out for, and who is told how it ends. */
+/** The surroundings in which a block is carried out, and the listeners for its end. */
 export interface BlockOptions {
 	readonly run: Run;
 	/** The frame that gets the steps' values. */
 	readonly frame: Frame;
-	/** The scope of what runs in it, and of nothing else: cancelled when a step fails that nothing fills in for. */
+	/** The scope of the block's work alone. It is cancelled when a step fails that nothing fills in for. */
 	readonly scope: Scope;
 	/** The block around its group; null for a route's block. */
 	readonly around: Block | null;
@@ -88,7 +88,7 @@ class Standing {
 	waitsFor: number;
 	/** How many readers may still read it. */
 	readers: number;
-	/** Its own scope; null if it ends with the block's only. */
+	/** Its own scope; null if it only ends with the block's. */
 	scope: Scope | null = null;
 	listeners: (() => void)[] | null = null;
 	/** The steps that it has read after it started. */
@@ -271,7 +271,7 @@ export class Block {
 		standing.holding = leastOf(standing.holding, holding);
 	}
 
-	/** How long what these steps are made of holds, or what the whole block is; null if no call was made for it. */
+	/** How long the answers are fresh that these steps, or the whole block, are made of; null if no call was made. */
 	holding(steps = this.#plan.made): Holding | null {
 		let least: Holding | null = null;
 		for (const index of this.#readInFact(steps)) {
@@ -280,7 +280,9 @@ export class Block {
 		return least;
 	}
 
-	/** What these steps lack, or the whole block, or have of stale answers: in plan order, items in list order. */
+	/**
+	 * The missing parts and stale values of these steps, or of the whole block, in plan order, and items in list order.
+	 */
 	missing(steps = this.#plan.made): readonly StepMark[] {
 		if (!this.#marked) return none;
 		const read = this.#readInFact(steps);

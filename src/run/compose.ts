@@ -15,9 +15,10 @@ export interface ComposedRoute extends RunRoute {
 }
 
 /**
- * Carries out a route's steps for one request. Every step starts when what it reads is there; at the deadline running
- * calls are aborted and the ordinary rules of fallback and optional apply. Rejects with the GatewayError of the required
- * step that failed first. When it has settled, nothing of it runs any more but a write that had been sent.
+ * Carries out a route's steps for one request. Every step starts when the values that it reads are there. At the
+ * deadline running calls are aborted, and the ordinary rules of fallback and optional apply. Rejects with the
+ * GatewayError of the required step that failed first. When it has settled, nothing of it runs any more, except a write
+ * that was sent.
  */
 export function compose(
 	route: ComposedRoute,

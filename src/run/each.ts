@@ -59,7 +59,7 @@ function frameOf(item: unknown, index: number, parent: Frame): Frame {
 	return { values, parent };
 }
 
-/** A list that is the client's is the client's fault where it is none, or too long. */
+/** If the list comes from the client, it is the client's fault if it is no list, or too long. */
 function prepareList(
 	{ list: template, max }: EachConfig,
 	layout: Layout,

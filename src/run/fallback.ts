@@ -4,7 +4,7 @@ import { type Later, type Layout, prepareLater } from "./layout.ts";
 import type { Spot } from "./spot.ts";
 import type { Once } from "./work.ts";
 
-/** Lets what `fallback` and `optional` say fill in for a failure of each carrying-out. */
+/** Lets `fallback` and `optional` fill in for the failure of each carrying-out. */
 export function prepareFallback(
 	{ fallback, optional }: StepPlan,
 	layout: Layout,
@@ -18,7 +18,7 @@ export function prepareFallback(
 		);
 }
 
-/** The fallback's value or null, noted as missing; the error itself if there is neither. */
+/** The fallback's value or null, noted as missing. Throws the error itself if there is neither. */
 async function fillIn(
 	fallback: Later | null,
 	optional: boolean,

@@ -11,8 +11,8 @@ import {
 import type { StepRef } from "../plan/plan.ts";
 
 /**
- * What names mean where a template stands. A route, a group and an item of an `each` each have a frame; a route's and a
- * group's have slots for their steps.
+ * The meaning of names where a template stands. A route, a group and an item of an `each` each have a frame. The frames
+ * of a route and a group have slots for their steps.
  */
 export interface Layout {
 	slotOf(name: string): Slot;
@@ -39,7 +39,7 @@ export const requestSlots = {
 export const itemSlots = { item: 0, index: 1, own: 2 } as const;
 export const itemFrameSize = 4;
 
-/** Where a block's frame holds what the block knows. */
+/** The slots of a block's frame. */
 export interface BlockSlots {
 	readonly missing: number;
 	readonly firstStep: number;
@@ -48,7 +48,7 @@ export interface BlockSlots {
 export const routeSlots: BlockSlots = { missing: 6, firstStep: 7 };
 export const groupSlots: BlockSlots = { missing: 0, firstStep: 1 };
 
-/** A step has a slot for its value, and two behind it of its own. */
+/** A step has a slot for its value, and behind it two slots of its own. */
 const slotsPerStep = 3;
 
 export function stepSlot({ firstStep }: BlockSlots, index: number): number {
@@ -135,7 +135,7 @@ export function itemLayout(around: Layout, { list, as }: EachConfig): Layout {
 	};
 }
 
-/** The names where a call's answer is read, which its step keeps in its own two slots. */
+/** The names where a call's answer is read. Its step keeps the answer in its own two slots. */
 export function answerLayout(around: Layout, ownSlot: number): Layout {
 	return {
 		...around,
@@ -147,7 +147,10 @@ export function answerLayout(around: Layout, ownSlot: number): Layout {
 	};
 }
 
-/** Null if what is read is not the client's alone, or if nothing is read. What is wrong with it is else the client's fault. */
+/**
+ * The client's inputs that are read, if only those are read; a fault in them is then the client's. Null if something
+ * else is read, or nothing.
+ */
 export function inputsOf(reads: readonly Read[], layout: Layout): Inputs {
 	const inputs = new Set<string>();
 	for (const read of reads) {
@@ -163,7 +166,7 @@ export function readsOnlyInput(template: Template, layout: Layout): boolean {
 	return inputsOf(readsOf(template), layout) !== null;
 }
 
-/** A closure of a template. It answers 400 if what a hole lacks is the client's input and nothing else. */
+/** A closure of a template. It answers 400 if the value that a hole lacks is only the client's input. */
 export function prepare(template: Template, layout: Layout): Evaluate {
 	return prepareTemplate(template, {
 		placeOf: layout.slotOf,
@@ -172,7 +175,7 @@ export function prepare(template: Template, layout: Layout): Evaluate {
 	});
 }
 
-/** A template that is evaluated when the steps it reads have ended. */
+/** A template that is evaluated when the steps that it reads have ended. */
 export interface Later {
 	readonly evaluate: Evaluate;
 	readonly reads: readonly StepRef[];

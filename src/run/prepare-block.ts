@@ -5,7 +5,7 @@ import { frameSize, type Layout, stepSlot } from "./layout.ts";
 import { prepareStart } from "./step.ts";
 import type { BlockParts, Resources } from "./work.ts";
 
-/** Makes steps ready that end together, and those inside them. */
+/** Prepares steps that end together, and the steps inside them. */
 export function prepareBlock(
 	parts: BlockParts,
 	layout: Layout,

@@ -117,7 +117,7 @@ async function send(
 			reject(refusal);
 			scope.cancel(refusal);
 		}
-		// The one status that a body may follow without being its content: the rest of the connection is not read.
+		// The one status after which bytes may come that are not its content. The rest of the connection is not read.
 		if (status === 205 && head.body.length !== 0) {
 			scope.cancel(contentOfReset(upstream.name));
 		}

@@ -36,10 +36,10 @@ export interface RunResult {
 	readonly missing: readonly StepFailure[];
 }
 
-/** What of a route every run of it needs. */
+/** The part of a route that every run of it needs. */
 export interface RunRoute {
 	readonly plan: RoutePlan;
-	/** How its answers say how long they hold; null if they do not. */
+	/** How its answers say how long they are fresh; null if they do not. */
 	readonly freshness: PreparedFreshness | null;
 	readonly frameSize: number;
 	/** Whether an expression may read the name `request`. */
@@ -50,8 +50,8 @@ export interface RunRoute {
 const answered = new GatewayError("internal", "the answer is there");
 
 /**
- * What the steps of one run share: its deadline, its scope, its count of calls. It ends once: with an answer, or with the
- * error that reaches it first. Then nothing of it runs any more but a write that had been sent.
+ * The state that the steps of one run share: its deadline, its scope, its count of calls. It ends once, with an answer
+ * or with the first error that reaches it. Then nothing of it runs any more, except a write that was sent.
  */
 export class Run {
 	readonly route: RunRoute;

@@ -9,7 +9,7 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 
-/** Which step calls whom. */
+/** The step that calls, and the upstream that it calls. */
 export interface Caller {
 	readonly upstream: Upstream;
 	readonly write: boolean;

@@ -6,7 +6,7 @@ import type { Holding } from "./freshness.ts";
 import type { Later } from "./layout.ts";
 import type { Run } from "./run.ts";
 
-/** Where a step is carried out: in its block, or at one item of its `each`. */
+/** The spot where a step is carried out: in its block, or at one item of its `each`. */
 export class Spot {
 	readonly block: Block;
 	readonly run: Run;
@@ -43,7 +43,7 @@ export class Spot {
 		this.block.hold(this.step, holding);
 	}
 
-	/** Evaluates what may read other steps, when those have ended: a promise only if it has to wait. */
+	/** Evaluates a template that may read other steps, when those have ended. A promise only if it has to wait. */
 	evaluate({ evaluate, reads }: Later, scope = this.scope): unknown {
 		const finish = () => {
 			this.block.noteReads(this.step, reads);
@@ -54,7 +54,7 @@ export class Spot {
 	}
 }
 
-/** A condition that is false or null skips what it stands before; any other value does not. */
+/** A condition that is false or null skips its work. Any other value does not. */
 export function isSkip(condition: unknown): boolean {
 	return condition === false || condition === null;
 }

@@ -9,7 +9,10 @@ import { isSkip, Spot } from "./spot.ts";
 import { prepareWork } from "./steps/kinds.ts";
 import type { Once, Work, WorkContext } from "./work.ts";
 
-/** How a step begins: its work, behind what every kind of step has. `slot` is the step's own in its block's frame. */
+/**
+ * The function that begins a step: its work, with the parts around it that every kind of step has. `slot` is the slot
+ * of its value in its block's frame.
+ */
 export function prepareStart(
 	step: StepPlan,
 	name: StepName,
@@ -41,7 +44,7 @@ function prepareCondition(step: StepPlan, layout: Layout, work: Work): Work {
 	return (spot) => (isSkip(when(spot.frame)) ? null : wanted(spot));
 }
 
-/** Whether something can stand for it, so that it need not be carried out under overload. */
+/** Whether a fallback or null can stand for it, so that it need not be carried out under overload. */
 function canBeLeftOut({ optional, fallback }: StepPlan): boolean {
 	return optional || fallback !== null;
 }
@@ -59,7 +62,7 @@ const leftOut = new GatewayError(
 	"left out because the gateway is overloaded",
 );
 
-/** Steps that start together all start before the first of them ends. */
+/** Always gives a promise, so that steps which start together all start before the first of them ends. */
 function promised(work: Work): Once {
 	return (spot) => {
 		try {

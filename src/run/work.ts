@@ -6,13 +6,16 @@ import type { BlockSlots, Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Spot } from "./spot.ts";
 
-/** What a step does, once for itself or once per item: gives its value or a promise of it; throws or rejects if it fails. */
+/**
+ * The work of a step, done once for itself or once per item. Gives a value or a promise of it. Throws or rejects if it
+ * fails.
+ */
 export type Work = (spot: Spot) => unknown;
 
 /** One carrying-out of a step: a promise of its value, even if the work has one at once. */
 export type Once = (spot: Spot) => Promise<unknown>;
 
-/** What the work of every step is prepared with. */
+/** The means to prepare the work of every step. */
 export interface Resources {
 	/** In the order of the plan. */
 	readonly upstreams: readonly OpenedUpstream[];
@@ -24,7 +27,7 @@ export interface Resources {
 	readonly pool: Pool | null;
 }
 
-/** What one step's work is prepared with. */
+/** The means to prepare the work of one step. */
 export interface WorkContext extends Resources {
 	/** The names at the spot where the work is done. */
 	readonly layout: Layout;
@@ -39,7 +42,7 @@ export interface BlockParts {
 	readonly steps: readonly StepPlan[];
 	/** The templates of the answer, or of the group's value. */
 	readonly result: readonly unknown[];
-	/** The steps that those read, by index. */
+	/** The steps that these templates read, by index. */
 	readonly reads: readonly number[];
 	readonly slots: BlockSlots;
 }

@@ -63,7 +63,7 @@ function hopsIn(headers: HeaderList): Hops[] {
 	];
 }
 
-/** The one list that a field is, on however many lines it comes (RFC 9110, 5.3); null where it does not come. */
+/** A field as one list, on however many lines it comes (RFC 9110, 5.3); null if it does not come. */
 function listOf(headers: HeaderList, name: string): string | null {
 	const lines = allHeadersOf(headers, name);
 	return lines.length === 0 ? null : lines.join(", ");

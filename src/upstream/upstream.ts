@@ -27,7 +27,7 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly coalesce: boolean;
 	/** Null or absent means off, as with every policy. */
 	readonly cache?: CacheOptions | null;
-	/** The `Authorization` of every call, which is no user's but the gateway's own. Null or absent: there is none. */
+	/** The `Authorization` of every call, which is the gateway's own and no user's. Null or absent if there is none. */
 	readonly authorization?: string | null;
 	readonly retry?: RetryOptions | null;
 	/** Bounds the extra attempts. Without it there are none. */
@@ -41,7 +41,7 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 
 export type Transport = keyof typeof transports;
 
-/** What sends. All keep the same promises, by the same tests. */
+/** The transports. All keep the same promises, by the same tests. */
 export const transports = { http1: http1Wire, undici: undiciWire } as const;
 
 /** The means that an upstream takes from its gateway. */

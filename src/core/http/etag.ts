@@ -6,7 +6,7 @@ export function etagOf(body: string | Uint8Array): string {
 	return `"${hash("sha1", body, "base64url")}"`;
 }
 
-/** Whether a request says that its sender has the answer of this tag already (`If-None-Match`: RFC 9110, 13.1.2). */
+/** Whether the client has the answer with this tag already, as `If-None-Match` says (RFC 9110, 13.1.2). */
 export function knowsEtag(headers: HeaderList, etag: string): boolean {
 	return allHeadersOf(headers, "if-none-match").some((list) =>
 		namesEtag(list, etag),
@@ -21,7 +21,7 @@ export function namesEtag(list: string, etag: string): boolean {
 	return false;
 }
 
-/** Whether an upstream's tag, of which it says that the answer is unchanged, is that of what is kept (RFC 9111, 4.3.4). */
+/** Whether the tag of an upstream's 304 is that of the kept answer (RFC 9111, 4.3.4). */
 export function confirmsEtag(said: string, kept: string): boolean {
 	return isWeak(said) ? opaque(said) === opaque(kept) : said === kept;
 }
@@ -30,7 +30,7 @@ function isWeak(etag: string): boolean {
 	return etag.startsWith("W/");
 }
 
-/** What stands between the quotes, with them (RFC 9110, 8.8.3). */
+/** The opaque part of a tag, with its quotes (RFC 9110, 8.8.3). */
 function opaque(etag: string): string {
 	return isWeak(etag) ? etag.slice(2) : etag;
 }

@@ -1,36 +1,39 @@
 import { type HeaderList, headersWithout, namesIn } from "./headers.ts";
 
 /**
- * What a field of HTTP is to a gateway. Every rule about fields by name reads a column of the table below, so that two
- * rules differ only where a row says so.
+ * The properties of a header field for a gateway. Every rule about fields by name reads a column of the table below. So
+ * two rules differ only where a row says so.
  */
 type Purpose =
-	/** It says where its message ends (RFC 9112, 6): said twice it makes two messages of one. */
+	/** It says where its message ends (RFC 9112, 6). If it comes twice, one message can be read as two. */
 	| "frames"
-	/** HTTP sets it, for one connection (RFC 9110, 7.6.1): it is set by nobody else, and passes to no other connection. */
+	/**
+	 * HTTP itself sets it, for one connection (RFC 9110, 7.6.1). Nobody else sets it, and it passes to no other
+	 * connection.
+	 */
 	| "hop"
 	/** It is between a client and a proxy of the client's choice (RFC 9110, 11.7). No cache keeps it (RFC 9111, 3.1). */
 	| "proxy"
-	/** It says where a request goes: the config alone does. */
+	/** It says where a request goes. Only the config may decide that. */
 	| "target"
-	/** The gateway says it itself, so that another's never passes. */
+	/** The gateway sets it itself, so that another's never passes. */
 	| "own"
-	/** The gateway says it of every answer, so that nobody else sets it there. */
+	/** The gateway sets it in every answer, so that nobody else sets it there. */
 	| "answer"
-	/** It belongs to the trace of one request (W3C Trace Context): it says nothing of what is asked. */
+	/** It belongs to the trace of one request (W3C Trace Context), and does not change the answer. */
 	| "trace"
-	/** It says who asks: what is answered to one is not another's. */
+	/** It says who asks. The answer to one client does not belong to another. */
 	| "credential"
-	/** It asks for a part, or only under a condition: the answer is of no use to others. */
+	/** It asks for a part, or under a condition. The answer is of no use to others. */
 	| "condition"
-	/** It is about the body, its variants or its freshness: it passes a proxied route unasked, both ways. */
+	/** It is about the body, its variants or its freshness. It always passes a proxied route, both ways. */
 	| "passes"
-	/** It describes a body, which a 304 does not bring: it says nothing of the body that is kept (RFC 9111, 3.2). */
+	/** It describes a body. A 304 brings none, so there the field says nothing about the kept body (RFC 9111, 3.2). */
 	| "body"
 	/** It is true of a body only while its coding is on. */
 	| "coded";
 
-/** Fields that begin with `content-` or `accept-` pass, too; what frames the message does not. */
+/** Fields that begin with `content-` or `accept-` pass, too, except those that frame the message. */
 const table: Readonly<Record<string, readonly Purpose[]>> = {
 	accept: ["passes"],
 	age: ["passes"],
@@ -38,15 +41,16 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"cache-control": ["passes"],
 	connection: ["hop"],
 	"content-encoding": ["body", "coded"],
-	// Whoever sends the body says its length.
+	// The sender of a body sets its length.
 	"content-length": ["frames", "hop", "coded"],
 	"content-range": ["body"],
 	"content-type": ["body"],
 	cookie: ["credential"],
-	// The instant of the answer is that of the gateway's own, made of several or kept.
+	// The gateway's own answer has an instant of its own: it is made of several answers, or was kept.
 	date: ["own", "answer"],
 	etag: ["passes"],
-	// End to end by RFC 9110, 10.1.1. But who takes the request answers 100 at once, so nothing is left to expect.
+	// End to end by RFC 9110, 10.1.1. But the server that takes the request answers 100 at once, so nothing is left to
+	// expect.
 	expect: ["hop"],
 	expires: ["passes"],
 	host: ["target"],
@@ -88,24 +92,26 @@ function fieldsThat(...purposes: readonly Purpose[]): ReadonlySet<string> {
 	);
 }
 
-/** Set by HTTP itself: an author sets none of them anywhere, and none passes from one side to the other. */
+/**
+ * The fields that HTTP itself sets. An author sets none of them anywhere, and none passes from one side to the other.
+ */
 export const hopFields = fieldsThat("hop");
 
-/** What nobody may set of a call. */
+/** The fields that nobody may set in a call. */
 export const callFieldsRefused = fieldsThat("hop", "target");
 
-/** What nobody may set of an answer. */
+/** The fields that nobody may set in an answer. */
 export const answerFieldsRefused = fieldsThat("hop", "answer");
 
-/** It belongs to one connection: its own, or that to a proxy of the client's. */
+/** The fields of one connection: its own, or that to a proxy of the client's. */
 export const connectionFields = fieldsThat("hop", "proxy");
 
-/** What a proxied route never passes on, though its config asks for it. */
+/** The fields that a proxied route never passes on, even if its config asks for it. */
 export const neverPassed = fieldsThat("hop", "proxy", "target", "own");
 
 const passed = fieldsThat("passes");
 
-/** Whether a field passes a proxied route unasked, both ways; `name` in lower case. */
+/** Whether a field always passes a proxied route, both ways. `name` is in lower case. */
 export function passesUnasked(name: string): boolean {
 	return (
 		passed.has(name) ||
@@ -114,19 +120,19 @@ export function passesUnasked(name: string): boolean {
 	);
 }
 
-/** The fields of this very message that are for one connection: those that always are, and those that `Connection` names. */
+/** The fields of this message that are for one connection: those that always are, and those that `Connection` names. */
 export function hopFieldsOf(headers: HeaderList): ReadonlySet<string> {
 	const named = namesIn(headers, "connection");
 	return named.length === 0 ? hopFields : new Set([...hopFields, ...named]);
 }
 
-/** What the server writes of every answer, whoever made it. Not `date`: node writes it where the answer has none. */
+/** The fields that the server writes for every answer. Not `date`, which Node writes if the answer has none. */
 export const serverFields: ReadonlySet<string> = new Set([
 	...hopFields,
 	"x-request-id",
 ]);
 
-/** Two of these in one message, and its readers disagree where it ends. */
+/** With two of these in one message, its readers may disagree where it ends. */
 export const framingFields = fieldsThat("frames");
 
 /** Names that a CGI-like server behind us takes for one of HTTP's own: `content_length`, as `HTTP_CONTENT_LENGTH`. */
@@ -136,21 +142,21 @@ export const lookalikes: ReadonlySet<string> = new Set(
 		.map((name) => name.replaceAll("-", "_")),
 );
 
-/** What two requests may differ in that ask for the same. */
+/** The fields in which two equal requests may differ. */
 export const notAsked = fieldsThat("hop", "trace");
 
-/** What differs from user to user, whether or not an answer's `Vary` says so. */
+/** The fields that differ from user to user, whether or not an answer's `Vary` says so. */
 export const credentialFields = fieldsThat("credential");
 
 /** A request with one of these asks for less than the whole answer, or for none. */
 export const conditionFields = fieldsThat("condition");
 
-/** What is no longer true of a body whose coding was taken off. */
+/** The fields that are no longer true after a body was decoded. */
 export const codedFields = fieldsThat("coded");
 
 const notConfirmed = fieldsThat("hop", "proxy", "body");
 
-/** The fields of a 304 that are news of the kept answer, which it confirms (RFC 9111, 3.2). */
+/** The fields of a 304 that update the kept answer (RFC 9111, 3.2). */
 export function fieldsConfirmed(headers: HeaderList): string[] {
 	const hop = hopFieldsOf(headers);
 	return headersWithout(
@@ -159,7 +165,10 @@ export function fieldsConfirmed(headers: HeaderList): string[] {
 	);
 }
 
-/** The fields of an answer that a 304 in its place repeats: all but what describes its content (RFC 9110, 15.4.5). */
+/**
+ * The fields of an answer that a 304 in its place repeats: all except those that describe its content (RFC 9110,
+ * 15.4.5).
+ */
 export function fieldsOfNotModified(headers: HeaderList): string[] {
 	return headersWithout(headers, describesContent);
 }

@@ -1,4 +1,4 @@
-/** Names and values of header fields in turn, in the order they travel: `["etag", "\"1\"", "age", "3"]`. */
+/** Names and values of header fields in turn, in the order in which they are sent: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
 /*
@@ -6,7 +6,7 @@ export type HeaderList = readonly string[];
  * `server/refuse.ts`, `upstream/wire/head.ts` and `upstream/wire/request-writer.ts`.
  */
 
-/** Gives `visit` one field after the other, with the name as it is written. */
+/** Calls `visit` for one field after the other, with the name as written. */
 export function eachHeader(
 	headers: HeaderList,
 	visit: (name: string, value: string) => void,
@@ -16,7 +16,7 @@ export function eachHeader(
 	}
 }
 
-/** The first value of a header field, or null; `name` in lower case. */
+/** The first value of a header field, or null. `name` is in lower case. */
 export function headerOf(headers: HeaderList, name: string): string | null {
 	const at = find(headers, name, 0);
 	return at < 0 ? null : (headers[at + 1] ?? "");
@@ -29,7 +29,7 @@ export function onlyHeaderOf(headers: HeaderList, name: string): string | null {
 	return headers[at + 1] ?? "";
 }
 
-/** All values of a field, in the order they came; `name` in lower case. */
+/** All values of a field, in order. `name` is in lower case. */
 export function allHeadersOf(headers: HeaderList, name: string): string[] {
 	const values: string[] = [];
 	let at = find(headers, name, 0);
@@ -58,7 +58,7 @@ export function hasHeaderOf(
 	return false;
 }
 
-/** The fields that `drops` does not take; it is given names in lower case. */
+/** The fields for which `drops` is false. It gets names in lower case. */
 export function headersWithout(
 	headers: HeaderList,
 	drops: (name: string) => boolean,
@@ -103,7 +103,7 @@ export function isHeaderValue(text: string): boolean {
 	return !/[^\t\x20-\x7e]/.test(text);
 }
 
-/** Whether a text is a token (RFC 9110, 5.6.2): what a header may be named. */
+/** Whether a text is a token (RFC 9110, 5.6.2), as a header's name must be. */
 export function isToken(text: string): boolean {
 	return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }

@@ -14,16 +14,16 @@ export interface GatewayRequest {
 	readonly headers: HeaderList;
 	/** The client's address. */
 	readonly ip: string;
-	/** Milliseconds on the gateway's clock at which the request arrived: the deadline counts from here. */
+	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */
 	readonly arrivedMs: number;
 	/**
-	 * Reads the whole body, once. Fails with `request_too_large` beyond `bytesMax`, as soon as that is known, and with
-	 * `client_closed` where the client leaves in the middle.
+	 * Reads the whole body, once. Fails with `request_too_large` as soon as it is known to exceed `bytesMax`, and with
+	 * `client_closed` if the client leaves in the middle.
 	 */
 	readBody(bytesMax: number): Promise<Uint8Array>;
 	/**
-	 * The body as it comes, instead of `readBody`; null where there is none. Reading it fails with `client_closed` where
-	 * the client leaves in the middle, and with `request_invalid` where what comes is no body.
+	 * The body as it comes, instead of `readBody`; null if there is none. Reading fails with `client_closed` if the
+	 * client leaves in the middle, and with `request_invalid` if the bytes are no proper body.
 	 */
 	streamBody(): ByteStream | null;
 }
@@ -33,74 +33,78 @@ export interface GatewayResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
 	/**
-	 * Null where the status has no body. What is whole is never longer than what one composition may hold; a stream must
-	 * be read to its end or left, and where reading it fails the client must not take what it got for the whole.
+	 * Null if the status has no body. A whole body is never longer than one composition may be. A stream must be read to
+	 * its end or left. If reading it fails, the client must not take the part that it got for the whole.
 	 */
 	readonly body: string | Uint8Array | ByteStream | null;
 }
 
-/** One call of a step to an upstream, complete: nothing in it is looked up or defaulted any more. */
+/** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */
 export interface UpstreamRequest {
 	readonly method: CallMethod;
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;
 	readonly headers: HeaderList;
 	readonly body: string | null;
-	/** Whether it only reads: then equal ones may share an answer. */
+	/** Whether it only reads. Then equal calls may share an answer. */
 	readonly safe: boolean;
 	/** Whether sending it twice does what sending it once does. */
 	readonly idempotent: boolean;
 	/**
-	 * Where attempts of this call have been sent to, as indexes of the upstream's URLs: whoever chooses one adds it. Null
-	 * where nobody will send it again.
+	 * The URLs to which attempts of this call were sent, as indexes. The choice of a URL adds its index. Null if the call
+	 * is never sent again.
 	 */
 	readonly tried: number[] | null;
-	/** The client's request it is made for, or for a shared call the first of them: for events only. */
+	/** The client's request that it is made for; for a shared call the first one. Only events use it. */
 	readonly requestId: string;
-	/** Bound of one attempt, in milliseconds, from the moment it has its connection slot. */
+	/** The bound of one attempt, in milliseconds, from the moment when it has its connection slot. */
 	readonly timeoutMs: number;
-	/** Called when the first byte of an attempt is about to be written: from here a write may have happened. */
+	/** Called when the first byte of an attempt is about to be written. From here on a write may have happened. */
 	readonly onSent: (() => void) | null;
 }
 
-/** What an upstream answered: complete, decompressed, within the upstream's `maxBody`. Any status. */
+/** An upstream's whole answer with any status, decompressed, within the upstream's `maxBody`. */
 export interface UpstreamResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
 	readonly body: Uint8Array;
-	/** Where several calls are given this very answer: what they make of its body. */
+	/** Present if several calls get this same answer: the values that they make of its body. */
 	readonly decoded?: Decoded;
-	/** Where it came through a cache that knows: how long it holds. */
+	/** Present if it came through a cache: how long it is fresh. */
 	readonly freshness?: Freshness;
 }
 
-/** How long an answer of an upstream holds, as a cache knows it. */
+/** How long an answer of an upstream is fresh, as its cache knows. */
 export interface Freshness {
-	/** The instant on the clock until which it is fresh; in the past where it is not, or must be validated each time. */
+	/**
+	 * The instant on the clock until which it is fresh. In the past if it is stale, or if it must be validated each time.
+	 */
 	readonly untilMs: number;
-	/** Who may keep what is made of it: everybody, the one it is for, or nobody. */
+	/** Who may keep an answer made from it: everybody, only its client, or nobody. */
 	readonly sharing: "all" | "one" | "none";
-	/** Null where it is not served beyond its time; else why asking anew failed, or null there where it is on its way. */
+	/**
+	 * Null if it is not stale. Else the reason why asking anew failed, or a null reason while a new answer is on its way.
+	 */
 	readonly stale: { readonly error: GatewayError | null } | null;
 }
 
-/** One request passed on to an upstream, of which neither side's body is ever held whole. */
+/** One request passed on to an upstream. The body of neither side is ever held whole. */
 export interface StreamRequest {
 	readonly method: string;
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;
-	/** Without any that frame a message: the length is the body's. */
+	/** The header fields, without those that frame a message. The length belongs to the body. */
 	readonly headers: HeaderList;
 	readonly body: ByteStream | null;
-	/** Whether sending it twice does what sending it once does. Never sent again where it has a body. */
+	/** Whether to send it twice does the same as to send it once. With a body it is never sent again. */
 	readonly idempotent: boolean;
-	/** The client's request that is passed on: for events only. */
+	/** The client's request that is passed on. Only events use it. */
 	readonly requestId: string;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
 	readonly timeoutMs: number;
 	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */
 	readonly cached?: boolean;
-	/** How long the answer's body may stand still, in milliseconds, whoever keeps it waiting. */
+	/** How long the answer's body may stand still, in milliseconds, whichever side keeps it waiting. */
 	readonly idleMs: number;
 	/** Called once, when the head of the answer is there. */
 	readonly onHead: (head: StreamHead) => void;
@@ -110,6 +114,6 @@ export interface StreamRequest {
 export interface StreamHead {
 	readonly status: number;
 	readonly headers: HeaderList;
-	/** Of no pieces where the status or the method has no body; `length` then is what it would have been. */
+	/** Without pieces if the status or the method has no body. Then `length` is the length that it would have. */
 	readonly body: ByteStream;
 }

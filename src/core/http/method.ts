@@ -9,7 +9,7 @@ export const callMethods = [
 ] as const;
 export type CallMethod = (typeof callMethods)[number];
 
-/** What a route of `ANY` answers. */
+/** The methods that a route of `ANY` answers. */
 export const proxyMethods: readonly string[] = [...callMethods, "OPTIONS"];
 
 /** Whether requests of a method only read, by definition: RFC 9110, 9.2.1. TRACE passes nowhere. */
@@ -17,12 +17,12 @@ export function isSafe(method: string): boolean {
 	return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 
-/** Whether sending a request of a method twice does what sending it once does, by definition: RFC 9110, 9.2.2. */
+/** Whether to send a request of a method twice does the same as to send it once, by definition: RFC 9110, 9.2.2. */
 export function isIdempotent(method: string): boolean {
 	return method !== "POST" && method !== "PATCH";
 }
 
-/** Whether a method means something with a body: without one it says that the length is 0 (RFC 9110, 8.6). */
+/** Whether a method normally has a body. Without one it announces length 0 (RFC 9110, 8.6). */
 export function announcesBody(method: string): boolean {
 	return method === "POST" || method === "PUT" || method === "PATCH";
 }

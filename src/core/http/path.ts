@@ -1,4 +1,4 @@
-/** Whether a path segment is `.` or `..`, also percent-encoded: what servers take as a step upwards. */
+/** Whether a path segment is `.` or `..`, also percent-encoded, which servers take as a step upwards. */
 export function isDots(segment: string): boolean {
 	return /^(?:\.|%2e){1,2}$/i.test(segment);
 }

@@ -2,8 +2,8 @@ import { errorTable, type GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "./messages.ts";
 
 /**
- * The answer to a client for an error: a problem document (RFC 9457) of the table's words and the request's id. Nothing
- * of the error's message, cause or upstream stands in it; only the client's own faults are named.
+ * The answer to a client for an error: a problem document (RFC 9457) of the table's words and the request's id. It says
+ * nothing about the error's message, cause or upstream. It only lists the client's own faults.
  */
 export function problemResponse(
 	error: GatewayError,
@@ -31,7 +31,7 @@ export function problemResponse(
 	return { status, headers, body: JSON.stringify(document) };
 }
 
-/** Rounded up, for a client that comes too early comes in vain; never 0, which many take for "at once". */
+/** Rounded up, because a client that comes too early comes in vain. Never 0, which many take for "at once". */
 function secondsOf(ms: number): string {
 	return String(Math.max(1, Math.ceil(ms / 1000)));
 }

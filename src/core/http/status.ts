@@ -8,19 +8,21 @@ export function isStatus(value: unknown): value is number {
 	);
 }
 
-/** Whether an answer only announces another: no final one (RFC 9110, 15.2). */
+/** Whether an answer is interim: it only announces another (RFC 9110, 15.2). */
 export function isInterim(status: number): boolean {
 	return status < 200;
 }
 
-/** Whether an answer of this status may have content (RFC 9110, 15.2, 15.3.5, 15.3.6 and 15.4.5): else none is sent. */
+/**
+ * Whether an answer of this status may have content (RFC 9110, 15.2, 15.3.5, 15.3.6 and 15.4.5): if not, none is sent.
+ */
 export function hasContent(status: number): boolean {
 	return hasFramedBody(status) && status !== 205;
 }
 
 /**
- * Whether a body follows the head of this status on the wire (RFC 9112, 6.3). One does after 205: of no bytes, but
- * framed as any other, and what an upstream sends there all the same must be read to find the next answer.
+ * Whether a body follows the head of this status on the wire (RFC 9112, 6.3). After 205 one does: it has no bytes but
+ * is framed as any other. If an upstream sends bytes there all the same, they must be read to find the next answer.
  */
 export function hasFramedBody(status: number): boolean {
 	return !isInterim(status) && status !== 204 && status !== 304;

@@ -21,7 +21,7 @@ import { isSkip, type Spot } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
 import type { Work, WorkContext } from "../work.ts";
 
-/** One call of an upstream: sends it and makes a value of the answer; throws if it cannot even be made. */
+/** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
 export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const opened = context.upstreams[step.upstreamIndex] as OpenedUpstream;
 	const requestAt = prepareRequest(step, opened, context);
@@ -36,7 +36,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	};
 }
 
-/** Notes what the answer lets the gateway's own say of itself. */
+/** Notes how long the answer is fresh, and whether it is stale: the gateway's own answer says so. */
 function noting(
 	response: UpstreamResponse,
 	spot: Spot,
@@ -86,7 +86,7 @@ function prepareRequest(
 	};
 }
 
-/** How a call ends: a value, or the failure it is. A promise only if it has to wait for other steps. */
+/** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
 	step: CallPlan,
 	upstream: string,
@@ -132,7 +132,7 @@ function prepareValue(
 	};
 }
 
-/** Statuses beside 2xx that are answers: the value they give, or null if the answer goes on to `pick`. */
+/** The statuses beside 2xx that are answers: the value that they give, or null if the answer goes on to `pick`. */
 function prepareAnswers(
 	{ answers }: CallPlan,
 	layout: Layout,

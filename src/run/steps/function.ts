@@ -12,8 +12,8 @@ import { createUserCall } from "../user-call.ts";
 import type { Resources, Work, WorkContext } from "../work.ts";
 
 /**
- * Calls a user's function: gives the data it returns, or fails with `step_failed` if it throws or returns none. What it
- * is given is its own: changing it changes nothing here. When it has returned it calls nobody any more.
+ * Calls a user's function. Gives the data that it returns, or fails with `step_failed` if it throws or returns no data.
+ * Its arguments are copies, so it changes nothing here. After it has returned it can call nobody any more.
  */
 export function prepareFunction(
 	{ reference, args, worker }: RunConfig,

@@ -21,7 +21,10 @@ interface Group {
 	readonly value: Later | null;
 }
 
-/** The steps of a group: their value, or their first failure. What they lack the answer lacks. */
+/**
+ * Carries out the steps of a group. Gives their value, or their first failure. A part that they lack is missing in the
+ * answer.
+ */
 export function prepareGroup(
 	step: GroupPlan,
 	{ layout: around, prepareBlock }: WorkContext,

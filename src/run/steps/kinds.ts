@@ -6,7 +6,7 @@ import { prepareGroup } from "./group.ts";
 import { prepareReply } from "./reply.ts";
 import { prepareValue } from "./value.ts";
 
-/** What a step does, by its kind. */
+/** A step's work, by its kind. */
 export function prepareWork(step: StepPlan, context: WorkContext): Work {
 	switch (step.kind) {
 		case "call":

@@ -2,7 +2,7 @@ import type { ReplyConfig } from "../../config/config.ts";
 import { prepareMerge } from "../merge.ts";
 import type { Work, WorkContext } from "../work.ts";
 
-/** An answer that ends the run at once: whatever runs beside it is aborted. */
+/** An answer that ends the run at once. Steps that run beside it are aborted. */
 export function prepareReply(step: ReplyConfig, { layout }: WorkContext): Work {
 	const merge = prepareMerge(step, layout);
 	return ({ run, block, frame, step: { index } }) => {
