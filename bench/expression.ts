@@ -3,6 +3,7 @@
  * every contender runs in turn. Run with `node bench/expression.ts`.
  */
 import { type Frame, prepareExpression } from "../src/expression/evaluate.ts";
+import { Fuel } from "../src/expression/fuel.ts";
 import { parseExpression, parseText } from "../src/expression/parse.ts";
 import { prepareTemplate } from "../src/expression/template.ts";
 
@@ -24,6 +25,7 @@ const names = ["query", "answer", "products"];
 const frame: Frame = {
 	values: [{ city: "Москва", page: 3 }, answer, products],
 	parent: null,
+	fuel: new Fuel(),
 };
 const placeOf = (name: string) => ({ up: 0, slot: names.indexOf(name) });
 

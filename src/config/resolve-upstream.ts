@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { isHeaderValue } from "../core/http/headers.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
+import { Fuel } from "../expression/fuel.ts";
 import {
 	prepareTemplate,
 	readsOf,
@@ -247,7 +248,7 @@ function environmentReader(
 			([, value]) => value !== undefined && value !== "",
 		),
 	);
-	const frame = { values: [variables], parent: null };
+	const frame = { values: [variables], parent: null, fuel: new Fuel() };
 	return (key, template, optional = false) => {
 		const reads = readsOf(template);
 		// What could not be read, or reads what does not exist here, has been reported already.

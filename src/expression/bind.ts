@@ -1,5 +1,6 @@
 import type { Field, Pattern, Target } from "./ast.ts";
 import { spreadInto } from "./functions.ts";
+import { OpenMap } from "./open-map.ts";
 import { elementOf } from "./operators.ts";
 import { cellOf, type Frame, type Preparation, siteOf } from "./preparation.ts";
 import { itemsOf, type Site } from "./site.ts";
@@ -53,13 +54,14 @@ function bindFields(
 	}
 	const rest = cellOf(pattern.rest.slot, preparation);
 	return (frame, value) => {
-		const left: Record<string, unknown> = {};
-		spreadInto(site, left, value);
+		const taken = new Set<string>();
 		for (const bind of fields) {
 			const key = bind(frame, value);
-			if (key !== null) delete left[key];
+			if (key !== null) taken.add(key);
 		}
-		rest.value = left;
+		const left = new OpenMap();
+		spreadInto(site, left, value, taken);
+		rest.value = left.value;
 	};
 }
 

@@ -1,6 +1,7 @@
 import type { Ast, MapEntry, MapLiteral, Span, Spread, Text } from "./ast.ts";
 import { spreadInto } from "./functions.ts";
 import { append } from "./list-methods.ts";
+import { OpenMap } from "./open-map.ts";
 import {
 	type Evaluate,
 	type Frame,
@@ -9,7 +10,6 @@ import {
 } from "./preparation.ts";
 import { itemsOf, type Site, textOf } from "./site.ts";
 import { joined } from "./text-methods.ts";
-import { setOwn } from "./values.ts";
 
 /** A template literal. */
 export function prepareText(ast: Text, preparation: Preparation): Evaluate {
@@ -128,26 +128,24 @@ function prepareOpenMap(ast: MapLiteral, preparation: Preparation): Evaluate {
 		const site = siteOf(entry, preparation);
 		if (entry.kind === "spread") {
 			const of = preparation.prepare(entry.of);
-			return (frame: Frame, made: Record<string, unknown>) =>
-				spreadInto(site, made, of(frame));
+			return (frame: Frame, made: OpenMap) => spreadInto(site, made, of(frame));
 		}
 		const value = preparation.prepare(entry.value);
 		const { key } = entry;
 		if (typeof key === "string") {
-			return (frame: Frame, made: Record<string, unknown>) => {
-				made[key] = value(frame);
+			return (frame: Frame, made: OpenMap) => {
+				made.put(site, key, value(frame));
 			};
 		}
 		const keyOf = preparation.prepare(key);
-		return (frame: Frame, made: Record<string, unknown>) => {
+		return (frame: Frame, made: OpenMap) => {
 			const name = textOf(site, keyOf(frame), site.nameOf(key));
-			site.chargeKey(name);
-			setOwn(made, name, value(frame));
+			made.set(site, name, value(frame));
 		};
 	});
 	return (frame) => {
-		const made: Record<string, unknown> = {};
+		const made = new OpenMap();
 		for (const step of steps) step(frame, made);
-		return made;
+		return made.value;
 	};
 }

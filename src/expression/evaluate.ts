@@ -10,6 +10,7 @@ import type {
 } from "./ast.ts";
 import { prepareCall, prepareMethod } from "./call.ts";
 import { prepareItems, prepareMap, prepareText } from "./construct.ts";
+import { Fuel, nodesMax } from "./fuel.ts";
 import { add, compute, elementOf, isOrdered } from "./operators.ts";
 import {
 	cellOf,
@@ -19,7 +20,7 @@ import {
 	type Preparation,
 	siteOf,
 } from "./preparation.ts";
-import { isSame, nodesMax } from "./site.ts";
+import { isSame } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
 
 export type { Evaluate, Frame, Place } from "./preparation.ts";
@@ -36,7 +37,6 @@ export function prepareExpression(
 		expression,
 		prepare: (ast) => prepare(ast, preparation),
 		placeOf,
-		work: { left: nodesMax },
 		current: { frame: noFrame },
 		cells: [],
 		nodes: 0,
@@ -47,14 +47,14 @@ export function prepareExpression(
 	return preparation.sites === 0 ? evaluate : bounded(evaluate, preparation);
 }
 
-const noFrame: Frame = { values: [], parent: null };
+const noFrame: Frame = { values: [], parent: null, fuel: new Fuel() };
 
 function bounded(evaluate: Evaluate, preparation: Preparation): Evaluate {
-	const { work, current, cells, expression } = preparation;
+	const { current, cells, expression } = preparation;
 	const left = nodesMax - preparation.nodes;
 	const site = siteOf(expression.ast, preparation);
 	return (frame) => {
-		work.left = left;
+		frame.fuel.left = left;
 		current.frame = frame;
 		try {
 			return evaluate(frame);

@@ -1,9 +1,10 @@
 import { nestingMax, parseJson, printJson } from "../core/json.ts";
 import type { MathFunction, OtherFunction } from "./language.ts";
-import { append, type Callback, sortedBy } from "./list-methods.ts";
-import { finite, listOf, numberOf, type Site, textOf } from "./site.ts";
-import { joined } from "./text-methods.ts";
-import { isMap, type MapValue, setOwn } from "./values.ts";
+import { appendOne, type Callback, sortedBy } from "./list-methods.ts";
+import { isIndex, OpenMap } from "./open-map.ts";
+import { finite, isSame, listOf, numberOf, type Site, textOf } from "./site.ts";
+import { OpenText } from "./text-methods.ts";
+import { isMap, type MapValue } from "./values.ts";
 
 /**
  * A function at work. Arguments that were not given are undefined. If a function takes any number of arguments, `a` is
@@ -27,31 +28,35 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	Number: toNumber,
 	"Object.entries": (site, of) => {
 		const source = keyed(site, of);
-		return keysOf(site, source).map((key) => [key, source[key] ?? null]);
+		const keys = keysOf(site, source);
+		site.charge(keys.length);
+		return keys.map((key) => [key, source[key] ?? null]);
 	},
 	"Object.fromEntries": (site, of) => {
-		const made = {};
+		const made = new OpenMap();
 		for (const entry of listOf(site, of, "the list of entries")) {
 			const [key = null, value = null] = listOf(site, entry, "an entry");
-			const name = textOf(site, key, "a key");
-			site.chargeKey(name);
-			setOwn(made, name, value);
+			made.set(site, textOf(site, key, "a key"), value);
 		}
-		return made;
+		return made.value;
 	},
 	"Object.groupBy": (site, list, keyOf) => {
 		const groups = new Map<string, unknown[]>();
 		const items = listOf(site, list, "the list");
 		for (const [index, item] of items.entries()) {
 			const key = textOf(site, (keyOf as Callback)(item, index), "a key");
-			site.chargeKey(key);
+			site.chargeLookup(key);
 			const group = groups.get(key);
-			if (group) group.push(item);
-			else groups.set(key, [item]);
+			if (group) {
+				group.push(item);
+				continue;
+			}
+			site.charge(8);
+			groups.set(key, [item]);
 		}
-		const made = {};
-		for (const [key, group] of groups) setOwn(made, key, group);
-		return made;
+		const made = new OpenMap();
+		for (const [key, group] of groups) made.set(site, key, group);
+		return made.value;
 	},
 	"Object.keys": (site, of) => keysOf(site, keyed(site, of)),
 	"Object.values": (site, of) => {
@@ -77,7 +82,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	},
 	encodeURIComponent: (site, value) => {
 		const text = textOf(site, value, "the text");
-		site.charge(text.length >>> 2);
+		site.charge(text.length >>> 1);
 		if (!text.isWellFormed()) {
 			site.fail("the text holds half a character (a lone surrogate)");
 		}
@@ -88,7 +93,13 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	escapeXml,
 	omit: (site, args) => {
 		const [of, ...names] = args as readonly unknown[];
-		const left = new Set(names.map((name) => textOf(site, name, "a name")));
+		const left = new Set(
+			names.map((name) => {
+				const text = textOf(site, name, "a name");
+				site.chargeLookup(text);
+				return text;
+			}),
+		);
 		return picked(site, mapOf(site, of ?? null), (key) => !left.has(key));
 	},
 	queryOf,
@@ -108,34 +119,55 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	},
 	uniqueBy: (site, list, keyOf) => {
 		const items = listOf(site, list, "the list");
-		const seen = new Set<unknown>();
+		const texts = new Set<string>();
+		const others = new Set<string>();
 		const made: unknown[] = [];
 		for (const [index, item] of items.entries()) {
-			const key = (keyOf as Callback)(item, index);
-			if (typeof key === "object" && key !== null) {
-				site.wrong(key, "a key", "a text or a number");
-			}
-			site.charge(2);
-			if (typeof key === "string") site.chargeText(key.length);
+			const value = (keyOf as Callback)(item, index);
+			const isText = typeof value === "string";
+			const seen = isText ? texts : others;
+			const key = isText ? value : printedKey(site, value);
+			site.chargeLookup(key);
 			if (seen.has(key)) continue;
 			seen.add(key);
-			append(site, made, [item]);
+			appendOne(site, made, item);
 		}
 		return made;
 	},
 };
 
+/**
+ * A text that equal values share. The engine hashes a number without a secret, and a long integer by its last 64 bits alone.
+ * So a client that chooses the numbers could have the engine compare each with all others.
+ */
+function printedKey(site: Site, value: unknown): string {
+	switch (typeof value) {
+		case "bigint": {
+			const number = Number(value);
+			const same = isSame(site, value, number);
+			return `#${same ? number : textOf(site, value, "a key")}`;
+		}
+		case "object":
+			if (value === null) return "#null";
+			return site.wrong(value, "a key", "a text or a number");
+		default:
+			return `#${textOf(site, value, "a key")}`;
+	}
+}
+
 /** Copies the own properties of a value that is spread into a map. As in JavaScript, numbers and booleans have none. */
 export function spreadInto(
 	site: Site,
-	made: Record<string, unknown>,
+	made: OpenMap,
 	value: unknown,
+	without: ReadonlySet<string> | null = null,
 ): void {
-	if (typeof value === "string") site.charge(value.length);
-	else if (typeof value !== "object" || value === null) return;
+	if (typeof value !== "string" && typeof value !== "object") return;
+	if (value === null) return;
 	const source = value as MapValue;
 	for (const key of keysOf(site, source)) {
-		setOwn(made, key, source[key] ?? null);
+		if (without?.has(key)) continue;
+		made.put(site, key, source[key] ?? null);
 	}
 }
 
@@ -145,17 +177,23 @@ function keyed(site: Site, value: unknown): MapValue {
 		: site.wrong(value, "the value", "a map");
 }
 
-function keysOf(site: Site, of: MapValue): string[] {
-	if (Array.isArray(of)) site.charge(of.length);
+function keysOf(site: Site, of: MapValue | string): string[] {
+	if (typeof of === "string" || Array.isArray(of)) {
+		site.checkList(of.length);
+		site.charge(4 * of.length);
+		return Object.keys(of);
+	}
 	const keys = Object.keys(of);
 	site.checkList(keys.length);
-	chargeKeys(site, keys.length);
+	site.charge(costOfWalking(keys));
 	return keys;
 }
 
-/** To the engine a map of many keys is a hash table, and a walk over it takes 1 µs for each key. */
-function chargeKeys(site: Site, count: number): void {
-	site.charge(count > 1000 ? count * 6 : count);
+/** To the engine a map of many keys, or of numbers as keys, is a hash table. A walk over it takes up to 1 µs for each key. */
+function costOfWalking(keys: readonly string[]): number {
+	const { length } = keys;
+	if (length > 1000) return 10 * length;
+	return isIndex(keys[0] ?? "") ? 6 * length : length;
 }
 
 function mapOf(site: Site, value: unknown): MapValue {
@@ -167,12 +205,12 @@ function picked(
 	of: MapValue,
 	keep: (key: string, value: unknown) => boolean,
 ): Record<string, unknown> {
-	const made = {};
+	const made = new OpenMap();
 	for (const key of keysOf(site, of)) {
 		const value = of[key] ?? null;
-		if (keep(key, value)) setOwn(made, key, value);
+		if (keep(key, value)) made.put(site, key, value);
 	}
-	return made;
+	return made.value;
 }
 
 /**
@@ -187,7 +225,7 @@ function toNumber(site: Site, value: unknown): number | bigint {
 		case "boolean":
 			return Number(value);
 		case "string": {
-			site.charge(value.length >>> 4);
+			site.charge(value.length >>> (value.length > digitsMax ? 4 : 2));
 			const number = finite(site, Number(value));
 			return Number.isSafeInteger(number)
 				? number
@@ -198,12 +236,16 @@ function toNumber(site: Site, value: unknown): number | bigint {
 	}
 }
 
+const digitsMax = 1000;
+
 /** The integer that a text holds, if `number` would not print the same digits. */
 function exactInteger(site: Site, text: string, number: number): bigint | null {
 	const digits = text.trim();
 	if (!/^(?:[+-]?\d+|0[xob][\da-f]+)$/i.test(digits)) return null;
 	// A double has at most 309 digits, so a longer text can only have leading zeros.
-	if (digits.length > 1000) site.fail("the number has more than 1000 digits");
+	if (digits.length > digitsMax) {
+		site.fail(`the number has more than ${digitsMax} digits`);
+	}
 	const exact = BigInt(digits.replace(/^\+/, ""));
 	return String(exact) === String(number) ? null : exact;
 }
@@ -236,7 +278,8 @@ function print(site: Site, value: unknown): string {
 function measure(site: Site, value: unknown, depth: number): number {
 	site.charge(1);
 	if (typeof value === "string") {
-		site.charge(value.length >>> 4);
+		// The engine writes each lone surrogate as an escape, which takes 100 ns.
+		site.charge(value.isWellFormed() ? value.length >>> 4 : value.length);
 		return value.length + 2;
 	}
 	if (typeof value === "bigint") return textOf(site, value, "a number").length;
@@ -278,33 +321,43 @@ const xmlEscapes: readonly (string | undefined)[] = Array.from(
 function escapeXml(site: Site, value: unknown): string {
 	const text = textOf(site, value, "the text").toWellFormed();
 	site.charge(text.length >>> 4);
-	let made = "";
+	const made = new OpenText(site);
 	let from = 0;
 	for (let index = 0; index < text.length; index++) {
 		const code = text.charCodeAt(index);
 		const escape = code < 0xfffe ? xmlEscapes[code] : "\ufffd";
 		if (escape === undefined) continue;
-		site.charge(1);
-		made = joined(site, made, text.slice(from, index) + escape);
+		made.add(text.slice(from, index));
+		made.add(escape);
 		from = index + 1;
 	}
-	return joined(site, made, text.slice(from));
+	made.add(text.slice(from));
+	return made.value();
 }
 
 /** The query of a whole or relative URL: name → text. If a name is given twice, the first one counts. */
 function queryOf(site: Site, value: unknown): MapValue {
 	const url = textOf(site, value, "the URL");
-	site.charge(url.length >>> 1);
-	const [beforeFragment = ""] = url.split("#", 1);
-	const mark = beforeFragment.indexOf("?");
-	const made = {};
-	if (mark < 0) return made;
-	for (const [name, text] of new URLSearchParams(
-		beforeFragment.slice(mark + 1),
-	)) {
-		if (!Object.hasOwn(made, name)) setOwn(made, name, text);
+	site.charge(url.length >>> 3);
+	const fragment = url.indexOf("#");
+	const end = fragment < 0 ? url.length : fragment;
+	const mark = url.indexOf("?");
+	const made = new OpenMap();
+	if (mark < 0) return made.value;
+	// Each pair by itself: for all at once the engine takes time quadratic in their number, 5 s for 1 MiB.
+	for (let at = mark + 1; at < end; ) {
+		const next = url.indexOf("&", at);
+		const last = next < 0 || next > end ? end : next;
+		site.charge(16 + (last - at));
+		// A `?` in front is dropped, but only before the first pair.
+		const lead = at === mark + 1 ? "" : "&";
+		const pair = new URLSearchParams(lead + url.slice(at, last));
+		for (const [name, text] of pair) {
+			if (!Object.hasOwn(made.value, name)) made.set(site, name, text);
+		}
+		at = last + 1;
 	}
-	return made;
+	return made.value;
 }
 
 /* Math */
@@ -330,6 +383,7 @@ export function mathRun(name: MathFunction): FunctionRun {
 				const numbers = (args as readonly unknown[]).map((number) =>
 					numberOf(site, number, "an argument"),
 				);
+				site.charge(numbers.length);
 				// More would not fit onto the stack.
 				if (numbers.length > 10_000) site.fail("takes 10000 numbers at most");
 				return finite(site, Math.hypot(...numbers));

@@ -16,7 +16,7 @@ export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
 		append(site, made, of);
 		for (const list of lists as Items) {
 			if (Array.isArray(list)) append(site, made, list);
-			else append(site, made, [list]);
+			else appendOne(site, made, list);
 		}
 		return made;
 	},
@@ -38,7 +38,8 @@ export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
 		const made: unknown[] = [];
 		for (const [index, item] of of.entries()) {
 			const result = (change as Callback)(item, index, of);
-			append(site, made, Array.isArray(result) ? result : [result]);
+			if (Array.isArray(result)) append(site, made, result);
+			else appendOne(site, made, result);
 		}
 		return made;
 	},
@@ -112,6 +113,7 @@ export const numberRuns: Readonly<Record<NumberMethod, Run<number>>> = {
 		if (Math.trunc(count) < 0 || Math.trunc(count) > 100) {
 			site.fail("the number of digits is not between 0 and 100");
 		}
+		site.charge(2 + (count >>> 1));
 		return of.toFixed(count);
 	},
 };
@@ -119,10 +121,17 @@ export const numberRuns: Readonly<Record<NumberMethod, Run<number>>> = {
 /** Appends items to a list that is being made. */
 export function append(site: Site, made: unknown[], items: Items): void {
 	site.checkList(made.length + items.length);
-	site.charge(items.length >>> 2);
+	site.charge(items.length >>> 1);
 	for (let index = 0; index < items.length; index++) {
 		made.push(items[index] ?? null);
 	}
+}
+
+/** Appends one item to a list that is being made. */
+export function appendOne(site: Site, made: unknown[], item: unknown): void {
+	site.checkList(made.length + 1);
+	site.charge(1);
+	made.push(item ?? null);
 }
 
 function indexOf(
@@ -132,7 +141,8 @@ function indexOf(
 	from: unknown,
 ): number {
 	const start = from === undefined ? 0 : numberOf(site, from, "the start");
-	site.charge(of.length >>> 3);
+	site.charge(of.length >>> 2);
+	if (typeof wanted === "bigint") site.charge(of.length);
 	// For each item the engine compares texts of equal length to their ends, so long texts are charged.
 	if (typeof wanted !== "string" || wanted.length < 64) {
 		return of.indexOf(wanted, start);
@@ -151,12 +161,13 @@ function flatten(
 	items: Items,
 	levels: number,
 ): void {
-	site.charge(4 + (items.length >>> 2));
+	site.charge(4 + (items.length >>> 1));
 	for (const item of items) {
 		if (Array.isArray(item) && levels >= 1) {
 			flatten(site, made, item, levels - 1);
 		} else {
-			append(site, made, [item]);
+			site.checkList(made.length + 1);
+			made.push(item ?? null);
 		}
 	}
 }
@@ -173,6 +184,10 @@ type Keys = readonly (number | bigint | string | boolean)[];
 /** The indexes of the keys, in sorted order. Equal keys keep their order, in both directions. */
 function orderOf(site: Site, keys: Keys, direction: 1 | -1): readonly number[] {
 	site.charge(keys.length * Math.ceil(Math.log2(keys.length + 1)) * 0.5);
+	for (const key of keys) {
+		// The engine copies a text that was joined from parts before it first compares it.
+		if (typeof key === "string") site.chargeText(key.length);
+	}
 	const places = Array.from(keys.keys());
 	return places.sort((a, b) => {
 		const left = keys[a] ?? 0;

@@ -1,5 +1,5 @@
 import type { ArithmeticOperator, OrderOperator, Span } from "./ast.ts";
-import { compareTexts, finite, type Site, textOf } from "./site.ts";
+import { finite, isLong, type Site, textOf } from "./site.ts";
 import { chargeIndex, joined } from "./text-methods.ts";
 import { kindOf, memberOf, orNull } from "./values.ts";
 
@@ -69,7 +69,7 @@ function ofBigints(
 	a: bigint,
 	b: bigint,
 ): bigint {
-	site.charge(4);
+	site.charge(isLong(a) || isLong(b) ? 64 : 4);
 	const result = integer(site, operator, a, b);
 	if (result >= bigintEnd || result <= -bigintEnd) tooLong(site);
 	return result;
@@ -123,7 +123,9 @@ export function isOrdered(
 ): boolean {
 	if (isNumeric(a) && isNumeric(b)) return inOrder(operator, a, b);
 	if (typeof a === "string" && typeof b === "string") {
-		return inOrder(operator, compareTexts(site, a, b), 0);
+		// The engine copies a text that was joined from parts before it compares it.
+		site.chargeText(a.length + b.length);
+		return inOrder(operator, a < b ? -1 : a > b ? 1 : 0, 0);
 	}
 	return refuse(site, operator, a, b, operands);
 }
@@ -174,7 +176,7 @@ export function elementOf(site: Site, value: unknown, key: unknown): unknown {
 		return memberOf(value, String(key));
 	}
 	if (typeof key === "string") {
-		site.charge(key.length >>> 4);
+		site.chargeLookup(key);
 		return memberOf(value, key);
 	}
 	if (key === null) return null;

@@ -1,10 +1,18 @@
 import type { Ast, Expression, Span } from "./ast.ts";
-import { Site, type Work } from "./site.ts";
+import type { Fuel } from "./fuel.ts";
+import { Site } from "./site.ts";
 
 /** Values by slot. A slot whose value is not there yet, or is missing, reads as null. */
 export interface Frame {
 	readonly values: unknown[];
 	readonly parent: Frame | null;
+	/** The fuel of the run that this frame belongs to. */
+	readonly fuel: Fuel;
+}
+
+/** Holds the frame of the evaluation under way. */
+export interface Current {
+	frame: Frame;
 }
 
 /** Where a name's value stands: in which slot, how many frames up. */
@@ -25,9 +33,8 @@ export interface Preparation {
 	/** Turns a node into its closure. */
 	readonly prepare: (ast: Ast) => Evaluate;
 	readonly placeOf: (name: string) => Place;
-	readonly work: Work;
-	/** The frame of the evaluation under way. Arrows need it, because methods call them and know no frames. */
-	readonly current: { frame: Frame };
+	/** The frame of the evaluation under way. Arrows and sites need it, because methods call them and know no frames. */
+	readonly current: Current;
 	/** The values of the arrows' parameters, by slot. One for each is enough, because no arrow runs inside itself. */
 	readonly cells: Cell[];
 	/** Nodes prepared so far, without those in arrows. */
@@ -43,7 +50,7 @@ export interface Cell {
 /** The site of a node that can fail or that costs time. */
 export function siteOf(span: Span, preparation: Preparation): Site {
 	preparation.sites++;
-	return new Site(preparation.work, preparation.expression, span);
+	return new Site(preparation.current, preparation.expression, span);
 }
 
 export function cellOf(slot: number, { cells }: Preparation): Cell {

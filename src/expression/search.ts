@@ -23,7 +23,7 @@ export function finder(
 	site.charge(text.length >>> 4);
 	if (isCheap(text, wanted)) return (from) => text.indexOf(wanted, from);
 	if (wanted.length > text.length) return () => -1;
-	site.charge((text.length + wanted.length) >>> 3);
+	site.charge((text.length + wanted.length) >>> 1);
 	const borders = bordersOf(wanted, 0, 1);
 	return (from) => scan(text, 0, 1, wanted, 0, borders, from);
 }
@@ -39,7 +39,7 @@ export function lastIndexOf(
 	if (isCheap(text, wanted)) return text.lastIndexOf(wanted, from);
 	const spare = text.length - wanted.length;
 	if (spare < 0) return -1;
-	site.charge((text.length + wanted.length) >>> 3);
+	site.charge((text.length + wanted.length) >>> 1);
 	// The last match in a text is the first match in the text read backwards.
 	const end = text.length - 1;
 	const wantedEnd = wanted.length - 1;

@@ -1,40 +1,37 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Expression, Span } from "./ast.ts";
+import { nodesMax } from "./fuel.ts";
+import type { Current } from "./preparation.ts";
 import { kindOf } from "./values.ts";
 
-/**
- * How many nodes one evaluation may visit. Work inside a method or function counts as about a node for every 100 ns.
- */
-export const nodesMax = 1_000_000;
 /** The longest text an expression may make, in UTF-16 code units. */
 const textMax = 8 * 1024 * 1024;
 /** The longest list an expression may make. */
 export const listMax = 1_000_000;
 
 /**
- * The nodes that one evaluation may still visit. Belongs to one prepared expression, which is never evaluated inside
- * itself.
+ * The longest text whose characters the engine hashes. The hash of a longer text is its length, so the engine compares each
+ * with all others of that length.
  */
-export interface Work {
-	left: number;
-}
+const hashedMax = 16_383;
 
 /** One operation at its place in the source: what it costs, and how it fails. */
 export class Site {
-	readonly #work: Work;
+	readonly #current: Current;
 	readonly #expression: Expression;
 	readonly #span: Span;
 
-	constructor(work: Work, expression: Expression, span: Span) {
-		this.#work = work;
+	constructor(current: Current, expression: Expression, span: Span) {
+		this.#current = current;
 		this.#expression = expression;
 		this.#span = span;
 	}
 
 	/** Counts work that the size of data decides. Fails when too much has been done. */
 	charge(nodes: number): void {
-		this.#work.left -= nodes;
-		if (this.#work.left < 0) {
+		const { fuel } = this.#current.frame;
+		fuel.left -= nodes;
+		if (fuel.left < 0) {
 			this.fail(`took more than ${nodesMax} nodes in one evaluation`);
 		}
 	}
@@ -44,15 +41,16 @@ export class Site {
 		if (length >= 64) this.charge(length >>> 6);
 	}
 
+	/** Counts the look-up of a text by its hash. */
+	chargeLookup(text: string): void {
+		const { length } = text;
+		this.charge(length > hashedMax ? length : 2 + (length >>> 4));
+	}
+
 	/** Counts making a list of so many items. */
 	chargeList(length: number): void {
 		this.checkList(length);
-		this.charge(length >>> 2);
-	}
-
-	/** Counts the making of a map's key from data, because the engine interns each new key. */
-	chargeKey(key: string): void {
-		this.charge(4 + (key.length >>> 4));
+		this.charge(length >>> 1);
 	}
 
 	/** Fails if a list of this length is too long. */
@@ -120,6 +118,9 @@ export function textOf(site: Site, value: unknown, what: string): string {
 		case "string":
 			return value;
 		case "number":
+			// Of a fraction the engine looks for the shortest digits.
+			site.charge(Number.isInteger(value) ? 1 : 6);
+			return String(value);
 		case "boolean":
 			return String(value);
 		case "bigint":
@@ -128,6 +129,13 @@ export function textOf(site: Site, value: unknown, what: string): string {
 			return site.wrong(value, what, "a text");
 	}
 }
+
+/** Whether one operation on an integer takes microseconds. */
+export function isLong(value: bigint): boolean {
+	return value >= longEnd || value <= -longEnd;
+}
+
+const longEnd = 1n << 512n;
 
 /** Printing digits takes time: 15 µs for 4096 bits. */
 function digitsOf(site: Site, value: bigint): string {
@@ -176,7 +184,7 @@ export function finite(site: Site, value: number): number {
 /** `===`, charged for the one comparison that takes long: two long texts of one length. */
 export function isSame(site: Site, a: unknown, b: unknown): boolean {
 	if (typeof a === "string" && typeof b === "string" && a.length === b.length) {
-		site.chargeText(a.length);
+		site.chargeText(2 * a.length);
 	}
 	// 7n is the same number as 7: whether an integer is a bigint only shows how long it once was.
 	if (typeof a === "bigint" && typeof b === "number") return a <= b && a >= b;

@@ -4,6 +4,7 @@ import type { RateLimitConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { networkOf } from "../core/ip.ts";
+import { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { prepare, requestSlots, routeLayout } from "../run/layout.ts";
@@ -145,7 +146,7 @@ function prepareKey(
 			method: request.method,
 			path: request.target.split("?", 1)[0],
 		};
-		const value = evaluate({ values: slots, parent: null });
+		const value = evaluate({ values: slots, parent: null, fuel: new Fuel() });
 		if (value === null) throw keyMissing(source);
 		return textOf(value, source);
 	};

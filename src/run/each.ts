@@ -56,7 +56,7 @@ function frameOf(item: unknown, index: number, parent: Frame): Frame {
 	const values = new Array(itemFrameSize).fill(null);
 	values[itemSlots.item] = item;
 	values[itemSlots.index] = index;
-	return { values, parent };
+	return { values, parent, fuel: parent.fuel };
 }
 
 /** If the list comes from the client, it is the client's fault if it is no list, or too long. */

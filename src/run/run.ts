@@ -2,6 +2,7 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import { Fuel } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
@@ -168,7 +169,7 @@ export function createFrame(
 	slots[requestSlots.cookies] = values.cookies;
 	slots[requestSlots.body] = values.body;
 	if (readsRequest) slots[requestSlots.request] = namesOf(request, scope);
-	return { values: slots, parent: null };
+	return { values: slots, parent: null, fuel: new Fuel() };
 }
 
 /** `time` is the wall clock's, in milliseconds since 1970, at the request's arrival. */

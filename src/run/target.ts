@@ -4,6 +4,7 @@ import { GatewayError } from "../core/errors.ts";
 import { type HeaderList, isHeaderValue } from "../core/http/headers.ts";
 import { isDots } from "../core/http/path.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
+import { Fuel } from "../expression/fuel.ts";
 import type { Expression } from "../expression/parse.ts";
 import { printTemplate } from "../expression/print.ts";
 import {
@@ -204,7 +205,7 @@ function isConstant(template: Template): boolean {
 }
 
 /** An empty frame, in which literals are evaluated. */
-const nowhere: Frame = { values: [], parent: null };
+const nowhere: Frame = { values: [], parent: null, fuel: new Fuel() };
 
 function prepareHeader(
 	{ name, optional, value }: TemplateEntry,

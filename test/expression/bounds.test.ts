@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { cpuMs } from "../kit/blocked.ts";
 import { compute, failureOf } from "./compute.ts";
 
 const textMax = 8 * 1024 * 1024;
@@ -73,7 +74,7 @@ test("bounds texts that grow while they are changed", () => {
 	);
 	check("encodeURIComponent(x)", { x: "ж".repeat(textMax / 6) }, null);
 	check("encodeURIComponent(x)", { x: "ж".repeat(textMax / 6 + 1) }, tooLong);
-	const quotes = `${'"'.repeat(620_000)}${"a".repeat(5_200_000)}`;
+	const quotes = `${'"'.repeat(200_000)}${"a".repeat(7_200_000)}`;
 	check("escapeXml(x)", { x: quotes }, tooLong);
 	check("JSON.stringify(x)", { x: "\u0001".repeat(textMax / 6 + 1) }, tooLong);
 	check("JSON.stringify(x)", { x: "a".repeat(textMax - 2) }, null);
@@ -290,13 +291,13 @@ test("takes no operation much longer than its nodes allow, whatever the data", (
 		"Math.hypot(...list)",
 	];
 	for (const source of sources) {
-		const started = performance.now();
+		const startedMs = cpuMs();
 		try {
 			compute(source, data);
 		} catch (error) {
 			assert.equal((error as { code?: string }).code, "step_failed", source);
 		}
-		const elapsedMs = performance.now() - started;
+		const elapsedMs = cpuMs() - startedMs;
 		// About 100 ms on an idle machine, without the bounds from seconds to years.
 		assert.ok(elapsedMs < 1500, `${source}: ${elapsedMs} ms`);
 	}

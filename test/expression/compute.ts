@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { GatewayError } from "../../src/core/errors.ts";
 import {
 	type Evaluate,
+	type Frame,
 	prepareExpression,
 } from "../../src/expression/evaluate.ts";
+import { Fuel } from "../../src/expression/fuel.ts";
 import { parseExpression } from "../../src/expression/parse.ts";
 
 /** An expression ready to be run on values of the names; `names` in the order of the slots. */
@@ -22,7 +24,12 @@ export function compute(
 	data: Readonly<Record<string, unknown>> = {},
 ): unknown {
 	const evaluate = prepared(source, Object.keys(data));
-	return evaluate({ values: Object.values(data), parent: null });
+	return evaluate(frameOf(Object.values(data)));
+}
+
+/** A frame by itself, with fuel for one evaluation. */
+export function frameOf(values: unknown[]): Frame {
+	return { values, parent: null, fuel: new Fuel() };
 }
 
 /** The error an expression ends with. */

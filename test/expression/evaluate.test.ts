@@ -7,7 +7,7 @@ import {
 	prepareExpression,
 } from "../../src/expression/evaluate.ts";
 import { parseExpression } from "../../src/expression/parse.ts";
-import { compute, failureOf, prepared } from "./compute.ts";
+import { compute, failureOf, frameOf, prepared } from "./compute.ts";
 
 type Data = Readonly<Record<string, unknown>>;
 
@@ -90,7 +90,10 @@ test("reads names from frames above, and what the host left undefined as null", 
 		[[[undefined], { x: undefined }]],
 		[["b"]],
 		[["", "a"]],
-	].reduce<Frame | null>((parent, [values = []]) => ({ values, parent }), null);
+	].reduce<Frame | null>(
+		(parent, [values = []]) => ({ ...frameOf(values), parent }),
+		null,
+	);
 	assert.ok(frame);
 	const evaluate = prepareExpression(expression, (name) => {
 		const place = places.get(name);
@@ -482,7 +485,7 @@ test("evaluates the same closure again and again, also after a failure", () => {
 	const evaluate = prepared("list.map(({ t, ...rest }) => [t + 1, rest])", [
 		"list",
 	]);
-	const run = (list: unknown) => evaluate({ values: [list], parent: null });
+	const run = (list: unknown) => evaluate(frameOf([list]));
 	assert.deepEqual(run([{ t: 1, a: 2 }]), [[2, { a: 2 }]]);
 	assert.throws(() => run([{ t: 1 }, { t: null }]), GatewayError);
 	assert.deepEqual(run([{ t: 2 }]), [[3, {}]]);
@@ -491,7 +494,7 @@ test("evaluates the same closure again and again, also after a failure", () => {
 
 test("makes a new value each time, and shares none between evaluations", () => {
 	const evaluate = prepared("{ a: [], b: {}, c: [1, ...x] }", ["x"]);
-	const frame = { values: [[2]], parent: null };
+	const frame = frameOf([[2]]);
 	const first = evaluate(frame) as Record<string, unknown[]>;
 	first["a"]?.push(1);
 	first["c"]?.push(1);

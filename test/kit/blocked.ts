@@ -23,7 +23,8 @@ export async function longestTurn(
 	}
 }
 
-function cpuMs(): number {
+/** The processor time this thread has taken so far. */
+export function cpuMs(): number {
 	const { user, system } = process.threadCpuUsage();
 	return (user + system) / 1000;
 }

@@ -56,6 +56,7 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 	const frame: Frame = {
 		values: new Array(plan.frameSize).fill(null),
 		parent: spot.frame,
+		fuel: spot.frame.fuel,
 	};
 	return new Promise((resolve, reject) => {
 		const block: Block = new Block(plan, {

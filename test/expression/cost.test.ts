@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { GatewayError } from "../../src/core/errors.ts";
+import { cpuMs } from "../kit/blocked.ts";
+import { slowness } from "../kit/slowness.ts";
+import { frameOf, prepared } from "./compute.ts";
+import { hostileData } from "./hostile-data.ts";
+import { hostileSources } from "./hostile-sources.ts";
+
+/** The longest that one evaluation may take on a quiet machine. */
+const longestMs = 100;
+
+const names = Object.keys(hostileData);
+const frame = frameOf(Object.values(hostileData));
+
+/** How many times the bound an evaluation took; the least of a few, as chance only ever adds. */
+function share(source: string): number {
+	const evaluate = prepared(source, names);
+	let least = Infinity;
+	for (let round = 0; round < 4 && least > 1; round++) {
+		const slow = slowness();
+		const startedMs = cpuMs();
+		try {
+			evaluate(frame);
+		} catch (error) {
+			assert.ok(error instanceof GatewayError, source);
+		}
+		least = Math.min(least, (cpuMs() - startedMs) / (longestMs * slow));
+	}
+	return least;
+}
+
+function checkAll(sources: readonly string[]): void {
+	const over: string[] = [];
+	for (const source of sources) {
+		const times = share(source);
+		if (times > 1) over.push(`${source}: ${Math.round(times * 100)} ms`);
+	}
+	assert.deepEqual(over, []);
+}
+
+test("computes no longer than its nodes allow with the worst data known", () => {
+	checkAll([
+		"queryOf(query)",
+		"n.reduce((line, w) => (line + w) > 'zz' ? '' : line + w, 'a')",
+		"n.reduce((line, w) => [line + 'b', (line + w)[0]][0], 'a')",
+		"n.map(i => JSON.stringify(halves))",
+		"n.map(i => JSON.stringify(mapSparse))",
+		"n.map(i => compact(map999))",
+		"n.map(i => omit(map999, 'a'))",
+		"n.map(i => ({ ...map999 }))",
+		"n.map(i => [map999].map(({ a, ...rest }) => rest))",
+		"n.map(i => ({ ...mapSparse }))",
+		"n.map(i => integer / half)",
+		"n.map(i => integer % half)",
+		"n.map(i => marks.normalize('NFD'))",
+		"n.map(i => Number(hex))",
+		"n.map(i => tenth.toFixed(100))",
+		"uniqueBy(integers, x => x)",
+		"uniqueBy(colliding, x => x)",
+		"uniqueBy(n, x => long + x)",
+		"Object.groupBy(n, x => long + x)",
+		"indexes.map(x => ({ [x]: 1 }))",
+		"n.map(i => n.flat())",
+		"n.map(i => JSON.parse('[1e100,1e100,1e100,1e100]'))",
+	]);
+});
+
+test("computes no longer than its nodes allow with any operation", (t) => {
+	// `EXPRESSION_COSTS=5000` for a long search, which begins anywhere.
+	const wanted = process.env["EXPRESSION_COSTS"];
+	const sources = hostileSources();
+	const step = Math.floor(sources.length / Number(wanted ?? 60));
+	const start = wanted === undefined ? 0 : Math.floor(Math.random() * step);
+	const chosen = sources.filter((_, index) => index % step === start);
+	t.diagnostic(`${chosen.length} of ${sources.length}, from ${start} on`);
+	checkAll(
+		chosen.flatMap((source) => [
+			`[1].map(i => ${source})`,
+			`n.map(i => ({ x: ${source} }).x ? 1 : 0)`,
+		]),
+	);
+});
