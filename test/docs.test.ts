@@ -3,15 +3,13 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import vm from "node:vm";
 import type { z } from "zod";
+import { defaultsKeys } from "../src/config/keys/defaults.ts";
+import { overloadKeys } from "../src/config/keys/overload.ts";
+import { poolKeys } from "../src/config/keys/pool.ts";
+import { serverKeys } from "../src/config/keys/server.ts";
+import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import { checkText } from "../src/config/load.ts";
 import { printProblem } from "../src/config/problem.ts";
-import {
-	defaultsSchema,
-	overloadSchema,
-	poolSchema,
-	serverSchema,
-	upstreamSchema,
-} from "../src/config/schema.ts";
 import { GatewayError } from "../src/core/errors.ts";
 import { policyDecisions } from "../src/core/events.ts";
 import { headerOf } from "../src/core/http/headers.ts";
@@ -454,13 +452,13 @@ function tryLimit([, value = "", setBy = ""]: Row): void {
 
 function defaultOf(key: string): string | undefined {
 	const limits: Record<string, z.ZodType> = {
-		...upstreamSchema.shape,
-		...defaultsSchema.shape,
+		...upstreamKeys.shape,
+		...defaultsKeys.shape,
 	};
 	const maps: Record<string, Record<string, z.ZodType>> = {
-		server: serverSchema.shape,
-		pool: poolSchema.shape,
-		overload: overloadSchema.shape,
+		server: serverKeys.shape,
+		pool: poolKeys.shape,
+		overload: overloadKeys.shape,
 	};
 	const [map = "", member = ""] = key.split(".");
 	const schema = member ? maps[map]?.[member] : limits[key];

@@ -4,22 +4,22 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
+import { defaultsKeys } from "../src/config/keys/defaults.ts";
+import type { KeyMeta } from "../src/config/keys/key.ts";
+import { overloadKeys } from "../src/config/keys/overload.ts";
+import { poolKeys } from "../src/config/keys/pool.ts";
+import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
+import { serverKeys } from "../src/config/keys/server.ts";
+import { configKeys } from "../src/config/keys/top.ts";
+import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import {
-	configSchema,
-	defaultsSchema,
 	fieldSchemas,
-	type KeyMeta,
-	overloadSchema,
-	poolSchema,
 	proxySchema,
-	rateLimitSchema,
 	requestSchema,
 	routeSchema,
 	type StepKind,
-	serverSchema,
 	stepKinds,
 	stepSchemas,
-	upstreamSchema,
 } from "../src/config/schema.ts";
 import { type ErrorMeaning, errorTable } from "../src/core/errors.ts";
 import { withVerdicts } from "./verdicts.ts";
@@ -125,7 +125,7 @@ const sections: readonly Section[] = [
 	{
 		title: "The file",
 		text: "YAML or JSON. `upstreams` says who is asked, `routes` what clients can ask for.",
-		shape: configSchema.shape,
+		shape: configKeys.shape,
 		around: (example, key) =>
 			[
 				key === "upstreams" || key === "routes" ? "" : upstreams,
@@ -136,25 +136,25 @@ const sections: readonly Section[] = [
 	{
 		title: "`server`",
 		text: "Where the gateway listens, and what it takes from clients.",
-		shape: serverSchema.shape,
+		shape: serverKeys.shape,
 		around: (example) => aRoute + block("server", example),
 	},
 	{
 		title: "`pool`",
 		text: "The threads on which `run` steps with `worker: true` compute, told of in [the language](language.md#functions-of-your-own). Without such a step there are none.",
-		shape: poolSchema.shape,
+		shape: poolKeys.shape,
 		around: (example) => aRoute + block("pool", example),
 	},
 	{
 		title: "`defaults`",
 		text: "What holds where an upstream, a route or a step says nothing.",
-		shape: defaultsSchema.shape,
+		shape: defaultsKeys.shape,
 		around: (example) => aRoute + block("defaults", example),
 	},
 	{
 		title: "`rateLimit`",
 		text: "How often clients may ask, of the gateway or of one route: [protection.md](protection.md#client-rate-limits) has how it is counted, and what clients are told.",
-		shape: rateLimitSchema.shape,
+		shape: rateLimitKeys.shape,
 		around: (example, key) => {
 			const others = ["limit: 100", "per: 1m"].filter(
 				(line) => !line.startsWith(`${key}:`),
@@ -165,13 +165,13 @@ const sections: readonly Section[] = [
 	{
 		title: "`overload`",
 		text: "From when on optional parts are left out and requests refused: [protection.md](protection.md#overload) has how that is found. `overload: false` switches all of it off.",
-		shape: overloadSchema.shape,
+		shape: overloadKeys.shape,
 		around: (example) => aRoute + block("overload", example),
 	},
 	{
 		title: "`upstreams.<name>`",
 		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. `url`, `urls`, `query`, `headers`, `timeout`, `connections`, `maxBody` and `tls` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes. What protects its calls is told in [protection](protection.md).",
-		shape: upstreamSchema.shape,
+		shape: upstreamKeys.shape,
 		around: (example, key) =>
 			`${aRoute}\nupstreams:\n  users:\n${key === "url" || key === "urls" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
 	},

@@ -1,11 +1,9 @@
-import { parseText } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
-import type { RateLimitConfig, RequestConfig } from "./config.ts";
+import type { RequestConfig } from "./config.ts";
 import type { Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import { nothing, readTemplate } from "./read-template.ts";
-import { durationAt, entryOf, numberAt } from "./shape.ts";
-import type { ScalarSource, Source } from "./source.ts";
+import type { Source } from "./source.ts";
 
 /** What `by` may read: what is there before the body has been read and any step has run. */
 const readable = new Set(["params", "query", "headers", "cookies", "request"]);
@@ -23,21 +21,6 @@ export const undeclaredNames: Names = new Map<
 	["cookies", null],
 	["request", new Set(["id", "ip", "method", "path", "time"])],
 ]);
-
-/** Reads a limit of requests, whose shape has been checked; `names` are those visible where it stands. */
-export function checkRateLimit(
-	source: Source | null,
-	names: Names,
-	problems: Problem[],
-): RateLimitConfig | null {
-	if (source?.kind !== "map") return null;
-	const by = entryOf(source, "by");
-	return {
-		limit: numberAt(source, "limit") ?? 1,
-		perMs: durationAt(source, "per") ?? 1000,
-		by: by?.kind === "scalar" ? readBy(by, names, problems) : byAddress(),
-	};
-}
 
 /** The parameters a route declares, of which only those are left that a template reads. */
 export function fieldsRead(
@@ -84,17 +67,14 @@ export function fieldsUndeclared(template: Template): RequestConfig {
 	};
 }
 
-function byAddress(): Template {
-	const { template } = parseText("${request.ip}");
-	return template?.kind === "whole" ? template : nothing;
-}
-
-function readBy(
-	source: ScalarSource,
+/** Reads what requests are counted by; `names` are those visible where the limit stands. */
+export function readBy(
+	source: Source,
 	names: Names,
 	problems: Problem[],
 ): Template {
 	const found: Problem[] = [];
+	if (source.kind !== "scalar") return nothing;
 	const template = readTemplate(source, {
 		// Declared or not, it is not there yet: that is what is said of it.
 		names: new Map([...names, ["body", null]]),

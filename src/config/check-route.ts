@@ -2,11 +2,13 @@ import { answerFieldsRefused } from "../core/http/fields.ts";
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
-import { checkRateLimit } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps, type RouteContext } from "./check-step.ts";
-import type { Defaults, RequestConfig, RouteConfig } from "./config.ts";
+import type { RateLimitConfig, RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsToRespond } from "./graph.ts";
+import type { Defaults } from "./keys/defaults.ts";
+import { rateLimitKeys } from "./keys/rate-limit.ts";
+import type { Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import {
 	nothing,
@@ -45,7 +47,7 @@ export function checkRoute(
 	});
 	const route = {
 		...headOf(key, source, defaults),
-		rateLimit: checkRateLimit(entryOf(source, "rateLimit"), names, problems),
+		rateLimit: readRateLimit(source, names, problems),
 		request,
 		steps: steps.map(({ step }) => step),
 		respond: checkRespond(source, entries, reader),
@@ -69,6 +71,16 @@ export function checkRoute(
 	if (complete)
 		warnOfLongChains(route, steps, { upstreams: context.upstreams, problems });
 	return route;
+}
+
+function readRateLimit(
+	source: Source,
+	names: Names,
+	problems: Problem[],
+): RateLimitConfig | null {
+	const found = entryOf(source, "rateLimit");
+	const judged = { what: "`rateLimit`", problems };
+	return (found && rateLimitKeys.read(found, judged, { names })) ?? null;
 }
 
 /** What is said alike of every route. */
@@ -110,7 +122,7 @@ function checkProxyRoute(
 	const reader = { names, problems, misread: new Set<string>() };
 	return {
 		...headOf(key, source, defaults),
-		rateLimit: checkRateLimit(entryOf(source, "rateLimit"), names, problems),
+		rateLimit: readRateLimit(source, names, problems),
 		request,
 		steps: [],
 		respond: nothing,

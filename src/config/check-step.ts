@@ -6,7 +6,6 @@ import type {
 	AnswersConfig,
 	BodyConfig,
 	CallConfig,
-	Defaults,
 	EachConfig,
 	GroupConfig,
 	ReplyConfig,
@@ -16,6 +15,7 @@ import type {
 	UserFunction,
 } from "./config.ts";
 import { checkGraph, readsIn } from "./graph.ts";
+import type { Defaults } from "./keys/defaults.ts";
 import {
 	faultOfName,
 	unknownAmong,

@@ -1,15 +1,8 @@
-import { callFieldsRefused } from "../core/http/fields.ts";
-import type { Template } from "../expression/template.ts";
-import { readProtection } from "./check-protection.ts";
-import type { Defaults, UpstreamConfig } from "./config.ts";
+import type { UpstreamConfig } from "./config.ts";
+import type { Defaults } from "./keys/defaults.ts";
+import { budgetKeys } from "./keys/policies.ts";
+import { upstreamKeys } from "./keys/upstream.ts";
 import type { Problem } from "./problem.ts";
-import {
-	nothing,
-	type Reader,
-	readHeaders,
-	readParameters,
-	readTemplate,
-} from "./read-template.ts";
 import {
 	type Environment,
 	isPem,
@@ -17,8 +10,7 @@ import {
 	resolveUpstream,
 	splitKey,
 } from "./resolve-upstream.ts";
-import { upstreamSchema } from "./schema.ts";
-import { checkShape, entryOf } from "./shape.ts";
+import { entryOf, plainOf } from "./shape.ts";
 import type { Source } from "./source.ts";
 
 export interface UpstreamContext {
@@ -48,36 +40,26 @@ export function checkUpstream(
 	source: Source,
 	{ defaults, env, problems, files }: UpstreamContext,
 ): CheckedUpstream {
-	checkShape(upstreamSchema, source, { what: "an upstream", problems });
 	const reader = {
 		names: new Map([["env", null]]),
 		problems,
 		misread: new Set<string>(),
 	};
-	const settingOr = (key: string, fallback: string | number): Template => {
-		const found = entryOf(source, key);
-		return found?.kind === "scalar"
-			? readTemplate(found, reader)
-			: { kind: "literal", value: fallback };
-	};
-	const says = (key: string, value: boolean | string) => {
-		const found = entryOf(source, key);
-		return found?.kind === "scalar" && found.value === value;
-	};
+	const judged = { what: "an upstream", problems };
+	const { url, urls, hedge, budget, limiter, breaker, ...others } =
+		upstreamKeys.read(source, judged, { reader, defaults });
+	checkUrls(source, problems);
+	checkProtection(source, problems);
+	const extra = others.retry !== null || hedge !== null;
 	const config: UpstreamConfig = {
 		name,
-		urls: readUrls(source, reader),
-		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(entryOf(source, "headers"), reader, callFieldsRefused),
-		timeout: settingOr("timeout", defaults.timeout),
-		connections: settingOr("connections", 64),
-		maxBody: settingOr("maxBody", defaults.maxBody),
-		tls: readParameters(entryOf(source, "tls"), reader),
-		transport: says("transport", "undici") ? "undici" : "http1",
-		safe: says("safe", true),
-		idempotent: says("idempotent", true),
-		coalesce: says("coalesce", true),
-		...readProtection(source, problems),
+		urls: urls ?? (url ? [url] : []),
+		...others,
+		// Where nothing makes extra attempts there is nothing to bound.
+		budget: extra ? (budget ?? budgetKeys.read(null, judged, {})) : null,
+		hedge,
+		limiter,
+		breaker,
 	};
 	const { upstream: resolved, faults } = resolveUpstream(config, env);
 	for (const { key, message } of faults) {
@@ -92,8 +74,7 @@ export function checkUpstream(
 }
 
 /** One URL, or several that do the same. */
-function readUrls(source: Source, reader: Reader): Template[] {
-	const { problems } = reader;
+function checkUrls(source: Source, problems: Problem[]): void {
 	const one = entryOf(source, "url");
 	const several = entryOf(source, "urls");
 	if (one === null && several === null && source.kind === "map") {
@@ -108,10 +89,32 @@ function readUrls(source: Source, reader: Reader): Template[] {
 			message: "`urls` stands instead of `url`: write one of the two",
 		});
 	}
-	const written = several?.kind === "list" ? several.items : one ? [one] : [];
-	return written.map((url) =>
-		url.kind === "scalar" ? readTemplate(url, reader) : nothing,
-	);
+}
+
+/** What cannot stand together. A policy that was refused stands there all the same. */
+function checkProtection(source: Source, problems: Problem[]): void {
+	const written = (key: string) => {
+		const found = entryOf(source, key);
+		return found === null || plainOf(found) === false ? null : found;
+	};
+	const say = (found: Source | null, message: string) => {
+		if (found !== null) problems.push({ at: found.at, message });
+	};
+	const hedge = written("hedge");
+	if (written("retry") !== null) {
+		say(hedge, "`hedge` stands instead of `retry`: write one of the two");
+	} else if (hedge === null) {
+		say(
+			written("budget"),
+			"`budget` bounds what `retry` and `hedge` do, and neither is here",
+		);
+	}
+	if (written("connections") !== null) {
+		say(
+			entryOf(written("limiter"), "concurrent"),
+			"`concurrent` stands instead of `connections`: write one of the two",
+		);
+	}
 }
 
 /** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */

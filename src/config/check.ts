@@ -1,5 +1,6 @@
+import { allRead } from "../core/all-read.ts";
 import { createSchemaCheck } from "./body-schema.ts";
-import { checkRateLimit, undeclaredNames } from "./check-rate-limit.ts";
+import { undeclaredNames } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
 import {
@@ -8,29 +9,12 @@ import {
 	type FileReference,
 	type UpstreamContext,
 } from "./check-upstream.ts";
-import type {
-	Config,
-	CorsConfig,
-	Defaults,
-	OverloadConfig,
-	PoolConfig,
-	RouteConfig,
-	ServerConfig,
-} from "./config.ts";
+import type { Config, RouteConfig } from "./config.ts";
+import { configKeys } from "./keys/top.ts";
 import type { Problem } from "./problem.ts";
 import { type Environment, ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
-import { configSchema, overloadSchema } from "./schema.ts";
-import {
-	checkShape,
-	durationAt,
-	entryOf,
-	numberAt,
-	plainOf,
-	sizeAt,
-	textAt,
-	textsAt,
-} from "./shape.ts";
+import { entryOf } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
 
 export type { Reference };
@@ -60,33 +44,23 @@ export function check(root: Source | null, env: Environment): Checked {
 		});
 		return { config: null, problems, references, files };
 	}
-	checkShape(configSchema, root, { what: "the config", problems });
-	const defaults = readDefaults(entryOf(root, "defaults"));
-	const checked = checkUpstreams(root, { defaults, env, problems, files });
+	const judged = { what: "the config", problems };
+	const read = configKeys.read(root, judged, { names: undeclaredNames });
+	const { upstreams: services, routes: written, ...others } = read;
+	const { defaults, server, pool, rateLimit, overload, ...unread } = others;
+	allRead(unread);
+	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
-	const faultOfSchema = createSchemaCheck();
 	const context = {
 		...{ upstreams, defaults },
-		...{ problems, references, faultOfSchema },
+		...{ problems, references, faultOfSchema: createSchemaCheck() },
 	};
-	const routes = checkRoutes(root, context);
-	const server = readServer(entryOf(root, "server"));
-	const pool = readPool(entryOf(root, "pool"));
-	const functions = new Map(
-		references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
-	);
+	const routes = checkRoutes(written, root, context);
 	const config = {
-		server,
-		pool,
-		upstreams,
-		routes,
-		rateLimit: checkRateLimit(
-			entryOf(root, "rateLimit"),
-			undeclaredNames,
-			problems,
+		...{ server, pool, upstreams, routes, rateLimit, overload },
+		functions: new Map(
+			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),
-		overload: checkOverload(entryOf(root, "overload"), problems),
-		functions,
 		workers: new Map(),
 		files: new Map(),
 		resolved: new ResolvedUpstreams(checked.map(({ resolved }) => resolved)),
@@ -96,12 +70,10 @@ export function check(root: Source | null, env: Environment): Checked {
 }
 
 function checkUpstreams(
-	root: MapSource,
+	source: MapSource | null,
 	context: UpstreamContext,
 ): CheckedUpstream[] {
-	const source = entryOf(root, "upstreams");
-	if (source?.kind !== "map") return [];
-	return source.entries.map(({ key, at, value }) => {
+	return (source?.entries ?? []).map(({ key, at, value }) => {
 		if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(key)) {
 			context.problems.push({
 				at,
@@ -112,11 +84,15 @@ function checkUpstreams(
 	});
 }
 
-function checkRoutes(root: MapSource, context: RouteContext): RouteConfig[] {
+function checkRoutes(
+	source: MapSource | null,
+	root: MapSource,
+	context: RouteContext,
+): RouteConfig[] {
 	const { problems } = context;
-	const source = entryOf(root, "routes");
-	if (source?.kind !== "map" || source.entries.length === 0) {
-		if (source === null || source.kind === "map") {
+	if (source === null || source.entries.length === 0) {
+		// What is no map has been reported.
+		if (source !== null || entryOf(root, "routes") === null) {
 			problems.push({
 				at: (source ?? root).at,
 				message:
@@ -142,83 +118,4 @@ function checkRoutes(root: MapSource, context: RouteContext): RouteConfig[] {
 		shapes.set(parsed.shape, key);
 		return [checkRoute({ key, ...parsed }, value, context)];
 	});
-}
-
-function readDefaults(source: Source | null): Defaults {
-	return {
-		deadlineMs: durationAt(source, "deadline") ?? 10_000,
-		timeout: textAt(source, "timeout") ?? "2s",
-		parallel: numberAt(source, "parallel") ?? 16,
-		max: numberAt(source, "max") ?? 100,
-		calls: numberAt(source, "calls") ?? 200,
-		maxBody: textAt(source, "maxBody") ?? "8MiB",
-	};
-}
-
-function readServer(source: Source | null): ServerConfig {
-	const health = entryOf(source, "health");
-	return {
-		port: numberAt(source, "port") ?? 8080,
-		host: textAt(source, "host") ?? "127.0.0.1",
-		healthPath:
-			health !== null && plainOf(health) === false
-				? null
-				: (textAt(source, "health") ?? "/-/health"),
-		bodyBytesMax: sizeAt(source, "maxBody") ?? 1024 ** 2,
-		headerFieldsMax: numberAt(source, "maxHeaders") ?? 100,
-		headerBytesMax: sizeAt(source, "maxHeaderBytes") ?? 16 * 1024,
-		drainMs: durationAt(source, "drain") ?? 30_000,
-		headersTimeoutMs: durationAt(source, "headersTimeout") ?? 15_000,
-		requestTimeoutMs: durationAt(source, "requestTimeout") ?? 60_000,
-		idleTimeoutMs: durationAt(source, "idleTimeout") ?? 65_000,
-		connectionsMax: numberAt(source, "connections") ?? 10_000,
-		trustedProxies: textsAt(source, "trustedProxies") ?? [],
-		cors: readCors(entryOf(source, "cors")),
-	};
-}
-
-function checkOverload(
-	source: Source | null,
-	problems: Problem[],
-): OverloadConfig | null {
-	if (source !== null && plainOf(source) === false) return null;
-	const isMap = source?.kind === "map";
-	const what = "`overload`";
-	const valid = isMap && checkShape(overloadSchema, source, { what, problems });
-	const skipAtMs = durationAt(source, "skipAt") ?? 200;
-	const refuseAtMs = durationAt(source, "refuseAt") ?? 500;
-	if (valid && refuseAtMs < skipAtMs) {
-		problems.push({
-			at: source.at,
-			message: `requests would be refused (\`refuseAt\` ${refuseAtMs} ms) before optional parts are left out (\`skipAt\` ${skipAtMs} ms): set both`,
-		});
-	}
-	return {
-		requestsMax: numberAt(source, "requests") ?? 2000,
-		waitingMax: numberAt(source, "waiting") ?? 100,
-		waitMs: durationAt(source, "wait") ?? 500,
-		skipAtMs,
-		refuseAtMs,
-	};
-}
-
-function readPool(source: Source | null): PoolConfig {
-	return {
-		threads: numberAt(source, "threads"),
-		waitingMax: numberAt(source, "waiting") ?? 1024,
-		heapBytesMax: sizeAt(source, "memory"),
-	};
-}
-
-function readCors(source: Source | null): CorsConfig | null {
-	if (source === null) return null;
-	const credentials = entryOf(source, "credentials");
-	return {
-		origins: textsAt(source, "origins") ?? [],
-		// Those pages may send without asking, and the type of the bodies that routes read.
-		methods: textsAt(source, "methods") ?? ["GET", "HEAD", "POST"],
-		headers: textsAt(source, "headers") ?? ["content-type"],
-		credentials: credentials !== null && plainOf(credentials) === true,
-		maxAgeMs: durationAt(source, "maxAge") ?? 600_000,
-	};
 }

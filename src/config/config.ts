@@ -1,7 +1,12 @@
 import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
-import type { RetryOptions } from "../policy/retry.ts";
+import type { overloadKeys } from "./keys/overload.ts";
+import type { poolKeys } from "./keys/pool.ts";
+import type { rateLimitKeys } from "./keys/rate-limit.ts";
+import type { ReadOf } from "./keys/section.ts";
+import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
@@ -71,140 +76,33 @@ export interface WorkerFunction {
 	readonly name: string;
 }
 
-/** The threads of `worker` steps. */
-export interface PoolConfig {
-	/** Null: by the machine's cores. */
-	readonly threads: number | null;
-	readonly waitingMax: number;
-	/** Null: what Node gives a thread. */
-	readonly heapBytesMax: number | null;
-}
+/** The threads of `worker` steps; null for `threads` is by the machine's cores, for `heapBytesMax` what Node gives one. */
+export type PoolConfig = ReadOf<typeof poolKeys.keys>;
 
-export interface ServerConfig {
-	readonly port: number;
-	readonly host: string;
-	/** Null: no health check. */
-	readonly healthPath: string | null;
-	readonly bodyBytesMax: number;
-	readonly headerFieldsMax: number;
-	readonly headerBytesMax: number;
-	readonly drainMs: number;
-	/** From a request's first byte, or the connection's start, to the end of its header fields. */
-	readonly headersTimeoutMs: number;
-	/** To the end of its body. */
-	readonly requestTimeoutMs: number;
-	/** Of a connection on which no request runs, or whose client takes nothing of its answer. */
-	readonly idleTimeoutMs: number;
-	readonly connectionsMax: number;
-	/** Addresses and subnets whose word about who the client is is taken. */
-	readonly trustedProxies: readonly string[];
-	/** Null: pages of other origins read no answer. */
-	readonly cors: CorsConfig | null;
-}
+/** Null for `healthPath` is no health check, for `cors` no answer for pages of other origins. */
+export type ServerConfig = ReadOf<typeof serverKeys.keys>;
 
 /** Which pages of other origins may read answers, and what they may ask for. */
-export interface CorsConfig {
-	/** Origins as browsers write them, or `*` alone for all. */
-	readonly origins: readonly string[];
-	readonly methods: readonly string[];
-	readonly headers: readonly string[];
-	/** Whether cookies and `Authorization` count for them too. Never with `*`. */
-	readonly credentials: boolean;
-	/** How long a browser may remember what was allowed. */
-	readonly maxAgeMs: number;
-}
+export type CorsConfig = ReadOf<typeof corsKeys.keys>;
 
-/** How an upstream's calls are protected; null is off. */
-export interface ProtectionConfig {
-	readonly cache: CacheConfig | null;
-	readonly retry: RetryOptions | null;
-	/** Null where nothing makes extra attempts. */
-	readonly budget: BudgetConfig | null;
-	readonly hedge: HedgeConfig | null;
-	readonly breaker: BreakerConfig | null;
-	/** Null: as many at once as there are `connections`, and a fixed number waiting. */
-	readonly limiter: LimiterConfig | null;
-}
-
-export interface HedgeConfig {
-	readonly percentile: number;
-	readonly calls: number;
-}
-
-export interface LimiterConfig {
-	/** Null: as many as `connections`. */
-	readonly concurrent: number | null;
-	/** Null: the usual number. */
-	readonly waiting: number | null;
-	readonly adaptive: boolean;
-}
-
-export interface CacheConfig {
-	/** How long an answer is fresh that says nothing about it; null: not at all. */
-	readonly forMs: number | null;
-	/** How long a stale one may be served, where it does not say itself; 0: never. */
-	readonly staleMs: number;
-	readonly bytesMax: number;
-	readonly entriesMax: number;
-	readonly answerBytesMax: number;
-}
-
-/** How many attempts beyond the first there may be. */
-export interface BudgetConfig {
-	/** For each call. */
-	readonly ratio: number;
-	/** And besides, every second. */
-	readonly perSecond: number;
-}
-
-export interface BreakerConfig {
-	/** Above 0, at most 1. */
-	readonly errorRate: number;
-	readonly windowMs: number;
-	readonly calls: number;
-	readonly probeEveryMs: number;
-}
-
-/** How often clients may ask. */
-export interface RateLimitConfig {
-	/** So many at once, and so many more in each `perMs`. */
-	readonly limit: number;
-	readonly perMs: number;
-	/** Requests of which it has the same value are counted together. */
-	readonly by: Template;
-}
+/** `limit` requests at once, and as many more in each `perMs`; those with the same value of `by` are counted together. */
+export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
 
 /** From when on too much is refused. */
-export interface OverloadConfig {
-	/** Carried out at a time. */
-	readonly requestsMax: number;
-	readonly waitingMax: number;
-	readonly waitMs: number;
-	/** How late the event loop may come round before optional parts are left out. */
-	readonly skipAtMs: number;
-	/** And before requests are refused; not below `skipAtMs`. */
-	readonly refuseAtMs: number;
-}
+export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 
-/** Whatever may come from the environment is still a template of `env`: a secret's value never stands in a config. */
-export interface UpstreamConfig extends ProtectionConfig {
+/**
+ * How an upstream is reached and its calls are protected; null is off. Whatever may come from the environment is still a
+ * template of `env`: a secret's value never stands in a config.
+ */
+export type UpstreamConfig = Omit<
+	ReadOf<typeof upstreamKeys.keys>,
+	"url" | "urls"
+> & {
 	readonly name: string;
 	/** Several do the same: each call goes to one of them. */
 	readonly urls: readonly Template[];
-	readonly query: readonly TemplateEntry[];
-	readonly headers: readonly TemplateEntry[];
-	readonly timeout: Template;
-	readonly connections: Template;
-	readonly maxBody: Template;
-	/** `ca`, `cert` and `key`: each a PEM text, or the file that holds one. */
-	readonly tls: readonly TemplateEntry[];
-	/** What sends: the gateway's own HTTP/1.1, or undici. */
-	readonly transport: "http1" | "undici";
-	readonly safe: boolean;
-	readonly idempotent: boolean;
-	/** Whether equal calls in flight that only read share one. */
-	readonly coalesce: boolean;
-}
+};
 
 export interface RouteConfig {
 	/** `GET /users/{id}`. */
@@ -376,14 +274,4 @@ export interface ReplyConfig extends StepCommon {
 export interface ValueConfig extends StepCommon {
 	readonly kind: "value";
 	readonly value: Template;
-}
-
-/** What holds where nothing else is said. */
-export interface Defaults {
-	readonly deadlineMs: number;
-	readonly timeout: string;
-	readonly parallel: number;
-	readonly max: number;
-	readonly calls: number;
-	readonly maxBody: string;
 }

@@ -1,5 +1,12 @@
 import type { UserContext } from "./config.ts";
-import type { From } from "./from.ts";
+import type { defaultsKeys } from "./keys/defaults.ts";
+import type { Data, DataMap, Duration, Size } from "./keys/input.ts";
+import type { overloadKeys } from "./keys/overload.ts";
+import type { poolKeys } from "./keys/pool.ts";
+import type { rateLimitKeys } from "./keys/rate-limit.ts";
+import type { InputOf } from "./keys/section.ts";
+import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { upstreamKeys } from "./keys/upstream.ts";
 
 /**
  * A config as it is written, not yet checked: what `defineGateway` returns, `createGateway` takes and the file of a
@@ -15,167 +22,28 @@ export interface GatewayConfig {
 	readonly overload?: OverloadInput | false;
 }
 
-/** A duration with its unit: `250ms`, `1.5s`, `2m`, `1h`. */
-export type Duration =
-	| `${number}ms`
-	| `${number}s`
-	| `${number}m`
-	| `${number}h`;
-/** A size with its unit: `512B`, `64KiB`, `8MiB`, `1GiB`. */
-export type Size =
-	| `${number}B`
-	| `${number}KiB`
-	| `${number}MiB`
-	| `${number}GiB`;
-
-/** A text that holds an expression of `env`. */
-type Hole = `${string}\${${string}`;
-
-/** What may stand where data does; `Input` is what a `from` may read there. */
-export type Data<Input extends string = string> =
-	| string
-	| number
-	| boolean
-	| null
-	| undefined
-	| From<Input>
-	| readonly Data<Input>[]
-	| DataMap<Input>;
-/** Names to what may stand there; a name that ends in `?` is left out where its value is null. */
-export interface DataMap<Input extends string> {
-	readonly [key: string]: Data<Input>;
-}
+export type { Duration, Size };
 
 /** Where the gateway listens, and its limits: docs/config.md has each key. */
-export interface ServerInput {
-	readonly port?: number;
-	readonly host?: string;
-	readonly health?: `/${string}` | false;
-	readonly maxBody?: Size;
-	readonly maxHeaders?: number;
-	readonly maxHeaderBytes?: Size;
-	readonly headersTimeout?: Duration;
-	readonly requestTimeout?: Duration;
-	readonly idleTimeout?: Duration;
-	readonly connections?: number;
-	readonly trustedProxies?: readonly string[];
-	readonly cors?: CorsInput;
-	readonly drain?: Duration;
-}
+export type ServerInput = InputOf<typeof serverKeys>;
 
 /** Which pages of other origins may read answers, and what they may send. */
-export interface CorsInput {
-	readonly origins: readonly ("*" | `http://${string}` | `https://${string}`)[];
-	readonly methods?: readonly ("HEAD" | Method)[];
-	readonly headers?: readonly string[];
-	readonly credentials?: boolean;
-	readonly maxAge?: Duration;
-}
+export type CorsInput = InputOf<typeof corsKeys>;
 
 /** The threads of \`worker\` steps: docs/config.md has each key. */
-export interface PoolInput {
-	readonly threads?: number;
-	readonly waiting?: number;
-	readonly memory?: Size;
-}
+export type PoolInput = InputOf<typeof poolKeys>;
 
 /** What holds where nothing else is said. */
-export interface DefaultsInput {
-	readonly deadline?: Duration;
-	readonly timeout?: Duration;
-	readonly parallel?: number;
-	readonly max?: number;
-	readonly calls?: number;
-	readonly maxBody?: Size;
-}
+export type DefaultsInput = InputOf<typeof defaultsKeys>;
 
 /** How often clients may ask. `by` is a text with holes, read before the body and any step. */
-export interface RateLimitInput {
-	readonly limit: number;
-	readonly per: Duration;
-	readonly by?: string;
-}
+export type RateLimitInput = InputOf<typeof rateLimitKeys>;
 
 /** From when on too much is refused. */
-export interface OverloadInput {
-	readonly requests?: number;
-	readonly waiting?: number;
-	readonly wait?: Duration;
-	readonly skipAt?: Duration;
-	readonly refuseAt?: Duration;
-}
+export type OverloadInput = InputOf<typeof overloadKeys>;
 
-/** PEM texts, or files that hold them. */
-export interface TlsInput {
-	readonly ca?: string;
-	readonly cert?: string;
-	readonly key?: string;
-}
-
-/** Which answers are kept, and for how long. */
-export interface CacheInput {
-	readonly for?: Duration;
-	readonly stale?: Duration;
-	readonly maxBytes?: Size;
-	readonly maxEntries?: number;
-	readonly maxAnswer?: Size;
-}
-
-/** How often a call is tried in all. */
-export interface RetryInput {
-	readonly attempts?: number;
-}
-
-/** How many attempts beyond the first there may be: for each call, and every second besides. */
-export interface BudgetInput {
-	readonly ratio?: number;
-	readonly perSecond?: number;
-}
-
-/** Which calls get a second attempt. */
-export interface HedgeInput {
-	readonly percentile?: number;
-	readonly calls?: number;
-}
-
-/** How many calls run and wait. */
-export interface LimiterInput {
-	readonly concurrent?: number;
-	readonly waiting?: number;
-	readonly adaptive?: boolean;
-}
-
-/** When calls are refused because too many failed. */
-export interface BreakerInput {
-	readonly errorRate?: number;
-	readonly window?: Duration;
-	readonly calls?: number;
-	readonly probeEvery?: Duration;
-}
-
-/** A service that is asked. Its texts may hold `${env.NAME}`. */
-export interface UpstreamInput {
-	/** This, or `urls`. */
-	readonly url?: string;
-	readonly urls?: readonly string[];
-	readonly query?: DataMap<EnvInput>;
-	readonly headers?: DataMap<EnvInput>;
-	readonly timeout?: Duration | Hole;
-	readonly connections?: number | Hole;
-	readonly maxBody?: Size | Hole;
-	readonly tls?: TlsInput;
-	readonly transport?: "http1" | "undici";
-	readonly safe?: boolean;
-	readonly idempotent?: boolean;
-	readonly coalesce?: boolean;
-	readonly cache?: boolean | CacheInput;
-	readonly retry?: boolean | RetryInput;
-	readonly hedge?: boolean | HedgeInput;
-	readonly budget?: BudgetInput;
-	readonly breaker?: boolean | BreakerInput;
-	readonly limiter?: boolean | LimiterInput;
-}
-type EnvInput = `env.${string}`;
+/** A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`. */
+export type UpstreamInput = InputOf<typeof upstreamKeys>;
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 type RouteKeyInput = `${Method | "ANY"} /${string}`;

@@ -1,17 +1,17 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import type { KeyMeta } from "./keys/key.ts";
+import { overloadKeys } from "./keys/overload.ts";
+import { configKeys } from "./keys/top.ts";
+import { upstreamKeys } from "./keys/upstream.ts";
 import { routeMethods } from "./route-key.ts";
 import {
-	configSchema,
 	fieldSchemas,
-	type KeyMeta,
-	overloadSchema,
 	proxySchema,
 	requestSchema,
 	routeSchema,
 	stepKinds,
 	stepSchemas,
-	upstreamSchema,
 } from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
@@ -30,14 +30,14 @@ export function configJsonSchema(): JsonSchema {
 		$schema: "https://json-schema.org/draft/2020-12/schema",
 		$id: "urn:sluice:schema:config",
 		title: "Sluice config",
-		...withProperties(printed(configSchema), {
+		...withProperties(printed(configKeys.schema), {
 			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
 			overload: { anyOf: [{ const: false }, ref("overload")] },
 		}),
 		$defs: {
 			upstream: {
-				...printed(upstreamSchema),
+				...printed(upstreamKeys.schema),
 				oneOf: [required("url"), required("urls")],
 			},
 			route: withProperties(printed(routeSchema), {
@@ -45,7 +45,7 @@ export function configJsonSchema(): JsonSchema {
 				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
 				steps,
 			}),
-			overload: printed(overloadSchema),
+			overload: printed(overloadKeys.schema),
 			proxy: printed(proxySchema),
 			request: withProperties(printed(requestSchema), {
 				params: fields,

@@ -1,3 +1,4 @@
+import { handedOn } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import { isHeaderValue } from "../core/http/headers.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
@@ -12,9 +13,9 @@ import {
 import type { UpstreamSettings } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
 import type { Config, UpstreamConfig } from "./config.ts";
+import { bounds } from "./keys/defaults.ts";
 import { printProblem } from "./problem.ts";
 import { nothing } from "./read-template.ts";
-import { bounds } from "./schema.ts";
 import { accessOf } from "./source-value.ts";
 
 /** Variables by name, as in process.env. */
@@ -128,10 +129,9 @@ export function resolveUpstream(
 		template: Template,
 		parse: (text: string) => T | null,
 		wanted: string,
-		otherwise: T,
-	): T => {
+	): T | null => {
 		const value = evaluate(key, template);
-		if (value === null) return otherwise;
+		if (value === null) return null;
 		const parsed = parse(value);
 		if (parsed !== null) return parsed;
 		const variables = variablesOf(template);
@@ -140,10 +140,11 @@ export function resolveUpstream(
 			key,
 			`${variables ? `what ${variables} holds` : `\`${written}\``} is not ${wanted}`,
 		);
-		return otherwise;
+		return null;
 	};
-	const { urls, connections, maxBody, timeout, tls, cache, ...protection } =
-		config;
+	const { urls, connections, maxBody, timeout, tls, ...others } = config;
+	const { query: queryOf, headers: headersOf, ...whole } = others;
+	const protection = handedOn<ResolvedUpstream>()(whole);
 	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
 	const parsed = urls.map((url, index) =>
 		setting(
@@ -151,7 +152,6 @@ export function resolveUpstream(
 			url,
 			parseUrl,
 			"a URL with http or https, without a query",
-			null,
 		),
 	);
 	const origins = parsed.map((url) => url?.origin ?? "");
@@ -168,31 +168,25 @@ export function resolveUpstream(
 			say(urlKey(index), "this URL stands in `urls` twice");
 		}
 	}
-	const query = pairs("query", config.query, evaluate);
-	const headers = pairs("headers", config.headers, evaluate);
+	const query = pairs("query", queryOf, evaluate);
+	const headers = pairs("headers", headersOf, evaluate);
 	const upstream = {
 		...protection,
-		cache,
 		authorization: credentialOf(headers),
 		origins,
 		basePath: paths[0] ?? "",
 		query,
 		headers,
-		timeoutMs: setting("timeout", timeout, parseDuration, "a duration", 2000),
-		connections: setting(
-			"connections",
-			connections,
-			parseConnections,
-			"a number of connections",
-			64,
-		),
-		bodyBytesMax: setting(
-			"maxBody",
-			maxBody,
-			parseSize,
-			"a size",
-			8 * 1024 ** 2,
-		),
+		// Nothing is opened after a fault: the zeros stand for no value.
+		timeoutMs: setting("timeout", timeout, parseDuration, "a duration") ?? 0,
+		connections:
+			setting(
+				"connections",
+				connections,
+				parseConnections,
+				"a number of connections",
+			) ?? 0,
+		bodyBytesMax: setting("maxBody", maxBody, parseSize, "a size") ?? 0,
 		tls:
 			tls.length > 0 ? Object.fromEntries(pairs("tls", tls, evaluate)) : null,
 	};
@@ -209,7 +203,7 @@ export function resolveUpstream(
 			"`tls` says how an `https` upstream is reached, and this `url` is `http`",
 		);
 	}
-	for (const { name, value } of config.headers) {
+	for (const { name, value } of headersOf) {
 		const texts = headers.filter(([header]) => header === name);
 		if (
 			variablesOf(value) !== "" &&

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { suggest } from "../core/suggest.ts";
-import { parseDuration, parseSize } from "../core/units.ts";
+import { parseDuration } from "../core/units.ts";
 import type { Problem } from "./problem.ts";
 import type { MapSource, Source } from "./source.ts";
 
@@ -26,41 +26,6 @@ export function entryOf(source: Source | null, key: string): Source | null {
 	return source.entries.find((entry) => entry.key === key)?.value ?? null;
 }
 
-/** The text at a key, or null where there is none: what the schema refused counts as none. */
-export function textAt(source: Source | null, key: string): string | null {
-	const found = entryOf(source, key);
-	return found?.kind === "scalar" && typeof found.value === "string"
-		? found.value
-		: null;
-}
-
-/** The texts of the list at a key. */
-export function textsAt(source: Source | null, key: string): string[] | null {
-	const found = entryOf(source, key);
-	if (found?.kind !== "list") return null;
-	return found.items.map(plainOf).filter((item) => typeof item === "string");
-}
-
-/** The number at a key, or null where there is none: what the schema refused counts as none. */
-export function numberAt(source: Source | null, key: string): number | null {
-	const found = entryOf(source, key);
-	return found?.kind === "scalar" && typeof found.value === "number"
-		? found.value
-		: null;
-}
-
-/** Milliseconds. */
-export function durationAt(source: Source | null, key: string): number | null {
-	const text = textAt(source, key);
-	return text === null ? null : parseDuration(text);
-}
-
-/** Bytes. */
-export function sizeAt(source: Source | null, key: string): number | null {
-	const text = textAt(source, key);
-	return text === null ? null : parseSize(text);
-}
-
 /** The place of a key itself, or of the map where the key is absent. */
 export function placeOfKey(source: MapSource, key: string): number {
 	return source.entries.find((entry) => entry.key === key)?.at ?? source.at;
@@ -84,9 +49,15 @@ export function checkShape(
 	if (result.success) return true;
 	const issues = result.error.issues.flatMap((issue) => meant(issue, source));
 	for (const issue of unknownKeysFirst(issues)) {
-		if (issue.code === "unrecognized_keys") {
-			reportUnknownKeys(issue, schema, source, judged);
-		} else reportWrongValue(issue, source, judged);
+		if (issue.code !== "unrecognized_keys") {
+			reportWrongValue(issue, source, judged);
+			continue;
+		}
+		const { path, keys } = issue;
+		const known = keysAt(schema, path);
+		const holder = sourceAt(source, path).source;
+		const what = nameOf(path, judged.what);
+		reportKeys(keys, known, holder, { ...judged, what });
 	}
 	return false;
 }
@@ -116,17 +87,29 @@ function unknownKeysFirst(
 	return issues.toSorted((a, b) => rank(a) - rank(b));
 }
 
-function reportUnknownKeys(
-	{ keys, path }: z.core.$ZodIssueUnrecognizedKeys,
-	schema: z.ZodType,
-	source: Source,
+/** Reports the keys of a map that are none of those it takes. */
+export function reportUnknownKeys(
+	source: MapSource,
+	known: readonly string[],
+	judged: Judged,
+): void {
+	const unknown = source.entries.filter(({ key }) => !known.includes(key));
+	reportKeys(
+		unknown.map(({ key }) => key),
+		known,
+		source,
+		judged,
+	);
+}
+
+function reportKeys(
+	keys: readonly string[],
+	known: readonly string[],
+	holder: Source,
 	{ what, problems, hintFor }: Judged,
 ): void {
-	const holder = sourceAt(source, path).source;
-	const known = keysAt(schema, path);
 	for (const key of keys) {
-		const hint = path.length === 0 ? (hintFor?.(key) ?? null) : null;
-		const message = hint ?? unknownKey(key, nameOf(path, what), known);
+		const message = hintFor?.(key) ?? unknownKey(key, what, known);
 		const at = holder.kind === "map" ? placeOfKey(holder, key) : holder.at;
 		if (message !== "") problems.push({ at, message });
 	}
@@ -213,4 +196,26 @@ function wanted(issue: z.core.$ZodIssue): string {
 		return issue.values.map((value) => `\`${String(value)}\``).join(" or ");
 	}
 	return issue.message;
+}
+
+/** The text at a key, or null where there is none: what the schema refused counts as none. */
+export function textAt(source: Source | null, key: string): string | null {
+	const found = entryOf(source, key);
+	return found?.kind === "scalar" && typeof found.value === "string"
+		? found.value
+		: null;
+}
+
+/** The number at a key, or null where there is none: what the schema refused counts as none. */
+export function numberAt(source: Source | null, key: string): number | null {
+	const found = entryOf(source, key);
+	return found?.kind === "scalar" && typeof found.value === "number"
+		? found.value
+		: null;
+}
+
+/** Milliseconds. */
+export function durationAt(source: Source | null, key: string): number | null {
+	const text = textAt(source, key);
+	return text === null ? null : parseDuration(text);
 }

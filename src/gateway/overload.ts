@@ -1,4 +1,5 @@
 import type { OverloadConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Events, type LoadLevel, tell } from "../core/events.ts";
 import { deadlineExceeded, type Load } from "../run/run.ts";
@@ -39,7 +40,11 @@ export function createOverload(
 	config: OverloadConfig,
 	{ clock, events }: { readonly clock: Clock; readonly events: Events },
 ): Overload {
-	return new OverloadBounds(config, clock, events);
+	const { requestsMax, waitingMax, waitMs, skipAtMs, refuseAtMs, ...unread } =
+		config;
+	allRead(unread);
+	const bounds = { requestsMax, waitingMax, waitMs, skipAtMs, refuseAtMs };
+	return new OverloadBounds(bounds, clock, events);
 }
 
 /** Made once, because an error costs more than the rest of a refusal. */

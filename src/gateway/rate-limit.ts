@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
 import type { RateLimitConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { networkOf } from "../core/ip.ts";
@@ -50,9 +51,13 @@ export function createRateLimits(plan: Plan): RateLimits {
 	const { rateLimit } = plan;
 	const create = (
 		name: string,
-		config: RateLimitConfig,
+		{ limit, perMs, by, ...unread }: RateLimitConfig,
 		fields: ReturnType<typeof fieldsRead>,
-	) => createRateLimit(name, config, prepareKey(config, fields), share);
+	) => {
+		allRead(unread);
+		const rate = { limit, perMs };
+		return createRateLimit(name, rate, prepareKey(by, fields), share);
+	};
 	return {
 		gateway:
 			rateLimit && create("gateway", rateLimit, fieldsUndeclared(rateLimit.by)),
@@ -69,7 +74,7 @@ export function createRateLimits(plan: Plan): RateLimits {
  */
 function createRateLimit(
 	name: string,
-	{ limit, perMs }: RateLimitConfig,
+	{ limit, perMs }: Pick<RateLimitConfig, "limit" | "perMs">,
 	keyOf: KeyOf,
 	share: number,
 ): RateLimit {
@@ -126,7 +131,7 @@ type KeyOf = (
  * null.
  */
 function prepareKey(
-	{ by }: RateLimitConfig,
+	by: RateLimitConfig["by"],
 	fields: ReturnType<typeof fieldsRead>,
 ): KeyOf {
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";

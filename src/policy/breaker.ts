@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import { type ErrorCode, GatewayError } from "../core/errors.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
@@ -30,7 +31,10 @@ export function breaker(
 	options: BreakerOptions,
 	context: PolicyContext,
 ): Guard {
-	const state = new Breaker(options, context);
+	const { errorRate, windowMs, calls, probeEveryMs, ...unread } = options;
+	allRead(unread);
+	const bounds = { errorRate, windowMs, calls, probeEveryMs };
+	const state = new Breaker(bounds, context);
 	return watching((request, scope) => state.begin(request, scope));
 }
 

@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type {
 	UpstreamRequest,
@@ -36,8 +37,10 @@ export interface HedgeContext extends PolicyContext {
  * has the time that the first has left, so that the call takes no longer than it would alone.
  */
 export function hedge(options: HedgeOptions, context: HedgeContext): Policy {
+	const { percentile, calls, ...unread } = options;
+	allRead(unread);
 	const tell = createTeller("hedge", context);
-	const latencies = new Latencies(options.percentile / 100, options.calls);
+	const latencies = new Latencies(percentile / 100, calls);
 	return (next) =>
 		async function callHedged(request, scope) {
 			context.budget.earn();

@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
@@ -32,6 +33,12 @@ export interface Limiter extends Guard {
 /** If more calls than this waited, they would time out before their turn came. */
 const waitingUsual = 1024;
 
+const usual: LimiterOptions = {
+	concurrent: null,
+	waiting: null,
+	adaptive: false,
+};
+
 /**
  * Lets a number of calls run at once, and a number wait. Every upstream has a limiter. Without options the number is
  * that of its connections.
@@ -40,9 +47,10 @@ export function limiter(
 	options: LimiterOptions | null,
 	context: LimiterContext,
 ): Limiter {
-	const runningMax = options?.concurrent ?? context.connections;
-	const waiting = options?.waiting ?? null;
-	return options?.adaptive
+	const { concurrent, waiting, adaptive, ...unread } = options ?? usual;
+	allRead(unread);
+	const runningMax = concurrent ?? context.connections;
+	return adaptive
 		? adaptiveLimiter(runningMax, waiting, context)
 		: fixedLimiter(runningMax, waiting ?? waitingUsual, context);
 }

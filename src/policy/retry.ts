@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type {
@@ -38,12 +39,15 @@ export interface RetryContext extends PolicyContext {
  * the last attempt that reached the upstream.
  */
 export function retry(options: RetryOptions, context: RetryContext): Policy {
+	const { attempts, waitMs, waitMsMax, ...unread } = options;
+	allRead(unread);
+	const bounds = { attempts, waitMs, waitMsMax };
 	const tell = createTeller("retry", context);
 	return (next) =>
 		async function callAgain(request, scope) {
 			context.budget.earn();
 			if (!request.idempotent && !request.safe) return next(request, scope);
-			return new Retrying(options, context, tell, request, scope).run(next);
+			return new Retrying(bounds, context, tell, request, scope).run(next);
 		};
 }
 

@@ -1,4 +1,5 @@
 import type { PoolConfig, ServerConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { createPool, type Pool } from "../tasks/pool.ts";
 import type { ComposedRoute } from "./compose.ts";
@@ -52,7 +53,10 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	};
 }
 
-function openPool({ threads, ...bounds }: PoolConfig): Pool {
+function openPool(config: PoolConfig): Pool {
+	const { threads, waitingMax, heapBytesMax, ...unread } = config;
+	allRead(unread);
+	const bounds = { waitingMax, heapBytesMax };
 	return createPool({ ...bounds, ...(threads !== null && { threads }) });
 }
 

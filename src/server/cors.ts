@@ -1,4 +1,5 @@
 import type { CorsConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import {
 	type HeaderList,
 	headerOf,
@@ -31,26 +32,29 @@ const exposed =
 
 /** All lists are put together once, at start. */
 export function createCors(config: CorsConfig): Cors {
-	const anyOrigin = config.origins.includes("*");
-	const origins = new Set(config.origins);
-	const methods = new Set(config.methods);
-	const names = new Set(config.headers.map((name) => name.toLowerCase()));
+	const { credentials, maxAgeMs, ...lists } = config;
+	const { origins, methods, headers, ...unread } = lists;
+	allRead(unread);
+	const anyOrigin = origins.includes("*");
+	const allowed = new Set(origins);
+	const allowedMethods = new Set(methods);
+	const names = new Set(headers.map((name) => name.toLowerCase()));
 	const permission = [
-		...["access-control-allow-methods", config.methods.join(", ")],
+		...["access-control-allow-methods", methods.join(", ")],
 		...["access-control-allow-headers", [...names].join(", ")],
-		...["access-control-max-age", String(Math.floor(config.maxAgeMs / 1000))],
+		...["access-control-max-age", String(Math.floor(maxAgeMs / 1000))],
 	];
-	const credentials = config.credentials
+	const withCredentials = credentials
 		? ["access-control-allow-credentials", "true"]
 		: [];
 
 	const isAllowed = (origin: string | null): origin is string =>
-		origin !== null && (anyOrigin || origins.has(origin));
+		origin !== null && (anyOrigin || allowed.has(origin));
 
 	function isPermitted({ method, headers }: Asking): boolean {
 		if (method !== "OPTIONS") return false;
 		const wanted = headerOf(headers, "access-control-request-method");
-		if (wanted === null || !methods.has(wanted)) return false;
+		if (wanted === null || !allowedMethods.has(wanted)) return false;
 		if (!isAllowed(onlyHeaderOf(headers, "origin"))) return false;
 		return namesIn(headers, "access-control-request-headers").every((name) =>
 			names.has(name),
@@ -67,7 +71,7 @@ export function createCors(config: CorsConfig): Cors {
 				...vary,
 				...["access-control-allow-origin", anyOrigin ? "*" : origin],
 				...["access-control-expose-headers", exposed],
-				...credentials,
+				...withCredentials,
 				...(isPermitted(request) ? permission : []),
 			];
 		},

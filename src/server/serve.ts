@@ -35,16 +35,18 @@ export async function serve(
 	{ server: settings, clock, handle }: Served,
 	{ port, host, onInternal }: ServeOptions = {},
 ): Promise<RunningServer> {
+	// The gateway itself reads bodies.
+	const { drainMs, bodyBytesMax: _, ...bounds } = settings;
 	const server = await listen({
-		...settings,
-		host: host ?? settings.host,
-		port: port ?? settings.port,
+		...bounds,
+		host: host ?? bounds.host,
+		port: port ?? bounds.port,
 		clock,
 		handle,
 		...(onInternal && { onInternal }),
 	});
 	return {
 		...server,
-		drain: (timeoutMs = settings.drainMs) => server.drain(timeoutMs),
+		drain: (timeoutMs = drainMs) => server.drain(timeoutMs),
 	};
 }

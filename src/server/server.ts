@@ -5,7 +5,8 @@ import {
 	type ServerResponse,
 } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { CorsConfig } from "../config/config.ts";
+import type { ServerConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -18,27 +19,11 @@ import { parserFault, refusalOf, refused } from "./refuse.ts";
 
 export type { Handle };
 
-export interface ServerOptions {
-	readonly host: string;
-	/** 0 takes any free port. */
-	readonly port: number;
+/** The server's part of a config, except what others read: the gateway bounds bodies, and `serve` times the drain. */
+export interface ServerOptions
+	extends Omit<ServerConfig, "bodyBytesMax" | "drainMs"> {
 	readonly clock: Clock;
 	readonly handle: Handle;
-	/** The path where GET answers 200, or 503 while draining; null for none. */
-	readonly healthPath: string | null;
-	/** How many header fields a request may have; more are a 431. */
-	readonly headerFieldsMax: number;
-	/** How long the request's target and all names and values of its header fields may be together. */
-	readonly headerBytesMax: number;
-	/** The rest of the bounds. Each has the default of the config's key. */
-	readonly headersTimeoutMs?: number;
-	readonly requestTimeoutMs?: number;
-	readonly idleTimeoutMs?: number;
-	readonly connectionsMax?: number;
-	/** The addresses and subnets of the proxies in front. Default: none. */
-	readonly trustedProxies?: readonly string[];
-	/** Default null: pages of other origins may read no answer. */
-	readonly cors?: CorsConfig | null;
 	/**
 	 * Called with errors that are bugs: thrown by `handle` and not a GatewayError, or thrown by the server itself (with
 	 * an empty id).
@@ -59,19 +44,6 @@ export interface Server {
 	close(): Promise<void>;
 }
 
-const defaultBounds = {
-	headersTimeoutMs: 15_000,
-	requestTimeoutMs: 60_000,
-	idleTimeoutMs: 65_000,
-	connectionsMax: 10_000,
-	trustedProxies: [],
-	cors: null,
-} as const;
-
-/** All options, except who is called with bugs. */
-type Settings = ServerOptions &
-	Required<Pick<ServerOptions, keyof typeof defaultBounds>>;
-
 /** How often Node looks whether a request is over its time, so how late it may find one. */
 const checkingIntervalMsMax = 5_000;
 
@@ -85,23 +57,31 @@ const unansweredMax = 16;
 
 /** Listens on a port. Fails with the system's error if it cannot (`EADDRINUSE`). */
 export async function listen(options: ServerOptions): Promise<Server> {
-	const settings: Settings = { ...defaultBounds, ...options };
-	const { requestTimeoutMs } = settings;
+	const {
+		host,
+		port,
+		clock,
+		handle,
+		onInternal = nothing,
+		...bounds
+	} = options;
+	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
+		bounds;
+	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
+	const { healthPath, trustedProxies, cors, ...unread } = others;
+	allRead(unread);
 	// The time for the header fields is part of the time for the request.
-	const headersTimeoutMs = Math.min(
-		settings.headersTimeoutMs,
-		requestTimeoutMs,
-	);
+	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
 	const http = createServer({
-		headersTimeout: headersTimeoutMs,
+		headersTimeout: headersMs,
 		requestTimeout: requestTimeoutMs,
-		keepAliveTimeout: settings.idleTimeoutMs,
+		keepAliveTimeout: idleTimeoutMs,
 		connectionsCheckingInterval: Math.min(
 			checkingIntervalMsMax,
-			Math.ceil(headersTimeoutMs / 2),
+			Math.ceil(headersMs / 2),
 		),
 		// The parser already refuses this length, so it is given one more.
-		maxHeaderSize: settings.headerBytesMax + 1,
+		maxHeaderSize: headerBytesMax + 1,
 		insecureHTTPParser: false,
 		// We look for `Host` ourselves: Node's own answer has neither a problem document nor an id.
 		requireHostHeader: false,
@@ -110,17 +90,22 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	});
 	// We count fields ourselves: beyond its own count the parser drops fields silently, or has no request to answer.
 	http.maxHeadersCount = 0;
-	http.maxConnections = settings.connectionsMax + refusedConnectionsMax;
-	const service = new Service(http, settings);
-	await opened(http, options.port, options.host);
+	http.maxConnections = connectionsMax + refusedConnectionsMax;
+	const service = new Service(http, {
+		...{ clock, handle, onInternal },
+		...{ idleTimeoutMs, headerFieldsMax, connectionsMax, healthPath },
+		cors: cors === null ? null : createCors(cors),
+		clientAddress: createClientAddress(trustedProxies),
+	});
+	await opened(http, port, host);
 	// For instance too many open files when a connection comes: without a listener that would end the process.
-	http.on("error", (error) => options.onInternal?.(error, ""));
-	const { address, port, family } = http.address() as AddressInfo;
+	http.on("error", (error) => onInternal(error, ""));
+	const { address, port: taken, family } = http.address() as AddressInfo;
 	const authority = family === "IPv6" ? `[${address}]` : address;
 	return {
-		url: `http://${authority}:${port}`,
+		url: `http://${authority}:${taken}`,
 		host: address,
-		port,
+		port: taken,
 		drain: (timeoutMs) => service.drain(timeoutMs),
 		close: () => service.close(),
 	};
@@ -134,6 +119,22 @@ function opened(http: HttpServer, port: number, host: string): Promise<void> {
 			resolve();
 		});
 	});
+}
+
+/** The options that connections and requests need. */
+interface Settings
+	extends Pick<
+		Required<ServerOptions>,
+		| "clock"
+		| "handle"
+		| "onInternal"
+		| "idleTimeoutMs"
+		| "headerFieldsMax"
+		| "connectionsMax"
+		| "healthPath"
+	> {
+	readonly cors: Cors | null;
+	readonly clientAddress: ClientAddress;
 }
 
 /** The state that all connections of a server share. */
@@ -156,8 +157,8 @@ class Service implements Owner {
 	constructor(http: HttpServer, options: Settings) {
 		this.#http = http;
 		this.#options = options;
-		this.cors = options.cors === null ? null : createCors(options.cors);
-		this.clientAddress = createClientAddress(options.trustedProxies);
+		this.cors = options.cors;
+		this.clientAddress = options.clientAddress;
 		this.scope = openScope({ clock: options.clock });
 		this.#closed = new Promise((resolve) => http.once("close", resolve));
 		http.on("connection", (socket) => this.#connect(socket));
@@ -230,7 +231,7 @@ class Service implements Owner {
 	}
 
 	onInternal(thrown: unknown, requestId: string): void {
-		this.#options.onInternal?.(thrown, requestId);
+		this.#options.onInternal(thrown, requestId);
 	}
 
 	drain(timeoutMs: number): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { balance } from "../policy/balance.ts";
@@ -70,28 +71,30 @@ const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
-	openWire: OpenWire = transports[settings.transport],
+	openWire?: OpenWire,
 ): Upstream {
-	const { name, origins } = settings;
+	const { name, origins, connections, bodyBytesMax, tls, ...others } = settings;
+	const { transport, authorization = null, ...policies } = others;
+	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
+	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
+	const { limiter: limits = null, ...unread } = rest;
+	allRead(unread);
 	const scope = openScope({ clock: context.clock });
+	const open = openWire ?? transports[transport];
 	const wires = origins.map((origin) =>
-		openWire({ ...settings, origin }, context.clock),
+		open({ name, origin, bodyBytesMax, tls }, context.clock),
 	);
 	const shared = { ...context, upstream: name };
 	const { random = Math.random } = context;
-	const budget = createBudget(settings.budget ?? noBudget, context.clock);
-	const limit = limiter(settings.limiter ?? null, {
-		...shared,
-		connections: settings.connections,
-	});
-	const { authorization = null } = settings;
-	const keeping = settings.cache
-		? cache(settings.cache, { ...shared, scope, origins, authorization })
+	const budget = createBudget(extra ?? noBudget, context.clock);
+	const limit = limiter(limits, { ...shared, connections });
+	const keeping = kept
+		? cache(kept, { ...shared, scope, origins, authorization })
 		: null;
 	// The guards, from the outside in.
 	const guards = [
 		// Outside the limiter: a call that would fail is refused before it takes a slot, or waits for one.
-		settings.breaker ? breaker(settings.breaker, shared) : null,
+		breaks ? breaker(breaks, shared) : null,
 		// Outside the timeout: the wait for a connection is our doing, not the upstream's, and must not shorten its time.
 		limit,
 	].filter((guard) => guard !== null);
@@ -107,14 +110,12 @@ export function createUpstream(
 			// Outermost: a kept answer needs none of the other policies.
 			keeping && keeping.call,
 			// Next: a shared call needs its protection once for all who share it.
-			settings.coalesce ? coalesce({ ...shared, scope }) : null,
+			joined ? coalesce({ ...shared, scope }) : null,
 			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
-			settings.retry
-				? retry(settings.retry, { ...shared, budget, random })
-				: null,
+			again ? retry(again, { ...shared, budget, random }) : null,
 			// In place of `retry`: each would multiply the attempts of the other.
-			settings.hedge
-				? hedge(settings.hedge, { ...shared, budget, hasFree: limit.hasFree })
+			hedged
+				? hedge(hedged, { ...shared, budget, hasFree: limit.hasFree })
 				: null,
 			...guards.map((guard) => guard.call),
 		]),

@@ -1,26 +1,26 @@
+import { defaultsKeys } from "../../src/config/keys/defaults.ts";
+import { overloadKeys } from "../../src/config/keys/overload.ts";
+import { poolKeys } from "../../src/config/keys/pool.ts";
+import { rateLimitKeys } from "../../src/config/keys/rate-limit.ts";
+import { serverKeys } from "../../src/config/keys/server.ts";
+import { configKeys } from "../../src/config/keys/top.ts";
+import { upstreamKeys } from "../../src/config/keys/upstream.ts";
 import {
-	configSchema,
-	defaultsSchema,
-	overloadSchema,
-	poolSchema,
 	proxySchema,
-	rateLimitSchema,
 	requestSchema,
 	routeSchema,
-	serverSchema,
 	stepSchemas,
-	upstreamSchema,
 } from "../../src/config/schema.ts";
 
 /** Every schema whose keys an author writes and a page lists. */
 export const keySchemas = [
-	configSchema,
-	serverSchema,
-	poolSchema,
-	defaultsSchema,
-	overloadSchema,
-	rateLimitSchema,
-	upstreamSchema,
+	configKeys,
+	serverKeys,
+	poolKeys,
+	defaultsKeys,
+	overloadKeys,
+	rateLimitKeys,
+	upstreamKeys,
 	routeSchema,
 	proxySchema,
 	requestSchema,

@@ -10,6 +10,7 @@ import {
 } from "../../src/server/server.ts";
 import { realClock, type Scope } from "../../src/tasks/index.ts";
 import { serve as serveGateway } from "../kit/serve.ts";
+import { serverDefaults } from "../kit/server-defaults.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { asking, openClient } from "./client.ts";
 
@@ -29,6 +30,7 @@ afterEach(async () => {
 
 async function serve(options: Partial<ServerOptions>): Promise<Server> {
 	const server = await listen({
+		...serverDefaults,
 		host: "127.0.0.1",
 		port: 0,
 		clock,

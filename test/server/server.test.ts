@@ -17,6 +17,7 @@ import {
 	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
+import { serverDefaults } from "../kit/server-defaults.ts";
 import { type Answer, asking, openClient, type TestClient } from "./client.ts";
 
 const headerFieldsMax = 10;
@@ -43,6 +44,7 @@ async function serve(
 	options: Partial<ServerOptions> = {},
 ): Promise<void> {
 	server = await listen({
+		...serverDefaults,
 		host: "127.0.0.1",
 		port: 0,
 		clock,
@@ -128,6 +130,7 @@ describe("listening", () => {
 		await serve(async () => ok);
 		await assert.rejects(
 			listen({
+				...serverDefaults,
 				host: "127.0.0.1",
 				port: server.port,
 				clock,

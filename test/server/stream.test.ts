@@ -4,6 +4,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { listen } from "../../src/server/server.ts";
 import { realClock, type Scope } from "../../src/tasks/index.ts";
+import { serverDefaults } from "../kit/server-defaults.ts";
 import { openClient } from "./client.ts";
 
 /** What a handle gets to see of a request. */
@@ -209,6 +210,7 @@ async function carry(pieces: readonly string[]): Promise<Carried> {
 	const begun: { method: string; target: string; body: string | null }[] = [];
 	const scopes: Scope[] = [];
 	const server = await listen({
+		...serverDefaults,
 		host: "127.0.0.1",
 		port: 0,
 		clock,

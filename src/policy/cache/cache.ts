@@ -1,3 +1,4 @@
+import { allRead } from "../../core/all-read.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { createTeller, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
@@ -31,15 +32,19 @@ export interface CacheContext extends PolicyContext {
  * failed. A stale answer says that it is stale. A call that may change something drops the answers that it may change.
  */
 export function cache(options: CacheOptions, context: CacheContext): Guard {
+	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
+	const { forMs, staleMs, ...unread } = others;
+	allRead(unread);
 	const { upstream, clock, scope, authorization, origins } = context;
 	const tell = createTeller("cache", context);
-	const keeper = new Keeper(options);
+	const keeper = new Keeper({ bytesMax, entriesMax });
+	const rules = { forMs, staleMs, authorization };
 	const parts: CacheParts = {
 		upstream,
 		clock,
 		tell,
 		keeper,
-		intake: new Intake({ ...options, authorization, origins }, keeper, clock),
+		intake: new Intake({ ...rules, answerBytesMax, origins }, keeper, clock),
 		refreshes: new Refreshes({
 			upstream,
 			scope,

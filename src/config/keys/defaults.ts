@@ -1,0 +1,64 @@
+import { type AnyKey, key } from "./key.ts";
+import type { AnyKind } from "./kind.ts";
+import { count, duration, durationText, sizeText } from "./kinds.ts";
+import { type ReadOf, section } from "./section.ts";
+
+export const bounds = {
+	connections: 4096,
+	parallel: 1000,
+	max: 100_000,
+	calls: 10_000,
+} as const;
+
+export const defaultsKeys = section({
+	deadline: key(duration, {
+		field: "deadlineMs",
+		description: "The `deadline` of routes that set none.",
+		example: "deadline: 5s",
+		default: "10s",
+	}),
+	timeout: key(durationText, {
+		description: "The `timeout` of upstreams that set none.",
+		example: "timeout: 800ms",
+		default: "2s",
+	}),
+	parallel: key(count(bounds.parallel), {
+		description: "The `parallel` of steps with `each` that set none.",
+		example: "parallel: 8",
+		default: 16,
+	}),
+	max: key(count(bounds.max), {
+		description: "The `max` of steps with `each` that set none.",
+		example: "max: 500",
+		default: 100,
+	}),
+	calls: key(count(bounds.calls), {
+		description:
+			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+		example: "calls: 50",
+		default: 200,
+	}),
+	maxBody: key(sizeText, {
+		description: "The `maxBody` of upstreams that set none.",
+		example: "maxBody: 1MiB",
+		default: "8MiB",
+	}),
+});
+
+/** What holds where nothing else is said. */
+export type Defaults = ReadOf<(typeof defaultsKeys)["keys"]>;
+
+/** A kind whose key, where it is not written, has the value of a key of `defaults`. */
+export function inherited<K extends AnyKind, Value>(
+	name: keyof (typeof defaultsKeys)["keys"],
+	kind: K,
+	valueOf: (defaults: Defaults) => Value,
+) {
+	const inherits: AnyKey = defaultsKeys.keys[name];
+	return {
+		...kind,
+		inherits,
+		absent: ({ defaults }: { readonly defaults: Defaults }) =>
+			valueOf(defaults),
+	};
+}

@@ -1,0 +1,32 @@
+import type { From } from "../from.ts";
+
+/** A duration with its unit: `250ms`, `1.5s`, `2m`, `1h`. */
+export type Duration =
+	| `${number}ms`
+	| `${number}s`
+	| `${number}m`
+	| `${number}h`;
+/** A size with its unit: `512B`, `64KiB`, `8MiB`, `1GiB`. */
+export type Size =
+	| `${number}B`
+	| `${number}KiB`
+	| `${number}MiB`
+	| `${number}GiB`;
+
+/** A text that holds an expression of `env`. */
+export type Hole = `${string}\${${string}`;
+
+/** What may stand where data does; `Input` is what a `from` may read there. */
+export type Data<Input extends string = string> =
+	| string
+	| number
+	| boolean
+	| null
+	| undefined
+	| From<Input>
+	| readonly Data<Input>[]
+	| DataMap<Input>;
+/** Names to what may stand there; a name that ends in `?` is left out where its value is null. */
+export interface DataMap<Input extends string> {
+	readonly [key: string]: Data<Input>;
+}

@@ -1,0 +1,68 @@
+import type { z } from "zod";
+import { checkShape, type Judged, plainOf } from "../shape.ts";
+import type { Source } from "../source.ts";
+import type { AnyKey, AnyKeys } from "./key.ts";
+
+/**
+ * What a key takes: `Input` is what an author writes, `Value` what it becomes. `Context` is what reading it needs besides.
+ * A key whose value has a unit becomes a field that ends in `Unit`.
+ */
+export interface Kind<
+	Input,
+	Value,
+	Context = unknown,
+	Unit extends string = "",
+> {
+	/** For editors and docs. */
+	readonly schema: z.ZodType;
+	/** Reports every fault; undefined where there was one. */
+	readonly take: (
+		source: Source,
+		judged: Judged,
+		context: Context,
+	) => Value | undefined;
+	/** The value of a key that is not written and has no default. Without it that is null. */
+	readonly absent?: (context: Context) => Value;
+	/** Of a kind that is a map: its keys. */
+	readonly keys?: AnyKeys;
+	/** The key of `defaults` whose value it has where it is not written. */
+	readonly inherits?: AnyKey;
+	/** For the compiler alone. */
+	readonly types?: { readonly input: Input; readonly unit: Unit };
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a context is taken, so that only `any` stands for each.
+export type AnyKind = Kind<unknown, unknown, any, string>;
+
+/** A kind whose schema judges the plain value; `valueOf` is given what the schema took. */
+export function plain<Input, Value = Input, Unit extends string = "">(
+	schema: z.ZodType,
+	valueOf: (written: Input) => Value,
+): Kind<Input, Value, unknown, Unit> {
+	return {
+		schema,
+		take: (source, judged) =>
+			checkShape(schema, source, judged)
+				? valueOf(plainOf(source) as Input)
+				: undefined,
+	};
+}
+
+/** A kind whose value is what is written. */
+export function asWritten<Input>(schema: z.ZodType): Kind<Input, Input> {
+	return plain(schema, (written) => written);
+}
+
+/** A kind that `read` makes a value of; the schema judges no more than the shape. */
+export function reading<Input, Value, Context>(
+	schema: z.ZodType,
+	read: (source: Source, context: Context, judged: Judged) => Value,
+): Kind<Input, Value, Context> {
+	return {
+		schema,
+		take: (source, judged, context) =>
+			checkShape(schema, source, judged)
+				? read(source, context, judged)
+				: undefined,
+	};
+}

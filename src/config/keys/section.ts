@@ -1,0 +1,297 @@
+import { z } from "zod";
+import {
+	checkShape,
+	type Judged,
+	plainOf,
+	reportUnknownKeys,
+} from "../shape.ts";
+import type { MapSource, Source } from "../source.ts";
+import type { AnyKey, AnyKeys, Key } from "./key.ts";
+import type { AnyKind, Kind } from "./kind.ts";
+
+/** Keys that stand in one map. `Value` is what reading the map gives. */
+export interface Section<Keys extends AnyKeys, Value> {
+	readonly keys: Keys;
+	/** Of each key by itself, for docs. */
+	readonly shape: { readonly [Name in keyof Keys]: z.ZodType };
+	readonly schema: z.ZodType;
+	/**
+	 * Reads the map in one pass: of each key its value, or its default where it is absent. Reports every fault, and gives
+	 * the default in its place. Null is a map without any key. Undefined where a required key is not there.
+	 */
+	read(
+		source: Source | null,
+		judged: Judged,
+		context: ContextOf<Keys>,
+	): ReadResult<Keys, Value>;
+}
+
+type ReadResult<Keys extends AnyKeys, Value> =
+	| Value
+	| (true extends IsRequired<Keys[keyof Keys]> ? undefined : never);
+
+type IsRequired<K> = K extends RequiredKey ? true : never;
+
+interface AnySection {
+	readonly keys: AnyKeys;
+	readonly schema: z.ZodType;
+	// biome-ignore lint/suspicious/noExplicitAny: a context is taken, so that only `any` stands for each.
+	read(source: Source | null, judged: Judged, context: any): unknown;
+}
+
+/** What reading the keys gives, by the fields they become. */
+export type ReadOf<Keys extends AnyKeys> = {
+	readonly [Name in keyof Keys & string as FieldOf<Name, Keys[Name]>]: ValueOf<
+		Keys[Name]
+	>;
+};
+
+type FieldOf<Name extends string, K> =
+	K extends Key<AnyKind, { readonly field: infer Field extends string }>
+		? Field
+		: Name;
+
+type ValueOf<K> =
+	K extends Key<infer OfKind, infer Options>
+		? OfKind extends {
+				readonly take: (
+					source: never,
+					judged: never,
+					context: never,
+				) => infer Value;
+			}
+			? Options extends
+					| { readonly default: unknown }
+					| { readonly required: true }
+				? Exclude<Value, undefined>
+				: OfKind extends { readonly absent: unknown }
+					? Exclude<Value, undefined>
+					: Exclude<Value, undefined> | null
+			: never
+		: never;
+
+/** What an author writes. */
+export type InputOf<S extends { readonly keys: AnyKeys }> = InputOfKeys<
+	S["keys"]
+>;
+type InputOfKeys<Keys extends AnyKeys> = {
+	readonly [Name in keyof Keys as Keys[Name] extends RequiredKey
+		? Name
+		: never]: InputOfKey<Keys[Name]>;
+} & {
+	readonly [Name in keyof Keys as Keys[Name] extends RequiredKey
+		? never
+		: Name]?: InputOfKey<Keys[Name]>;
+};
+
+type RequiredKey = Key<AnyKind, { readonly required: true }>;
+
+type InputOfKey<K> =
+	K extends Key<infer OfKind, unknown>
+		? OfKind extends { readonly types?: { readonly input: infer Input } }
+			? Input
+			: never
+		: never;
+
+/** All that reading the keys needs. */
+export type ContextOf<Keys extends AnyKeys> = TakeContext<
+	Keys[keyof Keys]["kind"]
+> &
+	AbsentContext<Keys[keyof Keys]["kind"]>;
+type TakeContext<K extends AnyKind> = [K["take"]] extends [
+	(source: never, judged: never, context: infer Context) => unknown,
+]
+	? Context
+	: never;
+type AbsentContext<K extends AnyKind> = [
+	Exclude<K["absent"], undefined>,
+] extends [(context: infer Context) => unknown]
+	? Context
+	: never;
+
+/** Says what is wrong with a key as a whole map shows it; nothing where a key itself was refused. */
+export type Say = (key: string | null, message: string) => void;
+
+interface SectionOptions<Keys extends AnyKeys, Value> {
+	/** What is wanted instead of what is no map. */
+	readonly words?: string;
+	readonly finish?: (read: ReadOf<Keys>, say: Say) => Value;
+}
+
+/** Declares the keys of a map; `finish` makes the value of what was read. */
+export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
+	keys: Keys,
+	{ words, finish }: SectionOptions<Keys, Value> = {},
+): Section<Keys, Value> {
+	const shape = Object.fromEntries(
+		Object.entries(keys).map(([name, { schema }]) => [name, schema]),
+	) as Section<Keys, Value>["shape"];
+	const schema = z.strictObject(shape, words ? { error: words } : {});
+	return {
+		keys,
+		shape,
+		schema,
+		read(source, judged, context) {
+			const before = judged.problems.length;
+			if (source && source.kind !== "map") checkShape(schema, source, judged);
+			const written = source?.kind === "map" ? source : null;
+			if (written) reportUnknownKeys(written, Object.keys(keys), judged);
+			const read = readKeys(keys, written, judged, context);
+			if (read === null) return undefined as ReadResult<Keys, Value>;
+			const refused = judged.problems.length > before;
+			const say: Say = (key, message) => {
+				if (refused || written === null) return;
+				const found = written.entries.find((entry) => entry.key === key);
+				judged.problems.push({ at: (found?.value ?? written).at, message });
+			};
+			return finish ? finish(read, say) : (read as Value);
+		},
+	};
+}
+
+/** Names each field that `Read` has and `Wanted` does not, or that it lacks or has with another type. */
+type Differences<Read, Wanted> = {
+	readonly [Field in Exclude<
+		keyof Read,
+		keyof Wanted
+	>]: "nobody reads this field";
+} & {
+	readonly [Field in keyof Wanted as Field extends keyof Read
+		? Read[Field] extends Wanted[Field]
+			? never
+			: Field
+		: Field]: "no key becomes this field";
+};
+
+interface SectionFor<Wanted> {
+	<const Keys extends AnyKeys>(
+		keys: Keys & Differences<ReadOf<Keys>, Wanted>,
+		options?: { readonly words?: string },
+	): Section<Keys, Wanted>;
+	<const Keys extends AnyKeys>(
+		keys: Keys &
+			Differences<ReadOf<Keys>, Partial<Record<keyof Wanted, unknown>>>,
+		options: SectionOptions<Keys, Wanted> & {
+			readonly finish: (read: ReadOf<Keys>, say: Say) => Wanted;
+		},
+	): Section<Keys, Wanted>;
+}
+
+/**
+ * Declares the keys of a map whose value is `Wanted` exactly: a key that becomes no field of it, and a field that no key
+ * becomes, does not compile.
+ */
+export function sectionFor<Wanted>(): SectionFor<Wanted> {
+	return section;
+}
+
+/** Null where a required key is not there. */
+function readKeys<Keys extends AnyKeys>(
+	keys: Keys,
+	source: MapSource | null,
+	judged: Judged,
+	context: unknown,
+): ReadOf<Keys> | null {
+	const written = new Map(
+		source?.entries.map(({ key, value }) => [key, value]),
+	);
+	const read: Record<string, unknown> = {};
+	let whole = true;
+	for (const [name, key] of Object.entries(keys)) {
+		const found = written.get(name) ?? null;
+		const own = { what: `\`${name}\``, problems: judged.problems };
+		if (found === null && key.options.required && source !== null) {
+			const message = `\`${name}\` is missing in ${judged.what}`;
+			judged.problems.push({ at: source.at, message });
+		}
+		const value = found && key.kind.take(found, own, context);
+		const final =
+			value === undefined || found === null
+				? absentValue(key, own, context)
+				: value;
+		if (final === undefined) whole = false;
+		read[key.options.field ?? name] = final;
+	}
+	return whole ? (read as ReadOf<Keys>) : null;
+}
+
+function absentValue(key: AnyKey, judged: Judged, context: unknown): unknown {
+	const { kind, written, options } = key;
+	if (written !== null) return kind.take(written, judged, context);
+	if (kind.absent) return kind.absent(context);
+	return options.required ? undefined : null;
+}
+
+type SectionValue<S> = S extends {
+	readonly read: (...args: never[]) => infer Value;
+}
+	? Exclude<Value, undefined>
+	: never;
+type SectionContext<S> = S extends {
+	readonly read: (
+		source: never,
+		judged: never,
+		context: infer Context,
+	) => unknown;
+}
+	? Context
+	: never;
+
+/** A map of these keys. */
+export function map<S extends AnySection>(
+	inner: S,
+): Kind<InputOf<S>, SectionValue<S>, SectionContext<S>> {
+	return {
+		schema: inner.schema,
+		keys: inner.keys,
+		take: (source, judged, context) =>
+			inner.read(source, judged, context) as SectionValue<S> | undefined,
+	};
+}
+
+/** A map of these keys; where it is not written each has its default. */
+export function mapOfDefaults<S extends AnySection>(inner: S) {
+	return {
+		...map(inner),
+		absent: (context: SectionContext<S>) =>
+			inner.read(null, nobody, context) as SectionValue<S>,
+	};
+}
+
+/** Defaults have no faults: the tests read each. */
+const nobody: Judged = { what: "", problems: [] };
+
+/** A policy is switched on by `true`, which takes its defaults, or by a map of what is to differ. Null is off. */
+export function policy<S extends AnySection>(
+	inner: S,
+): Kind<boolean | InputOf<S>, SectionValue<S> | null, SectionContext<S>> {
+	const schema = z.union([z.boolean(), inner.schema], {
+		error: "`true`, or a map of what is to differ",
+	});
+	return orBoolean(inner, schema);
+}
+
+/** A map of these keys, or `false`, which is null. */
+export function mapOrFalse<S extends AnySection>(
+	inner: S,
+): Kind<false | InputOf<S>, SectionValue<S> | null, SectionContext<S>> {
+	const schema = z.union(
+		[z.record(z.string(), z.unknown()), z.literal(false)],
+		{ error: "a map, or `false`" },
+	);
+	return orBoolean(inner, schema);
+}
+
+function orBoolean<S extends AnySection>(inner: S, schema: z.ZodType) {
+	return {
+		schema,
+		keys: inner.keys,
+		take(source: Source, judged: Judged, context: SectionContext<S>) {
+			const isMap = source.kind === "map";
+			if (!isMap && !checkShape(schema, source, judged)) return undefined;
+			if (!isMap && plainOf(source) === false) return null;
+			const read = inner.read(isMap ? source : null, judged, context);
+			return read as SectionValue<S> | undefined;
+		},
+	};
+}

@@ -1,0 +1,197 @@
+import { z } from "zod";
+import { isToken } from "../../core/http/headers.ts";
+import { parseSubnet } from "../../core/ip.ts";
+import { key, part } from "./key.ts";
+import { plain } from "./kind.ts";
+import {
+	count,
+	duration,
+	flag,
+	listOf,
+	patience,
+	size,
+	text,
+} from "./kinds.ts";
+import { map, section } from "./section.ts";
+
+const originWords =
+	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone";
+
+type Origin = "*" | `http://${string}` | `https://${string}`;
+
+/** Scheme, host and port, in the one way browsers write them; `*` is every origin. */
+function isOrigin(text: string): boolean {
+	if (text === "*") return true;
+	const url = URL.parse(text);
+	return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+}
+
+const corsListWords = "at least one, or leave the key out";
+
+const origins = plain<readonly Origin[], readonly string[]>(
+	z
+		.array(
+			z.string({ error: originWords }).refine(isOrigin, {
+				error: originWords,
+			}),
+			{ error: "a list of origins, or of `*` alone for all" },
+		)
+		.min(1, { error: corsListWords })
+		.refine((list) => list.length === 1 || !list.includes("*"), {
+			error: "either `*` alone or the origins one by one",
+		}),
+	(written) => written,
+);
+
+const corsMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
+
+const methods = plain<
+	readonly (typeof corsMethods)[number][],
+	readonly string[]
+>(
+	z
+		.array(
+			z.enum(corsMethods, {
+				error: "`GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`",
+			}),
+			{ error: "a list of methods" },
+		)
+		.min(1, { error: corsListWords }),
+	(written) => written,
+);
+
+const headers = listOf<string>(
+	z
+		.string({ error: "the name of a header" })
+		.refine((name) => isToken(name) && name !== "*", {
+			error: "the name of a header; `*` would not cover `authorization`",
+		}),
+	"a list of header names",
+);
+
+export const corsKeys = section(
+	{
+		origins: part(origins, { required: true }),
+		// Those pages may send without asking, and the type of the bodies that routes read.
+		methods: part(methods, { default: ["GET", "HEAD", "POST"] }),
+		headers: part(headers, { default: ["content-type"] }),
+		credentials: part(flag, { default: false }),
+		maxAge: part(duration, { field: "maxAgeMs", default: "10m" }),
+	},
+	{
+		finish(read, say) {
+			// Browsers refuse the pair; echoing every origin instead would let any page act as the user.
+			if (read.credentials && read.origins.includes("*")) {
+				say(
+					"origins",
+					"`origins` takes origins one by one where `credentials` is true, not `*`",
+				);
+			}
+			return read;
+		},
+	},
+);
+
+const subnetWords =
+	"an address or a range of them, such as `10.0.0.7` or `10.0.0.0/8`";
+
+const subnets = listOf<string>(
+	z
+		.string({ error: subnetWords })
+		.refine((text) => parseSubnet(text) !== null, { error: subnetWords }),
+	`a list: each ${subnetWords}`,
+);
+
+const pathOrFalse = plain<`/${string}` | false, string | null>(
+	z.union([z.string().regex(/^\/[^\s?#]*$/), z.literal(false)], {
+		error: "a path such as `/-/health`, or `false`",
+	}),
+	(written) => (written === false ? null : written),
+);
+
+export const serverKeys = section({
+	port: key(count(65_535, 0), {
+		description: "The port to listen on; 0 takes any free one.",
+		example: "port: 9000",
+		default: 8080,
+	}),
+	host: key(text, {
+		description:
+			"The address to listen on. `0.0.0.0` lets other machines in; the default does not.",
+		example: "host: 0.0.0.0",
+		default: "127.0.0.1",
+	}),
+	health: key(pathOrFalse, {
+		field: "healthPath",
+		description:
+			"Where the health check is answered: 200, and 503 while draining. `false` for none.",
+		example: "health: /healthz",
+		default: "/-/health",
+	}),
+	maxBody: key(size, {
+		field: "bodyBytesMax",
+		description: "The longest request body that is read; beyond it 413.",
+		example: "maxBody: 256KiB",
+		default: "1MiB",
+	}),
+	maxHeaders: key(count(2000), {
+		field: "headerFieldsMax",
+		description: "The most header fields of a request; beyond it 431.",
+		example: "maxHeaders: 50",
+		default: 100,
+	}),
+	maxHeaderBytes: key(size, {
+		field: "headerBytesMax",
+		description:
+			"The request's target and all its header fields together; beyond it 431.",
+		example: "maxHeaderBytes: 8KiB",
+		default: "16KiB",
+	}),
+	drain: key(duration, {
+		field: "drainMs",
+		description:
+			"How long running requests may take to finish after SIGTERM before they are cut.",
+		example: "drain: 10s",
+		default: "30s",
+	}),
+	headersTimeout: key(patience, {
+		field: "headersTimeoutMs",
+		description:
+			"How long a client may take to send a request's header fields; beyond it 408. Never longer than `requestTimeout`.",
+		example: "headersTimeout: 5s",
+		default: "15s",
+	}),
+	requestTimeout: key(patience, {
+		field: "requestTimeoutMs",
+		description:
+			"How long a client may take to send a whole request, its body included; beyond it 408.",
+		example: "requestTimeout: 30s",
+		default: "60s",
+	}),
+	idleTimeout: key(patience, {
+		field: "idleTimeoutMs",
+		description:
+			"How long a connection may stand still, without a request or with an answer its client does not read, before it is closed. The default is longer than the 60 s of load balancers, so that it is they who close.",
+		example: "idleTimeout: 20s",
+		default: "65s",
+	}),
+	connections: key(count(1_000_000), {
+		field: "connectionsMax",
+		description:
+			"The most connections of clients at a time; one more is answered 503 and closed.",
+		example: "connections: 2000",
+		default: 10_000,
+	}),
+	trustedProxies: key(subnets, {
+		description:
+			"Addresses of the proxies in front: only they are believed, in `Forwarded` and `X-Forwarded-For`, who the client is (`request.ip`).",
+		example: "trustedProxies: [10.0.0.0/8, fd00::1]",
+		default: [],
+	}),
+	cors: key(map(corsKeys), {
+		description:
+			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default {methods}), `headers` (default {headers}), `credentials` (default {credentials}); `maxAge` (default {maxAge}) is how long a browser remembers. Without it none may.',
+		example:
+			"cors: { origins: ['https://app.example.com'], methods: [GET, PUT], headers: [content-type, authorization], credentials: true, maxAge: 1h }",
+	}),
+});

@@ -1,0 +1,55 @@
+import { z } from "zod";
+import type { MapSource } from "../source.ts";
+import { defaultsKeys } from "./defaults.ts";
+import { key } from "./key.ts";
+import { type Kind, reading } from "./kind.ts";
+import { overloadKeys } from "./overload.ts";
+import { poolKeys } from "./pool.ts";
+import { rateLimitKeys } from "./rate-limit.ts";
+import { map, mapOfDefaults, mapOrFalse, section } from "./section.ts";
+import { serverKeys } from "./server.ts";
+
+/** A map whose keys are the author's own names; what stands under each is read where the others are known. */
+function named<Input>(words: string): Kind<Input, MapSource> {
+	return reading(
+		z.record(z.string(), z.unknown(), { error: words }),
+		(source) => source as MapSource,
+	);
+}
+
+export const configKeys = section({
+	upstreams: key(named<object>("a map of upstreams"), {
+		description: "The services that are asked, by name.",
+		example: "upstreams:\n  users:\n    url: http://127.0.0.1:3001",
+	}),
+	routes: key(named<object>("a map of routes"), {
+		description:
+			"What clients can ask for: `METHOD /path`. `{id}` is one segment of the path, in `params.id`; the more specific route wins. For a `proxy` a last `{rest*}` is all that follows, and `ANY` every method.",
+		example:
+			"routes:\n  GET /users/{id}:\n    steps:\n      user:\n        get: users/users/${params.id}",
+	}),
+	server: key(mapOfDefaults(serverKeys), {
+		description: "Where the gateway listens, and its limits.",
+		example: "server: { port: 9000 }",
+	}),
+	pool: key(mapOfDefaults(poolKeys), {
+		description:
+			"The threads on which `run` steps with `worker: true` compute. Without such a step there are none.",
+		example: "pool: { threads: 4 }",
+	}),
+	defaults: key(mapOfDefaults(defaultsKeys), {
+		description: "What holds where nothing else is said.",
+		example: "defaults: { timeout: 1s }",
+	}),
+	rateLimit: key(map(rateLimitKeys), {
+		description:
+			"How often clients may ask for anything; beyond it 429 `too_many_requests`.",
+		example: "rateLimit: { limit: 100, per: 1m }",
+	}),
+	overload: key(mapOrFalse(overloadKeys), {
+		description:
+			"What keeps the gateway standing when more comes than it can serve. On unless it is `false`.",
+		example: "overload: { requests: 500, wait: 200ms }",
+		default: {},
+	}),
+});
