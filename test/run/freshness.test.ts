@@ -199,6 +199,7 @@ describe("an answer that depends on the client", () => {
 		request: {
 			headers: {
 				"authorization?": { type: "string" },
+				"proxy-authorization?": { type: "string" },
 				"accept-language?": { type: "string" },
 			},
 			cookies: { "session?": { type: "string" } },
@@ -207,7 +208,11 @@ describe("an answer that depends on the client", () => {
 		respond: { a: "${a}", ...(where ? {} : { field }) },
 	});
 	it("by a credential is nobody's to keep, wherever that is read", async () => {
-		for (const name of ["headers.authorization", "cookies.session"]) {
+		for (const name of [
+			"headers.authorization",
+			"headers.proxy_authorization",
+			"cookies.session",
+		]) {
 			for (const where of [
 				{ headers: { "x-y?": `\${${name}}` } },
 				{ query: { "y?": `\${${name}}` } },

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { Socket } from "node:net";
+import { headerOf } from "../../src/core/http/headers.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
@@ -75,7 +76,7 @@ async function exchange(
 interface Told {
 	readonly text: string;
 	/** What the head says whose answer it is. */
-	readonly told: string | undefined;
+	readonly told: string | null;
 }
 
 async function callOnce(
@@ -149,8 +150,8 @@ async function read(head: StreamHead, random: Random): Promise<Told> {
 	return { text, told: tagIn(head.headers) };
 }
 
-function tagIn(headers: readonly string[]): string | undefined {
-	return headers[headers.indexOf("x-tag") + 1];
+function tagIn(headers: readonly string[]): string | null {
+	return headerOf(headers, "x-tag");
 }
 
 /** Long for some, so that they come in many reads. */

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import { GatewayError } from "../../src/core/errors.ts";
+import { headerOf } from "../../src/core/http/headers.ts";
 import { defineGateway } from "../../src/index.ts";
 import {
 	type Answer,
@@ -80,7 +81,7 @@ describe("a route from the cache", () => {
 				},
 			},
 			({ request }) => ({
-				json: request.headers[request.headers.indexOf("x-user") + 1],
+				json: headerOf(request.headers, "x-user"),
 			}),
 			cachedUsers({ for: "1m" }),
 		);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { headerOf } from "../../src/core/http/headers.ts";
 import { testGateway } from "../kit/gateway.ts";
 
 const upstreams = `
@@ -305,7 +306,7 @@ routes:
 		await ask("/x?name=a%26b%20%3Cc%3E", { method: "POST" });
 		const sent = calls.map(({ request: { body, headers } }) => [
 			body,
-			headers[headers.indexOf("content-type") + 1],
+			headerOf(headers, "content-type"),
 		]);
 		assert.deepEqual(sent, [
 			[

@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../core/http/headers.ts";
+import { allHeadersOf, type HeaderList } from "../../core/http/headers.ts";
 
 /**
  * Directives of `Cache-Control` (RFC 9111, 5.2) by name in lower case. A directive without an argument has an empty
@@ -9,7 +9,7 @@ export type Directives = ReadonlyMap<string, string | null>;
 /** Reads all fields of that name. Texts that are no directives are skipped. */
 export function directivesOf(headers: HeaderList): Directives {
 	const directives = new Map<string, string | null>();
-	for (const field of fieldsOf(headers, "cache-control")) {
+	for (const field of allHeadersOf(headers, "cache-control")) {
 		for (const [, name = "", quoted, token] of field.matchAll(directive)) {
 			const key = name.toLowerCase();
 			const argument = quoted?.replaceAll(/\\(.)/g, "$1") ?? token ?? "";
@@ -39,13 +39,4 @@ export function secondsOf(directives: Directives, name: string): number | null {
 /** Whole seconds, or 0 if the text is anything else. */
 export function parseSeconds(text: string): number {
 	return /^\d+$/.test(text) ? Math.min(Number(text), secondsMax) : 0;
-}
-
-/** All values of a field, in order. `name` is in lower case. */
-export function fieldsOf(headers: HeaderList, name: string): string[] {
-	const found: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		if (headers[at]?.toLowerCase() === name) found.push(headers[at + 1] ?? "");
-	}
-	return found;
 }

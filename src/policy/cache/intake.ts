@@ -1,10 +1,9 @@
 import { createDecoded } from "../../core/body/decoded.ts";
-import type { HeaderList } from "../../core/http/headers.ts";
+import { allHeadersOf, type HeaderList } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
-import { fieldsOf } from "./directives.ts";
 import type { Form, Keeper, Kept, Key } from "./keeper.ts";
 import {
 	ageMsOf,
@@ -170,7 +169,7 @@ export class Intake {
 	#targetsIn(headers: HeaderList, target: string): string[] {
 		const { origins } = this.#options;
 		const said = ["location", "content-location"].flatMap((name) =>
-			fieldsOf(headers, name),
+			allHeadersOf(headers, name),
 		);
 		return said.flatMap((text) =>
 			origins.flatMap((origin) => {

@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
-import type { HeaderList } from "../../core/http/headers.ts";
+import { credentialFields } from "../../core/http/fields.ts";
+import { agreeOn, type HeaderList } from "../../core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -174,17 +175,14 @@ function sizeOf(key: string, kept: readonly Kept[]): number {
 	return bytes;
 }
 
-/** Fields that differ from user to user, whether or not `Vary` names them. */
-const credentials = ["authorization", "cookie"];
-
 /** RFC 9111, 4.1. */
 function matches({ asked, vary }: Kept, headers: HeaderList): boolean {
 	if (vary === null) return isSame(asked, headers);
-	for (const name of credentials) {
-		if (!agrees(name, asked, headers)) return false;
+	for (const name of credentialFields) {
+		if (!agreeOn(name, asked, headers)) return false;
 	}
 	for (const name of vary) {
-		if (!agrees(name, asked, headers)) return false;
+		if (!agreeOn(name, asked, headers)) return false;
 	}
 	return true;
 }
@@ -193,18 +191,4 @@ function isSame(asked: readonly string[], headers: HeaderList): boolean {
 	const others = askedHeaders({ headers });
 	if (others.length !== asked.length) return false;
 	return others.every((text, at) => text === asked[at]);
-}
-
-/** Whether two requests have the same values of a field, in the same order. */
-function agrees(name: string, asked: HeaderList, headers: HeaderList): boolean {
-	let at = 0;
-	for (let other = 0; other < headers.length; other += 2) {
-		if (headers[other] !== name) continue;
-		while (at < asked.length && asked[at] !== name) at += 2;
-		if (at >= asked.length || asked[at + 1] !== headers[other + 1])
-			return false;
-		at += 2;
-	}
-	while (at < asked.length && asked[at] !== name) at += 2;
-	return at >= asked.length;
 }

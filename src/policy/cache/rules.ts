@@ -1,11 +1,15 @@
 import { GatewayError } from "../../core/errors.ts";
-import { type HeaderList, headerOf } from "../../core/http/headers.ts";
+import {
+	allHeadersOf,
+	type HeaderList,
+	headerOf,
+	namesIn,
+} from "../../core/http/headers.ts";
 import type { UpstreamRequest } from "../../core/http/messages.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import {
 	type Directives,
 	directivesOf,
-	fieldsOf,
 	parseSeconds,
 	secondsOf,
 } from "./directives.ts";
@@ -122,7 +126,7 @@ function secondsToExpiry(headers: HeaderList): number {
 
 /** The one value of a field; empty if there is none, or if two disagree (RFC 9111, 4.2.1). */
 function valueOf(headers: HeaderList, name: string): string {
-	const [first = "", ...others] = fieldsOf(headers, name);
+	const [first = "", ...others] = allHeadersOf(headers, name);
 	return others.every((other) => other === first) ? first : "";
 }
 
@@ -146,7 +150,7 @@ function isPersonal(
 ): boolean {
 	if (directives.has("private")) return true;
 	if (directives.has("public")) return false;
-	const credentials = fieldsOf(request.headers, "authorization");
+	const credentials = allHeadersOf(request.headers, "authorization");
 	if (
 		credentials.some((one) => one !== authorization) &&
 		!directives.has("s-maxage") &&
@@ -159,15 +163,12 @@ function isPersonal(
 
 /** The names of the request's fields (RFC 9111, 4.1), with `*` if they cannot be told. */
 function varyOf(headers: HeaderList): string[] {
-	const names = fieldsOf(headers, "vary").join(",").toLowerCase().split(",");
-	return [...new Set(names.map((name) => name.trim()))].filter(
-		(name) => name !== "",
-	);
+	return [...new Set(namesIn(headers, "vary"))];
 }
 
 /** How old it was when it came (RFC 9111, 5.1), in milliseconds; an age that cannot be read counts as 0. */
 export function ageMsOf(headers: HeaderList): number {
-	const [age = "0"] = fieldsOf(headers, "age");
+	const [age = "0"] = allHeadersOf(headers, "age");
 	return 1000 * parseSeconds(age.trim());
 }
 

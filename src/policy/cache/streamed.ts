@@ -1,7 +1,8 @@
 import { type ByteStream, emptyStream } from "../../core/body/byte-stream.ts";
 import { createCollector } from "../../core/body/collector.ts";
 import { namesEtag } from "../../core/http/etag.ts";
-import { type HeaderList, headerOf } from "../../core/http/headers.ts";
+import { fieldsOfNotModified } from "../../core/http/fields.ts";
+import { headerOf, headersWithout } from "../../core/http/headers.ts";
 import type { StreamHead, UpstreamResponse } from "../../core/http/messages.ts";
 
 /**
@@ -15,12 +16,16 @@ export function headFrom(
 	known: string | null,
 ): StreamHead {
 	const age = String(Math.max(0, Math.floor(ageMs / 1000)));
-	const dated = [...without(headers, (name) => name === "age"), "age", age];
+	const dated = [
+		...headersWithout(headers, (name) => name === "age"),
+		"age",
+		age,
+	];
 	const etag = headerOf(headers, "etag");
 	if (known !== null && etag !== null && namesEtag(known, etag)) {
 		return {
 			status: 304,
-			headers: without(dated, (name) => name.startsWith("content-")),
+			headers: fieldsOfNotModified(dated),
 			body: emptyStream(null),
 		};
 	}
@@ -29,15 +34,6 @@ export function headFrom(
 		headers: dated,
 		body: method === "HEAD" ? emptyStream(body.length) : wholeStream(body),
 	};
-}
-
-function without(
-	headers: HeaderList,
-	leaves: (name: string) => boolean,
-): string[] {
-	return headers.filter((_, at) => {
-		return !leaves((headers[at - (at % 2)] ?? "").toLowerCase());
-	});
 }
 
 function wholeStream(bytes: Uint8Array): ByteStream {

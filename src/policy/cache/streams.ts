@@ -1,9 +1,10 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
+import { allHeadersOf, headersWithout } from "../../core/http/headers.ts";
 import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
+import { isSafe } from "../../core/http/method.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { StreamCall, StreamPolicy } from "../policy.ts";
 import { codeVerdicts } from "../verdict.ts";
-import { fieldsOf } from "./directives.ts";
 import type { Flight } from "./intake.ts";
 import type { Kept, Key } from "./keeper.ts";
 import type { CacheParts } from "./parts.ts";
@@ -21,16 +22,13 @@ export function cacheStreams(parts: CacheParts): StreamPolicy {
 	return (next) =>
 		async function streamCached(request, scope) {
 			if (scope.cancelled) throw scope.reason;
-			if (!reading.has(request.method)) {
+			if (!isSafe(request.method)) {
 				return next(changing(parts, request), scope);
 			}
 			if (!request.cached || request.body !== null) return next(request, scope);
 			return new Passage(parts, next, request).pass(scope);
 		};
 }
-
-/** RFC 9110, 9.2.1. */
-const reading: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** A request whose answer drops the answers that it makes old. */
 function changing(
@@ -64,17 +62,13 @@ class Passage {
 
 	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
 		const { headers, target } = request;
-		const asked = headers.filter((_, at) => {
-			return headers[at - (at % 2)] !== "if-none-match";
-		});
+		const known = allHeadersOf(headers, "if-none-match");
+		const asked = headersWithout(headers, (name) => name === "if-none-match");
 		this.#parts = parts;
 		this.#next = next;
 		this.#request = request;
 		this.#key = { method: "GET", target, headers: asked, body: null };
-		this.#known =
-			asked.length < headers.length
-				? fieldsOf(headers, "if-none-match").join(",")
-				: null;
+		this.#known = known.length > 0 ? known.join(",") : null;
 		this.#wish = request.method === "OPTIONS" ? "none" : wishOf(asked);
 	}
 

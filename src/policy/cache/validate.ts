@@ -1,4 +1,11 @@
-import { type HeaderList, headerOf } from "../../core/http/headers.ts";
+import { confirmsEtag } from "../../core/http/etag.ts";
+import { fieldsConfirmed } from "../../core/http/fields.ts";
+import {
+	eachHeader,
+	type HeaderList,
+	headerOf,
+	headersWithout,
+} from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Judged } from "./rules.ts";
 
@@ -14,52 +21,21 @@ export function conditionsOf(headers: HeaderList): string[] {
 export function confirms(headers: HeaderList, kept: HeaderList): boolean {
 	const etag = headerOf(headers, "etag");
 	if (etag !== null) {
-		const ours = headerOf(kept, "etag");
-		return etag.startsWith("W/")
-			? weak(etag) === weak(ours ?? "")
-			: etag === ours;
+		return confirmsEtag(etag, headerOf(kept, "etag") ?? "");
 	}
 	const modified = headerOf(headers, "last-modified");
 	return modified === null || modified === headerOf(kept, "last-modified");
 }
-
-function weak(etag: string): string {
-	return etag.replace(/^W\//, "");
-}
-
-/** Fields of the body, which stays the old one, and of the one connection (RFC 9111, 3.2). */
-const notFreshened: ReadonlySet<string> = new Set([
-	"connection",
-	"content-encoding",
-	"content-length",
-	"content-range",
-	"content-type",
-	"keep-alive",
-	"proxy-authenticate",
-	"trailer",
-	"transfer-encoding",
-	"upgrade",
-]);
 
 /** RFC 9111, 4.3.4: a confirmed answer with the newer fields. The old `Age` goes: it counted from another time. */
 export function freshened(
 	{ status, headers, body }: UpstreamResponse,
 	newer: HeaderList,
 ): UpstreamResponse {
-	const news: string[] = [];
+	const news = fieldsConfirmed(newer);
 	const replaced = new Set(["age"]);
-	for (let at = 0; at < newer.length; at += 2) {
-		const name = (newer[at] ?? "").toLowerCase();
-		if (notFreshened.has(name)) continue;
-		replaced.add(name);
-		news.push(name, newer[at + 1] ?? "");
-	}
-	const old: string[] = [];
-	for (let at = 0; at < headers.length; at += 2) {
-		const name = headers[at] ?? "";
-		if (!replaced.has(name.toLowerCase()))
-			old.push(name, headers[at + 1] ?? "");
-	}
+	eachHeader(news, (name) => replaced.add(name.toLowerCase()));
+	const old = headersWithout(headers, (name) => replaced.has(name));
 	return { status, headers: [...old, ...news], body };
 }
 

@@ -1,5 +1,10 @@
-import type { HeaderList } from "../../core/http/headers.ts";
-import { directivesOf, fieldsOf, secondsOf } from "./directives.ts";
+import { conditionFields } from "../../core/http/fields.ts";
+import {
+	allHeadersOf,
+	type HeaderList,
+	hasHeaderOf,
+} from "../../core/http/headers.ts";
+import { directivesOf, secondsOf } from "./directives.ts";
 import type { Kept } from "./keeper.ts";
 
 /**
@@ -16,29 +21,16 @@ export type Wish =
  * cache.
  */
 export function wishOf(headers: HeaderList): Wish {
-	let wish: Wish = "fresh";
-	for (let at = 0; at < headers.length; at += 2) {
-		switch (headers[at]) {
-			case "range":
-			case "if-match":
-			case "if-none-match":
-			case "if-modified-since":
-			case "if-unmodified-since":
-			case "if-range":
-				return "none";
-			case "pragma":
-			case "cache-control":
-				wish = directedWish(headers);
-				if (wish === "none") return wish;
-		}
-	}
-	return wish;
+	if (hasHeaderOf(headers, conditionFields)) return "none";
+	return hasHeaderOf(headers, directing) ? directedWish(headers) : "fresh";
 }
+
+const directing: ReadonlySet<string> = new Set(["cache-control", "pragma"]);
 
 function directedWish(headers: HeaderList): Wish {
 	const directives = directivesOf(headers);
 	if (directives.has("no-store")) return "none";
-	const pragma = fieldsOf(headers, "pragma").some((text) =>
+	const pragma = allHeadersOf(headers, "pragma").some((text) =>
 		/no-cache/i.test(text),
 	);
 	const anew = directives.has("no-cache") || (directives.size === 0 && pragma);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { type ErrorCode, GatewayError } from "../../../src/core/errors.ts";
 import { createEvents, type PolicyDecided } from "../../../src/core/events.ts";
+import { headerOf } from "../../../src/core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -128,9 +129,6 @@ const control = (value: string, ...more: string[]): Reply => ({
 const down = (code: ErrorCode = "upstream_unreachable"): Reply => ({
 	error: new GatewayError(code, "down"),
 });
-const headerIn = (list: readonly string[], name: string) =>
-	list[list.indexOf(name) + 1];
-
 describe("a fresh answer", () => {
 	it("is given without asking, until its time is over", async () => {
 		const { ask, askText, clock, sent, decisions } = cached(
@@ -437,6 +435,8 @@ describe("users", () => {
 		assert.equal(await askText(as("b")), "2");
 		assert.equal(await askText(), "3");
 		assert.equal(await askText({ headers: ["cookie", "a=1"] }), "4");
+		const toProxy = { headers: ["proxy-authorization", "a"] };
+		assert.equal(await askText(toProxy), "5");
 		assert.equal(await askText(as("a")), "1");
 		assert.equal(await askText(as("b")), "2");
 	});
@@ -500,10 +500,8 @@ describe("Vary", () => {
 
 describe("validation", () => {
 	const tagged = control("max-age=10", "etag", '"1"', "x-a", "old", "age", "2");
-	const confirming: Reply = {
-		status: 304,
-		headers: ["etag", '"1"', "cache-control", "max-age=20", "x-a", "new"],
-	};
+	const news = ["etag", '"1"', "cache-control", "max-age=20", "x-a", "new"];
+	const confirming: Reply = { status: 304, headers: news };
 
 	it("asks whether it still holds, and dates it anew", async () => {
 		const { ask, clock, sent, decisions } = cached({}, tagged, confirming);
@@ -515,12 +513,31 @@ describe("validation", () => {
 		assert.deepEqual(second.body, first.body);
 		assert.equal(second.freshness?.untilMs, 30_000);
 		const { headers } = second;
-		assert.equal(headerIn(headers, "x-a"), "new");
-		assert.equal(headerIn(headers, "cache-control"), "max-age=20");
+		assert.equal(headerOf(headers, "x-a"), "new");
+		assert.equal(headerOf(headers, "cache-control"), "max-age=20");
 		assert.ok(!headers.includes("age"), "how old it was then says nothing now");
 		await clock.advance(19_999);
 		assert.equal(await ask(), second);
 		assert.deepEqual(decisions(), ["miss", "revalidated", "hit"]);
+	});
+
+	it("takes over nothing that is of the other connection, or of the body", async () => {
+		const { ask, clock } = cached({}, tagged, {
+			status: 304,
+			headers: [
+				...[...news, "connection", "x-a", "x-b", "1"],
+				...["proxy-connection", "2", "proxy-authentication-info", "3"],
+				...["content-type", "4", "content-encoding", "5"],
+			],
+		});
+		await ask();
+		await clock.advance(10_000);
+		const { headers } = await ask();
+		assert.equal(headerOf(headers, "x-a"), "old");
+		assert.equal(headerOf(headers, "x-b"), "1");
+		for (const value of ["2", "3", "4", "5"]) {
+			assert.ok(!headers.includes(value), value);
+		}
 	});
 
 	it("keeps what was made of the body", async () => {

@@ -170,6 +170,7 @@ test("two different requests never share an answer, but for fields the upstream 
 		"y",
 		"authorization",
 		"cookie",
+		"proxy-authorization",
 		"traceparent",
 	);
 	const requests = fc.record({
@@ -236,7 +237,8 @@ function identity(
 	{ method, target, headers, body }: UpstreamRequest,
 	vary: readonly string[] | null,
 ): unknown {
-	const names = ["authorization", "cookie", ...(vary ?? ["x", "y"])];
+	const names = ["authorization", "cookie", "proxy-authorization"];
+	names.push(...(vary ?? ["x", "y"]));
 	// A body's fields say how to read it.
 	if (body !== null) names.push("x", "y");
 	return [

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../../src/core/errors.ts";
 import { createEvents } from "../../../src/core/events.ts";
+import { headerOf } from "../../../src/core/http/headers.ts";
 import type {
 	StreamHead,
 	StreamRequest,
@@ -89,8 +90,7 @@ function streams(...replies: Reply[]) {
 		await ended;
 		assert.equal(heads.length, 1);
 		assert.equal(scope.listeners, 0);
-		const header = (name: string) =>
-			head.headers[head.headers.indexOf(name) + 1];
+		const header = (name: string) => headerOf(head.headers, name);
 		return { status: head.status, text, header, length: head.body.length };
 	};
 	return { clock, context, decided, sent, open, ask };
@@ -303,6 +303,19 @@ describe("a client that has the answer", () => {
 		const other = await ask({ headers: ["if-none-match", '"2"'] });
 		assert.deepEqual([other.status, other.text], [200, "1"]);
 		assert.equal(sent.length, 1);
+	});
+
+	it("is told with 304 where the content is, and nothing else of it", async () => {
+		const headers = ["content-location", "/b", "content-language", "de"];
+		const { ask } = streams({
+			...tagged,
+			headers: [...(tagged.headers ?? []), ...headers],
+		});
+		await ask();
+		const answer = await ask({ headers: ["if-none-match", '"1"'] });
+		assert.equal(answer.status, 304);
+		assert.equal(answer.header("content-location"), "/b");
+		assert.equal(answer.header("content-language"), null);
 	});
 
 	it("asks the upstream itself where nothing is kept, and gets its 304", async () => {
