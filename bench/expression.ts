@@ -27,19 +27,19 @@ const frame: Frame = {
 	parent: null,
 	fuel: new Fuel(),
 };
-const placeOf = (name: string) => ({ up: 0, slot: names.indexOf(name) });
+const slotOf = (name: string) => ({ up: 0, slot: names.indexOf(name) });
 
 function expression(source: string): () => unknown {
 	const { expression: parsed, faults } = parseExpression(source);
 	if (!parsed) throw new Error(JSON.stringify(faults));
-	const evaluate = prepareExpression(parsed, placeOf);
+	const evaluate = prepareExpression(parsed, slotOf);
 	return () => evaluate(frame);
 }
 
 function text(source: string): () => unknown {
 	const { template, faults } = parseText(source);
 	if (template?.kind !== "mixed") throw new Error(JSON.stringify(faults));
-	const evaluate = prepareTemplate(template, { placeOf });
+	const evaluate = prepareTemplate(template, { slotOf });
 	return () => evaluate(frame);
 }
 

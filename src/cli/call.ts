@@ -141,8 +141,8 @@ function printCalls({ calls, end }: Seen): void {
 function reasons(end: RequestEnded | null): string[] {
 	if (end === null) return [];
 	const missing = end.missing.map(({ step, index, error }) => {
-		const place = index.length > 0 ? `${step}[${index.join(".")}]` : step;
-		return `${place}: ${error.code}: ${error.message}`;
+		const name = index.length > 0 ? `${step}[${index.join(".")}]` : step;
+		return `${name}: ${error.code}: ${error.message}`;
 	});
 	if (end.error === null) return missing;
 	const { code, message, facts } = asGatewayError(end.error);

@@ -53,10 +53,10 @@ function lineOf(end: RequestEnded, error: GatewayError): object {
 export function wordsOf(error: GatewayError): object {
 	const { code, message, facts } = error;
 	const stack = code === "internal" ? { stack: stackOf(error) } : {};
-	return { code, message, ...placeOf(facts), ...stack };
+	return { code, message, ...factsOf(facts), ...stack };
 }
 
-function placeOf({ step, upstream, upstreamStatus }: ErrorFacts): object {
+function factsOf({ step, upstream, upstreamStatus }: ErrorFacts): object {
 	return { step, upstream, upstreamStatus };
 }
 

@@ -20,7 +20,7 @@ function counter(): NextId {
 function printRoute(route: RouteExplanation, nextId: NextId): string[] {
 	const known: ReadonlyMap<string, string> = new Map();
 	const answer = nextId();
-	const block = printSteps(route.steps, known, nextId);
+	const block = drawSteps(route.steps, known, nextId);
 	const reads = route.answerReads.map(
 		(name) => `${block.ids.get(name) ?? answer} --> ${answer}`,
 	);
@@ -40,24 +40,24 @@ function answerWords({ proxy, worstMs }: RouteExplanation): string {
 		: `answer, at most ${worstMs} ms`;
 }
 
-interface Printed {
+interface Drawn {
 	readonly ids: ReadonlyMap<string, string>;
 	readonly nodes: readonly string[];
 	readonly edges: readonly string[];
 }
 
-function printSteps(
+function drawSteps(
 	steps: readonly StepExplanation[],
 	around: ReadonlyMap<string, string>,
 	nextId: NextId,
-): Printed {
+): Drawn {
 	const ids = new Map([
 		...around,
 		...steps.map(({ name }) => [name, nextId()] as const),
 	]);
-	const printed = steps.map((step) => {
+	const drawn = steps.map((step) => {
 		const id = ids.get(step.name) ?? "";
-		const inner = printSteps(step.steps, ids, nextId);
+		const inner = drawSteps(step.steps, ids, nextId);
 		const innerEdges = inner.edges;
 		return {
 			nodes: nodeOf(step, id, inner),
@@ -66,12 +66,12 @@ function printSteps(
 	});
 	return {
 		ids,
-		nodes: printed.flatMap(({ nodes }) => nodes),
-		edges: printed.flatMap(({ edges }) => edges),
+		nodes: drawn.flatMap(({ nodes }) => nodes),
+		edges: drawn.flatMap(({ edges }) => edges),
 	};
 }
 
-function nodeOf(step: StepExplanation, id: string, inner: Printed): string[] {
+function nodeOf(step: StepExplanation, id: string, inner: Drawn): string[] {
 	const text = labelOf(step);
 	if (inner.nodes.length > 0) {
 		const nodes = inner.nodes.map((line) => `  ${line}`);

@@ -11,7 +11,7 @@ export interface ServeHooks {
 	readonly onListening?: (url: string) => void;
 }
 
-interface ServeOptions {
+interface ServeFlags {
 	readonly port?: string;
 	readonly host?: string;
 }
@@ -19,7 +19,7 @@ interface ServeOptions {
 /** `sluice serve`: ends when a signal has drained the server. */
 export async function serveCommand(
 	file: string | undefined,
-	options: ServeOptions,
+	options: ServeFlags,
 	hooks: ServeHooks,
 ): Promise<number> {
 	const port = portOf(options);
@@ -60,7 +60,7 @@ export async function serveCommand(
 	return finished ? exitCodes.ok : exitCodes.failed;
 }
 
-function portOf({ port }: ServeOptions): number | null | "invalid" {
+function portOf({ port }: ServeFlags): number | null | "invalid" {
 	if (port === undefined) return null;
 	return /^\d{1,5}$/.test(port) && Number(port) <= 65_535
 		? Number(port)

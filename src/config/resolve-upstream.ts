@@ -252,7 +252,7 @@ function environmentReader(
 		const names = variablesOf(template);
 		try {
 			const value = prepareTemplate(template, {
-				placeOf: () => ({ up: 0, slot: 0 }),
+				slotOf: () => ({ up: 0, slot: 0 }),
 			})(frame);
 			if (value === null && optional) return null;
 			return textOf(value, names);

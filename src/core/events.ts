@@ -140,6 +140,6 @@ export function createEvents(): Events {
  * Calls every listener, in the order in which they were added. A listener must not throw, because its error would reach
  * the request.
  */
-export function tell<T>(listeners: readonly Listener<T>[], event: T): void {
+export function raise<T>(listeners: readonly Listener<T>[], event: T): void {
 	for (const listener of listeners) listener(event);
 }

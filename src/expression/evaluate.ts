@@ -16,14 +16,14 @@ import {
 	cellOf,
 	type Evaluate,
 	type Frame,
-	type Place,
 	type Preparation,
+	type Slot,
 	siteOf,
 } from "./preparation.ts";
 import { isSame } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
 
-export type { Evaluate, Frame, Place } from "./preparation.ts";
+export type { Evaluate, Frame, Slot } from "./preparation.ts";
 
 /**
  * Turns an expression into a closure. Names are looked up here, once. The closure owns its working memory, so it must
@@ -31,12 +31,12 @@ export type { Evaluate, Frame, Place } from "./preparation.ts";
  */
 export function prepareExpression(
 	expression: Expression,
-	placeOf: (name: string) => Place,
+	slotOf: (name: string) => Slot,
 ): Evaluate {
 	const preparation: Preparation = {
 		expression,
 		prepare: (ast) => prepare(ast, preparation),
-		placeOf,
+		slotOf,
 		current: { frame: noFrame },
 		cells: [],
 		nodes: 0,
@@ -77,7 +77,7 @@ function prepare(ast: Ast, preparation: Preparation): Evaluate {
 			return () => value;
 		}
 		case "name":
-			return nameAt(preparation.placeOf(ast.name));
+			return nameAt(preparation.slotOf(ast.name));
 		case "local": {
 			const cell = cellOf(ast.slot, preparation);
 			return () => cell.value;
@@ -109,7 +109,7 @@ function prepare(ast: Ast, preparation: Preparation): Evaluate {
 
 /* Names, members, operators */
 
-function nameAt({ up, slot }: Place): Evaluate {
+function nameAt({ up, slot }: Slot): Evaluate {
 	switch (up) {
 		case 0:
 			return (frame) => orNull(frame.values[slot]);

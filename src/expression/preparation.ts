@@ -16,7 +16,7 @@ export interface Current {
 }
 
 /** Where a name's value stands: in which slot, how many frames up. */
-export interface Place {
+export interface Slot {
 	readonly up: number;
 	readonly slot: number;
 }
@@ -32,7 +32,7 @@ export interface Preparation {
 	readonly expression: Expression;
 	/** Turns a node into its closure. */
 	readonly prepare: (ast: Ast) => Evaluate;
-	readonly placeOf: (name: string) => Place;
+	readonly slotOf: (name: string) => Slot;
 	/** The frame of the evaluation under way. Arrows and sites need it, because methods call them and know no frames. */
 	readonly current: Current;
 	/** The values of the arrows' parameters, by slot. One for each is enough, because no arrow runs inside itself. */

@@ -7,8 +7,8 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
 	createEvents,
 	type Events,
+	raise,
 	type StepFailure,
-	tell,
 } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
@@ -193,9 +193,9 @@ async function handle(
 	const { route, missing, quotas } = end;
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const { requestEnded } = handling.events;
-	const tellEnd = (error: unknown = end.error) => {
+	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0) return;
-		tell(requestEnded, {
+		raise(requestEnded, {
 			route,
 			missing,
 			error: error === null ? null : asGatewayError(error),
@@ -207,9 +207,9 @@ async function handle(
 	};
 	const { body } = response;
 	if (isStream(body) && request.method !== "HEAD") {
-		return { ...response, body: told(body, scope, tellEnd) };
+		return { ...response, body: withEnd(body, scope, raiseEnd) };
 	}
-	tellEnd();
+	raiseEnd();
 	return response;
 }
 
@@ -217,17 +217,17 @@ async function handle(
  * A request ends when its answer's body ends: it is read to its end, breaks off, or is left, perhaps before it was
  * begun.
  */
-function told(
+function withEnd(
 	body: ByteStream,
 	scope: Scope,
-	tellEnd: (error: unknown) => void,
+	raiseEnd: (error: unknown) => void,
 ): ByteStream {
 	let over = false;
 	const end = (error: unknown) => {
 		if (over) return;
 		over = true;
 		stopListening();
-		tellEnd(error);
+		raiseEnd(error);
 	};
 	let stopListening = () => {};
 	stopListening = scope.onCancel(end);

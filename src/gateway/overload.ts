@@ -1,7 +1,7 @@
 import type { OverloadConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
-import { type Events, type LoadLevel, tell } from "../core/events.ts";
+import { type Events, type LoadLevel, raise } from "../core/events.ts";
 import { deadlineExceeded, type Load } from "../run/run.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
@@ -30,12 +30,12 @@ const retryAfterMs = 1_000;
 
 const ranks: readonly LoadLevel[] = ["normal", "skipping", "refusing"];
 
-interface Waiter {
+interface QueuedRequest {
 	start(): void;
 	fail(reason: unknown): void;
 }
 
-/** Keeps the bounds of one gateway, and tells its events when the level changes. */
+/** Keeps the bounds of one gateway, and raises an event when the level changes. */
 export function createOverload(
 	config: OverloadConfig,
 	{ clock, events }: { readonly clock: Clock; readonly events: Events },
@@ -64,7 +64,7 @@ class OverloadBounds implements Overload {
 	#refuseSignMs = Number.NEGATIVE_INFINITY;
 	#calming: Timer | null = null;
 	#taken = 0;
-	readonly #waiting: Waiter[] = [];
+	readonly #waiting: QueuedRequest[] = [];
 	/** Since when the queue has not been empty. */
 	#crowdedSinceMs = 0;
 	readonly #tooLate = refusal("the event loop is too far behind");
@@ -126,7 +126,7 @@ class OverloadBounds implements Overload {
 				const at = this.#waiting.indexOf(waiter);
 				if (at >= 0) this.#waiting.splice(at, 1);
 			};
-			const waiter: Waiter = {
+			const waiter: QueuedRequest = {
 				start() {
 					end();
 					resolve();
@@ -158,7 +158,7 @@ class OverloadBounds implements Overload {
 	 * time left. So the newest go first: most are answered as quickly as ever, and those that are refused would have been
 	 * late anyway.
 	 */
-	#next(): Waiter | undefined {
+	#next(): QueuedRequest | undefined {
 		const crowdedMs = this.#clock.now() - this.#crowdedSinceMs;
 		return this.#waiting.at(crowdedMs < this.#config.waitMs ? 0 : -1);
 	}
@@ -204,7 +204,7 @@ class OverloadBounds implements Overload {
 		const { loadChanged } = this.#events;
 		if (loadChanged.length === 0) return;
 		const reason = level === "normal" ? null : this.#reason;
-		tell(loadChanged, { level, reason });
+		raise(loadChanged, { level, reason });
 	}
 
 	close(): void {

@@ -3,11 +3,11 @@ import type { Scope } from "../tasks/scope.ts";
 import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
 	type Call,
-	createTeller,
+	createReporter,
 	type Guard,
 	type PolicyContext,
+	type ReportDecision,
 	type StreamCall,
-	type TellDecision,
 } from "./policy.ts";
 import {
 	codeOf,
@@ -29,10 +29,11 @@ export interface Balance {
  * to another URL than the attempts before.
  */
 export function balance(count: number, context: PolicyContext): Balance {
-	const tell = createTeller("urls", context);
+	const report = createReporter("urls", context);
 	const targets: readonly Target[] = Array.from(
 		{ length: count },
-		(_, index) => new Target(index, context, tell, () => mayLeaveOut(targets)),
+		(_, index) =>
+			new Target(index, context, report, () => mayLeaveOut(targets)),
 	);
 	let first = 0;
 
@@ -62,7 +63,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 			return (request, scope) => {
 				const at = choose(request.tried);
 				request.tried?.push(at);
-				tell(request.requestId, "chosen", null, at + 1);
+				report(request.requestId, "chosen", null, at + 1);
 				return (calls[at] as Call)(request, scope);
 			};
 		},
@@ -70,7 +71,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 			const streams = nexts.map((next, at) => targets[at]?.guard.stream(next));
 			return (request, scope) => {
 				const at = choose(null);
-				tell(request.requestId, "chosen", null, at + 1);
+				report(request.requestId, "chosen", null, at + 1);
 				return (streams[at] as StreamCall)(request, scope);
 			};
 		},
@@ -90,7 +91,7 @@ class Target {
 	readonly guard: Guard;
 	readonly #context: PolicyContext;
 	readonly #number: number;
-	readonly #tell: TellDecision<"urls">;
+	readonly #report: ReportDecision<"urls">;
 	readonly #mayLeaveOut: () => boolean;
 	#averageMs = 0;
 	#sampledMs = 0;
@@ -104,12 +105,12 @@ class Target {
 	constructor(
 		index: number,
 		context: PolicyContext,
-		tell: TellDecision<"urls">,
+		report: ReportDecision<"urls">,
 		mayLeaveOut: () => boolean,
 	) {
 		this.#number = index + 1;
 		this.#context = context;
-		this.#tell = tell;
+		this.#report = report;
 		this.#mayLeaveOut = mayLeaveOut;
 		this.guard = watching((asked, scope) => this.#begin(asked, scope));
 	}
@@ -188,7 +189,7 @@ class Target {
 		// After its return its first failure leaves it out again.
 		this.#failures = failuresMax - 1;
 		this.#backMs = this.#context.clock.now() + leftOutMs;
-		this.#tell(requestId, "left_out", reason, this.#number);
+		this.#report(requestId, "left_out", reason, this.#number);
 	}
 }
 

@@ -4,10 +4,10 @@ import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
-	createTeller,
+	createReporter,
 	type Guard,
 	type PolicyContext,
-	type TellDecision,
+	type ReportDecision,
 } from "./policy.ts";
 import { codeOf, verdictOfError, verdictOfStatus } from "./verdict.ts";
 
@@ -42,7 +42,7 @@ class Breaker {
 	readonly #options: BreakerOptions;
 	readonly #upstream: string;
 	readonly #clock: Clock;
-	readonly #tell: TellDecision<"breaker">;
+	readonly #report: ReportDecision<"breaker">;
 	#window: Window;
 	#open = false;
 	/** The state of an open breaker: whether a probe is under way, and when the next one may be. */
@@ -53,7 +53,7 @@ class Breaker {
 		this.#options = options;
 		this.#upstream = context.upstream;
 		this.#clock = context.clock;
-		this.#tell = createTeller("breaker", context);
+		this.#report = createReporter("breaker", context);
 		this.#window = new Window(options.windowMs);
 	}
 
@@ -61,12 +61,12 @@ class Breaker {
 		if (!this.#open) return this.#counted(requestId, scope);
 		const now = this.#clock.now();
 		if (this.#probing || now < this.#nextProbeMs) {
-			this.#tell(requestId, "refused", "breaker_open");
+			this.#report(requestId, "refused", "breaker_open");
 			throw this.#refusal(now);
 		}
 		this.#probing = true;
 		this.#nextProbeMs = now + this.#options.probeEveryMs;
-		this.#tell(requestId, "probe", null);
+		this.#report(requestId, "probe", null);
 		return this.#probe(requestId, scope);
 	}
 
@@ -100,7 +100,7 @@ class Breaker {
 	#openUp(requestId: string, reason: ErrorCode): void {
 		this.#open = true;
 		this.#nextProbeMs = this.#clock.now() + this.#options.probeEveryMs;
-		this.#tell(requestId, "opened", reason);
+		this.#report(requestId, "opened", reason);
 	}
 
 	/** The first sign about the upstream decides. In any case another call may then be the probe. */
@@ -111,7 +111,7 @@ class Breaker {
 			over = true;
 			this.#probing = false;
 			if (good) this.#close(requestId);
-			else this.#tell(requestId, "stays_open", reason);
+			else this.#report(requestId, "stays_open", reason);
 		});
 		return {
 			...attempt,
@@ -127,7 +127,7 @@ class Breaker {
 	#close(requestId: string): void {
 		this.#open = false;
 		this.#window = new Window(this.#options.windowMs);
-		this.#tell(requestId, "closed", null);
+		this.#report(requestId, "closed", null);
 	}
 }
 

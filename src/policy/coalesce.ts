@@ -6,7 +6,7 @@ import type {
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type Call,
-	createTeller,
+	createReporter,
 	type Policy,
 	type PolicyContext,
 } from "./policy.ts";
@@ -23,7 +23,7 @@ export interface CoalesceContext extends PolicyContext {
  * answer object, or the same error.
  */
 export function coalesce(context: CoalesceContext): Policy {
-	const tellDecision = createTeller("coalesce", context);
+	const report = createReporter("coalesce", context);
 	const inFlight = new Map<string, SharedCall>();
 	return (next) =>
 		async function callShared(request, scope) {
@@ -32,7 +32,7 @@ export function coalesce(context: CoalesceContext): Policy {
 			const key = sameRequestKey(request);
 			const running = inFlight.get(key);
 			if (running !== undefined) {
-				tellDecision(request.requestId, "joined", null);
+				report(request.requestId, "joined", null);
 				return running.follow(request, scope);
 			}
 			const own = new SharedCall(context.scope, () => inFlight.delete(key));

@@ -10,10 +10,10 @@ import type { Budget } from "./budget.ts";
 import { Latencies } from "./latency.ts";
 import {
 	type Call,
-	createTeller,
+	createReporter,
 	type Policy,
 	type PolicyContext,
-	type TellDecision,
+	type ReportDecision,
 } from "./policy.ts";
 import { type Ended, isTimeout, verdictOf } from "./verdict.ts";
 
@@ -39,14 +39,14 @@ export interface HedgeContext extends PolicyContext {
 export function hedge(options: HedgeOptions, context: HedgeContext): Policy {
 	const { percentile, calls, ...unread } = options;
 	allRead(unread);
-	const tell = createTeller("hedge", context);
+	const report = createReporter("hedge", context);
 	const latencies = new Latencies(percentile / 100, calls);
 	return (next) =>
 		async function callHedged(request, scope) {
 			context.budget.earn();
 			if (!request.idempotent && !request.safe) return next(request, scope);
 			if (scope.cancelled) throw scope.reason;
-			return new Hedging({ next, context, tell, latencies }, request, scope)
+			return new Hedging({ next, context, report, latencies }, request, scope)
 				.answer;
 		};
 }
@@ -54,7 +54,7 @@ export function hedge(options: HedgeOptions, context: HedgeContext): Policy {
 interface Hedged {
 	readonly next: Call;
 	readonly context: HedgeContext;
-	readonly tell: TellDecision<"hedge">;
+	readonly report: ReportDecision<"hedge">;
 	readonly latencies: Latencies;
 }
 
@@ -91,11 +91,11 @@ class Hedging {
 	#tryAgain(afterMs: number): void {
 		this.#timer = null;
 		const { requestId, timeoutMs } = this.#request;
-		const { tell, context } = this.#with;
-		if (!context.hasFree()) tell(requestId, "no_slot", "slow");
-		else if (!context.budget.take()) tell(requestId, "no_budget", "slow");
+		const { report, context } = this.#with;
+		if (!context.hasFree()) report(requestId, "no_slot", "slow");
+		else if (!context.budget.take()) report(requestId, "no_budget", "slow");
 		else {
-			tell(requestId, "attempt", "slow", 2);
+			report(requestId, "attempt", "slow", 2);
 			const leftMs = timeoutMs - afterMs;
 			void this.#attempt({ ...this.#request, timeoutMs: leftMs }, false);
 		}
@@ -133,7 +133,7 @@ class Hedging {
 
 	#judge(ended: Ended, first: boolean): void {
 		if (isGood(ended) || this.#scope.cancelled) {
-			if (!first) this.#with.tell(this.#request.requestId, "won", null);
+			if (!first) this.#with.report(this.#request.requestId, "won", null);
 			this.#finish(ended);
 		} else if (this.#running.size > 0) this.#failed = ended;
 		// We refused this attempt ourselves, so the upstream's answer to the other one says more.

@@ -4,7 +4,7 @@ import type { Scope } from "../tasks/scope.ts";
 import { createSemaphore } from "../tasks/semaphore.ts";
 import { type Asked, type Attempt, begunBy, watching } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
-import { createTeller, type Guard, type PolicyContext } from "./policy.ts";
+import { createReporter, type Guard, type PolicyContext } from "./policy.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 
 export interface LimiterOptions {
@@ -97,7 +97,7 @@ function adaptiveLimiter(
 	context: PolicyContext,
 ): Limiter {
 	const { clock, upstream } = context;
-	const tell = createTeller("limiter", context);
+	const report = createReporter("limiter", context);
 	const concurrency = new Concurrency(runningMax, clock.now());
 	const slots = createSemaphore(concurrency.limit);
 	let limit = concurrency.limit;
@@ -108,13 +108,13 @@ function adaptiveLimiter(
 			concurrency.limit > limit ? "answers_fast" : "answers_slowly";
 		limit = concurrency.limit;
 		slots.resize(limit);
-		tell(requestId, "limit", reason, limit);
+		report(requestId, "limit", reason, limit);
 	}
 
 	function refuseBeyond(request: Asked): void {
 		const most = waitingMax ?? Math.max(concurrency.usual, 4);
 		if (slots.waiting < most) return;
-		tell(request.requestId, "refused", "limiter_full");
+		report(request.requestId, "refused", "limiter_full");
 		throw full(upstream, limit, most);
 	}
 

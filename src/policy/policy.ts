@@ -3,7 +3,7 @@ import {
 	type DecisionReason,
 	type Events,
 	type PolicyKey,
-	tell,
+	raise,
 } from "../core/events.ts";
 import type {
 	StreamRequest,
@@ -52,7 +52,7 @@ export interface PolicyContext {
 }
 
 /** Reports what a policy did about a call of a client's request. `number` is null if it is left out. */
-export type TellDecision<Policy extends PolicyKey> = (
+export type ReportDecision<Policy extends PolicyKey> = (
 	requestId: string,
 	decision: Decision<Policy>,
 	reason: DecisionReason | null,
@@ -62,13 +62,13 @@ export type TellDecision<Policy extends PolicyKey> = (
 /**
  * Makes the function that reports the decisions of the policy with this config key. It costs nothing if nobody listens.
  */
-export function createTeller<Policy extends PolicyKey>(
+export function createReporter<Policy extends PolicyKey>(
 	policy: Policy,
 	{ upstream, events: { policyDecided } }: PolicyContext,
-): TellDecision<Policy> {
+): ReportDecision<Policy> {
 	return (requestId, decision, reason, number) => {
 		if (policyDecided.length === 0) return;
-		tell(policyDecided, {
+		raise(policyDecided, {
 			requestId,
 			upstream,
 			policy,

@@ -9,10 +9,10 @@ import type { Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";
 import {
 	type Call,
-	createTeller,
+	createReporter,
 	type Policy,
 	type PolicyContext,
-	type TellDecision,
+	type ReportDecision,
 } from "./policy.ts";
 import { codeOf, type Ended, verdictOf } from "./verdict.ts";
 
@@ -42,12 +42,12 @@ export function retry(options: RetryOptions, context: RetryContext): Policy {
 	const { attempts, waitMs, waitMsMax, ...unread } = options;
 	allRead(unread);
 	const bounds = { attempts, waitMs, waitMsMax };
-	const tell = createTeller("retry", context);
+	const report = createReporter("retry", context);
 	return (next) =>
 		async function callAgain(request, scope) {
 			context.budget.earn();
 			if (!request.idempotent && !request.safe) return next(request, scope);
-			return new Retrying(bounds, context, tell, request, scope).run(next);
+			return new Retrying(bounds, context, report, request, scope).run(next);
 		};
 }
 
@@ -55,7 +55,7 @@ export function retry(options: RetryOptions, context: RetryContext): Policy {
 class Retrying {
 	readonly #options: RetryOptions;
 	readonly #context: RetryContext;
-	readonly #tell: TellDecision<"retry">;
+	readonly #report: ReportDecision<"retry">;
 	readonly #request: UpstreamRequest;
 	readonly #scope: Scope;
 	/** When the last attempt would end if each took its whole timeout and each wait was the longest. */
@@ -66,13 +66,13 @@ class Retrying {
 	constructor(
 		options: RetryOptions,
 		context: RetryContext,
-		tell: TellDecision<"retry">,
+		report: ReportDecision<"retry">,
 		request: UpstreamRequest,
 		scope: Scope,
 	) {
 		this.#options = options;
 		this.#context = context;
-		this.#tell = tell;
+		this.#report = report;
 		this.#request = { ...request, tried: [] };
 		this.#scope = scope;
 		this.#latestMs =
@@ -91,7 +91,7 @@ class Retrying {
 			last = ended;
 			const waitMs = this.#waitAfter(ended, attempt, clock.now() - startedMs);
 			if (waitMs === null) return settle(ended);
-			this.#tell(
+			this.#report(
 				this.#request.requestId,
 				"attempt",
 				reasonOf(ended),
@@ -116,11 +116,11 @@ class Retrying {
 		const waitMs = retryAfterMs + this.#jitterMs(attempt);
 		if (retryAfterMs > 0) this.#asked = true;
 		if (!this.#isTimeFor(waitMs, tookMs)) {
-			this.#tell(this.#request.requestId, "no_time", reasonOf(ended));
+			this.#report(this.#request.requestId, "no_time", reasonOf(ended));
 			return null;
 		}
 		if (this.#context.budget.take()) return waitMs;
-		this.#tell(this.#request.requestId, "no_budget", reasonOf(ended));
+		this.#report(this.#request.requestId, "no_budget", reasonOf(ended));
 		return null;
 	}
 

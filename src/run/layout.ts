@@ -1,7 +1,7 @@
 import type { EachConfig } from "../config/config.ts";
 import { clientNames } from "../config/names.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Evaluate, Place as Slot } from "../expression/evaluate.ts";
+import type { Evaluate, Slot } from "../expression/evaluate.ts";
 import type { Read } from "../expression/parse.ts";
 import {
 	prepareTemplate,
@@ -169,7 +169,7 @@ export function readsOnlyInput(template: Template, layout: Layout): boolean {
 /** A closure of a template. It answers 400 if the value that a hole lacks is only the client's input. */
 export function prepare(template: Template, layout: Layout): Evaluate {
 	return prepareTemplate(template, {
-		placeOf: layout.slotOf,
+		slotOf: layout.slotOf,
 		around: (hole, reads) =>
 			inputsOf(reads, layout) ? blamingClient(hole) : hole,
 	});

@@ -1,6 +1,6 @@
 import { leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import { tell } from "../core/events.ts";
+import { raise } from "../core/events.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type {
 	GatewayRequest,
@@ -160,7 +160,7 @@ function tellOf(
 	},
 ): void {
 	if (events.callEnded.length === 0) return;
-	tell(events.callEnded, {
+	raise(events.callEnded, {
 		...end,
 		requestId: request.id,
 		route: route.plan.key,

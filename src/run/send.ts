@@ -1,5 +1,5 @@
 import { asGatewayError, type GatewayError, inStep } from "../core/errors.ts";
-import { type StepMark, tell } from "../core/events.ts";
+import { raise, type StepMark } from "../core/events.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -69,20 +69,20 @@ class CallEnd {
 	of<T>(value: Promise<T>): Promise<T> {
 		return value.then(
 			(made) => {
-				this.#tell(null);
+				this.#raise(null);
 				return made;
 			},
 			(thrown: unknown) => {
-				this.#tell(asGatewayError(thrown));
+				this.#raise(asGatewayError(thrown));
 				throw thrown;
 			},
 		);
 	}
 
-	#tell(error: GatewayError | null): void {
+	#raise(error: GatewayError | null): void {
 		const { route, input } = this.#run;
 		const { step, upstream } = this.#caller;
-		tell(input.events.callEnded, {
+		raise(input.events.callEnded, {
 			requestId: input.request.id,
 			route: route.plan.key,
 			step,

@@ -1,6 +1,6 @@
 import { allRead } from "../../core/all-read.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import { createTeller, type Guard, type PolicyContext } from "../policy.ts";
+import { createReporter, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
 import { Intake } from "./intake.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -36,20 +36,20 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 	const { forMs, staleMs, ...unread } = others;
 	allRead(unread);
 	const { upstream, clock, scope, authorization, origins } = context;
-	const tell = createTeller("cache", context);
+	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax });
 	const rules = { forMs, staleMs, authorization };
 	const parts: CacheParts = {
 		upstream,
 		clock,
-		tell,
+		report,
 		keeper,
 		intake: new Intake({ ...rules, answerBytesMax, origins }, keeper, clock),
 		refreshes: new Refreshes({
 			upstream,
 			scope,
 			onFailed: (requestId, { code }) =>
-				tell(requestId, "refresh_failed", code),
+				report(requestId, "refresh_failed", code),
 		}),
 	};
 	return { call: cacheCalls(parts), stream: cacheStreams(parts) };

@@ -30,7 +30,7 @@ async function callCached(
 	asking: Asking,
 ): Promise<UpstreamResponse> {
 	const { next, request, scope } = asking;
-	const { keeper, tell } = parts;
+	const { keeper, report } = parts;
 	const { requestId } = request;
 	if (scope.cancelled) throw scope.reason;
 	if (!request.safe) return change(parts, asking);
@@ -39,31 +39,31 @@ async function callCached(
 	const now = scope.clock.now();
 	const kept = keeper.find("decoded", request);
 	if (kept !== null && serves(kept, wish, now)) {
-		tell(requestId, "hit", null);
+		report(requestId, "hit", null);
 		return kept.response;
 	}
 	const whole =
 		request.method === "HEAD" ? keeper.find("decoded", request, "GET") : null;
 	if (whole !== null && serves(whole, wish, now)) {
-		tell(requestId, "hit", null);
+		report(requestId, "hit", null);
 		return headOf(whole.response);
 	}
 	if (kept !== null && wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 		const error = refresh(parts, asking, kept);
-		tell(requestId, "stale", error?.code ?? "refreshing");
+		report(requestId, "stale", error?.code ?? "refreshing");
 		return staleOf(kept, error);
 	}
-	if (kept === null) tell(requestId, "miss", null);
+	if (kept === null) report(requestId, "miss", null);
 	return ask(parts, asking, kept, wish);
 }
 
 async function change(
-	{ intake, tell }: CacheParts,
+	{ intake, report }: CacheParts,
 	{ next, request, scope }: Asking,
 ): Promise<UpstreamResponse> {
 	const response = await next(request, scope);
 	if (intake.change(request.target, response)) {
-		tell(request.requestId, "invalidated", null);
+		report(request.requestId, "invalidated", null);
 	}
 	return response;
 }
@@ -78,7 +78,7 @@ async function ask(
 	const standIn = (error: GatewayError) => {
 		const late = asking.scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
 		if (kept === null || wish !== "fresh" || late) return null;
-		parts.tell(asking.request.requestId, "stale", error.code);
+		parts.report(asking.request.requestId, "stale", error.code);
 		return staleOf(kept, error);
 	};
 	try {
@@ -128,7 +128,7 @@ interface Doubt {
 }
 
 async function fetch(
-	{ keeper, intake, tell }: CacheParts,
+	{ keeper, intake, report }: CacheParts,
 	{ next, request, scope }: Asking,
 	doubt: Doubt | null = null,
 ): Promise<UpstreamResponse> {
@@ -148,7 +148,7 @@ async function fetch(
 		if (!confirms(response.headers, doubt.kept.response.headers)) {
 			return response;
 		}
-		tell(request.requestId, "revalidated", null);
+		report(request.requestId, "revalidated", null);
 		return intake.confirm(request, doubt.kept, response, flight);
 	} finally {
 		intake.end(flight);

@@ -1,5 +1,5 @@
 import type { Clock } from "../../tasks/clock.ts";
-import type { TellDecision } from "../policy.ts";
+import type { ReportDecision } from "../policy.ts";
 import type { Intake } from "./intake.ts";
 import type { Keeper } from "./keeper.ts";
 import type { Refreshes } from "./refresh.ts";
@@ -8,7 +8,7 @@ import type { Refreshes } from "./refresh.ts";
 export interface CacheParts {
 	readonly upstream: string;
 	readonly clock: Clock;
-	readonly tell: TellDecision<"cache">;
+	readonly report: ReportDecision<"cache">;
 	readonly keeper: Keeper;
 	readonly intake: Intake;
 	readonly refreshes: Refreshes;

@@ -32,14 +32,14 @@ export function cacheStreams(parts: CacheParts): StreamPolicy {
 
 /** A request whose answer drops the answers that it makes old. */
 function changing(
-	{ intake, tell }: CacheParts,
+	{ intake, report }: CacheParts,
 	request: StreamRequest,
 ): StreamRequest {
 	return {
 		...request,
 		onHead(head) {
 			if (intake.change(request.target, head)) {
-				tell(request.requestId, "invalidated", null);
+				report(request.requestId, "invalidated", null);
 			}
 			request.onHead(head);
 		},
@@ -74,12 +74,12 @@ class Passage {
 
 	async pass(scope: Scope): Promise<void> {
 		const { requestId, method } = this.#request;
-		const { keeper, tell } = this.#parts;
+		const { keeper, report } = this.#parts;
 		if (this.#wish === "none") return this.#next(this.#request, scope);
 		const now = scope.clock.now();
 		const kept = keeper.find("sent", this.#key);
 		if (kept !== null && serves(kept, this.#wish, now)) {
-			tell(requestId, "hit", null);
+			report(requestId, "hit", null);
 			return this.#give(kept, now);
 		}
 		if (method === "HEAD") return this.#next(this.#request, scope);
@@ -87,10 +87,10 @@ class Passage {
 		const asksAnew = this.#wish === "fresh" && this.#known === null;
 		if (kept && asksAnew && now < kept.whileRevalidateUntilMs) {
 			const error = this.#refresh(kept);
-			tell(requestId, "stale", error?.code ?? "refreshing");
+			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
-		if (kept === null) tell(requestId, "miss", null);
+		if (kept === null) report(requestId, "miss", null);
 		const stale = asksAnew ? kept : null;
 		return this.#fetch(scope, stale, (error) => this.#standIn(stale, error));
 	}
@@ -105,7 +105,7 @@ class Passage {
 	#standIn(kept: Kept | null, { code }: GatewayError): boolean {
 		const now = this.#parts.clock.now();
 		if (kept === null || now >= kept.ifErrorUntilMs) return false;
-		this.#parts.tell(this.#request.requestId, "stale", code);
+		this.#parts.report(this.#request.requestId, "stale", code);
 		this.#give(kept, now);
 		return true;
 	}
@@ -176,9 +176,9 @@ class Passage {
 	}
 
 	#confirm(kept: Kept, head: StreamHead, flight: Flight): void {
-		const { intake, tell } = this.#parts;
+		const { intake, report } = this.#parts;
 		const { requestId, method, onHead } = this.#request;
-		tell(requestId, "revalidated", null);
+		report(requestId, "revalidated", null);
 		const response = intake.confirm(this.#key, kept, head, flight);
 		onHead(headFrom(response, 0, method, this.#known));
 	}
