@@ -3,7 +3,7 @@ import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { type Holding, leastOf } from "./freshness.ts";
+import { Account, type StepName } from "./account.ts";
 import type { Run } from "./run.ts";
 
 /** Prepared steps that end together: a route's, or a group's. */
@@ -52,13 +52,6 @@ export interface PreparedStep extends StepName {
 	readonly withinMs: number | null;
 }
 
-/** The step's name and number in its block. */
-export interface StepName {
-	readonly name: string;
-	/** In the order written. */
-	readonly index: number;
-}
-
 /** The surroundings in which a block is carried out, and the listeners for its end. */
 export interface BlockOptions {
 	readonly run: Run;
@@ -91,12 +84,6 @@ class Standing {
 	/** Its own scope; null if it only ends with the block's. */
 	scope: Scope | null = null;
 	listeners: (() => void)[] | null = null;
-	/** The steps that it has read after it started. */
-	readLater: Set<number> | null = null;
-	/** The marks that the answer has about it, if it is part of the answer. */
-	marks: StepMark[] | null = null;
-	/** How long the answers of its calls are fresh; null if it has made no call, or if the route does not say. */
-	holding: Holding | null = null;
 
 	constructor(step: PreparedStep) {
 		this.step = step;
@@ -118,6 +105,7 @@ export class Block {
 	readonly scope: Scope;
 	readonly path: string;
 	readonly index: readonly number[];
+	readonly account: Account;
 	readonly #plan: PreparedBlock;
 	readonly #around: Block | null;
 	readonly #onEnd: () => void;
@@ -126,8 +114,6 @@ export class Block {
 	/** The value of `missing` here; null if nothing reads it. */
 	readonly #codes: Record<string, unknown> | null;
 	#unended: number;
-	/** Whether any step has a mark. */
-	#marked = false;
 	#over = false;
 	#stopListening: () => void = () => {};
 
@@ -142,6 +128,7 @@ export class Block {
 		this.#around = options.around;
 		this.#onEnd = options.onEnd;
 		this.#onFail = options.onFail;
+		this.account = new Account(plan);
 		this.#standings = steps.map((step) => new Standing(step));
 		this.#unended = steps.length;
 		this.#codes = missingSlot === null ? null : {};
@@ -241,66 +228,10 @@ export class Block {
 		});
 	}
 
-	/** Notes steps that a step reads only after it has started. */
-	noteReads(reader: StepName, refs: readonly StepRef[]): void {
-		if (refs.length === 0) return;
-		const standing = this.#standings[reader.index] as Standing;
-		for (const { up, index } of refs) {
-			if (up > 0) continue;
-			standing.readLater ??= new Set();
-			standing.readLater.add(index);
-		}
-	}
-
-	/**
-	 * Notes failures for which a fallback, null or a stale answer fills in, which make the answer partial. Notes stale
-	 * values, too.
-	 */
+	/** Notes what the answer says of a step. Once the step has ended it is too late. */
 	note(step: StepName, marks: readonly StepMark[]): void {
-		const standing = this.#standings[step.index] as Standing;
-		if (this.#over || standing.state !== "running") return;
-		if (marks.length === 0) return;
-		this.#marked = true;
-		standing.marks ??= [];
-		standing.marks.push(...marks);
-	}
-
-	/** Notes how long the answers are fresh that a step is made of. */
-	hold(step: StepName, holding: Holding | null): void {
-		const standing = this.#standings[step.index] as Standing;
-		standing.holding = leastOf(standing.holding, holding);
-	}
-
-	/** How long the answers are fresh that these steps, or the whole block, are made of; null if no call was made. */
-	holding(steps = this.#plan.made): Holding | null {
-		let least: Holding | null = null;
-		for (const index of this.#readInFact(steps)) {
-			least = leastOf(least, (this.#standings[index] as Standing).holding);
-		}
-		return least;
-	}
-
-	/**
-	 * The missing parts and stale values of these steps, or of the whole block, in plan order, and items in list order.
-	 */
-	missing(steps = this.#plan.made): readonly StepMark[] {
-		if (!this.#marked) return none;
-		const read = this.#readInFact(steps);
-		return this.#standings.flatMap(({ marks, step }) =>
-			marks && read.has(step.index) ? marks.toSorted(byIndex) : [],
-		);
-	}
-
-	/** If a step turned out not to be read, it is chance whether it had failed before it was dropped. */
-	#readInFact(steps: readonly number[]): ReadonlySet<number> {
-		const read = new Set(steps);
-		// A walk over a set also visits members that are added meanwhile.
-		for (const index of read) {
-			const standing = this.#standings[index] as Standing;
-			for (const first of standing.step.readsFirst) read.add(first);
-			for (const later of standing.readLater ?? []) read.add(later);
-		}
-		return read;
+		if (this.#over || this.#standings[step.index]?.state !== "running") return;
+		this.account.note(step, marks);
 	}
 
 	#end(standing: Standing, value: unknown): void {
@@ -309,7 +240,9 @@ export class Block {
 		if (this.#over || standing.state !== "running") return;
 		standing.state = "ended";
 		this.frame.values[step.slot] = value;
-		if (this.#codes) this.#codes[step.name] = this.#codeOf(standing);
+		if (this.#codes) {
+			this.#codes[step.name] = this.account.codeOf(step, this.path + step.name);
+		}
 		this.#unended--;
 		if (standing.listeners) for (const listen of standing.listeners) listen();
 		for (const index of step.starts) {
@@ -320,18 +253,11 @@ export class Block {
 		if (this.#unended === 0) this.#finish();
 	}
 
-	/** The step's own error, with `each` that of its first failed item, but not those of steps inside it. */
-	#codeOf({ step, marks }: Standing): string | null {
-		const name = this.path + step.name;
-		const own = marks?.filter((one) => one.step === name && one.error !== null);
-		return own?.toSorted(byIndex)[0]?.error?.code ?? null;
-	}
-
 	#failStep(standing: Standing, thrown: unknown): void {
 		standing.scope?.close();
 		if (standing.state !== "running") return;
-		const name = this.path + standing.step.name;
-		this.#fail(inStep(asGatewayError(thrown), name));
+		const path = this.path + standing.step.name;
+		this.#fail(inStep(asGatewayError(thrown), path));
 	}
 
 	/**
@@ -373,18 +299,9 @@ export class Block {
 	}
 }
 
-const none: readonly StepMark[] = [];
-
 function onEnd(standing: Standing, fn: () => void): void {
 	standing.listeners ??= [];
 	standing.listeners.push(fn);
-}
-
-function byIndex(a: StepMark, b: StepMark): number {
-	const at = a.index.findIndex(
-		(position, depth) => position !== b.index[depth],
-	);
-	return at < 0 ? 0 : (a.index[at] ?? 0) - (b.index[at] ?? 0);
 }
 
 function openStepScope(step: PreparedStep, outer: Scope): Scope {

@@ -35,8 +35,7 @@ export function compose(
 			around: null,
 			path: "",
 			index: [],
-			onEnd: () =>
-				run.answer(route.merge, frame, block.missing(), () => block.holding()),
+			onEnd: () => run.answer(route.merge, frame, block.account),
 			onFail: (error) => run.fail(error),
 		});
 		block.start();

@@ -3,7 +3,8 @@ import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { gather } from "../tasks/gather.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { PreparedStep, StepName } from "./block.ts";
+import type { StepName } from "./account.ts";
+import type { PreparedStep } from "./block.ts";
 import {
 	itemFrameSize,
 	itemSlots,

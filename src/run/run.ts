@@ -5,11 +5,8 @@ import type { Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import {
-	type Holding,
-	type PreparedFreshness,
-	withFreshness,
-} from "./freshness.ts";
+import type { Account } from "./account.ts";
+import { type PreparedFreshness, withFreshness } from "./freshness.ts";
 import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
@@ -102,20 +99,24 @@ export class Run {
 		);
 	}
 
-	/** Ends the run with this answer. Steps that still run are aborted, except writes that were sent. */
+	/**
+	 * Ends the run with an answer that is made of these steps of a block, or of the whole block. Steps that still run are
+	 * aborted, except writes that were sent.
+	 */
 	answer(
 		merge: PreparedMerge,
 		frame: Frame,
-		marks: readonly StepMark[],
-		holding: () => Holding | null,
+		account: Account,
+		made?: readonly number[],
 	): void {
 		if (this.#over) return;
 		try {
+			const marks = account.missing(made);
 			const missing = marks.filter(isFailure);
 			const merged = merge(frame, marks);
 			const response =
 				missing.length === 0
-					? this.#withFreshness(merged, holding)
+					? this.#withFreshness(merged, account, made)
 					: merged.response;
 			this.#close(answered);
 			this.#resolve({ response, missing });
@@ -127,13 +128,20 @@ export class Run {
 	/** A partial answer already says that nobody may keep it. */
 	#withFreshness(
 		merged: Merged,
-		holding: () => Holding | null,
+		account: Account,
+		made?: readonly number[],
 	): GatewayResponse {
 		const { freshness } = this.route;
 		if (freshness === null) return merged.response;
 		const { request, scope } = this.input;
 		const nowMs = scope.clock.now();
-		return withFreshness(merged, freshness, holding(), request, nowMs);
+		return withFreshness(
+			merged,
+			freshness,
+			account.holding(made),
+			request,
+			nowMs,
+		);
 	}
 
 	fail(error: GatewayError): void {

@@ -1,7 +1,8 @@
 import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { Block, StepName } from "./block.ts";
+import type { StepName } from "./account.ts";
+import type { Block } from "./block.ts";
 import type { Holding } from "./freshness.ts";
 import type { Later } from "./layout.ts";
 import type { Run } from "./run.ts";
@@ -40,13 +41,13 @@ export class Spot {
 	}
 
 	hold(holding: Holding | null): void {
-		this.block.hold(this.step, holding);
+		this.block.account.hold(this.step, holding);
 	}
 
 	/** Evaluates a template that may read other steps, when those have ended. A promise only if it has to wait. */
 	evaluate({ evaluate, reads }: Later, scope = this.scope): unknown {
 		const finish = () => {
-			this.block.noteReads(this.step, reads);
+			this.block.account.noteReads(this.step, reads);
 			return evaluate(this.frame);
 		};
 		const wait = this.block.ended(reads, scope);

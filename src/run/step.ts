@@ -1,7 +1,8 @@
 import { traitsOf } from "../config/steps/kinds.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepPlan } from "../plan/plan.ts";
-import type { PreparedStep, StepName } from "./block.ts";
+import type { StepName } from "./account.ts";
+import type { PreparedStep } from "./block.ts";
 import { prepareEach } from "./each.ts";
 import { prepareFallback } from "./fallback.ts";
 import { itemLayout, itemSlots, type Layout, prepare } from "./layout.ts";

@@ -79,8 +79,8 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 				const result = value
 					? value.evaluate(frame)
 					: valuesOf(plan.steps, frame);
-				spot.note(block.missing());
-				if (run.route.freshness) spot.hold(block.holding());
+				spot.note(block.account.missing());
+				if (run.route.freshness) spot.hold(block.account.holding());
 				resolve(result);
 			} catch (error) {
 				reject(error as Error);

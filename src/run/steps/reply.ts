@@ -6,8 +6,7 @@ import type { Work, WorkContext } from "../work.ts";
 export function prepareReply(step: ReplyConfig, { layout }: WorkContext): Work {
 	const merge = prepareMerge(step, layout);
 	return ({ run, block, frame, step: { index } }) => {
-		const made = [index];
-		run.answer(merge, frame, block.missing(made), () => block.holding(made));
+		run.answer(merge, frame, block.account, [index]);
 		return null;
 	};
 }
