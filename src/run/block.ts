@@ -5,6 +5,7 @@ import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { Account, type StepName } from "./account.ts";
 import type { Run } from "./run.ts";
+import { Spot, type Work } from "./spot.ts";
 
 /** Prepared steps that end together: a route's, or a group's. */
 export interface PreparedBlock {
@@ -30,7 +31,7 @@ export interface PreparedStep extends StepName {
 	 * Begins the step. A promise is the step's end: it rejects if the step fails and nothing fills in. Any other result
 	 * is its value, and a thrown error its failure. Then it has ended before another step starts.
 	 */
-	readonly start: (block: Block, scope: Scope) => unknown;
+	readonly start: Work;
 	/** The slot of its value in the block's frame. */
 	readonly slot: number;
 	/** How many steps of its own block must have ended before it starts. */
@@ -184,7 +185,7 @@ export class Block {
 		if (step.ownScope) standing.scope = openStepScope(step, outer);
 		let begun: unknown;
 		try {
-			begun = step.start(this, standing.scope ?? outer);
+			begun = step.start(new Spot(this, step, standing.scope ?? outer));
 		} catch (error) {
 			return this.#failStep(standing, error);
 		}

@@ -3,8 +3,6 @@ import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { gather } from "../tasks/gather.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { StepName } from "./account.ts";
-import type { PreparedStep } from "./block.ts";
 import {
 	itemFrameSize,
 	itemSlots,
@@ -12,8 +10,7 @@ import {
 	prepare,
 	readsOnlyInput,
 } from "./layout.ts";
-import { Spot } from "./spot.ts";
-import type { Once } from "./work.ts";
+import type { Once } from "./spot.ts";
 
 /**
  * Carries out a step once per item, a bounded number at once, and gives the values in the order of the list. A value
@@ -24,28 +21,25 @@ export function prepareEach(
 	each: EachConfig,
 	optional: boolean,
 	layout: Layout,
-	name: StepName,
 	once: Once,
-): PreparedStep["start"] {
+): Once {
 	const listOf = prepareList(each, layout);
-	return async (block, scope) => {
+	return async (spot) => {
 		let items: readonly unknown[];
 		try {
-			items = listOf(block.frame);
+			items = listOf(spot.frame);
 		} catch (thrown) {
 			if (!optional) throw thrown;
-			const spot = new Spot(block, name, scope);
 			const error = inStep(asGatewayError(thrown), spot.path);
 			spot.note([{ step: spot.path, index: spot.index, error }]);
 			return null;
 		}
-		const works = items.map((item, at) => (scope: Scope) => {
-			const index = [...block.index, at];
-			const frame = frameOf(item, at, block.frame);
-			return once(new Spot(block, name, scope, frame, index));
-		});
+		const works = items.map(
+			(item, at) => (scope: Scope) =>
+				once(spot.at(at, frameOf(item, at, spot.frame), scope)),
+		);
 		try {
-			return await gather(works, { scope, limit: each.parallel });
+			return await gather(works, { scope: spot.scope, limit: each.parallel });
 		} catch (thrown) {
 			// The step fails with its first failed item. The events of calls report the other failed items.
 			throw thrown instanceof AggregateError ? thrown.errors[0] : thrown;

@@ -1,8 +1,7 @@
 import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { StepPlan } from "../plan/plan.ts";
 import { type Later, type Layout, prepareLater } from "./layout.ts";
-import type { Spot } from "./spot.ts";
-import type { Once } from "./work.ts";
+import type { Once, Spot } from "./spot.ts";
 
 /** Lets `fallback` and `optional` fill in for the failure of each carrying-out. */
 export function prepareFallback(

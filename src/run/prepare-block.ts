@@ -20,17 +20,15 @@ export function prepareBlock(
 	};
 	return {
 		steps: steps.map((step, index) => {
-			const name = { name: step.name, index };
 			const slot = stepSlot(slots, index);
-			const start = prepareStart(step, name, slot, context);
-			const { effect, withinMs } = step;
 			return {
-				...name,
-				...linksOf(step, index, parts),
+				name: step.name,
+				index,
 				slot,
-				effect,
-				withinMs,
-				start,
+				effect: step.effect,
+				withinMs: step.withinMs,
+				...linksOf(step, index, parts),
+				start: prepareStart(step, slot, context),
 			};
 		}),
 		order: endingFirst(indexesOf(steps), steps),

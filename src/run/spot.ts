@@ -2,10 +2,20 @@ import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { StepName } from "./account.ts";
+// Types only: a block makes the spots of its steps, and a spot shows the work its block.
 import type { Block } from "./block.ts";
 import type { Holding } from "./freshness.ts";
 import type { Later } from "./layout.ts";
 import type { Run } from "./run.ts";
+
+/**
+ * The work of a step, done once for itself or once per item. Gives a value or a promise of it. Throws or rejects if it
+ * fails.
+ */
+export type Work = (spot: Spot) => unknown;
+
+/** One carrying-out of a step: a promise of its value, even if the work has one at once. */
+export type Once = (spot: Spot) => Promise<unknown>;
 
 /** The spot where a step is carried out: in its block, or at one item of its `each`. */
 export class Spot {
@@ -34,6 +44,11 @@ export class Spot {
 		this.scope = scope;
 		this.frame = frame;
 		this.index = index;
+	}
+
+	/** The spot of one item: with a frame and a scope of its own. */
+	at(item: number, frame: Frame, scope: Scope): Spot {
+		return new Spot(this.block, this.step, scope, frame, [...this.index, item]);
 	}
 
 	note(marks: readonly StepMark[]): void {

@@ -1,14 +1,12 @@
 import { traitsOf } from "../config/steps/kinds.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepPlan } from "../plan/plan.ts";
-import type { StepName } from "./account.ts";
-import type { PreparedStep } from "./block.ts";
 import { prepareEach } from "./each.ts";
 import { prepareFallback } from "./fallback.ts";
 import { itemLayout, itemSlots, type Layout, prepare } from "./layout.ts";
-import { isSkip, Spot } from "./spot.ts";
+import { isSkip, type Once, type Work } from "./spot.ts";
 import { prepareWork } from "./steps/kinds.ts";
-import type { Once, Work, WorkContext } from "./work.ts";
+import type { WorkContext } from "./work.ts";
 
 /**
  * The function that begins a step: its work, with the parts around it that every kind of step has. `slot` is the slot
@@ -16,10 +14,9 @@ import type { Once, Work, WorkContext } from "./work.ts";
  */
 export function prepareStart(
 	step: StepPlan,
-	name: StepName,
 	slot: number,
 	context: Omit<WorkContext, "ownSlot">,
-): PreparedStep["start"] {
+): Work {
 	const { layout } = context;
 	const { each } = step;
 	const inside = {
@@ -28,14 +25,10 @@ export function prepareStart(
 		ownSlot: each ? itemSlots.own : slot + 1,
 	};
 	const work = prepareCondition(step, inside.layout, prepareWork(step, inside));
-	if (traitsOf(step).endsRun) {
-		// At once: other steps perhaps need not start any more.
-		return (block, scope) => work(new Spot(block, name, scope));
-	}
+	// At once: other steps perhaps need not start any more.
+	if (traitsOf(step).endsRun) return work;
 	const once = prepareFallback(step, inside.layout, promised(work));
-	return each
-		? prepareEach(each, step.optional, layout, name, once)
-		: (block, scope) => once(new Spot(block, name, scope));
+	return each ? prepareEach(each, step.optional, layout, once) : once;
 }
 
 function prepareCondition(step: StepPlan, layout: Layout, work: Work): Work {

@@ -4,16 +4,6 @@ import type { Pool } from "../tasks/pool.ts";
 import type { PreparedBlock } from "./block.ts";
 import type { BlockSlots, Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
-import type { Spot } from "./spot.ts";
-
-/**
- * The work of a step, done once for itself or once per item. Gives a value or a promise of it. Throws or rejects if it
- * fails.
- */
-export type Work = (spot: Spot) => unknown;
-
-/** One carrying-out of a step: a promise of its value, even if the work has one at once. */
-export type Once = (spot: Spot) => Promise<unknown>;
 
 /** The means to prepare the work of every step. */
 export interface Resources {

@@ -17,9 +17,9 @@ import {
 } from "../layout.ts";
 import type { OpenedUpstream } from "../open.ts";
 import { send, staleMark } from "../send.ts";
-import { isSkip, type Spot } from "../spot.ts";
+import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
-import type { Work, WorkContext } from "../work.ts";
+import type { WorkContext } from "../work.ts";
 
 /** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
 export function prepareCall(step: CallPlan, context: WorkContext): Work {

@@ -8,8 +8,9 @@ import { openScope, type Scope } from "../../tasks/scope.ts";
 import { partsOf } from "../../tasks/thread-message.ts";
 import { prepare } from "../layout.ts";
 import { staleMark } from "../send.ts";
+import type { Work } from "../spot.ts";
 import { createUserCall } from "../user-call.ts";
-import type { Resources, Work, WorkContext } from "../work.ts";
+import type { Resources, WorkContext } from "../work.ts";
 
 /**
  * Calls a user's function. Gives the data that it returns, or fails with `step_failed` if it throws or returns no data.

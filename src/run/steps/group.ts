@@ -8,8 +8,8 @@ import {
 	type Later,
 	prepareLater,
 } from "../layout.ts";
-import type { Spot } from "../spot.ts";
-import type { Work, WorkContext } from "../work.ts";
+import type { Spot, Work } from "../spot.ts";
+import type { WorkContext } from "../work.ts";
 
 /** Steps that end together. */
 interface Group {

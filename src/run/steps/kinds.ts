@@ -1,5 +1,6 @@
 import type { StepPlan } from "../../plan/plan.ts";
-import type { Work, WorkContext } from "../work.ts";
+import type { Work } from "../spot.ts";
+import type { WorkContext } from "../work.ts";
 import { prepareCall } from "./call.ts";
 import { prepareFunction } from "./function.ts";
 import { prepareGroup } from "./group.ts";

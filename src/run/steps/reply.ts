@@ -1,6 +1,7 @@
 import type { ReplyConfig } from "../../config/config.ts";
 import { prepareMerge } from "../merge.ts";
-import type { Work, WorkContext } from "../work.ts";
+import type { Work } from "../spot.ts";
+import type { WorkContext } from "../work.ts";
 
 /** An answer that ends the run at once. Steps that run beside it are aborted. */
 export function prepareReply(step: ReplyConfig, { layout }: WorkContext): Work {
