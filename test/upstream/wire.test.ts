@@ -239,6 +239,19 @@ describe("an answer", () => {
 		}
 	});
 
+	test("with 205 is read to the end of the body it announces, and leaves its connection", async () => {
+		await usePeer({
+			onRequest: ({ socket }) =>
+				void socket.write(`${httpHead(205, "content-length: 2")}ok`),
+		});
+		for (let calls = 0; calls < 3; calls++) {
+			const { status, body } = await wire.call(asked(), scope);
+			assert.equal(status, 205);
+			assert.equal(Buffer.from(body).toString(), "ok");
+		}
+		assert.equal(peer.connections, 1);
+	});
+
 	test("without a length ends with its connection", async () => {
 		await answering(
 			httpHead(200, "connection: close") + "until the end",
