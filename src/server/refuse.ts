@@ -35,6 +35,7 @@ function headFault(
 	httpVersion: string,
 ): GatewayError | null {
 	const hosts: string[] = [];
+	// A loop of its own: this reads every request, and ends at the first fault.
 	for (let at = 0; at < rawHeaders.length; at += 2) {
 		const name = rawHeaders[at] ?? "";
 		const value = rawHeaders[at + 1] ?? "";

@@ -1,11 +1,6 @@
 /** Names and values of header fields in turn, in the order in which they are sent: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
-/*
- * Three places walk a list by hand. They read or write every message, and look at all its fields at once:
- * `server/refuse.ts`, `upstream/wire/head.ts` and `upstream/wire/request-writer.ts`.
- */
-
 /** Calls `visit` for one field after the other, with the name as written. */
 export function eachHeader(
 	headers: HeaderList,

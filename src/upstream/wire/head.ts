@@ -130,6 +130,7 @@ function isBlank(code: number): boolean {
 /** The values of a repeated field follow its first value. */
 function add(headers: string[], name: string, value: string): void {
 	let at = headers.length;
+	// A loop of its own: this reads every field of every answer, and looks for a position.
 	for (let other = 0; other < headers.length; other += 2) {
 		if (headers[other] === name) at = other + 2;
 	}

@@ -85,6 +85,7 @@ export class RequestWriter {
 
 	#print(headers: HeaderList): string {
 		let block = "";
+		// A loop of its own: this writes every request whose fields hold data.
 		for (let at = 0; at < headers.length; at += 2) {
 			const name = headers[at] as string;
 			const value = headers[at + 1] as string;
