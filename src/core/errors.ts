@@ -16,7 +16,7 @@ export const errorTable = {
 		status: 500,
 		title: "The configuration is invalid",
 		meaning:
-			"Operator: the gateway does not start (exit code 2); every problem is listed with its place and what to write instead.",
+			"Operator: the gateway does not start (exit code 2). Every problem is listed, with its position and what to write instead.",
 	},
 	request_invalid: {
 		status: 400,
@@ -80,13 +80,13 @@ export const errorTable = {
 		status: 500,
 		title: "A step of this route failed",
 		meaning:
-			"Author of the config: an expression or a function failed on the data it was given; the log names it.",
+			"Author of the config: an expression or a function failed on its data; the log names it.",
 	},
 	reference_missing: {
 		status: 502,
 		title: "A value this route needs is missing",
 		meaning:
-			"Author of the config: null reached a place where null cannot go, such as an address (400 where the client's input is what is missing). Write `key?` to leave it out, or `??` for a default.",
+			"Author of the config: a value is null that must not be, for instance in a path (400 if the client left it out). Write `key?` to leave it out, or `??` for a default.",
 	},
 	upstream_unreachable: {
 		status: 502,
@@ -132,7 +132,7 @@ export const errorTable = {
 		status: 500,
 		title: "A limit of this route was exceeded",
 		meaning:
-			"Author of the config: a list longer than `max`, or more upstream calls than one request may make (400 where the client's input is what is too much).",
+			"Author of the config: a list longer than `max`, or more upstream calls than one request may make (400 if the client's input is too large).",
 	},
 	upstream_timeout: {
 		status: 504,
