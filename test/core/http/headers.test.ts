@@ -7,6 +7,8 @@ import {
 	hasHeaderOf,
 	headerOf,
 	headersWithout,
+	isHeaderValue,
+	isToken,
 	namesIn,
 	onlyHeaderOf,
 } from "../../../src/core/http/headers.ts";
@@ -79,5 +81,21 @@ describe("two lists agree on a field", () => {
 		test(`${title}: ${agree}`, () => {
 			assert.equal(agreeOn("x", some, others), agree);
 		});
+	}
+});
+
+test("a value is visible ASCII, space and tab, and never the end of a line", () => {
+	for (const text of ["", "a b\tc", "!~"]) assert.ok(isHeaderValue(text), text);
+	for (const text of ["a\r\nb: c", "\n", "\0", "\x7f", "\x80", "ü", "Ж"]) {
+		assert.ok(!isHeaderValue(text), JSON.stringify(text));
+	}
+});
+
+test("a name is a token", () => {
+	for (const text of ["a", "X-A", "!#$%&'*+-.^_`|~9"]) {
+		assert.ok(isToken(text), text);
+	}
+	for (const text of ["", "a b", "a:", "a\n", "(a)", '"', "ü"]) {
+		assert.ok(!isToken(text), JSON.stringify(text));
 	}
 });
