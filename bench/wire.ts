@@ -6,7 +6,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { UpstreamRequest } from "../src/core/http/messages.ts";
 import { openScope, realClock } from "../src/tasks/index.ts";
-import { transports } from "../src/upstream/upstream.ts";
+import { http1Wire } from "../src/upstream/wire/http1.ts";
+import { undiciWire } from "../src/upstream/wire/undici/undici.ts";
 import type { Wire } from "../src/upstream/wire/wire.ts";
 
 const atOnce = Number(process.argv[2] ?? 32);
@@ -78,6 +79,7 @@ async function measure(wire: Wire): Promise<number> {
 const clock = realClock();
 const { child, origin } = await startServer();
 const settings = { name: "bench", origin, bodyBytesMax: 10_000, tls: null };
+const transports = { http1: http1Wire, undici: undiciWire };
 const wires = Object.entries(transports).map(([name, open]) => ({
 	name,
 	wire: open(settings, clock),

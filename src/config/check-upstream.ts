@@ -34,6 +34,14 @@ export interface CheckedUpstream {
 	readonly resolved: ResolvedUpstream;
 }
 
+/** Keys that earlier versions took, and what to do about them. */
+const goneKeys: ReadonlyMap<string, string> = new Map([
+	[
+		"transport",
+		"`transport` is gone: every call goes over the gateway's own HTTP/1.1; delete the key",
+	],
+]);
+
 /** Reads the environment for what an upstream takes from it. Of use only where no problem was added. */
 export function checkUpstream(
 	name: string,
@@ -45,7 +53,11 @@ export function checkUpstream(
 		problems,
 		misread: new Set<string>(),
 	};
-	const judged = { what: "an upstream", problems };
+	const judged = {
+		what: "an upstream",
+		problems,
+		hintFor: (key: string) => goneKeys.get(key) ?? null,
+	};
 	const { url, urls, hedge, budget, limiter, breaker, ...others } =
 		upstreamKeys.read(source, judged, { reader, defaults });
 	checkUrls(source, problems);

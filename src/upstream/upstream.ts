@@ -15,7 +15,6 @@ import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { http1Wire } from "./wire/http1.ts";
-import { undiciWire } from "./wire/undici/undici.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
@@ -23,7 +22,6 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly origins: readonly string[];
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
-	readonly transport: Transport;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
 	/** Null or absent means off, as with every policy. */
@@ -39,11 +37,6 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	/** Without it `connections` calls run, and the usual number waits. */
 	readonly limiter?: LimiterOptions | null;
 }
-
-export type Transport = keyof typeof transports;
-
-/** The transports. All keep the same promises, by the same tests. */
-export const transports = { http1: http1Wire, undici: undiciWire } as const;
 
 /** The means that an upstream takes from its gateway. */
 export interface UpstreamContext {
@@ -71,18 +64,17 @@ const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
-	openWire?: OpenWire,
+	openWire: OpenWire = http1Wire,
 ): Upstream {
 	const { name, origins, connections, bodyBytesMax, tls, ...others } = settings;
-	const { transport, authorization = null, ...policies } = others;
+	const { authorization = null, ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
 	const { limiter: limits = null, ...unread } = rest;
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
-	const open = openWire ?? transports[transport];
 	const wires = origins.map((origin) =>
-		open({ name, origin, bodyBytesMax, tls }, context.clock),
+		openWire({ name, origin, bodyBytesMax, tls }, context.clock),
 	);
 	const shared = { ...context, upstream: name };
 	const { random = Math.random } = context;

@@ -1,24 +1,20 @@
 import type { OpenUpstream } from "../../src/run/open.ts";
-import {
-	createUpstream,
-	type Transport,
-	transports,
-} from "../../src/upstream/upstream.ts";
+import { createUpstream } from "../../src/upstream/upstream.ts";
+import { http1Wire } from "../../src/upstream/wire/http1.ts";
+import { undiciWire } from "../../src/upstream/wire/undici/undici.ts";
 
-/** The transport this run of the suites is about: `http1` unless the variable WIRE names the other. */
-export const transport = transportOf(process.env["WIRE"] ?? "http1");
+const wires = { http1: http1Wire, undici: undiciWire } as const;
 
-function transportOf(name: string): Transport {
-	if (name in transports) return name as Transport;
-	throw new Error(`WIRE=${name} is no transport`);
+/** The wire this run of the suites is about: `http1` unless the variable WIRE names the other. */
+export const transport = nameOf(process.env["WIRE"] ?? "http1");
+
+function nameOf(name: string): keyof typeof wires {
+	if (name in wires) return name as keyof typeof wires;
+	throw new Error(`WIRE=${name} is no wire`);
 }
 
-/** Opens a wire of that transport. */
-export const openWire = transports[transport];
+export const openWire = wires[transport];
 
-/** Opens an upstream over that transport, unless its config names the other. */
+/** Opens an upstream over that wire. */
 export const openUpstream: OpenUpstream = (settings, context) =>
-	createUpstream(
-		settings.transport === "http1" ? { ...settings, transport } : settings,
-		context,
-	);
+	createUpstream(settings, context, openWire);

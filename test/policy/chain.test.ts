@@ -173,7 +173,6 @@ test("whatever policies stand together and whatever the upstream does: one end p
 						connections: 2,
 						bodyBytesMax: 1000,
 						tls: null,
-						transport: "http1",
 						coalesce: false,
 						...mix,
 					},

@@ -15,7 +15,7 @@ import {
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
 import { requestOf } from "../kit/policy.ts";
-import { transport } from "../kit/wire.ts";
+import { openWire } from "../kit/wire.ts";
 import { gone, openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -32,11 +32,11 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			connections: 2,
 			bodyBytesMax: 1000,
 			tls: null,
-			transport,
 			coalesce: false,
 			...settings,
 		},
 		{ clock, events },
+		openWire,
 	);
 	stack.defer(() => upstream.close());
 	return upstream;

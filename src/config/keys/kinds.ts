@@ -136,14 +136,6 @@ export const flag: Kind<boolean, boolean> = asWritten(
 	z.boolean({ error: "`true` or `false`" }),
 );
 
-/** One of these words; `words` list them as people do. */
-export function oneOf<const Word extends string>(
-	options: readonly Word[],
-	words?: string,
-): Kind<Word, Word> {
-	return asWritten(z.enum(options, words ? { error: words } : {}));
-}
-
 /** A list of texts that each fit `item`. */
 export function listOf<Item>(
 	item: z.ZodType,

@@ -6,13 +6,7 @@ import { bounds, inherited } from "./defaults.ts";
 import type { DataMap, Duration, Hole, Size } from "./input.ts";
 import { key, part } from "./key.ts";
 import { reading } from "./kind.ts";
-import {
-	countOrHole,
-	durationOrHole,
-	flag,
-	oneOf,
-	sizeOrHole,
-} from "./kinds.ts";
+import { countOrHole, durationOrHole, flag, sizeOrHole } from "./kinds.ts";
 import {
 	breakerKeys,
 	budgetKeys,
@@ -120,12 +114,6 @@ export const upstreamKeys = section({
 			"The TLS of an `https` upstream: `ca`, whose certificates are trusted instead of the machine's, and `cert` with `key`, the client's own. Each a file, relative to the config, or the PEM text itself, as from `env`.",
 		example:
 			"tls: { ca: ./ca.pem, cert: ./client.pem, key: \"${env.CLIENT_KEY ?? './client.key'}\" }",
-	}),
-	transport: key(oneOf(["http1", "undici"], "`http1` or `undici`"), {
-		description:
-			"What sends: the gateway's own HTTP/1.1, or undici, whose calls cost more. For a service that undici understands and the gateway does not.",
-		example: "transport: undici",
-		default: "http1",
 	}),
 	safe: key(flag, {
 		description:
