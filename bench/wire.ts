@@ -1,14 +1,14 @@
 /**
- * What a call costs over each transport: CPU microseconds of this process per call, against a bare server in another
- * one. Rounds in which every contender runs in turn; medians. Run with `node bench/wire.ts [calls at once]`.
+ * What a call costs over our wire, and over undici's pool by hand, which has no bound and cannot be cancelled: CPU
+ * microseconds of this process per call, against a bare server in another one. The contenders take turns in each round.
+ * Prints medians. Run with `node bench/wire.ts [calls at once]`.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { type Dispatcher, Pool } from "undici";
 import type { UpstreamRequest } from "../src/core/http/messages.ts";
 import { openScope, realClock } from "../src/tasks/index.ts";
-import { http1Wire } from "../src/upstream/wire/http1.ts";
-import { undiciWire } from "../src/upstream/wire/undici/undici.ts";
-import type { Wire } from "../src/upstream/wire/wire.ts";
+import { openWire } from "../src/upstream/wire/open-wire.ts";
 
 const atOnce = Number(process.argv[2] ?? 32);
 const rounds = 9;
@@ -60,14 +60,74 @@ const request: UpstreamRequest = {
 	onSent: null,
 };
 
-/** CPU microseconds per call. */
-async function measure(wire: Wire): Promise<number> {
+/** Makes one call, and gives the length of its answer. */
+type Ask = () => Promise<number>;
+
+function overWire(origin: string): Ask {
+	const clock = realClock();
 	const scope = openScope({ clock });
+	const settings = { name: "bench", origin, bodyBytesMax: 10_000, tls: null };
+	const wire = openWire(settings, clock);
+	return () => wire.call(request, scope).then(({ body }) => body.length);
+}
+
+function overUndici(origin: string): Ask {
+	const pool = new Pool(origin, {
+		pipelining: 1,
+		headersTimeout: 0,
+		bodyTimeout: 0,
+		allowH2: false,
+	});
+	const { target, headers } = request;
+	const options: Dispatcher.DispatchOptions = {
+		method: "GET",
+		path: target,
+		headers: [...headers],
+	};
+	return () =>
+		new Promise((resolve, reject) => {
+			pool.dispatch(options, new Collect(resolve, reject));
+		});
+}
+
+class Collect implements Dispatcher.DispatchHandler {
+	readonly #resolve: (length: number) => void;
+	readonly #reject: (error: Error) => void;
+	readonly #pieces: Buffer[] = [];
+
+	constructor(
+		resolve: (length: number) => void,
+		reject: (error: Error) => void,
+	) {
+		this.#resolve = resolve;
+		this.#reject = reject;
+	}
+
+	onRequestStart(): void {}
+	onResponseStart(): void {}
+
+	onResponseData(_: Dispatcher.DispatchController, piece: Buffer): void {
+		this.#pieces.push(piece);
+	}
+
+	onResponseEnd(): void {
+		const [first] = this.#pieces;
+		const body =
+			this.#pieces.length === 1 ? first : Buffer.concat(this.#pieces);
+		this.#resolve(body?.length ?? 0);
+	}
+
+	onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+		this.#reject(error);
+	}
+}
+
+/** CPU microseconds per call. */
+async function measure(ask: Ask): Promise<number> {
 	let left = callsPerRound;
 	const worker = async () => {
 		while (left-- > 0) {
-			const { body } = await wire.call(request, scope);
-			if (body.length !== 521) throw new Error("another answer");
+			if ((await ask()) !== 521) throw new Error("another answer");
 		}
 	};
 	const before = process.cpuUsage();
@@ -76,28 +136,24 @@ async function measure(wire: Wire): Promise<number> {
 	return (user + system) / callsPerRound;
 }
 
-const clock = realClock();
 const { child, origin } = await startServer();
-const settings = { name: "bench", origin, bodyBytesMax: 10_000, tls: null };
-const transports = { http1: http1Wire, undici: undiciWire };
-const wires = Object.entries(transports).map(([name, open]) => ({
-	name,
-	wire: open(settings, clock),
-	samples: [] as number[],
-}));
+const contenders = [
+	{ name: "wire", ask: overWire(origin), samples: [] as number[] },
+	{ name: "undici", ask: overUndici(origin), samples: [] as number[] },
+];
 for (let round = -2; round < rounds; round++) {
-	for (const { wire, samples } of wires) {
-		const us = await measure(wire);
+	for (const { ask, samples } of contenders) {
+		const us = await measure(ask);
 		if (round >= 0) samples.push(us);
 	}
 }
-for (const { name, wire, samples } of wires) {
+for (const { name, samples } of contenders) {
 	const sorted = samples.toSorted((a, b) => a - b);
 	const at = (share: number) =>
 		(sorted[Math.floor(share * (rounds - 1))] ?? 0).toFixed(1).padStart(6);
 	console.log(
 		`${name.padEnd(8)} ${at(0.5)} µs a call (quartiles ${at(0.25)} ${at(0.75)})`,
 	);
-	await wire.close();
 }
 child.kill();
+process.exit();

@@ -14,7 +14,7 @@ import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { http1Wire } from "./wire/http1.ts";
+import { openWire } from "./wire/open-wire.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
@@ -60,11 +60,11 @@ export interface Upstream {
 
 const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
 
-/** Makes an upstream. Nothing is connected before the first call. `openWire` opens the part that sends. */
+/** Makes an upstream. Nothing is connected before the first call. `open` opens the part that sends. */
 export function createUpstream(
 	settings: UpstreamSettings,
 	context: UpstreamContext,
-	openWire: OpenWire = http1Wire,
+	open: OpenWire = openWire,
 ): Upstream {
 	const { name, origins, connections, bodyBytesMax, tls, ...others } = settings;
 	const { authorization = null, ...policies } = others;
@@ -74,7 +74,7 @@ export function createUpstream(
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
 	const wires = origins.map((origin) =>
-		openWire({ name, origin, bodyBytesMax, tls }, context.clock),
+		open({ name, origin, bodyBytesMax, tls }, context.clock),
 	);
 	const shared = { ...context, upstream: name };
 	const { random = Math.random } = context;

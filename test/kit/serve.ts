@@ -7,7 +7,6 @@ import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
-import { openUpstream } from "./wire.ts";
 
 /** A gateway on a real port, asked over HTTP. */
 export interface ServedGateway extends AsyncDisposable {
@@ -45,7 +44,7 @@ export async function serve(
 			? checkText(source, "test.yaml", env)
 			: checkValue(source, "test", env),
 	);
-	const gateway = createGateway(config, { env, openUpstream });
+	const gateway = createGateway(config, { env });
 	const ended: RequestEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));
 	const server = await listen({

@@ -175,7 +175,7 @@ describe("a call", () => {
 		assert.deepEqual([wrong.status, wrong.code], [500, "step_failed"]);
 	});
 
-	it("fails with the error of the transport", async () => {
+	it("fails with the error of the wire", async () => {
 		const error = new GatewayError(
 			"upstream_unreachable",
 			"refused by 10.0.0.1",

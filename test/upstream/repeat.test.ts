@@ -6,9 +6,9 @@ import type {
 	UpstreamRequest,
 } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
+import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { requestOf } from "../kit/policy.ts";
-import { openWire } from "../kit/wire.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
 let stack: AsyncDisposableStack;

@@ -10,12 +10,12 @@ import {
 	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
-import { http1Wire } from "../../src/upstream/wire/http1.ts";
+import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { requestOf } from "../kit/policy.ts";
 import { gone, httpHead, openPeer, type Peer, type Received } from "./peer.ts";
 
-/** Connections of the http1 transport between two calls. */
+/** Connections between two calls. */
 
 let stack: AsyncDisposableStack;
 let clock: VirtualClock;
@@ -34,7 +34,7 @@ beforeEach(async () => {
 	);
 	const { origin } = peer;
 	const settings = { name: "weather", origin, bodyBytesMax: 1000, tls: null };
-	const opened = http1Wire(settings, clock);
+	const opened = openWire(settings, clock);
 	stack.defer(() => opened.close());
 	wire = opened;
 });
@@ -161,9 +161,9 @@ test("a server that speaks before it is asked is not asked", async () => {
 test("connections at rest do not keep the process", async () => {
 	const script = `
 		import { openScope, realClock } from "./src/tasks/index.ts";
-		import { http1Wire } from "./src/upstream/wire/http1.ts";
+		import { openWire } from "./src/upstream/wire/open-wire.ts";
 		const clock = realClock();
-		const wire = http1Wire({ name: "x", origin: "${peer.origin}", bodyBytesMax: 9, tls: null }, clock);
+		const wire = openWire({ name: "x", origin: "${peer.origin}", bodyBytesMax: 9, tls: null }, clock);
 		const request = { method: "GET", target: "/", headers: [], body: null, idempotent: true, onSent: null };
 		for (let calls = 0; calls < 3; calls++) await wire.call(request, openScope({ clock }));
 		const begun = performance.now();

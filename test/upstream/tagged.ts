@@ -3,9 +3,9 @@ import type { Socket } from "node:net";
 import { headerOf } from "../../src/core/http/headers.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
+import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { requestOf } from "../kit/policy.ts";
-import { openWire } from "../kit/wire.ts";
 import type { Random } from "./answers.ts";
 import { httpHead, openPeer, type Received } from "./peer.ts";
 

@@ -15,7 +15,6 @@ import {
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
 import { requestOf } from "../kit/policy.ts";
-import { openWire } from "../kit/wire.ts";
 import { gone, openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -36,7 +35,6 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			...settings,
 		},
 		{ clock, events },
-		openWire,
 	);
 	stack.defer(() => upstream.close());
 	return upstream;

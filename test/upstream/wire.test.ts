@@ -12,9 +12,9 @@ import type {
 	UpstreamRequest,
 } from "../../src/core/http/messages.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
+import { openWire as open } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
 import { requestOf } from "../kit/policy.ts";
-import { openWire as openTransport } from "../kit/wire.ts";
 import {
 	gone,
 	httpHead,
@@ -39,7 +39,7 @@ function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
 }
 
 function openWire(settings: Partial<WireSettings> = {}): Wire {
-	const opened = openTransport(
+	const opened = open(
 		{
 			name: "weather",
 			origin: peer.origin,

@@ -9,7 +9,6 @@ import { printProblem } from "../../src/config/problem.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { printPlan } from "../../src/plan/print.ts";
 import { folderWith } from "../kit/cli.ts";
-import { openUpstream } from "../kit/wire.ts";
 
 const read = (name: string) =>
 	readFileSync(new URL(`../upstream/tls/${name}.pem`, import.meta.url), "utf8");
@@ -56,7 +55,7 @@ async function ask(tls: string, env: Record<string, string> = {}) {
 	const loaded = await loadConfig(join(folder.path, "sluice.yaml"), all);
 	assert.deepEqual(loaded.problems, []);
 	assert.ok(loaded.config);
-	const gateway = createGateway(loaded.config, { env: all, openUpstream });
+	const gateway = createGateway(loaded.config, { env: all });
 	assert.ok(!printPlan(gateway.plan).includes("-----BEGIN"));
 	const answer = await gateway.handle({ method: "GET", target: "/x" });
 	await gateway.close();

@@ -1,10 +1,10 @@
 import type { Socket } from "node:net";
 import type { Connect } from "./connect.ts";
-import { closed, invalid } from "./failure.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { ResponseParser, type Sink } from "./parser.ts";
 import type { Flow } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
+import { closed, invalid } from "./wire-errors.ts";
 
 /** The pool that a connection belongs to. */
 export interface ConnectionOwner {

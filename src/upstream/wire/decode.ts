@@ -2,7 +2,7 @@ import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
 import { createCollector } from "../../core/body/collector.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import { invalid } from "./failure.ts";
+import { invalid } from "./wire-errors.ts";
 
 /** The content codings that an answer may have. */
 export type Coding = "gzip" | "br";

@@ -2,11 +2,11 @@ import { GatewayError } from "../../core/errors.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Carried, UpstreamConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
-import { brokenOff, invalid, wordsOf } from "./failure.ts";
 import type { Head } from "./head.ts";
 import type { Receiver } from "./receiver.ts";
 import type { Message } from "./request-writer.ts";
 import type { Upload } from "./upload.ts";
+import { brokenOff, invalid, wordsOf } from "./wire-errors.ts";
 
 /** The request to be sent, and how to send it. */
 export interface Sending {

@@ -22,10 +22,9 @@ export interface WireSettings {
 }
 
 /**
- * A transport: sends one request over one connection and collects the answer, or passes it on as it comes. It bounds
- * neither time nor the number of calls at once, and opens as many connections as there are calls at once. If a kept
- * connection turns out to be closed before a byte of the answer came, an idempotent request is sent once more, on a new
- * one.
+ * Sends calls to one origin. Each call has a connection to itself; its answer is collected, or passed on as it comes. The
+ * wire bounds neither time nor the number of calls, and opens as many connections as there are calls at once. A kept
+ * connection may turn out to be closed before a byte of the answer came: then an idempotent request is sent once more.
  */
 export interface Wire {
 	readonly call: Call;
@@ -34,7 +33,5 @@ export interface Wire {
 	close(): Promise<void>;
 }
 
-/**
- * Makes a transport. Nothing is connected before the first call. The clock says when a connection at rest is too old.
- */
+/** Opens a wire; nothing is connected before the first call. The clock says when a connection at rest is too old. */
 export type OpenWire = (settings: WireSettings, clock: Clock) => Wire;

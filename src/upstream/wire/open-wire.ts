@@ -3,17 +3,17 @@ import type { Scope } from "../../tasks/scope.ts";
 import { Collecting } from "./collect.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { UpstreamExchange } from "./exchange.ts";
-import { closed } from "./failure.ts";
 import { Relay } from "./relay.ts";
 import { RequestWriter } from "./request-writer.ts";
 import { Upload } from "./upload.ts";
 import type { Wire, WireSettings } from "./wire.ts";
+import { closed } from "./wire-errors.ts";
 
 /**
- * HTTP/1.1 on sockets of our own. A request is one write, and all answers are read into one memory. A call needs no
- * stream, signal or timer.
+ * Opens HTTP/1.1 on sockets of our own. A request is one write, and all answers are read into one memory. A call has no
+ * stream, signal or timer of its own.
  */
-export function http1Wire(settings: WireSettings, clock: Clock): Wire {
+export function openWire(settings: WireSettings, clock: Clock): Wire {
 	const pool = new ConnectionPool(settings, clock);
 	const writer = new RequestWriter(
 		settings.name,

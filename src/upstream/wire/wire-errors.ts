@@ -1,0 +1,37 @@
+import { GatewayError } from "../../core/errors.ts";
+
+/** No byte of an answer came. */
+function unreachable(upstream: string, message: string): GatewayError {
+	return new GatewayError("upstream_unreachable", message, { upstream });
+}
+
+/** Bytes of an answer came, but they are no proper answer. */
+export function invalid(upstream: string, message: string): GatewayError {
+	return new GatewayError("upstream_invalid", message, { upstream });
+}
+
+/** A call that was running, or that came, when the connections were closed. */
+export function closed(upstream: string): GatewayError {
+	const message = "the upstream's connections were closed";
+	return new GatewayError("gateway_draining", message, { upstream });
+}
+
+/**
+ * The connection was lost before the end of an answer, or before its beginning. The words of a foreign error are kept, and
+ * not the error as a cause: some hold a whole certificate.
+ */
+export function brokenOff(
+	upstream: string,
+	words: string,
+	answered: boolean,
+): GatewayError {
+	return answered
+		? invalid(upstream, `the answer broke off: ${words}`)
+		: unreachable(upstream, `no answer: ${words}`);
+}
+
+/** The message of a foreign error. If none of several addresses could be connected to, it has only a code. */
+export function wordsOf(error: Error): string {
+	if (error.message !== "") return error.message;
+	return "code" in error && typeof error.code === "string" ? error.code : "";
+}
