@@ -727,6 +727,20 @@ describe("a body", () => {
 		]);
 	});
 
+	test("of which a part was passed on when its answer was ready makes that answer its connection's last", async () => {
+		await serve(async (request) => {
+			for await (const piece of request.streamBody() ?? []) {
+				return { ...ok, body: piece };
+			}
+			return ok;
+		});
+		client.send(asking("POST /", ["content-length: 20"]), "some");
+		const answer = await client.answer();
+		assert.equal(answer.body, "some");
+		assert.equal(answer.headers.connection, "close");
+		assert.equal(await client.gone(), "");
+	});
+
 	test("does not have to end for its refusal to be read", async () => {
 		await serve(readTen);
 		client.send(asking("POST /", ["content-length: 1000000000000"]));
