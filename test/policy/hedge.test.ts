@@ -205,7 +205,8 @@ describe("a failure of one attempt", () => {
 				fails(loser);
 				await clock.advance(50);
 				begun[1 - loser]?.resolve(answer);
-				assert.equal((await outcome).ok, true);
+				const ended = await outcome;
+				assert.equal(ended.ok && ended.value, answer);
 			});
 		}
 	}
