@@ -1,12 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { GatewayError } from "../core/errors.ts";
-import { type CallOptions, callCommand } from "./call.ts";
-import { checkCommand } from "./check.ts";
+import type { CallOptions } from "./call.ts";
 import { exitCodes } from "./exit-codes.ts";
-import { type ExplainOptions, explainCommand } from "./explain.ts";
-import { schemaCommand } from "./schema.ts";
-import { type ServeHooks, serveCommand } from "./serve.ts";
+import type { ExplainOptions } from "./explain.ts";
+import type { ServeHooks } from "./serve.ts";
 
 const help = `
 Examples:
@@ -71,6 +69,7 @@ export async function main(
 	hooks: ServeHooks = {},
 ): Promise<number> {
 	let exitCode: number = exitCodes.ok;
+	// Each command loads what it needs: `check` needs no gateway, and should answer at once.
 	const program = new Command("sluice")
 		.description(
 			"An API gateway that composes: one request in, several APIs asked, one answer out.",
@@ -93,6 +92,7 @@ export async function main(
 				config: string | undefined,
 				options: { port?: string; host?: string },
 			) => {
+				const { serveCommand } = await import("./serve.ts");
 				exitCode = await serveCommand(config, options, hooks);
 			},
 		);
@@ -101,6 +101,7 @@ export async function main(
 		.description("say everything that is wrong with a config, and where")
 		.argument("[config]", configArgument)
 		.action(async (config: string | undefined) => {
+			const { checkCommand } = await import("./check.ts");
 			exitCode = await checkCommand(config);
 		});
 	program
@@ -118,6 +119,7 @@ export async function main(
 				route: readonly string[],
 				options: ExplainOptions,
 			) => {
+				const { explainCommand } = await import("./explain.ts");
 				const words = config === undefined ? route : [config, ...route];
 				exitCode = await explainCommand(words, options);
 			},
@@ -139,13 +141,15 @@ export async function main(
 		.option("-i, --include", "status and header to stdout, before the body")
 		.addHelpText("after", callHelp)
 		.action(async (words: readonly string[], options: CallOptions) => {
+			const { callCommand } = await import("./call.ts");
 			exitCode = await callCommand(words, options);
 		});
 	program
 		.command("schema")
 		.description("print the config's JSON Schema, for editors")
 		.addHelpText("after", schemaHelp)
-		.action(() => {
+		.action(async () => {
+			const { schemaCommand } = await import("./schema.ts");
 			exitCode = schemaCommand();
 		});
 	try {
