@@ -1,5 +1,5 @@
 import { allRead } from "../core/all-read.ts";
-import { createSchemaCheck } from "./body-schema.ts";
+import { faultOfSchema } from "./body-schema.ts";
 import { undeclaredNames } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import type { Reference, RouteContext } from "./check-step.ts";
@@ -53,7 +53,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const upstreams = checked.map(({ config }) => config);
 	const context = {
 		...{ upstreams, defaults },
-		...{ problems, references, faultOfSchema: createSchemaCheck() },
+		...{ problems, references, faultOfSchema },
 	};
 	const routes = checkRoutes(written, root, context);
 	const config = {
