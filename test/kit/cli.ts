@@ -36,7 +36,12 @@ export function runNode(
 ): RunningCommand {
 	const child = spawn(process.execPath, args, {
 		cwd,
-		env: { PATH: process.env.PATH ?? "", ...env },
+		env: {
+			PATH: process.env.PATH ?? "",
+			// Where `sluice` keeps what it has compiled; other programs of ours need not compile it again.
+			NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+			...env,
+		},
 	});
 	let stdout = "";
 	let stderr = "";

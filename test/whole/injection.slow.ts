@@ -4,6 +4,7 @@ import fc from "fast-check";
 import type { UserContext } from "../../src/config/config.ts";
 import { type Canary, startCanary } from "../kit/canary.ts";
 import { hostileStrings } from "../kit/hostile.ts";
+import { anyText } from "../kit/random.ts";
 import {
 	type RawMessage,
 	type RawUpstream,
@@ -677,7 +678,7 @@ describe("data", () => {
 	const anyData = () => {
 		const piece = fc.oneof(
 			fc.constantFrom(...listed),
-			fc.string({ unit: "binary", maxLength: 20 }),
+			anyText(20),
 			fc.string({ maxLength: 20 }),
 			fc.constantFrom("\ud83e", "\udd8a", "..", "/", "\r\n", "%", "2e"),
 		);
