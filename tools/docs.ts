@@ -7,20 +7,20 @@ import { z } from "zod";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
+import { fieldSchemas } from "../src/config/keys/parameter.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
+import { proxyKeys } from "../src/config/keys/proxy.ts";
 import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
+import { requestKeys } from "../src/config/keys/request.ts";
+import { routeKeys } from "../src/config/keys/route.ts";
 import { serverKeys } from "../src/config/keys/server.ts";
+import {
+	type StepKind,
+	stepKeys,
+	stepKinds,
+} from "../src/config/keys/steps.ts";
 import { configKeys } from "../src/config/keys/top.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
-import {
-	fieldSchemas,
-	proxySchema,
-	requestSchema,
-	routeSchema,
-	type StepKind,
-	stepKinds,
-	stepSchemas,
-} from "../src/config/schema.ts";
 import { type ErrorMeaning, errorTable } from "../src/core/errors.ts";
 import { withVerdicts } from "./verdicts.ts";
 
@@ -104,7 +104,7 @@ respond: { first: "\${first}", step: "\${step}" }`);
 
 /* The sections */
 
-const shapeOf = (kind: StepKind): Shape => stepSchemas[kind].shape;
+const shapeOf = (kind: StepKind): Shape => stepKeys[kind].shape;
 
 /** What every kind of step takes. */
 const commonShape = pickShape(shapeOf("value"), (key) => key !== "value");
@@ -178,7 +178,7 @@ const sections: readonly Section[] = [
 	{
 		title: "`routes.<METHOD /path>`",
 		text: "What a client can ask for, and what the answer is made of. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`; GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. For routes with `proxy` there are besides `ANY`, every method that has no route of its own, and a last `{rest*}`, all that follows. Of two routes that fit the more specific one wins.",
-		shape: routeSchema.shape,
+		shape: routeKeys.shape,
 		around: (example, key) =>
 			routeWith(
 				key === "respond" || key === "steps" || key === "proxy"
@@ -189,7 +189,7 @@ const sections: readonly Section[] = [
 	{
 		title: "`proxy`",
 		text: "A route that passes requests on has no `steps` and makes no answer of its own. What passes is told in [the language](language.md#proxied-routes).",
-		shape: proxySchema.shape,
+		shape: proxyKeys.shape,
 		around: (example, key) =>
 			routeWith(
 				`proxy:\n${key === "to" ? "" : "  to: users/files\n"}${indent(example, 2)}`,
@@ -203,7 +203,7 @@ const sections: readonly Section[] = [
 		text: `What the client may send. In \`params\`, \`query\`, \`headers\` and \`cookies\` each name has a JSON Schema of these keywords; the \`items\` of a list are scalars. What is sent is coerced to the \`type\`; all faults of a request are answered at once with 400.
 
 ${parameterTable()}`,
-		shape: requestSchema.shape,
+		shape: requestKeys.shape,
 		around: (example) =>
 			routeWith(`request:\n${indent(example, 2)}\nrespond: 1`),
 	},

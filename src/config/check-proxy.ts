@@ -1,54 +1,35 @@
-import {
-	callFieldsRefused,
-	connectionFields,
-	neverPassed,
-} from "../core/http/fields.ts";
-import { isToken } from "../core/http/headers.ts";
 import type { RouteContext } from "./check-step.ts";
 import type { ProxyConfig } from "./config.ts";
+import { proxyKeys } from "./keys/proxy.ts";
 import { unknownUpstream } from "./names.ts";
-import {
-	type Reader,
-	readHeaders,
-	readParameters,
-	readTarget,
-} from "./read-template.ts";
-import { proxySchema } from "./schema.ts";
-import { checkShape, durationAt, entryOf } from "./shape.ts";
-import type { Source } from "./source.ts";
+import { type Reader, readTarget } from "./read-template.ts";
+import { entryOf } from "./shape.ts";
+import type { MapSource, Source } from "./source.ts";
 
 interface ProxyContext extends RouteContext {
 	readonly reader: Reader;
 }
-
-const idleMsDefault = 60_000;
 
 /** Reads where a route's requests are passed on to. `rest` is the name of its `{rest*}`, or null. */
 export function checkProxy(
 	source: Source,
 	rest: string | null,
 	context: ProxyContext,
-): ProxyConfig {
-	const { reader, problems } = context;
-	const settings = source.kind === "map" ? source : null;
-	if (settings) {
-		checkShape(proxySchema, settings, { what: "`proxy`", problems });
-	}
-	const query = entryOf(settings, "query");
-	const to = settings ? entryOf(settings, "to") : source;
+): ProxyConfig | null {
+	const judged = { what: "`proxy`", problems: context.problems };
+	const settings = source.kind === "map" ? source : asMap(source);
+	const read = proxyKeys.read(settings, judged, context);
+	if (read === undefined) return null;
+	const { to, cache, ...others } = read;
 	const target = checkTarget(to, rest, context);
-	return {
-		...target,
-		query: query && readParameters(query, reader),
-		headers: readHeaders(
-			entryOf(settings, "headers"),
-			reader,
-			callFieldsRefused,
-		),
-		pass: checkPass(entryOf(settings, "pass"), context),
-		cache: checkCache(entryOf(settings, "cache"), target.upstream, context),
-		idleMs: durationAt(settings, "idle") ?? idleMsDefault,
-	};
+	if (cache) checkCache(entryOf(settings, "cache"), target.upstream, context);
+	return { ...target, cache, ...others };
+}
+
+/** `users/files` alone is short for a map with `to`. */
+function asMap(to: Source): MapSource {
+	const { at } = to;
+	return { kind: "map", at, entries: [{ key: "to", at, value: to }] };
 }
 
 function checkTarget(
@@ -84,39 +65,11 @@ function checkCache(
 	source: Source | null,
 	name: string,
 	{ upstreams, problems }: ProxyContext,
-): boolean {
-	if (source?.kind !== "scalar" || source.value !== true) return false;
+): void {
 	const upstream = upstreams.find((one) => one.name === name);
-	if (upstream && upstream.cache === null) {
-		problems.push({
-			at: source.at,
-			message: `\`${name}\` has no cache to keep answers in: write \`cache: true\` there, too`,
-		});
-	}
-	return true;
-}
-
-function checkPass(
-	source: Source | null,
-	{ problems }: ProxyContext,
-): readonly string[] {
-	if (source?.kind !== "list") return [];
-	return source.items.flatMap((item) => {
-		if (item.kind !== "scalar" || typeof item.value !== "string") return [];
-		const name = item.value.toLowerCase();
-		const fault = faultOfPassed(name);
-		if (fault) problems.push({ at: item.at, message: fault });
-		return fault ? [] : [name];
+	if (source === null || upstream?.cache !== null) return;
+	problems.push({
+		at: source.at,
+		message: `\`${name}\` has no cache to keep answers in: write \`cache: true\` there, too`,
 	});
-}
-
-function faultOfPassed(name: string): string | null {
-	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
-	if (!neverPassed.has(name)) return null;
-	if (connectionFields.has(name)) {
-		return `\`${name}\` belongs to one connection and cannot pass to another`;
-	}
-	return callFieldsRefused.has(name)
-		? `\`${name}\` cannot pass: it says where a call goes`
-		: `\`${name}\` cannot pass: the gateway says it itself`;
 }

@@ -1,12 +1,14 @@
 import safeRegex from "safe-regex2";
+import { allRead } from "../core/all-read.ts";
 import { isToken } from "../core/http/headers.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
 import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
+import { fieldSchemas } from "./keys/parameter.ts";
+import { requestKeys } from "./keys/request.ts";
 import { unknownAmong } from "./names.ts";
 import type { Problem } from "./problem.ts";
-import { fieldSchemas, requestSchema } from "./schema.ts";
 import { checkShape, entryOf, plainOf } from "./shape.ts";
-import type { EntrySource, Source } from "./source.ts";
+import type { EntrySource, MapSource, Source } from "./source.ts";
 
 const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
 
@@ -22,34 +24,32 @@ export function checkRequest(
 	context: RequestContext,
 ): RequestConfig {
 	const { problems } = context;
-	if (source)
-		checkShape(requestSchema, source, { what: "`request`", problems });
-	const fields = (key: string, check = nothingMore) =>
-		entriesAt(source, key).map((entry) => checkField(entry, check, problems));
+	const judged = { what: "`request`", problems };
+	const read = requestKeys.read(source, judged, {});
+	const { params: written, query, headers, cookies, ...bodies } = read;
+	const { body, "body?": bodyOrNull, ...unread } = bodies;
+	allRead(unread);
+	const fields = (holder: MapSource | null, check = nothingMore) =>
+		(holder?.entries ?? []).map((entry) => checkField(entry, check, problems));
 	return {
-		params: fields("params", (name) =>
+		params: fields(written, (name) =>
 			params.includes(name)
 				? null
 				: unknownAmong("path parameter", name, params),
 		),
-		query: fields("query"),
-		headers: fields("headers", (name) =>
+		query: fields(query),
+		headers: fields(headers, (name) =>
 			isToken(name) ? null : `\`${name}\` cannot be a header's name`,
 		).map((field) => ({
 			...field,
 			wireName: field.wireName.toLowerCase(),
 			name: field.name.toLowerCase().replaceAll("-", "_"),
 		})),
-		cookies: fields("cookies", (name) =>
+		cookies: fields(cookies, (name) =>
 			isToken(name) ? null : `\`${name}\` cannot be a cookie's name`,
 		).map((field) => ({ ...field, name: field.name.replaceAll("-", "_") })),
-		body: checkBody(source, context),
+		body: checkBody(body, bodyOrNull, context),
 	};
-}
-
-function entriesAt(source: Source | null, key: string): readonly EntrySource[] {
-	const found = entryOf(source, key);
-	return found?.kind === "map" ? found.entries : [];
 }
 
 function nothingMore(_name: string): string | null {
@@ -122,17 +122,16 @@ function faultOfDefault({ type, ...schema }: FieldSchema): string | null {
 }
 
 function checkBody(
-	source: Source | null,
+	required: MapSource | null,
+	optional: MapSource | null,
 	{ problems, faultOfSchema }: RequestContext,
 ): RequestConfig["body"] {
-	const required = entryOf(source, "body");
-	const optional = entryOf(source, "body?");
 	if (required && optional) {
 		const message = "`body` and `body?` are the same: keep one";
 		problems.push({ at: optional.at, message });
 	}
 	const body = required ?? optional;
-	if (body?.kind !== "map") return null;
+	if (body === null) return null;
 	checkPatterns(body, problems);
 	const schema = plainOf(body) as object;
 	const fault = faultOfSchema(schema);

@@ -1,25 +1,15 @@
-import { answerFieldsRefused } from "../core/http/fields.ts";
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps, type RouteContext } from "./check-step.ts";
-import type { RateLimitConfig, RequestConfig, RouteConfig } from "./config.ts";
+import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsToRespond } from "./graph.ts";
-import type { Defaults } from "./keys/defaults.ts";
-import { rateLimitKeys } from "./keys/rate-limit.ts";
-import type { Names } from "./names.ts";
+import { routeKeys } from "./keys/route.ts";
 import type { Problem } from "./problem.ts";
-import {
-	nothing,
-	type Reader,
-	readHeaders,
-	readStatus,
-	readTemplate,
-} from "./read-template.ts";
+import { nothing } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
-import { routeSchema } from "./schema.ts";
-import { checkShape, durationAt, entryOf, numberAt, textAt } from "./shape.ts";
+import { entryOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
 import { warnOfLongChains } from "./timing.ts";
 
@@ -32,107 +22,51 @@ export function checkRoute(
 	context: RouteContext,
 ): RouteConfig {
 	const { defaults, problems } = context;
-	checkShape(routeSchema, source, { what: "a route", problems });
-	if (entryOf(source, "proxy")) return checkProxyRoute(key, source, context);
-	refuseWithoutProxy(key, source, problems);
+	const { key: written, method, path, rest } = key;
+	const proxied = entryOf(source, "proxy") !== null;
 	const params = paramsOf(key);
 	const request = checkRequest(entryOf(source, "request"), params, context);
-	const entries = entriesOf(entryOf(source, "steps"));
+	const stepsOrNone = entryOf(source, "steps");
+	const entries = proxied ? [] : entriesOf(stepsOrNone);
 	const names = namesOf(request, params, entries);
-	const reader = { names, problems, misread: new Set<string>() };
+	if (proxied) names.delete("missing");
+	const misread = new Set<string>();
+	// What a proxied route cannot have is refused as a whole: nothing is said of what stands in it.
+	const reader = { names, problems: proxied ? [] : problems, misread };
+	const judged = { what: "a route", problems };
+	const read = routeKeys.read(source, judged, {
+		...{ reader, names, request, defaults },
+	});
+	const { proxy, steps: _, respond, headers, status, ...others } = read;
+	const head = { key: written, method, path, rest, ...others };
+	if (proxied) {
+		refuseBesideProxy(source, problems);
+		const where = { ...context, reader: { ...reader, problems } };
+		return {
+			...{ ...head, headers: [], status: nothing, respond: nothing, steps: [] },
+			proxy: proxy && checkProxy(proxy, rest, where),
+		};
+	}
+	refuseWithoutProxy(key, source, problems);
 	const { steps, complete } = checkSteps(entries, {
 		...context,
 		reader,
 		depth: 0,
 	});
 	const route = {
-		...headOf(key, source, defaults),
-		rateLimit: readRateLimit(source, names, problems),
-		request,
+		...{ ...head, headers, status, proxy: null },
 		steps: steps.map(({ step }) => step),
-		respond: checkRespond(source, entries, reader),
-		status: readStatus(entryOf(source, "status"), reader),
-		headers: readHeaders(
-			entryOf(source, "headers"),
-			reader,
-			answerFieldsRefused,
-		),
-		proxy: null,
+		respond: respond ?? onlyStep(source, entries, problems),
 	};
-	checkGraph(
-		{
-			steps,
-			complete,
-			read: readsToRespond(route),
-			misread: reader.misread,
-		},
-		problems,
-	);
+	const readLast = readsToRespond(route);
+	checkGraph({ steps, complete, read: readLast, misread }, problems);
 	if (complete)
 		warnOfLongChains(route, steps, { upstreams: context.upstreams, problems });
 	return route;
 }
 
-function readRateLimit(
-	source: Source,
-	names: Names,
-	problems: Problem[],
-): RateLimitConfig | null {
-	const found = entryOf(source, "rateLimit");
-	const judged = { what: "`rateLimit`", problems };
-	return (found && rateLimitKeys.read(found, judged, { names })) ?? null;
-}
-
-/** What is said alike of every route. */
-function headOf(
-	{ key, method, path, rest }: RouteKey & { readonly key: string },
-	source: Source,
-	defaults: Defaults,
-) {
-	return {
-		key,
-		method,
-		path,
-		rest,
-		summary: textAt(source, "summary"),
-		deadlineMs: durationAt(source, "deadline") ?? defaults.deadlineMs,
-		callsMax: numberAt(source, "calls") ?? defaults.calls,
-	};
-}
-
 function paramsOf({ path }: RouteKey): string[] {
 	return path.flatMap((part) => (typeof part === "string" ? [] : [part.param]));
-}
-
-/** A proxied route has no step and makes no answer of its own. */
-function checkProxyRoute(
-	key: RouteKey & { readonly key: string },
-	source: Source,
-	context: RouteContext,
-): RouteConfig {
-	const { problems, defaults } = context;
-	refuseBesideProxy(source, problems);
-	const request = checkRequest(
-		entryOf(source, "request"),
-		paramsOf(key),
-		context,
-	);
-	const names = namesOf(request, paramsOf(key), []);
-	names.delete("missing");
-	const reader = { names, problems, misread: new Set<string>() };
-	return {
-		...headOf(key, source, defaults),
-		rateLimit: readRateLimit(source, names, problems),
-		request,
-		steps: [],
-		respond: nothing,
-		status: readStatus(null, reader),
-		headers: [],
-		proxy: checkProxy(entryOf(source, "proxy") ?? source, key.rest, {
-			...context,
-			reader,
-		}),
-	};
 }
 
 /** What only a composed route has. */
@@ -221,13 +155,12 @@ function membersOf(schema: object): ReadonlySet<string> | null {
 	return isOpen ? null : new Set(Object.keys(properties ?? {}));
 }
 
-function checkRespond(
+/** The answer of a route without `respond`: the value of its one step. */
+function onlyStep(
 	source: Source,
 	steps: readonly EntrySource[],
-	reader: Reader,
+	problems: Problem[],
 ): Template {
-	const respond = entryOf(source, "respond");
-	if (respond) return readTemplate(respond, reader);
 	const parts = steps.filter(({ value }) => entryOf(value, "reply") === null);
 	const [only, ...others] = parts;
 	if (only && others.length === 0) {
@@ -235,7 +168,7 @@ function checkRespond(
 		const { expression } = parseExpression(only.key);
 		return expression ? { kind: "whole", expression } : nothing;
 	}
-	reader.problems.push({
+	problems.push({
 		at: source.at,
 		message:
 			only === undefined

@@ -1,21 +1,27 @@
-import { answerFieldsRefused, callFieldsRefused } from "../core/http/fields.ts";
+import { allRead } from "../core/all-read.ts";
 import type { CallMethod } from "../core/http/method.ts";
-import type { Template } from "../expression/template.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
 import type {
-	AnswersConfig,
-	BodyConfig,
 	CallConfig,
 	EachConfig,
 	GroupConfig,
 	ReplyConfig,
 	RunConfig,
+	StepCommon,
 	StepConfig,
 	UpstreamConfig,
 	UserFunction,
+	ValueConfig,
 } from "./config.ts";
 import { checkGraph, readsIn } from "./graph.ts";
 import type { Defaults } from "./keys/defaults.ts";
+import type { ReadOf } from "./keys/section.ts";
+import {
+	type StepKind,
+	type StepReading,
+	stepKeys,
+	stepKinds,
+} from "./keys/steps.ts";
 import {
 	faultOfName,
 	unknownAmong,
@@ -27,23 +33,10 @@ import type { Problem } from "./problem.ts";
 import {
 	nothing,
 	type Reader,
-	readHeaders,
-	readParameters,
-	readStatus,
 	readTarget,
-	readTemplate,
-	readTextBody,
+	type Target,
 } from "./read-template.ts";
-import { type StepKind, stepKinds, stepSchemas } from "./schema.ts";
-import {
-	checkShape,
-	durationAt,
-	entryOf,
-	numberAt,
-	placeOfKey,
-	plainOf,
-	textAt,
-} from "./shape.ts";
+import { entryOf, type Judged, placeOfKey } from "./shape.ts";
 import type { EntrySource, MapSource, Source } from "./source.ts";
 import { effectsOf } from "./steps/call.ts";
 
@@ -98,6 +91,17 @@ export function checkSteps(
 	return { steps, complete: steps.length === entries.length };
 }
 
+/** A step's map, with all that reading it needs. */
+interface StepSource {
+	readonly name: string;
+	/** The place of the name. */
+	readonly at: number;
+	readonly source: MapSource;
+	readonly judged: Judged;
+	readonly reading: StepReading & { readonly defaults: Defaults };
+	readonly context: StepsContext;
+}
+
 /** Null where nothing sensible can be said of what the step was meant to be. */
 function checkStep(
 	{ key: name, at, value: source }: EntrySource,
@@ -113,61 +117,63 @@ function checkStep(
 	}
 	const kind = kindOf(source, problems);
 	if (kind === null) return null;
-	checkShape(stepSchemas[kind], withNamedFunction(source), {
+	const judged = {
 		what: `a \`${kind}\` step`,
 		problems,
-		hintFor: (key) => hintForKey(key, kind),
-	});
-	const each = checkEach(source, context);
-	const inner = each ? [each.as, "index"] : [];
-	const reader = {
-		...context.reader,
-		names: withNames(context.reader.names, inner),
+		hintFor: (key: string) => hintForKey(key, kind),
 	};
-	const within = { ...context, reader };
-	const common = {
-		name,
-		when: templateAt(source, "when", reader),
-		after: checkAfter(source, context),
-		each,
-		withinMs: durationAt(source, "within"),
-		fallback: templateAt(source, "fallback", reader),
-		optional: flagAt(source, "optional") ?? false,
-	};
+	const reading = readingOf(source, kind, context);
+	const step = { name, at, source, judged, reading, context };
 	switch (kind) {
 		case "value":
-			return {
-				...common,
-				kind,
-				value: templateAt(source, "value", reader) ?? nothing,
-			};
+			return checkValue(step);
 		case "steps":
-			return { ...common, ...checkGroup(source, within, context.reader.names) };
+			return checkGroup(step);
 		case "run":
-			return { ...common, ...checkRun(source, within) };
+			return checkRun(step);
 		case "reply":
-			return { ...common, ...checkReply(at, source, context) };
-		default: {
-			const call = checkCall(source, kind, within);
-			return call && { ...common, ...call };
-		}
+			return checkReply(step);
+		default:
+			return checkCall(step, kind);
 	}
 }
 
-function templateAt(
+/** What the names of a step are, by where in it they are read: known before the step itself is read. */
+function readingOf(
 	source: MapSource,
-	key: string,
-	reader: Reader,
-): Template | null {
-	const found = entryOf(source, key);
-	return found && readTemplate(found, reader);
+	kind: StepKind,
+	{ reader: around, defaults }: StepsContext,
+): StepSource["reading"] {
+	const item = entryOf(source, "each") !== null;
+	const names = item
+		? withNames(around.names, [itemNameOf(source), "index"])
+		: around.names;
+	const inner = kind === "steps" ? entriesAt(source, "steps") : [];
+	return {
+		around,
+		reader: { ...around, names },
+		answer: { ...around, names: withNames(names, ["answer", "response"]) },
+		inside: {
+			...around,
+			names: withSteps(
+				names,
+				inner.map(({ key }) => key),
+			),
+		},
+		defaults,
+	};
 }
 
-function flagAt(source: MapSource, key: string): boolean | null {
+function itemNameOf(source: MapSource): string {
+	const as = entryOf(source, "as");
+	return as?.kind === "scalar" && typeof as.value === "string"
+		? as.value
+		: "item";
+}
+
+function entriesAt(source: MapSource, key: string): readonly EntrySource[] {
 	const found = entryOf(source, key);
-	return found?.kind === "scalar" && typeof found.value === "boolean"
-		? found.value
-		: null;
+	return found?.kind === "map" ? found.entries : [];
 }
 
 const kindList = stepKinds.map((kind) => `\`${kind}\``).join(", ");
@@ -197,49 +203,61 @@ function kindOf(source: MapSource, problems: Problem[]): StepKind | null {
 }
 
 function isKind(key: string): key is StepKind {
-	return Object.hasOwn(stepSchemas, key);
+	return Object.hasOwn(stepKeys, key);
 }
 
 /** Keys that no kind is misspelt as. */
 function isCommonKey(key: string): boolean {
-	return stepKinds.some((kind) => key in stepSchemas[kind].shape);
+	return stepKinds.some((kind) => key in stepKeys[kind].keys);
 }
 
 /** A key that belongs to another kind is told as such. */
 function hintForKey(key: string, kind: StepKind): string | null {
 	if (isKind(key)) return "";
-	const others = stepKinds.filter((other) => key in stepSchemas[other].shape);
+	const others = stepKinds.filter((other) => key in stepKeys[other].keys);
 	if (others.length === 0) return null;
 	const list = others.map((other) => `\`${other}\``).join(", ");
 	return `\`${key}\` does not belong to a \`${kind}\` step: only to ${list}`;
 }
 
-function checkEach(
-	source: MapSource,
-	{ reader, defaults, problems }: StepsContext,
-): EachConfig | null {
-	const list = entryOf(source, "each");
-	if (list === null) {
-		for (const { key, at } of source.entries) {
-			if (!["as", "parallel", "max"].includes(key)) continue;
-			problems.push({
-				at,
-				message: `\`${key}\` does nothing without \`each\``,
-			});
-		}
-		return null;
+/** What every kind of step takes but a reply, as it is read. */
+type CommonRead = Omit<ReadOf<(typeof stepKeys.value)["keys"]>, "value">;
+
+/** The keys of `each` become one value. */
+function commonOf(
+	{ each, as, parallel, max, ...others }: CommonRead,
+	{ name, source, context }: StepSource,
+): StepCommon {
+	return {
+		name,
+		...others,
+		each:
+			each === null
+				? noEach(source, context.problems)
+				: { list: each, as: checkItemName(as, source, context), parallel, max },
+	};
+}
+
+function noEach(source: MapSource, problems: Problem[]): EachConfig | null {
+	for (const { key, at } of source.entries) {
+		if (!["as", "parallel", "max"].includes(key)) continue;
+		const message = `\`${key}\` does nothing without \`each\``;
+		problems.push({ at, message });
 	}
-	const as = textAt(source, "as") ?? "item";
-	const message = faultOfItemName(as, reader);
+	return null;
+}
+
+function checkItemName(
+	as: string | null,
+	source: MapSource,
+	{ reader, problems }: StepsContext,
+): string {
+	const name = as ?? "item";
+	const message = faultOfItemName(name, reader);
 	if (message) {
 		problems.push({ at: (entryOf(source, "as") ?? source).at, message });
 	}
-	return {
-		list: readTemplate(list, reader),
-		as,
-		parallel: numberAt(source, "parallel") ?? defaults.parallel,
-		max: numberAt(source, "max") ?? defaults.max,
-	};
+	return name;
 }
 
 function faultOfItemName(as: string, { names }: Reader): string | null {
@@ -255,135 +273,85 @@ function faultOfItemName(as: string, { names }: Reader): string | null {
 		: null;
 }
 
-function checkAfter(
-	source: MapSource,
-	{ reader, problems }: StepsContext,
-): readonly string[] {
-	const after = entryOf(source, "after");
-	if (after?.kind !== "list") return [];
-	const known = [...(reader.names.get("missing") ?? [])];
-	return after.items.flatMap((item) => {
-		const name = plainOf(item);
-		if (typeof name !== "string") return [];
-		if (known.includes(name)) return [name];
-		problems.push({ at: item.at, message: unknownAmong("step", name, known) });
-		return [];
+function checkValue(step: StepSource): ValueConfig | null {
+	const read = stepKeys.value.read(step.source, step.judged, step.reading);
+	if (read === undefined) return null;
+	const { value, ...common } = read;
+	return { ...commonOf(common, step), kind: "value", value };
+}
+
+const reads = ["get", "head"] as const;
+type Reads = (typeof reads)[number];
+type CallKind = Exclude<StepKind, "value" | "steps" | "run" | "reply">;
+
+function isReads(kind: CallKind): kind is Reads {
+	return (reads as readonly CallKind[]).includes(kind);
+}
+
+function checkCall(step: StepSource, kind: CallKind): CallConfig | null {
+	const { source, judged, reading, context } = step;
+	const read = isReads(kind)
+		? withoutBody(stepKeys[kind].read(source, judged, reading))
+		: stepKeys[kind].read(source, judged, reading);
+	if (read === undefined) return null;
+	const { target: written, body, form, text, ...others } = read;
+	const { each, as, parallel, max, ...call } = others;
+	const target = checkTarget(written, reading.reader, context);
+	refuseTwoBodies(source, context.problems);
+	const common = commonOf({ each, as, parallel, max, ...call }, step);
+	if (target === null) return null;
+	const method = kind.toUpperCase() as CallMethod;
+	const made = { ...call, ...common, ...target, method };
+	return {
+		...made,
+		...effectsOf(made, context.upstreams),
+		kind: "call",
+		body: body ?? form ?? text,
+	};
+}
+
+type ReadOfReads = ReturnType<(typeof stepKeys)[Reads]["read"]>;
+
+function withoutBody(read: ReadOfReads) {
+	return read && { ...read, body: null, form: null, text: null };
+}
+
+function refuseTwoBodies(source: MapSource, problems: Problem[]): void {
+	const [first, second] = source.entries.filter(({ key }) =>
+		["body", "form", "text"].includes(key),
+	);
+	if (first === undefined || second === undefined) return;
+	problems.push({
+		at: second.at,
+		message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
 	});
 }
 
-function checkCall(
-	source: MapSource,
-	kind: "get" | "head" | "post" | "put" | "patch" | "delete",
-	context: StepsContext,
-): Omit<CallConfig, keyof StepCommonKeys> | null {
-	const { reader } = context;
-	const answerReader = {
-		...reader,
-		names: withNames(reader.names, ["answer", "response"]),
-	};
-	const target = checkTarget(source, kind, context);
-	const call = {
-		kind: "call" as const,
-		method: kind.toUpperCase() as CallMethod,
-		query: readParameters(entryOf(source, "query"), reader),
-		headers: readHeaders(entryOf(source, "headers"), reader, callFieldsRefused),
-		body: checkBody(source, reader),
-		answers: checkAnswers(entryOf(source, "answers"), answerReader),
-		expect: templateAt(source, "expect", answerReader),
-		pick: templateAt(source, "pick", answerReader),
-		decode: decodeOf(textAt(source, "decode")),
-		timeoutMs: durationAt(source, "timeout"),
-		safe: flagAt(source, "safe"),
-		idempotent: flagAt(source, "idempotent"),
-	};
-	if (target === null) return null;
-	const made = { ...call, ...target };
-	return { ...made, ...effectsOf(made, context.upstreams) };
-}
-
-type StepCommonKeys = Pick<
-	CallConfig,
-	"name" | "when" | "after" | "each" | "withinMs" | "fallback" | "optional"
->;
-
-function decodeOf(text: string | null): CallConfig["decode"] {
-	return text === "text" || text === "bytes" ? text : "json";
-}
-
-function checkBody(source: MapSource, reader: Reader): BodyConfig | null {
-	const given = source.entries.filter(({ key }) =>
-		["body", "form", "text"].includes(key),
-	);
-	const [first, second] = given;
-	if (first && second) {
-		reader.problems.push({
-			at: second.at,
-			message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
-		});
-	}
-	if (first === undefined) return null;
-	if (first.key === "form") {
-		return { kind: "form", fields: readParameters(first.value, reader) };
-	}
-	if (first.key === "text") {
-		return { kind: "text", value: readTextBody(first.value, reader) };
-	}
-	return { kind: "json", value: readTemplate(first.value, reader) };
-}
-
 function checkTarget(
-	source: MapSource,
-	kind: StepKind,
-	{ reader, upstreams, problems }: StepsContext,
-): ReturnType<typeof readTarget> {
-	const at = entryOf(source, kind)?.at ?? placeOfKey(source, kind);
-	const target = readTarget(entryOf(source, kind) ?? source, reader);
+	source: Source,
+	reader: Reader,
+	{ upstreams, problems }: StepsContext,
+): Target | null {
+	const target = readTarget(source, reader);
 	if (target === null) return null;
 	const known = upstreams.map(({ name }) => name);
 	if (!known.includes(target.upstream)) {
 		problems.push({
-			at,
+			at: source.at,
 			message: unknownUpstream(target.upstream, known),
 		});
 	}
 	return target;
 }
 
-function checkAnswers(
-	source: Source | null,
-	reader: Reader,
-): AnswersConfig | null {
-	if (source?.kind === "list") {
-		return {
-			kind: "statuses",
-			statuses: source.items.map(plainOf) as number[],
-		};
-	}
-	if (source?.kind !== "map") return null;
-	const values = source.entries.map(({ key, at, value }) => {
-		if (!/^[1-5]\d\d$/.test(key)) {
-			reader.problems.push({
-				at,
-				message: `\`${key}\` is no status: a number from 100 to 599`,
-			});
-		}
-		return { status: Number(key), value: readTemplate(value, reader) };
-	});
-	return { kind: "values", values };
-}
-
-function checkRun(
-	source: MapSource,
-	{ reader, references, problems }: StepsContext,
-): Pick<RunConfig, "kind" | "reference" | "args" | "worker"> {
-	const found = entryOf(source, "run");
-	const at = found?.at ?? source.at;
-	const given = found?.kind === "function" && found.inputs === null;
-	const call = given ? (found.call as UserFunction) : null;
-	const name = call
-		? nameOfFunction(call, references)
-		: (textAt(source, "run") ?? "");
-	const worker = flagAt(source, "worker") ?? false;
+function checkRun(step: StepSource): RunConfig | null {
+	const { source, judged, reading, context } = step;
+	const read = stepKeys.run.read(source, judged, reading);
+	if (read === undefined) return null;
+	const { run, args, worker, ...common } = read;
+	const { references, problems } = context;
+	const { call } = run;
+	const name = call ? nameOfFunction(call, references) : run.name;
 	if (worker && call) {
 		problems.push({
 			at: placeOfKey(source, "worker"),
@@ -391,12 +359,11 @@ function checkRun(
 				"a function itself cannot go to a thread: write `run: ./file.ts#function`",
 		});
 	}
+	const { at } = entryOf(source, "run") ?? source;
 	references.push({ name, at, call, worker });
 	return {
-		kind: "run",
-		reference: name,
-		args: templateAt(source, "args", reader),
-		worker,
+		...commonOf(common, step),
+		...{ kind: "run", reference: name, args, worker },
 	};
 }
 
@@ -414,82 +381,55 @@ function nameOfFunction(
 	return free;
 }
 
-/** The shape of a `run` step is that of one which names its function. */
-function withNamedFunction(source: MapSource): MapSource {
-	const entries = source.entries.map((entry) => {
-		const { key, value } = entry;
-		if (key !== "run" || value.kind !== "function" || value.inputs)
-			return entry;
-		const text = "./config#function";
-		const named = { kind: "scalar", at: value.at, value: text, text } as const;
-		return { ...entry, value: { ...named, placeOf: () => value.at } };
-	});
-	return { ...source, entries };
-}
-
-/** `outer` are the names around the group, which those inside must differ from. */
-function checkGroup(
-	source: MapSource,
-	context: StepsContext,
-	outer: Reader["names"],
-): Pick<GroupConfig, "kind" | "steps" | "value"> {
-	const { problems, reader, depth } = context;
-	const found = entryOf(source, "steps");
-	const entries = found?.kind === "map" ? found.entries : [];
+function checkGroup(step: StepSource): GroupConfig | null {
+	const { source, judged, reading, context } = step;
+	const read = stepKeys.steps.read(source, judged, reading);
+	if (read === undefined) return null;
+	const { steps: _, value, ...own } = read;
+	const common = commonOf(own, step);
+	const { problems, depth } = context;
 	if (depth >= depthMax) {
 		problems.push({
 			at: source.at,
 			message: `groups stand in each other at most ${depthMax} deep`,
 		});
-		return { kind: "group", steps: [], value: null };
+		return { ...common, kind: "group", steps: [], value: null };
 	}
+	const entries = entriesAt(source, "steps");
 	for (const { key, at } of entries) {
-		if (!outer.has(key) && !reader.names.has(key)) continue;
+		if (!reading.reader.names.has(key)) continue;
 		problems.push({
 			at,
 			message: `\`${key}\` means something else around this group: take another name`,
 		});
 	}
-	const names = withSteps(
-		reader.names,
-		entries.map(({ key }) => key),
-	);
-	const inner = { ...reader, names };
-	const { steps, complete } = checkSteps(entries, {
-		...context,
-		reader: inner,
-		depth: depth + 1,
-	});
-	const value = templateAt(source, "value", inner);
-	const read = value
+	const inner = { ...context, reader: reading.inside, depth: depth + 1 };
+	const { steps, complete } = checkSteps(entries, inner);
+	const readLast = value
 		? readsIn([value])
 		: new Set(entries.map(({ key }) => key));
-	const { misread } = reader;
-	checkGraph({ steps, complete, read, misread }, problems);
-	return { kind: "group", steps: steps.map(({ step }) => step), value };
+	const { misread } = reading.inside;
+	checkGraph({ steps, complete, read: readLast, misread }, problems);
+	return {
+		...common,
+		...{ kind: "group", steps: steps.map(({ step }) => step), value },
+	};
 }
 
-function checkReply(
-	at: number,
-	source: MapSource,
-	{ reader, depth, problems }: StepsContext,
-): Pick<ReplyConfig, "kind" | "status" | "headers" | "body"> {
-	if (depth > 0) {
-		problems.push({
-			at,
-			message: "a `reply` stands at route level, in no group",
-		});
+function checkReply(step: StepSource): ReplyConfig | null {
+	const { name, at, source, judged, reading, context } = step;
+	const read = stepKeys.reply.read(source, judged, reading);
+	if (read === undefined) return null;
+	if (context.depth > 0) {
+		const message = "a `reply` stands at route level, in no group";
+		context.problems.push({ at, message });
 	}
-	const answer = entryOf(source, "reply");
+	const { reply, ...waits } = read;
+	const { status, headers, body, ...unread } = reply;
+	allRead(unread);
 	return {
-		kind: "reply",
-		status: readStatus(entryOf(answer, "status"), reader),
-		headers: readHeaders(
-			entryOf(answer, "headers"),
-			reader,
-			answerFieldsRefused,
-		),
-		body:
-			(answer?.kind === "map" && templateAt(answer, "body", reader)) || nothing,
+		...{ name, ...waits },
+		...{ each: null, withinMs: null, fallback: null, optional: false },
+		...{ kind: "reply", status, headers, body: body ?? nothing },
 	};
 }

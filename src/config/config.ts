@@ -3,9 +3,12 @@ import type { Expression } from "../expression/parse.ts";
 import type { Template, TemplateEntry } from "../expression/template.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
+import type { proxyKeys } from "./keys/proxy.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";
+import type { routeKeys } from "./keys/route.ts";
 import type { ReadOf } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { stepKeys } from "./keys/steps.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 
@@ -104,7 +107,10 @@ export type UpstreamConfig = Omit<
 	readonly urls: readonly Template[];
 };
 
-export interface RouteConfig {
+export type RouteConfig = Omit<
+	ReadOf<typeof routeKeys.keys>,
+	"proxy" | "respond" | "steps"
+> & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
 	readonly method: string;
@@ -112,34 +118,19 @@ export interface RouteConfig {
 	readonly path: readonly (string | { readonly param: string })[];
 	/** The name of `{rest*}` behind the path, where what follows goes on to an upstream; null without. */
 	readonly rest: string | null;
-	readonly summary: string | null;
-	readonly request: RequestConfig;
-	readonly deadlineMs: number;
-	readonly callsMax: number;
-	readonly rateLimit: RateLimitConfig | null;
 	readonly steps: readonly StepConfig[];
 	readonly respond: Template;
-	readonly status: Template;
-	readonly headers: readonly TemplateEntry[];
 	/** Where a proxied route passes its requests on to, without a step; null where the route is composed. */
 	readonly proxy: ProxyConfig | null;
-}
+};
 
-export interface ProxyConfig {
+/** Null for `query` is the client's own. */
+export type ProxyConfig = Omit<ReadOf<typeof proxyKeys.keys>, "to"> & {
 	readonly upstream: string;
 	readonly path: readonly PathSegment[];
 	/** Whether the rest of the client's path follows. */
 	readonly rest: boolean;
-	/** Null: the client's own. */
-	readonly query: readonly TemplateEntry[] | null;
-	readonly headers: readonly TemplateEntry[];
-	/** Names, in lower case, of header fields that pass besides those that always do. */
-	readonly pass: readonly string[];
-	/** Whether the upstream's cache keeps its answers. */
-	readonly cache: boolean;
-	/** How long the answer's body may stand still. */
-	readonly idleMs: number;
-}
+};
 
 export interface RequestConfig {
 	readonly params: readonly FieldConfig[];
@@ -185,15 +176,17 @@ export type StepConfig =
 	| RunConfig
 	| ReplyConfig;
 
-interface StepCommon {
+/** The keys of `each`, which become one value. */
+type EachKeys = "as" | "each" | "max" | "parallel";
+
+/** What every kind of step has. */
+export type StepCommon = Omit<
+	ReadOf<(typeof stepKeys.value)["keys"]>,
+	EachKeys | "value"
+> & {
 	readonly name: string;
-	readonly when: Template | null;
-	readonly after: readonly string[];
 	readonly each: EachConfig | null;
-	readonly withinMs: number | null;
-	readonly fallback: Template | null;
-	readonly optional: boolean;
-}
+};
 
 export interface EachConfig {
 	readonly list: Template;
@@ -202,30 +195,23 @@ export interface EachConfig {
 	readonly max: number;
 }
 
-export interface CallConfig extends StepCommon {
-	readonly kind: "call";
-	readonly method: CallMethod;
-	readonly upstream: string;
-	/** The path behind the upstream's own, segment by segment; empty for the upstream's own path. */
-	readonly path: readonly PathSegment[];
-	readonly query: readonly TemplateEntry[];
-	readonly headers: readonly TemplateEntry[];
-	readonly body: BodyConfig | null;
-	readonly answers: AnswersConfig | null;
-	readonly expect: Template | null;
-	readonly pick: Template | null;
-	readonly decode: "json" | "text" | "bytes";
-	/** Null: the upstream's. */
-	readonly timeoutMs: number | null;
-	/** As written; null: as its method and its upstream say. */
-	readonly safe: boolean | null;
-	/** As written; null: as its method and its upstream say. */
-	readonly idempotent: boolean | null;
-	/** Whether the call may change something: then it is not aborted once sent. */
-	readonly write: boolean;
-	/** Whether the call may be tried again: sent twice it does what it does sent once. */
-	readonly repeatable: boolean;
-}
+/** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
+export type CallConfig = StepCommon &
+	Omit<
+		ReadOf<(typeof stepKeys.post)["keys"]>,
+		EachKeys | keyof StepCommon | "body" | "form" | "target" | "text"
+	> & {
+		readonly kind: "call";
+		readonly method: CallMethod;
+		readonly upstream: string;
+		/** The path behind the upstream's own, segment by segment; empty for the upstream's own path. */
+		readonly path: readonly PathSegment[];
+		readonly body: BodyConfig | null;
+		/** Whether the call may change something: then it is not aborted once sent. */
+		readonly write: boolean;
+		/** Whether the call may be tried again: sent twice it does what it does sent once. */
+		readonly repeatable: boolean;
+	};
 
 export type BodyConfig =
 	| { readonly kind: "json"; readonly value: Template }
@@ -245,33 +231,32 @@ export type AnswersConfig =
 	  }
 	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
 
-/** Steps that end together. */
-export interface GroupConfig extends StepCommon {
+/** Steps that end together. Null for `value` is an object of the steps' values. */
+export type GroupConfig = StepCommon & {
 	readonly kind: "group";
 	readonly steps: readonly StepConfig[];
-	/** Null: an object of the steps' values. */
 	readonly value: Template | null;
-}
+};
 
 /** A user's function, by reference. */
-export interface RunConfig extends StepCommon {
+export type RunConfig = StepCommon & {
 	readonly kind: "run";
 	/** `./score.ts#score`, as written: the key of the config's functions. */
 	readonly reference: string;
 	readonly args: Template | null;
 	/** Whether it runs on a thread of the pool. */
 	readonly worker: boolean;
-}
+};
 
 /** An answer that ends the run. */
-export interface ReplyConfig extends StepCommon {
+export type ReplyConfig = StepCommon & {
 	readonly kind: "reply";
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
 	readonly body: Template;
-}
+};
 
-export interface ValueConfig extends StepCommon {
+export type ValueConfig = StepCommon & {
 	readonly kind: "value";
 	readonly value: Template;
-}
+};

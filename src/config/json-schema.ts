@@ -2,17 +2,14 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { KeyMeta } from "./keys/key.ts";
 import { overloadKeys } from "./keys/overload.ts";
+import { fieldSchemas } from "./keys/parameter.ts";
+import { proxyKeys } from "./keys/proxy.ts";
+import { requestKeys } from "./keys/request.ts";
+import { routeKeys } from "./keys/route.ts";
+import { stepKeys, stepKinds } from "./keys/steps.ts";
 import { configKeys } from "./keys/top.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
 import { routeMethods } from "./route-key.ts";
-import {
-	fieldSchemas,
-	proxySchema,
-	requestSchema,
-	routeSchema,
-	stepKinds,
-	stepSchemas,
-} from "./schema.ts";
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Properties = Record<string, JsonSchema>;
@@ -40,14 +37,14 @@ export function configJsonSchema(): JsonSchema {
 				...printed(upstreamKeys.schema),
 				oneOf: [required("url"), required("urls")],
 			},
-			route: withProperties(printed(routeSchema), {
+			route: withProperties(printed(routeKeys.schema), {
 				request: ref("request"),
 				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
 				steps,
 			}),
 			overload: printed(overloadKeys.schema),
-			proxy: printed(proxySchema),
-			request: withProperties(printed(requestSchema), {
+			proxy: printed(proxyKeys.schema),
+			request: withProperties(printed(requestKeys.schema), {
 				params: fields,
 				query: fields,
 				cookies: fields,
@@ -68,8 +65,8 @@ export function configJsonSchema(): JsonSchema {
 				stepKinds.map((kind) => [
 					nameOfStep(kind),
 					kind === "steps"
-						? withProperties(printed(stepSchemas[kind]), { steps })
-						: printed(stepSchemas[kind]),
+						? withProperties(printed(stepKeys[kind].schema), { steps })
+						: printed(stepKeys[kind].schema),
 				]),
 			),
 		},

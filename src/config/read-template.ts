@@ -289,9 +289,8 @@ function readHeaderValue(source: Source, reader: Reader): Template {
 	return template;
 }
 
-/** A status of an answer: 200 without one; a literal is checked here, an expression's value when it is there. */
-export function readStatus(source: Source | null, reader: Reader): Template {
-	if (source === null) return { kind: "literal", value: 200 };
+/** A status of an answer: a literal is checked here, an expression's value when it is there. */
+export function readStatus(source: Source, reader: Reader): Template {
 	const template = readTemplate(source, reader);
 	if (template.kind !== "literal" || template === nothing) return template;
 	if (!isStatus(template.value)) {

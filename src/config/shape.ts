@@ -1,6 +1,5 @@
 import { z } from "zod";
 import { suggest } from "../core/suggest.ts";
-import { parseDuration } from "../core/units.ts";
 import type { Problem } from "./problem.ts";
 import type { MapSource, Source } from "./source.ts";
 
@@ -196,26 +195,4 @@ function wanted(issue: z.core.$ZodIssue): string {
 		return issue.values.map((value) => `\`${String(value)}\``).join(" or ");
 	}
 	return issue.message;
-}
-
-/** The text at a key, or null where there is none: what the schema refused counts as none. */
-export function textAt(source: Source | null, key: string): string | null {
-	const found = entryOf(source, key);
-	return found?.kind === "scalar" && typeof found.value === "string"
-		? found.value
-		: null;
-}
-
-/** The number at a key, or null where there is none: what the schema refused counts as none. */
-export function numberAt(source: Source | null, key: string): number | null {
-	const found = entryOf(source, key);
-	return found?.kind === "scalar" && typeof found.value === "number"
-		? found.value
-		: null;
-}
-
-/** Milliseconds. */
-export function durationAt(source: Source | null, key: string): number | null {
-	const text = textAt(source, key);
-	return text === null ? null : parseDuration(text);
 }

@@ -1,16 +1,14 @@
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { overloadKeys } from "../../src/config/keys/overload.ts";
 import { poolKeys } from "../../src/config/keys/pool.ts";
+import { proxyKeys } from "../../src/config/keys/proxy.ts";
 import { rateLimitKeys } from "../../src/config/keys/rate-limit.ts";
+import { requestKeys } from "../../src/config/keys/request.ts";
+import { routeKeys } from "../../src/config/keys/route.ts";
 import { serverKeys } from "../../src/config/keys/server.ts";
+import { stepKeys } from "../../src/config/keys/steps.ts";
 import { configKeys } from "../../src/config/keys/top.ts";
 import { upstreamKeys } from "../../src/config/keys/upstream.ts";
-import {
-	proxySchema,
-	requestSchema,
-	routeSchema,
-	stepSchemas,
-} from "../../src/config/schema.ts";
 
 /** Every schema whose keys an author writes and a page lists. */
 export const keySchemas = [
@@ -21,8 +19,8 @@ export const keySchemas = [
 	overloadKeys,
 	rateLimitKeys,
 	upstreamKeys,
-	routeSchema,
-	proxySchema,
-	requestSchema,
-	...Object.values(stepSchemas),
+	routeKeys,
+	proxyKeys,
+	requestKeys,
+	...Object.values(stepKeys),
 ];

@@ -5,12 +5,10 @@ import type {
 	RouteInput,
 	StepKeys,
 } from "../../src/config/define.ts";
-import type {
-	proxySchema,
-	requestSchema,
-	routeSchema,
-	stepSchemas,
-} from "../../src/config/schema.ts";
+import type { proxyKeys } from "../../src/config/keys/proxy.ts";
+import type { requestKeys } from "../../src/config/keys/request.ts";
+import type { routeKeys } from "../../src/config/keys/route.ts";
+import type { stepKeys } from "../../src/config/keys/steps.ts";
 
 type KeysOf<Schema extends { readonly shape: object }> = keyof Schema["shape"];
 /** `true`, or the keys that only one of the two has. */
@@ -18,19 +16,19 @@ type Same<A, B> = [Exclude<A, B> | Exclude<B, A>] extends [never]
 	? true
 	: Exclude<A, B> | Exclude<B, A>;
 
-type StepSchemas = typeof stepSchemas;
+type StepSchemas = typeof stepKeys;
 
 export const same: {
 	readonly request: Same<
-		KeysOf<typeof requestSchema>,
+		KeysOf<typeof requestKeys>,
 		keyof RequestInput<unknown>
 	>;
 	readonly route: Same<
-		KeysOf<typeof routeSchema>,
+		KeysOf<typeof routeKeys>,
 		keyof RouteInput<never, unknown, unknown> | "request"
 	>;
 	readonly proxy: Same<
-		KeysOf<typeof proxySchema>,
+		KeysOf<typeof proxyKeys>,
 		keyof ProxyInput<string, string>
 	>;
 	readonly steps: {

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
+import { stepKinds } from "../../src/config/keys/steps.ts";
 import { checkText } from "../../src/config/load.ts";
-import { stepKinds } from "../../src/config/schema.ts";
 import { serve } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { type Exchange, exchangesOf, printAnswer } from "./recipes/console.ts";

@@ -1,6 +1,6 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { checkShape, type Judged, plainOf } from "../shape.ts";
-import type { Source } from "../source.ts";
+import type { MapSource, Source } from "../source.ts";
 import type { AnyKey, AnyKeys } from "./key.ts";
 
 /**
@@ -65,4 +65,17 @@ export function reading<Input, Value, Context>(
 				? read(source, context, judged)
 				: undefined,
 	};
+}
+
+/** A kind whose value is the source itself: it is read where what is around it is known. */
+export function asSource(schema: z.ZodType): Kind<unknown, Source> {
+	return reading(schema, (source) => source);
+}
+
+/** A map whose keys are the author's own names. */
+export function named<Input>(words?: string): Kind<Input, MapSource> {
+	return reading(
+		z.record(z.string(), z.unknown(), words ? { error: words } : {}),
+		(source) => source as MapSource,
+	);
 }

@@ -136,6 +136,13 @@ export const flag: Kind<boolean, boolean> = asWritten(
 	z.boolean({ error: "`true` or `false`" }),
 );
 
+/** One of these words. */
+export function oneOf<const Word extends string>(
+	options: readonly Word[],
+): Kind<Word, Word> {
+	return asWritten(z.enum(options));
+}
+
 /** A list of texts that each fit `item`. */
 export function listOf<Item>(
 	item: z.ZodType,

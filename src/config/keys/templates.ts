@@ -5,14 +5,28 @@ import {
 	type Reader,
 	readHeaders,
 	readParameters,
+	readStatus,
 	readTemplate,
 } from "../read-template.ts";
+import type { Data } from "./input.ts";
 import { type Kind, reading } from "./kind.ts";
 
 /** What reading a template needs. */
 export interface Reading {
 	readonly reader: Reader;
 }
+
+/** Any value, with or without expressions in it. */
+export const template = reading<Data, Template, Reading>(
+	z.unknown(),
+	(source, { reader }) => readTemplate(source, reader),
+);
+
+/** A status of an answer. */
+export const status = reading<number | string, Template, Reading>(
+	z.unknown(),
+	(source, { reader }) => readStatus(source, reader),
+);
 
 /** A scalar that may hold expressions; the schema judges those that do not. */
 export function scalarTemplate<Input>(
@@ -36,7 +50,7 @@ export function listOfTemplates(
 	);
 }
 
-const namesToValues = z.record(z.string(), z.unknown(), {
+export const namesToValues = z.record(z.string(), z.unknown(), {
 	error: "a map of names to values",
 });
 

@@ -1,21 +1,11 @@
-import { z } from "zod";
-import type { MapSource } from "../source.ts";
 import { defaultsKeys } from "./defaults.ts";
 import { key } from "./key.ts";
-import { type Kind, reading } from "./kind.ts";
+import { named } from "./kind.ts";
 import { overloadKeys } from "./overload.ts";
 import { poolKeys } from "./pool.ts";
 import { rateLimitKeys } from "./rate-limit.ts";
 import { map, mapOfDefaults, mapOrFalse, section } from "./section.ts";
 import { serverKeys } from "./server.ts";
-
-/** A map whose keys are the author's own names; what stands under each is read where the others are known. */
-function named<Input>(words: string): Kind<Input, MapSource> {
-	return reading(
-		z.record(z.string(), z.unknown(), { error: words }),
-		(source) => source as MapSource,
-	);
-}
 
 export const configKeys = section({
 	upstreams: key(named<object>("a map of upstreams"), {

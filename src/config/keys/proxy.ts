@@ -1,0 +1,98 @@
+import { z } from "zod";
+import {
+	callFieldsRefused,
+	connectionFields,
+	neverPassed,
+} from "../../core/http/fields.ts";
+import { isToken } from "../../core/http/headers.ts";
+import type { TemplateEntry } from "../../expression/template.ts";
+import type { Problem } from "../problem.ts";
+import { readParameters } from "../read-template.ts";
+import type { Source } from "../source.ts";
+import type { DataMap } from "./input.ts";
+import { key } from "./key.ts";
+import { asSource, reading } from "./kind.ts";
+import { duration, flag, text } from "./kinds.ts";
+import { section } from "./section.ts";
+import {
+	headerFields,
+	namesToValues,
+	type Reading,
+	textTemplate,
+} from "./templates.ts";
+
+/** Names, in lower case, of header fields that pass besides those that always do. */
+const pass = {
+	...reading<readonly string[], readonly string[], unknown>(
+		z.array(text.schema, { error: "a list of header names" }),
+		(source, _, { problems }) => readPass(source, problems),
+	),
+	absent: () => [],
+};
+
+function readPass(source: Source, problems: Problem[]): readonly string[] {
+	if (source.kind !== "list") return [];
+	return source.items.flatMap((item) => {
+		if (item.kind !== "scalar" || typeof item.value !== "string") return [];
+		const name = item.value.toLowerCase();
+		const fault = faultOfPassed(name);
+		if (fault) problems.push({ at: item.at, message: fault });
+		return fault ? [] : [name];
+	});
+}
+
+function faultOfPassed(name: string): string | null {
+	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
+	if (!neverPassed.has(name)) return null;
+	if (connectionFields.has(name)) {
+		return `\`${name}\` belongs to one connection and cannot pass to another`;
+	}
+	return callFieldsRefused.has(name)
+		? `\`${name}\` cannot pass: it says where a call goes`
+		: `\`${name}\` cannot pass: the gateway says it itself`;
+}
+
+/** Null where the client's own go along. */
+const ownParameters = reading<
+	DataMap<string>,
+	readonly TemplateEntry[],
+	Reading
+>(namesToValues, (source, { reader }) => readParameters(source, reader));
+
+/** What `proxy` holds where more is to be said than where to. */
+export const proxyKeys = section({
+	to: key(asSource(textTemplate), {
+		required: true,
+		description:
+			"Required. Where requests go: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came; a `${…}` stays within its segment.",
+		example: "to: users/files",
+	}),
+	pass: key(pass, {
+		description:
+			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and whatever else the two sides agreed on.",
+		example: "pass: [authorization]",
+	}),
+	query: key(ownParameters, {
+		description:
+			"Query parameters of the call, instead of all of the client's. Without it the client's go along, but for those the upstream has of its own.",
+		example: 'query: { version: "2" }',
+	}),
+	headers: key(headerFields<DataMap<string>>(callFieldsRefused), {
+		description:
+			"Header fields of the call. They replace the client's of the same name, as the upstream's own do.",
+		example: 'headers: { x-client-ip: "${request.ip}" }',
+	}),
+	cache: key(flag, {
+		description:
+			"`true`: answers to GET are kept by the upstream's `cache`, while they are passed on, and given from it.",
+		example: "cache: true",
+		default: false,
+	}),
+	idle: key(duration, {
+		field: "idleMs",
+		description:
+			"How long the answer's body may stand still, whoever keeps it waiting; then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
+		example: "idle: 5m",
+		default: "60s",
+	}),
+});

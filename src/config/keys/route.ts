@@ -1,0 +1,95 @@
+import { z } from "zod";
+import { answerFieldsRefused } from "../../core/http/fields.ts";
+import type { RequestConfig } from "../config.ts";
+import { bounds, inherited } from "./defaults.ts";
+import type { DataMap } from "./input.ts";
+import { key } from "./key.ts";
+import { asSource, named, reading } from "./kind.ts";
+import { count, duration, text } from "./kinds.ts";
+import { rateLimitKeys } from "./rate-limit.ts";
+import { requestKeys } from "./request.ts";
+import { map, section } from "./section.ts";
+import { headerFields, status, template, textTemplate } from "./templates.ts";
+
+/** Read before the others, for what a route declares is what they may read. */
+interface Declared {
+	readonly request: RequestConfig;
+}
+
+const declared = ({ request }: Declared) => request;
+
+const request = {
+	...reading<object, RequestConfig, Declared>(z.unknown(), (_, context) =>
+		declared(context),
+	),
+	schema: requestKeys.schema,
+	absent: declared,
+};
+
+const deadline = inherited(
+	"deadline",
+	duration,
+	({ deadlineMs }) => deadlineMs,
+);
+const calls = inherited("calls", count(bounds.calls), ({ calls }) => calls);
+
+const proxy = asSource(
+	z.union([textTemplate, z.record(z.string(), z.unknown())], {
+		error: "`<upstream>/<path>`, or a map with `to`",
+	}),
+);
+
+export const routeKeys = section({
+	summary: key(text, {
+		description: "One line for people: what the route answers.",
+		example: "summary: A user with the orders of this year",
+	}),
+	request: key(request, {
+		description:
+			"What the client may send. Reading what is not declared here is an error at load; what else arrives is ignored.",
+		example: "request:\n  query:\n    city: { type: string, maxLength: 80 }",
+	}),
+	deadline: key(deadline, {
+		field: "deadlineMs",
+		description:
+			"The time of the whole route, from the request's arrival. At the deadline running calls are aborted and their steps fail.",
+		example: "deadline: 3s",
+	}),
+	calls: key(calls, {
+		field: "callsMax",
+		description:
+			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+		example: "calls: 20",
+	}),
+	rateLimit: key(map(rateLimitKeys), {
+		description:
+			"How often clients may ask for this route, besides the `rateLimit` of the gateway; beyond it 429 `too_many_requests`.",
+		example: "rateLimit: { limit: 10, per: 1m }",
+	}),
+	proxy: key(proxy, {
+		description:
+			"Passes requests on and answers back, streamed and unparsed, instead of `steps`: `<upstream>/<path>`, or a map with `to` and what follows here.",
+		example: "proxy: users/files",
+	}),
+	steps: key(named<object>("a map of steps"), {
+		description:
+			"The steps by name. Each starts as soon as what it reads is there.",
+		example: "steps:\n  user:\n    get: users/users/7",
+	}),
+	respond: key(template, {
+		description:
+			"The answer's body. Without it the only step's value; with several steps it is required.",
+		example: "respond: { user: 7, active: true }",
+	}),
+	status: key(status, {
+		description:
+			"The answer's status: a number from 200 to 599, or an expression of one.",
+		example: "status: 201",
+		default: 200,
+	}),
+	headers: key(headerFields<DataMap<string>>(answerFieldsRefused), {
+		description:
+			"The answer's header fields; a list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
+		example: "headers: { cache-control: max-age=60 }",
+	}),
+});
