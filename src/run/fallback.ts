@@ -5,7 +5,7 @@ import type { Once, Spot } from "./spot.ts";
 
 /** Lets `fallback` and `optional` fill in for the failure of each carrying-out. */
 export function prepareFallback(
-	{ fallback, optional }: StepPlan,
+	{ fallback, optional }: Pick<StepPlan, "fallback" | "optional">,
 	layout: Layout,
 	once: Once,
 ): Once {

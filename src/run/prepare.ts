@@ -66,10 +66,14 @@ function prepareRoute(
 	compileBody: CompileBody,
 	resources: Resources,
 ): PreparedRoute {
-	const { steps, respond, status, headers, proxy } = route;
+	const { steps, respond, status, headers, proxy, request, ...others } = route;
+	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
+	// The run, the gateway and the explanation read these of the plan.
+	const { deadlineMs: _3, callsMax: _4, rateLimit: _5, ...told } = rest;
+	const { summary: _6, rest: _7, ...unread } = told;
+	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const result = [respond, status, headers];
-	const reads = route.respondReads;
 	const block = prepareBlock(
 		{ steps, result, reads, slots: routeSlots },
 		layout,
@@ -77,7 +81,7 @@ function prepareRoute(
 	);
 	return {
 		plan: route,
-		readRequest: prepareRequest(route.request, compileBody),
+		readRequest: prepareRequest(request, compileBody),
 		readsRequest: mayRead("request", [steps, result, proxy]),
 		frameSize: block.frameSize,
 		block,

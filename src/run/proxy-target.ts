@@ -22,7 +22,7 @@ import { traceOf } from "./trace.ts";
 /** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareProxyTarget(
 	above: number,
-	proxy: ProxyPlan,
+	proxy: Pick<ProxyPlan, "path" | "query" | "rest">,
 	upstream: ResolvedUpstream,
 	layout: Layout,
 ): (request: GatewayRequest, frame: Frame) => string {
@@ -94,7 +94,7 @@ function without(query: string, names: ReadonlySet<string>): string {
 
 /** The fields of the call. The route's own replace the upstream's, as a step's do, and both replace the client's. */
 export function prepareProxyHeaders(
-	proxy: ProxyPlan,
+	proxy: Pick<ProxyPlan, "headers" | "pass">,
 	upstream: ResolvedUpstream,
 	layout: Layout,
 ): (request: GatewayRequest, frame: Frame) => HeaderList {

@@ -1,3 +1,4 @@
+import { allRead } from "../core/all-read.ts";
 import { leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { raise } from "../core/events.ts";
@@ -47,16 +48,27 @@ export function prepareProxy(
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
 ): PreparedProxy {
-	const opened = upstreams[proxy.upstreamIndex] as OpenedUpstream;
+	const {
+		upstreamIndex,
+		upstream: _,
+		path: base,
+		rest,
+		query,
+		...others
+	} = proxy;
+	const { headers, pass, cache, idleMs, ...unread } = others;
+	allRead(unread);
+	const opened = upstreams[upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
+	const target = { path: base, rest, query };
 	return {
 		upstream,
 		timeoutMs: settings.timeoutMs,
-		cached: proxy.cache,
-		idleMs: proxy.idleMs,
-		target: prepareProxyTarget(path.length, proxy, settings, layout),
-		headers: prepareProxyHeaders(proxy, settings, layout),
-		answerHeaders: answerHeadersOf(proxy.pass),
+		cached: cache,
+		idleMs,
+		target: prepareProxyTarget(path.length, target, settings, layout),
+		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
+		answerHeaders: answerHeadersOf(pass),
 	};
 }
 

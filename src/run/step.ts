@@ -1,5 +1,8 @@
+import type { StepCommon } from "../config/config.ts";
 import { traitsOf } from "../config/steps/kinds.ts";
+import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { Template } from "../expression/template.ts";
 import type { StepPlan } from "../plan/plan.ts";
 import { prepareEach } from "./each.ts";
 import { prepareFallback } from "./fallback.ts";
@@ -18,31 +21,41 @@ export function prepareStart(
 	context: Omit<WorkContext, "ownSlot">,
 ): Work {
 	const { layout } = context;
-	const { each } = step;
+	const common: StepCommon = step;
+	const { when, each, fallback, optional, ...others } = common;
+	// The block and the plan read these.
+	const { name: _, after: _1, withinMs: _2, ...unread } = others;
+	allRead(unread);
 	const inside = {
 		...context,
 		layout: each ? itemLayout(layout, each) : layout,
 		ownSlot: each ? itemSlots.own : slot + 1,
 	};
-	const work = prepareCondition(step, inside.layout, prepareWork(step, inside));
+	const expendable = optional || fallback !== null;
+	const own = prepareWork(step, inside);
+	const wanted = expendable ? leavingOut(own) : own;
+	const work = prepareCondition(when, inside.layout, wanted);
 	// At once: other steps perhaps need not start any more.
 	if (traitsOf(step).endsRun) return work;
-	const once = prepareFallback(step, inside.layout, promised(work));
-	return each ? prepareEach(each, step.optional, layout, once) : once;
+	const once = prepareFallback(
+		{ fallback, optional },
+		inside.layout,
+		promised(work),
+	);
+	return each ? prepareEach(each, optional, layout, once) : once;
 }
 
-function prepareCondition(step: StepPlan, layout: Layout, work: Work): Work {
-	const wanted = canBeLeftOut(step) ? leavingOut(work) : work;
-	if (step.when === null) return wanted;
-	const when = prepare(step.when, layout);
-	return (spot) => (isSkip(when(spot.frame)) ? null : wanted(spot));
+function prepareCondition(
+	when: Template | null,
+	layout: Layout,
+	work: Work,
+): Work {
+	if (when === null) return work;
+	const condition = prepare(when, layout);
+	return (spot) => (isSkip(condition(spot.frame)) ? null : work(spot));
 }
 
-/** Whether a fallback or null can stand for it, so that it need not be carried out under overload. */
-function canBeLeftOut({ optional, fallback }: StepPlan): boolean {
-	return optional || fallback !== null;
-}
-
+/** A fallback or null can stand for it, so it is not carried out under overload. */
 function leavingOut(work: Work): Work {
 	return (spot) => {
 		if (spot.run.input.load.skipping) throw leftOut;

@@ -1,9 +1,19 @@
-import type { UserFunction, WorkerFunction } from "../config/config.ts";
-import type { StepPlan } from "../plan/plan.ts";
+import type {
+	StepCommon,
+	UserFunction,
+	WorkerFunction,
+} from "../config/config.ts";
+import { handedOn } from "../core/all-read.ts";
+import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Pool } from "../tasks/pool.ts";
 import type { PreparedBlock } from "./block.ts";
 import type { BlockSlots, Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
+
+/**
+ * Takes the rest of a step from which its work has taken its own keys. A key that no work takes is an error of types.
+ */
+export const onlyWhatEveryStepHas = handedOn<StepCommon & StepLinks>();
 
 /** The means to prepare the work of every step. */
 export interface Resources {

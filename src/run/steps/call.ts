@@ -19,15 +19,26 @@ import type { OpenedUpstream } from "../open.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
-import type { WorkContext } from "../work.ts";
+import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
 export function prepareCall(step: CallPlan, context: WorkContext): Work {
-	const opened = context.upstreams[step.upstreamIndex] as OpenedUpstream;
-	const requestAt = prepareRequest(step, opened, context);
-	const valueOf = prepareValue(step, opened.upstream.name, context);
-	const { write } = step;
+	const { path, query, headers, body, timeoutMs, ...rest } = step;
+	const { method, write, repeatable, ...others } = rest;
+	const { answers, expect, pick, decode, upstreamIndex, ...used } = others;
+	// The check and the plan have used these.
+	const { kind: _, upstream: _1, safe: _2, idempotent: _3, ...known } = used;
+	const { attempts: _4, ...ofEveryStep } = known;
+	onlyWhatEveryStepHas(ofEveryStep);
+	const opened = context.upstreams[upstreamIndex] as OpenedUpstream;
 	const { upstream } = opened;
+	const sent = { method, write, repeatable, path, query, headers, body };
+	const requestAt = prepareRequest({ ...sent, timeoutMs }, opened, context);
+	const readsResponse = traitsOf(step)
+		.readsLater(step)
+		.some(({ name }) => name === "response");
+	const taken = { answers, expect, pick, decode, readsResponse };
+	const valueOf = prepareValue(taken, upstream.name, context);
 	return (spot) => {
 		const caller = { upstream, write, step: spot.path };
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
@@ -52,8 +63,19 @@ function noting(
 	});
 }
 
+/** Everything that is sent. */
+type RequestKeys =
+	| "body"
+	| "headers"
+	| "method"
+	| "path"
+	| "query"
+	| "repeatable"
+	| "timeoutMs"
+	| "write";
+
 function prepareRequest(
-	step: CallPlan,
+	step: Pick<CallPlan, RequestKeys>,
 	{ settings }: OpenedUpstream,
 	{ layout }: WorkContext,
 ): (spot: Spot) => UpstreamRequest {
@@ -88,19 +110,19 @@ function prepareRequest(
 
 /** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
-	step: CallPlan,
+	step: Pick<CallPlan, "answers" | "decode" | "expect" | "pick"> & {
+		readonly readsResponse: boolean;
+	},
 	upstream: string,
 	{ layout: around, ownSlot }: WorkContext,
 ): (response: UpstreamResponse, spot: Spot) => unknown {
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const answers = prepareAnswers(step, layout);
+	const { readsResponse } = step;
+	const answers = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
-	const readsResponse = traitsOf(step)
-		.readsLater(step)
-		.some(({ name }) => name === "response");
 	return (response, spot) => {
 		const { status } = response;
 		const listed = answers.get(status);
@@ -134,7 +156,7 @@ function prepareValue(
 
 /** The statuses beside 2xx that are answers: the value that they give, or null if the answer goes on to `pick`. */
 function prepareAnswers(
-	{ answers }: CallPlan,
+	answers: CallPlan["answers"],
 	layout: Layout,
 ): ReadonlyMap<number, Later | null> {
 	switch (answers?.kind) {

@@ -3,6 +3,7 @@ import { dataOf } from "../../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import type { StepMark } from "../../core/events.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
+import type { StepLinks } from "../../plan/plan.ts";
 import { PoolClosed, PoolFull, ThreadEnded } from "../../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import { partsOf } from "../../tasks/thread-message.ts";
@@ -10,16 +11,22 @@ import { prepare } from "../layout.ts";
 import { staleMark } from "../send.ts";
 import type { Work } from "../spot.ts";
 import { createUserCall } from "../user-call.ts";
-import type { Resources, WorkContext } from "../work.ts";
+import {
+	onlyWhatEveryStepHas,
+	type Resources,
+	type WorkContext,
+} from "../work.ts";
 
 /**
  * Calls a user's function. Gives the data that it returns, or fails with `step_failed` if it throws or returns no data.
  * Its arguments are copies, so it changes nothing here. After it has returned it can call nobody any more.
  */
 export function prepareFunction(
-	{ reference, args, worker }: RunConfig,
+	step: RunConfig & StepLinks,
 	context: WorkContext,
 ): Work {
+	const { reference, args, worker, kind: _, ...ofEveryStep } = step;
+	onlyWhatEveryStepHas(ofEveryStep);
 	const argsAt = args && prepare(args, context.layout);
 	const called = worker
 		? onThread(reference, context)

@@ -9,7 +9,7 @@ import {
 	prepareLater,
 } from "../layout.ts";
 import type { Spot, Work } from "../spot.ts";
-import type { WorkContext } from "../work.ts";
+import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** Steps that end together. */
 interface Group {
@@ -29,19 +29,16 @@ export function prepareGroup(
 	step: GroupPlan,
 	{ layout: around, prepareBlock }: WorkContext,
 ): Work {
-	const names = step.steps.map(({ name }) => name);
+	const { steps, value, valueReads: reads, kind: _, ...ofEveryStep } = step;
+	onlyWhatEveryStepHas(ofEveryStep);
+	const names = steps.map(({ name }) => name);
 	const layout = groupLayout(around, names);
 	const group: Group = {
 		block: prepareBlock(
-			{
-				steps: step.steps,
-				result: [step.value],
-				reads: step.valueReads,
-				slots: groupSlots,
-			},
+			{ steps, result: [value], reads, slots: groupSlots },
 			layout,
 		),
-		value: step.value && readingOutside(prepareLater(step.value, layout)),
+		value: value && readingOutside(prepareLater(value, layout)),
 	};
 	return (spot) => carryOut(group, spot);
 }

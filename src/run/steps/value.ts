@@ -1,10 +1,16 @@
 import type { ValueConfig } from "../../config/config.ts";
+import type { StepLinks } from "../../plan/plan.ts";
 import { prepare } from "../layout.ts";
 import type { Work } from "../spot.ts";
-import type { WorkContext } from "../work.ts";
+import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** The value of a template. */
-export function prepareValue(step: ValueConfig, { layout }: WorkContext): Work {
-	const value = prepare(step.value, layout);
+export function prepareValue(
+	step: ValueConfig & StepLinks,
+	{ layout }: WorkContext,
+): Work {
+	const { value: template, kind: _, ...ofEveryStep } = step;
+	onlyWhatEveryStepHas(ofEveryStep);
+	const value = prepare(template, layout);
 	return ({ frame }) => value(frame);
 }
