@@ -85,7 +85,7 @@ describe("the config's JSON Schema", () => {
 			type: "integer",
 			minimum: 0,
 			maximum: 65_535,
-			description: "The port to listen on; 0 takes any free one.\n\nport: 9000",
+			description: "The port to listen on. 0 takes any free one.\n\nport: 9000",
 			default: 8080,
 		});
 		const steps = at(schema, "$defs", "route", "properties", "steps");

@@ -141,19 +141,19 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`pool`",
-		text: "The threads on which `run` steps with `worker: true` compute, told of in [the language](language.md#functions-of-your-own). Without such a step there are none.",
+		text: "The threads on which `run` steps with `worker: true` compute: see [the language](language.md#functions-of-your-own). Without such a step there are none.",
 		shape: poolKeys.shape,
 		around: (example) => aRoute + block("pool", example),
 	},
 	{
 		title: "`defaults`",
-		text: "What holds where an upstream, a route or a step says nothing.",
+		text: "The values for upstreams, routes and steps that set none of their own.",
 		shape: defaultsKeys.shape,
 		around: (example) => aRoute + block("defaults", example),
 	},
 	{
 		title: "`rateLimit`",
-		text: "How often clients may ask, of the gateway or of one route: [protection.md](protection.md#client-rate-limits) has how it is counted, and what clients are told.",
+		text: "How often clients may ask, of the gateway or of one route. [protection.md](protection.md#client-rate-limits) explains how requests are counted, and what clients are told.",
 		shape: rateLimitKeys.shape,
 		around: (example, key) => {
 			const others = ["limit: 100", "per: 1m"].filter(
@@ -164,20 +164,20 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`overload`",
-		text: "From when on optional parts are left out and requests refused: [protection.md](protection.md#overload) has how that is found. `overload: false` switches all of it off.",
+		text: "The bounds beyond which optional parts are left out and requests refused. [protection.md](protection.md#overload) explains how overload is found. `overload: false` switches all of it off.",
 		shape: overloadKeys.shape,
 		around: (example) => aRoute + block("overload", example),
 	},
 	{
 		title: "`upstreams.<name>`",
-		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. `url`, `urls`, `query`, `headers`, `timeout`, `connections`, `maxBody` and `tls` may read the environment, `${env.NAME}`, which exists nowhere else; `??` makes a variable optional. Its text becomes what the key takes. What protects its calls is told in [protection](protection.md).",
+		text: "A service that is asked. Its name is a letter, then letters, digits, `_` and `-`. `url`, `urls`, `query`, `headers`, `timeout`, `connections`, `maxBody` and `tls` may read the environment, `${env.NAME}`, which exists nowhere else. `??` makes a variable optional. The variable's text becomes the kind of value that the key takes. [protection](protection.md) explains how calls are protected.",
 		shape: upstreamKeys.shape,
 		around: (example, key) =>
 			`${aRoute}\nupstreams:\n  users:\n${key === "url" || key === "urls" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
 	},
 	{
 		title: "`routes.<METHOD /path>`",
-		text: "What a client can ask for, and what the answer is made of. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`; GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. For routes with `proxy` there are besides `ANY`, every method that has no route of its own, and a last `{rest*}`, all that follows. Of two routes that fit the more specific one wins.",
+		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. Routes with `proxy` may also have `ANY`, which is every method without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
 		shape: routeKeys.shape,
 		around: (example, key) =>
 			routeWith(
@@ -188,7 +188,7 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`proxy`",
-		text: "A route that passes requests on has no `steps` and makes no answer of its own. What passes is told in [the language](language.md#proxied-routes).",
+		text: "A route that passes requests on has no `steps` and makes no answer of its own. [The language](language.md#proxied-routes) explains what passes.",
 		shape: proxyKeys.shape,
 		around: (example, key) =>
 			routeWith(
@@ -200,7 +200,7 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`request`",
-		text: `What the client may send. In \`params\`, \`query\`, \`headers\` and \`cookies\` each name has a JSON Schema of these keywords; the \`items\` of a list are scalars. What is sent is coerced to the \`type\`; all faults of a request are answered at once with 400.
+		text: `What the client may send. In \`params\`, \`query\`, \`headers\` and \`cookies\` each name has a JSON Schema of these keywords. The \`items\` of a list are scalars. Values are coerced to the \`type\`. All faults of a request are answered at once with 400.
 
 ${parameterTable()}`,
 		shape: requestKeys.shape,
@@ -209,7 +209,7 @@ ${parameterTable()}`,
 	},
 	{
 		title: "Kinds of steps",
-		text: `A step has exactly one of these keys, which makes it what it is. Beside it stand the keys of its kind and the [keys of every step](#keys-of-every-step).
+		text: `A step has exactly one of these keys, which is its kind. Beside it stand the keys of its kind and the [keys of every step](#keys-of-every-step).
 
 ${kindTable()}`,
 		hasTable: true,
@@ -220,19 +220,19 @@ ${kindTable()}`,
 	},
 	{
 		title: "Keys of calls",
-		text: "What is sent, and what is made of the answer.",
+		text: "The parts of the request, and the use of the answer.",
 		shape: ownShape("post"),
 		around: stepAround,
 	},
 	{
 		title: "Keys of groups and functions",
-		text: "What a group's value is made of, and what a function is called with.",
+		text: "The value of a group, and the arguments of a function.",
 		shape: { ...ownShape("steps"), ...ownShape("run") },
 		around: stepAround,
 	},
 	{
 		title: "Keys of every step",
-		text: "When a step runs, how often, for how long, and what holds where it fails.",
+		text: "When a step runs, how often, for how long, and what happens if it fails.",
 		shape: commonShape,
 		around: stepAround,
 	},
@@ -382,8 +382,8 @@ export function configPage(): string {
 
 # ${pageTitle}
 
-This page says which keys there are; what templates, names, expressions and steps mean is in [language.md](language.md).
-Whatever is not listed here is an error at load. Durations and sizes carry their unit: \`250ms\` \`1s\` \`2m\` \`1h\`, \`512B\`
+This page lists the keys. [language.md](language.md) explains templates, names, expressions and steps.
+Any other key is an error at load. Durations and sizes carry their unit: \`250ms\` \`1s\` \`2m\` \`1h\`, \`512B\`
 \`64KiB\` \`8MiB\` \`1GiB\`. A *template* is any value, with or without \`\${…}\` in it. Defaults that [\`defaults\`](#defaults-1)
 lists can be changed there for the whole config.
 

@@ -1,6 +1,6 @@
 import { Ajv2020 } from "ajv/dist/2020.js";
 
-/** What is wrong with a schema, in the words of whoever found it; null where it is a JSON Schema (2020-12). */
+/** The fault of a schema, in ajv's words; null if it is a JSON Schema (2020-12). */
 export type FaultOfSchema = (schema: object) => string | null;
 
 let ajv: Ajv2020 | null = null;

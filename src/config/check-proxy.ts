@@ -10,7 +10,7 @@ interface ProxyContext extends RouteContext {
 	readonly reader: Reader;
 }
 
-/** Reads where a route's requests are passed on to. `rest` is the name of its `{rest*}`, or null. */
+/** Reads the target of a proxied route. `rest` is the name of its `{rest*}`, or null. */
 export function checkProxy(
 	source: Source,
 	rest: string | null,

@@ -5,13 +5,13 @@ import type { Problem } from "./problem.ts";
 import { nothing, readTemplate } from "./read-template.ts";
 import type { Source } from "./source.ts";
 
-/** What `by` may read: what is there before the body has been read and any step has run. */
+/** The names that `by` may read: those that exist before the body is read and any step has run. */
 const readable = new Set(["params", "query", "headers", "cookies", "request"]);
 
-/** What no two requests have in common. */
+/** Members that are different for every request. */
 const unique = new Set(["id", "time"]);
 
-/** What may be read where no route has declared anything; of a member that is absent it is null. */
+/** The maps that may be read without a route's declaration. An absent member is null. */
 export const undeclaredNames: Names = new Map<
 	string,
 	ReadonlySet<string> | null
@@ -22,7 +22,7 @@ export const undeclaredNames: Names = new Map<
 	["request", new Set(["id", "ip", "method", "path", "time"])],
 ]);
 
-/** The parameters a route declares, of which only those are left that a template reads. */
+/** The parameters that a route declares and that a template reads. */
 export function fieldsRead(
 	template: Template,
 	request: RequestConfig,
@@ -44,7 +44,7 @@ export function fieldsRead(
 	};
 }
 
-/** The same where nothing is declared: each a text that may be absent. */
+/** The same without a declaration: each parameter is a text that may be absent. */
 export function fieldsUndeclared(template: Template): RequestConfig {
 	const reads = readsOf(template);
 	const pick = (holder: string, wireNameOf = (name: string) => name) => {
@@ -67,7 +67,7 @@ export function fieldsUndeclared(template: Template): RequestConfig {
 	};
 }
 
-/** Reads what requests are counted by; `names` are those visible where the limit stands. */
+/** Reads the value by which requests are counted. `names` are those visible where the limit stands. */
 export function readBy(
 	source: Source,
 	names: Names,
@@ -76,7 +76,7 @@ export function readBy(
 	const found: Problem[] = [];
 	if (source.kind !== "scalar") return nothing;
 	const template = readTemplate(source, {
-		// Declared or not, it is not there yet: that is what is said of it.
+		// Declared or not, the name does not exist yet, and the message says so.
 		names: new Map([...names, ["body", null]]),
 		problems: found,
 		misread: new Set(),

@@ -79,7 +79,7 @@ function checkField(
 	};
 }
 
-/** The branch is chosen by the `type` that is there, so that the message is about what was meant. */
+/** The written `type` chooses the branch, so that the message is about the type that was meant. */
 function checkFieldSchema(
 	name: string,
 	source: Source,

@@ -15,7 +15,7 @@ import { warnOfLongChains } from "./timing.ts";
 
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
-/** Always a route, so that the next ones are checked too: of use only where no problem was added. */
+/** Always gives a route, so that the next ones are checked too. It is of use only if no problem was added. */
 export function checkRoute(
 	key: RouteKey & { readonly key: string },
 	source: Source,
@@ -31,7 +31,7 @@ export function checkRoute(
 	const names = namesOf(request, params, entries);
 	if (proxied) names.delete("missing");
 	const misread = new Set<string>();
-	// What a proxied route cannot have is refused as a whole: nothing is said of what stands in it.
+	// A key that a proxied route cannot have is refused as a whole. Nothing is said about its contents.
 	const reader = { names, problems: proxied ? [] : problems, misread };
 	const judged = { what: "a route", problems };
 	const read = routeKeys.read(source, judged, {
@@ -69,7 +69,7 @@ function paramsOf({ path }: RouteKey): string[] {
 	return path.flatMap((part) => (typeof part === "string" ? [] : [part.param]));
 }
 
-/** What only a composed route has. */
+/** The keys that only a composed route has. */
 const composedKeys = ["steps", "respond", "status", "headers", "calls"];
 
 function refuseBesideProxy(source: Source, problems: Problem[]): void {
@@ -144,7 +144,7 @@ const openingKeywords = [
 	"unevaluatedProperties",
 ];
 
-/** What may be read of a body, where its schema says it; null where anything may. */
+/** The members of a body that may be read, if its schema restricts them; null if any may. */
 function membersOf(schema: object): ReadonlySet<string> | null {
 	const keywords = schema as Readonly<Record<string, unknown>>;
 	const { properties } = keywords;

@@ -40,7 +40,7 @@ import { entryOf, type Judged, placeOfKey } from "./shape.ts";
 import type { EntrySource, MapSource, Source } from "./source.ts";
 import { effectsOf } from "./steps/call.ts";
 
-/** What a route's parts are checked against. */
+/** The context for checking a route's parts. */
 export interface RouteContext {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly defaults: Defaults;
@@ -55,14 +55,14 @@ export interface Reference {
 	/** `./score.ts#score`, or a name of its own for a function of the config itself. */
 	readonly name: string;
 	readonly at: number;
-	/** Null: to be loaded, by its name. */
+	/** Null if it is to be loaded by its name. */
 	readonly call: UserFunction | null;
 	/** Whether it runs on a thread. */
 	readonly worker: boolean;
 }
 
 export interface StepsContext extends RouteContext {
-	/** The names these steps see, their own included. */
+	/** The names that these steps see, their own included. */
 	readonly reader: Reader;
 	/** How many groups are around them. */
 	readonly depth: number;
@@ -70,14 +70,14 @@ export interface StepsContext extends RouteContext {
 
 export interface CheckedSteps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
-	/** False where a step could not be read: it may be the missing reader of another. */
+	/** False if a step could not be read: it may be the missing reader of another. */
 	readonly complete: boolean;
 }
 
 /** Groups deeper than this are a mistake, or an attack on the checker. */
 const depthMax = 8;
 
-/** The steps of a route or a group, in the order of the config; those that cannot be read are left out. */
+/** The steps of a route or a group, in the order of the config. Steps that cannot be read are left out. */
 export function checkSteps(
 	entries: readonly EntrySource[],
 	context: StepsContext,
@@ -91,10 +91,10 @@ export function checkSteps(
 	return { steps, complete: steps.length === entries.length };
 }
 
-/** A step's map, with all that reading it needs. */
+/** A step's map, with the context for reading it. */
 interface StepSource {
 	readonly name: string;
-	/** The place of the name. */
+	/** The offset of the name. */
 	readonly at: number;
 	readonly source: MapSource;
 	readonly judged: Judged;
@@ -102,7 +102,7 @@ interface StepSource {
 	readonly context: StepsContext;
 }
 
-/** Null where nothing sensible can be said of what the step was meant to be. */
+/** Null if it is not clear which kind of step was meant. */
 function checkStep(
 	{ key: name, at, value: source }: EntrySource,
 	context: StepsContext,
@@ -138,7 +138,7 @@ function checkStep(
 	}
 }
 
-/** What the names of a step are, by where in it they are read: known before the step itself is read. */
+/** The names that a step may read, by where in it they are read. They are known before the step itself is read. */
 function readingOf(
 	source: MapSource,
 	kind: StepKind,
@@ -206,12 +206,12 @@ function isKind(key: string): key is StepKind {
 	return Object.hasOwn(stepKeys, key);
 }
 
-/** Keys that no kind is misspelt as. */
+/** Keys that cannot be a misspelt kind. */
 function isCommonKey(key: string): boolean {
 	return stepKinds.some((kind) => key in stepKeys[kind].keys);
 }
 
-/** A key that belongs to another kind is told as such. */
+/** For a key of another kind the message says so. */
 function hintForKey(key: string, kind: StepKind): string | null {
 	if (isKind(key)) return "";
 	const others = stepKinds.filter((other) => key in stepKeys[other].keys);
@@ -220,7 +220,7 @@ function hintForKey(key: string, kind: StepKind): string | null {
 	return `\`${key}\` does not belong to a \`${kind}\` step: only to ${list}`;
 }
 
-/** What every kind of step takes but a reply, as it is read. */
+/** The common keys of every kind of step except a reply, as read. */
 type CommonRead = Omit<ReadOf<(typeof stepKeys.value)["keys"]>, "value">;
 
 /** The keys of `each` become one value. */
@@ -367,7 +367,7 @@ function checkRun(step: StepSource): RunConfig | null {
 	};
 }
 
-/** A function's own name, numbered where another one has it. */
+/** A function's own name, with a number if another one has the same name. */
 function nameOfFunction(
 	call: UserFunction,
 	references: readonly Reference[],

@@ -17,13 +17,13 @@ export interface UpstreamContext {
 	readonly defaults: Defaults;
 	readonly env: Environment;
 	readonly problems: Problem[];
-	/** Takes the files to be read. */
+	/** The list that takes the files to be read. */
 	readonly files: FileReference[];
 }
 
 /** A file that a config names. */
 export interface FileReference {
-	/** As written, relative to the config. */
+	/** The path as written, relative to the config. */
 	readonly path: string;
 	readonly at: number;
 }
@@ -34,7 +34,7 @@ export interface CheckedUpstream {
 	readonly resolved: ResolvedUpstream;
 }
 
-/** Keys that earlier versions took, and what to do about them. */
+/** Keys of earlier versions, with a hint for each. */
 const goneKeys: ReadonlyMap<string, string> = new Map([
 	[
 		"transport",
@@ -42,7 +42,7 @@ const goneKeys: ReadonlyMap<string, string> = new Map([
 	],
 ]);
 
-/** Reads the environment for what an upstream takes from it. Of use only where no problem was added. */
+/** Reads an upstream's settings from the environment. Of use only if no problem was added. */
 export function checkUpstream(
 	name: string,
 	source: Source,
@@ -67,7 +67,7 @@ export function checkUpstream(
 		name,
 		urls: urls ?? (url ? [url] : []),
 		...others,
-		// Where nothing makes extra attempts there is nothing to bound.
+		// A budget without `retry` or `hedge` bounds nothing.
 		budget: extra ? (budget ?? budgetKeys.read(null, judged, {})) : null,
 		hedge,
 		limiter,
@@ -85,7 +85,7 @@ export function checkUpstream(
 	return { config, resolved };
 }
 
-/** One URL, or several that do the same. */
+/** One URL, or several of the same service. */
 function checkUrls(source: Source, problems: Problem[]): void {
 	const one = entryOf(source, "url");
 	const several = entryOf(source, "urls");
@@ -103,7 +103,7 @@ function checkUrls(source: Source, problems: Problem[]): void {
 	}
 }
 
-/** What cannot stand together. A policy that was refused stands there all the same. */
+/** Keys that cannot stand together. A policy that was refused counts as present. */
 function checkProtection(source: Source, problems: Problem[]): void {
 	const written = (key: string) => {
 		const found = entryOf(source, key);
@@ -129,7 +129,7 @@ function checkProtection(source: Source, problems: Problem[]): void {
 	}
 }
 
-/** The place of `timeout`, or of `query.appid`; null for a setting the author did not write. */
+/** The offset of `timeout`, or of `query.appid`; null for a setting that the author did not write. */
 function placeOfSetting(source: Source, key: string): number | null {
 	const [first, inner] = splitKey(key);
 	const found = entryOf(source, first);

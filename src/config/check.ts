@@ -20,18 +20,18 @@ import type { MapSource, Source } from "./source.ts";
 export type { Reference };
 
 export interface Checked {
-	/** Null where there is any problem that is not a warning. */
+	/** Null if there is any problem that is not a warning. */
 	readonly config: Config | null;
 	readonly problems: readonly Problem[];
-	/** The functions that `run` steps name: those without a `call` are to be loaded by whoever may. */
+	/** The functions that `run` steps name. The caller must load those without a `call`. */
 	readonly references: readonly Reference[];
-	/** The files that `tls` names: to be read by whoever may. */
+	/** The files that `tls` names. The caller must read them. */
 	readonly files: readonly FileReference[];
 }
 
 /**
- * Checks what an author wrote and fills in the defaults. A pure function of the source and of the environment's
- * variables. All problems are found at once; what is wrong in one place does not hide what is wrong in another.
+ * Checks a config and fills in the defaults. A pure function of the source and of the environment's variables. All
+ * problems are found at once: a fault in one place hides none in another.
  */
 export function check(root: Source | null, env: Environment): Checked {
 	const problems: Problem[] = [];
@@ -91,7 +91,7 @@ function checkRoutes(
 ): RouteConfig[] {
 	const { problems } = context;
 	if (source === null || source.entries.length === 0) {
-		// What is no map has been reported.
+		// A value that is no map has been reported.
 		if (source !== null || entryOf(root, "routes") === null) {
 			problems.push({
 				at: (source ?? root).at,

@@ -18,36 +18,42 @@ export interface Config {
 	readonly pool: PoolConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
-	/** Of all requests, whatever their route; null without. */
+	/** The limit of all requests, whatever their route; null without one. */
 	readonly rateLimit: RateLimitConfig | null;
-	/** Null: nothing is refused for being too much. */
+	/** Null if requests are never refused for overload. */
 	readonly overload: OverloadConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
-	/** Where those lie that run on a thread, by reference. */
+	/** Where threads find their functions, by reference. */
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
-	/** What the files hold that upstreams' `tls` names, by path as written. Never part of the plan: there are keys. */
+	/**
+	 * The contents of the files that upstreams' `tls` names, by path as written. Never part of the plan, because they
+	 * hold private keys.
+	 */
 	readonly files: ReadonlyMap<string, string>;
-	/** The upstreams in the environment that the config was checked in. Never part of the plan: there are secrets. */
+	/**
+	 * The upstreams in the environment in which the config was checked. Never part of the plan, because they hold
+	 * secrets.
+	 */
 	readonly resolved: ResolvedUpstreams;
 }
 
-/** A function of the config's author. What it returns must be data: what JSON can hold, and bigints. */
+/** A function of the config's author. It must return data: values that JSON can hold, and bigints. */
 export type UserFunction = (args: never, context: UserContext) => unknown;
 
-/** What a user's function is given beside its arguments. */
+/** The context that a user's function gets after its arguments. */
 export interface UserContext {
 	/** Calls an upstream: its protection and the route's bounds hold for it. */
 	readonly call: UserCall;
 	/** Aborted when nobody waits for the function any more. */
 	readonly signal: AbortSignal;
-	/** When the route's time is over, in milliseconds since 1970. */
+	/** The end of the route's time, in milliseconds since 1970. */
 	readonly deadline: number;
 }
 
 /**
- * Calls `<upstream>/<path>`; the path is sent as it is, so values in it must be encoded (`encodeURIComponent`). Gives
- * every status as an answer; throws a GatewayError where there is none.
+ * Calls `<upstream>/<path>`. The path is sent as it is, so values in it must be encoded (`encodeURIComponent`). Gives
+ * an answer for every status. Throws a GatewayError if there is no answer.
  */
 export type UserCall = (
 	target: string,
@@ -68,7 +74,7 @@ export interface UserAnswer {
 	readonly status: number;
 	/** Names in lower case with `_` for `-`; `set_cookie` is always a list. */
 	readonly headers: Readonly<Record<string, unknown>>;
-	/** The body as JSON; null where there is none. */
+	/** The body as JSON; null if there is none. */
 	readonly body: unknown;
 }
 
@@ -79,31 +85,37 @@ export interface WorkerFunction {
 	readonly name: string;
 }
 
-/** The threads of `worker` steps; null for `threads` is by the machine's cores, for `heapBytesMax` what Node gives one. */
+/**
+ * The threads of `worker` steps. If `threads` is null, the machine's cores decide. If `heapBytesMax` is null, Node's
+ * bound holds.
+ */
 export type PoolConfig = ReadOf<typeof poolKeys.keys>;
 
-/** Null for `healthPath` is no health check, for `cors` no answer for pages of other origins. */
+/** If `healthPath` is null, there is no health check. If `cors` is null, pages of other origins may read no answer. */
 export type ServerConfig = ReadOf<typeof serverKeys.keys>;
 
 /** Which pages of other origins may read answers, and what they may ask for. */
 export type CorsConfig = ReadOf<typeof corsKeys.keys>;
 
-/** `limit` requests at once, and as many more in each `perMs`; those with the same value of `by` are counted together. */
+/**
+ * `limit` requests at once, and as many more in each `perMs`. Requests with the same value of `by` are counted
+ * together.
+ */
 export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
 
-/** From when on too much is refused. */
+/** The bounds beyond which requests are refused. */
 export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 
 /**
- * How an upstream is reached and its calls are protected; null is off. Whatever may come from the environment is still a
- * template of `env`: a secret's value never stands in a config.
+ * How an upstream is reached, and how its calls are protected; null is off. A setting that may come from the
+ * environment is still a template of `env`, so a secret's value never stands in a config.
  */
 export type UpstreamConfig = Omit<
 	ReadOf<typeof upstreamKeys.keys>,
 	"url" | "urls"
 > & {
 	readonly name: string;
-	/** Several do the same: each call goes to one of them. */
+	/** Several URLs serve the same. Each call goes to one of them. */
 	readonly urls: readonly Template[];
 };
 
@@ -114,13 +126,13 @@ export type RouteConfig = Omit<
 	/** `GET /users/{id}`. */
 	readonly key: string;
 	readonly method: string;
-	/** Segments of the path; a parameter is an object. */
+	/** The segments of the path. A parameter is an object. */
 	readonly path: readonly (string | { readonly param: string })[];
-	/** The name of `{rest*}` behind the path, where what follows goes on to an upstream; null without. */
+	/** The name of a last `{rest*}`, whose text goes on to an upstream; null without one. */
 	readonly rest: string | null;
 	readonly steps: readonly StepConfig[];
 	readonly respond: Template;
-	/** Where a proxied route passes its requests on to, without a step; null where the route is composed. */
+	/** The target of a proxied route; null if the route is composed. */
 	readonly proxy: ProxyConfig | null;
 };
 
@@ -140,11 +152,11 @@ export interface RequestConfig {
 	readonly body: { readonly schema: object; readonly required: boolean } | null;
 }
 
-/** A parameter a client may send. */
+/** A parameter that a client may send. */
 export interface FieldConfig {
 	/** As expressions read it: `accept_language`. */
 	readonly name: string;
-	/** As it travels: `accept-language`. */
+	/** As it is sent: `accept-language`. */
 	readonly wireName: string;
 	readonly required: boolean;
 	readonly schema: FieldSchema;
@@ -204,12 +216,12 @@ export type CallConfig = StepCommon &
 		readonly kind: "call";
 		readonly method: CallMethod;
 		readonly upstream: string;
-		/** The path behind the upstream's own, segment by segment; empty for the upstream's own path. */
+		/** The path behind the upstream's own, segment by segment. Empty for the upstream's own path. */
 		readonly path: readonly PathSegment[];
 		readonly body: BodyConfig | null;
-		/** Whether the call may change something: then it is not aborted once sent. */
+		/** Whether the call may change something. Then it is not aborted after it was sent. */
 		readonly write: boolean;
-		/** Whether the call may be tried again: sent twice it does what it does sent once. */
+		/** Whether the call may be tried again, because a call sent twice does the same as a call sent once. */
 		readonly repeatable: boolean;
 	};
 
@@ -218,7 +230,7 @@ export type BodyConfig =
 	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
 	| { readonly kind: "text"; readonly value: Template };
 
-/** One segment: a text ready to be sent, or pieces of which expressions are encoded. */
+/** One segment: a text ready to be sent, or pieces. The values of expressions in it are encoded. */
 export type PathSegment = string | readonly (string | Expression)[];
 
 export type AnswersConfig =

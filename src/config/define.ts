@@ -9,8 +9,8 @@ import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 
 /**
- * A config as it is written, not yet checked: what `defineGateway` returns, `createGateway` takes and the file of a
- * TypeScript config exports.
+ * A config as written, not yet checked. `defineGateway` returns it, `createGateway` takes it, and the file of a
+ * TypeScript config exports it.
  */
 export interface GatewayConfig {
 	readonly upstreams?: Readonly<Record<string, UpstreamInput>>;
@@ -33,13 +33,13 @@ export type CorsInput = InputOf<typeof corsKeys>;
 /** The threads of \`worker\` steps: docs/config.md has each key. */
 export type PoolInput = InputOf<typeof poolKeys>;
 
-/** What holds where nothing else is said. */
+/** The defaults of upstreams, routes and steps. */
 export type DefaultsInput = InputOf<typeof defaultsKeys>;
 
-/** How often clients may ask. `by` is a text with holes, read before the body and any step. */
+/** How often clients may ask. `by` is a text with holes. It is read before the body and before any step. */
 export type RateLimitInput = InputOf<typeof rateLimitKeys>;
 
-/** From when on too much is refused. */
+/** The bounds beyond which requests are refused. */
 export type OverloadInput = InputOf<typeof overloadKeys>;
 
 /** A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`. */
@@ -83,7 +83,7 @@ interface ListField {
 /** A parameter a client may send: a JSON Schema of a scalar or a list. */
 export type FieldInput = TextField | NumberField | FlagField | ListField;
 
-/** A name, and whatever stands behind its dot. */
+/** A name, and any member of it. */
 type Path<Name extends string> =
 	| Name
 	| `${Name}.${string}`
@@ -101,7 +101,7 @@ type RequestNames<Query> =
 
 type StepNames<Name extends string> = Path<Name> | `missing.${Name}`;
 
-/** What a client may send. The keys of `query` are known to every `from` of the route. */
+/** The declared input of a client. Every `from` of the route knows the keys of `query`. */
 export interface RequestInput<Query> {
 	readonly params?: Readonly<Record<string, FieldInput>>;
 	readonly query?: { readonly [Name in keyof Query]: FieldInput };
@@ -111,7 +111,10 @@ export interface RequestInput<Query> {
 	readonly "body?"?: Readonly<Record<string, unknown>>;
 }
 
-/** What a step may refer to: `upstream`s, `step`s of its own block or around it, and whatever a `from` may read. */
+/**
+ * The names to which a step may refer: `upstream`s, `step`s of its own block or around it, and the names that a `from`
+ * may read.
+ */
 interface Scope {
 	readonly upstream: string;
 	readonly step: string;
@@ -146,7 +149,7 @@ type Kind =
 	| "run"
 	| "reply"
 	| "steps";
-/** A step is only one kind. */
+/** A step has only one kind. */
 type Only<K extends Kind | "value"> = {
 	readonly [Other in Exclude<Kind, K>]?: never;
 };
@@ -207,7 +210,7 @@ interface RunStep<S extends Scope, Input extends string>
 		// biome-ignore lint/suspicious/noExplicitAny: arguments are data, whose type only the function's author knows.
 		| ((args: any, context: UserContext) => unknown);
 	readonly args?: Data<Input>;
-	/** Only with the name of a file's function. */
+	/** Only for a function of a file, which is given by name. */
 	readonly worker?: boolean;
 }
 
@@ -242,7 +245,7 @@ type StepOf<S extends Scope, Input extends string, Inner> =
 	| RunStep<S, Input>
 	| GroupStep<S, Input, Inner>;
 
-/** Where `as` gives the item a name of its own, what a `from` reads is judged when the config loads. */
+/** If `as` names the item, the names that a `from` reads are only judged when the config loads. */
 type StepInput<S extends Scope, Inner> =
 	| ReplyStep<S, S["input"]>
 	| (StepOf<S, S["input"] | ItemNames, Inner> & { readonly as?: never })
@@ -255,7 +258,7 @@ type Steps<S extends Scope, All> = {
 	readonly [Name in keyof All]: StepInput<S, All[Name]>;
 };
 
-/** Where a route passes its requests on to. */
+/** The target of a proxied route. */
 export interface ProxyInput<Upstream extends string, Input extends string> {
 	readonly to: Target<{ upstream: Upstream; step: never; input: never }>;
 	readonly pass?: readonly string[];
@@ -265,13 +268,13 @@ export interface ProxyInput<Upstream extends string, Input extends string> {
 	readonly idle?: Duration;
 }
 
-/** A route but for its `request`. */
+/** A route without its `request`. */
 export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly summary?: string;
 	readonly deadline?: Duration;
 	readonly calls?: number;
 	readonly rateLimit?: RateLimitInput;
-	/** Instead of steps: requests are passed on. */
+	/** Instead of steps. Requests are passed on. */
 	readonly proxy?:
 		| Target<{ upstream: Upstream; step: never; input: never }>
 		| ProxyInput<Upstream, RequestNames<Query>>;
@@ -294,7 +297,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	>;
 }
 
-/** The keys that a kind of step takes. */
+/** The keys of a kind of step. */
 export type StepKeys<K extends Kind | "value"> = Exclude<
 	KeysOfUnion<Extract<StepInput<Scope, unknown>, Readonly<Record<K, unknown>>>>,
 	Exclude<Kind, K>
@@ -302,8 +305,8 @@ export type StepKeys<K extends Kind | "value"> = Exclude<
 type KeysOfUnion<T> = T extends unknown ? keyof T : never;
 
 /**
- * A config in TypeScript, of the same shape as in YAML: an editor completes its names and refuses wrong ones. Returns
- * what it is given; everything else is checked when the config is loaded.
+ * A config in TypeScript, of the same shape as in YAML. An editor completes its names and marks wrong ones. Returns its
+ * argument. Everything else is checked when the config is loaded.
  */
 export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly upstreams?: { readonly [Name in keyof Upstreams]: UpstreamInput };

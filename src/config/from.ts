@@ -1,11 +1,11 @@
 import type { TemplateFunction } from "../expression/template.ts";
 
-/** Found on what `from` made, also where the config's file loaded a second copy of this package. */
+/** Marks values that `from` made, even if the config's file loaded a second copy of this package. */
 const mark = Symbol.for("sluice.from");
 
 /**
- * A template whose value a function computes: what `from` returns. `Input` are the inputs it names, so that an editor
- * can judge them where it stands.
+ * A template whose value a function computes, as `from` returns it. `Input` are its inputs, so that an editor can judge
+ * them where the template stands.
  */
 export interface From<out Input extends string = string> {
 	readonly [mark]: {
@@ -15,9 +15,10 @@ export interface From<out Input extends string = string> {
 }
 
 /**
- * Stands for a template: `from(['now', 'query.city'], (now, city) => …)`. The inputs are what the function may read:
- * names with members, checked at load like those of an expression, and what it waits for. It is called with their
- * values, null for what is missing; it must return data, at once. What it throws is `step_failed`.
+ * Stands for a template: `from(['now', 'query.city'], (now, city) => …)`. The inputs are the names, with members, that
+ * the function may read. They are checked at load like those of an expression, and are waited for. The function is
+ * called with their values, and null for a missing one. It must return data, at once. If it throws, that is
+ * `step_failed`.
  */
 export function from<const Inputs extends readonly string[]>(
 	inputs: Inputs,
@@ -27,7 +28,7 @@ export function from<const Inputs extends readonly string[]>(
 	return Object.freeze({ [mark]: Object.freeze({ inputs, call }) });
 }
 
-/** What `from` was given; null where a value was not made by it. */
+/** The arguments of `from`; null if the value was not made by it. */
 export function partsOfFrom(value: object): From[typeof mark] | null {
 	return Object.hasOwn(value, mark) ? (value as From)[mark] : null;
 }

@@ -6,14 +6,17 @@ import type { Problem } from "./problem.ts";
 import { traitsOf } from "./steps/kinds.ts";
 import { readsOfAll, valuesOf } from "./steps/traits.ts";
 
-/** What a step reads before it starts: addresses, conditions, lists, bodies. */
+/** The templates that a step reads before it starts: targets, conditions, lists, bodies. */
 export function readsToStart(step: StepConfig): ReadonlySet<string> {
 	const { when, each } = step;
 	const own = traitsOf(step).readsFirst(step);
 	return stepsIn([...readsOf(when), ...readsOf(each?.list ?? null), ...own]);
 }
 
-/** What a step reads once it has started: waited for then, not before. A group's is all that its steps read. */
+/**
+ * The templates that a step reads after it has started. They are waited for then, not before. For a group these are all
+ * that its steps read.
+ */
 export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
 	const names = ownReadsLater(step);
 	const inside = stepsInside(step);
@@ -36,12 +39,12 @@ export function stepsInside(step: StepConfig): readonly StepConfig[] {
 	return "steps" in step ? step.steps : [];
 }
 
-/** What the answer is made of. */
+/** The templates that make the answer. */
 export function readsToRespond(route: RouteConfig): ReadonlySet<string> {
 	return readsIn([route.respond, route.status, ...valuesOf(route.headers)]);
 }
 
-/** Names that templates read; `missing.<step>` reads the step. */
+/** The names that templates read. `missing.<step>` reads the step. */
 export function readsIn(templates: readonly (Template | null)[]): Set<string> {
 	return stepsIn(readsOfAll(templates));
 }
@@ -53,23 +56,23 @@ function stepsIn(reads: readonly Read[]): Set<string> {
 	return new Set(names);
 }
 
-/** Whether a step does something besides giving a value: it may be unread, and is waited for. */
+/** Whether a step does something besides giving a value. Then it may be unread, and is waited for. */
 export function hasEffect(step: StepConfig): boolean {
 	return traitsOf(step).hasEffect(step) || stepsInside(step).some(hasEffect);
 }
 
-/** Steps of a route or a group, and what else there is to know to judge how they hang together. */
+/** The steps of a route or a group, with everything that is needed to judge how they depend on each other. */
 export interface Steps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
 	/** False where a step could not be read: it may be the reader of another. */
 	readonly complete: boolean;
-	/** What the answer, or the group's value, reads. */
+	/** The templates of the answer, or of the group's value. */
 	readonly read: ReadonlySet<string>;
-	/** Names that are none: a step whose name is like one of them may be meant. */
+	/** Names that were read and do not exist. A step with a similar name may be meant. */
 	readonly misread: ReadonlySet<string>;
 }
 
-/** Finds cycles, and steps nobody reads. */
+/** Finds cycles, and steps that nothing reads. */
 export function checkGraph(block: Steps, problems: Problem[]): void {
 	const { steps } = block;
 	const waits = new Map(steps.map(({ step }) => [step.name, waitsOf(step)]));
@@ -85,7 +88,7 @@ export function checkGraph(block: Steps, problems: Problem[]): void {
 	warnOfRequiredBackups(block, problems);
 }
 
-/** What only fills in for a failure is called at once; failing itself it would fail the route that did not need it. */
+/** A step that only fills in for a failure is started at once. If it fails, it fails a route that did not need it. */
 function warnOfRequiredBackups(
 	{ steps, read }: Steps,
 	problems: Problem[],
@@ -123,7 +126,7 @@ function waitsOf(step: StepConfig): ReadonlySet<string> {
 	]);
 }
 
-/** Cycles in the order written, each beginning and ending with the same step; of those that share steps the first. */
+/** Cycles in written order, each beginning and ending with the same step. Of cycles that share steps only the first. */
 function findCycles(
 	waits: ReadonlyMap<string, ReadonlySet<string>>,
 ): string[][] {

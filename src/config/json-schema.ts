@@ -17,8 +17,9 @@ type Properties = Record<string, JsonSchema>;
 const scalarTypes = ["string", "integer", "number", "boolean"] as const;
 
 /**
- * The whole config as one JSON Schema (2020-12), for editors. `check` judges in stages, each branch with its own words;
- * here they are put together. It knows which keys there are and what each takes, not what templates and names mean.
+ * The whole config as one JSON Schema (2020-12), for editors. `check` judges in stages, each branch with its own words.
+ * Here the stages are put together. The schema knows the keys and their kinds of values, but not the meaning of
+ * templates and names.
  */
 export function configJsonSchema(): JsonSchema {
 	const steps = mapOf(ref("step"), "^[a-z][A-Za-z0-9_]*$");
@@ -101,7 +102,7 @@ function mapOf(value: JsonSchema, names?: string): JsonSchema {
 	};
 }
 
-/** Puts what a stage leaves open in its place; the description stays. */
+/** Fills in the part that a stage leaves open. The description stays. */
 function withProperties(
 	schema: JsonSchema,
 	properties: Properties,
@@ -125,7 +126,7 @@ function printed(schema: z.ZodType): JsonSchema {
 	return rest;
 }
 
-/** What the reference says of a key, as an editor shows it: the default as a value, the example in the description. */
+/** The reference of a key, as an editor shows it: the default as a value, the example in the description. */
 function editKey(schema: JsonSchema): void {
 	const meta = schema as { -readonly [key in keyof KeyMeta]?: KeyMeta[key] };
 	const { example, default: written, description } = meta;

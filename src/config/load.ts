@@ -17,15 +17,15 @@ import { readSource, type SourceFile } from "./source.ts";
 import { readValue } from "./source-value.ts";
 
 export interface Loaded {
-	/** Null where there is any problem that is not a warning. */
+	/** Null if there is any problem that is not a warning. */
 	readonly config: Config | null;
-	/** In the order of the file. */
+	/** The problems, in the order of the file. */
 	readonly problems: readonly PlacedProblem[];
 }
 
 /**
- * Reads and checks a file: YAML, JSON, or a module of TypeScript or JavaScript whose default export is the config. Loads
- * the functions its steps name. Throws `config_invalid` where the file itself cannot be read.
+ * Reads and checks a file: YAML, JSON, or a module of TypeScript or JavaScript whose default export is the config.
+ * Loads the functions that its steps name. Throws `config_invalid` if the file itself cannot be read.
  */
 export async function loadConfig(
 	file: string,
@@ -74,7 +74,7 @@ function unreadable(file: string, reason: string): GatewayError {
 	return new GatewayError("config_invalid", `${file}: ${reason}`);
 }
 
-/** Checks a config that is already a text; `file` names it in problems. Loads no function. */
+/** Checks a config that is already a text. `file` names it in problems. Loads no function. */
 export function checkText(
 	text: string,
 	file: string,
@@ -85,8 +85,8 @@ export function checkText(
 }
 
 /**
- * Checks a config of JavaScript values, such as `defineGateway` returns; `name` stands before its problems. Loads no
- * function: one that is named instead of given is a problem.
+ * Checks a config of JavaScript values, such as `defineGateway` returns. `name` stands before its problems. Loads no
+ * function: a function that is named instead of given is a problem.
  */
 export function checkValue(
 	value: unknown,
@@ -153,7 +153,7 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 		};
 	}
 	const checked = check(source.root, env);
-	// A line that could not be read leaves names unread and values missing: only its own problem is told.
+	// A line that could not be read leaves names unread and values missing, so only its own problem is reported.
 	const isUnreadable = (at: number) => {
 		const position = source.positionOf(at);
 		return "line" in position && source.unreadable.has(position.line);
@@ -188,7 +188,7 @@ function place(
 	};
 }
 
-/** What was found under each name, and what was not. */
+/** The functions that were found by name, and the problems of the others. */
 interface Found<T> {
 	readonly found: ReadonlyMap<string, T>;
 	readonly problems: readonly Problem[];
@@ -234,7 +234,7 @@ async function loadFunctions(
 	return { found, problems };
 }
 
-/** Where threads find their functions. That they are there has been seen: they are loaded like the others. */
+/** Where threads find their functions. They are loaded here too, so it is known that they exist. */
 function findWorkers(
 	references: readonly Reference[],
 	folder: string,
@@ -249,7 +249,7 @@ function findWorkers(
 	return new Map(found);
 }
 
-/** The function, or what is wrong with it. */
+/** The function, or its fault as a text. */
 async function loadFunction(
 	reference: string,
 	folder: string,
@@ -269,7 +269,7 @@ async function loadFunction(
 	return `${file} exports no function \`${name}\`${suggest(name, others)}`;
 }
 
-/** The module's exports, or why there are none. */
+/** The module's exports, or the reason why there are none. */
 async function importModule(
 	file: string,
 ): Promise<Record<string, unknown> | string> {
@@ -285,7 +285,7 @@ function firstLineOf(error: unknown): string {
 	return words.split("\n", 1)[0] ?? "";
 }
 
-/** In the order of the file. A second problem at one place is most likely the first in other words. */
+/** In the order of the file. A second problem at one position is most likely the first in other words. */
 function firstAtEachPlace(problems: readonly Problem[]): Problem[] {
 	const places = new Map<number, Problem>();
 	for (const problem of problems) {

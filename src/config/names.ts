@@ -1,7 +1,7 @@
 import { suggest } from "../core/suggest.ts";
 import { languageWords, type Read } from "../expression/parse.ts";
 
-/** The names of the language that no step and no `as` may take. */
+/** The names of the language. No step and no `as` may have one. */
 const reservedNames: ReadonlySet<string> = new Set([
 	"params",
 	"query",
@@ -28,10 +28,13 @@ export const clientNames: ReadonlySet<string> = new Set([
 	"request",
 ]);
 
-/** The names an expression may read where it stands. A set restricts what may follow: `query.<one of these>`. */
+/**
+ * The names that an expression may read where it stands. A set lists the members that may follow: `query.<one of
+ * these>`.
+ */
 export type Names = ReadonlyMap<string, ReadonlySet<string> | null>;
 
-/** These names and more, of which any member may be read. */
+/** These names and more. Of the added names any member may be read. */
 export function withNames(names: Names, more: readonly string[]): Names {
 	return new Map([
 		...names,
@@ -39,13 +42,13 @@ export function withNames(names: Names, more: readonly string[]): Names {
 	]);
 }
 
-/** The names inside a group: its steps join those around them, also behind `missing`. */
+/** The names inside a group: its steps join those around the group, also after `missing`. */
 export function withSteps(names: Names, steps: readonly string[]): Names {
 	const missing = new Set([...(names.get("missing") ?? []), ...steps]);
 	return new Map([...withNames(names, steps), ["missing", missing]]);
 }
 
-/** What is wrong with a read where these names are visible, and what to write instead; null where nothing is. */
+/** The fault of a read where these names are visible, with what to write instead; null if there is none. */
 export function faultOfRead(read: Read, names: Names): string | null {
 	const members = names.get(read.name);
 	if (members === undefined) return unknownName(read, names);
@@ -94,7 +97,7 @@ function list(names: Iterable<string>): string {
 	return [...names].map((name) => `\`${name}\``).join(", ");
 }
 
-/** What is wrong with a name that an author gives to a step or an item; null where nothing is. */
+/** The fault of a name that an author gives to a step or an item; null if there is none. */
 export function faultOfName(name: string): string | null {
 	if (!/^[a-z][A-Za-z0-9_]*$/.test(name)) {
 		return `\`${name}\` cannot be a name: a small letter first, then letters, digits and \`_\``;
@@ -105,7 +108,7 @@ export function faultOfName(name: string): string | null {
 	return null;
 }
 
-/** The words for a name that is none of the known ones. */
+/** The message for an unknown name. */
 export function unknownAmong(
 	kind: string,
 	name: string,
@@ -118,7 +121,7 @@ export function unknownAmong(
 	return `unknown ${kind} \`${name}\`${rest}`;
 }
 
-/** The words for a target that begins with no upstream: most often a slip of the hand, or a whole URL. */
+/** The message for a target that does not begin with an upstream: usually a misspelling, or a whole URL. */
 export function unknownUpstream(
 	name: string,
 	known: readonly string[],

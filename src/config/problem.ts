@@ -1,6 +1,8 @@
 import type { Position } from "./source.ts";
 
-/** One fault of a config: where it is, in characters from the start of the file, what is wrong and what to write. */
+/**
+ * One fault of a config: its offset in characters from the start of the file, what is wrong, and what to write instead.
+ */
 export interface Problem {
 	readonly at: number;
 	readonly message: string;
@@ -8,17 +10,17 @@ export interface Problem {
 	readonly warning?: boolean;
 }
 
-/** A problem as an author reads it. */
+/** A problem with the position that an author reads. */
 export type PlacedProblem = Position & {
-	/** The file's name, or what the config is called. */
+	/** The file's name, or the config's name. */
 	readonly file: string;
 	readonly message: string;
 	readonly warning: boolean;
 };
 
 /**
- * `sluice.yaml:12:9: unknown key …`, the form editors and terminals make a link of, or
- * `sluice.ts: routes["GET /x"].steps.now.get: unknown upstream …`.
+ * `sluice.yaml:12:9: unknown key …`, the form that editors and terminals turn into a link, or `sluice.ts: routes["GET
+ * /x"].steps.now.get: unknown upstream …`.
  */
 export function printProblem(problem: PlacedProblem): string {
 	const { file, message, warning } = problem;

@@ -18,18 +18,18 @@ import type {
 	Source,
 } from "./source.ts";
 
-/** What a template is read against: the names visible where it stands, and where problems go. */
+/** The context for reading a template: the names visible where it stands, and the list that takes its problems. */
 export interface Reader {
 	readonly names: Names;
 	readonly problems: Problem[];
-	/** Takes names that were read and are none: misspelt ones, most likely. */
+	/** Takes names that were read and do not exist, most likely misspelt ones. */
 	readonly misread: Set<string>;
 }
 
-/** Stands for what could not be read and was reported. */
+/** Stands for a template that could not be read and was reported. */
 export const nothing: Template = { kind: "literal", value: null };
 
-/** Reads a template; every fault, in syntax or names, is reported at its own character. */
+/** Reads a template. Every fault, in syntax or names, is reported at its own character. */
 export function readTemplate(source: Source, reader: Reader): Template {
 	switch (source.kind) {
 		case "scalar":
@@ -45,7 +45,7 @@ export function readTemplate(source: Source, reader: Reader): Template {
 	}
 }
 
-/** Its inputs are read as expressions are, and are nothing but names with members. */
+/** Its inputs are read like expressions, and may only be names with members. */
 function readFunction(
 	{ at, call, inputs }: FunctionSource,
 	reader: Reader,
@@ -165,7 +165,7 @@ function readEntries(
 	});
 }
 
-/** A map without any hole is one value, made once. */
+/** A map without holes is one value, made once. */
 function collapseMap(entries: readonly TemplateEntry[]): Template {
 	const literal = entries.every(({ value }) => value.kind === "literal");
 	if (!literal) return { kind: "map", entries };
@@ -187,7 +187,7 @@ function collapseList(items: readonly Template[]): Template {
 	return { kind: "literal", value: values };
 }
 
-/** Query parameters: names to what becomes text. */
+/** Query parameters: names to templates whose values become text. */
 export function readParameters(
 	source: Source | null,
 	reader: Reader,
@@ -197,7 +197,7 @@ export function readParameters(
 	return readEntries(source, reader, readTextValue);
 }
 
-/** Null goes nowhere: written out, it would fail every time. */
+/** A literal null cannot be sent, so it would fail every time. */
 function refuseNulls({ entries }: MapSource, reader: Reader): void {
 	for (const { key, value } of entries) {
 		if (key.endsWith("?") || value.kind !== "scalar") continue;
@@ -209,7 +209,7 @@ function refuseNulls({ entries }: MapSource, reader: Reader): void {
 	}
 }
 
-/** A body that is a text: what can never become one is refused. */
+/** A body that is a text. A value that can never become one is refused. */
 export function readTextBody(source: Source, reader: Reader): Template {
 	const template = readTextValue(source, reader);
 	const isText = source.kind === "scalar" && source.value !== null;
@@ -223,7 +223,7 @@ export function readTextBody(source: Source, reader: Reader): Template {
 	return template;
 }
 
-/** What becomes text is refused where YAML would change it on the way. */
+/** A value that becomes text is refused if YAML would print it in another way. */
 function readTextValue(source: Source, reader: Reader): Template {
 	const scalars = source.kind === "list" ? source.items : [source];
 	for (const scalar of scalars) refuseReprinted(scalar, reader);
@@ -239,7 +239,7 @@ function refuseReprinted(source: Source, reader: Reader): void {
 	});
 }
 
-/** Header fields of calls or of answers: names are lowered, and must be names that an author may set there. */
+/** Header fields of calls or of answers. Names become lower case, and must be names that an author may set there. */
 export function readHeaders(
 	source: Source | null,
 	reader: Reader,
@@ -289,7 +289,7 @@ function readHeaderValue(source: Source, reader: Reader): Template {
 	return template;
 }
 
-/** A status of an answer: a literal is checked here, an expression's value when it is there. */
+/** A status of an answer. A literal is checked here, an expression's value when it is computed. */
 export function readStatus(source: Source, reader: Reader): Template {
 	const template = readTemplate(source, reader);
 	if (template.kind !== "literal" || template === nothing) return template;
@@ -302,13 +302,13 @@ export function readStatus(source: Source, reader: Reader): Template {
 	return template;
 }
 
-/** Where a call goes: the upstream's name, as it stands, and the path behind it. */
+/** The target of a call: the upstream's name, as written, and the path behind it. */
 export interface Target {
 	readonly upstream: string;
 	readonly path: readonly PathSegment[];
 }
 
-/** Reads `<upstream>/<path>`. Null where it could not be read. */
+/** Reads `<upstream>/<path>`. Null if it could not be read. */
 export function readTarget(source: Source, reader: Reader): Target | null {
 	if (source.kind !== "scalar" || typeof source.value !== "string") return null;
 	const template = readScalar(source, reader);

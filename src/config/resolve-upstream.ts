@@ -21,7 +21,10 @@ import { accessOf } from "./source-value.ts";
 /** Variables by name, as in process.env. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An upstream with the environment read: what is opened, and what calls are made of. Holds secrets. */
+/**
+ * An upstream with the environment filled in: the settings for opening it, and the parts that every call gets. Holds
+ * secrets.
+ */
 export interface ResolvedUpstream extends Required<UpstreamSettings> {
 	/** The path before every call's own, without a slash at its end. */
 	readonly basePath: string;
@@ -33,8 +36,8 @@ export interface ResolvedUpstream extends Required<UpstreamSettings> {
 }
 
 /**
- * A config's upstreams as one environment makes them, in the config's order. A print of the config, and its JSON, do not
- * show them.
+ * A config's upstreams in one environment, in the config's order. A print of the config, and its JSON, do not show
+ * them.
  */
 export class ResolvedUpstreams {
 	readonly #upstreams: readonly ResolvedUpstream[];
@@ -48,7 +51,10 @@ export class ResolvedUpstreams {
 	}
 }
 
-/** The config in another environment than it was checked in. Throws a `config_invalid` that lists what is wrong there. */
+/**
+ * The config in another environment than the one in which it was checked. Throws a `config_invalid` that lists the
+ * problems there.
+ */
 export function inEnvironment(config: Config, env: Environment): Config {
 	const faults: string[] = [];
 	const resolved = config.upstreams.map((upstream) => {
@@ -67,7 +73,7 @@ export function inEnvironment(config: Config, env: Environment): Config {
 	return { ...config, resolved: new ResolvedUpstreams(resolved) };
 }
 
-/** `upstreams.users.query.appid`, as problems of a config without a file are placed. */
+/** `upstreams.users.query.appid`: the position of a problem if there is no file. */
 function pathTo(upstream: string, key: string): string {
 	const [first, inner] = splitKey(key);
 	const path = `upstreams${accessOf(upstream, "upstreams")}.${first}`;
@@ -75,7 +81,7 @@ function pathTo(upstream: string, key: string): string {
 	return path + (first === "urls" ? `[${inner}]` : accessOf(inner, path));
 }
 
-/** PEM texts in the place of the files that are named; `unread` are those that nobody has read. */
+/** Replaces the named files by their PEM texts. `unread` are files that were not read. */
 export function withFiles(
 	tls: TlsSettings | null,
 	files: ReadonlyMap<string, string>,
@@ -98,13 +104,13 @@ export function isPem(text: string): boolean {
 	return text.includes("-----BEGIN ");
 }
 
-/** What is wrong with a setting, by its key in the upstream: `timeout`, `query.appid`. */
+/** A fault of a setting, by its key in the upstream: `timeout`, `query.appid`. */
 interface Fault {
 	readonly key: string;
 	readonly message: string;
 }
 
-/** `query.appid` as `query` and `appid`: names inside may have dots themselves. */
+/** `query.appid` as `query` and `appid`. The second part may contain dots. */
 export function splitKey(key: string): readonly [string, string?] {
 	const dot = key.indexOf(".");
 	return dot < 0 ? [key] : [key.slice(0, dot), key.slice(dot + 1)];
@@ -218,7 +224,7 @@ export function resolveUpstream(
 	return { upstream, faults };
 }
 
-/** What every call is authorized by; null where the steps say, or nobody does. */
+/** The `Authorization` of every call; null if the steps set it, or nobody does. */
 function credentialOf(
 	headers: readonly (readonly [string, string])[],
 ): string | null {
@@ -245,7 +251,7 @@ function environmentReader(
 	const frame = { values: [variables], parent: null, fuel: new Fuel() };
 	return (key, template, optional = false) => {
 		const reads = readsOf(template);
-		// What could not be read, or reads what does not exist here, has been reported already.
+		// A template that could not be read, or that reads other names, has been reported already.
 		if (template === nothing || reads.some(({ name }) => name !== "env")) {
 			return null;
 		}

@@ -2,16 +2,16 @@ import { proxyMethods } from "../core/http/method.ts";
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 
-/** A route's key, read. Two routes of one `shape` answer the same requests. */
+/** A parsed route key. Two routes of one `shape` answer the same requests. */
 export interface RouteKey {
 	readonly method: string;
 	readonly path: readonly (string | { readonly param: string })[];
-	/** The name of a last `{rest*}`, which stands for all that follows; null without one. */
+	/** The name of a last `{rest*}`, which stands for everything that follows; null without one. */
 	readonly rest: string | null;
 	readonly shape: string;
 }
 
-/** Reads `GET /users/{id}`; a text says what is wrong with it. */
+/** Reads `GET /users/{id}`. A returned text says what is wrong with it. */
 export function parseRouteKey(key: string): RouteKey | string {
 	const match = /^([A-Za-z]+) (\/\S*)$/.exec(key);
 	if (match?.[1] === undefined || match[2] === undefined) {
@@ -59,7 +59,7 @@ function parseSegment(
 	if (/^\{[a-z][A-Za-z0-9_]*\*\}$/.test(text)) {
 		return { wrong: `\`${text}\` stands for all that follows: put it last` };
 	}
-	// As other routers write it. As a plain text it would load, and match nothing but itself.
+	// Other routers write a parameter in this way. As a plain text it would load, and match only itself.
 	const colon = /^:([a-zA-Z_]\w*)$/.exec(text)?.[1];
 	if (colon !== undefined) {
 		return { wrong: `\`${text}\`: a path parameter is written \`{${colon}}\`` };
@@ -82,5 +82,5 @@ function parseSegment(
 	return { text };
 }
 
-/** What may stand before a route's path. */
+/** The words that may stand before a route's path. */
 export const routeMethods: readonly string[] = methods;

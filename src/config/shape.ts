@@ -3,7 +3,7 @@ import { suggest } from "../core/suggest.ts";
 import type { Problem } from "./problem.ts";
 import type { MapSource, Source } from "./source.ts";
 
-/** The plain value of a source: what a schema judges. */
+/** The plain value of a source, which a schema judges. */
 export function plainOf(source: Source): unknown {
 	switch (source.kind) {
 		case "scalar":
@@ -19,26 +19,26 @@ export function plainOf(source: Source): unknown {
 	}
 }
 
-/** The value at a key; null where it is absent, or the source is no map. */
+/** The value at a key; null if it is absent, or if the source is no map. */
 export function entryOf(source: Source | null, key: string): Source | null {
 	if (source?.kind !== "map") return null;
 	return source.entries.find((entry) => entry.key === key)?.value ?? null;
 }
 
-/** The place of a key itself, or of the map where the key is absent. */
+/** The offset of a key itself, or of the map if the key is absent. */
 export function placeOfKey(source: MapSource, key: string): number {
 	return source.entries.find((entry) => entry.key === key)?.at ?? source.at;
 }
 
-/** What is judged, in messages: "a `get` step". */
+/** The name of the judged thing in messages: "a `get` step". */
 export interface Judged {
 	readonly what: string;
 	readonly problems: Problem[];
-	/** Says of a key that is unknown here what it is elsewhere; null where it is nowhere known, "" to say nothing. */
+	/** The hint for a key that is unknown here and known elsewhere. Null if it is known nowhere, "" for no message. */
 	readonly hintFor?: (key: string) => string | null;
 }
 
-/** Judges a source by a schema and reports every fault at its place. Returns whether there was none. */
+/** Judges a source by a schema and reports every fault at its position. Returns whether there was none. */
 export function checkShape(
 	schema: z.ZodType,
 	source: Source,
@@ -61,7 +61,7 @@ export function checkShape(
 	return false;
 }
 
-/** Of a choice between a map and something else, a map is judged as one. */
+/** If a map or something else may stand here, a map is judged as a map. */
 function meant(issue: z.core.$ZodIssue, source: Source): z.core.$ZodIssue[] {
 	if (issue.code !== "invalid_union") return [issue];
 	if (sourceAt(source, issue.path).source.kind !== "map") return [issue];
@@ -77,7 +77,7 @@ function meant(issue: z.core.$ZodIssue, source: Source): z.core.$ZodIssue[] {
 	}));
 }
 
-/** A key that is missing may be there misspelt: then that is said, and where both stand at one place only that. */
+/** A missing key may be there misspelt. Then the message says that, and at one position only that. */
 function unknownKeysFirst(
 	issues: readonly z.core.$ZodIssue[],
 ): z.core.$ZodIssue[] {
@@ -86,7 +86,7 @@ function unknownKeysFirst(
 	return issues.toSorted((a, b) => rank(a) - rank(b));
 }
 
-/** Reports the keys of a map that are none of those it takes. */
+/** Reports the unknown keys of a map. */
 export function reportUnknownKeys(
 	source: MapSource,
 	known: readonly string[],
@@ -143,7 +143,7 @@ function nameOf(path: readonly PropertyKey[], what: string): string {
 	return inner === undefined ? what : `\`${String(inner)}\``;
 }
 
-/** The keys a schema knows at a path, through optional wrappers and choices. */
+/** The keys that a schema knows at a path, through optional wrappers and choices. */
 function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 	let inner: unknown = schema;
 	for (const step of [...path, null]) {
@@ -187,7 +187,7 @@ function wanted(issue: z.core.$ZodIssue): string {
 			int: "a whole number",
 			array: "a list",
 		};
-		// A schema with words of its own has them in the message.
+		// The message uses the schema's own words, if it has some.
 		if (!issue.message.startsWith("Invalid input")) return issue.message;
 		return words[issue.expected] ?? issue.expected;
 	}

@@ -14,8 +14,9 @@ import {
 } from "./source.ts";
 
 /**
- * Reads JavaScript values as the same tree that YAML becomes. Never throws: what is no data becomes a problem. A place
- * is an offset as in a file — values stand one behind another, each as long as its text — and leads back to a path.
+ * Reads JavaScript values as the same tree that YAML becomes. Never throws: a value that is no data becomes a problem.
+ * Every value has an offset as in a file: values stand one behind another, each as long as its text. An offset leads
+ * back to a path.
  */
 export function readValue(value: unknown): SourceFile {
 	const reading: Reading = { places: [], length: 0, problems: [] };
@@ -38,16 +39,16 @@ interface Reading {
 	readonly problems: Problem[];
 }
 
-/** Where a value stands. */
+/** The position of a value. */
 interface Spot {
 	readonly reading: Reading;
 	/** `routes["GET /x"].steps.now`; empty for the config itself. */
 	readonly path: string;
-	/** The objects it stands in, outermost first. */
+	/** The objects around the value, outermost first. */
 	readonly around: readonly object[];
 }
 
-/** Takes a place for something of so many characters. */
+/** Takes an offset for a value of so many characters. */
 function placeFor({ reading, path }: Spot, characters = 0): number {
 	const at = reading.length;
 	reading.places.push({ at, path });
@@ -133,7 +134,7 @@ function noData(value: object): string {
 function list(items: readonly unknown[], spot: Spot): ListSource {
 	const at = placeFor(spot);
 	const around = [...spot.around, items];
-	// Not map: it passes over holes.
+	// Not `map`, because it skips holes.
 	const sources = Array.from(items, (item, index) =>
 		toSource(item, { ...spot, path: `${spot.path}[${index}]`, around }),
 	);
@@ -158,7 +159,7 @@ function map(value: object, spot: Spot): MapSource {
 			refuse(inner, fault);
 			continue;
 		}
-		// An absent key, as JSON has it.
+		// Undefined counts as an absent key, as in JSON.
 		if (property?.value === undefined) continue;
 		const keyAt = placeFor(inner);
 		const source = toSource(property.value, inner);
@@ -167,7 +168,7 @@ function map(value: object, spot: Spot): MapSource {
 	return { kind: "map", at, entries };
 }
 
-/** A key as it stands behind the path to its map: `.timeout`, `["x-id"]`. */
+/** A key as it follows the path to its map: `.timeout`, `["x-id"]`. */
 export function accessOf(key: string, path: string): string {
 	if (!/^[A-Za-z_$][\w$]*$/.test(key)) return `[${JSON.stringify(key)}]`;
 	return path === "" ? key : `.${key}`;

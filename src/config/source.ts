@@ -11,16 +11,16 @@ import {
 } from "yaml";
 import type { Problem } from "./problem.ts";
 
-/** What an author wrote, as a tree in which every value knows its place. Offsets count characters of the file. */
+/** The author's config as a tree in which every value knows its position. Offsets count characters of the file. */
 export type Source = ScalarSource | ListSource | MapSource | FunctionSource;
 
 export interface ScalarSource {
 	readonly kind: "scalar";
 	readonly at: number;
 	readonly value: string | number | boolean | null;
-	/** As it stands in the file, without quotes and escapes for a string. */
+	/** The text in the file; for a string without quotes and escapes. */
 	readonly text: string;
-	/** The place in the file of a character of `text`: through quotes, escapes, folds and indents. */
+	/** The offset in the file of a character of `text`, with quotes, escapes, folds and indents taken into account. */
 	placeOf(character: number): number;
 }
 
@@ -38,12 +38,12 @@ export interface MapSource {
 
 export interface EntrySource {
 	readonly key: string;
-	/** The place of the key. */
+	/** The offset of the key. */
 	readonly at: number;
 	readonly value: Source;
 }
 
-/** Only in a config of JavaScript values: a function by itself, or with the inputs that `from` gives it. */
+/** Only in a config of JavaScript values: a function alone, or with the inputs that `from` gives it. */
 export interface FunctionSource {
 	readonly kind: "function";
 	readonly at: number;
@@ -55,12 +55,12 @@ export interface FunctionSource {
 export interface SourceFile {
 	readonly root: Source | null;
 	readonly problems: readonly Problem[];
-	/** Lines, from 1, that could not be read and were reported: nothing more is said about them. */
+	/** Lines, from 1, that could not be read and were reported. No further problem on them is reported. */
 	readonly unreadable: ReadonlySet<number>;
 	positionOf(offset: number): Position;
 }
 
-/** Where something stands: in a file a line and a column, both from 1; in JavaScript values the path to it. */
+/** A position: in a file a line and a column, both from 1; in JavaScript values a path. */
 export type Position = LinePosition | PathPosition;
 
 export interface LinePosition {
@@ -80,8 +80,8 @@ const quoteIt =
 	"an expression with `: ` or ` #`, or inside `{ }` or `[ ]`, must be quoted or stand in a `|` block";
 
 /**
- * Reads YAML or JSON. Never throws: what cannot be read becomes a problem. A line that an unquoted expression made
- * unreadable is reported and blanked, so that the rest of the file can still be checked.
+ * Reads YAML or JSON. Never throws: a text that cannot be read becomes a problem. A line that an unquoted expression
+ * made unreadable is reported and blanked, so that the rest of the file can still be checked.
  */
 export function readSource(text: string): SourceFile {
 	const lines = lineStartsOf(text);
@@ -149,8 +149,8 @@ function parse(text: string): Document.Parsed {
 }
 
 /**
- * The text with the value blanked on the line of the first error, where that line holds a `${`; null where it does not.
- * Later errors may only follow from the first.
+ * The text with the value blanked on the line of the first error, if that line holds a `${`; null if it does not. Later
+ * errors may be consequences of the first.
  */
 function maskExpressionLine(
 	text: string,
@@ -241,14 +241,14 @@ function mapSource(
 	return { kind: "map", at, entries };
 }
 
-/** A key such as `404` is the text in the file, whatever YAML makes of it. */
+/** A key such as `404` is the text in the file, although YAML reads a number. */
 function keyText(key: Scalar): string {
 	return typeof key.value === "string"
 		? key.value
 		: (key.source ?? String(key.value));
 }
 
-/** What is wrong with a key in any config; null where nothing is. */
+/** The fault that a key would have in any config; null if there is none. */
 export function faultOfKey(key: string): string | null {
 	if (key === "__proto__") return "`__proto__` cannot be a key";
 	if (key.includes("${")) {
@@ -286,7 +286,7 @@ function scalarSource(node: Scalar, reading: Reading): ScalarSource {
 	};
 }
 
-/** Where an unquoted expression begins that ` #` has made a comment of; -1 where none does. */
+/** Where an unquoted expression begins whose rest ` #` turned into a comment; -1 if there is none. */
 function cutByComment(node: Scalar, rest: string): number {
 	if (node.type !== "PLAIN" || typeof node.value !== "string") return -1;
 	const hole = node.value.lastIndexOf("${");
@@ -333,7 +333,7 @@ function afterSpace(
 	return next;
 }
 
-/** How many raw characters stand for one character of the value. */
+/** How many raw characters make one character of the value. */
 function widthOf(raw: string, at: number, quote: string): number {
 	if (quote === "'" && raw[at] === "'") return 2;
 	if (quote !== '"' || raw[at] !== "\\") return 1;

@@ -18,27 +18,29 @@ import type { Problem } from "./problem.ts";
 import { traitsOf } from "./steps/kinds.ts";
 import type { Durations } from "./steps/traits.ts";
 
-/** An instant in milliseconds from the route's start, and the steps that make it so late, in their order. */
+/** An instant in milliseconds from the route's start, with the steps that make it so late, in their order. */
 export interface Moment {
-	/** Infinity where only the route's deadline bounds it. */
+	/** Infinity if only the route's deadline bounds it. */
 	readonly ms: number;
-	/** Of steps in groups the path: `orders.items`. */
+	/** A step in a group is named by its path: `orders.items`. */
 	readonly chain: readonly string[];
 }
 
-/** When a step starts and ends at the latest; its chain ends with itself, or with the step of its group that ends last. */
+/**
+ * When a step starts and ends at the latest. Its chain ends with itself, or with the step of its group that ends last.
+ */
 export interface StepTimes {
 	readonly start: Moment;
 	readonly end: Moment;
-	/** A group's own steps, by name: of its first items, where it has `each`. */
+	/** A group's own steps, by name; with `each` those of its first items. */
 	readonly inner: ReadonlyMap<string, StepTimes>;
 }
 
-/** Where a block of steps stands: a route's own, or a group's. */
+/** The surroundings of a block of steps: a route's own, or a group's. */
 interface Surroundings {
 	/** When the block itself starts. */
 	readonly from: Moment;
-	/** When a step around the block has ended; null for what is no step. */
+	/** When a step around the block has ended; null for a name that is no step. */
 	readonly endOf: (name: string) => Moment | null;
 	/** `orders.` in the group `orders`. */
 	readonly path: string;
@@ -50,7 +52,10 @@ const theRoute: Surroundings = {
 	path: "",
 };
 
-/** The worst case of steps that hang together: every step at its longest. Steps of a cycle, reported elsewhere, end somewhere. */
+/**
+ * The worst case of steps that depend on each other: every step at its longest. A cycle, which is reported elsewhere,
+ * is cut somewhere.
+ */
 export function timesOf(
 	steps: readonly StepConfig[],
 	durations: Durations,
@@ -92,7 +97,7 @@ export function timesOf(
 		const all = repeat(step, start, first, (from) => once(from).end);
 		if (withinMs === null) return { end: all, inner };
 		const cut = earliest(then(start, withinMs, path + name), all);
-		// What fills in for the step is waited for though its own time is over.
+		// The steps that a fallback reads are waited for, although the step's own time is over.
 		return { end: latest(cut, ...fallback), inner };
 	}
 
@@ -106,8 +111,8 @@ export function timesOf(
 	}
 
 	/**
-	 * The items after the first ones. A `within` inside a group may end an item before a step around the group has ended:
-	 * then the next ones wait for that too. Once all of those have ended every item takes the same time.
+	 * The items after the first ones. A `within` inside a group may end an item before a step around the group has ended.
+	 * Then the next items wait for that step too. After all such steps have ended, every item takes the same time.
 	 */
 	function repeat(
 		step: StepConfig,
@@ -148,7 +153,7 @@ function then({ ms, chain }: Moment, moreMs: number, step?: string): Moment {
 	return { ms: ms + moreMs, chain: step ? [...chain, step] : chain };
 }
 
-/** The last one; of equal ones the longer chain, for it says more. */
+/** The latest one; of equal ones the longer chain, because it says more. */
 function latest(first: Moment, ...others: readonly Moment[]): Moment {
 	return others.reduce(
 		(last, one) =>
@@ -170,8 +175,8 @@ interface Warned {
 }
 
 /**
- * A step that can start only when its route's time is over is likely a mistake, but may be meant. Of several items only
- * one is counted, and of functions nothing: a full list whose every item is slow is no reason to warn.
+ * A step that can start only when its route's time is over is likely a mistake, but may be meant. Only one item of a
+ * list is counted, and nothing for functions: a full list whose every item is slow is no reason to warn.
  */
 export function warnOfLongChains(
 	{ deadlineMs }: RouteConfig,
@@ -202,7 +207,7 @@ export function warnOfLongChains(
 	}
 }
 
-/** How long a call takes at the longest whose attempts take `timeoutMs` each. */
+/** How long a call takes at the longest if each attempt takes `timeoutMs`. */
 export function longestMs(
 	step: CallConfig,
 	timeoutMs: number,
@@ -214,7 +219,7 @@ export function longestMs(
 	return longestCallMs(timeoutMs, retry);
 }
 
-/** The timeout of the call's upstream; 0 where the environment names it. */
+/** The timeout of the call's upstream; 0 if the environment sets it. */
 function writtenTimeoutMs(
 	{ upstream }: CallConfig,
 	upstreams: readonly UpstreamConfig[],

@@ -5,7 +5,7 @@ import {
 	type TemplateEntry,
 } from "./template.ts";
 
-/** A template as the text it was written as; a literal as itself. */
+/** A template as its written text; a literal as itself. */
 export function printTemplate(template: Template): unknown {
 	switch (template.kind) {
 		case "literal":
@@ -23,7 +23,7 @@ export function printTemplate(template: Template): unknown {
 	}
 }
 
-/** Null without entries. */
+/** Null if there are no entries. */
 export function printEntries(entries: readonly TemplateEntry[]): object | null {
 	if (entries.length === 0) return null;
 	return Object.fromEntries(

@@ -10,8 +10,8 @@ const textMax = 8 * 1024 * 1024;
 export const listMax = 1_000_000;
 
 /**
- * The longest text whose characters the engine hashes. The hash of a longer text is its length, so the engine compares each
- * with all others of that length.
+ * The longest text whose characters the engine hashes. The hash of a longer text is its length, so the engine compares
+ * each with all others of that length.
  */
 const hashedMax = 16_383;
 
@@ -118,7 +118,7 @@ export function textOf(site: Site, value: unknown, what: string): string {
 		case "string":
 			return value;
 		case "number":
-			// Of a fraction the engine looks for the shortest digits.
+			// For a fraction the engine looks for the shortest digits.
 			site.charge(Number.isInteger(value) ? 1 : 6);
 			return String(value);
 		case "boolean":

@@ -22,7 +22,7 @@ import type {
 	StepRef,
 } from "./plan.ts";
 
-/** Compiles a checked config: names become indexes, references become dependencies. Pure, and cannot fail. */
+/** Compiles a checked config: names become indexes, and references become dependencies. Pure, and cannot fail. */
 export function compile(config: Config): Plan {
 	const routes = config.routes.map((route) => compileRoute(route, config));
 	return deepFreeze({
@@ -111,7 +111,7 @@ function compileGroup(
 	};
 }
 
-/** In plan order, from the inside out; names that are no steps are left out. */
+/** In plan order, from the inside out. Names that are no steps are left out. */
 function refsOf(reads: Iterable<string>, blocks: Blocks): StepRef[] {
 	const wanted = new Set(reads);
 	return blocks.flatMap((names, up) =>

@@ -12,31 +12,31 @@ import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 import { printProxyTarget } from "./print.ts";
 
 /**
- * What a route does and how long it takes at the longest. Plain JSON, and public: `sluice explain --json` prints it.
- * Names are those of the config; times are milliseconds from the start of the route.
+ * A route's steps, and the longest time that it takes. Plain JSON, and public: `sluice explain --json` prints it. Names
+ * are those of the config. Times are milliseconds from the start of the route.
  */
 export interface RouteExplanation {
 	readonly route: string;
 	readonly summary: string | null;
 	readonly deadlineMs: number;
-	/** Where the route passes its requests on to; null for one with steps. */
+	/** The target of a proxied route; null for a route with steps. */
 	readonly proxy: {
 		readonly to: string;
-		/** How long the answer's body may stand still: it has no other end. */
+		/** How long the answer's body may stand still. It has no other bound. */
 		readonly idleMs: number;
 	} | null;
 	/**
-	 * After so long the answer is there at the latest: when the longest chain has ended, or the deadline. Of a proxied
-	 * answer the head.
+	 * When the answer is there at the latest: after the longest chain, or at the deadline. For a proxied answer this is
+	 * its head.
 	 */
 	readonly worstMs: number;
-	/** The steps that take longest one after the other; null for as long as the deadline lets them. */
+	/** The longest chain of steps, one after the other. Its time is null if only the deadline ends it. */
 	readonly longestChain: {
 		readonly steps: readonly string[];
 		readonly ms: number | null;
 	};
 	readonly steps: readonly StepExplanation[];
-	/** Steps that the answer is made of. */
+	/** The steps that the answer is made of. */
 	readonly answerReads: readonly string[];
 }
 
@@ -45,13 +45,13 @@ export interface StepExplanation {
 	readonly kind: StepPlan["kind"];
 	/** `GET users/users/${params.id}`, or `./score.ts#score`; null for the other kinds. */
 	readonly call: string | null;
-	/** How often its call is tried at most; null where it is none. */
+	/** The most attempts of its call; null if it is no call. */
 	readonly attempts: number | null;
-	/** Whether it may change something: then it is waited for though unread. */
+	/** Whether it may change something. Then it is waited for although nothing reads it. */
 	readonly writes: boolean;
 	/** Whether it is a function that runs on a thread. */
 	readonly onThread: boolean;
-	/** The condition, as written; null where it always runs. */
+	/** The condition, as written; null if it always runs. */
 	readonly when: unknown;
 	/** `waves` is how often `parallel` items have to run before `max` are done. */
 	readonly each:
@@ -60,16 +60,16 @@ export interface StepExplanation {
 				readonly waves: number;
 		  })
 		| null;
-	/** Waits for these before it starts. */
+	/** The steps that it waits for before it starts. */
 	readonly startsAfter: readonly string[];
-	/** Reads these once it has started: waits for them then, if it comes to that. */
+	/** The steps that it may read after it has started. It waits for them only if it reads them. */
 	readonly readsLater: readonly string[];
 	/** Null: only the deadline bounds it. */
 	readonly latestStartMs: number | null;
 	readonly latestEndMs: number | null;
-	/** What its failure does to the route. */
+	/** The effect of its failure on the route. */
 	readonly onFailure: "fails the route" | "fallback" | "null";
-	/** A group's own; empty for the other kinds. Where it has `each`, the times are those of its first items. */
+	/** A group's own steps; empty for the other kinds. With `each` the times are those of its first items. */
 	readonly steps: readonly StepExplanation[];
 }
 
@@ -131,7 +131,7 @@ function explainSteps(
 	});
 }
 
-/** `blocks` are the names of steps: of the step's own block first, then of each around it. */
+/** `blocks` are the names of the steps of the step's own block, then of each block around it. */
 function explainStep(
 	step: StepPlan,
 	{ start, end, inner }: StepTimes,
@@ -159,7 +159,7 @@ function explainStep(
 	};
 }
 
-/** What there is to say of calls and functions alone. */
+/** The facts about calls and functions alone. */
 function workOf(
 	step: StepPlan,
 ): Pick<StepExplanation, "call" | "attempts" | "writes" | "onThread"> {

@@ -12,12 +12,13 @@ import type {
 } from "../config/config.ts";
 
 /**
- * What will be done, as deep-frozen data: no closure of ours, socket or timer; expressions as checked trees, a user's
- * function by reference, secrets as references to the environment by name. So it prints, diffs, and never shows a secret.
+ * The plan of a gateway, as deep-frozen data, without a closure of ours, socket or timer. Expressions are checked
+ * trees, a user's function is a reference, and a secret is the name of a variable. So it prints, diffs, and never shows
+ * a secret.
  */
 export interface Plan {
 	readonly server: ServerConfig;
-	/** Null where no step runs on a thread. */
+	/** Null if no step runs on a thread. */
 	readonly pool: PoolConfig | null;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
@@ -25,11 +26,11 @@ export interface Plan {
 	readonly overload: OverloadConfig | null;
 }
 
-/** A route with its steps in the order written, which is the order of parts in every answer. */
+/** A route with its steps in written order, which is the order of parts in every answer. */
 export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
 	readonly proxy: ProxyPlan | null;
 	readonly steps: readonly StepPlan[];
-	/** Steps, by index, that the answer is made of. */
+	/** The steps that the answer is made of, by index. */
 	readonly respondReads: readonly number[];
 }
 
@@ -38,36 +39,36 @@ export interface ProxyPlan extends ProxyConfig {
 	readonly upstreamIndex: number;
 }
 
-/** A step, seen from another: `up` groups outwards, at `index` in the order written there. */
+/** A step as another one sees it: `up` groups outwards, at `index` in written order there. */
 export interface StepRef {
 	readonly up: number;
 	readonly index: number;
 }
 
-/** How a step hangs together with the others. */
+/** How a step depends on the others. */
 export interface StepLinks {
-	/** Must have ended before this one starts. */
+	/** The steps that must have ended before this one starts. */
 	readonly startsAfter: readonly StepRef[];
-	/** May be read once it has started: a call when it has ended, a group by its steps. */
+	/** The steps that may be read after it has started: by a call when it has ended, by a group in its steps. */
 	readonly readsLater: readonly StepRef[];
-	/** Whether it does something besides giving a value: then it is waited for though unread. */
+	/** Whether it does something besides giving a value. Then it is waited for although nothing reads it. */
 	readonly effect: boolean;
 }
 
 export interface CallPlan extends CallConfig, StepLinks {
 	/** Index into the plan's upstreams. */
 	readonly upstreamIndex: number;
-	/** How often it is tried at most. */
+	/** The most attempts of the call. */
 	readonly attempts: number;
 }
 
 export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
 	readonly steps: readonly StepPlan[];
-	/** Steps of the group, by index, that its value is made of. */
+	/** The steps of the group that its value is made of, by index. */
 	readonly valueReads: readonly number[];
 }
 
-/** Of the other kinds a plan knows no more than their config, and how they hang together. */
+/** For the other kinds a plan knows only their config, and how they depend on each other. */
 type OtherPlan = Exclude<StepConfig, CallConfig | GroupConfig> & StepLinks;
 
 export type StepPlan = CallPlan | GroupPlan | OtherPlan;

@@ -6,8 +6,8 @@ import type { Template } from "../expression/template.ts";
 import type { Plan, ProxyPlan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 
 /**
- * The plan as an author's eye reads it: templates as they were written, dependencies by name, what is unset left out.
- * Equal plans print alike, so that two prints can be compared line by line. Never holds the value of a variable.
+ * The plan as text for its author: templates as written, dependencies by name, without unset values. Equal plans print
+ * alike, so that two prints can be compared line by line. Never holds the value of a variable.
  */
 export function printPlan(plan: Plan): string {
 	const printed = set({
@@ -64,7 +64,7 @@ function printRoute(route: RoutePlan): object {
 	});
 }
 
-/** `users/files/{rest*}`, as it was written. */
+/** `users/files/{rest*}`, as written. */
 export function printProxyTarget(
 	{ rest }: RoutePlan,
 	proxy: ProxyPlan,
@@ -90,7 +90,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 	});
 }
 
-/** `blocks` are the names of steps: of the step's own block first, then of each around it. */
+/** `blocks` are the names of the steps of the step's own block, then of each block around it. */
 function printStep(
 	step: StepPlan,
 	blocks: readonly (readonly string[])[],
@@ -122,7 +122,7 @@ function printSteps(
 	);
 }
 
-/** Leaves out what is unset. Only the printer's own maps: an author's null is a value. */
+/** Leaves out unset values. Only in the printer's own maps, because an author's null is a value. */
 function set(map: Record<string, unknown>): object {
 	return Object.fromEntries(
 		Object.entries(map).filter(

@@ -9,19 +9,19 @@ export interface StepName {
 	readonly index: number;
 }
 
-/** A step as the account sees it. */
+/** The part of a step that the account needs. */
 interface AccountedStep extends StepName {
-	/** The steps of its block, by index, that it reads in any case. */
+	/** The steps of its block that it reads in any case, by index. */
 	readonly readsFirst: readonly number[];
 }
 
 interface AccountedBlock {
 	readonly steps: readonly AccountedStep[];
-	/** The steps, by index, that the whole block is made of. */
+	/** The steps that the whole block is made of, by index. */
 	readonly made: readonly number[];
 }
 
-/** What is known of one step; most steps have no record. */
+/** The record of one step. Most steps have none. */
 class StepRecord {
 	/** The steps that it has read after it started. */
 	readonly readLater = new Set<number>();
@@ -31,7 +31,10 @@ class StepRecord {
 	holding: Holding | null = null;
 }
 
-/** What the steps of one block were made of: what they lack, what is stale, and how long their answers hold. */
+/**
+ * An account of what the steps of one block were made of: missing parts, stale values, and how long their answers are
+ * fresh.
+ */
 export class Account {
 	readonly #steps: readonly AccountedStep[];
 	readonly #made: readonly number[];
@@ -44,7 +47,7 @@ export class Account {
 		this.#made = made;
 	}
 
-	/** Notes steps that a step reads only after it has started. Steps around the block stand in accounts of their own. */
+	/** Notes steps that a step reads only after it has started. Steps around the block are in accounts of their own. */
 	noteReads({ index }: StepName, refs: readonly StepRef[]): void {
 		for (const ref of refs) {
 			if (ref.up === 0) this.#of(index).readLater.add(ref.index);
@@ -81,7 +84,9 @@ export class Account {
 		return least;
 	}
 
-	/** What these steps lack, or the whole block, or have of stale answers: in plan order, items in list order. */
+	/**
+	 * The missing parts and stale values of these steps, or of the whole block, in plan order, and items in list order.
+	 */
 	missing(steps = this.#made): readonly StepMark[] {
 		if (!this.#marked) return none;
 		const read = this.#readInFact(steps);

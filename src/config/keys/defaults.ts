@@ -34,7 +34,7 @@ export const defaultsKeys = section({
 	}),
 	calls: key(count(bounds.calls), {
 		description:
-			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+			"How many upstream calls one request may make. Beyond it `limit_exceeded`.",
 		example: "calls: 50",
 		default: 200,
 	}),
@@ -45,10 +45,10 @@ export const defaultsKeys = section({
 	}),
 });
 
-/** What holds where nothing else is said. */
+/** The defaults of upstreams, routes and steps. */
 export type Defaults = ReadOf<(typeof defaultsKeys)["keys"]>;
 
-/** A kind whose key, where it is not written, has the value of a key of `defaults`. */
+/** A kind whose key takes the value of a key of `defaults` if it is not written. */
 export function inherited<K extends AnyKind, Value>(
 	name: keyof (typeof defaultsKeys)["keys"],
 	kind: K,

@@ -16,7 +16,7 @@ export type Size =
 /** A text that holds an expression of `env`. */
 export type Hole = `${string}\${${string}`;
 
-/** What may stand where data does; `Input` is what a `from` may read there. */
+/** A value that may stand where data stands. `Input` are the names that a `from` may read there. */
 export type Data<Input extends string = string> =
 	| string
 	| number
@@ -26,7 +26,7 @@ export type Data<Input extends string = string> =
 	| From<Input>
 	| readonly Data<Input>[]
 	| DataMap<Input>;
-/** Names to what may stand there; a name that ends in `?` is left out where its value is null. */
+/** A map of names to such values. A name that ends in `?` is left out if its value is null. */
 export interface DataMap<Input extends string> {
 	readonly [key: string]: Data<Input>;
 }

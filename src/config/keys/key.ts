@@ -3,7 +3,7 @@ import type { Source } from "../source.ts";
 import { readValue } from "../source-value.ts";
 import type { AnyKind } from "./kind.ts";
 
-/** What docs and editors tell of a key, on its schema. */
+/** The documentation of a key, kept on its schema for docs and editors. */
 export interface KeyMeta {
 	readonly description: string;
 	/** Lines of YAML that stand in the key's section. */
@@ -32,9 +32,9 @@ type FieldOption<K> =
 					| Uncapitalize<UnitOfKind<K>>;
 			};
 
-/** What a key says besides its kind. */
+/** The options of a key besides its kind. */
 export type KeyOptions<K extends AnyKind> = FieldOption<K> & {
-	/** As an author would write it. What docs print and what holds are both made of it. */
+	/** The default, as an author would write it. The printed default and the value both come from it. */
 	readonly default?: InputOfKind<K>;
 	readonly required?: true;
 };
@@ -42,9 +42,9 @@ export type KeyOptions<K extends AnyKind> = FieldOption<K> & {
 export interface Key<K extends AnyKind, Options> {
 	readonly kind: K;
 	readonly options: Options;
-	/** The kind's, with what docs and editors tell. */
+	/** The kind's schema, with the key's documentation. */
 	readonly schema: z.ZodType;
-	/** What stands where the author wrote nothing; null without a default. */
+	/** The source of the default; null without a default. */
 	readonly written: Source | null;
 }
 
@@ -63,7 +63,7 @@ interface Told {
 	readonly example: string;
 }
 
-/** Declares a key. Its description and one example become its section of docs/config.md; the examples are tests. */
+/** Declares a key. Its description and one example become its section of docs/config.md. The examples are tests. */
 export function key<
 	K extends AnyKind,
 	const Options extends KeyOptions<K> & Told,
@@ -84,7 +84,7 @@ export function key<
 	};
 }
 
-/** Declares a key of a map that stands under a key with a description of its own, which tells of this one too. */
+/** Declares a key of an inner map. The description of the outer key describes this one too. */
 export function part<K extends AnyKind, const Options extends KeyOptions<K>>(
 	kind: K,
 	options: Options,
@@ -98,7 +98,7 @@ export function part<K extends AnyKind, const Options extends KeyOptions<K>>(
 	};
 }
 
-/** Fills in `{maxBytes}` with that part's default. Throws where a part is not told of, which is found when this loads. */
+/** Replaces `{maxBytes}` by that part's default. Throws, when this file loads, if a description leaves out a part. */
 function withDefaults(description: string, keys: AnyKeys): string {
 	const parts = Object.entries(keys).filter(
 		([, { options }]) => options.description === undefined,

@@ -4,8 +4,8 @@ import type { MapSource, Source } from "../source.ts";
 import type { AnyKey, AnyKeys } from "./key.ts";
 
 /**
- * What a key takes: `Input` is what an author writes, `Value` what it becomes. `Context` is what reading it needs besides.
- * A key whose value has a unit becomes a field that ends in `Unit`.
+ * The kind of value that a key takes. An author writes an `Input`, and it becomes a `Value`. Reading it needs a
+ * `Context`. A key whose value has a unit becomes a field that ends in `Unit`.
  */
 export interface Kind<
 	Input,
@@ -15,17 +15,17 @@ export interface Kind<
 > {
 	/** For editors and docs. */
 	readonly schema: z.ZodType;
-	/** Reports every fault; undefined where there was one. */
+	/** Reports every fault. Undefined if there is one. */
 	readonly take: (
 		source: Source,
 		judged: Judged,
 		context: Context,
 	) => Value | undefined;
-	/** The value of a key that is not written and has no default. Without it that is null. */
+	/** The value of a key that is not written and has no default. If this is absent, the value is null. */
 	readonly absent?: (context: Context) => Value;
-	/** Of a kind that is a map: its keys. */
+	/** The keys of a kind that is a map. */
 	readonly keys?: AnyKeys;
-	/** The key of `defaults` whose value it has where it is not written. */
+	/** The key of `defaults` whose value it takes if it is not written. */
 	readonly inherits?: AnyKey;
 	/** For the compiler alone. */
 	readonly types?: { readonly input: Input; readonly unit: Unit };
@@ -34,7 +34,7 @@ export interface Kind<
 // biome-ignore lint/suspicious/noExplicitAny: a context is taken, so that only `any` stands for each.
 export type AnyKind = Kind<unknown, unknown, any, string>;
 
-/** A kind whose schema judges the plain value; `valueOf` is given what the schema took. */
+/** A kind whose schema judges the plain value. `valueOf` gets the value that the schema accepted. */
 export function plain<Input, Value = Input, Unit extends string = "">(
 	schema: z.ZodType,
 	valueOf: (written: Input) => Value,
@@ -48,12 +48,12 @@ export function plain<Input, Value = Input, Unit extends string = "">(
 	};
 }
 
-/** A kind whose value is what is written. */
+/** A kind whose value is the written one. */
 export function asWritten<Input>(schema: z.ZodType): Kind<Input, Input> {
 	return plain(schema, (written) => written);
 }
 
-/** A kind that `read` makes a value of; the schema judges no more than the shape. */
+/** A kind whose value `read` makes. The schema judges only the shape. */
 export function reading<Input, Value, Context>(
 	schema: z.ZodType,
 	read: (source: Source, context: Context, judged: Judged) => Value,
@@ -67,7 +67,7 @@ export function reading<Input, Value, Context>(
 	};
 }
 
-/** A kind whose value is the source itself: it is read where what is around it is known. */
+/** A kind whose value is the source itself. It is read later, when the names around it are known. */
 export function asSource(schema: z.ZodType): Kind<unknown, Source> {
 	return reading(schema, (source) => source);
 }

@@ -8,7 +8,7 @@ const hasHole = (text: string) => text.includes("${");
 const durationWords = "a duration with its unit, such as `250ms`, `1s` or `2m`";
 const sizeWords = "a size with its unit, such as `64KiB` or `8MiB`";
 
-/** What the refinements below say, for editors: a schema printed as JSON knows patterns only. */
+/** The refinements below as patterns, for editors, because a schema printed as JSON knows only patterns. */
 const holePattern = "\\$\\{";
 const quantityPattern = "\\d{1,15}(\\.\\d{1,3})?";
 const durationPattern = `${quantityPattern}(ms|s|m|h)`;
@@ -25,7 +25,7 @@ function textWith(
 		.meta({ pattern });
 }
 
-/** A duration that is also within bounds of its own, which `words` say. */
+/** A duration within bounds of its own, which `words` describe. */
 function durationWhere(
 	words: string,
 	fits: (ms: number) => boolean,
@@ -62,13 +62,13 @@ export const period = durationWhere(
 	(ms) => ms >= 100 && ms <= 600_000,
 );
 
-/** How long answers may be kept: longer is a mistake in the unit. */
+/** How long answers may be kept. A longer time is a mistake in the unit. */
 export const keeping = durationWhere(
 	"a duration from `1ms` to `720h`",
 	(ms) => ms <= 720 * 3_600_000,
 );
 
-/** Clients are told of it in whole seconds. */
+/** A duration that clients are told in whole seconds. */
 export const wholeSeconds = durationWhere(
 	"a duration of whole seconds, from `1s` to `24h`, such as `1m`",
 	(ms) => ms % 1000 === 0 && ms >= 1000 && ms <= 86_400_000,
@@ -81,11 +81,11 @@ export const heap = sizeWhere(
 	(bytes) => bytes >= 16 * 1024 ** 2,
 );
 
-/** What an upstream inherits is kept as it is written: there it may as well come from the environment. */
+/** A default that upstreams inherit is kept as written, because an upstream's own may come from the environment. */
 export const durationText = asWritten<Duration>(duration.schema);
 export const sizeText = asWritten<Size>(size.schema);
 
-/** A setting that may come from the environment is a text with a hole, judged when that is read. */
+/** A setting that may come from the environment is a text with a hole. It is judged when the environment is read. */
 export const durationOrHole = textWith(
 	durationWords,
 	`${holePattern}|^${durationPattern}$`,
@@ -107,7 +107,7 @@ export function count(most: number, least = 1): Kind<number, number> {
 	return asWritten(z.int({ error }).min(least, { error }).max(most, { error }));
 }
 
-/** A number between two that may have decimals. */
+/** A number between two bounds, which may have decimals. */
 export function numberFrom(least: number, most: number): Kind<number, number> {
 	const error = `a number from ${least} to ${most}`;
 	return asWritten(

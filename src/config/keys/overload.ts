@@ -7,34 +7,34 @@ export const overloadKeys = section(
 		requests: key(count(1_000_000), {
 			field: "requestsMax",
 			description:
-				"How many requests are carried out at a time. While there are so many, optional parts are left out.",
+				"How many requests are carried out at a time. At this number optional parts are left out.",
 			example: "requests: 500",
 			default: 2000,
 		}),
 		waiting: key(count(1_000_000, 0), {
 			field: "waitingMax",
 			description:
-				"How many more wait for their turn; one more is refused with 503 `overloaded`.",
+				"How many more requests wait for their turn. One more is refused with 503 `overloaded`.",
 			example: "waiting: 20",
 			default: 100,
 		}),
 		wait: key(duration, {
 			field: "waitMs",
-			description: "How long one waits at most; then it is refused.",
+			description: "How long a request waits at most. Then it is refused.",
 			example: "wait: 200ms",
 			default: "500ms",
 		}),
 		skipAt: key(duration, {
 			field: "skipAtMs",
 			description:
-				"How late the event loop may come round before optional parts are left out: steps with `optional` or `fallback` then fail with `overloaded`.",
+				"How late the event loop may be before optional parts are left out. Steps with `optional` or `fallback` then fail with `overloaded`.",
 			example: "skipAt: 100ms",
 			default: "200ms",
 		}),
 		refuseAt: key(duration, {
 			field: "refuseAtMs",
 			description:
-				"How late it may come round before requests are refused. Not below `skipAt`.",
+				"How late the event loop may be before requests are refused. Not below `skipAt`.",
 			example: "refuseAt: 1s",
 			default: "500ms",
 		}),

@@ -17,7 +17,7 @@ const fieldCommon = {
 		.optional(),
 };
 
-/** What a parameter may be, by its `type`. A list's items are scalars. */
+/** The keywords of a parameter, by its `type`. A list's items are scalars. */
 export const fieldSchemas = {
 	string: z.strictObject({
 		type: z.literal("string"),

@@ -63,7 +63,7 @@ export const limiterKeys = sectionFor<LimiterOptions>()(
 		adaptive: part(flag, {}),
 	},
 	{
-		// Who gives a number means that one, who gives none wants it found.
+		// An author who gives a number means that number. One who gives none wants it found.
 		finish: (read) => ({
 			...read,
 			adaptive: read.adaptive ?? read.concurrent === null,

@@ -11,14 +11,14 @@ export const poolKeys = section({
 	waiting: key(count(100_000, 0), {
 		field: "waitingMax",
 		description:
-			"How many calls of `worker` functions wait for a thread; one more is `overloaded`.",
+			"How many calls of `worker` functions wait for a thread. One more is `overloaded`.",
 		example: "waiting: 100",
 		default: 1024,
 	}),
 	memory: key(heap, {
 		field: "heapBytesMax",
 		description:
-			"How much a thread may hold in its JavaScript heap, buffers not counted, at least `16MiB`. Beyond it the thread ends, and its call is `step_failed`. Default: what Node gives a thread.",
+			"How much a thread may hold in its JavaScript heap, without buffers, at least `16MiB`. Beyond it the thread ends, and its call is `step_failed`. Default: Node's bound for a thread.",
 		example: "memory: 256MiB",
 	}),
 });

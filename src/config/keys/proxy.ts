@@ -21,7 +21,7 @@ import {
 	textTemplate,
 } from "./templates.ts";
 
-/** Names, in lower case, of header fields that pass besides those that always do. */
+/** The header fields that pass besides those that always do, with names in lower case. */
 const pass = {
 	...reading<readonly string[], readonly string[], unknown>(
 		z.array(text.schema, { error: "a list of header names" }),
@@ -52,29 +52,29 @@ function faultOfPassed(name: string): string | null {
 		: `\`${name}\` cannot pass: the gateway says it itself`;
 }
 
-/** Null where the client's own go along. */
+/** Null if the client's own go along. */
 const ownParameters = reading<
 	DataMap<string>,
 	readonly TemplateEntry[],
 	Reading
 >(namesToValues, (source, { reader }) => readParameters(source, reader));
 
-/** What `proxy` holds where more is to be said than where to. */
+/** The keys of `proxy` as a map. */
 export const proxyKeys = section({
 	to: key(asSource(textTemplate), {
 		required: true,
 		description:
-			"Required. Where requests go: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came; a `${…}` stays within its segment.",
+			"Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came. A `${…}` stays within its segment.",
 		example: "to: users/files",
 	}),
 	pass: key(pass, {
 		description:
-			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and whatever else the two sides agreed on.",
+			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and any others on which the two sides agree.",
 		example: "pass: [authorization]",
 	}),
 	query: key(ownParameters, {
 		description:
-			"Query parameters of the call, instead of all of the client's. Without it the client's go along, but for those the upstream has of its own.",
+			"Query parameters of the call, instead of all of the client's. Without it the client's go along, except those that the upstream's own `query` has.",
 		example: 'query: { version: "2" }',
 	}),
 	headers: key(headerFields<DataMap<string>>(callFieldsRefused), {
@@ -84,14 +84,14 @@ export const proxyKeys = section({
 	}),
 	cache: key(flag, {
 		description:
-			"`true`: answers to GET are kept by the upstream's `cache`, while they are passed on, and given from it.",
+			"`true`: the upstream's `cache` keeps answers to GET while they are passed on, and gives them again.",
 		example: "cache: true",
 		default: false,
 	}),
 	idle: key(duration, {
 		field: "idleMs",
 		description:
-			"How long the answer's body may stand still, whoever keeps it waiting; then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
+			"How long the answer's body may stand still, whichever side keeps it waiting. Then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
 		example: "idle: 5m",
 		default: "60s",
 	}),

@@ -31,7 +31,7 @@ export const rateLimitKeys = section({
 	}),
 	by: key(by, {
 		description:
-			"Requests with the same value are counted together. It may read `request.ip` (of an IPv6 address its network of 64 bits), `request.method`, `request.path`, and what the route declares of `params`, `query`, `headers` and `cookies`; on the gateway, where nothing is declared, any of the last three, as texts. A text without `${…}` is one limit for all.",
+			"Requests with the same value are counted together. It may read `request.ip` (for IPv6 its network of 64 bits), `request.method`, `request.path`, and the `params`, `query`, `headers` and `cookies` that the route declares. On the gateway nothing is declared: there it may read any member of the last three, as a text. A text without `${…}` is one limit for all.",
 		example: 'by: "${headers.x_api_key ?? request.ip}"',
 		default: "${request.ip}",
 	}),

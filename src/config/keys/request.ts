@@ -5,7 +5,7 @@ import { section } from "./section.ts";
 export const requestKeys = section({
 	params: key(named<object>(), {
 		description:
-			"Path parameters. They need no declaration to be read as text; a schema here coerces and bounds them.",
+			"Path parameters. Without a declaration they are read as texts. A schema here coerces and bounds them.",
 		example: "params:\n  id: { type: integer, minimum: 1 }",
 	}),
 	query: key(named<object>(), {
@@ -25,7 +25,7 @@ export const requestKeys = section({
 	}),
 	body: key(named<object>("a JSON Schema"), {
 		description:
-			"The JSON Schema (2020-12) of a JSON body. Written `body?`, it may be absent and is then null.",
+			"The JSON Schema (2020-12) of a JSON body. With `body?` it may be absent and is then null.",
 		example:
 			"body:\n  type: object\n  required: [name]\n  properties:\n    name: { type: string, maxLength: 80 }",
 	}),

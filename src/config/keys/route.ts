@@ -11,7 +11,7 @@ import { requestKeys } from "./request.ts";
 import { map, section } from "./section.ts";
 import { headerFields, status, template, textTemplate } from "./templates.ts";
 
-/** Read before the others, for what a route declares is what they may read. */
+/** Read before the other keys, because they may read only the values that a route declares. */
 interface Declared {
 	readonly request: RequestConfig;
 }
@@ -46,7 +46,7 @@ export const routeKeys = section({
 	}),
 	request: key(request, {
 		description:
-			"What the client may send. Reading what is not declared here is an error at load; what else arrives is ignored.",
+			"What the client may send. To read anything that is not declared here is an error at load. Anything else that arrives is ignored.",
 		example: "request:\n  query:\n    city: { type: string, maxLength: 80 }",
 	}),
 	deadline: key(deadline, {
@@ -58,38 +58,38 @@ export const routeKeys = section({
 	calls: key(calls, {
 		field: "callsMax",
 		description:
-			"How many upstream calls one request may make; beyond it `limit_exceeded`.",
+			"How many upstream calls one request may make. Beyond it `limit_exceeded`.",
 		example: "calls: 20",
 	}),
 	rateLimit: key(map(rateLimitKeys), {
 		description:
-			"How often clients may ask for this route, besides the `rateLimit` of the gateway; beyond it 429 `too_many_requests`.",
+			"How often clients may ask for this route, besides the `rateLimit` of the gateway. Beyond it 429 `too_many_requests`.",
 		example: "rateLimit: { limit: 10, per: 1m }",
 	}),
 	proxy: key(proxy, {
 		description:
-			"Passes requests on and answers back, streamed and unparsed, instead of `steps`: `<upstream>/<path>`, or a map with `to` and what follows here.",
+			"Passes requests on and answers back, streamed and unparsed, instead of `steps`. `<upstream>/<path>`, or a map with `to` and the keys below.",
 		example: "proxy: users/files",
 	}),
 	steps: key(named<object>("a map of steps"), {
 		description:
-			"The steps by name. Each starts as soon as what it reads is there.",
+			"The steps by name. Each starts as soon as the values that it reads are there.",
 		example: "steps:\n  user:\n    get: users/users/7",
 	}),
 	respond: key(template, {
 		description:
-			"The answer's body. Without it the only step's value; with several steps it is required.",
+			"The answer's body. Without it the answer is the only step's value. With several steps it is required.",
 		example: "respond: { user: 7, active: true }",
 	}),
 	status: key(status, {
 		description:
-			"The answer's status: a number from 200 to 599, or an expression of one.",
+			"The answer's status: a number from 200 to 599, or an expression that gives one.",
 		example: "status: 201",
 		default: 200,
 	}),
 	headers: key(headerFields<DataMap<string>>(answerFieldsRefused), {
 		description:
-			"The answer's header fields; a list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
+			"The answer's header fields. A list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
 		example: "headers: { cache-control: max-age=60 }",
 	}),
 });

@@ -9,15 +9,15 @@ import type { MapSource, Source } from "../source.ts";
 import type { AnyKey, AnyKeys, Key } from "./key.ts";
 import type { AnyKind, Kind } from "./kind.ts";
 
-/** Keys that stand in one map. `Value` is what reading the map gives. */
+/** The keys of one map. Reading the map gives a `Value`. */
 export interface Section<Keys extends AnyKeys, Value> {
 	readonly keys: Keys;
-	/** Of each key by itself, for docs. */
+	/** The schema of each key alone, for docs. */
 	readonly shape: { readonly [Name in keyof Keys]: z.ZodType };
 	readonly schema: z.ZodType;
 	/**
-	 * Reads the map in one pass: of each key its value, or its default where it is absent. Reports every fault, and gives
-	 * the default in its place. Null is a map without any key. Undefined where a required key is not there.
+	 * Reads the map in one pass: the value of each key, or its default if it is absent. Reports every fault, and gives
+	 * the default instead. A null source counts as a map without keys. Undefined if a required key is missing.
 	 */
 	read(
 		source: Source | null,
@@ -39,7 +39,7 @@ interface AnySection {
 	read(source: Source | null, judged: Judged, context: any): unknown;
 }
 
-/** What reading the keys gives, by the fields they become. */
+/** The values of the keys, by the fields that they become. */
 export type ReadOf<Keys extends AnyKeys> = {
 	readonly [Name in keyof Keys & string as FieldOf<Name, Keys[Name]>]: ValueOf<
 		Keys[Name]
@@ -70,7 +70,7 @@ type ValueOf<K> =
 			: never
 		: never;
 
-/** What an author writes. */
+/** The type that an author writes. */
 export type InputOf<S extends { readonly keys: AnyKeys }> = InputOfKeys<
 	S["keys"]
 >;
@@ -93,7 +93,7 @@ type InputOfKey<K> =
 			: never
 		: never;
 
-/** All that reading the keys needs. */
+/** The context that reading the keys needs. */
 export type ContextOf<Keys extends AnyKeys> = TakeContext<
 	Keys[keyof Keys]["kind"]
 > &
@@ -109,16 +109,16 @@ type AbsentContext<K extends AnyKind> = [
 	? Context
 	: never;
 
-/** Says what is wrong with a key as a whole map shows it; nothing where a key itself was refused. */
+/** Reports a fault of a key that only the whole map shows. Says nothing if a key itself was refused. */
 export type Say = (key: string | null, message: string) => void;
 
 interface SectionOptions<Keys extends AnyKeys, Value> {
-	/** What is wanted instead of what is no map. */
+	/** The words for a value that is no map. */
 	readonly words?: string;
 	readonly finish?: (read: ReadOf<Keys>, say: Say) => Value;
 }
 
-/** Declares the keys of a map; `finish` makes the value of what was read. */
+/** Declares the keys of a map. `finish` makes the map's value from the values of its keys. */
 export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 	keys: Keys,
 	{ words, finish }: SectionOptions<Keys, Value> = {},
@@ -149,7 +149,7 @@ export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 	};
 }
 
-/** Names each field that `Read` has and `Wanted` does not, or that it lacks or has with another type. */
+/** Names each field that only `Read` has, or that only `Wanted` has, or whose types differ. */
 type Differences<Read, Wanted> = {
 	readonly [Field in Exclude<
 		keyof Read,
@@ -178,14 +178,14 @@ interface SectionFor<Wanted> {
 }
 
 /**
- * Declares the keys of a map whose value is `Wanted` exactly: a key that becomes no field of it, and a field that no key
- * becomes, does not compile.
+ * Declares the keys of a map whose value is exactly a `Wanted`. A key that becomes no field of it does not compile, nor
+ * does a field that no key becomes.
  */
 export function sectionFor<Wanted>(): SectionFor<Wanted> {
 	return section;
 }
 
-/** Null where a required key is not there. */
+/** Null if a required key is missing. */
 function readKeys<Keys extends AnyKeys>(
 	keys: Keys,
 	source: MapSource | null,
@@ -249,7 +249,7 @@ export function map<S extends AnySection>(
 	};
 }
 
-/** A map of these keys; where it is not written each has its default. */
+/** A map of these keys. If the map is not written, each key has its default. */
 export function mapOfDefaults<S extends AnySection>(inner: S) {
 	return {
 		...map(inner),
@@ -258,10 +258,10 @@ export function mapOfDefaults<S extends AnySection>(inner: S) {
 	};
 }
 
-/** Defaults have no faults: the tests read each. */
+/** Defaults have no faults, because the tests read each. */
 const nobody: Judged = { what: "", problems: [] };
 
-/** A policy is switched on by `true`, which takes its defaults, or by a map of what is to differ. Null is off. */
+/** A policy is switched on by `true`, with its defaults, or by a map of the settings that differ. Null is off. */
 export function policy<S extends AnySection>(
 	inner: S,
 ): Kind<boolean | InputOf<S>, SectionValue<S> | null, SectionContext<S>> {

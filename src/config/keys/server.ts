@@ -19,7 +19,7 @@ const originWords =
 
 type Origin = "*" | `http://${string}` | `https://${string}`;
 
-/** Scheme, host and port, in the one way browsers write them; `*` is every origin. */
+/** Scheme, host and port, as browsers write them. `*` is every origin. */
 function isOrigin(text: string): boolean {
 	if (text === "*") return true;
 	const url = URL.parse(text);
@@ -72,7 +72,7 @@ const headers = listOf<string>(
 export const corsKeys = section(
 	{
 		origins: part(origins, { required: true }),
-		// Those pages may send without asking, and the type of the bodies that routes read.
+		// The methods that pages may send without asking, and the type of the bodies that routes read.
 		methods: part(methods, { default: ["GET", "HEAD", "POST"] }),
 		headers: part(headers, { default: ["content-type"] }),
 		credentials: part(flag, { default: false }),
@@ -80,7 +80,7 @@ export const corsKeys = section(
 	},
 	{
 		finish(read, say) {
-			// Browsers refuse the pair; echoing every origin instead would let any page act as the user.
+			// Browsers refuse the pair. To echo every origin instead would let any page act as the user.
 			if (read.credentials && read.origins.includes("*")) {
 				say(
 					"origins",
@@ -111,7 +111,7 @@ const pathOrFalse = plain<`/${string}` | false, string | null>(
 
 export const serverKeys = section({
 	port: key(count(65_535, 0), {
-		description: "The port to listen on; 0 takes any free one.",
+		description: "The port to listen on. 0 takes any free one.",
 		example: "port: 9000",
 		default: 8080,
 	}),
@@ -124,26 +124,26 @@ export const serverKeys = section({
 	health: key(pathOrFalse, {
 		field: "healthPath",
 		description:
-			"Where the health check is answered: 200, and 503 while draining. `false` for none.",
+			"The path of the health check. It answers 200, and 503 while draining. `false` for none.",
 		example: "health: /healthz",
 		default: "/-/health",
 	}),
 	maxBody: key(size, {
 		field: "bodyBytesMax",
-		description: "The longest request body that is read; beyond it 413.",
+		description: "The longest request body that is read. Beyond it 413.",
 		example: "maxBody: 256KiB",
 		default: "1MiB",
 	}),
 	maxHeaders: key(count(2000), {
 		field: "headerFieldsMax",
-		description: "The most header fields of a request; beyond it 431.",
+		description: "The most header fields of a request. Beyond it 431.",
 		example: "maxHeaders: 50",
 		default: 100,
 	}),
 	maxHeaderBytes: key(size, {
 		field: "headerBytesMax",
 		description:
-			"The request's target and all its header fields together; beyond it 431.",
+			"The size of the request's target and all its header fields together. Beyond it 431.",
 		example: "maxHeaderBytes: 8KiB",
 		default: "16KiB",
 	}),
@@ -157,40 +157,40 @@ export const serverKeys = section({
 	headersTimeout: key(patience, {
 		field: "headersTimeoutMs",
 		description:
-			"How long a client may take to send a request's header fields; beyond it 408. Never longer than `requestTimeout`.",
+			"How long a client may take to send a request's header fields. Beyond it 408. Never longer than `requestTimeout`.",
 		example: "headersTimeout: 5s",
 		default: "15s",
 	}),
 	requestTimeout: key(patience, {
 		field: "requestTimeoutMs",
 		description:
-			"How long a client may take to send a whole request, its body included; beyond it 408.",
+			"How long a client may take to send a whole request, its body included. Beyond it 408.",
 		example: "requestTimeout: 30s",
 		default: "60s",
 	}),
 	idleTimeout: key(patience, {
 		field: "idleTimeoutMs",
 		description:
-			"How long a connection may stand still, without a request or with an answer its client does not read, before it is closed. The default is longer than the 60 s of load balancers, so that it is they who close.",
+			"How long a connection may stand still before it is closed: without a request, or with an answer that its client does not read. The default is longer than the 60 s of load balancers, so that they close first.",
 		example: "idleTimeout: 20s",
 		default: "65s",
 	}),
 	connections: key(count(1_000_000), {
 		field: "connectionsMax",
 		description:
-			"The most connections of clients at a time; one more is answered 503 and closed.",
+			"The most connections of clients at a time. One more is answered 503 and closed.",
 		example: "connections: 2000",
 		default: 10_000,
 	}),
 	trustedProxies: key(subnets, {
 		description:
-			"Addresses of the proxies in front: only they are believed, in `Forwarded` and `X-Forwarded-For`, who the client is (`request.ip`).",
+			"The addresses of the proxies in front. Only their `Forwarded` and `X-Forwarded-For` say who the client is (`request.ip`).",
 		example: "trustedProxies: [10.0.0.0/8, fd00::1]",
 		default: [],
 	}),
 	cors: key(map(corsKeys), {
 		description:
-			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default {methods}), `headers` (default {headers}), `credentials` (default {credentials}); `maxAge` (default {maxAge}) is how long a browser remembers. Without it none may.',
+			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default {methods}), `headers` (default {headers}), `credentials` (default {credentials}); `maxAge` (default {maxAge}) is how long a browser remembers. Without `cors` none may.',
 		example:
 			"cors: { origins: ['https://app.example.com'], methods: [GET, PUT], headers: [content-type, authorization], credentials: true, maxAge: 1h }",
 	}),

@@ -29,7 +29,7 @@ import {
 	textTemplate,
 } from "./templates.ts";
 
-/** What a step's templates may read, by where they stand. `reader` sees the item of `each` too. */
+/** The readers of a step's templates, by where a template stands. `reader` sees the item of `each`, too. */
 export interface StepReading extends Reading {
 	/** Without the item. */
 	readonly around: Reader;
@@ -128,7 +128,7 @@ function readAnswers(source: Source, reader: Reader): AnswersConfig {
 
 const steps = named<object>("a map of steps");
 
-/** Steps that were refused are none: the rest of the group is checked all the same. */
+/** Refused steps count as no steps. The rest of the group is checked all the same. */
 const innerSteps: typeof steps = {
 	...steps,
 	take: (source, judged, context) =>
@@ -139,7 +139,7 @@ const innerSteps: typeof steps = {
 		},
 };
 
-/** A function by its file and name, or in a config of JavaScript values the function itself. */
+/** A function by its file and name. In a config of JavaScript values it may be the function itself. */
 const functionReference: Kind<
 	unknown,
 	{ readonly name: string; readonly call: UserFunction | null }
@@ -162,18 +162,18 @@ const replyKeys = section({
 	body: part(template, {}),
 });
 
-/** Its keys are those of a route, where they are told of. */
+/** Its keys are those of a route, which docs describe there. */
 const reply = { ...map(replyKeys), keys: {} };
 
 const waits = {
 	when: key(template, {
 		description:
-			"The step (or the item) is skipped where this is false or null: to its readers it is null, and the answer is still complete.",
+			"The step (or the item) is skipped if this is false or null. To its readers it is null, and the answer is still complete.",
 		example: "when: ${query.verbose}",
 	}),
 	after: key(after, {
 		description:
-			"Steps that must have ended before this one, however they ended.",
+			"Steps that must have ended before this one starts, well or not.",
 		example: "after: [first]",
 	}),
 };
@@ -182,7 +182,7 @@ const common = {
 	...waits,
 	each: key(templateAround, {
 		description:
-			"A list: the step runs once per item, concurrently, and its value is the list of results, in the list's order.",
+			"A list. The step runs once per item, concurrently. Its value is the list of results, in the list's order.",
 		example: "each: ${query.ids}",
 	}),
 	as: key(text, {
@@ -195,23 +195,23 @@ const common = {
 	}),
 	max: key(max, {
 		description:
-			"The longest list; beyond it `limit_exceeded`, with 400 where the list is the client's.",
+			"The longest list. Beyond it `limit_exceeded`, with 400 if the list is the client's.",
 		example: "each: ${query.ids}\nmax: 20",
 	}),
 	within: key(duration, {
 		field: "withinMs",
 		description:
-			"The time of everything this step does, all items included; then it fails with `upstream_timeout`.",
+			"The time of everything that this step does, all items included. Then it fails with `upstream_timeout`.",
 		example: "within: 800ms",
 	}),
 	fallback: key(template, {
 		description:
-			"The value where the step (or the item) fails; the answer is then marked partial. A step it reads is waited for only then.",
+			"The value if the step (or the item) fails. Then the answer is marked partial. A step that the fallback reads is waited for only then.",
 		example: "fallback: null",
 	}),
 	optional: key(flag, {
 		description:
-			"`true`: where the step (or the item) fails it is null, and the answer is marked partial.",
+			"`true`: if the step (or the item) fails, it is null, and the answer is marked partial.",
 		example: "optional: true",
 		default: false,
 	}),
@@ -232,12 +232,12 @@ const bodies = {
 	}),
 	form: key(formBody, {
 		description:
-			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out when its value is null; a list repeats the name.",
+			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out if its value is null. A list repeats the name.",
 		example: "post: users/login\nform: { user: ann, scope: [read, write] }",
 	}),
 	text: key(textBody, {
 		description:
-			"The body, sent as the text it is; `text/plain` unless `headers` says otherwise.",
+			"The body, a text that is sent as it is. Its type is `text/plain` unless `headers` says otherwise.",
 		example:
 			"post: users/soap\nheaders: { content-type: text/xml }\ntext: <user>${escapeXml(query.id)}</user>",
 	}),
@@ -246,43 +246,43 @@ const bodies = {
 const callCommon = {
 	query: key(parameters<unknown>(), {
 		description:
-			"Query parameters. A key that ends in `?` is left out when its value is null; a list repeats the name.",
+			"Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name.",
 		example: 'query: { id: "${query.id}", "page?": "${query.page}" }',
 	}),
 	headers: key(headerFields<unknown>(callFieldsRefused), {
 		description:
-			"Header fields of the call. Nothing of the client's is sent unless it stands here, but for its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
+			"Header fields of the call. A client's field is sent only if it stands here, except its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
 	}),
 	answers: key(answers, {
 		description:
-			"Statuses beside 2xx that are answers: a map gives the step's value, a list lets the answer go on to `pick`.",
+			"Statuses beside 2xx that are answers. A map gives the step's value. A list lets the answer go on to `pick`.",
 		example: "answers: { 404: null }",
 	}),
 	expect: key(templateOfAnswer, {
 		description:
-			"What must hold of an answer before `pick`: where it is false or null the step fails with `upstream_invalid`.",
+			"A condition that an answer must meet before `pick`. If it is false or null, the step fails with `upstream_invalid`.",
 		example: "expect: ${answer.errors === null}",
 	}),
 	decode: key(oneOf(["json", "text", "bytes"]), {
 		description:
-			"What the body is: JSON, a text, or bytes that only `respond` and `reply` can pass on.",
+			"The kind of the body: JSON, a text, or bytes that only `respond` and `reply` can pass on.",
 		example: "decode: text",
 		default: "json",
 	}),
 	safe: key(flag, {
 		description:
-			"`true`: this call only reads, whatever its method; `false`: it may write, though its upstream is `safe`.",
+			"`true`: this call only reads, whatever its method. `false`: it may write, although its upstream is `safe`.",
 		example: "post: users/search\nbody: {}\nsafe: true",
 	}),
 	idempotent: key(flag, {
 		description:
-			"`true`: sent twice this call does what it does sent once, so it may be sent again where a kept connection turns out to be closed. True of `get`, `head`, `put`, `delete` and `safe` calls anyway.",
+			"`true`: this call sent twice does the same as sent once, so it may be sent again if a kept connection turns out to be closed. Always true for `get`, `head`, `put`, `delete` and `safe` calls.",
 		example: "post: users/orders\nbody: {}\nidempotent: true",
 	}),
 	pick: key(templateOfAnswer, {
 		description:
-			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the body.",
+			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the value is the body.",
 		example: "pick: ${answer.name}",
 	}),
 	timeout: key(duration, {
@@ -293,7 +293,7 @@ const callCommon = {
 	}),
 };
 
-/** A step is what its kind key makes it. */
+/** The keys of a step, by its kind. */
 export const stepKeys = {
 	get: section({ get: target, ...callCommon, ...common }),
 	head: section({ head: target, ...callCommon, ...common }),
@@ -320,12 +320,12 @@ export const stepKeys = {
 		steps: key(innerSteps, {
 			required: true,
 			description:
-				"A group: its steps see the names around them, and end together. With `each` the whole group runs once per item.",
+				"A group. Its steps see the names around them, and end together. With `each` the whole group runs once per item.",
 			example: "steps:\n  page: { get: users/page }\nvalue: ${page.items}",
 		}),
 		value: key(templateInside, {
 			description:
-				"The group's value; without it an object of its steps' values.",
+				"The group's value. Without it the value is an object of its steps' values.",
 			example: "steps:\n  page: { get: users/page }\nvalue: ${page.items}",
 		}),
 		...common,
@@ -338,12 +338,12 @@ export const stepKeys = {
 			example: "run: ./score.ts#score\nargs: { id: 7 }",
 		}),
 		args: key(template, {
-			description: "What the function is called with first.",
+			description: "The function's first argument.",
 			example: "run: ./score.ts#score\nargs: { id: 7 }",
 		}),
 		worker: key(flag, {
 			description:
-				"`true`: the function runs on a thread of the `pool`, so that computing does not keep the gateway from answering. It is ended when nobody waits for it any more, whatever it does.",
+				"`true`: the function runs on a thread of the `pool`, so that computing does not keep the gateway from answering. The function is ended when nobody waits for it any more, whatever it does.",
 			example: "run: ./score.ts#score\nworker: true\nwithin: 500ms",
 			default: false,
 		}),
@@ -353,7 +353,7 @@ export const stepKeys = {
 		reply: key(reply, {
 			required: true,
 			description:
-				"Ends the run with this answer as soon as `when` holds: what is still running is aborted. Stands at route level; the route's `headers` do not apply.",
+				"Ends the run with this answer as soon as `when` holds. Steps that still run are aborted. It stands at route level. The route's `headers` do not apply.",
 			example:
 				"when: ${first === null}\nreply: { status: 404, body: { error: no such user } }",
 		}),

@@ -11,7 +11,7 @@ import {
 import type { Data } from "./input.ts";
 import { type Kind, reading } from "./kind.ts";
 
-/** What reading a template needs. */
+/** The context for reading a template. */
 export interface Reading {
 	readonly reader: Reader;
 }
@@ -28,7 +28,7 @@ export const status = reading<number | string, Template, Reading>(
 	(source, { reader }) => readStatus(source, reader),
 );
 
-/** A scalar that may hold expressions; the schema judges those that do not. */
+/** A scalar that may hold expressions. The schema judges those without expressions. */
 export function scalarTemplate<Input>(
 	schema: z.ZodType,
 ): Kind<Input, Template, Reading> {
@@ -54,7 +54,7 @@ export const namesToValues = z.record(z.string(), z.unknown(), {
 	error: "a map of names to values",
 });
 
-/** Query parameters, or whatever else is names to texts. */
+/** Query parameters, or another map of names to texts. */
 export function parameters<Input>(): Kind<
 	Input,
 	readonly TemplateEntry[],
@@ -68,7 +68,7 @@ export function parameters<Input>(): Kind<
 	};
 }
 
-/** Header fields but for those that are `refused` here. */
+/** Header fields, without those that are `refused` here. */
 export function headerFields<Input>(refused: ReadonlySet<string>): Kind<
 	Input,
 	readonly TemplateEntry[],

@@ -14,7 +14,7 @@ export const configKeys = section({
 	}),
 	routes: key(named<object>("a map of routes"), {
 		description:
-			"What clients can ask for: `METHOD /path`. `{id}` is one segment of the path, in `params.id`; the more specific route wins. For a `proxy` a last `{rest*}` is all that follows, and `ANY` every method.",
+			"The requests that clients can make: `METHOD /path`. `{id}` is one segment of the path, in `params.id`. The more specific route wins. For a `proxy` a last `{rest*}` is everything that follows, and `ANY` is every method.",
 		example:
 			"routes:\n  GET /users/{id}:\n    steps:\n      user:\n        get: users/users/${params.id}",
 	}),
@@ -28,17 +28,17 @@ export const configKeys = section({
 		example: "pool: { threads: 4 }",
 	}),
 	defaults: key(mapOfDefaults(defaultsKeys), {
-		description: "What holds where nothing else is said.",
+		description: "The defaults of upstreams, routes and steps.",
 		example: "defaults: { timeout: 1s }",
 	}),
 	rateLimit: key(map(rateLimitKeys), {
 		description:
-			"How often clients may ask for anything; beyond it 429 `too_many_requests`.",
+			"How often clients may ask for anything. Beyond it 429 `too_many_requests`.",
 		example: "rateLimit: { limit: 100, per: 1m }",
 	}),
 	overload: key(mapOrFalse(overloadKeys), {
 		description:
-			"What keeps the gateway standing when more comes than it can serve. On unless it is `false`.",
+			"Keeps the gateway standing when more requests come than it can serve. On unless it is `false`.",
 		example: "overload: { requests: 500, wait: 200ms }",
 		default: {},
 	}),

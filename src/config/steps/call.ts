@@ -97,7 +97,7 @@ function printAnswers(answers: AnswersConfig): object {
 	);
 }
 
-/** What a call may do, as its method, its upstream and its own keys say. */
+/** What a call may do, by its method, its upstream and its own keys. */
 export function effectsOf(
 	{ method, upstream, safe, idempotent }: WrittenEffects,
 	upstreams: readonly UpstreamConfig[],

@@ -3,7 +3,7 @@ import { readsOf } from "../../expression/template.ts";
 import type { RunConfig } from "../config.ts";
 import type { Traits } from "./traits.ts";
 
-/** A function may do whatever it likes: read clocks and files, and change something. */
+/** A function may do anything: read clocks and files, and change something. */
 export const run: Traits<RunConfig> = {
 	readsFirst: ({ args }) => readsOf(args),
 	readsLater: () => [],

@@ -3,7 +3,7 @@ import { readsOf } from "../../expression/template.ts";
 import type { GroupConfig } from "../config.ts";
 import type { Traits } from "./traits.ts";
 
-/** What the steps inside read, do and take is their own. */
+/** The reads, effects and times of the steps inside are their own. */
 export const group: Traits<GroupConfig> = {
 	readsFirst: () => [],
 	readsLater: ({ value }) => readsOf(value),

@@ -6,33 +6,36 @@ import {
 } from "../../expression/template.ts";
 import type { CallConfig, EachConfig } from "../config.ts";
 
-/** What one kind of step is, to whoever checks, compiles, times or prints a step of it. */
+/** The properties of one kind of step, for checking, compiling, timing and printing a step of it. */
 export interface Traits<Step> {
-	/** What its work reads before it starts. */
+	/** The names that its work reads before it starts. */
 	readonly readsFirst: (step: Step) => readonly Read[];
-	/** What its work reads once it has started: it waits for those steps then, not before. */
+	/** The names that its work reads after it has started. It waits for those steps then, not before. */
 	readonly readsLater: (step: Step) => readonly Read[];
-	/** Whether its own work does something besides giving a value: then it may be unread, and is waited for. */
+	/** Whether its own work does something besides giving a value. Then it may be unread, and is waited for. */
 	readonly hasEffect: (step: Step) => boolean;
 	/** How long its own work takes at the longest. */
 	readonly longestMs: (step: Step, durations: Durations) => number;
-	/** Whether it is done when it starts, and costs nothing: then it is never too late, and needs no fallback. */
+	/** Whether it is done when it starts, and costs nothing. Then it is never too late, and needs no fallback. */
 	readonly free: boolean;
-	/** Whether it gives the same value whenever what it reads and what upstreams answer is the same. */
+	/** Whether equal inputs and equal answers of upstreams always give the same value. */
 	readonly repeats: boolean;
-	/** Whether it ends the run: the answer is then made of it alone. */
+	/** Whether it ends the run. Then the answer is made of it alone. */
 	readonly endsRun: boolean;
-	/** Its own keys as they were written. Null and undefined are left out. */
+	/** Its own keys as written. Null and undefined are left out. */
 	readonly print: (step: Step) => Readonly<Record<string, unknown>>;
 }
 
-/** How long what takes time takes at the longest. Waiting for a free connection is not counted: nothing bounds it. */
+/**
+ * How long calls and functions take at the longest. The wait for a free connection is not counted, because nothing
+ * bounds it.
+ */
 export interface Durations {
 	/** A call, with all its attempts and the waits between them. */
 	callMs(step: CallConfig): number;
 	/** A user's function. */
 	readonly functionMs: number;
-	/** How many times in a row a step with `each` takes the time of one item. */
+	/** How many items of an `each` run one after another. */
 	waves(each: EachConfig): number;
 }
 

@@ -1,12 +1,15 @@
-/** A body that comes piece by piece: read once, at the pace of its reader, who gives it up by leaving the loop. */
+/**
+ * A body that comes piece by piece. It is read once, at the pace of its reader. The reader gives it up by leaving the
+ * loop.
+ */
 export interface ByteStream extends AsyncIterable<Uint8Array> {
-	/** How many bytes come in all, or reading fails; null where only the end will tell. */
+	/** How many bytes come in all, or reading fails. Null if only the end will show it. */
 	readonly length: number | null;
-	/** All of it, instead of reading it, where all has come already and none of it was read; else null. */
+	/** The whole body, to be taken instead of reading it, if all of it has come and none was read. Else null. */
 	whole?(): Uint8Array | null;
 }
 
-/** What is whole already, as a stream; null where there is nothing. */
+/** A whole body as a stream; null if there is none. */
 export function streamOf(bytes: Uint8Array): ByteStream | null {
 	if (bytes.length === 0) return null;
 	return {
@@ -17,7 +20,7 @@ export function streamOf(bytes: Uint8Array): ByteStream | null {
 	};
 }
 
-/** A body without a piece; `length` is what another answer to the same question would have announced. */
+/** A body without a piece. `length` is the length that the answer to a GET would have announced. */
 export function emptyStream(length: number | null): ByteStream {
 	return {
 		length,
@@ -25,11 +28,11 @@ export function emptyStream(length: number | null): ByteStream {
 	};
 }
 
-/** Gives up a body of which nothing is read, so that its maker makes no more of it. */
+/** Gives up an unread body, so that its maker makes no more of it. */
 export function leave(body: ByteStream): void {
 	body[Symbol.asyncIterator]()
 		.return?.()
-		// What it fails with concerns nobody any more.
+		// Its error concerns nobody any more.
 		.catch(() => {});
 }
 

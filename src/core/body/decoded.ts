@@ -1,6 +1,8 @@
-/** The values several calls make of one and the same body: each made once, by whoever asks first, and frozen throughout. */
+/**
+ * The values that several calls make of one body. Each is made once, at the first request for it, and deeply frozen.
+ */
 export interface Decoded {
-	/** The value that `make` gives, or the error it throws: the same for everybody who asks for this kind. */
+	/** The value that `make` gives, or the error that it throws: the same for all callers that ask for this kind. */
 	of(kind: "json" | "text", make: () => unknown): unknown;
 }
 
@@ -9,8 +11,8 @@ type Made =
 	| { readonly ok: false; readonly error: unknown };
 
 /**
- * `onMade` is told roughly how many bytes of memory a value holds when it has been made, and its text, which is kept with
- * it where it is printed again.
+ * `onMade` gets the rough number of bytes that a new value holds, and its text, which is kept with it if the value is
+ * printed again.
  */
 export function createDecoded(
 	onMade: (bytes: number) => void = () => {},
@@ -39,12 +41,12 @@ function outcomeOf(make: () => unknown): Made {
 	}
 }
 
-/** What a value, a slot and the head of an object take in V8 on 64 bits, rounded up: measured, not promised. */
+/** The memory of a value, a slot and the head of an object in V8 on 64 bits, rounded up: measured, not promised. */
 const slotBytes = 8;
 const objectBytes = 56;
 const textBytes = 24;
 
-/** Freezes what JSON can hold, to its depth, and gives the bytes it takes. */
+/** Freezes a value of JSON to its depth, and returns the bytes that it takes. */
 function freeze(value: unknown): number {
 	if (typeof value === "string") return textBytes + 2 * value.length;
 	if (typeof value !== "object" || value === null) return slotBytes;
@@ -52,7 +54,7 @@ function freeze(value: unknown): number {
 	if (Array.isArray(value)) {
 		for (const item of value) bytes += slotBytes + freeze(item);
 	} else {
-		// Keys are the engine's, one text for all objects that have them.
+		// Keys are not counted: the engine has one text for all objects that have a key.
 		for (const inner of Object.values(value)) {
 			bytes += 2 * slotBytes + freeze(inner);
 		}
