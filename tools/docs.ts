@@ -14,13 +14,13 @@ import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
 import { requestKeys } from "../src/config/keys/request.ts";
 import { routeKeys } from "../src/config/keys/route.ts";
 import { serverKeys } from "../src/config/keys/server.ts";
-import {
-	type StepKind,
-	stepKeys,
-	stepKinds,
-} from "../src/config/keys/steps.ts";
 import { configKeys } from "../src/config/keys/top.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
+import {
+	type StepKey,
+	stepKeyNames,
+	stepKeys,
+} from "../src/config/steps/kinds.ts";
 import { type ErrorMeaning, errorTable } from "../src/core/errors.ts";
 import { withVerdicts } from "./verdicts.ts";
 
@@ -89,7 +89,7 @@ const readable = `request:
     accept-language?: { type: string, maxLength: 200 }`;
 
 function stepAround(example: string): string {
-	const own = stepKinds.some((kind) =>
+	const own = stepKeyNames.some((kind) =>
 		new RegExp(`^${kind}:`, "m").test(example),
 	);
 	const kind = own ? "" : "get: users/users/7\n";
@@ -104,13 +104,13 @@ respond: { first: "\${first}", step: "\${step}" }`);
 
 /* The sections */
 
-const shapeOf = (kind: StepKind): Shape => stepKeys[kind].shape;
+const shapeOf = (kind: StepKey): Shape => stepKeys[kind].shape;
 
 /** What every kind of step takes. */
 const commonShape = pickShape(shapeOf("value"), (key) => key !== "value");
 
 /** What a kind takes beside that and the key that names it. */
-function ownShape(kind: StepKind): Shape {
+function ownShape(kind: StepKey): Shape {
 	return pickShape(
 		shapeOf(kind),
 		(key) => key !== kind && !Object.hasOwn(commonShape, key),
@@ -214,7 +214,7 @@ ${parameterTable()}`,
 ${kindTable()}`,
 		hasTable: true,
 		shape: Object.fromEntries(
-			stepKinds.map((kind) => [kind, shapeOf(kind)[kind] as z.ZodType]),
+			stepKeyNames.map((kind) => [kind, shapeOf(kind)[kind] as z.ZodType]),
 		),
 		around: stepAround,
 	},
@@ -253,7 +253,7 @@ function parameterTable(): string {
 function kindTable(): string {
 	const reads = "a call that reads";
 	const writes = "a call that writes, unless it or its upstream is `safe`";
-	const does: Record<StepKind, string> = {
+	const does: Record<StepKey, string> = {
 		get: reads,
 		head: reads,
 		post: writes,
@@ -266,7 +266,7 @@ function kindTable(): string {
 		reply: "ends the run with an answer",
 	};
 	const rows = grouped(
-		stepKinds.map((kind) => [
+		stepKeyNames.map((kind) => [
 			kind,
 			`${does[kind]} | ${codes(Object.keys(ownShape(kind)))}`,
 		]),

@@ -1,4 +1,4 @@
-import { traitsOf } from "../config/steps/kinds.ts";
+import { kindOf } from "../config/steps/kinds.ts";
 import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
 import { printColumns } from "./columns.ts";
 
@@ -70,7 +70,7 @@ function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
 	const { when, each, attempts, writes, onThread, onFailure, latestStartMs } =
 		step;
 	const startMs = latestStartMs ?? Number.POSITIVE_INFINITY;
-	const mayBeLate = !traitsOf(step).free && startMs >= route.deadlineMs;
+	const mayBeLate = !kindOf(step).free && startMs >= route.deadlineMs;
 	return [
 		...(mayBeLate ? ["may never start"] : []),
 		...(when === null ? [] : ["conditional"]),

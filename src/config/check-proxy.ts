@@ -1,10 +1,10 @@
-import type { RouteContext } from "./check-step.ts";
 import type { ProxyConfig } from "./config.ts";
 import { proxyKeys } from "./keys/proxy.ts";
 import { unknownUpstream } from "./names.ts";
 import { type Reader, readTarget } from "./read-template.ts";
 import { entryOf } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
+import type { RouteContext } from "./steps/common.ts";
 
 interface ProxyContext extends RouteContext {
 	readonly reader: Reader;

@@ -2,7 +2,7 @@ import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { checkRequest } from "./check-request.ts";
-import { checkSteps, type RouteContext } from "./check-step.ts";
+import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsToRespond } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
@@ -11,6 +11,7 @@ import { nothing } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
+import type { RouteContext } from "./steps/common.ts";
 import { warnOfLongChains } from "./timing.ts";
 
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);

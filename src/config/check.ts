@@ -2,7 +2,6 @@ import { allRead } from "../core/all-read.ts";
 import { faultOfSchema } from "./body-schema.ts";
 import { undeclaredNames } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
-import type { Reference, RouteContext } from "./check-step.ts";
 import {
 	type CheckedUpstream,
 	checkUpstream,
@@ -16,6 +15,7 @@ import { type Environment, ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
+import type { Reference, RouteContext } from "./steps/common.ts";
 
 export type { Reference };
 

@@ -1,6 +1,6 @@
 import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
-import type { Template, TemplateEntry } from "../expression/template.ts";
+import type { Template } from "../expression/template.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { proxyKeys } from "./keys/proxy.ts";
@@ -8,9 +8,9 @@ import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { routeKeys } from "./keys/route.ts";
 import type { ReadOf } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
-import type { stepKeys } from "./keys/steps.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
+import type { StepConfig } from "./steps/kinds.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
 export interface Config {
@@ -181,94 +181,5 @@ export interface FieldSchema {
 	readonly uniqueItems?: boolean;
 }
 
-export type StepConfig =
-	| CallConfig
-	| ValueConfig
-	| GroupConfig
-	| RunConfig
-	| ReplyConfig;
-
-/** The keys of `each`, which become one value. */
-type EachKeys = "as" | "each" | "max" | "parallel";
-
-/** What every kind of step has. */
-export type StepCommon = Omit<
-	ReadOf<(typeof stepKeys.value)["keys"]>,
-	EachKeys | "value"
-> & {
-	readonly name: string;
-	readonly each: EachConfig | null;
-};
-
-export interface EachConfig {
-	readonly list: Template;
-	readonly as: string;
-	readonly parallel: number;
-	readonly max: number;
-}
-
-/** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
-export type CallConfig = StepCommon &
-	Omit<
-		ReadOf<(typeof stepKeys.post)["keys"]>,
-		EachKeys | keyof StepCommon | "body" | "form" | "target" | "text"
-	> & {
-		readonly kind: "call";
-		readonly method: CallMethod;
-		readonly upstream: string;
-		/** The path behind the upstream's own, segment by segment. Empty for the upstream's own path. */
-		readonly path: readonly PathSegment[];
-		readonly body: BodyConfig | null;
-		/** Whether the call may change something. Then it is not aborted after it was sent. */
-		readonly write: boolean;
-		/** Whether the call may be tried again, because a call sent twice does the same as a call sent once. */
-		readonly repeatable: boolean;
-	};
-
-export type BodyConfig =
-	| { readonly kind: "json"; readonly value: Template }
-	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
-	| { readonly kind: "text"; readonly value: Template };
-
 /** One segment: a text ready to be sent, or pieces. The values of expressions in it are encoded. */
 export type PathSegment = string | readonly (string | Expression)[];
-
-export type AnswersConfig =
-	| {
-			readonly kind: "values";
-			readonly values: readonly {
-				readonly status: number;
-				readonly value: Template;
-			}[];
-	  }
-	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
-
-/** Steps that end together. Null for `value` is an object of the steps' values. */
-export type GroupConfig = StepCommon & {
-	readonly kind: "group";
-	readonly steps: readonly StepConfig[];
-	readonly value: Template | null;
-};
-
-/** A user's function, by reference. */
-export type RunConfig = StepCommon & {
-	readonly kind: "run";
-	/** `./score.ts#score`, as written: the key of the config's functions. */
-	readonly reference: string;
-	readonly args: Template | null;
-	/** Whether it runs on a thread of the pool. */
-	readonly worker: boolean;
-};
-
-/** An answer that ends the run. */
-export type ReplyConfig = StepCommon & {
-	readonly kind: "reply";
-	readonly status: Template;
-	readonly headers: readonly TemplateEntry[];
-	readonly body: Template;
-};
-
-export type ValueConfig = StepCommon & {
-	readonly kind: "value";
-	readonly value: Template;
-};

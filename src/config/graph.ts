@@ -1,15 +1,16 @@
 import { suggest } from "../core/suggest.ts";
 import type { Read } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
-import type { RouteConfig, StepConfig } from "./config.ts";
+import type { RouteConfig } from "./config.ts";
 import type { Problem } from "./problem.ts";
-import { traitsOf } from "./steps/kinds.ts";
-import { readsOfAll, valuesOf } from "./steps/traits.ts";
+import { readsOfAll, valuesOf } from "./steps/kind.ts";
+import type { StepConfig } from "./steps/kinds.ts";
+import { kindOf } from "./steps/kinds.ts";
 
 /** The templates that a step reads before it starts: targets, conditions, lists, bodies. */
 export function readsToStart(step: StepConfig): ReadonlySet<string> {
 	const { when, each } = step;
-	const own = traitsOf(step).readsFirst(step);
+	const own = kindOf(step).readsFirst(step);
 	return stepsIn([...readsOf(when), ...readsOf(each?.list ?? null), ...own]);
 }
 
@@ -28,7 +29,7 @@ export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
 
 /** What the work of a step itself reads once it has started. */
 export function ownReadsLater(step: StepConfig): Set<string> {
-	return stepsIn(traitsOf(step).readsLater(step));
+	return stepsIn(kindOf(step).readsLater(step));
 }
 
 /** The steps inside a step; none inside one that is no group. */
@@ -58,7 +59,7 @@ function stepsIn(reads: readonly Read[]): Set<string> {
 
 /** Whether a step does something besides giving a value. Then it may be unread, and is waited for. */
 export function hasEffect(step: StepConfig): boolean {
-	return traitsOf(step).hasEffect(step) || stepsInside(step).some(hasEffect);
+	return kindOf(step).hasEffect(step) || stepsInside(step).some(hasEffect);
 }
 
 /** The steps of a route or a group, with everything that is needed to judge how they depend on each other. */
@@ -102,7 +103,7 @@ function warnOfRequiredBackups(
 	}
 	for (const { step, at } of steps) {
 		if (!backups.has(step.name) || needed.has(step.name)) continue;
-		if (traitsOf(step).free || step.optional || step.fallback) continue;
+		if (kindOf(step).free || step.optional || step.fallback) continue;
 		problems.push({
 			at,
 			warning: true,

@@ -6,10 +6,10 @@ import { fieldSchemas } from "./keys/parameter.ts";
 import { proxyKeys } from "./keys/proxy.ts";
 import { requestKeys } from "./keys/request.ts";
 import { routeKeys } from "./keys/route.ts";
-import { stepKeys, stepKinds } from "./keys/steps.ts";
 import { configKeys } from "./keys/top.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
 import { routeMethods } from "./route-key.ts";
+import { stepKeyNames, stepKeys } from "./steps/kinds.ts";
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Properties = Record<string, JsonSchema>;
@@ -61,9 +61,9 @@ export function configJsonSchema(): JsonSchema {
 						: printed(schema),
 				]),
 			),
-			step: oneOfDefs(stepKinds.map(nameOfStep)),
+			step: oneOfDefs(stepKeyNames.map(nameOfStep)),
 			...Object.fromEntries(
-				stepKinds.map((kind) => [
+				stepKeyNames.map((kind) => [
 					nameOfStep(kind),
 					kind === "steps"
 						? withProperties(printed(stepKeys[kind].schema), { steps })

@@ -1,12 +1,7 @@
 import { parseDuration } from "../core/units.ts";
 import type { Template } from "../expression/template.ts";
 import { longestCallMs } from "../policy/retry.ts";
-import type {
-	CallConfig,
-	RouteConfig,
-	StepConfig,
-	UpstreamConfig,
-} from "./config.ts";
+import type { RouteConfig, UpstreamConfig } from "./config.ts";
 import {
 	ownReadsLater,
 	readsAfterwards,
@@ -15,8 +10,10 @@ import {
 	stepsInside,
 } from "./graph.ts";
 import type { Problem } from "./problem.ts";
-import { traitsOf } from "./steps/kinds.ts";
-import type { Durations } from "./steps/traits.ts";
+import type { CallConfig } from "./steps/call.ts";
+import type { Durations } from "./steps/kind.ts";
+import type { StepConfig } from "./steps/kinds.ts";
+import { kindOf } from "./steps/kinds.ts";
 
 /** An instant in milliseconds from the route's start, with the steps that make it so late, in their order. */
 export interface Moment {
@@ -106,7 +103,7 @@ export function timesOf(
 		const itself = path + step.name;
 		const around = { from, endOf: endOfStep, path: `${itself}.` };
 		const inner = timesOf(stepsInside(step), durations, around);
-		const own = then(from, traitsOf(step).longestMs(step, durations), itself);
+		const own = then(from, kindOf(step).longestMs(step, durations), itself);
 		return { end: latest(own, ...endsOf(inner)), inner };
 	}
 
@@ -198,7 +195,7 @@ export function warnOfLongChains(
 	);
 	for (const { step, at } of steps) {
 		const startMs = times.get(step.name)?.start.ms ?? 0;
-		if (traitsOf(step).free || startMs < deadlineMs) continue;
+		if (kindOf(step).free || startMs < deadlineMs) continue;
 		problems.push({
 			at,
 			warning: true,

@@ -1,10 +1,4 @@
-import type {
-	CallConfig,
-	Config,
-	GroupConfig,
-	RouteConfig,
-	StepConfig,
-} from "../config/config.ts";
+import type { Config, RouteConfig } from "../config/config.ts";
 import {
 	hasEffect,
 	readsAfterwards,
@@ -13,6 +7,9 @@ import {
 	readsToStart,
 	stepsInside,
 } from "../config/graph.ts";
+import type { CallConfig } from "../config/steps/call.ts";
+import type { GroupConfig } from "../config/steps/group.ts";
+import type { StepConfig } from "../config/steps/kinds.ts";
 import type {
 	CallPlan,
 	GroupPlan,

@@ -1,6 +1,6 @@
-import type { EachConfig } from "../config/config.ts";
 import { printCallTarget } from "../config/steps/call.ts";
-import type { Durations } from "../config/steps/traits.ts";
+import type { EachConfig } from "../config/steps/common.ts";
+import type { Durations } from "../config/steps/kind.ts";
 import {
 	lastEnd,
 	longestMs,

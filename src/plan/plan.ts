@@ -1,15 +1,15 @@
 import type {
-	CallConfig,
-	GroupConfig,
 	OverloadConfig,
 	PoolConfig,
 	ProxyConfig,
 	RateLimitConfig,
 	RouteConfig,
 	ServerConfig,
-	StepConfig,
 	UpstreamConfig,
 } from "../config/config.ts";
+import type { CallConfig } from "../config/steps/call.ts";
+import type { GroupConfig } from "../config/steps/group.ts";
+import type { StepConfig } from "../config/steps/kinds.ts";
 
 /**
  * The plan of a gateway, as deep-frozen data, without a closure of ours, socket or timer. Expressions are checked

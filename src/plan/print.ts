@@ -1,6 +1,6 @@
 import type { RateLimitConfig } from "../config/config.ts";
 import { printTarget } from "../config/steps/call.ts";
-import { traitsOf } from "../config/steps/kinds.ts";
+import { kindOf } from "../config/steps/kinds.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
 import type { Plan, ProxyPlan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
@@ -105,7 +105,7 @@ function printStep(
 		when: step.when && printTemplate(step.when),
 		each: each && { ...each, list: printTemplate(each.list) },
 		...("steps" in step && { steps: printSteps(step.steps, blocks) }),
-		...traitsOf(step).print(step),
+		...kindOf(step).print(step),
 		withinMs: step.withinMs,
 		fallback: step.fallback && { value: printTemplate(step.fallback) },
 		optional: step.optional || null,

@@ -1,4 +1,4 @@
-import type { BodyConfig } from "../config/config.ts";
+import type { BodyConfig } from "../config/steps/call.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { readsOf, textOf } from "../expression/template.ts";

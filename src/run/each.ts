@@ -1,4 +1,4 @@
-import type { EachConfig } from "../config/config.ts";
+import type { EachConfig } from "../config/steps/common.ts";
 import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { gather } from "../tasks/gather.ts";

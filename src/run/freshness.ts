@@ -1,4 +1,4 @@
-import { traitsOf } from "../config/steps/kinds.ts";
+import { kindOf } from "../config/steps/kinds.ts";
 import { isStream } from "../core/body/byte-stream.ts";
 import { etagOf, knowsEtag } from "../core/http/etag.ts";
 import { credentialFields, fieldsOfNotModified } from "../core/http/fields.ts";
@@ -52,7 +52,7 @@ export function prepareFreshness(
 			fields.some((name) => credentialFields.has(name)),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
-			steps.every((step) => traitsOf(step).repeats) &&
+			steps.every((step) => kindOf(step).repeats) &&
 			reads.every(({ name, path: [first] }) => {
 				return name !== "request" || first === "method" || first === "path";
 			}),

@@ -1,5 +1,5 @@
-import type { EachConfig } from "../config/config.ts";
 import { clientNames } from "../config/names.ts";
+import type { EachConfig } from "../config/steps/common.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Evaluate, Slot } from "../expression/evaluate.ts";
 import type { Read } from "../expression/parse.ts";

@@ -1,4 +1,4 @@
-import { traitsOf } from "../config/steps/kinds.ts";
+import { kindOf } from "../config/steps/kinds.ts";
 import type { StepPlan, StepRef } from "../plan/plan.ts";
 import type { PreparedBlock } from "./block.ts";
 import { frameSize, type Layout, stepSlot } from "./layout.ts";
@@ -82,6 +82,6 @@ function indexesOf(steps: readonly StepPlan[]): number[] {
 }
 
 function endingFirst(indexes: number[], steps: readonly StepPlan[]): number[] {
-	const ends = (index: number) => traitsOf(steps[index] as StepPlan).endsRun;
+	const ends = (index: number) => kindOf(steps[index] as StepPlan).endsRun;
 	return indexes.toSorted((a, b) => Number(ends(b)) - Number(ends(a)));
 }

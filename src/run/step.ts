@@ -1,5 +1,5 @@
-import type { StepCommon } from "../config/config.ts";
-import { traitsOf } from "../config/steps/kinds.ts";
+import type { StepCommon } from "../config/steps/common.ts";
+import { kindOf } from "../config/steps/kinds.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Template } from "../expression/template.ts";
@@ -36,7 +36,7 @@ export function prepareStart(
 	const wanted = expendable ? leavingOut(own) : own;
 	const work = prepareCondition(when, inside.layout, wanted);
 	// At once: other steps perhaps need not start any more.
-	if (traitsOf(step).endsRun) return work;
+	if (kindOf(step).endsRun) return work;
 	const once = prepareFallback(
 		{ fallback, optional },
 		inside.layout,

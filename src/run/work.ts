@@ -1,8 +1,5 @@
-import type {
-	StepCommon,
-	UserFunction,
-	WorkerFunction,
-} from "../config/config.ts";
+import type { UserFunction, WorkerFunction } from "../config/config.ts";
+import type { StepCommon } from "../config/steps/common.ts";
 import { handedOn } from "../core/all-read.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Pool } from "../tasks/pool.ts";

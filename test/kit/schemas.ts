@@ -6,9 +6,9 @@ import { rateLimitKeys } from "../../src/config/keys/rate-limit.ts";
 import { requestKeys } from "../../src/config/keys/request.ts";
 import { routeKeys } from "../../src/config/keys/route.ts";
 import { serverKeys } from "../../src/config/keys/server.ts";
-import { stepKeys } from "../../src/config/keys/steps.ts";
 import { configKeys } from "../../src/config/keys/top.ts";
 import { upstreamKeys } from "../../src/config/keys/upstream.ts";
+import { stepKeys } from "../../src/config/steps/kinds.ts";
 
 /** Every schema whose keys an author writes and a page lists. */
 export const keySchemas = [

@@ -8,7 +8,7 @@ import type {
 import type { proxyKeys } from "../../src/config/keys/proxy.ts";
 import type { requestKeys } from "../../src/config/keys/request.ts";
 import type { routeKeys } from "../../src/config/keys/route.ts";
-import type { stepKeys } from "../../src/config/keys/steps.ts";
+import type { stepKeys } from "../../src/config/steps/kinds.ts";
 
 type KeysOf<Schema extends { readonly shape: object }> = keyof Schema["shape"];
 /** `true`, or the keys that only one of the two has. */

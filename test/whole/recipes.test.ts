@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { stepKinds } from "../../src/config/keys/steps.ts";
 import { checkText } from "../../src/config/load.ts";
+import { stepKeyNames } from "../../src/config/steps/kinds.ts";
 import { serve } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { type Exchange, exchangesOf, printAnswer } from "./recipes/console.ts";
@@ -83,8 +83,10 @@ describe("docs/recipes.md", () => {
 		// `patch` goes as `post` does; `run` needs a file of its own.
 		const apart = ["patch", "run"];
 		assert.deepEqual(
-			stepKinds.filter((kind) => !new RegExp(`^ +${kind}:`, "m").test(shown)),
-			stepKinds.filter((kind) => apart.includes(kind)),
+			stepKeyNames.filter(
+				(kind) => !new RegExp(`^ +${kind}:`, "m").test(shown),
+			),
+			stepKeyNames.filter((kind) => apart.includes(kind)),
 		);
 	});
 });

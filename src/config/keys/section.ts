@@ -32,7 +32,7 @@ type ReadResult<Keys extends AnyKeys, Value> =
 
 type IsRequired<K> = K extends RequiredKey ? true : never;
 
-interface AnySection {
+export interface AnySection {
 	readonly keys: AnyKeys;
 	readonly schema: z.ZodType;
 	// biome-ignore lint/suspicious/noExplicitAny: a context is taken, so that only `any` stands for each.

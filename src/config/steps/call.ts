@@ -1,21 +1,244 @@
-import { isIdempotent, isSafe } from "../../core/http/method.ts";
+import { z } from "zod";
+import { callFieldsRefused } from "../../core/http/fields.ts";
+import {
+	type CallMethod,
+	isIdempotent,
+	isSafe,
+} from "../../core/http/method.ts";
 import type { Read } from "../../expression/parse.ts";
 import {
 	printEntries,
 	printParts,
 	printTemplate,
 } from "../../expression/print.ts";
-import type { Template } from "../../expression/template.ts";
-import type {
-	AnswersConfig,
-	BodyConfig,
-	CallConfig,
-	PathSegment,
-	UpstreamConfig,
-} from "../config.ts";
-import { readsOfAll, type Traits, valuesOf } from "./traits.ts";
+import type { Template, TemplateEntry } from "../../expression/template.ts";
+import type { PathSegment, UpstreamConfig } from "../config.ts";
+import { key } from "../keys/key.ts";
+import { asSource, reading } from "../keys/kind.ts";
+import { duration, flag, oneOf } from "../keys/kinds.ts";
+import { type ReadOf, section } from "../keys/section.ts";
+import {
+	headerFields,
+	namesToValues,
+	parameters,
+	type Reading,
+	textTemplate,
+} from "../keys/templates.ts";
+import { unknownUpstream } from "../names.ts";
+import type { Problem } from "../problem.ts";
+import {
+	type Reader,
+	readParameters,
+	readTarget,
+	readTemplate,
+	readTextBody,
+	type Target,
+} from "../read-template.ts";
+import { plainOf } from "../shape.ts";
+import type { MapSource, Source } from "../source.ts";
+import {
+	commonKeys,
+	commonOf,
+	type StepCommon,
+	type StepReading,
+	type StepSource,
+	type StepsContext,
+	templateReadBy,
+} from "./common.ts";
+import { readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
-export const call: Traits<CallConfig> = {
+/** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
+export type CallConfig = StepCommon &
+	Omit<
+		ReadOf<(typeof callKeys.post)["keys"]>,
+		| keyof typeof commonKeys
+		| keyof StepCommon
+		| "body"
+		| "form"
+		| "target"
+		| "text"
+	> & {
+		readonly kind: "call";
+		readonly method: CallMethod;
+		readonly upstream: string;
+		/** The path behind the upstream's own, segment by segment. Empty for the upstream's own path. */
+		readonly path: readonly PathSegment[];
+		readonly body: BodyConfig | null;
+		/** Whether the call may change something. Then it is not aborted after it was sent. */
+		readonly write: boolean;
+		/** Whether the call may be tried again, because a call sent twice does the same as a call sent once. */
+		readonly repeatable: boolean;
+	};
+
+export type BodyConfig =
+	| { readonly kind: "json"; readonly value: Template }
+	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
+	| { readonly kind: "text"; readonly value: Template };
+
+export type AnswersConfig =
+	| {
+			readonly kind: "values";
+			readonly values: readonly {
+				readonly status: number;
+				readonly value: Template;
+			}[];
+	  }
+	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
+
+const jsonBody = reading<unknown, BodyConfig, Reading>(
+	z.unknown(),
+	(source, { reader }) => ({
+		kind: "json",
+		value: readTemplate(source, reader),
+	}),
+);
+const formBody = reading<unknown, BodyConfig, Reading>(
+	namesToValues,
+	(source, { reader }) => ({
+		kind: "form",
+		fields: readParameters(source, reader),
+	}),
+);
+const textBody = reading<unknown, BodyConfig, Reading>(
+	z.unknown(),
+	(source, { reader }) => ({
+		kind: "text",
+		value: readTextBody(source, reader),
+	}),
+);
+
+const answers = reading<unknown, AnswersConfig, StepReading>(
+	z.union(
+		[z.record(z.string(), z.unknown()), z.array(z.int().min(100).max(599))],
+		{
+			error:
+				"a map of statuses to values, or a list of statuses from 100 to 599",
+		},
+	),
+	(source, { answer }) => readAnswers(source, answer),
+);
+
+function readAnswers(source: Source, reader: Reader): AnswersConfig {
+	if (source.kind !== "map") {
+		return { kind: "statuses", statuses: plainOf(source) as number[] };
+	}
+	const values = source.entries.map(({ key, at, value }) => {
+		if (!/^[1-5]\d\d$/.test(key)) {
+			reader.problems.push({
+				at,
+				message: `\`${key}\` is no status: a number from 100 to 599`,
+			});
+		}
+		return { status: Number(key), value: readTemplate(value, reader) };
+	});
+	return { kind: "values", values };
+}
+
+const templateOfAnswer = templateReadBy(({ answer }) => answer);
+
+const target = key(asSource(textTemplate), {
+	field: "target",
+	required: true,
+	description:
+		"The call: `<upstream>/<path>`. A `${…}` in the path stays within its segment, encoded.",
+	example: "get: users/users/${query.id}",
+});
+
+const bodies = {
+	body: key(jsonBody, {
+		description: "The body, sent as JSON.",
+		example: 'post: users/search\nbody: { name: "${query.name}" }',
+	}),
+	form: key(formBody, {
+		description:
+			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out if its value is null. A list repeats the name.",
+		example: "post: users/login\nform: { user: ann, scope: [read, write] }",
+	}),
+	text: key(textBody, {
+		description:
+			"The body, a text that is sent as it is. Its type is `text/plain` unless `headers` says otherwise.",
+		example:
+			"post: users/soap\nheaders: { content-type: text/xml }\ntext: <user>${escapeXml(query.id)}</user>",
+	}),
+};
+
+const ownKeys = {
+	query: key(parameters<unknown>(), {
+		description:
+			"Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name.",
+		example: 'query: { id: "${query.id}", "page?": "${query.page}" }',
+	}),
+	headers: key(headerFields<unknown>(callFieldsRefused), {
+		description:
+			"Header fields of the call. A client's field is sent only if it stands here, except its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
+		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
+	}),
+	answers: key(answers, {
+		description:
+			"Statuses beside 2xx that are answers. A map gives the step's value. A list lets the answer go on to `pick`.",
+		example: "answers: { 404: null }",
+	}),
+	expect: key(templateOfAnswer, {
+		description:
+			"A condition that an answer must meet before `pick`. If it is false or null, the step fails with `upstream_invalid`.",
+		example: "expect: ${answer.errors === null}",
+	}),
+	decode: key(oneOf(["json", "text", "bytes"]), {
+		description:
+			"The kind of the body: JSON, a text, or bytes that only `respond` and `reply` can pass on.",
+		example: "decode: text",
+		default: "json",
+	}),
+	safe: key(flag, {
+		description:
+			"`true`: this call only reads, whatever its method. `false`: it may write, although its upstream is `safe`.",
+		example: "post: users/search\nbody: {}\nsafe: true",
+	}),
+	idempotent: key(flag, {
+		description:
+			"`true`: this call sent twice does the same as sent once, so it may be sent again if a kept connection turns out to be closed. Always true for `get`, `head`, `put`, `delete` and `safe` calls.",
+		example: "post: users/orders\nbody: {}\nidempotent: true",
+	}),
+	pick: key(templateOfAnswer, {
+		description:
+			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the value is the body.",
+		example: "pick: ${answer.name}",
+	}),
+	timeout: key(duration, {
+		field: "timeoutMs",
+		description:
+			"The bound of one attempt, instead of the upstream's `timeout`.",
+		example: "timeout: 500ms",
+	}),
+};
+
+export const callKeys = {
+	get: section({ get: target, ...ownKeys, ...commonKeys }),
+	head: section({ head: target, ...ownKeys, ...commonKeys }),
+	post: section({
+		post: target,
+		...bodies,
+		...ownKeys,
+		...commonKeys,
+	}),
+	put: section({ put: target, ...bodies, ...ownKeys, ...commonKeys }),
+	patch: section({
+		patch: target,
+		...bodies,
+		...ownKeys,
+		...commonKeys,
+	}),
+	delete: section({
+		delete: target,
+		...bodies,
+		...ownKeys,
+		...commonKeys,
+	}),
+};
+
+export const call: StepKind<CallConfig> = {
+	keys: callKeys,
+	check,
 	readsFirst: ({ path, query, headers, body }) => [
 		...readsOfAll(valuesOf(query)),
 		...readsOfAll(valuesOf(headers)),
@@ -98,7 +321,7 @@ function printAnswers(answers: AnswersConfig): object {
 }
 
 /** What a call may do, by its method, its upstream and its own keys. */
-export function effectsOf(
+function effectsOf(
 	{ method, upstream, safe, idempotent }: WrittenEffects,
 	upstreams: readonly UpstreamConfig[],
 ): Pick<CallConfig, "write" | "repeatable"> {
@@ -113,3 +336,68 @@ type WrittenEffects = Pick<
 	CallConfig,
 	"method" | "upstream" | "safe" | "idempotent"
 >;
+
+const reads = ["get", "head"] as const;
+type Reads = (typeof reads)[number];
+type CallKind = keyof typeof callKeys;
+
+function isReads(kind: CallKind): kind is Reads {
+	return (reads as readonly CallKind[]).includes(kind);
+}
+
+function check(step: StepSource): CallConfig | null {
+	const { source, judged, reading, context } = step;
+	const kind = step.key as CallKind;
+	const read = isReads(kind)
+		? withoutBody(callKeys[kind].read(source, judged, reading))
+		: callKeys[kind].read(source, judged, reading);
+	if (read === undefined) return null;
+	const { target: written, body, form, text, ...others } = read;
+	const { each, as, parallel, max, ...call } = others;
+	const target = checkTarget(written, reading.reader, context);
+	refuseTwoBodies(source, context.problems);
+	const common = commonOf({ each, as, parallel, max, ...call }, step);
+	if (target === null) return null;
+	const method = kind.toUpperCase() as CallMethod;
+	const made = { ...call, ...common, ...target, method };
+	return {
+		...made,
+		...effectsOf(made, context.upstreams),
+		kind: "call",
+		body: body ?? form ?? text,
+	};
+}
+
+type ReadOfReads = ReturnType<(typeof callKeys)[Reads]["read"]>;
+
+function withoutBody(read: ReadOfReads) {
+	return read && { ...read, body: null, form: null, text: null };
+}
+
+function refuseTwoBodies(source: MapSource, problems: Problem[]): void {
+	const [first, second] = source.entries.filter(({ key }) =>
+		["body", "form", "text"].includes(key),
+	);
+	if (first === undefined || second === undefined) return;
+	problems.push({
+		at: second.at,
+		message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
+	});
+}
+
+function checkTarget(
+	source: Source,
+	reader: Reader,
+	{ upstreams, problems }: StepsContext,
+): Target | null {
+	const target = readTarget(source, reader);
+	if (target === null) return null;
+	const known = upstreams.map(({ name }) => name);
+	if (!known.includes(target.upstream)) {
+		problems.push({
+			at: source.at,
+			message: unknownUpstream(target.upstream, known),
+		});
+	}
+	return target;
+}

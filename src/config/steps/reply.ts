@@ -1,8 +1,47 @@
+import { allRead } from "../../core/all-read.ts";
+import { answerFieldsRefused } from "../../core/http/fields.ts";
 import { printEntries, printTemplate } from "../../expression/print.ts";
-import type { ReplyConfig } from "../config.ts";
-import { readsOfAll, type Traits, valuesOf } from "./traits.ts";
+import type { Template, TemplateEntry } from "../../expression/template.ts";
+import { key, part } from "../keys/key.ts";
+import { map, section } from "../keys/section.ts";
+import { headerFields, status, template } from "../keys/templates.ts";
+import { nothing } from "../read-template.ts";
+import { type StepCommon, type StepSource, waitKeys } from "./common.ts";
+import { readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
-export const reply: Traits<ReplyConfig> = {
+/** An answer that ends the run. */
+export type ReplyConfig = StepCommon & {
+	readonly kind: "reply";
+	readonly status: Template;
+	readonly headers: readonly TemplateEntry[];
+	readonly body: Template;
+};
+
+const answerKeys = section({
+	status: part(status, { default: 200 }),
+	headers: part(headerFields<unknown>(answerFieldsRefused), {}),
+	body: part(template, {}),
+});
+
+/** Its keys are those of a route, which docs describe there. */
+const answer = { ...map(answerKeys), keys: {} };
+
+export const replyKeys = {
+	reply: section({
+		reply: key(answer, {
+			required: true,
+			description:
+				"Ends the run with this answer as soon as `when` holds. Steps that still run are aborted. It stands at route level. The route's `headers` do not apply.",
+			example:
+				"when: ${first === null}\nreply: { status: 404, body: { error: no such user } }",
+		}),
+		...waitKeys,
+	}),
+};
+
+export const reply: StepKind<ReplyConfig> = {
+	keys: replyKeys,
+	check,
 	readsFirst: ({ status, body, headers }) =>
 		readsOfAll([status, body, ...valuesOf(headers)]),
 	readsLater: () => [],
@@ -17,3 +56,21 @@ export const reply: Traits<ReplyConfig> = {
 		body: { value: printTemplate(body) },
 	}),
 };
+
+function check(step: StepSource): ReplyConfig | null {
+	const { name, at, source, judged, reading, context } = step;
+	const read = replyKeys.reply.read(source, judged, reading);
+	if (read === undefined) return null;
+	if (context.depth > 0) {
+		const message = "a `reply` stands at route level, in no group";
+		context.problems.push({ at, message });
+	}
+	const { reply, ...waits } = read;
+	const { status, headers, body, ...unread } = reply;
+	allRead(unread);
+	return {
+		...{ name, ...waits },
+		...{ each: null, withinMs: null, fallback: null, optional: false },
+		...{ kind: "reply", status, headers, body: body ?? nothing },
+	};
+}

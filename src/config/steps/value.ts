@@ -1,9 +1,36 @@
 import { printTemplate } from "../../expression/print.ts";
-import { readsOf } from "../../expression/template.ts";
-import type { ValueConfig } from "../config.ts";
-import type { Traits } from "./traits.ts";
+import { readsOf, type Template } from "../../expression/template.ts";
+import { key } from "../keys/key.ts";
+import { section } from "../keys/section.ts";
+import { template } from "../keys/templates.ts";
+import {
+	commonKeys,
+	commonOf,
+	type StepCommon,
+	type StepSource,
+} from "./common.ts";
+import type { StepKind } from "./kind.ts";
 
-export const value: Traits<ValueConfig> = {
+/** A template, and no call. */
+export type ValueConfig = StepCommon & {
+	readonly kind: "value";
+	readonly value: Template;
+};
+
+export const valueKeys = {
+	value: section({
+		value: key(template, {
+			required: true,
+			description: "The step's value: a template, and no call.",
+			example: "value: ${query.ids.length}",
+		}),
+		...commonKeys,
+	}),
+};
+
+export const value: StepKind<ValueConfig> = {
+	keys: valueKeys,
+	check,
 	readsFirst: (step) => readsOf(step.value),
 	readsLater: () => [],
 	hasEffect: () => false,
@@ -13,3 +40,10 @@ export const value: Traits<ValueConfig> = {
 	endsRun: false,
 	print: (step) => ({ value: printTemplate(step.value) }),
 };
+
+function check(step: StepSource): ValueConfig | null {
+	const read = valueKeys.value.read(step.source, step.judged, step.reading);
+	if (read === undefined) return null;
+	const { value, ...common } = read;
+	return { ...commonOf(common, step), kind: "value", value };
+}

@@ -1,4 +1,4 @@
-import { traitsOf } from "../../config/steps/kinds.ts";
+import { kindOf } from "../../config/steps/kinds.ts";
 import { GatewayError } from "../../core/errors.ts";
 import type {
 	UpstreamRequest,
@@ -34,7 +34,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const { upstream } = opened;
 	const sent = { method, write, repeatable, path, query, headers, body };
 	const requestAt = prepareRequest({ ...sent, timeoutMs }, opened, context);
-	const readsResponse = traitsOf(step)
+	const readsResponse = kindOf(step)
 		.readsLater(step)
 		.some(({ name }) => name === "response");
 	const taken = { answers, expect, pick, decode, readsResponse };

@@ -1,4 +1,5 @@
-import type { RunConfig, UserContext } from "../../config/config.ts";
+import type { UserContext } from "../../config/config.ts";
+import type { RunConfig } from "../../config/steps/function.ts";
 import { dataOf } from "../../core/body/data.ts";
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import type { StepMark } from "../../core/events.ts";

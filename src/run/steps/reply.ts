@@ -1,4 +1,4 @@
-import type { ReplyConfig } from "../../config/config.ts";
+import type { ReplyConfig } from "../../config/steps/reply.ts";
 import type { StepLinks } from "../../plan/plan.ts";
 import { prepareMerge } from "../merge.ts";
 import type { Work } from "../spot.ts";

@@ -1,4 +1,4 @@
-import type { ValueConfig } from "../../config/config.ts";
+import type { ValueConfig } from "../../config/steps/value.ts";
 import type { StepLinks } from "../../plan/plan.ts";
 import { prepare } from "../layout.ts";
 import type { Work } from "../spot.ts";

@@ -4,10 +4,16 @@ import {
 	type Template,
 	type TemplateEntry,
 } from "../../expression/template.ts";
-import type { CallConfig, EachConfig } from "../config.ts";
+import type { AnySection } from "../keys/section.ts";
+import type { CallConfig } from "./call.ts";
+import type { EachConfig, StepSource } from "./common.ts";
 
 /** The properties of one kind of step, for checking, compiling, timing and printing a step of it. */
-export interface Traits<Step> {
+export interface StepKind<Step> {
+	/** The keys that make a step one of this kind, each with all keys that stand beside it. */
+	readonly keys: Readonly<Record<string, AnySection>>;
+	/** Null if nothing sensible can be said of the step. */
+	readonly check: (step: StepSource) => Step | null;
 	/** The names that its work reads before it starts. */
 	readonly readsFirst: (step: Step) => readonly Read[];
 	/** The names that its work reads after it has started. It waits for those steps then, not before. */

@@ -1,0 +1,228 @@
+import { z } from "zod";
+import type { Template } from "../../expression/template.ts";
+import type { FaultOfSchema } from "../body-schema.ts";
+import type { UpstreamConfig, UserFunction } from "../config.ts";
+import { bounds, type Defaults, inherited } from "../keys/defaults.ts";
+import { key } from "../keys/key.ts";
+import { type Kind, reading } from "../keys/kind.ts";
+import { count, duration, flag, text } from "../keys/kinds.ts";
+import type { ReadOf } from "../keys/section.ts";
+import { type Reading, template } from "../keys/templates.ts";
+import { faultOfName, unknownAmong } from "../names.ts";
+import type { Problem } from "../problem.ts";
+import { type Reader, readTemplate } from "../read-template.ts";
+import { entryOf, type Judged, plainOf } from "../shape.ts";
+import type { EntrySource, MapSource } from "../source.ts";
+// Types only: a group holds steps of every kind.
+import type { StepConfig } from "./kinds.ts";
+
+/** What every kind of step has. */
+export type StepCommon = Omit<ReadOf<typeof commonKeys>, EachKeys> & {
+	readonly name: string;
+	readonly each: EachConfig | null;
+};
+
+/** The keys of `each`, which become one value. */
+type EachKeys = "as" | "each" | "max" | "parallel";
+
+export interface EachConfig {
+	readonly list: Template;
+	readonly as: string;
+	readonly parallel: number;
+	readonly max: number;
+}
+
+/** The readers of a step's templates, by where a template stands. `reader` sees the item of `each`, too. */
+export interface StepReading extends Reading {
+	/** Without the item. */
+	readonly around: Reader;
+	/** With the answer of the step's call. */
+	readonly answer: Reader;
+	/** With the steps of the step's group. */
+	readonly inside: Reader;
+}
+
+export function templateReadBy(
+	readerOf: (reading: StepReading) => Reader,
+): Kind<unknown, Template, StepReading> {
+	return reading(z.unknown(), (source, context: StepReading) =>
+		readTemplate(source, readerOf(context)),
+	);
+}
+
+const templateAround = templateReadBy(({ around }) => around);
+
+/** Names of steps around it. */
+const after = {
+	...reading(
+		z.array(z.string()),
+		(source, { around }: StepReading, { problems }): readonly string[] => {
+			const known = [...(around.names.get("missing") ?? [])];
+			const items = source.kind === "list" ? source.items : [];
+			return items.flatMap((item) => {
+				const name = String(plainOf(item));
+				if (known.includes(name)) return [name];
+				const message = unknownAmong("step", name, known);
+				problems.push({ at: item.at, message });
+				return [];
+			});
+		},
+	),
+	absent: () => [],
+};
+
+const parallel = inherited(
+	"parallel",
+	count(bounds.parallel),
+	({ parallel }) => parallel,
+);
+const max = inherited("max", count(bounds.max), ({ max }) => max);
+
+export const waitKeys = {
+	when: key(template, {
+		description:
+			"The step (or the item) is skipped if this is false or null. To its readers it is null, and the answer is still complete.",
+		example: "when: ${query.verbose}",
+	}),
+	after: key(after, {
+		description:
+			"Steps that must have ended before this one starts, well or not.",
+		example: "after: [first]",
+	}),
+};
+
+export const commonKeys = {
+	...waitKeys,
+	each: key(templateAround, {
+		description:
+			"A list. The step runs once per item, concurrently. Its value is the list of results, in the list's order.",
+		example: "each: ${query.ids}",
+	}),
+	as: key(text, {
+		description: "The name of the item in this step, instead of `item`.",
+		example: "each: ${query.ids}\nas: id",
+	}),
+	parallel: key(parallel, {
+		description: "How many items run at once within one request.",
+		example: "each: ${query.ids}\nparallel: 4",
+	}),
+	max: key(max, {
+		description:
+			"The longest list. Beyond it `limit_exceeded`, with 400 if the list is the client's.",
+		example: "each: ${query.ids}\nmax: 20",
+	}),
+	within: key(duration, {
+		field: "withinMs",
+		description:
+			"The time of everything that this step does, all items included. Then it fails with `upstream_timeout`.",
+		example: "within: 800ms",
+	}),
+	fallback: key(template, {
+		description:
+			"The value if the step (or the item) fails. Then the answer is marked partial. A step that the fallback reads is waited for only then.",
+		example: "fallback: null",
+	}),
+	optional: key(flag, {
+		description:
+			"`true`: if the step (or the item) fails, it is null, and the answer is marked partial.",
+		example: "optional: true",
+		default: false,
+	}),
+};
+
+/** The context for checking a route's parts. */
+export interface RouteContext {
+	readonly upstreams: readonly UpstreamConfig[];
+	readonly defaults: Defaults;
+	readonly problems: Problem[];
+	readonly faultOfSchema: FaultOfSchema;
+	/** Takes the functions that steps name. */
+	readonly references: Reference[];
+}
+
+/** A function that a step runs. */
+export interface Reference {
+	/** `./score.ts#score`, or a name of its own for a function of the config itself. */
+	readonly name: string;
+	readonly at: number;
+	/** Null if it is to be loaded by its name. */
+	readonly call: UserFunction | null;
+	/** Whether it runs on a thread. */
+	readonly worker: boolean;
+}
+
+export interface StepsContext extends RouteContext {
+	/** The names that these steps see, their own included. */
+	readonly reader: Reader;
+	/** How many groups are around them. */
+	readonly depth: number;
+}
+
+/** A step's map, with the context for reading it. */
+export interface StepSource {
+	readonly name: string;
+	/** The key that makes it what it is. */
+	readonly key: string;
+	/** The offset of the name. */
+	readonly at: number;
+	readonly source: MapSource;
+	readonly judged: Judged;
+	readonly reading: StepReading & { readonly defaults: Defaults };
+	readonly context: StepsContext;
+	/** Checks the steps inside it, and what is made of them: `value`, or all their values. */
+	readonly checkInside: (
+		entries: readonly EntrySource[],
+		value: Template | null,
+		context: StepsContext,
+	) => readonly StepConfig[];
+}
+
+/** The keys of `each` become one value. */
+export function commonOf(
+	{ each, as, parallel, max, ...others }: ReadOf<typeof commonKeys>,
+	{ name, source, context }: StepSource,
+): StepCommon {
+	return {
+		name,
+		...others,
+		each:
+			each === null
+				? noEach(source, context.problems)
+				: { list: each, as: checkItemName(as, source, context), parallel, max },
+	};
+}
+
+function noEach(source: MapSource, problems: Problem[]): EachConfig | null {
+	for (const { key, at } of source.entries) {
+		if (!["as", "parallel", "max"].includes(key)) continue;
+		const message = `\`${key}\` does nothing without \`each\``;
+		problems.push({ at, message });
+	}
+	return null;
+}
+
+function checkItemName(
+	as: string | null,
+	source: MapSource,
+	{ reader, problems }: StepsContext,
+): string {
+	const name = as ?? "item";
+	const message = faultOfItemName(name, reader);
+	if (message) {
+		problems.push({ at: (entryOf(source, "as") ?? source).at, message });
+	}
+	return name;
+}
+
+function faultOfItemName(as: string, { names }: Reader): string | null {
+	if (as === "item") {
+		return names.has("item")
+			? "an `each` inside another needs a name of its own for its item: write `as`"
+			: null;
+	}
+	const fault = faultOfName(as);
+	if (fault) return fault;
+	return names.has(as)
+		? `\`${as}\` means something else here: take another`
+		: null;
+}
