@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it, test } from "node:test";
 import { type ErrorCode, GatewayError } from "../../../src/core/errors.ts";
-import { createEvents, type PolicyDecided } from "../../../src/core/events.ts";
 import { headerOf } from "../../../src/core/http/headers.ts";
 import type {
 	UpstreamRequest,
@@ -13,14 +12,13 @@ import {
 	cache,
 } from "../../../src/policy/cache/cache.ts";
 import { coalesce } from "../../../src/policy/coalesce.ts";
-import type { Call } from "../../../src/policy/policy.ts";
+import type { Call, PolicyContext } from "../../../src/policy/policy.ts";
 import {
 	openScope,
 	outcomeOf,
-	type VirtualClock,
 	virtualClock,
 } from "../../../src/tasks/index.ts";
-import { requestOf } from "../../kit/policy.ts";
+import { contextOf, policySetting, requestOf } from "../../kit/policy.ts";
 import { conforms } from "../conformance.ts";
 
 const options: CacheOptions = {
@@ -31,20 +29,17 @@ const options: CacheOptions = {
 	answerBytesMax: 1000,
 };
 
-function contextOn(clock: VirtualClock): CacheContext {
-	const scope = openScope({ clock });
+/** The same context, of a cache. */
+function ofCache(context: PolicyContext): CacheContext {
+	const scope = openScope({ clock: context.clock });
 	const origins = ["http://users.test"];
-	return {
-		upstream: "users",
-		origins,
-		authorization: null,
-		scope,
-		clock,
-		events: createEvents(),
-	};
+	return { ...context, origins, authorization: null, scope };
 }
 
-conforms("cache", () => cache(options, contextOn(virtualClock())).call);
+conforms(
+	"cache",
+	() => cache(options, ofCache(contextOf(virtualClock()))).call,
+);
 
 type Reply = {
 	readonly status?: number;
@@ -59,11 +54,10 @@ function cached(
 	changes: Partial<CacheOptions & CacheContext> = {},
 	...replies: Reply[]
 ) {
-	const clock = virtualClock();
-	const context = { ...contextOn(clock), ...changes };
-	const { scope, events } = context;
-	const decided: PolicyDecided[] = [];
-	events.policyDecided.push((event) => decided.push(event));
+	const setting = policySetting("cache");
+	const { clock, told } = setting;
+	const context = { ...ofCache(setting.context), ...changes };
+	const { scope } = context;
 	const sent: UpstreamRequest[] = [];
 	const wire: Call = (request, callScope) => {
 		const reply = replies[Math.min(sent.length, replies.length - 1)] ?? {};
@@ -107,11 +101,7 @@ function cached(
 	const textOf = ({ body }: UpstreamResponse) => new TextDecoder().decode(body);
 	const askText = async (request?: Partial<UpstreamRequest>) =>
 		textOf(await ask(request));
-	const decisions = () =>
-		decided.map(({ decision, reason }) =>
-			reason === null ? decision : `${decision}: ${reason}`,
-		);
-	return { clock, scope, sent, send, ask, askText, textOf, decisions };
+	return { clock, scope, sent, send, ask, askText, textOf, told };
 }
 
 /** The body is the number of the call unless said otherwise. */
@@ -131,7 +121,7 @@ const down = (code: ErrorCode = "upstream_unreachable"): Reply => ({
 });
 describe("a fresh answer", () => {
 	it("is given without asking, until its time is over", async () => {
-		const { ask, askText, clock, sent, decisions } = cached(
+		const { ask, askText, clock, sent, told } = cached(
 			{},
 			control("max-age=10"),
 		);
@@ -143,7 +133,7 @@ describe("a fresh answer", () => {
 		assert.equal(sent.length, 1);
 		await clock.advance(1);
 		assert.equal(await askText(), "2");
-		assert.deepEqual(decisions(), ["miss", "hit"]);
+		assert.deepEqual(told, ["miss", "hit"]);
 	});
 
 	it("is counted from when it was asked for, and its age taken off", async () => {
@@ -179,7 +169,7 @@ describe("a fresh answer", () => {
 		const own = openScope({ clock });
 		own.cancel("gone");
 		const wire: Call = async () => responseOf({}, 1);
-		const call = cache(options, contextOn(clock)).call(wire);
+		const call = cache(options, ofCache(contextOf(clock))).call(wire);
 		const asked = call(requestOf({ safe: true }), own);
 		await assert.rejects(asked, (thrown) => thrown === "gone");
 	});
@@ -504,7 +494,7 @@ describe("validation", () => {
 	const confirming: Reply = { status: 304, headers: news };
 
 	it("asks whether it still holds, and dates it anew", async () => {
-		const { ask, clock, sent, decisions } = cached({}, tagged, confirming);
+		const { ask, clock, sent, told } = cached({}, tagged, confirming);
 		const first = await ask();
 		await clock.advance(10_000);
 		const second = await ask();
@@ -518,7 +508,7 @@ describe("validation", () => {
 		assert.ok(!headers.includes("age"), "how old it was then says nothing now");
 		await clock.advance(19_999);
 		assert.equal(await ask(), second);
-		assert.deepEqual(decisions(), ["miss", "revalidated", "hit"]);
+		assert.deepEqual(told, ["miss", "revalidated", "hit"]);
 	});
 
 	it("takes over nothing that is of the other connection, or of the body", async () => {
@@ -629,7 +619,7 @@ describe("validation", () => {
 
 	it("of the same answer by many at once is one", async () => {
 		const clock = virtualClock();
-		const context = contextOn(clock);
+		const context = ofCache(contextOf(clock));
 		let calls = 0;
 		const wire: Call = async (request) => {
 			calls++;
@@ -659,11 +649,10 @@ describe("a stale answer", () => {
 	const sie = control("max-age=10, stale-if-error=10");
 
 	it("is served while it is asked for anew, once", async () => {
-		const { send, ask, clock, scope, sent, textOf, decisions } = cached(
-			{},
-			swr,
-			{ ...swr, afterMs: 500 },
-		);
+		const { send, ask, clock, scope, sent, textOf, told } = cached({}, swr, {
+			...swr,
+			afterMs: 500,
+		});
 		await ask();
 		await clock.advance(10_000);
 		const many = [send(), send(), send()];
@@ -681,7 +670,7 @@ describe("a stale answer", () => {
 		assert.equal(textOf(fresh), "2");
 		assert.equal(fresh.freshness?.stale, null);
 		assert.equal(sent.length, 2);
-		assert.deepEqual(decisions().slice(1), [
+		assert.deepEqual(told.slice(1), [
 			"stale: refreshing",
 			"stale: refreshing",
 			"stale: refreshing",
@@ -699,13 +688,7 @@ describe("a stale answer", () => {
 	});
 
 	it("says why, once the refresh has failed, and is asked for again", async () => {
-		const { ask, clock, sent, decisions } = cached(
-			{},
-			swr,
-			down(),
-			down(),
-			swr,
-		);
+		const { ask, clock, sent, told } = cached({}, swr, down(), down(), swr);
 		await ask();
 		await clock.advance(10_000);
 		assert.deepEqual((await ask()).freshness?.stale, { error: null });
@@ -714,7 +697,7 @@ describe("a stale answer", () => {
 		assert.equal(sent.length, 3);
 		await ask();
 		assert.equal((await ask()).freshness?.stale, null);
-		assert.deepEqual(decisions().slice(1, 4), [
+		assert.deepEqual(told.slice(1, 4), [
 			"stale: refreshing",
 			"refresh_failed: upstream_unreachable",
 			"stale: upstream_unreachable",
@@ -754,13 +737,13 @@ describe("a stale answer", () => {
 		"limiter_full",
 	] as const) {
 		it(`stands in for ${code}`, async () => {
-			const { ask, textOf, clock, decisions } = cached({}, sie, down(code));
+			const { ask, textOf, clock, told } = cached({}, sie, down(code));
 			await ask();
 			await clock.advance(10_000);
 			const stale = await ask();
 			assert.equal(textOf(stale), "1");
 			assert.equal(stale.freshness?.stale?.error?.code, code);
-			assert.deepEqual(decisions(), ["miss", `stale: ${code}`]);
+			assert.deepEqual(told, ["miss", `stale: ${code}`]);
 			await clock.advance(9_999);
 			await ask();
 			await clock.advance(1);

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../../src/core/errors.ts";
-import { createEvents } from "../../../src/core/events.ts";
 import { headerOf } from "../../../src/core/http/headers.ts";
 import type {
 	StreamHead,
@@ -10,7 +9,8 @@ import type {
 } from "../../../src/core/http/messages.ts";
 import { cache } from "../../../src/policy/cache/cache.ts";
 import type { StreamCall } from "../../../src/policy/policy.ts";
-import { openScope, virtualClock } from "../../../src/tasks/index.ts";
+import { openScope } from "../../../src/tasks/index.ts";
+import { policySetting } from "../../kit/policy.ts";
 
 interface Reply {
 	readonly status?: number;
@@ -28,11 +28,10 @@ interface Reply {
 
 /** The cache in front of streams that are replies, one after another, the last for ever. */
 function streams(...replies: Reply[]) {
-	const clock = virtualClock();
+	const setting = policySetting("cache");
+	const { clock, told } = setting;
 	const context = {
-		upstream: "files",
-		clock,
-		events: createEvents(),
+		...setting.context,
 		scope: openScope({ clock }),
 		origins: ["http://files.test"],
 		authorization: null,
@@ -46,10 +45,6 @@ function streams(...replies: Reply[]) {
 			answerBytesMax: 10,
 		},
 		context,
-	);
-	const decided: string[] = [];
-	context.events.policyDecided.push(({ decision, reason }) =>
-		decided.push(reason === null ? decision : `${decision}: ${reason}`),
 	);
 	const sent: StreamRequest[] = [];
 	const wire: StreamCall = (request, scope) => {
@@ -93,7 +88,7 @@ function streams(...replies: Reply[]) {
 		const header = (name: string) => headerOf(head.headers, name);
 		return { status: head.status, text, header, length: head.body.length };
 	};
-	return { clock, context, decided, sent, open, ask };
+	return { clock, context, told, sent, open, ask };
 }
 
 async function read({ body }: StreamHead): Promise<string> {
@@ -437,13 +432,13 @@ describe("an answer whose time is over", () => {
 			[{ error, beforeHead: true }, "upstream_unreachable"],
 			[{ status: 503 }, "upstream_status"],
 		] as const) {
-			const { ask, clock, decided } = streams({ headers: swr }, failing);
+			const { ask, clock, told } = streams({ headers: swr }, failing);
 			await ask();
 			await clock.advance(10_000);
 			assert.equal((await ask()).text, "1");
 			await clock.advance(0);
 			assert.equal((await ask()).text, "1", "it is asked for again");
-			assert.deepEqual(decided.slice(1, 4), [
+			assert.deepEqual(told.slice(1, 4), [
 				"stale: refreshing",
 				`refresh_failed: ${code}`,
 				`stale: ${code}`,
