@@ -1,6 +1,6 @@
 import { answerFieldsRefused, hopFields } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
-import { isDots } from "../core/http/path.ts";
+import { faultOfPath } from "../core/http/path.ts";
 import { isStatus } from "../core/http/status.ts";
 import {
 	type Expression,
@@ -386,8 +386,13 @@ function faultOfLiteral(literal: string, segment: PathSegment): string | null {
 	if (/%(?![0-9A-Fa-f]{2})/.test(literal)) {
 		return "a `%` in a path is followed by two hexadecimal digits";
 	}
-	if (typeof segment === "string" && isDots(segment)) {
-		return "a path cannot hold `.` or `..` as a segment";
+	const fault = typeof segment === "string" ? faultOfPath(segment) : null;
+	switch (fault) {
+		case null:
+			return null;
+		case "has `.` or `..` as a segment":
+			return "a path cannot hold `.` or `..` as a segment";
+		default:
+			return `this path ${fault}`;
 	}
-	return null;
 }

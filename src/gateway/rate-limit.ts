@@ -4,6 +4,7 @@ import type { RateLimitConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { pathOf } from "../core/http/path.ts";
 import { networkOf } from "../core/ip.ts";
 import { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
@@ -149,7 +150,7 @@ function prepareKey(
 		slots[requestSlots.request] = {
 			ip: networkOf(request.ip),
 			method: request.method,
-			path: request.target.split("?", 1)[0],
+			path: pathOf(request.target),
 		};
 		const value = evaluate({ values: slots, parent: null, fuel: new Fuel() });
 		if (value === null) throw keyMissing(source);

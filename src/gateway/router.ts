@@ -9,7 +9,10 @@ export interface Match<T> {
 	readonly params: Readonly<Record<string, string>>;
 }
 
-/** Finds the route of a request, or throws `route_not_found`, `method_not_allowed`, or `request_invalid`. */
+/**
+ * Finds the route of a request, or throws `route_not_found`, `method_not_allowed`, or `request_invalid`. A target has no
+ * fragment (RFC 9112, 3.2): a reader that cut it off would see another path.
+ */
 export type Route<T> = (method: string, target: string) => Match<T>;
 
 /** The longest path parameter that matches a route. */
@@ -46,6 +49,9 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 		return found && !hasEmptyParam(found.params) ? found : null;
 	};
 	return (method, target) => {
+		if (target.includes("#")) {
+			throw invalid("target", "holds a fragment: write `#` as `%23`");
+		}
 		const found = find(method, target);
 		if (found) {
 			return { target: found.store as T, params: definite(found.params) };
@@ -53,13 +59,7 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 		const allow = [...methods].filter((other) => find(other, target));
 		if (allow.length === 0) {
 			if (!isDecodable(target)) {
-				throw new GatewayError(
-					"request_invalid",
-					"the path is not percent-encoded UTF-8",
-					{
-						errors: [{ at: "path", message: "is not percent-encoded UTF-8" }],
-					},
-				);
+				throw invalid("path", "is not percent-encoded UTF-8");
 			}
 			throw new GatewayError("route_not_found", "no route has this path");
 		}
@@ -67,6 +67,13 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 			allow: allow.toSorted(),
 		});
 	};
+}
+
+function invalid(at: string, message: string): GatewayError {
+	const errors = [{ at, message }];
+	return new GatewayError("request_invalid", `the ${at} ${message}`, {
+		errors,
+	});
 }
 
 /** `:` and `*` have a meaning in the tree. `*` cannot stand in a route's path, and `::` is a colon. */

@@ -8,6 +8,8 @@ import {
 	isHeaderValue,
 } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { faultOfPath } from "../core/http/path.ts";
+import { lenientName, withoutParameters } from "../core/http/query.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
 import type { Layout } from "./layout.ts";
@@ -27,7 +29,9 @@ export function prepareProxyTarget(
 	layout: Layout,
 ): (request: GatewayRequest, frame: Frame) => string {
 	const own = prepareTarget(proxy.path, proxy.query ?? [], upstream, layout);
-	const set = new Set(upstream.query.map(([name]) => name));
+	const set = new Set(
+		upstream.query.map(([name]) => lenientName(encodeURIComponent(name))),
+	);
 	return ({ target }, frame) => {
 		const [path = "", ...queries] = target.split("?");
 		const [base = "", fixed] = own(frame).split("?", 2);
@@ -49,47 +53,20 @@ function restOf(path: string, above: number): string {
 	return segments.join("/");
 }
 
-/**
- * Servers differ in what they take for a step upwards. Some decode a slash first, some decode twice, some cut a segment
- * at `;` or NUL. A segment that any of them might take for one does not pass.
- */
 function faultOfSegment(segment: string, last: boolean): string | null {
 	if (segment === "") return last ? null : "has an empty segment";
 	if (!/^[\x21-\x7e]+$/.test(segment) || /[\\#]/.test(segment)) {
 		return "holds what is to be percent-encoded";
 	}
-	for (let text = segment; ; ) {
-		if (text.includes("\0")) return "holds a NUL";
-		const steps = text.split(/[/\\]/).map((part) => part.split(";", 1)[0]);
-		if (steps.some((step) => /^\s*\.{1,2}\s*$/.test(step ?? ""))) {
-			return "has `.` or `..` as a segment";
-		}
-		const decoded = decoding(text);
-		if (decoded === null || decoded === text) return null;
-		text = decoded;
-	}
+	return faultOfPath(segment);
 }
 
-/** Null if it cannot be decoded. */
-function decoding(text: string): string | null {
-	try {
-		return decodeURIComponent(text);
-	} catch {
-		return null;
-	}
-}
-
-/** The client's query as it came, without the parameters of these names, however they are encoded. */
+/** The client's query as it came, without what anybody may take for a parameter of these names. */
 function without(query: string, names: ReadonlySet<string>): string {
 	if (!/^[\x21-\x7e]*$/.test(query) || query.includes("#")) {
 		throw refused("query", "holds what is to be percent-encoded");
 	}
-	if (names.size === 0) return query;
-	const kept = query.split("&").filter((pair) => {
-		const name = pair.split("=", 1)[0] ?? "";
-		return !names.has(decoding(name.replaceAll("+", " ")) ?? name);
-	});
-	return kept.join("&");
+	return withoutParameters(query, names);
 }
 
 /** The fields of the call. The route's own replace the upstream's, as a step's do, and both replace the client's. */

@@ -1,6 +1,7 @@
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { pathOf } from "../core/http/path.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
@@ -186,7 +187,7 @@ function namesOf(
 	{ clock }: Scope,
 ) {
 	const time = Date.now() - (clock.now() - arrivedMs);
-	return { id, ip, method, path: target.split("?", 1)[0], time };
+	return { id, ip, method, path: pathOf(target), time };
 }
 
 /** The reason that cancels a run when its time is over. */

@@ -2,7 +2,7 @@ import type { PathSegment } from "../config/config.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type HeaderList, isHeaderValue } from "../core/http/headers.ts";
-import { isDots } from "../core/http/path.ts";
+import { faultOfPath } from "../core/http/path.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import type { Expression } from "../expression/parse.ts";
@@ -74,12 +74,25 @@ function prepareSegment(
 		for (const piece of pieces) {
 			text += typeof piece === "string" ? piece : piece(frame);
 		}
-		if (text === "" || isDots(text)) {
-			throw refused("makes a path's segment empty, `.` or `..`", inputs);
-		}
+		const fault = faultOfValue(text);
+		if (fault !== null) throw refused(fault, inputs);
 		return text;
 	};
 	return inputs ? blamingClient(compose) : compose;
+}
+
+/** The fault of a segment that holds a value, as it is sent; null if it has none. */
+function faultOfValue(segment: string): string | null {
+	const fault = segment === "" ? "is empty" : faultOfPath(segment);
+	switch (fault) {
+		case null:
+			return null;
+		case "is empty":
+		case "has `.` or `..` as a segment":
+			return "makes a path's segment empty, `.` or `..`";
+		default:
+			return fault;
+	}
 }
 
 function prepareEncoded(

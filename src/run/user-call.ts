@@ -11,7 +11,8 @@ import type {
 	UpstreamResponse,
 } from "../core/http/messages.ts";
 import { callMethods, isIdempotent, isSafe } from "../core/http/method.ts";
-import { isDots } from "../core/http/path.ts";
+import { faultOfPath } from "../core/http/path.ts";
+import { lenientName } from "../core/http/query.ts";
 import { printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
 import type { Scope } from "../tasks/scope.ts";
@@ -72,11 +73,15 @@ function resolve(
 	const valid = /^(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/]|%[0-9A-Fa-f]{2})*$/.test(
 		path,
 	);
-	if (!valid || path.split("/").some(isDots)) {
+	if (!valid) {
 		throw new GatewayError(
 			"step_failed",
 			"the function called a path that is not encoded",
 		);
+	}
+	const fault = faultOfPath(path);
+	if (fault !== null) {
+		throw new GatewayError("step_failed", `the function's path ${fault}`);
 	}
 	return { upstream, path };
 }
@@ -88,6 +93,7 @@ function createRequest(
 	run: Run,
 ): UpstreamRequest {
 	const kept = settings.query.filter(([name]) => !Object.hasOwn(query, name));
+	refuseLookalikes(Object.keys(query), kept);
 	const pairs = [...kept, ...parametersOf(query)].map(
 		([name, value]) =>
 			`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
@@ -115,6 +121,21 @@ function createRequest(
 		timeoutMs: settings.timeoutMs,
 		onSent: null,
 	};
+}
+
+/** A name may come from data. One that a server may take for a parameter of the upstream's own would replace that. */
+function refuseLookalikes(
+	names: readonly string[],
+	kept: readonly (readonly [string, string])[],
+): void {
+	const lenient = (name: string) => lenientName(encodeURIComponent(name));
+	for (const [own] of kept) {
+		if (!names.some((name) => lenient(name) === lenient(own))) continue;
+		throw new GatewayError(
+			"step_failed",
+			`the function called with a parameter that may be taken for \`${own}\``,
+		);
+	}
 }
 
 function parametersOf(

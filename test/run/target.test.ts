@@ -4,16 +4,14 @@ import { type Answer, testRoute } from "../kit/gateway.ts";
 
 /** Values as clients and upstreams may send them; those a client's query cannot hold come from an upstream. */
 const hostile: Record<string, string> = {
-	"a step upwards": "../admin",
 	"a path and a query": "a/b?x=1&y=2 z",
 	"an encoded slash": "%2F",
-	"encoded dots": "%2e%2e",
+	"dots inside a name": "a..b",
 	"three dots": "...",
 	"a fragment": "a#b",
 	"an emoji": "🏔",
 	"a line break": "a\r\nHost: evil",
-	"a zero": "a\0b",
-	"a backslash": "..\\admin",
+	"a backslash": "a\\b",
 	"an at": "@evil.test",
 	"a semicolon": "a;b=c",
 };
@@ -74,7 +72,21 @@ describe("a value in a path", () => {
 		});
 	}
 
-	for (const value of ["", ".", "..", "\ud800", "a\udc00b"]) {
+	for (const value of [
+		"",
+		".",
+		"..",
+		"../admin",
+		"a/..",
+		"..\\admin",
+		"%2e%2e",
+		"..;a",
+		" ..",
+		"a\0b",
+		`%${"25".repeat(8)}`,
+		"\ud800",
+		"a\udc00b",
+	]) {
 		it(`is refused: ${JSON.stringify(value)}`, async () => {
 			const step = { get: "users/u/${$v}/end" };
 			const theirs = await call(step, value, "client");
@@ -135,9 +147,11 @@ describe("a value in a path", () => {
 		["${$v}${$v}", "", null],
 		[".${$v}", "..", "/..."],
 		[".${$v}", "a", "/.a"],
-		["%2e${$v}", "%2e", "/%2e%252e"],
+		["%2e${$v}", "%2e", null],
+		["%2e${$v}", "%2ea", "/%2e%252ea"],
 		["a-${$v}", "", "/a-"],
-		["${$v}.json", "../b", "/..%2Fb.json"],
+		["${$v}.json", "../b", null],
+		["${$v}.json", "a/b", "/a%2Fb.json"],
 		["${$v}:${$v}", "1", "/1:1"],
 	];
 	for (const [path, value, sent] of composed) {
