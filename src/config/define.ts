@@ -1,12 +1,15 @@
 import type { UserContext } from "./config.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
-import type { Data, DataMap, Duration, Size } from "./keys/input.ts";
+import type { Data, DataMap, Duration, Size, Written } from "./keys/input.ts";
+import type { AnyKeys } from "./keys/key.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";
-import type { InputOf } from "./keys/section.ts";
+import type { InputOf, InputOfKey } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
+import type { bodyKeys, sentKeys } from "./steps/call.ts";
+import type { commonKeys, waitKeys } from "./steps/common.ts";
 
 /**
  * A config as written, not yet checked. `defineGateway` returns it, `createGateway` takes it, and the file of a
@@ -124,20 +127,29 @@ interface Scope {
 type ItemNames = Path<"item"> | "index";
 type AnswerNames = Path<"answer" | "response">;
 
-interface Waits<S extends Scope, Input extends string> {
-	readonly when?: Data<Input>;
-	readonly after?: readonly S["step"][];
-}
+/** The inputs of these keys, with the names that can be read there filled in. */
+type Inputs<Keys extends AnyKeys, S extends Scope, Input extends string> = {
+	readonly [Name in keyof Keys]?: Filled<InputOfKey<Keys[Name]>, S, Input>;
+};
+
+type Filled<T, S extends Scope, Input extends string> =
+	T extends Written<infer What>
+		? {
+				readonly answer: Data<Input | AnswerNames>;
+				readonly answers:
+					| { readonly [Status in number]: Data<Input | AnswerNames> }
+					| readonly number[];
+				readonly data: Data<Input>;
+				readonly map: DataMap<Input>;
+				readonly steps: readonly S["step"][];
+			}[What]
+		: T;
+
+interface Waits<S extends Scope, Input extends string>
+	extends Inputs<typeof waitKeys, S, Input> {}
 
 interface Common<S extends Scope, Input extends string>
-	extends Waits<S, Input> {
-	readonly each?: Data<Input>;
-	readonly parallel?: number;
-	readonly max?: number;
-	readonly within?: Duration;
-	readonly fallback?: Data<Input>;
-	readonly optional?: boolean;
-}
+	extends Inputs<Omit<typeof commonKeys, "as">, S, Input> {}
 
 type Kind =
 	| "get"
@@ -156,25 +168,9 @@ type Only<K extends Kind | "value"> = {
 
 type Target<S extends Scope> = S["upstream"] | `${S["upstream"]}/${string}`;
 
-interface Call<S extends Scope, Input extends string> extends Common<S, Input> {
-	readonly query?: DataMap<Input>;
-	readonly headers?: DataMap<Input>;
-	readonly answers?:
-		| { readonly [Status in number]: Data<Input | AnswerNames> }
-		| readonly number[];
-	readonly expect?: Data<Input | AnswerNames>;
-	readonly pick?: Data<Input | AnswerNames>;
-	readonly decode?: "json" | "text" | "bytes";
-	readonly timeout?: Duration;
-	readonly safe?: boolean;
-	readonly idempotent?: boolean;
-}
-
-interface Bodies<Input extends string> {
-	readonly body?: Data<Input>;
-	readonly form?: DataMap<Input>;
-	readonly text?: Data<Input>;
-}
+interface Call<S extends Scope, Input extends string>
+	extends Common<S, Input>,
+		Inputs<typeof sentKeys, S, Input> {}
 
 type ReadStep<S extends Scope, Input extends string, K extends Kind> = {
 	readonly [Key in K]: Target<S>;
@@ -185,7 +181,7 @@ type WriteStep<
 	S extends Scope,
 	Input extends string,
 	K extends Kind,
-> = ReadStep<S, Input, K> & Bodies<Input>;
+> = ReadStep<S, Input, K> & Inputs<typeof bodyKeys, S, Input>;
 
 type CallStep<S extends Scope, Input extends string> =
 	| ReadStep<S, Input, "get">

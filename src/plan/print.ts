@@ -1,6 +1,7 @@
 import type { RateLimitConfig } from "../config/config.ts";
 import { printTarget } from "../config/steps/call.ts";
 import { kindOf } from "../config/steps/kinds.ts";
+import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
 import type { Plan, ProxyPlan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
@@ -49,18 +50,24 @@ function printUrls(urls: readonly Template[]): object {
 
 function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
-	const names = route.steps.map(({ name }) => name);
+	const { summary, request, deadlineMs, callsMax, rateLimit, ...made } = route;
+	const { steps, respond, respondReads, status, headers, ...others } = made;
+	// The route's key has method, path and rest.
+	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
+	const { proxy: _4, ...unread } = unprinted;
+	allRead(unread);
+	const names = steps.map(({ name }) => name);
 	return set({
-		summary: route.summary,
-		request: route.request,
-		deadlineMs: route.deadlineMs,
-		callsMax: route.callsMax,
-		rateLimit: printLimit(route.rateLimit),
-		steps: printSteps(route.steps, []),
-		respond: printTemplate(route.respond),
-		respondReads: route.respondReads.map((index) => names[index]),
-		status: printTemplate(route.status),
-		headers: printEntries(route.headers),
+		summary,
+		request,
+		deadlineMs,
+		callsMax,
+		rateLimit: printLimit(rateLimit),
+		steps: printSteps(steps, []),
+		respond: printTemplate(respond),
+		respondReads: respondReads.map((index) => names[index]),
+		status: printTemplate(status),
+		headers: printEntries(headers),
 	});
 }
 
@@ -74,6 +81,10 @@ export function printProxyTarget(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
+	const { query, headers, pass, cache, idleMs, ...target } = proxy;
+	const { upstream: _, upstreamIndex: _1, path: _2, ...others } = target;
+	const { rest: _3, ...unread } = others;
+	allRead(unread);
 	return set({
 		summary: route.summary,
 		request: route.request,
@@ -81,11 +92,11 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 		rateLimit: printLimit(route.rateLimit),
 		proxy: set({
 			to: printProxyTarget(route, proxy),
-			query: proxy.query && (printEntries(proxy.query) ?? {}),
-			headers: printEntries(proxy.headers),
-			pass: proxy.pass,
-			cache: proxy.cache || null,
-			idleMs: proxy.idleMs,
+			query: query && (printEntries(query) ?? {}),
+			headers: printEntries(headers),
+			pass,
+			cache: cache || null,
+			idleMs,
 		}),
 	});
 }

@@ -16,6 +16,16 @@ export type Size =
 /** A text that holds an expression of `env`. */
 export type Hole = `${string}\${${string}`;
 
+/**
+ * Stands for an input whose type depends on the names that can be read there: data, a map of data, data that may also
+ * read the call's answer, values by status, or names of steps.
+ */
+export interface Written<
+	What extends "answer" | "answers" | "data" | "map" | "steps",
+> {
+	readonly written: What;
+}
+
 /** A value that may stand where data stands. `Input` are the names that a `from` may read there. */
 export type Data<Input extends string = string> =
 	| string

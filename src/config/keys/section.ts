@@ -86,7 +86,8 @@ type InputOfKeys<Keys extends AnyKeys> = {
 
 type RequiredKey = Key<AnyKind, { readonly required: true }>;
 
-type InputOfKey<K> =
+/** The type that an author writes under a key. */
+export type InputOfKey<K> =
 	K extends Key<infer OfKind, unknown>
 		? OfKind extends { readonly types?: { readonly input: infer Input } }
 			? Input

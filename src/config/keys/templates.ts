@@ -8,7 +8,7 @@ import {
 	readStatus,
 	readTemplate,
 } from "../read-template.ts";
-import type { Data } from "./input.ts";
+import type { Written } from "./input.ts";
 import { type Kind, reading } from "./kind.ts";
 
 /** The context for reading a template. */
@@ -17,7 +17,7 @@ export interface Reading {
 }
 
 /** Any value, with or without expressions in it. */
-export const template = reading<Data, Template, Reading>(
+export const template = reading<Written<"data">, Template, Reading>(
 	z.unknown(),
 	(source, { reader }) => readTemplate(source, reader),
 );

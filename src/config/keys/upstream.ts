@@ -7,15 +7,8 @@ import type { DataMap, Duration, Hole, Size } from "./input.ts";
 import { key, part } from "./key.ts";
 import { reading } from "./kind.ts";
 import { countOrHole, durationOrHole, flag, sizeOrHole } from "./kinds.ts";
-import {
-	breakerKeys,
-	budgetKeys,
-	cacheKeys,
-	hedgeKeys,
-	limiterKeys,
-	retryKeys,
-} from "./policies.ts";
-import { type InputOf, map, policy, section } from "./section.ts";
+import { policyKeys } from "./policies.ts";
+import { type InputOf, section } from "./section.ts";
 import {
 	headerFields,
 	listOfTemplates,
@@ -136,36 +129,5 @@ export const upstreamKeys = section({
 		example: "coalesce: true",
 		default: false,
 	}),
-	cache: key(policy(cacheKeys), {
-		description:
-			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it may be served after that, during a refresh or if asking fails, unless it says otherwise. Bounded by `maxBytes` (default {maxBytes}), `maxEntries` ({maxEntries}) and, for one body, `maxAnswer` ({maxAnswer}).",
-		example:
-			"cache: { for: 1m, stale: 10m, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB }",
-	}),
-	retry: key(policy(retryKeys), {
-		description:
-			"Tries a failed call again: `attempts` (default {attempts}) in all, after a random wait. Only calls that may be sent twice: `get`, `head`, `put`, `delete`, `safe` and `idempotent` ones. Only if that may help: after no connection or a broken one, no answer within `timeout`, 502, 503, 504, and 429 with `Retry-After`. Never later than the deadline, never beyond `budget`.",
-		example: "retry: { attempts: 2 }",
-	}),
-	hedge: key(policy(hedgeKeys), {
-		description:
-			"Makes a second attempt of a call that is slower than most, and takes the answer that comes first. It stands instead of `retry`, for calls that may be sent twice. A call is slow beyond `percentile` (default {percentile}) of the upstream's latency, once `calls` ({calls}) were measured. Only if a slot is free and `budget` allows.",
-		example: "hedge: { percentile: 99, calls: 100 }",
-	}),
-	budget: key(map(budgetKeys), {
-		description:
-			"How many extra attempts there may be, so that an upstream in trouble does not get many more calls: `ratio` of its calls (default {ratio}) and `perSecond` ({perSecond}) besides. If the budget is empty, a call has one attempt.",
-		example: "retry: true\nbudget: { ratio: 0.1, perSecond: 5 }",
-	}),
-	breaker: key(policy(breakerKeys), {
-		description:
-			"Refuses calls at once with `breaker_open` while too many fail: `errorRate` (default {errorRate}) of at least `calls` ({calls}) in the last `window` ({window}). Then every `probeEvery` ({probeEvery}) one call may try. The first that goes well ends it. Failures are timeouts, no connection, invalid answers and 5xx. A call that a deadline, `within` or a leaving client cut short does not count.",
-		example:
-			"breaker: { errorRate: 0.3, window: 30s, calls: 50, probeEvery: 5s }",
-	}),
-	limiter: key(policy(limiterKeys), {
-		description:
-			"How many calls run and wait. `true` finds by latency how many the upstream can carry, at most `connections`. The rest is refused at once with `limiter_full`. `concurrent` (default: `connections`) is the most calls that run, `adaptive` (default: `true` without `concurrent`) whether fewer are tried, `waiting` how many wait (default `1024`; adaptive: as many as run).",
-		example: "limiter: { concurrent: 32, waiting: 64, adaptive: true }",
-	}),
+	...policyKeys,
 });

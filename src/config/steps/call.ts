@@ -13,6 +13,7 @@ import {
 } from "../../expression/print.ts";
 import type { Template, TemplateEntry } from "../../expression/template.ts";
 import type { PathSegment, UpstreamConfig } from "../config.ts";
+import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { asSource, reading } from "../keys/kind.ts";
 import { duration, flag, oneOf } from "../keys/kinds.ts";
@@ -45,7 +46,7 @@ import {
 	type StepsContext,
 	templateReadBy,
 } from "./common.ts";
-import { readsOfAll, type StepKind, valuesOf } from "./kind.ts";
+import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
 /** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
 export type CallConfig = StepCommon &
@@ -85,21 +86,21 @@ export type AnswersConfig =
 	  }
 	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
 
-const jsonBody = reading<unknown, BodyConfig, Reading>(
+const jsonBody = reading<Written<"data">, BodyConfig, Reading>(
 	z.unknown(),
 	(source, { reader }) => ({
 		kind: "json",
 		value: readTemplate(source, reader),
 	}),
 );
-const formBody = reading<unknown, BodyConfig, Reading>(
+const formBody = reading<Written<"map">, BodyConfig, Reading>(
 	namesToValues,
 	(source, { reader }) => ({
 		kind: "form",
 		fields: readParameters(source, reader),
 	}),
 );
-const textBody = reading<unknown, BodyConfig, Reading>(
+const textBody = reading<Written<"data">, BodyConfig, Reading>(
 	z.unknown(),
 	(source, { reader }) => ({
 		kind: "text",
@@ -107,7 +108,7 @@ const textBody = reading<unknown, BodyConfig, Reading>(
 	}),
 );
 
-const answers = reading<unknown, AnswersConfig, StepReading>(
+const answers = reading<Written<"answers">, AnswersConfig, StepReading>(
 	z.union(
 		[z.record(z.string(), z.unknown()), z.array(z.int().min(100).max(599))],
 		{
@@ -134,7 +135,9 @@ function readAnswers(source: Source, reader: Reader): AnswersConfig {
 	return { kind: "values", values };
 }
 
-const templateOfAnswer = templateReadBy(({ answer }) => answer);
+const templateOfAnswer = templateReadBy<Written<"answer">>(
+	({ answer }) => answer,
+);
 
 const target = key(asSource(textTemplate), {
 	field: "target",
@@ -144,7 +147,7 @@ const target = key(asSource(textTemplate), {
 	example: "get: users/users/${query.id}",
 });
 
-const bodies = {
+export const bodyKeys = {
 	body: key(jsonBody, {
 		description: "The body, sent as JSON.",
 		example: 'post: users/search\nbody: { name: "${query.name}" }',
@@ -162,13 +165,13 @@ const bodies = {
 	}),
 };
 
-const ownKeys = {
-	query: key(parameters<unknown>(), {
+export const sentKeys = {
+	query: key(parameters<Written<"map">>(), {
 		description:
 			"Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name.",
 		example: 'query: { id: "${query.id}", "page?": "${query.page}" }',
 	}),
-	headers: key(headerFields<unknown>(callFieldsRefused), {
+	headers: key(headerFields<Written<"map">>(callFieldsRefused), {
 		description:
 			"Header fields of the call. A client's field is sent only if it stands here, except its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
@@ -213,25 +216,25 @@ const ownKeys = {
 };
 
 export const callKeys = {
-	get: section({ get: target, ...ownKeys, ...commonKeys }),
-	head: section({ head: target, ...ownKeys, ...commonKeys }),
+	get: section({ get: target, ...sentKeys, ...commonKeys }),
+	head: section({ head: target, ...sentKeys, ...commonKeys }),
 	post: section({
 		post: target,
-		...bodies,
-		...ownKeys,
+		...bodyKeys,
+		...sentKeys,
 		...commonKeys,
 	}),
-	put: section({ put: target, ...bodies, ...ownKeys, ...commonKeys }),
+	put: section({ put: target, ...bodyKeys, ...sentKeys, ...commonKeys }),
 	patch: section({
 		patch: target,
-		...bodies,
-		...ownKeys,
+		...bodyKeys,
+		...sentKeys,
 		...commonKeys,
 	}),
 	delete: section({
 		delete: target,
-		...bodies,
-		...ownKeys,
+		...bodyKeys,
+		...sentKeys,
 		...commonKeys,
 	}),
 };
@@ -252,21 +255,30 @@ export const call: StepKind<CallConfig> = {
 	free: false,
 	repeats: true,
 	endsRun: false,
-	print: (step) => ({
-		call: printCallTarget(step),
-		write: step.write || null,
-		query: printEntries(step.query),
-		headers: printEntries(step.headers),
-		body: step.body && printBody(step.body),
-		answers: step.answers && printAnswers(step.answers),
-		expect: step.expect && printTemplate(step.expect),
-		pick: step.pick && { value: printTemplate(step.pick) },
-		decode: step.decode === "json" ? null : step.decode,
-		timeoutMs: step.timeoutMs,
-		safe: step.safe,
-		idempotent: step.idempotent,
-	}),
+	print,
 };
+
+function print(step: CallConfig): Readonly<Record<string, unknown>> {
+	const { kind: _, method, upstream, path, write, ...own } = step;
+	const { query, headers, body, answers, expect, pick, ...others } = own;
+	const { decode, timeoutMs, safe, idempotent, ...rest } = others;
+	const { repeatable: _1, ...ofEveryStep } = rest;
+	onlyCommonKeys(ofEveryStep);
+	return {
+		call: printCallTarget({ method, upstream, path }),
+		write: write || null,
+		query: printEntries(query),
+		headers: printEntries(headers),
+		body: body && printBody(body),
+		answers: answers && printAnswers(answers),
+		expect: expect && printTemplate(expect),
+		pick: pick && { value: printTemplate(pick) },
+		decode: decode === "json" ? null : decode,
+		timeoutMs,
+		safe,
+		idempotent,
+	};
+}
 
 function readsOfSegment(segment: PathSegment): readonly Read[] {
 	if (typeof segment === "string") return [];

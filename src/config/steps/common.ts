@@ -3,6 +3,7 @@ import type { Template } from "../../expression/template.ts";
 import type { FaultOfSchema } from "../body-schema.ts";
 import type { UpstreamConfig, UserFunction } from "../config.ts";
 import { bounds, type Defaults, inherited } from "../keys/defaults.ts";
+import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { type Kind, reading } from "../keys/kind.ts";
 import { count, duration, flag, text } from "../keys/kinds.ts";
@@ -42,9 +43,9 @@ export interface StepReading extends Reading {
 	readonly inside: Reader;
 }
 
-export function templateReadBy(
+export function templateReadBy<Input = Written<"data">>(
 	readerOf: (reading: StepReading) => Reader,
-): Kind<unknown, Template, StepReading> {
+): Kind<Input, Template, StepReading> {
 	return reading(z.unknown(), (source, context: StepReading) =>
 		readTemplate(source, readerOf(context)),
 	);
@@ -54,9 +55,9 @@ const templateAround = templateReadBy(({ around }) => around);
 
 /** Names of steps around it. */
 const after = {
-	...reading(
+	...reading<Written<"steps">, readonly string[], StepReading>(
 		z.array(z.string()),
-		(source, { around }: StepReading, { problems }): readonly string[] => {
+		(source, { around }, { problems }) => {
 			const known = [...(around.names.get("missing") ?? [])];
 			const items = source.kind === "list" ? source.items : [];
 			return items.flatMap((item) => {

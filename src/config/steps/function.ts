@@ -15,7 +15,7 @@ import {
 	type StepCommon,
 	type StepSource,
 } from "./common.ts";
-import type { StepKind } from "./kind.ts";
+import { onlyCommonKeys, type StepKind } from "./kind.ts";
 
 /** A user's function, by reference. */
 export type RunConfig = StepCommon & {
@@ -77,11 +77,14 @@ export const run: StepKind<RunConfig> = {
 	free: false,
 	repeats: false,
 	endsRun: false,
-	print: ({ reference, args, worker }) => ({
-		run: reference,
-		args: args && { value: printTemplate(args) },
-		worker: worker || null,
-	}),
+	print({ kind: _, reference, args, worker, ...ofEveryStep }) {
+		onlyCommonKeys(ofEveryStep);
+		return {
+			run: reference,
+			args: args && { value: printTemplate(args) },
+			worker: worker || null,
+		};
+	},
 };
 
 function check(step: StepSource): RunConfig | null {

@@ -10,7 +10,7 @@ import {
 	type StepSource,
 	templateReadBy,
 } from "./common.ts";
-import type { StepKind } from "./kind.ts";
+import { onlyCommonKeys, type StepKind } from "./kind.ts";
 // Types only: a group holds steps of every kind.
 import type { StepConfig } from "./kinds.ts";
 
@@ -64,7 +64,10 @@ export const group: StepKind<GroupConfig> = {
 	free: false,
 	repeats: true,
 	endsRun: false,
-	print: ({ value }) => ({ value: value && printTemplate(value) }),
+	print({ kind: _, steps: _1, value, ...ofEveryStep }) {
+		onlyCommonKeys(ofEveryStep);
+		return { value: value && printTemplate(value) };
+	},
 };
 
 /** Groups deeper than this are a mistake, or an attack on the checker. */

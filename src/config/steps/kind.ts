@@ -1,3 +1,4 @@
+import { handedOn } from "../../core/all-read.ts";
 import type { Read } from "../../expression/parse.ts";
 import {
 	readsOf,
@@ -6,7 +7,7 @@ import {
 } from "../../expression/template.ts";
 import type { AnySection } from "../keys/section.ts";
 import type { CallConfig } from "./call.ts";
-import type { EachConfig, StepSource } from "./common.ts";
+import type { EachConfig, StepCommon, StepSource } from "./common.ts";
 
 /** The properties of one kind of step, for checking, compiling, timing and printing a step of it. */
 export interface StepKind<Step> {
@@ -44,6 +45,9 @@ export interface Durations {
 	/** How many items of an `each` run one after another. */
 	waves(each: EachConfig): number;
 }
+
+/** Takes the rest of a step whose kind has printed its own keys. A key that is not printed is an error of types. */
+export const onlyCommonKeys = handedOn<StepCommon>();
 
 export function readsOfAll(templates: readonly (Template | null)[]): Read[] {
 	return templates.flatMap(readsOf);

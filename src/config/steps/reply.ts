@@ -7,7 +7,7 @@ import { map, section } from "../keys/section.ts";
 import { headerFields, status, template } from "../keys/templates.ts";
 import { nothing } from "../read-template.ts";
 import { type StepCommon, type StepSource, waitKeys } from "./common.ts";
-import { readsOfAll, type StepKind, valuesOf } from "./kind.ts";
+import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
 /** An answer that ends the run. */
 export type ReplyConfig = StepCommon & {
@@ -50,11 +50,14 @@ export const reply: StepKind<ReplyConfig> = {
 	free: false,
 	repeats: true,
 	endsRun: true,
-	print: ({ status, headers, body }) => ({
-		status: printTemplate(status),
-		headers: printEntries(headers),
-		body: { value: printTemplate(body) },
-	}),
+	print({ kind: _, status, headers, body, ...ofEveryStep }) {
+		onlyCommonKeys(ofEveryStep);
+		return {
+			status: printTemplate(status),
+			headers: printEntries(headers),
+			body: { value: printTemplate(body) },
+		};
+	},
 };
 
 function check(step: StepSource): ReplyConfig | null {

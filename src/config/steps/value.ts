@@ -9,7 +9,7 @@ import {
 	type StepCommon,
 	type StepSource,
 } from "./common.ts";
-import type { StepKind } from "./kind.ts";
+import { onlyCommonKeys, type StepKind } from "./kind.ts";
 
 /** A template, and no call. */
 export type ValueConfig = StepCommon & {
@@ -38,7 +38,10 @@ export const value: StepKind<ValueConfig> = {
 	free: true,
 	repeats: true,
 	endsRun: false,
-	print: (step) => ({ value: printTemplate(step.value) }),
+	print({ kind: _, value: template, ...ofEveryStep }) {
+		onlyCommonKeys(ofEveryStep);
+		return { value: printTemplate(template) };
+	},
 };
 
 function check(step: StepSource): ValueConfig | null {
