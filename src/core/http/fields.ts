@@ -122,8 +122,14 @@ export function passesUnasked(name: string): boolean {
 
 /** The fields of this message that are for one connection: those that always are, and those that `Connection` names. */
 export function hopFieldsOf(headers: HeaderList): ReadonlySet<string> {
-	const named = namesIn(headers, "connection");
-	return named.length === 0 ? hopFields : new Set([...hopFields, ...named]);
+	let named: Set<string> | null = null;
+	for (const name of namesIn(headers, "connection")) {
+		// Most connections name `keep-alive` or `close`, which is no field, and nothing else.
+		if (name === "close" || hopFields.has(name)) continue;
+		named ??= new Set(hopFields);
+		named.add(name);
+	}
+	return named ?? hopFields;
 }
 
 /** The fields that the server writes for every answer. Not `date`, which Node writes if the answer has none. */

@@ -36,10 +36,14 @@ export function allHeadersOf(headers: HeaderList, name: string): string[] {
 
 /** The members of a field that is a list of names (RFC 9110, 5.6.1), in lower case, of all its lines together. */
 export function namesIn(headers: HeaderList, name: string): string[] {
-	return allHeadersOf(headers, name)
-		.flatMap((line) => line.split(","))
-		.map((member) => member.trim().toLowerCase())
-		.filter((member) => member !== "");
+	const names: string[] = [];
+	for (const line of allHeadersOf(headers, name)) {
+		for (const member of line.split(",")) {
+			const trimmed = member.trim().toLowerCase();
+			if (trimmed !== "") names.push(trimmed);
+		}
+	}
+	return names;
 }
 
 /** Whether one of these fields is there; `names` in lower case. */
