@@ -132,7 +132,7 @@ export const errorTable = {
 		status: 500,
 		title: "A limit of this route was exceeded",
 		meaning:
-			"Author of the config: a list longer than `max`, or more upstream calls than one request may make (400 if the client's input is too large).",
+			"Author of the config: a list longer than `max`, more upstream calls than one request may make, or more computing (400 if the client's input is too large).",
 	},
 	upstream_timeout: {
 		status: 504,

@@ -10,7 +10,7 @@ import type {
 } from "./ast.ts";
 import { prepareCall, prepareMethod } from "./call.ts";
 import { prepareItems, prepareMap, prepareText } from "./construct.ts";
-import { Fuel, nodesMax } from "./fuel.ts";
+import { Fuel } from "./fuel.ts";
 import { add, compute, elementOf, isOrdered } from "./operators.ts";
 import {
 	cellOf,
@@ -37,7 +37,7 @@ export function prepareExpression(
 		expression,
 		prepare: (ast) => prepare(ast, preparation),
 		slotOf,
-		current: { frame: noFrame },
+		current: { frame: noFrame, fuel: noFrame.fuel },
 		cells: [],
 		nodes: 0,
 		sites: 0,
@@ -50,19 +50,22 @@ export function prepareExpression(
 const noFrame: Frame = { values: [], parent: null, fuel: new Fuel() };
 
 function bounded(evaluate: Evaluate, preparation: Preparation): Evaluate {
-	const { current, cells, expression } = preparation;
-	const left = nodesMax - preparation.nodes;
+	const { current, cells, expression, nodes } = preparation;
 	const site = siteOf(expression.ast, preparation);
 	return (frame) => {
-		frame.fuel.left = left;
+		const { fuel } = frame;
+		const before = fuel.left;
 		current.frame = frame;
+		current.fuel = fuel;
 		try {
+			site.charge(nodes);
 			return evaluate(frame);
 		} catch (error) {
 			if (error instanceof GatewayError) throw error;
 			// Nothing here throws by design, but the engine's stack and memory have limits.
 			return site.fail("went beyond what the engine can do", error);
 		} finally {
+			fuel.turn.spent += before - fuel.left;
 			current.frame = noFrame;
 			for (const cell of cells) cell.value = null;
 		}

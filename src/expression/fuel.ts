@@ -1,11 +1,79 @@
-/**
- * How many nodes one evaluation may visit. A node takes at most 100 ns. Work inside a method or function counts as as
- * many nodes as its time.
- */
-export const nodesMax = 1_000_000;
+import { GatewayError } from "../core/errors.ts";
+import { LoopTurn } from "../tasks/loop-turn.ts";
 
-/** The computing that is left, in nodes. */
+/**
+ * How many nodes one piece of computing visits, before others have their turn. A node takes at most 100 ns. Work inside a
+ * method or function counts as as many nodes as its time.
+ */
+const pieceMax = 1_000_000;
+
+/** How many nodes a request visits besides those of its answer. */
+export const requestMax = 10_000_000;
+
+/** The nodes that a request may still visit, over all its evaluations. */
 export class Fuel {
-	/** Below zero the evaluation under way fails. */
-	left = nodesMax;
+	/** The nodes left of the piece under way. */
+	left = 0;
+	readonly turn: LoopTurn;
+	/** The nodes left for pieces behind it. */
+	#kept: number;
+	readonly #most: number;
+	/** Whether the piece may visit fewer nodes than others, because no more are left. */
+	#last = false;
+
+	constructor(turn = new LoopTurn(), most = pieceMax) {
+		this.turn = turn;
+		this.#most = most;
+		this.#kept = most;
+		this.begin();
+	}
+
+	/** Computes one piece: at once, or in a later turn of the loop if this turn has computed for long. */
+	piece<A, T>(
+		compute: (argument: A) => T,
+		argument: A,
+	): T | Promise<Awaited<T>> {
+		const pause = this.turn.next();
+		if (pause === null) {
+			this.begin();
+			return compute(argument);
+		}
+		// Not before it computes, because pieces of the same request may come between.
+		return pause.then(() => {
+			this.begin();
+			return compute(argument);
+		}) as Promise<Awaited<T>>;
+	}
+
+	/** As `piece`, but with nodes of its own. */
+	lastPiece<A, T>(
+		compute: (argument: A) => T,
+		argument: A,
+	): T | Promise<Awaited<T>> {
+		this.#kept += pieceMax;
+		return this.piece(compute, argument);
+	}
+
+	/** Counts work that is no evaluation. Throws `limit_exceeded` if too little is left. */
+	burn(nodes: number): void {
+		this.turn.spent += nodes;
+		this.left -= nodes;
+		if (this.left < 0) throw new GatewayError("limit_exceeded", this.exhaust());
+	}
+
+	/** Leaves nothing of the piece. Gives the words that say so. */
+	exhaust(): string {
+		this.left = 0;
+		return this.#last
+			? `took more than ${this.#most} nodes in one request`
+			: `took more than ${pieceMax} nodes in one piece`;
+	}
+
+	/** Begins a piece at once, for what must not wait. */
+	begin(): void {
+		const nodes = this.#kept + this.left;
+		this.#last = nodes < pieceMax;
+		this.left = this.#last ? nodes : pieceMax;
+		this.#kept = nodes - this.left;
+	}
 }

@@ -165,10 +165,7 @@ export function spreadInto(
 	if (typeof value !== "string" && typeof value !== "object") return;
 	if (value === null) return;
 	const source = value as MapValue;
-	for (const key of keysOf(site, source)) {
-		if (without?.has(key)) continue;
-		made.put(site, key, source[key] ?? null);
-	}
+	made.copy(site, source, keysOf(site, source), without);
 }
 
 function keyed(site: Site, value: unknown): MapValue {

@@ -183,7 +183,7 @@ type Keys = readonly (number | bigint | string | boolean)[];
 
 /** The indexes of the keys, in sorted order. Equal keys keep their order, in both directions. */
 function orderOf(site: Site, keys: Keys, direction: 1 | -1): readonly number[] {
-	site.charge(keys.length * Math.ceil(Math.log2(keys.length + 1)) * 0.5);
+	site.charge((keys.length * Math.ceil(Math.log2(keys.length + 1))) >>> 1);
 	for (const key of keys) {
 		// The engine copies a text that was joined from parts before it first compares it.
 		if (typeof key === "string") site.chargeText(key.length);

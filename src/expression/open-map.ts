@@ -1,5 +1,5 @@
 import type { Site } from "./site.ts";
-import { setOwn } from "./values.ts";
+import { type MapValue, setOwn } from "./values.ts";
 
 /** The engine adds a key to a map of so few keys in 50 ns. A larger map is a hash table, and a key takes up to 500 ns. */
 const fewKeys = 64;
@@ -23,9 +23,29 @@ export class OpenMap {
 
 	/** Sets a key that another map has, and that the engine therefore knows. */
 	put(site: Site, key: string, value: unknown): void {
-		const slow = ++this.#count > fewKeys ? 8 : 1;
-		site.charge(isIndex(key) ? slow + this.#indexCost(key) : slow);
+		site.charge(this.#costOf(key));
 		setOwn(this.value, key, value);
+	}
+
+	/** Sets keys of another map to what they are there. */
+	copy(
+		site: Site,
+		of: MapValue,
+		keys: readonly string[],
+		without: ReadonlySet<string> | null,
+	): void {
+		let cost = 0;
+		for (const key of keys) {
+			if (without?.has(key)) continue;
+			cost += this.#costOf(key);
+			setOwn(this.value, key, of[key] ?? null);
+		}
+		site.charge(cost);
+	}
+
+	#costOf(key: string): number {
+		const slow = ++this.#count > fewKeys ? 8 : 1;
+		return isIndex(key) ? slow + this.#indexCost(key) : slow;
 	}
 
 	#indexCost(key: string): number {

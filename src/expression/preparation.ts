@@ -10,9 +10,10 @@ export interface Frame {
 	readonly fuel: Fuel;
 }
 
-/** Holds the frame of the evaluation under way. */
+/** Holds the frame of the evaluation under way, and its fuel. */
 export interface Current {
 	frame: Frame;
+	fuel: Fuel;
 }
 
 /** Where a name's value stands: in which slot, how many frames up. */

@@ -1,6 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
 import type { Expression, Span } from "./ast.ts";
-import { nodesMax } from "./fuel.ts";
 import type { Current } from "./preparation.ts";
 import { kindOf } from "./values.ts";
 
@@ -29,10 +28,10 @@ export class Site {
 
 	/** Counts work that the size of data decides. Fails when too much has been done. */
 	charge(nodes: number): void {
-		const { fuel } = this.#current.frame;
+		const { fuel } = this.#current;
 		fuel.left -= nodes;
 		if (fuel.left < 0) {
-			this.fail(`took more than ${nodesMax} nodes in one evaluation`);
+			throw this.#error("limit_exceeded", fuel.exhaust());
 		}
 	}
 
@@ -91,7 +90,7 @@ export class Site {
 	}
 
 	#error(
-		code: "step_failed" | "reference_missing",
+		code: "step_failed" | "reference_missing" | "limit_exceeded",
 		problem: string,
 		cause?: unknown,
 	): GatewayError {

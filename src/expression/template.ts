@@ -143,9 +143,10 @@ function prepareFunction(
 	return (frame) => {
 		// Copies, because the function may change its arguments, and others read the same values.
 		const values = evaluators.map((evaluate) =>
-			dataOf(evaluate(frame), `${source} is given`),
+			dataOf(evaluate(frame), `${source} is given`, frame.fuel),
 		);
-		return dataOf(callSafely(compute, values, source), `${source} returned`);
+		const made = callSafely(compute, values, source);
+		return dataOf(made, `${source} returned`, frame.fuel);
 	};
 }
 

@@ -186,7 +186,7 @@ function chargeMarks(site: Site, text: string): void {
 	if (/^[\0-\x7f]*$/.test(text)) return site.charge(text.length >>> 3);
 	site.charge(text.length >>> 1);
 	for (const [run] of text.matchAll(/\p{M}{2,}/gu)) {
-		site.charge(4 * run.length + (run.length * run.length) / 256);
+		site.charge(4 * run.length + Math.ceil(run.length ** 2 / 256));
 	}
 }
 

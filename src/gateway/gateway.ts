@@ -89,7 +89,7 @@ export function createGateway(
 		functions: config.functions,
 		workers: config.workers,
 	});
-	const limits = createRateLimits(plan);
+	const limits = createRateLimits(plan, clock.turn);
 	const overload =
 		plan.overload && createOverload(plan.overload, { clock, events });
 	const routes = prepared.routes.map(

@@ -11,6 +11,7 @@ import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { prepare, requestSlots, routeLayout } from "../run/layout.ts";
 import { createBodyCompiler, prepareRequest } from "../run/request.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
 
 /** Counts a request. Its answer says so in any case. */
 export type RateLimit = (
@@ -36,6 +37,9 @@ const keysMin = 1_000;
 /** A longer key is kept as its digest, which has one character more than any other key. */
 const keyLengthMax = 63;
 
+/** The most nodes that a key visits: some 10 ms, because nothing has been refused yet. */
+const keyNodesMax = 100_000;
+
 /** Limits of a plan, made once. */
 export interface RateLimits {
 	/** The limit of every request. */
@@ -45,7 +49,7 @@ export interface RateLimits {
 }
 
 /** Each limit counts separately. All state is in memory, and bounded. */
-export function createRateLimits(plan: Plan): RateLimits {
+export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
 	const limited = plan.routes.filter(({ rateLimit }) => rateLimit !== null);
 	const count = limited.length + (plan.rateLimit ? 1 : 0);
 	const share = Math.max(keysMin, Math.floor(keysMax / Math.max(1, count)));
@@ -57,7 +61,8 @@ export function createRateLimits(plan: Plan): RateLimits {
 	) => {
 		allRead(unread);
 		const rate = { limit, perMs };
-		return createRateLimit(name, rate, prepareKey(by, fields), share);
+		const keyOf = prepareKey(by, fields, turn);
+		return createRateLimit(name, rate, keyOf, share);
 	};
 	return {
 		gateway:
@@ -134,6 +139,7 @@ type KeyOf = (
 function prepareKey(
 	by: RateLimitConfig["by"],
 	fields: ReturnType<typeof fieldsRead>,
+	turn: LoopTurn,
 ): KeyOf {
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";
 	if (source === "request.ip") return ({ ip }) => networkOf(ip);
@@ -152,7 +158,8 @@ function prepareKey(
 			method: request.method,
 			path: pathOf(request.target),
 		};
-		const value = evaluate({ values: slots, parent: null, fuel: new Fuel() });
+		const fuel = new Fuel(turn, keyNodesMax);
+		const value = evaluate({ values: slots, parent: null, fuel });
 		if (value === null) throw keyMissing(source);
 		return textOf(value, source);
 	};

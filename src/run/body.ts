@@ -19,7 +19,7 @@ export function prepareBody(body: BodyConfig, layout: Layout): PreparedBody {
 			const value = prepare(body.value, layout);
 			return {
 				type: "application/json",
-				print: (frame) => printJson(value(frame)),
+				print: (frame) => printJson(value(frame), frame.fuel),
 			};
 		}
 		case "text": {

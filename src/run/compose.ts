@@ -1,3 +1,4 @@
+import type { Frame } from "../expression/evaluate.ts";
 import { Block, type PreparedBlock } from "./block.ts";
 import type { PreparedMerge } from "./merge.ts";
 import {
@@ -35,9 +36,11 @@ export function compose(
 			around: null,
 			path: "",
 			index: [],
-			onEnd: () => run.answer(route.merge, frame, block.account),
+			onEnd: () => void frame.fuel.lastPiece(answer, frame),
 			onFail: (error) => run.fail(error),
 		});
+		const answer = (frame: Frame) =>
+			run.answer(route.merge, frame, block.account);
 		block.start();
 	});
 }

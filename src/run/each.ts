@@ -25,19 +25,21 @@ export function prepareEach(
 ): Once {
 	const listOf = prepareList(each, layout);
 	return async (spot) => {
+		const { fuel } = spot.frame;
 		let items: readonly unknown[];
 		try {
-			items = listOf(spot.frame);
+			const list = fuel.piece(listOf, spot.frame);
+			items = list instanceof Promise ? await list : list;
 		} catch (thrown) {
 			if (!optional) throw thrown;
 			const error = inStep(asGatewayError(thrown), spot.path);
 			spot.note([{ step: spot.path, index: spot.index, error }]);
 			return null;
 		}
-		const works = items.map(
-			(item, at) => (scope: Scope) =>
-				once(spot.at(at, frameOf(item, at, spot.frame), scope)),
-		);
+		const works = items.map((item, at) => (scope: Scope) => {
+			fuel.turn.spent += itemCost;
+			return once(spot.at(at, frameOf(item, at, spot.frame), scope));
+		});
 		try {
 			return await gather(works, { scope: spot.scope, limit: each.parallel });
 		} catch (thrown) {
@@ -46,6 +48,9 @@ export function prepareEach(
 		}
 	};
 }
+
+/** The time that an item takes besides its work, in units of 100 ns. */
+const itemCost = 20;
 
 function frameOf(item: unknown, index: number, parent: Frame): Frame {
 	const values = new Array(itemFrameSize).fill(null);

@@ -10,6 +10,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import { hasContent, isStatus } from "../core/http/status.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { Fuel } from "../expression/fuel.ts";
 import {
 	readsOf,
 	type Template,
@@ -74,12 +75,12 @@ export function prepareMerge(
 		}
 		const type = headerOf(own, "content-type");
 		const value = body(frame);
-		const printed = type === null ? printOnce(value) : null;
+		const printed = type === null ? printOnce(value, frame.fuel) : null;
 		return {
 			printed,
 			response: {
 				status: statusValue,
-				body: printed?.text ?? bodyOf(value, type, inputs),
+				body: printed?.text ?? bodyOf(value, type, inputs, frame.fuel),
 				headers: mark(type === null ? withType(own) : own, missing),
 			},
 		};
@@ -87,14 +88,14 @@ export function prepareMerge(
 }
 
 /** Prints a frozen value once. A cache or a plan always freezes a value to its depth. */
-function createPrinter(): (value: unknown) => Printed | null {
+function createPrinter(): (value: unknown, fuel: Fuel) => Printed | null {
 	const known = new WeakMap<object, Printed>();
-	return (value) => {
+	return (value, fuel) => {
 		if (typeof value !== "object" || value === null) return null;
 		const before = known.get(value);
 		if (before !== undefined) return before;
 		if (!Object.isFrozen(value)) return null;
-		const printed = { text: printJson(value), etag: null };
+		const printed = { text: printJson(value, fuel), etag: null };
 		known.set(value, printed);
 		return printed;
 	};
@@ -105,8 +106,9 @@ function bodyOf(
 	value: unknown,
 	type: string | null,
 	inputs: Inputs,
+	fuel: Fuel,
 ): string | Uint8Array {
-	if (type === null || isJson(type)) return printJson(value);
+	if (type === null || isJson(type)) return printJson(value, fuel);
 	if (typeof value === "string") return wellFormed(value, inputs, "the answer");
 	if (value instanceof Bytes) return value.bytes;
 	throw new GatewayError(

@@ -81,8 +81,20 @@ export function proxy(
 	prepared: PreparedProxy,
 	input: RunInput,
 ): Promise<GatewayResponse> {
-	const { request } = input;
 	const frame = createFrame(route, input);
+	return frame.fuel.piece(
+		(frame) => passOn(route, prepared, input, frame),
+		frame,
+	);
+}
+
+function passOn(
+	route: RunRoute,
+	prepared: PreparedProxy,
+	input: RunInput,
+	frame: Frame,
+): Promise<GatewayResponse> {
+	const { request } = input;
 	const call = {
 		method: request.method,
 		target: prepared.target(request, frame),

@@ -3,7 +3,7 @@ import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import { Fuel } from "../expression/fuel.ts";
+import { Fuel, requestMax } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Account } from "./account.ts";
@@ -178,7 +178,11 @@ export function createFrame(
 	slots[requestSlots.cookies] = values.cookies;
 	slots[requestSlots.body] = values.body;
 	if (readsRequest) slots[requestSlots.request] = namesOf(request, scope);
-	return { values: slots, parent: null, fuel: new Fuel() };
+	return {
+		values: slots,
+		parent: null,
+		fuel: new Fuel(scope.clock.turn, requestMax),
+	};
 }
 
 /** `time` is the wall clock's, in milliseconds since 1970, at the request's arrival. */

@@ -29,6 +29,8 @@ export class Spot {
 	readonly step: StepName;
 	/** The step as answers, events and the log name it: `orders.items`. */
 	readonly path: string;
+	/** Whether its scope had ended when its step began. Its value may still be part of the answer. */
+	readonly late: boolean;
 
 	constructor(
 		block: Block,
@@ -36,6 +38,7 @@ export class Spot {
 		scope: Scope,
 		frame = block.frame,
 		index = block.index,
+		late = scope.cancelled,
 	) {
 		this.block = block;
 		this.run = block.run;
@@ -44,11 +47,13 @@ export class Spot {
 		this.scope = scope;
 		this.frame = frame;
 		this.index = index;
+		this.late = late;
 	}
 
 	/** The spot of one item: with a frame and a scope of its own. */
 	at(item: number, frame: Frame, scope: Scope): Spot {
-		return new Spot(this.block, this.step, scope, frame, [...this.index, item]);
+		const index = [...this.index, item];
+		return new Spot(this.block, this.step, scope, frame, index, this.late);
 	}
 
 	note(marks: readonly StepMark[]): void {
@@ -63,7 +68,7 @@ export class Spot {
 	evaluate({ evaluate, reads }: Later, scope = this.scope): unknown {
 		const finish = () => {
 			this.block.account.noteReads(this.step, reads);
-			return evaluate(this.frame);
+			return this.frame.fuel.piece(evaluate, this.frame);
 		};
 		const wait = this.block.ended(reads, scope);
 		return wait === null ? finish() : wait.then(finish);

@@ -36,11 +36,11 @@ export function prepareStart(
 	const wanted = expendable ? leavingOut(own) : own;
 	const work = prepareCondition(when, inside.layout, wanted);
 	// At once: other steps perhaps need not start any more.
-	if (kindOf(step).endsRun) return work;
+	if (kindOf(step).endsRun) return atOnce(work);
 	const once = prepareFallback(
 		{ fallback, optional },
 		inside.layout,
-		promised(work),
+		promised(inTurn(work)),
 	);
 	return each ? prepareEach(each, optional, layout, once) : once;
 }
@@ -68,6 +68,18 @@ const leftOut = new GatewayError(
 	"overloaded",
 	"left out because the gateway is overloaded",
 );
+
+function atOnce(work: Work): Work {
+	return (spot) => {
+		spot.frame.fuel.begin();
+		return work(spot);
+	};
+}
+
+/** If this turn of the loop has computed for long, the work waits for another. */
+function inTurn(work: Work): Work {
+	return (spot) => spot.frame.fuel.piece(work, spot);
+}
 
 /** Always gives a promise, so that steps which start together all start before the first of them ends. */
 function promised(work: Work): Once {

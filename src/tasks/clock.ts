@@ -1,3 +1,5 @@
+import { LoopTurn } from "./loop-turn.ts";
+
 /** A timer that has been set. */
 export interface Timer {
 	/** Ends the timer without calling its function. Does nothing if it has fired or was cancelled. */
@@ -21,6 +23,8 @@ export interface Clock {
 	readonly turnDueMs: number;
 	/** How late it came round the last time, in milliseconds; 0 if it has been at rest since. */
 	readonly turnLateMs: number;
+	/** What all that is timed by this clock computes in one turn of the loop. */
+	readonly turn: LoopTurn;
 }
 
 /**
@@ -76,6 +80,7 @@ class WheelTimer implements Timer {
 
 class TimerWheel implements Clock {
 	pending = 0;
+	readonly turn = new LoopTurn();
 	turnDueMs = Number.POSITIVE_INFINITY;
 	turnLateMs = 0;
 	#aside = 0;
@@ -201,6 +206,7 @@ export function virtualClock(): VirtualClock {
 	let nowMs = 0;
 	let turnDueMs = Number.POSITIVE_INFINITY;
 	let turnLateMs = 0;
+	const turn = new LoopTurn();
 	const timers = new Set<VirtualTimer>();
 
 	function set(ms: number, counts: boolean, fn: () => void): Timer {
@@ -223,7 +229,7 @@ export function virtualClock(): VirtualClock {
 	async function fireUntil(endMs: number): Promise<void> {
 		turnLateMs = Math.max(0, nowMs - turnDueMs);
 		turnDueMs = Number.POSITIVE_INFINITY;
-		await promisesToRun();
+		await promisesToRun(turn);
 		for (let fired = 0; ; fired++) {
 			if (endMs === Number.POSITIVE_INFINITY && pending() === 0) return;
 			const next = earliest(timers);
@@ -232,11 +238,12 @@ export function virtualClock(): VirtualClock {
 			nowMs = Math.max(nowMs, next.dueMs);
 			timers.delete(next);
 			next.fn();
-			await promisesToRun();
+			await promisesToRun(turn);
 		}
 	}
 
 	return {
+		turn,
 		now: () => nowMs,
 		after: (ms, fn) => set(ms, true, fn),
 		aside: (ms, fn) => set(ms, false, fn),
@@ -271,7 +278,8 @@ function earliest(timers: Iterable<VirtualTimer>): VirtualTimer | null {
 	return found;
 }
 
-/** A turn of the loop ends only when the queue of promise reactions is empty. */
-function promisesToRun(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
+/** A turn of the loop ends only when the queue of promise reactions is empty. Computing takes no virtual time. */
+async function promisesToRun(turn: LoopTurn): Promise<void> {
+	do await new Promise((resolve) => setImmediate(resolve));
+	while (turn.waited);
 }

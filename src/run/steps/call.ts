@@ -41,8 +41,10 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const valueOf = prepareValue(taken, upstream.name, context);
 	return (spot) => {
 		const caller = { upstream, write, step: spot.path };
+		const read = (response: UpstreamResponse) =>
+			noting(response, spot, valueOf(response, spot));
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
-			noting(response, spot, valueOf(response, spot)),
+			spot.frame.fuel.piece(read, response),
 		);
 	};
 }
@@ -135,6 +137,7 @@ function prepareValue(
 			);
 		}
 		const answer = decodeBody(response, step.decode, upstream, lenient);
+		spot.frame.fuel.turn.spent += response.body.length >>> 3;
 		const { values } = spot.frame;
 		values[ownSlot] = answer;
 		if (readsResponse) {

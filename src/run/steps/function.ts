@@ -36,7 +36,8 @@ export function prepareFunction(
 	const callable = new Map(upstreams.map((one) => [one.upstream.name, one]));
 	return async (spot) => {
 		const { run, path, index, scope: outer } = spot;
-		const given = dataOf(argsAt?.(spot.frame), `${reference} is given`);
+		const { fuel } = spot.frame;
+		const given = dataOf(argsAt?.(spot.frame), `${reference} is given`, fuel);
 		if (outer.cancelled) throw outer.reason;
 		const scope = openScope({ parent: outer });
 		const marks: StepMark[] = [];
@@ -54,9 +55,11 @@ export function prepareFunction(
 		try {
 			const call = () => called(given, userContext, scope);
 			const result = await untilCancelled(call, scope);
-			const value = dataOf(partsOf(result).value, `${reference} returned`);
+			const { value } = partsOf(result);
+			const copy = (of: unknown) => dataOf(of, `${reference} returned`, fuel);
+			const made = await fuel.piece(copy, value);
 			spot.note(marks);
-			return value;
+			return made;
 		} finally {
 			scope.cancel(returned);
 		}

@@ -71,14 +71,15 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 				else wait.then(finish, reject);
 			},
 		});
+		const result = () => {
+			const made = value ? value.evaluate(frame) : valuesOf(plan.steps, frame);
+			spot.note(block.account.missing());
+			if (run.route.freshness) spot.hold(block.account.holding());
+			return made;
+		};
 		const finish = () => {
 			try {
-				const result = value
-					? value.evaluate(frame)
-					: valuesOf(plan.steps, frame);
-				spot.note(block.account.missing());
-				if (run.route.freshness) spot.hold(block.account.holding());
-				resolve(result);
+				resolve(frame.fuel.piece(result, frame));
 			} catch (error) {
 				reject(error as Error);
 			}

@@ -12,5 +12,9 @@ export function prepareValue(
 	const { value: template, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const value = prepare(template, layout);
-	return ({ frame }) => value(frame);
+	return ({ frame, scope, late }) => {
+		// The items of a long list are computed one after the other, perhaps until the deadline.
+		if (scope.cancelled && !late) throw scope.reason;
+		return value(frame);
+	};
 }
