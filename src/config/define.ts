@@ -10,6 +10,7 @@ import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { bodyKeys, sentKeys } from "./steps/call.ts";
 import type { commonKeys, waitKeys } from "./steps/common.ts";
+import type { StepKey } from "./steps/kinds.ts";
 
 /**
  * A config as written, not yet checked. `defineGateway` returns it, `createGateway` takes it, and the file of a
@@ -151,16 +152,7 @@ interface Waits<S extends Scope, Input extends string>
 interface Common<S extends Scope, Input extends string>
 	extends Inputs<Omit<typeof commonKeys, "as">, S, Input> {}
 
-type Kind =
-	| "get"
-	| "head"
-	| "post"
-	| "put"
-	| "patch"
-	| "delete"
-	| "run"
-	| "reply"
-	| "steps";
+type Kind = Exclude<StepKey, "value">;
 /** A step has only one kind. */
 type Only<K extends Kind | "value"> = {
 	readonly [Other in Exclude<Kind, K>]?: never;
