@@ -119,7 +119,7 @@ export interface RequestInput<Query> {
  * The names to which a step may refer: `upstream`s, `step`s of its own block or around it, and the names that a `from`
  * may read.
  */
-interface Scope {
+interface Names {
 	readonly upstream: string;
 	readonly step: string;
 	readonly input: string;
@@ -129,11 +129,11 @@ type ItemNames = Path<"item"> | "index";
 type AnswerNames = Path<"answer" | "response">;
 
 /** The inputs of these keys, with the names that can be read there filled in. */
-type Inputs<Keys extends AnyKeys, S extends Scope, Input extends string> = {
+type Inputs<Keys extends AnyKeys, S extends Names, Input extends string> = {
 	readonly [Name in keyof Keys]?: Filled<InputOfKey<Keys[Name]>, S, Input>;
 };
 
-type Filled<T, S extends Scope, Input extends string> =
+type Filled<T, S extends Names, Input extends string> =
 	T extends Written<infer What>
 		? {
 				readonly answer: Data<Input | AnswerNames>;
@@ -146,10 +146,10 @@ type Filled<T, S extends Scope, Input extends string> =
 			}[What]
 		: T;
 
-interface Waits<S extends Scope, Input extends string>
+interface Waits<S extends Names, Input extends string>
 	extends Inputs<typeof waitKeys, S, Input> {}
 
-interface Common<S extends Scope, Input extends string>
+interface Common<S extends Names, Input extends string>
 	extends Inputs<Omit<typeof commonKeys, "as">, S, Input> {}
 
 type Kind = Exclude<StepKey, "value">;
@@ -158,24 +158,24 @@ type Only<K extends Kind | "value"> = {
 	readonly [Other in Exclude<Kind, K>]?: never;
 };
 
-type Target<S extends Scope> = S["upstream"] | `${S["upstream"]}/${string}`;
+type TargetText<S extends Names> = S["upstream"] | `${S["upstream"]}/${string}`;
 
-interface Call<S extends Scope, Input extends string>
+interface CallKeys<S extends Names, Input extends string>
 	extends Common<S, Input>,
 		Inputs<typeof sentKeys, S, Input> {}
 
-type ReadStep<S extends Scope, Input extends string, K extends Kind> = {
-	readonly [Key in K]: Target<S>;
+type ReadStep<S extends Names, Input extends string, K extends Kind> = {
+	readonly [Key in K]: TargetText<S>;
 } & Only<K> &
-	Call<S, Input>;
+	CallKeys<S, Input>;
 
 type WriteStep<
-	S extends Scope,
+	S extends Names,
 	Input extends string,
 	K extends Kind,
 > = ReadStep<S, Input, K> & Inputs<typeof bodyKeys, S, Input>;
 
-type CallStep<S extends Scope, Input extends string> =
+type CallStep<S extends Names, Input extends string> =
 	| ReadStep<S, Input, "get">
 	| ReadStep<S, Input, "head">
 	| WriteStep<S, Input, "post">
@@ -183,14 +183,14 @@ type CallStep<S extends Scope, Input extends string> =
 	| WriteStep<S, Input, "patch">
 	| WriteStep<S, Input, "delete">;
 
-interface ValueStep<S extends Scope, Input extends string>
+interface ValueStep<S extends Names, Input extends string>
 	extends Common<S, Input>,
 		Only<"value"> {
 	readonly value: Data<Input>;
 }
 
 /** A function of the author's own: the function itself, or a file's by name. */
-interface RunStep<S extends Scope, Input extends string>
+interface RunStep<S extends Names, Input extends string>
 	extends Common<S, Input>,
 		Only<"run"> {
 	readonly run:
@@ -202,7 +202,7 @@ interface RunStep<S extends Scope, Input extends string>
 	readonly worker?: boolean;
 }
 
-interface ReplyStep<S extends Scope, Input extends string>
+interface ReplyStep<S extends Names, Input extends string>
 	extends Waits<S, Input>,
 		Only<"reply"> {
 	readonly reply: {
@@ -213,7 +213,7 @@ interface ReplyStep<S extends Scope, Input extends string>
 }
 
 /** `Inner` are the steps of a group. */
-interface GroupStep<S extends Scope, Input extends string, Inner>
+interface GroupStep<S extends Names, Input extends string, Inner>
 	extends Common<S, Input>,
 		Only<"steps"> {
 	readonly steps: Steps<
@@ -227,14 +227,14 @@ interface GroupStep<S extends Scope, Input extends string, Inner>
 	readonly value?: Data<Input | StepNames<keyof Inner & string>>;
 }
 
-type StepOf<S extends Scope, Input extends string, Inner> =
+type StepOf<S extends Names, Input extends string, Inner> =
 	| CallStep<S, Input>
 	| ValueStep<S, Input>
 	| RunStep<S, Input>
 	| GroupStep<S, Input, Inner>;
 
 /** If `as` names the item, the names that a `from` reads are only judged when the config loads. */
-type StepInput<S extends Scope, Inner> =
+type StepInput<S extends Names, Inner> =
 	| ReplyStep<S, S["input"]>
 	| (StepOf<S, S["input"] | ItemNames, Inner> & { readonly as?: never })
 	| (StepOf<S, string, Inner> & {
@@ -242,13 +242,13 @@ type StepInput<S extends Scope, Inner> =
 			readonly as: string;
 	  });
 
-type Steps<S extends Scope, All> = {
+type Steps<S extends Names, All> = {
 	readonly [Name in keyof All]: StepInput<S, All[Name]>;
 };
 
 /** The target of a proxied route. */
 export interface ProxyInput<Upstream extends string, Input extends string> {
-	readonly to: Target<{ upstream: Upstream; step: never; input: never }>;
+	readonly to: TargetText<{ upstream: Upstream; step: never; input: never }>;
 	readonly pass?: readonly string[];
 	readonly query?: DataMap<Input>;
 	readonly headers?: DataMap<Input>;
@@ -264,7 +264,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly rateLimit?: RateLimitInput;
 	/** Instead of steps. Requests are passed on. */
 	readonly proxy?:
-		| Target<{ upstream: Upstream; step: never; input: never }>
+		| TargetText<{ upstream: Upstream; step: never; input: never }>
 		| ProxyInput<Upstream, RequestNames<Query>>;
 	readonly steps?: Steps<
 		{
@@ -287,7 +287,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 
 /** The keys of a kind of step. */
 export type StepKeys<K extends Kind | "value"> = Exclude<
-	KeysOfUnion<Extract<StepInput<Scope, unknown>, Readonly<Record<K, unknown>>>>,
+	KeysOfUnion<Extract<StepInput<Names, unknown>, Readonly<Record<K, unknown>>>>,
 	Exclude<Kind, K>
 >;
 type KeysOfUnion<T> = T extends unknown ? keyof T : never;

@@ -137,8 +137,8 @@ function findCycles(
 	function visit(name: string): void {
 		if (path.includes(name)) {
 			const cycle = path.slice(path.indexOf(name));
-			const told = cycle.some((step) => done.has(step));
-			if (!told) cycles.push([...cycle, name]);
+			const known = cycle.some((step) => done.has(step));
+			if (!known) cycles.push([...cycle, name]);
 			for (const step of cycle) done.add(step);
 		}
 		if (done.has(name)) return;

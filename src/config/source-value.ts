@@ -19,28 +19,28 @@ import {
  * back to a path.
  */
 export function readValue(value: unknown): SourceFile {
-	const reading: Reading = { places: [], length: 0, problems: [] };
+	const reading: Reading = { marks: [], length: 0, problems: [] };
 	const root = toSource(value, { reading, path: "", around: [] });
 	return {
 		root,
 		problems: reading.problems,
 		unreadable: new Set(),
 		positionOf(offset) {
-			const place = reading.places.findLast(({ at }) => at <= offset);
-			return { path: place?.path ?? "" };
+			const mark = reading.marks.findLast(({ at }) => at <= offset);
+			return { path: mark?.path ?? "" };
 		},
 	};
 }
 
 interface Reading {
 	/** In the order of their offsets. */
-	readonly places: { readonly at: number; readonly path: string }[];
+	readonly marks: { readonly at: number; readonly path: string }[];
 	length: number;
 	readonly problems: Problem[];
 }
 
 /** The position of a value. */
-interface Spot {
+interface Branch {
 	readonly reading: Reading;
 	/** `routes["GET /x"].steps.now`; empty for the config itself. */
 	readonly path: string;
@@ -49,40 +49,40 @@ interface Spot {
 }
 
 /** Takes an offset for a value of so many characters. */
-function placeFor({ reading, path }: Spot, characters = 0): number {
+function offsetFor({ reading, path }: Branch, characters = 0): number {
 	const at = reading.length;
-	reading.places.push({ at, path });
+	reading.marks.push({ at, path });
 	reading.length += characters + 1;
 	return at;
 }
 
-function refuse(spot: Spot, message: string): null {
-	spot.reading.problems.push({ at: placeFor(spot), message });
+function refuse(branch: Branch, message: string): null {
+	branch.reading.problems.push({ at: offsetFor(branch), message });
 	return null;
 }
 
-function toSource(value: unknown, spot: Spot): Source | null {
+function toSource(value: unknown, branch: Branch): Source | null {
 	switch (typeof value) {
 		case "string":
 		case "number":
 		case "boolean":
-			return scalar(value, spot);
+			return scalar(value, branch);
 		case "function":
-			return functionSource(value as FunctionSource["call"], null, spot);
+			return functionSource(value as FunctionSource["call"], null, branch);
 		case "undefined":
-			return refuse(spot, "there is no `undefined`: write null");
+			return refuse(branch, "there is no `undefined`: write null");
 		case "bigint":
-			return refuse(spot, `${value}n cannot stand in a config: quote it`);
+			return refuse(branch, `${value}n cannot stand in a config: quote it`);
 		case "symbol":
-			return refuse(spot, "a symbol is no data");
+			return refuse(branch, "a symbol is no data");
 		case "object":
-			return value === null ? scalar(null, spot) : fromObject(value, spot);
+			return value === null ? scalar(null, branch) : fromObject(value, branch);
 	}
 }
 
-function scalar(value: ScalarSource["value"], spot: Spot): ScalarSource {
+function scalar(value: ScalarSource["value"], branch: Branch): ScalarSource {
 	const text = String(value);
-	const at = placeFor(spot, text.length);
+	const at = offsetFor(branch, text.length);
 	return {
 		kind: "scalar",
 		at,
@@ -95,34 +95,34 @@ function scalar(value: ScalarSource["value"], spot: Spot): ScalarSource {
 function functionSource(
 	call: FunctionSource["call"],
 	inputs: readonly unknown[] | null,
-	spot: Spot,
+	branch: Branch,
 ): FunctionSource {
-	const at = placeFor(spot);
+	const at = offsetFor(branch);
 	return {
 		kind: "function",
 		at,
 		call,
-		inputs: inputs && inputs.map((input) => scalar(String(input), spot)),
+		inputs: inputs && inputs.map((input) => scalar(String(input), branch)),
 	};
 }
 
-function fromObject(value: object, spot: Spot): Source | null {
+function fromObject(value: object, branch: Branch): Source | null {
 	const parts = partsOfFrom(value);
 	if (parts !== null) {
 		const valid =
 			Array.isArray(parts.inputs) && typeof parts.call === "function";
 		return valid
-			? functionSource(parts.call, parts.inputs, spot)
-			: refuse(spot, "`from` takes a list of inputs and a function");
+			? functionSource(parts.call, parts.inputs, branch)
+			: refuse(branch, "`from` takes a list of inputs and a function");
 	}
-	if (spot.around.includes(value)) {
-		return refuse(spot, "this holds itself: write it out");
+	if (branch.around.includes(value)) {
+		return refuse(branch, "this holds itself: write it out");
 	}
-	if (spot.around.length >= nestingMax) {
-		return refuse(spot, `nested deeper than ${nestingMax} levels`);
+	if (branch.around.length >= nestingMax) {
+		return refuse(branch, `nested deeper than ${nestingMax} levels`);
 	}
-	if (Array.isArray(value)) return list(value, spot);
-	return isPlain(value) ? map(value, spot) : refuse(spot, noData(value));
+	if (Array.isArray(value)) return list(value, branch);
+	return isPlain(value) ? map(value, branch) : refuse(branch, noData(value));
 }
 
 function noData(value: object): string {
@@ -131,24 +131,24 @@ function noData(value: object): string {
 	return `${name ? `an object of class ${name}` : "an object with a prototype"} is no data: write a text, a list or a plain object`;
 }
 
-function list(items: readonly unknown[], spot: Spot): ListSource {
-	const at = placeFor(spot);
-	const around = [...spot.around, items];
+function list(items: readonly unknown[], branch: Branch): ListSource {
+	const at = offsetFor(branch);
+	const around = [...branch.around, items];
 	// Not `map`, because it skips holes.
 	const sources = Array.from(items, (item, index) =>
-		toSource(item, { ...spot, path: `${spot.path}[${index}]`, around }),
+		toSource(item, { ...branch, path: `${branch.path}[${index}]`, around }),
 	);
 	return { kind: "list", at, items: sources.filter((item) => item !== null) };
 }
 
-function map(value: object, spot: Spot): MapSource {
-	const at = placeFor(spot);
-	const around = [...spot.around, value];
+function map(value: object, branch: Branch): MapSource {
+	const at = offsetFor(branch);
+	const around = [...branch.around, value];
 	const entries: EntrySource[] = [];
 	for (const key of Object.keys(value)) {
 		const inner = {
-			...spot,
-			path: spot.path + accessOf(key, spot.path),
+			...branch,
+			path: branch.path + accessOf(key, branch.path),
 			around,
 		};
 		const property = Object.getOwnPropertyDescriptor(value, key);
@@ -161,7 +161,7 @@ function map(value: object, spot: Spot): MapSource {
 		}
 		// Undefined counts as an absent key, as in JSON.
 		if (property?.value === undefined) continue;
-		const keyAt = placeFor(inner);
+		const keyAt = offsetFor(inner);
 		const source = toSource(property.value, inner);
 		if (source) entries.push({ key, at: keyAt, value: source });
 	}

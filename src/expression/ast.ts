@@ -133,13 +133,13 @@ export type Argument = Ast | Spread | Arrow;
 /** An arrow stands only as an argument, and only the function that takes it calls it. So it is never a value. */
 export interface Arrow extends Span {
 	readonly kind: "arrow";
-	readonly parameters: readonly Target[];
+	readonly parameters: readonly PatternPart[];
 	readonly rest: Pattern | null;
 	readonly body: Ast;
 }
 
 /** What a parameter, or a part of one, is bound to, with its default for null. */
-export interface Target {
+export interface PatternPart {
 	readonly pattern: Pattern;
 	readonly otherwise: Ast | null;
 }
@@ -153,13 +153,13 @@ export type Pattern =
 	  } & Span)
 	| ({
 			readonly kind: "items";
-			readonly items: readonly (Target | null)[];
+			readonly items: readonly (PatternPart | null)[];
 			readonly rest: Pattern | null;
 	  } & Span);
 
 export interface Field {
 	readonly key: string | Ast;
-	readonly target: Target;
+	readonly target: PatternPart;
 }
 
 export interface Local {

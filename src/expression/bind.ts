@@ -1,4 +1,4 @@
-import type { Field, Pattern, Target } from "./ast.ts";
+import type { Field, Pattern, PatternPart } from "./ast.ts";
 import { spreadInto } from "./functions.ts";
 import { OpenMap } from "./open-map.ts";
 import { elementOf } from "./operators.ts";
@@ -11,7 +11,7 @@ export type Binder = (frame: Frame, value: unknown) => void;
 
 /** Binds a parameter or a part of one. If the value is null, the default after `=` is taken. */
 export function bindTarget(
-	{ pattern, otherwise }: Target,
+	{ pattern, otherwise }: PatternPart,
 	preparation: Preparation,
 ): Binder {
 	const bind = bindPattern(pattern, preparation);

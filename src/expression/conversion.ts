@@ -23,17 +23,17 @@ export interface Conversion {
 	readonly nested: (node: Source | Super) => Ast;
 	/** Converts the next link of a chain, which does not count as deeper. */
 	readonly linked: (node: Source | Super) => Ast;
-	scope: Scope | null;
+	bindings: Bindings | null;
 	slots: number;
 	nesting: number;
 	links: number;
 }
 
 /** The names that one arrow binds. Parameters are read from left to right, so names still `ahead` have no value yet. */
-export interface Scope {
+export interface Bindings {
 	readonly locals: Map<string, Local>;
 	readonly ahead: Set<string>;
-	readonly outer: Scope | null;
+	readonly outer: Bindings | null;
 }
 
 /** Stands for a node that was refused. */

@@ -154,7 +154,7 @@ function callOf(name: string, node: AnyNode, conversion: Conversion): Arrow {
 }
 
 function arrow(node: ArrowFunctionExpression, conversion: Conversion): Arrow {
-	const { scope: outer } = conversion;
+	const { bindings: outer } = conversion;
 	if (node.async) {
 		refuse(conversion, node.start, "there is no `async`: remove the word");
 	}
@@ -167,6 +167,6 @@ function arrow(node: ArrowFunctionExpression, conversion: Conversion): Arrow {
 					"an arrow's body is one expression: write `x => x.name`, and `x => ({ … })` for an object",
 				)
 			: conversion.nested(node.body);
-	conversion.scope = outer;
+	conversion.bindings = outer;
 	return { kind: "arrow", ...spanOf(node), parameters, rest, body };
 }

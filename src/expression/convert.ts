@@ -51,7 +51,7 @@ export function convert(
 		reads: [],
 		nested: (node) => nested(node, conversion),
 		linked: (node) => linked(node, conversion),
-		scope: null,
+		bindings: null,
 		slots: 0,
 		nesting: 0,
 		links: 0,
@@ -273,15 +273,19 @@ function named(
 	path: readonly string[],
 ): Ast {
 	const { name } = node;
-	for (let scope = conversion.scope; scope !== null; scope = scope.outer) {
-		if (scope.ahead.has(name)) {
+	for (
+		let bindings = conversion.bindings;
+		bindings !== null;
+		bindings = bindings.outer
+	) {
+		if (bindings.ahead.has(name)) {
 			return refuse(
 				conversion,
 				node.start,
 				`\`${name}\` has no value yet: it is a later parameter of the same arrow`,
 			);
 		}
-		const local = scope.locals.get(name);
+		const local = bindings.locals.get(name);
 		if (local) return { kind: "local", ...spanOf(node), ...local };
 	}
 	if (languageWords.has(name)) {

@@ -3,7 +3,7 @@ import type {
 	ObjectPattern,
 	Pattern as SourcePattern,
 } from "acorn";
-import type { Field, Local, Pattern, Target } from "./ast.ts";
+import type { Field, Local, Pattern, PatternPart } from "./ast.ts";
 import {
 	type Conversion,
 	keyOf,
@@ -17,13 +17,13 @@ import { languageWords } from "./language.ts";
 export function openScope(
 	sources: readonly SourcePattern[],
 	conversion: Conversion,
-): { parameters: Target[]; rest: Pattern | null } {
-	conversion.scope = {
+): { parameters: PatternPart[]; rest: Pattern | null } {
+	conversion.bindings = {
 		locals: new Map(),
 		ahead: new Set(sources.flatMap(boundNames)),
-		outer: conversion.scope,
+		outer: conversion.bindings,
 	};
-	const parameters: Target[] = [];
+	const parameters: PatternPart[] = [];
 	let rest: Pattern | null = null;
 	for (const source of sources) {
 		if (source.type === "RestElement") {
@@ -56,7 +56,7 @@ function boundNames(node: SourcePattern): string[] {
 	}
 }
 
-function target(node: SourcePattern, conversion: Conversion): Target {
+function target(node: SourcePattern, conversion: Conversion): PatternPart {
 	if (node.type !== "AssignmentPattern") {
 		return { pattern: pattern(node, conversion), otherwise: null };
 	}
@@ -103,8 +103,8 @@ function bind(
 		);
 	}
 	const local = { name, slot: conversion.slots++ };
-	conversion.scope?.locals.set(name, local);
-	conversion.scope?.ahead.delete(name);
+	conversion.bindings?.locals.set(name, local);
+	conversion.bindings?.ahead.delete(name);
 	return local;
 }
 
@@ -123,7 +123,7 @@ function fields(node: ObjectPattern, conversion: Conversion): Pattern {
 }
 
 function items(node: ArrayPattern, conversion: Conversion): Pattern {
-	const made: (Target | null)[] = [];
+	const made: (PatternPart | null)[] = [];
 	let rest: Pattern | null = null;
 	for (const item of node.elements) {
 		if (item?.type === "RestElement") rest = pattern(item.argument, conversion);

@@ -30,10 +30,10 @@ export interface Balance {
  */
 export function balance(count: number, context: PolicyContext): Balance {
 	const report = createReporter("urls", context);
-	const targets: readonly Target[] = Array.from(
+	const instances: readonly Instance[] = Array.from(
 		{ length: count },
 		(_, index) =>
-			new Target(index, context, report, () => mayLeaveOut(targets)),
+			new Instance(index, context, report, () => mayLeaveOut(instances)),
 	);
 	let first = 0;
 
@@ -45,10 +45,10 @@ export function balance(count: number, context: PolicyContext): Balance {
 		let lowest = Number.POSITIVE_INFINITY;
 		for (let step = 0; step < count; step++) {
 			const index = (first + step) % count;
-			const target = targets[index] as Target;
+			const instance = instances[index] as Instance;
 			const rank =
-				target.score(now) *
-				(target.isLeftOut(now) ? lastResort : 1) *
+				instance.score(now) *
+				(instance.isLeftOut(now) ? lastResort : 1) *
 				(tried?.includes(index) ? lastResort ** 2 : 1);
 			if (rank >= lowest) continue;
 			lowest = rank;
@@ -59,7 +59,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 
 	return {
 		call(nexts) {
-			const calls = nexts.map((next, at) => targets[at]?.guard.call(next));
+			const calls = nexts.map((next, at) => instances[at]?.guard.call(next));
 			return (request, scope) => {
 				const at = choose(request.tried);
 				request.tried?.push(at);
@@ -68,7 +68,9 @@ export function balance(count: number, context: PolicyContext): Balance {
 			};
 		},
 		stream(nexts) {
-			const streams = nexts.map((next, at) => targets[at]?.guard.stream(next));
+			const streams = nexts.map((next, at) =>
+				instances[at]?.guard.stream(next),
+			);
 			return (request, scope) => {
 				const at = choose(null);
 				report(request.requestId, "chosen", null, at + 1);
@@ -81,13 +83,13 @@ export function balance(count: number, context: PolicyContext): Balance {
 /** More than the difference of any two scores: such a URL is taken only if there is no other. */
 const lastResort = 1e12;
 
-function mayLeaveOut(targets: readonly Target[]): boolean {
-	const out = targets.filter((target) => target.leftOut).length;
-	return out + 1 <= targets.length / 2;
+function mayLeaveOut(instances: readonly Instance[]): boolean {
+	const out = instances.filter((instance) => instance.leftOut).length;
+	return out + 1 <= instances.length / 2;
 }
 
 /** One URL, with the state that its calls have shown. */
-class Target {
+class Instance {
 	readonly guard: Guard;
 	readonly #context: PolicyContext;
 	readonly #number: number;

@@ -9,17 +9,17 @@ export function completed<T>(
 	tasks: Iterable<Task<T>>,
 ): AsyncIterableIterator<Task<T>> {
 	const all = [...tasks];
-	const places = all.map(() => createFuture<Task<T>>());
+	const ends = all.map(() => createFuture<Task<T>>());
 	let ended = 0;
 	for (const task of all) {
-		const end = () => places[ended++]?.resolve(task);
+		const end = () => ends[ended++]?.resolve(task);
 		task.result().then(end, end);
 	}
-	return inOrder(places.values());
+	return inOrder(ends.values());
 }
 
 async function* inOrder<T>(
-	places: Iterable<{ result(): Promise<T> }>,
+	ends: Iterable<{ result(): Promise<T> }>,
 ): AsyncIterableIterator<T> {
-	for (const place of places) yield await place.result();
+	for (const end of ends) yield await end.result();
 }

@@ -31,12 +31,12 @@ export interface Crew {
 	 * runs is ended. A thread that still loads the module finishes loading first: otherwise a module that loads slower
 	 * than callers wait would never be loaded. Settles when the thread is at rest again, or has ended.
 	 */
-	carryOut(task: Task, scope: Scope): Promise<unknown>;
+	carryOut(task: ThreadCall, scope: Scope): Promise<unknown>;
 	/** Ends all threads. Settles when they have ended. */
 	close(): Promise<void>;
 }
 
-export interface Task {
+export interface ThreadCall {
 	/** The module, as the text of a URL. */
 	readonly file: string;
 	readonly name: string;
@@ -138,7 +138,7 @@ export function createCrew(options: CrewOptions): Crew {
 	};
 }
 
-function threadEnded({ name }: Task, cause: unknown): ThreadEnded {
+function threadEnded({ name }: ThreadCall, cause: unknown): ThreadEnded {
 	const why = cause instanceof Error ? cause.message : String(cause);
 	return new ThreadEnded(`the thread ended under ${name}: ${why}`, { cause });
 }
@@ -182,7 +182,7 @@ interface Line {
 	close(): void;
 }
 
-function openLine(task: Task, scope: Scope): Line {
+function openLine(task: ThreadCall, scope: Scope): Line {
 	const { file, name, context, timeoutMs } = task;
 	const { port1: own, port2: far } = new MessageChannel();
 	const failures = new Map<number, unknown>();
@@ -261,7 +261,7 @@ function openLine(task: Task, scope: Scope): Line {
 
 /** Sent separately, so that a value that cannot be sent is told from a thread that has ended. */
 function sendJob(
-	{ file, name, args, context, moved }: Task,
+	{ file, name, args, context, moved }: ThreadCall,
 	own: MessagePort,
 ): void {
 	const job: Job = { file, name, args, context: context && partsOf(context) };
@@ -295,14 +295,14 @@ async function answer(
 	own: MessagePort,
 	failures: Map<number, unknown>,
 ): Promise<void> {
-	const tell = (message: ToThread) => own.postMessage(message);
+	const post = (message: ToThread) => own.postMessage(message);
 	try {
 		const fn = context[name] as (...args: readonly unknown[]) => unknown;
 		const value = await fn(...args);
-		tell({ kind: "answered", id, value });
+		post({ kind: "answered", id, value });
 	} catch (thrown) {
 		failures.set(id, thrown);
-		tell({ kind: "failed", id, thrown: packThrown(thrown) });
+		post({ kind: "failed", id, thrown: packThrown(thrown) });
 	}
 }
 

@@ -24,7 +24,7 @@ class Link {
 		return true;
 	}
 
-	tell(_reason: unknown): void {}
+	notify(_reason: unknown): void {}
 }
 
 class Listener extends Link {
@@ -35,7 +35,7 @@ class Listener extends Link {
 		this.fn = fn;
 	}
 
-	override tell(reason: unknown): void {
+	override notify(reason: unknown): void {
 		this.fn(reason);
 	}
 }
@@ -94,7 +94,7 @@ export class Lifetime extends Link {
 	}
 
 	#adopt(inner: Lifetime): void {
-		if (this.cancelled) inner.tell(this.reason);
+		if (this.cancelled) inner.notify(this.reason);
 		else if (!this.over) this.#admit(inner);
 	}
 
@@ -125,7 +125,7 @@ export class Lifetime extends Link {
 		return this.#controller.signal;
 	}
 
-	override tell(reason: unknown): void {
+	override notify(reason: unknown): void {
 		this.end("cancelled", reason);
 	}
 
@@ -155,7 +155,7 @@ export class Lifetime extends Link {
 			const link = ring.behind;
 			this.#dismiss(link);
 			try {
-				link.tell(reason);
+				link.notify(reason);
 			} catch (error) {
 				throwApart(error);
 			}

@@ -9,7 +9,7 @@ import {
 	type ToThread,
 } from "./thread-message.ts";
 
-type UserFunction = (...args: unknown[]) => unknown;
+type ThreadFunction = (...args: unknown[]) => unknown;
 
 /** Takes the job that lies at the port, calls its function, and sends back the result or the error. */
 export async function carryOut(port: MessagePort): Promise<void> {
@@ -20,7 +20,7 @@ export async function carryOut(port: MessagePort): Promise<void> {
 		const fn = await load(file, name);
 		// The only possible message now says that nobody waits any more.
 		if (receiveMessageOnPort(port) !== undefined) return;
-		tell(port, { kind: "begun" });
+		post(port, { kind: "begun" });
 		side = context && createContext(context, port);
 		const given = side ? [...args, side.context] : args;
 		const { value, moved } = partsOf(await fn(...given));
@@ -31,20 +31,20 @@ export async function carryOut(port: MessagePort): Promise<void> {
 			throw notCloned(name, error);
 		}
 	} catch (thrown) {
-		tell(port, { kind: "threw", thrown: packThrown(thrown, side?.numberOf) });
+		post(port, { kind: "threw", thrown: packThrown(thrown, side?.numberOf) });
 	} finally {
 		side?.end();
 	}
 }
 
-function tell(port: MessagePort, message: FromThread): void {
+function post(port: MessagePort, message: FromThread): void {
 	port.postMessage(message);
 }
 
-async function load(file: string, name: string): Promise<UserFunction> {
+async function load(file: string, name: string): Promise<ThreadFunction> {
 	const module: Record<string, unknown> = await import(file);
 	const fn = module[name];
-	if (typeof fn === "function") return fn as UserFunction;
+	if (typeof fn === "function") return fn as ThreadFunction;
 	throw new TypeError(`${file} exports no function ${name}`);
 }
 
@@ -80,7 +80,7 @@ function createContext({ values, calls }: JobContext, port: MessagePort): Side {
 		const answer = new Promise((resolve, reject) => {
 			if (over) throw hasReturned();
 			const id = count++;
-			tell(port, { kind: "call", id, name, args });
+			post(port, { kind: "call", id, name, args });
 			waiting.set(id, { resolve, reject });
 		});
 		// A failing call that the function does not wait for must not end the thread.

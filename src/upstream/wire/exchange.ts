@@ -62,7 +62,9 @@ export class UpstreamExchange implements Carried {
 		if (!this.#repeated) onSent?.();
 		const { socket } = connection;
 		if ("send" in message) {
-			void message.send(socket, (reason) => this.fail(this.#told(reason)));
+			void message.send(socket, (reason) =>
+				this.fail(this.#translated(reason)),
+			);
 		} else if (message.bytes === null) {
 			socket.write(message.text, "latin1");
 		} else {
@@ -103,12 +105,12 @@ export class UpstreamExchange implements Carried {
 		} else if (this.#mayRepeat()) {
 			this.#repeat();
 		} else {
-			this.fail(this.#told(error));
+			this.fail(this.#translated(error));
 		}
 	}
 
 	/** The error of the request's own body is passed on as it is. */
-	#told(reason: unknown): unknown {
+	#translated(reason: unknown): unknown {
 		if (reason instanceof GatewayError) return reason;
 		const answered = this.sent && this.#connection?.parser.begun === true;
 		const words =
