@@ -4,12 +4,10 @@ import { findConfig, loadAndReport } from "./find-config.ts";
 /** `sluice check`: prints every problem and how many there are. */
 export async function checkCommand(file: string | undefined): Promise<number> {
 	const path = findConfig(file);
-	const { config, problems } = await loadAndReport(path);
-	const faults = problems.filter(({ warning }) => !warning);
+	const { config, problems, unlisted } = await loadAndReport(path);
 	if (config === null) {
-		console.error(
-			`${faults.length} ${faults.length === 1 ? "problem" : "problems"} in ${path}`,
-		);
+		const listed = problems.filter(({ warning }) => !warning).length;
+		console.error(`${count(listed + unlisted.faults, "problem")} in ${path}`);
 		return exitCodes.configInvalid;
 	}
 	const { routes, upstreams } = config;

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { type Loaded, loadConfig } from "../config/load.ts";
+import { type Loaded, loadConfig, printUnlisted } from "../config/load.ts";
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
 
@@ -26,5 +26,7 @@ export function findConfig(file: string | undefined): string {
 export async function loadAndReport(file: string): Promise<Loaded> {
 	const loaded = await loadConfig(file, process.env);
 	for (const problem of loaded.problems) console.error(printProblem(problem));
+	const unlisted = printUnlisted(loaded);
+	if (unlisted !== null) console.error(unlisted);
 	return loaded;
 }

@@ -3,7 +3,7 @@ import { proxyKeys } from "./keys/proxy.ts";
 import { unknownUpstream } from "./names.ts";
 import { type Reader, readTarget } from "./read-template.ts";
 import { entryOf } from "./shape.ts";
-import type { MapSource, Source } from "./source.ts";
+import { createMap, type MapSource, type Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 
 interface ProxyContext extends RouteContext {
@@ -29,7 +29,7 @@ export function checkProxy(
 /** `users/files` alone is short for a map with `to`. */
 function asMap(to: Source): MapSource {
 	const { at } = to;
-	return { kind: "map", at, entries: [{ key: "to", at, value: to }] };
+	return createMap(at, [{ key: "to", at, value: to }]);
 }
 
 function checkTarget(
@@ -51,11 +51,10 @@ function checkTarget(
 	const fixed = mark ? source.text.slice(0, mark.index) : source.text;
 	const target = readTarget({ ...source, text: fixed, value: fixed }, reader);
 	if (target === null) return nowhere;
-	const known = upstreams.map(({ name }) => name);
-	if (!known.includes(target.upstream)) {
+	if (!upstreams.has(target.upstream)) {
 		problems.push({
 			at: source.at,
-			message: unknownUpstream(target.upstream, known),
+			message: unknownUpstream(target.upstream, upstreams),
 		});
 	}
 	return { ...target, rest: mark !== null };
@@ -66,7 +65,7 @@ function checkCache(
 	name: string,
 	{ upstreams, problems }: ProxyContext,
 ): void {
-	const upstream = upstreams.find((one) => one.name === name);
+	const upstream = upstreams.get(name);
 	if (source === null || upstream?.cache !== null) return;
 	problems.push({
 		at: source.at,

@@ -1,6 +1,6 @@
 import { readsOf, type Template } from "../expression/template.ts";
 import type { RequestConfig } from "./config.ts";
-import type { Names } from "./names.ts";
+import { type Names, withNames } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import { nothing, readTemplate } from "./read-template.ts";
 import type { Source } from "./source.ts";
@@ -77,7 +77,7 @@ export function readBy(
 	if (source.kind !== "scalar") return nothing;
 	const template = readTemplate(source, {
 		// Declared or not, the name does not exist yet, and the message says so.
-		names: new Map([...names, ["body", null]]),
+		names: withNames(names, ["body"]),
 		problems: found,
 		misread: new Set(),
 	});

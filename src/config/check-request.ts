@@ -52,13 +52,13 @@ export function checkRequest(
 	};
 }
 
-function nothingMore(_name: string): string | null {
+function nothingMore(_name: string): Problem["message"] | null {
 	return null;
 }
 
 function checkField(
 	{ key, at, value: source }: EntrySource,
-	check: (name: string) => string | null,
+	check: (name: string) => Problem["message"] | null,
 	problems: Problem[],
 ): FieldConfig {
 	const name = key.replace(/\?$/, "");

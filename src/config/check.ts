@@ -8,7 +8,7 @@ import {
 	type FileReference,
 	type UpstreamContext,
 } from "./check-upstream.ts";
-import type { Config, RouteConfig } from "./config.ts";
+import type { Config, RouteConfig, UpstreamConfig } from "./config.ts";
 import { configKeys } from "./keys/top.ts";
 import type { Problem } from "./problem.ts";
 import { type Environment, ResolvedUpstreams } from "./resolve-upstream.ts";
@@ -52,7 +52,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
 	const context = {
-		...{ upstreams, defaults },
+		...{ defaults, upstreams: byName(upstreams) },
 		...{ problems, references, faultOfSchema },
 	};
 	const routes = checkRoutes(written, root, context);
@@ -67,6 +67,13 @@ export function check(root: Source | null, env: Environment): Checked {
 	};
 	const valid = problems.every(({ warning }) => warning === true);
 	return { config: valid ? config : null, problems, references, files };
+}
+
+/** Of upstreams with one name, which is reported elsewhere, the first. */
+function byName(
+	upstreams: readonly UpstreamConfig[],
+): ReadonlyMap<string, UpstreamConfig> {
+	return new Map(upstreams.toReversed().map((one) => [one.name, one]));
 }
 
 function checkUpstreams(

@@ -77,10 +77,10 @@ export interface Steps {
 export function checkGraph(block: Steps, problems: Problem[]): void {
 	const { steps } = block;
 	const waits = new Map(steps.map(({ step }) => [step.name, waitsOf(step)]));
-	for (const cycle of findCycles(waits)) {
-		const first = steps.find(({ step }) => step.name === cycle[0]);
+	const places = new Map(steps.map(({ step, at }) => [step.name, at]));
+	for (const cycle of walk(waits).cycles) {
 		problems.push({
-			at: first?.at ?? 0,
+			at: places.get(cycle[0] ?? "") ?? 0,
 			message: wordsForCycle(cycle),
 		});
 	}
@@ -116,8 +116,20 @@ function wordsForCycle(cycle: readonly string[]): string {
 	const [name] = cycle;
 	return cycle.length === 2
 		? `\`${name}\` reads itself: it would wait for its own end`
-		: `these steps wait for each other: ${cycle.join(" → ")}`;
+		: `these steps wait for each other: ${shortened(cycle).join(" → ")}`;
 }
+
+function shortened(cycle: readonly string[]): readonly string[] {
+	return cycle.length <= cycleTold
+		? cycle
+		: [...cycle.slice(0, cycleTold - 2), "…", ...cycle.slice(-1)];
+}
+
+/** How many steps of a cycle are named. */
+const cycleTold = 20;
+
+/** With more unknown names than these nobody can tell which steps were meant. */
+const misreadMax = 50;
 
 function waitsOf(step: StepConfig): ReadonlySet<string> {
 	return new Set([
@@ -127,34 +139,59 @@ function waitsOf(step: StepConfig): ReadonlySet<string> {
 	]);
 }
 
-/** Cycles in written order, each beginning and ending with the same step. Of cycles that share steps only the first. */
-function findCycles(
-	waits: ReadonlyMap<string, ReadonlySet<string>>,
-): string[][] {
+/** The names of steps, and of what they read, each behind those that it waits for. A cycle is cut somewhere. */
+export function inWaitingOrder(steps: readonly StepConfig[]): string[] {
+	return walk(new Map(steps.map((step) => [step.name, waitsOf(step)]))).order;
+}
+
+/**
+ * Follows all waits. The cycles are in written order, each beginning and ending with the same step; of cycles that share
+ * steps only the first. Does not call itself, because a chain of steps may be longer than the stack is deep.
+ */
+function walk(waits: ReadonlyMap<string, ReadonlySet<string>>): {
+	readonly order: string[];
+	readonly cycles: string[][];
+} {
+	const order: string[] = [];
 	const cycles: string[][] = [];
 	const done = new Set<string>();
-	const path: string[] = [];
-	function visit(name: string): void {
-		if (path.includes(name)) {
-			const cycle = path.slice(path.indexOf(name));
-			const known = cycle.some((step) => done.has(step));
-			if (!known) cycles.push([...cycle, name]);
-			for (const step of cycle) done.add(step);
-		}
+	const path: { readonly name: string; readonly left: Iterator<string> }[] = [];
+	const depths = new Map<string, number>();
+	function enter(name: string): void {
 		if (done.has(name)) return;
-		path.push(name);
-		for (const next of waits.get(name) ?? []) visit(next);
-		path.pop();
-		done.add(name);
+		const depth = depths.get(name);
+		if (depth === undefined) {
+			depths.set(name, path.length);
+			const left = (waits.get(name) ?? new Set<string>()).values();
+			path.push({ name, left });
+			return;
+		}
+		const cycle = path.slice(depth).map((step) => step.name);
+		if (!cycle.some((step) => done.has(step))) cycles.push([...cycle, name]);
+		for (const step of cycle) done.add(step);
 	}
-	for (const name of waits.keys()) visit(name);
-	return cycles;
+	for (const start of waits.keys()) {
+		enter(start);
+		for (let last = path.at(-1); last; last = path.at(-1)) {
+			const next = last.left.next();
+			if (!next.done) {
+				enter(next.value);
+				continue;
+			}
+			path.pop();
+			depths.delete(last.name);
+			done.add(last.name);
+			order.push(last.name);
+		}
+	}
+	return { order, cycles };
 }
 
 function reportUnread(
 	{ steps, read, misread }: Steps,
 	problems: Problem[],
 ): void {
+	if (misread.size > misreadMax) return;
 	const all = new Set(read);
 	for (const { step } of steps) {
 		for (const name of waitsOf(step)) {

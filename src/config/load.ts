@@ -6,7 +6,12 @@ import { suggest } from "../core/suggest.ts";
 import { type Checked, check, type Reference } from "./check.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
-import { type PlacedProblem, type Problem, printProblem } from "./problem.ts";
+import {
+	messageOf,
+	type PlacedProblem,
+	type Problem,
+	printProblem,
+} from "./problem.ts";
 import {
 	type Environment,
 	isPem,
@@ -19,8 +24,10 @@ import { readValue } from "./source-value.ts";
 export interface Loaded {
 	/** Null if there is any problem that is not a warning. */
 	readonly config: Config | null;
-	/** The problems, in the order of the file. */
+	/** The problems, in the order of the file: at most 100, and at most 100 warnings. */
 	readonly problems: readonly PlacedProblem[];
+	/** How many more there are. */
+	readonly unlisted: { readonly faults: number; readonly warnings: number };
 }
 
 /**
@@ -161,7 +168,11 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 	const followed = checked.problems.filter(
 		({ at, message }) =>
 			!isUnreadable(at) &&
-			!(source.unreadable.size > 0 && message.startsWith("nobody reads")),
+			!(
+				source.unreadable.size > 0 &&
+				typeof message === "string" &&
+				message.startsWith("nobody reads")
+			),
 	);
 	return {
 		...checked,
@@ -175,18 +186,30 @@ function place(
 	source: SourceFile,
 	file: string,
 ): Loaded {
+	const all = firstAtEachPlace(problems);
+	const faults = all.filter(({ warning }) => !warning);
+	const warnings = all.filter(({ warning }) => warning);
+	const listed = [
+		...faults.slice(0, listedMax),
+		...warnings.slice(0, listedMax),
+	].toSorted((a, b) => a.at - b.at);
 	return {
 		config,
-		problems: firstAtEachPlace(problems).map(
-			({ at, message, warning = false }) => ({
-				file,
-				...source.positionOf(at),
-				message,
-				warning,
-			}),
-		),
+		problems: listed.map((problem) => ({
+			file,
+			...source.positionOf(problem.at),
+			message: messageOf(problem),
+			warning: problem.warning ?? false,
+		})),
+		unlisted: {
+			faults: Math.max(0, faults.length - listedMax),
+			warnings: Math.max(0, warnings.length - listedMax),
+		},
 	};
 }
+
+/** Nobody reads a longer list before the first of it are mended. */
+const listedMax = 100;
 
 /** The functions that were found by name, and the problems of the others. */
 interface Found<T> {
@@ -294,9 +317,21 @@ function firstAtEachPlace(problems: readonly Problem[]): Problem[] {
 	return [...places.values()].toSorted((a, b) => a.at - b.at);
 }
 
+/** `and 1900 more problems`; null if all are listed. */
+export function printUnlisted({
+	unlisted,
+}: Pick<Loaded, "unlisted">): string | null {
+	const more = unlisted.faults + unlisted.warnings;
+	if (more === 0) return null;
+	return `and ${more} more ${more === 1 ? "problem" : "problems"}`;
+}
+
 /** The config, or a `config_invalid` that lists every problem, one a line. */
-export function configOrThrow({ config, problems }: Loaded): Config {
+export function configOrThrow(loaded: Loaded): Config {
+	const { config, problems, unlisted } = loaded;
 	if (config !== null) return config;
 	const faults = problems.filter(({ warning }) => !warning).map(printProblem);
+	const rest = printUnlisted({ unlisted: { ...unlisted, warnings: 0 } });
+	if (rest !== null) faults.push(rest);
 	throw new GatewayError("config_invalid", faults.join("\n"));
 }

@@ -1,5 +1,6 @@
 import { suggest } from "../core/suggest.ts";
 import { languageWords, type Read } from "../expression/parse.ts";
+import type { Problem } from "./problem.ts";
 
 /** The names of the language. No step and no `as` may have one. */
 const reservedNames: ReadonlySet<string> = new Set([
@@ -32,24 +33,55 @@ export const clientNames: ReadonlySet<string> = new Set([
  * The names that an expression may read where it stands. A set lists the members that may follow: `query.<one of
  * these>`.
  */
-export type Names = ReadonlyMap<string, ReadonlySet<string> | null>;
+export interface Names {
+	has(name: string): boolean;
+	get(name: string): Members | null | undefined;
+	keys(): Iterable<string>;
+}
+
+interface Members extends Iterable<string> {
+	has(name: string): boolean;
+}
 
 /** These names and more. Of the added names any member may be read. */
 export function withNames(names: Names, more: readonly string[]): Names {
-	return new Map([
-		...names,
-		...more.map((name) => [name, null] as [string, null]),
-	]);
+	return layered(names, new Map(more.map((name) => [name, null])));
+}
+
+/** Not copied: each step would copy the names of all others. */
+function layered(
+	names: Names,
+	more: ReadonlyMap<string, Members | null>,
+): Names {
+	return {
+		has: (name) => more.has(name) || names.has(name),
+		get: (name) => (more.has(name) ? more.get(name) : names.get(name)),
+		*keys() {
+			yield* names.keys();
+			yield* more.keys();
+		},
+	};
 }
 
 /** The names inside a group: its steps join those around the group, also after `missing`. */
 export function withSteps(names: Names, steps: readonly string[]): Names {
-	const missing = new Set([...(names.get("missing") ?? []), ...steps]);
-	return new Map([...withNames(names, steps), ["missing", missing]]);
+	const around = names.get("missing") ?? new Set<string>();
+	const own = new Set(steps);
+	const missing: Members = {
+		has: (name) => own.has(name) || around.has(name),
+		*[Symbol.iterator]() {
+			yield* around;
+			yield* own;
+		},
+	};
+	return layered(withNames(names, steps), new Map([["missing", missing]]));
 }
 
 /** The fault of a read where these names are visible, with what to write instead; null if there is none. */
-export function faultOfRead(read: Read, names: Names): string | null {
+export function faultOfRead(
+	read: Read,
+	names: Names,
+): Problem["message"] | null {
 	const members = names.get(read.name);
 	if (members === undefined) return unknownName(read, names);
 	const [member] = read.path;
@@ -59,7 +91,8 @@ export function faultOfRead(read: Read, names: Names): string | null {
 	) {
 		return member === undefined
 			? "`missing` is read by step: write `missing.<step>`"
-			: `\`missing.${member}\`: there is no such step${suggest(member, members ?? [])}`;
+			: () =>
+					`\`missing.${member}\`: there is no such step${suggest(member, members ?? [])}`;
 	}
 	if (members === null || member === undefined || members.has(member)) {
 		return null;
@@ -68,10 +101,11 @@ export function faultOfRead(read: Read, names: Names): string | null {
 	if (read.name === "request") {
 		return `\`${whole}\` does not exist: \`request\` has ${list(members)}${suggest(member, members)}`;
 	}
-	return `\`${whole}\` is not declared under \`request.${read.name}\`${suggest(member, members)}`;
+	return () =>
+		`\`${whole}\` is not declared under \`request.${read.name}\`${suggest(member, members)}`;
 }
 
-function unknownName(read: Read, names: Names): string {
+function unknownName(read: Read, names: Names): Problem["message"] {
 	const { name } = read;
 	switch (name) {
 		case "env":
@@ -89,7 +123,7 @@ function unknownName(read: Read, names: Names): string {
 		case "undefined":
 			return "there is no `undefined`: write null";
 		default:
-			return `unknown name \`${name}\`${suggest(name, names.keys())}`;
+			return () => `unknown name \`${name}\`${suggest(name, names.keys())}`;
 	}
 }
 
@@ -112,20 +146,28 @@ export function faultOfName(name: string): string | null {
 export function unknownAmong(
 	kind: string,
 	name: string,
-	known: readonly string[],
-): string {
-	const near = suggest(name, known);
-	const rest =
-		near ||
-		(known.length > 0 ? `: there is ${list(known)}` : ": there is none");
-	return `unknown ${kind} \`${name}\`${rest}`;
+	known: Iterable<string>,
+): () => string {
+	return () =>
+		`unknown ${kind} \`${name}\`${suggest(name, known) || thereIs([...known])}`;
+}
+
+/** More names than these are no help. */
+const listedMax = 20;
+
+function thereIs(known: readonly string[]): string {
+	if (known.length === 0) return ": there is none";
+	const more = known.length - listedMax;
+	const end = more > 0 ? ` and ${more} more` : "";
+	return `: there is ${list(known.slice(0, listedMax))}${end}`;
 }
 
 /** The message for a target that does not begin with an upstream: usually a misspelling, or a whole URL. */
 export function unknownUpstream(
 	name: string,
-	known: readonly string[],
-): string {
+	upstreams: ReadonlyMap<string, unknown>,
+): Problem["message"] {
+	const known = { [Symbol.iterator]: () => upstreams.keys() };
 	return /^https?:$/i.test(name)
 		? "a call goes to an upstream, not to a URL: give the URL a name under `upstreams`, and begin with that name"
 		: unknownAmong("upstream", name, known);

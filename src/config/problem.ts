@@ -5,9 +5,15 @@ import type { Position } from "./source.ts";
  */
 export interface Problem {
 	readonly at: number;
-	readonly message: string;
+	/** A function if the message takes time to make: it is called only if the problem is listed. */
+	readonly message: string | (() => string);
 	/** A warning does not keep the gateway from starting. */
 	readonly warning?: boolean;
+}
+
+/** The message as an author reads it. */
+export function messageOf({ message }: Problem): string {
+	return typeof message === "string" ? message : message();
 }
 
 /** A problem with the position that an author reads. */

@@ -22,12 +22,12 @@ export function plainOf(source: Source): unknown {
 /** The value at a key; null if it is absent, or if the source is no map. */
 export function entryOf(source: Source | null, key: string): Source | null {
 	if (source?.kind !== "map") return null;
-	return source.entries.find((entry) => entry.key === key)?.value ?? null;
+	return source.entryOf(key)?.value ?? null;
 }
 
 /** The offset of a key itself, or of the map if the key is absent. */
 export function placeOfKey(source: MapSource, key: string): number {
-	return source.entries.find((entry) => entry.key === key)?.at ?? source.at;
+	return source.entryOf(key)?.at ?? source.at;
 }
 
 /** The name of the judged thing in messages: "a `get` step". */
@@ -108,7 +108,7 @@ function reportKeys(
 	{ what, problems, hintFor }: Judged,
 ): void {
 	for (const key of keys) {
-		const message = hintFor?.(key) ?? unknownKey(key, what, known);
+		const message = hintFor?.(key) ?? (() => unknownKey(key, what, known));
 		const at = holder.kind === "map" ? placeOfKey(holder, key) : holder.at;
 		if (message !== "") problems.push({ at, message });
 	}

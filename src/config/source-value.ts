@@ -3,10 +3,12 @@ import { nestingMax } from "../core/json.ts";
 import { partsOfFrom } from "./from.ts";
 import type { Problem } from "./problem.ts";
 import {
+	createMap,
 	type EntrySource,
 	type FunctionSource,
 	faultOfKey,
 	type ListSource,
+	lastAtOrBefore,
 	type MapSource,
 	type ScalarSource,
 	type Source,
@@ -26,8 +28,9 @@ export function readValue(value: unknown): SourceFile {
 		problems: reading.problems,
 		unreadable: new Set(),
 		positionOf(offset) {
-			const mark = reading.marks.findLast(({ at }) => at <= offset);
-			return { path: mark?.path ?? "" };
+			const { marks } = reading;
+			const index = lastAtOrBefore(marks, offset, ({ at }) => at);
+			return { path: marks[index]?.path ?? "" };
 		},
 	};
 }
@@ -165,7 +168,7 @@ function map(value: object, branch: Branch): MapSource {
 		const source = toSource(property.value, inner);
 		if (source) entries.push({ key, at: keyAt, value: source });
 	}
-	return { kind: "map", at, entries };
+	return createMap(at, entries);
 }
 
 /** A key as it follows the path to its map: `.timeout`, `["x-id"]`. */

@@ -9,6 +9,7 @@ import {
 	type Scalar,
 	type YAMLError,
 } from "yaml";
+import { nestingMax } from "../core/json.ts";
 import type { Problem } from "./problem.ts";
 
 /** The author's config as a tree in which every value knows its position. Offsets count characters of the file. */
@@ -34,6 +35,8 @@ export interface MapSource {
 	readonly kind: "map";
 	readonly at: number;
 	readonly entries: readonly EntrySource[];
+	/** The first entry with this key; null if there is none. */
+	entryOf(key: string): EntrySource | null;
 }
 
 export interface EntrySource {
@@ -76,6 +79,8 @@ export interface PathPosition {
 	readonly column?: never;
 }
 
+const tooDeep = `nested deeper than ${nestingMax} levels`;
+
 const quoteIt =
 	"an expression with `: ` or ` #`, or inside `{ }` or `[ ]`, must be quoted or stand in a `|` block";
 
@@ -89,11 +94,13 @@ export function readSource(text: string): SourceFile {
 	const unreadable = new Set<number>();
 	let readable = text;
 	let document = parse(readable);
-	for (;;) {
-		const masked = maskExpressionLine(readable, document.errors);
+	for (let reading = 1; reading < readingsMax; reading++) {
+		const masked = maskExpressionLines(readable, document.errors, lines);
 		if (masked === null) break;
-		problems.push({ at: masked.at, message: quoteIt });
-		unreadable.add(positionIn(lines, masked.at).line);
+		for (const at of masked.holes) {
+			problems.push({ at, message: quoteIt });
+			unreadable.add(positionIn(lines, at).line);
+		}
 		readable = masked.text;
 		document = parse(readable);
 	}
@@ -103,10 +110,10 @@ export function readSource(text: string): SourceFile {
 	for (const warning of document.warnings) {
 		problems.push({ at: warning.pos[0], message: warning.message });
 	}
-	const broken = document.errors.some(({ code }) => code !== "DUPLICATE_KEY");
-	const root = broken
-		? null
-		: toSource(document.contents, { text: readable, problems });
+	const root =
+		document.errors.length > 0
+			? null
+			: toSource(document.contents, { text: readable, problems, depth: 0 });
 	return {
 		root,
 		problems,
@@ -114,6 +121,9 @@ export function readSource(text: string): SourceFile {
 		positionOf: (offset) => positionIn(lines, offset),
 	};
 }
+
+/** A text with faults that hide each other is read again at most so many times. What is hidden then is found next time. */
+const readingsMax = 16;
 
 function lineStartsOf(text: string): number[] {
 	const starts = [0];
@@ -124,14 +134,33 @@ function lineStartsOf(text: string): number[] {
 }
 
 function positionIn(starts: readonly number[], offset: number): LinePosition {
-	const line = starts.findLastIndex((start) => start <= offset);
+	const line = lastAtOrBefore(starts, offset, (start) => start);
 	return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 };
+}
+
+/** The index of the last item, of items in the order of their offsets, that is not behind `offset`; -1 if all are. */
+export function lastAtOrBefore<Item>(
+	items: readonly Item[],
+	offset: number,
+	offsetOf: (item: Item) => number,
+): number {
+	let low = 0;
+	let high = items.length;
+	while (low < high) {
+		const middle = (low + high) >>> 1;
+		const item = items[middle];
+		if (item !== undefined && offsetOf(item) <= offset) low = middle + 1;
+		else high = middle;
+	}
+	return low - 1;
 }
 
 function parse(text: string): Document.Parsed {
 	const documents = parseAllDocuments(text, {
 		version: "1.2",
 		prettyErrors: false,
+		// Its search is quadratic; `mapSource` does it.
+		uniqueKeys: false,
 		logLevel: "silent",
 	});
 	if (!("length" in documents) || documents.length === 0) {
@@ -149,40 +178,83 @@ function parse(text: string): Document.Parsed {
 }
 
 /**
- * The text with the value blanked on the line of the first error, if that line holds a `${`; null if it does not. Later
- * errors may be consequences of the first.
+ * The text with the values blanked on lines with an error, if they hold a `${`: on the line of the first error, and on
+ * those of later ones that cannot be read even alone. Other later errors may be consequences of the first. Null if the
+ * line of the first error is not one of them.
  */
-function maskExpressionLine(
+function maskExpressionLines(
 	text: string,
 	errors: readonly YAMLError[],
-): { text: string; at: number } | null {
-	const error = errors.find(({ code }) => code !== "DUPLICATE_KEY");
-	if (error === undefined) return null;
-	const start = text.lastIndexOf("\n", error.pos[0] - 1) + 1;
-	const newline = text.indexOf("\n", error.pos[0]);
-	const end = newline < 0 ? text.length : newline;
-	const line = text.slice(start, end);
-	const hole = line.indexOf("${");
-	const value = /^(\s*(?:- +)*(?:[^\s:'"][^:'"]*:[ \t]+)?)\S/.exec(line);
-	if (hole < 0 || value?.[1] === undefined) return null;
-	const keep = start + value[1].length;
-	if (keep >= end || start + hole < keep) return null;
-	const blank = "~".padEnd(end - keep, " ");
-	return {
-		text: text.slice(0, keep) + blank + text.slice(end),
-		at: start + hole,
+	starts: readonly number[],
+): { text: string; holes: readonly number[] } | null {
+	const [first, ...others] = new Set(
+		errors.map(({ pos }) => positionIn(starts, pos[0]).line),
+	);
+	if (first === undefined) return null;
+	const valueOn = (line: number) => {
+		const start = starts[line - 1] ?? 0;
+		const next = starts[line];
+		return valueWithHole(
+			text,
+			start,
+			next === undefined ? text.length : next - 1,
+		);
 	};
+	const found = valueOn(first);
+	if (found === null) return null;
+	const alone = others.flatMap((line) => {
+		const value = valueOn(line);
+		if (value === null) return [];
+		const { errors } = parse(text.slice(value.lineStart, value.end));
+		return errors.length > 0 ? [value] : [];
+	});
+	const masked = [found, ...alone].toSorted((a, b) => a.start - b.start);
+	let readable = "";
+	let done = 0;
+	for (const { start, end } of masked) {
+		readable += `${text.slice(done, start)}${"~".padEnd(end - start, " ")}`;
+		done = end;
+	}
+	return {
+		text: readable + text.slice(done),
+		holes: masked.map(({ hole }) => hole),
+	};
+}
+
+interface ValueWithHole {
+	readonly lineStart: number;
+	readonly start: number;
+	readonly end: number;
+	/** The offset of its `${`. */
+	readonly hole: number;
+}
+
+/** The value on a line, behind its dashes and its key; null if there is none, or none with a `${`. */
+function valueWithHole(
+	text: string,
+	lineStart: number,
+	end: number,
+): ValueWithHole | null {
+	const line = text.slice(lineStart, end);
+	const hole = line.indexOf("${");
+	if (hole < 0) return null;
+	const dashes = /^\s*(?:- +)*/.exec(line)?.[0].length ?? 0;
+	const key =
+		/^[^\s:'"][^:'"]*:[ \t]+/.exec(line.slice(dashes))?.[0].length ?? 0;
+	const before = dashes + key;
+	if (before >= line.length || hole < before) return null;
+	return { lineStart, start: lineStart + before, end, hole: lineStart + hole };
 }
 
 function wordsFor(error: YAMLError): string {
 	switch (error.code) {
-		case "DUPLICATE_KEY":
-			return "this key stands here twice: keep one";
 		case "TAB_AS_INDENT":
 			return "a tab cannot indent: use spaces";
 		case "BLOCK_AS_IMPLICIT_KEY":
 			return "a value with `: ` in it must be quoted";
 		default:
+			// The parser calls itself for each level, and reports that its stack is full.
+			if (error.message.startsWith("Maximum call stack")) return tooDeep;
 			return `this is not YAML: ${error.message.split("\n")[0]}`;
 	}
 }
@@ -190,18 +262,25 @@ function wordsFor(error: YAMLError): string {
 interface Reading {
 	readonly text: string;
 	readonly problems: Problem[];
+	/** How many lists and maps are around the value. */
+	readonly depth: number;
 }
 
 function toSource(node: Node | null, reading: Reading): Source | null {
 	if (node === null) return null;
 	const at = node.range?.[0] ?? 0;
 	refuseDecorations(node, at, reading);
-	if (isMap(node)) return mapSource(node, at, reading);
+	if (isScalar(node)) return scalarSource(node, reading);
+	if (reading.depth >= nestingMax) {
+		reading.problems.push({ at, message: tooDeep });
+		return null;
+	}
+	const inner = { ...reading, depth: reading.depth + 1 };
+	if (isMap(node)) return mapSource(node, at, inner);
 	if (isSeq(node)) {
-		const items = node.items.map((item) => toSource(item as Node, reading));
+		const items = node.items.map((item) => toSource(item as Node, inner));
 		return { kind: "list", at, items: items.filter((item) => item !== null) };
 	}
-	if (isScalar(node)) return scalarSource(node, reading);
 	return null;
 }
 
@@ -222,6 +301,7 @@ function mapSource(
 	reading: Reading,
 ): MapSource {
 	const entries: EntrySource[] = [];
+	const seen = new Set<string>();
 	for (const { key, value } of node.items) {
 		const name = key as Scalar;
 		const keyAt = name.range?.[0] ?? at;
@@ -230,6 +310,11 @@ function mapSource(
 			continue;
 		}
 		const text = keyText(name);
+		if (seen.has(text)) {
+			const message = "this key stands here twice: keep one";
+			reading.problems.push({ at: keyAt, message });
+		}
+		seen.add(text);
 		const problem = problemOfKey(text, value as Node | null);
 		if (problem) {
 			reading.problems.push({ at: keyAt, message: problem });
@@ -238,7 +323,25 @@ function mapSource(
 		const source = toSource(value as Node | null, reading);
 		if (source) entries.push({ key: text, at: keyAt, value: source });
 	}
-	return { kind: "map", at, entries };
+	return createMap(at, entries);
+}
+
+export function createMap(
+	at: number,
+	entries: readonly EntrySource[],
+): MapSource {
+	let index: Map<string, EntrySource> | null = null;
+	return {
+		kind: "map",
+		at,
+		entries,
+		entryOf(key) {
+			index ??= new Map(
+				entries.toReversed().map((entry) => [entry.key, entry]),
+			);
+			return index.get(key) ?? null;
+		},
+	};
 }
 
 /** A key such as `404` is the text in the file, although YAML reads a number. */

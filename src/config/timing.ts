@@ -3,6 +3,7 @@ import type { Template } from "../expression/template.ts";
 import { longestCallMs } from "../policy/retry.ts";
 import type { RouteConfig, UpstreamConfig } from "./config.ts";
 import {
+	inWaitingOrder,
 	ownReadsLater,
 	readsAfterwards,
 	readsIn,
@@ -20,7 +21,21 @@ export interface Moment {
 	/** Infinity if only the route's deadline bounds it. */
 	readonly ms: number;
 	/** A step in a group is named by its path: `orders.items`. */
-	readonly chain: readonly string[];
+	readonly chain: Chain | null;
+}
+
+/** A step behind those before it. A list would be copied for each step, which is quadratic. */
+interface Chain {
+	readonly step: string;
+	readonly before: Chain | null;
+	readonly length: number;
+}
+
+/** The steps of a chain, in their order. */
+export function stepsOf({ chain }: Pick<Moment, "chain">): string[] {
+	const steps: string[] = [];
+	for (let link = chain; link; link = link.before) steps.push(link.step);
+	return steps.reverse();
 }
 
 /**
@@ -44,7 +59,7 @@ interface Surroundings {
 }
 
 const theRoute: Surroundings = {
-	from: { ms: 0, chain: [] },
+	from: { ms: 0, chain: null },
 	endOf: () => null,
 	path: "",
 };
@@ -61,23 +76,17 @@ export function timesOf(
 	const byName = new Map(steps.map((step) => [step.name, step]));
 	const known = new Map<string, StepTimes>();
 	const endOfStep = (name: string) => {
-		const step = byName.get(name);
-		return step ? visit(step).end : endOf(name);
+		if (!byName.has(name)) return endOf(name);
+		return known.get(name)?.end ?? from;
 	};
 	const lastOf = (names: Iterable<string>, own: string) =>
 		[...names].flatMap((name) => (name === own ? [] : (endOfStep(name) ?? [])));
 
-	function visit(step: StepConfig): StepTimes {
+	function timesOfStep(step: StepConfig): StepTimes {
 		const { name } = step;
-		const found = known.get(name);
-		if (found) return found;
-		known.set(name, { start: from, end: from, inner: new Map() });
 		const before = [...readsToStart(step), ...step.after];
 		const start = latest(from, ...lastOf(before, name));
-		const { end, inner } = workOf(step, start);
-		const times = { start, end, inner };
-		known.set(name, times);
-		return times;
+		return { start, ...workOf(step, start) };
 	}
 
 	function workOf(step: StepConfig, start: Moment): Omit<StepTimes, "start"> {
@@ -133,7 +142,10 @@ export function timesOf(
 		return then(end, left * (next().ms - end.ms));
 	}
 
-	for (const step of steps) visit(step);
+	for (const name of inWaitingOrder(steps)) {
+		const step = byName.get(name);
+		if (step) known.set(name, timesOfStep(step));
+	}
 	return known;
 }
 
@@ -147,7 +159,13 @@ function endsOf(times: ReadonlyMap<string, StepTimes>): Moment[] {
 }
 
 function then({ ms, chain }: Moment, moreMs: number, step?: string): Moment {
-	return { ms: ms + moreMs, chain: step ? [...chain, step] : chain };
+	if (!step) return { ms: ms + moreMs, chain };
+	const length = lengthOf(chain) + 1;
+	return { ms: ms + moreMs, chain: { step, before: chain, length } };
+}
+
+function lengthOf(chain: Chain | null): number {
+	return chain?.length ?? 0;
 }
 
 /** The latest one; of equal ones the longer chain, because it says more. */
@@ -155,7 +173,7 @@ function latest(first: Moment, ...others: readonly Moment[]): Moment {
 	return others.reduce(
 		(last, one) =>
 			one.ms > last.ms ||
-			(one.ms === last.ms && one.chain.length > last.chain.length)
+			(one.ms === last.ms && lengthOf(one.chain) > lengthOf(last.chain))
 				? one
 				: last,
 		first,
@@ -167,7 +185,7 @@ function earliest(one: Moment, other: Moment): Moment {
 }
 
 interface Warned {
-	readonly upstreams: readonly UpstreamConfig[];
+	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly problems: Problem[];
 }
 
@@ -208,10 +226,9 @@ export function warnOfLongChains(
 export function longestMs(
 	step: CallConfig,
 	timeoutMs: number,
-	upstreams: readonly UpstreamConfig[],
+	upstreams: ReadonlyMap<string, UpstreamConfig>,
 ): number {
-	const upstream = upstreams.find(({ name }) => name === step.upstream);
-	const retry = upstream?.retry ?? null;
+	const retry = upstreams.get(step.upstream)?.retry ?? null;
 	if (retry === null || !step.repeatable) return timeoutMs;
 	return longestCallMs(timeoutMs, retry);
 }
@@ -219,9 +236,9 @@ export function longestMs(
 /** The timeout of the call's upstream; 0 if the environment sets it. */
 function writtenTimeoutMs(
 	{ upstream }: CallConfig,
-	upstreams: readonly UpstreamConfig[],
+	upstreams: ReadonlyMap<string, UpstreamConfig>,
 ): number {
-	const timeout = upstreams.find(({ name }) => name === upstream)?.timeout;
+	const timeout = upstreams.get(upstream)?.timeout;
 	return parseDuration(textOf(timeout)) ?? 0;
 }
 

@@ -46,6 +46,8 @@ function distance(from: string, to: string, least: number): number {
 			}
 			next.push(slips);
 		}
+		// Every later row grows from these two.
+		if (Math.min(...next, ...last) >= least) return least;
 		beforeLast = last;
 		last = next;
 	}

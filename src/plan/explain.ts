@@ -5,6 +5,7 @@ import {
 	lastEnd,
 	longestMs,
 	type StepTimes,
+	stepsOf,
 	timesOf,
 } from "../config/timing.ts";
 import { printTemplate } from "../expression/print.ts";
@@ -81,12 +82,13 @@ export function explain(
 	const timeouts = new Map(
 		plan.upstreams.map(({ name }, index) => [name, timeoutsMs[index] ?? 0]),
 	);
+	const upstreams = new Map(plan.upstreams.map((one) => [one.name, one]));
 	const durations: Durations = {
 		callMs: (step) =>
 			longestMs(
 				step,
 				step.timeoutMs ?? timeouts.get(step.upstream) ?? 0,
-				plan.upstreams,
+				upstreams,
 			),
 		functionMs: Number.POSITIVE_INFINITY,
 		waves: wavesOf,
@@ -101,7 +103,7 @@ function explainRoute(
 	const times = timesOf(route.steps, durations);
 	const { proxy } = route;
 	const { ms, chain } = proxy
-		? { ms: Number.POSITIVE_INFINITY, chain: [] }
+		? { ms: Number.POSITIVE_INFINITY, chain: null }
 		: lastEnd(times);
 	const names = route.steps.map(({ name }) => name);
 	return {
@@ -113,7 +115,7 @@ function explainRoute(
 			idleMs: proxy.idleMs,
 		},
 		worstMs: Math.min(ms, route.deadlineMs),
-		longestChain: { steps: chain, ms: finite(ms) },
+		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
 	};

@@ -5,7 +5,7 @@ import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { type AnyKeys, key, part } from "../../src/config/keys/key.ts";
 import { count, duration, flag, size } from "../../src/config/keys/kinds.ts";
 import { map, policy, section } from "../../src/config/keys/section.ts";
-import type { Problem } from "../../src/config/problem.ts";
+import { messageOf, type Problem } from "../../src/config/problem.ts";
 import { readSource } from "../../src/config/source.ts";
 import { metaOf } from "../../tools/docs.ts";
 import { keySchemas } from "../kit/schemas.ts";
@@ -31,7 +31,7 @@ function read(yaml: string) {
 	const problems: Problem[] = [];
 	const judged = { what: "a box", problems };
 	const value = box.read(readSource(yaml).root, judged, {});
-	return { value, said: problems.map(({ message }) => message) };
+	return { value, said: problems.map(messageOf) };
 }
 
 describe("a section of keys", () => {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import {
 	checkShape,
+	entryOf,
 	type Judged,
 	plainOf,
 	reportUnknownKeys,
@@ -142,8 +143,8 @@ export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 			const refused = judged.problems.length > before;
 			const say: Say = (key, message) => {
 				if (refused || written === null) return;
-				const found = written.entries.find((entry) => entry.key === key);
-				judged.problems.push({ at: (found?.value ?? written).at, message });
+				const found = key === null ? null : entryOf(written, key);
+				judged.problems.push({ at: (found ?? written).at, message });
 			};
 			return finish ? finish(read, say) : (read as Value);
 		},

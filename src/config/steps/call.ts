@@ -335,9 +335,9 @@ function printAnswers(answers: AnswersConfig): object {
 /** What a call may do, by its method, its upstream and its own keys. */
 function effectsOf(
 	{ method, upstream, safe, idempotent }: WrittenEffects,
-	upstreams: readonly UpstreamConfig[],
+	upstreams: ReadonlyMap<string, UpstreamConfig>,
 ): Pick<CallConfig, "write" | "repeatable"> {
-	const own = upstreams.find(({ name }) => name === upstream);
+	const own = upstreams.get(upstream);
 	const reads = isSafe(method) || own?.safe === true;
 	const write = !(safe ?? reads);
 	const twice = !write || isIdempotent(method) || own?.idempotent === true;
@@ -404,11 +404,10 @@ function checkTarget(
 ): Target | null {
 	const target = readTarget(source, reader);
 	if (target === null) return null;
-	const known = upstreams.map(({ name }) => name);
-	if (!known.includes(target.upstream)) {
+	if (!upstreams.has(target.upstream)) {
 		problems.push({
 			at: source.at,
-			message: unknownUpstream(target.upstream, known),
+			message: unknownUpstream(target.upstream, upstreams),
 		});
 	}
 	return target;

@@ -58,11 +58,11 @@ const after = {
 	...reading<Written<"steps">, readonly string[], StepReading>(
 		z.array(z.string()),
 		(source, { around }, { problems }) => {
-			const known = [...(around.names.get("missing") ?? [])];
+			const known = around.names.get("missing") ?? new Set<string>();
 			const items = source.kind === "list" ? source.items : [];
 			return items.flatMap((item) => {
 				const name = String(plainOf(item));
-				if (known.includes(name)) return [name];
+				if (known.has(name)) return [name];
 				const message = unknownAmong("step", name, known);
 				problems.push({ at: item.at, message });
 				return [];
@@ -133,7 +133,8 @@ export const commonKeys = {
 
 /** The context for checking a route's parts. */
 export interface RouteContext {
-	readonly upstreams: readonly UpstreamConfig[];
+	/** By name. */
+	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly defaults: Defaults;
 	readonly problems: Problem[];
 	readonly faultOfSchema: FaultOfSchema;

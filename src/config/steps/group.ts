@@ -3,6 +3,7 @@ import { readsOf, type Template } from "../../expression/template.ts";
 import { key } from "../keys/key.ts";
 import { named } from "../keys/kind.ts";
 import { section } from "../keys/section.ts";
+import { createMap } from "../source.ts";
 import {
 	commonKeys,
 	commonOf,
@@ -29,11 +30,7 @@ const steps = named<object>("a map of steps");
 const innerSteps: typeof steps = {
 	...steps,
 	take: (source, judged, context) =>
-		steps.take(source, judged, context) ?? {
-			kind: "map",
-			at: source.at,
-			entries: [],
-		},
+		steps.take(source, judged, context) ?? createMap(source.at, []),
 };
 
 export const groupKeys = {
