@@ -27,7 +27,7 @@ export function readsAfterwards(step: StepConfig): ReadonlySet<string> {
 	return new Set([...readsIn([step.fallback]), ...names]);
 }
 
-/** What the work of a step itself reads once it has started. */
+/** The names that the work of a step itself reads after it has started. */
 export function ownReadsLater(step: StepConfig): Set<string> {
 	return stepsIn(kindOf(step).readsLater(step));
 }
@@ -65,7 +65,7 @@ export function hasEffect(step: StepConfig): boolean {
 /** The steps of a route or a group, with everything that is needed to judge how they depend on each other. */
 export interface Steps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
-	/** False where a step could not be read: it may be the reader of another. */
+	/** False if a step could not be read: it may be the reader of another. */
 	readonly complete: boolean;
 	/** The templates of the answer, or of the group's value. */
 	readonly read: ReadonlySet<string>;

@@ -398,8 +398,8 @@ function cutByComment(node: Scalar, rest: string): number {
 }
 
 /**
- * For each character of a scalar's value, its offset in the raw text. Walks both at once: an escape or a doubled quote
- * is one character, a fold of line break and indent is one space, other indents are passed over.
+ * For each character of a scalar's value, its offset in the raw text. Walks both at once. An escape or a doubled quote
+ * is one character. A fold of line break and indent is one space. Other indents are skipped.
  */
 function align(value: string, raw: string): number[] {
 	const quote = raw[0] === '"' || raw[0] === "'" ? raw[0] : "";

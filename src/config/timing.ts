@@ -191,7 +191,7 @@ interface Warned {
 
 /**
  * A step that can start only when its route's time is over is likely a mistake, but may be meant. Only one item of a
- * list is counted, and nothing for functions: a full list whose every item is slow is no reason to warn.
+ * list is counted, and nothing for functions. A full list whose every item is slow is no reason to warn.
  */
 export function warnOfLongChains(
 	{ deadlineMs }: RouteConfig,

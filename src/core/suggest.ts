@@ -1,6 +1,6 @@
 /**
- * The end of a message about an unknown name: `` — did you mean `city`?`` if a known name is so near that the author
- * may have mistyped it, else nothing. If names are equally near, the first wins.
+ * The end of a message about an unknown name: `` — did you mean `city`?``. Empty unless a known name is so near that
+ * the author may have mistyped it. If names are equally near, the first wins.
  */
 export function suggest(name: string, known: Iterable<string>): string {
 	let nearest = "";

@@ -134,7 +134,7 @@ export type MathFunction = keyof typeof mathFunctions;
 export type OtherFunction = keyof typeof otherFunctions;
 
 /**
- * Every method by its name. A name that texts and lists share takes the same arguments on both, so that a call can be
+ * Every method by its name. A name that texts and lists share takes the same arguments on both. So a call can be
  * checked before the value's type is known.
  */
 export const methods: ReadonlyMap<string, Signature> = new Map<

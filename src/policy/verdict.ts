@@ -187,7 +187,7 @@ export function verdictOfStatus(status: number): Verdict {
 }
 
 /**
- * The verdict on a failed call. It does not hold for a call whose scope was cancelled: such a call fails with the
+ * The verdict on a failed call. It does not hold for a call whose scope was cancelled. Such a call fails with the
  * scope's reason, which may be another call's failure.
  */
 export function verdictOfError(thrown: unknown): Verdict {

@@ -23,8 +23,8 @@ import {
 } from "./layout.ts";
 
 /**
- * Here data becomes part of a target. Data cannot change where a call goes: a value in a path is one encoded segment, a
- * value in a query is one encoded value, and a value in a header has no line break. Null is refused.
+ * Here data becomes part of a target. Data cannot change where a call goes. A value in a path is one encoded segment,
+ * and a value in a query is one encoded value. A value in a header has no line break. Null is refused.
  */
 
 /** The call's path and query from the upstream's origin, encoded. */

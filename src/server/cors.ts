@@ -10,7 +10,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 
 /**
  * Tells browsers which pages of other origins may read an answer (Fetch standard, 3.3, CORS protocol). It lives in the
- * server and not in the gateway, because a page must be able to read the server's own answers too: 408, 413, 431, 503.
+ * server and not in the gateway. A page must be able to read the server's own answers too: 408, 413, 431, 503.
  */
 export interface Cors {
 	/** The answer to a preflight that asks only for allowed things; null for every other request. */

@@ -21,7 +21,7 @@ export interface ServeOptions {
 /** A server that takes requests. */
 export interface RunningServer extends Omit<Server, "drain"> {
 	/**
-	 * Stops accepting connections, answers further requests on open ones with 503, and lets running requests finish, by
+	 * Stops accepting connections, and answers further requests on open ones with 503. Lets running requests finish, by
 	 * default for as long as the config says. True if all of them finished; else the rest was cut.
 	 */
 	drain(timeoutMs?: number): Promise<boolean>;

@@ -144,8 +144,8 @@ function threadEnded({ name }: ThreadCall, cause: unknown): ThreadEnded {
 }
 
 /**
- * Piscina starts, wakes and ends threads. Its queue is not used: it does not count calls that can be aborted, and after
- * a thread has ended it starts none for the calls in its queue.
+ * Piscina starts, wakes and ends threads. Its queue is not used. It does not count calls that can be aborted. After a
+ * thread has ended, it starts none for the calls in the queue.
  */
 async function createPiscina({
 	threads,

@@ -17,7 +17,7 @@ import type { EntrySource, MapSource } from "../source.ts";
 // Types only: a group holds steps of every kind.
 import type { StepConfig } from "./kinds.ts";
 
-/** What every kind of step has. */
+/** The columns that every kind of step has. */
 export type StepCommon = Omit<ReadOf<typeof commonKeys>, EachKeys> & {
 	readonly name: string;
 	readonly each: EachConfig | null;

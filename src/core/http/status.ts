@@ -14,7 +14,7 @@ export function isInterim(status: number): boolean {
 }
 
 /**
- * Whether an answer of this status may have content (RFC 9110, 15.2, 15.3.5, 15.3.6 and 15.4.5): if not, none is sent.
+ * Whether an answer of this status may have content (RFC 9110, 15.2, 15.3.5, 15.3.6 and 15.4.5). If not, none is sent.
  */
 export function hasContent(status: number): boolean {
 	return hasFramedBody(status) && status !== 205;

@@ -51,8 +51,9 @@ const entryBytes = 256;
 const keptBytes = 1024;
 
 /**
- * Answers by what was asked. Bounded by bytes and by entries: the answers that nobody asked for longest go first. An entry
- * is one form, method and address, and body if there is one; in it are the answers to requests that differ in fields.
+ * Answers by what was asked. Bounded by bytes and by entries: the answers that nobody asked for longest go first. An
+ * entry is one form, method and address, and body if there is one. It holds the answers to requests that differ in
+ * fields.
  */
 export class Keeper {
 	readonly #entries: LRUCache<string, Entry>;

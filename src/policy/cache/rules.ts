@@ -19,8 +19,8 @@ export interface RuleOptions {
 	/** In milliseconds: how long an answer without directives is fresh; null for not at all. */
 	readonly forMs: number | null;
 	/**
-	 * In milliseconds: how long an answer may be served after its time, if it says nothing about that and does not forbid
-	 * it; 0: never.
+	 * In milliseconds: how long an answer may be served after its time, if it neither allows nor forbids that; 0 for
+	 * never.
 	 */
 	readonly staleMs: number;
 	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
@@ -115,8 +115,8 @@ function lifetimeSeconds(directives: Directives, headers: HeaderList): number {
 }
 
 /**
- * From `Date` to `Expires` (RFC 9111, 5.3). Without a date an instant is no duration, and the machine's own clock may be
- * set to anything: then it is 0, as it is for anything that is no date.
+ * From `Date` to `Expires` (RFC 9111, 5.3). Without a date an instant is no duration, and the machine's own clock may
+ * be set to anything. Then it is 0, as for a text that is no date.
  */
 function secondsToExpiry(headers: HeaderList): number {
 	const expires = Date.parse(valueOf(headers, "expires"));
@@ -139,8 +139,8 @@ function isSilent(directives: Directives, headers: HeaderList): boolean {
 }
 
 /**
- * Whether it may be one user's: if it says so; if the request had a credential (RFC 9111, 3.5); or if it comes with a
- * cookie, which the RFC allows to keep and which must not go to another user.
+ * Whether it may be one user's. That is so if it says so, or if the request had a credential (RFC 9111, 3.5). It is
+ * also so if it has a cookie, which the RFC allows to keep and which must not go to another user.
  */
 function isPersonal(
 	request: Pick<UpstreamRequest, "headers">,

@@ -8,8 +8,8 @@ import { directivesOf, secondsOf } from "./directives.ts";
 import type { Kept } from "./keeper.ts";
 
 /**
- * What a request accepts from a cache: any fresh answer, none (and its own answer is not kept), or, in milliseconds,
- * none older or less fresh than this.
+ * The answers that a request accepts from a cache: all fresh ones, or none, or only those within these milliseconds of
+ * age and freshness. If none, its own answer is not kept.
  */
 export type Wish =
 	| "fresh"
