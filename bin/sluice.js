@@ -9,9 +9,9 @@ if (major < 24) {
 }
 
 const { existsSync } = await import("node:fs");
-const { enableCompileCache } = await import("node:module");
 // A command should answer at once: most of its start is compiling what has not changed since the last.
-enableCompileCache();
+const { enableOwnCompileCache } = await import("./compile-cache.js");
+enableOwnCompileCache();
 // The repository runs its source, never a build that may be older; the package has only the build.
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);

@@ -8,5 +8,5 @@ if (major < 24) {
 }
 
 // Every test file is a process of its own: what one has compiled the next need not.
-const { enableCompileCache } = await import("node:module");
-enableCompileCache();
+const { enableOwnCompileCache } = await import("../bin/compile-cache.js");
+enableOwnCompileCache();

@@ -38,8 +38,8 @@ export function runNode(
 		cwd,
 		env: {
 			PATH: process.env.PATH ?? "",
-			// Where `sluice` keeps what it has compiled; other programs of ours need not compile it again.
-			NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache"),
+			// Programs of ours need not compile again what the tests have compiled.
+			NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? "",
 			...env,
 		},
 	});
