@@ -252,7 +252,7 @@ function exactInteger(site: Site, text: string, number: number): bigint | null {
 function parse(site: Site, value: unknown): unknown {
 	const text = textOf(site, value, "the text");
 	// To keep the digits of long integers makes reading the whole text many times slower.
-	site.charge(/\d{16}/.test(text) ? text.length * 4 : 4 + (text.length >>> 1));
+	site.charge(4 + text.length * (/\d{16}/.test(text) ? 4 : 1));
 	try {
 		return parseJson(text);
 	} catch (error) {
@@ -289,7 +289,10 @@ function measure(site: Site, value: unknown, depth: number): number {
 		for (const item of value) length += 1 + measure(site, item, depth + 1);
 		return length;
 	}
-	for (const key of keysOf(site, value as MapValue)) {
+	const keys = keysOf(site, value as MapValue);
+	// Two more walks print it.
+	site.charge(2 * costOfWalking(keys));
+	for (const key of keys) {
 		const item = (value as MapValue)[key];
 		length += key.length + 4 + measure(site, item, depth + 1);
 	}

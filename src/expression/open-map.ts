@@ -16,7 +16,6 @@ export class OpenMap {
 
 	/** Sets a key that is made from data, because the engine interns each new key. */
 	set(site: Site, key: string, value: unknown): void {
-		site.charge(2);
 		site.chargeLookup(key);
 		this.put(site, key, value);
 	}

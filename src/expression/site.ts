@@ -43,7 +43,7 @@ export class Site {
 	/** Counts the look-up of a text by its hash. */
 	chargeLookup(text: string): void {
 		const { length } = text;
-		this.charge(length > hashedMax ? length : 2 + (length >>> 4));
+		this.charge(length > hashedMax ? length : 4 + (length >>> 4));
 	}
 
 	/** Counts making a list of so many items. */
@@ -118,7 +118,7 @@ export function textOf(site: Site, value: unknown, what: string): string {
 			return value;
 		case "number":
 			// For a fraction the engine looks for the shortest digits.
-			site.charge(Number.isInteger(value) ? 1 : 6);
+			site.charge(Number.isInteger(value) ? 1 : 10);
 			return String(value);
 		case "boolean":
 			return String(value);

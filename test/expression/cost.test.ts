@@ -2,20 +2,22 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { cpuMs } from "../kit/blocked.ts";
+import { repeatableRandom } from "../kit/random.ts";
 import { slowness } from "../kit/slowness.ts";
 import { frameOf, prepared } from "./compute.ts";
-import { hostileData } from "./hostile-data.ts";
+import { makeProgram } from "./generator.ts";
+import { hostileData, hostileValues } from "./hostile-data.ts";
 import { hostileSources } from "./hostile-sources.ts";
 
 /** The longest that one evaluation may take on a quiet machine. */
 const longestMs = 100;
 
-const names = Object.keys(hostileData);
-const values = Object.values(hostileData);
+type Data = Readonly<Record<string, unknown>>;
 
-/** How many times the bound an evaluation took; the least of a few, as chance only ever adds. */
-function share(source: string): number {
-	const evaluate = prepared(source, names);
+/** How many times the bound an evaluation took: the least of a few, because chance only ever adds. */
+function share(source: string, data: Data): number {
+	const evaluate = prepared(source, Object.keys(data));
+	const values = Object.values(data);
 	let least = Infinity;
 	for (let round = 0; round < 4 && least > 1; round++) {
 		const slow = slowness();
@@ -31,10 +33,10 @@ function share(source: string): number {
 	return least;
 }
 
-function checkAll(sources: readonly string[]): void {
+function checkAll(sources: readonly string[], data: Data = hostileData): void {
 	const over: string[] = [];
 	for (const source of sources) {
-		const times = share(source);
+		const times = share(source, data);
 		if (times > 1) over.push(`${source}: ${Math.round(times * 100)} ms`);
 	}
 	assert.deepEqual(over, []);
@@ -81,4 +83,17 @@ test("computes no longer than its nodes allow with any operation", (t) => {
 			`n.map(i => ({ x: ${source} }).x ? 1 : 0)`,
 		]),
 	);
+});
+
+test("computes no longer than its nodes allow with any program", () => {
+	const wanted = process.env["EXPRESSION_COSTS"];
+	const random = repeatableRandom(
+		wanted === undefined ? 1 : Math.random() * 2 ** 32,
+	);
+	const byte = () => Math.floor(random() * 256);
+	const programs = Array.from({ length: Number(wanted ?? 60) }, () => {
+		const length = 20 + byte();
+		return makeProgram(Uint8Array.from({ length }, byte)).source;
+	});
+	for (const data of hostileValues) checkAll(programs, data);
 });

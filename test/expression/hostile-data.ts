@@ -104,3 +104,35 @@ export const hostileData = {
 	mapNone: {},
 	deep: nested(60),
 } as const;
+
+const people = listOf(20_000, (id) => ({
+	id,
+	name: `n${id}`,
+	price: id % 7 === 0 ? null : id / 3,
+	tags: ["a", `b${id}`],
+	sub: { id, name: "s" },
+}));
+
+/** Values for the free names of the programs that `generator.ts` makes. */
+export const hostileValues: readonly Readonly<Record<string, unknown>>[] = (({
+	n,
+	texts,
+	lists,
+	...of
+}: typeof hostileData) => [
+	{
+		...{ n: 7, k: 3, t: of.as, u: "a", b: true, z: null },
+		...{ ns: n, ts: texts, ms: people, ls: lists },
+		m: { ...of.map999, id: 1, tags: texts.slice(0, 1000), sub: of.map1001 },
+	},
+	{
+		...{ n: 1e6, k: 0.1, t: of.marks, u: of.few, b: false, z: of.deep },
+		...{ ns: of.numbers, ts: of.longTexts, ms: of.indexed, ls: of.entries },
+		m: { ...of.mapSparse, id: of.integer, name: of.long, sub: of.mapLarge },
+	},
+	{
+		...{ n: -1, k: 5000, t: of.cyrillic, u: of.long, b: true, z: of.halves },
+		...{ ns: of.colliding, ts: of.indexes, ms: people, ls: of.empties },
+		m: { ...of.mapOfIndexes, name: of.query, tags: texts, sub: of.mapSparse },
+	},
+])(hostileData);
