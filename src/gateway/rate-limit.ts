@@ -9,8 +9,9 @@ import { networkOf } from "../core/ip.ts";
 import { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
+import { createBodyCompiler } from "../run/json-body.ts";
 import { prepare, requestSlots, routeLayout } from "../run/layout.ts";
-import { createBodyCompiler, prepareRequest } from "../run/request.ts";
+import { prepareRequest } from "../run/request.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
 
 /** Counts a request. Its answer says so in any case. */

@@ -4,17 +4,13 @@ import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { createPool, type Pool } from "../tasks/pool.ts";
 import type { ComposedRoute } from "./compose.ts";
 import { prepareFreshness } from "./freshness.ts";
+import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { routeLayout, routeSlots } from "./layout.ts";
 import { prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./proxy.ts";
-import {
-	type CompileBody,
-	createBodyCompiler,
-	prepareRequest,
-	type ReadRequest,
-} from "./request.ts";
+import { prepareRequest, type ReadRequest } from "./request.ts";
 import type { Resources } from "./work.ts";
 
 /** A prepared plan: closures instead of templates, connections instead of names. Made once per gateway. */

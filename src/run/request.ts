@@ -1,17 +1,13 @@
-import {
-	Ajv2020,
-	type ErrorObject,
-	type ValidateFunction,
-} from "ajv/dist/2020.js";
 import type {
 	FieldConfig,
 	FieldSchema,
 	RequestConfig,
 } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { allHeadersOf, headerOf } from "../core/http/headers.ts";
+import { allHeadersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
-import { readJson } from "../core/json.ts";
+import { createPattern } from "../core/pattern.ts";
+import { type CompileBody, faultsMax, prepareJsonBody } from "./json-body.ts";
 
 /** The values of a request that expressions read: only those that the route declares. */
 export interface RequestValues {
@@ -39,9 +35,6 @@ type ReadField = (
 	faults: RequestFault[],
 ) => void;
 
-/** The most faults that an answer names: a body of a megabyte can have half a million. */
-const faultsNamedMax = 100;
-
 /** Reads the declared values, and every path parameter. All faults are found before it throws `request_invalid`. */
 export function prepareRequest(
 	config: RequestConfig,
@@ -51,7 +44,7 @@ export function prepareRequest(
 	const query = config.query.map((field) => prepareField("query", field));
 	const headers = config.headers.map((field) => prepareField("headers", field));
 	const cookies = config.cookies.map((field) => prepareField("cookies", field));
-	const readBody = config.body && prepareBody(config.body, compileBody);
+	const readBody = config.body && prepareJsonBody(config.body, compileBody);
 	return (request, texts, body) => {
 		const faults: RequestFault[] = [];
 		const values = {
@@ -83,7 +76,7 @@ export function prepareRequest(
 		});
 		if (readBody) values.body = readBody(request, body, faults);
 		if (faults.length > 0) {
-			const errors = faults.slice(0, faultsNamedMax);
+			const errors = faults.slice(0, faultsMax);
 			throw new GatewayError("request_invalid", describe(errors), { errors });
 		}
 		return values;
@@ -226,7 +219,8 @@ const scalarParsers: Partial<
 	boolean: (text) => (text === "true" ? true : text === "false" ? false : null),
 	number: (text) => {
 		if (/^-?\d+$/.test(text)) return parseInteger(text);
-		const number = /^-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text)
+		// No digit can belong to two repeats, so the time grows with the text alone.
+		const number = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)
 			? Number(text)
 			: null;
 		return Number.isFinite(number) ? number : null;
@@ -306,10 +300,10 @@ function isMultiple(n: number | bigint, factor: number): boolean {
 
 /** The pattern sees only texts within `maxLength`, so its work stays bounded. */
 function patternCheck(pattern: string, lengthMax: number): Check {
-	const expression = new RegExp(pattern, "u");
+	const own = createPattern(pattern);
 	return (value) => {
 		const text = value as string;
-		if (lengthOf(text) > lengthMax || expression.test(text)) return null;
+		if (lengthOf(text) > lengthMax || own.test(text)) return null;
 		return `does not match ${pattern}`;
 	};
 }
@@ -322,93 +316,4 @@ function lengthOf(text: string): number {
 		if (code >= 0xd800 && code < 0xdc00 && at + 1 < text.length) pairs++;
 	}
 	return text.length - pairs;
-}
-
-/** Makes the judge of bodies for a checked schema. */
-export type CompileBody = (schema: object) => ValidateFunction;
-
-/**
- * One compiler for all schemas of a gateway, because it costs ten times as much as a schema. Two schemas may have the
- * same `$id`.
- */
-export function createBodyCompiler(): CompileBody {
-	let ajv: Ajv2020 | null = null;
-	return (schema) => {
-		ajv ??= new Ajv2020({
-			allErrors: true,
-			strict: false,
-			validateSchema: false,
-			addUsedSchema: false,
-			// Otherwise every body would have a property `constructor`.
-			ownProperties: true,
-			// As doubles, 0.29 is no multiple of 0.01.
-			multipleOfPrecision: 12,
-		});
-		return ajv.compile(schema);
-	};
-}
-
-function prepareBody(
-	{ schema, required }: NonNullable<RequestConfig["body"]>,
-	compileBody: CompileBody,
-): (
-	request: GatewayRequest,
-	bytes: Uint8Array | null,
-	faults: RequestFault[],
-) => unknown {
-	const validate = compileBody(schema);
-	return (request, bytes, faults) => {
-		if (bytes === null || bytes.length === 0) {
-			if (required) faults.push({ at: "body", message: "is required" });
-			return null;
-		}
-		refuseOtherMedia(request);
-		const value = jsonOf(bytes, faults);
-		if (value === undefined) return null;
-		// ajv knows no bigint. It judges the doubles next to them, and the route gets the digits.
-		if (!validate(withDoubles(value))) {
-			for (const error of validate.errors ?? []) faults.push(faultOf(error));
-		}
-		return value;
-	};
-}
-
-function refuseOtherMedia({ headers }: GatewayRequest): void {
-	const type = headerOf(headers, "content-type");
-	if (type !== null && /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type))
-		return;
-	throw new GatewayError(
-		"unsupported_media_type",
-		"the body is not announced as JSON",
-	);
-}
-
-function jsonOf(bytes: Uint8Array, faults: RequestFault[]): unknown {
-	try {
-		return readJson(bytes);
-	} catch (error) {
-		const tooDeep =
-			error instanceof SyntaxError && error.message.startsWith("nested");
-		faults.push({
-			at: "body",
-			message: tooDeep ? `is ${error.message}` : "is not JSON in UTF-8",
-		});
-		return undefined;
-	}
-}
-
-function withDoubles(value: unknown): unknown {
-	if (typeof value === "bigint") return Number(value);
-	if (Array.isArray(value)) return value.map(withDoubles);
-	if (typeof value !== "object" || value === null) return value;
-	return Object.fromEntries(
-		Object.entries(value).map(([key, inner]) => [key, withDoubles(inner)]),
-	);
-}
-
-function faultOf(error: ErrorObject): RequestFault {
-	return {
-		at: `body${error.instancePath}`,
-		message: error.message ?? "is invalid",
-	};
 }

@@ -1,0 +1,225 @@
+import {
+	Ajv2020,
+	type ErrorObject,
+	type ValidateFunction,
+} from "ajv/dist/2020.js";
+import type { RequestConfig } from "../config/config.ts";
+import { GatewayError, type RequestFault } from "../core/errors.ts";
+import { headerOf } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
+import { readJson } from "../core/json.ts";
+import { createPattern } from "../core/pattern.ts";
+
+/** The most faults that an answer names. */
+export const faultsMax = 16;
+
+/** Of a body up to this length every fault is looked for: there may be tens of thousands, a few megabytes. */
+const allFaultsBytesMax = 8 * 1024;
+
+/** The most characters of a fault's place: the keys of a body are the client's. */
+const placeLengthMax = 200;
+
+/**
+ * So many `$ref`s are followed for a body, and one more for each of its bytes. The branches of a schema that refers to
+ * itself double at each level of the body.
+ */
+const referencesMin = 10_000;
+
+/** Judges a body, as doubles. */
+interface BodyCheck {
+	/** Stops at the first fault. */
+	readonly first: ValidateFunction;
+	readonly all: ValidateFunction;
+	/** Called before each use, with the body's length. */
+	readonly begin: (bytes: number) => void;
+}
+
+/** Makes the judge of bodies for a checked schema. */
+export type CompileBody = (schema: object) => BodyCheck;
+
+/**
+ * Two compilers for all schemas of a gateway, because each costs ten times as much as a schema. Two schemas may have the
+ * same `$id`.
+ */
+export function createBodyCompiler(): CompileBody {
+	let compilers: readonly Ajv2020[] | null = null;
+	let referencesLeft = 0;
+	const follow = () => {
+		referencesLeft--;
+		if (referencesLeft < 0) throw tooMuch();
+		return true;
+	};
+	return (schema) => {
+		compilers ??= [false, true].map((all) => createCompiler(all, follow));
+		const counted = counting(schema) as object;
+		const [first, all] = compilers.map((ajv) => ajv.compile(counted));
+		return {
+			first: first as ValidateFunction,
+			all: all as ValidateFunction,
+			begin: (bytes) => {
+				referencesLeft = referencesMin + bytes;
+			},
+		};
+	};
+}
+
+function createCompiler(allErrors: boolean, follow: () => boolean): Ajv2020 {
+	const ajv = new Ajv2020({
+		allErrors,
+		strict: false,
+		validateSchema: false,
+		addUsedSchema: false,
+		// Otherwise every body would have a property `constructor`.
+		ownProperties: true,
+		// As doubles, 0.29 is no multiple of 0.01.
+		multipleOfPrecision: 12,
+		// Also of `patternProperties`. The code is for a mode that is not used.
+		code: { regExp: Object.assign(createPattern, { code: "" }) },
+	});
+	// Before: behind a reference that fails nothing is looked at any more.
+	const before = "$ref";
+	ajv.addKeyword({ keyword: counter, before, validate: follow, errors: false });
+	// Its own compares each item with each.
+	ajv.removeKeyword("uniqueItems");
+	ajv.addKeyword({
+		keyword: "uniqueItems",
+		type: "array",
+		schemaType: "boolean",
+		validate: (wanted: boolean, items: readonly unknown[]) =>
+			!wanted || new Set(items.map(canonical)).size === items.length,
+		error: { message: "must NOT have duplicate items" },
+	});
+	return ajv;
+}
+
+const counter = "sluice:reference";
+
+/** Keywords whose value is data and no schema. */
+const dataKeywords = new Set(["const", "default", "enum", "examples"]);
+
+/** The schema, with the counter beside each reference. */
+function counting(schema: unknown): unknown {
+	if (Array.isArray(schema)) return schema.map(counting);
+	if (typeof schema !== "object" || schema === null) return schema;
+	const entries = Object.entries(schema).map(([keyword, value]) => [
+		keyword,
+		dataKeywords.has(keyword) ? value : counting(value),
+	]);
+	const { $ref, $dynamicRef } = schema as Record<string, unknown>;
+	const refers = typeof ($ref ?? $dynamicRef) === "string";
+	if (refers) entries.push([counter, true]);
+	return Object.fromEntries(entries);
+}
+
+function tooMuch(): GatewayError {
+	const message = "takes too much work to check against its schema";
+	return new GatewayError("request_invalid", `the body ${message}`, {
+		errors: [{ at: "body", message }],
+	});
+}
+
+/** Equal values have the same text, whatever the order of their keys. */
+function canonical(value: unknown): string {
+	if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
+	if (typeof value !== "object" || value === null) return JSON.stringify(value);
+	const pairs = Object.entries(value).map(
+		([key, inner]) => `${JSON.stringify(key)}:${canonical(inner)}`,
+	);
+	return `{${pairs.toSorted().join()}}`;
+}
+
+/** Reads a JSON body, or adds its faults to `faults`. */
+export function prepareJsonBody(
+	{ schema, required }: NonNullable<RequestConfig["body"]>,
+	compileBody: CompileBody,
+): (
+	request: GatewayRequest,
+	bytes: Uint8Array | null,
+	faults: RequestFault[],
+) => unknown {
+	const check = compileBody(schema);
+	return (request, bytes, faults) => {
+		if (bytes === null || bytes.length === 0) {
+			if (required) faults.push({ at: "body", message: "is required" });
+			return null;
+		}
+		refuseOtherMedia(request);
+		const value = jsonOf(bytes, faults);
+		if (value === undefined) return null;
+		const errors = errorsOf(value, bytes.length, check);
+		for (const error of errors.slice(0, faultsMax)) {
+			faults.push(faultOf(error));
+		}
+		return value;
+	};
+}
+
+/** ajv knows no bigint. It judges the doubles next to them, and the route gets the digits. */
+function errorsOf(
+	value: unknown,
+	bytes: number,
+	{ first, all, begin }: BodyCheck,
+): readonly ErrorObject[] {
+	const judged = withDoubles(value);
+	begin(bytes);
+	if (first(judged)) return [];
+	if (bytes > allFaultsBytesMax) return first.errors ?? [];
+	begin(bytes);
+	all(judged);
+	return all.errors ?? [];
+}
+
+function refuseOtherMedia({ headers }: GatewayRequest): void {
+	const type = headerOf(headers, "content-type");
+	if (type !== null && /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type))
+		return;
+	throw new GatewayError(
+		"unsupported_media_type",
+		"the body is not announced as JSON",
+	);
+}
+
+function jsonOf(bytes: Uint8Array, faults: RequestFault[]): unknown {
+	try {
+		return readJson(bytes);
+	} catch (error) {
+		const tooDeep =
+			error instanceof SyntaxError && error.message.startsWith("nested");
+		faults.push({
+			at: "body",
+			message: tooDeep ? `is ${error.message}` : "is not JSON in UTF-8",
+		});
+		return undefined;
+	}
+}
+
+/** The value itself if there is no bigint in it: copying a large one takes longer than judging it. */
+function withDoubles(value: unknown): unknown {
+	return hasBigint(value) ? copyWithDoubles(value) : value;
+}
+
+function hasBigint(value: unknown): boolean {
+	if (typeof value !== "object" || value === null) {
+		return typeof value === "bigint";
+	}
+	return Array.isArray(value)
+		? value.some(hasBigint)
+		: Object.values(value).some(hasBigint);
+}
+
+function copyWithDoubles(value: unknown): unknown {
+	if (typeof value === "bigint") return Number(value);
+	if (Array.isArray(value)) return value.map(copyWithDoubles);
+	if (typeof value !== "object" || value === null) return value;
+	return Object.fromEntries(
+		Object.entries(value).map(([key, inner]) => [key, copyWithDoubles(inner)]),
+	);
+}
+
+function faultOf({ instancePath, message }: ErrorObject): RequestFault {
+	const at = `body${instancePath}`;
+	return {
+		at: at.length > placeLengthMax ? `${at.slice(0, placeLengthMax)}…` : at,
+		message: message ?? "is invalid",
+	};
+}
