@@ -296,7 +296,7 @@ describe("from", () => {
 		assert.match(printed[6] ?? "", /`missing.ab`: there is no such step/);
 	});
 
-	const failures: [string, () => unknown][] = [
+	const failures: [string, () => unknown, code?: string][] = [
 		[
 			"throws",
 			() => {
@@ -325,15 +325,17 @@ describe("from", () => {
 				for (let level = 0; level < 60; level++) value = [value, value];
 				return value;
 			},
+			// Copying it is computing, and that has a bound of its own, which is smaller.
+			"limit_exceeded",
 		],
 		["returns a promise that fails", () => Promise.reject(new Error("late"))],
 	];
-	for (const [title, call] of failures) {
+	for (const [title, call, code = "step_failed"] of failures) {
 		it(`fails the step where it ${title}, and tells the client nothing of it`, async () => {
 			const { ask } = gatewayWith(route({ a: { value: from([], call) } }));
 			const answer = await ask("/x");
 			assert.equal(answer.status, 500);
-			assert.equal((answer.json as { code: string }).code, "step_failed");
+			assert.equal((answer.json as { code: string }).code, code);
 			assert.ok(!JSON.stringify(answer.json).includes("secret"));
 		});
 	}
