@@ -1,10 +1,10 @@
 import type { UpstreamConfig } from "./config.ts";
+import type { Environment } from "./environment.ts";
 import type { Defaults } from "./keys/defaults.ts";
 import { budgetKeys } from "./keys/policies.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
 import type { Problem } from "./problem.ts";
 import {
-	type Environment,
 	isPem,
 	type ResolvedUpstream,
 	resolveUpstream,

@@ -9,9 +9,10 @@ import {
 	type UpstreamContext,
 } from "./check-upstream.ts";
 import type { Config, RouteConfig, UpstreamConfig } from "./config.ts";
+import type { Environment } from "./environment.ts";
 import { configKeys } from "./keys/top.ts";
 import type { Problem } from "./problem.ts";
-import { type Environment, ResolvedUpstreams } from "./resolve-upstream.ts";
+import { ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";

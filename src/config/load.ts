@@ -6,18 +6,14 @@ import { suggest } from "../core/suggest.ts";
 import { type Checked, check, type Reference } from "./check.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
+import type { Environment } from "./environment.ts";
 import {
 	messageOf,
 	type PlacedProblem,
 	type Problem,
 	printProblem,
 } from "./problem.ts";
-import {
-	type Environment,
-	isPem,
-	ResolvedUpstreams,
-	withFiles,
-} from "./resolve-upstream.ts";
+import { isPem, ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
 import { readSource, type SourceFile } from "./source.ts";
 import { readValue } from "./source-value.ts";
 

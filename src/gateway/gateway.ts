@@ -1,7 +1,8 @@
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
+import type { Environment } from "../config/environment.ts";
 import { checkValue, configOrThrow } from "../config/load.ts";
-import { type Environment, inEnvironment } from "../config/resolve-upstream.ts";
+import { inEnvironment } from "../config/resolve-upstream.ts";
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
