@@ -74,7 +74,8 @@ describe("a gateway without a server", () => {
 	it("answers requests in parts", async () => {
 		const { cardOf } = await import("../../examples/embedding/call.ts");
 		assert.equal(await cardOf("7"), `200 ${JSON.stringify(card)}`);
-		assert.match(await cardOf("../x"), /^502 /);
+		assert.match(await cardOf("x/y"), /^502 /);
+		assert.match(await cardOf("../x"), /^400 /);
 		assert.equal(upstream.seen.at(-1)?.target.startsWith("/orders"), true);
 	});
 });

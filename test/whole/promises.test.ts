@@ -133,15 +133,13 @@ routes:
 	}
 
 	const segments: [string, string][] = [
-		["../admin", "..%2Fadmin"],
 		["a/b?x=1&y=2 z", "a%2Fb%3Fx%3D1%26y%3D2%20z"],
 		["%2F", "%252F"],
-		["%2e%2e", "%252e%252e"],
 		["🦊", "%F0%9F%A6%8A"],
 		["a\r\nb", "a%0D%0Ab"],
 		["...", "..."],
 		["a#b", "a%23b"],
-		["\\..\\", "%5C..%5C"],
+		["a\\b", "a%5Cb"],
 	];
 	for (const [value, segment] of segments) {
 		it(`is one segment of the path: ${JSON.stringify(value)}`, async () => {
@@ -151,7 +149,15 @@ routes:
 		});
 	}
 
-	for (const value of ["..", ".", "", "\ud800"]) {
+	for (const value of [
+		"..",
+		".",
+		"",
+		"../admin",
+		"%2e%2e",
+		"\\..\\",
+		"\ud800",
+	]) {
 		it(`is refused in a path where it is no segment: ${JSON.stringify(value)}`, async () => {
 			const { code, seen } = await send("/path", value);
 			assert.equal(code, "request_invalid");
