@@ -86,7 +86,7 @@ function createRateLimit(
 	share: number,
 ): RateLimit {
 	const worthMs = perMs / limit;
-	// Sums of thirds are not exact: without this the last request of a burst would come too early by 1e-11.
+	// Sums are not exact: without this the last request of a burst would come too early by 1e-11, and wait a second more.
 	const slackMs = Math.min(worthMs / 1000, 0.01);
 	const policy = `"${name}";q=${limit};w=${perMs / 1000}`;
 	const evenAt = createRecentKeys(share, perMs);
@@ -99,7 +99,7 @@ function createRateLimit(
 		const nextMs = refused ? evenMs : evenMs + worthMs;
 		evenAt.set(key, nextMs);
 		const left = Math.floor((nowMs + perMs - nextMs + slackMs) / worthMs);
-		const wholeInS = Math.ceil((nextMs - nowMs) / 1000);
+		const wholeInS = Math.ceil((nextMs - nowMs - slackMs) / 1000);
 		return {
 			policy,
 			state: `"${name}";r=${left};t=${wholeInS}`,

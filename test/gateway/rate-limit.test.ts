@@ -44,6 +44,15 @@ describe("a rate limit", () => {
 		assert.equal((await ask("/x")).header("ratelimit"), '"route";r=2;t=20');
 	});
 
+	it("says a whole time and not a second more, at whatever instant", async () => {
+		const { ask, clock } = limited({ limit: 1, per: "1m" });
+		for (let count = 0; count < 300; count++) {
+			await clock.advance(60_000.1 + count / 7);
+			const { header } = await ask("/x");
+			assert.equal(header("ratelimit"), '"route";r=0;t=60', `${clock.now()}`);
+		}
+	});
+
 	for (const limit of [1, 2, 3, 7, 9, 60, 97, 1000]) {
 		it(`of ${limit} lets through exactly that many at once, and again when the time is over`, async () => {
 			const { ask, clock } = limited({ limit, per: "1m" });
