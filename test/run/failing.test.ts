@@ -177,6 +177,22 @@ describe("a step that fails", () => {
 		assert.deepEqual([answer.code, answer.atMs], ["upstream_invalid", 300]);
 	});
 
+	it("of a second source that nothing read leaves the answer whole", async () => {
+		const { ask } = testRoute(
+			{
+				steps: {
+					backup: { get: "orders/backup", optional: true },
+					a: { get: "users/a", fallback: "${backup}" },
+				},
+				respond: "${a}",
+			},
+			byPath({ "/a": { json: 1, afterMs: 300 }, "/backup": fails }),
+		);
+		const answer = await ask("/x");
+		assert.deepEqual(answer.json, 1);
+		assert.deepEqual(marks(answer), ["?1", null]);
+	});
+
 	it("is a value step too", async () => {
 		const a = { value: "${null + 1}", optional: true };
 		const { ask } = testRoute({ steps: { a }, respond: ["${a}"] });
