@@ -154,7 +154,8 @@ describe("a function that never returns", () => {
 		const count = new Int32Array(shared)[0];
 		assert.ok(error instanceof TimedOut);
 		assert.equal(error.message, "timed out after 50 ms");
-		assert.equal(pool.threads, 0);
+		// None, or the next one already: the ended thread's place is free by now.
+		assert.ok(pool.threads <= 1);
 		assert.equal(await waiting, await pool.offload(work, "thread"));
 		assert.equal(new Int32Array(shared)[0], count);
 		assert.equal(pool.running, 0);
