@@ -7,6 +7,9 @@ export interface Subnet {
 	readonly prefix: number;
 }
 
+/** Stands for the address of a client that cannot be told (RFC 7239, 6.2). It is no address, so it equals none. */
+export const nobody = "unknown";
+
 /**
  * An IP address in its one canonical form, or null if the text is none. A socket for both families gives IPv4 addresses
  * mapped into IPv6 (`::ffff:192.0.2.1`). They become IPv4 again. A zone (`%eth0`) is no address.

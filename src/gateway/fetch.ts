@@ -4,13 +4,14 @@ import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { hasContent } from "../core/http/status.ts";
+import { nobody } from "../core/ip.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { cancelOnAbort } from "../tasks/signal.ts";
 
 export interface FetchOptions {
-	/** The client's address, `request.ip` in a config. Default: an empty text, because a Request does not know it. */
+	/** The client's address, `request.ip` in a config. Default: `unknown`, because a Request does not know it. */
 	readonly ip?: string;
 }
 
@@ -44,7 +45,7 @@ export function createFetch(handle: Handle, clock: Clock): Fetch {
 				method: request.method,
 				target: pathname + search,
 				headers: [...request.headers].flat(),
-				ip: typeof ip === "string" ? ip : "",
+				ip: (typeof ip === "string" && ip) || nobody,
 				arrivedMs: clock.now(),
 				readBody: (bytesMax) => readBody(request, bytesMax, scope),
 				streamBody: () => streamBody(request, scope),

@@ -2,6 +2,7 @@ import { streamOf } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { nobody } from "../core/ip.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 
@@ -12,7 +13,7 @@ export interface PlainRequest {
 	readonly target: string;
 	readonly headers?: HeaderList;
 	readonly body?: string | Uint8Array;
-	/** The client's address; default an empty text. */
+	/** The client's address; default `unknown`. */
 	readonly ip?: string;
 	/** Default: a new one. */
 	readonly id?: string;
@@ -32,7 +33,7 @@ export function completed(
 		method,
 		target,
 		headers,
-		ip,
+		ip: ip || nobody,
 		arrivedMs: clock.now(),
 		async readBody(bytesMax) {
 			if (bytes.length <= bytesMax) return bytes;

@@ -1,33 +1,37 @@
 import { BlockList } from "node:net";
+import type { ServerConfig } from "../config/config.ts";
 import { allHeadersOf, type HeaderList } from "../core/http/headers.ts";
-import { familyOf, parseAddress, parseSubnet } from "../core/ip.ts";
-
-/** The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. */
-export type ClientAddress = (peer: string, headers: HeaderList) => string;
-
-/** The addresses that a header names, nearest the client first. Null stands for one that cannot be told. */
-type Hops = readonly (string | null)[];
+import { familyOf, nobody, parseAddress, parseSubnet } from "../core/ip.ts";
 
 /**
- * Believes `Forwarded` (RFC 7239) and `X-Forwarded-For` as far as trusted proxies wrote them. They are read from the
- * right, past each trusted address, to the first that is not trusted. Anybody may have written the entries left of it,
- * so they are not looked at. If the client cannot be told, it is not guessed: the peer's address counts.
+ * The address of the client behind a connection's peer, which is the peer itself unless that is a trusted proxy. It is
+ * `nobody` if a trusted proxy does not say it.
  */
-export function createClientAddress(
-	trustedProxies: readonly string[],
-): ClientAddress {
-	if (trustedProxies.length === 0) return (peer) => peer;
+export type ClientAddress = (peer: string, headers: HeaderList) => string;
+
+/** The address in a header's lines, nearest the last line's end first, that is not trusted. Null if there is none. */
+type ReadAddress = (lines: readonly string[], isTrusted: IsTrusted) => Found;
+type IsTrusted = (address: string) => boolean;
+type Found = string | null;
+
+/**
+ * Believes the one header that the trusted proxies write, and no other: a client may have written any other. If the
+ * client cannot be told, it is never taken for a proxy, which may be more than a client may be.
+ */
+export function createClientAddress({
+	trustedProxies,
+	addressHeader,
+}: Pick<ServerConfig, "trustedProxies" | "addressHeader">): ClientAddress {
+	if (trustedProxies === null || addressHeader === null) {
+		return (peer) => peer || nobody;
+	}
 	const trusted = blockListOf(trustedProxies);
 	const isTrusted = (address: string) =>
 		trusted.check(address, familyOf(address));
+	const read = readers.get(addressHeader) ?? onlyAddress;
 	return (peer, headers) => {
-		if (peer === "" || !isTrusted(peer)) return peer;
-		const said = hopsIn(headers).map((hops) => clientIn(hops, isTrusted));
-		const [first = null] = said;
-		// A proxy that writes one of the headers may pass on the other as the client wrote it. Then they disagree.
-		return first !== null && said.every((each) => each === first)
-			? first
-			: peer;
+		if (peer === "" || !isTrusted(peer)) return peer || nobody;
+		return read(allHeadersOf(headers, addressHeader), isTrusted) ?? nobody;
 	};
 }
 
@@ -41,55 +45,78 @@ function blockListOf(subnets: readonly string[]): BlockList {
 	return list;
 }
 
-function clientIn(
-	hops: Hops,
-	isTrusted: (address: string) => boolean,
-): string | null {
-	for (const hop of hops.toReversed()) {
-		if (hop === null || !isTrusted(hop)) return hop;
-	}
-	return hops[0] ?? null;
-}
+/** The headers to which each proxy adds one address. Any other holds one address alone. */
+const readers: ReadonlyMap<string, ReadAddress> = new Map([
+	["x-forwarded-for", lastAddress(startAfterComma, addressOf)],
+	["forwarded", lastAddress(startOutsideQuotes, forwardedFor)],
+]);
 
-/** One for each of the two headers that is there. */
-function hopsIn(headers: HeaderList): Hops[] {
-	const forwarded = listOf(headers, "forwarded");
-	const older = listOf(headers, "x-forwarded-for");
-	return [
-		...(forwarded === null ? [] : [forwardedHops(forwarded)]),
-		...(older === null
-			? []
-			: [older.split(",").map((node) => addressOf(node.trim()))]),
-	];
-}
+/** With two lines nobody knows which one the proxy wrote. */
+const onlyAddress: ReadAddress = ([line = "", ...others], isTrusted) => {
+	const address = others.length > 0 ? null : addressOf(line.trim());
+	return address !== null && isTrusted(address) ? null : address;
+};
 
-/** A field as one list, on however many lines it comes (RFC 9110, 5.3); null if it does not come. */
-function listOf(headers: HeaderList, name: string): string | null {
-	const lines = allHeadersOf(headers, name);
-	return lines.length === 0 ? null : lines.join(", ");
-}
-
-const pairPattern =
-	/[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)")[ \t]*(;|,|$)/y;
-
-/** The `for` of each element. A field that breaks the grammar counts as one address that cannot be told. */
-function forwardedHops(value: string): Hops {
-	const hops: (string | null)[] = [];
-	let node: string | null = null;
-	for (let at = 0; at < value.length; at = pairPattern.lastIndex) {
-		pairPattern.lastIndex = at;
-		const pair = pairPattern.exec(value);
-		if (pair === null) return [null];
-		const [, name = "", token, quoted = "", end] = pair;
-		if (name.toLowerCase() === "for") {
-			if (node !== null) return [null];
-			node = token ?? quoted.replaceAll(/\\(.)/g, "$1");
+/**
+ * Reads a list from the right: each proxy adds its element there, and only the elements of trusted ones are looked at.
+ * Empty elements do not count (RFC 9110, 5.6.1.2).
+ */
+function lastAddress(
+	startOf: (list: string, end: number) => number,
+	addressIn: (element: string) => string | null,
+): ReadAddress {
+	return (lines, isTrusted) => {
+		const list = lines.join(",");
+		for (let end = list.length; end > 0; ) {
+			const start = startOf(list, end);
+			const element = list.slice(start, end).trim();
+			end = start - 1;
+			if (element === "") continue;
+			const address = addressIn(element);
+			if (address === null || !isTrusted(address)) return address;
 		}
-		if (end === ";") continue;
-		hops.push(node === null ? null : addressOf(node));
-		node = null;
+		return null;
+	};
+}
+
+function startAfterComma(list: string, end: number): number {
+	return list.lastIndexOf(",", end - 1) + 1;
+}
+
+/** A quote that a client left open ends left of the element that the proxy added. */
+function startOutsideQuotes(list: string, end: number): number {
+	let quoted = false;
+	for (let at = end; at > 0; at--) {
+		const before = list[at - 1];
+		if (before === '"' && !isEscaped(list, at - 1)) quoted = !quoted;
+		else if (before === "," && !quoted) return at;
 	}
-	return /[;,]\s*$/.test(value) ? [null] : hops;
+	return 0;
+}
+
+function isEscaped(text: string, at: number): boolean {
+	let start = at;
+	while (text[start - 1] === "\\") start--;
+	return (at - start) % 2 === 1;
+}
+
+/** Two ways to take the same blanks would make a long run of them slow, so each has its own branch. */
+const pairPattern =
+	/(?:[ \t]*([\w!#$%&'*+.^`|~-]+)=(?:([\w!#$%&'*+.^`|~-]+)|"((?:[^"\\]|\\.)*)")[ \t]*|[ \t]*)(?:;|$)/y;
+
+/** The `for` of an element of `Forwarded` (RFC 7239). Null if it breaks the grammar, or has none or two of them. */
+function forwardedFor(element: string): string | null {
+	let node: string | null = null;
+	for (let at = 0; at < element.length; at = pairPattern.lastIndex) {
+		pairPattern.lastIndex = at;
+		const pair = pairPattern.exec(element);
+		if (pair === null) return null;
+		const [, name = "", token, quoted = ""] = pair;
+		if (name.toLowerCase() !== "for") continue;
+		if (node !== null) return null;
+		node = token ?? quoted.replaceAll(/\\(.)/g, "$1");
+	}
+	return node === null ? null : addressOf(node);
 }
 
 /** The address of a node, which may have a port. Null for `unknown`, `_hidden` and a text that is no address. */

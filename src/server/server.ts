@@ -68,7 +68,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
 		bounds;
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
-	const { healthPath, trustedProxies, cors, ...unread } = others;
+	const { healthPath, trustedProxies, addressHeader, cors, ...unread } = others;
 	allRead(unread);
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
@@ -95,7 +95,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		...{ clock, handle, onInternal },
 		...{ idleTimeoutMs, headerFieldsMax, connectionsMax, healthPath },
 		cors: cors === null ? null : createCors(cors),
-		clientAddress: createClientAddress(trustedProxies),
+		clientAddress: createClientAddress({ trustedProxies, addressHeader }),
 	});
 	await opened(http, port, host);
 	// For instance too many open files when a connection comes: without a listener that would end the process.

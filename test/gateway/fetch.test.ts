@@ -52,7 +52,7 @@ describe("gateway.fetch", () => {
 		assert.equal(answer.status, 200);
 		assert.equal(answer.headers.get("sluice-complete"), "?1");
 		assert.match(answer.headers.get("content-type") ?? "", /application\/json/);
-		assert.deepEqual(await answer.json(), { hello: "М", ip: "" });
+		assert.deepEqual(await answer.json(), { hello: "М", ip: "unknown" });
 	});
 
 	it("takes the client's address from its options, and no `this`", async () => {
@@ -203,7 +203,7 @@ describe("gateway.handle", () => {
 		const plain = { method: "GET", target: "/hello?name=Ada" };
 		const answer = await gateway.handle(plain);
 		assert.equal(answer.status, 200);
-		assert.equal(answer.body, '{"hello":"Ada","ip":""}');
+		assert.equal(answer.body, '{"hello":"Ada","ip":"unknown"}');
 		for (const body of ["[1]", new TextEncoder().encode("[1]")]) {
 			const headers = ["content-type", "application/json"];
 			const sent = { method: "POST", target: "/echo", headers, body };

@@ -310,7 +310,11 @@ describe("whom a request is counted to", () => {
 	it("cannot be chosen by a header that no trusted proxy wrote", async () => {
 		const rateLimit = { limit: 1, per: "1m" };
 		const routes = { "GET /x": { respond: "ok" } };
-		for (const server of [{}, { trustedProxies: ["10.0.0.0/8"] }]) {
+		const elsewhere = {
+			trustedProxies: ["10.0.0.0/8"],
+			addressHeader: "x-forwarded-for",
+		};
+		for (const server of [{}, elsewhere]) {
 			await using gateway = await serve({ rateLimit, routes, server });
 			const forged = (n: number) => ({
 				headers: {
@@ -321,7 +325,10 @@ describe("whom a request is counted to", () => {
 			assert.equal((await gateway.get("/x", forged(1))).status, 200);
 			assert.equal((await gateway.get("/x", forged(2))).status, 429);
 		}
-		const server = { trustedProxies: ["127.0.0.1"] };
+		const server = {
+			trustedProxies: ["127.0.0.1"],
+			addressHeader: "x-forwarded-for",
+		};
 		await using behind = await serve({ rateLimit, routes, server });
 		// What stands left of the last address, the client wrote.
 		const through = (client: string, forged: string) =>
@@ -331,6 +338,47 @@ describe("whom a request is counted to", () => {
 		assert.equal((await through("192.0.2.1", "198.51.100.1")).status, 200);
 		assert.equal((await through("192.0.2.1", "198.51.100.2")).status, 429);
 		assert.equal((await through("192.0.2.2", "198.51.100.1")).status, 200);
+	});
+});
+
+describe("a client whom no trusted proxy names", () => {
+	const server = {
+		trustedProxies: ["127.0.0.1"],
+		addressHeader: "x-forwarded-for",
+	};
+	const rateLimit = { limit: 1, per: "1h" as const };
+
+	it("is counted with all others like it, and not with the proxy or another client", async () => {
+		const routes = { "GET /x": { rateLimit, respond: "${request.ip}" } };
+		await using gateway = await serve({ server, routes });
+		const ask = (headers: Record<string, string>) =>
+			gateway.get("/x", { headers });
+		assert.equal((await ask({ "x-forwarded-for": "x" })).json, "unknown");
+		for (const headers of [
+			{},
+			{ "x-forwarded-for": "127.0.0.1" },
+			{ "x-forwarded-for": "y, unknown" },
+			{ forwarded: "for=192.0.2.1" },
+		]) {
+			assert.equal((await ask(headers)).status, 429);
+		}
+		const known = { "x-forwarded-for": "192.0.2.1,", forwarded: "x" };
+		assert.equal((await ask(known)).json, "192.0.2.1");
+		assert.equal((await ask(known)).status, 429);
+	});
+
+	it("is whom a program gives no address, or an empty one", async () => {
+		const routes = { "GET /x": { rateLimit, respond: "${request.ip}" } };
+		const gateway = createGateway({ routes });
+		const { fetch } = gateway;
+		const asked = () => new Request("http://x.test/x");
+		assert.equal(await (await fetch(asked())).json(), "unknown");
+		assert.equal((await fetch(asked(), { ip: "" })).status, 429);
+		assert.equal((await fetch(asked(), { ip: "192.0.2.1" })).status, 200);
+		const plain = { method: "GET", target: "/x" };
+		assert.equal((await gateway.handle(plain)).status, 429);
+		assert.equal((await gateway.handle({ ...plain, ip: "" })).status, 429);
+		await gateway.close();
 	});
 });
 

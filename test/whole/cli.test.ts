@@ -140,6 +140,7 @@ server:
   port: 0
   connections: 1
   trustedProxies: [127.0.0.1]
+  addressHeader: x-forwarded-for
   cors: { origins: [https://app.example.com] }
 routes:
   GET /ip: { respond: "\${request.ip}" }

@@ -102,6 +102,13 @@ const subnets = listOf<string>(
 	`a list: each ${subnetWords}`,
 );
 
+const addressHeader = plain<string>(
+	z
+		.string({ error: "the name of a header" })
+		.refine(isToken, { error: "the name of a header" }),
+	(name) => name.toLowerCase(),
+);
+
 const pathOrFalse = plain<`/${string}` | false, string | null>(
 	z.union([z.string().regex(/^\/[^\s?#]*$/), z.literal(false)], {
 		error: "a path such as `/-/health`, or `false`",
@@ -109,7 +116,7 @@ const pathOrFalse = plain<`/${string}` | false, string | null>(
 	(written) => (written === false ? null : written),
 );
 
-export const serverKeys = section({
+const serverParts = {
 	port: key(count(65_535, 0), {
 		description: "The port to listen on. 0 takes any free one.",
 		example: "port: 9000",
@@ -184,9 +191,14 @@ export const serverKeys = section({
 	}),
 	trustedProxies: key(subnets, {
 		description:
-			"The addresses of the proxies in front. Only their `Forwarded` and `X-Forwarded-For` say who the client is (`request.ip`).",
-		example: "trustedProxies: [10.0.0.0/8, fd00::1]",
-		default: [],
+			"The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is (`request.ip`).",
+		example:
+			"trustedProxies: [10.0.0.7, fd00::/64]\naddressHeader: x-forwarded-for",
+	}),
+	addressHeader: key(addressHeader, {
+		description:
+			"The header in which the proxies write the client's address. Required with `trustedProxies`. `x-forwarded-for` and `forwarded` are lists that each proxy adds to. Any other, such as `x-real-ip` or `cf-connecting-ip`, holds one address.",
+		example: "trustedProxies: [10.0.0.7]\naddressHeader: x-real-ip",
 	}),
 	cors: key(map(corsKeys), {
 		description:
@@ -194,4 +206,23 @@ export const serverKeys = section({
 		example:
 			"cors: { origins: ['https://app.example.com'], methods: [GET, PUT], headers: [content-type, authorization], credentials: true, maxAge: 1h }",
 	}),
+};
+
+export const serverKeys = section(serverParts, {
+	finish(read, say) {
+		// A guess would let every client choose its address, if its proxy writes another header.
+		if (read.trustedProxies !== null && read.addressHeader === null) {
+			say(
+				"trustedProxies",
+				"`trustedProxies` needs `addressHeader`: the header in which they write the client's address, such as `x-forwarded-for`",
+			);
+		}
+		if (read.trustedProxies === null && read.addressHeader !== null) {
+			say(
+				"addressHeader",
+				"`addressHeader` counts only from `trustedProxies`: name them, or leave it out",
+			);
+		}
+		return read;
+	},
 });

@@ -12,7 +12,7 @@ export interface GatewayRequest {
 	/** The path and query as they came, percent-encoded: `/weather?city=%D0%9C`. Always begins with `/`. */
 	readonly target: string;
 	readonly headers: HeaderList;
-	/** The client's address. */
+	/** The client's address, or `nobody`. Never empty. */
 	readonly ip: string;
 	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */
 	readonly arrivedMs: number;
