@@ -1,5 +1,6 @@
+import type { Read } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
-import type { RequestConfig } from "./config.ts";
+import type { RateLimitConfig, RequestConfig } from "./config.ts";
 import { type Names, withNames } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import { nothing, readTemplate } from "./read-template.ts";
@@ -67,7 +68,10 @@ export function fieldsUndeclared(template: Template): RequestConfig {
 	};
 }
 
-/** Reads the value by which requests are counted. `names` are those visible where the limit stands. */
+/**
+ * Reads the value by which requests are counted, or nothing if it has a fault. `names` are those visible where the limit
+ * stands.
+ */
 export function readBy(
 	source: Source,
 	names: Names,
@@ -81,13 +85,44 @@ export function readBy(
 		problems: found,
 		misread: new Set(),
 	});
-	problems.push(...found);
-	if (found.length > 0) return template;
-	for (const { name, path, offset } of readsOf(template)) {
+	for (const { name, path, offset } of found.length > 0
+		? []
+		: readsOf(template)) {
 		const message = faultOfKey(name, path[0], names);
-		if (message) problems.push({ at: source.placeOf(offset), message });
+		if (message) found.push({ at: source.placeOf(offset), message });
 	}
-	return template;
+	problems.push(...found);
+	return found.length > 0 ? nothing : template;
+}
+
+/**
+ * Warns of limits by what a client chooses itself, and nothing else. A client that sends another value each time is
+ * then another client each time. `around` are the limits that hold besides.
+ */
+export function warnOfEvadedLimits(
+	limits: readonly RateLimitConfig[],
+	around: readonly RateLimitConfig[],
+	source: Source | null,
+	problems: Problem[],
+): void {
+	const chosen = limits.map(({ by }) => readsOf(by).find(isChosen));
+	const [first] = chosen;
+	const evaded = chosen.every(Boolean) && around.every(isEvaded);
+	if (source === null || first === undefined || !evaded) return;
+	const read = [first.name, ...first.path.slice(0, 1)].join(".");
+	problems.push({
+		at: source.at,
+		warning: true,
+		message: `nobody is limited who sends another \`${read}\` each time: make \`rateLimit\` a list, and add a limit by \`request.ip\``,
+	});
+}
+
+function isEvaded({ by }: RateLimitConfig): boolean {
+	return readsOf(by).some(isChosen);
+}
+
+function isChosen({ name, path: [member] }: Read): boolean {
+	return name !== "request" || member === "path";
 }
 
 function faultOfKey(

@@ -1,6 +1,7 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkProxy } from "./check-proxy.ts";
+import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
@@ -39,6 +40,8 @@ export function checkRoute(
 		...{ reader, names, request, defaults },
 	});
 	const { proxy, steps: _, respond, headers, status, ...others } = read;
+	const limit = entryOf(source, "rateLimit");
+	warnOfEvadedLimits(others.rateLimits, context.rateLimits, limit, problems);
 	const head = { key: written, method, path, rest, ...others };
 	if (proxied) {
 		refuseBesideProxy(source, problems);

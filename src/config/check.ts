@@ -1,6 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { faultOfSchema } from "./body-schema.ts";
-import { undeclaredNames } from "./check-rate-limit.ts";
+import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import {
 	type CheckedUpstream,
@@ -48,17 +48,18 @@ export function check(root: Source | null, env: Environment): Checked {
 	const judged = { what: "the config", problems };
 	const read = configKeys.read(root, judged, { names: undeclaredNames });
 	const { upstreams: services, routes: written, ...others } = read;
-	const { defaults, server, pool, rateLimit, overload, ...unread } = others;
+	const { defaults, server, pool, rateLimits, overload, ...unread } = others;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
 	const context = {
-		...{ defaults, upstreams: byName(upstreams) },
+		...{ defaults, rateLimits, upstreams: byName(upstreams) },
 		...{ problems, references, faultOfSchema },
 	};
+	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
 	const routes = checkRoutes(written, root, context);
 	const config = {
-		...{ server, pool, upstreams, routes, rateLimit, overload },
+		...{ server, pool, upstreams, routes, rateLimits, overload },
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),

@@ -19,7 +19,7 @@ export interface Config {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
 	/** The limit of all requests, whatever their route; null without one. */
-	readonly rateLimit: RateLimitConfig | null;
+	readonly rateLimits: readonly RateLimitConfig[];
 	/** Null if requests are never refused for overload. */
 	readonly overload: OverloadConfig | null;
 	/** The user's functions that `run` steps call, by reference. */

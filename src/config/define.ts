@@ -22,7 +22,7 @@ export interface GatewayConfig {
 	readonly server?: ServerInput;
 	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
-	readonly rateLimit?: RateLimitInput;
+	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
 }
 
@@ -261,7 +261,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly summary?: string;
 	readonly deadline?: Duration;
 	readonly calls?: number;
-	readonly rateLimit?: RateLimitInput;
+	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	/** Instead of steps. Requests are passed on. */
 	readonly proxy?:
 		| TargetText<{ upstream: Upstream; step: never; input: never }>
@@ -313,7 +313,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly server?: ServerInput;
 	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
-	readonly rateLimit?: RateLimitInput;
+	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
 }): GatewayConfig {
 	return config;

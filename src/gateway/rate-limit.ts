@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
-import type { RateLimitConfig } from "../config/config.ts";
+import type { RateLimitConfig, RequestConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -20,9 +20,9 @@ export type RateLimit = (
 	params: Readonly<Record<string, string>>,
 ) => Quota;
 
-/** What one client has left of a limit after a request was counted. */
+/** What one client has left of each limit after a request was counted. */
 export interface Quota {
-	/** An item of `RateLimit-Policy`, and one of `RateLimit`. */
+	/** Items of `RateLimit-Policy`, and of `RateLimit`. */
 	readonly policy: string;
 	readonly state: string;
 	/** Null if the request may go on. */
@@ -43,35 +43,66 @@ const keyNodesMax = 100_000;
 
 /** Limits of a plan, made once. */
 export interface RateLimits {
-	/** The limit of every request. */
+	/** The limits of every request. */
 	readonly gateway: RateLimit | null;
-	/** The limit of one route. */
+	/** The limits of one route. */
 	ofRoute(route: RoutePlan): RateLimit | null;
 }
 
 /** Each limit counts separately. All state is in memory, and bounded. */
 export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
-	const limited = plan.routes.filter(({ rateLimit }) => rateLimit !== null);
-	const count = limited.length + (plan.rateLimit ? 1 : 0);
+	const holders = [plan, ...plan.routes];
+	const count = holders.flatMap(({ rateLimits }) => rateLimits).length;
 	const share = Math.max(keysMin, Math.floor(keysMax / Math.max(1, count)));
-	const { rateLimit } = plan;
 	const create = (
-		name: string,
-		{ limit, perMs, by, ...unread }: RateLimitConfig,
-		fields: ReturnType<typeof fieldsRead>,
+		holder: string,
+		limits: readonly RateLimitConfig[],
+		fieldsOf: (by: RateLimitConfig["by"]) => RequestConfig,
 	) => {
-		allRead(unread);
-		const rate = { limit, perMs };
-		const keyOf = prepareKey(by, fields, turn);
-		return createRateLimit(name, rate, keyOf, share);
+		if (limits.length === 0) return null;
+		const counters = limits.map(({ limit, perMs, by, ...unread }, at) => {
+			allRead(unread);
+			const name = at === 0 ? holder : `${holder}-${at + 1}`;
+			const keyOf = prepareKey(by, fieldsOf(by), turn);
+			return new Counter(name, { limit, perMs }, keyOf, share);
+		});
+		return createRateLimit(holder, counters);
 	};
 	return {
-		gateway:
-			rateLimit && create("gateway", rateLimit, fieldsUndeclared(rateLimit.by)),
-		ofRoute: ({ rateLimit, request }) =>
-			rateLimit &&
-			create("route", rateLimit, fieldsRead(rateLimit.by, request)),
+		gateway: create("gateway", plan.rateLimits, fieldsUndeclared),
+		ofRoute: ({ rateLimits, request }) =>
+			create("route", rateLimits, (by) => fieldsRead(by, request)),
 	};
+}
+
+/** A request that one of the limits refuses is counted to none of them. */
+function createRateLimit(
+	holder: string,
+	counters: readonly Counter[],
+): RateLimit {
+	const policy = counters.map((counter) => counter.policy).join(", ");
+	return (request, params) => {
+		const asked = counters.map((counter) => counter.ask(request, params));
+		const earlyMs = Math.max(...asked.map((one) => one.earlyMs));
+		const counted = earlyMs === 0;
+		const states = asked.map((one) => one.counter.settle(one, counted));
+		return {
+			policy,
+			state: states.join(", "),
+			refusal: counted ? null : tooMany(holder, earlyMs),
+		};
+	};
+}
+
+/** A request before one limit, not counted yet. */
+interface Asked {
+	readonly counter: Counter;
+	readonly key: string;
+	readonly nowMs: number;
+	/** When all earlier requests of this key are paid off; now, if they are. */
+	readonly evenMs: number;
+	/** How much too early it comes; 0 if it may go on. */
+	readonly earlyMs: number;
 }
 
 /**
@@ -79,33 +110,60 @@ export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
  * moves the instant on by `per` divided by `limit`, and may not move it further than `per` from now. So there is no
  * moment at which every client's window begins anew. A key whose instant is past equals one never seen.
  */
-function createRateLimit(
-	name: string,
-	{ limit, perMs }: Pick<RateLimitConfig, "limit" | "perMs">,
-	keyOf: KeyOf,
-	share: number,
-): RateLimit {
-	const worthMs = perMs / limit;
-	// Sums are not exact: without this the last request of a burst would come too early by 1e-11, and wait a second more.
-	const slackMs = Math.min(worthMs / 1000, 0.01);
-	const policy = `"${name}";q=${limit};w=${perMs / 1000}`;
-	const evenAt = createRecentKeys(share, perMs);
-	return (request, params) => {
+class Counter {
+	/** An item of `RateLimit-Policy`. */
+	readonly policy: string;
+	readonly #name: string;
+	readonly #perMs: number;
+	readonly #worthMs: number;
+	/** Sums are not exact: without this the last request of a burst comes too early by 1e-11, and waits a second more. */
+	readonly #slackMs: number;
+	readonly #keyOf: KeyOf;
+	readonly #evenAt: RecentKeys;
+
+	constructor(
+		name: string,
+		{ limit, perMs }: Pick<RateLimitConfig, "limit" | "perMs">,
+		keyOf: KeyOf,
+		share: number,
+	) {
+		this.policy = `"${name}";q=${limit};w=${perMs / 1000}`;
+		this.#name = name;
+		this.#perMs = perMs;
+		this.#worthMs = perMs / limit;
+		this.#slackMs = Math.min(this.#worthMs / 1000, 0.01);
+		this.#keyOf = keyOf;
+		this.#evenAt = createRecentKeys(share, perMs);
+	}
+
+	ask(
+		request: GatewayRequest,
+		params: Readonly<Record<string, string>>,
+	): Asked {
 		const nowMs = request.arrivedMs;
-		const key = keyOf(request, params);
-		const evenMs = Math.max(evenAt.get(key, nowMs), nowMs);
-		const earlyMs = evenMs + worthMs - perMs - nowMs;
-		const refused = earlyMs > slackMs;
-		const nextMs = refused ? evenMs : evenMs + worthMs;
-		evenAt.set(key, nextMs);
-		const left = Math.floor((nowMs + perMs - nextMs + slackMs) / worthMs);
-		const wholeInS = Math.ceil((nextMs - nowMs - slackMs) / 1000);
+		const key = this.#keyOf(request, params);
+		const evenMs = Math.max(this.#evenAt.get(key, nowMs), nowMs);
+		const earlyMs = evenMs + this.#worthMs - this.#perMs - nowMs;
+		const refused = earlyMs > this.#slackMs;
 		return {
-			policy,
-			state: `"${name}";r=${left};t=${wholeInS}`,
-			refusal: refused ? tooMany(name, earlyMs) : null,
+			counter: this,
+			key,
+			nowMs,
+			evenMs,
+			earlyMs: refused ? earlyMs : 0,
 		};
-	};
+	}
+
+	/** Right after `ask`. Gives an item of `RateLimit`. */
+	settle({ key, nowMs, evenMs }: Asked, counted: boolean): string {
+		const nextMs = counted ? evenMs + this.#worthMs : evenMs;
+		// A key that owes nothing needs no memory: a flood of new ones that are refused drives out no other.
+		if (nextMs > nowMs) this.#evenAt.set(key, nextMs);
+		const leftMs = nowMs + this.#perMs - nextMs + this.#slackMs;
+		const left = Math.floor(leftMs / this.#worthMs);
+		const wholeInS = Math.ceil((nextMs - nowMs - this.#slackMs) / 1000);
+		return `"${this.#name}";r=${left};t=${Math.max(0, wholeInS)}`;
+	}
 }
 
 function tooMany(name: string, retryAfterMs: number): GatewayError {
@@ -139,7 +197,7 @@ type KeyOf = (
  */
 function prepareKey(
 	by: RateLimitConfig["by"],
-	fields: ReturnType<typeof fieldsRead>,
+	fields: RequestConfig,
 	turn: LoopTurn,
 ): KeyOf {
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";

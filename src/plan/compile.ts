@@ -29,7 +29,7 @@ export function compile(config: Config): Plan {
 			: null,
 		upstreams: config.upstreams,
 		routes,
-		rateLimit: config.rateLimit,
+		rateLimits: config.rateLimits,
 		overload: config.overload,
 	});
 }

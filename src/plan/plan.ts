@@ -22,7 +22,7 @@ export interface Plan {
 	readonly pool: PoolConfig | null;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
-	readonly rateLimit: RateLimitConfig | null;
+	readonly rateLimits: readonly RateLimitConfig[];
 	readonly overload: OverloadConfig | null;
 }
 

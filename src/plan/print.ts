@@ -15,7 +15,7 @@ export function printPlan(plan: Plan): string {
 		server: plan.server,
 		...(plan.pool && { pool: set({ ...plan.pool }) }),
 		overload: plan.overload,
-		rateLimit: printLimit(plan.rateLimit),
+		rateLimit: printLimits(plan.rateLimits),
 		upstreams: Object.fromEntries(
 			plan.upstreams.map(({ name, urls, ...upstream }) => [
 				name,
@@ -39,8 +39,12 @@ export function printPlan(plan: Plan): string {
 	return `${JSON.stringify(printed, null, 2)}\n`;
 }
 
-function printLimit(config: RateLimitConfig | null): object | null {
-	return config && { ...config, by: printTemplate(config.by) };
+function printLimits(limits: readonly RateLimitConfig[]): unknown {
+	const printed = limits.map((limit) => ({
+		...limit,
+		by: printTemplate(limit.by),
+	}));
+	return printed.length > 1 ? printed : (printed[0] ?? null);
 }
 
 function printUrls(urls: readonly Template[]): object {
@@ -50,7 +54,7 @@ function printUrls(urls: readonly Template[]): object {
 
 function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
-	const { summary, request, deadlineMs, callsMax, rateLimit, ...made } = route;
+	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
 	const { steps, respond, respondReads, status, headers, ...others } = made;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
@@ -62,7 +66,7 @@ function printRoute(route: RoutePlan): object {
 		request,
 		deadlineMs,
 		callsMax,
-		rateLimit: printLimit(rateLimit),
+		rateLimit: printLimits(rateLimits),
 		steps: printSteps(steps, []),
 		respond: printTemplate(respond),
 		respondReads: respondReads.map((index) => names[index]),
@@ -89,7 +93,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 		summary: route.summary,
 		request: route.request,
 		deadlineMs: route.deadlineMs,
-		rateLimit: printLimit(route.rateLimit),
+		rateLimit: printLimits(route.rateLimits),
 		proxy: set({
 			to: printProxyTarget(route, proxy),
 			query: query && (printEntries(query) ?? {}),

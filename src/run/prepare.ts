@@ -65,7 +65,7 @@ function prepareRoute(
 	const { steps, respond, status, headers, proxy, request, ...others } = route;
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
-	const { deadlineMs: _3, callsMax: _4, rateLimit: _5, ...told } = rest;
+	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, ...unread } = told;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));

@@ -177,6 +177,160 @@ describe("a rate limit", () => {
 	});
 });
 
+describe("a list of rate limits", () => {
+	const keyed = {
+		request: { headers: { "x-api-key?": { type: "string" } } },
+	};
+	const both = [
+		{ limit: 3, per: "1m" },
+		{ limit: 2, per: "1s", by: "${headers.x_api_key ?? request.ip}" },
+	];
+
+	function listed(rateLimit: object) {
+		const { ask, clock } = limited(rateLimit, keyed);
+		const asked = (key: string) => ask("/x", { headers: ["x-api-key", key] });
+		return { asked, clock };
+	}
+
+	it("is not evaded by a new key with each request, as one limit by that key is", async () => {
+		const alone = listed(both[1] as object);
+		for (let key = 0; key < 50; key++) {
+			assert.equal((await alone.asked(`${key}`)).status, 200);
+		}
+		const { asked } = listed(both);
+		const statuses = [];
+		for (let key = 0; key < 5; key++) {
+			statuses.push((await asked(`${key}`)).status);
+		}
+		assert.deepEqual(statuses, [200, 200, 200, 429, 429]);
+	});
+
+	it("holds each limit, says of each what is left, and when all let a request through again", async () => {
+		const { asked, clock } = listed(both);
+		const first = await asked("a");
+		assert.equal(
+			first.header("ratelimit-policy"),
+			'"route";q=3;w=60, "route-2";q=2;w=1',
+		);
+		assert.equal(
+			first.header("ratelimit"),
+			'"route";r=2;t=20, "route-2";r=1;t=1',
+		);
+		assert.equal((await asked("a")).status, 200);
+		const refused = await asked("a");
+		assert.equal(refused.code, "too_many_requests");
+		assert.equal(refused.header("retry-after"), "1");
+		assert.equal((await asked("b")).status, 200);
+		assert.equal((await asked("a")).header("retry-after"), "20");
+		await clock.advance(20_000);
+		assert.equal((await asked("a")).status, 200);
+	});
+
+	it("counts a request that one limit refuses to none of the others", async () => {
+		const { asked, clock } = listed([
+			{ limit: 1, per: "1h", by: "${headers.x_api_key}" },
+			{ limit: 3, per: "1h" },
+		]);
+		assert.equal((await asked("a")).status, 200);
+		for (let count = 0; count < 9; count++) {
+			const refused = await asked("a");
+			assert.equal(refused.status, 429);
+			assert.match(String(refused.header("ratelimit")), /"route-2";r=2;t=1200/);
+		}
+		assert.equal((await asked("b")).status, 200);
+		assert.equal((await asked("c")).status, 200);
+		const full = await asked("d");
+		assert.equal(full.status, 429);
+		assert.match(String(full.header("ratelimit")), /^"route";r=1;t=0, /);
+		await clock.advance(1_200_000);
+		assert.equal((await asked("d")).status, 200);
+	});
+
+	it("remembers no key of a request that another limit refuses", async () => {
+		const route = {
+			...keyed,
+			rateLimit: [
+				{ limit: 1, per: "1h", by: "${headers.x_api_key}" },
+				{ limit: 3, per: "1h" },
+			],
+			respond: "ok",
+		};
+		// So many limits that each remembers a thousand keys.
+		const { ask } = testGateway({
+			routes: Object.fromEntries(
+				Array.from({ length: 50 }, (_, at) => [`GET /x${at}`, route]),
+			),
+		});
+		const asked = (key: string) => ask("/x0", { headers: ["x-api-key", key] });
+		assert.equal((await asked("mine")).status, 200);
+		assert.equal((await asked("other")).status, 200);
+		assert.equal((await asked("third")).status, 200);
+		for (let key = 0; key < 1_500; key++) await asked(`flood ${key}`);
+		const again = await asked("mine");
+		assert.match(String(again.header("ratelimit")), /^"route";r=0;/);
+	});
+
+	it("stands on the gateway too, before the route's own", async () => {
+		const { ask } = testGateway({
+			rateLimit: [
+				{ limit: 9, per: "1m" },
+				{ limit: 8, per: "1m", by: "all" },
+			],
+			routes: {
+				"GET /x": { rateLimit: { limit: 7, per: "1m" }, respond: "ok" },
+			},
+		});
+		assert.equal(
+			(await ask("/x")).header("ratelimit-policy"),
+			'"gateway";q=9;w=60, "gateway-2";q=8;w=60, "route";q=7;w=60',
+		);
+	});
+
+	it("has at least one, and at most eight", () => {
+		const of = (count: number) =>
+			problemsOf(
+				`rateLimit: [${Array.from({ length: count }, () => "{ limit: 1, per: 1m }")}]
+routes: { GET /x: { respond: 1 } }`,
+			);
+		assert.deepEqual(of(1), []);
+		assert.deepEqual(of(8), []);
+		for (const count of [0, 9]) {
+			assert.match(String(of(count)), /takes a map, or a list of 1 to 8 maps/);
+		}
+	});
+
+	const chosen = "{ limit: 1, per: 1m, by: '${headers.k ?? request.ip}' }";
+	const byPath = "{ limit: 1, per: 1m, by: '${request.path}' }";
+	const byAddress = "{ limit: 1, per: 1m }";
+	const warned: [gateway: string, route: string, count: number][] = [
+		[byAddress, byAddress, 0],
+		[byAddress, chosen, 0],
+		[`[${chosen}, ${byAddress}]`, chosen, 0],
+		[byAddress, `[${chosen}, ${byPath}]`, 0],
+		["{ limit: 1, per: 1m, by: all }", chosen, 0],
+		[chosen, byAddress, 1],
+		[byPath, byAddress, 1],
+		[chosen, `[${chosen}, ${byAddress}]`, 1],
+		[chosen, chosen, 2],
+	];
+	for (const [gateway, route, count] of warned) {
+		it(`gives ${count} warnings where the gateway has ${gateway} and a route ${route}`, () => {
+			const problems = problemsOf(`
+rateLimit: ${gateway}
+routes:
+  GET /x:
+    request: { headers: { k?: { type: string } } }
+    rateLimit: ${route}
+    respond: 1
+`);
+			assert.equal(problems.length, count, problems.join("\n"));
+			for (const problem of problems) {
+				assert.match(problem, /warning: nobody is limited who sends another `/);
+			}
+		});
+	}
+});
+
 describe("whom a request is counted to", () => {
 	const once = { limit: 1, per: "1m" as const };
 

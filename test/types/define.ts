@@ -167,6 +167,13 @@ defineGateway({
 defineGateway({
 	routes: {
 		"GET /x": { respond: 1, rateLimit: { limit: 5, per: "1s", by: "all" } },
+		"GET /y": {
+			respond: 1,
+			rateLimit: [
+				{ limit: 5, per: "1s" },
+				{ limit: 5, per: "1s", by: "all" },
+			],
+		},
 	},
 	rateLimit: { limit: 100, per: "1m", by: "${headers.x_api_key}" },
 	overload: { requests: 10, waiting: 0, skipAt: "1s", refuseAt: "2s" },

@@ -31,8 +31,11 @@ export const rateLimitKeys = section({
 	}),
 	by: key(by, {
 		description:
-			"Requests with the same value are counted together. It may read `request.ip` (for IPv6 its network of 64 bits), `request.method`, `request.path`, and the `params`, `query`, `headers` and `cookies` that the route declares. On the gateway nothing is declared: there it may read any member of the last three, as a text. A text without `${…}` is one limit for all.",
-		example: 'by: "${headers.x_api_key ?? request.ip}"',
+			"Requests with the same value are counted together. It may read `request.ip` (for IPv6 its network of 64 bits), `request.method`, `request.path`, and the `params`, `query`, `headers` and `cookies` that the route declares. On the gateway nothing is declared: there it may read any member of the last three, as a text. A text without `${…}` is one limit for all. A limit by what a client chooses needs one by `request.ip` beside it.",
+		example: 'by: "${request.ip} ${request.method}"',
 		default: "${request.ip}",
 	}),
 });
+
+/** The most limits in one list. More would only cost each request time. */
+export const rateLimitsMax = 8;

@@ -6,9 +6,9 @@ import type { DataMap } from "./input.ts";
 import { key } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, text } from "./kinds.ts";
-import { rateLimitKeys } from "./rate-limit.ts";
+import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
 import { requestKeys } from "./request.ts";
-import { map, section } from "./section.ts";
+import { mapOrMaps, section } from "./section.ts";
 import { headerFields, status, template, textTemplate } from "./templates.ts";
 
 /** Read before the other keys, because they may read only the values that a route declares. */
@@ -61,10 +61,12 @@ export const routeKeys = section({
 			"How many upstream calls one request may make. Beyond it `limit_exceeded`.",
 		example: "calls: 20",
 	}),
-	rateLimit: key(map(rateLimitKeys), {
+	rateLimit: key(mapOrMaps(rateLimitKeys, rateLimitsMax), {
+		field: "rateLimits",
 		description:
-			"How often clients may ask for this route, besides the `rateLimit` of the gateway. Beyond it 429 `too_many_requests`.",
-		example: "rateLimit: { limit: 10, per: 1m }",
+			"How often clients may ask for this route, besides the `rateLimit` of the gateway: one limit, or a list of up to 8 that all hold. Beyond it 429 `too_many_requests`.",
+		example:
+			"rateLimit:\n  - { limit: 10, per: 1m }\n  - { limit: 2, per: 1s }",
 	}),
 	proxy: key(proxy, {
 		description:

@@ -251,6 +251,34 @@ export function map<S extends AnySection>(
 	};
 }
 
+/** One map of these keys, or a list of at most `most` of them. Without the key it is an empty list. */
+export function mapOrMaps<S extends AnySection>(
+	inner: S,
+	most: number,
+): Kind<
+	InputOf<S> | readonly InputOf<S>[],
+	readonly SectionValue<S>[],
+	SectionContext<S>
+> & { readonly absent: () => readonly SectionValue<S>[] } {
+	const error = `a map, or a list of 1 to ${most} maps`;
+	const listOf = (item: z.ZodType) =>
+		z.array(item).min(1, { error }).max(most, { error });
+	const schema = z.union([inner.schema, listOf(inner.schema)]);
+	const anyMap = z.record(z.string(), z.unknown());
+	const shape = z.union([anyMap, listOf(z.unknown())], { error });
+	return {
+		schema,
+		keys: inner.keys,
+		absent: () => [],
+		take(source, judged, context) {
+			if (!checkShape(shape, source, judged)) return undefined;
+			const maps = source.kind === "list" ? source.items : [source];
+			const read = maps.map((one) => inner.read(one, judged, context));
+			return read.includes(undefined) ? undefined : (read as SectionValue<S>[]);
+		},
+	};
+}
+
 /** A map of these keys. If the map is not written, each key has its default. */
 export function mapOfDefaults<S extends AnySection>(inner: S) {
 	return {

@@ -3,8 +3,8 @@ import { key } from "./key.ts";
 import { named } from "./kind.ts";
 import { overloadKeys } from "./overload.ts";
 import { poolKeys } from "./pool.ts";
-import { rateLimitKeys } from "./rate-limit.ts";
-import { map, mapOfDefaults, mapOrFalse, section } from "./section.ts";
+import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
+import { mapOfDefaults, mapOrFalse, mapOrMaps, section } from "./section.ts";
 import { serverKeys } from "./server.ts";
 
 export const configKeys = section({
@@ -31,9 +31,10 @@ export const configKeys = section({
 		description: "The defaults of upstreams, routes and steps.",
 		example: "defaults: { timeout: 1s }",
 	}),
-	rateLimit: key(map(rateLimitKeys), {
+	rateLimit: key(mapOrMaps(rateLimitKeys, rateLimitsMax), {
+		field: "rateLimits",
 		description:
-			"How often clients may ask for anything. Beyond it 429 `too_many_requests`.",
+			"How often clients may ask for anything: one limit, or a list of up to 8 that all hold. Beyond it 429 `too_many_requests`.",
 		example: "rateLimit: { limit: 100, per: 1m }",
 	}),
 	overload: key(mapOrFalse(overloadKeys), {

@@ -1,7 +1,11 @@
 import { z } from "zod";
 import type { Template } from "../../expression/template.ts";
 import type { FaultOfSchema } from "../body-schema.ts";
-import type { UpstreamConfig, UserFunction } from "../config.ts";
+import type {
+	RateLimitConfig,
+	UpstreamConfig,
+	UserFunction,
+} from "../config.ts";
 import { bounds, type Defaults, inherited } from "../keys/defaults.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
@@ -136,6 +140,8 @@ export interface RouteContext {
 	/** By name. */
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	readonly defaults: Defaults;
+	/** The gateway's, which hold for every route. */
+	readonly rateLimits: readonly RateLimitConfig[];
 	readonly problems: Problem[];
 	readonly faultOfSchema: FaultOfSchema;
 	/** Takes the functions that steps name. */
