@@ -110,8 +110,7 @@ async function measure(
 			url: `${url}${path}`,
 			...{ rate, ms: warmMs, warmMs, patienceMs },
 		};
-		// Once unmeasured: compiled, connected. Node takes one new connection per turn of its loop, so that clients who each
-		// come with one of their own wait for that, unseen by the gateway; these have theirs open, as a load balancer has.
+		// Once unmeasured: compiled, connected, as a load balancer is.
 		await tell(client, { ...order, rate: 0 });
 		const cheap = { url: `${url}/hello`, rate: 0, lines: connections };
 		if (rate > 0) await tell(client, { ...order, ...cheap });

@@ -271,10 +271,14 @@ async function answer(
 	const body = route.plan.request.body
 		? await readBodyInTime(request, route, handling)
 		: null;
-	const values = route.readRequest(request, params, body);
-	const { events, load, overload } = handling;
-	const input = { request, values, events, load, scope };
+	const { events, load, overload, clock } = handling;
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
+	// Without a body it is still the turn of the loop in which the request came.
+	const nowMs = body === null ? request.arrivedMs : clock.now();
+	const begun = overload?.begin(nowMs, deadline, scope) ?? null;
+	if (begun !== null) await begun;
+	const values = route.readRequest(request, params, body);
+	const input = { request, values, events, load, scope };
 	const turn = overload?.enter(deadline, scope) ?? null;
 	if (turn !== null) await turn;
 	try {

@@ -8,8 +8,13 @@ import type { Scope } from "../tasks/scope.ts";
 
 /** Keeps a gateway answering under overload. It gives up optional parts first, then whole requests. */
 export interface Overload extends Load {
-	/** Throws `overloaded` if the event loop is too late to begin a request that arrived at this instant. */
+	/** Throws `overloaded` if a request that arrived at this instant would be begun too late. */
 	admit(arrivedMs: number): void;
+	/**
+	 * Null if a request may be begun in this turn of the event loop, else a promise of a later one. The promise rejects at
+	 * the deadline, and with the scope's reason.
+	 */
+	begin(nowMs: number, deadline: number, scope: Scope): Promise<void> | null;
 	/** Throws `overloaded` if a request could not even wait. Takes no place yet, because the body is still to be read. */
 	expect(): void;
 	/**
@@ -27,6 +32,9 @@ const calmMs = 1_000;
 
 /** Long enough for the requests in progress to end. A client that asks again at once would only add to them. */
 const retryAfterMs = 1_000;
+
+/** How late the event loop may be and still begin a request. Timers alone are that late on a machine with other work. */
+const beginLateMsMax = 2;
 
 const ranks: readonly LoadLevel[] = ["normal", "skipping", "refusing"];
 
@@ -65,9 +73,11 @@ class OverloadBounds implements Overload {
 	#calming: Timer | null = null;
 	#taken = 0;
 	readonly #waiting: QueuedRequest[] = [];
+	/** When the requests came that wait for a later turn of the event loop. */
+	readonly #later: number[] = [];
 	/** Since when the queue has not been empty. */
 	#crowdedSinceMs = 0;
-	readonly #tooLate = refusal("the event loop is too far behind");
+	readonly #tooLate = refusal("requests are begun too late");
 	readonly #tooMany = refusal("too many requests in progress and waiting");
 	readonly #tooLong = refusal("waited too long for its turn");
 
@@ -78,22 +88,44 @@ class OverloadBounds implements Overload {
 	}
 
 	/**
-	 * A turn of the loop takes all requests that came during the turn before. So each turn of an overloaded gateway is
-	 * longer than the last, by as much as is asked too much of it. That is why a turn is judged in its middle, by how
-	 * long it has taken so far. One pause, of the garbage collector or another process, is no overload: the turn before
-	 * must have been late too, by half as much. After the first refusal, requests are refused from `skipAt` on, until
-	 * none is so late any more. A client waits for two turns and more, and its answer should still be of use to it.
+	 * Two signs of lateness. The first is how long the request would wait for a later turn, judged by the one that waits
+	 * longest. The second is how long this turn has taken so far: some work cannot be put off, and machines give a process
+	 * no time. One pause, of the garbage collector or another process, is no overload: the turn before must have been late
+	 * too, by half as much. After the first refusal, requests are refused from `skipAt` on, until none is so late any more.
+	 * A client waits for two turns and more, and its answer should still be of use to it.
 	 */
 	admit(arrivedMs: number): void {
 		const { skipAtMs, refuseAtMs } = this.#config;
-		const lateMs = arrivedMs - this.#clock.turnDueMs;
-		if (lateMs < skipAtMs || this.#clock.turnLateMs < skipAtMs / 2) return;
+		const lateMs = Math.max(this.#waitOf(arrivedMs), this.#delayOf(arrivedMs));
+		if (lateMs < skipAtMs) return;
 		const before = this.#level;
 		this.#sign("skipping", "delay", arrivedMs);
 		if (before === "normal") return;
 		if (before === "skipping" && lateMs < refuseAtMs) return;
 		this.#sign("refusing", "delay", arrivedMs);
 		throw this.#tooLate;
+	}
+
+	/** How long the request has waited that waits longest for a later turn. */
+	#waitOf(nowMs: number): number {
+		return nowMs - (this.#later[0] ?? nowMs);
+	}
+
+	/** How long this turn has taken so far, if the one before was late too. */
+	#delayOf(nowMs: number): number {
+		const { turnDueMs, turnLateMs } = this.#clock;
+		return turnLateMs < this.#config.skipAtMs / 2 ? 0 : nowMs - turnDueMs;
+	}
+
+	begin(nowMs: number, deadline: number, scope: Scope): Promise<void> | null {
+		const { turn, turnDueMs } = this.#clock;
+		if (!turn.waited && nowMs - turnDueMs < beginLateMsMax) return null;
+		this.#later.push(nowMs);
+		return turn.later().then(() => {
+			this.#later.shift();
+			if (scope.cancelled) throw scope.reason;
+			if (this.#clock.now() >= deadline) throw deadlineExceeded();
+		});
 	}
 
 	expect(): void {

@@ -4,7 +4,7 @@ import {
 	type IncomingMessage,
 	type ServerResponse,
 } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import type { Socket } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -15,6 +15,7 @@ import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
 import { type Cors, createCors } from "./cors.ts";
+import { Listeners } from "./listeners.ts";
 import { parserFault, refusalOf, refused } from "./refuse.ts";
 
 export type { Handle };
@@ -90,17 +91,18 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	});
 	// We count fields ourselves: beyond its own count the parser drops fields silently, or has no request to answer.
 	http.maxHeadersCount = 0;
-	http.maxConnections = connectionsMax + refusedConnectionsMax;
-	const service = new Service(http, {
+	const listeners = new Listeners(http);
+	const service = new Service(http, listeners, {
 		...{ clock, handle, onInternal },
 		...{ idleTimeoutMs, headerFieldsMax, connectionsMax, healthPath },
 		cors: cors === null ? null : createCors(cors),
 		clientAddress: createClientAddress({ trustedProxies, addressHeader }),
 	});
-	await opened(http, port, host);
-	// For instance too many open files when a connection comes: without a listener that would end the process.
-	http.on("error", (error) => onInternal(error, ""));
-	const { address, port: taken, family } = http.address() as AddressInfo;
+	const {
+		address,
+		port: taken,
+		family,
+	} = await listeners.open({ port, host }, (error) => onInternal(error, ""));
 	const authority = family === "IPv6" ? `[${address}]` : address;
 	return {
 		url: `http://${authority}:${taken}`,
@@ -109,16 +111,6 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		drain: (timeoutMs) => service.drain(timeoutMs),
 		close: () => service.close(),
 	};
-}
-
-function opened(http: HttpServer, port: number, host: string): Promise<void> {
-	return new Promise((resolve, reject) => {
-		http.once("error", reject);
-		http.listen(port, host, () => {
-			http.off("error", reject);
-			resolve();
-		});
-	});
 }
 
 /** The options that connections and requests need. */
@@ -139,12 +131,11 @@ interface Settings
 
 /** The state that all connections of a server share. */
 class Service implements Owner {
-	readonly #http: HttpServer;
+	readonly #listeners: Listeners;
 	readonly #options: Settings;
 	readonly scope: Scope;
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
-	readonly #closed: Promise<unknown>;
 	readonly #connections = new Map<Socket, ClientConnection>();
 	/** Connections within the bound. The others are on their way out. */
 	#admitted = 0;
@@ -154,13 +145,12 @@ class Service implements Owner {
 	#drained: Promise<boolean> | null = null;
 	#onIdle: (() => void) | null = null;
 
-	constructor(http: HttpServer, options: Settings) {
-		this.#http = http;
+	constructor(http: HttpServer, listeners: Listeners, options: Settings) {
+		this.#listeners = listeners;
 		this.#options = options;
 		this.cors = options.cors;
 		this.clientAddress = options.clientAddress;
 		this.scope = openScope({ clock: options.clock });
-		this.#closed = new Promise((resolve) => http.once("close", resolve));
 		http.on("connection", (socket) => this.#connect(socket));
 		http.on("request", (message, response) => {
 			this.#receive(message, response, refusalOf(message, options));
@@ -184,13 +174,18 @@ class Service implements Owner {
 	}
 
 	#connect(socket: Socket): void {
+		const { connectionsMax } = this.#options;
+		if (this.#connections.size >= connectionsMax + refusedConnectionsMax) {
+			socket.destroy();
+			return;
+		}
 		const connection = new ClientConnection(socket, this.#options);
 		this.#connections.set(socket, connection);
 		// A draining server closes each connection as soon as it can, also those that the system had accepted before.
 		connection.closing = this.#draining;
 		// Node's own listener is gone after a CONNECT. Without a listener a reset would end the process.
 		socket.on("error", nothing);
-		const admitted = this.#admitted < this.#options.connectionsMax;
+		const admitted = this.#admitted < connectionsMax;
 		if (admitted) this.#admitted++;
 		else connection.refuse(tooManyConnections());
 		socket.once("close", () => {
@@ -262,7 +257,7 @@ class Service implements Owner {
 		this.#stopAccepting();
 		this.scope.cancel(draining());
 		for (const connection of this.#connections.values()) connection.leave();
-		await this.#closed;
+		await this.#listeners.close();
 	}
 
 	#stopAccepting(): void {
@@ -271,8 +266,7 @@ class Service implements Owner {
 		for (const connection of this.#connections.values()) {
 			connection.closing = true;
 		}
-		// Also closes the connections at rest.
-		this.#http.close();
+		void this.#listeners.close();
 	}
 }
 

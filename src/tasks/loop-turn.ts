@@ -4,6 +4,12 @@ const turnMax = 200_000;
 /** Less is not worth an immediate of its own. It counts for the turns that come. */
 const turnMin = 10_000;
 
+/** For how long those who waited go on in one turn, in milliseconds. One of them goes on in any case. */
+const resumedMsMax = 5;
+
+/** How many of those who waited may go on in one turn. */
+const resumedMax = 64;
+
 /**
  * How much has been computed in this turn of the event loop. All who compute in pieces share it: each piece asks before it
  * begins, and waits for another turn if this one has computed for long. So timers, new requests and health checks wait
@@ -14,15 +20,19 @@ export class LoopTurn {
 	spent = 0;
 	readonly #waiting: (() => void)[] = [];
 	#ending = false;
+	/** What was spent, and when, as the first of those who had waited went on; null before that. */
+	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
 
-	/**
-	 * Null if there is time left in this turn. Else a promise of time in a later turn; its first reaction is to compute at
-	 * once.
-	 */
+	/** Null if there is time left in this turn, else a promise of time in a later one. */
 	next(): Promise<void> | null {
 		if (this.spent < turnMin) return null;
 		this.#endSoon();
-		if (this.spent < turnMax) return null;
+		return this.spent < turnMax ? null : this.later();
+	}
+
+	/** A promise of time in a later turn, behind all who wait. Its first reaction is to compute at once. */
+	later(): Promise<void> {
+		this.#endSoon();
 		return new Promise((resolve) => this.#waiting.push(resolve));
 	}
 
@@ -37,18 +47,22 @@ export class LoopTurn {
 		setImmediate(this.#end);
 	}
 
+	/** Those who wait go on in the next turn. Each has an immediate, because promises are run to their end between two. */
 	readonly #end = (): void => {
 		this.#ending = false;
 		this.spent = 0;
-		this.#release();
+		const count = Math.min(this.#waiting.length, resumedMax);
+		if (count === 0) return;
+		this.#resumed = null;
+		for (let index = 0; index < count; index++) setImmediate(this.#resume);
+		this.#endSoon();
 	};
 
-	/** Lets those who wait go on in the order they came, until this turn is spent too. */
-	readonly #release = (): void => {
-		if (this.#waiting.length === 0) return;
-		if (this.spent >= turnMax) return this.#endSoon();
-		this.#waiting.shift()?.();
-		// The reaction to the promise is before this in the queue.
-		queueMicrotask(this.#release);
+	readonly #resume = (): void => {
+		const atMs = performance.now();
+		this.#resumed ??= { spent: this.spent, atMs };
+		const { spent, atMs: beganMs } = this.#resumed;
+		const over = this.spent - spent >= turnMax || atMs - beganMs > resumedMsMax;
+		if (!over) this.#waiting.shift()?.();
 	};
 }

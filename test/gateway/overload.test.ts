@@ -477,3 +477,65 @@ describe("a gateway that computes 200 answers a second", () => {
 		assert.ok(found <= 60, `${found}/s`);
 	});
 });
+
+describe("a turn of the loop that has taken long", () => {
+	/** Lets the turn of the loop be late, as requests find it that come behind much work. */
+	function late() {
+		const kit = gatewayWith({ skipAt: "200ms", refuseAt: "500ms" });
+		kit.clock.block(10);
+		return kit;
+	}
+
+	it("begins no further request, but the next turns do, in order", async () => {
+		const { send, clock, calls, assertNothingLeft } = late();
+		const sent = [1, 2, 3].map((id) => send(`/x?${id}`));
+		await Promise.resolve();
+		assert.equal(calls.length, 0);
+		await clock.advance(0);
+		assert.equal(calls.length, 3);
+		await clock.settle();
+		assert.deepEqual(await statuses(sent), [200, 200, 200]);
+		assertNothingLeft();
+	});
+
+	it("begins no request of a client that has left meanwhile", async () => {
+		const { send, clock, calls, assertNothingLeft } = late();
+		const gone = send("/x");
+		const there = send("/x");
+		gone.leave();
+		await clock.settle();
+		assert.deepEqual(await statuses([gone, there]), [499, 200]);
+		assert.equal(calls.length, 1);
+		assertNothingLeft();
+	});
+
+	it("begins no request whose deadline has passed meanwhile", async () => {
+		const { send, clock, calls, assertNothingLeft } = late();
+		const sent = send("/x");
+		clock.block(10_000);
+		await clock.settle();
+		assert.deepEqual(await statuses([sent]), [504]);
+		assert.equal(calls.length, 0);
+		assertNothingLeft();
+	});
+
+	const waits: [ms: number, second: number][] = [
+		[499, 200],
+		[500, 503],
+	];
+	for (const [ms, status] of waits) {
+		it(`answers ${status} to a request when another has waited ${ms} ms to be begun`, async () => {
+			const { send, clock } = late();
+			const first = send("/x");
+			clock.block(ms - 1);
+			const between = send("/x");
+			clock.block(1);
+			const last = send("/x");
+			await clock.settle();
+			assert.deepEqual(await statuses([first, between, last]), [
+				...[200, 200],
+				status,
+			]);
+		});
+	}
+});

@@ -27,14 +27,14 @@ export const overloadKeys = section(
 		skipAt: key(duration, {
 			field: "skipAtMs",
 			description:
-				"How late the event loop may be before optional parts are left out. Steps with `optional` or `fallback` then fail with `overloaded`.",
+				"How late requests may be begun before optional parts are left out. Steps with `optional` or `fallback` then fail with `overloaded`.",
 			example: "skipAt: 100ms",
 			default: "200ms",
 		}),
 		refuseAt: key(duration, {
 			field: "refuseAtMs",
 			description:
-				"How late the event loop may be before requests are refused. Not below `skipAt`.",
+				"How late requests may be begun before further ones are refused. Not below `skipAt`.",
 			example: "refuseAt: 1s",
 			default: "500ms",
 		}),
