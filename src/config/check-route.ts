@@ -74,7 +74,14 @@ function paramsOf({ path }: RouteKey): string[] {
 }
 
 /** The keys that only a composed route has. */
-const composedKeys = ["steps", "respond", "status", "headers", "calls"];
+const composedKeys = [
+	"steps",
+	"respond",
+	"status",
+	"headers",
+	"calls",
+	"maxRead",
+];
 
 function refuseBesideProxy(source: Source, problems: Problem[]): void {
 	for (const { key, at } of entriesOf(source)) {

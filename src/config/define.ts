@@ -261,6 +261,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly summary?: string;
 	readonly deadline?: Duration;
 	readonly calls?: number;
+	readonly maxRead?: Size;
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	/** Instead of steps. Requests are passed on. */
 	readonly proxy?:

@@ -26,6 +26,8 @@ export interface ResolvedUpstream extends Required<UpstreamSettings> {
 	readonly query: readonly (readonly [string, string])[];
 	readonly headers: readonly (readonly [string, string])[];
 	readonly timeoutMs: number;
+	/** The most values and keys of an answer's JSON. */
+	readonly valuesMax: number;
 	readonly safe: boolean;
 	readonly idempotent: boolean;
 }
@@ -143,7 +145,8 @@ export function resolveUpstream(
 		);
 		return null;
 	};
-	const { urls, connections, maxBody, timeout, tls, ...others } = config;
+	const { urls, connections, maxBody, maxValues, timeout, tls, ...others } =
+		config;
 	const { query: queryOf, headers: headersOf, ...whole } = others;
 	const protection = handedOn<ResolvedUpstream>()(whole);
 	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
@@ -184,10 +187,17 @@ export function resolveUpstream(
 			setting(
 				"connections",
 				connections,
-				parseConnections,
+				countUpTo(bounds.connections),
 				"a number of connections",
 			) ?? 0,
 		bodyBytesMax: setting("maxBody", maxBody, parseSize, "a size") ?? 0,
+		valuesMax:
+			setting(
+				"maxValues",
+				maxValues,
+				countUpTo(bounds.values),
+				"a number of values",
+			) ?? 0,
 		tls:
 			tls.length > 0 ? Object.fromEntries(pairs("tls", tls, evaluate)) : null,
 	};
@@ -234,9 +244,11 @@ function parseUrl(text: string): URL | null {
 	return /^https?:$/.test(url.protocol) && plain ? url : null;
 }
 
-function parseConnections(text: string): number | null {
-	const number = Number(text);
-	const valid =
-		Number.isInteger(number) && number >= 1 && number <= bounds.connections;
-	return valid ? number : null;
+/** Reads a whole number from 1 to `most`. */
+function countUpTo(most: number): (text: string) => number | null {
+	return (text) => {
+		const number = Number(text);
+		const valid = Number.isInteger(number) && number >= 1 && number <= most;
+		return valid ? number : null;
+	};
 }

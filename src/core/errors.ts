@@ -104,7 +104,7 @@ export const errorTable = {
 		status: 502,
 		title: "A service this route needs gave an invalid answer",
 		meaning:
-			"Operator of the upstream: not HTTP, not JSON, not what was announced, larger than `maxBody` or nested too deeply.",
+			"Operator of the upstream: not HTTP, not JSON, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
 	},
 	breaker_open: {
 		status: 503,
@@ -132,7 +132,7 @@ export const errorTable = {
 		status: 500,
 		title: "A limit of this route was exceeded",
 		meaning:
-			"Author of the config: a list longer than `max`, more upstream calls than one request may make, or more computing (400 if the client's input is too large).",
+			"Author of the config: a list longer than `max`, more upstream calls than one request may make, more answers than `maxRead`, or more computing (400 if the client's input is too large).",
 	},
 	upstream_timeout: {
 		status: 504,

@@ -27,6 +27,7 @@ export function printPlan(plan: Plan): string {
 					timeout: printTemplate(upstream.timeout),
 					connections: printTemplate(upstream.connections),
 					maxBody: printTemplate(upstream.maxBody),
+					maxValues: printTemplate(upstream.maxValues),
 					tls: printEntries(upstream.tls),
 					coalesce: upstream.coalesce || null,
 				}),
@@ -55,7 +56,8 @@ function printUrls(urls: readonly Template[]): object {
 function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
 	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
-	const { steps, respond, respondReads, status, headers, ...others } = made;
+	const { steps, respond, respondReads, status, headers, ...rest } = made;
+	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
 	const { proxy: _4, ...unread } = unprinted;
@@ -66,6 +68,7 @@ function printRoute(route: RoutePlan): object {
 		request,
 		deadlineMs,
 		callsMax,
+		readBytesMax,
 		rateLimit: printLimits(rateLimits),
 		steps: printSteps(steps, []),
 		respond: printTemplate(respond),

@@ -2,38 +2,76 @@ import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
-import { readJson } from "../core/json.ts";
+import { costOfReading, readJson, surveyJson } from "../core/json.ts";
+import type { OpenedUpstream } from "./open.ts";
+import type { Run } from "./run.ts";
 
 /** Refuses bytes that are not UTF-8 (RFC 8259, 8.1). Keeps no state between calls. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
+/** A value or key of JSON takes as much as so many bytes of text. */
+const valueBytes = 5;
+
 /**
- * An answer's body as data; null if it is empty. A body of the wrong kind fails with `upstream_invalid`. With `lenient`
- * it is null, because an answer with a listed status may not come from the service itself.
+ * An answer's body as data; null if it is empty. A body of the wrong kind or of too many values fails with
+ * `upstream_invalid`. With `lenient` it is null, because an answer with a listed status may not come from the service
+ * itself. Fails with `limit_exceeded` if the run reads too much.
  */
 export function decodeBody(
-	{ body, decoded }: UpstreamResponse,
+	response: UpstreamResponse,
 	kind: "json" | "text" | "bytes",
-	upstream: string,
+	{ settings }: OpenedUpstream,
 	lenient: boolean,
+	run: Run,
 ): unknown {
+	const { body, decoded } = response;
 	if (body.length === 0) return null;
+	if (kind === "json") return readAnswer(response, settings, lenient, run);
+	run.countRead(body.length);
 	if (kind === "bytes") return new Bytes(body);
-	const make = () => (kind === "text" ? utf8.decode(body) : readJson(body));
+	const make = () => utf8.decode(body);
 	try {
 		return decoded ? decoded.of(kind, make) : make();
-	} catch (error) {
+	} catch {
 		if (lenient) return null;
-		const message = `${upstream} answered what is ${wordsFor(error, kind)}`;
-		throw new GatewayError("upstream_invalid", message, { upstream });
+		throw invalid(settings.name, "what is not UTF-8");
 	}
 }
 
-function wordsFor(error: unknown, kind: string): string {
-	const tooDeep =
-		error instanceof SyntaxError && error.message.startsWith("nested");
-	if (tooDeep) return error.message;
-	return kind === "text" ? "not UTF-8" : "not JSON";
+/** Counts all before anything is read. An answer that was read for other runs counts as much. */
+function readAnswer(
+	{ body, decoded }: UpstreamResponse,
+	{ name, valuesMax }: OpenedUpstream["settings"],
+	lenient: boolean,
+	run: Run,
+): unknown {
+	const count = () => surveyJson(body);
+	const survey = decoded ? decoded.survey(count) : count();
+	if (survey.values > valuesMax) {
+		if (lenient) return null;
+		const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
+		throw invalid(name, words);
+	}
+	run.countRead(Math.max(body.length, valueBytes * survey.values));
+	const make = () => {
+		const cost = costOfReading(survey, body.length);
+		// A value that several see is frozen, which takes as long as reading it.
+		run.calls.clock.turn.spent += decoded ? 2 * cost : cost;
+		return readJson(body, survey);
+	};
+	try {
+		return decoded ? decoded.of("json", make) : make();
+	} catch (error) {
+		if (lenient) return null;
+		const tooDeep =
+			error instanceof SyntaxError && error.message.startsWith("nested");
+		throw invalid(name, `what is ${tooDeep ? error.message : "not JSON"}`);
+	}
+}
+
+function invalid(upstream: string, words: string): GatewayError {
+	const message = `${upstream} answered ${words}`;
+	return new GatewayError("upstream_invalid", message, { upstream });
 }
 
 /** `set_cookie` is always a list; other repeated fields are joined (RFC 9110, 5.3). */

@@ -66,7 +66,7 @@ function prepareRoute(
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
-	const { summary: _6, rest: _7, ...unread } = told;
+	const { summary: _6, rest: _7, readBytesMax: _8, ...unread } = told;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const result = [respond, status, headers];

@@ -62,6 +62,7 @@ export class Run {
 	/** The client's `traceparent`, which goes on upstream; null without one. */
 	readonly trace: string | null;
 	#callCount = 0;
+	#readBytes = 0;
 	#over = false;
 	#stopListening: () => void = () => {};
 	readonly #resolve: (result: RunResult) => void;
@@ -97,6 +98,17 @@ export class Run {
 		throw new GatewayError(
 			"limit_exceeded",
 			`more than ${callsMax} calls in one request`,
+		);
+	}
+
+	/** Counts an answer before it is read. Throws `limit_exceeded` beyond the route's bound. */
+	countRead(bytes: number): void {
+		this.#readBytes += bytes;
+		const { readBytesMax } = this.route.plan;
+		if (this.#readBytes <= readBytesMax) return;
+		throw new GatewayError(
+			"limit_exceeded",
+			`more than ${readBytesMax} bytes of answers, or as much in values, in one request (\`maxRead\`)`,
 		);
 	}
 

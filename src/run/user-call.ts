@@ -20,6 +20,7 @@ import { decodeBody, headersByName } from "./answer.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 import { send } from "./send.ts";
+import type { Spot } from "./spot.ts";
 import { defaultHeaders } from "./target.ts";
 
 /** The upstreams that a function may call, by name. */
@@ -28,8 +29,7 @@ export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
 /** How a user's function calls upstreams. Its calls are those of the step, and end with `scope`. */
 export function createUserCall(
 	upstreams: CallableUpstreams,
-	run: Run,
-	step: string,
+	{ run, path: step, frame: { fuel } }: Spot,
 	scope: Scope,
 	onAnswer: (response: UpstreamResponse) => void,
 ): UserCall {
@@ -38,16 +38,18 @@ export function createUserCall(
 		const request = createRequest(upstream, path, options, run);
 		const write = !request.safe;
 		const caller = { upstream: upstream.upstream, write, step };
-		const { name } = upstream.upstream;
-		return send(caller, request, run, scope, (response): UserAnswer => {
+		const read = (response: UpstreamResponse): UserAnswer => {
 			onAnswer(response);
 			const lenient = response.status > 299;
 			return {
 				status: response.status,
 				headers: headersByName(response),
-				body: decodeBody(response, "json", name, lenient),
+				body: decodeBody(response, "json", upstream, lenient, run),
 			};
-		});
+		};
+		return send(caller, request, run, scope, (response) =>
+			fuel.piece(read, response),
+		);
 	};
 	return (target, options) => {
 		const answer = call(target, options);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
-import { cpuMs, longestTurn } from "../kit/blocked.ts";
+import { longestTurn } from "../kit/blocked.ts";
 import { testRoute } from "../kit/gateway.ts";
 import { slowness } from "../kit/slowness.ts";
 
@@ -22,6 +22,12 @@ function route(steps: object, more: object = {}) {
 			...more,
 		},
 		behave,
+		{
+			upstreams: {
+				users: { url: "http://users.test", maxValues: 300_000 },
+				search: { url: "http://x.test", maxValues: 300_000, safe: true },
+			},
+		},
 	);
 }
 
@@ -224,11 +230,8 @@ describe("a turn of the loop", () => {
 				"POST /heavy": { ...heavy, deadline: "30ms", steps: { all } },
 			},
 		});
-		const slow = slowness();
-		const startedMs = cpuMs();
+		// The nodes of one request take some 90 ms, and would end in a 400.
 		const { status } = await gateway.fetch(post("/heavy", 900));
 		assert.equal(status, 504);
-		// A slow machine would compute the nodes of one request for a second.
-		assert.ok(cpuMs() - startedMs < 250 * slow);
 	});
 });

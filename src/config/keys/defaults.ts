@@ -1,6 +1,6 @@
 import { type AnyKey, key } from "./key.ts";
 import type { AnyKind } from "./kind.ts";
-import { count, duration, durationText, sizeText } from "./kinds.ts";
+import { count, duration, durationText, size, sizeText } from "./kinds.ts";
 import { type ReadOf, section } from "./section.ts";
 
 export const bounds = {
@@ -8,6 +8,7 @@ export const bounds = {
 	parallel: 1000,
 	max: 100_000,
 	calls: 10_000,
+	values: 10_000_000,
 } as const;
 
 export const defaultsKeys = section({
@@ -40,8 +41,19 @@ export const defaultsKeys = section({
 	}),
 	maxBody: key(sizeText, {
 		description: "The `maxBody` of upstreams that set none.",
-		example: "maxBody: 1MiB",
-		default: "8MiB",
+		example: "maxBody: 8MiB",
+		default: "1MiB",
+	}),
+	maxValues: key(count(bounds.values), {
+		description: "The `maxValues` of upstreams that set none.",
+		example: "maxValues: 500000",
+		default: 200_000,
+	}),
+	maxRead: key(size, {
+		field: "readBytesMax",
+		description: "The `maxRead` of routes that set none.",
+		example: "maxRead: 64MiB",
+		default: "16MiB",
 	}),
 });
 

@@ -5,7 +5,7 @@ import { bounds, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
 import { key } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
-import { count, duration, text } from "./kinds.ts";
+import { count, duration, size, text } from "./kinds.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
 import { requestKeys } from "./request.ts";
 import { mapOrMaps, section } from "./section.ts";
@@ -32,6 +32,7 @@ const deadline = inherited(
 	({ deadlineMs }) => deadlineMs,
 );
 const calls = inherited("calls", count(bounds.calls), ({ calls }) => calls);
+const maxRead = inherited("maxRead", size, ({ readBytesMax }) => readBytesMax);
 
 const proxy = asSource(
 	z.union([textTemplate, z.record(z.string(), z.unknown())], {
@@ -60,6 +61,12 @@ export const routeKeys = section({
 		description:
 			"How many upstream calls one request may make. Beyond it `limit_exceeded`.",
 		example: "calls: 20",
+	}),
+	maxRead: key(maxRead, {
+		field: "readBytesMax",
+		description:
+			"How much one request may read of its upstreams' answers, in all and after decompression. A value or key of JSON counts as five bytes at least. Beyond it `limit_exceeded`.",
+		example: "maxRead: 64MiB",
 	}),
 	rateLimit: key(mapOrMaps(rateLimitKeys, rateLimitsMax), {
 		field: "rateLimits",

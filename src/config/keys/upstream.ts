@@ -60,6 +60,12 @@ const maxBody = inherited(
 	({ maxBody }): Template => ({ kind: "literal", value: maxBody }),
 );
 
+const maxValues = inherited(
+	"maxValues",
+	scalarTemplate<number | Hole>(countOrHole(bounds.values)),
+	({ maxValues }): Template => ({ kind: "literal", value: maxValues }),
+);
+
 /**
  * A setting of an upstream that may come from the environment stays a template, so a secret's value never stands in a
  * config.
@@ -104,6 +110,11 @@ export const upstreamKeys = section({
 		description:
 			"The longest answer that is taken, after decompression. Beyond it `upstream_invalid`.",
 		example: "maxBody: 512KiB",
+	}),
+	maxValues: key(maxValues, {
+		description:
+			"The most values and keys of an answer's JSON. An integer of 16 digits or more counts as four. Beyond it `upstream_invalid`.",
+		example: "maxValues: 500000",
 	}),
 	tls: key(tls, {
 		description:

@@ -1,9 +1,13 @@
+import type { JsonSurvey } from "../json.ts";
+
 /**
  * The values that several calls make of one body. Each is made once, at the first request for it, and deeply frozen.
  */
 export interface Decoded {
 	/** The value that `make` gives, or the error that it throws: the same for all callers that ask for this kind. */
 	of(kind: "json" | "text", make: () => unknown): unknown;
+	/** What its JSON is made of. `make` counts it, once. */
+	survey(make: () => JsonSurvey): JsonSurvey;
 }
 
 type Made =
@@ -21,7 +25,12 @@ export function createDecoded(
 		json: null,
 		text: null,
 	};
+	let survey: JsonSurvey | null = null;
 	return {
+		survey(make) {
+			survey ??= make();
+			return survey;
+		},
 		of(kind, make) {
 			const before = made[kind];
 			const one = before ?? outcomeOf(make);

@@ -38,7 +38,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 		.readsLater(step)
 		.some(({ name }) => name === "response");
 	const taken = { answers, expect, pick, decode, readsResponse };
-	const valueOf = prepareValue(taken, upstream.name, context);
+	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
 		const caller = { upstream, write, step: spot.path };
 		const read = (response: UpstreamResponse) =>
@@ -115,13 +115,14 @@ function prepareValue(
 	step: Pick<CallPlan, "answers" | "decode" | "expect" | "pick"> & {
 		readonly readsResponse: boolean;
 	},
-	upstream: string,
+	opened: OpenedUpstream,
 	{ layout: around, ownSlot }: WorkContext,
 ): (response: UpstreamResponse, spot: Spot) => unknown {
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const { readsResponse } = step;
+	const { readsResponse, decode } = step;
+	const upstream = opened.upstream.name;
 	const answers = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
@@ -136,8 +137,7 @@ function prepareValue(
 				{ upstream, upstreamStatus: status },
 			);
 		}
-		const answer = decodeBody(response, step.decode, upstream, lenient);
-		spot.frame.fuel.turn.spent += response.body.length >>> 3;
+		const answer = decodeBody(response, decode, opened, lenient, spot.run);
 		const { values } = spot.frame;
 		values[ownSlot] = answer;
 		if (readsResponse) {

@@ -46,7 +46,7 @@ export function prepareFunction(
 			if (mark) marks.push(mark);
 		};
 		const userContext: UserContext = {
-			call: createUserCall(callable, run, path, scope, onAnswer),
+			call: createUserCall(callable, spot, scope, onAnswer),
 			get signal() {
 				return scope.signal;
 			},

@@ -37,7 +37,7 @@ export class Collecting implements Receiver {
 		const { bodyBytesMax } = this.#settings;
 		const announced = head.length ?? 0;
 		if (announced > bodyBytesMax) {
-			return `announces ${announced} bytes, over ${bodyBytesMax}`;
+			return `announces ${announced} bytes, more than ${bodyBytesMax} (\`maxBody\`)`;
 		}
 		const coding = parseCoding(head.contentCoding);
 		if (coding === undefined) return "the content-encoding is not understood";
@@ -48,7 +48,7 @@ export class Collecting implements Receiver {
 
 	onData(memory: Buffer, from: number, to: number): string | null {
 		if (this.#body === null || this.#body.copy(memory, from, to)) return null;
-		return `longer than ${this.#settings.bodyBytesMax}`;
+		return `longer than ${this.#settings.bodyBytesMax} bytes (\`maxBody\`)`;
 	}
 
 	onEnd(): void {

@@ -46,7 +46,12 @@ export function decode(
 		const leaveScope = scope.onCancel(fail);
 		decoder.on("data", (chunk: Uint8Array) => {
 			if (decoded.add(chunk)) return;
-			fail(invalid(upstream, `decodes to more than ${bytesMax} bytes`));
+			fail(
+				invalid(
+					upstream,
+					`decodes to more than ${bytesMax} bytes (\`maxBody\`)`,
+				),
+			);
 		});
 		decoder.on("error", (error) =>
 			fail(invalid(upstream, `not ${coding}: ${error.message}`)),
