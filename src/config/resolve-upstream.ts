@@ -1,5 +1,6 @@
 import { handedOn } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
+import { authenticatingFields } from "../core/http/fields.ts";
 import { isHeaderValue } from "../core/http/headers.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 import type { Template } from "../expression/template.ts";
@@ -176,7 +177,7 @@ export function resolveUpstream(
 	const headers = pairs("headers", headersOf, evaluate);
 	const upstream = {
 		...protection,
-		authorization: credentialOf(headers),
+		credentials: credentialsOf(headers),
 		origins,
 		basePath: paths[0] ?? "",
 		query,
@@ -229,12 +230,13 @@ export function resolveUpstream(
 	return { upstream, faults };
 }
 
-/** The `Authorization` of every call; null if the steps set it, or nobody does. */
-function credentialOf(
+/** The credentials of every call, by field. Of two in one field the last, so that the other counts as a user's. */
+function credentialsOf(
 	headers: readonly (readonly [string, string])[],
-): string | null {
-	const [own] = headers.filter(([name]) => name === "authorization");
-	return own ? own[1] : null;
+): ReadonlyMap<string, string> {
+	return new Map(
+		headers.filter(([name]) => authenticatingFields.includes(name)),
+	);
 }
 
 function parseUrl(text: string): URL | null {

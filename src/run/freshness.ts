@@ -1,3 +1,4 @@
+import type { RequestConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import { isStream } from "../core/body/byte-stream.ts";
 import { etagOf, knowsEtag } from "../core/http/etag.ts";
@@ -19,14 +20,35 @@ export interface Holding {
 	readonly sharing: Freshness["sharing"];
 }
 
-/** The facts about the freshness of a route's answers that are known at load. */
-export interface PreparedFreshness {
-	/** Whether they belong to one client, by its credentials. Then nobody may keep them. */
+/** What a route's answers depend on besides method and path. */
+export interface Dependence {
+	/** Whether they belong to one client, by its credentials. Then nobody may keep them for another. */
 	readonly personal: boolean;
-	/** Whether they depend only on the request and on the answers of upstreams. */
-	readonly lasting: boolean;
 	/** The names of the client's fields that they depend on, as `Vary` has them; null if there are none. */
 	readonly vary: string | null;
+}
+
+/** The facts about the freshness of a route's answers that are known at load. */
+export interface PreparedFreshness extends Dependence {
+	/** Whether they depend only on the request and on the answers of upstreams. */
+	readonly lasting: boolean;
+}
+
+/**
+ * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. Null if
+ * nothing is declared.
+ */
+export function dependenceOf({
+	headers,
+	cookies,
+}: RequestConfig): Dependence | null {
+	if (headers.length === 0 && cookies.length === 0) return null;
+	const names = headers.map(({ wireName }) => wireName).toSorted();
+	return {
+		personal:
+			cookies.length > 0 || names.some((name) => credentialFields.has(name)),
+		vary: names.length > 0 ? names.join(", ") : null,
+	};
 }
 
 /** Null if the answers say nothing about it: for routes that do not read, and for routes without a cached upstream. */
@@ -45,18 +67,14 @@ export function prepareFreshness(
 		route.status,
 		route.headers,
 	]);
-	const fields = fieldsRead(reads, route);
 	return {
-		personal:
-			reads.some(({ name }) => name === "cookies") ||
-			fields.some((name) => credentialFields.has(name)),
+		...(dependenceOf(route.request) ?? { personal: false, vary: null }),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
 			steps.every((step) => kindOf(step).repeats) &&
 			reads.every(({ name, path: [first] }) => {
 				return name !== "request" || first === "method" || first === "path";
 			}),
-		vary: fields.length > 0 ? fields.join(", ") : null,
 	};
 }
 
@@ -72,18 +90,6 @@ function readsIn(data: unknown): Read[] {
 	const { reads } = data as { reads?: readonly Read[] };
 	if (Array.isArray(reads)) return [...reads];
 	return Object.values(data).flatMap(readsIn);
-}
-
-/** If it is not clear which fields are read, all declared ones count. */
-function fieldsRead(reads: readonly Read[], route: RoutePlan): string[] {
-	const declared = route.request.headers;
-	const names = reads
-		.filter(({ name }) => name === "headers")
-		.flatMap(({ path: [first] }) =>
-			declared.filter(({ name }) => first === undefined || name === first),
-		)
-		.map(({ wireName }) => wireName);
-	return [...new Set(names)].toSorted();
 }
 
 /** The freshness of one call's answer. */
@@ -141,6 +147,21 @@ export function withFreshness(
 	return knowsEtag(request.headers, etag)
 		? { status: 304, headers: fieldsOfNotModified(headers), body: null }
 		: { ...response, headers };
+}
+
+/** Says of an answer that is not held for a known time whom it belongs to, unless the author has said it. */
+export function withDependence(
+	response: GatewayResponse,
+	{ personal, vary }: Dependence,
+): GatewayResponse {
+	const headers = [...response.headers];
+	if (personal && headerOf(headers, "cache-control") === null) {
+		headers.push("cache-control", "private");
+	}
+	if (vary !== null && headerOf(headers, "vary") === null) {
+		headers.push("vary", vary);
+	}
+	return { ...response, headers };
 }
 
 /** Statuses whose meaning holds as long as the parts of the answer. */

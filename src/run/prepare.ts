@@ -3,7 +3,7 @@ import { allRead } from "../core/all-read.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { createPool, type Pool } from "../tasks/pool.ts";
 import type { ComposedRoute } from "./compose.ts";
-import { prepareFreshness } from "./freshness.ts";
+import { dependenceOf, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { routeLayout, routeSlots } from "./layout.ts";
 import { prepareMerge } from "./merge.ts";
@@ -83,6 +83,7 @@ function prepareRoute(
 		block,
 		merge: prepareMerge({ status, headers, body: respond }, layout),
 		freshness: prepareFreshness(route, plan.upstreams),
+		dependence: route.method === "GET" ? dependenceOf(request) : null,
 		proxy: proxy && prepareProxy(route, proxy, layout, resources.upstreams),
 	};
 }

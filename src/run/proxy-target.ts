@@ -12,6 +12,7 @@ import { faultOfPath } from "../core/http/path.ts";
 import { lenientName, withoutParameters } from "../core/http/query.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
+import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
 import { traceOf } from "./trace.ts";
@@ -107,8 +108,13 @@ export function prepareProxyHeaders(
 /** The fields of an answer that a client gets. */
 export function answerHeadersOf(
 	pass: readonly string[],
+	dependence: Dependence | null,
 ): (headers: HeaderList, upstream: string) => HeaderList {
 	const also = new Set(pass);
+	// The upstream knows the fields of its own request, and not those of the client's that the route reads.
+	const told: string[] = [];
+	if (dependence?.vary) told.push("vary", dependence.vary);
+	if (dependence?.personal) told.push("cache-control", "private");
 	return (headers, upstream) => {
 		const hop = hopFieldsOf(headers);
 		const list: string[] = [];
@@ -122,6 +128,7 @@ export function answerHeadersOf(
 			}
 			list.push(name, value);
 		});
+		list.push(...told);
 		return list;
 	};
 }

@@ -15,6 +15,7 @@ import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan } from "../plan/plan.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { dependenceOf } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 import {
@@ -43,7 +44,7 @@ export interface PreparedProxy {
 }
 
 export function prepareProxy(
-	{ path }: RoutePlan,
+	{ path, request }: RoutePlan,
 	proxy: ProxyPlan,
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
@@ -68,7 +69,7 @@ export function prepareProxy(
 		idleMs,
 		target: prepareProxyTarget(path.length, target, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
-		answerHeaders: answerHeadersOf(pass),
+		answerHeaders: answerHeadersOf(pass, dependenceOf(request)),
 	};
 }
 

@@ -7,7 +7,12 @@ import { Fuel, requestMax } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Account } from "./account.ts";
-import { type PreparedFreshness, withFreshness } from "./freshness.ts";
+import {
+	type Dependence,
+	type PreparedFreshness,
+	withDependence,
+	withFreshness,
+} from "./freshness.ts";
 import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
@@ -40,6 +45,8 @@ export interface RunRoute {
 	readonly plan: RoutePlan;
 	/** How its answers say how long they are fresh; null if they do not. */
 	readonly freshness: PreparedFreshness | null;
+	/** What its answers depend on; null if on nothing that they have to say. */
+	readonly dependence: Dependence | null;
 	readonly frameSize: number;
 	/** Whether an expression may read the name `request`. */
 	readonly readsRequest: boolean;
@@ -144,8 +151,12 @@ export class Run {
 		account: Account,
 		made?: readonly number[],
 	): GatewayResponse {
-		const { freshness } = this.route;
-		if (freshness === null) return merged.response;
+		const { freshness, dependence } = this.route;
+		if (freshness === null) {
+			return dependence === null
+				? merged.response
+				: withDependence(merged.response, dependence);
+		}
 		const { request, scope } = this.input;
 		const nowMs = scope.clock.now();
 		return withFreshness(

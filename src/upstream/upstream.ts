@@ -26,8 +26,8 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly coalesce: boolean;
 	/** Null or absent means off, as with every policy. */
 	readonly cache?: CacheOptions | null;
-	/** The `Authorization` of every call, which is the gateway's own and no user's. Null or absent if there is none. */
-	readonly authorization?: string | null;
+	/** The credentials of every call by field, which are the gateway's own and no user's. Absent if there are none. */
+	readonly credentials?: ReadonlyMap<string, string>;
 	readonly retry?: RetryOptions | null;
 	/** Bounds the extra attempts. Without it there are none. */
 	readonly budget?: BudgetOptions | null;
@@ -67,7 +67,7 @@ export function createUpstream(
 	open: OpenWire = openWire,
 ): Upstream {
 	const { name, origins, connections, bodyBytesMax, tls, ...others } = settings;
-	const { authorization = null, ...policies } = others;
+	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
 	const { limiter: limits = null, ...unread } = rest;
@@ -81,7 +81,7 @@ export function createUpstream(
 	const budget = createBudget(extra ?? noBudget, context.clock);
 	const limit = limiter(limits, { ...shared, connections });
 	const keeping = kept
-		? cache(kept, { ...shared, scope, origins, authorization })
+		? cache(kept, { ...shared, scope, origins, credentials })
 		: null;
 	// The guards, from the outside in.
 	const guards = [

@@ -10,6 +10,8 @@ import {
 	testGateway,
 	testRoute,
 } from "../kit/gateway.ts";
+import { serve } from "../kit/serve.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 
 const upstreams = {
 	users: { url: "http://users.test", cache: true },
@@ -195,55 +197,99 @@ describe("an answer from cached upstreams", () => {
 });
 
 describe("an answer that depends on the client", () => {
-	const reading = (field: string, where: object) => ({
-		request: {
-			headers: {
-				"authorization?": { type: "string" },
-				"proxy-authorization?": { type: "string" },
-				"accept-language?": { type: "string" },
-			},
-			cookies: { "session?": { type: "string" } },
-		},
-		steps: { a: { get: "users/a", ...where } },
-		respond: { a: "${a}", ...(where ? {} : { field }) },
+	const declaring = (request: object, more: object = {}) => ({
+		request,
+		...one,
+		...more,
 	});
-	it("by a credential is nobody's to keep, wherever that is read", async () => {
-		for (const name of [
-			"headers.authorization",
-			"headers.proxy_authorization",
-			"cookies.session",
-		]) {
-			for (const where of [
-				{ headers: { "x-y?": `\${${name}}` } },
-				{ query: { "y?": `\${${name}}` } },
-				{ when: `\${${name} === null}` },
-				{ pick: `\${answer + (${name} ?? '')}` },
-				{ answers: { 404: `\${${name}}` } },
-			]) {
-				const { ask } = route(reading(name, where), () => told("max-age=60"));
-				const answer = await ask("/x");
-				assert.equal(control(answer), "no-store", JSON.stringify(where));
-				assert.equal(answer.header("etag"), null);
-			}
+	const field = (name: string) => ({
+		headers: { [`${name}?`]: { type: "string" } },
+	});
+	const cookie = { cookies: { "session?": { type: "string" } } };
+	const credentials = [
+		cookie,
+		field("authorization"),
+		field("proxy-authorization"),
+	];
+
+	it("by a credential that the route declares is nobody's to keep, read or not", async () => {
+		for (const request of credentials) {
+			const { ask } = route(declaring(request), () => told("max-age=60"));
+			const answer = await ask("/x");
+			assert.equal(control(answer), "no-store", JSON.stringify(request));
+			assert.equal(answer.header("etag"), null);
 		}
-		const all = { pick: "${[answer, headers]}" };
-		assert.equal(
-			await controlOf(reading("", all), () => told("max-age=60")),
-			"no-store",
-		);
 	});
 
-	it("by another field says by which", async () => {
-		const where = {
-			headers: { "accept-language?": "${headers.accept_language}" },
+	it("by another field that the route declares says by which, read or not", async () => {
+		const request = {
+			headers: {
+				"x-tenant?": { type: "string" },
+				"accept-language?": { type: "string" },
+			},
 		};
-		const { ask } = route(reading("", where), () => told("max-age=60"));
-		const answer = await ask("/x");
-		assert.equal(answer.header("vary"), "accept-language");
-		assert.equal(control(answer), "max-age=60");
-		const fields = { vary: "accept" };
-		const own = route({ ...reading("", where), headers: fields }, () => ({}));
+		for (const where of [{}, { headers: { "y?": "${headers.x_tenant}" } }]) {
+			const steps = { a: { get: "users/a", ...where } };
+			const parts = declaring(request, { steps });
+			const answer = await route(parts, () => told("max-age=60")).ask("/x");
+			assert.equal(answer.header("vary"), "accept-language, x-tenant");
+			assert.equal(control(answer), "max-age=60");
+		}
+		const headers = { vary: "accept" };
+		const own = route(declaring(request, { headers }), () => ({}));
 		assert.equal((await own.ask("/x")).header("vary"), "accept");
+	});
+
+	it("says so also where no upstream has a cache, without a time", async () => {
+		const uncached = (parts: object, key?: string) =>
+			testRoute(parts, () => told("max-age=60"), key ? { key } : {});
+		const { ask } = uncached(declaring(field("x-tenant")));
+		const answer = await ask("/x");
+		assert.equal(answer.header("vary"), "x-tenant");
+		assert.deepEqual([control(answer), answer.header("etag")], [null, null]);
+		for (const request of credentials) {
+			const personal = await uncached(declaring(request)).ask("/x");
+			assert.equal(control(personal), "private", JSON.stringify(request));
+		}
+		const headers = { vary: "accept", "cache-control": "max-age=1" };
+		const own = await uncached(declaring(cookie, { headers })).ask("/x");
+		assert.deepEqual(
+			[control(own), own.header("vary")],
+			["max-age=1", "accept"],
+		);
+		const replied = declaring(cookie, {
+			steps: { early: { when: true, reply: { body: 1 } } },
+			respond: 2,
+		});
+		assert.equal(control(await uncached(replied).ask("/x")), "private");
+		const post = uncached(declaring(cookie), "POST /x");
+		const written = await post.ask("/x", { method: "POST" });
+		assert.deepEqual([control(written), written.header("vary")], [null, null]);
+	});
+
+	it("says so beside what the upstream says, where the route is proxied", async () => {
+		await using upstream = await startUpstream((_, response) => {
+			response.setHeader("cache-control", "public, max-age=60");
+			response.setHeader("vary", "accept");
+			json(response, 1);
+		});
+		const proxied = (request: object) => ({ request, proxy: "files/a" });
+		await using gateway = await serve({
+			upstreams: { files: { url: upstream.url } },
+			routes: {
+				"GET /plain": proxied({}),
+				"GET /tenant": proxied(field("x-tenant")),
+				"GET /user": proxied(cookie),
+			},
+		});
+		const toldOf = async (path: string) => {
+			const { headers } = await gateway.get(path);
+			return [headers["cache-control"], headers.vary];
+		};
+		const open = "public, max-age=60";
+		assert.deepEqual(await toldOf("/plain"), [open, "accept"]);
+		assert.deepEqual(await toldOf("/tenant"), [open, "accept, x-tenant"]);
+		assert.deepEqual(await toldOf("/user"), [`${open}, private`, "accept"]);
 	});
 
 	it("by the request itself says nothing", async () => {

@@ -154,6 +154,9 @@ export const notAsked = fieldsThat("hop", "trace");
 /** The fields that differ from user to user, whether or not an answer's `Vary` says so. */
 export const credentialFields = fieldsThat("credential");
 
+/** The credentials after which an answer is one user's unless it says otherwise (RFC 9111, 3.5). No cookie is. */
+export const authenticatingFields = ["authorization", "proxy-authorization"];
+
 /** A request with one of these asks for less than the whole answer, or for none. */
 export const conditionFields = fieldsThat("condition");
 

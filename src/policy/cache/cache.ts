@@ -10,7 +10,7 @@ import type { RuleOptions } from "./rules.ts";
 import { cacheStreams } from "./streams.ts";
 
 export interface CacheOptions
-	extends Omit<RuleOptions, "authorization">,
+	extends Omit<RuleOptions, "credentials">,
 		KeeperOptions {
 	/** The longest body that is kept, in bytes. */
 	readonly answerBytesMax: number;
@@ -20,8 +20,8 @@ export interface CacheOptions
 export interface CacheContext extends PolicyContext {
 	/** The origins of the upstream. A `Location` elsewhere is not its own. */
 	readonly origins: readonly string[];
-	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
-	readonly authorization: string | null;
+	/** The credentials of every call by field, which are the gateway's own and no user's. */
+	readonly credentials: ReadonlyMap<string, string>;
 	/** The lifetime of refreshes: the upstream's. */
 	readonly scope: Scope;
 }
@@ -35,10 +35,10 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
 	const { forMs, staleMs, ...unread } = others;
 	allRead(unread);
-	const { upstream, clock, scope, authorization, origins } = context;
+	const { upstream, clock, scope, credentials, origins } = context;
 	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax });
-	const rules = { forMs, staleMs, authorization };
+	const rules = { forMs, staleMs, credentials };
 	const parts: CacheParts = {
 		upstream,
 		clock,

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
+import { authenticatingFields } from "../../core/http/fields.ts";
 import {
 	allHeadersOf,
 	type HeaderList,
@@ -14,7 +15,7 @@ import {
 	secondsOf,
 } from "./directives.ts";
 
-/** The upstream's settings: for answers without directives, and the credential that is no user's. */
+/** The upstream's settings: for answers without directives, and the credentials that are no user's. */
 export interface RuleOptions {
 	/** In milliseconds: how long an answer without directives is fresh; null for not at all. */
 	readonly forMs: number | null;
@@ -23,8 +24,8 @@ export interface RuleOptions {
 	 * never.
 	 */
 	readonly staleMs: number;
-	/** The `Authorization` of every call, which is the gateway's own and no user's; null if there is none. */
-	readonly authorization: string | null;
+	/** The credentials of every call by field, which are the gateway's own and no user's. */
+	readonly credentials: ReadonlyMap<string, string>;
 }
 
 /** The parts of an answer that say how long it is fresh. */
@@ -146,13 +147,16 @@ function isPersonal(
 	request: Pick<UpstreamRequest, "headers">,
 	directives: Directives,
 	headers: HeaderList,
-	{ authorization }: RuleOptions,
+	{ credentials }: RuleOptions,
 ): boolean {
 	if (directives.has("private")) return true;
 	if (directives.has("public")) return false;
-	const credentials = allHeadersOf(request.headers, "authorization");
+	const isUsers = (field: string) =>
+		allHeadersOf(request.headers, field).some(
+			(value) => value !== credentials.get(field),
+		);
 	if (
-		credentials.some((one) => one !== authorization) &&
+		authenticatingFields.some(isUsers) &&
 		!directives.has("s-maxage") &&
 		!directives.has("must-revalidate")
 	) {

@@ -33,7 +33,7 @@ const options: CacheOptions = {
 function ofCache(context: PolicyContext): CacheContext {
 	const scope = openScope({ clock: context.clock });
 	const origins = ["http://users.test"];
-	return { ...context, origins, authorization: null, scope };
+	return { ...context, origins, credentials: new Map(), scope };
 }
 
 conforms(
@@ -405,19 +405,21 @@ describe("a request's own wishes", () => {
 describe("users", () => {
 	const as = (user: string) => ({ headers: ["authorization", user] });
 
-	it("with a credential are given nothing that is kept, unless it may be", async () => {
-		for (const [value, calls] of [
-			["max-age=60", 2],
-			["public, max-age=60", 1],
-			["s-maxage=60", 1],
-			["max-age=60, must-revalidate", 1],
-		] as const) {
-			const { ask, sent } = cached({}, control(value));
-			await ask(as("a"));
-			await ask(as("a"));
-			assert.equal(sent.length, calls, value);
-		}
-	});
+	for (const field of ["authorization", "proxy-authorization"]) {
+		it(`with a credential in ${field} are given nothing that is kept, unless it may be`, async () => {
+			for (const [value, calls] of [
+				["max-age=60", 2],
+				["public, max-age=60", 1],
+				["s-maxage=60", 1],
+				["max-age=60, must-revalidate", 1],
+			] as const) {
+				const { ask, sent } = cached({}, control(value));
+				await ask({ headers: [field, "a"] });
+				await ask({ headers: [field, "a"] });
+				assert.equal(sent.length, calls, value);
+			}
+		});
+	}
 
 	it("never get each other's answer, whatever the upstream says", async () => {
 		const { askText } = cached({}, control("public, max-age=60"));
@@ -432,14 +434,17 @@ describe("users", () => {
 	});
 
 	it("are nobody where the credential is the gateway's own", async () => {
-		const own = { authorization: "Bearer ours", forMs: 1000 };
-		const { ask, sent } = cached(own, {});
-		await ask(as("Bearer ours"));
-		await ask(as("Bearer ours"));
-		assert.equal(sent.length, 1);
-		await ask(as("another"));
-		await ask(as("another"));
-		assert.equal(sent.length, 3);
+		for (const field of ["authorization", "proxy-authorization"]) {
+			const credentials = new Map([[field, "Bearer ours"]]);
+			const { ask, sent } = cached({ credentials }, control("max-age=60"));
+			const as = (value: string) => ({ headers: [field, value] });
+			await ask(as("Bearer ours"));
+			await ask(as("Bearer ours"));
+			assert.equal(sent.length, 1);
+			await ask(as("another"));
+			await ask(as("another"));
+			assert.equal(sent.length, 3);
+		}
 	});
 });
 

@@ -226,7 +226,7 @@ function cached(
 	const context = {
 		...contextOf(clock),
 		origins: [],
-		authorization: "a",
+		credentials: new Map([["authorization", "a"]]),
 		scope,
 	};
 	return cache(options, context).call(async (request) => answer(request));

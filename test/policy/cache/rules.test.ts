@@ -145,7 +145,7 @@ async function use(
 	const context = {
 		...contextOf(clock),
 		origins: [],
-		authorization: null,
+		credentials: new Map(),
 		scope: openScope({ clock }),
 	};
 	const call = cache(options, context).call(async () => {
@@ -191,7 +191,7 @@ function judged(
 	headers: readonly string[],
 	asked: readonly string[] = [],
 ) {
-	const options = { forMs: null, staleMs: 0, authorization: null };
+	const options = { forMs: null, staleMs: 0, credentials: new Map() };
 	return judge({ headers: asked, body: null }, { status, headers }, options);
 }
 
@@ -223,7 +223,6 @@ describe("what may be kept", () => {
 	});
 
 	test("is nothing that was asked for with a credential, unless it says so (RFC 9111, 3.5)", () => {
-		const asked = ["authorization", "Bearer a"];
 		for (const [said, kept] of [
 			["max-age=9", false],
 			["proxy-revalidate, max-age=9", false],
@@ -231,8 +230,11 @@ describe("what may be kept", () => {
 			["must-revalidate, max-age=9", true],
 			["s-maxage=9", true],
 		] as const) {
-			const { storable } = judged(200, ["cache-control", said], asked);
-			assert.equal(storable, kept, said);
+			for (const field of ["authorization", "proxy-authorization"]) {
+				const asked = [field, "Bearer a"];
+				const { storable } = judged(200, ["cache-control", said], asked);
+				assert.equal(storable, kept, said);
+			}
 		}
 	});
 

@@ -34,7 +34,7 @@ function streams(...replies: Reply[]) {
 		...setting.context,
 		scope: openScope({ clock }),
 		origins: ["http://files.test"],
-		authorization: null,
+		credentials: new Map(),
 	};
 	const { stream: cacheStream } = cache(
 		{
