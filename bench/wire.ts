@@ -55,6 +55,7 @@ const request: UpstreamRequest = {
 	safe: true,
 	idempotent: true,
 	tried: null,
+	client: "",
 	requestId: "bench",
 	timeoutMs: 2000,
 	onSent: null,

@@ -6,6 +6,7 @@ import type { z } from "zod";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
+import { proxyKeys } from "../src/config/keys/proxy.ts";
 import { serverKeys } from "../src/config/keys/server.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import { checkText } from "../src/config/load.ts";
@@ -458,6 +459,7 @@ function defaultOf(key: string): string | undefined {
 	const maps: Record<string, Record<string, z.ZodType>> = {
 		server: serverKeys.shape,
 		pool: poolKeys.shape,
+		proxy: proxyKeys.shape,
 		overload: overloadKeys.shape,
 	};
 	const [map = "", member = ""] = key.split(".");

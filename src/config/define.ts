@@ -253,6 +253,7 @@ export interface ProxyInput<Upstream extends string, Input extends string> {
 	readonly query?: DataMap<Input>;
 	readonly headers?: DataMap<Input>;
 	readonly cache?: boolean;
+	readonly maxBody?: Size;
 	readonly idle?: Duration;
 }
 

@@ -146,8 +146,8 @@ export function resolveUpstream(
 		);
 		return null;
 	};
-	const { urls, connections, maxBody, maxValues, timeout, tls, ...others } =
-		config;
+	const { urls, connections, streams, ...settings } = config;
+	const { maxBody, maxValues, timeout, tls, ...others } = settings;
 	const { query: queryOf, headers: headersOf, ...whole } = others;
 	const protection = handedOn<ResolvedUpstream>()(whole);
 	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
@@ -190,6 +190,13 @@ export function resolveUpstream(
 				connections,
 				countUpTo(bounds.connections),
 				"a number of connections",
+			) ?? 0,
+		streams:
+			setting(
+				"streams",
+				streams,
+				countUpTo(bounds.streams),
+				"a number of streams",
 			) ?? 0,
 		bodyBytesMax: setting("maxBody", maxBody, parseSize, "a size") ?? 0,
 		valuesMax:

@@ -33,6 +33,7 @@ import {
 	withQuotas,
 } from "./rate-limit.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
+import { uploadOf } from "./upload.ts";
 
 /** A plan at work. Two gateways share nothing. */
 export interface Gateway {
@@ -267,27 +268,36 @@ async function answer(
 	const { target: route, params } = match;
 	end.route = route.plan.key;
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
-	handling.overload?.expect();
+	handling.overload?.expect(request.ip);
+	const read = (bytesMax: number) =>
+		readBodyInTime(request, route, handling, bytesMax);
 	const body = route.plan.request.body
-		? await readBodyInTime(request, route, handling)
+		? await read(handling.server.bodyBytesMax)
 		: null;
+	const coming = route.proxy
+		? uploadOf(request, route.proxy.bodyBytesMax, read)
+		: null;
+	const upload = coming instanceof Promise ? await coming : coming;
 	const { events, load, overload, clock } = handling;
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
 	// Without a body it is still the turn of the loop in which the request came.
-	const nowMs = body === null ? request.arrivedMs : clock.now();
+	const hasWaited = body !== null || coming instanceof Promise;
+	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
 	const begun = overload?.begin(nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
 	const values = route.readRequest(request, params, body);
 	const input = { request, values, events, load, scope };
-	const turn = overload?.enter(deadline, scope) ?? null;
+	// A request that still comes takes no place, because its client decides how long that takes.
+	const counts = upload === null || upload.arrived === true;
+	const turn = (counts && overload?.enter(request.ip, deadline, scope)) || null;
 	if (turn !== null) await turn;
 	try {
-		if (route.proxy !== null) return await proxy(route, route.proxy, input);
+		if (route.proxy) return await proxy(route, route.proxy, input, upload);
 		const result = await compose(route, input);
 		end.missing = result.missing;
 		return result.response;
 	} finally {
-		overload?.leave();
+		if (counts) overload?.leave();
 	}
 }
 
@@ -307,7 +317,8 @@ function count(
 function readBodyInTime(
 	request: GatewayRequest,
 	{ plan }: PreparedRoute,
-	{ server, clock }: Handling,
+	{ clock }: Handling,
+	bytesMax: number,
 ): Promise<Uint8Array> {
 	const leftMs = request.arrivedMs + plan.deadlineMs - clock.now();
 	const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
@@ -315,6 +326,6 @@ function readBodyInTime(
 		const words = "the request's body did not arrive by the deadline";
 		reject(new GatewayError("deadline_exceeded", words, { status: 408 }));
 	});
-	request.readBody(server.bodyBytesMax).then(resolve, reject);
+	request.readBody(bytesMax).then(resolve, reject);
 	return promise.finally(() => timer.cancel());
 }

@@ -2,9 +2,11 @@ import type { OverloadConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Events, type LoadLevel, raise } from "../core/events.ts";
+import { ClientQueue } from "../policy/client-queue.ts";
+import { whileWaiting } from "../policy/waited.ts";
 import { deadlineExceeded, type Load } from "../run/run.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
-import type { Scope } from "../tasks/scope.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
 
 /** Keeps a gateway answering under overload. It gives up optional parts first, then whole requests. */
 export interface Overload extends Load {
@@ -15,13 +17,17 @@ export interface Overload extends Load {
 	 * the deadline, and with the scope's reason.
 	 */
 	begin(nowMs: number, deadline: number, scope: Scope): Promise<void> | null;
-	/** Throws `overloaded` if a request could not even wait. Takes no place yet, because the body is still to be read. */
-	expect(): void;
 	/**
-	 * Takes a place among the requests in progress. Null if one is free, else a promise of its turn. The promise rejects
-	 * with `overloaded`, at the deadline, or with the scope's reason. The caller gives its place back by `leave`.
+	 * Throws `overloaded` if a request of this client could not even wait. Takes no place yet, because the body is still
+	 * to be read.
 	 */
-	enter(deadline: number, scope: Scope): Promise<void> | null;
+	expect(client: string): void;
+	/**
+	 * Takes a place among the requests in progress. Null if one is free, else a promise of its turn, in which the clients
+	 * follow each other. The promise rejects with `overloaded`, at the deadline, or with the scope's reason. The caller
+	 * gives its place back by `leave`.
+	 */
+	enter(client: string, deadline: number, scope: Scope): Promise<void> | null;
 	leave(): void;
 	/** Ends the wait of all requests that wait. */
 	close(): void;
@@ -37,11 +43,6 @@ const retryAfterMs = 1_000;
 const beginLateMsMax = 2;
 
 const ranks: readonly LoadLevel[] = ["normal", "skipping", "refusing"];
-
-interface QueuedRequest {
-	start(): void;
-	fail(reason: unknown): void;
-}
 
 /** Keeps the bounds of one gateway, and raises an event when the level changes. */
 export function createOverload(
@@ -72,7 +73,7 @@ class OverloadBounds implements Overload {
 	#refuseSignMs = Number.NEGATIVE_INFINITY;
 	#calming: Timer | null = null;
 	#taken = 0;
-	readonly #waiting: QueuedRequest[] = [];
+	readonly #waiting = new ClientQueue();
 	/** When the requests came that wait for a later turn of the event loop. */
 	readonly #later: number[] = [];
 	/** Since when the queue has not been empty. */
@@ -124,75 +125,70 @@ class OverloadBounds implements Overload {
 		return turn.later().then(() => {
 			this.#later.shift();
 			if (scope.cancelled) throw scope.reason;
-			if (this.#clock.now() >= deadline) throw deadlineExceeded();
+			const waitedMs = this.#clock.now() - nowMs;
+			if (nowMs + waitedMs < deadline) return;
+			throw whileWaiting(deadlineExceeded(), waitedMs, "the processor");
 		});
 	}
 
-	expect(): void {
+	expect(client: string): void {
 		const { requestsMax, waitingMax } = this.#config;
-		if (this.#taken < requestsMax || this.#waiting.length < waitingMax) return;
+		if (this.#taken < requestsMax || this.#waiting.size < waitingMax) return;
 		this.#signNow("refusing");
-		throw this.#tooMany;
+		if (!this.#waiting.mayMakeRoom(client)) throw this.#tooMany;
 	}
 
-	enter(deadline: number, scope: Scope): Promise<void> | null {
+	enter(client: string, deadline: number, scope: Scope): Promise<void> | null {
 		if (this.#taken >= this.#config.requestsMax) {
-			this.expect();
-			return this.#wait(deadline, scope);
+			return this.#wait(client, deadline, scope);
 		}
 		this.#taken++;
 		if (this.#taken === this.#config.requestsMax) this.#signNow("skipping");
 		return null;
 	}
 
-	#wait(deadline: number, scope: Scope): Promise<void> {
-		this.#signNow("skipping");
+	async #wait(client: string, deadline: number, outer: Scope): Promise<void> {
+		const { waitMs, waitingMax } = this.#config;
 		const nowMs = this.#clock.now();
-		const leftMs = deadline - nowMs;
-		const { waitMs } = this.#config;
-		if (this.#waiting.length === 0) this.#crowdedSinceMs = nowMs;
-		return new Promise((resolve, reject) => {
-			const end = () => {
-				timer.cancel();
-				stopListening();
-				const at = this.#waiting.indexOf(waiter);
-				if (at >= 0) this.#waiting.splice(at, 1);
-			};
-			const waiter: QueuedRequest = {
-				start() {
-					end();
-					resolve();
-				},
-				fail(reason) {
-					end();
-					reject(reason as Error);
-				},
-			};
-			const timer = this.#clock.after(Math.min(waitMs, leftMs), () => {
-				if (leftMs <= waitMs) return waiter.fail(deadlineExceeded());
-				this.#signNow("refusing");
-				waiter.fail(this.#tooLong);
-			});
-			let stopListening = () => {};
-			this.#waiting.push(waiter);
-			stopListening = scope.onCancel((reason) => waiter.fail(reason));
+		if (this.#waiting.size >= waitingMax) {
+			this.#signNow("refusing");
+			const madeRoom = this.#waiting.makeRoom(client, this.#tooMany);
+			if (!madeRoom) throw this.#tooMany;
+		}
+		this.#signNow("skipping");
+		if (this.#waiting.size === 0) this.#crowdedSinceMs = nowMs;
+		const patience = openScope({
+			parent: outer,
+			deadline: Math.min(deadline, nowMs + waitMs),
+			deadlineReason: () => this.#waitedInVain(nowMs, deadline),
 		});
+		try {
+			await this.#waiting.wait(client, patience);
+		} finally {
+			patience.close();
+		}
 	}
 
-	leave(): void {
-		if (this.#waiting.length === 0) this.#taken--;
-		else this.#next()?.start();
+	#waitedInVain(sinceMs: number, deadline: number): unknown {
+		const { waitMs, requestsMax } = this.#config;
+		if (deadline <= sinceMs + waitMs) {
+			const what = `one of the ${requestsMax} places of requests in progress`;
+			return whileWaiting(deadlineExceeded(), deadline - sinceMs, what);
+		}
+		this.#signNow("refusing");
+		return this.#tooLong;
 	}
 
 	/**
 	 * While the queue only smooths a burst, requests go in order of arrival. If it has not been empty for as long as a
 	 * request may wait, it will not empty soon. In order of arrival each request would then get its turn with hardly any
 	 * time left. So the newest go first: most are answered as quickly as ever, and those that are refused would have been
-	 * late anyway.
+	 * late anyway. That is an order among the requests of one client, and clients take turns.
 	 */
-	#next(): QueuedRequest | undefined {
+	leave(): void {
 		const crowdedMs = this.#clock.now() - this.#crowdedSinceMs;
-		return this.#waiting.at(crowdedMs < this.#config.waitMs ? 0 : -1);
+		const order = crowdedMs < this.#config.waitMs ? "oldest" : "newest";
+		if (!this.#waiting.letIn(order)) this.#taken--;
 	}
 
 	#signNow(level: "skipping" | "refusing"): void {
@@ -242,8 +238,8 @@ class OverloadBounds implements Overload {
 	close(): void {
 		this.#calming?.cancel();
 		this.#calming = null;
-		for (const waiter of [...this.#waiting]) {
-			waiter.fail(new GatewayError("gateway_draining", "the gateway closes"));
-		}
+		this.#waiting.clear(
+			new GatewayError("gateway_draining", "the gateway closes"),
+		);
 	}
 }

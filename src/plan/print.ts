@@ -88,7 +88,8 @@ export function printProxyTarget(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
-	const { query, headers, pass, cache, idleMs, ...target } = proxy;
+	const { query, headers, pass, cache, ...bounds } = proxy;
+	const { bodyBytesMax, idleMs, ...target } = bounds;
 	const { upstream: _, upstreamIndex: _1, path: _2, ...others } = target;
 	const { rest: _3, ...unread } = others;
 	allRead(unread);
@@ -103,6 +104,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			headers: printEntries(headers),
 			pass,
 			cache: cache || null,
+			bodyBytesMax,
 			idleMs,
 		}),
 	});

@@ -1,3 +1,4 @@
+import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
@@ -15,6 +16,14 @@ export interface Attempt {
 /** The facts about a call or a stream that a guard may need before it lets it through. */
 export interface Asked {
 	readonly requestId: string;
+	/** The client's address. */
+	readonly client: string;
+	readonly body: string | ByteStream | null;
+}
+
+/** Whether the body of a request still comes. Then its client decides how long the request takes. */
+export function isComing(body: Asked["body"]): boolean {
+	return isStream(body) && body.arrived !== true;
 }
 
 /**

@@ -37,7 +37,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 	);
 	let first = 0;
 
-	function choose(tried: readonly number[] | null): number {
+	function choose(tried: readonly number[] | null, streams: boolean): number {
 		const now = context.clock.now();
 		// URLs with equal scores take turns.
 		first = (first + 1) % count;
@@ -47,7 +47,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 			const index = (first + step) % count;
 			const instance = instances[index] as Instance;
 			const rank =
-				instance.score(now) *
+				instance.score(now, streams) *
 				(instance.isLeftOut(now) ? lastResort : 1) *
 				(tried?.includes(index) ? lastResort ** 2 : 1);
 			if (rank >= lowest) continue;
@@ -61,7 +61,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 		call(nexts) {
 			const calls = nexts.map((next, at) => instances[at]?.guard.call(next));
 			return (request, scope) => {
-				const at = choose(request.tried);
+				const at = choose(request.tried, false);
 				request.tried?.push(at);
 				report(request.requestId, "chosen", null, at + 1);
 				return (calls[at] as Call)(request, scope);
@@ -72,7 +72,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 				instances[at]?.guard.stream(next),
 			);
 			return (request, scope) => {
-				const at = choose(null);
+				const at = choose(null, true);
 				report(request.requestId, "chosen", null, at + 1);
 				return (streams[at] as StreamCall)(request, scope);
 			};
@@ -97,7 +97,10 @@ class Instance {
 	readonly #mayLeaveOut: () => boolean;
 	#averageMs = 0;
 	#sampledMs = 0;
+	/** Calls, and streams whose heads are not there yet. */
 	#outstanding = 0;
+	/** Streams whose bodies come. */
+	#flowing = 0;
 	/** Calls without an answer yet, and the sum of the instants at which they began. */
 	#waiting = 0;
 	#waitingSinceMs = 0;
@@ -125,13 +128,17 @@ class Instance {
 		return now < this.#backMs;
 	}
 
-	/** The time that one call is expected to take, times the calls that are there already. */
-	score(now: number): number {
+	/**
+	 * The time that one call is expected to take, times the calls that are there already. Open streams count only for
+	 * further streams, because they may do nothing for hours.
+	 */
+	score(now: number, streams: boolean): number {
 		// A URL that has not answered yet, or no longer answers, is judged by how long its calls have waited.
 		const ageMs =
 			this.#waiting === 0 ? 0 : now - this.#waitingSinceMs / this.#waiting;
 		const expectedMs = Math.max(this.#fadedMs(now), ageMs, unknownMs);
-		return expectedMs * (this.#outstanding + 1);
+		const there = this.#outstanding + (streams ? this.#flowing : 0);
+		return expectedMs * (there + 1);
 	}
 
 	/** The average fades with time, so that a slow URL is asked again later. */
@@ -156,6 +163,8 @@ class Instance {
 		return {
 			answered: (status) => {
 				stopWaiting();
+				this.#outstanding--;
+				this.#flowing++;
 				this.#sample(clock.now() - beganMs);
 				if (verdictOfStatus(status).fault) this.#fail(asked, "upstream_status");
 				else this.#failures = 0;
@@ -167,8 +176,11 @@ class Instance {
 				this.#fail(asked, codeOf(error));
 			},
 			ended: () => {
-				if (waits) stopWaiting();
-				this.#outstanding--;
+				if (!waits) this.#flowing--;
+				else {
+					stopWaiting();
+					this.#outstanding--;
+				}
 			},
 		};
 	}

@@ -2,7 +2,7 @@ import { allRead } from "../core/all-read.ts";
 import { type ErrorCode, GatewayError } from "../core/errors.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
-import { type Asked, type Attempt, watching } from "./attempt.ts";
+import { type Asked, type Attempt, isComing, watching } from "./attempt.ts";
 import {
 	createReporter,
 	type Guard,
@@ -18,7 +18,10 @@ export interface BreakerOptions {
 	readonly windowMs: number;
 	/** With fewer calls than this in the window it stays closed. */
 	readonly calls: number;
-	/** While open, one call at a time may try again, this long after the beginning of the last such call. */
+	/**
+	 * While open, one call at a time may try again, this long after the beginning of the last such call. A call whose body
+	 * still comes does not keep the next one from trying.
+	 */
 	readonly probeEveryMs: number;
 }
 
@@ -45,8 +48,8 @@ class Breaker {
 	readonly #report: ReportDecision<"breaker">;
 	#window: Window;
 	#open = false;
-	/** The state of an open breaker: whether a probe is under way, and when the next one may be. */
-	#probing = false;
+	/** The state of an open breaker: the probe that others wait for, and when the next one may be. */
+	#probe: object | null = null;
 	#nextProbeMs = 0;
 
 	constructor(options: BreakerOptions, context: PolicyContext) {
@@ -57,17 +60,16 @@ class Breaker {
 		this.#window = new Window(options.windowMs);
 	}
 
-	begin({ requestId }: Asked, scope: Scope): Attempt {
+	begin({ requestId, body }: Asked, scope: Scope): Attempt {
 		if (!this.#open) return this.#counted(requestId, scope);
 		const now = this.#clock.now();
-		if (this.#probing || now < this.#nextProbeMs) {
+		if (this.#probe !== null || now < this.#nextProbeMs) {
 			this.#report(requestId, "refused", "breaker_open");
 			throw this.#refusal(now);
 		}
-		this.#probing = true;
 		this.#nextProbeMs = now + this.#options.probeEveryMs;
 		this.#report(requestId, "probe", null);
-		return this.#probe(requestId, scope);
+		return this.#probing(requestId, scope, !isComing(body));
 	}
 
 	#refusal(now: number): GatewayError {
@@ -103,13 +105,22 @@ class Breaker {
 		this.#report(requestId, "opened", reason);
 	}
 
-	/** The first sign about the upstream decides. In any case another call may then be the probe. */
-	#probe(requestId: string, scope: Scope): Attempt {
+	/**
+	 * The first sign about the upstream decides. In any case another call may then be the probe. If `alone`, none may
+	 * before.
+	 */
+	#probing(requestId: string, scope: Scope, alone: boolean): Attempt {
 		let over = false;
+		const probe = {};
+		if (alone) this.#probe = probe;
+		const end = () => {
+			over = true;
+			if (this.#probe === probe) this.#probe = null;
+		};
 		const attempt = judged(scope, (good, reason) => {
 			if (over) return;
-			over = true;
-			this.#probing = false;
+			end();
+			if (!this.#open) return;
 			if (good) this.#close(requestId);
 			else this.#report(requestId, "stays_open", reason);
 		});
@@ -117,8 +128,7 @@ class Breaker {
 			...attempt,
 			ended: () => {
 				if (over) return;
-				over = true;
-				this.#probing = false;
+				end();
 				this.#nextProbeMs = this.#clock.now();
 			},
 		};

@@ -11,6 +11,7 @@ import {
 	type PolicyContext,
 } from "./policy.ts";
 import { sameRequestKey } from "./same-request.ts";
+import { whileWaiting } from "./waited.ts";
 
 export interface CoalesceContext extends PolicyContext {
 	/** The lifetime of shared calls: the upstream's. */
@@ -35,7 +36,7 @@ export function coalesce(context: CoalesceContext): Policy {
 				report(request.requestId, "joined", null);
 				return running.follow(request, scope);
 			}
-			const own = new SharedCall(context.scope, () => inFlight.delete(key));
+			const own = new SharedCall(context, () => inFlight.delete(key));
 			inFlight.set(key, own);
 			const answer = own.follow(request, scope);
 			own.begin(next, request);
@@ -46,6 +47,7 @@ export function coalesce(context: CoalesceContext): Policy {
 /** Waits for the shared call, and gives up when its own scope is cancelled. */
 interface Follower {
 	readonly request: UpstreamRequest;
+	readonly sinceMs: number;
 	readonly resolve: (response: UpstreamResponse) => void;
 	readonly reject: (reason: unknown) => void;
 	stop: () => void;
@@ -54,6 +56,7 @@ interface Follower {
 /** A shared call. */
 class SharedCall {
 	readonly #scope: Scope;
+	readonly #upstream: string;
 	readonly #onEnd: () => void;
 	readonly #followers = new Set<Follower>();
 	#sent = false;
@@ -61,15 +64,22 @@ class SharedCall {
 	#over = false;
 
 	/** `onEnd` is called once, before any follower hears of the end. From then on an equal call is a new one. */
-	constructor(parent: Scope, onEnd: () => void) {
-		this.#scope = openScope({ parent });
+	constructor({ scope, upstream }: CoalesceContext, onEnd: () => void) {
+		this.#scope = openScope({ parent: scope });
+		this.#upstream = upstream;
 		this.#onEnd = onEnd;
 	}
 
 	follow(request: UpstreamRequest, scope: Scope): Promise<UpstreamResponse> {
 		if (this.#followers.size > 0) this.#shared = true;
 		return new Promise((resolve, reject) => {
-			const follower: Follower = { request, resolve, reject, stop: () => {} };
+			const follower: Follower = {
+				request,
+				sinceMs: scope.clock.now(),
+				resolve,
+				reject,
+				stop: () => {},
+			};
 			this.#followers.add(follower);
 			follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
 			if (this.#sent) request.onSent?.();
@@ -100,10 +110,16 @@ class SharedCall {
 
 	#leave(follower: Follower, reason: unknown): void {
 		this.#followers.delete(follower);
-		follower.reject(reason);
+		follower.reject(this.#sent ? reason : this.#unsent(reason, follower));
 		if (this.#followers.size > 0) return;
 		this.#finish();
 		this.#scope.cancel(reason);
+	}
+
+	#unsent(reason: unknown, { sinceMs }: Follower): unknown {
+		const waitedMs = this.#scope.clock.now() - sinceMs;
+		const what = `a shared call to ${this.#upstream} to be sent`;
+		return whileWaiting(reason, waitedMs, what, this.#upstream);
 	}
 
 	#end(settle: (follower: Follower) => void): void {

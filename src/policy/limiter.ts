@@ -1,18 +1,31 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
-import { createSemaphore } from "../tasks/semaphore.ts";
-import { type Asked, type Attempt, begunBy, watching } from "./attempt.ts";
+import {
+	type Asked,
+	type Attempt,
+	begunBy,
+	isComing,
+	watching,
+} from "./attempt.ts";
+import { ClientQueue } from "./client-queue.ts";
 import { Concurrency } from "./concurrency.ts";
-import { createReporter, type Guard, type PolicyContext } from "./policy.ts";
+import {
+	createReporter,
+	type Guard,
+	type PolicyContext,
+	type StreamPolicy,
+} from "./policy.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
+import { whileWaiting } from "./waited.ts";
 
 export interface LimiterOptions {
 	/** How many calls run at once; null: as many as there are connections. */
 	readonly concurrent: number | null;
 	/**
-	 * How many wait for their turn, in order of arrival; the others are refused at once. Null: 1,024, or if `adaptive` as
-	 * many as may run, though never fewer than four.
+	 * How many wait for their turn; the others are refused at once. Null: 1,024, or if `adaptive` as many as may run,
+	 * though never fewer than four.
 	 */
 	readonly waiting: number | null;
 	/** Whether latency finds how many may run. Then `concurrent` is the most. */
@@ -20,8 +33,10 @@ export interface LimiterOptions {
 }
 
 export interface LimiterContext extends PolicyContext {
-	/** How many connections the upstream may have. */
+	/** How many calls may run if the options do not say. */
 	readonly connections: number;
+	/** How many streams may be open. */
+	readonly streams: number;
 }
 
 /** A guard that knows whether it has a free slot. */
@@ -41,7 +56,8 @@ const usual: LimiterOptions = {
 
 /**
  * Lets a number of calls run at once, and a number wait. Every upstream has a limiter. Without options the number is
- * that of its connections.
+ * that of its connections. A stream counts like a call until the head of its answer is there. Streams have a number of
+ * their own besides, so that those that last for long leave the slots to the calls.
  */
 export function limiter(
 	options: LimiterOptions | null,
@@ -50,56 +66,182 @@ export function limiter(
 	const { concurrent, waiting, adaptive, ...unread } = options ?? usual;
 	allRead(unread);
 	const runningMax = concurrent ?? context.connections;
-	return adaptive
-		? adaptiveLimiter(runningMax, waiting, context)
-		: fixedLimiter(runningMax, waiting ?? waitingUsual, context);
+	const { guard, slots } = adaptive
+		? adaptiveGuard(runningMax, waiting, context)
+		: fixedGuard(runningMax, waiting ?? waitingUsual, context);
+	return {
+		call: guard.call,
+		stream: limitStreams(context, guard.stream),
+		hasFree: () => slots.hasFree,
+	};
 }
 
-/** All calls and streams that it is put around share its slots. */
-function fixedLimiter(
+/**
+ * Bounds the open streams. A stream whose request still comes takes no slot at all, because its client decides how long
+ * that takes. If no more may be open, it is refused before the upstream is asked.
+ */
+function limitStreams(
+	{ upstream, streams }: LimiterContext,
+	inSlot: StreamPolicy,
+): StreamPolicy {
+	let open = 0;
+	return (next) => {
+		const nextInSlot = inSlot(next);
+		return async function streamAmongOthers(request, scope) {
+			if (scope.cancelled) throw scope.reason;
+			if (open >= streams) {
+				const message = `${open} streams are open`;
+				const facts = { upstream, retryAfterMs };
+				throw new GatewayError("limiter_full", message, facts);
+			}
+			open++;
+			try {
+				const send = isComing(request.body) ? next : nextInSlot;
+				await send(request, scope);
+			} finally {
+				open--;
+			}
+		};
+	};
+}
+
+interface Limiting {
+	readonly guard: Guard;
+	readonly slots: Slots;
+}
+
+/** The slots of running calls, and the queue for them, in which clients take turns. */
+class Slots {
+	readonly #upstream: string;
+	readonly #clock: Clock;
+	readonly #queue = new ClientQueue();
+	#count: number;
+	#taken = 0;
+
+	constructor(count: number, { upstream, clock }: PolicyContext) {
+		this.#count = count;
+		this.#upstream = upstream;
+		this.#clock = clock;
+	}
+
+	get taken(): number {
+		return this.#taken;
+	}
+
+	get hasFree(): boolean {
+		return this.#taken < this.#count;
+	}
+
+	tryTake(): boolean {
+		if (this.#taken >= this.#count) return false;
+		this.#taken++;
+		return true;
+	}
+
+	/**
+	 * Waits for a slot. Null if the queue is full, and this client has no smaller share of it than others. Otherwise one
+	 * of theirs is refused instead.
+	 */
+	wait(
+		{ client }: Asked,
+		scope: Scope,
+		waitingMax: number,
+	): Promise<void> | null {
+		if (this.#queue.size >= waitingMax) {
+			const refusal = this.full(waitingMax);
+			if (!this.#queue.makeRoom(client, refusal)) return null;
+		}
+		const sinceMs = this.#clock.now();
+		return this.#queue.wait(client, scope).catch((reason: unknown) => {
+			const waitedMs = this.#clock.now() - sinceMs;
+			const what = `one of the ${this.#count} places of calls to ${this.#upstream}`;
+			throw whileWaiting(reason, waitedMs, what, this.#upstream);
+		});
+	}
+
+	give(): void {
+		this.#taken--;
+		this.#letIn();
+	}
+
+	/** More slots let waiters in at once. Fewer hold once enough were given back. */
+	resize(count: number): void {
+		this.#count = count;
+		this.#letIn();
+	}
+
+	#letIn(): void {
+		while (this.#taken < this.#count && this.#queue.size > 0) {
+			this.#taken++;
+			this.#queue.letIn("oldest");
+		}
+	}
+
+	full(waitingMax: number): GatewayError {
+		const message = `${this.#count} calls run and ${waitingMax} wait`;
+		const facts = { upstream: this.#upstream, retryAfterMs };
+		return new GatewayError("limiter_full", message, facts);
+	}
+}
+
+/** By then some of the waiting calls have had their turn. */
+const retryAfterMs = 1000;
+
+function fixedGuard(
 	runningMax: number,
 	waitingMax: number,
-	{ upstream }: PolicyContext,
-): Limiter {
-	const slots = createSemaphore(runningMax);
-	const inSlot: InSlot = (next) =>
-		function callInSlot(request, scope) {
-			if (scope.cancelled) return Promise.reject(scope.reason);
-			const send = () => givingBack(begunBy(() => next(request, scope)));
-			if (slots.tryTake()) return send();
-			if (slots.waiting < waitingMax) return slots.take(scope).then(send);
-			return Promise.reject(full(upstream, runningMax, waitingMax));
-		};
+	context: PolicyContext,
+): Limiting {
+	const slots = new Slots(runningMax, context);
 	/** Returns the promise itself: another promise around it, as of an async function, would cost every call 0.3 µs. */
 	const give = () => slots.give();
 	function givingBack<T>(answer: Promise<T>): Promise<T> {
 		answer.then(give, give);
 		return answer;
 	}
-	return {
-		call: inSlot,
-		stream: inSlot,
-		hasFree: () => slots.taken < runningMax,
+	const call: Guard["call"] = (next) =>
+		function callInSlot(request, scope) {
+			if (scope.cancelled) return Promise.reject(scope.reason);
+			const send = () => givingBack(begunBy(() => next(request, scope)));
+			if (slots.tryTake()) return send();
+			const turn = slots.wait(request, scope, waitingMax);
+			return turn?.then(send) ?? Promise.reject(slots.full(waitingMax));
+		};
+	const { stream } = watching((request, scope) => {
+		if (scope.cancelled) throw scope.reason;
+		if (slots.tryTake()) return holding(slots);
+		const turn = slots.wait(request, scope, waitingMax);
+		if (turn === null) throw slots.full(waitingMax);
+		return turn.then(() => holding(slots));
+	});
+	return { guard: { call, stream }, slots };
+}
+
+/** A stream that has a slot until the head of its answer is there. */
+function holding(slots: Slots): Attempt {
+	const give = onlyOnce(() => slots.give());
+	return { answered: give, failed() {}, ended: give };
+}
+
+function onlyOnce(fn: () => void): () => void {
+	let done = false;
+	return () => {
+		if (done) return;
+		done = true;
+		fn();
 	};
 }
 
-type InSlot = <Request, Answer>(
-	next: (request: Request, scope: Scope) => Promise<Answer>,
-) => (request: Request, scope: Scope) => Promise<Answer>;
-
-/**
- * A limiter that finds by latency how many calls may run. For a stream the latency is that of its head, and its slot is
- * taken until its body has ended.
- */
-function adaptiveLimiter(
+/** Finds by latency how many calls may run. For a stream the latency is that of its head. */
+function adaptiveGuard(
 	runningMax: number,
 	waitingMax: number | null,
 	context: PolicyContext,
-): Limiter {
-	const { clock, upstream } = context;
+): Limiting {
+	const { clock } = context;
 	const report = createReporter("limiter", context);
 	const concurrency = new Concurrency(runningMax, clock.now());
-	const slots = createSemaphore(concurrency.limit);
+	const slots = new Slots(concurrency.limit, context);
 	let limit = concurrency.limit;
 
 	function adapt({ requestId }: Asked): void {
@@ -109,13 +251,6 @@ function adaptiveLimiter(
 		limit = concurrency.limit;
 		slots.resize(limit);
 		report(requestId, "limit", reason, limit);
-	}
-
-	function refuseBeyond(request: Asked): void {
-		const most = waitingMax ?? Math.max(concurrency.usual, 4);
-		if (slots.waiting < most) return;
-		report(request.requestId, "refused", "limiter_full");
-		throw full(upstream, limit, most);
 	}
 
 	function started(request: Asked, scope: Scope): Attempt {
@@ -128,34 +263,33 @@ function adaptiveLimiter(
 			end();
 			adapt(request);
 		};
+		const give = onlyOnce(() => slots.give());
 		const took = () => concurrency.answered(beganMs, clock.now(), running);
 		const lost = () => concurrency.lost(clock.now(), running);
 		return {
-			answered: (status) =>
-				judge(verdictOfStatus(status).tooMuch ? lost : took),
+			answered(status) {
+				judge(verdictOfStatus(status).tooMuch ? lost : took);
+				give();
+			},
 			failed(error) {
 				// A call that was cut short took at least so long. If all calls are cut, only this shows that they are slow.
 				if (scope.cancelled) judge(took);
 				else if (verdictOfError(error).tooMuch) judge(lost);
 			},
-			ended: () => slots.give(),
+			ended: give,
 		};
 	}
 
 	const guard = watching((request, scope) => {
 		if (scope.cancelled) throw scope.reason;
 		if (slots.tryTake()) return started(request, scope);
-		refuseBeyond(request);
-		return slots.take(scope).then(() => started(request, scope));
+		const most = waitingMax ?? Math.max(concurrency.usual, 4);
+		const turn = slots.wait(request, scope, most);
+		if (turn === null) {
+			report(request.requestId, "refused", "limiter_full");
+			throw slots.full(most);
+		}
+		return turn.then(() => started(request, scope));
 	});
-	return { ...guard, hasFree: () => slots.taken < limit };
-}
-
-/** By then some of the waiting calls have had their turn. */
-const retryAfterMs = 1000;
-
-function full(upstream: string, running: number, waiting: number) {
-	const message = `${running} calls run and ${waiting} wait`;
-	const facts = { upstream, retryAfterMs };
-	return new GatewayError("limiter_full", message, facts);
+	return { guard, slots };
 }

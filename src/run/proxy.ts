@@ -1,5 +1,5 @@
 import { allRead } from "../core/all-read.ts";
-import { leave } from "../core/body/byte-stream.ts";
+import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { raise } from "../core/events.ts";
 import type { HeaderList } from "../core/http/headers.ts";
@@ -36,6 +36,8 @@ export interface PreparedProxy {
 	readonly timeoutMs: number;
 	readonly cached: boolean;
 	readonly idleMs: number;
+	/** The longest body of a request that is passed on. */
+	readonly bodyBytesMax: number;
 	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
@@ -57,7 +59,7 @@ export function prepareProxy(
 		query,
 		...others
 	} = proxy;
-	const { headers, pass, cache, idleMs, ...unread } = others;
+	const { headers, pass, cache, idleMs, bodyBytesMax, ...unread } = others;
 	allRead(unread);
 	const opened = upstreams[upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
@@ -67,6 +69,7 @@ export function prepareProxy(
 		timeoutMs: settings.timeoutMs,
 		cached: cache,
 		idleMs,
+		bodyBytesMax,
 		target: prepareProxyTarget(path.length, target, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
 		answerHeaders: answerHeadersOf(pass, dependenceOf(request)),
@@ -74,17 +77,18 @@ export function prepareProxy(
 }
 
 /**
- * Passes a request on and answers as the upstream does, with any status, both bodies as they come. The deadline ends
+ * Passes a request on, with this body, and answers as the upstream does, with any status, both bodies as they come. The deadline ends
  * when the head of the answer is there. Rejects if no head comes. A later break fails the body.
  */
 export function proxy(
 	route: RunRoute,
 	prepared: PreparedProxy,
 	input: RunInput,
+	body: ByteStream | null,
 ): Promise<GatewayResponse> {
 	const frame = createFrame(route, input);
 	return frame.fuel.piece(
-		(frame) => passOn(route, prepared, input, frame),
+		(frame) => passOn(route, prepared, input, body, frame),
 		frame,
 	);
 }
@@ -93,6 +97,7 @@ function passOn(
 	route: RunRoute,
 	prepared: PreparedProxy,
 	input: RunInput,
+	body: ByteStream | null,
 	frame: Frame,
 ): Promise<GatewayResponse> {
 	const { request } = input;
@@ -100,9 +105,10 @@ function passOn(
 		method: request.method,
 		target: prepared.target(request, frame),
 		headers: prepared.headers(request, frame),
-		body: request.streamBody(),
+		body,
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,
+		client: request.ip,
 		timeoutMs: prepared.timeoutMs,
 		cached: prepared.cached,
 		idleMs: prepared.idleMs,

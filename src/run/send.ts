@@ -113,13 +113,18 @@ function sendWrite(
 	});
 	const stopAborting = scope.onCancel((reason) => own.cancel(reason));
 	return new Promise((resolve, reject) => {
-		const stopWaiting = scope.onCancel(reject);
+		let stopWaiting: (() => void) | null = null;
+		// Before, the call itself ends with the step, and its error says what it waited for.
+		const onSent = () => {
+			stopAborting();
+			stopWaiting ??= scope.onCancel(reject);
+		};
 		const ended = () => {
 			stopAborting();
-			stopWaiting();
+			stopWaiting?.();
 			own.close();
 		};
-		upstream.call({ ...request, onSent: stopAborting }, own).then(
+		upstream.call({ ...request, onSent }, own).then(
 			(response) => {
 				ended();
 				resolve(response);

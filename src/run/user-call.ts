@@ -120,6 +120,7 @@ function createRequest(
 		idempotent: reads || idempotent || isIdempotent(chosen),
 		tried: null,
 		requestId: run.input.request.id,
+		client: run.input.request.ip,
 		timeoutMs: settings.timeoutMs,
 		onSent: null,
 	};

@@ -36,6 +36,12 @@ export class Waiters<T, Brought = undefined> {
 	size = 0;
 	#first: Waiter<T, Brought> | null = null;
 	#last: Waiter<T, Brought> | null = null;
+	readonly #onLeft: () => void;
+
+	/** `onLeft` is called when a waiter leaves because its scope was cancelled. */
+	constructor(onLeft: () => void = nothing) {
+		this.#onLeft = onLeft;
+	}
 
 	/** Waits to be shifted and resolved. Rejects with the scope's reason if the scope is cancelled first. */
 	wait(scope: Scope | undefined, brought: Brought): Promise<T> {
@@ -47,6 +53,7 @@ export class Waiters<T, Brought = undefined> {
 			waiter.stopListening = scope.onCancel((reason) => {
 				this.#remove(waiter);
 				reject(reason);
+				this.#onLeft();
 			});
 		});
 	}
@@ -54,6 +61,13 @@ export class Waiters<T, Brought = undefined> {
 	/** Takes out the waiter that has waited longest; null if nobody waits. The caller must settle it. */
 	shift(): Waiter<T, Brought> | null {
 		const waiter = this.#first;
+		if (waiter !== null) this.#remove(waiter);
+		return waiter;
+	}
+
+	/** As `shift`, for the waiter that came last. */
+	pop(): Waiter<T, Brought> | null {
+		const waiter = this.#last;
 		if (waiter !== null) this.#remove(waiter);
 		return waiter;
 	}

@@ -22,6 +22,8 @@ export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
 	readonly origins: readonly string[];
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
+	/** How many streams are open at once, each on its own connection. */
+	readonly streams: number;
 	/** Whether equal calls in flight that only read share one. */
 	readonly coalesce: boolean;
 	/** Null or absent means off, as with every policy. */
@@ -66,7 +68,8 @@ export function createUpstream(
 	context: UpstreamContext,
 	open: OpenWire = openWire,
 ): Upstream {
-	const { name, origins, connections, bodyBytesMax, tls, ...others } = settings;
+	const { name, origins, bodyBytesMax, tls, ...numbers } = settings;
+	const { connections, streams: streamsMax, ...others } = numbers;
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
@@ -79,7 +82,11 @@ export function createUpstream(
 	const shared = { ...context, upstream: name };
 	const { random = Math.random } = context;
 	const budget = createBudget(extra ?? noBudget, context.clock);
-	const limit = limiter(limits, { ...shared, connections });
+	const limit = limiter(limits, {
+		...shared,
+		connections,
+		streams: streamsMax,
+	});
 	const keeping = kept
 		? cache(kept, { ...shared, scope, origins, credentials })
 		: null;
@@ -92,7 +99,7 @@ export function createUpstream(
 	].filter((guard) => guard !== null);
 	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
 	const calls = wires.map(({ call }) => timeout(name)(call));
-	// A body may take as long as it moves. Its slot is taken until the last byte has come.
+	// A body may take as long as it moves. It takes no slot from the calls meanwhile.
 	const streams = wires.map(({ stream }) => stall(name)(stream));
 	// Inside the limiter: a call that waits for a slot does not yet wait for one of the URLs.
 	const balanced = origins.length > 1 ? balance(origins.length, shared) : null;

@@ -93,6 +93,7 @@ export function requestOf(
 		idempotent: false,
 		tried: null,
 		requestId: "test-request",
+		client: "192.0.2.1",
 		onSent: null,
 		...changes,
 	});

@@ -45,7 +45,9 @@ export async function startUpstream(answer: Answering): Promise<RealUpstream> {
 			settle();
 		});
 	const server = createServer(async (request, response) => {
-		const body = await bodyOf(request);
+		const body = await bodyOf(request).catch(() => null);
+		// It broke off in the middle, so there was no request.
+		if (body === null) return;
 		const entry: SeenRequest = {
 			method: request.method ?? "",
 			target: request.url ?? "",

@@ -255,3 +255,35 @@ test("spreads streams with the calls, by the time to their heads", async () => {
 	assert.ok((asked[1] ?? 0) < 10, `${asked}`);
 	await clock.settle();
 });
+
+test("sends calls to a URL that has open streams as well", async () => {
+	const both = balance(2, contextOf(clock));
+	const scope = openScope({ clock });
+	const asked = [0, 0];
+	const opens = (at: number): StreamCall => {
+		return async ({ onHead }, own) => {
+			asked[at] = (asked[at] ?? 0) + 1;
+			const body = Object.assign((async function* () {})(), { length: null });
+			onHead({ status: 200, headers: [], body });
+			await new Promise<void>((resolve) => own.onCancel(() => resolve()));
+		};
+	};
+	const stream = both.stream([opens(0), opens(1)]);
+	for (let made = 0; made < 10; made++) {
+		void stream(streamRequestOf({ onHead() {} }), scope);
+	}
+	assert.deepEqual(asked, [5, 5]);
+	// One more on the first.
+	void stream(streamRequestOf({ onHead() {} }), scope);
+	const called = [0, 0];
+	const answers = (at: number): Call => {
+		return async () => {
+			called[at] = (called[at] ?? 0) + 1;
+			return reply(200);
+		};
+	};
+	const call = both.call([answers(0), answers(1)]);
+	for (let made = 0; made < 10; made++) await call(requestOf(), scope);
+	assert.deepEqual(called, [5, 5]);
+	scope.cancel(new Error("enough"));
+});

@@ -171,6 +171,7 @@ test("whatever policies stand together and whatever the upstream does: one end p
 						name: "up",
 						origins: ["http://up.test"],
 						connections: 2,
+						streams: 2,
 						bodyBytesMax: 1000,
 						tls: null,
 						coalesce: false,

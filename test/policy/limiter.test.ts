@@ -10,6 +10,7 @@ import {
 } from "../../src/tasks/index.ts";
 import {
 	answer,
+	codeOf,
 	contextOf,
 	controlled,
 	hangs,
@@ -23,7 +24,7 @@ const limits = { concurrent: 2, waiting: 3, adaptive: false };
 
 /** Of an upstream with 64 connections. */
 function limiterAt(context: PolicyContext, options: LimiterOptions | null) {
-	return limiter(options, { ...context, connections: 64 });
+	return limiter(options, { ...context, connections: 64, streams: 3 });
 }
 
 function adaptiveAt(
@@ -137,6 +138,64 @@ test("knows whether a call that begins now would run at once", async () => {
 		begun[1]?.resolve(answer);
 		await clock.advance(0);
 	}
+});
+
+describe("clients that wait", () => {
+	const asking = (client: string) => requestOf({ client });
+
+	test("get their turns one after another, an IPv6 network as one", async () => {
+		const { clock, scope, context } = policySetting("limiter");
+		const { call: wire, begun } = controlled();
+		const order: string[] = [];
+		const one = { concurrent: 1, waiting: 100, adaptive: false };
+		const call = limiterAt(context, one).call((request, own) => {
+			order.push(request.client);
+			return wire(request, own);
+		});
+		const near = "2001:db8::1";
+		const neighbour = "2001:db8::2";
+		for (const client of ["a", "a", "a", near, near, neighbour, "b"]) {
+			void outcomeOf(call(asking(client), scope));
+		}
+		for (let ended = 0; ended < 7; ended++) {
+			begun[ended]?.resolve(answer);
+			await clock.advance(0);
+		}
+		assert.deepEqual(order, ["a", "a", near, "b", "a", near, neighbour]);
+	});
+
+	test("give way in a full queue, the one with the most first, and only to one with fewer", async () => {
+		for (const adaptive of [false, true]) {
+			const { clock, context, next } = policySetting("limiter");
+			const scope = openScope({ clock });
+			const options = { concurrent: 1, waiting: 4, adaptive };
+			const call = limiterAt(context, options).call(next);
+			const states: string[] = [];
+			const ask = (client: string) => {
+				const at = states.push("waits") - 1;
+				void outcomeOf(call(asking(client), scope)).then((outcome) => {
+					states[at] = outcome.ok ? "ok" : String(codeOf(outcome));
+				});
+			};
+			for (const client of ["a", "a", "a", "a", "a"]) ask(client);
+			ask("a");
+			ask("b");
+			ask("b");
+			ask("b");
+			ask("c");
+			await clock.advance(0);
+			assert.deepEqual(states, [
+				// Of five, one runs and one still waits. The sixth came when they had all of the queue.
+				...["waits", "waits", "limiter_full", "limiter_full", "limiter_full"],
+				"limiter_full",
+				// Of three, the last would have been one more than the others had.
+				...["waits", "waits", "limiter_full"],
+				"waits",
+			]);
+			scope.cancel(new GatewayError("client_closed", "enough"));
+			await clock.advance(0);
+		}
+	});
 });
 
 describe("an adaptive limiter", () => {

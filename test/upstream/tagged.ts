@@ -131,6 +131,7 @@ function streamOnce(
 					body: bodied ? body : null,
 					idempotent: !bodied,
 					requestId: "test-request",
+					client: "192.0.2.1",
 					timeoutMs: 1000,
 					idleMs: 1000,
 					onHead,

@@ -29,6 +29,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 			name: "weather",
 			origins: [peer.origin],
 			connections: 2,
+			streams: 2,
 			bodyBytesMax: 1000,
 			tls: null,
 			coalesce: false,

@@ -12,7 +12,7 @@ import type { Source } from "../source.ts";
 import type { DataMap } from "./input.ts";
 import { key } from "./key.ts";
 import { asSource, reading } from "./kind.ts";
-import { duration, flag, text } from "./kinds.ts";
+import { duration, flag, size, text } from "./kinds.ts";
 import { section } from "./section.ts";
 import {
 	headerFields,
@@ -87,6 +87,13 @@ export const proxyKeys = section({
 			"`true`: the upstream's `cache` keeps answers to GET while they are passed on, and gives them again.",
 		example: "cache: true",
 		default: false,
+	}),
+	maxBody: key(size, {
+		field: "bodyBytesMax",
+		description:
+			"The longest request body that is passed on. Beyond it 413: at once if its length is announced.",
+		example: "maxBody: 50MiB",
+		default: "1GiB",
 	}),
 	idle: key(duration, {
 		field: "idleMs",

@@ -106,6 +106,12 @@ export const upstreamKeys = section({
 			default: 64,
 		},
 	),
+	streams: key(scalarTemplate<number | Hole>(countOrHole(bounds.streams)), {
+		description:
+			"How many proxied requests are open at once, each on a connection of its own. Until the head of its answer is there, each counts among the `connections`, too. One more is `limiter_full`.",
+		example: "streams: 256",
+		default: 1024,
+	}),
 	maxBody: key(maxBody, {
 		description:
 			"The longest answer that is taken, after decompression. Beyond it `upstream_invalid`.",

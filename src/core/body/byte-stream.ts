@@ -5,6 +5,8 @@
 export interface ByteStream extends AsyncIterable<Uint8Array> {
 	/** How many bytes come in all, or reading fails. Null if only the end will show it. */
 	readonly length: number | null;
+	/** Present if all of it is here, so that its reader waits for nobody. */
+	readonly arrived?: true;
 	/** The whole body, to be taken instead of reading it, if all of it has come and none was read. Else null. */
 	whole?(): Uint8Array | null;
 }
@@ -14,6 +16,7 @@ export function streamOf(bytes: Uint8Array): ByteStream | null {
 	if (bytes.length === 0) return null;
 	return {
 		length: bytes.length,
+		arrived: true,
 		async *[Symbol.asyncIterator]() {
 			yield bytes;
 		},

@@ -57,6 +57,8 @@ export interface UpstreamRequest {
 	readonly tried: number[] | null;
 	/** The client's request that it is made for; for a shared call the first one. Only events use it. */
 	readonly requestId: string;
+	/** That client's address. Clients that wait for an upstream take turns. */
+	readonly client: string;
 	/** The bound of one attempt, in milliseconds, from the moment when it has its connection slot. */
 	readonly timeoutMs: number;
 	/** Called when the first byte of an attempt is about to be written. From here on a write may have happened. */
@@ -100,6 +102,8 @@ export interface StreamRequest {
 	readonly idempotent: boolean;
 	/** The client's request that is passed on. Only events use it. */
 	readonly requestId: string;
+	/** That client's address. Clients that wait for an upstream take turns. */
+	readonly client: string;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
 	readonly timeoutMs: number;
 	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */

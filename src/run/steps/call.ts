@@ -104,6 +104,7 @@ function prepareRequest(
 			idempotent: repeatable,
 			tried: null,
 			requestId: run.input.request.id,
+			client: run.input.request.ip,
 			timeoutMs,
 			onSent: null,
 		};

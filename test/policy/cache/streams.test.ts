@@ -63,6 +63,7 @@ function streams(...replies: Reply[]) {
 			body: null,
 			idempotent: true,
 			requestId: "test-request",
+			client: "192.0.2.1",
 			timeoutMs: 1000,
 			cached: true,
 			idleMs: 1000,

@@ -1,0 +1,53 @@
+import type { ByteStream } from "../core/body/byte-stream.ts";
+import { streamOf } from "../core/body/byte-stream.ts";
+import { GatewayError } from "../core/errors.ts";
+import { headerOf } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
+
+/**
+ * A body up to here is awaited whole before the request takes a place anywhere. As much of a longer one would wait
+ * between the two sides anyway.
+ */
+const awaitedBytesMax = 64 * 1024;
+
+/**
+ * The body that a proxied route passes on; null if there is none. A short one is read whole first, by `read`. A longer
+ * one comes while it is passed on. Throws `request_too_large` at once if the announced length exceeds the bound.
+ */
+export function uploadOf(
+	request: GatewayRequest,
+	bodyBytesMax: number,
+	read: (bytesMax: number) => Promise<Uint8Array>,
+): ByteStream | null | Promise<ByteStream | null> {
+	const { headers } = request;
+	const length = headerOf(headers, "content-length");
+	// A body in chunks has no other length (RFC 9112, 6.3).
+	if (length === null || headerOf(headers, "transfer-encoding") !== null) {
+		const body = request.streamBody();
+		return body && bounded(body, bodyBytesMax);
+	}
+	if (Number(length) > bodyBytesMax) throw tooLarge(bodyBytesMax);
+	if (Number(length) > awaitedBytesMax) return request.streamBody();
+	return Number(length) === 0 ? null : read(awaitedBytesMax).then(streamOf);
+}
+
+/** The same body. Reading it fails beyond the bound. */
+function bounded(body: ByteStream, bytesMax: number): ByteStream {
+	if (body.arrived && (body.length ?? 0) <= bytesMax) return body;
+	return {
+		length: body.length,
+		async *[Symbol.asyncIterator]() {
+			let bytes = 0;
+			for await (const piece of body) {
+				bytes += piece.length;
+				if (bytes > bytesMax) throw tooLarge(bytesMax);
+				yield piece;
+			}
+		},
+	};
+}
+
+function tooLarge(bytesMax: number): GatewayError {
+	const message = `the body is longer than ${bytesMax} bytes`;
+	return new GatewayError("request_too_large", message);
+}
