@@ -52,7 +52,8 @@ export const errorTable = {
 	request_too_large: {
 		status: 413,
 		title: "The request is too large",
-		meaning: "Client: the body is over the gateway's limit.",
+		meaning:
+			"Client: the body is over the gateway's limit, in bytes, or in values and keys of its JSON.",
 	},
 	unsupported_media_type: {
 		status: 415,

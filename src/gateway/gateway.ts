@@ -19,6 +19,7 @@ import { compose } from "../run/compose.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
+import type { RequestValues } from "../run/request.ts";
 import type { Load } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -270,8 +271,8 @@ async function answer(
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
 	const read = (bytesMax: number) =>
-		readBodyInTime(request, route, handling, bytesMax);
-	const body = route.plan.request.body
+		bodyInTime(request, route, handling, bytesMax);
+	const bytes = route.plan.request.body
 		? await read(handling.server.bodyBytesMax)
 		: null;
 	const coming = route.proxy
@@ -281,11 +282,14 @@ async function answer(
 	const { events, load, overload, clock } = handling;
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
 	// Without a body it is still the turn of the loop in which the request came.
-	const hasWaited = body !== null || coming instanceof Promise;
+	const hasWaited = bytes !== null || coming instanceof Promise;
 	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
 	const begun = overload?.begin(nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
-	const values = route.readRequest(request, params, body);
+	const values =
+		bytes === null
+			? route.requests.read(request, params, null, clock.turn)
+			: await readWithBody(request, params, bytes, route, handling);
 	const input = { request, values, events, load, scope };
 	// A request that still comes takes no place, because its client decides how long that takes.
 	const counts = upload === null || upload.arrived === true;
@@ -301,6 +305,23 @@ async function answer(
 	}
 }
 
+/** To read and to judge a body may each take as long as a turn of the loop may be, so both wait for their turn. */
+async function readWithBody(
+	request: GatewayRequest,
+	params: Readonly<Record<string, string>>,
+	bytes: Uint8Array,
+	{ requests }: PreparedRoute,
+	{ server, clock: { turn } }: Handling,
+): Promise<RequestValues> {
+	const before = turn.next();
+	if (before !== null) await before;
+	const { valuesMax } = server;
+	const body = requests.readBody?.(request, bytes, valuesMax, turn) ?? null;
+	const between = turn.next();
+	if (between !== null) await between;
+	return requests.read(request, params, body, turn);
+}
+
 /** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
 function count(
 	limit: RateLimit,
@@ -314,7 +335,7 @@ function count(
 }
 
 /** The deadline counts from the request's arrival and includes its body: a slow client uses up its own time. */
-function readBodyInTime(
+function bodyInTime(
 	request: GatewayRequest,
 	{ plan }: PreparedRoute,
 	{ clock }: Handling,

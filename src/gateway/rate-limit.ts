@@ -203,10 +203,10 @@ function prepareKey(
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";
 	if (source === "request.ip") return ({ ip }) => networkOf(ip);
 	// A key reads no body, so the body's schema is not compiled.
-	const readRequest = prepareRequest(fields, createBodyCompiler());
+	const { read } = prepareRequest(fields, createBodyCompiler());
 	const evaluate = prepare(by, routeLayout([]));
 	return (request, params) => {
-		const values = readRequest(request, params, null);
+		const values = read(request, params, null, turn);
 		const slots: unknown[] = new Array(slotCount).fill(null);
 		slots[requestSlots.params] = values.params;
 		slots[requestSlots.query] = values.query;

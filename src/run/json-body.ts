@@ -7,8 +7,14 @@ import type { RequestConfig } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
-import { readJson } from "../core/json.ts";
+import {
+	costOfReading,
+	type JsonSurvey,
+	readJson,
+	surveyJson,
+} from "../core/json.ts";
 import { createPattern } from "../core/pattern.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
 
 /** The most faults that an answer names. */
 export const faultsMax = 16;
@@ -128,39 +134,94 @@ function canonical(value: unknown): string {
 	return `{${pairs.toSorted().join()}}`;
 }
 
-/** Reads a JSON body, or adds its faults to `faults`. */
+/** A body that was read. */
+export interface JsonBody {
+	/** Null if there is none, or if it is not JSON. */
+	readonly value: unknown;
+	/** Why there is no value; null if there is one. */
+	readonly fault: RequestFault | null;
+	readonly bytes: number;
+	readonly survey: JsonSurvey | null;
+}
+
+/** Reads a JSON body of at most so many values and keys, and then judges what was read. Both take their time of the turn. */
+export interface JsonBodyReader {
+	read(
+		request: GatewayRequest,
+		bytes: Uint8Array,
+		valuesMax: number,
+		turn: LoopTurn,
+	): JsonBody;
+	/** Gives the value, and adds its faults to `faults`. */
+	judge(body: JsonBody, faults: RequestFault[], turn: LoopTurn): unknown;
+}
+
 export function prepareJsonBody(
 	{ schema, required }: NonNullable<RequestConfig["body"]>,
 	compileBody: CompileBody,
-): (
-	request: GatewayRequest,
-	bytes: Uint8Array | null,
-	faults: RequestFault[],
-) => unknown {
+): JsonBodyReader {
 	const check = compileBody(schema);
-	return (request, bytes, faults) => {
-		if (bytes === null || bytes.length === 0) {
-			if (required) faults.push({ at: "body", message: "is required" });
-			return null;
-		}
-		refuseOtherMedia(request);
-		const value = jsonOf(bytes, faults);
-		if (value === undefined) return null;
-		const errors = errorsOf(value, bytes.length, check);
-		for (const error of errors.slice(0, faultsMax)) {
-			faults.push(faultOf(error));
-		}
-		return value;
+	return {
+		read(request, bytes, valuesMax, turn) {
+			if (bytes.length > 0) {
+				refuseOtherMedia(request);
+				return readBody(bytes, valuesMax, turn);
+			}
+			const fault = required ? { at: "body", message: "is required" } : null;
+			return { value: null, fault, bytes: 0, survey: null };
+		},
+		judge(body, faults, turn) {
+			const { value, fault, bytes, survey } = body;
+			if (fault !== null) faults.push(fault);
+			if (survey === null) return null;
+			// A pattern takes 75 ns for a character, and up to 300 ns for a short text.
+			turn.spent += 2 * survey.values + (bytes >>> 2);
+			const errors = errorsOf(body, check);
+			for (const error of errors.slice(0, faultsMax)) {
+				faults.push(faultOf(error));
+			}
+			return value;
+		},
 	};
+}
+
+function readBody(
+	bytes: Uint8Array,
+	valuesMax: number,
+	turn: LoopTurn,
+): JsonBody {
+	const { length } = bytes;
+	const survey = surveyJson(bytes);
+	if (survey.values > valuesMax) throw tooManyValues(valuesMax);
+	turn.spent += costOfReading(survey, length);
+	try {
+		const value = readJson(bytes, survey);
+		return { value, fault: null, bytes: length, survey };
+	} catch (error) {
+		const tooDeep =
+			error instanceof SyntaxError && error.message.startsWith("nested");
+		const message = tooDeep ? `is ${error.message}` : "is not JSON in UTF-8";
+		const fault = { at: "body", message };
+		return { value: null, fault, bytes: length, survey: null };
+	}
+}
+
+function tooManyValues(valuesMax: number): GatewayError {
+	const message = `has more than ${valuesMax} values and keys`;
+	return new GatewayError(
+		"request_too_large",
+		`the body ${message} (\`server.maxValues\`)`,
+		{ errors: [{ at: "body", message }] },
+	);
 }
 
 /** ajv knows no bigint. It judges the doubles next to them, and the route gets the digits. */
 function errorsOf(
-	value: unknown,
-	bytes: number,
+	{ value, bytes, survey }: JsonBody,
 	{ first, all, begin }: BodyCheck,
 ): readonly ErrorObject[] {
-	const judged = withDoubles(value);
+	// To look for bigints in a map of many keys takes as long as to read it.
+	const judged = survey?.longNumbers ? withDoubles(value) : value;
 	begin(bytes);
 	if (first(judged)) return [];
 	if (bytes > allFaultsBytesMax) return first.errors ?? [];
@@ -177,20 +238,6 @@ function refuseOtherMedia({ headers }: GatewayRequest): void {
 		"unsupported_media_type",
 		"the body is not announced as JSON",
 	);
-}
-
-function jsonOf(bytes: Uint8Array, faults: RequestFault[]): unknown {
-	try {
-		return readJson(bytes);
-	} catch (error) {
-		const tooDeep =
-			error instanceof SyntaxError && error.message.startsWith("nested");
-		faults.push({
-			at: "body",
-			message: tooDeep ? `is ${error.message}` : "is not JSON in UTF-8",
-		});
-		return undefined;
-	}
 }
 
 /** The value itself if there is no bigint in it: copying a large one takes longer than judging it. */

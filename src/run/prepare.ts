@@ -10,7 +10,7 @@ import { prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./proxy.ts";
-import { prepareRequest, type ReadRequest } from "./request.ts";
+import { prepareRequest, type RequestReader } from "./request.ts";
 import type { Resources } from "./work.ts";
 
 /** A prepared plan: closures instead of templates, connections instead of names. Made once per gateway. */
@@ -22,7 +22,7 @@ export interface Prepared {
 }
 
 export interface PreparedRoute extends ComposedRoute {
-	readonly readRequest: ReadRequest;
+	readonly requests: RequestReader;
 	/** Null if the route is composed; else there is no step in its block. */
 	readonly proxy: PreparedProxy | null;
 }
@@ -77,7 +77,7 @@ function prepareRoute(
 	);
 	return {
 		plan: route,
-		readRequest: prepareRequest(request, compileBody),
+		requests: prepareRequest(request, compileBody),
 		readsRequest: mayRead("request", [steps, result, proxy]),
 		frameSize: block.frameSize,
 		block,

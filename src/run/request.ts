@@ -7,7 +7,14 @@ import { GatewayError, type RequestFault } from "../core/errors.ts";
 import { allHeadersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { createPattern } from "../core/pattern.ts";
-import { type CompileBody, faultsMax, prepareJsonBody } from "./json-body.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
+import {
+	type CompileBody,
+	faultsMax,
+	type JsonBody,
+	type JsonBodyReader,
+	prepareJsonBody,
+} from "./json-body.ts";
 
 /** The values of a request that expressions read: only those that the route declares. */
 export interface RequestValues {
@@ -18,12 +25,18 @@ export interface RequestValues {
 	readonly body: unknown;
 }
 
-/** Reads and coerces a request. Throws one `request_invalid` that names all its faults. */
-export type ReadRequest = (
-	request: GatewayRequest,
-	params: Readonly<Record<string, string>>,
-	body: Uint8Array | null,
-) => RequestValues;
+/** How a route's requests are read. */
+export interface RequestReader {
+	/** Reads the body, before the rest is looked at. Null if the route declares none. */
+	readonly readBody: JsonBodyReader["read"] | null;
+	/** Reads and coerces a request. Throws one `request_invalid` that names all its faults. */
+	readonly read: (
+		request: GatewayRequest,
+		params: Readonly<Record<string, string>>,
+		body: JsonBody | null,
+		turn: LoopTurn,
+	) => RequestValues;
+}
 
 /** The texts given for one parameter; null for one that is not percent-encoded UTF-8. */
 type Given = readonly (string | null)[];
@@ -39,13 +52,13 @@ type ReadField = (
 export function prepareRequest(
 	config: RequestConfig,
 	compileBody: CompileBody,
-): ReadRequest {
+): RequestReader {
 	const params = config.params.map((field) => prepareField("params", field));
 	const query = config.query.map((field) => prepareField("query", field));
 	const headers = config.headers.map((field) => prepareField("headers", field));
 	const cookies = config.cookies.map((field) => prepareField("cookies", field));
-	const readBody = config.body && prepareJsonBody(config.body, compileBody);
-	return (request, texts, body) => {
+	const bodies = config.body && prepareJsonBody(config.body, compileBody);
+	const read: RequestReader["read"] = (request, texts, body, turn) => {
 		const faults: RequestFault[] = [];
 		const values = {
 			params: { ...texts } as Record<string, unknown>,
@@ -74,13 +87,14 @@ export function prepareRequest(
 			const given = cookiesOf(request, wireName);
 			cookies[index]?.(given, values.cookies, faults);
 		});
-		if (readBody) values.body = readBody(request, body, faults);
+		if (bodies && body) values.body = bodies.judge(body, faults, turn);
 		if (faults.length > 0) {
 			const errors = faults.slice(0, faultsMax);
 			throw new GatewayError("request_invalid", describe(errors), { errors });
 		}
 		return values;
 	};
+	return { read, readBody: bodies && bodies.read };
 }
 
 /** For the log: only where the faults are, because messages may repeat the client's input. */

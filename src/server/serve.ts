@@ -36,7 +36,7 @@ export async function serve(
 	{ port, host, onInternal }: ServeOptions = {},
 ): Promise<RunningServer> {
 	// The gateway itself reads bodies.
-	const { drainMs, bodyBytesMax: _, ...bounds } = settings;
+	const { drainMs, bodyBytesMax: _, valuesMax: _1, ...bounds } = settings;
 	const server = await listen({
 		...bounds,
 		host: host ?? bounds.host,

@@ -22,7 +22,7 @@ export type { Handle };
 
 /** The server's part of a config, except what others read: the gateway bounds bodies, and `serve` times the drain. */
 export interface ServerOptions
-	extends Omit<ServerConfig, "bodyBytesMax" | "drainMs"> {
+	extends Omit<ServerConfig, "bodyBytesMax" | "drainMs" | "valuesMax"> {
 	readonly clock: Clock;
 	readonly handle: Handle;
 	/**

@@ -2,103 +2,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { UserContext } from "../../src/config/config.ts";
-import { surveyJson } from "../../src/core/json.ts";
 import { longestTurn } from "../kit/blocked.ts";
+import { filled, filledUpTo, kinds, mebi, short } from "../kit/costly-json.ts";
 import { type HttpAnswer, serve } from "../kit/serve.ts";
 import { slowness } from "../kit/slowness.ts";
 import { startUpstream } from "../kit/upstream.ts";
 
 /** Whatever an upstream answers, reading it takes no more than its bounds allow, and keeps nobody waiting. */
-
-const mebi = 1 << 20;
-
-/** So many bytes of a list at most, or of a map, with as many of these parts as fit. */
-function filled(
-	bytes: number,
-	part: (index: number) => string,
-	[open, close] = "[]",
-): string {
-	const parts: string[] = [];
-	let length = 2;
-	for (let index = 0; ; index++) {
-		const next = part(index);
-		length += next.length + 1;
-		if (length > bytes) return open + parts.join() + close;
-		parts.push(next);
-	}
-}
-
-/** A number that differs for each index, in few characters. */
-const short = (index: number) => index.toString(36);
-
-/** Maps in each other, each with a key of its own. */
-function nested(index: number): string {
-	const keys = Array.from({ length: 60 }, (_, at) => short(60 * index + at));
-	return `${keys.map((key) => `{"${key}":`).join("")}1${"}".repeat(60)}`;
-}
-
-interface Kind {
-	readonly title: string;
-	readonly make: (bytes: number) => string;
-	/** Of 8 MiB. Default: 502, because they are more than 200,000 values. */
-	readonly status?: number;
-	/** Default: true. */
-	readonly valid?: boolean;
-}
-
-const kinds: Kind[] = [
-	{ title: "empty lists", make: (bytes) => filled(bytes, () => "[]") },
-	{ title: "empty maps", make: (bytes) => filled(bytes, () => "{}") },
-	{
-		title: "maps with a key of their own each",
-		make: (bytes) => filled(bytes, (index) => `{"${short(index)}":1}`),
-	},
-	{
-		title: "maps with keys of their own in each other",
-		make: (bytes) => filled(bytes, nested),
-	},
-	{
-		title: "one map",
-		make: (bytes) => filled(bytes, (index) => `"${short(index)}":1`, "{}"),
-	},
-	{
-		title: "one map whose keys are indexes far apart",
-		make: (bytes) => filled(bytes, (index) => `"${index * 1013}":1`, "{}"),
-	},
-	{
-		title: "integers that need all their digits",
-		make: (bytes) => filled(bytes, () => "123456789012345678"),
-	},
-	{
-		title: "one such integer among empty texts",
-		make: (bytes) =>
-			filled(bytes, (index) => (index === 0 ? "123456789012345678" : '""')),
-	},
-	{
-		title: "integers of 1,000 digits",
-		make: (bytes) => filled(bytes, () => "9".repeat(1000)),
-		status: 200,
-	},
-	{
-		title: "short texts with an escape",
-		make: (bytes) => filled(bytes, (index) => `"\\n${short(index)}"`),
-	},
-	{
-		title: "one text of escapes",
-		make: (bytes) => `"${"\\u0000".repeat((bytes - 2) / 6)}"`,
-		status: 200,
-	},
-	{
-		title: "escaped quotes behind a long integer",
-		make: (bytes) => `[123456789012345678,"${'\\"'.repeat(bytes / 2 - 20)}"]`,
-		status: 200,
-	},
-	{
-		title: "no JSON behind a million brackets",
-		make: (bytes) => `[${"[],".repeat(bytes / 3 - 2)}`,
-		valid: false,
-	},
-];
 
 interface Scene extends AsyncDisposable {
 	get(path: string): Promise<HttpAnswer>;
@@ -153,23 +63,18 @@ async function read(
 	return { status, turns };
 }
 
-/** How many bytes have nearly 200,000 values and keys. */
-function most(make: (bytes: number) => string): number {
-	const { values } = surveyJson(Buffer.from(make(mebi)));
-	return Math.floor(mebi * Math.min(8, 180_000 / values));
-}
-
 describe("an upstream's answer that is costly to read", () => {
-	for (const { title, make, status = 502, valid = true } of kinds) {
+	for (const kind of kinds) {
+		const { title, make, few = false, valid = true } = kind;
 		it(`keeps nobody waiting, and is refused for too many values: 8 MiB of ${title}`, async () => {
 			const body = Buffer.from(make(8 * mebi));
 			const seen = await read(body, { maxBody: "8MiB" });
-			assert.equal(seen.status, status);
+			assert.equal(seen.status, few ? 200 : 502);
 			assert.ok(seen.turns < 1, `${seen.turns} times 100 ms`);
 		});
 
 		it(`keeps nobody waiting where it is read: as many as may be of ${title}`, async () => {
-			const body = Buffer.from(make(most(make)));
+			const body = Buffer.from(filledUpTo(kind, 200_000, 8 * mebi));
 			const seen = await read(body, { maxBody: "8MiB" });
 			assert.equal(seen.status, valid ? 200 : 502);
 			assert.ok(seen.turns < 1, `${seen.turns} times 100 ms`);

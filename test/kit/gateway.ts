@@ -198,9 +198,14 @@ export function testGateway(
 export function testRoute(
 	route: object,
 	behave?: Behaviour,
-	{ key = "GET /x", upstreams = {} }: { key?: string; upstreams?: object } = {},
+	{
+		key = "GET /x",
+		upstreams = {},
+		server = {},
+	}: { key?: string; upstreams?: object; server?: object } = {},
 ): TestGateway {
 	const config = {
+		server,
 		upstreams: {
 			users: { url: "http://users.test", timeout: "2s" },
 			orders: { url: "http://orders.test", timeout: "2s" },

@@ -109,7 +109,7 @@ describe("what a request computes", () => {
 				respond: "${s}",
 			},
 			undefined,
-			{ key: "POST /x" },
+			{ key: "POST /x", server: { maxValues: 300_000 } },
 		);
 		const body = Array.from({ length: 210_000 }, () => 1);
 		const answer = await ask("/x", { method: "POST", body });

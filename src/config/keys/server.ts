@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isToken } from "../../core/http/headers.ts";
 import { parseSubnet } from "../../core/ip.ts";
+import { bounds } from "./defaults.ts";
 import { key, part } from "./key.ts";
 import { plain } from "./kind.ts";
 import {
@@ -140,6 +141,13 @@ const serverParts = {
 		description: "The longest request body that is read. Beyond it 413.",
 		example: "maxBody: 256KiB",
 		default: "1MiB",
+	}),
+	maxValues: key(count(bounds.values), {
+		field: "valuesMax",
+		description:
+			"The most values and keys of a request's JSON body. An integer of 16 digits or more counts as four. Beyond it 413.",
+		example: "maxValues: 20000",
+		default: 100_000,
 	}),
 	maxHeaders: key(count(2000), {
 		field: "headerFieldsMax",
