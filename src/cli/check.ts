@@ -1,10 +1,10 @@
 import { exitCodes } from "./exit-codes.ts";
-import { findConfig, loadAndReport } from "./find-config.ts";
+import { findConfig, inspectAndReport } from "./find-config.ts";
 
 /** `sluice check`: prints every problem and how many there are. */
 export async function checkCommand(file: string | undefined): Promise<number> {
 	const path = findConfig(file);
-	const { config, problems, unlisted } = await loadAndReport(path);
+	const { config, problems, unlisted } = await inspectAndReport(path);
 	if (config === null) {
 		const listed = problems.filter(({ warning }) => !warning).length;
 		console.error(`${count(listed + unlisted.faults, "problem")} in ${path}`);

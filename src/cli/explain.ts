@@ -5,7 +5,7 @@ import { compile } from "../plan/compile.ts";
 import { explain, type RouteExplanation } from "../plan/explain.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { printExplanation } from "./explain-text.ts";
-import { findConfig, loadAndReport } from "./find-config.ts";
+import { findConfig, inspectAndReport } from "./find-config.ts";
 import { printMermaid } from "./mermaid.ts";
 
 export interface ExplainOptions {
@@ -22,7 +22,7 @@ export async function explainCommand(
 		throw misuse("--json and --mermaid: choose one");
 	}
 	const { file, route } = readArguments(args);
-	const { config } = await loadAndReport(findConfig(file));
+	const { config } = await inspectAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
 	const timeoutsMs = config.resolved.reveal().map(({ timeoutMs }) => timeoutMs);
 	const all = explain(compile(config), timeoutsMs);

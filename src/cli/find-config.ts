@@ -1,5 +1,10 @@
 import { existsSync } from "node:fs";
-import { type Loaded, loadConfig, printUnlisted } from "../config/load.ts";
+import {
+	inspectConfig,
+	type Loaded,
+	loadConfig,
+	printUnlisted,
+} from "../config/load.ts";
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
 
@@ -22,9 +27,18 @@ export function findConfig(file: string | undefined): string {
 	);
 }
 
-/** Loads a config and prints its problems, one a line, to stderr. */
-export async function loadAndReport(file: string): Promise<Loaded> {
-	const loaded = await loadConfig(file, process.env);
+/** Loads a config with its functions, and prints its problems, one a line, to stderr. */
+export function loadAndReport(file: string): Promise<Loaded> {
+	return report(loadConfig(file, process.env));
+}
+
+/** The same without running its functions. */
+export function inspectAndReport(file: string): Promise<Loaded> {
+	return report(inspectConfig(file, process.env));
+}
+
+async function report(loading: Promise<Loaded>): Promise<Loaded> {
+	const loaded = await loading;
 	for (const problem of loaded.problems) console.error(printProblem(problem));
 	const unlisted = printUnlisted(loaded);
 	if (unlisted !== null) console.error(unlisted);

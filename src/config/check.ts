@@ -18,8 +18,6 @@ import { entryOf } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
 import type { Reference, RouteContext } from "./steps/common.ts";
 
-export type { Reference };
-
 export interface Checked {
 	/** Null if there is any problem that is not a warning. */
 	readonly config: Config | null;

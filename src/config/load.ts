@@ -1,12 +1,19 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { GatewayError } from "../core/errors.ts";
-import { suggest } from "../core/suggest.ts";
-import { type Checked, check, type Reference } from "./check.ts";
+import { type Checked, check } from "./check.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
 import type { Environment } from "./environment.ts";
+import {
+	type Found,
+	findFunctions,
+	firstLineOf,
+	importModule,
+	inspectFunctions,
+	loadFunctions,
+	workersOf,
+} from "./functions.ts";
 import {
 	messageOf,
 	type PlacedProblem,
@@ -27,21 +34,49 @@ export interface Loaded {
 }
 
 /**
- * Reads and checks a file: YAML, JSON, or a module of TypeScript or JavaScript whose default export is the config.
- * Loads the functions that its steps name. Throws `config_invalid` if the file itself cannot be read.
+ * Reads and checks a file: YAML, JSON, or a module of TypeScript or JavaScript whose default export is the config. If
+ * nothing is wrong with it, loads the functions that its steps name. Throws `config_invalid` if the file itself cannot
+ * be read.
  */
-export async function loadConfig(
+export function loadConfig(
 	file: string,
 	env: Environment = process.env,
+): Promise<Loaded> {
+	return load(file, env, true);
+}
+
+/**
+ * The same without the functions: they are found, and not run. Of a config in YAML or JSON nothing runs at all. No
+ * gateway can be made of it.
+ */
+export function inspectConfig(file: string, env: Environment): Promise<Loaded> {
+	return load(file, env, false);
+}
+
+async function load(
+	file: string,
+	env: Environment,
+	runs: boolean,
 ): Promise<Loaded> {
 	const source = isModule(file)
 		? readValue(await importDefault(file))
 		: readSource(readText(file));
 	const checked = checkSource(source, env);
-	const functions = await loadFunctions(checked.references, dirname(file));
 	const files = readFiles(checked.files, dirname(file));
-	const workers = findWorkers(checked.references, dirname(file));
-	const loaded = withLoaded(checked, { functions, workers, files });
+	const named = findFunctions(checked.references, dirname(file));
+	const sound =
+		checked.config !== null &&
+		[files, named].every(({ problems }) => problems.length === 0);
+	const functions =
+		runs && sound ? await loadFunctions(named) : inspectFunctions(named);
+	const loaded = withLoaded(checked, {
+		functions: {
+			...functions,
+			problems: [...named.problems, ...functions.problems],
+		},
+		workers: workersOf(named),
+		files,
+	});
 	return place(loaded, source, file);
 }
 
@@ -207,12 +242,6 @@ function place(
 /** Nobody reads a longer list before the first of it are mended. */
 const listedMax = 100;
 
-/** The functions that were found by name, and the problems of the others. */
-interface Found<T> {
-	readonly found: ReadonlyMap<string, T>;
-	readonly problems: readonly Problem[];
-}
-
 function readFiles(
 	references: readonly FileReference[],
 	folder: string,
@@ -236,72 +265,6 @@ function readPem(file: string): string | null {
 	} catch {
 		return null;
 	}
-}
-
-async function loadFunctions(
-	references: readonly Reference[],
-	folder: string,
-): Promise<Found<UserFunction>> {
-	const found = new Map<string, UserFunction>();
-	const problems: Problem[] = [];
-	for (const { name, at, call } of references) {
-		if (call !== null || found.has(name)) continue;
-		const loaded = await loadFunction(name, folder);
-		if (typeof loaded === "string") problems.push({ at, message: loaded });
-		else found.set(name, loaded);
-	}
-	return { found, problems };
-}
-
-/** Where threads find their functions. They are loaded here too, so it is known that they exist. */
-function findWorkers(
-	references: readonly Reference[],
-	folder: string,
-): ReadonlyMap<string, WorkerFunction> {
-	const found = references
-		.filter(({ worker, call }) => worker && call === null)
-		.map(({ name: reference }): [string, WorkerFunction] => {
-			const [file = "", name = ""] = reference.split("#");
-			const { href } = pathToFileURL(resolve(folder, file));
-			return [reference, { file: href, name }];
-		});
-	return new Map(found);
-}
-
-/** The function, or its fault as a text. */
-async function loadFunction(
-	reference: string,
-	folder: string,
-): Promise<UserFunction | string> {
-	const [file = "", name = ""] = reference.split("#");
-	const path = resolve(folder, file);
-	if (!existsSync(path)) {
-		return `${file} cannot be loaded: there is no such file`;
-	}
-	const module = await importModule(path);
-	if (typeof module === "string") return `${file} ${module}`;
-	const found = module[name];
-	if (typeof found === "function") return found as UserFunction;
-	const others = Object.keys(module).filter(
-		(key) => typeof module[key] === "function",
-	);
-	return `${file} exports no function \`${name}\`${suggest(name, others)}`;
-}
-
-/** The module's exports, or the reason why there are none. */
-async function importModule(
-	file: string,
-): Promise<Record<string, unknown> | string> {
-	try {
-		return await import(pathToFileURL(resolve(file)).href);
-	} catch (error) {
-		return `cannot be loaded: ${firstLineOf(error)}`;
-	}
-}
-
-function firstLineOf(error: unknown): string {
-	const words = error instanceof Error ? error.message : String(error);
-	return words.split("\n", 1)[0] ?? "";
 }
 
 /** In the order of the file. A second problem at one position is most likely the first in other words. */
