@@ -60,6 +60,12 @@ export const errorTable = {
 		title: "The body's media type is not supported",
 		meaning: "Client: send the body as `application/json`.",
 	},
+	misdirected: {
+		status: 421,
+		title: "This server does not answer for this host",
+		meaning:
+			"Operator: `Host` has a name that `server.hosts` does not have: write it there. Client: ask another server.",
+	},
 	too_many_requests: {
 		status: 429,
 		title: "Too many requests",

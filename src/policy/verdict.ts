@@ -101,6 +101,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	not_acceptable: notOfCalls,
 	request_too_large: notOfCalls,
 	unsupported_media_type: notOfCalls,
+	misdirected: notOfCalls,
 	too_many_requests: notOfCalls,
 	step_failed: notOfCalls,
 	reference_missing: notOfCalls,

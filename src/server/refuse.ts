@@ -81,8 +81,8 @@ function targetFault(url: string): GatewayError | null {
 	// Node reads a head as Latin-1.
 	if (/[^\x21-\x7e]/.test(url)) return notEncoded();
 	if (url.startsWith("/")) return null;
-	const [, authority] = absolute.exec(url) ?? [];
-	return authority !== undefined && isAuthority(authority)
+	const authority = authorityOf(url);
+	return authority !== null && isAuthority(authority)
 		? null
 		: refused(400, "target", "is neither a path nor an http address");
 }
@@ -90,6 +90,11 @@ function targetFault(url: string): GatewayError | null {
 function notEncoded(): GatewayError {
 	const words = "holds raw characters beyond ASCII: percent-encode them";
 	return refused(400, "target", words);
+}
+
+/** The host in a target of the absolute form; null if there is none. */
+export function authorityOf(url: string): string | null {
+	return absolute.exec(url)?.[1] ?? null;
 }
 
 const absolute = /^https?:\/\/([^/?#]+)/i;

@@ -15,6 +15,7 @@ import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
 import { type Cors, createCors } from "./cors.ts";
+import { type AnswersFor, createHosts } from "./hosts.ts";
 import { Listeners } from "./listeners.ts";
 import { parserFault, refusalOf, refused } from "./refuse.ts";
 
@@ -69,7 +70,8 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
 		bounds;
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
-	const { healthPath, trustedProxies, addressHeader, cors, ...unread } = others;
+	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
+	const { cors, hosts, ...unread } = rest;
 	allRead(unread);
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
@@ -96,6 +98,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		...{ clock, handle, onInternal },
 		...{ idleTimeoutMs, headerFieldsMax, connectionsMax, healthPath },
 		cors: cors === null ? null : createCors(cors),
+		answersFor: createHosts({ hosts, host }),
 		clientAddress: createClientAddress({ trustedProxies, addressHeader }),
 	});
 	const {
@@ -126,6 +129,8 @@ interface Settings
 		| "healthPath"
 	> {
 	readonly cors: Cors | null;
+	/** Null: for any host. */
+	readonly answersFor: AnswersFor | null;
 	readonly clientAddress: ClientAddress;
 }
 
@@ -206,15 +211,21 @@ class Service implements Owner {
 			connection.ignore();
 			return;
 		}
-		const { healthPath, handle } = this.#options;
+		const { healthPath, handle, answersFor } = this.#options;
 		const tooMany = connection.unanswered >= unansweredMax;
 		const exchange = new ClientExchange(message, response, connection, this);
 		connection.begin(exchange);
 		this.#running++;
 		const preflight = this.cors?.preflight(exchange) ?? null;
+		// Load balancers ask for health by address, and the answer tells nothing.
+		const misdirected =
+			answersFor !== null &&
+			!answersFor(message.url ?? "", exchange.headers) &&
+			!isAt(exchange.target, healthPath);
 		if (refusal !== null) exchange.refuse(refusal);
 		else if (tooMany) exchange.refuse(tooManyUnanswered());
 		else if (this.#draining) exchange.fail(draining());
+		else if (misdirected) exchange.fail(unknownHost());
 		else if (preflight !== null) exchange.answer(preflight);
 		else if (isAt(exchange.target, healthPath)) answerHealth(exchange);
 		else void exchange.run(handle);
@@ -276,6 +287,12 @@ function draining(): GatewayError {
 	// No wait, because another instance can answer at once.
 	const facts = { retryAfterMs: 1000 };
 	return new GatewayError("gateway_draining", "the server is draining", facts);
+}
+
+function unknownHost(): GatewayError {
+	const message = "names a host that `server.hosts` does not have";
+	const errors = [{ at: "headers.host", message }];
+	return new GatewayError("misdirected", message, { errors });
 }
 
 function tooManyConnections(): GatewayError {

@@ -49,7 +49,8 @@ describe("more than the processor can do", () => {
 	function crowd(port: number, size: number, again: (text: string) => void) {
 		return Array.from({ length: size }, () => {
 			const socket = connect(port, "127.0.0.1");
-			const ask = () => socket.write("GET /work HTTP/1.1\r\nhost: x\r\n\r\n");
+			const ask = () =>
+				socket.write("GET /work HTTP/1.1\r\nhost: localhost\r\n\r\n");
 			socket.on("connect", ask);
 			socket.on("error", () => {});
 			socket.on("data", (chunk) => {

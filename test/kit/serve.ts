@@ -49,6 +49,8 @@ export async function serve(
 	gateway.events.requestEnded.push((event) => ended.push(event));
 	const server = await listen({
 		...config.server,
+		// Most tests write whatever into `Host`.
+		hosts: config.server.hosts ?? ["*"],
 		host: "127.0.0.1",
 		port: 0,
 		clock: gateway.clock,

@@ -1,6 +1,8 @@
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 
-/** What a config says of its server that says nothing of it. */
-export const serverDefaults = configOrThrow(
+const { server } = configOrThrow(
 	checkValue({ routes: { "GET /x": { respond: 1 } } }, "defaults", {}),
-).server;
+);
+
+/** What a config says of its server that says nothing of it, but that it answers for any host. */
+export const serverDefaults = { ...server, hosts: ["*"] };

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { isToken } from "../../core/http/headers.ts";
-import { parseSubnet } from "../../core/ip.ts";
+import { parseAddress, parseSubnet } from "../../core/ip.ts";
 import { bounds } from "./defaults.ts";
 import { key, part } from "./key.ts";
 import { plain } from "./kind.ts";
@@ -103,6 +103,26 @@ const subnets = listOf<string>(
 	`a list: each ${subnetWords}`,
 );
 
+const hostWords =
+	"a host without a port, such as `api.example.com`, `*.example.com` or `192.0.2.1`";
+
+const hostPattern = /^(?:\*\.)?[a-z\d_](?:[\w.-]*[a-z\d_])?$|^\*$/i;
+
+const hosts = plain<readonly string[]>(
+	z
+		.array(
+			z
+				.string({ error: hostWords })
+				.refine(
+					(name) => hostPattern.test(name) || parseAddress(name) !== null,
+					{ error: hostWords },
+				),
+			{ error: "a list of hosts" },
+		)
+		.min(1, { error: "at least one, or leave the key out" }),
+	(names) => names.map((name) => parseAddress(name) ?? name.toLowerCase()),
+);
+
 const addressHeader = plain<string>(
 	z
 		.string({ error: "the name of a header" })
@@ -128,6 +148,11 @@ const serverParts = {
 			"The address to listen on. `0.0.0.0` lets other machines in; the default does not.",
 		example: "host: 0.0.0.0",
 		default: "127.0.0.1",
+	}),
+	hosts: key(hosts, {
+		description:
+			"The hosts that are answered, as `Host` names them, with any port: names, addresses, `*.example.com` for all names below one, or `*` for any. Beyond them 421. Without this key: `localhost`, the names below it and the addresses of this machine, if `host` is one of these, else any.",
+		example: 'hosts: [api.example.com, "*.example.org"]',
 	}),
 	health: key(pathOrFalse, {
 		field: "healthPath",
