@@ -19,6 +19,7 @@ export interface Asked {
 	/** The client's address. */
 	readonly client: string;
 	readonly body: string | ByteStream | null;
+	readonly isKept?: () => boolean;
 }
 
 /** Whether the body of a request still comes. Then its client decides how long the request takes. */

@@ -18,7 +18,7 @@ import {
 	type StreamPolicy,
 } from "./policy.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
-import { whileWaiting } from "./waited.ts";
+import { keptMeanwhile, whileWaiting } from "./waited.ts";
 
 export interface LimiterOptions {
 	/** How many calls run at once; null: as many as there are connections. */
@@ -159,6 +159,13 @@ class Slots {
 		});
 	}
 
+	/** Gives a slot back for which a call has waited in vain. */
+	checkAfterWait({ isKept }: Asked): void {
+		if (!isKept?.()) return;
+		this.give();
+		throw keptMeanwhile;
+	}
+
 	give(): void {
 		this.#taken--;
 		this.#letIn();
@@ -205,14 +212,21 @@ function fixedGuard(
 			const send = () => givingBack(begunBy(() => next(request, scope)));
 			if (slots.tryTake()) return send();
 			const turn = slots.wait(request, scope, waitingMax);
-			return turn?.then(send) ?? Promise.reject(slots.full(waitingMax));
+			if (turn === null) return Promise.reject(slots.full(waitingMax));
+			return turn.then(() => {
+				slots.checkAfterWait(request);
+				return send();
+			});
 		};
 	const { stream } = watching((request, scope) => {
 		if (scope.cancelled) throw scope.reason;
 		if (slots.tryTake()) return holding(slots);
 		const turn = slots.wait(request, scope, waitingMax);
 		if (turn === null) throw slots.full(waitingMax);
-		return turn.then(() => holding(slots));
+		return turn.then(() => {
+			slots.checkAfterWait(request);
+			return holding(slots);
+		});
 	});
 	return { guard: { call, stream }, slots };
 }
@@ -289,7 +303,10 @@ function adaptiveGuard(
 			report(request.requestId, "refused", "limiter_full");
 			throw slots.full(most);
 		}
-		return turn.then(() => started(request, scope));
+		return turn.then(() => {
+			slots.checkAfterWait(request);
+			return started(request, scope);
+		});
 	});
 	return { guard, slots };
 }

@@ -6,6 +6,12 @@ const timesUp: ReadonlySet<unknown> = new Set([
 	"upstream_timeout",
 ]);
 
+/** Ends a call that has waited for its slot, if the cache has its answer by then. Only the cache sees it. */
+export const keptMeanwhile = new GatewayError(
+	"internal",
+	"the answer is kept by now",
+);
+
 /**
  * The error of a call whose wait for `what` was ended by `reason`. If its time was over, the error says how long it
  * waited, and for what. Any other reason stays as it is.

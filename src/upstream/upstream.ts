@@ -88,7 +88,7 @@ export function createUpstream(
 		streams: streamsMax,
 	});
 	const keeping = kept
-		? cache(kept, { ...shared, scope, origins, credentials })
+		? cache(kept, { ...shared, scope, origins, credentials, coalesced: joined })
 		: null;
 	// The guards, from the outside in.
 	const guards = [

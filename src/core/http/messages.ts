@@ -63,6 +63,8 @@ export interface UpstreamRequest {
 	readonly timeoutMs: number;
 	/** Called when the first byte of an attempt is about to be written. From here on a write may have happened. */
 	readonly onSent: (() => void) | null;
+	/** After a wait for a slot: whether the cache has an answer by now, so that the call is not to be made. */
+	readonly isKept?: () => boolean;
 }
 
 /** An upstream's whole answer with any status, decompressed, within the upstream's `maxBody`. */
@@ -110,6 +112,8 @@ export interface StreamRequest {
 	readonly cached?: boolean;
 	/** How long the answer's body may stand still, in milliseconds, whichever side keeps it waiting. */
 	readonly idleMs: number;
+	/** As for a call. */
+	readonly isKept?: () => boolean;
 	/** Called once, when the head of the answer is there. */
 	readonly onHead: (head: StreamHead) => void;
 }

@@ -4,6 +4,7 @@ import { createReporter, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
 import { Intake } from "./intake.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
+import { Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { Refreshes } from "./refresh.ts";
 import type { RuleOptions } from "./rules.ts";
@@ -22,8 +23,10 @@ export interface CacheContext extends PolicyContext {
 	readonly origins: readonly string[];
 	/** The credentials of every call by field, which are the gateway's own and no user's. */
 	readonly credentials: ReadonlyMap<string, string>;
-	/** The lifetime of refreshes: the upstream's. */
+	/** The lifetime of refreshes, and of answers that others wait for: the upstream's. */
 	readonly scope: Scope;
+	/** Whether equal calls share one already. */
+	readonly coalesced: boolean;
 }
 
 /**
@@ -35,7 +38,7 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
 	const { forMs, staleMs, ...unread } = others;
 	allRead(unread);
-	const { upstream, clock, scope, credentials, origins } = context;
+	const { upstream, clock, scope, credentials, origins, coalesced } = context;
 	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax });
 	const rules = { forMs, staleMs, credentials };
@@ -51,6 +54,10 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 			onFailed: (requestId, { code }) =>
 				report(requestId, "refresh_failed", code),
 		}),
+		misses: {
+			calls: coalesced ? null : new Misses({ upstream, clock, scope }),
+			streams: new Misses({ upstream, clock, scope }),
+		},
 	};
 	return { call: cacheCalls(parts), stream: cacheStreams(parts) };
 }

@@ -5,8 +5,11 @@ import type {
 } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Call, Policy } from "../policy.ts";
-import { codeVerdicts } from "../verdict.ts";
+import { sameRequestKey } from "../same-request.ts";
+import { codeVerdicts, verdictOfStatus } from "../verdict.ts";
+import { keptMeanwhile } from "../waited.ts";
 import type { Kept } from "./keeper.ts";
+import type { Miss } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
 import { conditionsOf, confirms } from "./validate.ts";
@@ -28,6 +31,7 @@ interface Asking {
 async function callCached(
 	parts: CacheParts,
 	asking: Asking,
+	waited = false,
 ): Promise<UpstreamResponse> {
 	const { next, request, scope } = asking;
 	const { keeper, report } = parts;
@@ -53,8 +57,58 @@ async function callCached(
 		report(requestId, "stale", error?.code ?? "refreshing");
 		return staleOf(kept, error);
 	}
+	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
+	const running = others?.running ?? null;
+	if (running !== null) {
+		return ask(parts, asking, kept, wish, async () => {
+			await running.follow(scope);
+			return callCached(parts, asking, true);
+		});
+	}
 	if (kept === null) report(requestId, "miss", null);
-	return ask(parts, asking, kept, wish);
+	const miss = others?.begin() ?? null;
+	return ask(parts, asking, kept, wish, () =>
+		miss === null
+			? validate(parts, asking, kept)
+			: lead(parts, asking, kept, miss),
+	);
+}
+
+/** Others who want the same: those that agree in everything, whatever the answer will vary by. */
+function othersOf({ misses }: CacheParts, request: UpstreamRequest) {
+	return misses.calls && misses.calls.of(sameRequestKey(request));
+}
+
+/** Asks for all who wait. The call has a lifetime of its own, and this request waits for its end. */
+function lead(
+	parts: CacheParts,
+	asking: Asking,
+	kept: Kept | null,
+	miss: Miss,
+): Promise<UpstreamResponse> {
+	const { request, scope } = asking;
+	return new Promise((resolve, reject) => {
+		const stopListening = scope.onCancel((reason) => {
+			miss.leave(reason);
+			reject(reason as Error);
+		});
+		validate(parts, { ...asking, scope: miss.scope }, kept).then(
+			(response) => {
+				stopListening();
+				miss.scope.close();
+				const served = parts.keeper.find("decoded", request);
+				const fails = verdictOfStatus(response.status).stale;
+				miss.end(fails || served !== null);
+				resolve(response);
+			},
+			(error: unknown) => {
+				stopListening();
+				miss.scope.close();
+				miss.end(true);
+				reject(error as Error);
+			},
+		);
+	});
 }
 
 async function change(
@@ -68,12 +122,13 @@ async function change(
 	return response;
 }
 
-/** Asks the upstream, or lets it confirm the kept answer. If that fails, the kept answer may stand in. */
+/** The answer of the upstream, or of another request. If that fails, the kept answer may stand in. */
 async function ask(
 	parts: CacheParts,
 	asking: Asking,
 	kept: Kept | null,
 	wish: Wish,
+	answered: () => Promise<UpstreamResponse>,
 ): Promise<UpstreamResponse> {
 	const standIn = (error: GatewayError) => {
 		const late = asking.scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
@@ -82,10 +137,11 @@ async function ask(
 		return staleOf(kept, error);
 	};
 	try {
-		const response = await validate(parts, asking, kept);
+		const response = await answered();
 		const failure = failureOf(response.status, parts.upstream);
 		return (failure && standIn(failure)) ?? response;
 	} catch (thrown) {
+		if (thrown === keptMeanwhile) return callCached(parts, asking, true);
 		const error = asGatewayError(thrown);
 		const instead = codeVerdicts[error.code].stale ? standIn(error) : null;
 		if (instead === null) throw thrown;
@@ -133,13 +189,16 @@ async function fetch(
 	doubt: Doubt | null = null,
 ): Promise<UpstreamResponse> {
 	const flight = intake.begin(request.target);
+	const isKept = () => {
+		const kept = keeper.find("decoded", request);
+		const wish = wishOf(request.headers);
+		return kept !== null && serves(kept, wish, scope.clock.now());
+	};
 	try {
-		const response = await next(
-			doubt
-				? { ...request, headers: [...request.headers, ...doubt.conditions] }
-				: request,
-			scope,
-		);
+		const headers = doubt
+			? [...request.headers, ...doubt.conditions]
+			: request.headers;
+		const response = await next({ ...request, headers, isKept }, scope);
 		const kept = keeper.find("decoded", request);
 		if (kept?.origin === response) return kept.response;
 		if (doubt === null || response.status !== 304) {

@@ -69,6 +69,14 @@ export class Intake {
 		if (others?.size === 0) this.#flights.delete(flight.target);
 	}
 
+	/** Whether an answer will be kept and given to others, as far as its head tells. */
+	willServe(key: Key, head: Judged, length: number | null): boolean {
+		if ((length ?? 0) > this.#options.answerBytesMax) return false;
+		const judgement = judge(key, head, this.#options);
+		const { storable, freshMs, whileRevalidateMs } = judgement;
+		return storable && Math.max(freshMs, whileRevalidateMs) > 0;
+	}
+
 	/** Keeps an answer if it may be kept. Gives the answer with its freshness. */
 	take(
 		form: Form,

@@ -2,6 +2,7 @@ import type { Clock } from "../../tasks/clock.ts";
 import type { ReportDecision } from "../policy.ts";
 import type { Intake } from "./intake.ts";
 import type { Keeper } from "./keeper.ts";
+import type { Misses } from "./misses.ts";
 import type { Refreshes } from "./refresh.ts";
 
 /** The parts that the faces of a cache share. */
@@ -12,4 +13,6 @@ export interface CacheParts {
 	readonly keeper: Keeper;
 	readonly intake: Intake;
 	readonly refreshes: Refreshes;
+	/** Those who wait for an answer that is being asked for. Null for calls if `coalesce` lets them share it. */
+	readonly misses: { readonly calls: Misses | null; readonly streams: Misses };
 }

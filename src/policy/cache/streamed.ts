@@ -1,5 +1,4 @@
 import { type ByteStream, emptyStream } from "../../core/body/byte-stream.ts";
-import { createCollector } from "../../core/body/collector.ts";
 import { namesEtag } from "../../core/http/etag.ts";
 import { fieldsOfNotModified } from "../../core/http/fields.ts";
 import { headerOf, headersWithout } from "../../core/http/headers.ts";
@@ -46,37 +45,11 @@ function wholeStream(bytes: Uint8Array): ByteStream {
 	};
 }
 
-/**
- * The same body. After its last byte has been read, the whole is given to `keep`, if it is not longer than `bytesMax`.
- */
-export function teed(
-	{ headers, body }: StreamHead,
-	bytesMax: number,
-	keep: (bytes: Uint8Array) => void,
-): ByteStream {
-	// Without a length and without chunks nobody can tell the end from a connection that broke.
-	const chunked = headerOf(headers, "transfer-encoding") !== null;
-	if (body.length === null && !chunked) return body;
-	return {
-		length: body.length,
-		whole() {
-			const bytes = body.whole?.() ?? null;
-			if (bytes) keep(bytes);
-			return bytes;
-		},
-		async *[Symbol.asyncIterator]() {
-			let collector = createCollector(bytesMax);
-			let fits = true;
-			for await (const piece of body) {
-				if (fits && !collector.add(piece)) {
-					fits = false;
-					collector = createCollector(0);
-				}
-				yield piece;
-			}
-			if (fits) keep(collector.bytes());
-		},
-	};
+/** Whether the end of a body can be told from a connection that broke. */
+export function isFramed({ headers, body }: StreamHead): boolean {
+	return (
+		body.length !== null || headerOf(headers, "transfer-encoding") !== null
+	);
 }
 
 /** Reads a body that only the cache wants. Its failure is thrown by the call itself. */

@@ -2,21 +2,26 @@ import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import { allHeadersOf, headersWithout } from "../../core/http/headers.ts";
 import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
 import { isSafe } from "../../core/http/method.ts";
+import { hasContent } from "../../core/http/status.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { StreamCall, StreamPolicy } from "../policy.ts";
-import { codeVerdicts } from "../verdict.ts";
+import { askedHeaders } from "../same-request.ts";
+import { codeVerdicts, verdictOfStatus } from "../verdict.ts";
+import { keptMeanwhile } from "../waited.ts";
 import type { Flight } from "./intake.ts";
 import type { Kept, Key } from "./keeper.ts";
+import { KeptBody } from "./kept-body.ts";
+import type { Miss, Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
-import { drain, headFrom, teed } from "./streamed.ts";
+import { drain, headFrom, isFramed } from "./streamed.ts";
 import { conditionsOf, confirms } from "./validate.ts";
 import { serves, type Wish, wishOf } from "./wish.ts";
 
 /**
- * The cache of streams: keeps answers to GET while they are passed on. Nothing waits for the cache, and an answer that
- * breaks off, is left or grows too long is not kept. Each client has a stream of its own, so that none that leaves ends
- * another's.
+ * The cache of streams: keeps answers to GET while they are passed on. An answer that breaks off or grows too long is
+ * not kept. Those who miss the same answer at once wait until the first of them has had it kept. It is read at the
+ * upstream's pace then, and to its end, so that neither a slow client nor one that leaves keeps the others waiting.
  */
 export function cacheStreams(parts: CacheParts): StreamPolicy {
 	return (next) =>
@@ -59,6 +64,11 @@ class Passage {
 	/** The client's own `If-None-Match`, or null. */
 	readonly #known: string | null;
 	readonly #wish: Wish;
+	/** Those who wait for the answer to this request; null if it asks for itself alone. */
+	#miss: Miss | null = null;
+	/** The answer's body, if it may be kept for those who wait. */
+	#body: KeptBody | null = null;
+	#answered = false;
 
 	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
 		const { headers, target } = request;
@@ -72,7 +82,8 @@ class Passage {
 		this.#wish = request.method === "OPTIONS" ? "none" : wishOf(asked);
 	}
 
-	async pass(scope: Scope): Promise<void> {
+	/** `waited`: another's answer was waited for, so nobody is waited for again. */
+	async pass(scope: Scope, waited = false): Promise<void> {
 		const { requestId, method } = this.#request;
 		const { keeper, report } = this.#parts;
 		if (this.#wish === "none") return this.#next(this.#request, scope);
@@ -90,24 +101,86 @@ class Passage {
 			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
-		if (kept === null) report(requestId, "miss", null);
+		const others = waited || this.#wish !== "fresh" ? null : this.#others();
 		const stale = asksAnew ? kept : null;
+		if (others !== null && others.running !== null) {
+			return this.#follow(others.running, stale, scope);
+		}
+		if (kept === null) report(requestId, "miss", null);
+		// What the upstream answers to a condition of the client's is for that client alone.
+		const miss = this.#known === null ? (others?.begin() ?? null) : null;
+		if (miss !== null) return this.#lead(miss, stale, scope);
 		return this.#fetch(scope, stale, (error) => this.#standIn(stale, error));
+	}
+
+	/** Others who want the same: those that agree in every field, whatever the answer will vary by. */
+	#others(): ReturnType<Misses["of"]> {
+		const { target } = this.#key;
+		const key = JSON.stringify([target, askedHeaders(this.#key)]);
+		return this.#parts.misses.streams.of(key);
+	}
+
+	async #follow(miss: Miss, stale: Kept | null, scope: Scope): Promise<void> {
+		try {
+			await miss.follow(scope);
+		} catch (reason) {
+			if (this.#standsIn(stale, reason)) return;
+			throw reason;
+		}
+		return this.pass(scope, true);
+	}
+
+	/** Asks for all who wait. The call has a lifetime of its own, and this request waits for its end. */
+	#lead(miss: Miss, stale: Kept | null, scope: Scope): Promise<void> {
+		this.#miss = miss;
+		return new Promise((resolve, reject) => {
+			const stopListening = scope.onCancel((reason) => {
+				const stoodIn = this.#standsIn(stale, reason);
+				miss.leave(reason);
+				if (stoodIn) resolve();
+				else reject(reason as Error);
+			});
+			const standIn = (error: GatewayError) => this.#standIn(stale, error);
+			this.#fetch(miss.scope, stale, standIn).then(
+				() => {
+					stopListening();
+					miss.scope.close();
+					// All of it is here by now, however slowly the client reads.
+					if (this.#body === null) miss.end(true);
+					else void this.#body.hurry();
+					resolve();
+				},
+				(error: unknown) => {
+					stopListening();
+					miss.scope.close();
+					miss.end(true);
+					reject(error as Error);
+				},
+			);
+		});
 	}
 
 	/** Answers with what is kept, or 304 if the client has it. */
 	#give({ response, bornMs }: Kept, now: number): void {
-		const { method, onHead } = this.#request;
-		onHead(headFrom(response, now - bornMs, method, this.#known));
+		const { method } = this.#request;
+		this.#answer(headFrom(response, now - bornMs, method, this.#known));
 	}
 
 	/** Gives a stale answer instead of a failure, if its time for that is not over. */
 	#standIn(kept: Kept | null, { code }: GatewayError): boolean {
 		const now = this.#parts.clock.now();
-		if (kept === null || now >= kept.ifErrorUntilMs) return false;
+		const late = now >= (kept?.ifErrorUntilMs ?? 0);
+		if (kept === null || late || this.#miss?.left) return false;
 		this.#parts.report(this.#request.requestId, "stale", code);
 		this.#give(kept, now);
 		return true;
+	}
+
+	/** As `standIn`, for any failure before there is a head. */
+	#standsIn(kept: Kept | null, thrown: unknown): boolean {
+		const error = asGatewayError(thrown);
+		if (this.#answered || !codeVerdicts[error.code].stale) return false;
+		return this.#standIn(kept, error);
 	}
 
 	#refresh(kept: Kept): GatewayError | null {
@@ -152,17 +225,19 @@ class Passage {
 			answered = true;
 			const failure = kept && failureOf(head.status, upstream);
 			if (failure && standIn(failure)) return scope.cancel(stoodIn);
-			this.#request.onHead(this.#keeping(head, flight));
+			this.#answer(this.#keeping(head, flight));
 		};
 		const request = {
 			...this.#request,
 			headers: conditions.length > 0 ? [...headers, ...conditions] : headers,
 			onHead,
+			isKept: () => this.#isKept(),
 		};
 		try {
 			await this.#next(request, scope);
 		} catch (thrown) {
 			if (thrown === stoodIn) return;
+			if (thrown === keptMeanwhile) return this.pass(outer, true);
 			const error = asGatewayError(thrown);
 			const instead = !answered && codeVerdicts[error.code].stale;
 			if (!instead || !standIn(error)) throw thrown;
@@ -175,22 +250,50 @@ class Passage {
 		return this.#fetch(outer, null, () => false);
 	}
 
+	#isKept(): boolean {
+		const { keeper, clock } = this.#parts;
+		const kept = keeper.find("sent", this.#key);
+		return kept !== null && serves(kept, this.#wish, clock.now());
+	}
+
 	#confirm(kept: Kept, head: StreamHead, flight: Flight): void {
 		const { intake, report } = this.#parts;
-		const { requestId, method, onHead } = this.#request;
+		const { requestId, method } = this.#request;
 		report(requestId, "revalidated", null);
 		const response = intake.confirm(this.#key, kept, head, flight);
-		onHead(headFrom(response, 0, method, this.#known));
+		this.#miss?.end(true);
+		this.#answer(headFrom(response, 0, method, this.#known));
+	}
+
+	/** Only others wait for the answer if the client has left. */
+	#answer(head: StreamHead): void {
+		if (this.#miss?.left) return;
+		this.#answered = true;
+		this.#request.onHead(head);
 	}
 
 	/** The same answer; once the last byte of its body has been read it is kept, unless it had grown too long by then. */
 	#keeping(head: StreamHead, flight: Flight): StreamHead {
 		const { intake } = this.#parts;
-		const body = teed(head, intake.answerBytesMax, (bytes) => {
-			const { status, headers } = head;
-			const response = { status, headers, body: bytes };
-			intake.take("sent", this.#key, response, flight);
+		const { status, headers } = head;
+		const miss = this.#miss;
+		const fails = verdictOfStatus(status).stale;
+		if (!isFramed(head)) {
+			miss?.end(false);
+			return head;
+		}
+		const body = new KeptBody(head.body, intake.answerBytesMax, {
+			keep: (bytes) => {
+				const response = { status, headers, body: bytes };
+				intake.take("sent", this.#key, response, flight);
+			},
+			onOver: (long) => miss?.end(!long),
 		});
+		if (miss === null) return { ...head, body };
+		this.#body = body;
+		if (!intake.willServe(this.#key, head, body.length)) miss.end(fails);
+		else if (miss.followed || !hasContent(status)) void body.hurry();
+		else miss.onFollowed = () => void body.hurry();
 		return { ...head, body };
 	}
 }

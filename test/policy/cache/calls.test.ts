@@ -33,7 +33,8 @@ const options: CacheOptions = {
 function ofCache(context: PolicyContext): CacheContext {
 	const scope = openScope({ clock: context.clock });
 	const origins = ["http://users.test"];
-	return { ...context, origins, credentials: new Map(), scope };
+	const known = { origins, credentials: new Map(), coalesced: false };
+	return { ...context, ...known, scope };
 }
 
 conforms(

@@ -227,6 +227,7 @@ function cached(
 		...contextOf(clock),
 		origins: [],
 		credentials: new Map([["authorization", "a"]]),
+		coalesced: false,
 		scope,
 	};
 	return cache(options, context).call(async (request) => answer(request));

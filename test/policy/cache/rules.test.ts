@@ -146,6 +146,7 @@ async function use(
 		...contextOf(clock),
 		origins: [],
 		credentials: new Map(),
+		coalesced: false,
 		scope: openScope({ clock }),
 	};
 	const call = cache(options, context).call(async () => {
