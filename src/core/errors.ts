@@ -111,7 +111,7 @@ export const errorTable = {
 		status: 502,
 		title: "A service this route needs gave an invalid answer",
 		meaning:
-			"Operator of the upstream: not HTTP, not JSON, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
+			"Operator of the upstream: not HTTP, cut short, to be read in two ways, not JSON, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
 	},
 	breaker_open: {
 		status: 503,

@@ -7,6 +7,7 @@ import {
 	headersWithout,
 } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
+import { unsniffed } from "../core/http/problem.ts";
 import { hasContent, isStatus } from "../core/http/status.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
@@ -57,7 +58,8 @@ export function prepareMerge(
 	const body = prepare(templates.body, layout);
 	const inputs = inputsOf(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
-	const headers = prepareHeaders(templates.headers, [], layout);
+	const fixed = [unsniffed] as const;
+	const headers = prepareHeaders(templates.headers, fixed, layout);
 	const printOnce = createPrinter();
 	return (frame, missing) => {
 		const statusValue = status(frame);

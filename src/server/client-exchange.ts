@@ -19,7 +19,7 @@ import {
 	type Unanswered,
 } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
-import { originForm } from "./refuse.ts";
+import { type HeadLimits, originForm } from "./refuse.ts";
 import {
 	type RequestBody,
 	requestBodyOf,
@@ -55,6 +55,7 @@ export interface Owner {
 	/** Null: pages of other origins read no answer. */
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
+	readonly limits: HeadLimits;
 	/** Called once, when the answer is out or the client is gone. */
 	onOver(): void;
 	/** Called with errors that were thrown by mistake. */
@@ -95,7 +96,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#connection = connection;
 		this.#owner = owner;
 		this.#scope = openScope({ parent: owner.scope });
-		this.#body = requestBodyOf(message, this.#scope);
+		this.#body = requestBodyOf(message, this.#scope, owner.limits);
 	}
 
 	async run(handle: Handle): Promise<void> {

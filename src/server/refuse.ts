@@ -1,10 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../core/errors.ts";
-import { lookalikes } from "../core/http/fields.ts";
+import { lookalikes, singleFields } from "../core/http/fields.ts";
+import { headerOf } from "../core/http/headers.ts";
 
-/** The bounds of a request's head. */
+/** The bounds of a request's header fields and trailers together. */
 export interface HeadLimits {
 	readonly headerFieldsMax: number;
+	readonly headerBytesMax: number;
 }
 
 /**
@@ -14,18 +16,14 @@ export interface HeadLimits {
  */
 export function refusalOf(
 	message: IncomingMessage,
-	{ headerFieldsMax }: HeadLimits,
+	{ headerFieldsMax }: Pick<HeadLimits, "headerFieldsMax">,
 ): GatewayError | null {
 	const { rawHeaders, httpVersion } = message;
 	if (httpVersion !== "1.1" && httpVersion !== "1.0") {
 		return wrongVersion();
 	}
 	if (rawHeaders.length > 2 * headerFieldsMax) {
-		return refused(
-			431,
-			"headers",
-			`more than ${headerFieldsMax} header fields`,
-		);
+		return tooManyFields(headerFieldsMax);
 	}
 	return headFault(rawHeaders, httpVersion) ?? targetFault(message.url ?? "");
 }
@@ -35,6 +33,7 @@ function headFault(
 	httpVersion: string,
 ): GatewayError | null {
 	const hosts: string[] = [];
+	let singles: string[] | null = null;
 	// A loop of its own: this reads every request, and ends at the first fault.
 	for (let at = 0; at < rawHeaders.length; at += 2) {
 		const name = rawHeaders[at] ?? "";
@@ -45,11 +44,62 @@ function headFault(
 			if (httpVersion === "1.0" || value.toLowerCase() !== "chunked") {
 				return refused(400, transferEncodingAt, "must be `chunked`, on 1.1");
 			}
+		} else if (name.length === 14 && isInexact(name, value)) {
+			return refused(400, "headers.content-length", "is 2^53 or more");
+		} else if (singleLengths.has(name.length)) {
+			const single = name.toLowerCase();
+			if (!singleFields.has(single)) continue;
+			if (singles?.includes(single)) {
+				return refused(400, `headers.${single}`, "is there twice");
+			}
+			singles ??= [];
+			singles.push(single);
 		} else if (name.includes("_") && lookalikes.has(name.toLowerCase())) {
 			return refused(400, "headers", "write framing fields with `-`, not `_`");
 		}
 	}
 	return hostFault(hosts, httpVersion);
+}
+
+/** The lengths of the names of fields that stand once. Few other fields have one of them. */
+const singleLengths = new Set(Array.from(singleFields, ({ length }) => length));
+
+/** Beyond 2^53 a number is no longer exact: the length that we pass on would be another one. */
+function isInexact(name: string, value: string): boolean {
+	return (
+		value.length > 15 &&
+		name.toLowerCase() === "content-length" &&
+		!Number.isSafeInteger(Number(value))
+	);
+}
+
+/** The reason to refuse a request whose trailers have come. They count among the header fields. */
+export function trailerFault(
+	{ rawHeaders, rawTrailers }: IncomingMessage,
+	{ headerFieldsMax, headerBytesMax }: HeadLimits,
+): GatewayError | null {
+	if (rawTrailers.length === 0) return null;
+	const all = [...rawHeaders, ...rawTrailers];
+	if (all.length > 2 * headerFieldsMax) return tooManyFields(headerFieldsMax);
+	const bytes = all.reduce((sum, { length }) => sum + length, 0);
+	return bytes > headerBytesMax ? tooManyBytes() : null;
+}
+
+function tooManyFields(headerFieldsMax: number): GatewayError {
+	const message = `more than ${headerFieldsMax} header fields`;
+	return refused(431, "headers", message);
+}
+
+function tooManyBytes(): GatewayError {
+	return refused(431, "headers", "the header fields are too long");
+}
+
+/**
+ * Whether nothing behind a request can be understood. Node takes `Upgrade` for the end of HTTP on the connection, and
+ * drops the bytes that came with it. It would read the bytes that come later as requests again.
+ */
+export function endsConnection({ rawHeaders }: IncomingMessage): boolean {
+	return headerOf(rawHeaders, "upgrade") !== null;
 }
 
 const transferEncoding = "transfer-encoding";
@@ -120,7 +170,7 @@ export function parserFault(error: ParserError): GatewayError | null {
 	const code = String(error.code);
 	switch (code) {
 		case "HPE_HEADER_OVERFLOW":
-			return refused(431, "headers", "the header fields are too long");
+			return tooManyBytes();
 		case "HPE_CHUNK_EXTENSIONS_OVERFLOW":
 			return refused(413, "body", "the extensions of its chunks are too long");
 		case "ERR_HTTP_REQUEST_TIMEOUT":

@@ -5,6 +5,7 @@ import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type HeaderList, headerOf } from "../core/http/headers.ts";
 import type { Scope } from "../tasks/scope.ts";
+import { type HeadLimits, trailerFault } from "./refuse.ts";
 
 /** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
 const discardBytesMax = 64 * 1024;
@@ -16,6 +17,7 @@ export type Unread = "nothing" | "little" | "much" | "broken";
 export class RequestBody {
 	readonly #message: IncomingMessage;
 	readonly #scope: Scope;
+	readonly #limits: HeadLimits;
 	/** Its length in bytes; Infinity if it is not known before the end of the body. */
 	readonly #announced: number;
 	/** Whether it was asked for as a stream. */
@@ -23,15 +25,21 @@ export class RequestBody {
 	#fault: GatewayError | null = null;
 	#fail: (reason: unknown) => void = nothing;
 
-	constructor(message: IncomingMessage, announced: number, scope: Scope) {
+	constructor(
+		message: IncomingMessage,
+		announced: number,
+		scope: Scope,
+		limits: HeadLimits,
+	) {
 		this.#message = message;
 		this.#announced = announced;
 		this.#scope = scope;
+		this.#limits = limits;
 	}
 
 	get unread(): Unread {
-		if (this.#message.readableEnded) return "nothing";
 		if (this.#fault !== null) return "broken";
+		if (this.#message.readableEnded) return "nothing";
 		if (this.#message.complete) return "little";
 		return this.#announced <= discardBytesMax ? "little" : "much";
 	}
@@ -55,6 +63,8 @@ export class RequestBody {
 				leaveScope();
 			};
 			const succeed = () => {
+				const fault = this.#faultOfTrailers();
+				if (fault !== null) return fail(fault);
 				stop();
 				resolve(collector.bytes());
 			};
@@ -89,6 +99,8 @@ export class RequestBody {
 		});
 		const take = (chunk: Uint8Array) => queue.push(chunk);
 		const end = () => {
+			const fault = this.#faultOfTrailers();
+			if (fault !== null) return fail(fault);
 			leaveScope();
 			queue.end();
 		};
@@ -102,6 +114,11 @@ export class RequestBody {
 		if (this.#fault !== null) fail(this.#fault);
 		else leaveScope = this.#scope.onCancel(fail);
 		return queue;
+	}
+
+	#faultOfTrailers(): GatewayError | null {
+		this.#fault ??= trailerFault(this.#message, this.#limits);
+		return this.#fault;
 	}
 
 	/**
@@ -141,9 +158,11 @@ export class RequestBody {
 export function requestBodyOf(
 	message: IncomingMessage,
 	scope: Scope,
+	limits: HeadLimits,
 ): RequestBody | null {
 	const announced = announcedIn(message.rawHeaders);
-	return announced === 0 ? null : new RequestBody(message, announced, scope);
+	if (announced === 0) return null;
+	return new RequestBody(message, announced, scope, limits);
 }
 
 function announcedIn(headers: HeaderList): number {

@@ -9,6 +9,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
+import { unsniffed } from "../core/http/problem.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { type ClientAddress, createClientAddress } from "./client-address.ts";
@@ -17,7 +18,13 @@ import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { type AnswersFor, createHosts } from "./hosts.ts";
 import { Listeners } from "./listeners.ts";
-import { parserFault, refusalOf, refused } from "./refuse.ts";
+import {
+	endsConnection,
+	type HeadLimits,
+	parserFault,
+	refusalOf,
+	refused,
+} from "./refuse.ts";
 
 export type { Handle };
 
@@ -96,7 +103,8 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const listeners = new Listeners(http);
 	const service = new Service(http, listeners, {
 		...{ clock, handle, onInternal },
-		...{ idleTimeoutMs, headerFieldsMax, connectionsMax, healthPath },
+		...{ idleTimeoutMs, connectionsMax, healthPath },
+		limits: { headerFieldsMax, headerBytesMax },
 		cors: cors === null ? null : createCors(cors),
 		answersFor: createHosts({ hosts, host }),
 		clientAddress: createClientAddress({ trustedProxies, addressHeader }),
@@ -124,10 +132,10 @@ interface Settings
 		| "handle"
 		| "onInternal"
 		| "idleTimeoutMs"
-		| "headerFieldsMax"
 		| "connectionsMax"
 		| "healthPath"
 	> {
+	readonly limits: HeadLimits;
 	readonly cors: Cors | null;
 	/** Null: for any host. */
 	readonly answersFor: AnswersFor | null;
@@ -141,6 +149,7 @@ class Service implements Owner {
 	readonly scope: Scope;
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
+	readonly limits: HeadLimits;
 	readonly #connections = new Map<Socket, ClientConnection>();
 	/** Connections within the bound. The others are on their way out. */
 	#admitted = 0;
@@ -155,10 +164,11 @@ class Service implements Owner {
 		this.#options = options;
 		this.cors = options.cors;
 		this.clientAddress = options.clientAddress;
+		this.limits = options.limits;
 		this.scope = openScope({ clock: options.clock });
 		http.on("connection", (socket) => this.#connect(socket));
 		http.on("request", (message, response) => {
-			this.#receive(message, response, refusalOf(message, options));
+			this.#receive(message, response, refusalOf(message, this.limits));
 		});
 		// An `Expect` other than 100-continue, which Node handles itself.
 		http.on("checkExpectation", (message, response) => {
@@ -215,6 +225,7 @@ class Service implements Owner {
 		const tooMany = connection.unanswered >= unansweredMax;
 		const exchange = new ClientExchange(message, response, connection, this);
 		connection.begin(exchange);
+		if (endsConnection(message)) connection.finish();
 		this.#running++;
 		const preflight = this.cors?.preflight(exchange) ?? null;
 		// Load balancers ask for health by address, and the answer tells nothing.
@@ -308,7 +319,10 @@ function tooManyUnanswered(): GatewayError {
 
 const health: GatewayResponse = {
 	status: 200,
-	headers: ["content-type", "application/json", "cache-control", "no-store"],
+	headers: [
+		...["content-type", "application/json", "cache-control", "no-store"],
+		...unsniffed,
+	],
 	body: '{"status":"ok"}',
 };
 

@@ -124,6 +124,8 @@ describe("a problem document", () => {
 					"application/problem+json",
 					"cache-control",
 					"no-store",
+					"x-content-type-options",
+					"nosniff",
 				],
 				json: {
 					type: "urn:sluice:error:route_not_found",

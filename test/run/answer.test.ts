@@ -34,6 +34,8 @@ describe("an answer", () => {
 			{
 				status: 200,
 				headers: [
+					"x-content-type-options",
+					"nosniff",
 					"content-type",
 					"application/json; charset=utf-8",
 					"sluice-complete",
@@ -94,7 +96,7 @@ describe("an answer", () => {
 			"set-cookie": "${[1, 2].map(n => 'c' + n)}",
 		};
 		const answer = await respond({ headers }, "?q=a");
-		assert.deepEqual(answer.headers.slice(0, -4), [
+		assert.deepEqual(answer.headers.slice(2, -4), [
 			"x-q",
 			"q is a",
 			"vary",
@@ -213,7 +215,7 @@ describe("a partial answer", () => {
 		const step = { get: "users/a", optional: true };
 		const route = { headers, steps: { a: step }, respond: ["${a}"] };
 		const whole = await testRoute(route).ask("/x");
-		assert.deepEqual(whole.headers, [
+		assert.deepEqual(whole.headers.slice(2), [
 			"cache-control",
 			"max-age=60",
 			"cache-control",
@@ -226,7 +228,7 @@ describe("a partial answer", () => {
 			"?1",
 		]);
 		const partial = await testRoute(route, () => fails).ask("/x");
-		assert.deepEqual(partial.headers, [
+		assert.deepEqual(partial.headers.slice(2), [
 			"etag",
 			'"1"',
 			"content-type",

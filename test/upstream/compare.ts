@@ -70,6 +70,24 @@ const refusedByUs: readonly Difference[] = [
 		holds: /(?:\r\n[^\r\n]+){257}/,
 	},
 	{
+		reason: "two fields of which some readers take the first, others the last",
+		fault: /is there twice/,
+		holds:
+			/\r\n(content-(?:type|location|range|disposition)|location):[^]*\r\n\1:/i,
+	},
+	{
+		reason:
+			"trailers that are too long, or too many, together with the fields of the head",
+		fault: /fields over 16384 bytes|header fields and trailers/,
+		holds: /\r\n0+(?:;[^\r\n]*)?\r\n[^]*:/,
+	},
+	{
+		reason: "an interim answer that announces a body, which it never has",
+		fault: /interim answer announces/,
+		holds:
+			/^HTTP\/1\.[01] 1(?:(?!\r\n\r\n)[^])*\r\n(?:content-length|transfer-encoding):/im,
+	},
+	{
 		reason:
 			"a length of 16 digits or more, leading zeros included: a double cannot hold all of them",
 		fault: /content-length is no number/,

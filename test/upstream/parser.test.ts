@@ -169,6 +169,40 @@ test("a tab behind `chunked`, which undici takes for another coding, is refused"
 	await oracle.close();
 });
 
+describe("refused is, though undici takes it,", () => {
+	const twice = (name: string) =>
+		`${ok}${name}: a\r\ncontent-length: 0\r\n${name}: b\r\n\r\n`;
+	const interim = (field: string) =>
+		`HTTP/1.1 103 Hints\r\n${field}\r\n\r\n${ok}content-length: 0\r\n\r\n`;
+	const cases: Readonly<Record<string, readonly [string, RegExp]>> = {
+		"a type of content twice": [twice("content-type"), /content-type .* twice/],
+		"a location twice": [twice("location"), /location .* twice/],
+		"an interim answer with a length": [
+			interim("content-length: 5"),
+			/interim answer announces/,
+		],
+		"an interim answer with a length of 0": [
+			interim("content-length: 0"),
+			/interim answer announces/,
+		],
+		"an interim answer with chunks": [
+			interim("transfer-encoding: chunked"),
+			/interim answer announces/,
+		],
+		"a length of 2^53": [
+			`${ok}content-length: ${2 ** 53}\r\n\r\nx`,
+			/no number/,
+		],
+	};
+	for (const [name, [text, fault]] of Object.entries(cases)) {
+		test(name, () => {
+			const ours = ourReading(sent(text));
+			assert.match("refused" in ours ? ours.refused : "taken", fault);
+			assertSameInPieces(sent(text), everyCut(text.length));
+		});
+	}
+});
+
 test("what can no longer become an answer is not waited for", () => {
 	for (const pieces of [
 		["SSH-2.0"],
@@ -195,8 +229,10 @@ describe("the limit of", () => {
 		const rest = `${ok}content-length: 0\r\nx: \r\n\r\n`.length;
 		return `${ok}content-length: 0\r\nx: ${"y".repeat(length - rest)}\r\n\r\n`;
 	};
-	const trailersOf = (length: number) =>
-		`${chunked}0\r\nx: ${"y".repeat(length - "x: \r\n\r\n".length)}\r\n\r\n`;
+	const trailersOf = (length: number) => {
+		const rest = `${chunked}x: \r\n\r\n`.length;
+		return `${chunked}0\r\nx: ${"y".repeat(length - rest)}\r\n\r\n`;
+	};
 	const chunkOf = (length: number) =>
 		`${chunked}0;${"e".repeat(length - "0;\r\n".length)}\r\n\r\n`;
 	const manyExtensions = (length: number) => {
@@ -218,7 +254,11 @@ describe("the limit of", () => {
 		"32 interim answers": [32, interim],
 		"1 KiB of a line before a chunk": [1024, chunkOf],
 		"16 KiB of extensions": [16 * 1024, manyExtensions],
-		"16 KiB of trailers": [16 * 1024, trailersOf],
+		"16 KiB of a head and trailers": [16 * 1024, trailersOf],
+		"256 fields and trailers": [
+			256,
+			(count) => `${chunked}0\r\n${"x: y\r\n".repeat(count - 1)}\r\n`,
+		],
 		"15 digits of a length": [
 			15,
 			(count) => `${ok}content-length: ${"1".padStart(count, "0")}\r\n\r\nx`,

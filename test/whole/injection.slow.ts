@@ -789,7 +789,13 @@ function bodyOf(bytes: Buffer, type: string | undefined): unknown {
 
 type RawAnswer = Awaited<ReturnType<typeof sendRaw>>;
 
-const everyAnswers = ["connection", "content-length", "date", "x-request-id"];
+const everyAnswers = [
+	"connection",
+	"content-length",
+	"date",
+	"x-content-type-options",
+	"x-request-id",
+];
 
 function assertProblem({ status, headers, body }: RawAnswer): void {
 	assert.ok(status >= 400, `${status} ${body}`);

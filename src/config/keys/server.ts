@@ -176,14 +176,15 @@ const serverParts = {
 	}),
 	maxHeaders: key(count(2000), {
 		field: "headerFieldsMax",
-		description: "The most header fields of a request. Beyond it 431.",
+		description:
+			"The most header fields of a request, trailers included. Beyond it 431.",
 		example: "maxHeaders: 50",
 		default: 100,
 	}),
 	maxHeaderBytes: key(size, {
 		field: "headerBytesMax",
 		description:
-			"The size of the request's target and all its header fields together. Beyond it 431.",
+			"The size of the request's target and all its header fields together, trailers included. Beyond it 431.",
 		example: "maxHeaderBytes: 8KiB",
 		default: "16KiB",
 	}),

@@ -7,6 +7,8 @@ import { type HeaderList, headersWithout, namesIn } from "./headers.ts";
 type Purpose =
 	/** It says where its message ends (RFC 9112, 6). If it comes twice, one message can be read as two. */
 	| "frames"
+	/** It stands once. Of two, some readers take the first and others the last (RFC 9110, 5.3). */
+	| "single"
 	/**
 	 * HTTP itself sets it, for one connection (RFC 9110, 7.6.1). Nobody else sets it, and it passes to no other
 	 * connection.
@@ -37,14 +39,16 @@ type Purpose =
 const table: Readonly<Record<string, readonly Purpose[]>> = {
 	accept: ["passes"],
 	age: ["passes"],
-	authorization: ["credential"],
+	authorization: ["credential", "single"],
 	"cache-control": ["passes"],
 	connection: ["hop"],
+	"content-disposition": ["single"],
 	"content-encoding": ["body", "coded"],
 	// The sender of a body sets its length.
 	"content-length": ["frames", "hop", "coded"],
-	"content-range": ["body"],
-	"content-type": ["body"],
+	"content-location": ["single"],
+	"content-range": ["body", "single"],
+	"content-type": ["body", "single"],
 	cookie: ["credential"],
 	// The gateway's own answer has an instant of its own: it is made of several answers, or was kept.
 	date: ["own", "answer"],
@@ -61,13 +65,13 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"if-unmodified-since": ["condition", "passes"],
 	"keep-alive": ["hop"],
 	"last-modified": ["passes"],
-	location: ["passes"],
+	location: ["passes", "single"],
 	"proxy-authenticate": ["proxy"],
 	"proxy-authentication-info": ["proxy"],
 	// An author may set it of a call: then the upstream is the proxy, and answers by it.
 	"proxy-authorization": ["proxy", "credential"],
 	"proxy-connection": ["hop"],
-	range: ["condition", "passes"],
+	range: ["condition", "passes", "single"],
 	"retry-after": ["passes"],
 	"sluice-complete": ["own", "answer"],
 	"sluice-missing": ["own", "answer"],
@@ -80,6 +84,8 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"transfer-encoding": ["frames", "hop"],
 	upgrade: ["hop"],
 	vary: ["passes"],
+	// It says how the body is read. Without it a browser could take an upstream's text for a page.
+	"x-content-type-options": ["passes"],
 	"x-request-id": ["own", "answer"],
 };
 
@@ -140,6 +146,9 @@ export const serverFields: ReadonlySet<string> = new Set([
 
 /** With two of these in one message, its readers may disagree where it ends. */
 export const framingFields = fieldsThat("frames");
+
+/** With two of these in one message, its readers may disagree what it says. */
+export const singleFields = fieldsThat("single");
 
 /** Names that a CGI-like server behind us takes for one of HTTP's own: `content_length`, as `HTTP_CONTENT_LENGTH`. */
 export const lookalikes: ReadonlySet<string> = new Set(

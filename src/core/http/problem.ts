@@ -1,6 +1,9 @@
 import { errorTable, type GatewayError } from "../errors.ts";
 import type { GatewayResponse } from "./messages.ts";
 
+/** A field that keeps browsers from taking the body for another type than it says, such as a script or a page. */
+export const unsniffed = ["x-content-type-options", "nosniff"] as const;
+
 /**
  * The answer to a client for an error: a problem document (RFC 9457) of the table's words and the request's id. It says
  * nothing about the error's message, cause or upstream. It only lists the client's own faults.
@@ -23,6 +26,7 @@ export function problemResponse(
 		"application/problem+json",
 		"cache-control",
 		"no-store",
+		...unsniffed,
 	];
 	if (facts.allow) headers.push("allow", facts.allow.join(", "));
 	if (facts.retryAfterMs !== undefined) {

@@ -4,7 +4,12 @@ import {
 	type OnReadOpts,
 	type Socket,
 } from "node:net";
-import { type ConnectionOptions, connect as connectTls } from "node:tls";
+import {
+	type ConnectionOptions,
+	connect as connectTls,
+	TLSSocket,
+} from "node:tls";
+import { getSystemErrorName } from "node:util";
 import type { WireSettings } from "./wire.ts";
 
 /**
@@ -46,4 +51,23 @@ export function createConnect({ origin, tls }: WireSettings): Connect {
 			session = given;
 		});
 	};
+}
+
+/**
+ * Whether a connection whose `end` has just come was ended by the other side itself. Anybody on the way can end a
+ * connection, and only TLS's notice is the other side's own word (RFC 9112, 9.8). Node raises `end` for both. Before
+ * that it reads on only after the notice: the end of the connection has stopped the reading. If we had paused it, only
+ * bytes that were there before can have brought the end, so the notice was among them. Without Node's handle no end
+ * counts.
+ */
+export function endedByPeer(socket: Socket): boolean {
+	if (!(socket instanceof TLSSocket) || socket.isPaused()) return true;
+	const { _handle: handle } = socket as unknown as NodeHandle;
+	const code = handle?._parent?.readStart() ?? 0;
+	return code < 0 && getSystemErrorName(code) === "EALREADY";
+}
+
+/** What Node's sockets have and its types do not show: TLS on the system's connection. */
+interface NodeHandle {
+	readonly _handle?: { readonly _parent?: { readStart(): number } } | null;
 }

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import type { Connect } from "./connect.ts";
+import { type Connect, endedByPeer } from "./connect.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { ResponseParser, type Sink } from "./parser.ts";
 import type { Flow } from "./receiver.ts";
@@ -146,6 +146,10 @@ export class UpstreamConnection implements Flow {
 
 	#onEnd(): void {
 		const { exchange, parser } = this;
+		if (!endedByPeer(this.socket)) {
+			this.#onLost(new Error("TLS was closed without its notice"));
+			return;
+		}
 		if (exchange?.sent) {
 			parser.finish();
 			if (parser.whole) this.#onAnswered(exchange, true);

@@ -1,4 +1,4 @@
-import { framingFields } from "../../core/http/fields.ts";
+import { framingFields, singleFields } from "../../core/http/fields.ts";
 import { isToken } from "../../core/http/headers.ts";
 import type { AnswerHead } from "./receiver.ts";
 
@@ -14,11 +14,14 @@ export interface Head extends AnswerHead {
 	readonly restMs: number | null;
 }
 
-/** All header fields of an answer together, as they travel; the same bound as for a client's request. */
+/** All header fields and trailers of an answer together, as they travel; the same bound as for a client's request. */
 export const headBytesMax = 16 * 1024;
 
-/** Any real answer has fewer. The fields of a name are found by looking through all, so their number needs a bound. */
-const fieldsMax = 256;
+/**
+ * The most header fields and trailers of an answer. Any real answer has fewer. The fields of a name are found by looking
+ * through all, so their number needs a bound.
+ */
+export const fieldsMax = 256;
 
 /**
  * Reads the lines of a head, each with its line break, without the empty one: a text of one character per byte. Gives
@@ -45,7 +48,9 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 			return "a tab in a field that frames the message";
 		}
 		if (headers.length === 2 * fieldsMax) return "too many header fields";
-		add(headers, name, value);
+		if (!add(headers, name, value) && singleFields.has(name)) {
+			return `the header ${name} is there twice`;
+		}
 		at = end + 2;
 	}
 	return framing.headOf(status, Object.freeze(headers));
@@ -127,15 +132,16 @@ function isBlank(code: number): boolean {
 	return code === 0x20 || code === 0x09;
 }
 
-/** The values of a repeated field follow its first value. */
-function add(headers: string[], name: string, value: string): void {
-	let at = headers.length;
+/** The values of a repeated field follow its first value. Returns whether this is the first. */
+function add(headers: string[], name: string, value: string): boolean {
+	let at = -1;
 	// A loop of its own: this reads every field of every answer, and looks for a position.
 	for (let other = 0; other < headers.length; other += 2) {
 		if (headers[other] === name) at = other + 2;
 	}
-	if (at === headers.length) headers.push(name, value);
+	if (at < 0) headers.push(name, value);
 	else headers.splice(at, 0, name, value);
+	return at < 0;
 }
 
 /** The facts of the fields that concern the message itself. */
@@ -174,6 +180,7 @@ class Framing {
 	#readLength(value: string): string | null {
 		if (this.#length !== null) return "two content-lengths";
 		if (this.#chunked) return "a content-length beside chunks";
+		// Fifteen digits: beyond 2^53 a number would no longer be exact.
 		if (!/^[0-9]{1,15}$/.test(value)) return "a content-length is no number";
 		this.#length = Number(value);
 		return null;

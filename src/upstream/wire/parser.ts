@@ -2,6 +2,7 @@ import { hasFramedBody, isInterim } from "../../core/http/status.ts";
 import {
 	beginsHead,
 	faultOfTrailer,
+	fieldsMax,
 	type Head,
 	headBytesMax,
 	mayBecomeHead,
@@ -57,8 +58,11 @@ export class ResponseParser {
 	/** The beginning of a head or line whose end has not come. */
 	#part = "";
 	#interim = 0;
-	/** Bytes of chunk extensions, and then of trailers. */
+	/** Bytes of chunk extensions, and then of header fields and trailers. */
 	#extra = 0;
+	/** Bytes of the final head, and then its fields and trailers. */
+	#headBytes = 0;
+	#fields = 0;
 
 	constructor(heads: HeadReader) {
 		this.#heads = heads;
@@ -160,6 +164,7 @@ export class ResponseParser {
 			return this.#refuse(`a head over ${headBytesMax} bytes`, next);
 		}
 		this.begun ||= beginsHead(text);
+		this.#headBytes = text.length + 2;
 		const head = this.#heads.read(text);
 		if (typeof head === "string") return this.#refuse(head, next);
 		return isInterim(head.status)
@@ -172,6 +177,10 @@ export class ResponseParser {
 			return this.#refuse("protocols switch unasked", next);
 		}
 		if (head.closes) return this.#refuse("an interim answer is the last", next);
+		// It never has a body (RFC 9110, 15.2). Whoever believed these fields would look for the next answer elsewhere.
+		if (head.chunked || head.length !== null) {
+			return this.#refuse("an interim answer announces a body", next);
+		}
 		this.#interim++;
 		return this.#interim > interimMax
 			? this.#refuse("never a final status", next)
@@ -231,8 +240,14 @@ export class ResponseParser {
 		this.#part = "";
 		this.#left = Number.parseInt(size, 16);
 		this.#state = this.#left > 0 ? inChunk : atTrailer;
-		if (this.#left === 0) this.#extra = 0;
+		if (this.#left === 0) this.#beginTrailers();
 		return next;
+	}
+
+	/** Trailers count among the header fields. */
+	#beginTrailers(): void {
+		this.#extra = this.#headBytes;
+		this.#fields = (this.head?.headers.length ?? 0) / 2;
 	}
 
 	#readTrailer(memory: Buffer, at: number, end: number): number {
@@ -240,13 +255,16 @@ export class ResponseParser {
 		const line = this.#part;
 		this.#extra += next - at;
 		if (this.#extra > headBytesMax) {
-			return this.#refuse(`trailers over ${headBytesMax} bytes`, next);
+			return this.#refuse(`fields over ${headBytesMax} bytes`, next);
 		}
 		if (!line.endsWith("\n")) return next;
 		this.#part = "";
 		if (line === "\r\n") {
 			this.#complete();
 			return next;
+		}
+		if (++this.#fields > fieldsMax) {
+			return this.#refuse("too many header fields and trailers", next);
 		}
 		const fault = faultOfTrailer(line);
 		return fault === null ? next : this.#refuse(fault, next);

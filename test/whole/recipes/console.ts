@@ -60,6 +60,7 @@ const common = new Set([
 	"date",
 	"keep-alive",
 	"transfer-encoding",
+	"x-content-type-options",
 	"x-request-id",
 ]);
 
