@@ -260,7 +260,7 @@ async function answer(
 	handling: Handling,
 	end: End,
 ): Promise<GatewayResponse> {
-	handling.overload?.admit(request.arrivedMs);
+	handling.overload?.admit(request.ip, request.arrivedMs);
 	if (handling.rateLimit) count(handling.rateLimit, request, {}, end);
 	const match: Match<GatewayRoute> = handling.route(
 		request.method,
@@ -284,7 +284,7 @@ async function answer(
 	// Without a body it is still the turn of the loop in which the request came.
 	const hasWaited = bytes !== null || coming instanceof Promise;
 	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
-	const begun = overload?.begin(nowMs, deadline, scope) ?? null;
+	const begun = overload?.begin(request.ip, nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
 	const values =
 		bytes === null

@@ -10,13 +10,18 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 
 /** Keeps a gateway answering under overload. It gives up optional parts first, then whole requests. */
 export interface Overload extends Load {
-	/** Throws `overloaded` if a request that arrived at this instant would be begun too late. */
-	admit(arrivedMs: number): void;
+	/** Throws `overloaded` if a request of this client that arrived at this instant would be begun too late. */
+	admit(client: string, arrivedMs: number): void;
 	/**
-	 * Null if a request may be begun in this turn of the event loop, else a promise of a later one. The promise rejects at
-	 * the deadline, and with the scope's reason.
+	 * Null if a request may be begun in this turn of the event loop, else a promise of a later one, in which the clients
+	 * follow each other. The promise rejects at the deadline, and with the scope's reason.
 	 */
-	begin(nowMs: number, deadline: number, scope: Scope): Promise<void> | null;
+	begin(
+		client: string,
+		nowMs: number,
+		deadline: number,
+		scope: Scope,
+	): Promise<void> | null;
 	/**
 	 * Throws `overloaded` if a request of this client could not even wait. Takes no place yet, because the body is still
 	 * to be read.
@@ -73,9 +78,10 @@ class OverloadBounds implements Overload {
 	#refuseSignMs = Number.NEGATIVE_INFINITY;
 	#calming: Timer | null = null;
 	#taken = 0;
-	readonly #waiting = new ClientQueue();
-	/** When the requests came that wait for a later turn of the event loop. */
-	readonly #later: number[] = [];
+	/** Requests that wait for a place among those in progress. */
+	readonly #waiting: ClientQueue;
+	/** Requests that wait for a later turn of the event loop. */
+	readonly #later: ClientQueue;
 	/** Since when the queue has not been empty. */
 	#crowdedSinceMs = 0;
 	readonly #tooLate = refusal("requests are begun too late");
@@ -86,18 +92,21 @@ class OverloadBounds implements Overload {
 		this.#config = config;
 		this.#clock = clock;
 		this.#events = events;
+		this.#waiting = new ClientQueue(clock);
+		this.#later = new ClientQueue(clock);
 	}
 
 	/**
-	 * Two signs of lateness. The first is how long the request would wait for a later turn, judged by the one that waits
-	 * longest. The second is how long this turn has taken so far: some work cannot be put off, and machines give a process
-	 * no time. One pause, of the garbage collector or another process, is no overload: the turn before must have been late
-	 * too, by half as much. After the first refusal, requests are refused from `skipAt` on, until none is so late any more.
-	 * A client waits for two turns and more, and its answer should still be of use to it.
+	 * Two signs of lateness. The first is how long the client has to expect to wait for a later turn. The second is how
+	 * long this turn has taken so far: some work cannot be put off, and machines give a process no time. One pause, of the
+	 * garbage collector or another process, is no overload: the turn before must have been late too, by half as much.
+	 * After the first refusal, requests are refused from `skipAt` on, until none is so late any more. A client waits for
+	 * two turns and more, and its answer should still be of use to it.
 	 */
-	admit(arrivedMs: number): void {
+	admit(client: string, arrivedMs: number): void {
 		const { skipAtMs, refuseAtMs } = this.#config;
-		const lateMs = Math.max(this.#waitOf(arrivedMs), this.#delayOf(arrivedMs));
+		const waitMs = this.#later.waitOf(client);
+		const lateMs = Math.max(waitMs, this.#delayOf(arrivedMs));
 		if (lateMs < skipAtMs) return;
 		const before = this.#level;
 		this.#sign("skipping", "delay", arrivedMs);
@@ -107,28 +116,34 @@ class OverloadBounds implements Overload {
 		throw this.#tooLate;
 	}
 
-	/** How long the request has waited that waits longest for a later turn. */
-	#waitOf(nowMs: number): number {
-		return nowMs - (this.#later[0] ?? nowMs);
-	}
-
 	/** How long this turn has taken so far, if the one before was late too. */
 	#delayOf(nowMs: number): number {
 		const { turnDueMs, turnLateMs } = this.#clock;
 		return turnLateMs < this.#config.skipAtMs / 2 ? 0 : nowMs - turnDueMs;
 	}
 
-	begin(nowMs: number, deadline: number, scope: Scope): Promise<void> | null {
+	begin(
+		client: string,
+		nowMs: number,
+		deadline: number,
+		scope: Scope,
+	): Promise<void> | null {
 		const { turn, turnDueMs } = this.#clock;
 		if (!turn.waited && nowMs - turnDueMs < beginLateMsMax) return null;
-		this.#later.push(nowMs);
-		return turn.later().then(() => {
-			this.#later.shift();
-			if (scope.cancelled) throw scope.reason;
-			const waitedMs = this.#clock.now() - nowMs;
-			if (nowMs + waitedMs < deadline) return;
-			throw whileWaiting(deadlineExceeded(), waitedMs, "the processor");
-		});
+		void turn.later().then(() => this.#later.letIn("oldest"));
+		return this.#beginLater(client, nowMs, deadline, scope);
+	}
+
+	async #beginLater(
+		client: string,
+		sinceMs: number,
+		deadline: number,
+		scope: Scope,
+	): Promise<void> {
+		await this.#later.wait(client, scope);
+		const nowMs = this.#clock.now();
+		if (nowMs < deadline) return;
+		throw whileWaiting(deadlineExceeded(), nowMs - sinceMs, "the processor");
 	}
 
 	expect(client: string): void {

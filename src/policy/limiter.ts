@@ -114,7 +114,7 @@ interface Limiting {
 class Slots {
 	readonly #upstream: string;
 	readonly #clock: Clock;
-	readonly #queue = new ClientQueue();
+	readonly #queue: ClientQueue;
 	#count: number;
 	#taken = 0;
 
@@ -122,6 +122,7 @@ class Slots {
 		this.#count = count;
 		this.#upstream = upstream;
 		this.#clock = clock;
+		this.#queue = new ClientQueue(clock);
 	}
 
 	get taken(): number {

@@ -39,9 +39,17 @@ function every(socket: Socket, ms: number, write: () => void): void {
 	socket.on("close", () => clearInterval(timer));
 }
 
-/** Asks anew with each answer that has come. */
+/** Asks anew a moment after each answer has come. Without a pause the clients would take what the gateway needs. */
 function again(socket: Socket, ask: () => string): void {
-	socket.on("data", () => void socket.write(ask()));
+	let timer: NodeJS.Timeout | null = null;
+	const askAnew = () => {
+		timer = null;
+		socket.write(ask());
+	};
+	socket.on("data", () => {
+		timer ??= setTimeout(askAnew, 50);
+	});
+	socket.on("close", () => clearTimeout(timer ?? undefined));
 	socket.write(ask());
 }
 
