@@ -6,6 +6,7 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { CallEnded, RequestEnded } from "../core/events.ts";
 import { eachHeader, headerOf } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
+import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { printChart } from "./chart.ts";
@@ -75,6 +76,7 @@ async function ask(
 			id: randomUUID(),
 			ip: "127.0.0.1",
 			arrivedMs: clock.now(),
+			memory: new RequestMemory(gateway.memory),
 			readBody: async (bytesMax: number) => bounded(body, bytesMax),
 			streamBody: () => streamOf(body),
 		};

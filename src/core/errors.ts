@@ -128,7 +128,8 @@ export const errorTable = {
 	overloaded: {
 		status: 503,
 		title: "The gateway is overloaded",
-		meaning: "Operator: more requests than this machine can serve.",
+		meaning:
+			"Operator: more requests than this machine can serve, or no memory left (`server.memory`).",
 	},
 	gateway_draining: {
 		status: 503,
@@ -139,7 +140,7 @@ export const errorTable = {
 		status: 500,
 		title: "A limit of this route was exceeded",
 		meaning:
-			"Author of the config: a list longer than `max`, more upstream calls than one request may make, more answers than `maxRead`, or more computing (400 if the client's input is too large).",
+			"Author of the config: a list longer than `max`, more upstream calls than one request may make, more answers than `maxRead`, more computing, an answer longer than `maxAnswer`, or more than half of `server.memory` (400 if the client's input is too large).",
 	},
 	upstream_timeout: {
 		status: 504,

@@ -106,11 +106,14 @@ export interface PolicyDecided {
 /** How overloaded the gateway is, which decides what it leaves out or refuses: see docs/protection.md. */
 export type LoadLevel = "normal" | "skipping" | "refusing";
 
+/** Too many `requests` in progress, the `delay` of the event loop, or no `memory` left for new requests. */
+export type OverloadReason = "requests" | "delay" | "memory";
+
 /** The gateway begins or stops to leave out optional parts, or to refuse requests. */
 export interface LoadChanged {
 	readonly level: LoadLevel;
-	/** The cause: too many `requests` in progress, or the `delay` of the event loop. Null if the overload is over. */
-	readonly reason: "requests" | "delay" | null;
+	/** Null if the overload is over. */
+	readonly reason: OverloadReason | null;
 }
 
 type Listener<T> = (event: T) => void;

@@ -92,6 +92,14 @@ export function costOfReading({ values }: JsonSurvey, length: number): number {
 	return 2 * values + (length >>> 5);
 }
 
+/**
+ * The memory that the value takes, in bytes. Numbers take 8, lists and maps 32 to 70 for each of their marks; of keys that
+ * all differ the engine makes twice as much.
+ */
+export function memoryOfValue({ values }: JsonSurvey, length: number): number {
+	return length + 32 * values;
+}
+
 /** Reads JSON from bytes by the rules of `parseJson`. Throws TypeError for bytes that are not UTF-8 (RFC 8259, 8.1). */
 export function readJson(
 	bytes: Uint8Array,
@@ -233,12 +241,15 @@ function closingQuote(text: string, from: number): number {
 	return length;
 }
 
-/**
- * The most values, and the most characters of texts, that are printed. Nobody sends so many, but an expression can make
- * them.
- */
-const valuesMax = 8_000_000;
-const charactersMax = 64 * 1024 * 1024;
+/** How long JSON may be when it is printed, in bytes. */
+export interface PrintBound {
+	readonly bytesMax: number;
+	/** Says what is too long, and what bounds it. */
+	readonly what: string;
+}
+
+/** Nobody sends as much, but an expression can make it. */
+const usualBound = { bytesMax: 8 * 1024 ** 2, what: "JSON to be sent" };
 
 /** Counts the time that work on a value takes, in units of 100 ns. */
 export interface Meter {
@@ -248,17 +259,24 @@ export interface Meter {
 
 /**
  * Writes JSON; bigints print their digits. `undefined` cannot occur in data, so the result is always a text. Throws
- * `step_failed` for a value that is too large or nested too deeply. A value that holds one part many times is small in
- * memory and endless when it is printed. The meter counts before anything is printed. It does not count what takes less
- * than some 5 ms.
+ * `limit_exceeded` for a value that is too large, and `step_failed` for one that is nested too deeply. A value that holds
+ * one part many times is small in memory and endless when it is printed. The meter counts before anything is printed. It
+ * does not count what takes less than some 5 ms.
  */
-export function printJson(value: unknown, meter: Meter | null = null): string {
-	const size = { values: 0, characters: 0, bigints: false, meter };
+export function printJson(
+	value: unknown,
+	meter: Meter | null = null,
+	bound: PrintBound = usualBound,
+): string {
+	const { bytesMax } = bound;
+	const size = { values: 0, characters: 0, bytesMax, bigints: false, meter };
 	try {
-		measure(value, size);
-		return size.bigints
+		if (!fits(value, size)) throw tooLong(bound);
+		const text = size.bigints
 			? JSON.stringify(value, printDigits)
 			: JSON.stringify(value);
+		checkLength(text, bound);
+		return text;
 	} catch (error) {
 		if (!(error instanceof RangeError)) throw error;
 		throw new GatewayError("step_failed", "the value nests too deeply", {
@@ -267,9 +285,17 @@ export function printJson(value: unknown, meter: Meter | null = null): string {
 	}
 }
 
+/** Throws `limit_exceeded` if a text takes too many bytes as UTF-8. A character takes three at most. */
+export function checkLength(text: string, bound: PrintBound): void {
+	const { bytesMax } = bound;
+	if (3 * text.length <= bytesMax) return;
+	if (Buffer.byteLength(text) > bytesMax) throw tooLong(bound);
+}
+
 interface Size {
 	values: number;
 	characters: number;
+	readonly bytesMax: number;
 	bigints: boolean;
 	readonly meter: Meter | null;
 }
@@ -278,15 +304,21 @@ interface Size {
 const freeValues = 5_000;
 const freeLength = 1_024;
 
+/** Whether a lower bound of the printed length fits: a value has a character, and one behind it. */
+function fits(value: unknown, size: Size): boolean {
+	measure(value, size);
+	return size.characters + 2 * size.values <= size.bytesMax + 2;
+}
+
 function measure(value: unknown, size: Size): void {
-	if (++size.values > valuesMax) throw tooLarge();
+	// What is behind the bound is not looked at.
+	if (size.characters + 2 * ++size.values > size.bytesMax + 2) return;
 	const counted = size.values > freeValues;
 	// A value takes 50 ns.
 	if (counted && size.values % 2 === 0) size.meter?.burn(1);
 	if (typeof value === "string") {
 		if (counted || value.length > freeLength) size.meter?.burn(costOf(value));
 		size.characters += value.length;
-		if (size.characters > charactersMax) throw tooLarge();
 	} else if (typeof value === "bigint") size.bigints = true;
 	else if (Array.isArray(value)) {
 		for (const item of value) measure(item, size);
@@ -307,8 +339,9 @@ function costOf(text: string): number {
 	return text.isWellFormed() ? text.length >>> 4 : text.length;
 }
 
-function tooLarge(): GatewayError {
-	return new GatewayError("step_failed", "the value is too large to be sent");
+export function tooLong({ bytesMax, what }: PrintBound): GatewayError {
+	const message = `${what} would be longer than ${bytesMax} bytes`;
+	return new GatewayError("limit_exceeded", message);
 }
 
 function printDigits(_key: string, value: unknown): unknown {

@@ -47,6 +47,12 @@ export function prepareExpression(
 	return preparation.sites === 0 ? evaluate : bounded(evaluate, preparation);
 }
 
+/** An evaluation of fewer nodes makes too little to be counted, besides long texts. */
+const countedNodes = 512;
+
+/** What a node makes on average, in bytes: most make nothing, and a list or map of its own takes 64. */
+const nodeBytes = 8;
+
 const noFrame: Frame = { values: [], parent: null, fuel: new Fuel() };
 
 function bounded(evaluate: Evaluate, preparation: Preparation): Evaluate {
@@ -59,7 +65,10 @@ function bounded(evaluate: Evaluate, preparation: Preparation): Evaluate {
 		current.fuel = fuel;
 		try {
 			site.charge(nodes);
-			return evaluate(frame);
+			const value = evaluate(frame);
+			const visited = before - fuel.left;
+			if (visited >= countedNodes) fuel.hold(nodeBytes * visited);
+			return value;
 		} catch (error) {
 			if (error instanceof GatewayError) throw error;
 			// Nothing here throws by design, but the engine's stack and memory have limits.

@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import type { RequestMemory } from "../core/memory.ts";
 import { LoopTurn } from "../tasks/loop-turn.ts";
 
 /**
@@ -15,14 +16,23 @@ export class Fuel {
 	/** The nodes left of the piece under way. */
 	left = 0;
 	readonly turn: LoopTurn;
+	/** Counts what is made and held; null if nobody does. */
+	readonly memory: RequestMemory | null;
+	/** The length of the last text that was joined. */
+	joined = 0;
 	/** The nodes left for pieces behind it. */
 	#kept: number;
 	readonly #most: number;
 	/** Whether the piece may visit fewer nodes than others, because no more are left. */
 	#last = false;
 
-	constructor(turn = new LoopTurn(), most = pieceMax) {
+	constructor(
+		turn = new LoopTurn(),
+		most = pieceMax,
+		memory: RequestMemory | null = null,
+	) {
 		this.turn = turn;
+		this.memory = memory;
 		this.#most = most;
 		this.#kept = most;
 		this.begin();
@@ -59,6 +69,11 @@ export class Fuel {
 		this.turn.spent += nodes;
 		this.left -= nodes;
 		if (this.left < 0) throw new GatewayError("limit_exceeded", this.exhaust());
+	}
+
+	/** Counts bytes that are held until the request ends. Throws if it may not hold so many. */
+	hold(bytes: number): void {
+		this.memory?.take(bytes);
 	}
 
 	/** Leaves nothing of the piece. Gives the words that say so. */

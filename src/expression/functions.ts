@@ -74,6 +74,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 	decodeURIComponent: (site, value) => {
 		const text = textOf(site, value, "the text");
 		site.charge(text.length >>> 3);
+		site.hold(text.length);
 		try {
 			return decodeURIComponent(text);
 		} catch (error) {
@@ -88,6 +89,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		}
 		const made = encodeURIComponent(text);
 		site.checkText(made.length);
+		site.hold(made.length);
 		return made;
 	},
 	escapeXml,
@@ -263,10 +265,14 @@ function parse(site: Site, value: unknown): unknown {
 function print(site: Site, value: unknown): string {
 	const characters = measure(site, value, 0);
 	site.checkText(characters);
-	const text = printJson(value);
+	const text = printJson(value, null, textBound);
 	site.checkText(text.length);
+	site.hold(text.length);
 	return text;
 }
+
+/** The text's own length bounds it. */
+const textBound = { bytesMax: Number.POSITIVE_INFINITY, what: "the text" };
 
 /**
  * Walks a value before it is printed, because a value that holds another one many times is small in memory and endless

@@ -58,6 +58,7 @@ export const listRuns: Readonly<Record<ListMethod, Run<Items>>> = {
 			return text;
 		});
 		site.chargeText(length);
+		site.hold(length);
 		return texts.join(between);
 	},
 	map: (site, of, change) => {

@@ -14,6 +14,9 @@ export const listMax = 1_000_000;
  */
 const hashedMax = 16_383;
 
+/** Shorter texts are not counted as memory: their nodes are. */
+const heldLengthMin = 1024;
+
 /** One operation at its place in the source: what it costs, and how it fails. */
 export class Site {
 	readonly #current: Current;
@@ -33,6 +36,18 @@ export class Site {
 		if (fuel.left < 0) {
 			throw this.#error("limit_exceeded", fuel.exhaust());
 		}
+	}
+
+	/** Counts a text that was made. The engine takes one or two bytes for a character. */
+	hold(length: number): void {
+		if (length >= heldLengthMin) this.#current.fuel.hold(2 * length);
+	}
+
+	/** Counts a text that was joined from two, the longer one of `before`. Only what was not counted with that one. */
+	holdJoined(length: number, before: number): void {
+		const { fuel } = this.#current;
+		fuel.hold(2 * (before === fuel.joined ? length - before : length));
+		fuel.joined = length;
 	}
 
 	/** Counts copying, comparing or flattening so many characters. */

@@ -61,6 +61,7 @@ export const textRuns: Readonly<Record<TextMethod, Run<string>>> = {
 		if (of === "") return "";
 		site.checkText(of.length * count);
 		site.chargeText(of.length * count);
+		site.hold(of.length * count);
 		return of.repeat(count);
 	},
 	replace: (site, of, wanted, by) => replaced(site, of, wanted, by, 1),
@@ -110,6 +111,8 @@ export function joined(site: Site, left: string, right: string): string {
 	site.checkText(length);
 	const made = left + right;
 	const before = Math.max(left.length, right.length);
+	// The engine has not copied anything yet. It will when the text is read, and then the text is as long as it is.
+	site.holdJoined(length, before);
 	const eighth = 28 - Math.clz32(length);
 	if (before >>> eighth !== length >>> eighth) {
 		// The copy is made for the first character that is read, and only if the character is used for something.
@@ -136,6 +139,7 @@ export class OpenText {
 	}
 
 	value(): string {
+		this.#site.hold(this.#length);
 		return this.#parts.join("");
 	}
 }
@@ -147,6 +151,7 @@ export function chargeIndex(site: Site, text: string): void {
 
 function checked(site: Site, made: string): string {
 	site.checkText(made.length);
+	site.hold(made.length);
 	return made;
 }
 
@@ -202,6 +207,7 @@ function padded(
 	if (wanted <= of.length || text === "") return of;
 	site.checkText(wanted);
 	site.chargeText(wanted);
+	site.hold(wanted);
 	return of[method](wanted, text);
 }
 

@@ -5,6 +5,7 @@ import { eachHeader } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { hasContent } from "../core/http/status.ts";
 import { nobody } from "../core/ip.ts";
+import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -29,14 +30,20 @@ type Handle = (
 /**
  * A gateway's `handle` as a `fetch`. Never rejects. An aborted request is answered too, with a 499 that nobody reads.
  */
-export function createFetch(handle: Handle, clock: Clock): Fetch {
+export function createFetch(
+	handle: Handle,
+	clock: Clock,
+	memory: Memory,
+): Fetch {
 	return async (request, { ip = "" } = {}) => {
 		const id = requestIdOf(request.headers.get("x-request-id"));
 		const { pathname, search } = new URL(request.url);
 		const scope = openScope({ clock });
+		const held = new RequestMemory(memory);
 		const stop = cancelOnAbort(scope, request.signal, clientLeft);
 		const end = () => {
 			stop();
+			held.end();
 			scope.close();
 		};
 		const response = await handle(
@@ -47,7 +54,8 @@ export function createFetch(handle: Handle, clock: Clock): Fetch {
 				headers: [...request.headers].flat(),
 				ip: (typeof ip === "string" && ip) || nobody,
 				arrivedMs: clock.now(),
-				readBody: (bytesMax) => readBody(request, bytesMax, scope),
+				memory: held,
+				readBody: (bytesMax) => readBody(request, bytesMax, held, scope),
 				streamBody: () => streamBody(request, scope),
 			},
 			scope,
@@ -82,15 +90,31 @@ function responseOf(
 	});
 }
 
-async function* untilRead(
+/** Not a generator: one that was never begun would not notice that its reader leaves. */
+function untilRead(
 	body: ByteStream,
 	end: () => void,
-): AsyncGenerator<Uint8Array> {
-	try {
-		yield* body;
-	} finally {
-		end();
-	}
+): AsyncIterable<Uint8Array> {
+	const pieces = body[Symbol.asyncIterator]();
+	return {
+		[Symbol.asyncIterator]: () => ({
+			async next() {
+				try {
+					const piece = await pieces.next();
+					if (piece.done) end();
+					return piece;
+				} catch (error) {
+					end();
+					throw error;
+				}
+			},
+			async return() {
+				end();
+				await pieces.return?.();
+				return { done: true, value: undefined };
+			},
+		}),
+	};
 }
 
 function streamBody(
@@ -113,6 +137,7 @@ function streamBody(
 async function readBody(
 	request: Request,
 	bytesMax: number,
+	memory: RequestMemory,
 	scope: Scope,
 ): Promise<Uint8Array> {
 	const collector = createCollector(bytesMax);
@@ -128,14 +153,17 @@ async function readBody(
 			});
 			if (scope.cancelled) throw scope.reason;
 			if (done) return collector.bytes();
-			if (collector.add(value)) continue;
+			const refusal = memory.takeBody(collector.growth(value.length));
+			if (refusal === null && collector.add(value)) continue;
 			void reader.cancel().catch(() => {});
-			throw new GatewayError(
-				"request_too_large",
-				`the body is longer than ${bytesMax} bytes`,
-			);
+			throw refusal ?? tooLong(bytesMax);
 		}
 	} finally {
 		stop();
 	}
+}
+
+function tooLong(bytesMax: number): GatewayError {
+	const message = `the body is longer than ${bytesMax} bytes`;
+	return new GatewayError("request_too_large", message);
 }

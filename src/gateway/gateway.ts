@@ -13,9 +13,11 @@ import {
 } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose } from "../run/compose.ts";
+import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
@@ -25,6 +27,7 @@ import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream } from "../upstream/upstream.ts";
 import { createFetch, type Fetch } from "./fetch.ts";
+import { memoryOfProcess } from "./memory-default.ts";
 import { createOverload, type Overload } from "./overload.ts";
 import { completed, type PlainRequest } from "./plain-request.ts";
 import {
@@ -41,6 +44,8 @@ export interface Gateway {
 	readonly plan: Plan;
 	readonly server: ServerConfig;
 	readonly clock: Clock;
+	/** What its requests, answers and caches hold. */
+	readonly memory: Memory;
 	/** Events of the request path. */
 	readonly events: Events;
 	/**
@@ -84,10 +89,12 @@ export function createGateway(
 	const config = checkedIn(input, env);
 	const plan = compile(config);
 	const events = createEvents();
+	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
 	const prepared = preparePlan(plan, {
 		upstreams: config.resolved.reveal(),
 		clock,
 		events,
+		memory,
 		openUpstream,
 		functions: config.functions,
 		workers: config.workers,
@@ -106,6 +113,7 @@ export function createGateway(
 		events,
 		server: plan.server,
 		clock,
+		memory,
 		rateLimit: limits.gateway,
 		overload,
 		load: overload ?? unloaded,
@@ -116,12 +124,13 @@ export function createGateway(
 		plan,
 		server: plan.server,
 		clock,
+		memory,
 		events,
 		handle: (request, scope) => {
-			const whole = completed(request, clock);
-			return scope ? handleIn(whole, scope) : alone(whole, clock, handleIn);
+			if ("readBody" in request && scope) return handleIn(request, scope);
+			return alone(request, scope, { clock, memory, handleIn });
 		},
-		fetch: createFetch(handleIn, clock),
+		fetch: createFetch(handleIn, clock, memory),
 		async close() {
 			overload?.close();
 			await prepared.close();
@@ -144,16 +153,28 @@ function isChecked(config: Config | GatewayConfig): config is Config {
 	return Array.isArray((config as Config | null)?.routes);
 }
 
+/** The means to answer a request of an embedder's, which ends when it is answered. */
+interface Alone {
+	readonly clock: Clock;
+	readonly memory: Memory;
+	readonly handleIn: (
+		request: GatewayRequest,
+		scope: Scope,
+	) => Promise<GatewayResponse>;
+}
+
 async function alone(
-	request: GatewayRequest,
-	clock: Clock,
-	handleIn: (request: GatewayRequest, scope: Scope) => Promise<GatewayResponse>,
+	request: GatewayRequest | PlainRequest,
+	outer: Scope | undefined,
+	{ clock, memory, handleIn }: Alone,
 ): Promise<GatewayResponse> {
-	const scope = openScope({ clock });
+	const whole = completed(request, clock, memory);
+	const scope = outer ?? openScope({ clock });
 	try {
-		return await handleIn(request, scope);
+		return await handleIn(whole, scope);
 	} finally {
-		scope.close();
+		if (whole !== request) whole.memory.end();
+		if (scope !== outer) scope.close();
 	}
 }
 
@@ -166,6 +187,7 @@ interface Handling {
 	readonly events: Events;
 	readonly server: ServerConfig;
 	readonly clock: Clock;
+	readonly memory: Memory;
 	/** Of every request. */
 	readonly rateLimit: RateLimit | null;
 	readonly overload: Overload | null;
@@ -209,9 +231,11 @@ async function handle(
 		});
 	};
 	const { body } = response;
-	if (isStream(body) && request.method !== "HEAD") {
-		return { ...response, body: withEnd(body, scope, raiseEnd) };
-	}
+	if (isStream(body)) {
+		if (request.method !== "HEAD") {
+			return { ...response, body: withEnd(body, scope, raiseEnd) };
+		}
+	} else request.memory.keepAnswer(costOfAnswer(body));
 	raiseEnd();
 	return response;
 }
@@ -260,6 +284,11 @@ async function answer(
 	handling: Handling,
 	end: End,
 ): Promise<GatewayResponse> {
+	const { memory } = handling;
+	if (memory.short) {
+		handling.overload?.refuse("memory");
+		throw memory.usedUp;
+	}
 	handling.overload?.admit(request.ip, request.arrivedMs);
 	if (handling.rateLimit) count(handling.rateLimit, request, {}, end);
 	const match: Match<GatewayRoute> = handling.route(

@@ -1,7 +1,12 @@
 import type { OverloadConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
-import { type Events, type LoadLevel, raise } from "../core/events.ts";
+import {
+	type Events,
+	type LoadLevel,
+	type OverloadReason,
+	raise,
+} from "../core/events.ts";
 import { ClientQueue } from "../policy/client-queue.ts";
 import { whileWaiting } from "../policy/waited.ts";
 import { deadlineExceeded, type Load } from "../run/run.ts";
@@ -34,6 +39,8 @@ export interface Overload extends Load {
 	 */
 	enter(client: string, deadline: number, scope: Scope): Promise<void> | null;
 	leave(): void;
+	/** A request is refused for another reason. */
+	refuse(reason: "memory"): void;
 	/** Ends the wait of all requests that wait. */
 	close(): void;
 }
@@ -72,7 +79,7 @@ class OverloadBounds implements Overload {
 	readonly #clock: Clock;
 	readonly #events: Events;
 	#level: LoadLevel = "normal";
-	#reason: "requests" | "delay" = "requests";
+	#reason: OverloadReason = "requests";
 	/** When each level was last called for. */
 	#skipSignMs = Number.NEGATIVE_INFINITY;
 	#refuseSignMs = Number.NEGATIVE_INFINITY;
@@ -194,6 +201,10 @@ class OverloadBounds implements Overload {
 		return this.#tooLong;
 	}
 
+	refuse(reason: "memory"): void {
+		this.#sign("refusing", reason, this.#clock.now());
+	}
+
 	/**
 	 * While the queue only smooths a burst, requests go in order of arrival. If it has not been empty for as long as a
 	 * request may wait, it will not empty soon. In order of arrival each request would then get its turn with hardly any
@@ -213,7 +224,7 @@ class OverloadBounds implements Overload {
 	/** Notes a sign of a level, which holds from now on. */
 	#sign(
 		level: "skipping" | "refusing",
-		reason: "requests" | "delay",
+		reason: OverloadReason,
 		nowMs: number,
 	): void {
 		this.#skipSignMs = nowMs;

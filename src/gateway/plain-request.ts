@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { nobody } from "../core/ip.ts";
+import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import type { Clock } from "../tasks/clock.ts";
 
@@ -23,6 +24,7 @@ export interface PlainRequest {
 export function completed(
 	request: GatewayRequest | PlainRequest,
 	clock: Clock,
+	memory: Memory,
 ): GatewayRequest {
 	if ("readBody" in request) return request;
 	const { method, target, headers = [], ip = "", id, body = "" } = request;
@@ -35,6 +37,7 @@ export function completed(
 		headers,
 		ip: ip || nobody,
 		arrivedMs: clock.now(),
+		memory: new RequestMemory(memory),
 		async readBody(bytesMax) {
 			if (bytes.length <= bytesMax) return bytes;
 			const words = `the body is longer than ${bytesMax} bytes`;

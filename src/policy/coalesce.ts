@@ -1,4 +1,4 @@
-import { createDecoded } from "../core/body/decoded.ts";
+import { createDecoded, type Decoded } from "../core/body/decoded.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -94,7 +94,7 @@ class SharedCall {
 		try {
 			const response = await next(request, this.#scope);
 			const answer = this.#shared
-				? { ...response, decoded: createDecoded() }
+				? { ...response, decoded: sharedBy(this.#followers.size) }
 				: response;
 			this.#end(({ resolve }) => resolve(answer));
 		} catch (error) {
@@ -138,4 +138,8 @@ class SharedCall {
 		this.#over = true;
 		this.#onEnd();
 	}
+}
+
+function sharedBy(sharers: number): Decoded {
+	return createDecoded(() => {}, sharers);
 }

@@ -62,6 +62,11 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		stale: true,
 		why: "An answer came, but not a proper one. The upstream would do all its work again for another.",
 	},
+	overloaded: {
+		...noVerdict,
+		stale: true,
+		why: "The gateway had no memory left for the answer. A kept answer needs none.",
+	},
 	breaker_open: {
 		...noVerdict,
 		stale: true,
@@ -107,7 +112,6 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	reference_missing: notOfCalls,
 	// Made from an answer after the policies have passed it on. To them the answer's status counts.
 	upstream_status: notOfCalls,
-	overloaded: notOfCalls,
 	limit_exceeded: notOfCalls,
 };
 

@@ -2,7 +2,12 @@ import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
-import { costOfReading, readJson, surveyJson } from "../core/json.ts";
+import {
+	costOfReading,
+	memoryOfValue,
+	readJson,
+	surveyJson,
+} from "../core/json.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 
@@ -29,6 +34,7 @@ export function decodeBody(
 	if (kind === "json") return readAnswer(response, settings, lenient, run);
 	run.countRead(body.length);
 	if (kind === "bytes") return new Bytes(body);
+	hold(run, response, 2 * body.length);
 	const make = () => utf8.decode(body);
 	try {
 		return decoded ? decoded.of(kind, make) : make();
@@ -40,11 +46,12 @@ export function decodeBody(
 
 /** Counts all before anything is read. An answer that was read for other runs counts as much. */
 function readAnswer(
-	{ body, decoded }: UpstreamResponse,
+	response: UpstreamResponse,
 	{ name, valuesMax }: OpenedUpstream["settings"],
 	lenient: boolean,
 	run: Run,
 ): unknown {
+	const { body, decoded } = response;
 	const count = () => surveyJson(body);
 	const survey = decoded ? decoded.survey(count) : count();
 	if (survey.values > valuesMax) {
@@ -53,6 +60,7 @@ function readAnswer(
 		throw invalid(name, words);
 	}
 	run.countRead(Math.max(body.length, valueBytes * survey.values));
+	hold(run, response, memoryOfValue(survey, body.length));
 	const make = () => {
 		const cost = costOfReading(survey, body.length);
 		// A value that several see is frozen, which takes as long as reading it.
@@ -67,6 +75,16 @@ function readAnswer(
 			error instanceof SyntaxError && error.message.startsWith("nested");
 		throw invalid(name, `what is ${tooDeep ? error.message : "not JSON"}`);
 	}
+}
+
+/** Counts memory of an answer for a run: all of it, its part of a shared answer, or nothing of one that a cache counts. */
+export function hold(
+	{ input }: Run,
+	{ decoded }: UpstreamResponse,
+	bytes: number,
+): void {
+	const sharers = decoded === undefined ? 1 : decoded.sharers;
+	if (sharers > 0) input.request.memory.take(Math.ceil(bytes / sharers));
 }
 
 function invalid(upstream: string, words: string): GatewayError {

@@ -36,6 +36,7 @@ export function prepareEach(
 			spot.note([{ step: spot.path, index: spot.index, error }]);
 			return null;
 		}
+		fuel.hold(items.length * itemBytes);
 		const works = items.map((item, at) => (scope: Scope) => {
 			fuel.turn.spent += itemCost;
 			return once(spot.at(at, frameOf(item, at, spot.frame), scope));
@@ -48,6 +49,9 @@ export function prepareEach(
 		}
 	};
 }
+
+/** The memory that an item takes besides its work, until all have ended. */
+const itemBytes = 128;
 
 /** The time that an item takes besides its work, in units of 100 ns. */
 const itemCost = 20;

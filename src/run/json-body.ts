@@ -10,9 +10,11 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import {
 	costOfReading,
 	type JsonSurvey,
+	memoryOfValue,
 	readJson,
 	surveyJson,
 } from "../core/json.ts";
+import type { RequestMemory } from "../core/memory.ts";
 import { createPattern } from "../core/pattern.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
 
@@ -165,7 +167,7 @@ export function prepareJsonBody(
 		read(request, bytes, valuesMax, turn) {
 			if (bytes.length > 0) {
 				refuseOtherMedia(request);
-				return readBody(bytes, valuesMax, turn);
+				return readBody(bytes, valuesMax, turn, request.memory);
 			}
 			const fault = required ? { at: "body", message: "is required" } : null;
 			return { value: null, fault, bytes: 0, survey: null };
@@ -189,10 +191,13 @@ function readBody(
 	bytes: Uint8Array,
 	valuesMax: number,
 	turn: LoopTurn,
+	memory: RequestMemory,
 ): JsonBody {
 	const { length } = bytes;
 	const survey = surveyJson(bytes);
 	if (survey.values > valuesMax) throw tooManyValues(valuesMax);
+	const refusal = memory.takeBody(memoryOfValue(survey, length));
+	if (refusal !== null) throw refusal;
 	turn.spent += costOfReading(survey, length);
 	try {
 		const value = readJson(bytes, survey);

@@ -9,7 +9,12 @@ import {
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
 import { hasContent, isStatus } from "../core/http/status.ts";
-import { printJson } from "../core/json.ts";
+import {
+	checkLength,
+	type PrintBound,
+	printJson,
+	tooLong,
+} from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Fuel } from "../expression/fuel.ts";
 import {
@@ -53,14 +58,17 @@ const missingNamedMax = 16;
 /** Merging fails with `step_failed` if `status` is not a status that an answer may have. */
 export function prepareMerge(
 	templates: AnswerTemplates,
+	bytesMax: number,
 	layout: Layout,
 ): PreparedMerge {
+	const what = "the answer (`maxAnswer` of the server)";
+	const bound = { bytesMax, what };
 	const body = prepare(templates.body, layout);
 	const inputs = inputsOf(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
 	const fixed = [unsniffed] as const;
 	const headers = prepareHeaders(templates.headers, fixed, layout);
-	const printOnce = createPrinter();
+	const printOnce = createPrinter(bound);
 	return (frame, missing) => {
 		const statusValue = status(frame);
 		if (!isStatus(statusValue)) {
@@ -82,7 +90,7 @@ export function prepareMerge(
 			printed,
 			response: {
 				status: statusValue,
-				body: printed?.text ?? bodyOf(value, type, inputs, frame.fuel),
+				body: printed?.text ?? bodyOf(value, type, inputs, bound, frame.fuel),
 				headers: mark(type === null ? withType(own) : own, missing),
 			},
 		};
@@ -90,14 +98,16 @@ export function prepareMerge(
 }
 
 /** Prints a frozen value once. A cache or a plan always freezes a value to its depth. */
-function createPrinter(): (value: unknown, fuel: Fuel) => Printed | null {
+function createPrinter(
+	bound: PrintBound,
+): (value: unknown, fuel: Fuel) => Printed | null {
 	const known = new WeakMap<object, Printed>();
 	return (value, fuel) => {
 		if (typeof value !== "object" || value === null) return null;
 		const before = known.get(value);
 		if (before !== undefined) return before;
 		if (!Object.isFrozen(value)) return null;
-		const printed = { text: printJson(value, fuel), etag: null };
+		const printed = { text: printJson(value, fuel, bound), etag: null };
 		known.set(value, printed);
 		return printed;
 	};
@@ -108,15 +118,32 @@ function bodyOf(
 	value: unknown,
 	type: string | null,
 	inputs: Inputs,
+	bound: PrintBound,
 	fuel: Fuel,
 ): string | Uint8Array {
-	if (type === null || isJson(type)) return printJson(value, fuel);
-	if (typeof value === "string") return wellFormed(value, inputs, "the answer");
-	if (value instanceof Bytes) return value.bytes;
+	if (type === null || isJson(type)) {
+		const text = printJson(value, fuel, bound);
+		fuel.hold(costOfAnswer(text));
+		return text;
+	}
+	if (typeof value === "string") {
+		checkLength(value, bound);
+		return wellFormed(value, inputs, "the answer");
+	}
+	if (value instanceof Bytes) {
+		if (value.bytes.length > bound.bytesMax) throw tooLong(bound);
+		return value.bytes;
+	}
 	throw new GatewayError(
 		"step_failed",
 		"the answer is neither text nor bytes, and its content type is not JSON",
 	);
+}
+
+/** The memory of an answer until it is out: a text is copied into bytes when it is sent. */
+export function costOfAnswer(body: string | Uint8Array | null): number {
+	if (body === null) return 0;
+	return typeof body === "string" ? 2 * body.length : body.length;
 }
 
 function isJson(contentType: string): boolean {

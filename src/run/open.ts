@@ -1,5 +1,6 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import type { Events } from "../core/events.ts";
+import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Upstream, UpstreamContext } from "../upstream/upstream.ts";
 
@@ -15,6 +16,7 @@ export interface OpenOptions {
 	readonly upstreams: readonly ResolvedUpstream[];
 	readonly clock: Clock;
 	readonly events: Events;
+	readonly memory: Memory;
 	readonly openUpstream: OpenUpstream;
 }
 
@@ -29,10 +31,11 @@ export function openUpstreams({
 	upstreams,
 	clock,
 	events,
+	memory,
 	openUpstream,
 }: OpenOptions): OpenedUpstream[] {
 	return upstreams.map((settings) => ({
 		settings,
-		upstream: openUpstream(settings, { clock, events }),
+		upstream: openUpstream(settings, { clock, events, memory }),
 	}));
 }

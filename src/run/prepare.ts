@@ -35,7 +35,8 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
 	const pool = plan.pool && openPool(plan.pool);
 	const { functions, workers } = options;
-	const resources = { upstreams, functions, workers, pool };
+	const { answerBytesMax } = plan.server;
+	const resources = { upstreams, functions, workers, pool, answerBytesMax };
 	const compileBody = createBodyCompiler();
 	return {
 		server: plan.server,
@@ -69,6 +70,7 @@ function prepareRoute(
 	const { summary: _6, rest: _7, readBytesMax: _8, ...unread } = told;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
+	const answer = { status, headers, body: respond };
 	const result = [respond, status, headers];
 	const block = prepareBlock(
 		{ steps, result, reads, slots: routeSlots },
@@ -81,7 +83,7 @@ function prepareRoute(
 		readsRequest: mayRead("request", [steps, result, proxy]),
 		frameSize: block.frameSize,
 		block,
-		merge: prepareMerge({ status, headers, body: respond }, layout),
+		merge: prepareMerge(answer, resources.answerBytesMax, layout),
 		freshness: prepareFreshness(route, plan.upstreams),
 		dependence: route.method === "GET" ? dependenceOf(request) : null,
 		proxy: proxy && prepareProxy(route, proxy, layout, resources.upstreams),

@@ -109,6 +109,7 @@ function passOn(
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,
 		client: request.ip,
+		memory: request.memory,
 		timeoutMs: prepared.timeoutMs,
 		cached: prepared.cached,
 		idleMs: prepared.idleMs,

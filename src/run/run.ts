@@ -204,7 +204,7 @@ export function createFrame(
 	return {
 		values: slots,
 		parent: null,
-		fuel: new Fuel(scope.clock.turn, requestMax),
+		fuel: new Fuel(scope.clock.turn, requestMax, request.memory),
 	};
 }
 

@@ -7,6 +7,7 @@ import type {
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { hold } from "./answer.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 
 /** The step that calls, and the upstream that it calls. */
@@ -31,6 +32,9 @@ export function send<T>(
 	if (scope.cancelled) return Promise.reject(scope.reason);
 	run.countCall();
 	const { upstream, write } = caller;
+	const { memory } = run.input.request;
+	const sentBytes = request.body === null ? 0 : 2 * request.body.length;
+	memory.take(sentBytes);
 	const listened = run.input.events.callEnded.length > 0;
 	const end = listened ? new CallEnd(caller, run) : null;
 	const answer = write
@@ -38,6 +42,8 @@ export function send<T>(
 		: upstream.call(request, scope);
 	const value = answer.then((response) => {
 		end?.answered(response.status);
+		memory.give(sentBytes);
+		hold(run, response, response.body.length);
 		return read(response);
 	});
 	return end === null ? value : end.of(value);

@@ -22,6 +22,8 @@ export interface Resources {
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** Null if no step runs on a thread. */
 	readonly pool: Pool | null;
+	/** The longest answer. */
+	readonly answerBytesMax: number;
 }
 
 /** The means to prepare the work of one step. */

@@ -26,11 +26,19 @@ export interface Unanswered {
 	onFault(error: GatewayError): void;
 	/** The connection is gone. */
 	leave(): void;
+	/** The bytes of its answer, once that was handed over whole. */
+	readonly answerBytes: number;
 }
 
 /**
- * A client's connection. Several requests may be under way on it, and they are answered in the order in which they
- * came.
+ * A client that leaves so much of its answers unread gets no further one made. So it makes us hold one answer and these
+ * bytes.
+ */
+const unreadBytesMax = 64 * 1024;
+
+/**
+ * A client's connection. Several requests may have come on it. They are carried out one after the other, in the order in
+ * which they came.
  */
 export class ClientConnection {
 	readonly socket: Socket;
@@ -47,6 +55,12 @@ export class ClientConnection {
 	readonly #idleTimeoutMs: number;
 	readonly #running = new Set<Unanswered>();
 	#newest: Unanswered | null = null;
+	/** The request that is carried out. */
+	#begun: Unanswered | null = null;
+	/** The beginnings of requests that wait for the answers before them. */
+	readonly #waiting: (() => void)[] = [];
+	/** Bytes of answers that were handed over and are not out yet. */
+	#unreadBytes = 0;
 	#watched = false;
 	#lingering: Timer | null = null;
 
@@ -65,6 +79,41 @@ export class ClientConnection {
 	begin(exchange: Unanswered): void {
 		this.#running.add(exchange);
 		this.#newest = exchange;
+	}
+
+	/**
+	 * Whether a request may be carried out now. Not before the answers ahead of it are ready, and most of them are read: a
+	 * client that asks and never reads would have us make them all.
+	 */
+	admits(exchange: Unanswered): boolean {
+		if (this.#begun !== null || this.#unreadBytes > unreadBytesMax)
+			return false;
+		this.#begun = exchange;
+		return true;
+	}
+
+	/** Calls `begin` when the request may be carried out. */
+	later(exchange: Unanswered, begin: () => void): void {
+		this.#waiting.push(() => {
+			this.#begun = exchange;
+			begin();
+		});
+	}
+
+	/** The answer was handed over, whole. */
+	answered(exchange: Unanswered): void {
+		this.#unreadBytes += exchange.answerBytes;
+		if (this.#begun === exchange) this.#begun = null;
+		this.watch();
+		this.#next();
+	}
+
+	#next(): void {
+		while (this.#begun === null && this.#unreadBytes <= unreadBytesMax) {
+			const begin = this.#waiting.shift();
+			if (begin === undefined) return;
+			begin();
+		}
 	}
 
 	/** Whether the answer is to announce the end of the connection. Then it is the last that goes out. */
@@ -89,6 +138,8 @@ export class ClientConnection {
 
 	end(exchange: Unanswered): void {
 		this.#running.delete(exchange);
+		this.#unreadBytes -= exchange.answerBytes;
+		this.#next();
 		if (this.#running.size > 0) this.watch();
 		// If answers got ready out of order, none of them knew that it was the last.
 		else if (this.closing) this.socket.destroySoon();
@@ -129,6 +180,7 @@ export class ClientConnection {
 	leave(): void {
 		this.socket.destroy();
 		this.#lingering?.cancel();
+		this.#waiting.length = 0;
 		for (const exchange of this.#running) exchange.leave();
 	}
 }

@@ -10,6 +10,7 @@ import {
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
+import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { ClientAddress } from "./client-address.ts";
@@ -56,6 +57,7 @@ export interface Owner {
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
 	readonly limits: HeadLimits;
+	readonly memory: Memory;
 	/** Called once, when the answer is out or the client is gone. */
 	onOver(): void;
 	/** Called with errors that were thrown by mistake. */
@@ -70,6 +72,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly headers: HeaderList;
 	readonly ip: string;
 	readonly arrivedMs: number;
+	readonly memory: RequestMemory;
+	/** The bytes of an answer that was handed to the connection whole. */
+	answerBytes = 0;
 	/** Null if the request announces none. Most requests do not, and pay nothing for a body. */
 	readonly #body: RequestBody | null;
 	readonly #response: ServerResponse;
@@ -96,7 +101,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#connection = connection;
 		this.#owner = owner;
 		this.#scope = openScope({ parent: owner.scope });
-		this.#body = requestBodyOf(message, this.#scope, owner.limits);
+		this.memory = new RequestMemory(owner.memory);
+		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
 	}
 
 	async run(handle: Handle): Promise<void> {
@@ -127,7 +133,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	/** Throws if a header cannot be written. Then nothing was written. */
 	answer({ status, headers, body }: GatewayResponse): void {
-		if (this.#over) return;
+		if (this.#over) {
+			if (isStream(body)) leave(body);
+			return;
+		}
 		const rest = this.#unread();
 		// A body that is being passed on may or may not have come by the end of the answer, which is not known yet.
 		const streamed = rest !== "nothing" && this.#body?.streamed === true;
@@ -147,6 +156,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			return;
 		}
 		if (isStream(body)) leave(body);
+		else if (sent !== null) this.answerBytes = length ?? 0;
 		if (rest === "much") this.#answerLingering(sent);
 		else this.#end(sent);
 		if (rest === "little") this.#body?.letIn();
@@ -161,7 +171,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			for await (const chunk of body) {
 				written += chunk.length;
 				if (this.#over || written > (body.length ?? written)) throw cut;
-				if (!response.write(chunk)) await this.#drained();
+				if (response.write(chunk)) continue;
+				this.memory.hold(chunk.length);
+				await this.#drained();
+				this.memory.give(chunk.length);
 			}
 			if (this.#over || written < (body.length ?? written)) throw cut;
 		} catch {
@@ -170,7 +183,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		}
 		const rest = this.#unread();
 		if (rest === "much" || rest === "little") this.#answerLingering(null);
-		else response.end(this.#onEnd);
+		else {
+			response.end(this.#onEnd);
+			this.#connection.answered(this);
+		}
 	}
 
 	/**
@@ -219,7 +235,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			// The bytes are the same, but Node writes head and body with one plain write if both are texts.
 			response.end(bufferOf(body).toString("latin1"), "latin1", this.#onEnd);
 		} else response.end(body, this.#onEnd);
-		this.#connection.watch();
+		this.#connection.answered(this);
 	}
 
 	#unread(): Unread {
@@ -272,6 +288,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#scope.cancel(
 			new GatewayError("client_closed", "the client closed the connection"),
 		);
+		this.memory.end();
 		this.#owner.onOver();
 	}
 
@@ -281,6 +298,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#over) return;
 		this.#over = true;
 		this.#scope.close();
+		this.memory.end();
 		this.#connection.end(this);
 		this.#owner.onOver();
 	};

@@ -4,6 +4,7 @@ import type { ByteStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import type { RequestMemory } from "../core/memory.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type HeadLimits, trailerFault } from "./refuse.ts";
 
@@ -17,6 +18,7 @@ export type Unread = "nothing" | "little" | "much" | "broken";
 export class RequestBody {
 	readonly #message: IncomingMessage;
 	readonly #scope: Scope;
+	readonly #memory: RequestMemory;
 	readonly #limits: HeadLimits;
 	/** Its length in bytes; Infinity if it is not known before the end of the body. */
 	readonly #announced: number;
@@ -29,11 +31,13 @@ export class RequestBody {
 		message: IncomingMessage,
 		announced: number,
 		scope: Scope,
+		memory: RequestMemory,
 		limits: HeadLimits,
 	) {
 		this.#message = message;
 		this.#announced = announced;
 		this.#scope = scope;
+		this.#memory = memory;
 		this.#limits = limits;
 	}
 
@@ -44,18 +48,26 @@ export class RequestBody {
 		return this.#announced <= discardBytesMax ? "little" : "much";
 	}
 
-	/** The whole body. Fails with `request_too_large` beyond `bytesMax`, and when the scope is cancelled. */
+	/**
+	 * The whole body. Fails with `request_too_large` beyond `bytesMax`, with `overloaded` if there is no memory for it, and
+	 * when the scope is cancelled.
+	 */
 	read(bytesMax: number): Promise<Uint8Array> {
 		if (this.#fault !== null) return Promise.reject(this.#fault);
 		// A body of unknown length is read up to the bound, to find out.
 		if (Number.isFinite(this.#announced) && this.#announced > bytesMax) {
 			return Promise.reject(tooLarge(bytesMax));
 		}
+		const most = this.#memory.bytesMax;
+		if (Number.isFinite(this.#announced) && this.#announced > most) {
+			return Promise.reject(tooLarge(most));
+		}
 		return this.#collect(bytesMax);
 	}
 
 	#collect(bytesMax: number): Promise<Uint8Array> {
 		const message = this.#message;
+		const memory = this.#memory;
 		const collector = createCollector(bytesMax);
 		return new Promise((resolve, reject) => {
 			const stop = () => {
@@ -71,10 +83,14 @@ export class RequestBody {
 			const fail = (reason: unknown) => {
 				stop();
 				message.pause();
+				// It would hold what was collected, which is not counted any more.
+				this.#fail = nothing;
 				reject(reason);
 			};
 			const take = (chunk: Uint8Array) => {
-				if (!collector.add(chunk)) fail(tooLarge(bytesMax));
+				const refusal = memory.takeBody(collector.growth(chunk.length));
+				if (refusal !== null) fail(refusal);
+				else if (!collector.add(chunk)) fail(tooLarge(bytesMax));
 			};
 			const leaveScope = this.#scope.onCancel(fail);
 			this.#fail = fail;
@@ -96,6 +112,7 @@ export class RequestBody {
 			onFull: () => message.pause(),
 			onWanted: () => message.resume(),
 			onLeft: stop,
+			memory: this.#memory,
 		});
 		const take = (chunk: Uint8Array) => queue.push(chunk);
 		const end = () => {
@@ -158,11 +175,12 @@ export class RequestBody {
 export function requestBodyOf(
 	message: IncomingMessage,
 	scope: Scope,
+	memory: RequestMemory,
 	limits: HeadLimits,
 ): RequestBody | null {
 	const announced = announcedIn(message.rawHeaders);
 	if (announced === 0) return null;
-	return new RequestBody(message, announced, scope, limits);
+	return new RequestBody(message, announced, scope, memory, limits);
 }
 
 function announcedIn(headers: HeaderList): number {

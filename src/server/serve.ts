@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/config.ts";
+import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { type Handle, listen, type Server } from "./server.ts";
 
@@ -7,6 +8,8 @@ export interface Served {
 	readonly server: ServerConfig;
 	readonly clock: Clock;
 	readonly handle: Handle;
+	/** Counts what its requests hold. */
+	readonly memory: Memory;
 }
 
 export interface ServeOptions {
@@ -32,17 +35,24 @@ export interface RunningServer extends Omit<Server, "drain"> {
  * (`EADDRINUSE`). Closing the server does not close the gateway.
  */
 export async function serve(
-	{ server: settings, clock, handle }: Served,
+	{ server: settings, clock, handle, memory }: Served,
 	{ port, host, onInternal }: ServeOptions = {},
 ): Promise<RunningServer> {
-	// The gateway itself reads bodies.
-	const { drainMs, bodyBytesMax: _, valuesMax: _1, ...bounds } = settings;
+	// The gateway itself reads bodies, makes answers and bounds its memory.
+	const {
+		bodyBytesMax: _,
+		valuesMax: _1,
+		answerBytesMax: _2,
+		...others
+	} = settings;
+	const { memoryBytesMax: _3, drainMs, ...bounds } = others;
 	const server = await listen({
 		...bounds,
 		host: host ?? bounds.host,
 		port: port ?? bounds.port,
 		clock,
 		handle,
+		memory,
 		...(onInternal && { onInternal }),
 	});
 	return {

@@ -1,6 +1,7 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import { Memory } from "../core/memory.ts";
 import { balance } from "../policy/balance.ts";
 import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
@@ -45,6 +46,8 @@ export interface UpstreamContext {
 	readonly clock: Clock;
 	/** Hears the decisions of its policies. */
 	readonly events: Events;
+	/** Counts what its answers and its cache hold. Default: nothing bounds it. */
+	readonly memory?: Memory;
 	/** From 0 to below 1. Default: the machine's. */
 	readonly random?: () => number;
 }
@@ -76,11 +79,11 @@ export function createUpstream(
 	const { limiter: limits = null, ...unread } = rest;
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
+	const { random = Math.random, memory = new Memory() } = context;
 	const wires = origins.map((origin) =>
-		open({ name, origin, bodyBytesMax, tls }, context.clock),
+		open({ name, origin, bodyBytesMax, tls }, context.clock, memory),
 	);
 	const shared = { ...context, upstream: name };
-	const { random = Math.random } = context;
 	const budget = createBudget(extra ?? noBudget, context.clock);
 	const limit = limiter(limits, {
 		...shared,
@@ -88,7 +91,14 @@ export function createUpstream(
 		streams: streamsMax,
 	});
 	const keeping = kept
-		? cache(kept, { ...shared, scope, origins, credentials, coalesced: joined })
+		? cache(kept, {
+				...shared,
+				memory,
+				scope,
+				origins,
+				credentials,
+				coalesced: joined,
+			})
 		: null;
 	// The guards, from the outside in.
 	const guards = [

@@ -129,9 +129,23 @@ describe("printing JSON", () => {
 	it("refuses a value that holds a part many times over", () => {
 		let value: unknown = 1;
 		for (let times = 0; times < 40; times++) value = [value, value];
-		assert.throws(() => printJson(value), /too large/);
+		assert.throws(() => printJson(value), /longer than 8388608 bytes/);
 		const long = "x".repeat(8 * 1024 * 1024);
-		assert.throws(() => printJson(new Array(9).fill(long)), /too large/);
+		assert.throws(() => printJson(long), /longer than 8388608 bytes/);
+		assert.equal(printJson(long.slice(2)).length, long.length);
+	});
+
+	it("counts the bytes that are sent, not the characters", () => {
+		const bound = { bytesMax: 12, what: "the answer" };
+		for (const text of ["x".repeat(10), "ü".repeat(5), "\u0001x".repeat(1)]) {
+			assert.ok(printJson(text, null, bound).length <= 12);
+		}
+		for (const text of ["x".repeat(11), "ü".repeat(6), "\u0001xxxxx"]) {
+			assert.throws(() => printJson(text, null, bound), {
+				code: "limit_exceeded",
+				message: "the answer would be longer than 12 bytes",
+			});
+		}
 	});
 
 	it("refuses a value nested deeper than the engine can go", () => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { errorTable, GatewayError } from "../../src/core/errors.ts";
+import { RequestMemory } from "../../src/core/memory.ts";
 import { openScope } from "../../src/tasks/scope.ts";
 import { byPath, testGateway, testRoute } from "../kit/gateway.ts";
 
@@ -355,6 +356,7 @@ describe("a request's body", () => {
 				headers: ["content-type", "application/json"],
 				ip: "",
 				arrivedMs: clock.now(),
+				memory: new RequestMemory(gateway.memory),
 				readBody: () => new Promise(() => {}),
 				streamBody: () => null,
 			},

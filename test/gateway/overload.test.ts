@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { OverloadInput } from "../../src/config/define.ts";
 import type { LoadChanged } from "../../src/core/events.ts";
+import { RequestMemory } from "../../src/core/memory.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { virtualClock } from "../../src/tasks/index.ts";
 import { type Behaviour, hanging, testGateway } from "../kit/gateway.ts";
@@ -197,6 +198,7 @@ describe("requests in progress", () => {
 			headers: ["content-type", "application/json"],
 			ip: "",
 			arrivedMs: 0,
+			memory: new RequestMemory(gateway.memory),
 			readBody: () => assert.fail("was read"),
 			streamBody: () => null,
 		});
@@ -452,6 +454,7 @@ describe("a gateway that computes 200 answers a second", () => {
 				const { status } = await gateway.handle({
 					...{ method: "GET", target: "/x", id: "x", headers: [], ip: "" },
 					arrivedMs: clock.now(),
+					memory: new RequestMemory(gateway.memory),
 					readBody: async () => new Uint8Array(0),
 					streamBody: () => null,
 				});

@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { networkOf } from "../../src/core/ip.ts";
+import { RequestMemory } from "../../src/core/memory.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { virtualClock } from "../../src/tasks/index.ts";
 import { testGateway } from "../kit/gateway.ts";
@@ -162,6 +163,7 @@ describe("a rate limit", () => {
 				headers: ["content-type", "application/json"],
 				ip: "192.0.2.1",
 				arrivedMs: 0,
+				memory: new RequestMemory(gateway.memory),
 				async readBody() {
 					read++;
 					return new TextEncoder().encode("{}");

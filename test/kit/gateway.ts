@@ -10,6 +10,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
+import { RequestMemory } from "../../src/core/memory.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";
@@ -305,6 +306,7 @@ function sendTo(
 		headers: headersOf(options),
 		ip: "127.0.0.1",
 		arrivedMs: clock.now(),
+		memory: new RequestMemory(gateway.memory),
 		readBody: (bytesMax: number) => readBody(options, bytesMax, clock),
 		streamBody: () => null,
 	};

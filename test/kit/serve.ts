@@ -54,6 +54,7 @@ export async function serve(
 		host: "127.0.0.1",
 		port: 0,
 		clock: gateway.clock,
+		memory: gateway.memory,
 		handle: gateway.handle,
 	});
 	return {

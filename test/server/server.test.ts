@@ -437,14 +437,49 @@ describe("an answer", () => {
 			assert.equal((await ask(`GET ${path}`)).body, path);
 	});
 
-	test("goes out in the order of the requests, whichever is ready first", async () => {
+	test("goes out before the next request of its connection is carried out", async () => {
 		const next = await serveByHand();
 		client.send(asking("GET /1"), asking("GET /2"), asking("GET /3"));
-		const handled = [await next(), await next(), await next()];
-		for (const each of handled.toReversed())
-			each.answer({ body: each.request.target });
-		for (const path of ["/1", "/2", "/3"])
+		for (const path of ["/1", "/2", "/3"]) {
+			const { request, answer } = await next();
+			assert.equal(request.target, path);
+			answer({ body: path });
 			assert.equal((await client.answer()).body, path);
+		}
+	});
+
+	test("that its client does not read is the last that is made for it, however many are asked for", async () => {
+		const next = await serveByHand();
+		client.socket.pause();
+		client.send(asking("GET /").repeat(16));
+		const body = Buffer.alloc(20_000_000);
+		let other = await connected();
+		const { scope, answer } = await next();
+		answer({ body });
+		// If another of its requests were carried out, it would come before this one.
+		other.send(asking("GET /other"));
+		const { request, answer: answerOther } = await next();
+		assert.equal(request.target, "/other");
+		answerOther({});
+		await other.answer();
+		other = await connected();
+		other.send(asking("GET /third"));
+		(await next()).answer({});
+		await other.answer();
+		const reason = cancelled(scope);
+		client.socket.destroy();
+		assert.equal(((await reason) as GatewayError).code, "client_closed");
+	});
+
+	test("that is short does not wait to be read before the next is made", async () => {
+		const next = await serveByHand();
+		client.socket.pause();
+		client.send(asking("GET /").repeat(16));
+		for (let count = 0; count < 16; count++) (await next()).answer({});
+		client.socket.resume();
+		for (let count = 0; count < 16; count++) {
+			assert.equal((await client.answer()).status, 200);
+		}
 	});
 
 	test("leaves nobody listening and its scope closed", async () => {
@@ -466,7 +501,7 @@ describe("requests sent without waiting for answers", () => {
 		test(`are taken, ${count} of them`, async () => {
 			const next = await serveByHand();
 			client.send(asking("GET /").repeat(count));
-			for (const handled of await taken(next, count)) handled.answer({});
+			await answerAll(next, count);
 			for (let each = 0; each < count; each++) {
 				assert.equal((await client.answer()).status, 200);
 			}
@@ -478,8 +513,7 @@ describe("requests sent without waiting for answers", () => {
 		test(`are refused from the 17th on, and nothing after it is looked at: ${count}`, async () => {
 			const next = await serveByHand();
 			client.send(asking("GET /").repeat(count));
-			const handled = await taken(next, 16);
-			for (const each of handled.toReversed()) each.answer({});
+			const handled = await answerAll(next, 16);
 			for (let each = 0; each < 16; each++) {
 				assert.equal((await client.answer()).status, 200);
 			}
@@ -494,7 +528,7 @@ describe("requests sent without waiting for answers", () => {
 	test("are not read any further while their answers are waited for", async () => {
 		const next = await serveByHand();
 		client.send(asking("GET /").repeat(17));
-		const handled = await taken(next, 16);
+		const first = await next();
 		const flood = asking("GET /", [`x: ${"y".repeat(900)}`]).repeat(64);
 		// As much as the system itself takes in between, and not more.
 		let written = 0;
@@ -504,16 +538,21 @@ describe("requests sent without waiting for answers", () => {
 			await new Promise((resolve) => setImmediate(resolve));
 		}
 		assert.ok(client.socket.writableLength >= 10_000_000, "all was read");
-		for (const each of handled) each.answer({});
+		first.answer({});
+		await answerAll(next, 15);
 		for (let each = 0; each < 16; each++) {
 			assert.equal((await client.answer()).status, 200);
 		}
 		client.socket.destroy();
 	});
 
-	async function taken(next: () => Promise<Handled>, count: number) {
+	async function answerAll(next: () => Promise<Handled>, count: number) {
 		const handled: Handled[] = [];
-		while (handled.length < count) handled.push(await next());
+		while (handled.length < count) {
+			const one = await next();
+			one.answer({});
+			handled.push(one);
+		}
 		return handled;
 	}
 
@@ -578,9 +617,8 @@ describe("what is no request", () => {
 	test("does not keep the requests before it from being answered", async () => {
 		const next = await serveByHand();
 		client.send(asking("GET /1"), asking("GET /2"), "nonsense\r\n\r\n");
-		const [first, second] = [await next(), await next()];
-		second.answer({ body: "2" });
-		first.answer({ body: "1" });
+		(await next()).answer({ body: "1" });
+		(await next()).answer({ body: "2" });
 		assert.equal((await client.answer()).body, "1");
 		assert.equal((await client.answer()).body, "2");
 		assert.equal(await client.gone(), "");
@@ -846,17 +884,16 @@ describe("a client that leaves", () => {
 
 	test("cancels all the requests it had sent, answered or not", async () => {
 		const next = await serveByHand();
+		client.socket.pause();
 		client.send(asking("GET /1"), asking("GET /2"), asking("GET /3"));
-		const handled = [await next(), await next(), await next()];
-		const reasons = handled.map(({ scope }) => cancelled(scope));
-		handled[1]?.answer({});
+		const first = await next();
+		first.answer({ body: "x".repeat(50_000) });
+		const second = await next();
+		const left = cancelled(second.scope);
 		client.socket.resetAndDestroy();
-		for (const reason of await Promise.all(reasons))
-			assert.equal((reason as GatewayError).code, "client_closed");
-		for (const { scope, answer } of handled) {
-			assert.equal(scope.listeners, 0);
-			answer({});
-		}
+		assert.equal(((await left) as GatewayError).code, "client_closed");
+		assert.equal(second.scope.listeners, 0);
+		second.answer({});
 	});
 
 	test("in the middle of a long answer cancels its request", async () => {
@@ -937,10 +974,10 @@ describe("draining", () => {
 	test("lets all requests of a connection finish, in order", async () => {
 		const next = await serveByHand();
 		client.send(asking("GET /1"), asking("GET /2"));
-		const [first, second] = [await next(), await next()];
+		const first = await next();
 		const drained = server.drain(1000);
-		second.answer({ body: "2" });
 		first.answer({ body: "1" });
+		(await next()).answer({ body: "2" });
 		assert.equal((await client.answer()).body, "1");
 		assert.equal((await client.answer()).body, "2");
 		assert.equal(await drained, true);

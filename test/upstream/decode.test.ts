@@ -2,8 +2,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { GatewayError } from "../../src/core/errors.ts";
+import { Memory } from "../../src/core/memory.ts";
 import { openScope, virtualClock } from "../../src/tasks/index.ts";
 import { decode, parseCoding } from "../../src/upstream/wire/decode.ts";
+
+const bounds = (bytesMax: number) => ({ bytesMax, memory: new Memory() });
 
 const tooLong = (error: unknown) =>
 	error instanceof GatewayError && error.code === "upstream_invalid";
@@ -20,7 +23,7 @@ test("a bomb is ended at the bound, long before its end", async () => {
 		const bomb = bombs[coding];
 		const before = process.memoryUsage().arrayBuffers;
 		await assert.rejects(
-			decode(coding, bomb, 100_000, "weather", scope),
+			decode(coding, bomb, bounds(100_000), "weather", scope),
 			tooLong,
 		);
 		const taken = process.memoryUsage().arrayBuffers - before;
@@ -34,7 +37,13 @@ test("decoding ends with the reason when it is cancelled", async () => {
 	for (const when of ["before", "during"]) {
 		const scope = openScope({ clock: virtualClock() });
 		if (when === "before") scope.cancel(reason);
-		const decoding = decode("gzip", gzipSync("облачно"), 100, "weather", scope);
+		const decoding = decode(
+			"gzip",
+			gzipSync("облачно"),
+			bounds(100),
+			"weather",
+			scope,
+		);
 		if (when === "during") scope.cancel(reason);
 		await assert.rejects(decoding, (thrown) => thrown === reason);
 		assert.equal(scope.listeners, 0);

@@ -8,6 +8,7 @@ import {
 	count,
 	duration,
 	flag,
+	heap,
 	listOf,
 	patience,
 	size,
@@ -173,6 +174,19 @@ const serverParts = {
 			"The most values and keys of a request's JSON body. An integer of 16 digits or more counts as four. Beyond it 413.",
 		example: "maxValues: 20000",
 		default: 100_000,
+	}),
+	maxAnswer: key(size, {
+		field: "answerBytesMax",
+		description:
+			"The longest answer that a route makes, in bytes as they are sent. Beyond it 500 `limit_exceeded`. Proxied answers are not bounded.",
+		example: "maxAnswer: 1MiB",
+		default: "8MiB",
+	}),
+	memory: key(heap, {
+		field: "memoryBytesMax",
+		description:
+			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Without it a third of the process's heap, or a quarter of its memory if that is less.",
+		example: "memory: 256MiB",
 	}),
 	maxHeaders: key(count(2000), {
 		field: "headerFieldsMax",

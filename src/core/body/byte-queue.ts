@@ -1,9 +1,12 @@
+import type { RequestMemory } from "../memory.ts";
 import type { ByteStream } from "./byte-stream.ts";
 
 /** The calls that the maker of a queue's bytes receives. */
 export interface ByteMaker {
 	/** The announced length; null if there is none. */
 	readonly length: number | null;
+	/** Counts the bytes that wait. Absent: nobody does. */
+	readonly memory?: RequestMemory;
 	/** The queue is full, so the maker should pause. Bytes that are on their way are still taken. */
 	onFull(): void;
 	/** The reader has taken everything, after the queue had been full. */
@@ -44,6 +47,7 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		if (this.#over || chunk.length === 0) return;
 		this.#chunks.push(chunk);
 		this.#bytes += chunk.length;
+		this.#maker.memory?.hold(chunk.length);
 		this.#wake?.();
 		const much =
 			this.#bytes >= waitingBytesMax || this.#chunks.length >= waitingChunksMax;
@@ -62,7 +66,7 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 	fail(reason: unknown): void {
 		if (this.#over) return;
 		this.#failure = { reason };
-		this.#chunks = [];
+		this.#drop();
 		this.#wake?.();
 	}
 
@@ -95,8 +99,7 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 
 	#take(): Uint8Array {
 		const chunks = this.#chunks;
-		this.#chunks = [];
-		this.#bytes = 0;
+		this.#drop();
 		if (this.#full) {
 			this.#full = false;
 			if (!this.#over) this.#maker.onWanted();
@@ -105,8 +108,14 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		return only && chunks.length === 1 ? only : Buffer.concat(chunks);
 	}
 
-	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+	#drop(): void {
 		this.#chunks = [];
+		this.#maker.memory?.give(this.#bytes);
+		this.#bytes = 0;
+	}
+
+	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+		this.#drop();
 		if (!this.#over) {
 			this.#ended = true;
 			this.#maker.onLeft();

@@ -2,6 +2,8 @@
 export interface Collector {
 	/** Bytes kept so far. */
 	readonly length: number;
+	/** How much more memory it will hold if it keeps so many bytes more. */
+	growth(bytes: number): number;
 	/**
 	 * Keeps a chunk, whose memory must not change from then on. If it exceeds the bound, keeps nothing and returns false.
 	 */
@@ -62,10 +64,25 @@ class GrowingCollector implements Collector {
 		return true;
 	}
 
+	growth(bytes: number): number {
+		const needed = this.length + bytes;
+		if (needed > this.#bytesMax) return 0;
+		const { length } = this.#memory;
+		if (this.length === 0 && needed >= this.#announced) return needed;
+		return this.#fits(needed) ? 0 : this.#roomFor(needed) - length;
+	}
+
+	#fits(needed: number): boolean {
+		return this.#owned && needed <= this.#memory.length;
+	}
+
+	#roomFor(needed: number): number {
+		return Math.min(Math.max(2 * needed, this.#announced), this.#bytesMax);
+	}
+
 	#makeRoom(needed: number): void {
-		if (this.#owned && needed <= this.#memory.length) return;
-		const wanted = Math.max(2 * needed, this.#announced);
-		const memory = Buffer.allocUnsafeSlow(Math.min(wanted, this.#bytesMax));
+		if (this.#fits(needed)) return;
+		const memory = Buffer.allocUnsafeSlow(this.#roomFor(needed));
 		memory.set(this.bytes());
 		this.#memory = memory;
 		this.#owned = true;

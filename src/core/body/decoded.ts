@@ -6,6 +6,11 @@ import type { JsonSurvey } from "../json.ts";
 export interface Decoded {
 	/** The value that `make` gives, or the error that it throws: the same for all callers that ask for this kind. */
 	of(kind: "json" | "text", make: () => unknown): unknown;
+	/**
+	 * How many calls share what is made. Each counts its part as memory. 0 if somebody else counts it, who keeps it longer
+	 * than they do.
+	 */
+	readonly sharers: number;
 	/** What its JSON is made of. `make` counts it, once. */
 	survey(make: () => JsonSurvey): JsonSurvey;
 }
@@ -20,6 +25,7 @@ type Made =
  */
 export function createDecoded(
 	onMade: (bytes: number) => void = () => {},
+	sharers = 0,
 ): Decoded {
 	const made: { json: Made | null; text: Made | null } = {
 		json: null,
@@ -27,6 +33,7 @@ export function createDecoded(
 	};
 	let survey: JsonSurvey | null = null;
 	return {
+		sharers,
 		survey(make) {
 			survey ??= make();
 			return survey;

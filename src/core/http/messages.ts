@@ -1,6 +1,7 @@
 import type { ByteStream } from "../body/byte-stream.ts";
 import type { Decoded } from "../body/decoded.ts";
 import type { GatewayError } from "../errors.ts";
+import type { RequestMemory } from "../memory.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
 
@@ -16,6 +17,8 @@ export interface GatewayRequest {
 	readonly ip: string;
 	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */
 	readonly arrivedMs: number;
+	/** Counts what is held for it. Whoever makes the request ends it. */
+	readonly memory: RequestMemory;
 	/**
 	 * Reads the whole body, once. Fails with `request_too_large` as soon as it is known to exceed `bytesMax`, and with
 	 * `client_closed` if the client leaves in the middle.
@@ -106,6 +109,8 @@ export interface StreamRequest {
 	readonly requestId: string;
 	/** That client's address. Clients that wait for an upstream take turns. */
 	readonly client: string;
+	/** Counts the bytes of the answer that wait for their reader. Absent: nobody does. */
+	readonly memory?: RequestMemory;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */
 	readonly timeoutMs: number;
 	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */

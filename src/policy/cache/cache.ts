@@ -1,4 +1,5 @@
 import { allRead } from "../../core/all-read.ts";
+import { Memory } from "../../core/memory.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { createReporter, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
@@ -27,6 +28,8 @@ export interface CacheContext extends PolicyContext {
 	readonly scope: Scope;
 	/** Whether equal calls share one already. */
 	readonly coalesced: boolean;
+	/** Counts what is kept. Default: nothing bounds it but its own keys. */
+	readonly memory?: Memory;
 }
 
 /**
@@ -39,13 +42,15 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 	const { forMs, staleMs, ...unread } = others;
 	allRead(unread);
 	const { upstream, clock, scope, credentials, origins, coalesced } = context;
+	const { memory = new Memory() } = context;
 	const report = createReporter("cache", context);
-	const keeper = new Keeper({ bytesMax, entriesMax });
+	const keeper = new Keeper({ bytesMax, entriesMax }, memory);
 	const rules = { forMs, staleMs, credentials };
 	const parts: CacheParts = {
 		upstream,
 		clock,
 		report,
+		memory,
 		keeper,
 		intake: new Intake({ ...rules, answerBytesMax, origins }, keeper, clock),
 		refreshes: new Refreshes({

@@ -5,6 +5,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import { Memory, type Yielding } from "../../core/memory.ts";
 import { askedHeaders } from "../same-request.ts";
 
 export interface KeeperOptions {
@@ -55,12 +56,17 @@ const keptBytes = 1024;
  * entry is one form, method and address, and body if there is one. It holds the answers to requests that differ in
  * fields.
  */
-export class Keeper {
+export class Keeper implements Yielding {
 	readonly #entries: LRUCache<string, Entry>;
+	readonly #memory: Memory;
+	/** The bytes that the memory knows of. */
+	#counted = 0;
 	/** Keys with a body, by address. A change of the address changes them all. */
 	readonly #withBody = new Map<string, Set<string>>();
 
-	constructor({ bytesMax, entriesMax }: KeeperOptions) {
+	constructor({ bytesMax, entriesMax }: KeeperOptions, memory = new Memory()) {
+		this.#memory = memory;
+		memory.join(this);
 		this.#entries = new LRUCache<string, Entry>({
 			max: entriesMax,
 			maxSize: bytesMax,
@@ -72,6 +78,18 @@ export class Keeper {
 
 	get bytes(): number {
 		return this.#entries.calculatedSize;
+	}
+
+	yield(bytes: number): void {
+		const most = this.bytes - bytes;
+		while (this.bytes > most && this.entries > 0) this.#entries.pop();
+		this.#count();
+	}
+
+	#count(): void {
+		const more = this.bytes - this.#counted;
+		this.#counted = this.bytes;
+		this.#memory.keep(more);
 	}
 
 	get entries(): number {
@@ -120,6 +138,7 @@ export class Keeper {
 			this.#entries.delete(textOf("decoded", key));
 			this.#entries.delete(textOf("sent", key));
 		}
+		this.#count();
 	}
 
 	#variants({ form, key }: Keyed): readonly Kept[] {
@@ -127,6 +146,11 @@ export class Keeper {
 	}
 
 	#set(keyed: Keyed, kept: readonly Kept[]): void {
+		this.#replace(keyed, kept);
+		this.#count();
+	}
+
+	#replace(keyed: Keyed, kept: readonly Kept[]): void {
 		const { form, key } = keyed;
 		const text = textOf(form, key);
 		if (kept.length === 0) return void this.#entries.delete(text);

@@ -1,5 +1,15 @@
 import type { ByteStream } from "../../core/body/byte-stream.ts";
 import { type Collector, createCollector } from "../../core/body/collector.ts";
+import type { Memory, RequestMemory } from "../../core/memory.ts";
+
+/** What bounds a body that is kept while it is read. */
+export interface KeptBodyBounds {
+	readonly bytesMax: number;
+	/** Counts the copy that is made. A body for which nothing is left counts as too long. */
+	readonly memory: Memory;
+	/** Counts what its client has not taken yet. */
+	readonly request: RequestMemory | null;
+}
 
 /** The calls that a kept body makes. */
 export interface BodyKeeper {
@@ -23,6 +33,10 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	#pieces: AsyncIterator<Uint8Array> | null = null;
 	/** Null if it is not kept. */
 	#collector: Collector | null;
+	readonly #memory: Memory;
+	readonly #request: RequestMemory | null;
+	/** What was taken of the memory for the collector. */
+	#taken = 0;
 	/** Pieces that were read and not yet given to the client. */
 	#ahead: Uint8Array[] = [];
 	#reading: Promise<void> | null = null;
@@ -33,7 +47,13 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	#ended = false;
 	#failure: { readonly reason: unknown } | null = null;
 
-	constructor(body: ByteStream, bytesMax: number, keeper: BodyKeeper) {
+	constructor(
+		body: ByteStream,
+		{ bytesMax, memory, request }: KeptBodyBounds,
+		keeper: BodyKeeper,
+	) {
+		this.#memory = memory;
+		this.#request = request;
 		this.length = body.length;
 		this.#body = body;
 		this.#keeper = keeper;
@@ -55,9 +75,14 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	#rest(): Uint8Array {
 		this.#begun = true;
 		const pieces = this.#ahead;
-		this.#ahead = [];
+		this.#dropAhead();
 		const [only] = pieces;
 		return only && pieces.length === 1 ? only : Buffer.concat(pieces);
+	}
+
+	#dropAhead(): void {
+		for (const { length } of this.#ahead) this.#request?.give(length);
+		this.#ahead = [];
 	}
 
 	[Symbol.asyncIterator](): AsyncIterator<Uint8Array> {
@@ -69,7 +94,10 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	async next(): Promise<IteratorResult<Uint8Array, undefined>> {
 		for (;;) {
 			const piece = this.#ahead.shift();
-			if (piece !== undefined) return { done: false, value: piece };
+			if (piece !== undefined) {
+				this.#request?.give(piece.length);
+				return { done: false, value: piece };
+			}
 			if (this.#failure !== null) throw this.#failure.reason;
 			if (this.#ended) return done;
 			await this.#read();
@@ -79,7 +107,7 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	/** Its client is gone. */
 	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
 		this.#left = true;
-		this.#ahead = [];
+		this.#dropAhead();
 		if (!this.#hurries || this.#collector === null) await this.#stop();
 		return done;
 	}
@@ -121,8 +149,20 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	}
 
 	#take(piece: Uint8Array): void {
-		if (!this.#left) this.#ahead.push(piece);
-		if (this.#collector?.add(piece) === false) this.#over(true);
+		if (!this.#left) {
+			this.#ahead.push(piece);
+			this.#request?.hold(piece.length);
+		}
+		if (this.#collector !== null && !this.#collect(piece, this.#collector)) {
+			this.#over(true);
+		}
+	}
+
+	#collect(piece: Uint8Array, collector: Collector): boolean {
+		const growth = collector.growth(piece.length);
+		if (!this.#memory.takeNew(growth)) return false;
+		this.#taken += growth;
+		return collector.add(piece);
 	}
 
 	async #stop(): Promise<void> {
@@ -134,6 +174,8 @@ export class KeptBody implements ByteStream, AsyncIterator<Uint8Array> {
 	#over(long: boolean): void {
 		if (this.#collector === null) return;
 		this.#collector = null;
+		this.#memory.give(this.#taken);
+		this.#taken = 0;
 		this.#keeper.onOver(long);
 	}
 }

@@ -1,3 +1,4 @@
+import type { Memory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { ReportDecision } from "../policy.ts";
 import type { Intake } from "./intake.ts";
@@ -9,6 +10,7 @@ import type { Refreshes } from "./refresh.ts";
 export interface CacheParts {
 	readonly upstream: string;
 	readonly clock: Clock;
+	readonly memory: Memory;
 	readonly report: ReportDecision<"cache">;
 	readonly keeper: Keeper;
 	readonly intake: Intake;

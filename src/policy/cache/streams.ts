@@ -274,15 +274,20 @@ class Passage {
 
 	/** The same answer; once the last byte of its body has been read it is kept, unless it had grown too long by then. */
 	#keeping(head: StreamHead, flight: Flight): StreamHead {
-		const { intake } = this.#parts;
+		const { intake, memory } = this.#parts;
 		const { status, headers } = head;
+		const bounds = {
+			bytesMax: intake.answerBytesMax,
+			memory,
+			request: this.#request.memory ?? null,
+		};
 		const miss = this.#miss;
 		const fails = verdictOfStatus(status).stale;
 		if (!isFramed(head)) {
 			miss?.end(false);
 			return head;
 		}
-		const body = new KeptBody(head.body, intake.answerBytesMax, {
+		const body = new KeptBody(head.body, bounds, {
 			keep: (bytes) => {
 				const response = { status, headers, body: bytes };
 				intake.take("sent", this.#key, response, flight);

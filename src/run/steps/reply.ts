@@ -7,11 +7,11 @@ import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 /** An answer that ends the run at once. Steps that run beside it are aborted. */
 export function prepareReply(
 	step: ReplyConfig & StepLinks,
-	{ layout }: WorkContext,
+	{ layout, answerBytesMax }: WorkContext,
 ): Work {
 	const { status, headers, body, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
-	const merge = prepareMerge({ status, headers, body }, layout);
+	const merge = prepareMerge({ status, headers, body }, answerBytesMax, layout);
 	return ({ run, block, frame, step: { index } }) => {
 		run.answer(merge, frame, block.account, [index]);
 		return null;

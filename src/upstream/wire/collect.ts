@@ -2,33 +2,44 @@ import { type Collector, createCollector } from "../../core/body/collector.ts";
 import { codedFields } from "../../core/http/fields.ts";
 import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
+import type { Memory } from "../../core/memory.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { type Coding, decode, parseCoding } from "./decode.ts";
 import type { AnswerHead, Receiver } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
 
-type Resolve = (answer: UpstreamResponse | Promise<UpstreamResponse>) => void;
+/** What becomes of an answer. */
+interface Outcome {
+	readonly resolve: (
+		answer: UpstreamResponse | Promise<UpstreamResponse>,
+	) => void;
+	readonly reject: (reason: unknown) => void;
+	/** Ends the exchange with the reason, which is then rejected with it. */
+	readonly end: (reason: unknown) => void;
+}
 
 /** Collects a whole answer, within the upstream's bound, and decodes its body. */
 export class Collecting implements Receiver {
 	readonly #settings: WireSettings;
+	readonly #memory: Memory;
 	readonly #scope: Scope;
-	readonly #resolve: Resolve;
-	readonly onFail: (reason: unknown) => void;
+	readonly #outcome: Outcome;
 	#head: AnswerHead | null = null;
 	#coding: Coding | null = null;
 	#body: Collector | null = null;
+	/** What was taken of the memory. It is given back as soon as the answer is somebody's. */
+	#taken = 0;
 
 	constructor(
 		settings: WireSettings,
+		memory: Memory,
 		scope: Scope,
-		resolve: Resolve,
-		reject: (reason: unknown) => void,
+		outcome: Outcome,
 	) {
 		this.#settings = settings;
+		this.#memory = memory;
 		this.#scope = scope;
-		this.#resolve = resolve;
-		this.onFail = reject;
+		this.#outcome = outcome;
 	}
 
 	onHead(head: AnswerHead, hasBody: boolean): string | null {
@@ -47,12 +58,31 @@ export class Collecting implements Receiver {
 	}
 
 	onData(memory: Buffer, from: number, to: number): string | null {
-		if (this.#body === null || this.#body.copy(memory, from, to)) return null;
+		if (this.#body === null) return null;
+		const growth = this.#body.growth(to - from);
+		if (growth > 0) {
+			if (!this.#memory.take(growth)) {
+				this.#outcome.end(this.#memory.usedUp);
+				return null;
+			}
+			this.#taken += growth;
+		}
+		if (this.#body.copy(memory, from, to)) return null;
 		return `longer than ${this.#settings.bodyBytesMax} bytes (\`maxBody\`)`;
 	}
 
 	onEnd(): void {
-		this.#resolve(this.#answer());
+		this.#outcome.resolve(this.#answer());
+	}
+
+	onFail(reason: unknown): void {
+		this.#giveBack();
+		this.#outcome.reject(reason);
+	}
+
+	#giveBack(): void {
+		this.#memory.give(this.#taken);
+		this.#taken = 0;
 	}
 
 	#answer(): UpstreamResponse | Promise<UpstreamResponse> {
@@ -60,6 +90,7 @@ export class Collecting implements Receiver {
 		const body = this.#body?.bytes() ?? noBytes;
 		// Servers that name a coding and send no bytes at all are common.
 		if (this.#coding === null || body.length === 0) {
+			this.#giveBack();
 			return { status, headers, body };
 		}
 		return this.#decoded(status, headers, this.#coding, body);
@@ -72,10 +103,15 @@ export class Collecting implements Receiver {
 		coding: Coding,
 		coded: Uint8Array,
 	): Promise<UpstreamResponse> {
-		const { bodyBytesMax, name } = this.#settings;
-		const body = await decode(coding, coded, bodyBytesMax, name, this.#scope);
-		const uncoded = headersWithout(headers, (field) => codedFields.has(field));
-		return { status, headers: uncoded, body };
+		const { bodyBytesMax: bytesMax, name: upstream } = this.#settings;
+		const bounds = { bytesMax, memory: this.#memory };
+		try {
+			const body = await decode(coding, coded, bounds, upstream, this.#scope);
+			const uncoded = headersWithout(headers, (name) => codedFields.has(name));
+			return { status, headers: uncoded, body };
+		} finally {
+			this.#giveBack();
+		}
 	}
 }
 

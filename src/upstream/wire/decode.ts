@@ -1,6 +1,7 @@
 import type { Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip } from "node:zlib";
 import { createCollector } from "../../core/body/collector.ts";
+import type { Memory } from "../../core/memory.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { invalid } from "./wire-errors.ts";
 
@@ -23,6 +24,12 @@ export function parseCoding(value: string): Coding | null | undefined {
 	}
 }
 
+/** What bounds a body while it is decoded. */
+interface DecodeBounds {
+	readonly bytesMax: number;
+	readonly memory: Memory;
+}
+
 /**
  * Decodes a whole body, off this thread. Stops as soon as it exceeds `bytesMax`, because a small body can decode to a
  * thousand times its size. Fails with `upstream_invalid` for a body that is broken, cut short or too long.
@@ -30,7 +37,7 @@ export function parseCoding(value: string): Coding | null | undefined {
 export function decode(
 	coding: Coding,
 	body: Uint8Array,
-	bytesMax: number,
+	{ bytesMax, memory }: DecodeBounds,
 	upstream: string,
 	scope: Scope,
 ): Promise<Uint8Array> {
@@ -38,13 +45,22 @@ export function decode(
 	return new Promise((resolve, reject) => {
 		const decoder = createDecoder(coding);
 		const decoded = createCollector(bytesMax);
-		function fail(reason: unknown): void {
+		let taken = 0;
+		const leave = () => {
 			leaveScope();
+			memory.give(taken);
+			taken = 0;
+		};
+		function fail(reason: unknown): void {
+			leave();
 			decoder.destroy();
 			reject(reason);
 		}
 		const leaveScope = scope.onCancel(fail);
 		decoder.on("data", (chunk: Uint8Array) => {
+			const growth = decoded.growth(chunk.length);
+			if (!memory.take(growth)) return fail(memory.usedUp);
+			taken += growth;
 			if (decoded.add(chunk)) return;
 			fail(
 				invalid(
@@ -57,7 +73,7 @@ export function decode(
 			fail(invalid(upstream, `not ${coding}: ${error.message}`)),
 		);
 		decoder.on("end", () => {
-			leaveScope();
+			leave();
 			resolve(decoded.bytes());
 		});
 		decoder.end(body);

@@ -1,3 +1,4 @@
+import { Memory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { Collecting } from "./collect.ts";
@@ -13,7 +14,11 @@ import { closed } from "./wire-errors.ts";
  * Opens HTTP/1.1 on sockets of our own. A request is one write, and all answers are read into one memory. A call has no
  * stream, signal or timer of its own.
  */
-export function openWire(settings: WireSettings, clock: Clock): Wire {
+export function openWire(
+	settings: WireSettings,
+	clock: Clock,
+	memory = new Memory(),
+): Wire {
 	const pool = new ConnectionPool(settings, clock);
 	const writer = new RequestWriter(
 		settings.name,
@@ -26,9 +31,14 @@ export function openWire(settings: WireSettings, clock: Clock): Wire {
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent, onSent } = request;
 				const message = writer.message(method, target, headers, body);
-				const receiver = new Collecting(settings, scope, resolve, reject);
+				const receiver = new Collecting(settings, memory, scope, {
+					resolve,
+					reject,
+					end: (reason) => exchange.fail(reason),
+				});
 				const sending = { method, message, repeatable: idempotent, onSent };
-				new UpstreamExchange(pool, sending, scope, receiver).begin();
+				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
+				exchange.begin();
 			});
 		},
 		stream(request, scope) {

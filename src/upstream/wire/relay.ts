@@ -28,8 +28,10 @@ export class Relay implements Receiver {
 	onHead(head: AnswerHead, hasBody: boolean, flow: Flow): null {
 		const { status, headers, length } = head;
 		if (hasBody) {
+			const { memory } = this.#request;
 			this.#answer = new ByteQueue({
 				length,
+				...(memory && { memory }),
 				onFull: () => flow.pause(),
 				onWanted: () => flow.resume(),
 				onLeft: () => this.#leave(unread()),

@@ -1,3 +1,4 @@
+import type { Memory } from "../../core/memory.ts";
 import type { Call, StreamCall } from "../../policy/policy.ts";
 import type { Clock } from "../../tasks/clock.ts";
 
@@ -33,5 +34,12 @@ export interface Wire {
 	close(): Promise<void>;
 }
 
-/** Opens a wire; nothing is connected before the first call. The clock says when a connection at rest is too old. */
-export type OpenWire = (settings: WireSettings, clock: Clock) => Wire;
+/**
+ * Opens a wire; nothing is connected before the first call. The clock says when a connection at rest is too old, and the
+ * memory counts answers while they come.
+ */
+export type OpenWire = (
+	settings: WireSettings,
+	clock: Clock,
+	memory?: Memory,
+) => Wire;

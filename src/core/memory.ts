@@ -1,0 +1,173 @@
+import { GatewayError } from "./errors.ts";
+
+/** A holder that drops something when others need its memory. */
+export interface Yielding {
+	/** The bytes that it holds now. */
+	readonly bytes: number;
+	/** Drops what it needs least, until it holds so many bytes less or nothing. */
+	yield(bytes: number): void;
+}
+
+/** New requests leave this share free, so that those that were begun can end. */
+const reserveShare = 1 / 8;
+
+/** One request alone may hold this share. */
+const requestShare = 1 / 2;
+
+/** A request without a body, with its head, its scope and its run: measured, and rounded up. */
+const requestBytes = 8 * 1024;
+
+/** By then requests that are begun have ended. */
+const retryAfterMs = 1_000;
+
+/**
+ * The memory that a gateway may hold. It counts what the size of data decides: bodies, values, texts, and answers that
+ * their clients have not read. To count is to add two integers.
+ */
+export class Memory {
+	readonly bytesMax: number;
+	/** The most that one request may hold. */
+	readonly requestBytesMax: number;
+	/** Bytes of requests, and of answers on their way from upstreams. */
+	held = 0;
+	/** Bytes of caches. They give way to the others. */
+	kept = 0;
+	readonly #newBytesMax: number;
+	readonly #yielding: Yielding[] = [];
+	/** Made once, because an error costs more than the rest of a refusal. */
+	readonly usedUp = new GatewayError(
+		"overloaded",
+		"the gateway holds as much as `server.memory` allows",
+		{ retryAfterMs },
+	);
+
+	/** Without a bound it only counts. */
+	constructor(bytesMax = Number.POSITIVE_INFINITY) {
+		this.bytesMax = bytesMax;
+		this.requestBytesMax = bytesMax * requestShare;
+		this.#newBytesMax = bytesMax * (1 - reserveShare);
+	}
+
+	/** Whether a new request must be refused. Before that, caches give way. */
+	get short(): boolean {
+		return !this.#hasRoom(this.#newBytesMax);
+	}
+
+	/** Takes bytes for a request that was begun. Returns false, and takes none, if they do not fit. */
+	take(bytes: number): boolean {
+		return this.#take(bytes, this.bytesMax);
+	}
+
+	/** As `take`, for a request that is still to begin. */
+	takeNew(bytes: number): boolean {
+		return this.#take(bytes, this.#newBytesMax);
+	}
+
+	#take(bytes: number, bytesMax: number): boolean {
+		this.held += bytes;
+		if (this.#hasRoom(bytesMax)) return true;
+		this.held -= bytes;
+		return false;
+	}
+
+	/** Gives back what was taken. */
+	give(bytes: number): void {
+		this.held -= bytes;
+	}
+
+	/** Lets a cache take part. Its holder says by `keep` how its bytes change. */
+	join(one: Yielding): void {
+		this.#yielding.push(one);
+	}
+
+	/** A cache holds so many bytes more, or less. It gives way at once if that is too much. */
+	keep(bytes: number): void {
+		this.kept += bytes;
+		if (bytes > 0) this.#hasRoom(this.#newBytesMax);
+	}
+
+	#hasRoom(bytesMax: number): boolean {
+		if (this.held + this.kept <= bytesMax) return true;
+		if (this.kept === 0) return false;
+		for (const one of this.#yielding.toSorted((a, b) => b.bytes - a.bytes)) {
+			const over = this.held + this.kept - bytesMax;
+			if (over > 0) one.yield(over);
+		}
+		return this.held + this.kept <= bytesMax;
+	}
+}
+
+/**
+ * The part of the memory that one request holds. Whoever makes the request ends it, when the answer is out or the client
+ * has left. So nothing is left behind, wherever a request ends.
+ */
+export class RequestMemory {
+	readonly #memory: Memory;
+	#bytes = requestBytes;
+	#over = false;
+
+	constructor(memory: Memory) {
+		this.#memory = memory;
+		memory.held += requestBytes;
+	}
+
+	/** The most that it may ever hold. */
+	get bytesMax(): number {
+		return this.#memory.requestBytesMax;
+	}
+
+	/** Takes bytes. Throws `limit_exceeded` if one request may not hold so much, and `overloaded` if nothing is left. */
+	take(bytes: number): void {
+		if (this.#over) return;
+		if (this.#bytes + bytes > this.bytesMax) throw tooMuch(this.bytesMax);
+		if (!this.#memory.take(bytes)) throw this.#memory.usedUp;
+		this.#bytes += bytes;
+	}
+
+	/** Takes bytes of the request's own body. Gives the reason if it cannot. */
+	takeBody(bytes: number): GatewayError | null {
+		if (this.#over) return null;
+		if (this.#bytes + bytes > this.bytesMax) return tooLong(this.bytesMax);
+		if (!this.#memory.takeNew(bytes)) return this.#memory.usedUp;
+		this.#bytes += bytes;
+		return null;
+	}
+
+	/** Counts bytes that are bounded elsewhere, so that they need not be refused. */
+	hold(bytes: number): void {
+		if (this.#over) return;
+		this.#bytes += bytes;
+		this.#memory.held += bytes;
+	}
+
+	/** Gives bytes back before its end. */
+	give(bytes: number): void {
+		const given = Math.min(bytes, this.#bytes);
+		this.#bytes -= given;
+		this.#memory.give(given);
+	}
+
+	/** Gives everything back but what the answer takes until it is out. */
+	keepAnswer(bytes: number): void {
+		if (this.#over) return;
+		const kept = requestBytes + bytes;
+		this.#memory.held += kept - this.#bytes;
+		this.#bytes = kept;
+	}
+
+	/** Gives everything back. What is taken later is not counted. */
+	end(): void {
+		this.give(this.#bytes);
+		this.#over = true;
+	}
+}
+
+function tooMuch(bytesMax: number): GatewayError {
+	const message = `one request would hold more than ${bytesMax} bytes, half of \`server.memory\``;
+	return new GatewayError("limit_exceeded", message);
+}
+
+function tooLong(bytesMax: number): GatewayError {
+	const message = `the body takes more than ${bytesMax} bytes, half of \`server.memory\``;
+	return new GatewayError("request_too_large", message);
+}
