@@ -1,5 +1,6 @@
 # The gateway as an image: docker build -t sluice . && docker run -v ./sluice.yaml:/config/sluice.yaml -p 8080:8080 sluice
-FROM node:26-slim AS build
+# Both stages name a release. Only a digest (`@sha256:…`) says for good what the name means: add the one that you trust.
+FROM node:26.10.0-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 COPY tools/ tools/
@@ -9,14 +10,13 @@ COPY src/ src/
 RUN npm run build
 RUN npm prune --omit=dev
 
-FROM node:26-slim
+FROM node:26.10.0-slim
 ENV NODE_ENV=production
 WORKDIR /sluice
 COPY --from=build /build/node_modules/ node_modules/
 COPY --from=build /build/dist/ dist/
 COPY package.json LICENSE ./
 COPY bin/ bin/
-COPY examples/ examples/
 # Nothing of it can be written by the user it runs as.
 USER node
 WORKDIR /config

@@ -26,6 +26,11 @@ import { ask } from "../kit/serve.ts";
 const context = new URL("../..", import.meta.url).pathname;
 const dockerfile = readFileSync(join(context, "Dockerfile"), "utf8");
 
+/** The Node that the repository runs on. */
+const { version } = JSON.parse(
+	readFileSync(join(context, "tools/node/package.json"), "utf8"),
+);
+
 interface Instruction {
 	readonly name: string;
 	readonly rest: string;
@@ -59,7 +64,7 @@ function build(folder: string): Image {
 		if (name === "FROM") {
 			const [from = "", as = "AS", alias = `stage-${stages.size}`] =
 				rest.split(" ");
-			assert.match(from, /^node:\d+-slim$/);
+			assert.equal(from, `node:${version}-slim`);
 			assert.equal(as, "AS");
 			stage = openStage(join(folder, alias));
 			stages.set(alias, stage);
@@ -255,7 +260,6 @@ describe("the image", () => {
 			"LICENSE",
 			"bin",
 			"dist",
-			"examples",
 			"node_modules",
 			"package.json",
 		]);
@@ -284,7 +288,7 @@ describe("the image", () => {
 
 	it("serves the mounted config, and its health check passes while it does", async () => {
 		cpSync(
-			join(image.root, "sluice/examples/weather/sluice.yaml"),
+			join(context, "examples/weather/sluice.yaml"),
 			join(image.root, "config/sluice.yaml"),
 		);
 		assert.equal(await exitCode(start(image.healthcheck)), 1);
@@ -306,12 +310,20 @@ describe("the image", () => {
 			services: Record<
 				string,
 				{
+					volumes: string[];
 					entrypoint?: string[];
 					command: string[];
 					environment?: Record<string, string>;
 				}
 			>;
 		};
+		for (const volume of Object.values(services).flatMap(
+			(one) => one.volumes,
+		)) {
+			const [from = "", to = "", mode] = volume.split(":");
+			assert.equal(mode, "ro");
+			cpSync(join(context, from), join(image.root, to), { recursive: true });
+		}
 		const children = Object.values(services).map(
 			({ entrypoint = image.entrypoint, command, environment = {} }) =>
 				start([...entrypoint, ...command], environment),
