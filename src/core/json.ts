@@ -251,10 +251,12 @@ export interface PrintBound {
 /** Nobody sends as much, but an expression can make it. */
 const usualBound = { bytesMax: 8 * 1024 ** 2, what: "JSON to be sent" };
 
-/** Counts the time that work on a value takes, in units of 100 ns. */
+/** Counts what work on a value takes: time, in units of 100 ns, and memory. */
 export interface Meter {
 	/** Throws if too much has been counted. */
 	burn(units: number): void;
+	/** Counts bytes that are made and held. Throws if too many are. */
+	hold(bytes: number): void;
 }
 
 /**

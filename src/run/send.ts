@@ -33,7 +33,7 @@ export function send<T>(
 	run.countCall();
 	const { upstream, write } = caller;
 	const { memory } = run.input.request;
-	const sentBytes = request.body === null ? 0 : 2 * request.body.length;
+	const sentBytes = 2 * (request.target.length + (request.body?.length ?? 0));
 	memory.take(sentBytes);
 	const listened = run.input.events.callEnded.length > 0;
 	const end = listened ? new CallEnd(caller, run) : null;

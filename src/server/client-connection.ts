@@ -28,6 +28,8 @@ export interface Unanswered {
 	leave(): void;
 	/** The bytes of its answer, once that was handed over whole. */
 	readonly answerBytes: number;
+	/** It waits, and its head is held meanwhile. */
+	holdHead(): void;
 }
 
 /**
@@ -94,6 +96,7 @@ export class ClientConnection {
 
 	/** Calls `begin` when the request may be carried out. */
 	later(exchange: Unanswered, begin: () => void): void {
+		exchange.holdHead();
 		this.#waiting.push(() => {
 			this.#begun = exchange;
 			begin();

@@ -105,6 +105,13 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
 	}
 
+	/** Counts its head, which is held while it waits for the requests before it. */
+	holdHead(): void {
+		let bytes = 0;
+		for (const text of this.headers) bytes += text.length;
+		this.memory.hold(bytes);
+	}
+
 	async run(handle: Handle): Promise<void> {
 		try {
 			this.answer(await handle(this, this.#scope));

@@ -262,6 +262,7 @@ class Service implements Owner {
 		else if (preflight !== null) exchange.answer(preflight);
 		else if (isAt(exchange.target, healthPath)) answerHealth(exchange);
 		else if (connection.admits(exchange)) void exchange.run(handle);
+		else if (this.memory.short) exchange.fail(this.memory.usedUp);
 		else connection.later(exchange, () => void exchange.run(handle));
 	}
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -243,6 +244,15 @@ describe("memory is given back", () => {
 		}
 	});
 
+	test("when a connection closes with requests that wait for others", async () => {
+		const head = `GET /begun HTTP/1.1\r\nhost: localhost\r\nx: ${"y".repeat(5000)}\r\n\r\n`;
+		const client = sends(head.repeat(4));
+		// Their heads count as well.
+		await holds(8192 + 4 * 8192 + 3 * 5000 + 900_000);
+		client.destroy();
+		await allGivenBack();
+	});
+
 	test("when a write goes on after its client has left", async () => {
 		const body = `"${"x".repeat(100_000)}"`;
 		const client = sends(post("/write", body.length), body);
@@ -349,6 +359,39 @@ describe("when no memory is left", () => {
 		memory.held = memory.bytesMax * (7 / 8) - 100_000;
 		assert.equal((await served.get("/plain")).status, 200);
 		assert.equal(memory.kept, 0);
+	});
+
+	test("requests that wait for others of their connection are refused too", async () => {
+		const client = sends();
+		let received = "";
+		client.on("data", (data) => {
+			received += data;
+		});
+		client.write(get("/hanging"));
+		await upstream.arrived(1);
+		fill(0);
+		client.write(get("/plain").repeat(2));
+		// It is answered before the requests ahead of it, and goes out behind them.
+		while (served.gateway.memory.held > served.gateway.memory.bytesMax) {
+			await new Promise((go) => setImmediate(go));
+		}
+		fill(60 * mebi);
+		assert.equal((await served.get("/plain")).status, 200);
+		assert.equal(received, "");
+		client.destroy();
+	});
+
+	test("a body that could never fit is refused before it comes", async () => {
+		await using other = await serve({
+			server: { memory: "16MiB", maxBody: "64MiB" },
+			routes: { "POST /body": { request: { body: {} }, respond: 1 } },
+		});
+		const { hostname, port } = new URL(other.url);
+		const client = connect(Number(port), hostname);
+		stack.defer(() => void client.destroy());
+		client.write(post("/body", 8 * mebi + 1));
+		const [answer] = (await once(client, "data")) as [Buffer];
+		assert.match(answer.toString(), /^HTTP\/1.1 413 /);
 	});
 
 	test("one request may hold half of it, and no more", async () => {

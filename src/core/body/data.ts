@@ -2,6 +2,9 @@ import { GatewayError } from "../errors.ts";
 import { type Meter, nestingMax } from "../json.ts";
 import { Bytes } from "./bytes.ts";
 
+/** The memory of a value in a list or map: rounded up. */
+const valueBytes = 64;
+
 /** A value that holds one part many times is small in memory and endless as a copy. */
 const valuesMax = 1_000_000;
 
@@ -23,11 +26,11 @@ interface Copying {
 
 function copyOf(value: unknown, copying: Copying, depth: number): unknown {
 	if (value === undefined || value === null) return null;
+	if (typeof value === "string") copying.meter.hold(value.length);
 	if (["string", "boolean", "bigint"].includes(typeof value)) return value;
 	if (typeof value === "number" && Number.isFinite(value)) return value;
-	if (value instanceof Bytes) return new Uint8Array(value.bytes);
-	// Not `slice`, because the `slice` of a Buffer shares its memory.
-	if (value instanceof Uint8Array) return new Bytes(new Uint8Array(value));
+	if (value instanceof Bytes) return copied(value.bytes, copying);
+	if (value instanceof Uint8Array) return new Bytes(copied(value, copying));
 	if (depth >= nestingMax || typeof value !== "object") throw noData(copying);
 	if (Array.isArray(value)) {
 		charge(copying, value.length);
@@ -42,10 +45,17 @@ function copyOf(value: unknown, copying: Copying, depth: number): unknown {
 	);
 }
 
+function copied(bytes: Uint8Array, { meter }: Copying): Uint8Array {
+	meter.hold(bytes.length);
+	// Not `slice`, because the `slice` of a Buffer shares its memory.
+	return new Uint8Array(bytes);
+}
+
 function charge(copying: Copying, values: number): void {
 	copying.left -= values;
 	// Copying a value takes up to 200 ns.
 	copying.meter.burn(2 * values);
+	copying.meter.hold(valueBytes * values);
 	if (copying.left >= 0) return;
 	const words = `${copying.whose} more than ${valuesMax} values`;
 	throw new GatewayError("step_failed", words);
