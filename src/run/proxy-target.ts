@@ -14,6 +14,7 @@ import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
 import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
+import type { MapField, Passed } from "./proxy-location.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
 import { traceOf } from "./trace.ts";
 
@@ -109,13 +110,14 @@ export function prepareProxyHeaders(
 export function answerHeadersOf(
 	pass: readonly string[],
 	dependence: Dependence | null,
-): (headers: HeaderList, upstream: string) => HeaderList {
+	mapField: MapField,
+): (headers: HeaderList, upstream: string, passed: Passed) => HeaderList {
 	const also = new Set(pass);
 	// The upstream knows the fields of its own request, and not those of the client's that the route reads.
 	const told: string[] = [];
 	if (dependence?.vary) told.push("vary", dependence.vary);
 	if (dependence?.personal) told.push("cache-control", "private");
-	return (headers, upstream) => {
+	return (headers, upstream, passed) => {
 		const hop = hopFieldsOf(headers);
 		const list: string[] = [];
 		eachHeader(headers, (given, value) => {
@@ -126,7 +128,8 @@ export function answerHeadersOf(
 				const message = `the header ${name} holds what is not visible ASCII`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
 			}
-			list.push(name, value);
+			const mapped = mapField(name, value, passed);
+			if (mapped !== null) list.push(name, mapped);
 		});
 		list.push(...told);
 		return list;

@@ -18,6 +18,7 @@ import type { Upstream } from "../upstream/upstream.ts";
 import { dependenceOf } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
+import { type Passed, prepareMapField } from "./proxy-location.ts";
 import {
 	answerHeadersOf,
 	prepareProxyHeaders,
@@ -42,7 +43,11 @@ export interface PreparedProxy {
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
 	/** The header fields of an answer that the client gets. Throws `upstream_invalid`. */
-	readonly answerHeaders: (headers: HeaderList, upstream: string) => HeaderList;
+	readonly answerHeaders: (
+		headers: HeaderList,
+		upstream: string,
+		passed: Passed,
+	) => HeaderList;
 }
 
 export function prepareProxy(
@@ -72,7 +77,11 @@ export function prepareProxy(
 		bodyBytesMax,
 		target: prepareProxyTarget(path.length, target, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
-		answerHeaders: answerHeadersOf(pass, dependenceOf(request)),
+		answerHeaders: answerHeadersOf(
+			pass,
+			dependenceOf(request),
+			prepareMapField(path.length, target, settings),
+		),
 	};
 }
 
@@ -138,11 +147,12 @@ async function send(
 	untilHead.onCancel((reason) => scope.cancel(reason));
 	let status: number | null = null;
 	let error: GatewayError | null = null;
+	const passed = { asked: input.request.target, sent: call.target };
 	const onHead = (head: StreamHead) => {
 		untilHead.close();
 		status = head.status;
 		try {
-			const headers = answerHeaders(head.headers, upstream.name);
+			const headers = answerHeaders(head.headers, upstream.name, passed);
 			// A small body comes with its head. A moment later it is there, and is answered in one piece.
 			queueMicrotask(() => resolve(responseOf(head, headers)));
 		} catch (refusal) {

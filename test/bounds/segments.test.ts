@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { UserContext } from "../../src/config/config.ts";
 import { longestTurn } from "../kit/blocked.ts";
 import { testRoute } from "../kit/gateway.ts";
+import { startNginx, withoutNginx } from "../kit/nginx.ts";
 import { sendRaw } from "../kit/raw.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
 import { type RealUpstream, startUpstream } from "../kit/upstream.ts";
@@ -237,101 +232,28 @@ describe("a path that is encoded many times over", () => {
 	});
 });
 
-const nginx = hasNginx();
-
 describe("a real nginx with another location beside the path", () => {
-	it("is never led there", { skip: nginx ? false : skipped() }, async () => {
-		const folder = mkdtempSync(join(tmpdir(), "sluice-nginx-"));
-		const port = await freePort();
-		writeFileSync(join(folder, "nginx.conf"), nginxConfig(port));
-		const process = spawn(
-			"nginx",
-			["-p", folder, "-c", "nginx.conf", "-e", "error.log"],
-			{ cwd: folder, stdio: "ignore" },
-		);
-		try {
-			const url = `http://127.0.0.1:${port}`;
-			await answering(url);
-			await using gateway = await serve({
-				upstreams: { api: { url: `${url}/base` } },
-				routes: {
-					"GET /to/{id}": { proxy: "api/users/${params.id}" },
-					"GET /files/{rest*}": { proxy: "api/files/{rest*}" },
-				},
-			});
-			const asked = [...upwards, "a", "a%2fb", "%2fadmin", "a%3f", "a%23"];
-			for (const text of asked) {
-				for (const route of ["/to/", "/files/"]) {
-					const head = `GET ${route}${text} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
-					const answer = await sendRaw(gateway.url, Buffer.from(head));
-					const body = answer.body.toString();
-					if (answer.status === 200) assert.equal(body, "base", route + text);
-					else assert.ok(!/admin|outside/.test(body), route + text);
-				}
+	it("is never led there", { skip: withoutNginx() }, async () => {
+		await using nginx = await startNginx(`
+			location /admin { return 200 admin; }
+			location /base/ { return 200 base; }
+			location / { return 200 outside; }`);
+		await using gateway = await serve({
+			upstreams: { api: { url: `${nginx.url}/base` } },
+			routes: {
+				"GET /to/{id}": { proxy: "api/users/${params.id}" },
+				"GET /files/{rest*}": { proxy: "api/files/{rest*}" },
+			},
+		});
+		const asked = [...upwards, "a", "a%2fb", "%2fadmin", "a%3f", "a%23"];
+		for (const text of asked) {
+			for (const route of ["/to/", "/files/"]) {
+				const head = `GET ${route}${text} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`;
+				const answer = await sendRaw(gateway.url, Buffer.from(head));
+				const body = answer.body.toString();
+				if (answer.status === 200) assert.equal(body, "base", route + text);
+				else assert.ok(!/admin|outside/.test(body), route + text);
 			}
-		} finally {
-			process.kill();
-			await once(process, "exit");
-			rmSync(folder, { recursive: true });
 		}
 	});
 });
-
-function hasNginx(): boolean {
-	try {
-		execFileSync("nginx", ["-v"], { stdio: "ignore" });
-		return true;
-	} catch {
-		return false;
-	}
-}
-
-/** Where everything has to be there, nothing is skipped. */
-function skipped(): string {
-	assert.ok(!process.env.SLUICE_TEST_ALL, "nginx is not installed");
-	return "nginx is not installed";
-}
-
-function nginxConfig(port: number): string {
-	const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-	return `
-daemon off;
-worker_processes 1;
-pid nginx.pid;
-${process.getuid?.() === 0 ? "user root;" : ""}
-events { worker_connections 64; }
-http {
-	access_log off;
-	${folders.map((name) => `${name}_temp_path ${name};`).join(" ")}
-	server {
-		listen 127.0.0.1:${port};
-		location /admin { return 200 admin; }
-		location /base/ { return 200 base; }
-		location / { return 200 outside; }
-	}
-}
-`;
-}
-
-async function freePort(): Promise<number> {
-	const server = createServer().listen(0, "127.0.0.1");
-	await once(server, "listening");
-	const address = server.address();
-	server.close();
-	await once(server, "close");
-	assert.ok(typeof address === "object" && address !== null);
-	return address.port;
-}
-
-/** Waits until somebody answers there: at most 200 times 25 ms. */
-async function answering(url: string): Promise<void> {
-	for (let times = 0; times < 200; times++) {
-		const answered = await fetch(url).then(
-			(response) => response.ok,
-			() => false,
-		);
-		if (answered) return;
-		await new Promise((resolve) => setTimeout(resolve, 25));
-	}
-	throw new Error("nginx did not answer");
-}

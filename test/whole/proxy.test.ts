@@ -208,6 +208,8 @@ describe("the header fields", () => {
 	});
 
 	test("of an answer pass where they are listed, and no others", async () => {
+		// On another host than the upstream: an address of its own would lead through the route.
+		const elsewhere = canary.url.replace("127.0.0.1", "localhost");
 		await serveProxy();
 		const answer = gateway.get("/f/a");
 		const { socket } = await peer.request();
@@ -221,7 +223,7 @@ describe("the header fields", () => {
 				'etag: "1"',
 				"cache-control: no-cache",
 				"vary: accept",
-				`location: ${canary.url}`,
+				`location: ${elsewhere}`,
 				"retry-after: 3",
 				"last-modified: x",
 				"set-cookie: a=1",
@@ -245,7 +247,7 @@ describe("the header fields", () => {
 			"accept-ranges": "bytes",
 			"cache-control": "no-cache",
 			vary: "accept",
-			location: canary.url,
+			location: elsewhere,
 			"retry-after": "3",
 			"last-modified": "x",
 		});
