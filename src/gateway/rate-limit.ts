@@ -81,16 +81,23 @@ function createRateLimit(
 	counters: readonly Counter[],
 ): RateLimit {
 	const policy = counters.map((counter) => counter.policy).join(", ");
+	// Loops of their own: this runs for every request, and most holders have one limit.
 	return (request, params) => {
-		const asked = counters.map((counter) => counter.ask(request, params));
-		const earlyMs = Math.max(...asked.map((one) => one.earlyMs));
+		const asked: Asked[] = [];
+		let earlyMs = 0;
+		for (const counter of counters) {
+			const one = counter.ask(request, params);
+			asked.push(one);
+			if (one.earlyMs > earlyMs) earlyMs = one.earlyMs;
+		}
 		const counted = earlyMs === 0;
-		const states = asked.map((one) => one.counter.settle(one, counted));
-		return {
-			policy,
-			state: states.join(", "),
-			refusal: counted ? null : tooMany(holder, earlyMs),
-		};
+		let state = "";
+		for (const one of asked) {
+			const item = one.counter.settle(one, counted);
+			state = state === "" ? item : `${state}, ${item}`;
+		}
+		const refusal = counted ? null : tooMany(holder, earlyMs);
+		return { policy, state, refusal };
 	};
 }
 
