@@ -38,12 +38,16 @@ export class Fuel {
 		this.begin();
 	}
 
-	/** Computes one piece: at once, or in a later turn of the loop if this turn has computed for long. */
+	/**
+	 * Computes one piece: at once, or in a later turn of the loop if this turn has computed for long, or has no time for a
+	 * piece that takes as much as `cost`.
+	 */
 	piece<A, T>(
 		compute: (argument: A) => T,
 		argument: A,
+		cost = 0,
 	): T | Promise<Awaited<T>> {
-		const pause = this.turn.next();
+		const pause = this.turn.next(cost);
 		if (pause === null) {
 			this.begin();
 			return compute(argument);

@@ -13,6 +13,7 @@ import {
 } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import { leastCostOfReading } from "../core/json.ts";
 import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -342,7 +343,7 @@ async function readWithBody(
 	{ requests }: PreparedRoute,
 	{ server, clock: { turn } }: Handling,
 ): Promise<RequestValues> {
-	const before = turn.next();
+	const before = turn.next(leastCostOfReading(bytes.length));
 	if (before !== null) await before;
 	const { valuesMax } = server;
 	const body = requests.readBody?.(request, bytes, valuesMax, turn) ?? null;

@@ -13,7 +13,7 @@ import type {
 import { callMethods, isIdempotent, isSafe } from "../core/http/method.ts";
 import { faultOfPath } from "../core/http/path.ts";
 import { lenientName } from "../core/http/query.ts";
-import { printJson } from "../core/json.ts";
+import { leastCostOfReading, printJson } from "../core/json.ts";
 import { textOf } from "../expression/template.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
@@ -48,7 +48,7 @@ export function createUserCall(
 			};
 		};
 		return send(caller, request, run, scope, (response) =>
-			fuel.piece(read, response),
+			fuel.piece(read, response, leastCostOfReading(response.body.length)),
 		);
 	};
 	return (target, options) => {

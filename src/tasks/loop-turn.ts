@@ -10,6 +10,12 @@ const resumedMsMax = 5;
 /** How many of those who waited may go on in one turn. */
 const resumedMax = 64;
 
+/** Somebody who waits for another turn, and what he will take of it at least. */
+interface Waiting {
+	readonly resolve: () => void;
+	readonly cost: number;
+}
+
 /**
  * How much has been computed in this turn of the event loop. All who compute in pieces share it: each piece asks before it
  * begins, and waits for another turn if this one has computed for long. So timers, new requests and health checks wait
@@ -18,22 +24,25 @@ const resumedMax = 64;
 export class LoopTurn {
 	/** What was computed in this turn, in units of 100 ns. Whoever computes adds to it. */
 	spent = 0;
-	readonly #waiting: (() => void)[] = [];
+	readonly #waiting: Waiting[] = [];
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
 	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
 
-	/** Null if there is time left in this turn, else a promise of time in a later one. */
-	next(): Promise<void> | null {
+	/**
+	 * Null if there is time left in this turn for a piece that takes so much at least, else a promise of time in a later
+	 * turn. The first piece of a turn may take any time.
+	 */
+	next(cost = 0): Promise<void> | null {
 		if (this.spent < turnMin) return null;
 		this.#endSoon();
-		return this.spent < turnMax ? null : this.later();
+		return this.spent + cost < turnMax ? null : this.later(cost);
 	}
 
 	/** A promise of time in a later turn, behind all who wait. Its first reaction is to compute at once. */
-	later(): Promise<void> {
+	later(cost = 0): Promise<void> {
 		this.#endSoon();
-		return new Promise((resolve) => this.#waiting.push(resolve));
+		return new Promise((resolve) => this.#waiting.push({ resolve, cost }));
 	}
 
 	/** Whether anything waits for another turn. */
@@ -62,7 +71,12 @@ export class LoopTurn {
 		const atMs = performance.now();
 		this.#resumed ??= { spent: this.spent, atMs };
 		const { spent, atMs: beganMs } = this.#resumed;
-		const over = this.spent - spent >= turnMax || atMs - beganMs > resumedMsMax;
-		if (!over) this.#waiting.shift()?.();
+		const [first] = this.#waiting;
+		if (first === undefined) return;
+		const since = this.spent - spent;
+		const over = since + first.cost >= turnMax || atMs - beganMs > resumedMsMax;
+		if (over && since > 0) return;
+		this.#waiting.shift();
+		first.resolve();
 	};
 }

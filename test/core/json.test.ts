@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
+import { Bytes } from "../../src/core/body/bytes.ts";
 import { parseJson, printJson, readJson } from "../../src/core/json.ts";
 
 describe("reading JSON", () => {
@@ -126,6 +127,24 @@ describe("reading JSON", () => {
 });
 
 describe("printing JSON", () => {
+	it("prints all else alike beside a long integer", () => {
+		fc.assert(
+			fc.property(fc.jsonValue(), (value) => {
+				assert.equal(
+					printJson([value, { a: value, b: 10n ** 20n }]),
+					`[${JSON.stringify(value)},{"a":${JSON.stringify(value)},"b":1${"0".repeat(20)}}]`,
+				);
+			}),
+		);
+	});
+
+	it("refuses bytes, also beside a long integer", () => {
+		const bytes = new Bytes(new Uint8Array([1]));
+		for (const value of [[bytes], [bytes, 1n]]) {
+			assert.throws(() => printJson(value), /bytes cannot become JSON/);
+		}
+	});
+
 	it("refuses a value that holds a part many times over", () => {
 		let value: unknown = 1;
 		for (let times = 0; times < 40; times++) value = [value, value];

@@ -4,6 +4,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import { leastCostOfReading } from "../../core/json.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, headersByName } from "../answer.ts";
@@ -44,7 +45,11 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 		const read = (response: UpstreamResponse) =>
 			noting(response, spot, valueOf(response, spot));
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
-			spot.frame.fuel.piece(read, response),
+			spot.frame.fuel.piece(
+				read,
+				response,
+				leastCostOfReading(response.body.length),
+			),
 		);
 	};
 }
