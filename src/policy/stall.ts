@@ -7,13 +7,13 @@ import type { StreamCall } from "./policy.ts";
 
 /**
  * Ends a stream that stands still. The head must come within `timeoutMs` after the last piece of the request. Time in
- * which the client sends nothing does not count. After the head neither the upstream nor the reader of the answer may
- * let `idleMs` pass without a piece.
+ * which the client sends nothing does not count. After the head the upstream may not keep the reader waiting for longer than
+ * `idleMs`, nor the reader the upstream for longer than `untakenMs`.
  */
 export function stall(upstream: string): (next: StreamCall) => StreamCall {
 	return (next) =>
 		async function streamWithoutStall(request, scope) {
-			const { timeoutMs, idleMs, body, onHead } = request;
+			const { timeoutMs, idleMs, untakenMs, body, onHead } = request;
 			const attempt = openScope({ parent: scope });
 			const watch = new Watch(attempt);
 			let answered = false;
@@ -37,8 +37,10 @@ export function stall(upstream: string): (next: StreamCall) => StreamCall {
 						onHead(head) {
 							answered = true;
 							watch.end();
-							const awaitReader = () =>
-								watch.begin(idleMs, () => untaken(idleMs));
+							const awaitReader = () => {
+								if (untakenMs === null) watch.end();
+								else watch.begin(untakenMs, () => untaken(untakenMs));
+							};
 							awaitReader();
 							onHead({
 								...head,

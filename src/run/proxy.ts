@@ -122,6 +122,7 @@ function passOn(
 		timeoutMs: prepared.timeoutMs,
 		cached: prepared.cached,
 		idleMs: prepared.idleMs,
+		untakenMs: request.paced ? null : prepared.idleMs,
 	};
 	return new Promise((resolve, reject) => {
 		void send(route, prepared, input, call, resolve, reject);

@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import type { GatewayError } from "../core/errors.ts";
+import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import { Pace } from "./pace.ts";
+import { refused } from "./refuse.ts";
 
 /**
  * How long a client that still sends a body may go on reading our answer. To close a connection while bytes come in
@@ -18,14 +20,18 @@ export interface ConnectionOptions {
 	readonly clock: Clock;
 	/** How long a client may read nothing of an answer that is on its way. */
 	readonly idleTimeoutMs: number;
+	/** How fast a client must send and take; null if any rate will do. */
+	readonly leastBytesPerSecond: number | null;
 }
 
 /** A request that came on a connection and whose answer is not yet out. */
 export interface Unanswered {
+	/** Whether its body is waited for. */
+	readonly awaitsBody: boolean;
 	/** The bytes on the connection can no longer be understood. */
 	onFault(error: GatewayError): void;
-	/** The connection is gone. */
-	leave(): void;
+	/** The connection is gone, and this is why. */
+	leave(reason: GatewayError): void;
 	/** The bytes of its answer, once that was handed over whole. */
 	readonly answerBytes: number;
 	/** It waits, and its head is held meanwhile. */
@@ -54,7 +60,9 @@ export class ClientConnection {
 	 * be understood.
 	 */
 	over = false;
+	readonly pace: Pace;
 	readonly #idleTimeoutMs: number;
+	readonly #leastBytesPerSecond: number | null;
 	readonly #running = new Set<Unanswered>();
 	#newest: Unanswered | null = null;
 	/** The request that is carried out. */
@@ -66,10 +74,13 @@ export class ClientConnection {
 	#watched = false;
 	#lingering: Timer | null = null;
 
-	constructor(socket: Socket, { clock, idleTimeoutMs }: ConnectionOptions) {
+	constructor(socket: Socket, options: ConnectionOptions) {
+		const { clock, idleTimeoutMs, leastBytesPerSecond } = options;
 		this.socket = socket;
 		this.clock = clock;
+		this.pace = new Pace(socket, options);
 		this.#idleTimeoutMs = idleTimeoutMs;
+		this.#leastBytesPerSecond = leastBytesPerSecond;
 		this.peer = parseAddress(socket.remoteAddress ?? "") ?? "";
 	}
 
@@ -157,6 +168,34 @@ export class ClientConnection {
 		this.socket.setTimeout(waits ? this.#idleTimeoutMs : 0);
 	}
 
+	/** The connection has stood still for the idle time, as far as Node can see. */
+	onIdle(): void {
+		// The client's system may have taken more than has left ours.
+		if (this.pace.stillMs < this.#idleTimeoutMs) this.watch();
+		else this.socket.destroy();
+	}
+
+	/**
+	 * Called every few seconds. Refuses a body that comes too slowly. True if the client may be taking its answer too
+	 * slowly.
+	 */
+	look(ms: number): boolean {
+		const awaited = this.#newest?.awaitsBody === true && !this.over;
+		if (this.pace.isSendingSlowly(ms, awaited)) this.onFault(sendsSlowly());
+		return this.pace.mayBeTakingSlowly(ms);
+	}
+
+	/** Called after `look`, with the bytes that have not reached the client's system; null if nobody can tell. */
+	lookCloser(ms: number, queuedBytes: number | null): void {
+		if (!this.pace.isTakingSlowly(ms, queuedBytes)) return;
+		const least =
+			this.#leastBytesPerSecond === null
+				? "nothing"
+				: `less than ${this.#leastBytesPerSecond} bytes per second`;
+		const message = `the client took ${least} of its answer`;
+		this.leave(new GatewayError("client_closed", message));
+	}
+
 	/** The bytes are no request, or not the rest of one. Requests that were whole before are still answered. */
 	onFault(error: GatewayError | null): void {
 		// More bytes are found faulty again, while the client may still be reading the reason.
@@ -180,12 +219,21 @@ export class ClientConnection {
 	}
 
 	/** The connection is gone, or is closed now. */
-	leave(): void {
+	leave(reason: GatewayError = clientClosed()): void {
 		this.socket.destroy();
 		this.#lingering?.cancel();
 		this.#waiting.length = 0;
-		for (const exchange of this.#running) exchange.leave();
+		for (const exchange of this.#running) exchange.leave(reason);
 	}
+}
+
+export function clientClosed(): GatewayError {
+	const message = "the client closed the connection";
+	return new GatewayError("client_closed", message);
+}
+
+function sendsSlowly(): GatewayError {
+	return refused(408, "body", "came too slowly");
 }
 
 /** A problem document as bytes, for requests for which Node has made no response object. */

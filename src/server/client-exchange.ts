@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
-import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { serverFields } from "../core/http/fields.ts";
 import {
 	type HeaderList,
@@ -16,6 +16,7 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import type { ClientAddress } from "./client-address.ts";
 import {
 	type ClientConnection,
+	clientClosed,
 	lingerMs,
 	type Unanswered,
 } from "./client-connection.ts";
@@ -81,6 +82,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly #connection: ClientConnection;
 	readonly #owner: Owner;
 	readonly #scope: Scope;
+	readonly paced = true;
 	#over = false;
 	#bodyAsked = false;
 	#stopLingering: () => void = nothing;
@@ -287,21 +289,23 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#body?.onFault(fault)) this.#stopLingering();
 	}
 
+	get awaitsBody(): boolean {
+		return this.#body?.awaited === true;
+	}
+
 	/** The client is gone before its answer was out. */
-	leave(): void {
+	leave(reason: GatewayError): void {
 		if (this.#over) return;
 		this.#over = true;
 		this.#stopLingering();
-		this.#scope.cancel(
-			new GatewayError("client_closed", "the client closed the connection"),
-		);
+		this.#scope.cancel(reason);
 		this.memory.end();
 		this.#owner.onOver();
 	}
 
 	/** All was written, or cannot be written: Node raises the same event for both. */
 	readonly #onEnd = (error?: Error | null): void => {
-		if (error || this.#connection.socket.destroyed) this.leave();
+		if (error || this.#connection.socket.destroyed) this.leave(clientClosed());
 		if (this.#over) return;
 		this.#over = true;
 		this.#scope.close();

@@ -41,6 +41,12 @@ export class RequestBody {
 		this.#limits = limits;
 	}
 
+	/** Whether its reader waits for more of it. */
+	get awaited(): boolean {
+		const { complete, readableFlowing } = this.#message;
+		return !complete && readableFlowing === true && this.#fault === null;
+	}
+
 	get unread(): Unread {
 		if (this.#fault !== null) return "broken";
 		if (this.#message.readableEnded) return "nothing";

@@ -16,9 +16,11 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { type ClientAddress, createClientAddress } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
+import { ConnectionShares } from "./connection-shares.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { type AnswersFor, createHosts } from "./hosts.ts";
 import { Listeners } from "./listeners.ts";
+import { PaceWatch } from "./pace-watch.ts";
 import {
 	endsConnection,
 	type HeadLimits,
@@ -95,7 +97,8 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		bounds;
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
 	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
-	const { cors, hosts, ...unread } = rest;
+	const { cors, hosts, connectionsPerClient, ...paces } = rest;
+	const { leastBytesPerSecond, ...unread } = paces;
 	allRead(unread);
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
@@ -118,13 +121,20 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	// We count fields ourselves: beyond its own count the parser drops fields silently, or has no request to answer.
 	http.maxHeadersCount = 0;
 	const listeners = new Listeners(http);
+	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
 	const service = new Service(http, listeners, {
 		...{ clock, handle, onInternal, memory },
-		...{ idleTimeoutMs, connectionsMax, healthPath },
+		...{ idleTimeoutMs, leastBytesPerSecond, healthPath },
 		limits: { headerFieldsMax, headerBytesMax },
+		shares: new ConnectionShares({
+			connectionsMax,
+			connectionsPerClient,
+			// Without a header a trusted proxy does not say who the client is.
+			isProxy: (peer) => clientAddress(peer, []) !== peer,
+		}),
 		cors: cors === null ? null : createCors(cors),
 		answersFor: createHosts({ hosts, host }),
-		clientAddress: createClientAddress({ trustedProxies, addressHeader }),
+		clientAddress,
 	});
 	const {
 		address,
@@ -150,10 +160,11 @@ interface Settings
 		| "memory"
 		| "onInternal"
 		| "idleTimeoutMs"
-		| "connectionsMax"
+		| "leastBytesPerSecond"
 		| "healthPath"
 	> {
 	readonly limits: HeadLimits;
+	readonly shares: ConnectionShares;
 	readonly cors: Cors | null;
 	/** Null: for any host. */
 	readonly answersFor: AnswersFor | null;
@@ -170,8 +181,9 @@ class Service implements Owner {
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
 	readonly #connections = new Map<Socket, ClientConnection>();
-	/** Connections within the bound. The others are on their way out. */
-	#admitted = 0;
+	readonly #paces: PaceWatch;
+	/** Connections beyond the bounds, which are on their way out. */
+	#refused = 0;
 	/** Requests whose answer is not yet out. */
 	#running = 0;
 	#draining = false;
@@ -186,6 +198,7 @@ class Service implements Owner {
 		this.limits = options.limits;
 		this.memory = options.memory;
 		this.scope = openScope({ clock: options.clock });
+		this.#paces = new PaceWatch(this.#connections, options.clock);
 		http.on("connection", (socket) => this.#connect(socket));
 		http.on("request", (message, response) => {
 			this.#receive(message, response, refusalOf(message, this.limits));
@@ -195,6 +208,7 @@ class Service implements Owner {
 			const fault = refused(417, "headers.expect", "is not `100-continue`");
 			this.#receive(message, response, fault);
 		});
+		http.on("timeout", (socket) => this.#connections.get(socket)?.onIdle());
 		http.on("clientError", (error, socket) => {
 			const begun = (socket as Socket).bytesRead > 0;
 			// A client that never sent anything has asked nothing that could be answered.
@@ -209,23 +223,28 @@ class Service implements Owner {
 	}
 
 	#connect(socket: Socket): void {
-		const { connectionsMax } = this.#options;
-		if (this.#connections.size >= connectionsMax + refusedConnectionsMax) {
+		const { shares } = this.#options;
+		const connection = new ClientConnection(socket, this.#options);
+		const { peer } = connection;
+		const refusal = shares.take(peer);
+		if (refusal !== null && this.#refused >= refusedConnectionsMax) {
 			socket.destroy();
 			return;
 		}
-		const connection = new ClientConnection(socket, this.#options);
 		this.#connections.set(socket, connection);
 		this.memory.held += connectionBytes;
+		this.#paces.start();
 		// A draining server closes each connection as soon as it can, also those that the system had accepted before.
 		connection.closing = this.#draining;
 		// Node's own listener is gone after a CONNECT. Without a listener a reset would end the process.
 		socket.on("error", nothing);
-		const admitted = this.#admitted < connectionsMax;
-		if (admitted) this.#admitted++;
-		else connection.refuse(tooManyConnections());
+		if (refusal !== null) {
+			this.#refused++;
+			connection.refuse(refusal);
+		}
 		socket.once("close", () => {
-			if (admitted) this.#admitted--;
+			if (refusal === null) shares.give(peer);
+			else this.#refused--;
 			this.#connections.delete(socket);
 			this.memory.give(connectionBytes);
 			connection.leave();
@@ -301,6 +320,7 @@ class Service implements Owner {
 
 	async close(): Promise<void> {
 		this.#stopAccepting();
+		this.#paces.stop();
 		this.scope.cancel(draining());
 		for (const connection of this.#connections.values()) connection.leave();
 		await this.#listeners.close();
@@ -328,11 +348,6 @@ function unknownHost(): GatewayError {
 	const message = "names a host that `server.hosts` does not have";
 	const errors = [{ at: "headers.host", message }];
 	return new GatewayError("misdirected", message, { errors });
-}
-
-function tooManyConnections(): GatewayError {
-	const facts = { retryAfterMs: 1000 };
-	return new GatewayError("overloaded", "too many connections", facts);
 }
 
 function tooManyUnanswered(): GatewayError {

@@ -103,7 +103,13 @@ export function requestOf(
 export function streamRequestOf(
 	changes: Partial<StreamRequest> & Pick<StreamRequest, "onHead">,
 ): StreamRequest {
-	return { ...requestOf(), body: null, idleMs: 1000, ...changes };
+	return {
+		...requestOf(),
+		body: null,
+		idleMs: 1000,
+		untakenMs: 1000,
+		...changes,
+	};
 }
 
 export const answer: UpstreamResponse = Object.freeze({

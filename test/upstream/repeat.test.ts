@@ -119,6 +119,7 @@ describe("a kept connection that the upstream closes just as a request comes", (
 					...asked(),
 					body,
 					idleMs: 1000,
+					untakenMs: 1000,
 					onHead: (came) => {
 						head = came;
 					},

@@ -134,6 +134,7 @@ function streamOnce(
 					client: "192.0.2.1",
 					timeoutMs: 1000,
 					idleMs: 1000,
+					untakenMs: 1000,
 					onHead,
 				},
 				scope,

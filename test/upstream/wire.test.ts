@@ -563,6 +563,7 @@ test("an answer that comes before all of its request was sent is its connection'
 			...asked({ method: "POST" }),
 			body,
 			idleMs: 1000,
+			untakenMs: 1000,
 			onHead,
 		},
 		scope,

@@ -76,6 +76,19 @@ export const wholeSeconds = durationWhere(
 
 export const size = sizeWhere(sizeWords, () => true);
 
+/** Bytes per second, or null for any rate. */
+export const rateOrFalse: Kind<
+	Size | false,
+	number | null,
+	unknown,
+	"BytesPerSecond"
+> = plain(
+	z.union([size.schema, z.literal(false)], {
+		error: `${sizeWords}, for a second, or \`false\``,
+	}),
+	(written) => (written === false ? null : (parseSize(written) ?? 0)),
+);
+
 export const heap = sizeWhere(
 	`${sizeWords}, at least \`16MiB\``,
 	(bytes) => bytes >= 16 * 1024 ** 2,

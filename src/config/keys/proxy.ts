@@ -98,7 +98,7 @@ export const proxyKeys = section({
 	idle: key(duration, {
 		field: "idleMs",
 		description:
-			"How long the answer's body may stand still, whichever side keeps it waiting. Then the client's connection is cut. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
+			"How long the upstream may send nothing of the answer's body. Then the client's connection is cut. A client that takes too little is a matter of `server.minRate`. Until the answer's head is there, `deadline` and the upstream's `timeout` hold.",
 		example: "idle: 5m",
 		default: "60s",
 	}),

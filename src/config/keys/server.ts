@@ -11,6 +11,7 @@ import {
 	heap,
 	listOf,
 	patience,
+	rateOrFalse,
 	size,
 	text,
 } from "./kinds.ts";
@@ -230,12 +231,24 @@ const serverParts = {
 		example: "idleTimeout: 20s",
 		default: "65s",
 	}),
+	minRate: key(rateOrFalse, {
+		field: "leastBytesPerSecond",
+		description:
+			"How many bytes per second a client must send of a body that is waited for, and take of an answer that waits for it. A body that comes slower for 10 s is answered 408, and an answer that is taken slower for 30 s is cut. `false`: any rate will do.",
+		example: "minRate: 1KiB",
+		default: "240B",
+	}),
 	connections: key(count(1_000_000), {
 		field: "connectionsMax",
 		description:
 			"The most connections of clients at a time. One more is answered 503 and closed.",
 		example: "connections: 2000",
 		default: 10_000,
+	}),
+	connectionsPerClient: key(count(1_000_000), {
+		description:
+			"The most connections of one client at a time: one address, or with IPv6 one network of 64 bits. One more is answered 429 and closed. Trusted proxies may have any number. Without this key it is 500, and any number for clients on the gateway's own machine.",
+		example: "connectionsPerClient: 100",
 	}),
 	trustedProxies: key(subnets, {
 		description:

@@ -15,6 +15,8 @@ export interface GatewayRequest {
 	readonly headers: HeaderList;
 	/** The client's address, or `nobody`. Never empty. */
 	readonly ip: string;
+	/** Present if its server sees to it that the client takes the answer. */
+	readonly paced?: true;
 	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */
 	readonly arrivedMs: number;
 	/** Counts what is held for it. Whoever makes the request ends it. */
@@ -115,8 +117,10 @@ export interface StreamRequest {
 	readonly timeoutMs: number;
 	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */
 	readonly cached?: boolean;
-	/** How long the answer's body may stand still, in milliseconds, whichever side keeps it waiting. */
+	/** How long the upstream may keep the reader of the answer's body waiting, in milliseconds. */
 	readonly idleMs: number;
+	/** How long that reader may take nothing; null if somebody else sees to that. */
+	readonly untakenMs: number | null;
 	/** As for a call. */
 	readonly isKept?: () => boolean;
 	/** Called once, when the head of the answer is there. */

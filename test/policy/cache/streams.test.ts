@@ -70,6 +70,7 @@ function streams(...replies: Reply[]) {
 			timeoutMs: 1000,
 			cached: true,
 			idleMs: 1000,
+			untakenMs: 1000,
 			onHead: (head) => heads.push(head),
 			...changes,
 		};

@@ -1,0 +1,327 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { afterEach, beforeEach, describe, it } from "node:test";
+import { ByteQueue } from "../../src/core/body/byte-queue.ts";
+import type { ByteStream } from "../../src/core/body/byte-stream.ts";
+import type { GatewayError } from "../../src/core/errors.ts";
+import type {
+	GatewayRequest,
+	GatewayResponse,
+} from "../../src/core/http/messages.ts";
+import { sendQueuesOf } from "../../src/server/send-queues.ts";
+import {
+	listen,
+	type Server,
+	type ServerOptions,
+} from "../../src/server/server.ts";
+import {
+	openScope,
+	type Scope,
+	type VirtualClock,
+	virtualClock,
+} from "../../src/tasks/index.ts";
+import { serve as serveGateway } from "../kit/serve.ts";
+import { serverDefaults } from "../kit/server-defaults.ts";
+import { startUpstream } from "../kit/upstream.ts";
+import { asking, openClient, type TestClient } from "../server/client.ts";
+
+/** A client must send and take at a least rate, and one that does is never cut, however slow it is. */
+
+let stack: AsyncDisposableStack;
+let clock: VirtualClock;
+
+beforeEach(() => {
+	stack = new AsyncDisposableStack();
+	clock = virtualClock();
+});
+
+afterEach(() => stack.disposeAsync());
+
+/** One request, as the handler got it. */
+interface Got {
+	readonly request: GatewayRequest;
+	readonly scope: Scope;
+	readonly answer: (response: GatewayResponse) => void;
+}
+
+/** A server whose answers are the test's. */
+async function serve(options: Partial<ServerOptions> = {}) {
+	const got: Got[] = [];
+	let onGot = () => {};
+	const server: Server = await listen({
+		...serverDefaults,
+		host: "127.0.0.1",
+		port: 0,
+		clock,
+		leastBytesPerSecond: 1000,
+		handle: (request, scope) =>
+			new Promise((answer) => {
+				got.push({ request, scope, answer });
+				onGot();
+			}),
+		...options,
+	});
+	stack.defer(() => server.close());
+	const { port } = server;
+	return {
+		port,
+		async next(): Promise<Got> {
+			while (got.length === 0) {
+				await new Promise<void>((resolve) => {
+					onGot = resolve;
+				});
+			}
+			return got.shift() as Got;
+		},
+	};
+}
+
+/** Lets this time pass, and what comes of it. */
+async function pass(ms: number): Promise<void> {
+	await clock.advance(ms);
+	await turns(5);
+}
+
+/** The same, for a server that asks the system meanwhile, which takes real time. So the same is asked after it. */
+async function passAsking(ms: number): Promise<void> {
+	await pass(ms);
+	await sendQueuesOf([0]);
+}
+
+async function turns(count: number): Promise<void> {
+	for (let turn = 0; turn < count; turn++) {
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+}
+
+async function client(port: number, ...texts: string[]): Promise<TestClient> {
+	const one = stack.use(await openClient(port));
+	one.send(...texts);
+	return one;
+}
+
+describe("a client that sends a body", () => {
+	for (const way of ["whole", "as it comes"] as const) {
+		/** Reads the body and tells how many bytes have come. */
+		const read = async ({ request, answer }: Got, seen: { bytes: number }) => {
+			try {
+				if (way === "whole") await request.readBody(1e6);
+				else {
+					for await (const piece of request.streamBody() ?? []) {
+						seen.bytes += piece.length;
+					}
+				}
+				answer({ status: 200, headers: [], body: "ok" });
+			} catch (thrown) {
+				const { status } = thrown as GatewayError;
+				answer({ status, headers: [], body: "no" });
+			}
+		};
+
+		it(`too slowly is answered 408, read ${way}`, async () => {
+			const { port, next } = await serve();
+			const head = ["content-length: 1000000"];
+			const slow = await client(port, asking("POST /", head), "x");
+			void read(await next(), { bytes: 0 });
+			const answer = slow.answer();
+			let status: number | null = null;
+			void answer.then((came) => {
+				status = came.status;
+			});
+			for (let second = 0; second < 10; second++) {
+				slow.send("x".repeat(900));
+				await pass(1000);
+			}
+			assert.equal(status, null);
+			for (let second = 0; second < 120 && status === null; second++) {
+				slow.send("x".repeat(900));
+				await pass(1000);
+			}
+			assert.equal(status, 408);
+		});
+
+		it(`slowly enough is never refused, read ${way}`, async () => {
+			const { port, next } = await serve();
+			const head = [`content-length: ${100 * 1100}`];
+			const slow = await client(port, asking("POST /", head));
+			void read(await next(), { bytes: 0 });
+			for (let second = 0; second < 100; second++) {
+				slow.send("x".repeat(1100));
+				await pass(1000);
+			}
+			assert.equal((await slow.answer()).status, 200);
+		});
+	}
+
+	it("which nobody reads is not blamed for it", async () => {
+		const { port, next } = await serve();
+		const head = ["content-length: 1000000"];
+		const one = await client(port, asking("POST /", head), "x".repeat(500_000));
+		const { request, answer } = await next();
+		const pieces = request.streamBody()?.[Symbol.asyncIterator]();
+		await pieces?.next();
+		await pass(120_000);
+		answer({ status: 200, headers: [], body: "ok" });
+		assert.equal((await one.answer()).status, 200);
+	});
+
+	it("at any rate is waited for if there is no least rate", async () => {
+		const { port, next } = await serve({ leastBytesPerSecond: null });
+		const head = ["content-length: 2"];
+		const one = await client(port, asking("POST /", head), "x");
+		const { request, answer } = await next();
+		const body = request.readBody(10);
+		await pass(120_000);
+		one.send("y");
+		await body;
+		answer({ status: 200, headers: [], body: "ok" });
+		assert.equal((await one.answer()).status, 200);
+	});
+});
+
+describe("a client that takes an answer", () => {
+	const length = 100_000_000;
+
+	/** As long as it is read. */
+	const endless: ByteStream = {
+		length,
+		async *[Symbol.asyncIterator]() {
+			const piece = Buffer.alloc(50_000);
+			for (let sent = 0; sent < length; sent += piece.length) yield piece;
+		},
+	};
+
+	const answers = [
+		["as it comes", endless],
+		["in one piece", Buffer.alloc(length)],
+	] as const;
+
+	async function reader(port: number): Promise<Socket> {
+		const socket = connect(port, "127.0.0.1");
+		stack.defer(() => void socket.destroy());
+		socket.on("error", () => {});
+		socket.write(asking("GET /"));
+		return socket;
+	}
+
+	/** Takes so many bytes and no more. */
+	async function take(socket: Socket, bytes: number): Promise<void> {
+		for (let left = bytes; left > 0; ) {
+			if (socket.readableLength === 0) await once(socket, "readable");
+			const piece = socket.read(Math.min(left, socket.readableLength));
+			left -= piece?.length ?? 0;
+		}
+	}
+
+	for (const [way, body] of answers) {
+		it(`not at all is cut, sent ${way}`, async () => {
+			const { port, next } = await serve();
+			const socket = await reader(port);
+			const { answer, scope } = await next();
+			answer({ status: 200, headers: [], body });
+			await once(socket, "readable");
+			for (let at = 0; at < 12; at++) await passAsking(2000);
+			assert.equal(scope.cancelled, false);
+			for (let at = 0; at < 30 && !scope.cancelled; at++)
+				await passAsking(2000);
+			const { code, message } = scope.reason as GatewayError;
+			assert.equal(code, "client_closed");
+			assert.equal(
+				message,
+				"the client took less than 1000 bytes per second of its answer",
+			);
+		});
+
+		it(`slowly enough is never cut, sent ${way}`, async () => {
+			// Nothing leaves this process meanwhile: the system holds megabytes. Only the client's system tells of progress.
+			const { port, next } = await serve({ idleTimeoutMs: 60_000 });
+			const socket = await reader(port);
+			const { answer, scope } = await next();
+			answer({ status: 200, headers: [], body });
+			for (let seconds = 0; seconds < 150; seconds += 2) {
+				await take(socket, 20_000);
+				await passAsking(2000);
+				assert.equal(scope.cancelled, false, `after ${seconds} s`);
+			}
+		});
+	}
+
+	it("not at all is cut after the idle time if there is no least rate", async () => {
+		const { port, next } = await serve({
+			leastBytesPerSecond: null,
+			idleTimeoutMs: 90_000,
+		});
+		const socket = await reader(port);
+		const { answer, scope } = await next();
+		answer({ status: 200, headers: [], body: endless });
+		await once(socket, "readable");
+		for (let at = 0; at < 40; at++) await passAsking(2000);
+		assert.equal(scope.cancelled, false);
+		for (let at = 0; at < 30 && !scope.cancelled; at++) await passAsking(2000);
+		assert.equal(scope.cancelled, true);
+	});
+
+	it("to which nothing is sent is not cut", async () => {
+		const { port, next } = await serve();
+		const socket = await reader(port);
+		const { answer, scope } = await next();
+		const events = new ByteQueue({
+			length: null,
+			onFull() {},
+			onWanted() {},
+			onLeft() {},
+		});
+		events.push(Buffer.from("data: 1\n\n"));
+		answer({ status: 200, headers: [], body: events });
+		await once(socket, "readable");
+		for (let at = 0; at < 100; at++) await pass(6000);
+		assert.equal(scope.cancelled, false);
+		events.end();
+	});
+});
+
+describe("`idle`", () => {
+	it("does not cut a client that reads slowly but reads", async () => {
+		const bytes = 30_000_000;
+		const files = stack.use(
+			await startUpstream((_, response) => {
+				response.setHeader("content-length", bytes);
+				response.end(Buffer.alloc(bytes));
+			}),
+		);
+		const gateway = stack.use(
+			await serveGateway({
+				upstreams: { files: { url: files.url } },
+				routes: { "GET /file": { proxy: { to: "files/a", idle: "300ms" } } },
+			}),
+		);
+		const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+		stack.defer(() => void socket.destroy());
+		socket.write(asking("GET /file"));
+		await once(socket, "readable");
+		const steady = openScope({ clock: gateway.gateway.clock, timeoutMs: 3000 });
+		let read = 0;
+		const reading = setInterval(() => {
+			read += socket.read(Math.min(20_000, socket.readableLength))?.length ?? 0;
+		}, 20);
+		await new Promise<void>((resolve) => steady.onCancel(() => resolve()));
+		clearInterval(reading);
+		assert.ok(read > 500_000, `${read} were read`);
+		assert.deepEqual(gateway.ended, []);
+	});
+
+	it("cuts an upstream that sends no more", async () => {
+		const files = stack.use(
+			await startUpstream((_, response) => void response.write("one")),
+		);
+		const gateway = stack.use(
+			await serveGateway({
+				upstreams: { files: { url: files.url } },
+				routes: { "GET /file": { proxy: { to: "files/a", idle: "100ms" } } },
+			}),
+		);
+		await assert.rejects(gateway.get("/file"));
+		assert.equal(gateway.ended[0]?.error?.code, "upstream_timeout");
+	});
+});
