@@ -46,7 +46,7 @@ function fuelled(evaluate: Evaluate): () => unknown {
 function expression(source: string): () => unknown {
 	const { expression: parsed, faults } = parseExpression(source);
 	if (!parsed) throw new Error(JSON.stringify(faults));
-	return fuelled(prepareExpression(parsed, slotOf));
+	return fuelled(prepareExpression(parsed, { slotOf }));
 }
 
 function text(source: string): () => unknown {

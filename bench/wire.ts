@@ -59,6 +59,7 @@ const request: UpstreamRequest = {
 	requestId: "bench",
 	timeoutMs: 2000,
 	onSent: null,
+	onAgain: null,
 };
 
 /** Makes one call, and gives the length of its answer. */

@@ -199,6 +199,25 @@ describe("the configs of docs/language.md do what is said of them", () => {
 		assert.equal(partial.header("sluice-complete"), "?0");
 	});
 
+	test("without `optional` the second source fails the route only if it fails before the first is there", async () => {
+		const optional = config("GET /rates");
+		const required = optional.replace(/ +optional: true\n/, "");
+		assert.notEqual(required, optional);
+		const ask = (yaml: string, farMs: number) =>
+			testGateway(yaml, ({ upstream }) =>
+				upstream === "near"
+					? { json: "near", afterMs: 50 }
+					: { status: 500, afterMs: farMs },
+			).ask("/rates");
+		for (const farMs of [20, 100]) {
+			const answer = await ask(optional, farMs);
+			assert.equal(answer.json, "near");
+			assert.equal(answer.header("sluice-complete"), "?1");
+		}
+		assert.equal((await ask(required, 20)).code, "upstream_status");
+		assert.equal((await ask(required, 100)).json, "near");
+	});
+
 	test("a failed item has its fallback, at its place", async () => {
 		const { ask } = testGateway(config("GET /prices"), ({ request }) =>
 			request.target === "/prices/b" ? { status: 500 } : { json: { price: 1 } },

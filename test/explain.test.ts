@@ -92,6 +92,14 @@ describe("the worst case of a route", () => {
 		assert.deepEqual(route.longestChain.steps, ["last_one.inner"]);
 	});
 
+	it("counts the waves of lists that share the places of their step", () => {
+		const route = worst(
+			'last_one:\n  each: "${query.ids}"\n  as: id\n  max: 2\n  parallel: 2\n  steps:\n    inner: { each: "${query.ids}", max: 6, parallel: 3, get: "up/${id}" }',
+		);
+		assert.equal(route.worstMs, 4000);
+		assert.equal(route.steps[0]?.steps[0]?.each?.waves, 4);
+	});
+
 	it("waits for a step around the group in the first wave only", () => {
 		const route = worst(
 			'slow: { get: up/slow, timeout: 5s }\nlast_one:\n  each: "${query.ids}"\n  max: 3\n  parallel: 1\n  steps:\n    inner: { get: up/x, query: { slow: "${slow}" } }',

@@ -65,7 +65,9 @@ function barOf(call: CallEnded, perMs: number, width: number): string {
 function painted(text: string, call: CallEnded, colour: boolean): string {
 	if (!colour) return text;
 	const style = call.error
-		? "red"
+		? call.error.code === "call_aborted"
+			? "gray"
+			: "red"
 		: (call.status ?? 0) < 400
 			? "green"
 			: "yellow";

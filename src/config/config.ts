@@ -63,7 +63,7 @@ export type UserCall = (
 export interface UserCallOptions {
 	/** Default: GET, or POST with a body. */
 	readonly method?: CallMethod;
-	/** Values become text and are encoded. Null is left out, a list repeats the name. */
+	/** Values become text and are encoded. A list repeats the name. Null and an empty list are `reference_missing`. */
 	readonly query?: Readonly<Record<string, unknown>>;
 	readonly headers?: Readonly<Record<string, string>>;
 	/** Sent as JSON. */

@@ -44,6 +44,8 @@ export function stepsOf({ chain }: Pick<Moment, "chain">): string[] {
 export interface StepTimes {
 	readonly start: Moment;
 	readonly end: Moment;
+	/** How many of its items run one after another; 1 without `each`. */
+	readonly waves: number;
 	/** A group's own steps, by name; with `each` those of its first items. */
 	readonly inner: ReadonlyMap<string, StepTimes>;
 }
@@ -56,12 +58,15 @@ interface Surroundings {
 	readonly endOf: (name: string) => Moment | null;
 	/** `orders.` in the group `orders`. */
 	readonly path: string;
+	/** How many such blocks run at once at most, because of lists around. */
+	readonly atOnce: number;
 }
 
 const theRoute: Surroundings = {
 	from: { ms: 0, chain: null },
 	endOf: () => null,
 	path: "",
+	atOnce: 1,
 };
 
 /**
@@ -71,7 +76,7 @@ const theRoute: Surroundings = {
 export function timesOf(
 	steps: readonly StepConfig[],
 	durations: Durations,
-	{ from, endOf, path } = theRoute,
+	{ from, endOf, path, atOnce } = theRoute,
 ): ReadonlyMap<string, StepTimes> {
 	const byName = new Map(steps.map((step) => [step.name, step]));
 	const known = new Map<string, StepTimes>();
@@ -90,7 +95,8 @@ export function timesOf(
 	}
 
 	function workOf(step: StepConfig, start: Moment): Omit<StepTimes, "start"> {
-		const { name, withinMs } = step;
+		const { name, withinMs, each } = step;
+		const waves = each ? durations.waves(each, atOnce) : 1;
 		const waits = (names: ReadonlySet<string>) =>
 			lastOf(names, name).map((read) => then(read, 0, path + name));
 		const fallback = waits(readsIn([step.fallback]));
@@ -100,18 +106,25 @@ export function timesOf(
 			return { end: latest(end, ...reads), inner };
 		};
 		const { end: first, inner } = once(start);
-		const all = repeat(step, start, first, (from) => once(from).end);
-		if (withinMs === null) return { end: all, inner };
+		const all = repeat(waves, step, start, first, (from) => once(from).end);
+		if (withinMs === null) return { end: all, waves, inner };
 		const cut = earliest(then(start, withinMs, path + name), all);
 		// The steps that a fallback reads are waited for, although the step's own time is over.
-		return { end: latest(cut, ...fallback), inner };
+		return { end: latest(cut, ...fallback), waves, inner };
 	}
 
 	/** One item, or the step itself. */
-	function carryOut(step: StepConfig, from: Moment): Omit<StepTimes, "start"> {
+	function carryOut(
+		step: StepConfig,
+		from: Moment,
+	): Pick<StepTimes, "end" | "inner"> {
 		const itself = path + step.name;
-		const around = { from, endOf: endOfStep, path: `${itself}.` };
-		const inner = timesOf(stepsInside(step), durations, around);
+		const inner = timesOf(stepsInside(step), durations, {
+			from,
+			endOf: endOfStep,
+			path: `${itself}.`,
+			atOnce: itemsAtOnce(step, atOnce),
+		});
 		const own = then(from, kindOf(step).longestMs(step, durations), itself);
 		return { end: latest(own, ...endsOf(inner)), inner };
 	}
@@ -121,12 +134,13 @@ export function timesOf(
 	 * Then the next items wait for that step too. After all such steps have ended, every item takes the same time.
 	 */
 	function repeat(
+		waves: number,
 		step: StepConfig,
 		start: Moment,
 		first: Moment,
 		once: (from: Moment) => Moment,
 	): Moment {
-		let left = (step.each ? durations.waves(step.each) : 1) - 1;
+		let left = waves - 1;
 		let end = first;
 		const around = lastOf(readsAfterwards(step), step.name);
 		const settledMs = Math.max(0, ...around.map(({ ms }) => ms));
@@ -147,6 +161,11 @@ export function timesOf(
 		if (step) known.set(name, timesOfStep(step));
 	}
 	return known;
+}
+
+/** How many items of a step run at once at most, if so many of its lists do. */
+function itemsAtOnce({ each }: StepConfig, lists: number): number {
+	return each ? Math.min(each.parallel, each.max * lists) : lists;
 }
 
 /** When the last of these steps has ended. */

@@ -77,6 +77,12 @@ export const errorTable = {
 		meaning:
 			"Nobody: the connection was closed before the answer was ready; seen in logs only.",
 	},
+	call_aborted: {
+		status: 500,
+		title: "A call was not needed any more",
+		meaning:
+			"Nobody: the gateway ended a call itself, because nothing read its step any more, the answer was there, or another step had failed. Only `callEnded` and a function of yours see it, never a client.",
+	},
 	internal: {
 		status: 500,
 		title: "Internal error",

@@ -6,6 +6,7 @@ import type {
 	Expression,
 	Index,
 	Logical,
+	Member,
 	Unary,
 } from "./ast.ts";
 import { prepareCall, prepareMethod } from "./call.ts";
@@ -18,12 +19,13 @@ import {
 	type Frame,
 	type Preparation,
 	type Slot,
+	type Slots,
 	siteOf,
 } from "./preparation.ts";
 import { isSame } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
 
-export type { Evaluate, Frame, Slot } from "./preparation.ts";
+export type { Evaluate, Frame, Slot, Slots } from "./preparation.ts";
 
 /**
  * Turns an expression into a closure. Names are looked up here, once. The closure owns its working memory, so it must
@@ -31,12 +33,12 @@ export type { Evaluate, Frame, Slot } from "./preparation.ts";
  */
 export function prepareExpression(
 	expression: Expression,
-	slotOf: (name: string) => Slot,
+	slots: Slots,
 ): Evaluate {
 	const preparation: Preparation = {
 		expression,
 		prepare: (ast) => prepare(ast, preparation),
-		slotOf,
+		slots,
 		current: { frame: noFrame, fuel: noFrame.fuel },
 		cells: [],
 		nodes: 0,
@@ -89,13 +91,13 @@ function prepare(ast: Ast, preparation: Preparation): Evaluate {
 			return () => value;
 		}
 		case "name":
-			return nameAt(preparation.slotOf(ast.name));
+			return nameAt(preparation.slots.slotOf(ast.name));
 		case "local": {
 			const cell = cellOf(ast.slot, preparation);
 			return () => cell.value;
 		}
 		case "member":
-			return prepareMember(prepare(ast.of, preparation), ast.key);
+			return prepareMember(ast, preparation);
 		case "index":
 			return prepareIndex(ast, preparation);
 		case "unary":
@@ -138,7 +140,15 @@ function nameAt({ up, slot }: Slot): Evaluate {
 
 const { hasOwn } = Object;
 
-function prepareMember(of: Evaluate, key: string): Evaluate {
+function prepareMember(
+	{ of: object, key }: Member,
+	preparation: Preparation,
+): Evaluate {
+	const own =
+		object.kind === "name" &&
+		preparation.slots.memberSlotOf?.(object.name, key);
+	if (own) return nameAt(own);
+	const of = prepare(object, preparation);
 	return (frame) => {
 		const value = of(frame);
 		// The commonest case of memberOf, written out; memberOf serves the others.

@@ -28,12 +28,19 @@ export interface Slot {
  */
 export type Evaluate = (frame: Frame) => unknown;
 
+/** Where names stand. Called while something is prepared, and never when its closure runs. */
+export interface Slots {
+	slotOf(name: string): Slot;
+	/** The slot of a name's member, if the member has one of its own. */
+	memberSlotOf?(name: string, member: string): Slot | null;
+}
+
 /** The state of preparing one expression, and the memory that its closures share when they run. */
 export interface Preparation {
 	readonly expression: Expression;
 	/** Turns a node into its closure. */
 	readonly prepare: (ast: Ast) => Evaluate;
-	readonly slotOf: (name: string) => Slot;
+	readonly slots: Slots;
 	/** The frame of the evaluation under way. Arrows and sites need it, because methods call them and know no frames. */
 	readonly current: Current;
 	/** The values of the arrows' parameters, by slot. One for each is enough, because no arrow runs inside itself. */

@@ -1,6 +1,6 @@
 import { dataOf } from "../core/body/data.ts";
 import { GatewayError } from "../core/errors.ts";
-import { type Evaluate, prepareExpression, type Slot } from "./evaluate.ts";
+import { type Evaluate, prepareExpression, type Slots } from "./evaluate.ts";
 import type { Expression, Read } from "./parse.ts";
 
 /**
@@ -51,9 +51,7 @@ export function readsOf(template: Template | null): readonly Read[] {
 }
 
 /** The means to prepare a template. */
-export interface Holes {
-	/** Called once per name, while the template is prepared, and never when the closure runs. */
-	slotOf(name: string): Slot;
+export interface Holes extends Slots {
 	/** Wraps every single hole, for instance to say whose fault its failure is. */
 	around?(hole: Evaluate, reads: readonly Read[]): Evaluate;
 }
@@ -67,7 +65,7 @@ export function prepareTemplate(template: Template, holes: Holes): Evaluate {
 		}
 		case "whole": {
 			const { expression } = template;
-			const hole = prepareExpression(expression, holes.slotOf);
+			const hole = prepareExpression(expression, holes);
 			return around(hole, expression.reads, holes);
 		}
 		case "mixed":
@@ -108,7 +106,7 @@ function prepareMixed(
 /** A hole inside longer text. */
 function prepareText(expression: Expression, holes: Holes): Evaluate {
 	const { source, reads } = expression;
-	const evaluate = prepareExpression(expression, holes.slotOf);
+	const evaluate = prepareExpression(expression, holes);
 	return around((frame) => textOf(evaluate(frame), source), reads, holes);
 }
 
@@ -135,9 +133,9 @@ function prepareMap(entries: readonly TemplateEntry[], holes: Holes): Evaluate {
 
 function prepareFunction(
 	{ inputs, call }: Template & { kind: "function" },
-	{ slotOf }: Holes,
+	holes: Holes,
 ): Evaluate {
-	const evaluators = inputs.map((input) => prepareExpression(input, slotOf));
+	const evaluators = inputs.map((input) => prepareExpression(input, holes));
 	const source = printFunction(inputs);
 	const compute = call as (...values: unknown[]) => unknown;
 	return (frame) => {

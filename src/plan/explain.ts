@@ -54,7 +54,7 @@ export interface StepExplanation {
 	readonly onThread: boolean;
 	/** The condition, as written; null if it always runs. */
 	readonly when: unknown;
-	/** `waves` is how often `parallel` items have to run before `max` are done. */
+	/** `waves` is how many items run one after another before `max` are done. */
 	readonly each:
 		| (Omit<EachConfig, "list"> & {
 				readonly list: unknown;
@@ -136,7 +136,7 @@ function explainSteps(
 /** `blocks` are the names of the steps of the step's own block, then of each block around it. */
 function explainStep(
 	step: StepPlan,
-	{ start, end, inner }: StepTimes,
+	{ start, end, waves, inner }: StepTimes,
 	blocks: readonly (readonly string[])[],
 ): StepExplanation {
 	const { each } = step;
@@ -150,7 +150,7 @@ function explainStep(
 		each: each && {
 			...each,
 			list: printTemplate(each.list),
-			waves: wavesOf(each),
+			waves,
 		},
 		startsAfter: namesOf(step.startsAfter),
 		readsLater: namesOf(step.readsLater),
@@ -184,8 +184,10 @@ function onFailureOf(step: StepPlan): StepExplanation["onFailure"] {
 	return "fails the route";
 }
 
-function wavesOf({ max, parallel }: EachConfig): number {
-	return Math.ceil(max / parallel);
+/** Each list has so many items under way, and all lists share the places. Whoever has come first has the next place. */
+function wavesOf({ max, parallel }: EachConfig, lists: number): number {
+	const lines = Math.min(max, parallel);
+	return Math.ceil(max / lines) * Math.ceil((lists * lines) / parallel);
 }
 
 function finite(ms: number): number | null {

@@ -90,7 +90,8 @@ class Hedging {
 
 	#tryAgain(afterMs: number): void {
 		this.#timer = null;
-		const { requestId, timeoutMs } = this.#request;
+		const { requestId, timeoutMs, onAgain } = this.#request;
+		if (onAgain?.(true) === false) return;
 		const { report, context } = this.#with;
 		if (!context.hasFree()) report(requestId, "no_slot", "slow");
 		else if (!context.budget.take()) report(requestId, "no_budget", "slow");
@@ -151,7 +152,7 @@ class Hedging {
 }
 
 /** Why the slower attempt is aborted. Only that attempt sees it. */
-const lost = new GatewayError("internal", "the other attempt was answered");
+const lost = new GatewayError("call_aborted", "the other attempt was answered");
 
 /** An answer that only reports trouble must not come before a good one from the other attempt. */
 function isGood(ended: Ended): boolean {

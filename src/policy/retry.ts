@@ -112,6 +112,7 @@ class Retrying {
 	/** How long to wait before the next attempt; null if there is to be none. */
 	#waitAfter(ended: Ended, attempt: number, tookMs: number): number | null {
 		if (attempt === this.#options.attempts || !mayHelp(ended)) return null;
+		if (this.#request.onAgain?.(false) === false) return null;
 		const retryAfterMs = retryAfterMsOf(ended) ?? 0;
 		const waitMs = retryAfterMs + this.#jitterMs(attempt);
 		if (retryAfterMs > 0) this.#asked = true;

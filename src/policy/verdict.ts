@@ -86,6 +86,10 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		...noVerdict,
 		why: "Nobody waits for an answer any more.",
 	},
+	call_aborted: {
+		...noVerdict,
+		why: "The gateway needs no answer any more.",
+	},
 	request_invalid: {
 		...noVerdict,
 		why: "The body that a client sends through a proxied route broke its rules.",

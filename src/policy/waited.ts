@@ -8,7 +8,7 @@ const timesUp: ReadonlySet<unknown> = new Set([
 
 /** Ends a call that has waited for its slot, if the cache has its answer by then. Only the cache sees it. */
 export const keptMeanwhile = new GatewayError(
-	"internal",
+	"call_aborted",
 	"the answer is kept by now",
 );
 

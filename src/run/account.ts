@@ -11,8 +11,12 @@ export interface StepName {
 
 /** The part of a step that the account needs. */
 interface AccountedStep extends StepName {
+	/** Whether it is carried out once per item of a list. */
+	readonly many: boolean;
 	/** The steps of its block that it reads in any case, by index. */
 	readonly readsFirst: readonly number[];
+	/** Steps of the blocks around that it reads in any case. */
+	readonly waitsOutside: readonly StepRef[];
 }
 
 interface AccountedBlock {
@@ -21,10 +25,40 @@ interface AccountedBlock {
 	readonly made: readonly number[];
 }
 
+/** The steps that were read, by their index in each block: first the own block's, then those of the blocks around. */
+export class Reads {
+	readonly #byBlock: Set<number>[] = [];
+
+	/** The steps of the own block. */
+	get here(): ReadonlySet<number> {
+		return this.#byBlock[0] ?? noSteps;
+	}
+
+	/** `inwards` is how many groups the reader stands inside the block of this record. */
+	add(refs: readonly StepRef[], inwards = 0): void {
+		for (const { up, index } of refs) {
+			if (up >= inwards) this.#in(up - inwards).add(index);
+		}
+	}
+
+	addAll(other: Reads, inwards = 0): void {
+		other.#byBlock.slice(inwards).forEach((indexes, up) => {
+			for (const index of indexes) this.#in(up).add(index);
+		});
+	}
+
+	#in(up: number): Set<number> {
+		while (this.#byBlock.length <= up) this.#byBlock.push(new Set());
+		return this.#byBlock[up] as Set<number>;
+	}
+}
+
+const noSteps: ReadonlySet<number> = new Set();
+
 /** The record of one step. Most steps have none. */
 class StepRecord {
 	/** The steps that it has read after it started. */
-	readonly readLater = new Set<number>();
+	readLater: Reads | null = null;
 	/** The marks that the answer has about it, if it is part of the answer. */
 	readonly marks: StepMark[] = [];
 	/** How long the answers of its calls are fresh; null if it has made no call, or if the route does not say. */
@@ -38,19 +72,36 @@ class StepRecord {
 export class Account {
 	readonly #steps: readonly AccountedStep[];
 	readonly #made: readonly number[];
+	/** How many lists stand around the block. */
+	readonly #depth: number;
 	readonly #records: StepRecord[] = [];
 	/** Whether any step has a mark. */
 	#marked = false;
 
-	constructor({ steps, made }: AccountedBlock) {
+	constructor({ steps, made }: AccountedBlock, depth: number) {
 		this.#steps = steps;
 		this.#made = made;
+		this.#depth = depth;
 	}
 
-	/** Notes steps that a step reads only after it has started. Steps around the block are in accounts of their own. */
-	noteReads({ index }: StepName, refs: readonly StepRef[]): void {
-		for (const ref of refs) {
-			if (ref.up === 0) this.#of(index).readLater.add(ref.index);
+	/** The steps that a step has read after it started. */
+	readsOf({ index }: StepName): Reads {
+		const record = this.#of(index);
+		record.readLater ??= new Reads();
+		return record.readLater;
+	}
+
+	/** Replaces the steps that a step has read after it started. */
+	keepReads({ index }: StepName, reads: Reads | null): void {
+		this.#of(index).readLater = reads;
+	}
+
+	/** Adds the steps around the block that these steps have read, or that the whole block is made of. */
+	addReadsOutside(reads: Reads, steps = this.#made): void {
+		for (const index of this.#readInFact(steps)) {
+			reads.add(this.#steps[index]?.waitsOutside ?? [], 1);
+			const later = this.#records[index]?.readLater;
+			if (later) reads.addAll(later, 1);
 		}
 	}
 
@@ -91,7 +142,7 @@ export class Account {
 		if (!this.#marked) return none;
 		const read = this.#readInFact(steps);
 		return this.#records.flatMap((record, index) =>
-			read.has(index) ? record.marks.toSorted(byIndex) : [],
+			read.has(index) ? this.#inListOrder(record.marks, index) : [],
 		);
 	}
 
@@ -101,7 +152,7 @@ export class Account {
 		// A walk over a set also visits members that are added meanwhile.
 		for (const index of read) {
 			for (const first of this.#steps[index]?.readsFirst ?? []) read.add(first);
-			for (const later of this.#records[index]?.readLater ?? []) {
+			for (const later of this.#records[index]?.readLater?.here ?? []) {
 				read.add(later);
 			}
 		}
@@ -113,15 +164,15 @@ export class Account {
 		const own = this.#records[index]?.marks.filter(
 			(one) => one.step === path && one.error !== null,
 		);
-		return own?.toSorted(byIndex)[0]?.error?.code ?? null;
+		return this.#inListOrder(own ?? [], index)[0]?.error?.code ?? null;
+	}
+
+	/** Items note their marks as they end. Those of one item are in order: in a group step by step. */
+	#inListOrder(marks: readonly StepMark[], step: number): readonly StepMark[] {
+		if (!this.#steps[step]?.many) return marks;
+		const itemOf = ({ index }: StepMark) => index[this.#depth] ?? 0;
+		return marks.toSorted((a, b) => itemOf(a) - itemOf(b));
 	}
 }
 
 const none: readonly StepMark[] = [];
-
-function byIndex(a: StepMark, b: StepMark): number {
-	const at = a.index.findIndex(
-		(position, depth) => position !== b.index[depth],
-	);
-	return at < 0 ? 0 : (a.index[at] ?? 0) - (b.index[at] ?? 0);
-}

@@ -3,6 +3,7 @@ import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { aborted } from "./aborted.ts";
 import { Account, type StepName } from "./account.ts";
 import type { Run } from "./run.ts";
 import { Spot, type Work } from "./spot.ts";
@@ -20,9 +21,9 @@ export interface PreparedBlock {
 	readonly made: readonly number[];
 	/** Whether a step waits for a step around the group. */
 	readonly waitsOutside: boolean;
+	/** Whether any step may read a step around the group. */
+	readonly readsOutside: boolean;
 	readonly frameSize: number;
-	/** The slot of `missing`; null if nothing reads it. */
-	readonly missingSlot: number | null;
 }
 
 /** A step as its block sees it. */
@@ -32,8 +33,12 @@ export interface PreparedStep extends StepName {
 	 * is its value, and a thrown error its failure. Then it has ended before another step starts.
 	 */
 	readonly start: Work;
+	/** Whether it is carried out once per item of a list. */
+	readonly many: boolean;
 	/** The slot of its value in the block's frame. */
 	readonly slot: number;
+	/** The slot of its error code there; null if nothing reads it. */
+	readonly codeSlot: number | null;
 	/** How many steps of its own block must have ended before it starts. */
 	readonly waitsFor: number;
 	/** Steps of the blocks around that must have ended before it starts. */
@@ -68,8 +73,8 @@ export interface BlockOptions {
 	readonly index: readonly number[];
 	/** Called once, when all steps have ended. */
 	readonly onEnd: () => void;
-	/** Called once instead, when a step fails that nothing fills in for. */
-	readonly onFail: (error: GatewayError) => void;
+	/** Called once instead, when a step fails that nothing fills in for. Null: the block's scope was cancelled. */
+	readonly onFail: (error: GatewayError, failed: StepName | null) => void;
 }
 
 type StepState = "waiting" | "running" | "ended" | "dropped";
@@ -93,9 +98,6 @@ class Standing {
 	}
 }
 
-/** Why a call is aborted for which nobody waits any more. Nobody sees this error. */
-const dropped = new GatewayError("internal", "nobody waits for this step");
-
 /**
  * Steps under way: a route's, or a group's for one item. Starts each step when the values that it reads are there, and
  * drops steps for which nobody waits any more. Ends when all have ended or one has failed.
@@ -110,16 +112,14 @@ export class Block {
 	readonly #plan: PreparedBlock;
 	readonly #around: Block | null;
 	readonly #onEnd: () => void;
-	readonly #onFail: (error: GatewayError) => void;
+	readonly #onFail: BlockOptions["onFail"];
 	readonly #standings: readonly Standing[];
-	/** The value of `missing` here; null if nothing reads it. */
-	readonly #codes: Record<string, unknown> | null;
 	#unended: number;
 	#over = false;
 	#stopListening: () => void = () => {};
 
 	constructor(plan: PreparedBlock, options: BlockOptions) {
-		const { steps, missingSlot } = plan;
+		const { steps } = plan;
 		this.run = options.run;
 		this.frame = options.frame;
 		this.scope = options.scope;
@@ -129,17 +129,15 @@ export class Block {
 		this.#around = options.around;
 		this.#onEnd = options.onEnd;
 		this.#onFail = options.onFail;
-		this.account = new Account(plan);
+		this.account = new Account(plan, options.index.length);
 		this.#standings = steps.map((step) => new Standing(step));
 		this.#unended = steps.length;
-		this.#codes = missingSlot === null ? null : {};
-		if (missingSlot !== null) this.frame.values[missingSlot] = this.#codes;
 	}
 
 	start(): void {
 		// At the deadline steps end by themselves, perhaps with a fallback. Any other reason ends the block.
 		this.#stopListening = this.scope.onCancel((reason) => {
-			if (!isDeadline(reason)) this.#fail(asGatewayError(reason));
+			if (!isDeadline(reason)) this.#fail(asGatewayError(reason), null);
 		});
 		if (this.#unended === 0) return this.#finish();
 		if (this.#plan.waitsOutside) {
@@ -180,7 +178,6 @@ export class Block {
 		const { step } = standing;
 		if (this.#over || standing.state !== "waiting") return;
 		standing.state = "running";
-		this.#seeMissing();
 		const outer = this.scope;
 		if (step.ownScope) standing.scope = openStepScope(step, outer);
 		let begun: unknown;
@@ -194,14 +191,6 @@ export class Block {
 			(value) => this.#end(standing, value),
 			(error: unknown) => this.#failStep(standing, error),
 		);
-	}
-
-	/** Steps around this block that ended meanwhile are not missing here. */
-	#seeMissing(): void {
-		const around = this.#around;
-		if (this.#codes === null || around === null) return;
-		around.#seeMissing();
-		for (const name in around.#codes) this.#codes[name] ??= around.#codes[name];
 	}
 
 	/**
@@ -219,7 +208,6 @@ export class Block {
 			const count = () => {
 				if (--left > 0) return;
 				stop();
-				this.#seeMissing();
 				resolve();
 			};
 			for (const ref of refs) {
@@ -241,8 +229,9 @@ export class Block {
 		if (this.#over || standing.state !== "running") return;
 		standing.state = "ended";
 		this.frame.values[step.slot] = value;
-		if (this.#codes) {
-			this.#codes[step.name] = this.account.codeOf(step, this.path + step.name);
+		if (step.codeSlot !== null) {
+			const path = this.path + step.name;
+			this.frame.values[step.codeSlot] = this.account.codeOf(step, path);
 		}
 		this.#unended--;
 		if (standing.listeners) for (const listen of standing.listeners) listen();
@@ -257,8 +246,9 @@ export class Block {
 	#failStep(standing: Standing, thrown: unknown): void {
 		standing.scope?.close();
 		if (standing.state !== "running") return;
-		const path = this.path + standing.step.name;
-		this.#fail(inStep(asGatewayError(thrown), path));
+		const { step } = standing;
+		const error = inStep(asGatewayError(thrown), this.path + step.name);
+		this.#fail(error, step);
 	}
 
 	/**
@@ -277,7 +267,7 @@ export class Block {
 		if (step.effect || state === "ended" || state === "dropped") return;
 		standing.state = "dropped";
 		this.#unended--;
-		standing.scope?.cancel(dropped);
+		standing.scope?.cancel(aborted.unread);
 		this.#release(step);
 	}
 
@@ -287,11 +277,11 @@ export class Block {
 		this.#onEnd();
 	}
 
-	#fail(error: GatewayError): void {
+	#fail(error: GatewayError, failed: StepName | null): void {
 		if (this.#over) return;
 		this.#close();
-		this.scope.cancel(error);
-		this.#onFail(error);
+		this.scope.cancel(aborted.besideFailed);
+		this.#onFail(error, failed);
 	}
 
 	#close(): void {

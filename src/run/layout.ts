@@ -1,7 +1,7 @@
 import { clientNames } from "../config/names.ts";
 import type { EachConfig } from "../config/steps/common.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Evaluate, Slot } from "../expression/evaluate.ts";
+import type { Evaluate, Slot, Slots } from "../expression/evaluate.ts";
 import type { Read } from "../expression/parse.ts";
 import {
 	prepareTemplate,
@@ -14,8 +14,9 @@ import type { StepRef } from "../plan/plan.ts";
  * The meaning of names where a template stands. A route, a group and an item of an `each` each have a frame. The frames
  * of a route and a group have slots for their steps.
  */
-export interface Layout {
-	slotOf(name: string): Slot;
+export interface Layout extends Slots {
+	/** The slot of a step's error code, which `missing.<step>` reads. */
+	memberSlotOf(name: string, member: string): Slot | null;
 	/** The step of that name; null if there is none. */
 	refOf(name: string): StepRef | null;
 	/** The client's input that is read, as a fault names it: `query.city`; null if it is not the client's. */
@@ -39,31 +40,31 @@ export const requestSlots = {
 export const itemSlots = { item: 0, index: 1, own: 2 } as const;
 export const itemFrameSize = 4;
 
-/** The slots of a block's frame. */
-export interface BlockSlots {
-	readonly missing: number;
-	readonly firstStep: number;
+/** The first slot of a block's steps in its frame. */
+export const firstSlots = { route: 6, group: 0 } as const;
+
+/** A step has a slot for its value, behind it two slots of its own, and one for its error code. */
+const slotsPerStep = 4;
+
+export function stepSlot(firstSlot: number, index: number): number {
+	return firstSlot + slotsPerStep * index;
 }
 
-export const routeSlots: BlockSlots = { missing: 6, firstStep: 7 };
-export const groupSlots: BlockSlots = { missing: 0, firstStep: 1 };
-
-/** A step has a slot for its value, and behind it two slots of its own. */
-const slotsPerStep = 3;
-
-export function stepSlot({ firstStep }: BlockSlots, index: number): number {
-	return firstStep + slotsPerStep * index;
+/** The slot of the error code of the step whose value has this slot. */
+export function codeSlot(slot: number): number {
+	return slot + 3;
 }
 
-export function frameSize(slots: BlockSlots, steps: number): number {
-	return stepSlot(slots, steps);
+export function frameSize(firstSlot: number, steps: number): number {
+	return stepSlot(firstSlot, steps);
 }
 
 /** The names of a route. */
 export function routeLayout(steps: readonly string[]): Layout {
 	const slots = new Map(Object.entries(requestSlots));
-	return blockLayout(steps, routeSlots, {
+	return blockLayout(steps, firstSlots.route, {
 		slotOf: (name) => ({ up: 0, slot: slots.get(name) as number }),
+		memberSlotOf: () => null,
 		refOf: () => null,
 		inputOf: (read) => (clientNames.has(read.name) ? inputIn(read) : null),
 	});
@@ -79,14 +80,25 @@ function inputIn({ name, path }: Read): string {
 
 /** The names inside a group. */
 export function groupLayout(around: Layout, steps: readonly string[]): Layout {
-	return blockLayout(steps, groupSlots, {
+	return blockLayout(steps, firstSlots.group, {
 		inputOf: around.inputOf,
-		slotOf: (name) => outwards(around.slotOf(name)),
+		...slotsOutside(around),
 		refOf(name) {
 			const ref = around.refOf(name);
 			return ref && outwards(ref);
 		},
 	});
+}
+
+/** The slots of a frame, as the frame inside it sees them. */
+function slotsOutside(around: Layout): Pick<Layout, "slotOf" | "memberSlotOf"> {
+	return {
+		slotOf: (name) => outwards(around.slotOf(name)),
+		memberSlotOf(name, member) {
+			const slot = around.memberSlotOf(name, member);
+			return slot && outwards(slot);
+		},
+	};
 }
 
 function outwards<T extends { readonly up: number }>(one: T): T {
@@ -95,7 +107,7 @@ function outwards<T extends { readonly up: number }>(one: T): T {
 
 function blockLayout(
 	steps: readonly string[],
-	slots: BlockSlots,
+	firstSlot: number,
 	around: Layout,
 ): Layout {
 	const indexes = new Map(steps.map((name, index) => [name, index]));
@@ -106,11 +118,16 @@ function blockLayout(
 			return index === undefined ? around.refOf(name) : { up: 0, index };
 		},
 		slotOf(name) {
-			if (name === "missing") return { up: 0, slot: slots.missing };
 			const index = indexes.get(name);
 			return index === undefined
 				? around.slotOf(name)
-				: { up: 0, slot: stepSlot(slots, index) };
+				: { up: 0, slot: stepSlot(firstSlot, index) };
+		},
+		memberSlotOf(name, member) {
+			const index = name === "missing" ? indexes.get(member) : undefined;
+			return index === undefined
+				? around.memberSlotOf(name, member)
+				: { up: 0, slot: codeSlot(stepSlot(firstSlot, index)) };
 		},
 	};
 }
@@ -122,15 +139,15 @@ export function itemLayout(around: Layout, { list, as }: EachConfig): Layout {
 		[as, itemSlots.item],
 		["index", itemSlots.index],
 	]);
+	const outside = slotsOutside(around);
 	return {
+		...outside,
 		refOf: around.refOf,
 		inputOf: (read) =>
 			own.has(read.name) ? inputOfList : around.inputOf(read),
 		slotOf(name) {
 			const slot = own.get(name);
-			return slot === undefined
-				? outwards(around.slotOf(name))
-				: { up: 0, slot };
+			return slot === undefined ? outside.slotOf(name) : { up: 0, slot };
 		},
 	};
 }
@@ -170,6 +187,7 @@ export function readsOnlyInput(template: Template, layout: Layout): boolean {
 export function prepare(template: Template, layout: Layout): Evaluate {
 	return prepareTemplate(template, {
 		slotOf: layout.slotOf,
+		memberSlotOf: layout.memberSlotOf,
 		around: (hole, reads) =>
 			inputsOf(reads, layout) ? blamingClient(hole) : hole,
 	});

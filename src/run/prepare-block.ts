@@ -1,7 +1,7 @@
 import { kindOf } from "../config/steps/kinds.ts";
 import type { StepPlan, StepRef } from "../plan/plan.ts";
 import type { PreparedBlock } from "./block.ts";
-import { frameSize, type Layout, stepSlot } from "./layout.ts";
+import { codeSlot, frameSize, type Layout, stepSlot } from "./layout.ts";
 import { prepareStart } from "./step.ts";
 import type { BlockParts, Resources } from "./work.ts";
 
@@ -11,20 +11,25 @@ export function prepareBlock(
 	layout: Layout,
 	resources: Resources,
 ): PreparedBlock {
-	const { steps, result, reads, slots } = parts;
+	const { steps, result, reads, firstSlot, inList } = parts;
 	const context = {
 		...resources,
 		layout,
+		inList,
 		prepareBlock: (inner: BlockParts, names: Layout) =>
 			prepareBlock(inner, names, resources),
 	};
+	const readsCodes = mayRead("missing", [steps, result]);
+	const outside = (refs: readonly StepRef[]) => refs.some(({ up }) => up > 0);
 	return {
 		steps: steps.map((step, index) => {
-			const slot = stepSlot(slots, index);
+			const slot = stepSlot(firstSlot, index);
 			return {
 				name: step.name,
 				index,
 				slot,
+				codeSlot: readsCodes ? codeSlot(slot) : null,
+				many: step.each !== null,
 				effect: step.effect,
 				withinMs: step.withinMs,
 				...linksOf(step, index, parts),
@@ -35,11 +40,12 @@ export function prepareBlock(
 		made: indexesOf(steps).filter(
 			(index) => reads.includes(index) || steps[index]?.effect,
 		),
-		waitsOutside: steps.some(({ startsAfter }) =>
-			startsAfter.some(({ up }) => up > 0),
+		waitsOutside: steps.some(({ startsAfter }) => outside(startsAfter)),
+		readsOutside: steps.some(
+			({ startsAfter, readsLater }) =>
+				outside(startsAfter) || outside(readsLater),
 		),
-		frameSize: frameSize(slots, steps.length),
-		missingSlot: mayRead("missing", [steps, result]) ? slots.missing : null,
+		frameSize: frameSize(firstSlot, steps.length),
 	};
 }
 
@@ -71,7 +77,7 @@ function linksOf(step: StepPlan, index: number, { steps, reads }: BlockParts) {
 			steps,
 		),
 		reads: allOf(step),
-		readsFirst: "steps" in step ? allOf(step) : own(step.startsAfter),
+		readsFirst: own(step.startsAfter),
 		readers: readers.length + (reads.includes(index) ? 1 : 0),
 		ownScope: step.withinMs !== null || !(step.effect || reads.includes(index)),
 	};

@@ -5,7 +5,7 @@ import { createPool, type Pool } from "../tasks/pool.ts";
 import type { ComposedRoute } from "./compose.ts";
 import { dependenceOf, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
-import { routeLayout, routeSlots } from "./layout.ts";
+import { firstSlots, routeLayout } from "./layout.ts";
 import { prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
@@ -73,7 +73,7 @@ function prepareRoute(
 	const answer = { status, headers, body: respond };
 	const result = [respond, status, headers];
 	const block = prepareBlock(
-		{ steps, result, reads, slots: routeSlots },
+		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
 		resources,
 	);

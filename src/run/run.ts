@@ -1,3 +1,4 @@
+import type { EachConfig } from "../config/steps/common.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -6,6 +7,8 @@ import type { Frame } from "../expression/evaluate.ts";
 import { Fuel, requestMax } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { createSemaphore, type Semaphore } from "../tasks/semaphore.ts";
+import { aborted } from "./aborted.ts";
 import type { Account } from "./account.ts";
 import {
 	type Dependence,
@@ -52,9 +55,6 @@ export interface RunRoute {
 	readonly readsRequest: boolean;
 }
 
-/** Why calls are aborted when the answer is there. Nobody sees this error. */
-const answered = new GatewayError("internal", "the answer is there");
-
 /**
  * The state that the steps of one run share: its deadline, its scope, its count of calls. It ends once, with an answer
  * or with the first error that reaches it. Then nothing of it runs any more, except a write that was sent.
@@ -68,6 +68,7 @@ export class Run {
 	readonly calls: Scope;
 	/** The client's `traceparent`, which goes on upstream; null without one. */
 	readonly trace: string | null;
+	#places: Map<EachConfig, Semaphore> | null = null;
 	#callCount = 0;
 	#readBytes = 0;
 	#over = false;
@@ -92,9 +93,21 @@ export class Run {
 			deadline: this.deadline,
 			deadlineReason: deadlineExceeded,
 		});
-		this.#stopListening = input.scope.onCancel((reason) =>
-			this.fail(asGatewayError(reason)),
-		);
+		this.#stopListening = input.scope.onCancel((reason) => {
+			const left = asGatewayError(reason);
+			this.fail(left, left);
+		});
+	}
+
+	/** The places for items of a step that stands in another list. All its lists share them. */
+	placesOf(each: EachConfig): Semaphore {
+		this.#places ??= new Map();
+		let places = this.#places.get(each);
+		if (places === undefined) {
+			places = createSemaphore(each.parallel);
+			this.#places.set(each, places);
+		}
+		return places;
 	}
 
 	/** Counts a call before it is made. Throws `limit_exceeded` beyond the route's bound. */
@@ -138,7 +151,7 @@ export class Run {
 				missing.length === 0
 					? this.#withFreshness(merged, account, made)
 					: merged.response;
-			this.#close(answered);
+			this.#close(aborted.answered);
 			this.#resolve({ response, missing });
 		} catch (error) {
 			this.fail(asGatewayError(error));
@@ -168,9 +181,10 @@ export class Run {
 		);
 	}
 
-	fail(error: GatewayError): void {
+	/** Ends the run with an error. `why` is the reason that its calls are aborted with. */
+	fail(error: GatewayError, why = aborted.besideFailed): void {
 		if (this.#over) return;
-		this.#close(error);
+		this.#close(why);
 		this.#reject(error);
 	}
 

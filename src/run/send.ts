@@ -103,8 +103,8 @@ class CallEnd {
 
 /**
  * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
- * still ends with its scope. So the write lives in the upstream's scope, and listens to the step's scope until it is
- * sent.
+ * still ends with its scope. So the write lives in the upstream's scope, and listens to the step's scope while no
+ * attempt of it is under way.
  */
 function sendWrite(
 	upstream: Upstream,
@@ -117,7 +117,8 @@ function sendWrite(
 		deadline: run.deadline,
 		deadlineReason: deadlineExceeded,
 	});
-	const stopAborting = scope.onCancel((reason) => own.cancel(reason));
+	const abort = (reason: unknown) => own.cancel(reason);
+	let stopAborting = scope.onCancel(abort);
 	return new Promise((resolve, reject) => {
 		let stopWaiting: (() => void) | null = null;
 		// Before, the call itself ends with the step, and its error says what it waited for.
@@ -125,12 +126,19 @@ function sendWrite(
 			stopAborting();
 			stopWaiting ??= scope.onCancel(reject);
 		};
+		const onAgain = (beside: boolean) => {
+			if (!beside) {
+				stopAborting();
+				stopAborting = scope.onCancel(abort);
+			}
+			return !scope.cancelled;
+		};
 		const ended = () => {
 			stopAborting();
 			stopWaiting?.();
 			own.close();
 		};
-		upstream.call({ ...request, onSent }, own).then(
+		upstream.call({ ...request, onSent, onAgain }, own).then(
 			(response) => {
 				ended();
 				resolve(response);

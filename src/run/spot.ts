@@ -1,7 +1,7 @@
 import type { StepMark } from "../core/events.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { StepName } from "./account.ts";
+import { Reads, type StepName } from "./account.ts";
 // Types only: a block makes the spots of its steps, and a spot shows the work its block.
 import type { Block } from "./block.ts";
 import type { Holding } from "./freshness.ts";
@@ -31,6 +31,9 @@ export class Spot {
 	readonly path: string;
 	/** Whether its scope had ended when its step began. Its value may still be part of the answer. */
 	readonly late: boolean;
+	/** Whether it is an item that can fail its group. Then it keeps what it reads apart until it has ended. */
+	readonly #apart: boolean;
+	#readApart: Reads | null = null;
 
 	constructor(
 		block: Block,
@@ -39,6 +42,7 @@ export class Spot {
 		frame = block.frame,
 		index = block.index,
 		late = scope.cancelled,
+		apart = false,
 	) {
 		this.block = block;
 		this.run = block.run;
@@ -48,12 +52,33 @@ export class Spot {
 		this.frame = frame;
 		this.index = index;
 		this.late = late;
+		this.#apart = apart;
 	}
 
 	/** The spot of one item: with a frame and a scope of its own. */
 	at(item: number, frame: Frame, scope: Scope): Spot {
+		const { block, step, late } = this;
 		const index = [...this.index, item];
-		return new Spot(this.block, this.step, scope, frame, index, this.late);
+		return new Spot(block, step, scope, frame, index, late, block.path !== "");
+	}
+
+	/** The steps that it has read since it started. */
+	get readLater(): Reads {
+		if (!this.#apart) return this.block.account.readsOf(this.step);
+		this.#readApart ??= new Reads();
+		return this.#readApart;
+	}
+
+	/** The item has ended well: its step has read all that it has read. */
+	itemEnded(): void {
+		if (this.#readApart === null) return;
+		this.block.account.readsOf(this.step).addAll(this.#readApart);
+	}
+
+	/** The item has failed its step. Chance decides what other items had read by then, so only its own reads count. */
+	itemFailed(): void {
+		if (!this.#apart) return;
+		this.block.account.keepReads(this.step, this.#readApart);
 	}
 
 	note(marks: readonly StepMark[]): void {
@@ -67,7 +92,7 @@ export class Spot {
 	/** Evaluates a template that may read other steps, when those have ended. A promise only if it has to wait. */
 	evaluate({ evaluate, reads }: Later, scope = this.scope): unknown {
 		const finish = () => {
-			this.block.account.noteReads(this.step, reads);
+			if (reads.length > 0) this.readLater.add(reads);
 			return this.frame.fuel.piece(evaluate, this.frame);
 		};
 		const wait = this.block.ended(reads, scope);

@@ -29,6 +29,7 @@ export function prepareStart(
 	const inside = {
 		...context,
 		layout: each ? itemLayout(layout, each) : layout,
+		inList: context.inList || each !== null,
 		ownSlot: each ? itemSlots.own : slot + 1,
 	};
 	const expendable = optional || fallback !== null;
@@ -42,7 +43,7 @@ export function prepareStart(
 		inside.layout,
 		promised(inTurn(work)),
 	);
-	return each ? prepareEach(each, optional, layout, once) : once;
+	return each ? prepareEach(each, optional, context, once) : once;
 }
 
 function prepareCondition(

@@ -100,7 +100,7 @@ function prepareEncoded(
 	inputs: Inputs,
 	layout: Layout,
 ): (frame: Frame) => string {
-	const evaluate = prepareExpression(expression, layout.slotOf);
+	const evaluate = prepareExpression(expression, layout);
 	return (frame) => encode(textOf(evaluate(frame), expression.source), inputs);
 }
 
@@ -166,7 +166,7 @@ function prepareParameter(
 }
 
 /** Without the parameter the call may ask for everything. So an empty list is refused like null. */
-function refuseEmpty(source: string): never {
+export function refuseEmpty(source: string): never {
 	throw new GatewayError(
 		"reference_missing",
 		`\${${source}} is an empty list, and its parameter would not be sent`,

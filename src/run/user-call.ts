@@ -21,7 +21,7 @@ import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 import { send } from "./send.ts";
 import type { Spot } from "./spot.ts";
-import { defaultHeaders } from "./target.ts";
+import { defaultHeaders, refuseEmpty } from "./target.ts";
 
 /** The upstreams that a function may call, by name. */
 export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
@@ -123,6 +123,7 @@ function createRequest(
 		client: run.input.request.ip,
 		timeoutMs: settings.timeoutMs,
 		onSent: null,
+		onAgain: null,
 	};
 }
 
@@ -141,14 +142,15 @@ function refuseLookalikes(
 	}
 }
 
+/** By the rules of a step's `query`: a parameter that were dropped could ask for everything. */
 function parametersOf(
 	query: Readonly<Record<string, unknown>>,
 ): [string, string][] {
 	return Object.entries(query).flatMap(([name, value]) => {
-		const values = Array.isArray(value) ? value : [value];
-		return values
-			.filter((one) => one !== null && one !== undefined)
-			.map((one): [string, string] => [name, textOf(one, name)]);
+		const source = `query.${name}`;
+		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+		if (values.length === 0) refuseEmpty(source);
+		return values.map((one): [string, string] => [name, textOf(one, source)]);
 	});
 }
 
@@ -162,7 +164,8 @@ function headersOf(
 	const fields = new Map(defaultHeaders(fixed, type));
 	const { trace } = run;
 	if (trace !== null) fields.set("traceparent", trace);
-	for (const [name, value] of Object.entries(own)) {
+	for (const [name, given] of Object.entries(own)) {
+		const value = textOf(given, `headers.${name}`);
 		if (
 			!isToken(name) ||
 			!isHeaderValue(value) ||

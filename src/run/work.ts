@@ -4,7 +4,7 @@ import { handedOn } from "../core/all-read.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Pool } from "../tasks/pool.ts";
 import type { PreparedBlock } from "./block.ts";
-import type { BlockSlots, Layout } from "./layout.ts";
+import type { Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 
 /**
@@ -30,6 +30,8 @@ export interface Resources {
 export interface WorkContext extends Resources {
 	/** The names at the spot where the work is done. */
 	readonly layout: Layout;
+	/** Whether the work is done once per item of a list, its own or one around. */
+	readonly inList: boolean;
 	/** The first of the two slots that the step has of its own in the frame of that spot. */
 	readonly ownSlot: number;
 	/** Prepares the steps inside a step. */
@@ -43,5 +45,8 @@ export interface BlockParts {
 	readonly result: readonly unknown[];
 	/** The steps that these templates read, by index. */
 	readonly reads: readonly number[];
-	readonly slots: BlockSlots;
+	/** The first slot of the steps in the block's frame. */
+	readonly firstSlot: number;
+	/** Whether the block is carried out once per item of a list. */
+	readonly inList: boolean;
 }

@@ -12,9 +12,11 @@ import { parseExpression } from "../../src/expression/parse.ts";
 export function prepared(source: string, names: readonly string[]): Evaluate {
 	const { expression, faults } = parseExpression(source);
 	assert.ok(expression, `${source}: ${JSON.stringify(faults)}`);
-	return prepareExpression(expression, (name) => {
-		assert.ok(names.includes(name), `${source} reads ${name}`);
-		return { up: 0, slot: names.indexOf(name) };
+	return prepareExpression(expression, {
+		slotOf(name) {
+			assert.ok(names.includes(name), `${source} reads ${name}`);
+			return { up: 0, slot: names.indexOf(name) };
+		},
 	});
 }
 

@@ -95,10 +95,12 @@ test("reads names from frames above, and what the host left undefined as null", 
 		null,
 	);
 	assert.ok(frame);
-	const evaluate = prepareExpression(expression, (name) => {
-		const place = places.get(name);
-		assert.ok(place);
-		return place;
+	const evaluate = prepareExpression(expression, {
+		slotOf(name) {
+			const place = places.get(name);
+			assert.ok(place);
+			return place;
+		},
 	});
 	assert.deepEqual(evaluate(frame), ["a", "b", "c", null, null, null]);
 });

@@ -95,6 +95,7 @@ export function requestOf(
 		requestId: "test-request",
 		client: "192.0.2.1",
 		onSent: null,
+		onAgain: null,
 		...changes,
 	});
 }

@@ -7,6 +7,7 @@ import {
 	hanging,
 	type Reply,
 	seen,
+	testGateway,
 	testRoute,
 } from "../kit/gateway.ts";
 
@@ -200,7 +201,7 @@ describe("a write that was not sent", () => {
 	it("is aborted by a failing sibling", async () => {
 		const { ask, calls } = testRoute(besideFailing(), unsent);
 		await ask("/x");
-		assert.deepEqual(endsOf(calls)["/b"], [100, "upstream_status"]);
+		assert.deepEqual(endsOf(calls)["/b"], [100, "call_aborted"]);
 	});
 
 	it("is aborted by a client that leaves", async () => {
@@ -257,7 +258,7 @@ describe("a POST of a safe upstream", () => {
 			byPath({ "/a": failsLate, "/b": hanging }),
 		);
 		await ask("/x");
-		assert.deepEqual(endsOf(calls)["/b"], [100, "upstream_status"]);
+		assert.deepEqual(endsOf(calls)["/b"], [100, "call_aborted"]);
 	});
 
 	it("reads: it is dropped when nobody waits for it", async () => {
@@ -285,6 +286,141 @@ describe("a POST of a safe upstream", () => {
 				() => testRoute({ steps: { b: step }, respond: 1 }),
 				/nobody reads `b`/,
 			);
+		}
+	});
+});
+
+describe("another attempt of a write", () => {
+	/** A route whose upstream has a policy of its own. Its clients come one after the other. */
+	function guarded(policy: object, step: object, behave: Behaviour) {
+		const users = { url: "http://users.test", timeout: "600ms", ...policy };
+		return testGateway(
+			{
+				upstreams: { users, orders: { url: "http://orders.test" } },
+				routes: {
+					"PUT /x": { steps: { b: { put: "users/b", ...step } } },
+					"GET /slow": { steps: { a: { get: "users/slow" } } },
+				},
+			},
+			behave,
+		);
+	}
+	const retry = { retry: { attempts: 3 } };
+	const unavailable: Reply = { status: 503, afterMs: 50 };
+	const startsOf = (calls: Parameters<typeof seen>[0]) =>
+		calls.map(({ startedMs }) => startedMs);
+
+	it("is made as long as its client waits", async () => {
+		const { ask, calls } = guarded(retry, {}, () => unavailable);
+		assert.equal((await ask("/x", { method: "PUT" })).status, 502);
+		assert.deepEqual(startsOf(calls), [0, 75, 175]);
+	});
+
+	for (const [when, leaveMs, starts] of [
+		["while the first runs", 20, [0]],
+		["between two", 60, [0]],
+		["while the second runs", 80, [0, 75]],
+	] as const) {
+		it(`is not made if the client has left ${when}`, async () => {
+			const kit = guarded(retry, {}, () => unavailable);
+			const { answer, leave } = kit.send("/x", { method: "PUT" });
+			await kit.clock.advance(leaveMs);
+			leave();
+			assert.equal((await answer).status, 499);
+			await kit.clock.settle();
+			assert.deepEqual(startsOf(kit.calls), starts);
+			kit.assertNothingLeft();
+		});
+	}
+
+	it("is not made if `within` has ended its step", async () => {
+		const step = { within: "20ms", optional: true };
+		const kit = guarded(retry, step, () => unavailable);
+		const { answer } = kit.send("/x", { method: "PUT" });
+		await kit.clock.settle();
+		assert.equal((await answer).atMs, 20);
+		assert.deepEqual(startsOf(kit.calls), [0]);
+		kit.assertNothingLeft();
+	});
+
+	it("is not made if another step has failed", async () => {
+		const kit = testGateway(
+			{
+				upstreams: {
+					users: { url: "http://users.test", ...retry },
+					orders: { url: "http://orders.test" },
+				},
+				routes: {
+					"PUT /x": { ...besideFailing({ put: "users/b" }) },
+				},
+			},
+			byPath({ "/a": { status: 500, afterMs: 60 }, "/b": unavailable }),
+		);
+		const { answer } = kit.send("/x", { method: "PUT" });
+		await kit.clock.settle();
+		assert.equal((await answer).atMs, 60);
+		assert.equal(
+			kit.calls.filter(({ request }) => request.method === "PUT").length,
+			1,
+		);
+		kit.assertNothingLeft();
+	});
+
+	it("that waits for its turn is not sent any more if the client leaves", async () => {
+		const kit = guarded({ ...retry, connections: 1 }, {}, ({ request }) =>
+			request.target === "/slow" ? { afterMs: 500 } : unavailable,
+		);
+		const { answer, leave } = kit.send("/x", { method: "PUT" });
+		await kit.clock.advance(60);
+		const slow = kit.send("/slow");
+		await kit.clock.advance(60);
+		leave();
+		assert.equal((await answer).status, 499);
+		await kit.clock.settle();
+		assert.equal((await slow.answer).status, 200);
+		assert.deepEqual(
+			kit.calls.map(({ request }) => request.method),
+			["PUT", "GET"],
+		);
+		kit.assertNothingLeft();
+	});
+
+	it("of a function is not made if its function has returned", async () => {
+		type Call = (target: string, options: object) => unknown;
+		const run = (_: unknown, { call }: { call: Call }) => {
+			void call("users/b", { method: "PUT" });
+			return new Promise((resolve) => setImmediate(resolve, 1));
+		};
+		const kit = testGateway(
+			{
+				upstreams: { users: { url: "http://users.test", ...retry } },
+				routes: { "PUT /x": { steps: { b: { run } } } },
+			},
+			() => unavailable,
+		);
+		const { answer } = kit.send("/x", { method: "PUT" });
+		assert.equal((await answer).status, 200);
+		await kit.clock.settle();
+		assert.deepEqual(startsOf(kit.calls), [0]);
+		kit.assertNothingLeft();
+	});
+
+	it("is not made by `hedge` if the client has left", async () => {
+		const hedge = { hedge: { calls: 10 } };
+		for (const leaves of [false, true]) {
+			let afterMs = 10;
+			const kit = guarded(hedge, {}, () => ({ afterMs }));
+			for (let call = 0; call < 10; call++) {
+				await kit.ask("/x", { method: "PUT" });
+			}
+			afterMs = 500;
+			const { answer, leave } = kit.send("/x", { method: "PUT" });
+			await kit.clock.advance(5);
+			if (leaves) leave();
+			await kit.clock.settle();
+			assert.equal((await answer).status, leaves ? 499 : 200);
+			assert.equal(kit.calls.length, leaves ? 11 : 12);
+			kit.assertNothingLeft();
 		}
 	});
 });

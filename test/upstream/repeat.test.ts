@@ -91,6 +91,14 @@ describe("a kept connection that the upstream closes just as a request comes", (
 		assert.equal(seen.length, 2);
 	});
 
+	test("fails a write for which nobody waits any more", async () => {
+		await wire.call(asked(), scope);
+		fates.push(closes);
+		const request = asked({ method: "PUT", onAgain: () => false });
+		await assert.rejects(wire.call(request, scope), isUnreachable);
+		assert.equal(seen.length, 2);
+	});
+
 	test("fails one whose answer had begun", async () => {
 		await wire.call(asked(), scope);
 		fates.push(({ socket }) => void socket.end("HTTP/1.1 200 OK\r\n"));

@@ -18,7 +18,7 @@ export function score(args: { names: string[] }) {
 
 export async function count({ id }: { id: number }, { call }) {
 	const { status, headers, body } = await call(\`users/users/\${id}\`, {
-		query: { tag: ["a", "b&c"], none: null },
+		query: { tag: ["a", "b&c"] },
 		headers: { "X-From": "count" },
 	});
 	const saved = await call("keyed/log", { query: { page: 2 }, body: { status } });
@@ -327,6 +327,27 @@ describe("a `run` step", () => {
 			const args = JSON.stringify({ to, options });
 			using it = await gatewayWith(`{ run: "./own.ts#calls", args: ${args} }`);
 			assert.equal(codeOf(await it.ask("/x", post)), "step_failed");
+			assert.equal(it.calls.length, 0);
+		});
+	}
+
+	for (const [title, given] of [
+		["null", "{ query: { user: null } }"],
+		["undefined", "{ query: { user: undefined } }"],
+		["an empty list", "{ query: { user: [] } }"],
+		["a list with null", "{ query: { user: [1, null] } }"],
+		["null in a header", "{ headers: { 'x-user': null } }"],
+	]) {
+		it(`refuses ${title} as a step does, and does not leave it out`, async () => {
+			using it = await gatewayWith(
+				'{ run: "./null.ts#calls" }',
+				undefined,
+				"",
+				{
+					"null.ts": `export const calls = (_, { call }) => call("users/x", ${given});`,
+				},
+			);
+			assert.equal(codeOf(await it.ask("/x", post)), "reference_missing");
 			assert.equal(it.calls.length, 0);
 		});
 	}

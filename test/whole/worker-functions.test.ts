@@ -42,7 +42,7 @@ export async function waits(args: unknown, { call }) { await call("users/gate");
 
 export async function count({ id }: { id: number }, { call, signal, deadline }) {
 	const { status, headers, body } = await call(\`users/users/\${id}\`, {
-		query: { tag: ["a", "b&c"], none: null },
+		query: { tag: ["a", "b&c"] },
 		headers: { "X-From": "count" },
 	});
 	const saved = await call("keyed/log", { query: { page: 2 }, body: { status, big: 2n ** 64n } });
@@ -384,7 +384,7 @@ describe("a function on a thread", () => {
 		assert.deepEqual(onThread, here);
 		const requests = shared.calls
 			.slice(seen)
-			.map(({ request: { onSent: _, ...rest } }) => rest);
+			.map(({ request: { onSent: _, onAgain: _1, ...rest } }) => rest);
 		assert.equal(requests.length, 4);
 		assert.deepEqual(requests.slice(0, 2), requests.slice(2));
 		assert.equal(

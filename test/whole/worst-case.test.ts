@@ -102,6 +102,15 @@ routes:
 `;
 }
 
+/** Whether lists of one step wait for each other's places. Then they may be luckier than the worst case says. */
+function sharesPlaces(steps: readonly Drawn[], lists = 1): boolean {
+	return steps.some(({ each, steps: inner }) => {
+		const [items, parallel] = each ?? [1, lists];
+		const atOnce = lists * Math.min(items, parallel);
+		return atOnce > parallel || sharesPlaces(inner, atOnce);
+	});
+}
+
 test("the worst case is how long a route takes when every call takes its whole timeout", async () => {
 	await fc.assert(
 		fc.asyncProperty(
@@ -115,7 +124,9 @@ test("the worst case is how long a route takes when every call takes its whole t
 				}));
 				const answer = await ask("/r");
 				assert.equal(answer.status, 200);
-				assert.equal(answer.atMs, route?.worstMs);
+				const worstMs = route?.worstMs ?? 0;
+				assert.ok(answer.atMs <= worstMs, `${answer.atMs} > ${worstMs}`);
+				if (!sharesPlaces(steps)) assert.equal(answer.atMs, worstMs);
 			},
 		),
 		{ numRuns: 150 },

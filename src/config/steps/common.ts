@@ -108,7 +108,8 @@ export const commonKeys = {
 		example: "each: ${query.ids}\nas: id",
 	}),
 	parallel: key(parallel, {
-		description: "How many items run at once within one request.",
+		description:
+			"How many items run at once within one request. Lists of a step in a group with `each` share this number.",
 		example: "each: ${query.ids}\nparallel: 4",
 	}),
 	max: key(max, {

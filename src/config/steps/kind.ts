@@ -42,8 +42,8 @@ export interface Durations {
 	callMs(step: CallConfig): number;
 	/** A user's function. */
 	readonly functionMs: number;
-	/** How many items of an `each` run one after another. */
-	waves(each: EachConfig): number;
+	/** How many items of an `each` run one after another, if so many of its lists share its places. */
+	waves(each: EachConfig, lists: number): number;
 }
 
 /** Takes the rest of a step whose kind has printed its own keys. A key that is not printed is an error of types. */

@@ -70,7 +70,15 @@ export interface UpstreamRequest {
 	readonly onSent: (() => void) | null;
 	/** After a wait for a slot: whether the cache has an answer by now, so that the call is not to be made. */
 	readonly isKept?: () => boolean;
+	/** Null if the call ends when nobody waits for it any more. A write that was sent goes on. */
+	readonly onAgain: AskAgain | null;
 }
+
+/**
+ * Asks whether another attempt of a write may be made: only while somebody still waits for it. If `beside` is false, the
+ * attempts before have ended. Then the call is taken back as before the first one, until the next is sent.
+ */
+export type AskAgain = (beside: boolean) => boolean;
 
 /** An upstream's whole answer with any status, decompressed, within the upstream's `maxBody`. */
 export interface UpstreamResponse {

@@ -52,7 +52,7 @@ function changing(
 }
 
 /** Ends the reading of a failed answer, when a stale one stands in for it. Nobody sees this error. */
-const stoodIn = new GatewayError("internal", "a stale answer stands in");
+const stoodIn = new GatewayError("call_aborted", "a stale answer stands in");
 
 /** One request on its way through the cache. */
 class Passage {

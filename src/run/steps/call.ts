@@ -112,6 +112,7 @@ function prepareRequest(
 			client: run.input.request.ip,
 			timeoutMs,
 			onSent: null,
+			onAgain: null,
 		};
 	};
 }

@@ -8,6 +8,7 @@ import type { StepLinks } from "../../plan/plan.ts";
 import { PoolClosed, PoolFull, ThreadEnded } from "../../tasks/pool-errors.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import { partsOf } from "../../tasks/thread-message.ts";
+import { aborted } from "../aborted.ts";
 import { prepare } from "../layout.ts";
 import { staleMark } from "../send.ts";
 import type { Work } from "../spot.ts";
@@ -61,7 +62,7 @@ export function prepareFunction(
 			spot.note(marks);
 			return made;
 		} finally {
-			scope.cancel(returned);
+			scope.cancel(aborted.returned);
 		}
 	};
 }
@@ -101,9 +102,6 @@ function notLoaded(reference: string): GatewayError {
 		`${reference} was not loaded: load the config by its file`,
 	);
 }
-
-/** Why a call is aborted that a function did not wait for. Only that call sees this error. */
-const returned = new GatewayError("internal", "the function has returned");
 
 /** The function may ignore its signal. The step ends with its scope all the same. */
 function untilCancelled(work: () => unknown, scope: Scope): Promise<unknown> {

@@ -3,8 +3,8 @@ import type { GroupPlan } from "../../plan/plan.ts";
 import { openScope } from "../../tasks/scope.ts";
 import { Block, type PreparedBlock } from "../block.ts";
 import {
+	firstSlots,
 	groupLayout,
-	groupSlots,
 	type Later,
 	prepareLater,
 } from "../layout.ts";
@@ -27,7 +27,7 @@ interface Group {
  */
 export function prepareGroup(
 	step: GroupPlan,
-	{ layout: around, prepareBlock }: WorkContext,
+	{ layout: around, inList, prepareBlock }: WorkContext,
 ): Work {
 	const { steps, value, valueReads: reads, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
@@ -35,7 +35,7 @@ export function prepareGroup(
 	const layout = groupLayout(around, names);
 	const group: Group = {
 		block: prepareBlock(
-			{ steps, result: [value], reads, slots: groupSlots },
+			{ steps, result: [value], reads, firstSlot: firstSlots.group, inList },
 			layout,
 		),
 		value: value && readingOutside(prepareLater(value, layout)),
@@ -63,7 +63,10 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 			around: spot.block,
 			path: `${spot.path}.`,
 			index,
-			onFail: reject,
+			onFail(error, failed) {
+				if (failed) noteReads([failed.index]);
+				reject(error);
+			},
 			onEnd() {
 				scope.close();
 				const wait = value && block.ended(value.reads, outer);
@@ -71,7 +74,14 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 				else wait.then(finish, reject);
 			},
 		});
+		/** The group has read around it what these steps have read, or all that it is made of. */
+		const noteReads = (steps?: readonly number[]) => {
+			if (!plan.readsOutside) return;
+			block.account.addReadsOutside(spot.readLater, steps);
+		};
 		const result = () => {
+			noteReads();
+			if (value && value.reads.length > 0) spot.readLater.add(value.reads, 1);
 			const made = value ? value.evaluate(frame) : valuesOf(plan.steps, frame);
 			spot.note(block.account.missing());
 			if (run.route.freshness) spot.hold(block.account.holding());

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
+import type { AskAgain } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Carried, UpstreamConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
@@ -16,6 +17,7 @@ export interface Sending {
 	/** Whether it may be sent again. */
 	readonly repeatable: boolean;
 	readonly onSent: (() => void) | null;
+	readonly onAgain: AskAgain | null;
 }
 
 /** One request on its way, and its answer. */
@@ -124,7 +126,8 @@ export class UpstreamExchange implements Carried {
 	#mayRepeat(): boolean {
 		if (!this.#sending.repeatable || this.#repeated) return false;
 		if (!this.sent || !this.#sentOnKept || this.#pool.closed) return false;
-		return this.#connection?.parser.begun === false;
+		if (this.#connection?.parser.begun !== false) return false;
+		return this.#sending.onAgain?.(true) !== false;
 	}
 
 	#repeat(): void {

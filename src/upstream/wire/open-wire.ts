@@ -29,14 +29,16 @@ export function openWire(
 			const refusal = refusalToSend(pool, scope);
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
-				const { method, target, headers, body, idempotent, onSent } = request;
+				const { method, target, headers, body, idempotent } = request;
+				const { onSent, onAgain } = request;
 				const message = writer.message(method, target, headers, body);
 				const receiver = new Collecting(settings, memory, scope, {
 					resolve,
 					reject,
 					end: (reason) => exchange.fail(reason),
 				});
-				const sending = { method, message, repeatable: idempotent, onSent };
+				const repeatable = idempotent;
+				const sending = { method, message, repeatable, onSent, onAgain };
 				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
 				exchange.begin();
 			});
@@ -58,7 +60,8 @@ export function openWire(
 				);
 				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
-				const sending = { method, message, repeatable, onSent: null };
+				const untold = { onSent: null, onAgain: null };
+				const sending = { method, message, repeatable, ...untold };
 				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
 				exchange.begin();
 			});
