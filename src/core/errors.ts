@@ -69,7 +69,7 @@ export const errorTable = {
 	too_many_requests: {
 		status: 429,
 		title: "Too many requests",
-		meaning: "Client: wait for `Retry-After`.",
+		meaning: "Client: wait for `Retry-After`, or use fewer connections.",
 	},
 	client_closed: {
 		status: 499,
@@ -129,7 +129,7 @@ export const errorTable = {
 		status: 503,
 		title: "A service this route needs is busy",
 		meaning:
-			"Operator: as many calls as allowed are running and waiting for this upstream.",
+			"Operator: as many calls as allowed are running and waiting for this upstream, or as many proxied requests as allowed are open (`streams`).",
 	},
 	overloaded: {
 		status: 503,
@@ -152,13 +152,13 @@ export const errorTable = {
 		status: 504,
 		title: "A service this route needs did not answer in time",
 		meaning:
-			"Operator of the upstream: no answer within `timeout`, or the step was not done `within` its time.",
+			"Operator of the upstream: no answer within `timeout`, or the step was not done `within` its time; the log says if it was still waiting for its turn.",
 	},
 	deadline_exceeded: {
 		status: 504,
 		title: "The route's time is over",
 		meaning:
-			"Operator: the route's `deadline` came before everything it needs was there.",
+			"Operator: the route's `deadline` came before everything it needs was there; the log says if a call was still waiting for its turn, and for what.",
 	},
 } as const satisfies Record<string, ErrorMeaning>;
 

@@ -289,6 +289,11 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#body?.onFault(fault)) this.#stopLingering();
 	}
 
+	/** The client sends its body when it hears that it is wanted. */
+	holdBody(): void {
+		this.#body?.hold(() => this.#response.writeContinue());
+	}
+
 	get awaitsBody(): boolean {
 		return this.#body?.awaited === true;
 	}

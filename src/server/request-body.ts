@@ -25,6 +25,7 @@ export class RequestBody {
 	/** Whether it was asked for as a stream. */
 	streamed = false;
 	#fault: GatewayError | null = null;
+	#proceed: (() => void) | null = null;
 	#fail: (reason: unknown) => void = nothing;
 
 	constructor(
@@ -47,7 +48,19 @@ export class RequestBody {
 		return !complete && readableFlowing === true && this.#fault === null;
 	}
 
+	/** The client waits to hear that the body is wanted. `proceed` says so. */
+	hold(proceed: () => void): void {
+		this.#proceed = proceed;
+	}
+
+	#want(): void {
+		this.#proceed?.();
+		this.#proceed = null;
+	}
+
 	get unread(): Unread {
+		// Nobody knows whether the client will send it after another answer (RFC 9110, 10.1.1).
+		if (this.#proceed !== null) return "much";
 		if (this.#fault !== null) return "broken";
 		if (this.#message.readableEnded) return "nothing";
 		if (this.#message.complete) return "little";
@@ -72,6 +85,7 @@ export class RequestBody {
 	}
 
 	#collect(bytesMax: number): Promise<Uint8Array> {
+		this.#want();
 		const message = this.#message;
 		const memory = this.#memory;
 		const collector = createCollector(bytesMax);
@@ -107,6 +121,7 @@ export class RequestBody {
 	/** The body as it comes. Reading it fails when the scope is cancelled. */
 	stream(): ByteStream {
 		this.streamed = true;
+		this.#want();
 		const message = this.#message;
 		const announced = this.#announced;
 		const stop = () => {

@@ -203,7 +203,12 @@ class Service implements Owner {
 		http.on("request", (message, response) => {
 			this.#receive(message, response, refusalOf(message, this.limits));
 		});
-		// An `Expect` other than 100-continue, which Node handles itself.
+		// Node would say at once that the body is wanted, although it may be too long or have to wait.
+		http.on("checkContinue", (message, response) => {
+			const refusal = refusalOf(message, this.limits);
+			this.#receive(message, response, refusal, true);
+		});
+		// Any other `Expect`.
 		http.on("checkExpectation", (message, response) => {
 			const fault = refused(417, "headers.expect", "is not `100-continue`");
 			this.#receive(message, response, fault);
@@ -255,6 +260,7 @@ class Service implements Owner {
 		message: IncomingMessage,
 		response: ServerResponse,
 		refusal: GatewayError | null,
+		holdsBody = false,
 	): void {
 		const connection = this.#connections.get(message.socket);
 		if (connection === undefined) return;
@@ -266,6 +272,7 @@ class Service implements Owner {
 		const tooMany = connection.unanswered >= unansweredMax;
 		const exchange = new ClientExchange(message, response, connection, this);
 		connection.begin(exchange);
+		if (holdsBody) exchange.holdBody();
 		if (endsConnection(message)) connection.finish();
 		this.#running++;
 		const preflight = this.cors?.preflight(exchange) ?? null;

@@ -167,6 +167,24 @@ describe("a body that cannot be taken", () => {
 		assert.equal(upstream.seen.length, 0);
 	});
 
+	it("is refused before it is sent, to a client that asks first", async () => {
+		await start();
+		const ask = (length: number) =>
+			client(
+				asking("POST /p/a", [
+					`content-length: ${length}`,
+					"expect: 100-continue",
+				]),
+			);
+		const long = await ask(10_000_000_000);
+		assert.equal((await long.answer()).status, 413);
+		const short = await ask(3);
+		assert.equal((await short.answer()).status, 100);
+		short.send("abc");
+		assert.equal((await short.answer()).status, 200);
+		assert.equal(upstream.seen[0]?.body, "abc");
+	});
+
 	for (const bytes of [99_999, 100_000, 100_001]) {
 		it(`of ${bytes} bytes in chunks is judged by what comes`, async () => {
 			await start({ proxy: { maxBody: "100000B" } });
