@@ -17,7 +17,13 @@ import {
 	type RequestOptions,
 	readRequest,
 } from "./request.ts";
-import { indentJson, withoutControls } from "./terminal.ts";
+import {
+	indentJson,
+	print,
+	printBody,
+	printColoured,
+	printError,
+} from "./terminal.ts";
 
 export interface CallOptions extends RequestOptions {
 	/** Prints the head of the answer to stdout, before the body, instead of to stderr. */
@@ -105,29 +111,30 @@ function printAnswer(
 	method: string,
 	{ include = false }: CallOptions,
 ): void {
-	const head = include ? process.stdout : process.stderr;
-	head.write(`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd());
-	eachHeader(headers, (name, value) => head.write(`\n${name}: ${value}`));
-	head.write("\n\n");
+	let head = `${`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd()}\n`;
+	eachHeader(headers, (name, value) => {
+		head += `${name}: ${value}\n`;
+	});
+	if (include) print(head);
+	else printError(head);
 	if (body === null || method === "HEAD") return;
 	const type = headerOf(headers, "content-type") ?? "";
-	process.stdout.write(process.stdout.isTTY ? forPeople(body, type) : body);
+	printBody(body, () => forPeople(body, type));
 }
 
-/** A terminal would obey control characters. So they are shown as such, and bytes are not shown. */
 function forPeople(body: string | Uint8Array, type: string): string {
 	if (typeof body !== "string") {
-		return `(${body.length} bytes of ${type}: send them to a file with > file)\n`;
+		return `(${body.length} bytes of ${type}: send them to a file with > file)`;
 	}
 	const isJson = /^application\/([\w.+-]+\+)?json\b/.test(type);
-	const text = withoutControls(isJson ? indentJson(body) : body);
-	return text.endsWith("\n") ? text : `${text}\n`;
+	const text = isJson ? indentJson(body) : body;
+	return text.replace(/\r?\n$/, "");
 }
 
 /** Says why parts are missing, for the author of the config. A terminal also shows the calls on one time axis. */
 function printCalls({ calls, end }: Seen): void {
 	const { stderr, stdout } = process;
-	if (stdout.isTTY && stderr.isTTY) stderr.write("\n");
+	if (stdout.isTTY && stderr.isTTY) printError("");
 	if (stderr.isTTY && calls.length > 0) {
 		const chart = printChart(calls, {
 			totalMs: end?.durationMs ?? 0,
@@ -135,9 +142,9 @@ function printCalls({ calls, end }: Seen): void {
 			columns: stderr.columns || 80,
 			colour: !process.env.NO_COLOR,
 		});
-		stderr.write(`${chart}\n`);
+		printColoured(chart);
 	}
-	for (const line of reasons(end)) stderr.write(`${withoutControls(line)}\n`);
+	for (const line of reasons(end)) printError(line);
 }
 
 function reasons(end: RequestEnded | null): string[] {

@@ -1,6 +1,7 @@
 import { styleText } from "node:util";
 import type { CallEnded } from "../core/events.ts";
 import { pad, widthOf } from "./columns.ts";
+import { shownInOneLine } from "./terminal.ts";
 
 export interface ChartOptions {
 	/** When the answer was there, in milliseconds from the request's arrival. */
@@ -25,7 +26,7 @@ export function printChart(
 ): string {
 	const ordered = calls.toSorted((a, b) => a.startedMs - b.startedMs);
 	const rows = ordered.slice(0, rowsMax).map((call) => ({
-		name: shortened(call.step),
+		name: shortened(shownInOneLine(call.step)),
 		times: `${ms(call.startedMs)}–${ms(endOf(call))} ms`,
 		result: String(call.error?.code ?? call.status ?? ""),
 		call,

@@ -1,5 +1,6 @@
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
+import { print, printError } from "./terminal.ts";
 
 /** `sluice check`: prints every problem and how many there are. */
 export async function checkCommand(file: string | undefined): Promise<number> {
@@ -7,11 +8,11 @@ export async function checkCommand(file: string | undefined): Promise<number> {
 	const { config, problems, unlisted } = await inspectAndReport(path);
 	if (config === null) {
 		const listed = problems.filter(({ warning }) => !warning).length;
-		console.error(`${count(listed + unlisted.faults, "problem")} in ${path}`);
+		printError(`${count(listed + unlisted.faults, "problem")} in ${path}`);
 		return exitCodes.configInvalid;
 	}
 	const { routes, upstreams } = config;
-	console.log(
+	print(
 		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
 	);
 	return exitCodes.ok;

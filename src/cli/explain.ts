@@ -7,6 +7,7 @@ import { exitCodes } from "./exit-codes.ts";
 import { printExplanation } from "./explain-text.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
 import { printMermaid } from "./mermaid.ts";
+import { print } from "./terminal.ts";
 
 export interface ExplainOptions {
 	readonly json?: boolean;
@@ -27,8 +28,8 @@ export async function explainCommand(
 	const timeoutsMs = config.resolved.reveal().map(({ timeoutMs }) => timeoutMs);
 	const all = explain(compile(config), timeoutsMs);
 	const routes = route === null ? all : routesNamed(route, all);
-	if (json) console.log(JSON.stringify({ routes }, null, 2));
-	else console.log(mermaid ? printMermaid(routes) : printExplanation(routes));
+	if (json) print(JSON.stringify({ routes }, null, 2));
+	else print(mermaid ? printMermaid(routes) : printExplanation(routes));
 	return exitCodes.ok;
 }
 

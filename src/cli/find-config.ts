@@ -7,6 +7,7 @@ import {
 } from "../config/load.ts";
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
+import { printError, shownInOneLine } from "./terminal.ts";
 
 const defaultFiles = [
 	"sluice.yaml",
@@ -39,8 +40,10 @@ export function inspectAndReport(file: string): Promise<Loaded> {
 
 async function report(loading: Promise<Loaded>): Promise<Loaded> {
 	const loaded = await loading;
-	for (const problem of loaded.problems) console.error(printProblem(problem));
+	for (const problem of loaded.problems) {
+		printError(shownInOneLine(printProblem(problem)));
+	}
 	const unlisted = printUnlisted(loaded);
-	if (unlisted !== null) console.error(unlisted);
+	if (unlisted !== null) printError(unlisted);
 	return loaded;
 }

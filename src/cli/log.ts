@@ -1,14 +1,17 @@
 import pino from "pino";
 import type { ErrorFacts, GatewayError } from "../core/errors.ts";
 import type { Events, RequestEnded } from "../core/events.ts";
+import { shown } from "./terminal.ts";
 
 export type Log = pino.Logger;
 
 /** The log: lines of JSON on stderr. They are written synchronously, so that the last one is not lost. */
 export function createLog(): Log {
+	const stderr = pino.destination({ dest: 2, sync: true });
 	return pino(
 		{ base: null, timestamp: pino.stdTimeFunctions.isoTime },
-		pino.destination({ dest: 2, sync: true }),
+		// JSON escapes the control characters of ASCII alone.
+		{ write: (line: string) => stderr.write(shown(line)) },
 	);
 }
 

@@ -5,6 +5,7 @@ import type { CallOptions } from "./call.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { ServeHooks } from "./serve.ts";
+import { print, printError } from "./terminal.ts";
 
 const help = `
 Examples:
@@ -77,7 +78,11 @@ export async function main(
 		.version(version())
 		.addHelpText("after", help)
 		.showSuggestionAfterError()
-		.exitOverride();
+		.exitOverride()
+		.configureOutput({
+			writeOut: (text) => print(text.replace(/\n$/, "")),
+			writeErr: (text) => printError(text.replace(/\n$/, "")),
+		});
 	program
 		.command("serve")
 		.description("start the gateway; SIGTERM lets running requests finish")
@@ -163,8 +168,12 @@ export async function main(
 function exitCodeOf(error: unknown): number {
 	// Commander has said what was wrong, or shown the help that was asked for.
 	if (error instanceof CommanderError) return error.exitCode;
-	if (!(error instanceof GatewayError)) throw error;
-	console.error(error.message);
+	if (!(error instanceof GatewayError)) {
+		// A bug of ours. Node would print its words as they are.
+		printError(error instanceof Error ? String(error.stack) : String(error));
+		return exitCodes.failed;
+	}
+	printError(error.message);
 	return error.code === "config_invalid"
 		? exitCodes.configInvalid
 		: exitCodes.failed;

@@ -4,6 +4,7 @@ import { type RunningServer, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { createLog, type Log, logFailures, logLoad, wordsOf } from "./log.ts";
+import { print, printError } from "./terminal.ts";
 
 /** What the caller of the command hears. */
 export interface ServeHooks {
@@ -24,7 +25,7 @@ export async function serveCommand(
 ): Promise<number> {
 	const port = portOf(options);
 	if (port === "invalid") {
-		console.error(`--port takes a number from 0 to 65535, not ${options.port}`);
+		printError(`--port takes a number from 0 to 65535, not ${options.port}`);
 		return exitCodes.failed;
 	}
 	const { config } = await loadAndReport(findConfig(file));
@@ -43,7 +44,7 @@ export async function serveCommand(
 		await gateway.close();
 		return exitCodes.failed;
 	}
-	console.log(`listening on ${server.url}`);
+	print(`listening on ${server.url}`);
 	log.info({ url: server.url, routes: config.routes.length }, "started");
 	hooks.onListening?.(server.url);
 	// A user's function may leave a promise that nobody waits for. If it fails, the log tells its author, and the process
@@ -84,7 +85,7 @@ async function open(
 		});
 	} catch (error) {
 		const { host, port } = address;
-		console.error(cannotListen(error as NodeJS.ErrnoException, host, port));
+		printError(cannotListen(error as NodeJS.ErrnoException, host, port));
 		return null;
 	}
 }

@@ -9,6 +9,7 @@ import {
 	type ResolvedUpstream,
 	resolveUpstream,
 	splitKey,
+	wordsOfFile,
 } from "./resolve-upstream.ts";
 import { entryOf, plainOf } from "./shape.ts";
 import type { Source } from "./source.ts";
@@ -23,8 +24,10 @@ export interface UpstreamContext {
 
 /** A file that a config names. */
 export interface FileReference {
-	/** The path as written, relative to the config. */
+	/** The path, relative to the config. It may have come from the environment. */
 	readonly path: string;
+	/** The file in words that may be shown. */
+	readonly words: string;
 	readonly at: number;
 }
 
@@ -80,7 +83,9 @@ export function checkUpstream(
 	}
 	for (const [name, text] of Object.entries(resolved.tls ?? {})) {
 		const at = placeOfSetting(source, `tls.${name}`);
-		if (at !== null && !isPem(text)) files.push({ path: text, at });
+		if (at === null || isPem(text)) continue;
+		const entry = config.tls.find((one) => one.name === name);
+		files.push({ path: text, words: wordsOfFile(entry, text, env), at });
 	}
 	return { config, resolved };
 }

@@ -248,10 +248,10 @@ function readFiles(
 ): Found<string> {
 	const found = new Map<string, string>();
 	const problems: Problem[] = [];
-	for (const { path, at } of references) {
+	for (const { path, words, at } of references) {
 		const text = readPem(resolve(folder, path));
 		if (text === null) {
-			const message = `${path} cannot be read, or holds no PEM text`;
+			const message = `${words} cannot be read, or holds no PEM text`;
 			problems.push({ at, message });
 		} else found.set(path, text);
 	}

@@ -3,7 +3,11 @@ import { GatewayError } from "../core/errors.ts";
 import { authenticatingFields } from "../core/http/fields.ts";
 import { isHeaderValue } from "../core/http/headers.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
-import type { Template } from "../expression/template.ts";
+import {
+	readsOf,
+	type Template,
+	type TemplateEntry,
+} from "../expression/template.ts";
 import type { UpstreamSettings } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
 import type { Config, UpstreamConfig } from "./config.ts";
@@ -57,8 +61,16 @@ export function inEnvironment(config: Config, env: Environment): Config {
 	const faults: string[] = [];
 	const resolved = config.upstreams.map((upstream) => {
 		const resolution = resolveUpstream(upstream, env);
-		const { tls, unread } = withFiles(resolution.upstream.tls, config.files);
-		for (const { key, message } of [...resolution.faults, ...unread]) {
+		const given = resolution.upstream.tls;
+		const { tls, unread } = withFiles(given, config.files);
+		const unreadFaults = unread.map((name) => {
+			const path = given?.[name as keyof TlsSettings] ?? "";
+			const entry = upstream.tls.find((one) => one.name === name);
+			const words = wordsOfFile(entry, path, env);
+			const message = `${words} was not read: load the config by its file`;
+			return { key: `tls.${name}`, message };
+		});
+		for (const { key, message } of [...resolution.faults, ...unreadFaults]) {
 			const path = pathTo(upstream.name, key);
 			const problem = { file: "config", path, message, warning: false };
 			faults.push(printProblem(problem));
@@ -79,22 +91,33 @@ function pathTo(upstream: string, key: string): string {
 	return path + (first === "urls" ? `[${inner}]` : accessOf(inner, path));
 }
 
-/** Replaces the named files by their PEM texts. `unread` are files that were not read. */
+/** Replaces the named files by their PEM texts. `unread` are the keys whose files were not read. */
 export function withFiles(
 	tls: TlsSettings | null,
 	files: ReadonlyMap<string, string>,
-): { tls: TlsSettings | null; unread: readonly Fault[] } {
+): { tls: TlsSettings | null; unread: readonly string[] } {
 	if (tls === null) return { tls, unread: [] };
-	const unread: Fault[] = [];
+	const unread: string[] = [];
 	const texts = Object.entries(tls).map(([name, text]) => {
 		const pem = isPem(text) ? text : files.get(text);
-		if (pem === undefined) {
-			const message = `${text} was not read: load the config by its file`;
-			unread.push({ key: `tls.${name}`, message });
-		}
+		if (pem === undefined) unread.push(name);
 		return [name, pem ?? text];
 	});
 	return { tls: Object.fromEntries(texts), unread };
+}
+
+/** A file of `tls` in words. What a variable holds may be a key that lacks its first line, and is not shown. */
+export function wordsOfFile(
+	entry: TemplateEntry | undefined,
+	path: string,
+	env: Environment,
+): string {
+	const reads = entry === undefined ? [] : readsOf(entry.value);
+	// Without any of its variables it is a path that the config says.
+	return entry === undefined ||
+		reads.every(({ path: [name = ""] }) => !env[name])
+		? path
+		: `what ${variablesOf(entry.value)} holds is no PEM text itself, and as a file it`;
 }
 
 /** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
@@ -156,18 +179,16 @@ export function resolveUpstream(
 			urlKey(index),
 			url,
 			parseUrl,
-			"a URL with http or https, without a query",
+			"a URL with http or https, without user, password and query",
 		),
 	);
+	const urlsFrom = urls.map(variablesOf);
 	const origins = parsed.map((url) => url?.origin ?? "");
 	const paths = parsed.map((url) => url?.pathname.replace(/\/+$/, "") ?? null);
 	for (const [index, path] of paths.entries()) {
 		const [first = null] = paths;
 		if (path !== null && first !== null && path !== first) {
-			say(
-				urlKey(index),
-				`all of \`urls\` share one path, and this one's is \`${path || "/"}\`, not \`${first || "/"}\``,
-			);
+			say(urlKey(index), otherPath(urlsFrom, index, [path, first]));
 		}
 		if (path !== null && origins.indexOf(origins[index] ?? "") < index) {
 			say(urlKey(index), "this URL stands in `urls` twice");
@@ -179,6 +200,7 @@ export function resolveUpstream(
 		...protection,
 		credentials: credentialsOf(headers),
 		origins,
+		originsFrom: urlsFrom,
 		basePath: paths[0] ?? "",
 		query,
 		headers,
@@ -237,6 +259,19 @@ export function resolveUpstream(
 	return { upstream, faults };
 }
 
+/** Says that a URL has another path than the first. A path that a variable holds is not shown. */
+function otherPath(
+	urlsFrom: readonly string[],
+	index: number,
+	paths: readonly [own: string, first: string],
+): string {
+	const [own, first] = [index, 0].map((at, which) => {
+		const variables = urlsFrom[at];
+		return variables ? `what ${variables} holds` : `\`${paths[which] || "/"}\``;
+	});
+	return `all of \`urls\` share one path, and this one's is ${own}, not ${first}`;
+}
+
 /** The credentials of every call, by field. Of two in one field the last, so that the other counts as a user's. */
 function credentialsOf(
 	headers: readonly (readonly [string, string])[],
@@ -249,7 +284,8 @@ function credentialsOf(
 function parseUrl(text: string): URL | null {
 	if (!URL.canParse(text)) return null;
 	const url = new URL(text);
-	const plain = url.search === "" && url.hash === "" && url.username === "";
+	const { search, hash, username, password } = url;
+	const plain = search + hash + username + password === "";
 	return /^https?:$/.test(url.protocol) && plain ? url : null;
 }
 

@@ -18,9 +18,12 @@ import { openScope, type Scope } from "../tasks/scope.ts";
 import { openWire } from "./wire/open-wire.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
-export interface UpstreamSettings extends Omit<WireSettings, "origin"> {
+export interface UpstreamSettings
+	extends Omit<WireSettings, "origin" | "originFrom"> {
 	/** At least one. */
 	readonly origins: readonly string[];
+	/** The variables from which each of them was read, in words; empty if the config says it. Absent: none. */
+	readonly originsFrom?: readonly string[];
 	/** How many calls run at once, each on its own connection. */
 	readonly connections: number;
 	/** How many streams are open at once, each on its own connection. */
@@ -76,13 +79,15 @@ export function createUpstream(
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
-	const { limiter: limits = null, ...unread } = rest;
+	const { limiter: limits = null, originsFrom = [], ...unread } = rest;
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
 	const { random = Math.random, memory = new Memory() } = context;
-	const wires = origins.map((origin) =>
-		open({ name, origin, bodyBytesMax, tls }, context.clock, memory),
-	);
+	const wires = origins.map((origin, index) => {
+		const from = { origin, originFrom: originsFrom[index] ?? "" };
+		const wire = { name, ...from, bodyBytesMax, tls };
+		return open(wire, context.clock, memory);
+	});
 	const shared = { ...context, upstream: name };
 	const budget = createBudget(extra ?? noBudget, context.clock);
 	const limit = limiter(limits, {

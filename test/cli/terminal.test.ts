@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { encodeTarget, readRequest } from "../../src/cli/request.ts";
-import { indentJson, withoutControls } from "../../src/cli/terminal.ts";
+import { indentJson, shown, shownInOneLine } from "../../src/cli/terminal.ts";
 import { anyText } from "../kit/random.ts";
 
 describe("what a terminal is shown", () => {
@@ -27,9 +28,35 @@ describe("what a terminal is shown", () => {
 
 	it("shows control characters instead of obeying them", () => {
 		assert.equal(
-			withoutControls("a\r\nb\t\x1b[31mred\x9b\x07\rгород"),
-			"a\nb\t\\x1b[31mred\\x9b\\x07\\x0dгород",
+			shown("a\r\nb\t\x1b[31mred\x9b\x07\rгород"),
+			"a\nb\t\\u001b[31mred\\u009b\\u0007\\u000dгород",
 		);
+		assert.equal(
+			shown("a\u2028b\u202ec\u2066d\x7f"),
+			"a\\u2028b\\u202ec\\u2066d\\u007f",
+		);
+		assert.equal(shownInOneLine("a\nb\tc"), "a\\u000ab\\u0009c");
+	});
+
+	it("is the same JSON as before", () => {
+		fc.assert(
+			fc.property(fc.jsonValue({ stringUnit: "binary" }), (value) => {
+				const text = shown(JSON.stringify(value));
+				assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
+				assert.doesNotMatch(text, /[\x00-\x1f\x7f-\x9f]/);
+			}),
+		);
+	});
+
+	it("goes through one file", () => {
+		const folder = new URL("../../src/cli/", import.meta.url);
+		const writing = readdirSync(folder).filter((name) =>
+			/console\.|std(?:out|err)\.write/.test(
+				readFileSync(new URL(name, folder), "utf8"),
+			),
+		);
+		// The log shows its lines by the same function.
+		assert.deepEqual(writing, ["log.ts", "terminal.ts"]);
 	});
 });
 

@@ -59,7 +59,7 @@ test("a config that was loaded in one environment is refused in another that lac
 				`config: upstreams.weather.query.appid: ${unset("KEY")}`,
 				`config: upstreams.weather.headers.authorization: ${unset("KEY")}`,
 				"config: upstreams.weather.timeout: what WAIT holds is not a duration",
-				"config: upstreams.safe.tls.ca: ./ca.pem was not read: load the config by its file",
+				"config: upstreams.safe.tls.ca: what CA holds is no PEM text itself, and as a file it was not read: load the config by its file",
 			]);
 			return true;
 		},

@@ -117,7 +117,7 @@ export class UpstreamExchange implements Carried {
 		const answered = this.sent && this.#connection?.parser.begun === true;
 		const words =
 			reason instanceof Error
-				? wordsOf(reason)
+				? wordsOf(reason, this.#pool.settings.originFrom)
 				: "the upstream closed the connection";
 		return brokenOff(this.#pool.settings.name, words, answered);
 	}

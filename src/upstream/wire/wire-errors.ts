@@ -30,8 +30,13 @@ export function brokenOff(
 		: unreachable(upstream, `no answer: ${words}`);
 }
 
-/** The message of a foreign error. If none of several addresses could be connected to, it has only a code. */
-export function wordsOf(error: Error): string {
-	if (error.message !== "") return error.message;
-	return "code" in error && typeof error.code === "string" ? error.code : "";
+/**
+ * A foreign error in words: its message, or its code, which is all that there is if none of several addresses could be
+ * connected to. The message names the address. If that came from the environment, it is not shown.
+ */
+export function wordsOf(error: Error, from: string | undefined): string {
+	const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
+	// An error of our own has no code.
+	if (!from || code === "") return error.message || code;
+	return `${`${syscall} ${code}`.trim()} at what ${from} holds`;
 }

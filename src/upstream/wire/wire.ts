@@ -17,6 +17,8 @@ export interface WireSettings {
 	readonly name: string;
 	/** `scheme://host[:port]`. */
 	readonly origin: string;
+	/** The variables from which the origin was read, in words. Absent or empty if the config says it. */
+	readonly originFrom?: string;
 	/** The longest body of an answer, both as sent and as decoded. */
 	readonly bodyBytesMax: number;
 	readonly tls: TlsSettings | null;
