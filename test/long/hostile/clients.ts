@@ -28,10 +28,10 @@ function line(port: number, address: string, onOver: () => void): Socket {
 
 type Kind = (socket: Socket, order: Order, at: number) => void;
 
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: x\r\n\r\n`;
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`;
 
 const post = (path: string, body: string) =>
-	`POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+	`POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
 
 /** Writes something every so often, as long as the connection is there. */
 function every(socket: Socket, ms: number, write: () => void): void {
@@ -67,7 +67,7 @@ const clients: Record<string, [count: number, kind: Kind]> = {
 	"heads byte by byte": [
 		100,
 		(socket) => {
-			socket.write("GET / HTTP/1.1\r\nhost: x\r\nx: ");
+			socket.write("GET / HTTP/1.1\r\nhost: localhost\r\nx: ");
 			every(socket, 200, () => void socket.write("y"));
 		},
 	],
@@ -76,7 +76,7 @@ const clients: Record<string, [count: number, kind: Kind]> = {
 		(socket, _order, at) => {
 			const path = at % 2 === 0 ? "POST /compute" : "PUT /files/a";
 			socket.write(
-				`${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n[`,
+				`${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n[`,
 			);
 			every(socket, 200, () => void socket.write(" "));
 		},
@@ -119,7 +119,7 @@ const clients: Record<string, [count: number, kind: Kind]> = {
 		(socket, _order, at) => {
 			const noises = [
 				"\0\xff".repeat(1000),
-				`${get("/")}GET / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n`,
+				`${get("/")}GET / HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\ncontent-length: 3\r\n\r\n`,
 				`GET / HTTP/1.1\r\n${"a: b\r\n".repeat(20_000)}`,
 				"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 				"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
