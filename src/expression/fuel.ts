@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import { networkOf } from "../core/ip.ts";
 import type { RequestMemory } from "../core/memory.ts";
 import { LoopTurn } from "../tasks/loop-turn.ts";
 
@@ -23,6 +24,8 @@ export class Fuel {
 	/** The nodes left for pieces behind it. */
 	#kept: number;
 	readonly #most: number;
+	/** The address of the client, among whose pieces others wait. */
+	readonly #client: string;
 	/** Whether the piece may visit fewer nodes than others, because no more are left. */
 	#last = false;
 
@@ -30,10 +33,12 @@ export class Fuel {
 		turn = new LoopTurn(),
 		most = pieceMax,
 		memory: RequestMemory | null = null,
+		client = "",
 	) {
 		this.turn = turn;
 		this.memory = memory;
 		this.#most = most;
+		this.#client = client;
 		this.#kept = most;
 		this.begin();
 	}
@@ -47,11 +52,11 @@ export class Fuel {
 		argument: A,
 		cost = 0,
 	): T | Promise<Awaited<T>> {
-		const pause = this.turn.next(cost);
-		if (pause === null) {
+		if (this.turn.hasTimeFor(cost)) {
 			this.begin();
 			return compute(argument);
 		}
+		const pause = this.turn.later(networkOf(this.#client), cost);
 		// Not before it computes, because pieces of the same request may come between.
 		return pause.then(() => {
 			this.begin();

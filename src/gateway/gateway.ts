@@ -13,6 +13,7 @@ import {
 } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import { networkOf } from "../core/ip.ts";
 import { leastCostOfReading } from "../core/json.ts";
 import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
@@ -343,12 +344,12 @@ async function readWithBody(
 	{ requests }: PreparedRoute,
 	{ server, clock: { turn } }: Handling,
 ): Promise<RequestValues> {
-	const before = turn.next(leastCostOfReading(bytes.length));
-	if (before !== null) await before;
+	const cost = leastCostOfReading(bytes.length);
+	const client = networkOf(request.ip);
+	if (!turn.hasTimeFor(cost)) await turn.later(client, cost);
 	const { valuesMax } = server;
 	const body = requests.readBody?.(request, bytes, valuesMax, turn) ?? null;
-	const between = turn.next();
-	if (between !== null) await between;
+	if (!turn.hasTimeFor()) await turn.later(client);
 	return requests.read(request, params, body, turn);
 }
 

@@ -7,6 +7,7 @@ import {
 	type OverloadReason,
 	raise,
 } from "../core/events.ts";
+import { networkOf } from "../core/ip.ts";
 import { ClientQueue } from "../policy/client-queue.ts";
 import { whileWaiting } from "../policy/waited.ts";
 import { deadlineExceeded, type Load } from "../run/run.ts";
@@ -86,9 +87,7 @@ class OverloadBounds implements Overload {
 	#calming: Timer | null = null;
 	#taken = 0;
 	/** Requests that wait for a place among those in progress. */
-	readonly #waiting: ClientQueue;
-	/** Requests that wait for a later turn of the event loop. */
-	readonly #later: ClientQueue;
+	readonly #waiting = new ClientQueue();
 	/** Since when the queue has not been empty. */
 	#crowdedSinceMs = 0;
 	readonly #tooLate = refusal("requests are begun too late");
@@ -99,8 +98,6 @@ class OverloadBounds implements Overload {
 		this.#config = config;
 		this.#clock = clock;
 		this.#events = events;
-		this.#waiting = new ClientQueue(clock);
-		this.#later = new ClientQueue(clock);
 	}
 
 	/**
@@ -112,8 +109,7 @@ class OverloadBounds implements Overload {
 	 */
 	admit(client: string, arrivedMs: number): void {
 		const { skipAtMs, refuseAtMs } = this.#config;
-		const waitMs = this.#later.waitOf(client);
-		const lateMs = Math.max(waitMs, this.#delayOf(arrivedMs));
+		const lateMs = Math.max(this.#waitOf(client), this.#delayOf(arrivedMs));
 		if (lateMs < skipAtMs) return;
 		const before = this.#level;
 		this.#sign("skipping", "delay", arrivedMs);
@@ -121,6 +117,11 @@ class OverloadBounds implements Overload {
 		if (before === "skipping" && lateMs < refuseAtMs) return;
 		this.#sign("refusing", "delay", arrivedMs);
 		throw this.#tooLate;
+	}
+
+	#waitOf(client: string): number {
+		const { turn } = this.#clock;
+		return turn.waited ? turn.waitOf(networkOf(client)) : 0;
 	}
 
 	/** How long this turn has taken so far, if the one before was late too. */
@@ -137,20 +138,12 @@ class OverloadBounds implements Overload {
 	): Promise<void> | null {
 		const { turn, turnDueMs } = this.#clock;
 		if (!turn.waited && nowMs - turnDueMs < beginLateMsMax) return null;
-		void turn.later().then(() => this.#later.letIn("oldest"));
-		return this.#beginLater(client, nowMs, deadline, scope);
-	}
-
-	async #beginLater(
-		client: string,
-		sinceMs: number,
-		deadline: number,
-		scope: Scope,
-	): Promise<void> {
-		await this.#later.wait(client, scope);
-		const nowMs = this.#clock.now();
-		if (nowMs < deadline) return;
-		throw whileWaiting(deadlineExceeded(), nowMs - sinceMs, "the processor");
+		return turn.later(networkOf(client)).then(() => {
+			if (scope.cancelled) throw scope.reason;
+			const waitedMs = this.#clock.now() - nowMs;
+			if (nowMs + waitedMs < deadline) return;
+			throw whileWaiting(deadlineExceeded(), waitedMs, "the processor");
+		});
 	}
 
 	expect(client: string): void {

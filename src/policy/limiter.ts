@@ -114,7 +114,7 @@ interface Limiting {
 class Slots {
 	readonly #upstream: string;
 	readonly #clock: Clock;
-	readonly #queue: ClientQueue;
+	readonly #queue = new ClientQueue();
 	#count: number;
 	#taken = 0;
 
@@ -122,7 +122,6 @@ class Slots {
 		this.#count = count;
 		this.#upstream = upstream;
 		this.#clock = clock;
-		this.#queue = new ClientQueue(clock);
 	}
 
 	get taken(): number {

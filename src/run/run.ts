@@ -218,7 +218,7 @@ export function createFrame(
 	return {
 		values: slots,
 		parent: null,
-		fuel: new Fuel(scope.clock.turn, requestMax, request.memory),
+		fuel: new Fuel(scope.clock.turn, requestMax, request.memory, request.ip),
 	};
 }
 

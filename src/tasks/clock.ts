@@ -206,7 +206,7 @@ export function virtualClock(): VirtualClock {
 	let nowMs = 0;
 	let turnDueMs = Number.POSITIVE_INFINITY;
 	let turnLateMs = 0;
-	const turn = new LoopTurn();
+	const turn = new LoopTurn(() => nowMs);
 	const timers = new Set<VirtualTimer>();
 
 	function set(ms: number, counts: boolean, fn: () => void): Timer {

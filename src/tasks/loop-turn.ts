@@ -10,44 +10,80 @@ const resumedMsMax = 5;
 /** How many of those who waited may go on in one turn. */
 const resumedMax = 64;
 
-/** Somebody who waits for another turn, and what he will take of it at least. */
+/** A piece that waits for another turn. */
 interface Waiting {
 	readonly resolve: () => void;
+	/** What it will take of the turn at least. */
 	readonly cost: number;
+	readonly sinceMs: number;
+}
+
+/** The pieces of one client, in the order they came. */
+interface Line {
+	readonly pieces: Waiting[];
+	/** Since when the client waits for its next piece. */
+	sinceMs: number;
 }
 
 /**
  * How much has been computed in this turn of the event loop. All who compute in pieces share it: each piece asks before it
  * begins, and waits for another turn if this one has computed for long. So timers, new requests and health checks wait
- * for 20 ms of computing and one piece at most.
+ * for 20 ms of computing and one piece at most. Those who wait follow each other client by client, so a client with
+ * many pieces delays its own.
  */
 export class LoopTurn {
 	/** What was computed in this turn, in units of 100 ns. Whoever computes adds to it. */
 	spent = 0;
-	readonly #waiting: Waiting[] = [];
+	readonly #now: () => number;
+	/** The lines of the clients that wait. The client whose turn is next stands first. */
+	readonly #lines = new Map<string, Line>();
+	#size = 0;
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
 	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
 
-	/**
-	 * Null if there is time left in this turn for a piece that takes so much at least, else a promise of time in a later
-	 * turn. The first piece of a turn may take any time.
-	 */
-	next(cost = 0): Promise<void> | null {
-		if (this.spent < turnMin) return null;
-		this.#endSoon();
-		return this.spent + cost < turnMax ? null : this.later(cost);
+	/** `now` is the time on the clock of those who wait, in milliseconds. */
+	constructor(now: () => number = () => performance.now()) {
+		this.#now = now;
 	}
 
-	/** A promise of time in a later turn, behind all who wait. Its first reaction is to compute at once. */
-	later(cost = 0): Promise<void> {
+	/**
+	 * Whether there is time left in this turn for a piece that takes so much at least. If not, it must wait for a later
+	 * one. The first piece of a turn may take any time.
+	 */
+	hasTimeFor(cost = 0): boolean {
+		if (this.spent < turnMin && this.#size === 0) return true;
 		this.#endSoon();
-		return new Promise((resolve) => this.#waiting.push({ resolve, cost }));
+		return this.spent + cost < turnMax && this.#size === 0;
+	}
+
+	/** A promise of time in a later turn, for a client's piece. Its first reaction is to compute at once. */
+	later(client: string, cost = 0): Promise<void> {
+		this.#endSoon();
+		const sinceMs = this.#now();
+		const line = this.#lines.get(client) ?? { pieces: [], sinceMs };
+		this.#lines.set(client, line);
+		this.#size++;
+		return new Promise((resolve) => {
+			line.pieces.push({ resolve, cost, sinceMs });
+		});
 	}
 
 	/** Whether anything waits for another turn. */
 	get waited(): boolean {
-		return this.#waiting.length > 0;
+		return this.#size > 0;
+	}
+
+	/**
+	 * How long a client has to expect to wait, in milliseconds: as long as the client whose turn is next has waited for
+	 * it, or as its own oldest piece has.
+	 */
+	waitOf(client: string): number {
+		if (this.#size === 0) return 0;
+		const nowMs = this.#now();
+		const [next] = this.#lines.values();
+		const own = this.#lines.get(client)?.pieces[0];
+		return nowMs - Math.min(next?.sinceMs ?? nowMs, own?.sinceMs ?? nowMs);
 	}
 
 	#endSoon(): void {
@@ -60,7 +96,7 @@ export class LoopTurn {
 	readonly #end = (): void => {
 		this.#ending = false;
 		this.spent = 0;
-		const count = Math.min(this.#waiting.length, resumedMax);
+		const count = Math.min(this.#size, resumedMax);
 		if (count === 0) return;
 		this.#resumed = null;
 		for (let index = 0; index < count; index++) setImmediate(this.#resume);
@@ -71,12 +107,24 @@ export class LoopTurn {
 		const atMs = performance.now();
 		this.#resumed ??= { spent: this.spent, atMs };
 		const { spent, atMs: beganMs } = this.#resumed;
-		const [first] = this.#waiting;
-		if (first === undefined) return;
+		const [next] = this.#lines;
+		if (next === undefined) return;
+		const [client, line] = next;
+		const [first] = line.pieces as [Waiting];
 		const since = this.spent - spent;
 		const over = since + first.cost >= turnMax || atMs - beganMs > resumedMsMax;
 		if (over && since > 0) return;
-		this.#waiting.shift();
+		this.#moveBack(client, line);
 		first.resolve();
 	};
+
+	/** The others have their turns before this client has another. */
+	#moveBack(client: string, line: Line): void {
+		this.#lines.delete(client);
+		this.#size--;
+		line.pieces.shift();
+		if (line.pieces.length === 0) return;
+		line.sinceMs = this.#now();
+		this.#lines.set(client, line);
+	}
 }

@@ -58,11 +58,6 @@ export class Waiters<T, Brought = undefined> {
 		});
 	}
 
-	/** What the waiter brought that has waited longest; null if nobody waits. */
-	get oldest(): Brought | null {
-		return this.#first?.brought ?? null;
-	}
-
 	/** Takes out the waiter that has waited longest; null if nobody waits. The caller must settle it. */
 	shift(): Waiter<T, Brought> | null {
 		const waiter = this.#first;

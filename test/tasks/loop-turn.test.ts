@@ -6,24 +6,24 @@ const turnMax = 200_000;
 
 /** A piece of computing that takes so much of a turn. */
 async function piece(turn: LoopTurn, takes: number): Promise<void> {
-	await turn.next();
+	if (!turn.hasTimeFor()) await turn.later("client");
 	turn.spent += takes;
 }
 
 test("lets pieces compute at once until a turn is spent", async () => {
 	const turn = new LoopTurn();
-	assert.equal(turn.next(), null);
+	assert.ok(turn.hasTimeFor());
 	turn.spent = turnMax - 1;
-	assert.equal(turn.next(), null);
+	assert.ok(turn.hasTimeFor());
+	assert.ok(!turn.hasTimeFor(1));
 	turn.spent = turnMax;
-	assert.ok(turn.next() instanceof Promise);
-	assert.ok(turn.waited);
+	assert.ok(!turn.hasTimeFor());
 });
 
 test("begins anew with each turn of the loop", async () => {
 	const turn = new LoopTurn();
 	turn.spent = turnMax - 1;
-	assert.equal(turn.next(), null);
+	assert.ok(turn.hasTimeFor());
 	await new Promise((resolve) => setImmediate(resolve));
 	assert.equal(turn.spent, 0);
 });
@@ -66,4 +66,44 @@ test("lets timers and immediates in between", async () => {
 	setImmediate(() => events.push("another"));
 	await pieces;
 	assert.deepEqual(events, ["another", "computed"]);
+});
+
+test("lets nobody overtake those who wait", async () => {
+	const turn = new LoopTurn();
+	const first = turn.later("client");
+	assert.ok(!turn.hasTimeFor());
+	await first;
+	assert.ok(turn.hasTimeFor());
+});
+
+test("lets clients follow each other", async () => {
+	const turn = new LoopTurn();
+	const order: string[] = [];
+	await Promise.all(
+		["a1", "a2", "a3", "b1", "c1", "b2"].map(async (name) => {
+			await turn.later(name.slice(0, 1));
+			order.push(name);
+			turn.spent += turnMax;
+		}),
+	);
+	assert.deepEqual(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
+});
+
+test("tells a client with many pieces of their wait, and others of the wait for one", async () => {
+	let nowMs = 0;
+	const turn = new LoopTurn(() => nowMs);
+	assert.equal(turn.waitOf("few"), 0);
+	const pieces = Array.from({ length: 20 }, async () => {
+		await turn.later("many");
+		assert.equal(turn.waitOf("few"), 0);
+		nowMs += 10;
+		turn.spent += turnMax;
+	});
+	nowMs = 100;
+	assert.equal(turn.waitOf("few"), 100);
+	await pieces[9];
+	assert.equal(turn.waitOf("many"), 200);
+	assert.equal(turn.waitOf("few"), 10);
+	await Promise.all(pieces);
+	assert.equal(turn.waitOf("many"), 0);
 });
