@@ -15,9 +15,20 @@ enableOwnCompileCache();
 // The repository runs its source, never a build that may be older; the package has only the build.
 const source = new URL("../src/cli/main.ts", import.meta.url);
 const built = new URL("../dist/cli/main.js", import.meta.url);
-// Whoever reads may have seen enough: `sluice explain | head`.
+let unwritten = false;
 process.stdout.on("error", (error) => {
-	if (error.code !== "EPIPE") throw error;
+	// Whoever reads may have seen enough: `sluice explain | head`.
+	if (error.code === "EPIPE" || unwritten) return;
+	unwritten = true;
+	console.error(`stdout cannot be written: ${error.message}`);
 });
+// Nobody can be told.
+process.stderr.on("error", () => {});
 const { main } = await import((existsSync(source) ? source : built).href);
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+process.exitCode = exitCode;
+process.on("exit", () => {
+	// What `serve` says at its start is no result.
+	if (unwritten && exitCode === 0 && process.argv[2] !== "serve")
+		process.exitCode = 1;
+});

@@ -1,9 +1,8 @@
-import { asGatewayError } from "../core/errors.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { type RunningServer, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { createLog, type Log, logFailures, logLoad, wordsOf } from "./log.ts";
+import { createLog, type Log, logBug, logFailures, logLoad } from "./log.ts";
 import { print, printError } from "./terminal.ts";
 
 /** What the caller of the command hears. */
@@ -35,13 +34,14 @@ export async function serveCommand(
 		host: options.host ?? settings.host,
 		port: port ?? settings.port,
 	};
-	const log = createLog();
 	const gateway = createGateway(config);
+	const log = createLog(gateway.clock);
 	logFailures(gateway.events, log);
 	logLoad(gateway.events, log);
 	const server = await open(gateway, address, log);
 	if (server === null) {
 		await gateway.close();
+		await log.close();
 		return exitCodes.failed;
 	}
 	print(`listening on ${server.url}`);
@@ -50,14 +50,12 @@ export async function serveCommand(
 	// A user's function may leave a promise that nobody waits for. If it fails, the log tells its author, and the process
 	// goes on.
 	const onLeftover = (reason: unknown) =>
-		log.error(
-			wordsOf(asGatewayError(reason)),
-			"a promise nobody waited for failed",
-		);
+		logBug(log, reason, {}, "a promise nobody waited for failed");
 	process.on("unhandledRejection", onLeftover);
 	const finished = await drainOnSignal(server, settings.drainMs, log);
 	await gateway.close();
 	process.off("unhandledRejection", onLeftover);
+	await log.close();
 	return finished ? exitCodes.ok : exitCodes.failed;
 }
 
@@ -78,10 +76,7 @@ async function open(
 		return await serve(gateway, {
 			...address,
 			onInternal: (error, requestId) =>
-				log.error(
-					{ requestId, ...wordsOf(asGatewayError(error)) },
-					"request failed",
-				),
+				logBug(log, error, { requestId }, "request failed"),
 		});
 	} catch (error) {
 		const { host, port } = address;

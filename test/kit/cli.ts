@@ -20,6 +20,9 @@ export interface RunningCommand {
 interface CommandOptions {
 	readonly cwd: string;
 	readonly env?: Record<string, string>;
+	/** Descriptors for its stdout and stderr, instead of pipes that the test reads. */
+	readonly stdout?: number;
+	readonly stderr?: number;
 }
 
 export function sluice(
@@ -32,10 +35,11 @@ export function sluice(
 /** Runs a file, with its arguments behind it. */
 export function runNode(
 	args: readonly string[],
-	{ cwd, env = {} }: CommandOptions,
+	{ cwd, env = {}, stdout: outTo, stderr: errTo }: CommandOptions,
 ): RunningCommand {
 	const child = spawn(process.execPath, args, {
 		cwd,
+		stdio: ["pipe", outTo ?? "pipe", errTo ?? "pipe"],
 		env: {
 			PATH: process.env.PATH ?? "",
 			// Programs of ours need not compile again what the tests have compiled.
@@ -49,11 +53,11 @@ export function runNode(
 	const note = () => {
 		for (const watch of watchers) watch();
 	};
-	child.stdout.on("data", (chunk) => {
+	child.stdout?.on("data", (chunk) => {
 		stdout += chunk;
 		note();
 	});
-	child.stderr.on("data", (chunk) => {
+	child.stderr?.on("data", (chunk) => {
 		stderr += chunk;
 		note();
 	});

@@ -1,0 +1,120 @@
+import { constants, openSync, write, writeSync } from "node:fs";
+import type { Clock } from "../tasks/clock.ts";
+
+/** How much may wait for the log's reader, in characters. Further lines are dropped and counted. */
+const waitingMax = 1024 * 1024;
+
+/** The longest piece of one write. */
+const pieceMax = 64 * 1024;
+
+/** When the system takes nothing, it is asked again after this time. */
+const againMs = 100;
+
+/**
+ * Writes lines to stderr without ever waiting for it, or failing with it. A full disk and a reader that stalls cost
+ * lines, not answers.
+ */
+export class LogOutput {
+	readonly #clock: Clock;
+	readonly #onGap: (dropped: number) => void;
+	readonly #fd = openStderr();
+	#lines: string[] = [];
+	#waiting = 0;
+	/** The piece that is being written. */
+	#piece: Uint8Array | null = null;
+	#dropped = 0;
+	#onFlushed: (() => void) | null = null;
+
+	/** `onGap` is told how many lines were dropped, once others are written again. */
+	constructor(clock: Clock, onGap: (dropped: number) => void) {
+		this.#clock = clock;
+		this.#onGap = onGap;
+	}
+
+	write(line: string): void {
+		if (this.#waiting + line.length > waitingMax) {
+			this.#dropped++;
+			return;
+		}
+		this.#waiting += line.length;
+		this.#lines.push(line);
+		if (this.#piece === null) this.#next();
+	}
+
+	/** Resolves when all is written, or after this time. */
+	flush(timeoutMs: number): Promise<void> {
+		if (this.#piece === null) return Promise.resolve();
+		return new Promise((resolve) => {
+			const timer = this.#clock.after(timeoutMs, resolve);
+			this.#onFlushed = () => {
+				timer.cancel();
+				resolve();
+			};
+		});
+	}
+
+	/** Writes what waits before the process ends, as far as the system takes it at once. */
+	writeRest(): void {
+		// The piece that is being written may be out already, and would stand there twice.
+		const rest = Buffer.from(this.#lines.join(""));
+		this.#lines = [];
+		try {
+			for (let at = 0; at < rest.length; ) {
+				at += writeSync(this.#fd, rest, at);
+			}
+		} catch {
+			// Nobody is left to be told.
+		}
+	}
+
+	#next(): void {
+		let length = 0;
+		let count = 0;
+		while (count < this.#lines.length && length < pieceMax) {
+			length += (this.#lines[count++] as string).length;
+		}
+		if (count === 0) {
+			this.#onFlushed?.();
+			return;
+		}
+		this.#waiting -= length;
+		this.#send(Buffer.from(this.#lines.splice(0, count).join("")));
+	}
+
+	#send(piece: Uint8Array): void {
+		this.#piece = piece;
+		write(this.#fd, piece, (error, written) => {
+			if (error !== null) {
+				this.#clock.aside(againMs, () => this.#send(piece));
+			} else if (written < piece.length) {
+				this.#send(piece.subarray(written));
+			} else {
+				this.#piece = null;
+				this.#tellGap();
+				if (this.#piece === null) this.#next();
+			}
+		});
+	}
+
+	#tellGap(): void {
+		if (this.#dropped === 0 || this.#waiting > waitingMax / 2) return;
+		const dropped = this.#dropped;
+		this.#dropped = 0;
+		this.#onGap(dropped);
+	}
+}
+
+/**
+ * A descriptor of stderr whose writes do not wait. A thread that waits for a reader would keep the process from ending.
+ * Node itself makes pipes and sockets so. A terminal belongs to others too, so it is opened anew.
+ */
+function openStderr(): number {
+	const { fd, isTTY } = process.stderr;
+	if (!isTTY) return fd;
+	const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+	try {
+		return openSync("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+	} catch {
+		return fd;
+	}
+}
