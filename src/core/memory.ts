@@ -98,6 +98,63 @@ export class Memory {
 }
 
 /**
+ * Memory that several requests use, and that a cache may keep meanwhile: an answer, and the values made of it. It counts
+ * once: as the cache's while that keeps it, else as long as a request uses it.
+ */
+export class SharedMemory {
+	#bytes: number;
+	#users = 0;
+	#keepers = 0;
+	readonly #memory: Memory;
+
+	constructor(memory: Memory, bytes: number) {
+		this.#memory = memory;
+		this.#bytes = bytes;
+	}
+
+	get bytes(): number {
+		return this.#bytes;
+	}
+
+	/** A value was made of it. */
+	grow(bytes: number): void {
+		if (this.#isHeld) this.#memory.held += bytes;
+		this.#bytes += bytes;
+	}
+
+	/** A request uses it. */
+	use(): void {
+		this.#change(1, 0);
+	}
+
+	/** A request uses it no more. */
+	leave(): void {
+		this.#change(-1, 0);
+	}
+
+	/** A cache keeps it, and counts it. */
+	keep(): void {
+		this.#change(0, 1);
+	}
+
+	/** A cache keeps it no more. */
+	drop(): void {
+		this.#change(0, -1);
+	}
+
+	#change(users: number, keepers: number): void {
+		if (this.#isHeld) this.#memory.held -= this.#bytes;
+		this.#users += users;
+		this.#keepers += keepers;
+		if (this.#isHeld) this.#memory.held += this.#bytes;
+	}
+
+	get #isHeld(): boolean {
+		return this.#users > 0 && this.#keepers === 0;
+	}
+}
+
+/**
  * The part of the memory that one request holds. Whoever makes the request ends it, when the answer is out or the client
  * has left. So nothing is left behind, wherever a request ends.
  */
@@ -105,6 +162,9 @@ export class RequestMemory {
 	readonly #memory: Memory;
 	#bytes = requestBytes;
 	#over = false;
+	/** What it uses with others. Most requests use nothing. */
+	#used: SharedMemory[] | null = null;
+	#answerIsShared = false;
 
 	constructor(memory: Memory) {
 		this.#memory = memory;
@@ -147,17 +207,39 @@ export class RequestMemory {
 		this.#memory.give(given);
 	}
 
+	/** Uses memory that is counted once for all who use it. */
+	use(shared: SharedMemory): void {
+		if (this.#over) return;
+		this.#used ??= [];
+		this.#used.push(shared);
+		shared.use();
+	}
+
+	/** As `use`, for the answer itself, which then takes no memory of its own. */
+	useAsAnswer(shared: SharedMemory): void {
+		this.#answerIsShared = true;
+		this.use(shared);
+	}
+
 	/** Gives everything back but what the answer takes until it is out. */
 	keepAnswer(bytes: number): void {
 		if (this.#over) return;
-		const kept = requestBytes + bytes;
+		const kept = this.#answerIsShared ? requestBytes : requestBytes + bytes;
 		this.#memory.held += kept - this.#bytes;
 		this.#bytes = kept;
+		if (!this.#answerIsShared) this.#leaveShared();
+	}
+
+	#leaveShared(): void {
+		if (this.#used === null) return;
+		for (const shared of this.#used) shared.leave();
+		this.#used = null;
 	}
 
 	/** Gives everything back. What is taken later is not counted. */
 	end(): void {
 		this.give(this.#bytes);
+		this.#leaveShared();
 		this.#over = true;
 	}
 }

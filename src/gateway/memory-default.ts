@@ -1,12 +1,19 @@
 import { getHeapStatistics } from "node:v8";
 
+/** What the program itself has in the heap. */
+const ownBytes = 64 * 1024 ** 2;
+
+/** What the key takes at least. */
+const bytesMin = 16 * 1024 ** 2;
+
 /**
- * A third of the heap, or a quarter of the memory that the process may have if that is less: values and texts are in the heap,
- * and bodies are beside it. The rest is for the engine's garbage, which it collects late, and for the program itself.
+ * A third of the heap that the program leaves, or a quarter of the memory that the process may have if that is less. Values
+ * and texts are in the heap, and bodies are beside it. The rest is for garbage, which the engine collects late.
  */
 export function memoryOfProcess(): number {
-	const heap = getHeapStatistics().heap_size_limit / 3;
+	const ofHeap = (getHeapStatistics().heap_size_limit - ownBytes) / 3;
 	// Without a limit it is 0, or larger than any memory.
-	const process_ = process.constrainedMemory() / 4;
-	return Math.floor(process_ > 0 ? Math.min(heap, process_) : heap);
+	const limit = process.constrainedMemory();
+	const least = limit > 0 ? Math.min(ofHeap, limit / 4) : ofHeap;
+	return Math.floor(Math.max(least, bytesMin));
 }

@@ -3,6 +3,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
+import { Memory, SharedMemory } from "../core/memory.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type Call,
@@ -16,6 +17,8 @@ import { whileWaiting } from "./waited.ts";
 export interface CoalesceContext extends PolicyContext {
 	/** The lifetime of shared calls: the upstream's. */
 	readonly scope: Scope;
+	/** Counts the answers that are shared. Default: nothing bounds them. */
+	readonly memory?: Memory;
 }
 
 /**
@@ -58,13 +61,16 @@ class SharedCall {
 	readonly #scope: Scope;
 	readonly #upstream: string;
 	readonly #onEnd: () => void;
+	readonly #memory: Memory;
 	readonly #followers = new Set<Follower>();
 	#sent = false;
 	#shared = false;
 	#over = false;
 
 	/** `onEnd` is called once, before any follower hears of the end. From then on an equal call is a new one. */
-	constructor({ scope, upstream }: CoalesceContext, onEnd: () => void) {
+	constructor(context: CoalesceContext, onEnd: () => void) {
+		const { scope, upstream, memory = new Memory() } = context;
+		this.#memory = memory;
 		this.#scope = openScope({ parent: scope });
 		this.#upstream = upstream;
 		this.#onEnd = onEnd;
@@ -94,12 +100,16 @@ class SharedCall {
 		try {
 			const response = await next(request, this.#scope);
 			const answer = this.#shared
-				? { ...response, decoded: sharedBy(this.#followers.size) }
+				? { ...response, decoded: this.#decodedOf(response) }
 				: response;
 			this.#end(({ resolve }) => resolve(answer));
 		} catch (error) {
 			this.#end(({ reject }) => reject(error));
 		}
+	}
+
+	#decodedOf({ body }: UpstreamResponse): Decoded {
+		return createDecoded(new SharedMemory(this.#memory, body.length));
 	}
 
 	#tellSent(): void {
@@ -138,8 +148,4 @@ class SharedCall {
 		this.#over = true;
 		this.#onEnd();
 	}
-}
-
-function sharedBy(sharers: number): Decoded {
-	return createDecoded(() => {}, sharers);
 }

@@ -2,12 +2,7 @@ import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
-import {
-	costOfReading,
-	memoryOfValue,
-	readJson,
-	surveyJson,
-} from "../core/json.ts";
+import { costOfReading, readJson, surveyJson } from "../core/json.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 
@@ -29,16 +24,16 @@ export function decodeBody(
 	lenient: boolean,
 	run: Run,
 ): unknown {
-	const { body, decoded } = response;
+	const { body } = response;
 	if (body.length === 0) return null;
 	if (kind === "json") return readAnswer(response, settings, lenient, run);
 	run.countRead(body.length);
 	if (kind === "bytes") return new Bytes(body);
-	hold(run, response, 2 * body.length);
 	const make = () => utf8.decode(body);
 	try {
-		return decoded ? decoded.of(kind, make) : make();
-	} catch {
+		return making(run, response, kind, 2 * body.length, make);
+	} catch (error) {
+		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
 		throw invalid(settings.name, "what is not UTF-8");
 	}
@@ -60,7 +55,6 @@ function readAnswer(
 		throw invalid(name, words);
 	}
 	run.countRead(Math.max(body.length, valueBytes * survey.values));
-	hold(run, response, memoryOfValue(survey, body.length));
 	const make = () => {
 		const cost = costOfReading(survey, body.length);
 		// A value that several see is frozen, which takes as long as reading it.
@@ -68,8 +62,9 @@ function readAnswer(
 		return readJson(body, survey);
 	};
 	try {
-		return decoded ? decoded.of("json", make) : make();
+		return making(run, response, "json", survey.memory, make);
 	} catch (error) {
+		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
 		const tooDeep =
 			error instanceof SyntaxError && error.message.startsWith("nested");
@@ -77,14 +72,33 @@ function readAnswer(
 	}
 }
 
-/** Counts memory of an answer for a run: all of it, its part of a shared answer, or nothing of one that a cache counts. */
+/** Counts an answer's memory for a run, or that the run shares it with others. */
 export function hold(
 	{ input }: Run,
-	{ decoded }: UpstreamResponse,
-	bytes: number,
+	{ body, decoded }: UpstreamResponse,
 ): void {
-	const sharers = decoded === undefined ? 1 : decoded.sharers;
-	if (sharers > 0) input.request.memory.take(Math.ceil(bytes / sharers));
+	const { memory } = input.request;
+	if (decoded) memory.use(decoded.memory);
+	else memory.take(body.length);
+}
+
+/** Counts the memory of a value before it is made. If others share the value, it counts with what they share. */
+function making<T>(
+	{ input }: Run,
+	{ decoded }: UpstreamResponse,
+	kind: "json" | "text",
+	bytes: number,
+	make: () => T,
+): unknown {
+	const { memory } = input.request;
+	if (decoded?.has(kind)) return decoded.of(kind, make);
+	memory.take(bytes);
+	if (decoded === undefined) return make();
+	try {
+		return decoded.of(kind, make);
+	} finally {
+		memory.give(bytes);
+	}
 }
 
 function invalid(upstream: string, words: string): GatewayError {

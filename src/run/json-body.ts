@@ -10,7 +10,6 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import {
 	costOfReading,
 	type JsonSurvey,
-	memoryOfValue,
 	readJson,
 	surveyJson,
 } from "../core/json.ts";
@@ -196,7 +195,7 @@ function readBody(
 	const { length } = bytes;
 	const survey = surveyJson(bytes);
 	if (survey.values > valuesMax) throw tooManyValues(valuesMax);
-	const refusal = memory.takeBody(memoryOfValue(survey, length));
+	const refusal = memory.takeBody(survey.memory);
 	if (refusal !== null) throw refusal;
 	turn.spent += costOfReading(survey, length);
 	try {

@@ -43,7 +43,7 @@ export function send<T>(
 	const value = answer.then((response) => {
 		end?.answered(response.status);
 		memory.give(sentBytes);
-		hold(run, response, response.body.length);
+		hold(run, response);
 		return read(response);
 	});
 	return end === null ? value : end.of(value);

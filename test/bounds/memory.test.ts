@@ -134,7 +134,8 @@ routes:
 	const answers: number[] = [];
 	const sockets = Array.from({ length: 40 }, () => {
 		const socket = served.open((data) => {
-			answers.push(Number(data.toString().slice(9, 12)));
+			const [, status] = /^HTTP\/1.1 (\d+) /.exec(data.toString()) ?? [];
+			if (status) answers.push(Number(status));
 		});
 		socket.write(
 			`POST /body HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`,

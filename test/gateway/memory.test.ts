@@ -17,10 +17,13 @@ let stack: AsyncDisposableStack;
 let upstream: RealUpstream;
 let served: ServedGateway;
 let onAsked: () => void;
+let released: Promise<void>;
+let release: () => void;
 
 beforeEach(async () => {
 	stack = new AsyncDisposableStack();
 	onAsked = () => {};
+	({ promise: released, resolve: release } = Promise.withResolvers<void>());
 	upstream = stack.use(
 		await startUpstream(({ target }, response) => {
 			onAsked();
@@ -47,6 +50,8 @@ beforeEach(async () => {
 					return response.end("no JSON");
 				case "/hanging":
 					return;
+				case "/released":
+					return void released.then(() => response.end("1"));
 				default:
 					return json(response, { ok: true });
 			}
@@ -67,6 +72,7 @@ function config(url: string): object {
 		upstreams: {
 			svc: { url, timeout: "5s", cache: true, coalesce: true },
 			quick: { url, timeout: "50ms" },
+			quiet: { url, timeout: "5s" },
 		},
 		routes: {
 			"GET /plain": { respond: 1 },
@@ -74,6 +80,13 @@ function config(url: string): object {
 			"GET /zipped": step("zipped"),
 			"GET /bomb": step("bomb"),
 			"GET /fresh": step("fresh"),
+			"GET /wait": {
+				steps: {
+					one: { get: "svc/fresh" },
+					then: { get: "quiet/released", after: ["one"] },
+				},
+				respond: "${one.list.length + then}",
+			},
 			"GET /failing": step("failing"),
 			"GET /broken": step("broken"),
 			"GET /text": step("text"),
@@ -198,6 +211,40 @@ describe("memory is given back", () => {
 		assert.equal(status, 200);
 		await allGivenBack();
 		assert.equal(served.gateway.memory.kept, 0);
+	});
+
+	test("once for all who wait with a kept answer, also if the cache drops it meanwhile", async () => {
+		const { memory } = served.gateway;
+		const asking = () => served.get("/wait");
+		await asked("/fresh", 200);
+		const { kept } = memory;
+		const answers = Array.from({ length: 10 }, asking);
+		await upstream.arrived(11);
+		assert.ok(memory.held < 500_000, `${memory.held} held`);
+		// The cache gives way.
+		memory.held += memory.bytesMax;
+		assert.ok(memory.short);
+		memory.held -= memory.bytesMax;
+		assert.equal(memory.kept, 0);
+		const { held } = memory;
+		assert.ok(held > kept - 5_000 && held < kept + 500_000, `${held} held`);
+		release();
+		for (const { status } of await Promise.all(answers)) {
+			assert.equal(status, 200);
+		}
+		await allGivenBack();
+	});
+
+	test("once for all who read a kept answer of a proxied route", async () => {
+		const { memory } = served.gateway;
+		await asked("/kept/fresh", 200);
+		const clients = Array.from({ length: 10 }, () =>
+			sends(get("/kept/fresh").repeat(16)).pause(),
+		);
+		await until(() => served.ended.length >= 11);
+		assert.ok(memory.held < 3 * long.length, `${memory.held} held`);
+		for (const client of clients) client.destroy();
+		await allGivenBack();
 	});
 
 	for (const path of ["/hanging", "/begun", "/proxy/begun", "/kept/begun"]) {

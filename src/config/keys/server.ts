@@ -186,7 +186,7 @@ const serverParts = {
 	memory: key(heap, {
 		field: "memoryBytesMax",
 		description:
-			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Without it a third of the process's heap, or a quarter of its memory if that is less.",
+			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Without it a third of the heap that the program leaves, or a quarter of the process's memory if that is less.",
 		example: "memory: 256MiB",
 	}),
 	maxHeaders: key(count(2000), {

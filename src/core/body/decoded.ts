@@ -1,4 +1,5 @@
 import type { JsonSurvey } from "../json.ts";
+import type { SharedMemory } from "../memory.ts";
 
 /**
  * The values that several calls make of one body. Each is made once, at the first request for it, and deeply frozen.
@@ -6,11 +7,10 @@ import type { JsonSurvey } from "../json.ts";
 export interface Decoded {
 	/** The value that `make` gives, or the error that it throws: the same for all callers that ask for this kind. */
 	of(kind: "json" | "text", make: () => unknown): unknown;
-	/**
-	 * How many calls share what is made. Each counts its part as memory. 0 if somebody else counts it, who keeps it longer
-	 * than they do.
-	 */
-	readonly sharers: number;
+	/** Whether the value has been made. */
+	has(kind: "json" | "text"): boolean;
+	/** What the body and the values take. */
+	readonly memory: SharedMemory;
 	/** What its JSON is made of. `make` counts it, once. */
 	survey(make: () => JsonSurvey): JsonSurvey;
 }
@@ -20,12 +20,12 @@ type Made =
 	| { readonly ok: false; readonly error: unknown };
 
 /**
- * `onMade` gets the rough number of bytes that a new value holds, and its text, which is kept with it if the value is
- * printed again.
+ * The memory grows by the rough number of bytes that a new value holds, and its text, which is kept with it if the value
+ * is printed again. Then `onMade` is called.
  */
 export function createDecoded(
-	onMade: (bytes: number) => void = () => {},
-	sharers = 0,
+	memory: SharedMemory,
+	onMade: () => void = () => {},
 ): Decoded {
 	const made: { json: Made | null; text: Made | null } = {
 		json: null,
@@ -33,7 +33,8 @@ export function createDecoded(
 	};
 	let survey: JsonSurvey | null = null;
 	return {
-		sharers,
+		memory,
+		has: (kind) => made[kind] !== null,
 		survey(make) {
 			survey ??= make();
 			return survey;
@@ -43,7 +44,10 @@ export function createDecoded(
 			const one = before ?? outcomeOf(make);
 			made[kind] = one;
 			if (!one.ok) throw one.error;
-			if (before === null) onMade(2 * freeze(one.value));
+			if (before === null) {
+				memory.grow(2 * freeze(one.value));
+				onMade();
+			}
 			return one.value;
 		},
 	};

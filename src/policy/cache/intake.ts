@@ -1,6 +1,7 @@
 import { createDecoded } from "../../core/body/decoded.ts";
 import { allHeadersOf, type HeaderList } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
+import { SharedMemory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
@@ -122,19 +123,18 @@ export class Intake {
 			}
 			return marked;
 		}
-		const memory = before?.memory ?? { decodedBytes: 0 };
+		const body = before?.response.body ?? compact(response.body);
+		const memory =
+			before?.memory ?? new SharedMemory(this.#keeper.memory, body.length);
 		const decoded =
 			before?.response.decoded ??
-			createDecoded((bytes) => {
-				memory.decodedBytes += bytes;
-				this.#keeper.weigh({ form, key }, memory);
-			});
+			createDecoded(memory, () => this.#keeper.weigh({ form, key }, memory));
 		const kept: Kept = {
 			form,
 			key: keyOf(key),
 			asked: askedHeaders(key),
 			vary: judgement.vary,
-			response: { ...marked, body: compact(response.body), decoded },
+			response: { ...marked, body, decoded },
 			origin,
 			bornMs: flight.askedMs - ageMsOf(response.headers),
 			freshUntilMs: untilMs,

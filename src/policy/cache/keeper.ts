@@ -5,7 +5,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
-import { Memory, type Yielding } from "../../core/memory.ts";
+import { Memory, type SharedMemory, type Yielding } from "../../core/memory.ts";
 import { askedHeaders } from "../same-request.ts";
 
 export interface KeeperOptions {
@@ -40,8 +40,8 @@ export interface Kept {
 	readonly freshUntilMs: number;
 	readonly whileRevalidateUntilMs: number;
 	readonly ifErrorUntilMs: number;
-	/** Counts its decoded values, which are made when they are first needed. */
-	readonly memory: { decodedBytes: number };
+	/** What it takes: its body, and its decoded values, which are made when they are first needed. */
+	readonly memory: SharedMemory;
 }
 
 /** With more variants than this of one address, `Vary` names a field that it should not. */
@@ -58,19 +58,20 @@ const keptBytes = 1024;
  */
 export class Keeper implements Yielding {
 	readonly #entries: LRUCache<string, Entry>;
-	readonly #memory: Memory;
+	readonly memory: Memory;
 	/** The bytes that the memory knows of. */
 	#counted = 0;
 	/** Keys with a body, by address. A change of the address changes them all. */
 	readonly #withBody = new Map<string, Set<string>>();
 
 	constructor({ bytesMax, entriesMax }: KeeperOptions, memory = new Memory()) {
-		this.#memory = memory;
+		this.memory = memory;
 		memory.join(this);
 		this.#entries = new LRUCache<string, Entry>({
 			max: entriesMax,
 			maxSize: bytesMax,
 			dispose: ({ kept }, _, reason) => {
+				for (const { memory } of kept) memory.drop();
 				if (kept[0] && reason !== "set") this.#forgetBody(kept[0]);
 			},
 		});
@@ -89,7 +90,7 @@ export class Keeper implements Yielding {
 	#count(): void {
 		const more = this.bytes - this.#counted;
 		this.#counted = this.bytes;
-		this.#memory.keep(more);
+		this.memory.keep(more);
 	}
 
 	get entries(): number {
@@ -156,6 +157,7 @@ export class Keeper implements Yielding {
 		if (kept.length === 0) return void this.#entries.delete(text);
 		// A new entry each time: the library weighs only entries that it does not know yet.
 		this.#entries.set(text, { kept }, { size: sizeOf(text, kept) });
+		if (this.#entries.has(text)) for (const { memory } of kept) memory.keep();
 		if (key.body === null) return;
 		// The library refuses an entry that is too large, and silently drops the one before it.
 		if (!this.#entries.has(text)) return this.#forgetBody(keyed);
@@ -193,7 +195,7 @@ function textOf(
 function sizeOf(key: string, kept: readonly Kept[]): number {
 	let bytes = entryBytes + 2 * key.length;
 	for (const { asked, response, memory } of kept) {
-		bytes += keptBytes + response.body.length + memory.decodedBytes;
+		bytes += keptBytes + memory.bytes;
 		for (const text of asked) bytes += 2 * text.length;
 		for (const text of response.headers) bytes += 2 * text.length;
 	}

@@ -1,6 +1,10 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
 import { allHeadersOf, headersWithout } from "../../core/http/headers.ts";
-import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
+import type {
+	StreamHead,
+	StreamRequest,
+	UpstreamResponse,
+} from "../../core/http/messages.ts";
 import { isSafe } from "../../core/http/method.ts";
 import { hasContent } from "../../core/http/status.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
@@ -163,6 +167,7 @@ class Passage {
 	/** Answers with what is kept, or 304 if the client has it. */
 	#give({ response, bornMs }: Kept, now: number): void {
 		const { method } = this.#request;
+		this.#use(response);
 		this.#answer(headFrom(response, now - bornMs, method, this.#known));
 	}
 
@@ -262,7 +267,13 @@ class Passage {
 		report(requestId, "revalidated", null);
 		const response = intake.confirm(this.#key, kept, head, flight);
 		this.#miss?.end(true);
+		this.#use(response);
 		this.#answer(headFrom(response, 0, method, this.#known));
+	}
+
+	/** What the cache keeps is not copied for each client. */
+	#use({ decoded }: UpstreamResponse): void {
+		if (decoded) this.#request.memory?.useAsAnswer(decoded.memory);
 	}
 
 	/** Only others wait for the answer if the client has left. */

@@ -6,6 +6,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../../src/core/http/messages.ts";
+import { Memory, SharedMemory } from "../../../src/core/memory.ts";
 import { type CacheOptions, cache } from "../../../src/policy/cache/cache.ts";
 import {
 	type Form,
@@ -36,7 +37,7 @@ function keptOf(
 		freshUntilMs: 1,
 		whileRevalidateUntilMs: 1,
 		ifErrorUntilMs: 1,
-		memory: { decodedBytes: 0 },
+		memory: new SharedMemory(new Memory(), bytes),
 	};
 }
 
@@ -97,14 +98,14 @@ describe("the bound on bytes", () => {
 		const keeper = new Keeper({ ...generous, bytesMax: bytesOf(a, b) + 10 });
 		keeper.keep(a);
 		keeper.keep(b);
-		b.memory.decodedBytes += 10;
+		b.memory.grow(10);
 		keeper.weigh(b, b.memory);
 		assert.equal(keeper.bytes, bytesOf(a, b));
 		assert.ok(keeper.find("decoded", a.key));
-		b.memory.decodedBytes += 1;
+		b.memory.grow(1);
 		keeper.weigh(b, b.memory);
 		assert.equal(keeper.find("decoded", a.key), null);
-		a.memory.decodedBytes += 1;
+		a.memory.grow(1);
 		keeper.weigh(a, a.memory);
 		assert.equal(
 			keeper.find("decoded", a.key),
