@@ -59,10 +59,11 @@ interface Own {
 	readonly isIn: (text: string) => boolean;
 }
 
-function ownOf({ origins, query }: ResolvedUpstream): Own {
+function ownOf(upstream: ResolvedUpstream): Own {
+	const { origins, query } = upstream;
 	const hosts = origins.map((origin) => hostOf(new URL(origin)));
 	const pairs = query.map(([name, value]) => pairOf(name, value));
-	const traces = [...pairs, ...hosts.map(addressOf)];
+	const traces = [...pairs, ...hosts.map(addressOf), ...secretPathOf(upstream)];
 	return {
 		origins,
 		hosts: new Set(hosts),
@@ -87,6 +88,12 @@ function decodings(text: string): string[] {
 
 function plain(text: string): string {
 	return text.replaceAll("+", " ").toLowerCase();
+}
+
+/** Finds the path of a URL that the environment gave. It may be a token; a short one, such as `/v1`, is none. */
+function secretPathOf({ basePath, originsFrom }: ResolvedUpstream): RegExp[] {
+	if (originsFrom.join("") === "" || basePath.length < shortLength) return [];
+	return [new RegExp(RegExp.escape(plain(bytesOf(basePath))))];
 }
 
 /** Finds a parameter in a text. A short value, such as `1`, is one only if nothing follows it. */

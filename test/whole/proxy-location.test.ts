@@ -152,6 +152,28 @@ routes: { "GET /f/{rest*}": { proxy: "web/base/{rest*}" } }`,
 	assert.deepEqual([login.status, login.headers.location], [302, undefined]);
 });
 
+it("a path that the environment gave is shown nowhere", async () => {
+	await using served = await serve(
+		`
+upstreams: { bot: { url: "\${env.BOT}", cache: true } }
+routes: { "GET /b/{rest*}": { proxy: { to: "bot/{rest*}", cache: true } } }`,
+		{ BOT: `${upstream.url}/bot123:S3CRET` },
+	);
+	for (const [location, wanted] of [
+		["/bot123:S3CRET/a?x=1", "/b/a?x=1"],
+		["/bot123:S3CRET/login?next=/bot123%3AS3CRET/a", undefined],
+		["https://sso.example/?to=%2Fbot123%253AS3CRET", undefined],
+	] as const) {
+		fields = () => ({ location, "cache-control": "max-age=60" });
+		const before = upstream.seen.length;
+		for (const _ of ["from the upstream", "from the cache"]) {
+			const { headers } = await served.get(`/b/a?n=${before}`);
+			assert.equal(headers.location, wanted);
+		}
+		assert.equal(upstream.seen.length, before + 1);
+	}
+});
+
 it("a `Location` of another origin stays as it is", async () => {
 	for (const location of [
 		"https://example.com/v1/base/b?api_key=theirs&lang=de-AT#x",
