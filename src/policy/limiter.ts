@@ -1,6 +1,5 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import {
 	type Asked,
@@ -9,7 +8,6 @@ import {
 	isComing,
 	watching,
 } from "./attempt.ts";
-import { ClientQueue } from "./client-queue.ts";
 import { Concurrency } from "./concurrency.ts";
 import {
 	createReporter,
@@ -17,8 +15,9 @@ import {
 	type PolicyContext,
 	type StreamPolicy,
 } from "./policy.ts";
+import { Slots } from "./slots.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
-import { keptMeanwhile, whileWaiting } from "./waited.ts";
+import { keptMeanwhile } from "./waited.ts";
 
 export interface LimiterOptions {
 	/** How many calls run at once; null: as many as there are connections. */
@@ -110,85 +109,24 @@ interface Limiting {
 	readonly slots: Slots;
 }
 
-/** The slots of running calls, and the queue for them, in which clients take turns. */
-class Slots {
-	readonly #upstream: string;
-	readonly #clock: Clock;
-	readonly #queue = new ClientQueue();
-	#count: number;
-	#taken = 0;
+/** Slots of calls to an upstream. */
+function slotsOf(count: number, { upstream, clock }: PolicyContext): Slots {
+	return new Slots(count, clock, {
+		what: `places of calls to ${upstream}`,
+		upstream,
+		full(running, waiting) {
+			const message = `${running} calls run and ${waiting} wait`;
+			const facts = { upstream, retryAfterMs };
+			return new GatewayError("limiter_full", message, facts);
+		},
+	});
+}
 
-	constructor(count: number, { upstream, clock }: PolicyContext) {
-		this.#count = count;
-		this.#upstream = upstream;
-		this.#clock = clock;
-	}
-
-	get taken(): number {
-		return this.#taken;
-	}
-
-	get hasFree(): boolean {
-		return this.#taken < this.#count;
-	}
-
-	tryTake(): boolean {
-		if (this.#taken >= this.#count) return false;
-		this.#taken++;
-		return true;
-	}
-
-	/**
-	 * Waits for a slot. Null if the queue is full, and this client has no smaller share of it than others. Otherwise one
-	 * of theirs is refused instead.
-	 */
-	wait(
-		{ client }: Asked,
-		scope: Scope,
-		waitingMax: number,
-	): Promise<void> | null {
-		if (this.#queue.size >= waitingMax) {
-			const refusal = this.full(waitingMax);
-			if (!this.#queue.makeRoom(client, refusal)) return null;
-		}
-		const sinceMs = this.#clock.now();
-		return this.#queue.wait(client, scope).catch((reason: unknown) => {
-			const waitedMs = this.#clock.now() - sinceMs;
-			const what = `one of the ${this.#count} places of calls to ${this.#upstream}`;
-			throw whileWaiting(reason, waitedMs, what, this.#upstream);
-		});
-	}
-
-	/** Gives a slot back for which a call has waited in vain. */
-	checkAfterWait({ isKept }: Asked): void {
-		if (!isKept?.()) return;
-		this.give();
-		throw keptMeanwhile;
-	}
-
-	give(): void {
-		this.#taken--;
-		this.#letIn();
-	}
-
-	/** More slots let waiters in at once. Fewer hold once enough were given back. */
-	resize(count: number): void {
-		this.#count = count;
-		this.#letIn();
-	}
-
-	#letIn(): void {
-		while (this.#taken < this.#count && this.#queue.size > 0) {
-			this.#taken++;
-			this.#queue.letIn("oldest");
-		}
-	}
-
-	full(waitingMax: number): GatewayError {
-		const message = `${this.#count} calls run and ${waitingMax} wait`;
-		const facts = { upstream: this.#upstream, retryAfterMs };
-		return new GatewayError("limiter_full", message, facts);
-	}
+/** Gives a slot back for which a call has waited in vain. */
+function checkAfterWait(slots: Slots, { isKept }: Asked): void {
+	if (!isKept?.()) return;
+	slots.give();
+	throw keptMeanwhile;
 }
 
 /** By then some of the waiting calls have had their turn. */
@@ -199,7 +137,7 @@ function fixedGuard(
 	waitingMax: number,
 	context: PolicyContext,
 ): Limiting {
-	const slots = new Slots(runningMax, context);
+	const slots = slotsOf(runningMax, context);
 	/** Returns the promise itself: another promise around it, as of an async function, would cost every call 0.3 µs. */
 	const give = () => slots.give();
 	function givingBack<T>(answer: Promise<T>): Promise<T> {
@@ -211,20 +149,20 @@ function fixedGuard(
 			if (scope.cancelled) return Promise.reject(scope.reason);
 			const send = () => givingBack(begunBy(() => next(request, scope)));
 			if (slots.tryTake()) return send();
-			const turn = slots.wait(request, scope, waitingMax);
+			const turn = slots.wait(request.client, scope, waitingMax);
 			if (turn === null) return Promise.reject(slots.full(waitingMax));
 			return turn.then(() => {
-				slots.checkAfterWait(request);
+				checkAfterWait(slots, request);
 				return send();
 			});
 		};
 	const { stream } = watching((request, scope) => {
 		if (scope.cancelled) throw scope.reason;
 		if (slots.tryTake()) return holding(slots);
-		const turn = slots.wait(request, scope, waitingMax);
+		const turn = slots.wait(request.client, scope, waitingMax);
 		if (turn === null) throw slots.full(waitingMax);
 		return turn.then(() => {
-			slots.checkAfterWait(request);
+			checkAfterWait(slots, request);
 			return holding(slots);
 		});
 	});
@@ -255,7 +193,7 @@ function adaptiveGuard(
 	const { clock } = context;
 	const report = createReporter("limiter", context);
 	const concurrency = new Concurrency(runningMax, clock.now());
-	const slots = new Slots(concurrency.limit, context);
+	const slots = slotsOf(concurrency.limit, context);
 	let limit = concurrency.limit;
 
 	function adapt({ requestId }: Asked): void {
@@ -298,13 +236,13 @@ function adaptiveGuard(
 		if (scope.cancelled) throw scope.reason;
 		if (slots.tryTake()) return started(request, scope);
 		const most = waitingMax ?? Math.max(concurrency.usual, 4);
-		const turn = slots.wait(request, scope, most);
+		const turn = slots.wait(request.client, scope, most);
 		if (turn === null) {
 			report(request.requestId, "refused", "limiter_full");
 			throw slots.full(most);
 		}
 		return turn.then(() => {
-			slots.checkAfterWait(request);
+			checkAfterWait(slots, request);
 			return started(request, scope);
 		});
 	});

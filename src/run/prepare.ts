@@ -1,7 +1,10 @@
 import type { PoolConfig, ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
+import { GatewayError } from "../core/errors.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
-import { createPool, type Pool } from "../tasks/pool.ts";
+import { Slots } from "../policy/slots.ts";
+import type { Clock } from "../tasks/clock.ts";
+import { createPool } from "../tasks/pool.ts";
 import type { ComposedRoute } from "./compose.ts";
 import { dependenceOf, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
@@ -11,7 +14,7 @@ import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./proxy.ts";
 import { prepareRequest, type RequestReader } from "./request.ts";
-import type { Resources } from "./work.ts";
+import type { Resources, Threads } from "./work.ts";
 
 /** A prepared plan: closures instead of templates, connections instead of names. Made once per gateway. */
 export interface Prepared {
@@ -33,10 +36,10 @@ export type PrepareOptions = OpenOptions &
 /** Prepares a plan. No connection is opened yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
-	const pool = plan.pool && openPool(plan.pool);
+	const threads = plan.pool && openThreads(plan.pool, options.clock);
 	const { functions, workers } = options;
 	const { answerBytesMax } = plan.server;
-	const resources = { upstreams, functions, workers, pool, answerBytesMax };
+	const resources = { upstreams, functions, workers, threads, answerBytesMax };
 	const compileBody = createBodyCompiler();
 	return {
 		server: plan.server,
@@ -45,16 +48,27 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		),
 		async close() {
 			const closing = upstreams.map(({ upstream }) => upstream.close());
-			await Promise.all([...closing, pool?.close()]);
+			await Promise.all([...closing, threads?.pool.close()]);
 		},
 	};
 }
 
-function openPool(config: PoolConfig): Pool {
+function openThreads(config: PoolConfig, clock: Clock): Threads {
 	const { threads, waitingMax, heapBytesMax, ...unread } = config;
 	allRead(unread);
-	const bounds = { waitingMax, heapBytesMax };
-	return createPool({ ...bounds, ...(threads !== null && { threads }) });
+	// The pool knows no clients, so nobody waits in its own queue.
+	const pool = createPool({
+		heapBytesMax,
+		...(threads !== null && { threads }),
+	});
+	const slots = new Slots(pool.size, clock, {
+		what: "threads for functions",
+		full(running, waiting) {
+			const message = `the pool is full: ${running} running, ${waiting} waiting`;
+			return new GatewayError("overloaded", message);
+		},
+	});
+	return { pool, slots, waitingMax };
 }
 
 function prepareRoute(

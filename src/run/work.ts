@@ -2,6 +2,7 @@ import type { UserFunction, WorkerFunction } from "../config/config.ts";
 import type { StepCommon } from "../config/steps/common.ts";
 import { handedOn } from "../core/all-read.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
+import type { Slots } from "../policy/slots.ts";
 import type { Pool } from "../tasks/pool.ts";
 import type { PreparedBlock } from "./block.ts";
 import type { Layout } from "./layout.ts";
@@ -21,9 +22,16 @@ export interface Resources {
 	/** The functions that run on a thread, by reference. */
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** Null if no step runs on a thread. */
-	readonly pool: Pool | null;
+	readonly threads: Threads | null;
 	/** The longest answer. */
 	readonly answerBytesMax: number;
+}
+
+/** The threads of a gateway, and the slots for them, in which clients take turns. */
+export interface Threads {
+	readonly pool: Pool;
+	readonly slots: Slots;
+	readonly waitingMax: number;
 }
 
 /** The means to prepare the work of one step. */

@@ -28,6 +28,8 @@ async function start(cache: object | true = true, others: object = {}) {
 	);
 	gateway = stack.use(
 		await serve({
+			// A slow machine is no overload here.
+			overload: { skipAt: "30s", refuseAt: "60s" },
 			upstreams: { up: { url: upstream.url, cache, ...others } },
 			routes: {
 				"GET /step": {

@@ -29,13 +29,13 @@ interface Setting {
 	readonly up?: object;
 	/** Keys of the proxied route. */
 	readonly proxy?: object;
-	/** Keys of the config. */
-	readonly others?: object;
+	/** Keys of `overload`. */
+	readonly overload?: object;
 	readonly answer?: Answering;
 }
 
 /** `GET /item` is composed, and everything below `/p` is passed on. */
-async function start({ up, proxy, others, answer }: Setting = {}) {
+async function start({ up, proxy, overload, answer }: Setting = {}) {
 	upstream = stack.use(await startUpstream(answer ?? answerByPath));
 	gateway = stack.use(
 		await serve({
@@ -47,10 +47,13 @@ async function start({ up, proxy, others, answer }: Setting = {}) {
 					proxy: { to: "up/{rest*}", ...proxy },
 				},
 			},
-			...others,
+			overload: { ...calm, ...overload },
 		}),
 	);
 }
+
+/** A slow machine is no overload here. */
+const calm = { skipAt: "30s", refuseAt: "60s" };
 
 /** `/events` never ends, `/file` is long, `/late` never begins. */
 const answerByPath: Answering = ({ target }, response) => {
@@ -110,7 +113,7 @@ describe("streams of one upstream", () => {
 	] as const) {
 		it(`leave the places to calls: ${what}`, async () => {
 			await start({
-				others: { overload: { requests: 3, waiting: 0 } },
+				overload: { requests: 3, waiting: 0 },
 			});
 			await times(64, (at) =>
 				client(asking(`POST /p/${at}`, [head]), "1\r\nx"),
@@ -238,14 +241,14 @@ describe("one client with 70 times 16 requests", () => {
 		gateway.gateway.handle({ method: "GET", target, ip });
 
 	/** The upstream answers one call after another, and a busy client is there before the other one. */
-	async function race(others: object): Promise<{
+	async function race(overload: object): Promise<{
 		readonly one: number;
 		readonly before: number;
 		readonly crowd: readonly number[];
 	}> {
 		const held: (() => void)[] = [];
 		await start({
-			others,
+			overload,
 			answer: (_, response) => void held.push(() => json(response, {})),
 		});
 		let answered = 0;
@@ -274,7 +277,7 @@ describe("one client with 70 times 16 requests", () => {
 
 	it("leaves another its turn at the gateway", async () => {
 		const overload = { requests: 2, waiting: 10, wait: "30s" };
-		const { one, before, crowd } = await race({ overload });
+		const { one, before, crowd } = await race(overload);
 		assert.equal(one, 200);
 		assert.ok(before < 20, `${before} went before`);
 		assert.ok(crowd.includes(503));
@@ -309,6 +312,7 @@ describe("a time that ended in a queue", () => {
 			await gateway[Symbol.asyncDispose]();
 			gateway = stack.use(
 				await serve({
+					overload: calm,
 					upstreams: { up: { url: upstream.url, connections: 1 } },
 					routes: {
 						"GET /late": { steps: { a: { get: "up/late" } } },
@@ -325,12 +329,12 @@ describe("a time that ended in a queue", () => {
 	}
 
 	it("says so: a deadline of a request that waited for its turn", async () => {
-		await start({ others: { overload: { requests: 1, wait: "20s" } } });
+		await start();
 		await gateway[Symbol.asyncDispose]();
 		gateway = stack.use(
 			await serve({
 				upstreams: { up: { url: upstream.url } },
-				overload: { requests: 1, wait: "20s" },
+				overload: { ...calm, requests: 1, wait: "20s" },
 				routes: {
 					"GET /late": { steps: { a: { get: "up/late" } } },
 					"GET /x": { deadline: "100ms", steps: { a: { get: "up/item" } } },
@@ -352,6 +356,7 @@ describe("a time that ended in a queue", () => {
 		await gateway[Symbol.asyncDispose]();
 		gateway = stack.use(
 			await serve({
+				overload: calm,
 				upstreams: {
 					up: { url: upstream.url, connections: 1, coalesce: true },
 				},

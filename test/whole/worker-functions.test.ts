@@ -177,6 +177,52 @@ describe("a `worker` step that fails", () => {
 	});
 });
 
+describe("`worker` steps that wait for a thread", () => {
+	it("say so where their time ends meanwhile", async () => {
+		await using it = await gatewayWith(
+			{
+				"GET /x": route("waits", { args: 1 }),
+				"GET /soon": route("waits", { args: 2 }, { deadline: "100ms" }),
+			},
+			() => ({ afterMs: 200 }),
+			"pool: { threads: 1 }",
+		);
+		const first = it.send("/x");
+		await it.begun("gate");
+		const second = it.send("/soon");
+		await it.clock.advance(100);
+		assert.equal((await second.answer).code, "deadline_exceeded");
+		assert.match(
+			it.ended[0]?.error?.message ?? "",
+			/: waited 100 ms for one of the 1 threads for functions$/,
+		);
+		await it.clock.advance(100);
+		assert.equal((await first.answer).json, 1);
+		it.assertNothingLeft();
+	});
+
+	it("make room for those of another client", async () => {
+		await using it = await gatewayWith(
+			{ "GET /x": route("waits", { args: "${request.ip}" }) },
+			() => ({ afterMs: 5 }),
+			"pool: { threads: 1, waiting: 2 }",
+		);
+		const { gateway } = it;
+		const ask = (ip: string) =>
+			gateway.handle({ method: "GET", target: "/x", ip });
+		const first = ask("a");
+		await it.begun("gate");
+		const others = ["a", "a", "a", "b"].map(ask);
+		const order: string[] = [];
+		for (const answer of [first, ...others]) {
+			void answer.then(({ body, status }) => order.push(`${status} ${body}`));
+		}
+		while (order.length < 5) await it.clock.advance(5);
+		const [, , ...late] = order.map((line) => line.slice(0, 7));
+		assert.deepEqual(late, ['200 "a"', '200 "a"', '200 "b"']);
+	});
+});
+
 describe("a `worker` step that nobody waits for any more", () => {
 	/** A function that computes for ever holds the only thread: another can run only where it was ended. */
 	async function ended(

@@ -16,6 +16,7 @@ import { createUserCall } from "../user-call.ts";
 import {
 	onlyWhatEveryStepHas,
 	type Resources,
+	type Threads,
 	type WorkContext,
 } from "../work.ts";
 
@@ -34,6 +35,7 @@ export function prepareFunction(
 		? onThread(reference, context)
 		: inProcess(reference, context);
 	const { upstreams } = context;
+	const threads = worker ? context.threads : null;
 	const callable = new Map(upstreams.map((one) => [one.upstream.name, one]));
 	return async (spot) => {
 		const { run, path, index, scope: outer } = spot;
@@ -54,6 +56,8 @@ export function prepareFunction(
 			deadline: Date.now() + run.deadline - scope.clock.now(),
 		};
 		try {
+			const turn = threads && turnOf(threads, run.input.request.ip, scope);
+			if (turn !== null) await turn;
 			const call = () => called(given, userContext, scope);
 			const result = await untilCancelled(call, scope);
 			const { value } = partsOf(result);
@@ -85,15 +89,31 @@ function inProcess(
 
 function onThread(
 	reference: string,
-	{ workers, pool }: Resources,
+	{ workers, threads }: Resources,
 ): CalledFunction {
 	const found = workers.get(reference);
-	if (found === undefined || pool === null) throw notLoaded(reference);
+	if (found === undefined || threads === null) throw notLoaded(reference);
+	const { pool, slots } = threads;
 	return (args, { call, deadline }, scope) =>
-		pool.offload(found.file, found.name, [args], {
-			scope,
-			context: { call, deadline },
-		});
+		pool
+			.offload(found.file, found.name, [args], {
+				scope,
+				context: { call, deadline },
+			})
+			// Not before the thread is free, which may be after the step has ended.
+			.finally(() => slots.give());
+}
+
+/** Takes a thread, which the call that follows gives back. Null if one is free, else a promise of one. */
+function turnOf(
+	{ slots, waitingMax }: Threads,
+	client: string,
+	scope: Scope,
+): Promise<void> | null {
+	if (slots.tryTake()) return null;
+	const turn = slots.wait(client, scope, waitingMax);
+	if (turn === null) throw slots.full(waitingMax);
+	return turn;
 }
 
 function notLoaded(reference: string): GatewayError {
