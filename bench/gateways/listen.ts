@@ -4,6 +4,8 @@ import type { AddressInfo } from "node:net";
 /** What a gateway's process prints first, as one line of JSON. */
 export interface Listening {
 	readonly url: string;
+	/** Where the process tells how long its event loop was blocked, if it is watched. */
+	readonly watchUrl?: string;
 	/** From the config to a gateway that takes requests, where the gateway can tell. */
 	readonly loadMs?: number;
 	/** What is held in memory after a garbage collection, where the process may ask for one. */

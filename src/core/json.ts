@@ -332,8 +332,8 @@ function measure(value: unknown, size: Size): void {
 		size.characters += value.length;
 	} else if (typeof value === "bigint") {
 		size.bigints = true;
-		// A thousand digits take 6 µs.
-		if (value >= longEnd || value <= -longEnd) size.meter?.burn(60);
+		// A thousand digits take 10 µs.
+		if (value >= longEnd || value <= -longEnd) size.meter?.burn(100);
 	} else if (Array.isArray(value)) {
 		for (const item of value) measure(item, size);
 	} else if (typeof value === "object" && value !== null) {
