@@ -38,8 +38,11 @@ export async function serveCommand(
 	const log = createLog(gateway.clock);
 	logFailures(gateway.events, log);
 	logLoad(gateway.events, log);
+	// Before anybody is told that the server listens, because a signal may follow at once.
+	const signals = hearSignals();
 	const server = await open(gateway, address, log);
 	if (server === null) {
+		signals.leave();
 		await gateway.close();
 		await log.close();
 		return exitCodes.failed;
@@ -52,7 +55,9 @@ export async function serveCommand(
 	const onLeftover = (reason: unknown) =>
 		logBug(log, reason, {}, "a promise nobody waited for failed");
 	process.on("unhandledRejection", onLeftover);
-	const finished = await drainOnSignal(server, settings.drainMs, log);
+	const { drainMs } = settings;
+	const finished = await drainOnSignal(server, signals, drainMs, log);
+	signals.leave();
 	await gateway.close();
 	process.off("unhandledRejection", onLeftover);
 	await log.close();
@@ -104,34 +109,57 @@ function cannotListen(
 	}
 }
 
-/**
- * Waits for SIGTERM or SIGINT, then for the running requests. False if one had to be cut. A second signal cuts at once.
- */
+/** The signals that ask the gateway to end. Ctrl-C is for whoever sits before it and does not want to wait. */
+const ending = ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT"] as const;
+
+/** The signals that do nothing. By default the first opens a port for debuggers, and the second ends the process. */
+const ignored = ["SIGUSR1", "SIGUSR2"] as const;
+
+/** The signals that the process gets from now on. */
+interface Signals {
+	/** Resolves with the first signal that ends. */
+	readonly first: Promise<string>;
+	/** Resolves at the second one. */
+	readonly second: Promise<string>;
+	/** From then on they do again what the system does with them. */
+	leave(): void;
+}
+
+function hearSignals(): Signals {
+	const first = Promise.withResolvers<string>();
+	const second = Promise.withResolvers<string>();
+	let count = 0;
+	const onEnding = (name: string) => {
+		(count++ === 0 ? first : second).resolve(name);
+	};
+	const onIgnored = () => {};
+	for (const name of ending) process.on(name, onEnding);
+	for (const name of ignored) process.on(name, onIgnored);
+	return {
+		first: first.promise,
+		second: second.promise,
+		leave() {
+			for (const name of ending) process.off(name, onEnding);
+			for (const name of ignored) process.off(name, onIgnored);
+		},
+	};
+}
+
+/** Waits for a signal that ends, then for the running requests. False if one had to be cut. A second signal cuts at once. */
 async function drainOnSignal(
 	server: RunningServer,
+	signals: Signals,
 	drainMs: number,
 	log: Log,
 ): Promise<boolean> {
-	const { promise: signalled, resolve: signal } =
-		Promise.withResolvers<string>();
-	const { promise: again, resolve: signalAgain } =
-		Promise.withResolvers<false>();
-	let count = 0;
-	const onSignal = (name: string) => {
-		count++;
-		if (count === 1) signal(name);
-		else signalAgain(false);
-	};
-	process.on("SIGTERM", onSignal);
-	process.on("SIGINT", onSignal);
-	try {
-		log.info({ signal: await signalled, drainMs }, "draining");
-		const finished = await Promise.race([server.drain(drainMs), again]);
-		if (!finished) await server.close();
-		log.info({ finished }, "stopped");
-		return finished;
-	} finally {
-		process.off("SIGTERM", onSignal);
-		process.off("SIGINT", onSignal);
-	}
+	const signal = await signals.first;
+	log.info({ signal, drainMs }, "draining");
+	const delayMs = signal === "SIGINT" ? 0 : undefined;
+	const finished = await Promise.race([
+		server.drain(drainMs, delayMs),
+		signals.second.then(() => false),
+	]);
+	if (!finished) await server.close();
+	log.info({ finished }, "stopped");
+	return finished;
 }

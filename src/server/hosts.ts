@@ -37,7 +37,7 @@ export function createHosts({
 }
 
 /** The machine itself, for whoever asks on it (RFC 6761, 6.3). */
-function isLocal(host: string): boolean {
+export function isLocal(host: string): boolean {
 	return (
 		/^(?:.+\.)?localhost$/i.test(host) ||
 		/^(?:127\..*|::1)$/.test(addressIn(host))

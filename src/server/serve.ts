@@ -1,7 +1,14 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
+import { isLocal } from "./hosts.ts";
 import { type Handle, listen, type Server } from "./server.ts";
+
+/**
+ * How long a server of other machines takes requests after its health check fails. Kubernetes tells everybody within a
+ * second or two. A server for this machine alone has nobody before it.
+ */
+const usualDelayMs = 5_000;
 
 /** Anything that can be put on a port: a gateway, or another object that answers requests in the same way. */
 export interface Served {
@@ -24,10 +31,11 @@ export interface ServeOptions {
 /** A server that takes requests. */
 export interface RunningServer extends Omit<Server, "drain"> {
 	/**
-	 * Stops accepting connections, and answers further requests on open ones with 503. Lets running requests finish, by
-	 * default for as long as the config says. True if all of them finished; else the rest was cut.
+	 * Answers the health check with 503, and takes requests for the delay. Then it stops accepting connections, and answers
+	 * further requests on open ones with 503. Lets running requests finish. Both times are by default those of the config.
+	 * True if all of them finished; else the rest was cut.
 	 */
-	drain(timeoutMs?: number): Promise<boolean>;
+	drain(timeoutMs?: number, delayMs?: number): Promise<boolean>;
 }
 
 /**
@@ -45,10 +53,11 @@ export async function serve(
 		answerBytesMax: _2,
 		...others
 	} = settings;
-	const { memoryBytesMax: _3, drainMs, ...bounds } = others;
+	const { memoryBytesMax: _3, drainMs, drainDelayMs, ...bounds } = others;
+	const where = host ?? bounds.host;
 	const server = await listen({
 		...bounds,
-		host: host ?? bounds.host,
+		host: where,
 		port: port ?? bounds.port,
 		clock,
 		handle,
@@ -57,6 +66,9 @@ export async function serve(
 	});
 	return {
 		...server,
-		drain: (timeoutMs = drainMs) => server.drain(timeoutMs),
+		drain: (
+			timeoutMs = drainMs,
+			delayMs = drainDelayMs ?? (isLocal(where) ? 0 : usualDelayMs),
+		) => server.drain(timeoutMs, delayMs),
 	};
 }

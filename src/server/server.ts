@@ -40,6 +40,7 @@ export interface ServerOptions
 		ServerConfig,
 		| "answerBytesMax"
 		| "bodyBytesMax"
+		| "drainDelayMs"
 		| "drainMs"
 		| "memoryBytesMax"
 		| "valuesMax"
@@ -60,10 +61,11 @@ export interface Server {
 	readonly host: string;
 	readonly port: number;
 	/**
-	 * Stops accepting connections, answers further requests on open ones with 503, and lets running requests finish. Then
-	 * all connections are closed. True if all requests finished within the time; else the rest was cut.
+	 * Answers the health check with 503, and takes requests for the delay. Then it stops accepting connections, answers
+	 * further requests on open ones with 503, and lets running requests finish. Then all connections are closed. True if
+	 * all requests finished within the time, which begins after the delay; else the rest was cut.
 	 */
-	drain(timeoutMs: number): Promise<boolean>;
+	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
 	/** Cuts running requests and closes all connections at once. */
 	close(): Promise<void>;
 }
@@ -146,7 +148,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		url: `http://${authority}:${taken}`,
 		host: address,
 		port: taken,
-		drain: (timeoutMs) => service.drain(timeoutMs),
+		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
 		close: () => service.close(),
 	};
 }
@@ -186,7 +188,10 @@ class Service implements Owner {
 	#refused = 0;
 	/** Requests whose answer is not yet out. */
 	#running = 0;
+	/** Whether the health check fails, and connections end with their next answer. */
 	#draining = false;
+	/** Whether requests are refused. */
+	#refusing = false;
 	#drained: Promise<boolean> | null = null;
 	#onIdle: (() => void) | null = null;
 
@@ -283,10 +288,10 @@ class Service implements Owner {
 			!isAt(exchange.target, healthPath);
 		if (refusal !== null) exchange.refuse(refusal);
 		else if (tooMany) exchange.refuse(tooManyUnanswered());
-		else if (this.#draining) exchange.fail(draining());
+		else if (this.#refusing) exchange.fail(draining());
 		else if (misdirected) exchange.fail(unknownHost());
 		else if (preflight !== null) exchange.answer(preflight);
-		else if (isAt(exchange.target, healthPath)) answerHealth(exchange);
+		else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
 		else if (connection.admits(exchange)) void exchange.run(handle);
 		else if (this.memory.short) exchange.fail(this.memory.usedUp);
 		else connection.later(exchange, () => void exchange.run(handle));
@@ -301,17 +306,39 @@ class Service implements Owner {
 		this.#options.onInternal(thrown, requestId);
 	}
 
-	drain(timeoutMs: number): Promise<boolean> {
-		this.#drained ??= this.#drain(timeoutMs);
+	#answerHealth(exchange: ClientExchange): void {
+		if (this.#draining) exchange.fail(draining());
+		else answerHealth(exchange);
+	}
+
+	drain(timeoutMs: number, delayMs: number): Promise<boolean> {
+		this.#drained ??= this.#drain(timeoutMs, delayMs);
 		return this.#drained;
 	}
 
-	async #drain(timeoutMs: number): Promise<boolean> {
+	async #drain(timeoutMs: number, delayMs: number): Promise<boolean> {
+		this.#beginDraining();
+		// Whoever sends requests here looks at the health check now and then, and must see it before the port is closed.
+		if (delayMs > 0) await this.#pause(delayMs);
 		this.#stopAccepting();
 		await this.#idleWithin(timeoutMs);
 		const finished = !this.scope.cancelled && this.#running === 0;
 		await this.close();
 		return finished;
+	}
+
+	/** Ends early if the server is closed. */
+	#pause(ms: number): Promise<void> {
+		if (this.scope.cancelled) return Promise.resolve();
+		return new Promise((resolve) => {
+			const end = () => {
+				timer.cancel();
+				stopListening();
+				resolve();
+			};
+			const timer = this.#options.clock.after(ms, end);
+			const stopListening = this.scope.onCancel(end);
+		});
 	}
 
 	#idleWithin(timeoutMs: number): Promise<void> {
@@ -333,12 +360,17 @@ class Service implements Owner {
 		await this.#listeners.close();
 	}
 
-	#stopAccepting(): void {
-		if (this.#draining) return;
+	#beginDraining(): void {
 		this.#draining = true;
 		for (const connection of this.#connections.values()) {
 			connection.closing = true;
 		}
+	}
+
+	#stopAccepting(): void {
+		if (this.#refusing) return;
+		this.#refusing = true;
+		this.#beginDraining();
 		void this.#listeners.close();
 	}
 }

@@ -1026,6 +1026,39 @@ describe("draining", () => {
 		assert.equal(await drained, true);
 	});
 
+	test("fails the health check first, and takes requests for the delay", async () => {
+		await serve(async ({ target }) => ({ ...ok, body: target }));
+		const before = await connected();
+		const drained = server.drain(1000, 5000);
+		await clock.advance(4999);
+		before.send(asking("GET /kept"));
+		const kept = await before.answer();
+		assert.equal(kept.body, "/kept");
+		assert.equal(kept.headers.connection, "close");
+		await before.gone();
+		const later = await connected();
+		later.send(asking("GET /new"));
+		assert.equal((await later.answer()).body, "/new");
+		await later.gone();
+		const prober = await connected();
+		prober.send(asking("GET /-/health"));
+		isProblem(await prober.answer(), 503, "gateway_draining");
+		await prober.gone();
+		await clock.advance(1);
+		assert.equal(await drained, true);
+		await assert.rejects(connected(), { code: "ECONNREFUSED" });
+		await client.gone();
+	});
+
+	test("does not wait for the delay when the server is closed meanwhile", async () => {
+		await serve(async () => ok);
+		const drained = server.drain(1000, 5000);
+		await server.close();
+		assert.equal(await drained, false);
+		assert.equal(clock.pending, 0);
+		await client.gone();
+	});
+
 	test("cuts what is not finished in time", async () => {
 		const next = await serveByHand();
 		client.send(asking("GET /"));

@@ -258,6 +258,53 @@ routes:
 		assert.ok((await answer) instanceof Error);
 	});
 
+	it("fails its health check first when it is told to end, and takes requests for `drainDelay`", async () => {
+		using folder = folderWith({
+			"sluice.yaml":
+				"server: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
+		});
+		const command = sluice(["serve"], { cwd: folder.path });
+		await command.printed("listening on ");
+		const url = urlOf(command.stdout());
+		assert.equal((await ask(`${url}/-/health`)).status, 200);
+		command.process.kill("SIGTERM");
+		await command.printed("draining");
+		assert.equal((await ask(`${url}/-/health`)).status, 503);
+		assert.equal((await ask(`${url}/x`)).status, 200);
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 1);
+	});
+
+	for (const signal of ["SIGHUP", "SIGQUIT", "SIGINT"] as const) {
+		it(`drains at ${signal}, and ignores SIGUSR1 and SIGUSR2`, async () => {
+			using folder = folderWith({
+				"sluice.yaml":
+					"server: { port: 0, host: 0.0.0.0, drainDelay: 50ms }\nroutes: { GET /x: { respond: 1 } }\n",
+			});
+			const command = sluice(["serve"], { cwd: folder.path });
+			await command.printed("listening on ");
+			const url = urlOf(command.stdout());
+			command.process.kill("SIGUSR1");
+			command.process.kill("SIGUSR2");
+			assert.equal((await ask(`${url}/x`)).status, 200);
+			command.process.kill(signal);
+			assert.equal(await command.ended, 0);
+			assert.match(command.stderr(), /"finished":true,"msg":"stopped"/);
+			assert.doesNotMatch(command.stderr(), /[Dd]ebugger/);
+		});
+	}
+
+	it("does not wait for `drainDelay` at Ctrl-C", async () => {
+		using folder = folderWith({
+			"sluice.yaml":
+				"server: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
+		});
+		const command = sluice(["serve"], { cwd: folder.path });
+		await command.printed("listening on ");
+		command.process.kill("SIGINT");
+		assert.equal(await command.ended, 0);
+	});
+
 	it("ends at once at a second signal", async () => {
 		await using users = await startUpstream(() => {});
 		using folder = folderWith({ "sluice.yaml": hello.replace("500ms", "10s") });

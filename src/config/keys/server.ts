@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { isToken } from "../../core/http/headers.ts";
 import { parseAddress, parseSubnet } from "../../core/ip.ts";
+import { parseDuration } from "../../core/units.ts";
 import { bounds } from "./defaults.ts";
+import type { Duration } from "./input.ts";
 import { key, part } from "./key.ts";
 import { plain } from "./kind.ts";
 import {
@@ -139,6 +141,14 @@ const pathOrFalse = plain<`/${string}` | false, string | null>(
 	(written) => (written === false ? null : written),
 );
 
+const delayOrFalse = plain<Duration | false, number, "Ms">(
+	z.union([patience.schema, z.literal(false)], {
+		error:
+			"a duration with its unit, such as `250ms`, `1s` or `2m`, at most `1h`, or `false`",
+	}),
+	(written) => (written === false ? 0 : (parseDuration(written) ?? 0)),
+);
+
 const serverParts = {
 	port: key(count(65_535, 0), {
 		description: "The port to listen on. 0 takes any free one.",
@@ -209,6 +219,12 @@ const serverParts = {
 			"How long running requests may take to finish after SIGTERM before they are cut.",
 		example: "drain: 10s",
 		default: "30s",
+	}),
+	drainDelay: key(delayOrFalse, {
+		field: "drainDelayMs",
+		description:
+			"How long requests are still taken after SIGTERM, while the health check already answers 503. So load balancers can notice before the port is closed. `false` for none. Without it `5s`, or none if `host` is this machine alone. `drain` begins after it.",
+		example: "drainDelay: 10s",
 	}),
 	headersTimeout: key(patience, {
 		field: "headersTimeoutMs",
