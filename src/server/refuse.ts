@@ -33,7 +33,7 @@ function headFault(
 	httpVersion: string,
 ): GatewayError | null {
 	const hosts: string[] = [];
-	let singles: string[] | null = null;
+	let lengths = 0;
 	// A loop of its own: this reads every request, and ends at the first fault.
 	for (let at = 0; at < rawHeaders.length; at += 2) {
 		const name = rawHeaders[at] ?? "";
@@ -46,23 +46,37 @@ function headFault(
 			}
 		} else if (name.length === 14 && isInexact(name, value)) {
 			return refused(400, "headers.content-length", "is 2^53 or more");
-		} else if (singleLengths.has(name.length)) {
-			const single = name.toLowerCase();
-			if (!singleFields.has(single)) continue;
-			if (singles?.includes(single)) {
-				return refused(400, `headers.${single}`, "is there twice");
-			}
-			singles ??= [];
-			singles.push(single);
 		} else if (name.includes("_") && lookalikes.has(name.toLowerCase())) {
 			return refused(400, "headers", "write framing fields with `-`, not `_`");
 		}
+		// A second name of this length: only then is it worth while to look at the names themselves.
+		const bit = 1 << name.length;
+		if ((singleLengths & bit & lengths) !== 0 && isTwice(rawHeaders, at)) {
+			return refused(400, `headers.${name.toLowerCase()}`, "is there twice");
+		}
+		lengths |= bit;
 	}
 	return hostFault(hosts, httpVersion);
 }
 
-/** The lengths of the names of fields that stand once. Few other fields have one of them. */
-const singleLengths = new Set(Array.from(singleFields, ({ length }) => length));
+/** The lengths of the names of fields that stand once, a bit for each. They are below 32. */
+const singleLengths = Array.from(singleFields).reduce(
+	(bits, { length }) => bits | (1 << length),
+	0,
+);
+
+/** Whether a field that stands once has stood before. */
+function isTwice(rawHeaders: readonly string[], at: number): boolean {
+	const name = (rawHeaders[at] ?? "").toLowerCase();
+	if (!singleFields.has(name)) return false;
+	for (let other = 0; other < at; other += 2) {
+		const before = rawHeaders[other] ?? "";
+		if (before.length === name.length && before.toLowerCase() === name) {
+			return true;
+		}
+	}
+	return false;
+}
 
 /** Beyond 2^53 a number is no longer exact: the length that we pass on would be another one. */
 function isInexact(name: string, value: string): boolean {

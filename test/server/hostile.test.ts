@@ -183,6 +183,8 @@ const cases: Record<string, Case> = {
 		[
 			"Content_Length",
 			"transfer_encoding",
+			"Proxy_Connection",
+			"keep_alive",
 			"Content-Length ",
 			"transfer-encoding\t",
 			"transfer\x00-encoding",
