@@ -183,14 +183,20 @@ const cases: Record<string, Case> = {
 		[
 			"Content_Length",
 			"transfer_encoding",
-			"Proxy_Connection",
-			"keep_alive",
 			"Content-Length ",
 			"transfer-encoding\t",
 			"transfer\x00-encoding",
 			"content-lengthä",
 		],
 		(name) => ({ sends: post([`${name}: 2`], `[]${hidden}`), answers: [400] }),
+	),
+	...each(
+		"a name that some take for another",
+		["content_length", "Transfer_Encoding", "Proxy_Connection", "keep_alive"],
+		(name) => ({
+			sends: asking("GET /get", [`${name}: 2`, "connection: close"]),
+			answers: [400],
+		}),
 	),
 	"HTTP/2.0 in the request line": {
 		sends: "GET /get HTTP/2.0\r\nhost: a\r\n\r\n",
