@@ -14,6 +14,9 @@ const reserveShare = 1 / 8;
 /** One request alone may hold this share. */
 const requestShare = 1 / 2;
 
+/** All requests of one client may hold this share. An eighth is left for the first requests of others. */
+const clientShare = 3 / 4;
+
 /** A request without a body, with its head, its scope and its run: measured, and rounded up. */
 const requestBytes = 8 * 1024;
 
@@ -28,6 +31,8 @@ export class Memory {
 	readonly bytesMax: number;
 	/** The most that one request may hold. */
 	readonly requestBytesMax: number;
+	/** The most that the requests of one client hold when another one begins. */
+	readonly clientBytesMax: number;
 	/** Bytes of requests, and of answers on their way from upstreams. */
 	held = 0;
 	/** Bytes of caches. They give way to the others. */
@@ -45,6 +50,7 @@ export class Memory {
 	constructor(bytesMax = Number.POSITIVE_INFINITY) {
 		this.bytesMax = bytesMax;
 		this.requestBytesMax = bytesMax * requestShare;
+		this.clientBytesMax = bytesMax * clientShare;
 		this.#newBytesMax = bytesMax * (1 - reserveShare);
 	}
 
@@ -55,19 +61,26 @@ export class Memory {
 
 	/** Takes bytes for a request that was begun. Returns false, and takes none, if they do not fit. */
 	take(bytes: number): boolean {
-		return this.#take(bytes, this.bytesMax);
+		const fits = this.fits(bytes);
+		if (fits) this.held += bytes;
+		return fits;
 	}
 
-	/** As `take`, for a request that is still to begin. */
+	/** As `take`, for what is still to begin. */
 	takeNew(bytes: number): boolean {
-		return this.#take(bytes, this.#newBytesMax);
+		const fits = this.fitsNew(bytes);
+		if (fits) this.held += bytes;
+		return fits;
 	}
 
-	#take(bytes: number, bytesMax: number): boolean {
-		this.held += bytes;
-		if (this.#hasRoom(bytesMax)) return true;
-		this.held -= bytes;
-		return false;
+	/** Whether so many bytes can be taken. Caches give way. */
+	fits(bytes: number): boolean {
+		return this.#hasRoom(this.bytesMax - bytes);
+	}
+
+	/** As `fits`, for what is still to begin. */
+	fitsNew(bytes: number): boolean {
+		return this.#hasRoom(this.#newBytesMax - bytes);
 	}
 
 	/** Gives back what was taken. */
@@ -154,21 +167,41 @@ export class SharedMemory {
 	}
 }
 
+/** What the requests of one client hold. */
+export interface ClientMemory {
+	held: number;
+}
+
 /**
  * The part of the memory that one request holds. Whoever makes the request ends it, when the answer is out or the client
  * has left. So nothing is left behind, wherever a request ends.
  */
 export class RequestMemory {
 	readonly #memory: Memory;
-	#bytes = requestBytes;
+	readonly #client: ClientMemory;
+	#bytes = 0;
 	#over = false;
 	/** What it uses with others. Most requests use nothing. */
 	#used: SharedMemory[] | null = null;
 	#answerIsShared = false;
 
-	constructor(memory: Memory) {
+	/** Without a client its own share bounds it. */
+	constructor(memory: Memory, client: ClientMemory = { held: 0 }) {
 		this.#memory = memory;
-		memory.held += requestBytes;
+		this.#client = client;
+		this.#add(requestBytes);
+	}
+
+	#add(bytes: number): void {
+		this.#bytes += bytes;
+		this.#client.held += bytes;
+		this.#memory.held += bytes;
+	}
+
+	/** Whether it must not begin: hardly anything is left, or its client holds too much of it. */
+	get short(): boolean {
+		const { clientBytesMax, short } = this.#memory;
+		return short || this.#client.held > clientBytesMax;
 	}
 
 	/** The most that it may ever hold. */
@@ -180,31 +213,28 @@ export class RequestMemory {
 	take(bytes: number): void {
 		if (this.#over) return;
 		if (this.#bytes + bytes > this.bytesMax) throw tooMuch(this.bytesMax);
-		if (!this.#memory.take(bytes)) throw this.#memory.usedUp;
-		this.#bytes += bytes;
+		if (!this.#memory.fits(bytes)) throw this.#memory.usedUp;
+		this.#add(bytes);
 	}
 
 	/** Takes bytes of the request's own body. Gives the reason if it cannot. */
 	takeBody(bytes: number): GatewayError | null {
 		if (this.#over) return null;
 		if (this.#bytes + bytes > this.bytesMax) return tooLong(this.bytesMax);
-		if (!this.#memory.takeNew(bytes)) return this.#memory.usedUp;
-		this.#bytes += bytes;
+		const tooMuch = this.#client.held + bytes > this.#memory.clientBytesMax;
+		if (tooMuch || !this.#memory.fitsNew(bytes)) return this.#memory.usedUp;
+		this.#add(bytes);
 		return null;
 	}
 
 	/** Counts bytes that are bounded elsewhere, so that they need not be refused. */
 	hold(bytes: number): void {
-		if (this.#over) return;
-		this.#bytes += bytes;
-		this.#memory.held += bytes;
+		if (!this.#over) this.#add(bytes);
 	}
 
 	/** Gives bytes back before its end. */
 	give(bytes: number): void {
-		const given = Math.min(bytes, this.#bytes);
-		this.#bytes -= given;
-		this.#memory.give(given);
+		this.#add(-Math.min(bytes, this.#bytes));
 	}
 
 	/** Uses memory that is counted once for all who use it. */
@@ -225,8 +255,7 @@ export class RequestMemory {
 	keepAnswer(bytes: number): void {
 		if (this.#over) return;
 		const kept = this.#answerIsShared ? requestBytes : requestBytes + bytes;
-		this.#memory.held += kept - this.#bytes;
-		this.#bytes = kept;
+		this.#add(kept - this.#bytes);
 		if (!this.#answerIsShared) this.#leaveShared();
 	}
 

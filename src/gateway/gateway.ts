@@ -287,7 +287,7 @@ async function answer(
 	end: End,
 ): Promise<GatewayResponse> {
 	const { memory } = handling;
-	if (memory.short) {
+	if (request.memory.short) {
 		handling.overload?.refuse("memory");
 		throw memory.usedUp;
 	}

@@ -5,6 +5,7 @@ import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { parseAddress } from "../core/ip.ts";
+import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import { Pace } from "./pace.ts";
 import { refused } from "./refuse.ts";
@@ -53,6 +54,8 @@ export class ClientConnection {
 	readonly clock: Clock;
 	/** The address of the other end, in canonical form; empty if the connection is gone already. */
 	readonly peer: string;
+	/** Where the memory of its requests is counted. */
+	client: ClientMemory = { held: 0 };
 	/** True if it is to be closed as soon as its requests have been answered. */
 	closing = false;
 	/**

@@ -103,7 +103,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#connection = connection;
 		this.#owner = owner;
 		this.#scope = openScope({ parent: owner.scope });
-		this.memory = new RequestMemory(owner.memory);
+		this.memory = new RequestMemory(owner.memory, connection.client);
 		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
 	}
 

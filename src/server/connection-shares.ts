@@ -1,5 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
 import { networkOf } from "../core/ip.ts";
+import type { ClientMemory } from "../core/memory.ts";
 
 export interface ShareOptions {
 	readonly connectionsMax: number;
@@ -15,10 +16,15 @@ export interface ShareOptions {
  */
 const perClientUsual = 500;
 
-/** Counts the connections of all clients and of each. */
+/** A client that has connections. */
+interface Client extends ClientMemory {
+	connections: number;
+}
+
+/** Counts the connections of all clients and of each, and what the requests of each hold. */
 export class ConnectionShares {
 	readonly #options: ShareOptions;
-	readonly #counts = new Map<string, number>();
+	readonly #clients = new Map<string, Client>();
 	#total = 0;
 
 	constructor(options: ShareOptions) {
@@ -31,10 +37,10 @@ export class ConnectionShares {
 		if (this.#total >= connectionsMax) {
 			return new GatewayError("overloaded", "too many connections", facts);
 		}
-		const client = networkOf(address);
-		const count = this.#counts.get(client) ?? 0;
+		const network = networkOf(address);
+		const client = this.#clients.get(network) ?? { connections: 0, held: 0 };
 		const most = this.#mostOf(address);
-		if (count >= most) {
+		if (client.connections >= most) {
 			const message = `more than ${most} connections of one client`;
 			const errors = [{ at: "connection", message }];
 			return new GatewayError("too_many_requests", message, {
@@ -43,8 +49,16 @@ export class ConnectionShares {
 			});
 		}
 		this.#total++;
-		this.#counts.set(client, count + 1);
+		client.connections++;
+		this.#clients.set(network, client);
 		return null;
+	}
+
+	/** Where the memory of a connection's requests is counted: with the client's others, if the client has a share. */
+	memoryOf(address: string): ClientMemory {
+		const client = this.#clients.get(networkOf(address));
+		const shares = Number.isFinite(this.#mostOf(address));
+		return shares && client ? client : { held: 0 };
 	}
 
 	#mostOf(address: string): number {
@@ -56,11 +70,12 @@ export class ConnectionShares {
 	}
 
 	give(address: string): void {
-		const client = networkOf(address);
-		const count = this.#counts.get(client) ?? 0;
+		const network = networkOf(address);
+		const client = this.#clients.get(network);
 		this.#total--;
-		if (count > 1) this.#counts.set(client, count - 1);
-		else this.#counts.delete(client);
+		if (client === undefined) return;
+		client.connections--;
+		if (client.connections === 0) this.#clients.delete(network);
 	}
 }
 

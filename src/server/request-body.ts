@@ -11,6 +11,9 @@ import { type HeadLimits, trailerFault } from "./refuse.ts";
 /** An unread body of this announced length is let in, so that the connection can be kept; a longer one closes it. */
 const discardBytesMax = 64 * 1024;
 
+/** How much of a body Node reads before anybody wants it. */
+const unreadBytes = 64 * 1024;
+
 /** The unread part of a body. It stands between its request and the next one on the connection. */
 export type Unread = "nothing" | "little" | "much" | "broken";
 
@@ -40,6 +43,8 @@ export class RequestBody {
 		this.#scope = scope;
 		this.#memory = memory;
 		this.#limits = limits;
+		// As much may come and wait before anybody reads it.
+		memory.hold(Math.min(announced, unreadBytes));
 	}
 
 	/** Whether its reader waits for more of it. */

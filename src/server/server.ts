@@ -248,7 +248,8 @@ class Service implements Owner {
 		connection.closing = this.#draining;
 		// Node's own listener is gone after a CONNECT. Without a listener a reset would end the process.
 		socket.on("error", nothing);
-		if (refusal !== null) {
+		if (refusal === null) connection.client = shares.memoryOf(peer);
+		else {
 			this.#refused++;
 			connection.refuse(refusal);
 		}
@@ -293,7 +294,7 @@ class Service implements Owner {
 		else if (preflight !== null) exchange.answer(preflight);
 		else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
 		else if (connection.admits(exchange)) void exchange.run(handle);
-		else if (this.memory.short) exchange.fail(this.memory.usedUp);
+		else if (exchange.memory.short) exchange.fail(this.memory.usedUp);
 		else connection.later(exchange, () => void exchange.run(handle));
 	}
 

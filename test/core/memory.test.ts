@@ -114,6 +114,27 @@ describe("the memory of a request", () => {
 		assert.equal(request.takeBody(1)?.facts.retryAfterMs, 1000);
 	});
 
+	it("is refused where others of its client hold three quarters, and no one else's", () => {
+		const memory = new Memory(16 * base);
+		const client = { held: 0 };
+		const first = new RequestMemory(memory, client);
+		first.hold(10 * base);
+		const second = new RequestMemory(memory, client);
+		assert.ok(!second.short);
+		assert.equal(second.takeBody(1)?.code, "overloaded");
+		second.take(1);
+		assert.ok(second.short);
+		const other = new RequestMemory(memory, { held: 0 });
+		assert.ok(!other.short);
+		assert.equal(other.takeBody(base / 2), null);
+		first.end();
+		assert.ok(!second.short);
+		assert.equal(client.held, base + 1);
+		second.end();
+		other.end();
+		assert.equal(memory.held + client.held, 0);
+	});
+
 	it("is that of its answer alone when there is one", () => {
 		const memory = new Memory(8 * base);
 		const request = new RequestMemory(memory);

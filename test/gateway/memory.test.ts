@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
@@ -426,6 +427,34 @@ describe("when no memory is left", () => {
 		assert.equal((await served.get("/plain")).status, 200);
 		assert.equal(received, "");
 		client.destroy();
+	});
+
+	test("a client that holds three quarters of it is refused, and others are not", async () => {
+		await using other = await serve({
+			server: { memory: "64MiB", maxBody: "8MiB", connectionsPerClient: 100 },
+			routes: { "POST /body": { request: { body: {} }, respond: 1 } },
+		});
+		const { hostname, port } = new URL(other.url);
+		const { promise: refused, resolve } = Promise.withResolvers<Buffer>();
+		for (let count = 0; count < 8; count++) {
+			const client = connect(Number(port), hostname);
+			stack.defer(() => void client.destroy());
+			client.on("error", () => {}).once("data", resolve);
+			client.write(post("/body", 8 * mebi));
+			client.write(Buffer.alloc(6 * mebi, " "));
+		}
+		assert.match((await refused).toString(), /^HTTP\/1.1 503 /);
+		const { memory } = other.gateway;
+		assert.ok(memory.held > memory.bytesMax / 2, `${memory.held} held`);
+		const options = { host: hostname, port, path: "/body", method: "POST" };
+		const asking = request({
+			...{ ...options, headers, agent: false },
+			localAddress: "127.0.0.2",
+		});
+		asking.end(`"${"x".repeat(900_000)}"`);
+		const [answer] = await once(asking, "response");
+		answer.resume();
+		assert.equal(answer.statusCode, 200);
 	});
 
 	test("a body that could never fit is refused before it comes", async () => {
