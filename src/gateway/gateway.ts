@@ -301,13 +301,14 @@ async function answer(
 	end.route = route.plan.key;
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
-	const read = (bytesMax: number) =>
-		bodyInTime(request, route, handling, bytesMax);
+	const { bodyBytesMax } = handling.server;
 	const bytes = route.plan.request.body
-		? await read(handling.server.bodyBytesMax)
+		? await bodyInTime(request, route, handling, bodyBytesMax)
 		: null;
 	const coming = route.proxy
-		? uploadOf(request, route.proxy.bodyBytesMax, read)
+		? uploadOf(request, route.proxy.bodyBytesMax, (bytesMax) =>
+				bodyInTime(request, route, handling, bytesMax),
+			)
 		: null;
 	const upload = coming instanceof Promise ? await coming : coming;
 	const { events, load, overload, clock } = handling;

@@ -1,5 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { StreamRequest } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import {
 	type Asked,
@@ -84,22 +85,23 @@ function limitStreams(
 	inSlot: StreamPolicy,
 ): StreamPolicy {
 	let open = 0;
+	const close = () => {
+		open--;
+	};
 	return (next) => {
 		const nextInSlot = inSlot(next);
-		return async function streamAmongOthers(request, scope) {
-			if (scope.cancelled) throw scope.reason;
+		return function streamAmongOthers(request, scope) {
+			if (scope.cancelled) return Promise.reject(scope.reason);
 			if (open >= streams) {
 				const message = `${open} streams are open`;
 				const facts = { upstream, retryAfterMs };
-				throw new GatewayError("limiter_full", message, facts);
+				return Promise.reject(new GatewayError("limiter_full", message, facts));
 			}
 			open++;
-			try {
-				const send = isComing(request.body) ? next : nextInSlot;
-				await send(request, scope);
-			} finally {
-				open--;
-			}
+			const send = isComing(request.body) ? next : nextInSlot;
+			const sent = begunBy(() => send(request, scope));
+			sent.then(close, close);
+			return sent;
 		};
 	};
 }
@@ -156,23 +158,31 @@ function fixedGuard(
 				return send();
 			});
 		};
-	const { stream } = watching((request, scope) => {
-		if (scope.cancelled) throw scope.reason;
-		if (slots.tryTake()) return holding(slots);
-		const turn = slots.wait(request.client, scope, waitingMax);
-		if (turn === null) throw slots.full(waitingMax);
-		return turn.then(() => {
-			checkAfterWait(slots, request);
-			return holding(slots);
-		});
-	});
+	const stream: StreamPolicy = (next) =>
+		function streamInSlot(request, scope) {
+			const send = () => {
+				const release = onlyOnce(give);
+				const { onHead } = request;
+				const releasing: StreamRequest = {
+					...request,
+					onHead(head) {
+						release();
+						onHead(head);
+					},
+				};
+				const sent = begunBy(() => next(releasing, scope));
+				sent.then(release, release);
+				return sent;
+			};
+			if (slots.tryTake()) return send();
+			const turn = slots.wait(request.client, scope, waitingMax);
+			if (turn === null) return Promise.reject(slots.full(waitingMax));
+			return turn.then(() => {
+				checkAfterWait(slots, request);
+				return send();
+			});
+		};
 	return { guard: { call, stream }, slots };
-}
-
-/** A stream that has a slot until the head of its answer is there. */
-function holding(slots: Slots): Attempt {
-	const give = onlyOnce(() => slots.give());
-	return { answered: give, failed() {}, ended: give };
 }
 
 function onlyOnce(fn: () => void): () => void {
