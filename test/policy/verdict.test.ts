@@ -55,6 +55,7 @@ test("a stale answer stands in for none, and for the statuses of RFC 5861", () =
 			"breaker_open",
 			"deadline_exceeded",
 			"limiter_full",
+			"overloaded",
 			"upstream_invalid",
 			"upstream_timeout",
 			"upstream_unreachable",
