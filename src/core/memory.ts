@@ -101,7 +101,8 @@ export class Memory {
 
 	#hasRoom(bytesMax: number): boolean {
 		if (this.held + this.kept <= bytesMax) return true;
-		if (this.kept === 0) return false;
+		// To drop what is kept would not be enough.
+		if (this.held > bytesMax) return false;
 		for (const one of this.#yielding.toSorted((a, b) => b.bytes - a.bytes)) {
 			const over = this.held + this.kept - bytesMax;
 			if (over > 0) one.yield(over);

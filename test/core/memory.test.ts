@@ -81,9 +81,12 @@ describe("the memory of a gateway", () => {
 		assert.deepEqual([small.bytes, large.bytes], [50, 300]);
 		assert.ok(memory.take(350));
 		assert.deepEqual([small.bytes, large.bytes], [50, 0]);
+		// To drop the rest would not be enough.
 		assert.ok(!memory.take(51));
+		assert.equal(memory.kept, 50);
+		assert.ok(memory.take(50));
 		assert.equal(memory.kept, 0);
-		assert.equal(memory.held, 750);
+		assert.equal(memory.held, 800);
 	});
 
 	it("is never taken by a cache from what new requests need", () => {
