@@ -1,6 +1,6 @@
 /**
  * The only place that writes to a terminal. A terminal obeys control characters, and some texts come from configs, file
- * names and upstreams: they could hide a line, or make up another. So these characters are shown as in JSON, `\\u001b`,
+ * names and upstreams: they could hide a line, or make up another. So these characters are shown as in JSON, `\u001b`,
  * which changes no JSON. Files and pipes get them so, too, because somebody may look at them later.
  */
 

@@ -196,6 +196,9 @@ describe("what comes behind a request with `Upgrade`", () => {
 			[get(), last],
 			[get() + get(), last],
 			[get(upgrade)],
+			["\0nonsense\r\n\r\n", "\0more of it\r\n\r\n"],
+			["", "\0nonsense\r\n\r\n"],
+			["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", last],
 		]) {
 			assert.deepEqual(
 				await answersTo(gateway, get(upgrade) + behind, ...later),
