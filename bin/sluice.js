@@ -1,34 +1,10 @@
 #!/usr/bin/env node
-// Plain JavaScript without new syntax, so that an old Node gets as far as saying that it is too old.
-const major = Number(process.versions.node.split(".")[0]);
+// Nothing here is newer than Node 10, so that an old Node gets as far as saying that it is too old.
+const major = Number.parseInt(process.versions.node, 10);
 if (major < 24) {
 	console.error(
 		`sluice needs Node 24 or newer, and this is ${process.versions.node}.`,
 	);
 	process.exit(1);
 }
-
-const { existsSync } = await import("node:fs");
-// A command should answer at once: most of its start is compiling what has not changed since the last.
-const { enableOwnCompileCache } = await import("./compile-cache.js");
-enableOwnCompileCache();
-// The repository runs its source, never a build that may be older; the package has only the build.
-const source = new URL("../src/cli/main.ts", import.meta.url);
-const built = new URL("../dist/cli/main.js", import.meta.url);
-let unwritten = false;
-process.stdout.on("error", (error) => {
-	// Whoever reads may have seen enough: `sluice explain | head`.
-	if (error.code === "EPIPE" || unwritten) return;
-	unwritten = true;
-	console.error(`stdout cannot be written: ${error.message}`);
-});
-// Nobody can be told.
-process.stderr.on("error", () => {});
-const { main } = await import((existsSync(source) ? source : built).href);
-const exitCode = await main(process.argv.slice(2));
-process.exitCode = exitCode;
-process.on("exit", () => {
-	// What `serve` says at its start is no result.
-	if (unwritten && exitCode === 0 && process.argv[2] !== "serve")
-		process.exitCode = 1;
-});
+void import("./command.js");

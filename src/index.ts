@@ -1,3 +1,6 @@
+// First: it says which Node is needed.
+import "./node-version.ts";
+
 // Everything here is described, with examples, in docs/embedding.md.
 export type {
 	Config,

@@ -82,10 +82,12 @@ describe("the config's JSON Schema", () => {
 	it("tells an editor of every key what it is, by example, and its default as a value", () => {
 		const port = at(schema, "properties", "server", "properties", "port");
 		assert.deepEqual(port, {
-			type: "integer",
-			minimum: 0,
-			maximum: 65_535,
-			description: "The port to listen on. 0 takes any free one.\n\nport: 9000",
+			anyOf: [
+				{ type: "integer", minimum: 0, maximum: 65_535 },
+				{ type: "string", pattern: "\\$\\{" },
+			],
+			description:
+				"The port to listen on. 0 takes any free one. It may come from the environment.\n\nport: ${env.PORT ?? 9000}",
 			default: 8080,
 		});
 		const steps = at(schema, "$defs", "route", "properties", "steps");

@@ -40,7 +40,7 @@ export async function serveCommand(
 	logLoad(gateway.events, log);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const server = await open(gateway, address, log);
+	const server = await open(gateway, address, options.host, log);
 	if (server === null) {
 		signals.leave();
 		await gateway.close();
@@ -75,6 +75,8 @@ function portOf({ port }: ServeFlags): number | null | "invalid" {
 async function open(
 	gateway: Gateway,
 	address: { readonly host: string; readonly port: number },
+	/** As the command was told. */
+	host: string | undefined,
 	log: Log,
 ): Promise<RunningServer | null> {
 	try {
@@ -84,28 +86,28 @@ async function open(
 				logBug(log, error, { requestId }, "request failed"),
 		});
 	} catch (error) {
-		const { host, port } = address;
+		const { port } = address;
 		printError(cannotListen(error as NodeJS.ErrnoException, host, port));
 		return null;
 	}
 }
 
+/** The host is named by its key, because it may come from the environment. */
 function cannotListen(
-	error: NodeJS.ErrnoException,
-	host: string,
+	{ code }: NodeJS.ErrnoException,
+	host: string | undefined,
 	port: number,
 ): string {
-	const where = `${host}:${port}`;
-	switch (error.code) {
+	switch (code) {
 		case "EADDRINUSE":
-			return `${where} is taken by another process: stop it, or choose another with --port`;
+			return `port ${port} is taken by another process: stop it, or choose another with --port`;
 		case "EACCES":
-			return `listening on ${where} is not allowed: ports below 1024 need rights`;
+			return `listening on port ${port} is not allowed: ports below 1024 need rights`;
 		case "EADDRNOTAVAIL":
 		case "ENOTFOUND":
-			return `${host} is no address of this machine`;
+			return `${host ?? "`server.host`"} is no address of this machine`;
 		default:
-			return `cannot listen on ${where}: ${error.message}`;
+			return `cannot listen on ${host ?? "`server.host`"} and port ${port}: ${code}`;
 	}
 }
 

@@ -44,7 +44,10 @@ export function check(root: Source | null, env: Environment): Checked {
 		return { config: null, problems, references, files };
 	}
 	const judged = { what: "the config", problems };
-	const read = configKeys.read(root, judged, { names: undeclaredNames });
+	const read = configKeys.read(root, judged, {
+		names: undeclaredNames,
+		env,
+	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...unread } = others;
 	allRead(unread);

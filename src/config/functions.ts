@@ -1,5 +1,5 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
-import { stripTypeScriptTypes } from "node:module";
+import module from "node:module";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
@@ -179,7 +179,7 @@ function withoutTypes(text: string): string {
 	const { emitWarning } = process;
 	process.emitWarning = () => {};
 	try {
-		return stripTypeScriptTypes(text);
+		return module.stripTypeScriptTypes(text);
 	} finally {
 		process.emitWarning = emitWarning;
 	}

@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import crypto from "node:crypto";
 import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
 import type { RateLimitConfig, RequestConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
@@ -279,7 +279,7 @@ function createRecentKeys(share: number, perMs: number): RecentKeys {
 }
 
 function shortened(text: string): string {
-	return text.length > keyLengthMax ? hash("sha256", text) : text;
+	return text.length > keyLengthMax ? crypto.hash("sha256", text) : text;
 }
 
 /** In some versions of V8 (Node 20's, not 26's) a slice of a header field keeps the whole field in memory. */

@@ -1,3 +1,6 @@
+// First: it says which Node is needed.
+import "../node-version.ts";
+
 export {
 	type Clock,
 	realClock,

@@ -1,4 +1,4 @@
-import { availableParallelism } from "node:os";
+import os from "node:os";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Transferable } from "node:worker_threads";
@@ -71,7 +71,7 @@ const heapBytesMin = 16 * 2 ** 20;
 
 /** Makes a pool. Its threads start when they are first needed, and end when it is closed. */
 export function createPool({
-	threads: size = Math.max(1, availableParallelism() - 1),
+	threads: size = Math.max(1, os.availableParallelism() - 1),
 	waitingMax = 1024,
 	heapBytesMax = null,
 	clock,

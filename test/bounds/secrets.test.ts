@@ -296,3 +296,16 @@ routes:
 		assert.doesNotMatch(command.stderr(), obeyed);
 	});
 });
+
+it("a host that cannot be listened on is named by its key, if it came from the environment", async () => {
+	using folder = folderWith({
+		"sluice.yaml": `server: { port: 0, host: "\${env.CANARY}" }\nroutes: { GET /x: { respond: 1 } }\n`,
+	});
+	for (const value of [`${token}.invalid`, `${token} ${token}`]) {
+		const env = { CANARY: value };
+		const command = sluice(["serve"], { cwd: folder.path, env });
+		assert.equal(await command.ended, 1);
+		assert.match(command.stderr(), /`server\.host`/);
+		assert.ok(!(command.stdout() + command.stderr()).includes(token));
+	}
+});

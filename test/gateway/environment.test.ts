@@ -90,3 +90,37 @@ test("what the environment held is shown by no print of a config", () => {
 	assert.doesNotMatch(shown, /planted-secret/);
 	assert.doesNotMatch(JSON.stringify(config), /planted-secret/);
 });
+
+test("the port and the host of a server may come from the environment", () => {
+	const source = (port: string, host = "localhost") =>
+		`server: { port: "${port}", host: "${host}" }\nroutes: { GET /x: { respond: 1 } }`;
+	const variables = { PORT: "3000", HOST: "0.0.0.0", WORD: "planted-secret" };
+	const loaded = (text: string) => checkText(text, "sluice.yaml", variables);
+	const read = (text: string) => {
+		const { port, host } = configOrThrow(loaded(text)).server;
+		return { port, host };
+	};
+	assert.deepEqual(read(source("${env.PORT}", "${env.HOST}")), {
+		port: 3000,
+		host: "0.0.0.0",
+	});
+	assert.deepEqual(read(source("${env.NONE ?? 9000}", "${env.NO ?? '::1'}")), {
+		port: 9000,
+		host: "::1",
+	});
+	const said = (text: string) =>
+		loaded(text).problems.map(({ message }) => message);
+	assert.deepEqual(said(source("${env.WORD}")), [
+		"what WORD holds is not a whole number from 0 to 65535",
+	]);
+	assert.deepEqual(said(source("${env.PORT}00")), [
+		"what PORT holds is not a whole number from 0 to 65535",
+	]);
+	assert.deepEqual(said(source("${env.NONE}")), [
+		"the environment variable NONE is not set: set it, or write `?? 'a default'`",
+	]);
+	assert.equal(said(source("${query.port}")).length, 1);
+	assert.deepEqual(said(source("3000")), [
+		"`port` takes a whole number from 0 to 65535, or an expression of `env`",
+	]);
+});

@@ -109,9 +109,14 @@ export const sizeOrHole = textWith(
 	`${holePattern}|^${sizePattern}$`,
 	(text) => hasHole(text) || parseSize(text) !== null,
 );
+/** A text with an expression in it. In a union its fault is one among others, so it ends the judging of its branch. */
+export const hole = z
+	.string()
+	.refine(hasHole, { abort: true })
+	.meta({ pattern: holePattern });
+
 export function countOrHole(most: number): z.ZodType {
 	const error = `a whole number from 1 to ${most}, or an expression of \`env\``;
-	const hole = z.string().refine(hasHole).meta({ pattern: holePattern });
 	return z.union([z.int().min(1).max(most), hole], { error });
 }
 

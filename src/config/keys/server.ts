@@ -3,6 +3,7 @@ import { isToken } from "../../core/http/headers.ts";
 import { parseAddress, parseSubnet } from "../../core/ip.ts";
 import { parseDuration } from "../../core/units.ts";
 import { bounds } from "./defaults.ts";
+import { orFromEnvironment } from "./from-environment.ts";
 import type { Duration } from "./input.ts";
 import { key, part } from "./key.ts";
 import { plain } from "./kind.ts";
@@ -141,6 +142,13 @@ const pathOrFalse = plain<`/${string}` | false, string | null>(
 	(written) => (written === false ? null : written),
 );
 
+const port = orFromEnvironment(
+	count(65_535, 0),
+	"a whole number from 0 to 65535",
+	// As `--port` reads it. `Number` would take an empty text and `0x50`, too.
+	(text) => (/^\d{1,5}$/.test(text) ? Number(text) : null),
+);
+
 const delayOrFalse = plain<Duration | false, number, "Ms">(
 	z.union([patience.schema, z.literal(false)], {
 		error:
@@ -150,14 +158,15 @@ const delayOrFalse = plain<Duration | false, number, "Ms">(
 );
 
 const serverParts = {
-	port: key(count(65_535, 0), {
-		description: "The port to listen on. 0 takes any free one.",
-		example: "port: 9000",
+	port: key(port, {
+		description:
+			"The port to listen on. 0 takes any free one. It may come from the environment.",
+		example: "port: ${env.PORT ?? 9000}",
 		default: 8080,
 	}),
-	host: key(text, {
+	host: key(orFromEnvironment(text, "an address"), {
 		description:
-			"The address to listen on. `0.0.0.0` lets other machines in; the default does not.",
+			"The address to listen on. `0.0.0.0` lets other machines in; the default does not. It may come from the environment.",
 		example: "host: 0.0.0.0",
 		default: "127.0.0.1",
 	}),

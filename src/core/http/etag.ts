@@ -1,9 +1,9 @@
-import { hash } from "node:crypto";
+import crypto from "node:crypto";
 import { allHeadersOf, type HeaderList } from "./headers.ts";
 
 /** A strong tag: equal for equal bodies. A text's is that of its UTF-8. */
 export function etagOf(body: string | Uint8Array): string {
-	return `"${hash("sha1", body, "base64url")}"`;
+	return `"${crypto.hash("sha1", body, "base64url")}"`;
 }
 
 /** Whether the client has the answer with this tag already, as `If-None-Match` says (RFC 9110, 13.1.2). */
