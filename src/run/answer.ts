@@ -1,4 +1,5 @@
 import { Bytes } from "../core/body/bytes.ts";
+import type { Decoded } from "../core/body/decoded.ts";
 import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
@@ -24,14 +25,19 @@ export function decodeBody(
 	lenient: boolean,
 	run: Run,
 ): unknown {
-	const { body } = response;
-	if (body.length === 0) return null;
+	const { body, decoded } = response;
+	const { length } = body;
+	if (length === 0) return null;
 	if (kind === "json") return readAnswer(response, settings, lenient, run);
-	run.countRead(body.length);
+	run.countRead(length);
 	if (kind === "bytes") return new Bytes(body);
-	const make = () => utf8.decode(body);
 	try {
-		return making(run, response, kind, 2 * body.length, make);
+		if (decoded) {
+			const make = () => utf8.decode(body);
+			return makeShared(run, decoded, kind, 2 * length, make);
+		}
+		run.input.request.memory.take(2 * length);
+		return utf8.decode(body);
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
@@ -41,28 +47,32 @@ export function decodeBody(
 
 /** Counts all before anything is read. An answer that was read for other runs counts as much. */
 function readAnswer(
-	response: UpstreamResponse,
+	{ body, decoded }: UpstreamResponse,
 	{ name, valuesMax }: OpenedUpstream["settings"],
 	lenient: boolean,
 	run: Run,
 ): unknown {
-	const { body, decoded } = response;
-	const count = () => surveyJson(body);
-	const survey = decoded ? decoded.survey(count) : count();
-	if (survey.values > valuesMax) {
+	const survey = decoded ? decoded.survey(body) : surveyJson(body);
+	const { values, memory } = survey;
+	if (values > valuesMax) {
 		if (lenient) return null;
 		const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
 		throw invalid(name, words);
 	}
-	run.countRead(Math.max(body.length, valueBytes * survey.values));
-	const make = () => {
-		const cost = costOfReading(survey, body.length);
-		// A value that several see is frozen, which takes as long as reading it.
-		run.calls.clock.turn.spent += decoded ? 2 * cost : cost;
-		return readJson(body, survey);
-	};
+	run.countRead(Math.max(body.length, valueBytes * values));
+	const cost = costOfReading(survey, body.length);
+	const { turn } = run.calls.clock;
 	try {
-		return making(run, response, "json", survey.memory, make);
+		if (decoded) {
+			return makeShared(run, decoded, "json", memory, () => {
+				// It is frozen, which takes as long as reading it.
+				turn.spent += 2 * cost;
+				return readJson(body, survey);
+			});
+		}
+		run.input.request.memory.take(memory);
+		turn.spent += cost;
+		return readJson(body, survey);
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
@@ -82,18 +92,17 @@ export function hold(
 	else memory.take(body.length);
 }
 
-/** Counts the memory of a value before it is made. If others share the value, it counts with what they share. */
-function making<T>(
+/** Makes a value that others share. While it is made its memory is the run's, then it counts with what they share. */
+function makeShared<T>(
 	{ input }: Run,
-	{ decoded }: UpstreamResponse,
+	decoded: Decoded,
 	kind: "json" | "text",
 	bytes: number,
 	make: () => T,
 ): unknown {
 	const { memory } = input.request;
-	if (decoded?.has(kind)) return decoded.of(kind, make);
+	if (decoded.has(kind)) return decoded.of(kind, make);
 	memory.take(bytes);
-	if (decoded === undefined) return make();
 	try {
 		return decoded.of(kind, make);
 	} finally {

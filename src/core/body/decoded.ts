@@ -1,4 +1,4 @@
-import type { JsonSurvey } from "../json.ts";
+import { type JsonSurvey, surveyJson } from "../json.ts";
 import type { SharedMemory } from "../memory.ts";
 
 /**
@@ -11,8 +11,8 @@ export interface Decoded {
 	has(kind: "json" | "text"): boolean;
 	/** What the body and the values take. */
 	readonly memory: SharedMemory;
-	/** What its JSON is made of. `make` counts it, once. */
-	survey(make: () => JsonSurvey): JsonSurvey;
+	/** What the JSON of the body is made of, counted once. */
+	survey(body: Uint8Array): JsonSurvey;
 }
 
 type Made =
@@ -35,8 +35,8 @@ export function createDecoded(
 	return {
 		memory,
 		has: (kind) => made[kind] !== null,
-		survey(make) {
-			survey ??= make();
+		survey(body) {
+			survey ??= surveyJson(body);
 			return survey;
 		},
 		of(kind, make) {
