@@ -14,6 +14,7 @@ import { callMethods, isIdempotent, isSafe } from "../core/http/method.ts";
 import { faultOfPath } from "../core/http/path.ts";
 import { lenientName } from "../core/http/query.ts";
 import { leastCostOfReading, printJson } from "../core/json.ts";
+import type { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
@@ -35,7 +36,11 @@ export function createUserCall(
 ): UserCall {
 	const call: UserCall = async (target, options = {}) => {
 		const { upstream, path } = resolve(target, upstreams);
-		const request = createRequest(upstream, path, options, run);
+		const create = (given: UserCallOptions) =>
+			createRequest(upstream, path, given, run, fuel);
+		// At once if there is time, because the function may change what it gave.
+		const created = fuel.piece(create, options);
+		const request = created instanceof Promise ? await created : created;
 		const write = !request.safe;
 		const caller = { upstream: upstream.upstream, write, step };
 		const read = (response: UpstreamResponse): UserAnswer => {
@@ -93,6 +98,7 @@ function createRequest(
 	path: string,
 	{ method, query = {}, headers = {}, body }: UserCallOptions,
 	run: Run,
+	fuel: Fuel,
 ): UpstreamRequest {
 	const kept = settings.query.filter(([name]) => !Object.hasOwn(query, name));
 	refuseLookalikes(Object.keys(query), kept);
@@ -115,7 +121,7 @@ function createRequest(
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
 		headers: headersOf(settings.headers, headers, body !== undefined, run),
-		body: body === undefined ? null : printJson(body),
+		body: body === undefined ? null : printJson(body, fuel),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),
 		tried: null,
