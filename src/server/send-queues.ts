@@ -10,11 +10,16 @@ export async function sendQueuesOf(
 	const queues = new Map<number, number>();
 	if (process.platform !== "linux") return queues;
 	const sockets = await Promise.all(fds.map(socketOf));
-	const [four, six] = await Promise.all(["tcp", "tcp6"].map(tableOf));
-	for (const [at, socket] of sockets.entries()) {
-		const bytes = socket && (four?.get(socket) ?? six?.get(socket));
-		const fd = fds[at];
-		if (typeof bytes === "number" && fd !== undefined) queues.set(fd, bytes);
+	const tables = await Promise.all(
+		["/proc/self/net/tcp", "/proc/self/net/tcp6"].map((path) =>
+			readFile(path, "latin1").catch(() => ""),
+		),
+	);
+	const waiting = new Map(tables.flatMap((table) => [...waitingIn(table)]));
+	if (tables.every((table) => table === "")) return queues;
+	for (const [at, fd] of fds.entries()) {
+		const socket = sockets[at] ?? null;
+		if (socket !== null) queues.set(fd, waiting.get(socket) ?? 0);
 	}
 	return queues;
 }
@@ -25,16 +30,14 @@ async function socketOf(fd: number): Promise<string | null> {
 	return /^socket:\[(\d+)\]$/.exec(name)?.[1] ?? null;
 }
 
-/** `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …`, see proc(5). */
-async function tableOf(name: string): Promise<ReadonlyMap<string, number>> {
-	const text = await readFile(`/proc/self/net/${name}`, "latin1").catch(
-		() => "",
-	);
-	const bytes = new Map<string, number>();
-	for (const line of text.split("\n").slice(1)) {
-		const [, , , , queues = "", , , , , socket] = line.trim().split(/\s+/);
-		const [sending = ""] = queues.split(":");
-		if (socket) bytes.set(socket, Number.parseInt(sending, 16));
+/** The sockets for which bytes wait. Most have none, and of their lines nothing else is read. */
+function* waitingIn(table: string): Iterable<[string, number]> {
+	// `sl: local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …`, see proc(5).
+	const lines = /:(?: [\dA-F]+:[\dA-F]{4}){2} [\dA-F]{2} (?!0{8})([\dA-F]{8})/g;
+	for (const line of table.matchAll(lines)) {
+		const end = table.indexOf("\n", line.index);
+		const rest = table.slice(line.index + line[0].length, end);
+		const [, , , , , socket = ""] = rest.split(/\s+/);
+		yield [socket, Number.parseInt(line[1] ?? "", 16)];
 	}
-	return bytes;
 }

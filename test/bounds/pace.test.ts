@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { ByteQueue } from "../../src/core/body/byte-queue.ts";
 import type { ByteStream } from "../../src/core/body/byte-stream.ts";
@@ -9,6 +9,7 @@ import type {
 	GatewayRequest,
 	GatewayResponse,
 } from "../../src/core/http/messages.ts";
+import { Pace } from "../../src/server/pace.ts";
 import { sendQueuesOf } from "../../src/server/send-queues.ts";
 import {
 	listen,
@@ -205,15 +206,6 @@ describe("a client that takes an answer", () => {
 		return socket;
 	}
 
-	/** Takes so many bytes and no more. */
-	async function take(socket: Socket, bytes: number): Promise<void> {
-		for (let left = bytes; left > 0; ) {
-			if (socket.readableLength === 0) await once(socket, "readable");
-			const piece = socket.read(Math.min(left, socket.readableLength));
-			left -= piece?.length ?? 0;
-		}
-	}
-
 	for (const [way, body] of answers) {
 		it(`not at all is cut, sent ${way}`, async () => {
 			const { port, next } = await serve();
@@ -231,19 +223,6 @@ describe("a client that takes an answer", () => {
 				message,
 				"the client took less than 1000 bytes per second of its answer",
 			);
-		});
-
-		it(`slowly enough is never cut, sent ${way}`, async () => {
-			// Nothing leaves this process meanwhile: the system holds megabytes. Only the client's system tells of progress.
-			const { port, next } = await serve({ idleTimeoutMs: 60_000 });
-			const socket = await reader(port);
-			const { answer, scope } = await next();
-			answer({ status: 200, headers: [], body });
-			for (let seconds = 0; seconds < 150; seconds += 2) {
-				await take(socket, 20_000);
-				await passAsking(2000);
-				assert.equal(scope.cancelled, false, `after ${seconds} s`);
-			}
 		});
 	}
 
@@ -278,6 +257,98 @@ describe("a client that takes an answer", () => {
 		for (let at = 0; at < 100; at++) await pass(6000);
 		assert.equal(scope.cancelled, false);
 		events.end();
+	});
+});
+
+describe("the pace of a client", () => {
+	/** A socket with an answer that waits, as the server sees it. */
+	function paced(leastBytesPerSecond: number | null) {
+		const handle = { bytesWritten: 3e6, writeQueueSize: 1e6, fd: 7 };
+		const socket = { bytesRead: 0, writableLength: 1e6, _handle: handle };
+		const options = { leastBytesPerSecond, idleTimeoutMs: 60_000 };
+		const pace = new Pace(socket as unknown as Socket, options);
+		/** Looks every two seconds. `queued` tells what the system holds, null if it tells nothing. */
+		const slowAfter = (
+			seconds: number,
+			queued: (second: number) => number | null,
+		): number | null => {
+			for (let second = 2; second <= seconds; second += 2) {
+				const doubtful = pace.mayBeTakingSlowly(2000);
+				if (doubtful && pace.isTakingSlowly(2000, queued(second)))
+					return second;
+			}
+			return null;
+		};
+		return { pace, handle, socket, slowAfter };
+	}
+
+	it("counts what has reached the client's system, although nothing leaves this process", () => {
+		// At 10 KB/s, in steps of 95 KB.
+		const queued = (second: number) =>
+			2e6 - 95_000 * Math.floor((second * 10_000) / 95_000);
+		assert.equal(paced(1000).slowAfter(190, queued), null);
+		assert.equal(paced(null).slowAfter(190, queued), null);
+	});
+
+	it("is too slow when nothing has reached it for thirty seconds", () => {
+		const after = paced(1000).slowAfter(190, () => 2e6) ?? 0;
+		assert.ok(after >= 30 && after <= 36, `${after}`);
+	});
+
+	it("is too slow below the rate, and not at it", () => {
+		const at = (rate: number) => (second: number) => 2e6 - rate * second;
+		assert.equal(paced(1000).slowAfter(1900, at(1000)), null);
+		assert.notEqual(paced(1000).slowAfter(1900, at(900)), null);
+	});
+
+	it("is told by what leaves this process if the system tells nothing", () => {
+		const dead = paced(1000).slowAfter(190, () => null) ?? 0;
+		assert.ok(dead >= 30 && dead <= 36, `${dead}`);
+		const { handle, slowAfter } = paced(1000);
+		const takes = slowAfter(190, (second) => {
+			handle.writeQueueSize = 1e6 - 2000 * second;
+			return null;
+		});
+		assert.equal(takes, null);
+	});
+
+	it("any will do without a least rate, if something is taken in time", () => {
+		const after = paced(null).slowAfter(190, () => 2e6) ?? 0;
+		assert.ok(after >= 60 && after <= 66, `${after}`);
+		const bytewise = (second: number) => 2e6 - Math.floor(second / 40);
+		assert.equal(paced(null).slowAfter(900, bytewise), null);
+	});
+
+	it("saves nothing from faster times beyond the grace", () => {
+		const queued = (second: number) =>
+			second < 60 ? 2e6 - 30_000 * second : 0;
+		const after = paced(1000).slowAfter(190, queued) ?? 0;
+		assert.ok(after >= 88 && after <= 96, `${after}`);
+	});
+
+	const linux = { skip: process.platform !== "linux" };
+
+	it("is asked from the system", linux, async () => {
+		for (const host of ["127.0.0.1", "::1"]) {
+			const server = createServer().listen(0, host);
+			stack.defer(() => void server.close());
+			await once(server, "listening");
+			const { port } = server.address() as AddressInfo;
+			const client = connect(port, host).pause();
+			stack.defer(() => void client.destroy());
+			const [socket] = (await once(server, "connection")) as [Socket];
+			stack.defer(() => void socket.destroy());
+			const { fd } = new Pace(socket, {
+				leastBytesPerSecond: null,
+				idleTimeoutMs: 1,
+			});
+			const queue = async () => (await sendQueuesOf([fd ?? -1])).get(fd ?? -1);
+			assert.equal(await queue(), 0);
+			socket.write(Buffer.alloc(30_000_000));
+			while ((await queue()) === 0);
+			client.resume();
+			while ((await queue()) !== 0);
+		}
 	});
 });
 

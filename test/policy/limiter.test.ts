@@ -17,6 +17,7 @@ import {
 	policySetting,
 	reply,
 	requestOf,
+	streamRequestOf,
 } from "../kit/policy.ts";
 import { conforms } from "./conformance.ts";
 
@@ -137,6 +138,108 @@ test("knows whether a call that begins now would run at once", async () => {
 		assert.equal(guard.hasFree(), true);
 		begun[1]?.resolve(answer);
 		await clock.advance(0);
+	}
+});
+
+describe("streams", () => {
+	const body = Object.assign((async function* () {})(), { length: null });
+	const head = { status: 200, headers: [], body };
+
+	/** A limiter of one call and three streams, and the streams that got through it. */
+	function streams(adaptive: boolean) {
+		const { clock, context } = policySetting("limiter");
+		const options = { concurrent: 1, waiting: 3, adaptive };
+		const guard = limiterAt(context, options);
+		const sent: {
+			readonly answer: () => void;
+			readonly end: () => void;
+			readonly fail: (reason: unknown) => void;
+		}[] = [];
+		const stream = guard.stream(
+			(request, scope) =>
+				new Promise((end, fail) => {
+					const leave = scope.onCancel(fail);
+					const answer = () => request.onHead(head);
+					sent.push({
+						answer,
+						end: () => end(leave()),
+						fail: (reason) => fail((leave(), reason)),
+					});
+				}),
+		);
+		const open = (request: object = {}) => {
+			const scope = openScope({ clock });
+			const outcome = outcomeOf(
+				stream(streamRequestOf({ onHead() {}, ...request }), scope),
+			);
+			return { scope, outcome };
+		};
+		return { clock, guard, sent, open };
+	}
+
+	for (const adaptive of [false, true]) {
+		const which = adaptive ? "an adaptive limiter" : "a fixed limiter";
+
+		test(`have a call's slot until their heads are there: ${which}`, async () => {
+			const { clock, guard, sent, open } = streams(adaptive);
+			const opened = [open(), open()];
+			await clock.advance(0);
+			assert.deepEqual([sent.length, guard.hasFree()], [1, false]);
+			sent[0]?.answer();
+			await clock.advance(0);
+			assert.deepEqual([sent.length, guard.hasFree()], [2, false]);
+			sent[1]?.answer();
+			assert.equal(guard.hasFree(), true);
+			for (const one of sent) one.end();
+			for (const { outcome } of opened) assert.equal((await outcome).ok, true);
+			await clock.advance(0);
+			// No slot was given back twice.
+			const third = open();
+			await clock.advance(0);
+			assert.equal(guard.hasFree(), false);
+			sent[2]?.fail(new Error("reset"));
+			await third.outcome;
+			assert.equal(guard.hasFree(), true);
+		});
+
+		test(`are refused beyond their number, and free again however they end: ${which}`, async () => {
+			const { clock, sent, open } = streams(adaptive);
+			for (let round = 0; round < 3; round++) {
+				const three = [];
+				for (let at = 0; at < 3; at++) {
+					three.push(open());
+					await clock.advance(0);
+					sent.at(-1)?.answer();
+				}
+				assert.equal(codeOf(await open().outcome), "limiter_full");
+				const [ends, fails, leaves] = sent.slice(-3);
+				ends?.end();
+				fails?.fail(new Error("reset"));
+				assert.ok(leaves !== undefined);
+				three[2]?.scope.cancel(new Error("left"));
+				for (const { outcome, scope } of three) {
+					await outcome;
+					assert.equal(scope.listeners, 0);
+				}
+			}
+		});
+
+		test(`have no call's slot if their requests still come: ${which}`, async () => {
+			const { clock, guard, sent, open } = streams(adaptive);
+			const opened = [open({ body }), open({ body }), open({ body })];
+			await clock.advance(0);
+			assert.deepEqual([sent.length, guard.hasFree()], [3, true]);
+			const arrived = { ...body, arrived: true };
+			assert.equal(
+				codeOf(await open({ body: arrived }).outcome),
+				"limiter_full",
+			);
+			for (const one of sent) one.end();
+			for (const { outcome } of opened) await outcome;
+			open({ body: arrived });
+			await clock.advance(0);
+			assert.equal(guard.hasFree(), false);
+		});
 	}
 });
 
