@@ -7,8 +7,8 @@ const ownBytes = 64 * 1024 ** 2;
 const bytesMin = 16 * 1024 ** 2;
 
 /**
- * A third of the heap that the program leaves, or a quarter of the memory that the process may have if that is less. Values
- * and texts are in the heap, and bodies are beside it. The rest is for garbage, which the engine collects late.
+ * A third of the heap that the program leaves. If a quarter of the memory that the process may have is less, it is that.
+ * Values and texts are in the heap, and bodies are beside it. The rest is for garbage, which the engine collects late.
  */
 export function memoryOfProcess(): number {
 	const ofHeap = (getHeapStatistics().heap_size_limit - ownBytes) / 3;

@@ -11,7 +11,7 @@ import { startUpstream } from "../kit/upstream.ts";
 const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
 const mebi = 1024 ** 2;
 
-/** Measured: 430 MiB at most. Without bounds each case below goes beyond 750 MiB or ends the process. */
+/** Measured: 390 MiB at most. Without bounds each case below goes beyond 750 MiB or ends the process. */
 const rssMax = 600 * mebi;
 
 class Served implements AsyncDisposable {

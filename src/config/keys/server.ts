@@ -205,7 +205,7 @@ const serverParts = {
 	memory: key(heap, {
 		field: "memoryBytesMax",
 		description:
-			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Without it a third of the heap that the program leaves, or a quarter of the process's memory if that is less.",
+			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Default: a third of the heap that the program leaves, at most a quarter of the process's memory.",
 		example: "memory: 256MiB",
 	}),
 	maxHeaders: key(count(2000), {

@@ -20,8 +20,8 @@ type Made =
 	| { readonly ok: false; readonly error: unknown };
 
 /**
- * The memory grows by the rough number of bytes that a new value holds, and its text, which is kept with it if the value
- * is printed again. Then `onMade` is called.
+ * The memory grows by the rough number of bytes of each new value. It has room for the value's text, which is kept if the
+ * value is printed again. Then `onMade` is called.
  */
 export function createDecoded(
 	memory: SharedMemory,
