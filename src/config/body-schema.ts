@@ -1,7 +1,15 @@
-import { Ajv2020 } from "ajv/dist/2020.js";
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { suggest } from "../core/suggest.ts";
+import { typeMeant } from "./other-words.ts";
 
-/** The fault of a schema, in ajv's words; null if it is a JSON Schema (2020-12). */
-export type FaultOfSchema = (schema: object) => string | null;
+/** A fault of a JSON Schema, at the keys that lead to it. */
+export interface SchemaFault {
+	readonly path: readonly string[];
+	readonly message: string;
+}
+
+/** The fault of a schema; null if it is a JSON Schema (2020-12). */
+export type FaultOfSchema = (schema: object) => SchemaFault | null;
 
 let ajv: Ajv2020 | null = null;
 
@@ -13,15 +21,19 @@ export const faultOfSchema: FaultOfSchema = (schema) => {
 	ajv ??= new Ajv2020({
 		allErrors: true,
 		addUsedSchema: false,
+		// Its warnings would go to the console, in its own words.
+		strictTypes: false,
+		logger: false,
 		// Patterns have been judged, and a fault of theirs is no fault of the schema.
 		code: { regExp: Object.assign(anyPattern, { code: "" }) },
 	});
 	try {
+		if (ajv.validateSchema(schema) !== true) return firstFault(ajv, schema);
 		ajv.compile(schema);
 		return null;
 	} catch (error) {
 		const words = error instanceof Error ? error.message : String(error);
-		return words.split(", ", 1)[0] ?? words;
+		return faultOfCompiling(words, schema, Object.keys(ajv.RULES.keywords));
 	} finally {
 		ajv.removeSchema(schema);
 	}
@@ -29,4 +41,110 @@ export const faultOfSchema: FaultOfSchema = (schema) => {
 
 function anyPattern(): { test: () => boolean } {
 	return { test: () => true };
+}
+
+function firstFault({ errors }: Ajv2020, schema: object): SchemaFault {
+	const [first] = errors ?? [];
+	if (first === undefined) return { path: [], message: noSchema };
+	const path = first.instancePath
+		.split("/")
+		.slice(1)
+		.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+	const name = path.at(-1) ?? "body";
+	return { path, message: `\`${name}\` takes ${wanted(first, path, schema)}` };
+}
+
+const noSchema = "this is no JSON Schema of the version 2020-12";
+
+const wordsOfTypes: Readonly<Record<string, string>> = {
+	array: "a list",
+	boolean: "`true` or `false`",
+	integer: "a whole number",
+	number: "a number",
+	object: "a map",
+	string: "a text",
+};
+
+function wanted(
+	{ keyword, params }: ErrorObject,
+	path: readonly string[],
+	schema: object,
+): string {
+	const written = valueAt(schema, path);
+	if (keyword === "enum") {
+		const meant = typeMeant(written);
+		const allowed = (params.allowedValues ?? []) as readonly string[];
+		const list = allowed.map((value) => `\`${value}\``).join(", ");
+		return meant !== null && allowed.includes(meant)
+			? `\`${meant}\` instead of \`${written}\``
+			: `one of ${list}`;
+	}
+	if (keyword === "minimum") return `a number, ${params.limit} or more`;
+	if (keyword !== "type") return "another value";
+	const types = [params.type].flat() as readonly string[];
+	if (types.includes("object") && types.includes("boolean")) {
+		const type = typeMeant(written) ?? String(written);
+		return wordsOfTypes[type] === undefined
+			? "a schema, such as `{ type: string }`"
+			: `a schema: write \`{ type: ${type} }\``;
+	}
+	if (path.at(-1) === "required") {
+		return "a list of names, and stands beside `properties`";
+	}
+	return types.map((type) => wordsOfTypes[type] ?? type).join(" or ");
+}
+
+function valueAt(schema: unknown, path: readonly string[]): unknown {
+	let value = schema;
+	for (const key of path) {
+		value = (value as Readonly<Record<string, unknown>> | null)?.[key];
+	}
+	return value;
+}
+
+/** Translates what the compiler throws. */
+function faultOfCompiling(
+	words: string,
+	schema: object,
+	known: readonly string[],
+): SchemaFault {
+	const keyword = /unknown keyword: "(.*)"$/.exec(words)?.[1];
+	if (keyword !== undefined) {
+		const message = `unknown key \`${keyword}\` in a JSON Schema${suggest(keyword, known)}`;
+		return { path: pathTo(keyword, schema) ?? [], message };
+	}
+	if (words.startsWith("unknown format")) {
+		const message =
+			"a `format` is not judged here: write a `pattern` and a `maxLength`";
+		return { path: pathTo("format", schema) ?? [], message };
+	}
+	const reference = /^can't resolve reference (\S+)/.exec(words)?.[1];
+	if (reference !== undefined) {
+		const message = `\`$ref: ${reference}\` leads nowhere: write the schema under \`$defs\`, and \`#/$defs/<name>\``;
+		return { path: pathTo("$ref", schema, reference) ?? [], message };
+	}
+	if (words.startsWith("no schema with key or ref")) {
+		const message = "only the version 2020-12 is known: remove `$schema`";
+		return { path: ["$schema"], message };
+	}
+	if (words.startsWith("enum must have")) {
+		const path = pathTo("enum", schema) ?? [];
+		return { path, message: "`enum` takes at least one value" };
+	}
+	return { path: [], message: noSchema };
+}
+
+/** The way to the first key of this name, with this value if one is given. Null if there is none. */
+function pathTo(
+	name: string,
+	schema: unknown,
+	value?: string,
+): readonly string[] | null {
+	if (typeof schema !== "object" || schema === null) return null;
+	for (const [key, inner] of Object.entries(schema)) {
+		if (key === name && (value === undefined || inner === value)) return [key];
+		const path = pathTo(name, inner, value);
+		if (path !== null) return [key, ...path];
+	}
+	return null;
 }

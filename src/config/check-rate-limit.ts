@@ -83,7 +83,6 @@ export function readBy(
 		// Declared or not, the name does not exist yet, and the message says so.
 		names: withNames(names, ["body"]),
 		problems: found,
-		misread: new Set(),
 	});
 	for (const { name, path, offset } of found.length > 0
 		? []

@@ -6,8 +6,9 @@ import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
 import { fieldSchemas } from "./keys/parameter.ts";
 import { requestKeys } from "./keys/request.ts";
 import { unknownAmong } from "./names.ts";
+import { typeMeant } from "./other-words.ts";
 import type { Problem } from "./problem.ts";
-import { checkShape, entryOf, plainOf } from "./shape.ts";
+import { checkShape, entryOf, plainOf, sourceAt } from "./shape.ts";
 import type { EntrySource, MapSource, Source } from "./source.ts";
 
 const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
@@ -90,10 +91,9 @@ function checkFieldSchema(
 	const meant = type === null ? null : plainOf(type);
 	const found = allowed.find((one) => one === meant);
 	if (found === undefined) {
-		const list = allowed.map((one) => `\`${one}\``).join(", ");
 		problems.push({
 			at: (type ?? source).at,
-			message: `\`${name}\` needs a \`type\`: one of ${list}`,
+			message: `\`${name}\` needs a \`type\`${cureOfType(name, source, allowed)}`,
 		});
 		return null;
 	}
@@ -108,6 +108,21 @@ function checkFieldSchema(
 		if (!checkFieldSchema(name, items, problems, scalars)) return null;
 	}
 	return shaped ? (plainOf(source) as FieldSchema) : null;
+}
+
+function cureOfType(
+	name: string,
+	source: Source,
+	allowed: readonly string[],
+): string {
+	const written = plainOf(entryOf(source, "type") ?? source);
+	const meant = allowed.find((one) => one === written) ?? typeMeant(written);
+	if (meant === null || !allowed.includes(meant)) {
+		return `: one of ${allowed.map((one) => `\`${one}\``).join(", ")}`;
+	}
+	return source.kind === "map"
+		? `: write \`type: ${meant}\``
+		: `: write \`${name}: { type: ${meant} }\``;
 }
 
 function faultOfDefault({ type, ...schema }: FieldSchema): string | null {
@@ -136,8 +151,8 @@ function checkBody(
 	const schema = plainOf(body) as object;
 	const fault = faultOfSchema(schema);
 	if (fault !== null) {
-		const message = `this is not a JSON Schema: ${fault}`;
-		problems.push({ at: body.at, message });
+		const { path, message } = fault;
+		problems.push({ at: sourceAt(body, path).source.at, message });
 		return null;
 	}
 	return { schema, required: required !== null };

@@ -7,7 +7,7 @@ import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsToRespond } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
-import type { Problem } from "./problem.ts";
+import { hasFault, type Problem } from "./problem.ts";
 import { nothing } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
@@ -24,6 +24,7 @@ export function checkRoute(
 	context: RouteContext,
 ): RouteConfig {
 	const { defaults, problems } = context;
+	const before = problems.length;
 	const { key: written, method, path, rest } = key;
 	const proxied = entryOf(source, "proxy") !== null;
 	const params = paramsOf(key);
@@ -32,9 +33,8 @@ export function checkRoute(
 	const entries = proxied ? [] : entriesOf(stepsOrNone);
 	const names = namesOf(request, params, entries);
 	if (proxied) names.delete("missing");
-	const misread = new Set<string>();
 	// A key that a proxied route cannot have is refused as a whole. Nothing is said about its contents.
-	const reader = { names, problems: proxied ? [] : problems, misread };
+	const reader = { names, problems: proxied ? [] : problems };
 	const judged = { what: "a route", problems };
 	const read = routeKeys.read(source, judged, {
 		...{ reader, names, request, defaults },
@@ -52,19 +52,19 @@ export function checkRoute(
 		};
 	}
 	refuseWithoutProxy(key, source, problems);
-	const { steps, complete } = checkSteps(entries, {
-		...context,
-		reader,
-		depth: 0,
-	});
+	const checked = checkSteps(entries, { ...context, reader, depth: 0 });
+	const { steps } = checked;
+	const readable = !hasFault(problems, before);
 	const route = {
 		...{ ...head, headers, status, proxy: null },
 		steps: steps.map(({ step }) => step),
-		respond: respond ?? onlyStep(source, entries, problems),
+		// A key that could not be read may be the missing one, misspelt.
+		respond: respond ?? onlyStep(source, entries, readable ? problems : []),
 	};
 	const readLast = readsToRespond(route);
-	checkGraph({ steps, complete, read: readLast, misread }, problems);
-	if (complete)
+	const complete = !hasFault(problems, before);
+	checkGraph({ steps, complete, read: readLast }, problems);
+	if (checked.complete)
 		warnOfLongChains(route, steps, { upstreams: context.upstreams, problems });
 	return route;
 }

@@ -1,9 +1,11 @@
 import type { Template } from "../expression/template.ts";
 import { checkGraph, readsIn } from "./graph.ts";
+import { routeKeys } from "./keys/route.ts";
 import { faultOfName, unknownAmong, withNames, withSteps } from "./names.ts";
-import type { Problem } from "./problem.ts";
+import { insteadOfKey } from "./other-words.ts";
+import { hasFault, type Problem } from "./problem.ts";
 import { entryOf } from "./shape.ts";
-import type { EntrySource, MapSource } from "./source.ts";
+import type { EntrySource, MapSource, Source } from "./source.ts";
 import type { StepSource, StepsContext } from "./steps/common.ts";
 import type { StepConfig } from "./steps/kinds.ts";
 import {
@@ -39,11 +41,13 @@ function checkStep(
 	context: StepsContext,
 ): StepConfig | null {
 	const { problems } = context;
+	const misplaced = faultOfRouteKey(name, source);
+	if (misplaced !== null) {
+		problems.push({ at, message: misplaced });
+		return null;
+	}
 	if (source.kind !== "map") {
-		problems.push({
-			at,
-			message: `a step is a map: one of ${keyList} and what belongs to it`,
-		});
+		problems.push({ at, message: faultOfText(source) });
 		return null;
 	}
 	const key = keyOf(source, problems);
@@ -58,18 +62,41 @@ function checkStep(
 	return kindMadeBy(key).check(step);
 }
 
+/** A key of the route that was indented too far. Null for a step. */
+function faultOfRouteKey(name: string, source: Source): string | null {
+	const isRouteKey = Object.hasOwn(routeKeys.keys, name);
+	const isStep =
+		source.kind === "map" && source.entries.some(({ key }) => isStepKey(key));
+	return isRouteKey && !isStep
+		? `\`${name}\` stands beside \`steps\`, not under it: indent it less`
+		: null;
+}
+
+function faultOfText(source: Source): string {
+	const call = /^(?:([A-Za-z]+)\s+)?([\w-]+\/\S*)$/.exec(
+		source.kind === "scalar" ? source.text : "",
+	);
+	if (call === null) {
+		return `a step is a map: one of ${keyList} and what belongs to it`;
+	}
+	const [, method = "get", target] = call;
+	return `a step is a map: write \`{ ${method.toLowerCase()}: ${target} }\``;
+}
+
 /** The steps of a group. They read each other, and `value` reads them; without it all of them are read. */
 function checkInside(
 	entries: readonly EntrySource[],
 	value: Template | null,
 	context: StepsContext,
 ): readonly StepConfig[] {
-	const { problems, reader } = context;
-	const { steps, complete } = checkSteps(entries, context);
+	const { problems } = context;
+	const before = problems.length;
+	const { steps } = checkSteps(entries, context);
+	const complete = !hasFault(problems, before);
 	const read = value
 		? readsIn([value])
 		: new Set(entries.map(({ key }) => key));
-	checkGraph({ steps, complete, read, misread: reader.misread }, problems);
+	checkGraph({ steps, complete, read }, problems);
 	return steps.map(({ step }) => step);
 }
 
@@ -130,10 +157,17 @@ function keyOf(source: MapSource, problems: Problem[]): StepKey | null {
 	problems.push({
 		at: meant?.at ?? source.at,
 		message: meant
-			? unknownAmong("kind of step", meant.key, stepKeyNames)
+			? unknownKind(meant.key)
 			: `what does this step do? It takes one of ${keyList}`,
 	});
 	return null;
+}
+
+function unknownKind(key: string): Problem["message"] {
+	const cure = insteadOfKey(key, stepKeyNames);
+	return cure === ""
+		? unknownAmong("kind of step", key, stepKeyNames)
+		: `unknown kind of step \`${key}\`${cure}`;
 }
 
 function isStepKey(key: string): key is StepKey {

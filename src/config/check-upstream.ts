@@ -54,7 +54,6 @@ export function checkUpstream(
 	const reader = {
 		names: new Map([["env", null]]),
 		problems,
-		misread: new Set<string>(),
 	};
 	const judged = {
 		what: "an upstream",

@@ -105,6 +105,7 @@ function checkRoutes(
 		if (source !== null || entryOf(root, "routes") === null) {
 			problems.push({
 				at: (source ?? root).at,
+				follows: true,
 				message:
 					"there is no route: write one under `routes`, such as `GET /hello:`",
 			});

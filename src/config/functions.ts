@@ -1,6 +1,6 @@
 import { readFileSync, realpathSync, statSync } from "node:fs";
 import module from "node:module";
-import { isAbsolute, relative, resolve, sep } from "node:path";
+import { basename, isAbsolute, relative, resolve, sep } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
 	type ModuleDeclaration,
@@ -175,7 +175,7 @@ function isCommonJs(text: string): boolean {
 }
 
 /** Node warns that this function of its own may change. An author can do nothing about it. */
-function withoutTypes(text: string): string {
+export function withoutTypes(text: string): string {
 	const { emitWarning } = process;
 	process.emitWarning = () => {};
 	try {
@@ -257,8 +257,18 @@ export async function importModule(
 	try {
 		return await import(pathToFileURL(resolve(file)).href);
 	} catch (error) {
-		return `cannot be loaded: ${firstLineOf(error)}`;
+		return `cannot be loaded: ${firstLineOf(error)}${lineOf(error)}`;
 	}
+}
+
+/** The line that the error names, as ` (line 3 of sluice.ts)`. Empty if it names none. */
+function lineOf(error: unknown): string {
+	const stack = error instanceof Error ? (error.stack ?? "") : "";
+	const [above = ""] = stack.split(import.meta.url);
+	const [, file, line] =
+		/(?:^|\(| at )(?:file:\/\/)?(\/[^\n()]*\.[cm]?[jt]s):(\d+)/.exec(above) ??
+		[];
+	return file === undefined ? "" : ` (line ${line} of ${basename(file)})`;
 }
 
 export function firstLineOf(error: unknown): string {

@@ -1,4 +1,3 @@
-import { suggest } from "../core/suggest.ts";
 import type { Read } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type { RouteConfig } from "./config.ts";
@@ -65,12 +64,10 @@ export function hasEffect(step: StepConfig): boolean {
 /** The steps of a route or a group, with everything that is needed to judge how they depend on each other. */
 export interface Steps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
-	/** False if a step could not be read: it may be the reader of another. */
+	/** False after a fault: what could not be read may be the reader of a step. */
 	readonly complete: boolean;
 	/** The templates of the answer, or of the group's value. */
 	readonly read: ReadonlySet<string>;
-	/** Names that were read and do not exist. A step with a similar name may be meant. */
-	readonly misread: ReadonlySet<string>;
 }
 
 /** Finds cycles, and steps that nothing reads. */
@@ -128,9 +125,6 @@ function shortened(cycle: readonly string[]): readonly string[] {
 /** How many steps of a cycle are named. */
 const cycleTold = 20;
 
-/** With more unknown names than these nobody can tell which steps were meant. */
-const misreadMax = 50;
-
 function waitsOf(step: StepConfig): ReadonlySet<string> {
 	return new Set([
 		...readsToStart(step),
@@ -187,11 +181,7 @@ function walk(waits: ReadonlyMap<string, ReadonlySet<string>>): {
 	return { order, cycles };
 }
 
-function reportUnread(
-	{ steps, read, misread }: Steps,
-	problems: Problem[],
-): void {
-	if (misread.size > misreadMax) return;
+function reportUnread({ steps, read }: Steps, problems: Problem[]): void {
 	const all = new Set(read);
 	for (const { step } of steps) {
 		for (const name of waitsOf(step)) {
@@ -200,10 +190,9 @@ function reportUnread(
 	}
 	for (const { step, at } of steps) {
 		if (all.has(step.name) || hasEffect(step)) continue;
-		if ([...misread].some((name) => suggest(name, [step.name]) !== ""))
-			continue;
 		problems.push({
 			at,
+			follows: true,
 			message: `nobody reads \`${step.name}\`: use it in an answer or another step, or remove it`,
 		});
 	}

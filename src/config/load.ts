@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
@@ -14,14 +15,22 @@ import {
 	loadFunctions,
 	workersOf,
 } from "./functions.ts";
+import { positionsInModule } from "./module-positions.ts";
 import {
+	hasFault,
 	messageOf,
 	type PlacedProblem,
 	type Problem,
 	printProblem,
 } from "./problem.ts";
 import { isPem, ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
-import { readSource, type SourceFile } from "./source.ts";
+import {
+	type LinePosition,
+	lineStartsOf,
+	positionIn,
+	readSource,
+	type SourceFile,
+} from "./source.ts";
 import { readValue } from "./source-value.ts";
 
 export interface Loaded {
@@ -59,7 +68,7 @@ async function load(
 	runs: boolean,
 ): Promise<Loaded> {
 	const source = isModule(file)
-		? readValue(await importDefault(file))
+		? await readModule(file)
 		: readSource(readText(file));
 	const checked = checkSource(source, env);
 	const files = readFiles(checked.files, dirname(file));
@@ -84,6 +93,20 @@ function isModule(file: string): boolean {
 	return /\.[cm]?[jt]s$/.test(file);
 }
 
+/** Its values, with the lines on which they are written. */
+async function readModule(file: string): Promise<SourceFile> {
+	const source = readValue(await importDefault(file));
+	let positions: ((path: string) => LinePosition | null) | null = null;
+	return {
+		...source,
+		positionOf(offset) {
+			positions ??= positionsInModule(readText(file), file);
+			const { path = "" } = source.positionOf(offset);
+			return { ...positions(path), path };
+		},
+	};
+}
+
 async function importDefault(file: string): Promise<unknown> {
 	const module = await importModule(file);
 	if (typeof module === "string") throw unreadable(file, module);
@@ -95,11 +118,26 @@ async function importDefault(file: string): Promise<unknown> {
 }
 
 function readText(file: string): string {
+	let bytes: Buffer;
 	try {
-		return readFileSync(file, "utf8");
+		bytes = readFileSync(file);
 	} catch (error) {
 		throw unreadable(file, whyUnread(error as NodeJS.ErrnoException));
 	}
+	if (isUtf8(bytes)) return bytes.toString("utf8");
+	const [first = 0, second = 0] = bytes;
+	if (first + second === 0xff + 0xfe) {
+		throw unreadable(file, "this file is UTF-16: save it as UTF-8");
+	}
+	const text = bytes.toString("utf8");
+	const { line, column } = positionIn(
+		lineStartsOf(text),
+		text.indexOf("\ufffd"),
+	);
+	throw unreadable(
+		`${file}:${line}:${column}`,
+		"this is not UTF-8: save the file as UTF-8",
+	);
 }
 
 function whyUnread(error: NodeJS.ErrnoException): string {
@@ -182,7 +220,7 @@ function withLoaded(
 }
 
 function checkSource(source: SourceFile, env: Environment): Checked {
-	if (source.root === null && source.problems.length > 0) {
+	if (source.root === null && hasFault(source.problems)) {
 		return {
 			config: null,
 			problems: source.problems,
@@ -194,20 +232,15 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 	// A line that could not be read leaves names unread and values missing, so only its own problem is reported.
 	const isUnreadable = (at: number) => {
 		const position = source.positionOf(at);
-		return "line" in position && source.unreadable.has(position.line);
+		return source.unreadable.has(position.line ?? 0);
 	};
+	const unread = hasFault(source.problems);
 	const followed = checked.problems.filter(
-		({ at, message }) =>
-			!isUnreadable(at) &&
-			!(
-				source.unreadable.size > 0 &&
-				typeof message === "string" &&
-				message.startsWith("nobody reads")
-			),
+		({ at, follows }) => !isUnreadable(at) && !(unread && follows),
 	);
 	return {
 		...checked,
-		config: source.problems.length > 0 ? null : checked.config,
+		config: unread ? null : checked.config,
 		problems: [...source.problems, ...followed],
 	};
 }

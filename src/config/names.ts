@@ -1,5 +1,5 @@
 import { suggest } from "../core/suggest.ts";
-import { languageWords, type Read } from "../expression/parse.ts";
+import { languageWords, noGlobal, type Read } from "../expression/parse.ts";
 import type { Problem } from "./problem.ts";
 
 /** The names of the language. No step and no `as` may have one. */
@@ -99,10 +99,32 @@ export function faultOfRead(
 	}
 	const whole = `${read.name}.${member}`;
 	if (read.name === "request") {
-		return `\`${whole}\` does not exist: \`request\` has ${list(members)}${suggest(member, members)}`;
+		return clientNames.has(member)
+			? `\`${whole}\` does not exist: write \`${read.path.join(".")}\``
+			: `\`${whole}\` does not exist: \`request\` has ${list(members)}${suggest(member, members)}`;
 	}
 	return () =>
-		`\`${whole}\` is not declared under \`request.${read.name}\`${suggest(member, members)}`;
+		`\`${whole}\` is not declared under \`request.${read.name}\`${declarationOf(read.name, member, members)}`;
+}
+
+/** How to declare a member that a client sends, or how its declared name is read. */
+function declarationOf(name: string, member: string, members: Members): string {
+	if (name === "body") return suggest(member, members);
+	if (name === "params") {
+		return (
+			suggest(member, members) || `: the route's path has no \`{${member}}\``
+		);
+	}
+	const isField = name === "headers" || name === "cookies";
+	const own = isField ? member.replaceAll("-", "_") : member;
+	const read = name === "headers" ? own.toLowerCase() : own;
+	if (members.has(read)) return `: write \`${name}.${read}\``;
+	const wire = name === "headers" ? read.replaceAll("_", "-") : member;
+	const then = read === member ? "" : `, and read \`${name}.${read}\``;
+	return (
+		suggest(member, members) ||
+		`: write \`${wire}: { type: string }\` there${then}`
+	);
 }
 
 function unknownName(read: Read, names: Names): Problem["message"] {
@@ -123,8 +145,38 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 		case "undefined":
 			return "there is no `undefined`: write null";
 		default:
-			return () => `unknown name \`${name}\`${suggest(name, names.keys())}`;
+			return () =>
+				noGlobal(name) ??
+				`unknown name \`${name}\`${meant(read, names) || suggest(name, names.keys())}`;
 	}
+}
+
+/** What is meant by a name of another language, or by one that lacks the word before it. Empty if nobody can tell. */
+function meant({ name, path }: Read, names: Names): string {
+	const holder = [...clientNames].find((one) => names.get(one)?.has(name));
+	if (holder !== undefined) return `: write \`${holder}.${name}\``;
+	const [member, ...rest] = path;
+	const isVariable = /^[A-Z][A-Z0-9_]*$/.test(name);
+	const variable =
+		name === "process" && member === "env" ? rest[0] : isVariable ? name : null;
+	if (variable !== null) {
+		return names.has("env")
+			? `: write \`env.${variable ?? "NAME"}\``
+			: ": a variable of the environment is read under `upstreams`, as `env.NAME`";
+	}
+	if (/^steps?$/.test(name) && member !== undefined) {
+		return names.has(member)
+			? `: a step is read by its name alone: write \`${[member, ...rest].join(".")}\``
+			: ": a step is read by its name alone";
+	}
+	if (/^(req|ctx|context|event)$/.test(name) && member !== undefined) {
+		const own = member === "request" ? rest : path;
+		return clientNames.has(own[0] ?? "") ? `: write \`${own.join(".")}\`` : "";
+	}
+	if (/^(res|resp|result|data|output)$/.test(name) && names.has("answer")) {
+		return ": write `answer`";
+	}
+	return "";
 }
 
 function list(names: Iterable<string>): string {

@@ -22,8 +22,6 @@ import type {
 export interface Reader {
 	readonly names: Names;
 	readonly problems: Problem[];
-	/** Takes names that were read and do not exist, most likely misspelt ones. */
-	readonly misread: Set<string>;
 }
 
 /** Stands for a template that could not be read and was reported. */
@@ -112,13 +110,26 @@ function checkReads(
 	reader: Reader,
 ): void {
 	for (const expression of expressions) {
+		let until = -1;
 		for (const read of expression.reads) {
-			const message = faultOfRead(read, reader.names);
+			if (read.offset < until) continue;
+			const dashed = dashedField(source.text.slice(read.offset));
+			const message =
+				(dashed && faultOfDash(dashed)) ?? faultOfRead(read, reader.names);
 			if (message === null) continue;
-			reader.misread.add(read.name);
+			until = read.offset + (dashed?.length ?? 0);
 			reader.problems.push({ at: source.placeOf(read.offset), message });
 		}
 	}
+}
+
+/** `headers.x-key`, which JavaScript reads as a difference. Null if the text does not begin with one. */
+function dashedField(text: string): string | null {
+	return /^(?:headers|cookies)\.\w+(?:-[A-Za-z]\w*)+/.exec(text)?.[0] ?? null;
+}
+
+function faultOfDash(written: string): string {
+	return `\`${written}\` is a difference: write \`${written.replaceAll("-", "_")}\``;
 }
 
 function expressionsOf(template: Template): readonly Expression[] {
@@ -319,7 +330,9 @@ export function readTarget(source: Source, reader: Reader): Target | null {
 			reader.problems.push({
 				at: source.at,
 				message:
-					"a call begins with its upstream's name, which cannot be data: `<upstream>/<path>`",
+					typeof first === "string"
+						? "a call begins with its upstream's name, without a slash before it: `<upstream>/<path>`"
+						: "a call begins with its upstream's name, which cannot be data: `<upstream>/<path>`",
 			});
 		}
 		return null;
@@ -371,9 +384,24 @@ function checkSegment(
 	const literals = typeof segment === "string" ? [segment] : segment;
 	for (const literal of literals) {
 		if (typeof literal !== "string") continue;
-		const message = faultOfLiteral(literal, segment);
+		const message =
+			faultOfPlaceholder(literal, reader.names) ??
+			faultOfLiteral(literal, segment);
 		if (message) reader.problems.push({ at: source.at, message });
 	}
+}
+
+/** `{id}` and `:id`, as other routers write a value in a path. */
+function faultOfPlaceholder(literal: string, names: Names): string | null {
+	const [written, braced, plain] =
+		/^\{{1,2}\s*([\w.]+)\s*\}{1,2}$|^:([A-Za-z_]\w*)$/.exec(literal) ?? [];
+	if (written === undefined) return null;
+	const name = braced ?? plain ?? "";
+	const holder = ["params", "query"].find((one) => names.get(one)?.has(name));
+	// A segment may begin with a colon, unless the route has a parameter of that name.
+	if (plain !== undefined && holder === undefined) return null;
+	const read = holder === undefined ? name : `${holder}.${name}`;
+	return `a value in a path is written \`\${${read}}\`, not \`${written}\``;
 }
 
 function faultOfLiteral(literal: string, segment: PathSegment): string | null {

@@ -156,6 +156,7 @@ export function resolveUpstream(
 		template: Template,
 		parse: (text: string) => T | null,
 		wanted: string,
+		cureFor: (written: string) => string = () => "",
 	): T | null => {
 		const value = evaluate(key, template);
 		if (value === null) return null;
@@ -165,7 +166,7 @@ export function resolveUpstream(
 		const [written] = key.split(".");
 		say(
 			key,
-			`${variables ? `what ${variables} holds` : `\`${written}\``} is not ${wanted}`,
+			`${variables ? `what ${variables} holds` : `\`${written}\``} is not ${wanted}${cureFor(variables ? "" : value)}`,
 		);
 		return null;
 	};
@@ -180,6 +181,7 @@ export function resolveUpstream(
 			url,
 			parseUrl,
 			"a URL with http or https, without user, password and query",
+			cureForUrl,
 		),
 	);
 	const urlsFrom = urls.map(variablesOf);
@@ -279,6 +281,30 @@ function credentialsOf(
 	return new Map(
 		headers.filter(([name]) => authenticatingFields.includes(name)),
 	);
+}
+
+/** What to write instead of a text that is no URL of an upstream. Empty if nobody can tell. */
+function cureForUrl(written: string): string {
+	const variable =
+		/^(?:https?:\/\/)?(?:\$|%|\{\{\s*(?:env\.|\.)?|\$\{?env:)([A-Za-z_]\w*)/.exec(
+			written,
+		)?.[1];
+	if (variable !== undefined) return `: write \`\${env.${variable}}\``;
+	if (/^[^/]*(?:\/\/)?[^/]*@/.test(written)) {
+		return ': a user and a password stand in a header, `headers: { authorization: "Basic …" }`';
+	}
+	const url = URL.parse(written);
+	const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(written);
+	if (!hasScheme && URL.canParse(`http://${written}`)) {
+		return `: write \`http://${written}\``;
+	}
+	if (url === null) return "";
+	if (url.username !== "") {
+		return ': a user and a password stand in a header, `headers: { authorization: "Basic …" }`';
+	}
+	if (url.search !== "")
+		return ": parameters of every call stand under `query`";
+	return "";
 }
 
 function parseUrl(text: string): URL | null {

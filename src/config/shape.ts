@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { suggest } from "../core/suggest.ts";
+import { insteadOfKey } from "./other-words.ts";
 import type { Problem } from "./problem.ts";
 import type { MapSource, Source } from "./source.ts";
 
@@ -44,10 +45,15 @@ export function checkShape(
 	source: Source,
 	judged: Judged,
 ): boolean {
-	const result = schema.safeParse(plainOf(source));
+	const result = schema.safeParse(plainOf(source), { error: wordsOf });
 	if (result.success) return true;
 	const issues = result.error.issues.flatMap((issue) => meant(issue, source));
+	const unknownIn = new Set<Source>();
 	for (const issue of unknownKeysFirst(issues)) {
+		const { source: around, missing } = sourceAt(source, issue.path);
+		// A missing key may be there misspelt.
+		if (missing && unknownIn.has(around)) continue;
+		if (issue.code === "unrecognized_keys") unknownIn.add(around);
 		if (issue.code !== "unrecognized_keys") {
 			reportWrongValue(issue, source, judged);
 			continue;
@@ -77,7 +83,6 @@ function meant(issue: z.core.$ZodIssue, source: Source): z.core.$ZodIssue[] {
 	}));
 }
 
-/** A missing key may be there misspelt. Then the message says that, and at one position only that. */
 function unknownKeysFirst(
 	issues: readonly z.core.$ZodIssue[],
 ): z.core.$ZodIssue[] {
@@ -115,7 +120,7 @@ function reportKeys(
 }
 
 function unknownKey(key: string, what: string, known: readonly string[]) {
-	const near = suggest(key, known);
+	const near = insteadOfKey(key, known) || suggest(key, known);
 	const takes = known.map((name) => `\`${name}\``).join(", ");
 	return `unknown key \`${key}\` in ${what}${near || `: it takes ${takes}`}`;
 }
@@ -134,8 +139,27 @@ function reportWrongValue(
 			: nameOf(path, what);
 	const message = missing
 		? `${subject} is missing in ${nameOf(path.slice(0, -1), what)}`
-		: `${subject} takes ${wanted(issue)}`;
+		: `${subject} takes ${issue.message}${cureFor(issue, culprit)}`;
 	problems.push({ at: culprit.at, message });
+}
+
+/** What to write instead of a scalar that is nearly right. Empty if nobody can tell. */
+function cureFor(issue: z.core.$ZodIssue, source: Source): string {
+	if (source.kind !== "scalar") return "";
+	const { value, text } = source;
+	if (issue.code !== "invalid_type") return "";
+	if (issue.expected === "object" && /^https?:\/\//.test(text)) {
+		return ": write `{ url: … }`";
+	}
+	const spaced = /^([\w?-]+):[^\s/]/.exec(text)?.[1];
+	if (spaced !== undefined && /^(object|record)$/.test(issue.expected)) {
+		return `: write a space behind \`${spaced}:\``;
+	}
+	return /^(number|int)$/.test(issue.expected) &&
+		typeof value === "string" &&
+		/^-?\d+$/.test(value)
+		? ": write it without quotes"
+		: "";
 }
 
 function nameOf(path: readonly PropertyKey[], what: string): string {
@@ -160,7 +184,8 @@ function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
 	return Object.keys(shape ?? {});
 }
 
-function sourceAt(
+/** The source at a path, or the innermost one that is there. */
+export function sourceAt(
 	source: Source,
 	path: readonly PropertyKey[],
 ): { source: Source; missing: boolean } {
@@ -176,23 +201,57 @@ function sourceAt(
 	return { source: found, missing: false };
 }
 
-function wanted(issue: z.core.$ZodIssue): string {
-	if (issue.code === "invalid_type") {
-		const words: Record<string, string> = {
-			record: "a map",
-			object: "a map",
-			string: "a text",
-			boolean: "`true` or `false`",
-			number: "a number",
-			int: "a whole number",
-			array: "a list",
-		};
-		// The message uses the schema's own words, if it has some.
-		if (!issue.message.startsWith("Invalid input")) return issue.message;
-		return words[issue.expected] ?? issue.expected;
+const wordsOfKinds: Readonly<Record<string, string>> = {
+	record: "a map",
+	object: "a map",
+	string: "a text",
+	boolean: "`true` or `false`",
+	number: "a number",
+	int: "a whole number",
+	array: "a list",
+};
+
+/** The words for a fault whose schema has none of its own. So the validator's own words never show. */
+function wordsOf(issue: z.core.$ZodRawIssue): string {
+	switch (issue.code) {
+		case "invalid_type":
+			return wordsOfKinds[issue.expected] ?? "another value";
+		case "invalid_value":
+			return listOf(issue.values.map((value) => `\`${String(value)}\``));
+		case "too_small":
+			return boundOf(issue.origin, issue.minimum, issue.inclusive, "more");
+		case "too_big":
+			return boundOf(issue.origin, issue.maximum, issue.inclusive, "less");
+		case "invalid_union":
+			return unionOf(issue.errors);
+		default:
+			return "another value";
 	}
-	if (issue.code === "invalid_value") {
-		return issue.values.map((value) => `\`${String(value)}\``).join(" or ");
-	}
-	return issue.message;
+}
+
+function boundOf(
+	origin: string,
+	bound: number | bigint,
+	inclusive = true,
+	beyond: "less" | "more",
+): string {
+	const range = `${inclusive ? `${bound} or ${beyond}` : `${beyond} than ${bound}`}`;
+	const noun = { array: " items", string: " characters" }[origin] ?? "";
+	return noun === "" ? `a number, ${range}` : `${range}${noun}`;
+}
+
+/** Each way in which a value could be right. */
+function unionOf(branches: readonly z.core.$ZodIssue[][]): string {
+	const ways = branches.flatMap((issues) => {
+		const [first] = issues;
+		return first && first.path.length === 0 ? [first.message] : [];
+	});
+	return ways.length > 0 ? listOf([...new Set(ways)]) : "another value";
+}
+
+function listOf(words: readonly string[]): string {
+	const last = words.at(-1) ?? "";
+	return words.length < 2
+		? last
+		: `${words.slice(0, -1).join(", ")} or ${last}`;
 }

@@ -11,6 +11,7 @@ import {
 } from "yaml";
 import { nestingMax } from "../core/json.ts";
 import type { Problem } from "./problem.ts";
+import { faultsOfYaml, tooDeep, withPlainSpaces } from "./yaml-faults.ts";
 
 /** The author's config as a tree in which every value knows its position. Offsets count characters of the file. */
 export type Source = ScalarSource | ListSource | MapSource | FunctionSource;
@@ -75,11 +76,10 @@ export interface LinePosition {
 export interface PathPosition {
 	/** `routes["GET /x"].steps.now`; empty for the config itself. */
 	readonly path: string;
-	readonly line?: never;
-	readonly column?: never;
+	/** Both from 1, if the module in which the value is written is known. */
+	readonly line?: number;
+	readonly column?: number;
 }
-
-const tooDeep = `nested deeper than ${nestingMax} levels`;
 
 const quoteIt =
 	"an expression with `: ` or ` #`, or inside `{ }` or `[ ]`, must be quoted or stand in a `|` block";
@@ -90,30 +90,35 @@ const quoteIt =
  */
 export function readSource(text: string): SourceFile {
 	const lines = lineStartsOf(text);
-	const problems: Problem[] = [];
+	const spaced = withPlainSpaces(text);
+	const problems: Problem[] = [...spaced.problems];
 	const unreadable = new Set<number>();
-	let readable = text;
+	let readable = spaced.text;
 	let document = parse(readable);
 	for (let reading = 1; reading < readingsMax; reading++) {
 		const masked = maskExpressionLines(readable, document.errors, lines);
 		if (masked === null) break;
 		for (const at of masked.holes) {
-			problems.push({ at, message: quoteIt });
+			problems.push({
+				at,
+				message: isQuotedHole(text, at) ? otherQuote : quoteIt,
+			});
 			unreadable.add(positionIn(lines, at).line);
 		}
 		readable = masked.text;
 		document = parse(readable);
 	}
-	for (const error of document.errors) {
-		problems.push({ at: error.pos[0], message: wordsFor(error) });
-	}
-	for (const warning of document.warnings) {
-		problems.push({ at: warning.pos[0], message: warning.message });
-	}
+	problems.push(...faultsOfYaml(document, readable));
+	const refuse = (at: number, message: string) => {
+		problems.push({ at, message });
+		unreadable.add(positionIn(lines, at).line);
+	};
 	const root =
 		document.errors.length > 0
 			? null
-			: toSource(document.contents, { text: readable, problems, depth: 0 });
+			: toSource(document.contents, {
+					...{ text: readable, problems, refuse, depth: 0 },
+				});
 	return {
 		root,
 		problems,
@@ -122,10 +127,21 @@ export function readSource(text: string): SourceFile {
 	};
 }
 
+const otherQuote =
+	"a quote inside an expression ends the text around it: write the other one inside, as in `\"${a ?? 'b'}\"`";
+
+/** Whether the value that holds the `${` at this offset begins with a quote. */
+function isQuotedHole(text: string, at: number): boolean {
+	const line = text.slice(text.lastIndexOf("\n", at) + 1, at);
+	const quote = /(?:^|[\s:[{,])(["'])[^"']*$/.exec(line)?.[1];
+	return quote !== undefined;
+}
+
 /** A text with faults that hide each other is read again at most so many times. What is hidden then is found next time. */
 const readingsMax = 16;
 
-function lineStartsOf(text: string): number[] {
+/** The offsets at which lines begin. */
+export function lineStartsOf(text: string): number[] {
 	const starts = [0];
 	for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
 		starts.push(at + 1);
@@ -133,7 +149,10 @@ function lineStartsOf(text: string): number[] {
 	return starts;
 }
 
-function positionIn(starts: readonly number[], offset: number): LinePosition {
+export function positionIn(
+	starts: readonly number[],
+	offset: number,
+): LinePosition {
 	const line = lastAtOrBefore(starts, offset, (start) => start);
 	return { line: line + 1, column: offset - (starts[line] ?? 0) + 1 };
 }
@@ -246,22 +265,11 @@ function valueWithHole(
 	return { lineStart, start: lineStart + before, end, hole: lineStart + hole };
 }
 
-function wordsFor(error: YAMLError): string {
-	switch (error.code) {
-		case "TAB_AS_INDENT":
-			return "a tab cannot indent: use spaces";
-		case "BLOCK_AS_IMPLICIT_KEY":
-			return "a value with `: ` in it must be quoted";
-		default:
-			// The parser calls itself for each level, and reports that its stack is full.
-			if (error.message.startsWith("Maximum call stack")) return tooDeep;
-			return `this is not YAML: ${error.message.split("\n")[0]}`;
-	}
-}
-
 interface Reading {
 	readonly text: string;
 	readonly problems: Problem[];
+	/** Reports a fault that leaves a value out. */
+	readonly refuse: (at: number, message: string) => void;
 	/** How many lists and maps are around the value. */
 	readonly depth: number;
 }
@@ -285,9 +293,12 @@ function toSource(node: Node | null, reading: Reading): Source | null {
 }
 
 function refuseDecorations(node: Node, at: number, reading: Reading): void {
-	const say = (message: string) => reading.problems.push({ at, message });
-	if (isAlias(node)) say("an alias (`*name`) is not allowed: write it out");
-	else if ("anchor" in node && node.anchor) {
+	const say = (message: string) => reading.refuse(at, message);
+	if (isAlias(node)) {
+		say(
+			"an alias (`*name`) is not allowed: write it out, or quote what begins with `*`",
+		);
+	} else if ("anchor" in node && node.anchor) {
 		say("an anchor (`&name`) is not allowed: write the value out each time");
 	}
 	if (node.tag !== undefined) {
@@ -315,9 +326,15 @@ function mapSource(
 			reading.problems.push({ at: keyAt, message });
 		}
 		seen.add(text);
-		const problem = problemOfKey(text, value as Node | null);
+		const problem = problemOfKey(text);
 		if (problem) {
 			reading.problems.push({ at: keyAt, message: problem });
+			continue;
+		}
+		if (isEmpty(value as Node | null)) {
+			// The key itself is there, so that nothing else is said of its lack.
+			reading.refuse(keyAt, nothingBehind(text));
+			entries.push({ key: text, at: keyAt, value: emptyAt(keyAt) });
 			continue;
 		}
 		const source = toSource(value as Node | null, reading);
@@ -360,13 +377,36 @@ export function faultOfKey(key: string): string | null {
 	return null;
 }
 
-function problemOfKey(key: string, value: Node | null): string | null {
+/** Keys that often are null on purpose. */
+const nullable: ReadonlySet<string> = new Set([
+	"body",
+	"default",
+	"fallback",
+	"respond",
+	"value",
+]);
+
+function problemOfKey(key: string): string | null {
 	const problem = faultOfKey(key);
 	if (problem !== null) return problem;
-	const empty =
+	if (key.startsWith("//")) return "a comment begins with `#`, not with `//`";
+	return null;
+}
+
+function isEmpty(value: Node | null): boolean {
+	return (
 		value === null ||
-		(isScalar(value) && value.value === null && value.source === "");
-	return empty ? `nothing stands after \`${key}:\`: write null` : null;
+		(isScalar(value) && value.value === null && value.source === "")
+	);
+}
+
+function emptyAt(at: number): ScalarSource {
+	return { kind: "scalar", at, value: null, text: "", placeOf: () => at };
+}
+
+function nothingBehind(key: string): string {
+	const orNull = nullable.has(key) ? ", `null` if that is meant," : "";
+	return `nothing stands after \`${key}:\`: write its value${orNull || ","} or remove the key`;
 }
 
 function scalarSource(node: Scalar, reading: Reading): ScalarSource {
@@ -376,6 +416,11 @@ function scalarSource(node: Scalar, reading: Reading): ScalarSource {
 	const text = typeof value === "string" ? value : (node.source ?? raw);
 	const cut = cutByComment(node, reading.text.slice(end));
 	if (cut >= 0) reading.problems.push({ at: start + cut, message: quoteIt });
+	if (node.type === "PLAIN" && /^[“”„«‘].*[”“»’]$/su.test(text)) {
+		const message =
+			"these quotes are a part of the text: YAML's own are `\"` and `'`";
+		reading.problems.push({ at: start, warning: true, message });
+	}
 	let places: readonly number[] | null = null;
 	return {
 		kind: "scalar",

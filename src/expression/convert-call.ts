@@ -19,7 +19,12 @@ import {
 } from "./conversion.ts";
 import { functions, methods, type Signature } from "./language.ts";
 import { openScope } from "./parameters.ts";
-import { unknownFunction, unknownMethod, wrongCount } from "./refusal.ts";
+import {
+	noGlobal,
+	unknownFunction,
+	unknownMethod,
+	wrongCount,
+} from "./refusal.ts";
 
 /** A call of a method or function, its arguments checked. */
 export function call(node: CallExpression, conversion: Conversion): Ast {
@@ -67,9 +72,17 @@ function callMethod(
 	name: string,
 	conversion: Conversion,
 ): Ast {
+	const { faults } = conversion;
+	const before = faults.length;
 	const of = conversion.linked(callee.object);
 	const signature = methods.get(name);
 	if (!signature) {
+		// A method of something that was refused is no fault of its own.
+		if (faults.length > before) return of;
+		const message = of.kind === "name" ? noGlobal(of.name) : null;
+		if (message !== null) {
+			return refuse(conversion, callee.object.start, message);
+		}
 		return refuse(conversion, callee.property.start, unknownMethod(name));
 	}
 	const args = callArguments(node, name, signature, conversion);

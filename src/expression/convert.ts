@@ -31,6 +31,7 @@ import {
 import { call } from "./convert-call.ts";
 import { constants, functions, languageWords } from "./language.ts";
 import {
+	noGlobal,
 	operatorRefusal,
 	refusalOf,
 	unknownFunction,
@@ -178,9 +179,16 @@ function converted(
 			return refuse(
 				conversion,
 				refusedAt(node, conversion.text),
-				refusalOf(node.type),
+				refusalOfNew(node) ?? refusalOf(node.type),
 			);
 	}
+}
+
+/** The message for `new Date()` and the like; null for other nodes. */
+function refusalOfNew(node: Source | Super): string | null {
+	return node.type === "NewExpression" && node.callee.type === "Identifier"
+		? noGlobal(node.callee.name)
+		: null;
 }
 
 /** The position that best shows the fault: an operator rather than the operand before it. */

@@ -227,6 +227,24 @@ export const insteadOfMethod: ReadonlyMap<string, string> = new Map([
 	["values", "write `Object.values(…)`"],
 ]);
 
+/** What to write instead of an object that JavaScript has around it, and an expression has not. */
+export const insteadOfGlobal: ReadonlyMap<string, string> = new Map([
+	["Buffer", "code of your own is a step with `run`"],
+	["Date", "the time of the request is `request.time`"],
+	["Error", "a step fails by `expect`, an answer has a `status`"],
+	["Intl", "code of your own is a step with `run`"],
+	["Map", "write an object, `{ name: value }`"],
+	["Promise", "a step that is named is waited for"],
+	["RegExp", "use `.includes`, `.startsWith`, `.split`, …"],
+	["Set", "write a list, and `uniqueBy(list, x => x)`"],
+	["URL", "code of your own is a step with `run`"],
+	["URLSearchParams", "write `queryOf(…)`"],
+	["console", "an expression only computes"],
+	["crypto", "the id of the request is `request.id`"],
+	["globalThis", "an expression only computes"],
+	["window", "an expression only computes"],
+]);
+
 /** What to write instead of a function that JavaScript or another language has, and this one does not. */
 export const insteadOfFunction: ReadonlyMap<string, string> = new Map([
 	["Array.from", "write `[...list]` or `.map(…)`"],

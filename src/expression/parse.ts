@@ -6,6 +6,7 @@ import { syntaxRefusal } from "./refusal.ts";
 
 export type { Ast, Expression, Fault, Read } from "./ast.ts";
 export { languageWords } from "./language.ts";
+export { noGlobal } from "./refusal.ts";
 
 /**
  * A text with holes. A single hole with only white space around it is "whole" and keeps its value's type. In "mixed"
@@ -80,14 +81,29 @@ function parseHole(
 	if (text[closing] === "}") return { ...read, end: closing + 1 };
 	// The text that follows may be a comment, which is one of the faults already.
 	if (read.faults.length > 0) return { ...read, end: null };
+	const variable = /^\$\{(?:env:)?([A-Za-z_]\w*)(?::?-([^}]*))?\}/.exec(
+		text.slice(opening),
+	);
 	const fault =
-		closing === text.length
-			? { offset: opening, message: "this `${` has no `}`" }
-			: {
+		text[closing] === ":" && variable !== null
+			? {
 					offset: closing,
-					message: `the expression ends before this: only \`}\` can stand here, not \`${String.fromCodePoint(text.codePointAt(closing) ?? 0)}\``,
-				};
+					message: `write \`${variableOf(variable)}\` for a variable of the environment`,
+				}
+			: closing === text.length
+				? { offset: opening, message: "this `${` has no `}`" }
+				: {
+						offset: closing,
+						message: `the expression ends before this: only \`}\` can stand here, not \`${String.fromCodePoint(text.codePointAt(closing) ?? 0)}\``,
+					};
 	return { expression: null, faults: [fault], end: null };
+}
+
+/** The shell's `${NAME:-text}` in our words. */
+function variableOf([, name, otherwise]: readonly string[]): string {
+	return otherwise === undefined
+		? `\${env.${name}}`
+		: `\${env.${name} ?? '${otherwise}'}`;
 }
 
 /** Reads a text that is one expression, without `${` and `}`. A text with faults gives no expression. */

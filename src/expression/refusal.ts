@@ -4,6 +4,7 @@ import {
 	constants,
 	functions,
 	insteadOfFunction,
+	insteadOfGlobal,
 	insteadOfMethod,
 	listMethods,
 	methods,
@@ -131,6 +132,9 @@ export function syntaxRefusal(
 	if (token === "**") {
 		return "a sign before `**` is ambiguous: write `-(a ** b)` or `(-a) ** b`";
 	}
+	if (/^[‘’“”„«»]$/.test(token)) {
+		return `\`${token}\` is no quote of an expression: write \`'\``;
+	}
 	if (token === "}") return "an expression is missing before `}`";
 	return `\`${token}\` cannot stand here`;
 }
@@ -174,6 +178,12 @@ export function unknownFunction(name: string): string {
 }
 
 const functionList = `there are ${quoted([...functions.keys()].filter((name) => !name.startsWith("Math.")))} and \`Math\``;
+
+/** The message for an object that JavaScript has around it; null for other names. */
+export function noGlobal(name: string): string | null {
+	const cure = insteadOfGlobal.get(name);
+	return cure === undefined ? null : `there is no \`${name}\`: ${cure}`;
+}
 
 /** The message for a method that no value has. */
 export function unknownMethod(name: string): string {

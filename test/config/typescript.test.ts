@@ -496,7 +496,7 @@ describe("a file of TypeScript or JavaScript", () => {
 		const { problems } = await loadConfig(`${folder.path}/sluice.mjs`, {});
 		assert.match(
 			problems.map(printProblem).join("\n"),
-			/sluice.mjs: routes\["GET \/x"\].respnd: unknown key `respnd` in a route — did/,
+			/sluice.mjs:1:40: routes\["GET \/x"\].respnd: unknown key `respnd` in a route — did/,
 		);
 	});
 

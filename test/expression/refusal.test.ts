@@ -20,7 +20,8 @@ test("refuses what JavaScript has beyond its pure part, at its place", () => {
 	check([
 		["a + this", 4, /no `this`/],
 		["this.x", 0, /no `this`/],
-		["[new Date()]", 1, /no `new`/],
+		["[new Date()]", 1, /no `Date`/],
+		["new Thing()", 0, /no `new`/],
 		["new.target", 0, /`new\.target`/],
 		["super.x", 0, /no `super`/],
 		["import('x')", 0, /no `import`/],
@@ -212,7 +213,7 @@ test("refuses what is not there, and says what was meant", () => {
 		["Object.defineProperty(a, 'b', c)", 0, /no `Object\.defineProperty`/],
 		["Object()", 0, /not a function/],
 		["JSON.x", 0, /no `JSON\.x`/],
-		["Date.now()", 5, /request\.time/],
+		["Date.now()", 0, /request\.time/],
 		["String.raw", 0, /no `String\.raw`/],
 		["Number.MAX_SAFE_INTEGER", 0, /no `Number\.MAX_SAFE_INTEGER`/],
 		["Function('return 1')()", 0, /can be called/],

@@ -297,7 +297,10 @@ routes: { GET /x: { respond: 1 } }`,
 		assert.deepEqual(of(1), []);
 		assert.deepEqual(of(8), []);
 		for (const count of [0, 9]) {
-			assert.match(String(of(count)), /takes a map, or a list of 1 to 8 maps/);
+			assert.match(
+				String(of(count)),
+				/takes a map with `limit`, `per`, or a list of 1 to 8 such maps/,
+			);
 		}
 	});
 

@@ -94,7 +94,7 @@ describe("sluice check", () => {
 		assert.equal(await wrong.ended, 2);
 		assert.match(
 			wrong.stderr(),
-			/^sluice.ts: routes\["GET \/x"\].statu: unknown key `statu` in a route — did you mean `status`\?\n1 problem in sluice.ts\n$/,
+			/^sluice.ts:1:52: routes\["GET \/x"\].statu: unknown key `statu` in a route — did you mean `status`\?\n1 problem in sluice.ts\n$/,
 		);
 		using both = folderWith({
 			"sluice.ts": "throw new Error('not this one');",

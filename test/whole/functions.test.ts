@@ -405,7 +405,10 @@ describe("functions that cannot be loaded", () => {
 			"4:18: ./own.ts exports no function `scores` — did you mean `score`?",
 		],
 		["./own.ts#noFunction", "4:18: ./own.ts exports no function `noFunction`"],
-		["./fails.ts#a", "4:18: ./fails.ts cannot be loaded: at load"],
+		[
+			"./fails.ts#a",
+			"4:18: ./fails.ts cannot be loaded: at load (line 1 of fails.ts)",
+		],
 		["./none.ts#a", "4:18: ./none.ts cannot be loaded: there is no such file"],
 		["own.ts", "4:18: `run` takes `./file.ts#function`"],
 	] as const) {

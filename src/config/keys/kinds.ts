@@ -19,11 +19,50 @@ function textWith(
 	pattern: string,
 	fits: (text: string) => boolean,
 ): z.ZodType {
-	return z
-		.string({ error: words })
-		.refine(fits, { error: words })
-		.meta({ pattern });
+	const error = ({ input }: { readonly input?: unknown }) =>
+		words + quantityMeant(input, words, fits);
+	return z.string({ error }).refine(fits, { error }).meta({ pattern });
 }
+
+/** The quantity that is meant by another spelling of it, in the units that are known here. Empty if none is. */
+function quantityMeant(
+	written: unknown,
+	words: string,
+	fits: (text: string) => boolean,
+): string {
+	const [, number, unit = ""] =
+		/^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(String(written)) ?? [];
+	if (number === undefined) return "";
+	const known = words.startsWith(sizeWords) ? sizeUnits : durationUnits;
+	const meant = known
+		.filter(([spellings]) => spellings.includes(unit.toLowerCase()))
+		.map(([, factor, own]) => `${Number(number) * factor}${own}`);
+	const own = meant.filter((text) => text !== written && fits(text));
+	return own.length > 0
+		? `: write ${own.map((text) => `\`${text}\``).join(" or ")}`
+		: "";
+}
+
+/** Spellings of a unit, how many of ours it is, and ours. An empty spelling is a number without a unit. */
+type Units = readonly (readonly [
+	spellings: readonly string[],
+	factor: number,
+	own: string,
+])[];
+
+const durationUnits: Units = [
+	[["", "ms", "msec", "msecs", "millis", "milliseconds"], 1, "ms"],
+	[["", "s", "sec", "secs", "second", "seconds"], 1, "s"],
+	[["m", "min", "mins", "minute", "minutes"], 1, "m"],
+	[["h", "hour", "hours"], 1, "h"],
+	[["d", "day", "days"], 24, "h"],
+];
+const sizeUnits: Units = [
+	[["", "b", "byte", "bytes"], 1, "B"],
+	[["k", "kb", "kib"], 1, "KiB"],
+	[["m", "mb", "mib"], 1, "MiB"],
+	[["g", "gb", "gib"], 1, "GiB"],
+];
 
 /** A duration within bounds of its own, which `words` describe. */
 function durationWhere(
@@ -117,7 +156,8 @@ export const hole = z
 
 export function countOrHole(most: number): z.ZodType {
 	const error = `a whole number from 1 to ${most}, or an expression of \`env\``;
-	return z.union([z.int().min(1).max(most), hole], { error });
+	const number = z.int({ error }).min(1, { error }).max(most, { error });
+	return z.union([number, hole], { error });
 }
 
 export function count(most: number, least = 1): Kind<number, number> {

@@ -6,14 +6,16 @@ const numberKeys = {
 	maximum: z.number().optional(),
 	exclusiveMinimum: z.number().optional(),
 	exclusiveMaximum: z.number().optional(),
-	multipleOf: z.number().positive().optional(),
+	multipleOf: z.number().positive({ error: "a number above 0" }).optional(),
 };
 const fieldCommon = {
 	description: z.string().optional(),
 	default: z.unknown().optional(),
 	enum: z
-		.array(z.union([z.string(), z.number(), z.boolean()]))
-		.min(1)
+		.array(z.union([z.string(), z.number(), z.boolean()]), {
+			error: "a list of values",
+		})
+		.min(1, { error: "at least one value" })
 		.optional(),
 };
 

@@ -120,6 +120,9 @@ interface SectionOptions<Keys extends AnyKeys, Value> {
 	readonly finish?: (read: ReadOf<Keys>, say: Say) => Value;
 }
 
+/** A message names all keys of a map if there are no more than these. */
+const toldMax = 6;
+
 /** Declares the keys of a map. `finish` makes the map's value from the values of its keys. */
 export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 	keys: Keys,
@@ -128,7 +131,13 @@ export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 	const shape = Object.fromEntries(
 		Object.entries(keys).map(([name, { schema }]) => [name, schema]),
 	) as Section<Keys, Value>["shape"];
-	const schema = z.strictObject(shape, words ? { error: words } : {});
+	const needed = Object.keys(keys).filter(
+		(name) => keys[name]?.options.required,
+	);
+	const all = Object.keys(keys);
+	const told = needed.length > 0 || all.length > toldMax ? needed : all;
+	const error = words ?? (told.length > 0 ? mapWith(told) : "a map");
+	const schema = z.strictObject(shape, { error });
 	return {
 		keys,
 		shape,
@@ -138,7 +147,8 @@ export function section<const Keys extends AnyKeys, Value = ReadOf<Keys>>(
 			if (source && source.kind !== "map") checkShape(schema, source, judged);
 			const written = source?.kind === "map" ? source : null;
 			if (written) reportUnknownKeys(written, Object.keys(keys), judged);
-			const read = readKeys(keys, written, judged, context);
+			const known = judged.problems.length === before;
+			const read = readKeys(keys, written, { ...judged, known }, context);
 			if (read === null) return undefined as ReadResult<Keys, Value>;
 			const refused = judged.problems.length > before;
 			const say: Say = (key, message) => {
@@ -191,7 +201,7 @@ export function sectionFor<Wanted>(): SectionFor<Wanted> {
 function readKeys<Keys extends AnyKeys>(
 	keys: Keys,
 	source: MapSource | null,
-	judged: Judged,
+	judged: Judged & { readonly known: boolean },
 	context: unknown,
 ): ReadOf<Keys> | null {
 	const written = new Map(
@@ -202,7 +212,8 @@ function readKeys<Keys extends AnyKeys>(
 	for (const [name, key] of Object.entries(keys)) {
 		const found = written.get(name) ?? null;
 		const own = { what: `\`${name}\``, problems: judged.problems };
-		if (found === null && key.options.required && source !== null) {
+		// A key that is unknown may be the missing one, misspelt.
+		if (found === null && key.options.required && source && judged.known) {
 			const message = `\`${name}\` is missing in ${judged.what}`;
 			judged.problems.push({ at: source.at, message });
 		}
@@ -260,7 +271,10 @@ export function mapOrMaps<S extends AnySection>(
 	readonly SectionValue<S>[],
 	SectionContext<S>
 > & { readonly absent: () => readonly SectionValue<S>[] } {
-	const error = `a map, or a list of 1 to ${most} maps`;
+	const needed = Object.keys(inner.keys).filter(
+		(name) => inner.keys[name]?.options.required,
+	);
+	const error = `${mapWith(needed)}, or a list of 1 to ${most} such maps`;
 	const listOf = (item: z.ZodType) =>
 		z.array(item).min(1, { error }).max(most, { error });
 	const schema = z.union([inner.schema, listOf(inner.schema)]);
@@ -296,7 +310,7 @@ export function policy<S extends AnySection>(
 	inner: S,
 ): Kind<boolean | InputOf<S>, SectionValue<S> | null, SectionContext<S>> {
 	const schema = z.union([z.boolean(), inner.schema], {
-		error: "`true`, or a map of what is to differ",
+		error: `\`true\`, or ${mapWith(Object.keys(inner.keys))}`,
 	});
 	return orBoolean(inner, schema);
 }
@@ -310,6 +324,10 @@ export function mapOrFalse<S extends AnySection>(
 		{ error: "a map, or `false`" },
 	);
 	return orBoolean(inner, schema);
+}
+
+function mapWith(keys: readonly string[]): string {
+	return `a map with ${keys.map((name) => `\`${name}\``).join(", ")}`;
 }
 
 function orBoolean<S extends AnySection>(inner: S, schema: z.ZodType) {

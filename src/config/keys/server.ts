@@ -135,10 +135,16 @@ const addressHeader = plain<string>(
 	(name) => name.toLowerCase(),
 );
 
+const healthWords = "a path such as `/-/health`, or `false`";
+
 const pathOrFalse = plain<`/${string}` | false, string | null>(
-	z.union([z.string().regex(/^\/[^\s?#]*$/), z.literal(false)], {
-		error: "a path such as `/-/health`, or `false`",
-	}),
+	z.union(
+		[
+			z.string().regex(/^\/[^\s?#]*$/, { error: healthWords }),
+			z.literal(false),
+		],
+		{ error: healthWords },
+	),
 	(written) => (written === false ? null : written),
 );
 
