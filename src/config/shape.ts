@@ -147,19 +147,18 @@ function reportWrongValue(
 function cureFor(issue: z.core.$ZodIssue, source: Source): string {
 	if (source.kind !== "scalar") return "";
 	const { value, text } = source;
-	if (issue.code !== "invalid_type") return "";
+	const isNumber = typeof value === "string" && /^-?\d+$/.test(value);
+	if (isNumber && /^a (whole )?number/.test(issue.message)) {
+		return ": write it without quotes";
+	}
+	const wantsMap =
+		issue.code === "invalid_type" && /^(object|record)$/.test(issue.expected);
+	if (!wantsMap) return "";
 	if (issue.expected === "object" && /^https?:\/\//.test(text)) {
 		return ": write `{ url: … }`";
 	}
 	const spaced = /^([\w?-]+):[^\s/]/.exec(text)?.[1];
-	if (spaced !== undefined && /^(object|record)$/.test(issue.expected)) {
-		return `: write a space behind \`${spaced}:\``;
-	}
-	return /^(number|int)$/.test(issue.expected) &&
-		typeof value === "string" &&
-		/^-?\d+$/.test(value)
-		? ": write it without quotes"
-		: "";
+	return spaced === undefined ? "" : `: write a space behind \`${spaced}:\``;
 }
 
 function nameOf(path: readonly PropertyKey[], what: string): string {

@@ -16,15 +16,13 @@ import {
 import type { RequestMemory } from "../core/memory.ts";
 import { createPattern } from "../core/pattern.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
+import { faultOf } from "./body-faults.ts";
 
 /** The most faults that an answer names. */
 export const faultsMax = 16;
 
 /** Of a body up to this length every fault is looked for: there may be tens of thousands, a few megabytes. */
 const allFaultsBytesMax = 8 * 1024;
-
-/** The most characters of a fault's place: the keys of a body are the client's. */
-const placeLengthMax = 200;
 
 /**
  * So many `$ref`s are followed for a body, and one more for each of its bytes. The branches of a schema that refers to
@@ -94,7 +92,6 @@ function createCompiler(allErrors: boolean, follow: () => boolean): Ajv2020 {
 		schemaType: "boolean",
 		validate: (wanted: boolean, items: readonly unknown[]) =>
 			!wanted || new Set(items.map(canonical)).size === items.length,
-		error: { message: "must NOT have duplicate items" },
 	});
 	return ajv;
 }
@@ -265,12 +262,4 @@ function copyWithDoubles(value: unknown): unknown {
 	return Object.fromEntries(
 		Object.entries(value).map(([key, inner]) => [key, copyWithDoubles(inner)]),
 	);
-}
-
-function faultOf({ instancePath, message }: ErrorObject): RequestFault {
-	const at = `body${instancePath}`;
-	return {
-		at: at.length > placeLengthMax ? `${at.slice(0, placeLengthMax)}…` : at,
-		message: message ?? "is invalid",
-	};
 }

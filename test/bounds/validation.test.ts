@@ -37,7 +37,7 @@ const cases: Case[] = [
 			body: { type: "string", maxLength: 100_000, pattern: "^(\\w|\\d)*$" },
 		},
 		body: `${"a".repeat(30_000)}!`,
-		message: /must match pattern/,
+		message: /does not match/,
 	},
 	{
 		title: "a pattern with many repeats of everything",
@@ -45,7 +45,7 @@ const cases: Case[] = [
 			body: { type: "string", maxLength: 100_000, pattern: ".*a.*b.*c.*d" },
 		},
 		body: "abc".repeat(10_000),
-		message: /must match pattern/,
+		message: /does not match/,
 	},
 	{
 		title: "a name judged by a pattern of `patternProperties`",
@@ -56,7 +56,7 @@ const cases: Case[] = [
 			},
 		},
 		body: { ["a".repeat(30_000)]: 1 },
-		message: /must be null/,
+		message: /is not of type null/,
 	},
 	{
 		title: "a text longer than it may be, beside a slow pattern",
@@ -67,14 +67,14 @@ const cases: Case[] = [
 			},
 		},
 		body: { v: `${" ".repeat(117_000)}x` },
-		message: /must NOT have more than 40 characters/,
+		message: /is longer than 40 characters/,
 		faults: 1,
 	},
 	{
 		title: "a list of lists that are to differ",
 		request: { body: { type: "array", uniqueItems: true } },
 		body: [...Array.from({ length: 40_000 }, (_, n) => [n, [n]]), [7, [7]]],
-		message: /must NOT have duplicate items/,
+		message: /repeats a value/,
 	},
 	{
 		title: "a schema that refers to itself in more than one branch",
@@ -87,14 +87,14 @@ const cases: Case[] = [
 		title: "a megabyte of maps that lack twenty members each",
 		request: { body: { type: "array", items: { required: twenty } } },
 		body: Array.from({ length: 300_000 }, () => ({})),
-		message: /must have required property 'name0'/,
+		message: /is required/,
 		faults: 1,
 	},
 	{
 		title: "a small body with thousands of faults",
 		request: { body: { type: "array", items: { required: twenty } } },
 		body: Array.from({ length: 2000 }, () => ({})),
-		message: /must have required property 'name0'/,
+		message: /is required/,
 		faults: 16,
 	},
 	{

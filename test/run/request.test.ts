@@ -324,7 +324,7 @@ describe("a body", () => {
 			["body", "body/name", "body/ids/1", "body/ids/2"],
 		);
 		assert.deepEqual(faultsOf(await post({})), [
-			{ at: "body", message: "must have required property 'name'" },
+			{ at: "body/name", message: "is required" },
 		]);
 	});
 
@@ -428,7 +428,7 @@ describe("a body", () => {
 		const sent = (body: object) => ask("/x", { method: "POST", body });
 		assert.equal((await sent({ constructor: "McLaren" })).json, "McLaren");
 		assert.deepEqual(faultsOf(await sent({})), [
-			{ at: "body", message: "must have required property 'constructor'" },
+			{ at: "body/constructor", message: "is required" },
 		]);
 	});
 
