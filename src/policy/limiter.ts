@@ -10,6 +10,7 @@ import {
 	watching,
 } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
+import { OpenStreams } from "./open-streams.ts";
 import {
 	createReporter,
 	type Guard,
@@ -78,26 +79,24 @@ export function limiter(
 
 /**
  * Bounds the open streams. A stream whose request still comes takes no slot at all, because its client decides how long
- * that takes. If no more may be open, it is refused before the upstream is asked.
+ * that takes. If no more may be open, in all or of its client, it is refused before the upstream is asked.
  */
 function limitStreams(
 	{ upstream, streams }: LimiterContext,
 	inSlot: StreamPolicy,
 ): StreamPolicy {
-	let open = 0;
-	const close = () => {
-		open--;
-	};
+	const all = new OpenStreams(streams);
 	return (next) => {
 		const nextInSlot = inSlot(next);
 		return function streamAmongOthers(request, scope) {
 			if (scope.cancelled) return Promise.reject(scope.reason);
-			if (open >= streams) {
-				const message = `${open} streams are open`;
+			const client = all.take(request.client);
+			if (client === null) {
+				const message = `${all.open} of ${streams} streams are open`;
 				const facts = { upstream, retryAfterMs };
 				return Promise.reject(new GatewayError("limiter_full", message, facts));
 			}
-			open++;
+			const close = () => all.give(client);
 			const send = isComing(request.body) ? next : nextInSlot;
 			const sent = begunBy(() => send(request, scope));
 			sent.then(close, close);

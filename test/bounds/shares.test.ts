@@ -29,13 +29,15 @@ interface Setting {
 	readonly up?: object;
 	/** Keys of the proxied route. */
 	readonly proxy?: object;
-	/** Keys of `overload`. */
+	/** Keys of `server` and of `overload`. */
+	readonly server?: object;
 	readonly overload?: object;
 	readonly answer?: Answering;
 }
 
 /** `GET /item` is composed, and everything below `/p` is passed on. */
-async function start({ up, proxy, overload, answer }: Setting = {}) {
+async function start(setting: Setting = {}) {
+	const { up, proxy, server = {}, overload, answer } = setting;
 	upstream = stack.use(await startUpstream(answer ?? answerByPath));
 	gateway = stack.use(
 		await serve({
@@ -47,6 +49,7 @@ async function start({ up, proxy, overload, answer }: Setting = {}) {
 					proxy: { to: "up/{rest*}", ...proxy },
 				},
 			},
+			server,
 			overload: { ...calm, ...overload },
 		}),
 	);
@@ -77,12 +80,15 @@ async function client(...texts: string[]): Promise<TestClient> {
 }
 
 /** A client that asks, and reads no more than the head of its answer. */
-async function reader(path: string): Promise<Socket> {
+async function reader(
+	path: string,
+	headers: readonly string[] = [],
+): Promise<Socket> {
 	const socket = connect(port(), "127.0.0.1");
 	stack.defer(() => void socket.destroy());
 	socket.on("error", () => {});
 	await once(socket, "connect");
-	socket.write(asking(`GET ${path}`));
+	socket.write(asking(`GET ${path}`, headers));
 	await once(socket, "readable");
 	return socket;
 }
@@ -94,13 +100,13 @@ const messages = () =>
 	gateway.ended.flatMap(({ error }) => (error ? [error.message] : []));
 
 describe("streams of one upstream", () => {
-	for (const [what, path] of [
-		["64 open event streams", "/p/events"],
-		["64 clients that do not read a long file", "/p/file"],
+	for (const [what, path, connections] of [
+		["64 open event streams", "/p/events", 64],
+		["8 clients that do not read a long file", "/p/file", 8],
 	] as const) {
 		it(`leave the places to calls: ${what}`, async () => {
-			await start();
-			await times(64, () => reader(path));
+			await start({ up: { connections, timeout: "5s" } });
+			await times(connections, () => reader(path));
 			const { status, text } = await gateway.get("/item");
 			assert.equal(status, 200, text);
 		});
@@ -141,12 +147,30 @@ describe("streams of one upstream", () => {
 		const refused = await gateway.get("/p/events");
 		assert.equal(refused.status, 503, refused.text);
 		assert.match(refused.text, /"code":"limiter_full"/);
-		assert.deepEqual(messages(), ["2 streams are open"]);
+		assert.deepEqual(messages(), ["2 of 2 streams are open"]);
 		assert.equal(upstream.seen.length, 2);
 		first?.destroy();
 		await upstream.aborted(1);
 		await reader("/p/events");
 		assert.equal((await gateway.get("/item")).status, 200);
+	});
+
+	it("leave some to other clients, whom a trusted proxy names", async () => {
+		await start({
+			up: { streams: 20 },
+			server: { trustedProxies: ["127.0.0.1"], addressHeader: "x-client" },
+		});
+		const ask = async (from: string) => {
+			const socket = await reader("/p/events", [`x-client: ${from}`]);
+			return Number(String(socket.read()).split(" ")[1]);
+		};
+		const open = async (from: string) => {
+			let count = 0;
+			while ((await ask(from)) === 200) count++;
+			return count;
+		};
+		assert.equal(await open("192.0.2.1"), 18);
+		assert.equal(await open("192.0.2.2"), 2);
 	});
 
 	it("wait for a call's place until the head of the answer is there", async () => {

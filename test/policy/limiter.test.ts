@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
+import { OpenStreams } from "../../src/policy/open-streams.ts";
 import type { Guard, PolicyContext } from "../../src/policy/policy.ts";
 import {
 	openScope,
@@ -241,6 +242,39 @@ describe("streams", () => {
 			assert.equal(guard.hasFree(), false);
 		});
 	}
+});
+
+describe("the share of a client in the open streams", () => {
+	const taken = (all: OpenStreams, client: string) => {
+		let count = 0;
+		while (all.take(client) !== null) count++;
+		return count;
+	};
+
+	test("is all of few, and leaves some of many to others", () => {
+		for (const [most, ...shares] of [
+			[1, 1, 0],
+			[9, 9, 0],
+			[10, 9, 1, 0],
+			[1024, 911, 101, 11, 1, 0],
+		] as const) {
+			const all = new OpenStreams(most);
+			const had = shares.map((_, at) => taken(all, `192.0.2.${at}`));
+			assert.deepEqual(had, shares, `of ${most}`);
+		}
+	});
+
+	test("is that of an IPv6 network, and free again when it is given back", () => {
+		const all = new OpenStreams(18);
+		for (let round = 0; round < 3; round++) {
+			const had = Array.from({ length: 20 }, (_, at) =>
+				all.take(`2001:db8::${at}`),
+			).filter((client) => client !== null);
+			assert.equal(had.length, 17);
+			for (const client of had) all.give(client);
+			assert.equal(all.open, 0);
+		}
+	});
 });
 
 describe("clients that wait", () => {
