@@ -31,6 +31,8 @@ export function decodeBody(
 	if (kind === "json") return readAnswer(response, settings, lenient, run);
 	run.countRead(length);
 	if (kind === "bytes") return new Bytes(body);
+	// Decoding takes up to 1.5 ns for a byte.
+	run.calls.clock.turn.spent += length >>> 6;
 	try {
 		if (decoded) {
 			const make = () => utf8.decode(body);
