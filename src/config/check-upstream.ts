@@ -1,3 +1,4 @@
+import { isPem } from "./check-tls.ts";
 import type { UpstreamConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { Defaults } from "./keys/defaults.ts";
@@ -5,7 +6,6 @@ import { budgetKeys } from "./keys/policies.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
 import type { Problem } from "./problem.ts";
 import {
-	isPem,
 	type ResolvedUpstream,
 	resolveUpstream,
 	splitKey,

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { type Checked, check } from "./check.ts";
+import { isPem, tlsProblems } from "./check-tls.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -23,7 +24,7 @@ import {
 	type Problem,
 	printProblem,
 } from "./problem.ts";
-import { isPem, ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
+import { ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
 import {
 	type LinePosition,
 	lineStartsOf,
@@ -246,11 +247,14 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 }
 
 function place(
-	{ config, problems }: Pick<Checked, "config" | "problems">,
+	{ config: sound, problems }: Pick<Checked, "config" | "problems">,
 	source: SourceFile,
 	file: string,
 ): Loaded {
-	const all = firstAtEachPlace(problems);
+	const upstreams = sound?.resolved.reveal() ?? [];
+	const more = tlsProblems(upstreams, source.root);
+	const config = more.length > 0 ? null : sound;
+	const all = firstAtEachPlace([...problems, ...more]);
 	const faults = all.filter(({ warning }) => !warning);
 	const warnings = all.filter(({ warning }) => warning);
 	const listed = [

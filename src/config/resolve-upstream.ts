@@ -10,6 +10,7 @@ import {
 } from "../expression/template.ts";
 import type { UpstreamSettings } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
+import { faultOfTls, isPem } from "./check-tls.ts";
 import type { Config, UpstreamConfig } from "./config.ts";
 import {
 	type Environment,
@@ -70,7 +71,13 @@ export function inEnvironment(config: Config, env: Environment): Config {
 			const message = `${words} was not read: load the config by its file`;
 			return { key: `tls.${name}`, message };
 		});
-		for (const { key, message } of [...resolution.faults, ...unreadFaults]) {
+		const fault = tls === null ? null : faultOfTls(tls);
+		const tlsFaults = fault === null ? [] : [{ key: "tls", message: fault }];
+		for (const { key, message } of [
+			...resolution.faults,
+			...unreadFaults,
+			...tlsFaults,
+		]) {
 			const path = pathTo(upstream.name, key);
 			const problem = { file: "config", path, message, warning: false };
 			faults.push(printProblem(problem));
@@ -118,11 +125,6 @@ export function wordsOfFile(
 		reads.every(({ path: [name = ""] }) => !env[name])
 		? path
 		: `what ${variablesOf(entry.value)} holds is no PEM text itself, and as a file it`;
-}
-
-/** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
-export function isPem(text: string): boolean {
-	return text.includes("-----BEGIN ");
 }
 
 /** A fault of a setting, by its key in the upstream: `timeout`, `query.appid`. */

@@ -153,7 +153,6 @@ describe("what came from the environment and is wrong only when called", () => {
 			URL_REFUSED: `http://127.0.0.1:9/${token}`,
 			URL_UNTRUSTED: `${peer.origin}/${token}`,
 			URL_ECHO: `${echo.url}/${token}`,
-			BAD_KEY: `-----BEGIN PRIVATE KEY-----\n${token}\n-----END PRIVATE KEY-----\n`,
 		};
 		const common = `query: { key: "\${env.TOKEN}" }, headers: { x-key: "\${env.TOKEN}" }`;
 		const tls = new URL("../upstream/tls/cert.pem", import.meta.url).pathname;
@@ -164,10 +163,9 @@ upstreams:
   refused: { url: "\${env.URL_REFUSED}", ${common} }
   untrusted: { url: "\${env.URL_UNTRUSTED}", ${common} }
   trusted: { url: "\${env.URL_UNTRUSTED}", tls: { ca: ${tls} }, ${common} }
-  keyed: { url: "${peer.origin}", tls: { ca: ${tls}, cert: ${tls}, key: "\${env.BAD_KEY}" }, ${common} }
   echo: { url: "\${env.URL_ECHO}", ${common} }
 routes:
-${["unknown", "refused", "untrusted", "trusted", "keyed", "echo"]
+${["unknown", "refused", "untrusted", "trusted", "echo"]
 	.map(
 		(name) => `
   GET /${name}: { steps: { a: { get: ${name}/a } }, respond: "\${a}" }
@@ -180,14 +178,7 @@ ${["unknown", "refused", "untrusted", "trusted", "keyed", "echo"]
 		const command = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
 		await command.printed("listening on");
 		const url = /listening on (\S+)/.exec(command.stdout())?.[1] ?? "";
-		for (const name of [
-			"unknown",
-			"refused",
-			"untrusted",
-			"trusted",
-			"keyed",
-			"echo",
-		]) {
+		for (const name of ["unknown", "refused", "untrusted", "trusted", "echo"]) {
 			for (const path of [`/${name}`, `/${name}/ok`, `/${name}/proxied`]) {
 				const { status, text, headers } = await ask(url + path);
 				// A proxied page is the upstream's own.

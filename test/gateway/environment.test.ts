@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import type { Config } from "../../src/config/config.ts";
@@ -8,6 +9,13 @@ import { GatewayError } from "../../src/core/errors.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { createUpstream } from "../../src/upstream/upstream.ts";
 
+const pem = readFileSync(
+	new URL("../upstream/tls/cert.pem", import.meta.url),
+	"utf8",
+);
+
+const broken = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n";
+
 const yaml = `
 upstreams:
   weather:
@@ -16,7 +24,7 @@ upstreams:
     headers: { authorization: "Bearer \${env.KEY}", x-plain: here }
     timeout: \${env.WAIT ?? '3s'}
   users: { url: "http://users.test", tls: {} }
-  safe: { url: "\${env.SAFE_URL ?? 'https://safe.test'}", tls: { ca: "\${env.CA ?? '-----BEGIN CERTIFICATE'}" } }
+  safe: { url: "\${env.SAFE_URL ?? 'https://safe.test'}", tls: { ca: "\${env.CA ?? '${pem.replaceAll("\n", "\\\\n")}'}" } }
 routes:
   GET /x:
     steps: { sky: { get: weather/now }, user: { get: users/7 }, safe: { get: safe/x } }
@@ -63,6 +71,16 @@ test("a config that was loaded in one environment is refused in another that lac
 			]);
 			return true;
 		},
+	);
+});
+
+test("another environment whose key cannot be used is refused", () => {
+	assert.throws(
+		() => createGateway(load(), { env: { ...env, CA: broken } }),
+		new GatewayError(
+			"config_invalid",
+			"config: upstreams.safe.tls: `ca` holds no certificate that can be read",
+		),
 	);
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -111,5 +112,78 @@ describe("an upstream's tls", () => {
 			});
 		assert.throws(() => make("./ca.pem"), /write the PEM text itself/);
 		await make(cert).close();
+	});
+});
+
+describe("certificates and keys that cannot be used", () => {
+	const pem = (kind: string, text: string) =>
+		`-----BEGIN ${kind}-----\n${text}\n-----END ${kind}-----\n`;
+	const { privateKey, publicKey } = generateKeyPairSync("ec", {
+		namedCurve: "P-256",
+	});
+	const other = privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+	const open = publicKey.export({ type: "spki", format: "pem" }).toString();
+	const locked = privateKey
+		.export({
+			type: "pkcs8",
+			format: "pem",
+			cipher: "aes-256-cbc",
+			passphrase: "x",
+		})
+		.toString();
+	for (const [what, texts, message] of [
+		["`ca` that is none", { CA: pem("CERTIFICATE", "none") }, /`ca` holds no/],
+		[
+			"`cert` that is none",
+			{ CERT: pem("CERTIFICATE", "none") },
+			/`cert` holds no/,
+		],
+		["`cert` that is a key", { CERT: key }, /`cert` holds no/],
+		[
+			"`key` that is none",
+			{ KEY: pem("PRIVATE KEY", "none") },
+			/`key` holds no/,
+		],
+		["`key` that is public", { KEY: open }, /`key` holds no/],
+		["`key` with a passphrase", { KEY: locked }, /without a passphrase/],
+		["`key` of another", { KEY: other }, /`key` is not the private key of/],
+	] as const) {
+		it(`are found when the config is read: a ${what}`, async () => {
+			const env = {
+				URL: "https://a.test",
+				CA: cert,
+				CERT: cert,
+				KEY: key,
+				...texts,
+			};
+			const inline = `, tls: { ca: "\${env.CA}", cert: "\${env.CERT}", key: "\${env.KEY}" }`;
+			const files = ", tls: { ca: ca.pem, cert: cert.pem, key: key.pem }";
+			for (const tls of [inline, files]) {
+				using folder = folderWith({
+					"sluice.yaml": config(tls),
+					"ca.pem": env.CA,
+					"cert.pem": env.CERT,
+					"key.pem": env.KEY,
+				});
+				const file = join(folder.path, "sluice.yaml");
+				const { config: loaded, problems } = await loadConfig(file, env);
+				assert.equal(loaded, null);
+				assert.deepEqual(problems.length, 1);
+				assert.match(problems[0]?.message ?? "", message);
+				assert.match(printProblem(problems[0] ?? assert.fail()), /:3:/);
+			}
+		});
+	}
+
+	it("are none of these", async () => {
+		using folder = folderWith({
+			"sluice.yaml": config(`, tls: { ca: "\${env.CA}" }`),
+		});
+		const env = { URL: "https://a.test", CA: cert + cert };
+		const { problems } = await loadConfig(
+			join(folder.path, "sluice.yaml"),
+			env,
+		);
+		assert.deepEqual(problems, []);
 	});
 });
