@@ -10,7 +10,7 @@ import {
  * How many sockets listen on the port. In one turn the event loop accepts one connection of each. So a single one would let
  * clients wait for as many turns as there are clients before them.
  */
-const socketsMax = 8;
+const socketsMax = 32;
 
 /** All sockets that listen on the port of a server. */
 export class Listeners {

@@ -23,24 +23,31 @@ interface Line {
 	readonly pieces: Waiting[];
 	/** Since when the client waits for its next piece. */
 	sinceMs: number;
+	/**
+	 * The milliseconds that its pieces have taken, each rounded up, on top of those of the line that was to go on next
+	 * when it came.
+	 */
+	takenMs: number;
 }
 
 /**
  * How much has been computed in this turn of the event loop. All who compute in pieces share it: each piece asks before it
  * begins, and waits for another turn if this one has computed for long. So timers, new requests and health checks wait
- * for 20 ms of computing and one piece at most. Those who wait follow each other client by client, so a client with
- * many pieces delays its own.
+ * for 20 ms of computing and one piece at most. Of those who wait, the client goes on whose pieces have taken the least
+ * time. So a client with many pieces, or costly ones, delays its own.
  */
 export class LoopTurn {
 	/** What was computed in this turn, in units of 100 ns. Whoever computes adds to it. */
 	spent = 0;
 	readonly #now: () => number;
-	/** The lines of the clients that wait. The client whose turn is next stands first. */
+	/** The lines of the clients that wait. Of those that have taken as much, the first has waited longest. */
 	readonly #lines = new Map<string, Line>();
 	#size = 0;
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
 	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
+	/** The line whose piece went on last, and when. */
+	#running: { readonly line: Line; readonly atMs: number } | null = null;
 
 	/** `now` is the time on the clock of those who wait, in milliseconds. */
 	constructor(now: () => number = () => performance.now()) {
@@ -61,12 +68,26 @@ export class LoopTurn {
 	later(client: string, cost = 0): Promise<void> {
 		this.#endSoon();
 		const sinceMs = this.#now();
-		const line = this.#lines.get(client) ?? { pieces: [], sinceMs };
+		const line = this.#lines.get(client) ?? this.#newLine(sinceMs);
 		this.#lines.set(client, line);
 		this.#size++;
 		return new Promise((resolve) => {
 			line.pieces.push({ resolve, cost, sinceMs });
 		});
+	}
+
+	/** Whoever comes goes before those that have taken more, and is not owed what it did not ask for. */
+	#newLine(sinceMs: number): Line {
+		return { pieces: [], sinceMs, takenMs: this.#next?.[1].takenMs ?? 0 };
+	}
+
+	/** The line that goes on next. */
+	get #next(): [client: string, line: Line] | null {
+		let next: [client: string, line: Line] | null = null;
+		for (const entry of this.#lines) {
+			if (next === null || entry[1].takenMs < next[1].takenMs) next = entry;
+		}
+		return next;
 	}
 
 	/** Whether anything waits for another turn. */
@@ -81,9 +102,9 @@ export class LoopTurn {
 	waitOf(client: string): number {
 		if (this.#size === 0) return 0;
 		const nowMs = this.#now();
-		const [next] = this.#lines.values();
 		const own = this.#lines.get(client)?.pieces[0];
-		return nowMs - Math.min(next?.sinceMs ?? nowMs, own?.sinceMs ?? nowMs);
+		const nextMs = this.#next?.[1].sinceMs ?? nowMs;
+		return nowMs - Math.min(nextMs, own?.sinceMs ?? nowMs);
 	}
 
 	#endSoon(): void {
@@ -96,6 +117,7 @@ export class LoopTurn {
 	readonly #end = (): void => {
 		this.#ending = false;
 		this.spent = 0;
+		this.#count(performance.now());
 		const count = Math.min(this.#size, resumedMax);
 		if (count === 0) return;
 		this.#resumed = null;
@@ -105,20 +127,30 @@ export class LoopTurn {
 
 	readonly #resume = (): void => {
 		const atMs = performance.now();
+		this.#count(atMs);
 		this.#resumed ??= { spent: this.spent, atMs };
 		const { spent, atMs: beganMs } = this.#resumed;
-		const [next] = this.#lines;
-		if (next === undefined) return;
+		const next = this.#next;
+		if (next === null) return;
 		const [client, line] = next;
 		const [first] = line.pieces as [Waiting];
 		const since = this.spent - spent;
 		const over = since + first.cost >= turnMax || atMs - beganMs > resumedMsMax;
 		if (over && since > 0) return;
 		this.#moveBack(client, line);
+		this.#running = { line, atMs };
 		first.resolve();
 	};
 
-	/** The others have their turns before this client has another. */
+	/** Counts the time of the piece that went on last. It has ended, or waits for something else. */
+	#count(nowMs: number): void {
+		if (this.#running === null) return;
+		const { line, atMs } = this.#running;
+		line.takenMs += Math.max(1, Math.ceil(nowMs - atMs));
+		this.#running = null;
+	}
+
+	/** Others that have taken as much have their turns before this client has another. */
 	#moveBack(client: string, line: Line): void {
 		this.#lines.delete(client);
 		this.#size--;

@@ -107,3 +107,34 @@ test("tells a client with many pieces of their wait, and others of the wait for 
 	await Promise.all(pieces);
 	assert.equal(turn.waitOf("many"), 0);
 });
+
+test("lets the client go on whose pieces have taken the least time", async () => {
+	const turn = new LoopTurn();
+	const order: string[] = [];
+	const compute = async (name: string, ms: number) => {
+		await turn.later(name.slice(0, 1));
+		order.push(name);
+		const beganMs = performance.now();
+		while (performance.now() - beganMs < ms);
+	};
+	await Promise.all([
+		...["a1", "a2", "a3"].map((name) => compute(name, 30)),
+		...["b1", "b2", "b3", "b4"].map((name) => compute(name, 0)),
+	]);
+	assert.deepEqual(order, ["a1", "b1", "b2", "b3", "b4", "a2", "a3"]);
+});
+
+test("lets a client that comes go on before one that has taken much", async () => {
+	const turn = new LoopTurn();
+	const order: string[] = [];
+	const much = ["a1", "a2", "a3", "a4"].map(async (name) => {
+		await turn.later("a");
+		order.push(name);
+		turn.spent += turnMax;
+	});
+	await much[1];
+	await turn.later("b");
+	order.push("b1");
+	await Promise.all(much);
+	assert.equal(order.indexOf("b1"), 2);
+});

@@ -10,6 +10,9 @@ interface Order {
 	readonly ms: number;
 }
 
+/** Within which all of them have come for the first time. */
+const arrivalMs = 2_000;
+
 let over = false;
 const open = new Set<Socket>();
 
@@ -184,7 +187,9 @@ process.on("message", (order: Order) => {
 			const socket = line(order.port, address, () => begin(at));
 			socket.on("connect", () => kind(socket, order, at));
 		};
-		for (let at = 0; at < count; at++) begin(at);
+		for (let at = 0; at < count; at++) {
+			setTimeout(begin, (at / count) * arrivalMs, at);
+		}
 	});
 	setTimeout(() => {
 		over = true;
