@@ -7,6 +7,8 @@ import { filledUpTo, kinds, mebi } from "../kit/costly-json.ts";
 /** Routes that compute, and answers and bodies for them, as costly as the default limits allow. */
 export interface CostlyRoute {
 	readonly route: object;
+	/** How many requests come together. */
+	readonly atOnce: number;
 	/** Settings of the upstream `users`. */
 	readonly upstream: object;
 	/** The bodies of answers by path. */
@@ -144,6 +146,7 @@ export function costlyRoute(random: Random): CostlyRoute {
 	};
 	return {
 		route: { request: { body: {} }, steps, respond },
+		atOnce: chosen([1, 1, 4]),
 		upstream: chosen([{}, {}, { coalesce: true }, { cache: { for: "1m" } }]),
 		answers: { ...answers, "/": chosen(costly) },
 		body: chosen(costlyBodies),
