@@ -139,6 +139,6 @@ test("the port and the host of a server may come from the environment", () => {
 	]);
 	assert.equal(said(source("${query.port}")).length, 1);
 	assert.deepEqual(said(source("3000")), [
-		"`port` takes a whole number from 0 to 65535, or an expression of `env`",
+		"`port` takes a whole number from 0 to 65535, or an expression of `env`: write it without quotes",
 	]);
 });
