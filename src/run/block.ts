@@ -234,11 +234,12 @@ export class Block {
 			this.frame.values[step.codeSlot] = this.account.codeOf(step, path);
 		}
 		this.#unended--;
-		if (standing.listeners) for (const listen of standing.listeners) listen();
 		for (const index of step.starts) {
 			(this.#standings[index] as Standing).waitsFor--;
 		}
 		this.#startReady(step.starts);
+		// Steps inside groups, too, start after the replies.
+		if (standing.listeners) for (const listen of standing.listeners) listen();
 		this.#release(step);
 		if (this.#unended === 0) this.#finish();
 	}

@@ -85,7 +85,8 @@ class Items {
 		const places = this.#places;
 		while (this.#next < this.#items.length && this.#failure === null) {
 			const at = this.#next++;
-			const placed = places !== null && (await this.#take(places));
+			const placed =
+				places !== null && (places.tryTake() || (await this.#take(places)));
 			const spot = this.#spotOf(at);
 			try {
 				if (this.#failure !== null) return;

@@ -78,6 +78,25 @@ describe("`missing` inside a group", () => {
 	});
 });
 
+describe("a step inside a group", () => {
+	it("does not start if a reply that reads the same value ends the run", async () => {
+		const { ask, calls } = testRoute(
+			{
+				steps: {
+					a: { get: "users/a" },
+					g: { steps: { w: { post: "orders/w", query: { a: "${a}" } } } },
+					r: { when: "${a === 1}", reply: { body: "no" } },
+				},
+				respond: "${g}",
+			},
+			byPath({ "/a": at(100), "/w": at(100) }),
+		);
+		const answer = await ask("/x");
+		assert.deepEqual([answer.json, answer.atMs], ["no", 100]);
+		assert.equal(calls.length, 1);
+	});
+});
+
 describe("`Sluice-Missing` names the parts of a group", () => {
 	/** Paths of the calls that fail. */
 	const failing =

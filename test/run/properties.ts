@@ -6,13 +6,19 @@ import {
 	type TestGateway,
 	testGateway,
 } from "../kit/gateway.ts";
-import { type Expected, expect } from "./model.ts";
+import {
+	type Expected,
+	type ExpectedCall,
+	expect,
+	otherwise,
+} from "./interpreter.ts";
 import {
 	configOf,
+	delayOf,
 	type Ending,
-	finiteDelays,
-	itemsMax,
+	endingOf,
 	type RandomRoute,
+	type RandomStep,
 	randomRoute,
 	type Scenario,
 	scenario,
@@ -26,18 +32,18 @@ interface Ran {
 /** Runs a route once, until nothing waits any more. */
 async function runOnce(
 	route: RandomRoute,
-	{ delaysMs, leavesMs }: Scenario,
+	scenario: Scenario,
 	connections?: number,
 ): Promise<Ran> {
+	const steps = new Map(allSteps(route.steps).map((one) => [one.name, one]));
 	const kit = testGateway(configOf(route, connections), ({ request }) => {
-		const [, name = "", item = ""] = request.target.split(/[/?]/);
+		const { name, index } = callOf(request.target);
 		if (name === "probe") return { afterMs: 1 };
-		const at = route.steps.findIndex((step) => step.name === name);
-		const ending = route.steps[at]?.ends[Number(item)] ?? "ok";
-		const afterMs = delaysMs[at * itemsMax + Number(item)] ?? 0;
-		return { ...replies[ending], afterMs };
+		const ending = endingOf(steps.get(name) as RandomStep, index);
+		return { ...replies[ending], afterMs: delayOf(scenario, name, index) };
 	});
 	const { answer, leave, scope } = kit.send("/x");
+	const { leavesMs } = scenario;
 	const leaving = leavesMs === null ? null : scope.clock.after(leavesMs, leave);
 	void answer.then(() => leaving?.cancel());
 	await kit.settle();
@@ -53,6 +59,17 @@ const replies: Record<Ending, Reply> = {
 	listed: { status: 404 },
 };
 
+function allSteps(steps: readonly RandomStep[]): readonly RandomStep[] {
+	return steps.flatMap((step) => [step, ...allSteps(step.steps)]);
+}
+
+/** The step that calls, and its positions in lists. */
+function callOf(target: string): { name: string; index: number[] } {
+	const [path = ""] = target.slice(1).split("?");
+	const [name = "", ...index] = path.split("/");
+	return { name, index: index.map(Number) };
+}
+
 /** As the header tells it. */
 function printed(missing: readonly string[]): string | null {
 	if (missing.length === 0) return null;
@@ -63,96 +80,118 @@ function printed(missing: readonly string[]): string | null {
 
 function assertAnswer(answer: Answer, expected: Expected): void {
 	assert.equal(answer.atMs, expected.endMs, "answered at");
-	if (expected.codes) {
-		assert.ok(
-			expected.codes.has(String(answer.code)),
-			`${answer.code} is none of ${[...expected.codes]}`,
-		);
+	if (expected.code !== null) {
+		assert.equal(answer.code, expected.code);
 		return;
 	}
 	assert.equal(answer.text, expected.body);
-	assert.equal(answer.status, 200);
+	assert.equal(answer.status, expected.status);
 	assert.equal(answer.header("sluice-missing"), printed(expected.missing));
 	const whole = expected.missing.length === 0;
 	assert.equal(answer.header("sluice-complete"), whole ? "?1" : "?0");
 	assert.equal(answer.header("cache-control"), whole ? null : "no-store");
 }
 
-/** Each call begins when all it reads is there, and ends when it should. */
+/** Each call begins when all that it reads is there, and ends when it should. */
 function assertCalls({ calls }: TestGateway, expected: Expected): void {
-	const seen = new Map(
-		calls.map(({ request, startedMs, endedMs }) => [
-			request.target,
-			{ startedMs, endedMs },
-		]),
-	);
-	assert.equal(seen.size, calls.length, "no call is made twice");
-	for (const { target, startMs, endMs, maybe } of expected.calls) {
-		const call = seen.get(target);
-		seen.delete(target);
-		if (call === undefined && maybe) continue;
-		assert.deepEqual(
-			call,
-			{ startedMs: startMs, endedMs: endMs },
-			`the call of ${target}`,
-		);
+	const certain = ({ startMs }: ExpectedCall) =>
+		!expected.failedMs.includes(startMs);
+	const seen = calls
+		.map(({ request: { target }, startedMs, endedMs }) => ({
+			target,
+			startMs: startedMs,
+			endMs: endedMs ?? 0,
+		}))
+		.filter(({ startMs, endMs }) => endMs > startMs)
+		.toSorted((a, b) => (a.target < b.target ? -1 : 1));
+	assert.deepEqual(seen.filter(certain), expected.calls.filter(certain));
+}
+
+function assertRun(answer: Answer, kit: TestGateway, expected: Expected): void {
+	assertAnswer(answer, expected);
+	assertCalls(kit, expected);
+}
+
+function isRun(answer: Answer, kit: TestGateway, expected: Expected): boolean {
+	try {
+		assertRun(answer, kit, expected);
+		return true;
+	} catch {
+		return false;
 	}
-	assert.deepEqual([...seen.keys()], [], "calls that were not expected");
+}
+
+/** No step makes more calls at once than its `parallel` says. A write that was sent may go on when its item has ended. */
+function assertParallel(route: RandomRoute, { calls }: TestGateway): void {
+	for (const { name, each, kind } of allSteps(route.steps)) {
+		if (kind !== "get" || each === null) continue;
+		const own = calls.filter(
+			({ request }) => callOf(request.target).name === name,
+		);
+		for (const { startedMs } of own) {
+			const running = own.filter(
+				(other) =>
+					other.startedMs <= startedMs && (other.endedMs ?? 0) > startedMs,
+			);
+			assert.ok(running.length <= each.parallel, `${name}: ${running.length}`);
+		}
+	}
 }
 
 /**
- * Runs so many random routes, three times each, and compares every answer and every call with the model. The deadline
- * holds and nothing is left behind in any case.
+ * Runs so many random routes, and compares every answer and every call with the interpreter's. The deadline holds and
+ * nothing is left behind in any case.
  */
 export async function endsAsItsPartsDo(numRuns: number): Promise<void> {
 	let certain = 0;
 	await fc.assert(
-		fc.asyncProperty(
-			randomRoute,
-			fc.array(scenario, { minLength: 3, maxLength: 3 }),
-			async (route, scenarios) => {
-				for (const scenario of scenarios) {
-					const { answer, kit } = await runOnce(route, scenario);
-					kit.assertNothingLeft();
-					assert.ok(answer.atMs <= route.deadlineMs, "the deadline holds");
-					const expected = expect(route, scenario);
-					if (!expected.certain) continue;
-					certain++;
-					assertAnswer(answer, expected);
-					assertCalls(kit, expected);
-				}
-			},
-		),
+		fc.asyncProperty(randomRoute, scenario, async (route, scenario) => {
+			const { answer, kit } = await runOnce(route, scenario);
+			kit.assertNothingLeft();
+			assert.ok(answer.atMs <= route.deadlineMs, "the deadline holds");
+			assertParallel(route, kit);
+			const expected = expect(route, scenario);
+			if (!expected.certain) return;
+			certain++;
+			try {
+				assertRun(answer, kit, expected);
+			} catch (error) {
+				const others = otherwise(route, scenario);
+				if (!others.some((other) => isRun(answer, kit, other))) throw error;
+			}
+		}),
 		{ numRuns },
 	);
-	assert.ok(certain > 2 * numRuns, `only ${certain} cases were certain`);
+	assert.ok(certain > 0.9 * numRuns, `only ${certain} cases were certain`);
 }
 
 /** Runs so many random routes twice, with other delays, where no bound of time is reached: the answers are equal. */
 export async function answersTheSame(numRuns: number): Promise<void> {
+	let compared = 0;
 	await fc.assert(
 		fc.asyncProperty(
 			randomRoute,
-			finiteDelays,
-			finiteDelays,
+			fc.nat(),
+			fc.nat(),
 			async (random, ...delays) => {
 				const route = unhurried(random);
 				const answers: Answer[] = [];
-				for (const delaysMs of delays) {
-					const { answer } = await runOnce(route, { delaysMs, leavesMs: null });
+				for (const seed of delays) {
+					const scenario = { delays: seed, hangs: false, leavesMs: null };
+					const { answer } = await runOnce(route, scenario);
+					// Which of two failures comes first is a matter of time, and so is which of two replies.
+					const { failedMs } = expect(route, scenario);
+					if (answer.status !== 200 || failedMs.length > 0) return;
 					answers.push(answer);
 				}
-				const scenario = { delaysMs: delays[0], leavesMs: null };
-				const failed = answers.some(({ status }) => status !== 200);
-				// Which of two failures comes first is a matter of time, and so is whether it comes before it is dropped.
-				if (failed && expect(route, scenario).mayFail) return;
 				const [one, other] = answers.map(bytesOf);
 				assert.deepEqual(one, other);
-				assert.equal(failed, false);
+				compared++;
 			},
 		),
 		{ numRuns },
 	);
+	assert.ok(compared > 0.4 * numRuns, `only ${compared} were compared`);
 }
 
 /** Runs so many random routes where calls wait for one another's connections. */
@@ -177,12 +216,14 @@ export async function leavesNothingBehind(numRuns: number): Promise<void> {
 
 /** The same route without a bound that time could reach. */
 function unhurried(route: RandomRoute): RandomRoute {
-	const steps = route.steps.map((step) => ({
-		...step,
-		withinMs: null,
-		timeoutMs: null,
-	}));
-	return { ...route, deadlineMs: 60_000, steps };
+	const unbound = (steps: readonly RandomStep[]): RandomStep[] =>
+		steps.map((step) => ({
+			...step,
+			withinMs: null,
+			timeoutMs: null,
+			steps: unbound(step.steps),
+		}));
+	return { ...route, deadlineMs: 60_000, steps: unbound(route.steps) };
 }
 
 function bytesOf({ status, headers, body }: Answer): object {

@@ -1,28 +1,42 @@
 import fc from "fast-check";
 
-/** A random step. It reads only steps before it in the list it stands in. */
+/** A value that a step reads: another step's, or the code of its failure. */
+export interface Read {
+	readonly step: string;
+	readonly code: boolean;
+}
+
+/** A random step. It reads only steps before it in the list that it stands in, and in the lists around. */
 export interface RandomStep {
 	readonly name: string;
-	readonly kind: "get" | "post" | "value";
-	/** Read before it starts. */
-	readonly reads: readonly string[];
+	readonly kind: "get" | "post" | "value" | "group" | "reply";
+	/** Its position among its siblings, as the config has them. */
+	readonly rank: number;
+	/** Read before it starts. A group has none. */
+	readonly reads: readonly Read[];
 	readonly after: readonly string[];
-	/** `never`: skipped. `second`: the second item is skipped. A name: skipped where that is null. */
-	readonly when: "always" | "never" | "second" | { readonly read: string };
-	/** Read by `pick`. */
-	readonly pick: readonly string[];
+	/** `never`: skipped. `second`: the second item is skipped. A read: skipped where that is null. */
+	readonly when: "always" | "never" | "second" | Read;
+	/** Read by `expect`, which holds where it is not null. */
+	readonly expect: Read | null;
+	/** Read by `pick`, or by the value of a group. Null: the group's value is a map of all its steps. */
+	readonly pick: readonly Read[] | null;
 	/** Read by the value of a listed status. */
-	readonly answers: readonly string[];
+	readonly answers: readonly Read[];
 	readonly fallback: {
-		readonly reads: readonly string[];
+		readonly reads: readonly Read[];
 		readonly fails: boolean;
 	} | null;
 	readonly optional: boolean;
 	readonly withinMs: number | null;
 	readonly timeoutMs: number | null;
 	readonly each: RandomEach | null;
-	/** How the call, or that of each item, ends if it is given the time. */
+	/** How its work ends, by `endingOf`. */
 	readonly ends: readonly Ending[];
+	/** A group's own steps, every step after those that it reads. */
+	readonly steps: readonly RandomStep[];
+	/** The names of the items in the lists around it and of its own, outermost first. */
+	readonly items: readonly string[];
 }
 
 export interface RandomEach {
@@ -40,262 +54,416 @@ export type Ending =
 
 export interface RandomRoute {
 	readonly deadlineMs: number;
-	/** Every step after those it reads. */
+	/** Every step after those that it reads. */
 	readonly steps: readonly RandomStep[];
-	/** The names in the order of the plan. */
-	readonly planned: readonly string[];
-	/** What is read by the answer. */
+	/** The steps that the answer reads. */
 	readonly respond: readonly string[];
 }
 
-/** What happens around a route: never the same instant twice, unless one follows from the other. */
+/** Chance around a route. It never chooses one instant twice, unless one follows from the other. */
 export interface Scenario {
-	/** Of each call in turn: of step t's item i at 3 t + i. */
-	readonly delaysMs: readonly number[];
+	/** Decides how long each call takes. */
+	readonly delays: number;
+	/** Whether some calls never end. */
+	readonly hangs: boolean;
 	/** When the client leaves. */
 	readonly leavesMs: number | null;
 }
 
-export const stepsMax = 12;
 export const itemsMax = 3;
+const endsCount = 4;
 
-/** Which of the steps before it, modulo their number. */
-const some = (maxLength: number) => fc.array(fc.nat(stepsMax), { maxLength });
+/* Drawing */
+
+interface Seed {
+	readonly rank: number;
+	readonly kind: "get" | "post" | "value" | "reply";
+	readonly reads: readonly number[];
+	readonly after: readonly number[];
+	readonly when: "always" | "never" | "second" | "read";
+	readonly expect: number | null;
+	readonly pick: readonly number[];
+	readonly whole: boolean;
+	readonly answers: readonly number[];
+	readonly fallback: {
+		readonly reads: readonly number[];
+		readonly fails: boolean;
+	} | null;
+	readonly optional: boolean;
+	readonly withinMs: number | null;
+	readonly timeoutMs: number | null;
+	readonly each: RandomEach | null;
+	readonly ends: readonly Ending[];
+	readonly answered: boolean;
+	readonly steps: readonly Seed[];
+}
+
+/** Which of the steps that it can see, modulo their number. Odd ones read the code. */
+const some = (maxLength: number) => fc.array(fc.nat(40), { maxLength });
 
 const soon = fc.integer({ min: 20, max: 300 });
-
-const seed = fc.record({
-	rank: fc.nat(),
-	kind: fc.constantFrom<RandomStep["kind"]>(
-		"get",
-		"get",
-		"get",
-		"post",
-		"value",
-	),
-	reads: some(2),
-	after: some(1),
-	when: fc.constantFrom(
-		"always",
-		"always",
-		"always",
-		"never",
-		"second",
-		"read",
-	),
-	pick: some(2),
-	answers: some(1),
-	fallback: fc.option(fc.record({ reads: some(2), fails: chance(6) })),
-	optional: fc.constantFrom(true, true, false),
-	withinMs: fc.option(soon, { freq: 2 }),
-	timeoutMs: fc.option(soon, { freq: 2 }),
-	each: fc.option(
-		fc.record({
-			list: fc.oneof(
-				{ weight: 9, arbitrary: fc.nat(itemsMax) },
-				{ weight: 1, arbitrary: fc.constantFrom("null", "long") },
-			),
-			parallel: fc.integer({ min: 1, max: itemsMax }),
-		}),
-		{ freq: 2 },
-	),
-	ends: fc.array(
-		fc.constantFrom<Ending>(
-			...(["ok", "ok", "ok", "ok", "ok", "ok", "ok", "listed"] as const),
-			...(["status", "invalid", "pick", "refused"] as const),
-		),
-		{ minLength: itemsMax, maxLength: itemsMax },
-	),
-	answered: chance(2),
-});
 
 /** True once in so many. */
 function chance(once: number): fc.Arbitrary<boolean> {
 	return fc.nat(once - 1).map((n) => n === 0);
 }
 
+const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
+	seed: fc.record({
+		rank: fc.nat(),
+		kind: fc.constantFrom<Seed["kind"]>(
+			...(["get", "get", "get", "get", "post", "value", "reply"] as const),
+		),
+		reads: some(2),
+		after: some(1).map((picks) => picks.filter((pick) => pick % 3 === 0)),
+		when: fc.constantFrom<Seed["when"]>(
+			...(["always", "always", "always", "always"] as const),
+			...(["never", "second", "read"] as const),
+		),
+		expect: fc.option(fc.nat(40), { freq: 1 }),
+		pick: some(2),
+		whole: chance(3),
+		answers: some(1),
+		fallback: fc.option(fc.record({ reads: some(2), fails: chance(6) })),
+		optional: fc.constantFrom(true, true, false),
+		withinMs: fc.option(soon, { freq: 1 }),
+		timeoutMs: fc.option(soon, { freq: 1 }),
+		each: fc.option(
+			fc.record({
+				list: fc.oneof(
+					{ weight: 9, arbitrary: fc.nat(itemsMax) },
+					{ weight: 1, arbitrary: fc.constantFrom("null", "long") },
+				),
+				parallel: fc.integer({ min: 1, max: itemsMax }),
+			}),
+			{ freq: 2 },
+		),
+		ends: fc.array(
+			fc.constantFrom<Ending>(
+				...(["ok", "ok", "ok", "ok", "ok", "ok", "ok", "listed"] as const),
+				...(["status", "status", "invalid", "pick", "refused"] as const),
+			),
+			{ minLength: endsCount, maxLength: endsCount },
+		),
+		answered: chance(2),
+		steps: fc.oneof(
+			{ depthSize: "small", withCrossShrink: true },
+			{ weight: 4, arbitrary: fc.constant([]) },
+			{
+				weight: 1,
+				arbitrary: fc.array(tie("seed"), { minLength: 1, maxLength: 4 }),
+			},
+		),
+	}),
+}));
+
 export const randomRoute: fc.Arbitrary<RandomRoute> = fc
 	.record({
 		deadlineMs: fc.integer({ min: 50, max: 1500 }),
-		seeds: fc.array(seed, { minLength: 1, maxLength: stepsMax }),
+		seeds: fc.array(seed, { minLength: 1, maxLength: 7 }),
 	})
 	.map(({ deadlineMs, seeds }) => {
-		const name = (at: number) => `s${at}`;
-		const steps = seeds.map((seed, at): RandomStep => {
-			const named = (picks: readonly number[]) =>
-				at === 0 ? [] : [...new Set(picks.map((pick) => name(pick % at)))];
-			const [read] = named([seed.rank]);
-			return {
-				...seed,
-				name: name(at),
-				reads: named(seed.reads),
-				after: named(seed.after),
-				when: when(seed.when, seed.each !== null, read),
-				pick: named(seed.pick),
-				answers: named(seed.answers),
-				fallback: seed.fallback && {
-					reads: named(seed.fallback.reads),
-					fails: seed.fallback.fails,
-				},
-			};
-		});
-		const read = new Set(steps.flatMap((step) => readsOf(step)));
-		return {
-			deadlineMs,
-			steps,
-			planned: seeds
-				.map(({ rank }, at) => ({ rank, name: name(at) }))
-				.toSorted((a, b) => a.rank - b.rank)
-				.map(({ name }) => name),
-			respond: steps
-				.filter(
-					({ name, kind }, at) =>
-						seeds[at]?.answered || (kind !== "post" && !read.has(name)),
-				)
-				.map(({ name }) => name),
-		};
+		let count = 0;
+		const nextName = () => `s${count++}`;
+		const { steps, read } = stepsOf(
+			seeds,
+			{ names: [], items: [], top: true },
+			nextName,
+		);
+		return { deadlineMs, steps, respond: read };
 	});
 
-function when(
-	kind: string,
-	each: boolean,
-	read: string | undefined,
-): RandomStep["when"] {
-	if (kind === "never") return "never";
-	if (kind === "second") return each ? "second" : "always";
-	return kind === "read" && read !== undefined ? { read } : "always";
-}
-
-/** Whatever a step may read, at any time. */
-export function readsOf(step: RandomStep): string[] {
-	const call = step.kind === "value" ? [] : [...step.pick, ...step.answers];
-	return [...readsToStart(step), ...call, ...(step.fallback?.reads ?? [])];
-}
-
-export function readsToStart({ reads, after, when }: RandomStep): string[] {
-	const condition = typeof when === "object" ? [when.read] : [];
-	return [...reads, ...after, ...condition];
-}
-
-const delay = fc
+const finiteDelay = fc
 	.tuple(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 9_999 }))
 	.map(([whole, part]) => whole + part / 10_007);
 
-export const delays = fc.array(
-	fc.oneof(
-		{ weight: 9, arbitrary: delay },
-		{ weight: 1, arbitrary: fc.constant(Number.POSITIVE_INFINITY) },
-	),
-	{ minLength: stepsMax * itemsMax, maxLength: stepsMax * itemsMax },
-);
-
-export const finiteDelays = fc.array(delay, {
-	minLength: stepsMax * itemsMax,
-	maxLength: stepsMax * itemsMax,
-});
-
 export const scenario: fc.Arbitrary<Scenario> = fc.record({
-	delaysMs: delays,
-	leavesMs: fc.option(delay, { freq: 2 }),
+	delays: fc.nat(),
+	hangs: fc.boolean(),
+	leavesMs: fc.option(finiteDelay, { freq: 2 }),
 });
 
-/** The config of a route: `GET /x`. */
-export function configOf(route: RandomRoute, connections = 64): object {
-	const byName = new Map(route.steps.map((step) => [step.name, step]));
+interface Sight {
+	readonly names: readonly string[];
+	readonly items: readonly string[];
+	/** Whether it is the route itself. A reply stands nowhere else. */
+	readonly top: boolean;
+}
+
+/** Steps of these seeds, and those that must be read by what they make together, or may be. */
+function stepsOf(
+	seeds: readonly Seed[],
+	around: Sight,
+	nextName: () => string,
+): { steps: RandomStep[]; read: string[] } {
+	const steps: RandomStep[] = [];
+	const names = [...around.names];
+	for (const one of seeds) {
+		const step = stepOf(one, { ...around, names }, nextName);
+		steps.push(step);
+		if (step.kind !== "reply") names.push(step.name);
+	}
+	const readInside = new Set(steps.flatMap(readsOf));
+	const read = steps
+		.filter((step, at) => {
+			if (step.kind === "reply") return false;
+			return (
+				seeds[at]?.answered || (!hasEffect(step) && !readInside.has(step.name))
+			);
+		})
+		.map(({ name }) => name);
+	return { steps, read };
+}
+
+function stepOf(
+	one: Seed,
+	{ names, items: itemsAround, top }: Sight,
+	nextName: () => string,
+): RandomStep {
+	const name = nextName();
+	const group = one.steps.length > 0;
+	const kind = group
+		? "group"
+		: one.kind === "reply" && !(top && names.length > 0)
+			? "value"
+			: one.kind;
+	const named = (picks: readonly number[]): Read[] =>
+		names.length === 0
+			? []
+			: picks.map((pick) => ({
+					step: names[(pick >> 1) % names.length] as string,
+					code: pick % 2 === 1,
+				}));
+	const each = kind === "reply" ? null : one.each;
+	const items = each ? [...itemsAround, `i${name.slice(1)}`] : itemsAround;
+	const sight = { names, items, top: false };
+	const inner = stepsOf(group ? one.steps : [], sight, nextName);
+	const own = inner.read.map((step) => ({ step, code: false }));
+	const whole = one.whole && group;
+	return {
+		...one,
+		name,
+		kind,
+		each,
+		items,
+		reads: group ? [] : named(one.reads),
+		after: named(one.after).map(({ step }) => step),
+		when: whenOf(one, each !== null, named([one.rank % 41])[0]),
+		expect: one.expect === null ? null : (named([one.expect])[0] ?? null),
+		pick: whole ? null : [...own, ...named(one.pick)],
+		answers: named(one.answers),
+		fallback: one.fallback && {
+			...one.fallback,
+			reads: named(one.fallback.reads),
+		},
+		steps: inner.steps,
+	};
+}
+
+function whenOf(
+	{ when }: Seed,
+	many: boolean,
+	read: Read | undefined,
+): RandomStep["when"] {
+	if (when === "never") return "never";
+	if (when === "second") return many ? "second" : "always";
+	return when === "read" && read !== undefined ? read : "always";
+}
+
+/* What a step reads and does, as docs/language.md says it */
+
+/** The steps that it waits for before it starts. */
+export function readsToStart({ reads, after, when }: RandomStep): string[] {
+	const condition = typeof when === "object" ? [when.step] : [];
+	return [...reads.map(({ step }) => step), ...after, ...condition];
+}
+
+/** The steps that it may read at any time, in the steps inside it, too. */
+export function readsOf(step: RandomStep): string[] {
+	const { kind, expect, pick, answers, fallback, steps } = step;
+	const own = new Set(steps.map(({ name }) => name));
+	const called = kind === "get" || kind === "post";
+	const later = [
+		...(called && expect ? [expect] : []),
+		...(called || kind === "group" ? (pick ?? []) : []),
+		...(called ? answers : []),
+		...(kind === "reply" ? [] : (fallback?.reads ?? [])),
+	];
+	return [
+		...readsToStart(step),
+		...later.map((read) => read.step),
+		...steps.flatMap(readsOf),
+	].filter((name) => !own.has(name));
+}
+
+/** Whether it does something besides giving a value. */
+export function hasEffect({ kind, steps }: RandomStep): boolean {
+	return kind === "post" || kind === "reply" || steps.some(hasEffect);
+}
+
+/** How the work ends at these positions in the lists around it. */
+export function endingOf(
+	{ ends }: RandomStep,
+	index: readonly number[],
+): Ending {
+	const key = index.reduce((sum, position) => sum * itemsMax + position, 0);
+	return ends[key % endsCount] ?? "ok";
+}
+
+/** How long a call takes. */
+export function delayOf(
+	{ delays, hangs }: Scenario,
+	name: string,
+	index: readonly number[],
+): number {
+	let state = (delays ^ 0x9e3779b9) >>> 0;
+	for (const letter of `${name}/${index.join("/")}`) {
+		state = Math.imul(state ^ letter.charCodeAt(0), 0x01000193) >>> 0;
+	}
+	state = Math.imul(state ^ (state >>> 15), 0x85ebca6b) >>> 0;
+	state = (state ^ (state >>> 13)) >>> 0;
+	if (hangs && state % 12 === 0) return Number.POSITIVE_INFINITY;
+	return 1 + (state % 400) + (1 + ((state >>> 9) % 9_999)) / 10_007;
+}
+
+/* The config */
+
+/** The config of a route, `GET /x`. If its upstream has few connections, `GET /probe` tells whether all are free. */
+export function configOf(route: RandomRoute, connections?: number): object {
+	const names = route.respond.map((name) => [name, `\${${name}}`]);
 	return {
 		upstreams: {
-			users: { url: "http://users.test", timeout: "600ms", connections },
+			users: {
+				url: "http://users.test",
+				timeout: "600ms",
+				connections: connections ?? 4096,
+			},
 		},
 		routes: {
 			"GET /x": {
 				deadline: `${route.deadlineMs}ms`,
-				steps: Object.fromEntries(
-					route.planned.map((name) => [
-						name,
-						stepOf(byName.get(name) as RandomStep),
-					]),
-				),
-				respond: Object.fromEntries(
-					route.respond.map((name) => [name, `\${${name}}`]),
-				),
+				calls: 10_000,
+				steps: blockOf(route.steps),
+				respond: Object.fromEntries(names),
 			},
-			"GET /probe": {
-				steps: {
-					all: {
-						each: Array.from({ length: connections }, (_, index) => index),
-						parallel: connections,
-						get: "users/probe",
-					},
-				},
-			},
+			...(connections && { "GET /probe": probeOf(connections) }),
 		},
 	};
 }
 
-function stepOf(step: RandomStep): object {
-	const { name, kind, each, fallback, withinMs } = step;
+function probeOf(connections: number): object {
+	const each = Array.from({ length: connections }, (_, index) => index);
 	return {
-		...whenOf(step),
-		...(step.after.length > 0 ? { after: step.after } : {}),
-		...(each ? eachOf(each) : {}),
-		...(kind === "value"
-			? { value: list("value", step.reads, endingOf(step, "refused")) }
-			: callOf(step, `users/${name}/${each ? "${index}" : 0}`)),
+		steps: { all: { each, parallel: connections, get: "users/probe" } },
+	};
+}
+
+/** Steps in the order of the config. */
+export function planned(steps: readonly RandomStep[]): readonly RandomStep[] {
+	return steps.toSorted((a, b) => a.rank - b.rank);
+}
+
+function blockOf(steps: readonly RandomStep[]): object {
+	return Object.fromEntries(
+		planned(steps).map((step) => [step.name, keysOf(step)]),
+	);
+}
+
+function keysOf(step: RandomStep): object {
+	const { kind, each, after, fallback, optional, withinMs } = step;
+	const common = {
+		...conditionOf(step),
+		...(after.length > 0 ? { after } : {}),
+	};
+	const refused = endsIn(step, "refused");
+	if (kind === "reply") {
+		const body = list("replied", step.reads, refused);
+		return { ...common, reply: { status: 207, body } };
+	}
+	return {
+		...common,
+		...(each ? { ...eachOf(each), as: step.items.at(-1) } : {}),
+		...workOf(step, refused),
 		...(withinMs === null ? {} : { within: `${withinMs}ms` }),
 		...(fallback
 			? { fallback: list("filled", fallback.reads, String(fallback.fails)) }
 			: {}),
-		...(step.optional ? { optional: true } : {}),
+		...(optional ? { optional: true } : {}),
 	};
 }
 
-function whenOf({ when }: RandomStep): object {
+function conditionOf({ when }: RandomStep): object {
 	if (when === "always") return {};
 	if (when === "never") return { when: false };
 	return {
-		when: when === "second" ? "${index !== 1}" : `\${${when.read} !== null}`,
+		when: when === "second" ? "${index !== 1}" : `\${${nameOf(when)} !== null}`,
 	};
 }
 
 function eachOf({ list, parallel }: RandomEach): object {
 	const count = list === "long" ? itemsMax + 1 : list;
 	const items =
-		count === "null" ? "${null}" : Array.from({ length: count }, () => "item");
+		count === "null" ? "${null}" : Array.from({ length: count }, (_, at) => at);
 	return { each: items, parallel, max: itemsMax };
 }
 
-function callOf(step: RandomStep, target: string): object {
-	const lengths = step.reads.map((read) => [read, `\${${lengthOf(read)}}`]);
+function workOf(step: RandomStep, refused: string): object {
+	const { kind, pick } = step;
+	switch (kind) {
+		case "value":
+			return { value: list("value", step.reads, refused) };
+		case "group": {
+			const fails = endsIn(step, "pick");
+			const value = pick && { value: list("group", pick, fails) };
+			return { steps: blockOf(step.steps), ...value };
+		}
+		default:
+			return callOf(step, refused);
+	}
+}
+
+function callOf(step: RandomStep, refused: string): object {
+	const { name, kind, items, reads, expect, pick, answers, timeoutMs } = step;
+	const path = items.map((item) => `/\${${item}}`).join("");
+	const query = reads.map((read, at) => [
+		`r${at}`,
+		`\${${read.code ? `${nameOf(read)} ?? 'none'` : printed(read)}}`,
+	]);
 	return {
-		[step.kind]: target,
+		[kind]: `users/${name}${path}`,
 		query: {
-			...Object.fromEntries(lengths),
-			refused: `\${${endingOf(step, "refused")} ? null : 0}`,
+			...Object.fromEntries(query),
+			refused: `\${${refused} ? null : 0}`,
 		},
-		answers: { 404: list("listed", step.answers) },
-		pick: list("picked", step.pick, endingOf(step, "pick")),
-		...(step.timeoutMs === null ? {} : { timeout: `${step.timeoutMs}ms` }),
+		answers: { 404: list("listed", answers) },
+		...(expect ? { expect: `\${${nameOf(expect)} !== null}` } : {}),
+		pick: list("picked", pick ?? [], endsIn(step, "pick")),
+		...(timeoutMs === null ? {} : { timeout: `${timeoutMs}ms` }),
 	};
 }
 
-/** An expression that tells whether the step, or the item, ends so. */
-function endingOf({ each, ends }: RandomStep, ending: Ending): string {
-	if (!each) return String(ends[0] === ending);
-	const indexes = ends.flatMap((end, index) => (end === ending ? [index] : []));
-	return `[${indexes.join(", ")}].includes(index)`;
+/** An expression that tells whether the work ends so. */
+function endsIn({ ends, items }: RandomStep, ending: Ending): string {
+	const keys = ends.flatMap((end, key) => (end === ending ? [key] : []));
+	const key = items.reduce(
+		(sum, item) => `(${sum} * ${itemsMax} + ${item})`,
+		"0",
+	);
+	return `[${keys.join(", ")}].includes(${key} % ${endsCount})`;
 }
 
-/** A list of a word and what is read, that fails where `fails` is true. */
-function list(word: string, reads: readonly string[], fails = "false"): string {
-	const items = [
-		`'${word}'`,
-		...reads.map(lengthOf),
-		`${fails} ? null + 1 : 0`,
-	];
+/** A list of a word and of everything that is read. It fails where `fails` is true. */
+function list(word: string, reads: readonly Read[], fails = "false"): string {
+	const items = [`'${word}'`, ...reads.map(printed), `${fails} ? null + 1 : 0`];
 	return `\${[${items.join(", ")}]}`;
 }
 
-/** So that a value shows in those made of it, without growing. */
-function lengthOf(name: string): string {
-	return `JSON.stringify(${name}).length`;
+function nameOf({ step, code }: Read): string {
+	return code ? `missing.${step}` : step;
+}
+
+/** A code as it is; of a value its length, so that it shows in others without growing. */
+function printed(read: Read): string {
+	const name = nameOf(read);
+	return read.code ? name : `JSON.stringify(${name}).length`;
 }

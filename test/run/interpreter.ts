@@ -1,0 +1,659 @@
+import {
+	backwards,
+	forwards,
+	inChains,
+	mixed,
+	type Order,
+	type Placed,
+	unordered,
+} from "./interpreter-orders.ts";
+import {
+	type Block,
+	compare,
+	find,
+	hasEnded,
+	indexOf,
+	isActive,
+	isSkipped,
+	made,
+	madeOf,
+	marksOf,
+	outside,
+	print,
+	rawOf,
+	resultOf,
+	type StepRun,
+	type Turn,
+	valueOf,
+} from "./interpreter-state.ts";
+import {
+	delayOf,
+	endingOf,
+	hasEffect,
+	planned,
+	type RandomRoute,
+	type RandomStep,
+	type Read,
+	readsOf,
+	readsToStart,
+	type Scenario,
+} from "./random-routes.ts";
+
+/**
+ * What a run of a random route must do, by docs/language.md alone: no promises, no timers, no scopes. Time stands still
+ * while anything can still begin or end; then it goes on to the next instant at which something happens.
+ */
+export interface Expected {
+	/** False where the order of two things at one instant decides. Either order is right then. */
+	readonly certain: boolean;
+	/** When the client is answered, or has left. */
+	readonly endMs: number;
+	/** Null for an answer. */
+	readonly code: string | null;
+	readonly status: number;
+	readonly body: string;
+	/** The parts that `Sluice-Missing` names, as it names them. */
+	readonly missing: readonly string[];
+	/** Without those that were aborted at the instant at which they began. */
+	readonly calls: readonly ExpectedCall[];
+	/** When the route or a group failed. Writes that would begin at that instant may have begun. */
+	readonly failedMs: readonly number[];
+}
+
+export interface ExpectedCall {
+	readonly target: string;
+	readonly startMs: number;
+	readonly endMs: number;
+}
+
+/** Whether it ends the same, whichever of several things at one instant comes first, decides whether it is certain. */
+export function expect(route: RandomRoute, scenario: Scenario): Expected {
+	const orders = [forwards, backwards, unordered, mixed(1), mixed(2)];
+	const [first, ...others] = orders.map((order) =>
+		new Interpreter(route, scenario, order).run(),
+	) as [Expected, ...Expected[]];
+	const words = JSON.stringify(first);
+	const certain = others.every((other) => JSON.stringify(other) === words);
+	return certain ? first : { ...first, certain };
+}
+
+/** What else may come of it, if things at one instant come in other orders. */
+export function* otherwise(
+	route: RandomRoute,
+	scenario: Scenario,
+): Generator<Expected> {
+	for (let seed = 3; seed < 40; seed++) {
+		yield new Interpreter(route, scenario, mixed(seed)).run();
+		yield new Interpreter(route, scenario, inChains(seed)).run();
+	}
+}
+
+const never = Number.POSITIVE_INFINITY;
+
+class Interpreter {
+	readonly #route: RandomRoute;
+	readonly #scenario: Scenario;
+	readonly #order: Order;
+	readonly #calls: { target: string; startMs: number; endMs: number }[] = [];
+	readonly #turns: Turn[] = [];
+	readonly #steps: StepRun[] = [];
+	readonly #blocks: Block[] = [];
+	readonly #main: Block;
+	#nowMs = 0;
+	#late = false;
+	#unsure = false;
+	readonly #failedMs: number[] = [];
+	#end: Pick<
+		Expected,
+		"endMs" | "status" | "code" | "body" | "missing"
+	> | null = null;
+
+	constructor(route: RandomRoute, scenario: Scenario, order: Order) {
+		this.#route = route;
+		this.#scenario = scenario;
+		this.#order = order;
+		this.#main = this.#open(route.steps, route.respond, null);
+	}
+
+	run(): Expected {
+		this.#settle();
+		while (this.#end === null) {
+			this.#nowMs = this.#nextMs();
+			const happened = this.#happenings();
+			for (const { happen } of this.#order(happened)) {
+				if (this.#end === null) happen();
+				this.#settle();
+			}
+		}
+		const { deadlineMs } = this.#route;
+		const calls = this.#calls
+			.map((call) => ({ ...call, endMs: Math.min(call.endMs, deadlineMs) }))
+			.filter(({ startMs, endMs }) => endMs > startMs)
+			.toSorted((a, b) => (a.target < b.target ? -1 : 1));
+		const certain = !this.#unsure;
+		return { ...this.#end, certain, calls, failedMs: this.#failedMs };
+	}
+
+	/* Time */
+
+	#nextMs(): number {
+		const { deadlineMs } = this.#route;
+		const instants = [
+			this.#scenario.leavesMs ?? never,
+			this.#late ? never : deadlineMs,
+			...this.#turns.map((turn) =>
+				turn.phase === "calls" ? turn.endsMs : never,
+			),
+			...this.#steps.map((run) => this.#withinOf(run)),
+		];
+		const nextMs = Math.min(...instants.filter((ms) => ms >= this.#nowMs));
+		if (nextMs === never) throw new Error("nothing happens any more");
+		return nextMs;
+	}
+
+	/** Everything that happens at this instant by itself. */
+	#happenings(): (Placed & { happen(): void })[] {
+		const nowMs = this.#nowMs;
+		const happened: (Placed & { happen(): void })[] = [];
+		const add = ({ way }: Placed, happen: () => void) =>
+			happened.push({ way, happen });
+		for (const turn of this.#turns) {
+			if (turn.phase !== "calls" || turn.endsMs !== nowMs) continue;
+			add(turn, () => this.#answered(turn));
+		}
+		for (const run of this.#steps) {
+			if (this.#withinOf(run) === nowMs) add(run, () => this.#cut(run));
+		}
+		if (this.#scenario.leavesMs === nowMs) {
+			add(this.#main, () => this.#fails("client_closed"));
+		}
+		if (this.#route.deadlineMs === nowMs) {
+			add(this.#main, () => this.#tooLate());
+		}
+		return happened;
+	}
+
+	/** When a running step's `within` ends it. From the deadline on everything ends by itself. */
+	#withinOf(run: StepRun): number {
+		const { step, state, startMs, cut } = run;
+		if (state !== "running" || step.withinMs === null || cut) return never;
+		const endMs = startMs + step.withinMs;
+		return endMs < this.#route.deadlineMs ? endMs : never;
+	}
+
+	#cut(run: StepRun): void {
+		if (run.state !== "running") return;
+		run.cut = true;
+		for (const turn of run.turns) this.#stop(turn, "upstream_timeout");
+	}
+
+	#tooLate(): void {
+		this.#late = true;
+		for (const turn of this.#turns) {
+			if (turn.phase === "calls") this.#stop(turn, "deadline_exceeded");
+		}
+	}
+
+	/** Its work fails. What fills in for it is not bound by this. */
+	#stop(turn: Turn, code: string): void {
+		const { phase } = turn;
+		if (phase === "queued" || phase === "failed" || phase === "fills") return;
+		if (phase === "done" || phase === "gone") return;
+		this.#abort(turn);
+		turn.code = code;
+		turn.phase = "failed";
+	}
+
+	/* What can begin or end at this instant */
+
+	#settle(): void {
+		while (this.#end === null) {
+			if (this.#startsOne()) continue;
+			if (this.#dropsOne()) continue;
+			if (this.#endsOne()) continue;
+			return;
+		}
+	}
+
+	/** Replies are decided before other steps start. */
+	#startsOne(): boolean {
+		const ready = this.#order(this.#steps).filter(
+			(run) => run.state === "waiting" && this.#canStart(run),
+		);
+		const reply = ready.find(({ step }) => step.kind === "reply");
+		const run = reply ?? ready[0];
+		if (run !== undefined) {
+			this.#start(run);
+			if (run === reply) this.#decide(run);
+			return true;
+		}
+		const running = this.#steps
+			.filter(({ state }) => state === "running")
+			.toSorted((a, b) => compare(indexOf(a.block), indexOf(b.block)));
+		return (
+			running.some((one) => this.#takesNext(one)) ||
+			this.#givesPlace() ||
+			this.#order(this.#turns).some((turn) => this.#begins(turn))
+		);
+	}
+
+	#canStart({ step, block }: StepRun): boolean {
+		return readsToStart(step).every((name) => hasEnded(name, block));
+	}
+
+	#start(run: StepRun): void {
+		const { step } = run;
+		run.state = "running";
+		run.startMs = this.#nowMs;
+		const list = step.each?.list ?? 1;
+		if (typeof list === "number") run.count = list;
+		else {
+			run.refusal = list === "null" ? "reference_missing" : "limit_exceeded";
+		}
+	}
+
+	/** Its list is none, or too long. */
+	#refuses(run: StepRun, code: string): void {
+		if (!run.step.optional) return this.#failsBlock(run, code, null);
+		const index = indexOf(run.block);
+		run.marks = [{ path: run.path, index, code }];
+		this.#ended(run, null, code);
+	}
+
+	#decide(reply: StepRun): void {
+		this.#takesNext(reply);
+		const [turn] = reply.turns;
+		if (turn === undefined) return;
+		turn.phase = "begins";
+		this.#begins(turn);
+	}
+
+	/** As many items as may be under way in this list come to the front. */
+	#takesNext(run: StepRun): boolean {
+		const active = run.turns.filter(isActive).length;
+		const { each } = run.step;
+		if (run.next === run.count || active >= (each?.parallel ?? 1)) return false;
+		const around = indexOf(run.block);
+		const turn: Turn = {
+			of: run,
+			way: `${run.way}${run.next}/`,
+			at: run.next,
+			index: each ? [...around, run.next] : around,
+			came: this.#turns.length,
+			phase: "queued",
+			placed: false,
+			call: null,
+			endsMs: never,
+			endsWith: null,
+			awaits: [],
+			then: () => {},
+			inside: null,
+			code: "",
+			value: null,
+			marks: [],
+			later: new Set(),
+		};
+		run.next++;
+		run.turns.push(turn);
+		this.#turns.push(turn);
+		return true;
+	}
+
+	/** All lists of a step share its places. Who has waited longest comes first. */
+	#givesPlace(): boolean {
+		const waiting = this.#turns
+			.filter(({ phase }) => phase === "queued")
+			.toSorted((a, b) => a.came - b.came);
+		for (const turn of waiting) {
+			const { step, cut } = turn.of;
+			const { each } = step;
+			const taken = this.#turns.filter(
+				(other) => other.of.step === step && other.placed && isActive(other),
+			).length;
+			if (each !== null && taken >= each.parallel && !cut && !this.#late) {
+				continue;
+			}
+			turn.placed = true;
+			turn.phase = "begins";
+			return true;
+		}
+		return false;
+	}
+
+	#begins(turn: Turn): boolean {
+		if (turn.phase !== "begins") return false;
+		const { of: run, at, index } = turn;
+		const { step, block } = run;
+		if (isSkipped(step, at, block)) {
+			this.#done(turn, null);
+			return true;
+		}
+		switch (step.kind) {
+			case "group":
+				if (run.cut) this.#stop(turn, "upstream_timeout");
+				else {
+					turn.phase = "inside";
+					turn.inside = this.#open(step.steps, resultOf(step), turn);
+				}
+				break;
+			case "value":
+				this.#computes(turn);
+				break;
+			case "reply":
+				this.#replies(turn);
+				break;
+			default:
+				if (endingOf(step, index) === "refused") {
+					this.#stop(turn, "reference_missing");
+				} else if (run.cut) this.#stop(turn, "upstream_timeout");
+				else if (this.#late) this.#stop(turn, "deadline_exceeded");
+				else this.#sends(turn);
+		}
+		return true;
+	}
+
+	#computes(turn: Turn): void {
+		const { of: run, index } = turn;
+		const refused = endingOf(run.step, index) === "refused";
+		const tooLate = this.#late && run.startMs < this.#route.deadlineMs;
+		// The page does not say what an item is that has a value and comes too late.
+		if (tooLate || (run.cut && refused)) this.#unsure = true;
+		if (run.cut) this.#stop(turn, "upstream_timeout");
+		else if (refused) this.#stop(turn, "reference_missing");
+		else this.#done(turn, made("value", run.step.reads, run.block));
+	}
+
+	#replies(turn: Turn): void {
+		const { step, block } = turn.of;
+		if (endingOf(step, []) === "refused")
+			return this.#fails("reference_missing");
+		this.#answers(207, made("replied", step.reads, block), [step.name]);
+	}
+
+	#sends(turn: Turn): void {
+		const { step, block } = turn.of;
+		const nowMs = this.#nowMs;
+		const query = step.reads.map((read, at) => {
+			const value = valueOf(read, block);
+			return `r${at}=${read.code ? (value ?? "none") : value}`;
+		});
+		const path = [step.name, ...turn.index].join("/");
+		const target = `/${path}?${[...query, "refused=0"].join("&")}`;
+		const timeoutMs = nowMs + (step.timeoutMs ?? 600);
+		const answerMs = nowMs + delayOf(this.#scenario, step.name, turn.index);
+		const endMs = Math.min(timeoutMs, answerMs);
+		const call = { target, startMs: nowMs, endMs };
+		this.#calls.push(call);
+		turn.call = call;
+		turn.endsMs = endMs;
+		turn.endsWith = timeoutMs < answerMs ? "upstream_timeout" : null;
+		turn.phase = "calls";
+	}
+
+	/** What ends a write that was sent is not what ends its step. */
+	#abort(turn: Turn): void {
+		const { call, inside, of: run } = turn;
+		if (turn.phase === "calls" && call !== null && run.step.kind !== "post") {
+			call.endMs = Math.min(call.endMs, this.#nowMs);
+		}
+		turn.phase = "gone";
+		if (inside !== null) this.#leave(inside);
+	}
+
+	/** Nothing in it goes on. */
+	#leave(block: Block): void {
+		for (const run of block.planned) this.#leaveStep(run);
+	}
+
+	#leaveStep(run: StepRun): void {
+		if (run.state === "ended" || run.state === "dropped") return;
+		run.state = "dropped";
+		for (const turn of run.turns) if (isActive(turn)) this.#abort(turn);
+	}
+
+	#answered(turn: Turn): void {
+		if (turn.phase !== "calls") return;
+		const { of: run, endsWith, index } = turn;
+		const { step } = run;
+		const ending = endingOf(step, index);
+		if (endsWith !== null) return this.#stop(turn, endsWith);
+		if (ending === "status") return this.#stop(turn, "upstream_status");
+		if (ending === "invalid") return this.#stop(turn, "upstream_invalid");
+		if (ending === "listed") {
+			return this.#reads(turn, step.answers, () =>
+				this.#done(turn, made("listed", step.answers, run.block)),
+			);
+		}
+		const { expect } = step;
+		if (expect === null) return this.#picks(turn);
+		this.#reads(turn, [expect], () => {
+			const held = rawOf(expect, run.block) !== null;
+			if (held) this.#picks(turn);
+			else this.#stop(turn, "upstream_invalid");
+		});
+	}
+
+	#picks(turn: Turn): void {
+		const { step, block } = turn.of;
+		const pick = step.pick ?? [];
+		this.#reads(turn, pick, () => {
+			if (endingOf(step, turn.index) === "pick") {
+				this.#stop(turn, "reference_missing");
+			} else this.#done(turn, made("picked", pick, block));
+		});
+	}
+
+	/** Reads other steps later: when they have ended. */
+	#reads(turn: Turn, reads: readonly Read[], then: () => void): void {
+		turn.phase = turn.phase === "failed" ? "fills" : "reads";
+		turn.awaits = reads;
+		turn.then = then;
+	}
+
+	#done(turn: Turn, value: unknown): void {
+		turn.phase = "done";
+		turn.value = value;
+	}
+
+	/** One carrying-out, one step or one group comes to its end, or a part of its way nearer. */
+	#endsOne(): boolean {
+		const ends = [
+			...this.#turns.map((turn) => ending(turn, () => this.#goesOn(turn))),
+			...this.#steps.map((run) => ending(run, () => this.#completes(run))),
+			...this.#blocks.map((block) => ending(block, () => this.#makes(block))),
+		];
+		return this.#order(ends).some(({ end }) => end());
+	}
+
+	#goesOn(turn: Turn): boolean {
+		const { block } = turn.of;
+		if (turn.phase === "failed") {
+			this.#fillsIn(turn);
+			return true;
+		}
+		if (turn.phase !== "reads" && turn.phase !== "fills") return false;
+		// A group's value sees its own steps, too.
+		const sees = turn.inside ?? block;
+		if (!turn.awaits.every(({ step }) => hasEnded(step, sees))) return false;
+		for (const { step } of turn.awaits) {
+			const run = find(step, sees);
+			if (run.block !== turn.inside) turn.later.add(run);
+		}
+		turn.then();
+		return true;
+	}
+
+	#fillsIn(turn: Turn): void {
+		const { of: run, code, index } = turn;
+		const { step, path, block } = run;
+		const { fallback, optional } = step;
+		turn.inside = null;
+		const filled = (value: unknown) => {
+			turn.marks = [{ path, index, code }];
+			this.#done(turn, value);
+		};
+		if (fallback === null) {
+			if (optional) filled(null);
+			else this.#failsBlock(run, code, turn);
+			return;
+		}
+		this.#reads(turn, fallback.reads, () => {
+			if (!fallback.fails) filled(made("filled", fallback.reads, block));
+			else if (optional) filled(null);
+			else this.#failsBlock(run, code, turn);
+		});
+	}
+
+	/** A step has ended when all its items have. */
+	#completes(run: StepRun): boolean {
+		const { state, turns, count, step } = run;
+		if (state !== "running" || turns.length < count) return false;
+		if (run.refusal !== null) {
+			this.#refuses(run, run.refusal);
+			return true;
+		}
+		if (turns.some(({ phase }) => phase !== "done")) return false;
+		run.marks = turns.flatMap(({ marks }) => marks);
+		run.later = new Set(turns.flatMap(({ later }) => [...later]));
+		const own = run.marks.find(({ path }) => path === run.path);
+		const values = turns.map(({ value }) => value);
+		this.#ended(run, step.each ? values : values[0], own?.code ?? null);
+		return true;
+	}
+
+	#ended(run: StepRun, value: unknown, code: string | null): void {
+		run.state = "ended";
+		run.value = value;
+		run.code = code;
+	}
+
+	/** A step fails, and nothing fills in: its group fails at once, or the route. */
+	#failsBlock(run: StepRun, code: string, failed: Turn | null): void {
+		const { block } = run;
+		const { around } = block;
+		this.#failedMs.push(this.#nowMs);
+		if (around === null) return this.#fails(code);
+		// Of everything inside only what the failed step has read shows.
+		run.later = failed?.later ?? new Set();
+		for (const read of outside(block, [run])) around.later.add(read);
+		this.#abort(around);
+		around.code = code;
+		around.phase = "failed";
+	}
+
+	/** When all steps of a block have ended or are not needed, it makes its value. */
+	#makes(block: Block): boolean {
+		const { around, planned: runs } = block;
+		const over = runs.every(
+			({ state }) => state === "ended" || state === "dropped",
+		);
+		if (!over) return false;
+		if (around === null) {
+			const body = this.#route.respond.map((name) => [
+				name,
+				find(name, block).value,
+			]);
+			this.#answers(200, Object.fromEntries(body), madeOf(block));
+			return true;
+		}
+		if (around.phase !== "inside") return false;
+		const { step } = around.of;
+		const { pick } = step;
+		this.#reads(around, pick ?? [], () => {
+			const own = runs.filter(({ step }) => madeOf(block).includes(step.name));
+			for (const read of outside(block, own)) around.later.add(read);
+			if (pick !== null && endingOf(step, around.index) === "pick") {
+				return this.#stop(around, "reference_missing");
+			}
+			around.marks = marksOf(block, madeOf(block));
+			const whole = runs.map((run) => [run.step.name, run.value]);
+			this.#done(
+				around,
+				pick ? made("group", pick, block) : Object.fromEntries(whole),
+			);
+		});
+		return true;
+	}
+
+	/** A step that only reads is dropped when all that could read it have ended. */
+	#dropsOne(): boolean {
+		for (const block of this.#order(this.#blocks)) {
+			if (block.around !== null && block.around.phase !== "inside") continue;
+			for (const run of block.planned) {
+				if (run.state !== "waiting" && run.state !== "running") continue;
+				const { step } = run;
+				if (hasEffect(step) || block.result.includes(step.name)) continue;
+				const needed = block.planned.some(
+					(other) =>
+						(other.state === "waiting" || other.state === "running") &&
+						readsOf(other.step).includes(step.name),
+				);
+				if (needed) continue;
+				this.#leaveStep(run);
+				return true;
+			}
+		}
+		return false;
+	}
+
+	/* The end */
+
+	#answers(status: number, body: unknown, names: readonly string[]): void {
+		const missing = marksOf(this.#main, names).map(print);
+		this.#over(status, null, JSON.stringify(body), missing);
+	}
+
+	#fails(code: string): void {
+		this.#over(0, code, "", []);
+	}
+
+	#over(
+		status: number,
+		code: string | null,
+		body: string,
+		missing: readonly string[],
+	): void {
+		this.#end = { endMs: this.#nowMs, status, code, body, missing };
+		this.#leave(this.#main);
+	}
+
+	#open(
+		steps: readonly RandomStep[],
+		result: readonly string[],
+		around: Turn | null,
+	): Block {
+		const runs = new Map<string, StepRun>();
+		const ordered: StepRun[] = [];
+		const way = around?.way ?? "";
+		const block = { way, steps: runs, planned: ordered, result, around };
+		const path = around ? `${around.of.path}.` : "";
+		for (const step of planned(steps)) {
+			const run: StepRun = {
+				step,
+				block,
+				path: path + step.name,
+				way: `${way}${step.name}/`,
+				state: "waiting",
+				value: null,
+				code: null,
+				marks: [],
+				later: new Set(),
+				refusal: null,
+				count: 0,
+				next: 0,
+				turns: [],
+				startMs: never,
+				cut: false,
+			};
+			runs.set(step.name, run);
+			ordered.push(run);
+			this.#steps.push(run);
+		}
+		this.#blocks.push(block);
+		return block;
+	}
+}
+
+function ending({ way }: Placed, end: () => boolean) {
+	return { way, end };
+}
