@@ -2,8 +2,16 @@ import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
 import { print, printError } from "./terminal.ts";
 
+export interface CheckOptions {
+	/** Asks every upstream once, too. */
+	readonly connect?: boolean;
+}
+
 /** `sluice check`: prints every problem and how many there are. */
-export async function checkCommand(file: string | undefined): Promise<number> {
+export async function checkCommand(
+	file: string | undefined,
+	{ connect = false }: CheckOptions,
+): Promise<number> {
 	const path = findConfig(file);
 	const { config, problems, unlisted } = await inspectAndReport(path);
 	if (config === null) {
@@ -15,7 +23,10 @@ export async function checkCommand(file: string | undefined): Promise<number> {
 	print(
 		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
 	);
-	return exitCodes.ok;
+	if (!connect) return exitCodes.ok;
+	const { askUpstreams } = await import("./connect.ts");
+	const answered = await askUpstreams(config.resolved.reveal());
+	return answered ? exitCodes.ok : exitCodes.failed;
 }
 
 function count(number: number, noun: string): string {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { GatewayError } from "../core/errors.ts";
 import type { CallOptions } from "./call.ts";
+import type { CheckOptions } from "./check.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { ServeHooks } from "./serve.ts";
@@ -10,6 +11,7 @@ import { print, printError } from "./terminal.ts";
 const help = `
 Examples:
   sluice check                        say everything that is wrong with ./sluice.yaml
+  sluice check --connect              ask each upstream once, too
   sluice explain                      say what waits for what, and how long it takes at the longest
   sluice call '/weather?city=Oslo'    try a route without a server
   sluice serve                        serve ./sluice.yaml (or .yml, .json, .ts, .js) where it says
@@ -105,9 +107,13 @@ export async function main(
 		.command("check")
 		.description("say everything that is wrong with a config, and where")
 		.argument("[config]", configArgument)
-		.action(async (config: string | undefined) => {
+		.option(
+			"--connect",
+			"ask every upstream once, too, and say what it answers",
+		)
+		.action(async (config: string | undefined, options: CheckOptions) => {
 			const { checkCommand } = await import("./check.ts");
-			exitCode = await checkCommand(config);
+			exitCode = await checkCommand(config, options);
 		});
 	program
 		.command("explain")

@@ -4,6 +4,7 @@ import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { costOfReading, readJson, surveyJson } from "../core/json.ts";
+import { whyNotJson } from "./answer-words.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 
@@ -43,23 +44,24 @@ export function decodeBody(
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
-		throw invalid(settings.name, "what is not UTF-8");
+		throw invalid(settings.name, "what is not UTF-8", response.status);
 	}
 }
 
 /** Counts all before anything is read. An answer that was read for other runs counts as much. */
 function readAnswer(
-	{ body, decoded }: UpstreamResponse,
+	response: UpstreamResponse,
 	{ name, valuesMax }: OpenedUpstream["settings"],
 	lenient: boolean,
 	run: Run,
 ): unknown {
+	const { body, decoded } = response;
 	const survey = decoded ? decoded.survey(body) : surveyJson(body);
 	const { values, memory } = survey;
 	if (values > valuesMax) {
 		if (lenient) return null;
 		const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
-		throw invalid(name, words);
+		throw invalid(name, words, response.status);
 	}
 	run.countRead(Math.max(body.length, valueBytes * values));
 	const cost = costOfReading(survey, body.length);
@@ -78,9 +80,7 @@ function readAnswer(
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
-		const tooDeep =
-			error instanceof SyntaxError && error.message.startsWith("nested");
-		throw invalid(name, `what is ${tooDeep ? error.message : "not JSON"}`);
+		throw invalid(name, whyNotJson(response, error), response.status);
 	}
 }
 
@@ -112,9 +112,14 @@ function makeShared<T>(
 	}
 }
 
-function invalid(upstream: string, words: string): GatewayError {
+function invalid(
+	upstream: string,
+	words: string,
+	upstreamStatus: number,
+): GatewayError {
 	const message = `${upstream} answered ${words}`;
-	return new GatewayError("upstream_invalid", message, { upstream });
+	const facts = { upstream, upstreamStatus };
+	return new GatewayError("upstream_invalid", message, facts);
 }
 
 /** `set_cookie` is always a list; other repeated fields are joined (RFC 9110, 5.3). */

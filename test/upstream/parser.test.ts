@@ -124,7 +124,7 @@ const refused: Readonly<Record<string, readonly [string, RegExp]>> = {
 	"a bare LF in the trailers": [`${chunked}0\r\na: b\n\r\n`, /control/],
 	"another protocol": ["SSH-2.0-OpenSSH_9.9\r\n\r\n", /status line/],
 	"another protocol, cut short": ["SSH-2.0", /not HTTP/],
-	TLS: ["\x15\x03\x01\x00\x02\x02\x46", /not HTTP/],
+	TLS: ["\x15\x03\x01\x00\x02\x02\x46", /speaks TLS: write `https/],
 	"HTTP/1.2": ["HTTP/1.2 200 OK\r\n\r\n", /status line/],
 	"HTTP/1.1 in small letters": ["http/1.1 200 OK\r\n\r\n", /status line/],
 	"a status of two digits": ["HTTP/1.1 20 OK\r\n\r\n", /status line/],

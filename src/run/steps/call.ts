@@ -8,6 +8,7 @@ import { leastCostOfReading } from "../../core/json.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, headersByName } from "../answer.ts";
+import { graphqlError, hintOf } from "../answer-words.ts";
 import { prepareBody } from "../body.ts";
 import { holdingOf } from "../freshness.ts";
 import {
@@ -38,7 +39,9 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const readsResponse = kindOf(step)
 		.readsLater(step)
 		.some(({ name }) => name === "response");
-	const taken = { answers, expect, pick, decode, readsResponse };
+	// Printed only for a failure.
+	const written = () => JSON.stringify([path, query, headers, body], digits);
+	const taken = { answers, expect, pick, decode, readsResponse, written };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
 		const caller = { upstream, write, step: spot.path };
@@ -121,6 +124,8 @@ function prepareRequest(
 function prepareValue(
 	step: Pick<CallPlan, "answers" | "decode" | "expect" | "pick"> & {
 		readonly readsResponse: boolean;
+		/** What the author wrote of the request. */
+		readonly written: () => string;
 	},
 	opened: OpenedUpstream,
 	{ layout: around, ownSlot }: WorkContext,
@@ -128,7 +133,7 @@ function prepareValue(
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const { readsResponse, decode } = step;
+	const { readsResponse, decode, written } = step;
 	const upstream = opened.upstream.name;
 	const answers = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
@@ -140,7 +145,7 @@ function prepareValue(
 		if (!lenient && (status < 200 || status > 299)) {
 			throw new GatewayError(
 				"upstream_status",
-				`${upstream} answered ${status}`,
+				`${upstream} answered ${status}${hintOf(response)}`,
 				{ upstream, upstreamStatus: status },
 			);
 		}
@@ -154,7 +159,7 @@ function prepareValue(
 		const picked = () => (pick ? spot.evaluate(pick) : answer);
 		if (expect === null) return picked();
 		const pickExpected = (held: unknown) => {
-			if (isSkip(held)) throw unexpected(upstream);
+			if (isSkip(held)) throw unexpected(upstream, status, answer, written);
 			return picked();
 		};
 		const held = spot.evaluate(expect);
@@ -184,7 +189,18 @@ function prepareAnswers(
 	}
 }
 
-function unexpected(upstream: string): GatewayError {
-	const message = "the answer is not as expected";
-	return new GatewayError("upstream_invalid", message, { upstream });
+function unexpected(
+	upstream: string,
+	upstreamStatus: number,
+	answer: unknown,
+	written: () => string,
+): GatewayError {
+	const told = graphqlError(answer, written);
+	const message = `the answer is not as expected${told === null ? "" : `: GraphQL says: ${told}`}`;
+	const facts = { upstream, upstreamStatus };
+	return new GatewayError("upstream_invalid", message, facts);
+}
+
+function digits(_key: string, value: unknown): unknown {
+	return typeof value === "bigint" ? String(value) : value;
 }

@@ -8,6 +8,7 @@ import {
 	mayBecomeHead,
 } from "./head.ts";
 import type { HeadReader } from "./head-reader.ts";
+import { isTlsAlert, speaksTls } from "./tls-faults.ts";
 
 /** Receives the parts of an answer. A returned text says why it is no proper answer. */
 export interface Sink {
@@ -150,7 +151,10 @@ export class ResponseParser {
 			return this.#takeHead(text.slice(0, blank + 2), at + blank + 4 - before);
 		}
 		this.begun ||= beginsHead(text);
-		if (!mayBecomeHead(text, before)) return this.#refuse("not HTTP/1.1", at);
+		if (!mayBecomeHead(text, before)) {
+			const why = isTlsAlert(text) ? speaksTls : "not HTTP/1.1";
+			return this.#refuse(why, at);
+		}
 		if (text.length > headBytesMax) {
 			return this.#refuse(`a head over ${headBytesMax} bytes`, at);
 		}

@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
+import { tlsFault } from "./tls-faults.ts";
 
 /** No byte of an answer came. */
 function unreachable(upstream: string, message: string): GatewayError {
@@ -36,6 +37,8 @@ export function brokenOff(
  */
 export function wordsOf(error: Error, from: string | undefined): string {
 	const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
+	const fault = tlsFault(code);
+	if (fault !== null) return fault;
 	// An error of our own has no code.
 	if (!from || code === "") return error.message || code;
 	return `${`${syscall} ${code}`.trim()} at what ${from} holds`;

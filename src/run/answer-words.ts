@@ -1,0 +1,94 @@
+import { headerOf } from "../core/http/headers.ts";
+import type { UpstreamResponse } from "../core/http/messages.ts";
+
+/** An answer in words for the operator. They say what kind of answer it is, and show nothing of it. */
+
+/** Why an answer cannot be read as JSON. `error` is what reading it threw. */
+export function whyNotJson(response: UpstreamResponse, error: unknown): string {
+	if (!(error instanceof SyntaxError))
+		return `what is not UTF-8 ${of(response)}`;
+	const { message } = error;
+	if (message.startsWith("nested")) return `what is ${message} ${of(response)}`;
+	if (message.startsWith("a number")) {
+		return `JSON in which ${message} ${of(response)}`;
+	}
+	const kind = endsTooEarly(message, response.body)
+		? cutJson
+		: kindOf(response.body);
+	return `what is not JSON: ${kind} ${of(response)}`;
+}
+
+/** Servers of TLS that say by a status what a plain request is to them: nginx, Go, Apache. */
+const plainToTls =
+	/plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server|plain HTTP to an SSL-enabled/;
+
+/** What the body of an answer with the wrong status says of its cause; empty if nothing is known. */
+export function hintOf({ status, body }: UpstreamResponse): string {
+	if (status !== 400) return "";
+	return plainToTls.test(beginOf(body, 1024))
+		? ": it speaks TLS: write `https://`"
+		: "";
+}
+
+/**
+ * The first error of a GraphQL answer, which has status 200; null if it is none. Its message may hold data: what is quoted, or
+ * is no word, is shown only if the author wrote it, too.
+ */
+export function graphqlError(
+	answer: unknown,
+	written: () => string,
+): string | null {
+	const { errors } = Object(answer) as { errors?: unknown };
+	if (!Array.isArray(errors)) return null;
+	const { message } = Object(errors[0]) as { message?: unknown };
+	if (typeof message !== "string") return null;
+	const own = written();
+	return message
+		.slice(0, messageMax)
+		.replaceAll(noWord, (piece) => (own.includes(bare(piece)) ? piece : "…"));
+}
+
+const messageMax = 200;
+
+/** Something quoted, or with a character that no word has. */
+const noWord =
+	/"[^"]*(?:"|$)|`[^`]*(?:`|$)|(?<!\p{L})'[^']*(?:'|$)|\S*[^\s\p{L}.,:;!?()'-]\S*/gu;
+
+/** Without the quotes and marks around it. Nothing at all is in no text. */
+function bare(piece: string): string {
+	return piece.replaceAll(/^["'`(]+|["'`).,:;!?]+$/g, "") || "\0";
+}
+
+const cutJson = "JSON that is cut";
+
+/** Whether the parser was content up to the end. */
+function endsTooEarly(message: string, body: Uint8Array): boolean {
+	if (/^Un(?:expected end|terminated)/.test(message)) return true;
+	const [, position] = /at position (\d+)/.exec(message) ?? [];
+	if (position === undefined) return false;
+	return Number(position) >= Buffer.from(body).toString().trimEnd().length;
+}
+
+function kindOf(body: Uint8Array): string {
+	if (body[0] === 0x1f && body[1] === 0x8b) return "gzip";
+	const begin = beginOf(body, 256)
+		.replace(/^\xef\xbb\xbf/, "")
+		.trimStart();
+	if (/^<(?:!doctype\s+html|html|head|body)\b/i.test(begin)) return "HTML";
+	if (begin.startsWith("<")) return "XML or HTML";
+	const closing = { "{": "}", "[": "]" }[begin.slice(0, 1)];
+	if (closing === undefined) return "text";
+	const end = Buffer.from(body.subarray(-256)).toString("latin1").trimEnd();
+	return end.endsWith(closing) ? "JSON with a fault" : cutJson;
+}
+
+function beginOf(body: Uint8Array, bytes: number): string {
+	return Buffer.from(body.subarray(0, bytes)).toString("latin1");
+}
+
+/** Status and media type. Any other content type could hold anything. */
+function of({ status, headers }: UpstreamResponse): string {
+	const type = headerOf(headers, "content-type") ?? "";
+	const media = /^[a-z]+\/[a-z\d.+-]{1,60}(?=\s*(?:;|$))/i.exec(type)?.[0];
+	return `(status ${status}, ${media?.toLowerCase() ?? "no media type"})`;
+}
