@@ -10,6 +10,7 @@ import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { printChart } from "./chart.ts";
+import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import {
@@ -139,7 +140,7 @@ function printCalls({ calls, end }: Seen): void {
 		const chart = printChart(calls, {
 			totalMs: end?.durationMs ?? 0,
 			// A terminal that does not know its size gives 0.
-			columns: stderr.columns || 80,
+			columns: stderr.columns || usualColumns,
 			colour: !process.env.NO_COLOR,
 		});
 		printColoured(chart);

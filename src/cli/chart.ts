@@ -26,7 +26,7 @@ export function printChart(
 ): string {
 	const ordered = calls.toSorted((a, b) => a.startedMs - b.startedMs);
 	const rows = ordered.slice(0, rowsMax).map((call) => ({
-		name: shortened(shownInOneLine(call.step)),
+		name: nameOf(call),
 		times: `${ms(call.startedMs)}–${ms(endOf(call))} ms`,
 		result: String(call.error?.code ?? call.status ?? ""),
 		call,
@@ -84,8 +84,12 @@ function ms(time: number): number {
 	return Math.round(time);
 }
 
-function shortened(name: string): string {
-	const letters = [...name];
-	if (letters.length <= nameWidthMax) return name;
-	return `${letters.slice(0, nameWidthMax - 1).join("")}…`;
+/** `orders.items[0.2]`, so that each item of a list has a name of its own. */
+function nameOf({ step, index }: CallEnded): string {
+	const item = index.length > 0 ? `[${index.join(".")}]` : "";
+	const letters = [...shownInOneLine(step)];
+	const room = Math.max(1, nameWidthMax - item.length);
+	return letters.length <= room
+		? letters.join("") + item
+		: `${letters.slice(0, room - 1).join("")}…${item}`;
 }

@@ -1,61 +1,68 @@
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RouteExplanation, StepExplanation } from "../plan/explain.ts";
-import { printColumns } from "./columns.ts";
+import { printColumns, usualColumns, widthOf, wrapped } from "./columns.ts";
 
-/** Routes as text for people: a line per step, then the longest chain and the worst case. */
-export function printExplanation(routes: readonly RouteExplanation[]): string {
-	return routes.map(printRoute).join("\n\n");
+/** Routes as text for people: what each step does and when, then the longest chain and the worst case. */
+export function printExplanation(
+	routes: readonly RouteExplanation[],
+	columns: number = usualColumns,
+): string {
+	return routes.map((route) => printRoute(route, columns)).join("\n\n");
 }
 
-function printRoute(route: RouteExplanation): string {
+function printRoute(route: RouteExplanation, columns: number): string {
 	const { summary, steps } = route;
 	const title = summary === null ? route.route : `${route.route} — ${summary}`;
-	const table = [columnTitles, ...steps.flatMap((step) => rowsOf(step, route))];
-	const parts = steps.length > 0 ? [printColumns(table)] : [];
-	const summaryLines = route.proxy
-		? printProxy(route, route.proxy)
-		: printSummary(route);
-	return [title, ...parts, summaryLines]
-		.map((part, index) => (index === 0 ? part : indent(part)))
-		.join("\n\n");
+	const width = columns - indentation.length;
+	const table = [
+		["step", "at the latest", "does"],
+		...steps.flatMap((step) => rowsOf(step, route)),
+	];
+	const parts = steps.length > 0 ? [printColumns(table, width)] : [];
+	const end = route.proxy ? proxyRows(route, route.proxy) : summaryRows(route);
+	return [
+		wrapped(title, width).join(`\n${indentation}`),
+		...[...parts, printColumns(end, width)].map(indent),
+	].join("\n\n");
 }
 
-function printProxy(
+function proxyRows(
 	{ deadlineMs }: RouteExplanation,
 	{ to, idleMs }: NonNullable<RouteExplanation["proxy"]>,
-): string {
+): string[][] {
 	return [
-		`passes on to   ${to}`,
-		`worst case     the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`,
-	].join("\n");
+		["passes on to", to],
+		[
+			"worst case",
+			`the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`,
+		],
+	];
 }
 
-const columnTitles = [
-	"step",
-	"does",
-	"starts after",
-	"reads later",
-	"at the latest",
-	"",
-];
+/** A longer name has a line of its own, so that the other columns keep their width. */
+const nameWidthMax = 24;
 
 function rowsOf(
 	step: StepExplanation,
 	route: RouteExplanation,
 	depth = 0,
 ): string[][] {
-	const row = [
-		"  ".repeat(depth) + step.name,
-		step.call ?? step.kind,
-		step.startsAfter.join(", "),
-		step.readsLater
-			.filter((name) => !step.startsAfter.includes(name))
-			.join(", "),
-		timesOf(step),
-		notesOf(step, route).join("; "),
+	const { startsAfter, readsLater } = step;
+	const name = "  ".repeat(depth) + step.name;
+	const later = readsLater.filter((other) => !startsAfter.includes(other));
+	const details = [
+		...(startsAfter.length > 0 ? [`after ${startsAfter.join(", ")}`] : []),
+		...(later.length > 0 ? [`reads ${later.join(", ")} later`] : []),
+		...notesOf(step, route),
 	];
+	const does = [step.call ?? step.kind, details.join("; ")]
+		.filter((line) => line !== "")
+		.join("\n");
 	const inner = step.steps.flatMap((one) => rowsOf(one, route, depth + 1));
-	return [row, ...inner];
+	const row = [timesOf(step), does];
+	return widthOf(name) > nameWidthMax
+		? [[name], ["", ...row], ...inner]
+		: [[name, ...row], ...inner];
 }
 
 function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
@@ -92,25 +99,27 @@ function eachWords({
 	return `each of at most ${max}, ${Math.min(max, parallel)} at once${times}`;
 }
 
-function printSummary({
+function summaryRows({
 	longestChain,
 	worstMs,
 	deadlineMs,
 	answerReads,
-}: RouteExplanation): string {
+}: RouteExplanation): string[][] {
 	const { steps, ms } = longestChain;
 	const took = ms === null ? "until the deadline" : `${ms} ms`;
 	const cut =
 		worstMs < deadlineMs
 			? `${worstMs} ms; the deadline is ${deadlineMs} ms`
 			: `${worstMs} ms, which is the deadline`;
-	return printColumns([
+	return [
 		["longest chain", steps.length > 0 ? `${steps.join(" → ")}: ${took}` : "–"],
 		["worst case", cut],
 		["answer reads", answerReads.join(", ") || "no step"],
-	]);
+	];
 }
 
+const indentation = "  ";
+
 function indent(text: string): string {
-	return text.replaceAll(/^(?=.)/gm, "  ");
+	return text.replaceAll(/^(?=.)/gm, indentation);
 }

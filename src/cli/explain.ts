@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import { suggest } from "../core/suggest.ts";
 import { compile } from "../plan/compile.ts";
 import { explain, type RouteExplanation } from "../plan/explain.ts";
+import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { printExplanation } from "./explain-text.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
@@ -29,7 +30,12 @@ export async function explainCommand(
 	const all = explain(compile(config), timeoutsMs);
 	const routes = route === null ? all : routesNamed(route, all);
 	if (json) print(JSON.stringify({ routes }, null, 2));
-	else print(mermaid ? printMermaid(routes) : printExplanation(routes));
+	else
+		print(
+			mermaid
+				? printMermaid(routes)
+				: printExplanation(routes, process.stdout.columns || usualColumns),
+		);
 	return exitCodes.ok;
 }
 

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { GatewayError } from "../core/errors.ts";
 import type { CallOptions } from "./call.ts";
 import type { CheckOptions } from "./check.ts";
+import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { ServeHooks } from "./serve.ts";
@@ -10,29 +11,56 @@ import { print, printError } from "./terminal.ts";
 
 const help = `
 Examples:
-  sluice check                        say everything that is wrong with ./sluice.yaml
+  sluice check                        say everything that is wrong
   sluice check --connect              ask each upstream once, too
-  sluice explain                      say what waits for what, and how long it takes at the longest
+  sluice explain                      say what waits for what, and how long
   sluice call '/weather?city=Oslo'    try a route without a server
-  sluice serve                        serve ./sluice.yaml (or .yml, .json, .ts, .js) where it says
+  sluice serve                        serve ./sluice.yaml
   sluice serve shop.yaml --port 80    serve another file on another port
-  sluice schema > sluice.schema.json  let the editor complete and check the config
+  sluice schema > sluice.schema.json  let the editor complete the config
 
-A config in its smallest form:
+Without a config, a command takes the first that exists of ./sluice.yaml, .yml,
+.json, .ts and .js. A config in its smallest form:
 
-  upstreams:
-    users:
-      url: http://127.0.0.1:3001
   routes:
-    GET /hello/{id}:
-      steps:
-        user:
-          get: users/users/\${params.id}
-      respond:
-        hello: \${user.name}
+    GET /hello/{name}:
+      respond: Hello, \${params.name}!
 
-Exit codes: 0 done, 1 failed, 2 the config has problems.
-The commands are in docs/cli.md, the language in docs/language.md, every key with an example in docs/config.md.`;
+Exit codes:
+  0  done
+  1  the command was misused, or could not do its work
+  2  the config has problems
+
+The commands are in docs/cli.md, the language in docs/language.md, and every key
+with an example in docs/config.md.`;
+
+const serveHelp = `
+Examples:
+  sluice serve                             ./sluice.yaml, where it says
+  sluice serve shop.yaml --port 0          on any free port
+  PORT=9000 sluice serve                   with \`port: \${env.PORT ?? 8080}\`
+
+It prints the address and the routes to stdout, and the log to stderr.
+
+Signals:
+  SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGQUIT
+                    finish the running requests, and end
+  a second one      end at once
+  SIGUSR1, SIGUSR2  do nothing
+
+Exit codes:
+  0  a signal ended it, and all requests were finished
+  1  it could not listen, or requests were cut when it ended
+  2  the config has problems`;
+
+const checkHelp = `
+It prints each problem with its line, its column and what to write instead. It
+asks no upstream, unless \`--connect\` is given.
+
+Exit codes:
+  0  the config is valid; there may be warnings
+  1  an upstream did not answer, or the command was misused
+  2  the config has problems`;
 
 const explainHelp = `
 Examples:
@@ -41,20 +69,30 @@ Examples:
   sluice explain shop.yaml /users/{id} --json  for scripts
   sluice explain --mermaid > routes.mmd        as a flowchart
 
-The times are the worst case: every attempt takes its whole timeout, every list is as long as its \`max\`.
-Waiting for a free connection is not counted.`;
+The times are the worst case: every attempt takes its whole timeout, and every
+list is as long as its \`max\`. Waiting for a free connection is not counted.
+
+Exit codes:
+  0  done
+  1  there is no such route
+  2  the config has problems`;
 
 const callHelp = `
 Examples:
-  sluice call 'GET /weather?city=Москва'             of ./sluice.yaml; what a URL cannot hold is encoded
+  sluice call 'GET /weather?city=Москва'
   sluice call shop.yaml /users/7 --header 'accept-language: de'
   sluice call 'POST /orders' --data '{"item": 7}'
   sluice call 'POST /orders' --data @order.json | jq .id
 
-The body goes to stdout, indented on a terminal; status and header to stderr. On a terminal the calls that were made
-follow, as bars on one time axis. Without a method it is GET, with --data POST. Ctrl-C aborts the request.
+What a URL cannot hold is encoded. Without a method it is GET, with --data POST.
+The body goes to stdout, indented on a terminal; status and header go to stderr.
+On a terminal the calls that were made follow, as bars on one time axis.
+Ctrl-C aborts the request.
 
-Exit codes: 0 the status is below 400, 1 it is not, 2 the config has problems.`;
+Exit codes:
+  0  the answer's status is below 400
+  1  it is not, or the command was misused
+  2  the config has problems`;
 
 const schemaHelp = `
   sluice schema > sluice.schema.json
@@ -77,7 +115,13 @@ export async function main(
 		.description(
 			"An API gateway that composes: one request in, several APIs asked, one answer out.",
 		)
-		.version(version())
+		.version(version(), "-V, --version", "print the version")
+		.helpOption("-h, --help", "print this help")
+		.helpCommand("help [command]", "print the help of a command")
+		.configureHelp({
+			helpWidth: usualColumns,
+			subcommandTerm: (one) => one.name(),
+		})
 		.addHelpText("after", help)
 		.showSuggestionAfterError()
 		.exitOverride()
@@ -88,6 +132,7 @@ export async function main(
 	program
 		.command("serve")
 		.description("start the gateway; SIGTERM lets running requests finish")
+		.addHelpText("after", serveHelp)
 		.argument("[config]", configArgument)
 		.option("--port <number>", "listen on this port instead of the config's")
 		.option(
@@ -106,6 +151,7 @@ export async function main(
 	program
 		.command("check")
 		.description("say everything that is wrong with a config, and where")
+		.addHelpText("after", checkHelp)
 		.argument("[config]", configArgument)
 		.option(
 			"--connect",

@@ -1,8 +1,9 @@
-import { createGateway, type Gateway } from "../gateway/gateway.ts";
-import { type RunningServer, serve } from "../server/serve.ts";
+import { createGateway } from "../gateway/gateway.ts";
+import { type RunningServer, type Served, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { createLog, type Log, logBug, logFailures, logLoad } from "./log.ts";
+import { listOfRoutes, withOverview } from "./overview.ts";
 import { print, printError } from "./terminal.ts";
 
 /** What the caller of the command hears. */
@@ -35,19 +36,23 @@ export async function serveCommand(
 		port: port ?? settings.port,
 	};
 	const gateway = createGateway(config);
+	const served = {
+		...gateway,
+		handle: withOverview(gateway.handle, config, address),
+	};
 	const log = createLog(gateway.clock);
 	logFailures(gateway.events, log);
 	logLoad(gateway.events, log);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const server = await open(gateway, address, options.host, log);
+	const server = await open(served, address, options.host, log);
 	if (server === null) {
 		signals.leave();
 		await gateway.close();
 		await log.close();
 		return exitCodes.failed;
 	}
-	print(`listening on ${server.url}`);
+	print([`listening on ${server.url}`, ...listOfRoutes(config)].join("\n"));
 	log.info({ url: server.url, routes: config.routes.length }, "started");
 	hooks.onListening?.(server.url);
 	// A user's function may leave a promise that nobody waits for. If it fails, the log tells its author, and the process
@@ -73,7 +78,7 @@ function portOf({ port }: ServeFlags): number | null | "invalid" {
 
 /** Null if the address cannot be listened on. Then the log says why. */
 async function open(
-	gateway: Gateway,
+	gateway: Served,
 	address: { readonly host: string; readonly port: number },
 	/** As the command was told. */
 	host: string | undefined,

@@ -43,6 +43,8 @@ export interface CallEnded {
 	readonly requestId: string;
 	readonly route: string;
 	readonly step: string;
+	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	readonly index: readonly number[];
 	readonly upstream: string;
 	/** Milliseconds from the request's arrival to the start of the call. */
 	readonly startedMs: number;

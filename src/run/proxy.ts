@@ -208,6 +208,7 @@ function tellOf(
 		requestId: request.id,
 		route: route.plan.key,
 		step: "proxy",
+		index: [],
 		upstream: upstream.name,
 		startedMs: end.startedMs - request.arrivedMs,
 		durationMs: scope.clock.now() - end.startedMs,

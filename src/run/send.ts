@@ -15,6 +15,8 @@ export interface Caller {
 	readonly upstream: Upstream;
 	readonly write: boolean;
 	readonly step: string;
+	/** Positions in the lists around the step. */
+	readonly index: readonly number[];
 }
 
 /** A call under way, with its scope, its header fields and its promises: measured, and rounded up. */
@@ -91,11 +93,12 @@ class CallEnd {
 
 	#raise(error: GatewayError | null): void {
 		const { route, input } = this.#run;
-		const { step, upstream } = this.#caller;
+		const { step, index, upstream } = this.#caller;
 		raise(input.events.callEnded, {
 			requestId: input.request.id,
 			route: route.plan.key,
 			step,
+			index,
 			upstream: upstream.name,
 			startedMs: this.#startedMs - input.request.arrivedMs,
 			durationMs: (this.#endedMs ?? this.#clock.now()) - this.#startedMs,

@@ -30,7 +30,7 @@ export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
 /** How a user's function calls upstreams. Its calls are those of the step, and end with `scope`. */
 export function createUserCall(
 	upstreams: CallableUpstreams,
-	{ run, path: step, frame: { fuel } }: Spot,
+	{ run, path: step, index, frame: { fuel } }: Spot,
 	scope: Scope,
 	onAnswer: (response: UpstreamResponse) => void,
 ): UserCall {
@@ -42,7 +42,7 @@ export function createUserCall(
 		const created = fuel.piece(create, options);
 		const request = created instanceof Promise ? await created : created;
 		const write = !request.safe;
-		const caller = { upstream: upstream.upstream, write, step };
+		const caller = { upstream: upstream.upstream, write, step, index };
 		const read = (response: UpstreamResponse): UserAnswer => {
 			onAnswer(response);
 			const lenient = response.status > 299;

@@ -14,6 +14,7 @@ function call(
 		requestId: "id",
 		route: "GET /weather",
 		step,
+		index: [],
 		upstream: "up",
 		startedMs,
 		durationMs: endedMs - startedMs,
@@ -46,6 +47,21 @@ describe("the chart of calls", () => {
 			const widest = Math.max(...lines.map((line) => [...line].length));
 			assert.equal(widest, columns - 1);
 		}
+	});
+
+	it("names each item of a list by its positions, also where the name is cut", () => {
+		const items = [[0], [1], [0, 12]].map((index, at) => ({
+			...call("recommended_products_of", at, 10, 200),
+			index,
+		}));
+		const names = printChart(items, options)
+			.split("\n")
+			.map((line) => line.split(" ")[0]);
+		assert.deepEqual(names.slice(0, 3), [
+			"recommended_products…[0]",
+			"recommended_products…[1]",
+			"recommended_produ…[0.12]",
+		]);
 	});
 
 	it("shows the shortest call, and one that outlived the answer", () => {

@@ -29,6 +29,7 @@ const call = (step: string, startedMs: number, endedMs: number) => ({
 	requestId: "id",
 	route: "GET /weather",
 	step,
+	index: [],
 	upstream: "up",
 	startedMs,
 	durationMs: endedMs - startedMs,

@@ -150,3 +150,31 @@ describe("the end of a call that the gateway aborted says so", () => {
 		assert.equal(answer.header("sluice-missing"), "g;error=upstream_status");
 	});
 });
+
+describe("a call of a list", () => {
+	it("is told with the positions of its items", async () => {
+		const { ask, callsEnded } = testRoute(
+			{
+				steps: {
+					outer: {
+						each: "${['a', 'b']}",
+						steps: {
+							inner: { each: "${[1, 2]}", as: "n", get: "users/${item}/${n}" },
+						},
+					},
+					alone: { get: "users/alone" },
+				},
+				respond: "${[outer, alone]}",
+			},
+			() => ({ json: 1 }),
+		);
+		assert.equal((await ask("/x")).status, 200);
+		assert.deepEqual(
+			callsEnded.map(({ step, index }) => `${step}[${index.join(".")}]`).sort(),
+			[
+				...["alone[]", "outer.inner[0.0]", "outer.inner[0.1]"],
+				...["outer.inner[1.0]", "outer.inner[1.1]"],
+			],
+		);
+	});
+});

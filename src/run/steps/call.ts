@@ -44,7 +44,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const taken = { answers, expect, pick, decode, readsResponse, written };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
-		const caller = { upstream, write, step: spot.path };
+		const caller = { upstream, write, step: spot.path, index: spot.index };
 		const read = (response: UpstreamResponse) =>
 			noting(response, spot, valueOf(response, spot));
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
