@@ -230,7 +230,7 @@ describe("sluice --help", () => {
 			cwd: folder.path,
 		});
 		assert.equal(code, 0);
-		assert.match(stdout, /^ {2}sluice call 'GET \/weather\?city=Москва' /m);
+		assert.match(stdout, /^ {2}sluice call 'GET \/weather\?city=Москва'$/m);
 	});
 
 	it("ends without a fault when its reader has seen enough", async () => {
