@@ -18,6 +18,7 @@ import {
 	type StreamPolicy,
 } from "./policy.ts";
 import { Slots } from "./slots.ts";
+import { whenSent } from "./upload-turn.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 import { keptMeanwhile } from "./waited.ts";
 
@@ -67,27 +68,29 @@ export function limiter(
 	const { concurrent, waiting, adaptive, ...unread } = options ?? usual;
 	allRead(unread);
 	const runningMax = concurrent ?? context.connections;
-	const { guard, slots } = adaptive
+	const { guard, upload, slots } = adaptive
 		? adaptiveGuard(runningMax, waiting, context)
 		: fixedGuard(runningMax, waiting ?? waitingUsual, context);
 	return {
 		call: guard.call,
-		stream: limitStreams(context, guard.stream),
+		stream: limitStreams(context, guard.stream, upload),
 		hasFree: () => slots.hasFree,
 	};
 }
 
 /**
- * Bounds the open streams. A stream whose request still comes takes no slot at all, because its client decides how long
- * that takes. If no more may be open, in all or of its client, it is refused before the upstream is asked.
+ * Bounds the open streams. If no more may be open, in all or of its client, a stream is refused before the upstream is
+ * asked. `upload` is for streams whose requests still come.
  */
 function limitStreams(
 	{ upstream, streams }: LimiterContext,
 	inSlot: StreamPolicy,
+	upload: StreamPolicy,
 ): StreamPolicy {
 	const all = new OpenStreams(streams);
 	return (next) => {
 		const nextInSlot = inSlot(next);
+		const nextWhenSent = upload(next);
 		return function streamAmongOthers(request, scope) {
 			if (scope.cancelled) return Promise.reject(scope.reason);
 			const client = all.take(request.client);
@@ -97,7 +100,7 @@ function limitStreams(
 				return Promise.reject(new GatewayError("limiter_full", message, facts));
 			}
 			const close = () => all.give(client);
-			const send = isComing(request.body) ? next : nextInSlot;
+			const send = isComing(request.body) ? nextWhenSent : nextInSlot;
 			const sent = begunBy(() => send(request, scope));
 			sent.then(close, close);
 			return sent;
@@ -107,6 +110,7 @@ function limitStreams(
 
 interface Limiting {
 	readonly guard: Guard;
+	readonly upload: StreamPolicy;
 	readonly slots: Slots;
 }
 
@@ -181,7 +185,11 @@ function fixedGuard(
 				return send();
 			});
 		};
-	return { guard: { call, stream }, slots };
+	const upload = whenSent(slots, () => {
+		const release = onlyOnce(give);
+		return { answered: release, failed() {}, ended: release };
+	});
+	return { guard: { call, stream }, upload, slots };
 }
 
 function onlyOnce(fn: () => void): () => void {
@@ -255,5 +263,5 @@ function adaptiveGuard(
 			return started(request, scope);
 		});
 	});
-	return { guard, slots };
+	return { guard, upload: whenSent(slots, started), slots };
 }

@@ -53,11 +53,16 @@ export class Slots {
 		}
 		const sinceMs = this.#clock.now();
 		return this.#queue.wait(client, scope).catch((reason: unknown) => {
-			const { what, upstream } = this.#words;
-			const waitedMs = this.#clock.now() - sinceMs;
-			const place = `one of the ${this.#count} ${what}`;
-			throw whileWaiting(reason, waitedMs, place, upstream);
+			throw this.inVain(reason, sinceMs);
 		});
+	}
+
+	/** The error of a wait that began at this instant and was ended by `reason`. */
+	inVain(reason: unknown, sinceMs: number): unknown {
+		const { what, upstream } = this.#words;
+		const waitedMs = this.#clock.now() - sinceMs;
+		const place = `one of the ${this.#count} ${what}`;
+		return whileWaiting(reason, waitedMs, place, upstream);
 	}
 
 	give(): void {

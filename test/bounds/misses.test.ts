@@ -30,9 +30,12 @@ async function start(cache: object | true = true, others: object = {}) {
 		await serve({
 			// A slow machine is no overload here.
 			overload: { skipAt: "30s", refuseAt: "60s" },
-			upstreams: { up: { url: upstream.url, cache, ...others } },
+			upstreams: {
+				up: { url: upstream.url, cache, timeout: "20s", ...others },
+			},
 			routes: {
 				"GET /step": {
+					deadline: "30s",
 					request: { headers: { "accept-language?": { type: "string" } } },
 					steps: {
 						a: {
@@ -42,6 +45,7 @@ async function start(cache: object | true = true, others: object = {}) {
 					},
 				},
 				"GET /p/{rest*}": {
+					deadline: "30s",
 					proxy: {
 						to: "up/{rest*}",
 						cache: true,

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import { createServer } from "node:http";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { GatewayResponse } from "../../src/core/http/messages.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
@@ -41,7 +42,7 @@ async function start(setting: Setting = {}) {
 	upstream = stack.use(await startUpstream(answer ?? answerByPath));
 	gateway = stack.use(
 		await serve({
-			upstreams: { up: { url: upstream.url, ...up } },
+			upstreams: { up: { url: upstream.url, timeout: "5s", ...up } },
 			routes: {
 				"GET /item": { deadline: "5s", steps: { a: { get: "up/item" } } },
 				"ANY /p/{rest*}": {
@@ -139,6 +140,50 @@ describe("streams of one upstream", () => {
 		slow.send("two");
 		assert.equal((await slow.answer()).status, 200);
 		assert.equal(upstream.seen[1]?.body, "onetwo");
+	});
+
+	for (const [what, head, sent, body] of [
+		["in chunks", "transfer-encoding: chunked", "3\r\nabc\r\n0\r\n\r\n", "abc"],
+		[
+			"of more than 64 KiB",
+			"content-length: 65540",
+			"x".repeat(65_540),
+			"x".repeat(65_540),
+		],
+	] as const) {
+		it(`wait for a call's place with the end of a body ${what}`, async () => {
+			await start({ up: { connections: 1 } });
+			const first = await client(asking("GET /p/late"));
+			await upstream.arrived(1);
+			const upload = await client(asking("POST /p/a", [head]), sent);
+			for (let round = 0; round < 5; round++) await gateway.get("/nowhere");
+			assert.equal(upstream.seen.length, 1);
+			first.socket.destroy();
+			assert.equal((await upload.answer()).status, 200);
+			assert.equal(upstream.seen[1]?.body, body);
+		});
+	}
+
+	it("are answered without a call's place if the answer comes before the end", async () => {
+		const early = createServer((request, response) => {
+			if (request.url !== "/late") response.end("early");
+		});
+		stack.defer(() => early.closeAllConnections());
+		stack.defer(() => void early.close());
+		early.listen(0, "127.0.0.1");
+		await once(early, "listening");
+		const { port: taken } = early.address() as AddressInfo;
+		await start({
+			up: { connections: 1, url: `http://127.0.0.1:${taken}` },
+		});
+		await client(asking("GET /p/late"));
+		await once(early, "request");
+		const chunked = ["transfer-encoding: chunked"];
+		const upload = await client(
+			asking("POST /p/a", chunked),
+			"3\r\nabc\r\n0\r\n\r\n",
+		);
+		assert.equal((await upload.answer()).status, 200);
 	});
 
 	it("are refused beyond their number, before the upstream is asked", async () => {
@@ -309,6 +354,8 @@ describe("one client with 70 times 16 requests", () => {
 });
 
 describe("a time that ended in a queue", () => {
+	const chunked = { "transfer-encoding": "chunked" };
+
 	for (const [what, route, expected] of [
 		[
 			"a deadline",
@@ -330,6 +377,11 @@ describe("a time that ended in a queue", () => {
 			{ deadline: "100ms", proxy: "up/item" },
 			/^the route's deadline was reached: waited \d+ ms for one of the 1 places of calls to up$/,
 		],
+		[
+			"a deadline of an upload",
+			{ deadline: "100ms", proxy: "up/item" },
+			/^the route's deadline was reached: waited \d+ ms for one of the 1 places of calls to up$/,
+		],
 	] as const) {
 		it(`says so: ${what}`, async () => {
 			await start({ up: { connections: 1 } });
@@ -340,13 +392,16 @@ describe("a time that ended in a queue", () => {
 					upstreams: { up: { url: upstream.url, connections: 1 } },
 					routes: {
 						"GET /late": { steps: { a: { get: "up/late" } } },
-						"GET /x": route,
+						[what.includes("upload") ? "POST /x" : "GET /x"]: route,
 					},
 				}),
 			);
 			await client(asking("GET /late"));
 			await upstream.arrived(1);
-			const { status } = await gateway.get("/x");
+			const { status } = await gateway.get("/x", {
+				method: what.includes("upload") ? "POST" : "GET",
+				...(what.includes("upload") && { headers: chunked, body: "abc" }),
+			});
 			assert.equal(status, 504);
 			assert.match(messages()[0] ?? "", expected);
 		});

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { ByteQueue } from "../../src/core/body/byte-queue.ts";
+import { streamOf } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
 import { OpenStreams } from "../../src/policy/open-streams.ts";
@@ -156,18 +158,18 @@ describe("streams", () => {
 			readonly end: () => void;
 			readonly fail: (reason: unknown) => void;
 		}[] = [];
-		const stream = guard.stream(
-			(request, scope) =>
-				new Promise((end, fail) => {
-					const leave = scope.onCancel(fail);
-					const answer = () => request.onHead(head);
-					sent.push({
-						answer,
-						end: () => end(leave()),
-						fail: (reason) => fail((leave(), reason)),
-					});
-				}),
-		);
+		const stream = guard.stream(async (request, scope) => {
+			if (request.body) for await (const _ of request.body);
+			return new Promise<void>((end, fail) => {
+				const leave = scope.onCancel(fail);
+				const answer = () => request.onHead(head);
+				sent.push({
+					answer,
+					end: () => end(leave()),
+					fail: (reason) => fail((leave(), reason)),
+				});
+			});
+		});
 		const open = (request: object = {}) => {
 			const scope = openScope({ clock });
 			const outcome = outcomeOf(
@@ -225,21 +227,43 @@ describe("streams", () => {
 			}
 		});
 
-		test(`have no call's slot if their requests still come: ${which}`, async () => {
+		test(`have no call's slot while their requests come, and wait for one with the end: ${which}`, async () => {
+			for (const length of [null, 6]) {
+				const { clock, guard, sent, open } = streams(adaptive);
+				const queue = () =>
+					new ByteQueue({ length, onFull() {}, onWanted() {}, onLeft() {} });
+				const [one, other, late] = [queue(), queue(), queue()];
+				const opened = [open({ body: one }), open({ body: other })];
+				const cut = open({ body: late });
+				one.push(Buffer.from("abc"));
+				await clock.advance(0);
+				assert.deepEqual([sent.length, guard.hasFree()], [0, true]);
+				for (const body of [one, other, late]) {
+					body.push(Buffer.from(body === one ? "def" : "abcdef"));
+					body.end();
+				}
+				await clock.advance(0);
+				assert.deepEqual([sent.length, guard.hasFree()], [1, false]);
+				cut.scope.cancel(new Error("left"));
+				sent[0]?.answer();
+				await clock.advance(0);
+				assert.deepEqual([sent.length, guard.hasFree()], [2, false]);
+				sent[1]?.answer();
+				assert.equal(guard.hasFree(), true);
+				for (const stream of sent) stream.end();
+				for (const { outcome, scope } of [...opened, cut]) {
+					await outcome;
+					assert.equal(scope.listeners, 0);
+				}
+				assert.equal(guard.hasFree(), true);
+			}
+		});
+
+		test(`have a call's slot from the beginning if all of the request is there: ${which}`, async () => {
 			const { clock, guard, sent, open } = streams(adaptive);
-			const opened = [open({ body }), open({ body }), open({ body })];
+			open({ body: streamOf(Buffer.from("abc")) });
 			await clock.advance(0);
-			assert.deepEqual([sent.length, guard.hasFree()], [3, true]);
-			const arrived = { ...body, arrived: true };
-			assert.equal(
-				codeOf(await open({ body: arrived }).outcome),
-				"limiter_full",
-			);
-			for (const one of sent) one.end();
-			for (const { outcome } of opened) await outcome;
-			open({ body: arrived });
-			await clock.advance(0);
-			assert.equal(guard.hasFree(), false);
+			assert.deepEqual([sent.length, guard.hasFree()], [1, false]);
 		});
 	}
 });
