@@ -1,9 +1,8 @@
 /**
- * What a task costs: `scope.start` of an async function beside a bare call of it, and `gather` beside `Promise.all`,
- * p-limit and Effect. Nanoseconds of one task, medians of rounds in which every contender runs in turn, with the
+ * What a task costs: `scope.start` of an async function beside a bare call of it, and `gather` beside `Promise.all` and
+ * p-limit. Nanoseconds of one task, medians of rounds in which every contender runs in turn, with the
  * quartiles; then the bytes of a task that waits. Run with `node --expose-gc bench/tasks.ts`.
  */
-import { Effect } from "effect";
 import pLimit from "p-limit";
 import { createSemaphore, gather, openScope } from "../src/tasks/index.ts";
 import { pairedRatios, quartilesOf } from "./statistics.ts";
@@ -49,14 +48,6 @@ async function throughSemaphore(count: number): Promise<unknown> {
 	await using scope = openScope();
 	const slots = createSemaphore(10);
 	return Promise.all(worksOf(count).map((one) => slots.run(one, scope)));
-}
-
-function throughEffect(
-	count: number,
-	concurrency: number | "unbounded",
-): Promise<unknown> {
-	const effects = worksOf(count).map((one) => Effect.promise(one));
-	return Effect.runPromise(Effect.all(effects, { concurrency }));
 }
 
 /** Prints each contender's time, and how often the first one's it is. */
@@ -123,12 +114,10 @@ await compare("start and finish, a thousand in one scope", 1000, {
 await compare("gather a hundred, all at once", 100, {
 	"Promise.all": promiseAll,
 	gather: (count) => gatherAll(count),
-	"Effect.all": (count) => throughEffect(count, "unbounded"),
 });
 await compare("gather a hundred, ten at once", 100, {
 	"p-limit and Promise.all": throughPLimit,
 	"gather with limit": (count) => gatherAll(count, 10),
 	"a semaphore and Promise.all": throughSemaphore,
-	"Effect.all with concurrency": (count) => throughEffect(count, 10),
 });
 compareBytes();

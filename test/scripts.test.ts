@@ -46,3 +46,19 @@ test("all tests are those that npm test runs, and the slow ones", () => {
 		[...filesOf("test"), ...slow].toSorted(),
 	);
 });
+
+test("npm says nothing about the Node of the machine, because the repository brings its own", () => {
+	const text = readFileSync(new URL(".npmrc", root), "utf8");
+	assert.match(text, /^loglevel=error$/m);
+	const { devDependencies } = JSON.parse(
+		readFileSync(new URL("package.json", root), "utf8"),
+	) as { devDependencies: Record<string, string> };
+	assert.match(devDependencies["node-runtime"] ?? "", /^file:/);
+});
+
+test("the types are checked as the package declares them", () => {
+	const { compilerOptions } = JSON.parse(
+		readFileSync(new URL("tsconfig.json", root), "utf8"),
+	) as { compilerOptions: Record<string, unknown> };
+	assert.equal(compilerOptions.declaration, true);
+});

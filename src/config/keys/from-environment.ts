@@ -12,7 +12,7 @@ import type { Kind } from "./kind.ts";
 import { hole } from "./kinds.ts";
 
 /** The context for reading a value that may come from the environment. */
-interface FromEnvironment {
+export interface FromEnvironment {
 	readonly env: Environment;
 }
 
@@ -35,7 +35,7 @@ export function orFromEnvironment<Input, Value, Unit extends string>(
 			const { problems } = judged;
 			const before = problems.length;
 			const names = new Map([["env", null]]);
-			const reader = { names, problems, misread: new Set<string>() };
+			const reader = { names, problems };
 			const template = readTemplate(source, reader);
 			const say = (message: string) =>
 				problems.push({ at: source.at, message });

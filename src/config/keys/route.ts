@@ -12,7 +12,7 @@ import { mapOrMaps, section } from "./section.ts";
 import { headerFields, status, template, textTemplate } from "./templates.ts";
 
 /** Read before the other keys, because they may read only the values that a route declares. */
-interface Declared {
+export interface Declared {
 	readonly request: RequestConfig;
 }
 
