@@ -36,9 +36,13 @@ function queue(): ByteQueue {
 	});
 }
 
-function begin(body: ByteStream | null = null): Promise<Outcome<void>> {
+function begin(
+	body: ByteStream | null = null,
+	untakenMs: number | null = 1000,
+): Promise<Outcome<void>> {
 	const request = streamRequestOf({
 		body,
+		untakenMs,
 		timeoutMs: 100,
 		onHead: (came) => {
 			head = came;
@@ -99,6 +103,24 @@ test("ends a body whose reader does not come for the next piece", async () => {
 	sent.onHead({ status: 200, headers: [], body: queue() });
 	await clock.advance(1000);
 	assert.equal(codeOf(await outcome), "client_closed");
+});
+
+test("leaves the reader to its server, and still ends a body whose upstream sends nothing", async () => {
+	const outcome = begin(null, null);
+	const body = queue();
+	sent.onHead({ status: 200, headers: [], body });
+	body.push(Buffer.from("x"));
+	await clock.advance(60_000);
+	const pieces = head?.body[Symbol.asyncIterator]();
+	await pieces?.next();
+	await clock.advance(60_000);
+	assert.equal(scope.cancelled, false);
+	const read = pieces?.next();
+	await clock.advance(1000);
+	assert.equal(codeOf(await outcome), "upstream_timeout");
+	body.end();
+	await read;
+	await clock.settle();
 });
 
 test("leaves nothing behind where all goes well", async () => {
