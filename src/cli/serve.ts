@@ -2,7 +2,8 @@ import { createGateway } from "../gateway/gateway.ts";
 import { type RunningServer, type Served, serve } from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { createLog, type Log, logBug, logFailures, logLoad } from "./log.ts";
+import { createLog, type Log } from "./log.ts";
+import { logBug, logEvents } from "./log-events.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -41,8 +42,7 @@ export async function serveCommand(
 		handle: withOverview(gateway.handle, config, address),
 	};
 	const log = createLog(gateway.clock);
-	logFailures(gateway.events, log);
-	logLoad(gateway.events, log);
+	logEvents(gateway, log, { clientErrors: settings.logClientErrors });
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
 	const server = await open(served, address, options.host, log);

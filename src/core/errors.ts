@@ -193,6 +193,8 @@ export class GatewayError extends Error {
 	readonly code: ErrorCode;
 	readonly facts: ErrorFacts;
 	override readonly name = "GatewayError";
+	/** How long the call took that first failed with it, in milliseconds; null if it is no upstream's. */
+	callMs: number | null = null;
 
 	constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
 		super(
@@ -227,5 +229,14 @@ export function inStep(error: GatewayError, step: string): GatewayError {
 		step,
 	});
 	if (error.stack !== undefined) named.stack = error.stack;
+	named.callMs = error.callMs;
 	return named;
+}
+
+/** Notes how long a call took that failed by its upstream. Returns the error. */
+export function withCallTime(thrown: unknown, ms: number): unknown {
+	if (thrown instanceof GatewayError && thrown.code.startsWith("upstream_")) {
+		thrown.callMs ??= ms;
+	}
+	return thrown;
 }

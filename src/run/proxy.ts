@@ -1,6 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
-import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
 import { raise } from "../core/events.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type {
@@ -168,7 +168,7 @@ async function send(
 	try {
 		await upstream.stream({ ...call, onHead }, scope);
 	} catch (thrown) {
-		error = asGatewayError(thrown);
+		error = asGatewayError(withCallTime(thrown, clock.now() - startedMs));
 		// If the request was never sent, its body has not been released yet.
 		if (call.body !== null) leave(call.body);
 		reject(error);

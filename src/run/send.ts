@@ -1,4 +1,9 @@
-import { asGatewayError, type GatewayError, inStep } from "../core/errors.ts";
+import {
+	asGatewayError,
+	type GatewayError,
+	inStep,
+	withCallTime,
+} from "../core/errors.ts";
 import { raise, type StepMark } from "../core/events.ts";
 import type {
 	UpstreamRequest,
@@ -42,7 +47,12 @@ export function send<T>(
 	const sentBytes = callBytes + 2 * characters;
 	memory.take(sentBytes);
 	const listened = run.input.events.callEnded.length > 0;
-	const end = listened ? new CallEnd(caller, run) : null;
+	const { clock } = run.calls;
+	const startedMs = clock.now();
+	const end = listened ? new CallEnd(caller, run, startedMs) : null;
+	const failed = (thrown: unknown): never => {
+		throw withCallTime(thrown, clock.now() - startedMs);
+	};
 	const answer = write
 		? sendWrite(upstream, run, request, scope)
 		: upstream.call(request, scope);
@@ -50,8 +60,12 @@ export function send<T>(
 		end?.answered(response.status);
 		memory.give(sentBytes);
 		hold(run, response);
-		return read(response);
-	});
+		try {
+			return read(response);
+		} catch (thrown) {
+			return failed(thrown);
+		}
+	}, failed);
 	return end === null ? value : end.of(value);
 }
 
@@ -64,11 +78,11 @@ class CallEnd {
 	#endedMs: number | null = null;
 	#status: number | null = null;
 
-	constructor(caller: Caller, run: Run) {
+	constructor(caller: Caller, run: Run, startedMs: number) {
 		this.#caller = caller;
 		this.#run = run;
 		this.#clock = run.calls.clock;
-		this.#startedMs = this.#clock.now();
+		this.#startedMs = startedMs;
 	}
 
 	/** `read` may wait for other steps, which is not part of the call's time. */

@@ -53,7 +53,9 @@ export async function serve(
 		answerBytesMax: _2,
 		...others
 	} = settings;
-	const { memoryBytesMax: _3, drainMs, drainDelayMs, ...bounds } = others;
+	// The command writes the log.
+	const { memoryBytesMax: _3, logClientErrors: _4, ...times } = others;
+	const { drainMs, drainDelayMs, ...bounds } = times;
 	const where = host ?? bounds.host;
 	const server = await listen({
 		...bounds,

@@ -32,8 +32,8 @@ import {
 export type { Handle };
 
 /**
- * The server's part of a config, except what others read: the gateway bounds bodies, answers and memory, and `serve` times
- * the drain.
+ * The server's part of a config, except what others read: the gateway bounds bodies, answers and memory, `serve` times
+ * the drain, and the command has the log.
  */
 export interface ServerOptions
 	extends Omit<
@@ -42,6 +42,7 @@ export interface ServerOptions
 		| "bodyBytesMax"
 		| "drainDelayMs"
 		| "drainMs"
+		| "logClientErrors"
 		| "memoryBytesMax"
 		| "valuesMax"
 	> {

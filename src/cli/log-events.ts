@@ -1,0 +1,202 @@
+import { printCallTarget } from "../config/steps/call.ts";
+import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import type {
+	Events,
+	PolicyDecided,
+	RequestEnded,
+	StepFailure,
+} from "../core/events.ts";
+import type { Plan, StepPlan } from "../plan/plan.ts";
+import { printProxyTarget } from "../plan/print.ts";
+import { type Log, wordsOf } from "./log.ts";
+
+/** How many lines a second each kind of failure gets. */
+const failureLinesMax = 10;
+
+/** Failures that cost nothing and come with every request. */
+const refusals: ReadonlySet<string> = new Set(["breaker_open", "limiter_full"]);
+
+export interface LogOptions {
+	/** Whether answers from 400 to 499 are told, too. */
+	readonly clientErrors: boolean;
+}
+
+/**
+ * Tells the log of every answer of 500 and above, with its cause; of parts that are missing or stale, of answers that were
+ * cut, of clients that leave, of breakers, of URLs that are left out, and of load. Everything that comes in thousands is
+ * told once a second for each kind, a failure ten times. What is refused or left out for overload gets no line of its
+ * own, because the load has one.
+ */
+export function logEvents(
+	{ plan, events }: { readonly plan: Plan; readonly events: Events },
+	log: Log,
+	options: LogOptions,
+): void {
+	const calls = callsOf(plan);
+	events.requestEnded.push((end) => {
+		const { error, missing } = end;
+		if (error !== null) tellEnd(end, error, calls, log, options);
+		else for (const failure of missing) tellMissing(end, failure, calls, log);
+	});
+	events.policyDecided.push((decided) => tellDecision(decided, log));
+	events.loadChanged.push(({ level, reason }) => {
+		if (level === "normal") log.info({ load: level }, "load is normal again");
+		else log.warn({ load: level, reason }, loadWords[level]);
+	});
+}
+
+const loadWords = {
+	skipping: "too much load: optional parts are left out",
+	refusing: "too much load: requests are refused",
+};
+
+/** Method and path template of each call, by route and step. */
+type Calls = ReadonlyMap<string, string>;
+
+function callsOf(plan: Plan): Calls {
+	const calls = new Map<string, string>();
+	const add = (route: string, steps: readonly StepPlan[], before: string) => {
+		for (const step of steps) {
+			const path = before + step.name;
+			if (step.kind === "call") {
+				calls.set(`${route} ${path}`, printCallTarget(step));
+			} else if (step.kind === "group") add(route, step.steps, `${path}.`);
+		}
+	};
+	for (const route of plan.routes) {
+		add(route.key, route.steps, "");
+		if (route.proxy === null) continue;
+		const target = printProxyTarget(route, route.proxy);
+		calls.set(route.key, `${route.method} ${target}`);
+	}
+	return calls;
+}
+
+function tellEnd(
+	end: RequestEnded,
+	error: GatewayError,
+	calls: Calls,
+	log: Log,
+	{ clientErrors }: LogOptions,
+): void {
+	const { requestId, method, route, status } = end;
+	const { code, facts } = error;
+	const durationMs = Math.round(end.durationMs);
+	if (code === "client_closed") {
+		log.repeats.tell(`left ${route}`, 1, (count) =>
+			log.info(
+				{ requestId, route, durationMs, ...countOf(count) },
+				"the client left before it had its answer",
+			),
+		);
+	} else if (status >= 500 || status < 400) {
+		if (code === "overloaded") return;
+		const [kind, linesMax] = refusals.has(code)
+			? [`${code} ${facts.upstream}`, 1]
+			: [`${code} ${route} ${facts.step}`, failureLinesMax];
+		const words = status < 400 ? "answer cut" : "request failed";
+		log.repeats.tell(kind, linesMax, (count) =>
+			log.error(
+				{
+					...{ requestId, method, route, status, durationMs },
+					...wordsOf(error),
+					...callOf(calls, route, error),
+					...countOf(count),
+				},
+				words,
+			),
+		);
+	} else if (clientErrors) {
+		log.repeats.tell(`${code} ${route}`, 1, (count) =>
+			log.info(
+				{ requestId, route, status, durationMs, code, ...countOf(count) },
+				"request refused",
+			),
+		);
+	}
+}
+
+function tellMissing(
+	{ requestId, route }: RequestEnded,
+	{ step, index, error, stale }: StepFailure,
+	calls: Calls,
+	log: Log,
+): void {
+	const { code } = error;
+	if (code === "overloaded") return;
+	const words = stale
+		? "an answer has a stale part"
+		: "an answer lacks a part: a fallback or null stands in";
+	log.repeats.tell(`${words} ${route} ${step} ${code}`, 1, (count) =>
+		log.warn(
+			{
+				...{ requestId, route },
+				...wordsOf(error),
+				step,
+				...(index.length > 0 ? { index } : {}),
+				...callOf(calls, route, error),
+				...countOf(count),
+			},
+			words,
+		),
+	);
+}
+
+function tellDecision(
+	{ upstream, policy, decision, number, reason }: PolicyDecided,
+	log: Log,
+): void {
+	if (policy === "breaker" && decision === "opened") {
+		log.repeats.tell(`${upstream} opened`, 1, (count) =>
+			log.warn(
+				{ upstream, reason, ...countOf(count) },
+				"a breaker opened: calls are refused until one succeeds",
+			),
+		);
+	} else if (policy === "breaker" && decision === "closed") {
+		log.repeats.tell(`${upstream} closed`, 1, (count) =>
+			log.info({ upstream, ...countOf(count) }, "a breaker closed"),
+		);
+	} else if (policy === "cache" && decision === "refresh_failed") {
+		log.repeats.tell(`${upstream} ${decision} ${reason}`, 1, (count) =>
+			log.warn(
+				{ upstream, reason, ...countOf(count) },
+				"a cache could not get a newer answer",
+			),
+		);
+	} else if (policy === "urls" && decision === "left_out") {
+		log.repeats.tell(`${upstream} ${number}`, 1, (count) =>
+			log.warn(
+				{ upstream, url: number, reason, ...countOf(count) },
+				"a URL is left out for a while",
+			),
+		);
+	}
+}
+
+function callOf(
+	calls: Calls,
+	route: string | null,
+	{ facts: { step } }: GatewayError,
+): object {
+	const call = calls.get(step === undefined ? `${route}` : `${route} ${step}`);
+	return call === undefined ? {} : { call };
+}
+
+/** Writes a line for an error that is a bug. */
+export function logBug(
+	log: Log,
+	thrown: unknown,
+	fields: object,
+	words: string,
+): void {
+	const error = asGatewayError(thrown);
+	log.repeats.tell(`${words} ${error.code}`, failureLinesMax, (count) =>
+		log.error({ ...fields, ...wordsOf(error), ...countOf(count) }, words),
+	);
+}
+
+/** A line that stands for itself alone has no count. */
+function countOf(count: number): object {
+	return count > 1 ? { count } : {};
+}

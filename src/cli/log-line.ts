@@ -1,0 +1,47 @@
+import { styleText } from "node:util";
+import { shown, shownInOneLine } from "./terminal.ts";
+
+/** The fields of a line of the log. */
+interface Fields {
+	readonly level: number;
+	readonly time: string;
+	readonly msg: string;
+	readonly code?: string;
+	readonly message?: string;
+	readonly stack?: string;
+}
+
+const levels = new Map([
+	[30, { name: "info", style: "dim" }],
+	[40, { name: "warn", style: "yellow" }],
+	[50, { name: "error", style: "red" }],
+] as const);
+
+/**
+ * A line of JSON for people, who watch it on a terminal: the time, how bad it is, what happened, the error's code and
+ * words, then the other fields.
+ */
+export function readable(json: string, colour: boolean): string {
+	const { level, time, msg, code, message, stack, ...others } = JSON.parse(
+		json,
+	) as Fields;
+	const { name = "log", style = "dim" } =
+		levels.get(level as 30 | 40 | 50) ?? {};
+	const said = [msg, code, message].filter((text) => text !== undefined);
+	const fields = Object.entries(others)
+		.filter(([, value]) => value !== null)
+		.map(([key, value]) => ` ${key}=${valueOf(value)}`);
+	const paint = (text: string) => {
+		if (!colour) return text;
+		return styleText(style, text, { validateStream: false });
+	};
+	const clock = new Date(time).toTimeString().slice(0, 8);
+	const line = `${clock} ${paint(name.padEnd(5))} ${shownInOneLine(said.join(": "))}${paint(shownInOneLine(fields.join("")))}\n`;
+	return stack === undefined ? line : `${line}${shown(stack)}\n`;
+}
+
+/** A text that could be taken for several is in quotes. */
+function valueOf(value: unknown): string {
+	const text = typeof value === "string" ? value : JSON.stringify(value);
+	return /[\s"=]/.test(text) ? JSON.stringify(text) : text;
+}

@@ -1,0 +1,307 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { describe, it } from "node:test";
+import type { Log } from "../../src/cli/log.ts";
+import { logEvents } from "../../src/cli/log-events.ts";
+import { readable } from "../../src/cli/log-line.ts";
+import { Repeats } from "../../src/cli/repeats.ts";
+import type { Gateway } from "../../src/gateway/gateway.ts";
+import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
+import { serve } from "../kit/serve.ts";
+
+type Line = Readonly<Record<string, unknown>>;
+
+/** The lines that the gateway's log gets from now on, without what differs from run to run. */
+function linesOf(gateway: Gateway, clientErrors = false): Line[] {
+	const lines: Line[] = [];
+	const add = (level: string) => (fields: object, words: string) => {
+		const { requestId: _, durationMs: _1, ...told } = fields as Line;
+		const known = Object.entries(told).filter(([, value]) => value != null);
+		lines.push({ level, words, ...Object.fromEntries(known) });
+	};
+	const log = {
+		repeats: new Repeats(gateway.clock),
+		info: add("info"),
+		warn: add("warn"),
+		error: add("error"),
+		close: async () => {},
+	};
+	logEvents(gateway, log as unknown as Log, { clientErrors });
+	return lines;
+}
+
+const missing = "an answer lacks a part: a fallback or null stands in";
+
+describe("the log", () => {
+	it("tells once a second of an optional part that is missing, with upstream, call, time and status", async () => {
+		const route = {
+			steps: {
+				a: { get: "users/users/${request.method}/x", optional: true },
+				b: { value: 1 },
+			},
+			respond: ["${a}", "${b}"],
+		};
+		const down: Reply = { status: 503, afterMs: 120 };
+		const test = testRoute(route, () => down);
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 20; count++) await test.ask("/x");
+		const line = {
+			level: "warn",
+			words: missing,
+			route: "GET /x",
+			step: "a",
+			code: "upstream_status",
+			message: "users answered 503",
+			upstream: "users",
+			upstreamStatus: 503,
+			call: "GET users/users/${request.method}/x",
+			callMs: 120,
+		};
+		// The 20 requests took 2.4 seconds.
+		assert.deepEqual(lines.slice(0, 2), [line, { ...line, count: 9 }]);
+		assert.ok(lines.length <= 3, `${lines.length} lines`);
+	});
+
+	it("tells of a fallback in a list and in a group, with its place", async () => {
+		const route = {
+			steps: {
+				g: {
+					steps: {
+						a: {
+							get: "users/${item}",
+							each: "${['1', '2']}",
+							as: "item",
+							fallback: 0,
+						},
+					},
+				},
+			},
+			respond: "${g}",
+		};
+		const html = { text: "<html>" };
+		const test = testRoute(route, byPath({ "/1": {}, "/2": html }));
+		const lines = linesOf(test.gateway);
+		await test.ask("/x");
+		assert.deepEqual(lines, [
+			{
+				level: "warn",
+				words: missing,
+				route: "GET /x",
+				step: "g.a",
+				index: [1],
+				code: "upstream_invalid",
+				message:
+					"users answered what is not JSON: HTML (status 200, no media type)",
+				upstream: "users",
+				upstreamStatus: 200,
+				call: "GET users/${item}",
+				callMs: 0,
+			},
+		]);
+	});
+
+	it("tells of a stale answer that stands in for a failed one", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		let reply: Reply = { json: 1 };
+		const cache = { for: "1s", stale: "1h" };
+		const users = { url: "http://users.test", cache };
+		const test = testRoute(route, () => reply, { upstreams: { users } });
+		const lines = linesOf(test.gateway);
+		await test.ask("/x");
+		await test.clock.advance(2000);
+		reply = { status: 500 };
+		await test.ask("/x");
+		await test.ask("/x");
+		assert.deepEqual(
+			lines.map(({ words, code, reason }) => [words, code ?? reason]),
+			[
+				["a cache could not get a newer answer", "upstream_status"],
+				["an answer has a stale part", "upstream_status"],
+			],
+		);
+	});
+
+	it("tells when a breaker opens, why, and when it closes", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		let reply: Reply = { status: 500 };
+		const users = {
+			url: "http://users.test",
+			breaker: { calls: 2, probeEvery: "1s" },
+		};
+		const test = testRoute(route, () => reply, { upstreams: { users } });
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 5; count++) await test.ask("/x");
+		reply = {};
+		await test.clock.advance(1000);
+		await test.ask("/x");
+		const told = lines.map(({ words, code, reason, count }) =>
+			[words, code ?? reason, count].filter((part) => part !== undefined),
+		);
+		assert.deepEqual(told, [
+			["request failed", "upstream_status"],
+			[
+				"a breaker opened: calls are refused until one succeeds",
+				"upstream_status",
+			],
+			["request failed", "upstream_status"],
+			["request failed", "breaker_open"],
+			["request failed", "breaker_open", 2],
+			["a breaker closed"],
+		]);
+	});
+
+	it("tells when a URL is left out", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const users = { urls: ["http://one.test", "http://two.test"] };
+		const test = testRoute(
+			route,
+			({ origin }) => ({ status: origin.includes("two") ? 500 : 200 }),
+			{ upstreams: { users } },
+		);
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 30; count++) await test.ask("/x");
+		assert.deepEqual(
+			lines.filter(({ words }) => words !== "request failed"),
+			[
+				{
+					level: "warn",
+					words: "a URL is left out for a while",
+					upstream: "users",
+					url: 2,
+					reason: "upstream_status",
+				},
+			],
+		);
+	});
+
+	it("tells of clients that leave, once a second", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const test = testRoute(route, () => hanging);
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 10; count++) {
+			const { answer, leave } = test.send("/x");
+			leave();
+			await answer;
+		}
+		await test.clock.advance(1000);
+		const line = {
+			level: "info",
+			words: "the client left before it had its answer",
+			route: "GET /x",
+		};
+		assert.deepEqual(lines, [line, { ...line, count: 9 }]);
+	});
+
+	it("tells of a proxied answer that broke off after its head", async () => {
+		const upstream = createServer((_, response) => {
+			response.writeHead(200, { "content-length": "10" });
+			response.write("12345", () => response.destroy());
+		});
+		await new Promise<void>((resolve) =>
+			upstream.listen(0, "127.0.0.1", resolve),
+		);
+		const { port } = upstream.address() as AddressInfo;
+		await using served = await serve(
+			'upstreams: { up: { url: "${env.URL}" } }\nroutes: { "GET /f/{rest*}": { proxy: "up/files/{rest*}" } }',
+			{ URL: `http://127.0.0.1:${port}` },
+		);
+		const lines = linesOf(served.gateway);
+		await assert.rejects(served.get("/f/planted-secret"));
+		upstream.close();
+		const [line] = lines;
+		assert.equal(lines.length, 1);
+		assert.equal(line?.words, "answer cut");
+		assert.equal(line?.call, "GET up/files/{rest*}");
+		assert.equal(line?.code, "upstream_invalid");
+		assert.equal(typeof line?.callMs, "number");
+	});
+
+	it("tells of answers from 400 to 499 only if it is asked to, and nothing that clients sent", async () => {
+		const route = {
+			request: { query: { n: { type: "integer" } } },
+			respond: "${query.n}",
+		};
+		for (const clientErrors of [false, true]) {
+			const test = testRoute(route);
+			const lines = linesOf(test.gateway, clientErrors);
+			for (let count = 0; count < 5; count++) {
+				await test.ask("/x?n=planted-secret", { method: "GET" });
+				await test.ask("/planted-secret");
+				await test.ask("/x", { method: "PLANTED-SECRET" });
+			}
+			await test.clock.advance(1000);
+			const told = lines.map(({ code, status, route = null, count = 1 }) => [
+				...[code, status, route, count],
+			]);
+			const refused = [
+				["request_invalid", 400, "GET /x"],
+				["route_not_found", 404, null],
+				["method_not_allowed", 405, null],
+			];
+			assert.deepEqual(
+				told,
+				clientErrors
+					? [1, 4].flatMap((count) => refused.map((line) => [...line, count]))
+					: [],
+			);
+			assert.ok(!JSON.stringify(lines).toLowerCase().includes("planted"));
+		}
+	});
+
+	it("tells nothing of an answer that is whole", async () => {
+		const route = {
+			steps: { a: { get: "users/a", optional: true } },
+			respond: "${a}",
+		};
+		const test = testRoute(route, () => ({ json: 1 }));
+		const lines = linesOf(test.gateway, true);
+		await test.ask("/x");
+		assert.deepEqual(lines, []);
+	});
+});
+
+describe("a line of the log on a terminal", () => {
+	const json = (fields: object) =>
+		JSON.stringify({
+			level: 50,
+			time: new Date(2026, 10, 29, 3, 4, 5).toISOString(),
+			...fields,
+		});
+
+	it("has the time, what happened and why, and then the fields", () => {
+		const line = json({
+			msg: "request failed",
+			code: "upstream_status",
+			message: "users answered 500",
+			route: "GET /x",
+			step: null,
+			index: [0, 1],
+			callMs: 12,
+		});
+		assert.equal(
+			readable(line, false),
+			'03:04:05 error request failed: upstream_status: users answered 500 route="GET /x" index=[0,1] callMs=12\n',
+		);
+		assert.equal(
+			readable(json({ level: 40, msg: "draining" }), true),
+			"03:04:05 \x1b[33mwarn \x1b[39m draining\x1b[33m\x1b[39m\n",
+		);
+	});
+
+	it("cannot be made to look like two lines, or to change the terminal", () => {
+		const line = readable(
+			json({
+				msg: "a\nb\x1b[2J",
+				code: "\u202e",
+				why: "\x9b1m\n",
+				stack: "s\x07",
+			}),
+			false,
+		);
+		assert.equal(
+			line,
+			'03:04:05 error a\\u000ab\\u001b[2J: \\u202e why="\\u009b1m\\n"\ns\\u0007\n',
+		);
+	});
+});
