@@ -19,8 +19,8 @@ export interface Overload extends Load {
 	/** Throws `overloaded` if a request of this client that arrived at this instant would be begun too late. */
 	admit(client: string, arrivedMs: number): void;
 	/**
-	 * Null if a request may be begun in this turn of the event loop, else a promise of a later one, in which the clients
-	 * follow each other. The promise rejects at the deadline, and with the scope's reason.
+	 * Null if a request may be begun in this turn of the event loop, else a promise of a later one. The promise
+	 * rejects with `overloaded` if the request has waited too long, at the deadline, and with the scope's reason.
 	 */
 	begin(
 		client: string,
@@ -108,14 +108,18 @@ class OverloadBounds implements Overload {
 	 * two turns and more, and its answer should still be of use to it.
 	 */
 	admit(client: string, arrivedMs: number): void {
-		const { skipAtMs, refuseAtMs } = this.#config;
 		const lateMs = Math.max(this.#waitOf(client), this.#delayOf(arrivedMs));
+		this.#judge(lateMs, arrivedMs);
+	}
+
+	#judge(lateMs: number, nowMs: number): void {
+		const { skipAtMs, refuseAtMs } = this.#config;
 		if (lateMs < skipAtMs) return;
 		const before = this.#level;
-		this.#sign("skipping", "delay", arrivedMs);
+		this.#sign("skipping", "delay", nowMs);
 		if (before === "normal") return;
 		if (before === "skipping" && lateMs < refuseAtMs) return;
-		this.#sign("refusing", "delay", arrivedMs);
+		this.#sign("refusing", "delay", nowMs);
 		throw this.#tooLate;
 	}
 
@@ -138,11 +142,14 @@ class OverloadBounds implements Overload {
 	): Promise<void> | null {
 		const { turn, turnDueMs } = this.#clock;
 		if (!turn.waited && nowMs - turnDueMs < beginLateMsMax) return null;
-		return turn.later(networkOf(client)).then(() => {
+		return turn.beginLater(networkOf(client)).then(() => {
 			if (scope.cancelled) throw scope.reason;
-			const waitedMs = this.#clock.now() - nowMs;
-			if (nowMs + waitedMs < deadline) return;
-			throw whileWaiting(deadlineExceeded(), waitedMs, "the processor");
+			const laterMs = this.#clock.now();
+			const waitedMs = laterMs - nowMs;
+			if (laterMs >= deadline) {
+				throw whileWaiting(deadlineExceeded(), waitedMs, "the processor");
+			}
+			if (waitedMs >= this.#config.refuseAtMs) this.#judge(waitedMs, laterMs);
 		});
 	}
 

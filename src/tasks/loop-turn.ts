@@ -18,9 +18,14 @@ interface Waiting {
 	readonly sinceMs: number;
 }
 
-/** The pieces of one client, in the order they came. */
+/** All of one client that wait, in the order they came. */
 interface Line {
+	/** Pieces of work that was begun. */
 	readonly pieces: Waiting[];
+	/** Work that is to be begun. */
+	readonly begins: Waiting[];
+	/** Which of the two goes on next, if both wait. */
+	next: "pieces" | "begins";
 	/** Since when the client waits for its next piece. */
 	sinceMs: number;
 	/**
@@ -66,19 +71,33 @@ export class LoopTurn {
 
 	/** A promise of time in a later turn, for a client's piece. Its first reaction is to compute at once. */
 	later(client: string, cost = 0): Promise<void> {
+		return this.#wait(client, cost, "pieces");
+	}
+
+	/** As `later`, for new work of a client. It and the client's other pieces go on in turn, so that both get ahead. */
+	beginLater(client: string): Promise<void> {
+		return this.#wait(client, 0, "begins");
+	}
+
+	#wait(
+		client: string,
+		cost: number,
+		kind: "pieces" | "begins",
+	): Promise<void> {
 		this.#endSoon();
 		const sinceMs = this.#now();
 		const line = this.#lines.get(client) ?? this.#newLine(sinceMs);
 		this.#lines.set(client, line);
 		this.#size++;
 		return new Promise((resolve) => {
-			line.pieces.push({ resolve, cost, sinceMs });
+			line[kind].push({ resolve, cost, sinceMs });
 		});
 	}
 
 	/** Whoever comes goes before those that have taken more, and is not owed what it did not ask for. */
 	#newLine(sinceMs: number): Line {
-		return { pieces: [], sinceMs, takenMs: this.#next?.[1].takenMs ?? 0 };
+		const takenMs = this.#next?.[1].takenMs ?? 0;
+		return { pieces: [], begins: [], next: "pieces", sinceMs, takenMs };
 	}
 
 	/** The line that goes on next. */
@@ -102,9 +121,9 @@ export class LoopTurn {
 	waitOf(client: string): number {
 		if (this.#size === 0) return 0;
 		const nowMs = this.#now();
-		const own = this.#lines.get(client)?.pieces[0];
-		const nextMs = this.#next?.[1].sinceMs ?? nowMs;
-		return nowMs - Math.min(nextMs, own?.sinceMs ?? nowMs);
+		const own = this.#lines.get(client);
+		const sincesMs = [own?.pieces[0], own?.begins[0], this.#next?.[1]];
+		return nowMs - Math.min(...sincesMs.map((one) => one?.sinceMs ?? nowMs));
 	}
 
 	#endSoon(): void {
@@ -133,7 +152,7 @@ export class LoopTurn {
 		const next = this.#next;
 		if (next === null) return;
 		const [client, line] = next;
-		const [first] = line.pieces as [Waiting];
+		const [first] = line[nextIn(line)] as [Waiting];
 		const since = this.spent - spent;
 		const over = since + first.cost >= turnMax || atMs - beganMs > resumedMsMax;
 		if (over && since > 0) return;
@@ -154,9 +173,16 @@ export class LoopTurn {
 	#moveBack(client: string, line: Line): void {
 		this.#lines.delete(client);
 		this.#size--;
-		line.pieces.shift();
-		if (line.pieces.length === 0) return;
+		const kind = nextIn(line);
+		line[kind].shift();
+		line.next = kind === "pieces" ? "begins" : "pieces";
+		if (line.pieces.length + line.begins.length === 0) return;
 		line.sinceMs = this.#now();
 		this.#lines.set(client, line);
 	}
+}
+
+function nextIn({ pieces, begins, next }: Line): Line["next"] {
+	if (pieces.length === 0) return "begins";
+	return begins.length === 0 ? "pieces" : next;
 }

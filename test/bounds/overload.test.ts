@@ -10,7 +10,7 @@ import { sluice } from "../kit/cli.ts";
 import { serve } from "../kit/serve.ts";
 import { slowness } from "../kit/slowness.ts";
 
-/** A route that computes for almost a millisecond, and nothing that waits. */
+/** A route that computes for a millisecond or two, and nothing that waits. */
 const config = `
 server: { port: 0 }
 routes:
@@ -19,7 +19,7 @@ routes:
 const work = `
 export function work() {
 	let sum = 0;
-	for (let at = 0; at < 800_000; at++) sum = (sum * 31 + at) | 0;
+	for (let at = 0; at < 2_000_000; at++) sum = (sum * 31 + at) | 0;
 	return sum;
 }
 `;
@@ -62,7 +62,7 @@ describe("more than the processor can do", () => {
 	}
 
 	/** Asks for the health, again and again, beside a crowd. */
-	async function healthBeside(size: number) {
+	async function healthBeside(size: number, refusedMin: number) {
 		const gateway = sluice(["serve"], { cwd: folder });
 		let sockets: Socket[] = [];
 		try {
@@ -77,13 +77,13 @@ describe("more than the processor can do", () => {
 			});
 			const slow = slowness();
 			const waits: number[] = [];
-			while (waits.length < 20 || answered < 1000) {
+			while (waits.length < 20 || answered < 500 || refused < refusedMin) {
 				const { status, ms } = await askOnce(port, "/-/health");
 				assert.equal(status, 200);
 				waits.push(ms / slow);
 			}
 			waits.sort((a, b) => a - b);
-			return { medianMs: waits[waits.length >> 1] ?? 0, refused };
+			return { medianMs: waits[waits.length >> 1] ?? 0 };
 		} finally {
 			for (const socket of sockets) socket.destroy();
 			gateway.process.kill();
@@ -92,14 +92,13 @@ describe("more than the processor can do", () => {
 	}
 
 	test("does not keep the health check waiting", async () => {
-		const { medianMs } = await healthBeside(300);
+		const { medianMs } = await healthBeside(300, 0);
 		assert.ok(medianMs < 1000, `${medianMs} ms`);
 	});
 
 	test("is refused while it waits, and the health check is still answered", async () => {
-		const { medianMs, refused } = await healthBeside(1500);
+		const { medianMs } = await healthBeside(1500, 1);
 		assert.ok(medianMs < 2000, `${medianMs} ms`);
-		assert.ok(refused > 0);
 	});
 });
 

@@ -138,3 +138,23 @@ test("lets a client that comes go on before one that has taken much", async () =
 	await Promise.all(much);
 	assert.equal(order.indexOf("b1"), 2);
 });
+
+test("lets a client's new work and its other pieces go on in turn", async () => {
+	const turn = new LoopTurn();
+	const order: string[] = [];
+	await Promise.all(
+		["1", "2", "3"].map(async (name) => {
+			await turn.beginLater("client");
+			order.push(`begin ${name}`);
+			await turn.later("client");
+			order.push(`middle ${name}`);
+			await turn.later("client");
+			order.push(`end ${name}`);
+		}),
+	);
+	assert.deepEqual(order, [
+		...["begin 1", "middle 1"],
+		...["begin 2", "end 1"],
+		...["begin 3", "middle 2", "middle 3", "end 2", "end 3"],
+	]);
+});
