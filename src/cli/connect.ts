@@ -39,10 +39,10 @@ async function ask(
 	index: number,
 	clock: Clock,
 ): Promise<Asked> {
-	const { name, origins, originsFrom, bodyBytesMax, tls } = settings;
+	const { name, origins, originsFrom, bodyBytesMax, tls, host } = settings;
 	const upstream = createUpstream(
 		{
-			...{ name, bodyBytesMax, tls },
+			...{ name, bodyBytesMax, tls, host },
 			origins: origins.slice(index, index + 1),
 			originsFrom: originsFrom.slice(index, index + 1),
 			connections: 1,

@@ -278,7 +278,7 @@ function faultOfHeader(
 	if (hopFields.has(name)) return `\`${name}\` is set by HTTP itself`;
 	const reason = answerFieldsRefused.has(name)
 		? "the gateway says it of every answer"
-		: "it says where a call goes";
+		: "it says where a call goes, so only an upstream's `headers` may have it";
 	return `\`${name}\` cannot be set here: ${reason}`;
 }
 

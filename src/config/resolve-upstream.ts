@@ -199,12 +199,16 @@ export function resolveUpstream(
 		}
 	}
 	const query = pairs("query", queryOf, evaluate);
-	const headers = pairs("headers", headersOf, evaluate);
+	const fields = pairs("headers", headersOf, evaluate);
+	const hosts = fields.filter(([name]) => name === "host");
+	const headers = fields.filter(([name]) => name !== "host");
+	const [[, host] = ["", null]] = hosts;
 	const upstream = {
 		...protection,
 		credentials: credentialsOf(headers),
 		origins,
 		originsFrom: urlsFrom,
+		host,
 		basePath: paths[0] ?? "",
 		query,
 		headers,
@@ -249,7 +253,7 @@ export function resolveUpstream(
 		);
 	}
 	for (const { name, value } of headersOf) {
-		const texts = headers.filter(([header]) => header === name);
+		const texts = fields.filter(([header]) => header === name);
 		if (
 			variablesOf(value) !== "" &&
 			!texts.every(([, text]) => isHeaderValue(text))
@@ -260,7 +264,21 @@ export function resolveUpstream(
 			);
 		}
 	}
+	if (hosts.length > 1 || (host !== null && !isHost(host))) {
+		const from = headersOf.find(({ name }) => name === "host");
+		const variables = from === undefined ? "" : variablesOf(from.value);
+		say(
+			"headers.host",
+			`${variables ? `what ${variables} holds` : "`host`"} is not one host, with or without a port: write \`api.example.com\` or \`api.example.com:8443\``,
+		);
+	}
 	return { upstream, faults };
+}
+
+/** A name or an address, with or without a port (RFC 9110, 7.2). */
+function isHost(text: string): boolean {
+	const pattern = /^(?:[\w.-]+|\[[\da-f:.]+\])(?::\d{1,5})?$/i;
+	return pattern.test(text) && URL.canParse(`http://${text}`);
 }
 
 /** Says that a URL has another path than the first. A path that a variable holds is not shown. */

@@ -95,6 +95,12 @@ export const errorTable = {
 		meaning:
 			"Author of the config: an expression or a function failed on its data; the log names it.",
 	},
+	loop_detected: {
+		status: 508,
+		title: "The request goes round in a loop",
+		meaning:
+			"Operator: an upstream's `url` leads back to this gateway, at once or through others; `Via` of the request named it.",
+	},
 	reference_missing: {
 		status: 502,
 		title: "A value this route needs is missing",

@@ -40,6 +40,7 @@ import {
 } from "./rate-limit.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 import { uploadOf } from "./upload.ts";
+import { createVia, type Via } from "./via.ts";
 
 /** A plan at work. Two gateways share nothing. */
 export interface Gateway {
@@ -119,6 +120,7 @@ export function createGateway(
 		rateLimit: limits.gateway,
 		overload,
 		load: overload ?? unloaded,
+		via: createVia(),
 	};
 	const handleIn = (request: GatewayRequest, scope: Scope) =>
 		handle(request, scope, handling);
@@ -194,6 +196,7 @@ interface Handling {
 	readonly rateLimit: RateLimit | null;
 	readonly overload: Overload | null;
 	readonly load: Load;
+	readonly via: Via;
 }
 
 /** How a request ended, for its event and its answer's header. */
@@ -299,6 +302,7 @@ async function answer(
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
+	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
 	const { bodyBytesMax } = handling.server;
@@ -322,7 +326,7 @@ async function answer(
 		bytes === null
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
-	const input = { request, values, events, load, scope };
+	const input = { request, values, events, load, scope, via };
 	// A request that still comes takes no place, because its client decides how long that takes.
 	const counts = upload === null || upload.arrived === true;
 	const turn = (counts && overload?.enter(request.ip, deadline, scope)) || null;

@@ -113,6 +113,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	misdirected: notOfCalls,
 	too_many_requests: notOfCalls,
 	step_failed: notOfCalls,
+	loop_detected: notOfCalls,
 	reference_missing: notOfCalls,
 	// Made from an answer after the policies have passed it on. To them the answer's status counts.
 	upstream_status: notOfCalls,

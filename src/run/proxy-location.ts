@@ -60,7 +60,15 @@ interface Own {
 }
 
 function ownOf(upstream: ResolvedUpstream): Own {
-	const { origins, query } = upstream;
+	const { query, host } = upstream;
+	// An upstream that is asked by another name says that name of itself.
+	const named =
+		host === null
+			? []
+			: ["http:", "https:"].map(
+					(scheme) => new URL(`${scheme}//${host}`).origin,
+				);
+	const origins = [...upstream.origins, ...named];
 	const hosts = origins.map((origin) => hostOf(new URL(origin)));
 	const pairs = query.map(([name, value]) => pairOf(name, value));
 	const traces = [...pairs, ...hosts.map(addressOf), ...secretPathOf(upstream)];

@@ -16,7 +16,6 @@ import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import type { MapField, Passed } from "./proxy-location.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
-import { traceOf } from "./trace.ts";
 
 /**
  * The parts of a message that pass through a proxied route. The client's path stays below the template's path. A
@@ -96,10 +95,6 @@ export function prepareProxyHeaders(
 			}
 			list.push(name, value);
 		});
-		const trace = traceOf(request);
-		if (trace !== null && !set.has("traceparent")) {
-			list.push("traceparent", trace);
-		}
 		if (headerOf(list, "user-agent") === null)
 			list.push("user-agent", "sluice");
 		return list;

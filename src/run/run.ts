@@ -19,7 +19,7 @@ import {
 import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
-import { traceOf } from "./trace.ts";
+import { Trace } from "./trace.ts";
 
 /** The input of a run besides its route. */
 export interface RunInput {
@@ -29,6 +29,8 @@ export interface RunInput {
 	/** Cancelled when the client leaves. */
 	readonly scope: Scope;
 	readonly load: Load;
+	/** The value of `Via` for its calls. */
+	readonly via: string;
 }
 
 /** How loaded the run's gateway is. */
@@ -66,8 +68,7 @@ export class Run {
 	readonly deadline: number;
 	/** The scope of all calls: cancelled at the deadline, when the run fails, and when the client leaves. */
 	readonly calls: Scope;
-	/** The client's `traceparent`, which goes on upstream; null without one. */
-	readonly trace: string | null;
+	#trace: Trace | null = null;
 	#places: Map<EachConfig, Semaphore> | null = null;
 	#callCount = 0;
 	#readBytes = 0;
@@ -84,7 +85,6 @@ export class Run {
 	) {
 		this.route = route;
 		this.input = input;
-		this.trace = traceOf(input.request);
 		this.deadline = input.request.arrivedMs + route.plan.deadlineMs;
 		this.#resolve = resolve;
 		this.#reject = reject;
@@ -97,6 +97,12 @@ export class Run {
 			const left = asGatewayError(reason);
 			this.fail(left, left);
 		});
+	}
+
+	/** The trace of its calls. A run without a call makes none. */
+	get trace(): Trace {
+		this.#trace ??= new Trace(this.input.request, this.input.via);
+		return this.#trace;
 	}
 
 	/** The places for items of a step that stands in another list. All its lists share them. */

@@ -1,12 +1,133 @@
-import { headerOf } from "../core/http/headers.ts";
+import { randomFillSync } from "node:crypto";
+import {
+	allHeadersOf,
+	type HeaderList,
+	isHeaderValue,
+} from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 
-/** Version ff and an id of zeros are not valid. */
-const wellFormedTrace =
-	/^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;
+/**
+ * The fields of a call that say to which request it belongs: W3C Trace Context (Level 1), `Via` and `X-Request-Id`. They
+ * are lines of a head, because most of them are new in each call and nobody looks at them on the way.
+ */
 
-/** The client's trace goes on upstream (W3C Trace Context, 3.2), if it is well-formed. */
-export function traceOf({ headers }: GatewayRequest): string | null {
-	const trace = headerOf(headers, "traceparent");
-	return trace !== null && wellFormedTrace.test(trace) ? trace : null;
+/** The fields that an author sets of a call. The gateway then sets none of the same name. */
+export interface OwnFields {
+	readonly requestId: boolean;
+	readonly via: boolean;
+	/** With it the author says the whole trace. */
+	readonly traceparent: boolean;
+	readonly tracestate: boolean;
+}
+
+/** `names` in lower case. */
+export function ownFieldsOf(names: ReadonlySet<string>): OwnFields {
+	return {
+		requestId: names.has("x-request-id"),
+		via: names.has("via"),
+		traceparent: names.has("traceparent"),
+		tracestate: names.has("tracestate"),
+	};
+}
+
+/** What the calls for one request have in common. `via` is the request's own way, up to this gateway. */
+export class Trace {
+	readonly #requestId: string;
+	readonly #via: string;
+	readonly #id: string;
+	readonly #flags: string;
+	readonly #state: string;
+
+	constructor({ id, headers }: GatewayRequest, via: string) {
+		this.#requestId = isHeaderValue(id) ? `x-request-id: ${id}\r\n` : "";
+		this.#via = `via: ${via}\r\n`;
+		const parent = parentOf(headers);
+		if (parent === null) {
+			this.#id = randomHex(idLength);
+			this.#flags = "00";
+			// Without its parent it belongs to no trace (3.3).
+			this.#state = "";
+		} else {
+			this.#id = parent.id;
+			this.#flags = parent.flags;
+			const state = stateOf(headers);
+			this.#state = state === "" ? "" : `tracestate: ${state}\r\n`;
+		}
+	}
+
+	/** The lines of one call, each with its end. The call has a parent id of its own. */
+	linesOf(own: OwnFields): string {
+		const start =
+			(own.requestId ? "" : this.#requestId) + (own.via ? "" : this.#via);
+		if (own.traceparent) return start;
+		const parent = `traceparent: 00-${this.#id}-${randomHex(parentLength)}-${this.#flags}\r\n`;
+		return start + parent + (own.tracestate ? "" : this.#state);
+	}
+}
+
+const idLength = 32;
+const parentLength = 16;
+
+/** Of a later version only what it has in common with this one (4.3). Version ff and an id of zeros are not valid. */
+const traceparentPattern =
+	/^(?!ff)([\da-f]{2})-((?!0{32})[\da-f]{32})-(?!0{16})[\da-f]{16}-([\da-f]{2})(-.*)?$/;
+
+interface Parent {
+	readonly id: string;
+	readonly flags: string;
+}
+
+/** The trace that a client began. Null if there is none, if it is not well-formed, or if there are two. */
+function parentOf(headers: HeaderList): Parent | null {
+	const [line, second] = allHeadersOf(headers, "traceparent");
+	if (line === undefined || second !== undefined) return null;
+	const parts = traceparentPattern.exec(withoutBlanks(line));
+	const [, version, id = "", flags = "", rest] = parts ?? [];
+	if (parts === null || (version === "00" && rest !== undefined)) return null;
+	// Only "sampled" and "random" are known; what another bit means, nobody can pass on.
+	const known = Number.parseInt(flags, 16) & 0b11;
+	return { id, flags: `0${known}` };
+}
+
+/** The lines of `tracestate` as one list (3.3.1). Empty if any member is not well-formed, because then none counts. */
+function stateOf(headers: HeaderList): string {
+	const members: string[] = [];
+	for (const line of allHeadersOf(headers, "tracestate")) {
+		for (const member of line.split(",")) {
+			const text = withoutBlanks(member);
+			// Empty members are allowed (3.3.1.1).
+			if (text !== "") members.push(text);
+			if (members.length > membersMax) return "";
+		}
+	}
+	return members.every((member) => memberPattern.test(member))
+		? members.join(",")
+		: "";
+}
+
+/** A list has at most 32 members (3.3.1.1). */
+const membersMax = 32;
+
+/** A key, of one system or of a tenant of one, and a value of up to 256 characters that does not end in a space. */
+const memberPattern =
+	/^(?:[a-z][a-z\d_\-*/]{0,255}|[a-z\d][a-z\d_\-*/]{0,240}@[a-z][a-z\d_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
+
+function withoutBlanks(text: string): string {
+	return text.replaceAll(/^[ \t]+|[ \t]+$/g, "");
+}
+
+/** Random digits, many at a time: to ask for eight bytes costs ten times as much as to take them from here. */
+let digits = "";
+let next = 0;
+const bytes = Buffer.allocUnsafe(4096);
+
+/** Hexadecimal, and not all zeros, which stand for no id. */
+function randomHex(length: number): string {
+	if (next + length > digits.length) {
+		digits = randomFillSync(bytes).toString("hex");
+		next = 0;
+	}
+	const text = digits.slice(next, next + length);
+	next += length;
+	return /[^0]/.test(text) ? text : randomHex(length);
 }

@@ -23,6 +23,7 @@ import type { Run } from "./run.ts";
 import { send } from "./send.ts";
 import type { Spot } from "./spot.ts";
 import { defaultHeaders, refuseEmpty } from "./target.ts";
+import { ownFieldsOf } from "./trace.ts";
 
 /** The upstreams that a function may call, by name. */
 export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
@@ -117,10 +118,12 @@ function createRequest(
 	}
 	const { safe, idempotent } = settings;
 	const reads = safe || isSafe(chosen);
+	const fields = headersOf(settings.headers, headers, body !== undefined);
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
-		headers: headersOf(settings.headers, headers, body !== undefined, run),
+		headers: [...fields].flat(),
+		along: run.trace.linesOf(ownFieldsOf(new Set(fields.keys()))),
 		body: body === undefined ? null : printJson(body, fuel),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),
@@ -164,12 +167,9 @@ function headersOf(
 	fixed: readonly (readonly [string, string])[],
 	own: Readonly<Record<string, string>>,
 	hasBody: boolean,
-	run: Run,
-): string[] {
+): Map<string, string> {
 	const type = hasBody ? "application/json" : null;
 	const fields = new Map(defaultHeaders(fixed, type));
-	const { trace } = run;
-	if (trace !== null) fields.set("traceparent", trace);
 	for (const [name, given] of Object.entries(own)) {
 		const value = textOf(given, `headers.${name}`);
 		if (
@@ -184,5 +184,5 @@ function headersOf(
 		}
 		fields.set(name.toLowerCase(), value);
 	}
-	return [...fields].flat();
+	return fields;
 }

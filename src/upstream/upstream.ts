@@ -74,7 +74,14 @@ export function createUpstream(
 	context: UpstreamContext,
 	open: OpenWire = openWire,
 ): Upstream {
-	const { name, origins, bodyBytesMax, tls, ...numbers } = settings;
+	const {
+		name,
+		origins,
+		bodyBytesMax,
+		tls,
+		host = null,
+		...numbers
+	} = settings;
 	const { connections, streams: streamsMax, ...others } = numbers;
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
@@ -85,7 +92,7 @@ export function createUpstream(
 	const { random = Math.random, memory = new Memory() } = context;
 	const wires = origins.map((origin, index) => {
 		const from = { origin, originFrom: originsFrom[index] ?? "" };
-		const wire = { name, ...from, bodyBytesMax, tls };
+		const wire = { name, ...from, bodyBytesMax, tls, host };
 		return open(wire, context.clock, memory);
 	});
 	const shared = { ...context, upstream: name };

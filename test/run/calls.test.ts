@@ -285,32 +285,20 @@ describe("what a call sends of itself", () => {
 	});
 
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-	it("forwards a well-formed trace", async () => {
+	it("carries a well-formed trace on", async () => {
 		const request = await sent({}, ["Traceparent", trace, "tracestate", "a=1"]);
-		assert.deepEqual(request?.headers.slice(4), ["traceparent", trace]);
+		assert.equal(request?.headers.length, 4);
+		assert.match(
+			request?.along ?? "",
+			/^x-request-id: .*\r\nvia: .*\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[\da-f]{16}-01\r\ntracestate: a=1\r\n$/,
+		);
 	});
-
-	const malformed = [
-		"",
-		"x",
-		trace.toUpperCase(),
-		`${trace}-more`,
-		` ${trace}`,
-		`ff${trace.slice(2)}`,
-		`00-${"0".repeat(32)}-b7ad6b7169203331-01`,
-		`00-0af7651916cd43dd8448eb211c80319c-${"0".repeat(16)}-01`,
-	];
-	for (const value of malformed) {
-		it(`does not forward the trace ${JSON.stringify(value)}`, async () => {
-			const request = await sent({}, ["traceparent", value]);
-			assert.equal(request?.headers.length, 4);
-		});
-	}
 
 	it("leaves the trace to an author who sets it", async () => {
 		const headers = { traceparent: "mine" };
 		const request = await sent({ headers }, ["traceparent", trace]);
 		assert.deepEqual(request?.headers.slice(4), ["traceparent", "mine"]);
+		assert.doesNotMatch(request?.along ?? "", /trace/);
 	});
 
 	it("has the upstream's query before the step's, which replaces it by name", async () => {

@@ -150,10 +150,10 @@ describe("a `run` step", () => {
 			"application/json",
 			"user-agent",
 			"sluice",
-			...headers,
 			"x-from",
 			"count",
 		]);
+		assert.match(first?.along ?? "", /traceparent: 00-0af7651916cd43dd/);
 		assert.deepEqual(
 			[second?.method, second?.target, second?.body],
 			["POST", "/log?key=ours&page=2", '{"status":404}'],

@@ -163,7 +163,9 @@ describe("the header fields", () => {
 	const fieldsOf = ({ head }: Received) =>
 		head
 			.slice(1)
-			.filter((line) => !/^(host|connection):/.test(line))
+			.filter((line) => !/^(host|connection|via|x-request-id):/.test(line))
+			// The parent is the call's own.
+			.map((line) => line.replace(/^(traceparent: .{36}).{16}/, "$1…"))
 			.toSorted();
 
 	test("of a request pass where they are listed, and no others", async () => {
@@ -173,7 +175,7 @@ describe("the header fields", () => {
 			"accept: text/html",
 			'if-none-match: "2"',
 			"range: bytes=0-1",
-			`traceparent: ${sent.traceparent}`,
+			"traceparent: 00-0af7651916cd43dd8448eb211c80319c-…-01",
 			"user-agent: sluice",
 		]);
 	});
@@ -189,7 +191,7 @@ describe("the header fields", () => {
 			"cookie: a=1",
 			'if-none-match: "2"',
 			"range: bytes=0-1",
-			`traceparent: ${sent.traceparent}`,
+			"traceparent: 00-0af7651916cd43dd8448eb211c80319c-…-01",
 			"user-agent: client",
 		]);
 	});

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { callFieldsRefused } from "../../core/http/fields.ts";
+import { upstreamFieldsRefused } from "../../core/http/fields.ts";
 import type { Template, TemplateEntry } from "../../expression/template.ts";
 import { readParameters } from "../read-template.ts";
 import { bounds, inherited } from "./defaults.ts";
@@ -87,9 +87,9 @@ export const upstreamKeys = section({
 			"Query parameters of every call, before the step's own. A step's parameter of the same name replaces them.",
 		example: 'query: { appid: "${env.API_KEY}", units: metric }',
 	}),
-	headers: key(headerFields<DataMap<EnvInput>>(callFieldsRefused), {
+	headers: key(headerFields<DataMap<EnvInput>>(upstreamFieldsRefused), {
 		description:
-			"Header fields of every call. A step's field of the same name replaces them.",
+			"Header fields of every call. A step's field of the same name replaces them. `host` is sent instead of the URL's host; the connection, and the name that TLS asks for, stay those of the URL.",
 		example: 'headers: { authorization: "Bearer ${env.API_KEY}" }',
 	}),
 	timeout: key(timeout, {

@@ -173,7 +173,7 @@ export const sentKeys = {
 	}),
 	headers: key(headerFields<Written<"map">>(callFieldsRefused), {
 		description:
-			"Header fields of the call. A client's field is sent only if it stands here, except its `traceparent`. `accept`, `user-agent` and `content-type` have values that these replace.",
+			"Header fields of the call. A client's field is sent only if it stands here. `accept`, `user-agent` and `content-type` have values that these replace.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
 	}),
 	answers: key(answers, {

@@ -80,10 +80,12 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	trailer: ["hop"],
 	// The gateway's own in a call; an author may set another there.
 	traceparent: ["own", "trace"],
-	tracestate: ["trace"],
+	tracestate: ["own", "trace"],
 	"transfer-encoding": ["frames", "hop"],
 	upgrade: ["hop"],
 	vary: ["passes"],
+	// A call's own has the client's before it, so that a loop is seen.
+	via: ["own", "trace"],
 	// It says how the body is read. Without it a browser could take an upstream's text for a page.
 	"x-content-type-options": ["passes"],
 	"x-request-id": ["own", "answer"],
@@ -102,6 +104,9 @@ function fieldsThat(...purposes: readonly Purpose[]): ReadonlySet<string> {
  * The fields that HTTP itself sets. An author sets none of them anywhere, and none passes from one side to the other.
  */
 export const hopFields = fieldsThat("hop");
+
+/** The fields that nobody may set for all calls of an upstream. `host` is none: only data must not choose it. */
+export const upstreamFieldsRefused = hopFields;
 
 /** The fields that nobody may set in a call. */
 export const callFieldsRefused = fieldsThat("hop", "target");

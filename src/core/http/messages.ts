@@ -50,6 +50,11 @@ export interface UpstreamRequest {
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;
 	readonly headers: HeaderList;
+	/**
+	 * Further header fields, as lines of a head with their ends. They say to which request the call belongs, so no policy
+	 * looks at them. Absent: none.
+	 */
+	readonly along?: string;
 	readonly body: string | null;
 	/** Whether it only reads. Then equal calls may share an answer. */
 	readonly safe: boolean;
@@ -112,6 +117,8 @@ export interface StreamRequest {
 	readonly target: string;
 	/** The header fields, without those that frame a message. The length belongs to the body. */
 	readonly headers: HeaderList;
+	/** As for a call. */
+	readonly along?: string;
 	readonly body: ByteStream | null;
 	/** Whether to send it twice does the same as to send it once. With a body it is never sent again. */
 	readonly idempotent: boolean;

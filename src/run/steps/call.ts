@@ -21,6 +21,7 @@ import type { OpenedUpstream } from "../open.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
+import { ownFieldsOf } from "../trace.ts";
 import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
@@ -99,14 +100,13 @@ function prepareRequest(
 		...fixed.map(([name]) => name),
 		...step.headers.map(({ name }) => name),
 	];
-	const ownTrace = names.includes("traceparent");
+	const own = ownFieldsOf(new Set(names));
 	return ({ run, frame }) => {
-		const own = headers(frame);
-		const trace = ownTrace ? null : run.trace;
 		return {
 			method,
 			target: target(frame),
-			headers: trace === null ? own : [...own, "traceparent", trace],
+			headers: headers(frame),
+			along: run.trace.linesOf(own),
 			body: body ? body.print(frame) : null,
 			safe: !write,
 			idempotent: repeatable,

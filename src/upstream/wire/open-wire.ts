@@ -22,7 +22,7 @@ export function openWire(
 	const pool = new ConnectionPool(settings, clock);
 	const writer = new RequestWriter(
 		settings.name,
-		new URL(settings.origin).host,
+		settings.host ?? new URL(settings.origin).host,
 	);
 	return {
 		call(request, scope) {
@@ -30,8 +30,8 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
-				const { onSent, onAgain } = request;
-				const message = writer.message(method, target, headers, body);
+				const { along = "", onSent, onAgain } = request;
+				const message = writer.message(method, target, headers, along, body);
 				const receiver = new Collecting(settings, memory, scope, {
 					resolve,
 					reject,
@@ -48,11 +48,12 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
+				const { along = "" } = request;
 				const message =
 					body === null
-						? writer.message(method, target, headers, null)
+						? writer.message(method, target, headers, along, null)
 						: new Upload(
-								writer.streamHead(method, target, headers, body.length),
+								writer.streamHead(method, target, headers, along, body.length),
 								body,
 							);
 				const receiver = new Relay(request, resolve, reject, (reason) =>

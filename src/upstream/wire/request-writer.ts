@@ -29,14 +29,15 @@ export class RequestWriter {
 		this.#closing = `${start}close\r\n`;
 	}
 
-	/** A whole request. Throws `internal` if it cannot be sent, because data was judged long before it came here. */
+	/** A whole request. `along` are further fields as lines. Throws `internal` if it cannot be sent, because data was judged long before it came here. */
 	message(
 		method: string,
 		target: string,
 		headers: HeaderList,
+		along: string,
 		body: string | null,
 	): Message {
-		const head = this.#head(method, target, headers);
+		const head = this.#head(method, target, headers) + along;
 		if (body === null || body === "") {
 			const end = announcesBody(method) ? "content-length: 0\r\n\r\n" : "\r\n";
 			return { text: head + end, bytes: null };
@@ -54,6 +55,7 @@ export class RequestWriter {
 		method: string,
 		target: string,
 		headers: HeaderList,
+		along: string,
 		length: number | null,
 	): string {
 		const framing =
@@ -61,7 +63,7 @@ export class RequestWriter {
 				? "transfer-encoding: chunked"
 				: `content-length: ${length}`;
 		const head = this.#head(method, target, headers);
-		return `${head}${framing}\r\n\r\n`;
+		return `${head}${along}${framing}\r\n\r\n`;
 	}
 
 	#head(method: string, target: string, headers: HeaderList): string {

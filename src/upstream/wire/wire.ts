@@ -19,6 +19,8 @@ export interface WireSettings {
 	readonly origin: string;
 	/** The variables from which the origin was read, in words. Absent or empty if the config says it. */
 	readonly originFrom?: string;
+	/** The value of `Host`. Null or absent: the origin's. TLS names the origin's host all the same. */
+	readonly host?: string | null;
 	/** The longest body of an answer, both as sent and as decoded. */
 	readonly bodyBytesMax: number;
 	readonly tls: TlsSettings | null;

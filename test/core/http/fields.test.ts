@@ -35,7 +35,7 @@ describe("the fields", () => {
 		[
 			"that a proxy never passes on",
 			neverPassed,
-			`${hop} ${proxy} ${answer} host traceparent`,
+			`${hop} ${proxy} ${answer} host traceparent tracestate via`,
 		],
 		["that the server writes", serverFields, `${hop} x-request-id`],
 		["that frame a message", framingFields, "content-length transfer-encoding"],
@@ -44,7 +44,11 @@ describe("the fields", () => {
 			lookalikes,
 			"content_length keep_alive proxy_connection transfer_encoding",
 		],
-		["that are not what is asked", notAsked, `${hop} traceparent tracestate`],
+		[
+			"that are not what is asked",
+			notAsked,
+			`${hop} traceparent tracestate via`,
+		],
 		[
 			"that say who asks",
 			credentialFields,

@@ -1,0 +1,313 @@
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+import { allHeadersOf, headerOf } from "../../src/core/http/headers.ts";
+import { askInLines } from "../kit/lines.ts";
+import { type ServedGateway, serve } from "../kit/serve.ts";
+import { type RealUpstream, startUpstream } from "../kit/upstream.ts";
+
+/** W3C Trace Context, Level 1: what the public suite asks, and its limits. Each line is a field that the client sends. */
+
+const id = "12345678901234567890123456789012";
+const parent = "1234567890123456";
+const given = `00-${id}-${parent}-01`;
+
+/** Where the trace of a request goes on, and where one begins. */
+const traceparents: readonly (readonly [string, readonly string[], boolean])[] =
+	[
+		["there is none", [], false],
+		["it is well-formed", [`traceparent: ${given}`], true],
+		["its name is in another case", [`TrAcEpArEnT: ${given}`], true],
+		["its name is in capitals", [`TRACEPARENT: ${given}`], true],
+		[
+			"there are two",
+			[`traceparent: ${given}`, `traceparent: ${given.replace("1", "2")}`],
+			false,
+		],
+		[
+			"the same one is there twice",
+			[`traceparent: ${given}`, `traceparent: ${given}`],
+			false,
+		],
+		["its name has a dash", [`trace-parent: ${given}`], false],
+		["its name has a dot", [`trace.parent: ${given}`], false],
+		["version 00 has more behind", [`traceparent: ${given}.`], false],
+		["version 00 has a part more", [`traceparent: ${given}-what-else`], false],
+		["version 00 ends in a dash", [`traceparent: ${given}-`], false],
+		["the version is cc", [`traceparent: cc${given.slice(2)}`], true],
+		[
+			"the version is cc, with a part more",
+			[`traceparent: cc${given.slice(2)}-what-the-future-will-be-like`],
+			true,
+		],
+		[
+			"the version is cc, with the flags longer",
+			[`traceparent: cc${given.slice(2)}.what-the-future-will-not-be-like`],
+			false,
+		],
+		["the version is ff", [`traceparent: ff${given.slice(2)}`], false],
+		[
+			"the version has a dot first",
+			[`traceparent: .0${given.slice(2)}`],
+			false,
+		],
+		["the version has a dot last", [`traceparent: 0.${given.slice(2)}`], false],
+		["the version is in capitals", [`traceparent: CC${given.slice(2)}`], false],
+		["the version has 3 digits", [`traceparent: 0${given}`], false],
+		["the version has 4 digits", [`traceparent: 00${given}`], false],
+		["the version has 1 digit", [`traceparent: ${given.slice(1)}`], false],
+		[
+			"the id is zero",
+			[`traceparent: 00-${"0".repeat(32)}-${parent}-01`],
+			false,
+		],
+		[
+			"the id has a dot",
+			[`traceparent: 00-.${id.slice(1)}-${parent}-01`],
+			false,
+		],
+		[
+			"the id is in capitals",
+			[`traceparent: 00-A${id.slice(1)}-${parent}-01`],
+			false,
+		],
+		["the id has 33 digits", [`traceparent: 00-${id}3-${parent}-01`], false],
+		[
+			"the id has 31 digits",
+			[`traceparent: 00-${id.slice(1)}-${parent}-01`],
+			false,
+		],
+		[
+			"the parent is zero",
+			[`traceparent: 00-${id}-${"0".repeat(16)}-01`],
+			false,
+		],
+		[
+			"the parent has a dot",
+			[`traceparent: 00-${id}-.${parent.slice(1)}-01`],
+			false,
+		],
+		[
+			"the parent has 17 digits",
+			[`traceparent: 00-${id}-${parent}7-01`],
+			false,
+		],
+		[
+			"the parent has 15 digits",
+			[`traceparent: 00-${id}-${parent.slice(1)}-01`],
+			false,
+		],
+		["the flags have a dot", [`traceparent: 00-${id}-${parent}-.0`], false],
+		[
+			"the flags are in capitals",
+			[`traceparent: 00-${id}-${parent}-0A`],
+			false,
+		],
+		["the flags have 3 digits", [`traceparent: 00-${id}-${parent}-001`], false],
+		["the flags have 1 digit", [`traceparent: 00-${id}-${parent}-1`], false],
+		["there are blanks before it", [`traceparent: \t ${given}`], true],
+		["there are blanks behind it", [`traceparent: ${given} \t`], true],
+		["it is empty", ["traceparent:"], false],
+	];
+
+const members = (count: number) =>
+	Array.from({ length: count }, (_, at) => `m${at}=${at}`).join(",");
+const keyCharacters = "abcdefghijklmnopqrstuvwxyz0123456789_-*/";
+const valueCharacters = Array.from({ length: 0x5f }, (_, at) =>
+	String.fromCharCode(0x20 + at),
+)
+	.filter((character) => character !== "," && character !== "=")
+	.join("");
+
+/** The lines of `tracestate`, and what goes on; null if nothing does. */
+const tracestates: readonly (readonly [
+	string,
+	readonly string[],
+	string | null,
+])[] = [
+	["there is none", [], null],
+	["is well-formed", ["tracestate: foo=1,bar=2"], "foo=1,bar=2"],
+	["has its name in another case", ["TrAcEsTaTe: foo=1"], "foo=1"],
+	["has another name", ["trace-state: foo=1", "trace.state: foo=1"], null],
+	["has an empty line behind", ["tracestate: foo=1", "tracestate:"], "foo=1"],
+	["has an empty line before", ["tracestate:", "tracestate: foo=1"], "foo=1"],
+	["is empty", ["tracestate:"], null],
+	["has empty members", ["tracestate: foo=1,,bar=2, ,"], "foo=1,bar=2"],
+	[
+		"comes in lines",
+		[
+			"tracestate: foo=1,bar=2",
+			"tracestate: rojo=1,congo=2",
+			"tracestate: baz=3",
+		],
+		"foo=1,bar=2,rojo=1,congo=2,baz=3",
+	],
+	["has a key twice", ["tracestate: foo=1,foo=1"], "foo=1,foo=1"],
+	[
+		"has a key twice in two lines",
+		["tracestate: foo=1", "tracestate: foo=2"],
+		"foo=1,foo=2",
+	],
+	[
+		"has every character of a key",
+		[`tracestate: ${keyCharacters}=1`],
+		`${keyCharacters}=1`,
+	],
+	[
+		"has every character of a tenant's key",
+		[`tracestate: ${keyCharacters}@a-z0-9_-*/=1`],
+		`${keyCharacters}@a-z0-9_-*/=1`,
+	],
+	[
+		"has every character of a value",
+		[`tracestate: foo=${valueCharacters}`],
+		`foo=${valueCharacters}`,
+	],
+	[
+		"has blanks around members",
+		["tracestate: foo=1 \t , \t bar=2, \t baz=3 \t"],
+		"foo=1,bar=2,baz=3",
+	],
+	["has a blank before `=`", ["tracestate: foo =1"], null],
+	["has a key in capitals", ["tracestate: FOO=1"], null],
+	["has a dot in a key", ["tracestate: foo.bar=1"], null],
+	["has no system behind @", ["tracestate: foo@=1,bar=2"], null],
+	["has no tenant before @", ["tracestate: @foo=1,bar=2"], null],
+	["has two @ together", ["tracestate: foo@@bar=1,bar=2"], null],
+	["has two @", ["tracestate: foo@bar@baz=1,bar=2"], null],
+	["has 32 members", [`tracestate: ${members(32)}`], members(32)],
+	["has 33 members", [`tracestate: ${members(33)}`], null],
+	[
+		"has 33 members in two lines",
+		[`tracestate: ${members(32)}`, "tracestate: z=1"],
+		null,
+	],
+	[
+		"has a key of 256",
+		[`tracestate: ${"z".repeat(256)}=1`],
+		`${"z".repeat(256)}=1`,
+	],
+	["has a key of 257", [`tracestate: ${"z".repeat(257)}=1`], null],
+	[
+		"has a tenant of 241 and a system of 14",
+		[`tracestate: ${"t".repeat(241)}@${"v".repeat(14)}=1`],
+		`${"t".repeat(241)}@${"v".repeat(14)}=1`,
+	],
+	["has a tenant of 242", [`tracestate: ${"t".repeat(242)}@v=1`], null],
+	["has a system of 15", [`tracestate: t@${"v".repeat(15)}=1`], null],
+	[
+		"has a value of 256",
+		[`tracestate: foo=${"v".repeat(256)}`],
+		`foo=${"v".repeat(256)}`,
+	],
+	["has a value of 257", [`tracestate: foo=${"v".repeat(257)}`], null],
+	["has `=` in a value", ["tracestate: foo=bar=baz"], null],
+	["has an empty value", ["tracestate: foo=,bar=3"], null],
+	["has a member without `=`", ["tracestate: foo"], null],
+];
+
+let upstream: RealUpstream;
+let gateway: ServedGateway;
+
+before(async () => {
+	upstream = await startUpstream((_request, response) => response.end("{}"));
+	gateway = await serve(`
+upstreams:
+  own: { url: "${upstream.url}" }
+  theirs: { url: "${upstream.url}", headers: { traceparent: mine, via: mine, x-request-id: mine } }
+routes:
+  GET /composed: { steps: { a: { get: own/a } } }
+  GET /two: { steps: { a: { get: own/a }, b: { get: own/b } }, respond: ["\${a}", "\${b}"] }
+  GET /theirs: { steps: { a: { get: theirs/a } } }
+  GET /proxied: { proxy: own/a }
+  GET /proxied-theirs: { proxy: theirs/a }
+`);
+});
+
+after(async () => {
+	await gateway[Symbol.asyncDispose]();
+	await upstream[Symbol.asyncDispose]();
+});
+
+/** The fields of the calls that a request with these lines led to. */
+async function sent(path: string, lines: readonly string[]) {
+	const before = upstream.seen.length;
+	const answer = await askInLines(gateway.url, path, lines);
+	assert.match(answer, /^HTTP\/1\.1 200 /);
+	return upstream.seen.slice(before).map(({ rawHeaders }) => rawHeaders);
+}
+
+for (const path of ["/composed", "/proxied"]) {
+	describe(`the trace of a request to ${path.slice(1)} routes`, () => {
+		for (const [when, lines, goesOn] of traceparents) {
+			const does = goesOn ? "goes on" : "is a new one";
+			test(`${does} where of traceparent ${when}`, async () => {
+				const [call = []] = await sent(path, lines);
+				assert.equal(allHeadersOf(call, "traceparent").length, 1);
+				const value = headerOf(call, "traceparent") ?? "";
+				assert.match(value, /^00-[\da-f]{32}-[\da-f]{16}-0[0-3]$/);
+				const [, trace, span, flags] = value.split("-");
+				assert.equal(trace === id, goesOn, value);
+				assert.notEqual(span, parent);
+				assert.doesNotMatch(`${trace}-${span}`, /^0+-|-0+$/);
+				assert.equal(flags, goesOn ? "01" : "00");
+			});
+		}
+
+		for (const [when, lines, goesOn] of tracestates) {
+			test(`has its state ${goesOn === null ? "dropped" : "go on"} where it ${when}`, async () => {
+				const all = [`traceparent: ${given}`, ...lines];
+				const [call = []] = await sent(path, all);
+				const values = allHeadersOf(call, "tracestate");
+				assert.deepEqual(values, goesOn === null ? [] : [goesOn]);
+				assert.match(headerOf(call, "traceparent") ?? "", RegExp(`^00-${id}-`));
+			});
+		}
+
+		test("has no state without a parent", async () => {
+			for (const lines of [[], ["traceparent: 00-x"]]) {
+				const [call = []] = await sent(path, [...lines, "tracestate: a=1"]);
+				assert.equal(headerOf(call, "tracestate"), null);
+			}
+		});
+
+		test("keeps the flags that are known, and no other", async () => {
+			for (const [from, to] of [
+				["00", "00"],
+				["02", "02"],
+				["ff", "03"],
+			]) {
+				const line = `traceparent: 00-${id}-${parent}-${from}`;
+				const [call = []] = await sent(path, [line]);
+				const value = headerOf(call, "traceparent") ?? "";
+				assert.equal(value.slice(-2), to);
+			}
+		});
+	});
+}
+
+test("each call has a parent id of its own in one trace", async () => {
+	const calls = await sent("/two", []);
+	const values = calls.map((call) => headerOf(call, "traceparent") ?? "");
+	assert.equal(new Set(values.map((value) => value.slice(0, 35))).size, 1);
+	assert.equal(new Set(values).size, 2);
+});
+
+test("a request without a trace begins another each time", async () => {
+	const [first = []] = await sent("/composed", []);
+	const [second = []] = await sent("/composed", []);
+	assert.notEqual(
+		headerOf(first, "traceparent")?.slice(0, 35),
+		headerOf(second, "traceparent")?.slice(0, 35),
+	);
+});
+
+for (const path of ["/theirs", "/proxied-theirs"]) {
+	test(`what an upstream's own headers say of a trace is what ${path} sends`, async () => {
+		const lines = [`traceparent: ${given}`, "tracestate: a=1", "via: 1.1 x"];
+		const [call = []] = await sent(path, lines);
+		for (const name of ["traceparent", "via", "x-request-id"]) {
+			assert.deepEqual(allHeadersOf(call, name), ["mine"], name);
+		}
+		assert.equal(headerOf(call, "tracestate"), null);
+	});
+}
