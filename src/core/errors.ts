@@ -58,7 +58,7 @@ export const errorTable = {
 	unsupported_media_type: {
 		status: 415,
 		title: "The body's media type is not supported",
-		meaning: "Client: send the body as `application/json`.",
+		meaning: "Client: send the body as `application/json`, without a coding.",
 	},
 	misdirected: {
 		status: 421,

@@ -1,6 +1,6 @@
 import findMyWay from "find-my-way";
 import { GatewayError } from "../core/errors.ts";
-import { proxyMethods } from "../core/http/method.ts";
+import { passesProxies, proxyMethods } from "../core/http/method.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 
 export interface Match<T> {
@@ -20,12 +20,14 @@ const paramLengthMax = 8192;
 
 /**
  * A radix tree of the routes. The more specific route wins, in whichever order they are written. HEAD finds GET's
- * routes. A route of a method is more specific than one of `ANY` at the same path.
+ * routes. `ANY` is every method but CONNECT and TRACE. A route of a method is more specific than one of `ANY` at the same path.
  */
 export function createRouter<T extends { readonly plan: RoutePlan }>(
 	routes: readonly T[],
 ): Route<T> {
 	const tree = findMyWay({ maxParamLength: paramLengthMax });
+	// The routes of `ANY` once more, for all methods that no other route has.
+	const others = findMyWay({ maxParamLength: paramLengthMax });
 	const taken = new Set<string>();
 	const methods = new Set<string>();
 	const add = (route: T, method: string) => {
@@ -43,9 +45,14 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 	}
 	for (const route of routes.filter(isAny)) {
 		for (const method of proxyMethods) add(route, method);
+		others.on("GET", patternOf(route.plan), () => {}, route);
 	}
 	const find = (method: string, target: string) => {
-		const found = tree.find(method as findMyWay.HTTPMethod, target);
+		const found = methods.has(method)
+			? tree.find(method as findMyWay.HTTPMethod, target)
+			: passesProxies(method)
+				? others.find("GET", target)
+				: null;
 		return found && !hasEmptyParam(found.params) ? found : null;
 	};
 	return (method, target) => {

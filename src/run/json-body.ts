@@ -232,6 +232,13 @@ function errorsOf(
 }
 
 function refuseOtherMedia({ headers }: GatewayRequest): void {
+	const coding = headerOf(headers, "content-encoding");
+	if (coding !== null && coding.toLowerCase() !== "identity") {
+		const message = "is not supported: send the body without a coding";
+		throw new GatewayError("unsupported_media_type", message, {
+			errors: [{ at: "headers.content-encoding", message }],
+		});
+	}
 	const type = headerOf(headers, "content-type");
 	if (type !== null && /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type))
 		return;

@@ -1,7 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import { GatewayError } from "../core/errors.ts";
 import { lookalikes, singleFields } from "../core/http/fields.ts";
-import { headerOf } from "../core/http/headers.ts";
+import {
+	allHeadersOf,
+	type HeaderList,
+	headerOf,
+	isToken,
+} from "../core/http/headers.ts";
 
 /** The bounds of a request's header fields and trailers together. */
 export interface HeadLimits {
@@ -18,14 +23,26 @@ export function refusalOf(
 	message: IncomingMessage,
 	{ headerFieldsMax }: Pick<HeadLimits, "headerFieldsMax">,
 ): GatewayError | null {
-	const { rawHeaders, httpVersion } = message;
+	const { rawHeaders, httpVersion, url = "", method } = message;
+	// Node takes a line that names no version for one of HTTP/0.9.
+	if (httpVersion === "0.9") {
+		return refused(400, "request", "names no version of HTTP");
+	}
 	if (httpVersion !== "1.1" && httpVersion !== "1.0") {
 		return wrongVersion();
 	}
 	if (rawHeaders.length > 2 * headerFieldsMax) {
 		return tooManyFields(headerFieldsMax);
 	}
-	return headFault(rawHeaders, httpVersion) ?? targetFault(message.url ?? "");
+	const fault = headFault(rawHeaders, httpVersion);
+	// The server as a whole can only be asked for its options (RFC 9112, 3.2.4).
+	if (fault !== null || (url === "*" && method === "OPTIONS")) return fault;
+	return targetFault(url);
+}
+
+/** Whether a request is about the server as a whole: `*`, or an address without a path (RFC 9112, 3.2.4). */
+export function isAboutServer(method: string, url: string): boolean {
+	return method === "OPTIONS" && (url === "*" || absoluteAlone.test(url));
 }
 
 function headFault(
@@ -42,7 +59,7 @@ function headFault(
 		if (name.length === 4 && name.toLowerCase() === "host") hosts.push(value);
 		else if (name.length === 17 && name.toLowerCase() === transferEncoding) {
 			if (httpVersion === "1.0" || value.toLowerCase() !== "chunked") {
-				return refused(400, transferEncodingAt, "must be `chunked`, on 1.1");
+				return codingFault(httpVersion, value, rawHeaders);
 			}
 		} else if (name.length === 14 && isInexact(name, value)) {
 			return refused(400, "headers.content-length", "is 2^53 or more");
@@ -57,6 +74,29 @@ function headFault(
 		lengths |= bit;
 	}
 	return hostFault(hosts, httpVersion);
+}
+
+/**
+ * RFC 9112, 6.1 and 6.3: where the body ends can be told if `chunked` comes last, and once. Then another coding before it
+ * is only one that we do not have.
+ */
+function codingFault(
+	httpVersion: string,
+	value: string,
+	rawHeaders: HeaderList,
+): GatewayError {
+	const [last, ...others] = value
+		.toLowerCase()
+		.split(",")
+		.map((coding) => coding.trim())
+		.reverse();
+	const single = allHeadersOf(rawHeaders, transferEncoding).length === 1;
+	return httpVersion === "1.1" &&
+		single &&
+		last === "chunked" &&
+		others.every((coding) => isToken(coding) && coding !== "chunked")
+		? refused(501, transferEncodingAt, "has a coding other than `chunked`")
+		: refused(400, transferEncodingAt, "must be `chunked`, on 1.1");
 }
 
 /** The lengths of the names of fields that stand once, a bit for each. They are below 32. */
@@ -161,6 +201,7 @@ export function authorityOf(url: string): string | null {
 	return absolute.exec(url)?.[1] ?? null;
 }
 
+const absoluteAlone = /^https?:\/\/[^/?#]+$/i;
 const absolute = /^https?:\/\/([^/?#]+)/i;
 
 /** Path and query of a target that may name the server too (RFC 9112, 3.2.2: it must be understood). */
@@ -200,10 +241,33 @@ export function parserFault(error: ParserError): GatewayError | null {
 	if (code === "HPE_INVALID_URL" && stoppedBeyondAscii(error)) {
 		return notEncoded();
 	}
+	if (/^HPE_INVALID_(?:METHOD|CONSTANT)$/.test(code) && hasToken(error)) {
+		return refused(
+			501,
+			"request",
+			"has a method that this server does not know",
+		);
+	}
 	return code.startsWith("HPE_")
 		? refused(400, "request", error.message)
 		: null;
 }
+
+/** Whether the parser stopped at the method of a line that is otherwise one of HTTP/1.1, as far as it has come. */
+function hasToken({ rawPacket, bytesParsed = 0, message }: ParserError) {
+	if (rawPacket === undefined) return false;
+	const before = Buffer.from(rawPacket).toString("latin1", 0, bytesParsed);
+	const start = before.lastIndexOf("\n") + 1;
+	const [line = "", rest] = Buffer.from(rawPacket)
+		.toString("latin1", start)
+		.split("\n", 2);
+	const whole = rest !== undefined;
+	const known = /Invalid method|after method/i.test(message);
+	return known && (whole ? requestLine : requestLineBegun).test(line);
+}
+
+const requestLine = /^[!#$%&'*+\-.^_`|~\w]+ [^\s]+ HTTP\/1\.[01]\r$/;
+const requestLineBegun = /^[!#$%&'*+\-.^_`|~\w]+(?: [^\s]*(?: [HTP/.1]*)?)?$/;
 
 function wrongVersion(): GatewayError {
 	return refused(505, "request", "must be of HTTP/1.1 or HTTP/1.0");

@@ -24,6 +24,7 @@ import { PaceWatch } from "./pace-watch.ts";
 import {
 	endsConnection,
 	type HeadLimits,
+	isAboutServer,
 	parserFault,
 	refusalOf,
 	refused,
@@ -228,7 +229,12 @@ class Service implements Owner {
 		});
 		// Without a listener Node closes the connection without an answer.
 		http.on("connect", (_message, socket) => {
-			const fault = refused(400, "request", "CONNECT is for proxies");
+			// No resource has it, so none of them is named (RFC 9110, 10.2.1).
+			const fault = new GatewayError(
+				"method_not_allowed",
+				"CONNECT is for proxies",
+				{ allow: [] },
+			);
 			this.#connections.get(socket as Socket)?.onFault(fault);
 		});
 	}
@@ -293,7 +299,9 @@ class Service implements Owner {
 		else if (this.#refusing) exchange.fail(draining());
 		else if (misdirected) exchange.fail(unknownHost());
 		else if (preflight !== null) exchange.answer(preflight);
-		else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
+		else if (isAboutServer(exchange.method, message.url ?? "")) {
+			exchange.answer(itsOptions);
+		} else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
 		else if (connection.admits(exchange)) void exchange.run(handle);
 		else if (exchange.memory.short) exchange.fail(this.memory.usedUp);
 		else connection.later(exchange, () => void exchange.run(handle));
@@ -396,6 +404,9 @@ function tooManyUnanswered(): GatewayError {
 	const errors = [{ at: "connection", message }];
 	return new GatewayError("too_many_requests", message, { errors });
 }
+
+/** What the server as a whole can do is the same for everybody, and there is nothing to say about it. */
+const itsOptions: GatewayResponse = { status: 204, headers: [], body: null };
 
 const health: GatewayResponse = {
 	status: 200,

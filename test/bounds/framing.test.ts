@@ -225,7 +225,7 @@ describe("what comes behind a request with `Upgrade`", () => {
 		const connecting = "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n";
 		const preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 		for (const [text, status] of [
-			[connecting, 400],
+			[connecting, 405],
 			[preface, 505],
 		] as const) {
 			assert.deepEqual(await answersTo(gateway, text + get(), last), [

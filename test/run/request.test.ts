@@ -335,6 +335,23 @@ describe("a body", () => {
 		assert.equal((await post(undefined, {}, "body?")).json, null);
 	});
 
+	it("is 415 where it has a coding", async () => {
+		for (const coding of ["gzip", "br", "identity, gzip", "x"]) {
+			const answer = await post(
+				{ name: "a" },
+				{ headers: ["content-encoding", coding] },
+			);
+			assert.deepEqual(
+				[answer.status, answer.code],
+				[415, "unsupported_media_type"],
+			);
+			assert.match(answer.text, /headers\.content-encoding/);
+		}
+		const plain = ["content-encoding", "identity"];
+		const answer = await post({ name: "a" }, { headers: plain });
+		assert.equal(answer.status, 200);
+	});
+
 	it("is 415 where it is not announced as JSON", async () => {
 		for (const contentType of [
 			null,

@@ -159,10 +159,12 @@ const cases: Record<string, Case> = {
 			",chunked",
 			"chunked,",
 			"chunked, identity",
-			"identity, chunked",
 			"identity",
-			"gzip, chunked",
+			"gzip",
+			"chunked, gzip",
 			"chunked, chunked",
+			"gzip, chunked, chunked",
+			"a b, chunked",
 			"xchunked",
 			"chunked;q=1",
 			'"chunked"',
@@ -174,6 +176,22 @@ const cases: Record<string, Case> = {
 			answers: [400],
 		}),
 	),
+	...each(
+		"transfer-encoding:",
+		["gzip, chunked", "identity, chunked", "X-One,Chunked"],
+		(coding) => ({
+			sends: post([`transfer-encoding: ${coding}`], `0\r\n\r\n${hidden}`),
+			answers: [501],
+		}),
+	),
+	"a coding in a line before that of chunks": {
+		sends: post(["transfer-encoding: gzip", chunked], `0\r\n\r\n${hidden}`),
+		answers: [400],
+	},
+	"another coding than chunks on HTTP/1.0": {
+		sends: `POST /post HTTP/1.0\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n${hidden}`,
+		answers: [400],
+	},
 	"chunks announced twice": {
 		sends: post([chunked, chunked], `0\r\n\r\n${hidden}`),
 		answers: [400],
@@ -204,7 +222,7 @@ const cases: Record<string, Case> = {
 	},
 	"HTTP/0.9 in the request line": {
 		sends: "GET /get HTTP/0.9\r\nhost: a\r\n\r\n",
-		answers: [505],
+		answers: [400],
 	},
 	"HTTP/1.2 in the request line": {
 		sends: "GET /get HTTP/1.2\r\nhost: a\r\n\r\n",
@@ -223,7 +241,46 @@ const cases: Record<string, Case> = {
 		sends: `POST /post HTTP/1.0\r\ncontent-type: application/json\r\n${chunked}\r\n\r\n0\r\n\r\n${hidden}`,
 		answers: [400],
 	},
-	"no version": { sends: "GET /get\r\n\r\n", answers: [505] },
+	"no version": { sends: "GET /get\r\n\r\n", answers: [400] },
+	"no version, but fields": {
+		sends: "GET /get\r\nhost: a\r\n\r\n",
+		answers: [400],
+	},
+	...each(
+		"an unknown method",
+		["BREW", "GETT", "get", "PROPFINDS", "X-1", "M$"],
+		(method) => ({ sends: asking(`${method} /get`), answers: [501] }),
+	),
+	"an unknown method of HTTP/1.1 that another protocol has": {
+		sends: asking("DESCRIBE /get"),
+		answers: [501],
+	},
+	"an unknown method behind a request": {
+		sends: get + asking("BREW /get"),
+		answers: [200],
+		passes: got(),
+	},
+	...each(
+		"no method:",
+		["G@T /get", "BREW", "BREW /get HTTP/9.9\r\nhost: a\r\n", "hello\r\n"],
+		(line) => ({
+			sends: line.endsWith("\n") ? line : asking(line),
+			answers: [400],
+		}),
+	),
+	CONNECT: {
+		sends: "CONNECT a:80 HTTP/1.1\r\nhost: a:80\r\n\r\n",
+		answers: [405],
+	},
+	...each(
+		"the options of the server:",
+		["*", "http://a", "HTTPS://a:1"],
+		(target) => ({
+			sends: asking(`OPTIONS ${target}`, ["connection: close"]),
+			answers: [204],
+		}),
+	),
+	"anything else of the server": { sends: asking("GET *"), answers: [400] },
 	"a bare LF behind the request line": {
 		sends: "GET /get HTTP/1.1\nhost: a\r\n\r\n",
 		answers: [400],

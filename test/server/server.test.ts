@@ -211,7 +211,16 @@ describe("a request", () => {
 
 	test("with a target that is no path is refused", async () => {
 		await serve(async () => ok);
-		isProblem(await ask("OPTIONS *"), 400, "request_invalid");
+		isProblem(await ask("GET *"), 400, "request_invalid");
+	});
+
+	test("for the options of the server is answered 204, and asks nobody", async () => {
+		await serve(async () => assert.fail("asked"));
+		for (const target of ["*", "http://gateway"]) {
+			const { status, body, headers } = await ask(`OPTIONS ${target}`);
+			assert.deepEqual([status, body], [204, ""]);
+			assert.equal(headers["content-length"], undefined);
+		}
 	});
 
 	test("with an expectation other than to continue is refused", async () => {
@@ -237,7 +246,9 @@ describe("a request", () => {
 		client.send(
 			"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere:443\r\n\r\n",
 		);
-		isProblem(await client.answer(), 400, "request_invalid");
+		const answer = await client.answer();
+		isProblem(answer, 405, "method_not_allowed");
+		assert.equal(answer.headers["allow"], "");
 		client.socket.end();
 		await client.gone();
 	});

@@ -697,6 +697,24 @@ describe("the methods of proxied routes", () => {
 		assert.equal(put.text, "PUT /any/fixed");
 	});
 
+	test("that few know are ANY's too, with their bodies", async () => {
+		await serveRoutes(`
+  ANY /a/{rest*}: { proxy: "up/any/{rest*}" }
+  GET /a/fixed: { respond: composed }
+`);
+		for (const method of ["QUERY", "PROPFIND", "REPORT", "MKCOL", "LOCK"]) {
+			for (const path of ["x", "fixed"]) {
+				const answer = await gateway.get(`/a/${path}`, { method, body: "b" });
+				assert.equal(answer.text, `${method} /any/${path}`);
+			}
+		}
+		const trace = await gateway.get("/a/x", { method: "TRACE" });
+		assert.equal(trace.status, 405);
+		assert.match(trace.headers.allow ?? "", /^DELETE, GET, HEAD, OPTIONS,/);
+		const composed = await gateway.get("/none", { method: "QUERY" });
+		assert.equal(composed.status, 404);
+	});
+
 	test("stand in Allow where there is no such route", async () => {
 		await serveRoutes(`
   GET /a/{rest*}: { proxy: "up/{rest*}" }

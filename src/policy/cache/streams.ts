@@ -34,9 +34,15 @@ export function cacheStreams(parts: CacheParts): StreamPolicy {
 			if (!isSafe(request.method)) {
 				return next(changing(parts, request), scope);
 			}
-			if (!request.cached || request.body !== null) return next(request, scope);
+			const kept = request.cached && isKept(request.method);
+			if (!kept || request.body !== null) return next(request, scope);
 			return new Passage(parts, next, request).pass(scope);
 		};
+}
+
+/** Whether a kept answer may be given to a request of this method. OPTIONS waits for one that is being kept. */
+function isKept(method: string): boolean {
+	return method === "GET" || method === "HEAD" || method === "OPTIONS";
 }
 
 /** A request whose answer drops the answers that it makes old. */
