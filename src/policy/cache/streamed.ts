@@ -1,27 +1,24 @@
 import { type ByteStream, emptyStream } from "../../core/body/byte-stream.ts";
-import { namesEtag } from "../../core/http/etag.ts";
 import { fieldsOfNotModified } from "../../core/http/fields.ts";
 import { headerOf, headersWithout } from "../../core/http/headers.ts";
 import type { StreamHead, UpstreamResponse } from "../../core/http/messages.ts";
+import { type Condition, hasCopy } from "./condition.ts";
 
-/**
- * A kept answer as the head and body that a client gets: without the body for HEAD, and 304 for a client whose
- * `If-None-Match`, `known`, names it.
- */
+/** A kept answer as the head and body that a client gets: without the body for HEAD, and 304 for a client that has it. */
 export function headFrom(
-	{ status, headers, body }: UpstreamResponse,
+	response: UpstreamResponse,
 	ageMs: number,
 	method: string,
-	known: string | null,
+	condition: Condition | null,
 ): StreamHead {
+	const { status, headers, body } = response;
 	const age = String(Math.max(0, Math.floor(ageMs / 1000)));
 	const dated = [
 		...headersWithout(headers, (name) => name === "age"),
 		"age",
 		age,
 	];
-	const etag = headerOf(headers, "etag");
-	if (known !== null && etag !== null && namesEtag(known, etag)) {
+	if (condition !== null && hasCopy(condition, response)) {
 		return {
 			status: 304,
 			headers: fieldsOfNotModified(dated),

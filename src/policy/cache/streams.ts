@@ -1,5 +1,4 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
-import { allHeadersOf, headersWithout } from "../../core/http/headers.ts";
 import type {
 	StreamHead,
 	StreamRequest,
@@ -12,6 +11,7 @@ import type { StreamCall, StreamPolicy } from "../policy.ts";
 import { askedHeaders } from "../same-request.ts";
 import { codeVerdicts, verdictOfStatus } from "../verdict.ts";
 import { keptMeanwhile } from "../waited.ts";
+import { type Condition, conditionOf, withoutCondition } from "./condition.ts";
 import type { Flight } from "./intake.ts";
 import type { Kept, Key } from "./keeper.ts";
 import { KeptBody } from "./kept-body.ts";
@@ -19,7 +19,12 @@ import type { Miss, Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
 import { drain, headFrom, isFramed } from "./streamed.ts";
-import { conditionsOf, confirms } from "./validate.ts";
+import {
+	conditionsFor,
+	conditionsOf,
+	outdates,
+	subjectOf,
+} from "./validate.ts";
 import { serves, type Wish, wishOf } from "./wish.ts";
 
 /**
@@ -71,8 +76,8 @@ class Passage {
 	readonly #request: StreamRequest;
 	/** The request without its condition. */
 	readonly #key: Key;
-	/** The client's own `If-None-Match`, or null. */
-	readonly #known: string | null;
+	/** Null if the client has no copy of its own. */
+	readonly #condition: Condition | null;
 	readonly #wish: Wish;
 	/** Those who wait for the answer to this request; null if it asks for itself alone. */
 	#miss: Miss | null = null;
@@ -82,13 +87,12 @@ class Passage {
 
 	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
 		const { headers, target } = request;
-		const known = allHeadersOf(headers, "if-none-match");
-		const asked = headersWithout(headers, (name) => name === "if-none-match");
+		const asked = withoutCondition(headers);
 		this.#parts = parts;
 		this.#next = next;
 		this.#request = request;
 		this.#key = { method: "GET", target, headers: asked, body: null };
-		this.#known = known.length > 0 ? known.join(",") : null;
+		this.#condition = conditionOf(headers);
 		this.#wish = request.method === "OPTIONS" ? "none" : wishOf(asked);
 	}
 
@@ -103,24 +107,27 @@ class Passage {
 			report(requestId, "hit", null);
 			return this.#give(kept, now);
 		}
-		if (method === "HEAD") return this.#next(this.#request, scope);
-		// A client with a condition of its own is answered by the upstream itself.
-		const asksAnew = this.#wish === "fresh" && this.#known === null;
-		if (kept && asksAnew && now < kept.whileRevalidateUntilMs) {
+		if (kept && this.#wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 			const error = this.#refresh(kept);
 			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
+		if (method === "HEAD") return this.#fetch(scope, kept);
 		const others = waited || this.#wish !== "fresh" ? null : this.#others();
-		const stale = asksAnew ? kept : null;
 		if (others !== null && others.running !== null) {
-			return this.#follow(others.running, stale, scope);
+			return this.#follow(others.running, kept, scope);
 		}
 		if (kept === null) report(requestId, "miss", null);
-		// What the upstream answers to a condition of the client's is for that client alone.
-		const miss = this.#known === null ? (others?.begin() ?? null) : null;
-		if (miss !== null) return this.#lead(miss, stale, scope);
-		return this.#fetch(scope, stale, (error) => this.#standIn(stale, error));
+		const miss = this.#asksForAll(kept) ? (others?.begin() ?? null) : null;
+		return miss === null
+			? this.#fetch(scope, kept)
+			: this.#lead(miss, kept, scope);
+	}
+
+	/** What the upstream answers to a condition of the client's alone is for that client alone. */
+	#asksForAll(kept: Kept | null): boolean {
+		if (this.#condition === null) return true;
+		return kept !== null && conditionsOf(kept.response.headers).length > 0;
 	}
 
 	/** Others who want the same: those that agree in every field, whatever the answer will vary by. */
@@ -150,8 +157,7 @@ class Passage {
 				if (stoodIn) resolve();
 				else reject(reason as Error);
 			});
-			const standIn = (error: GatewayError) => this.#standIn(stale, error);
-			this.#fetch(miss.scope, stale, standIn).then(
+			this.#fetch(miss.scope, stale).then(
 				() => {
 					stopListening();
 					miss.scope.close();
@@ -174,14 +180,15 @@ class Passage {
 	#give({ response, bornMs }: Kept, now: number): void {
 		const { method } = this.#request;
 		this.#use(response);
-		this.#answer(headFrom(response, now - bornMs, method, this.#known));
+		this.#answer(headFrom(response, now - bornMs, method, this.#condition));
 	}
 
 	/** Gives a stale answer instead of a failure, if its time for that is not over. */
 	#standIn(kept: Kept | null, { code }: GatewayError): boolean {
 		const now = this.#parts.clock.now();
 		const late = now >= (kept?.ifErrorUntilMs ?? 0);
-		if (kept === null || late || this.#miss?.left) return false;
+		if (kept === null || late || this.#wish !== "fresh") return false;
+		if (this.#miss?.left) return false;
 		this.#parts.report(this.#request.requestId, "stale", code);
 		this.#give(kept, now);
 		return true;
@@ -203,7 +210,9 @@ class Passage {
 				// Only the cache reads it.
 				void drain(body);
 			};
-			const request = { ...this.#request, onHead };
+			// For all, so without the condition of the client that began it.
+			const { headers } = this.#key;
+			const request = { ...this.#request, method: "GET", headers, onHead };
 			const alone = new Passage(this.#parts, this.#next, request);
 			await alone.#fetch(scope, kept, () => false);
 			return failure;
@@ -217,30 +226,32 @@ class Passage {
 	async #fetch(
 		outer: Scope,
 		kept: Kept | null,
-		standIn: (error: GatewayError) => boolean,
+		standIn = (error: GatewayError) => this.#standIn(kept, error),
 	): Promise<void> {
 		const { intake, keeper, upstream } = this.#parts;
 		const { target, headers } = this.#request;
-		const conditions = kept ? conditionsOf(kept.response.headers) : [];
+		const conditions = kept
+			? conditionsFor(this.#condition, kept.response.headers)
+			: [];
 		const scope = openScope({ parent: outer });
 		const flight = intake.begin(target);
 		let answered = false;
 		let disavowed = false;
 		const onHead = (head: StreamHead) => {
 			if (kept && head.status === 304 && conditions.length > 0) {
-				disavowed = !confirms(head.headers, kept.response.headers);
+				disavowed = !this.#settle(kept, head, flight);
 				answered = !disavowed;
-				if (answered) this.#confirm(kept, head, flight);
 				return;
 			}
 			answered = true;
 			const failure = kept && failureOf(head.status, upstream);
 			if (failure && standIn(failure)) return scope.cancel(stoodIn);
-			this.#answer(this.#keeping(head, flight));
+			this.#answer(this.#passing(head, flight, kept));
 		};
 		const request = {
 			...this.#request,
-			headers: conditions.length > 0 ? [...headers, ...conditions] : headers,
+			headers:
+				conditions.length > 0 ? [...this.#key.headers, ...conditions] : headers,
 			onHead,
 			isKept: () => this.#isKept(),
 		};
@@ -267,6 +278,22 @@ class Passage {
 		return kept !== null && serves(kept, this.#wish, clock.now());
 	}
 
+	/** Answers by a 304 to the conditions of both. False if it is about an answer that nobody has. */
+	#settle(kept: Kept, head: StreamHead, flight: Flight): boolean {
+		const old = kept.response.headers;
+		switch (subjectOf(head.headers, old, this.#condition)) {
+			case "kept":
+				this.#confirm(kept, head, flight);
+				return true;
+			case "copy":
+				this.#parts.keeper.drop(kept);
+				this.#answer(head);
+				return true;
+			case "other":
+				return false;
+		}
+	}
+
 	#confirm(kept: Kept, head: StreamHead, flight: Flight): void {
 		const { intake, report } = this.#parts;
 		const { requestId, method } = this.#request;
@@ -274,7 +301,7 @@ class Passage {
 		const response = intake.confirm(this.#key, kept, head, flight);
 		this.#miss?.end(true);
 		this.#use(response);
-		this.#answer(headFrom(response, 0, method, this.#known));
+		this.#answer(headFrom(response, 0, method, this.#condition));
 	}
 
 	/** What the cache keeps is not copied for each client. */
@@ -287,6 +314,14 @@ class Passage {
 		if (this.#miss?.left) return;
 		this.#answered = true;
 		this.#request.onHead(head);
+	}
+
+	#passing(head: StreamHead, flight: Flight, kept: Kept | null): StreamHead {
+		if (this.#request.method !== "HEAD") return this.#keeping(head, flight);
+		if (kept !== null && outdates(head, kept.response.headers)) {
+			this.#parts.keeper.drop(kept);
+		}
+		return head;
 	}
 
 	/** The same answer; once the last byte of its body has been read it is kept, unless it had grown too long by then. */

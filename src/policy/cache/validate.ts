@@ -1,4 +1,4 @@
-import { confirmsEtag } from "../../core/http/etag.ts";
+import { confirmsEtag, namesEtag } from "../../core/http/etag.ts";
 import { fieldsConfirmed } from "../../core/http/fields.ts";
 import {
 	eachHeader,
@@ -7,6 +7,7 @@ import {
 	headersWithout,
 } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
+import type { Condition } from "./condition.ts";
 import type { Judged } from "./rules.ts";
 
 /** The fields that ask whether an answer still holds (RFC 9111, 4.3.1); none if it has no validator. */
@@ -15,6 +16,42 @@ export function conditionsOf(headers: HeaderList): string[] {
 	if (etag !== null) return ["if-none-match", etag];
 	const modified = headerOf(headers, "last-modified");
 	return modified === null ? [] : ["if-modified-since", modified];
+}
+
+/**
+ * The same fields for a client that has a copy of its own. Its tags are asked about too, so that the upstream need not
+ * send what the client has (RFC 9111, 4.3.1).
+ */
+export function conditionsFor(
+	client: Condition | null,
+	headers: HeaderList,
+): string[] {
+	const [name = "", value = "", ...none] = conditionsOf(headers);
+	if (name === "") return none;
+	const etags = client?.etags?.trim() ?? "*";
+	const joined = name === "if-none-match" && etags !== "*" && etags !== "";
+	return [
+		name,
+		joined && !namesEtag(etags, value) ? `${value}, ${etags}` : value,
+	];
+}
+
+/** The answer that a 304 is about: the kept one, the client's copy, or none that anybody has. */
+export function subjectOf(
+	headers: HeaderList,
+	kept: HeaderList,
+	client: Condition | null,
+): "kept" | "copy" | "other" {
+	const etag = headerOf(headers, "etag");
+	const etags = client?.etags ?? null;
+	if (etags !== null && etag === null) {
+		// Two tags may have been asked about, and nothing tells which of them the 304 is about.
+		return namesEtag(etags, headerOf(kept, "etag") ?? "") ? "kept" : "other";
+	}
+	if (confirms(headers, kept)) return "kept";
+	return etags !== null && etag !== null && namesEtag(etags, etag)
+		? "copy"
+		: "other";
 }
 
 /** RFC 9111, 4.3.4: whether a 304 is about the answer that was asked about. */

@@ -333,6 +333,207 @@ describe("a client that has the answer", () => {
 	});
 });
 
+const day = (date: number) => new Date(Date.UTC(2026, 0, date)).toUTCString();
+
+/** An answer of 2 January with these tags, or without, that may be served stale. */
+const lasting = (etag: string | null, ...more: string[]): Reply => ({
+	headers: [
+		"cache-control",
+		"max-age=10, stale-if-error=10",
+		"last-modified",
+		day(2),
+		...(etag === null ? [] : ["etag", etag]),
+		...more,
+	],
+});
+
+const down: Reply = {
+	error: new GatewayError("upstream_unreachable", "down"),
+	beforeHead: true,
+};
+
+/** What a client says of its copy, and what the answer is to it: tagged `"1"`, of 2 January (RFC 9110, 13.1). */
+const copies: readonly (readonly [string, readonly string[], 200 | 304])[] = [
+	["its tag", ["if-none-match", '"1"'], 304],
+	["another tag", ["if-none-match", '"2"'], 200],
+	[
+		"its tag in a second line",
+		["if-none-match", '"2"', "if-none-match", '"1"'],
+		304,
+	],
+	["the same instant", ["if-modified-since", day(2)], 304],
+	["a later instant", ["if-modified-since", day(3)], 304],
+	["an earlier instant", ["if-modified-since", day(1)], 200],
+	["no instant", ["if-modified-since", "soon"], 200],
+	[
+		"two instants",
+		["if-modified-since", day(3), "if-modified-since", day(2)],
+		200,
+	],
+	[
+		"its tag and an earlier instant",
+		["if-none-match", '"1"', "if-modified-since", day(1)],
+		304,
+	],
+	[
+		"another tag and its instant",
+		["if-none-match", '"2"', "if-modified-since", day(2)],
+		200,
+	],
+];
+
+describe("a client with a copy", () => {
+	for (const method of ["GET", "HEAD"]) {
+		for (const [title, headers, status] of copies) {
+			const asking = { method, headers };
+			it(`by ${method}, with ${title}, is answered ${status} from what is kept`, async () => {
+				const { ask, sent } = streams(lasting('"1"'));
+				await ask();
+				assert.equal((await ask(asking)).status, status);
+				assert.equal(sent.length, 1);
+			});
+
+			it(`by ${method}, with ${title}, is answered ${status} from a stale answer if the upstream is down`, async () => {
+				for (const failing of [down, { status: 503 }]) {
+					const { ask, clock, sent } = streams(lasting('"1"'), failing);
+					await ask();
+					await clock.advance(10_000);
+					const answer = await ask(asking);
+					assert.equal(answer.status, status);
+					assert.equal(answer.header("age"), "10");
+					assert.equal(sent.length, 2);
+				}
+			});
+
+			it(`by ${method}, with ${title}, is answered ${status} while a refresh for all is under way`, async () => {
+				const swr = ["cache-control", "max-age=10, stale-while-revalidate=10"];
+				const reply = {
+					headers: [...swr, "etag", '"1"', "last-modified", day(2)],
+				};
+				const { ask, clock, sent } = streams(reply, reply);
+				await ask();
+				await clock.advance(10_000);
+				assert.equal((await ask(asking)).status, status);
+				await clock.advance(0);
+				assert.equal(sent[1]?.method, "GET");
+				assert.deepEqual(sent[1]?.headers, ["if-none-match", '"1"']);
+				assert.equal((await ask()).text, "2");
+			});
+
+			it(`by ${method}, with ${title}, makes a stale answer fresh that a 304 confirms`, async () => {
+				const confirmed = { status: 304, headers: ["etag", '"1"'] };
+				const { ask, clock, sent } = streams(lasting('"1"'), confirmed);
+				await ask();
+				await clock.advance(10_000);
+				assert.equal((await ask(asking)).status, status);
+				assert.equal((await ask()).text, "1");
+				assert.equal(sent.length, 2);
+				assert.match(
+					headerOf(sent[1]?.headers ?? [], "if-none-match") ?? "",
+					/^"1"/,
+				);
+			});
+		}
+	}
+
+	it("that is newer than the kept one is asked about too, and the kept one goes", async () => {
+		const newer = { status: 304, headers: ["etag", '"2"'] };
+		const { ask, clock, sent } = streams(lasting('"1"'), newer, lasting('"2"'));
+		await ask();
+		await clock.advance(10_000);
+		const known = await ask({ headers: ["if-none-match", '"2"'] });
+		assert.deepEqual([known.status, known.header("etag")], [304, '"2"']);
+		assert.deepEqual(sent[1]?.headers, ["if-none-match", '"1", "2"']);
+		assert.equal((await ask()).text, "3");
+		assert.deepEqual(sent[2]?.headers, []);
+	});
+
+	it("is not told 304 by one that names no tag after two were asked about", async () => {
+		const { ask, clock, sent } = streams(
+			lasting('"1"'),
+			{ status: 304 },
+			lasting('"3"'),
+		);
+		await ask();
+		await clock.advance(10_000);
+		const headers = ["if-none-match", '"2"'];
+		const answer = await ask({ headers });
+		assert.deepEqual([answer.status, answer.text], [200, "3"]);
+		assert.deepEqual(sent[2]?.headers, headers);
+	});
+
+	it("is answered by the instant of an answer without a tag, asked about by that instant", async () => {
+		const { ask, clock, sent } = streams(lasting(null), { status: 304 });
+		await ask();
+		await clock.advance(10_000);
+		const headers = ["if-modified-since", day(3)];
+		assert.equal((await ask({ headers })).status, 304);
+		assert.deepEqual(sent[1]?.headers, ["if-modified-since", day(2)]);
+		assert.equal((await ask({ headers })).status, 304);
+		assert.equal(sent.length, 2);
+	});
+
+	it("is answered by `Date` where nothing says when it changed (RFC 9111, 4.3.2)", async () => {
+		const dated = ["cache-control", "max-age=9", "date", day(2)];
+		const { ask } = streams({ headers: dated });
+		await ask();
+		for (const [instant, status] of [
+			[day(1), 200],
+			[day(2), 304],
+		] as const) {
+			const headers = ["if-modified-since", instant];
+			assert.equal((await ask({ headers })).status, status);
+		}
+	});
+
+	it("is answered as everybody if the answer is a failure (RFC 9110, 13.2.1)", async () => {
+		const { ask } = streams({ ...lasting('"1"'), status: 404 });
+		await ask();
+		const headers = ["if-none-match", '"1"'];
+		assert.equal((await ask({ headers })).status, 404);
+	});
+
+	it("shares one call with all who miss at once, if the kept answer can be confirmed", async () => {
+		const later = Promise.withResolvers<void>();
+		const confirmed = { status: 304, headers: ["etag", '"1"'] };
+		const { ask, clock, sent } = streams(
+			lasting('"1"'),
+			{ ...lasting('"1"'), until: later.promise },
+			confirmed,
+		);
+		await ask();
+		await clock.advance(10_000);
+		const headers = ["if-none-match", '"1"'];
+		const asked = [ask({ headers }), ask(), ask({ headers })];
+		later.resolve();
+		const answers = await Promise.all(asked);
+		assert.deepEqual(
+			answers.map(({ status }) => status),
+			[200, 200, 304],
+		);
+		assert.equal(sent.length, 2);
+	});
+});
+
+describe("a request for no old answer", () => {
+	it("lets the upstream confirm the kept one, and is not given it if that fails", async () => {
+		const confirmed = { status: 304, headers: ["etag", '"1"'] };
+		for (const wish of ["no-cache", "max-age=0"]) {
+			const { ask, clock, sent } = streams(lasting('"1"'), confirmed, down);
+			await ask();
+			await clock.advance(5000);
+			const headers = ["cache-control", wish];
+			const answer = await ask({ headers });
+			assert.deepEqual([answer.status, answer.text], [200, "1"]);
+			assert.deepEqual(sent[1]?.headers, [...headers, "if-none-match", '"1"']);
+			await clock.advance(9000);
+			await ask();
+			assert.equal(sent.length, 2, "it is fresh again");
+			await assert.rejects(ask({ headers }), /down/);
+		}
+	});
+});
+
 describe("HEAD", () => {
 	it("is answered by what is kept of GET", async () => {
 		const { ask, sent } = streams({ ...fresh, pieces: ["abcd"] });
@@ -340,6 +541,19 @@ describe("HEAD", () => {
 		const head = await ask({ method: "HEAD" });
 		assert.deepEqual([head.status, head.text, head.length], [200, "", 4]);
 		assert.equal(sent.length, 1);
+	});
+
+	it("drops what its answer shows to be old", async () => {
+		for (const [etag, text] of [
+			['"1"', "1"],
+			['"2"', "3"],
+		] as const) {
+			const { ask } = streams(lasting('"1"'), lasting(etag), fresh);
+			await ask();
+			const headers = ["cache-control", "no-cache"];
+			await ask({ method: "HEAD", headers });
+			assert.equal((await ask()).text, text);
+		}
 	});
 
 	it("keeps nothing", async () => {
