@@ -53,8 +53,8 @@ export interface PreparedStep extends StepName {
 	readonly readers: number;
 	/** Whether it does something besides giving a value. Then it is waited for although nobody reads it. */
 	readonly effect: boolean;
-	/** Whether it may have to end before its block does: by its `within`, or because nobody waits for it any more. */
-	readonly ownScope: boolean;
+	/** Whether it may have to end before its block does, because nobody waits for it any more. */
+	readonly droppable: boolean;
 	readonly withinMs: number | null;
 }
 
@@ -87,14 +87,21 @@ class Standing {
 	waitsFor: number;
 	/** How many readers may still read it. */
 	readers: number;
-	/** Its own scope; null if it only ends with the block's. */
-	scope: Scope | null = null;
+	/** Cancelled when it is dropped; null if it only ends with the block's. Its fallbacks end with it, too. */
+	life: Scope | null = null;
+	/** The scope of its work alone, which `within` ends; null if nothing but its life does. */
+	work: Scope | null = null;
 	listeners: (() => void)[] | null = null;
 
 	constructor(step: PreparedStep) {
 		this.step = step;
 		this.waitsFor = step.waitsFor + step.waitsOutside.length;
 		this.readers = step.readers;
+	}
+
+	close(): void {
+		this.work?.close();
+		this.life?.close();
 	}
 }
 
@@ -178,11 +185,14 @@ export class Block {
 		const { step } = standing;
 		if (this.#over || standing.state !== "waiting") return;
 		standing.state = "running";
-		const outer = this.scope;
-		if (step.ownScope) standing.scope = openStepScope(step, outer);
+		if (step.droppable) standing.life = openScope({ parent: this.scope });
+		const life = standing.life ?? this.scope;
+		if (step.withinMs !== null) {
+			standing.work = openWithin(step.withinMs, life);
+		}
 		let begun: unknown;
 		try {
-			begun = step.start(new Spot(this, step, standing.scope ?? outer));
+			begun = step.start(new Spot(this, step, life, standing.work ?? life));
 		} catch (error) {
 			return this.#failStep(standing, error);
 		}
@@ -225,7 +235,7 @@ export class Block {
 
 	#end(standing: Standing, value: unknown): void {
 		const { step } = standing;
-		standing.scope?.close();
+		standing.close();
 		if (this.#over || standing.state !== "running") return;
 		standing.state = "ended";
 		this.frame.values[step.slot] = value;
@@ -245,7 +255,7 @@ export class Block {
 	}
 
 	#failStep(standing: Standing, thrown: unknown): void {
-		standing.scope?.close();
+		standing.close();
 		if (standing.state !== "running") return;
 		const { step } = standing;
 		const error = inStep(asGatewayError(thrown), this.path + step.name);
@@ -268,7 +278,7 @@ export class Block {
 		if (step.effect || state === "ended" || state === "dropped") return;
 		standing.state = "dropped";
 		this.#unended--;
-		standing.scope?.cancel(aborted.unread);
+		standing.life?.cancel(aborted.unread);
 		this.#release(step);
 	}
 
@@ -296,14 +306,12 @@ function onEnd(standing: Standing, fn: () => void): void {
 	standing.listeners.push(fn);
 }
 
-function openStepScope(step: PreparedStep, outer: Scope): Scope {
-	const { withinMs } = step;
-	if (withinMs === null) return openScope({ parent: outer });
+function openWithin(ms: number, outer: Scope): Scope {
 	return openScope({
 		parent: outer,
-		deadline: outer.clock.now() + withinMs,
+		deadline: outer.clock.now() + ms,
 		deadlineReason: () =>
-			new GatewayError("upstream_timeout", `not done within ${withinMs} ms`),
+			new GatewayError("upstream_timeout", `not done within ${ms} ms`),
 	});
 }
 

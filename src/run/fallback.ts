@@ -24,13 +24,13 @@ async function fillIn(
 	spot: Spot,
 	thrown: GatewayError,
 ): Promise<unknown> {
-	const { path, index, block } = spot;
+	const { path, index, life } = spot;
 	const error = inStep(thrown, path);
 	const failure = { step: path, index, error };
 	if (fallback) {
 		try {
-			// Not in the step's own scope, which may just have ended.
-			const value = await spot.evaluate(fallback, block.scope);
+			// Not in the scope of the work, which may just have ended.
+			const value = await spot.evaluate(fallback, life);
 			spot.note([failure]);
 			return value;
 		} catch (also) {

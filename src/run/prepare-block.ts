@@ -79,7 +79,7 @@ function linksOf(step: StepPlan, index: number, { steps, reads }: BlockParts) {
 		reads: allOf(step),
 		readsFirst: own(step.startsAfter),
 		readers: readers.length + (reads.includes(index) ? 1 : 0),
-		ownScope: step.withinMs !== null || !(step.effect || reads.includes(index)),
+		droppable: !(step.effect || reads.includes(index)),
 	};
 }
 

@@ -21,6 +21,8 @@ export type Once = (spot: Spot) => Promise<unknown>;
 export class Spot {
 	readonly block: Block;
 	readonly run: Run;
+	/** Cancelled when nobody waits for the step any more. What fills in for it ends with this scope. */
+	readonly life: Scope;
 	/** Cancelled when this carrying-out need not or must not go on. */
 	readonly scope: Scope;
 	readonly frame: Frame;
@@ -38,6 +40,7 @@ export class Spot {
 	constructor(
 		block: Block,
 		step: StepName,
+		life: Scope,
 		scope: Scope,
 		frame = block.frame,
 		index = block.index,
@@ -48,6 +51,7 @@ export class Spot {
 		this.run = block.run;
 		this.path = block.path + step.name;
 		this.step = step;
+		this.life = life;
 		this.scope = scope;
 		this.frame = frame;
 		this.index = index;
@@ -57,9 +61,10 @@ export class Spot {
 
 	/** The spot of one item: with a frame and a scope of its own. */
 	at(item: number, frame: Frame, scope: Scope): Spot {
-		const { block, step, late } = this;
+		const { block, step, life, late } = this;
 		const index = [...this.index, item];
-		return new Spot(block, step, scope, frame, index, late, block.path !== "");
+		const apart = block.path !== "";
+		return new Spot(block, step, life, scope, frame, index, late, apart);
 	}
 
 	/** The steps that it has read since it started. */

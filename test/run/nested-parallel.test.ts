@@ -172,6 +172,49 @@ describe("`parallel` of a list in another", () => {
 		assert.equal(answer.atMs, 450);
 	});
 
+	for (const [when, inner, startMs] of [
+		["at once", {}, 100],
+		["while a fallback waits", { within: "50ms" }, 100],
+		["while its call failed and a fallback waits", { timeout: "50ms" }, 100],
+	] as const) {
+		it(`gives back the place of an item whose step is dropped ${when}`, async () => {
+			const { ask, calls } = testRoute(
+				{
+					steps: {
+						outer: {
+							each: [0, 1],
+							as: "o",
+							parallel: 1,
+							steps: {
+								slow: { get: "users/inner/slow/${o}", optional: true },
+								inner: {
+									each: [0],
+									parallel: 1,
+									get: "users/inner/held/${o}",
+									fallback: "${slow}",
+									...inner,
+								},
+								quick: { get: "users/inner/quick/${o}", fallback: "${inner}" },
+							},
+							value: "${quick}",
+						},
+					},
+					respond: "${outer}",
+				},
+				({ request: { target } }) => ({
+					json: target,
+					afterMs: target.includes("quick") ? 100 : 400,
+				}),
+			);
+			const answer = await ask("/x");
+			assert.equal(answer.atMs, 200);
+			const held = calls.find(({ request }) =>
+				request.target.endsWith("held/1"),
+			);
+			assert.equal(held?.startedMs, startMs);
+		});
+	}
+
 	it("lets no waiting item begin when its own list has failed", async () => {
 		const { ask, calls } = nested(
 			{ parallel: 2 },
