@@ -107,13 +107,39 @@ function tellEnd(
 			),
 		);
 	} else if (clientErrors) {
-		log.repeats.tell(`${code} ${route}`, 1, (count) =>
-			log.info(
-				{ requestId, route, status, durationMs, code, ...countOf(count) },
-				"request refused",
-			),
-		);
+		const fields = { requestId, route, status, durationMs, code };
+		tellRefused(log, fields, { faults: placesOf(error) });
 	}
+}
+
+/** Tells of a request that the server itself refused. Its words are the server's own, and hold nothing of the client. */
+export function logRefusal(
+	error: GatewayError,
+	requestId: string,
+	log: Log,
+	{ clientErrors }: LogOptions,
+): void {
+	const { status, code, message } = error;
+	if (!clientErrors || status >= 500) return;
+	tellRefused(log, { requestId, route: null, status, code }, { message });
+}
+
+function tellRefused(
+	log: Log,
+	fields: Pick<RequestEnded, "requestId" | "route" | "status"> & {
+		readonly code: string;
+		readonly durationMs?: number;
+	},
+	why: object,
+): void {
+	log.repeats.tell(`${fields.code} ${fields.route}`, 1, (count) =>
+		log.info({ ...fields, ...why, ...countOf(count) }, "request refused"),
+	);
+}
+
+/** The names that the route declares. A place in a body may have names that the client made up. */
+function placesOf({ facts: { errors = [] } }: GatewayError): string[] {
+	return [...new Set(errors.map(({ at }) => at.replace(/^body.*/s, "body")))];
 }
 
 function tellMissing(

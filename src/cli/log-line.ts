@@ -31,12 +31,10 @@ export function readable(json: string, colour: boolean): string {
 	const fields = Object.entries(others)
 		.filter(([, value]) => value !== null)
 		.map(([key, value]) => ` ${key}=${valueOf(value)}`);
-	const paint = (text: string) => {
-		if (!colour) return text;
-		return styleText(style, text, { validateStream: false });
-	};
+	const paint = (text: string, as: typeof style) =>
+		colour ? styleText(as, text, { validateStream: false }) : text;
 	const clock = new Date(time).toTimeString().slice(0, 8);
-	const line = `${clock} ${paint(name.padEnd(5))} ${shownInOneLine(said.join(": "))}${paint(shownInOneLine(fields.join("")))}\n`;
+	const line = `${clock} ${paint(name.padEnd(5), style)} ${shownInOneLine(said.join(": "))}${paint(shownInOneLine(fields.join("")), "dim")}\n`;
 	return stack === undefined ? line : `${line}${shown(stack)}\n`;
 }
 

@@ -1,9 +1,15 @@
+import type { GatewayError } from "../core/errors.ts";
 import { createGateway } from "../gateway/gateway.ts";
-import { type RunningServer, type Served, serve } from "../server/serve.ts";
+import {
+	type RunningServer,
+	type Served,
+	type ServeOptions,
+	serve,
+} from "../server/serve.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { createLog, type Log } from "./log.ts";
-import { logBug, logEvents } from "./log-events.ts";
+import { logBug, logEvents, logRefusal } from "./log-events.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -42,10 +48,18 @@ export async function serveCommand(
 		handle: withOverview(gateway.handle, config, address),
 	};
 	const log = createLog(gateway.clock);
-	logEvents(gateway, log, { clientErrors: settings.logClientErrors });
+	const told = { clientErrors: settings.logClientErrors };
+	logEvents(gateway, log, told);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const server = await open(served, address, options.host, log);
+	const opening = {
+		...address,
+		onInternal: (error: unknown, requestId: string) =>
+			logBug(log, error, { requestId }, "request failed"),
+		onRefused: (error: GatewayError, requestId: string) =>
+			logRefusal(error, requestId, log, told),
+	};
+	const server = await open(served, opening, options.host);
 	if (server === null) {
 		signals.leave();
 		await gateway.close();
@@ -76,22 +90,16 @@ function portOf({ port }: ServeFlags): number | null | "invalid" {
 		: "invalid";
 }
 
-/** Null if the address cannot be listened on. Then the log says why. */
+/** Null if the address cannot be listened on. Then stderr says why. `host` is what the command was told. */
 async function open(
 	gateway: Served,
-	address: { readonly host: string; readonly port: number },
-	/** As the command was told. */
+	options: ServeOptions & { readonly port: number },
 	host: string | undefined,
-	log: Log,
 ): Promise<RunningServer | null> {
 	try {
-		return await serve(gateway, {
-			...address,
-			onInternal: (error, requestId) =>
-				logBug(log, error, { requestId }, "request failed"),
-		});
+		return await serve(gateway, options);
 	} catch (error) {
-		const { port } = address;
+		const { port } = options;
 		printError(cannotListen(error as NodeJS.ErrnoException, host, port));
 		return null;
 	}

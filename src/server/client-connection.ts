@@ -23,6 +23,8 @@ export interface ConnectionOptions {
 	readonly idleTimeoutMs: number;
 	/** How fast a client must send and take; null if any rate will do. */
 	readonly leastBytesPerSecond: number | null;
+	/** Called with bytes that are no request, before they are answered. */
+	readonly onRefused: (error: GatewayError, requestId: string) => void;
 }
 
 /** A request that came on a connection and whose answer is not yet out. */
@@ -64,6 +66,7 @@ export class ClientConnection {
 	 */
 	over = false;
 	readonly pace: Pace;
+	readonly #onRefused: (error: GatewayError, requestId: string) => void;
 	readonly #idleTimeoutMs: number;
 	readonly #leastBytesPerSecond: number | null;
 	readonly #running = new Set<Unanswered>();
@@ -82,6 +85,7 @@ export class ClientConnection {
 		this.socket = socket;
 		this.clock = clock;
 		this.pace = new Pace(socket, options);
+		this.#onRefused = options.onRefused;
 		this.#idleTimeoutMs = idleTimeoutMs;
 		this.#leastBytesPerSecond = leastBytesPerSecond;
 		this.peer = parseAddress(socket.remoteAddress ?? "") ?? "";
@@ -215,7 +219,9 @@ export class ClientConnection {
 	/** Answers bytes that are no request with a problem document, and ends. */
 	refuse(error: GatewayError): void {
 		this.finish();
-		this.socket.end(rawAnswer(error));
+		const id = randomUUID();
+		this.#onRefused(error, id);
+		this.socket.end(rawAnswer(error, id));
 		// After a CONNECT nobody else reads, and nobody would notice that the client has left.
 		this.socket.resume();
 		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());
@@ -240,8 +246,7 @@ function sendsSlowly(): GatewayError {
 }
 
 /** A problem document as bytes, for requests for which Node has made no response object. */
-function rawAnswer(error: GatewayError): string {
-	const id = randomUUID();
+function rawAnswer(error: GatewayError, id: string): string {
 	const { status, headers, body } = problemResponse(error, id);
 	const fields = [
 		...headers,

@@ -63,6 +63,8 @@ export interface Owner {
 	onOver(): void;
 	/** Called with errors that were thrown by mistake. */
 	onInternal(thrown: unknown, requestId: string): void;
+	/** Called with requests that `handle` never saw. */
+	onRefused(error: GatewayError, requestId: string): void;
 }
 
 /** One request and its answer. */
@@ -132,6 +134,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	fail(thrown: unknown): void {
 		const error = asGatewayError(thrown);
 		if (error.code === "internal") this.#owner.onInternal(thrown, this.id);
+		else this.#owner.onRefused(error, this.id);
 		// The answer failed in the middle of being written, so it can only be cut.
 		if (this.#response.headersSent) {
 			this.#connection.socket.destroy();

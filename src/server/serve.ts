@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/config.ts";
+import type { GatewayError } from "../core/errors.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { isLocal } from "./hosts.ts";
@@ -26,6 +27,8 @@ export interface ServeOptions {
 	readonly host?: string;
 	/** Called with errors that are bugs, and with the request's id, or an empty text if there is no request. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
+	/** Called with requests that the server itself refused, and with their ids. The gateway never saw them. */
+	readonly onRefused?: (error: GatewayError, requestId: string) => void;
 }
 
 /** A server that takes requests. */
@@ -44,7 +47,7 @@ export interface RunningServer extends Omit<Server, "drain"> {
  */
 export async function serve(
 	{ server: settings, clock, handle, memory }: Served,
-	{ port, host, onInternal }: ServeOptions = {},
+	{ port, host, onInternal, onRefused }: ServeOptions = {},
 ): Promise<RunningServer> {
 	// The gateway itself reads bodies, makes answers and bounds its memory.
 	const {
@@ -65,6 +68,7 @@ export async function serve(
 		handle,
 		memory,
 		...(onInternal && { onInternal }),
+		...(onRefused && { onRefused }),
 	});
 	return {
 		...server,

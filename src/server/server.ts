@@ -56,6 +56,8 @@ export interface ServerOptions
 	 * an empty id).
 	 */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
+	/** Called with requests that the server itself refused. `handle` never saw them. */
+	readonly onRefused?: (error: GatewayError, requestId: string) => void;
 }
 
 export interface Server {
@@ -95,6 +97,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		handle,
 		memory = new Memory(),
 		onInternal = nothing,
+		onRefused = nothing,
 		...bounds
 	} = options;
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
@@ -127,7 +130,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const listeners = new Listeners(http);
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
 	const service = new Service(http, listeners, {
-		...{ clock, handle, onInternal, memory },
+		...{ clock, handle, onInternal, onRefused, memory },
 		...{ idleTimeoutMs, leastBytesPerSecond, healthPath },
 		limits: { headerFieldsMax, headerBytesMax },
 		shares: new ConnectionShares({
@@ -163,6 +166,7 @@ interface Settings
 		| "handle"
 		| "memory"
 		| "onInternal"
+		| "onRefused"
 		| "idleTimeoutMs"
 		| "leastBytesPerSecond"
 		| "healthPath"
@@ -314,6 +318,10 @@ class Service implements Owner {
 
 	onInternal(thrown: unknown, requestId: string): void {
 		this.#options.onInternal(thrown, requestId);
+	}
+
+	onRefused(error: GatewayError, requestId: string): void {
+		this.#options.onRefused(error, requestId);
 	}
 
 	#answerHealth(exchange: ClientExchange): void {

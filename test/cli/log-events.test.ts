@@ -3,10 +3,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import type { Log } from "../../src/cli/log.ts";
-import { logEvents } from "../../src/cli/log-events.ts";
+import { logEvents, logRefusal } from "../../src/cli/log-events.ts";
 import { readable } from "../../src/cli/log-line.ts";
 import { Repeats } from "../../src/cli/repeats.ts";
+import { GatewayError } from "../../src/core/errors.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
+import { virtualClock } from "../../src/tasks/clock.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { serve } from "../kit/serve.ts";
 
@@ -239,6 +241,8 @@ describe("the log", () => {
 				["route_not_found", 404, null],
 				["method_not_allowed", 405, null],
 			];
+			const faults = lines.map(({ faults }) => faults);
+			if (clientErrors) assert.deepEqual(faults[0], ["query.n"]);
 			assert.deepEqual(
 				told,
 				clientErrors
@@ -247,6 +251,39 @@ describe("the log", () => {
 			);
 			assert.ok(!JSON.stringify(lines).toLowerCase().includes("planted"));
 		}
+	});
+
+	it("names no place in a body, because clients make up its names", async () => {
+		const body = {
+			type: "object",
+			additionalProperties: { type: "integer" },
+		};
+		const route = { request: { body }, respond: "${body}" };
+		const test = testRoute(route, undefined, { key: "POST /x" });
+		const lines = linesOf(test.gateway, true);
+		await test.ask("/x", { method: "POST", body: { planted: "secret" } });
+		assert.deepEqual(lines[0]?.faults, ["body"]);
+		assert.ok(!JSON.stringify(lines).includes("planted"));
+	});
+
+	it("tells of requests that the server itself refused, if it is asked to", () => {
+		const clock = virtualClock();
+		const lines: object[] = [];
+		const info = (fields: object) => lines.push(fields);
+		const log = { repeats: new Repeats(clock), info } as unknown as Log;
+		const refused = new GatewayError("misdirected", "its words");
+		const full = new GatewayError("overloaded", "too many connections");
+		logRefusal(refused, "1", log, { clientErrors: false });
+		logRefusal(full, "2", log, { clientErrors: true });
+		for (const id of ["3", "4", "5"]) {
+			logRefusal(refused, id, log, { clientErrors: true });
+		}
+		log.repeats.writeHeld();
+		const line = { route: null, status: 421, code: "misdirected" };
+		assert.deepEqual(lines, [
+			{ requestId: "3", ...line, message: "its words" },
+			{ requestId: "5", ...line, message: "its words", count: 2 },
+		]);
 	});
 
 	it("tells nothing of an answer that is whole", async () => {
@@ -285,7 +322,7 @@ describe("a line of the log on a terminal", () => {
 		);
 		assert.equal(
 			readable(json({ level: 40, msg: "draining" }), true),
-			"03:04:05 \x1b[33mwarn \x1b[39m draining\x1b[33m\x1b[39m\n",
+			"03:04:05 \x1b[33mwarn \x1b[39m draining\x1b[2m\x1b[22m\n",
 		);
 	});
 

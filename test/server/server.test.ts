@@ -971,6 +971,26 @@ describe("health", () => {
 	});
 });
 
+test("requests that the server refuses itself are told, with their ids", async () => {
+	const told: string[] = [];
+	await serve(async () => ok, {
+		onRefused: ({ code, message }, id) => told.push(`${code}|${message}|${id}`),
+	});
+	await ask("GET /-/health");
+	const refused = await ask("GET /", ["expect: more"]);
+	const raw = await connected();
+	raw.send("no request\r\n\r\n");
+	const other = await raw.answer();
+	assert.deepEqual(told.length, 2);
+	const ids = [refused, other].map(({ headers }) => headers["x-request-id"]);
+	assert.equal(
+		told[0],
+		`request_invalid|headers.expect: is not \`100-continue\`|${ids[0]}`,
+	);
+	assert.equal(told[1]?.split("|").at(-1), ids[1]);
+	await raw.gone();
+});
+
 describe("draining", () => {
 	test("lets what runs finish, and announces the end of its connection", async () => {
 		const next = await serveByHand();
