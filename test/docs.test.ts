@@ -11,7 +11,7 @@ import { serverKeys } from "../src/config/keys/server.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import { checkText } from "../src/config/load.ts";
 import { printProblem } from "../src/config/problem.ts";
-import { GatewayError } from "../src/core/errors.ts";
+import { errorTable, GatewayError } from "../src/core/errors.ts";
 import { policyDecisions } from "../src/core/events.ts";
 import { headerOf } from "../src/core/http/headers.ts";
 import { parseJson, printJson } from "../src/core/json.ts";
@@ -60,6 +60,17 @@ function problemsOf(yaml: string): string[] {
 describe("docs/errors.md and docs/config.md", () => {
 	test("errors.md is what the table of errors generates", () => {
 		assert.equal(page("docs/errors.md"), errorsPage(), "run `npm run docs`");
+	});
+
+	test("every code is one that the gateway raises", () => {
+		const root = new URL("../src/", import.meta.url);
+		const sources = globSync("**/*.ts", { cwd: root })
+			.filter((name) => !/^core\/errors|^policy\/verdict/.test(name))
+			.map((name) => readFileSync(new URL(name, root), "utf8"))
+			.join();
+		for (const code of Object.keys(errorTable)) {
+			assert.ok(sources.includes(`"${code}"`), code);
+		}
 	});
 
 	test("config.md is what the schema generates", () => {

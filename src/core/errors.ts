@@ -24,16 +24,6 @@ export const errorTable = {
 		meaning:
 			"Client: a parameter, header or body is not what the route declares; `errors` names each fault.",
 	},
-	unauthorized: {
-		status: 401,
-		title: "Authentication is required",
-		meaning: "Client: send valid credentials.",
-	},
-	forbidden: {
-		status: 403,
-		title: "This is not allowed",
-		meaning: "Client: the credentials are valid, but not for this.",
-	},
 	route_not_found: {
 		status: 404,
 		title: "There is nothing at this address",
@@ -43,11 +33,6 @@ export const errorTable = {
 		status: 405,
 		title: "This method is not allowed here",
 		meaning: "Client: the path exists with other methods; `Allow` lists them.",
-	},
-	not_acceptable: {
-		status: 406,
-		title: "No acceptable representation",
-		meaning: "Client: the route has no face that `Accept` allows.",
 	},
 	request_too_large: {
 		status: 413,
@@ -75,7 +60,7 @@ export const errorTable = {
 		status: 499,
 		title: "The client went away",
 		meaning:
-			"Nobody: the connection was closed before the answer was ready; seen in logs only.",
+			"Nobody: the connection was closed before the answer was ready. No client sees it; `requestEnded` and `callEnded` tell of it.",
 	},
 	call_aborted: {
 		status: 500,

@@ -312,7 +312,7 @@ describe("from", () => {
 		[
 			"throws a GatewayError",
 			() => {
-				throw new GatewayError("unauthorized", "no");
+				throw new GatewayError("misdirected", "no");
 			},
 		],
 		["returns a date", () => new Date()],
