@@ -116,6 +116,14 @@ function checkProtection(source: Source, problems: Problem[]): void {
 	const say = (found: Source | null, message: string) => {
 		if (found !== null) problems.push({ at: found.at, message });
 	};
+	for (const sharing of ["cache", "coalesce"]) {
+		if (written(sharing) === null) continue;
+		// The answer may hold the host that its first client wrote.
+		say(
+			written("forwarded"),
+			`\`forwarded\` asks for each client by itself, and \`${sharing}\` gives one client's answer to others: write one of the two`,
+		);
+	}
 	const hedge = written("hedge");
 	if (written("retry") !== null) {
 		say(hedge, "`hedge` stands instead of `retry`: write one of the two");

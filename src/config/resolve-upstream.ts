@@ -36,6 +36,8 @@ export interface ResolvedUpstream extends Required<UpstreamSettings> {
 	readonly valuesMax: number;
 	readonly safe: boolean;
 	readonly idempotent: boolean;
+	/** Whether its calls say for whom they are made. */
+	readonly forwarded: boolean;
 }
 
 /**

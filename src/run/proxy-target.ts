@@ -16,6 +16,7 @@ import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import type { MapField, Passed } from "./proxy-location.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
+import { forwardedFields } from "./trace.ts";
 
 /**
  * The parts of a message that pass through a proxied route. The client's path stays below the template's path. A
@@ -80,6 +81,7 @@ export function prepareProxyHeaders(
 	const set = new Set([
 		...upstream.headers.map(([name]) => name),
 		...proxy.headers.map(({ name }) => name),
+		...(upstream.forwarded ? forwardedFields : []),
 	]);
 	const pass = new Set(proxy.pass);
 	return (request, frame) => {

@@ -30,7 +30,7 @@ import {
 	type RunInput,
 	type RunRoute,
 } from "./run.ts";
-import { type OwnFields, ownFieldsOf, Trace } from "./trace.ts";
+import { type Said, saidBeside, Trace } from "./trace.ts";
 
 /** The target of a proxied route. */
 export interface PreparedProxy {
@@ -43,8 +43,7 @@ export interface PreparedProxy {
 	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
-	/** The fields of a call's own trace that the config sets. */
-	readonly own: OwnFields;
+	readonly said: Said;
 	/** The header fields of an answer that the client gets. Throws `upstream_invalid`. */
 	readonly answerHeaders: (
 		headers: HeaderList,
@@ -80,11 +79,12 @@ export function prepareProxy(
 		bodyBytesMax,
 		target: prepareProxyTarget(path.length, target, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
-		own: ownFieldsOf(
+		said: saidBeside(
 			new Set([
 				...settings.headers.map(([name]) => name),
 				...headers.map(({ name }) => name),
 			]),
+			settings,
 		),
 		answerHeaders: answerHeadersOf(
 			pass,
@@ -123,7 +123,7 @@ function passOn(
 		method: request.method,
 		target: prepared.target(request, frame),
 		headers: prepared.headers(request, frame),
-		along: new Trace(request, input.via).linesOf(prepared.own),
+		along: new Trace(request, input.via).linesOf(prepared.said),
 		body,
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,

@@ -23,7 +23,7 @@ import type { Run } from "./run.ts";
 import { send } from "./send.ts";
 import type { Spot } from "./spot.ts";
 import { defaultHeaders, refuseEmpty } from "./target.ts";
-import { ownFieldsOf } from "./trace.ts";
+import { saidBeside } from "./trace.ts";
 
 /** The upstreams that a function may call, by name. */
 export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
@@ -123,7 +123,7 @@ function createRequest(
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
 		headers: [...fields].flat(),
-		along: run.trace.linesOf(ownFieldsOf(new Set(fields.keys()))),
+		along: run.trace.linesOf(saidBeside(new Set(fields.keys()), settings)),
 		body: body === undefined ? null : printJson(body, fuel),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),

@@ -1,6 +1,10 @@
 import { BlockList } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
-import { allHeadersOf, type HeaderList } from "../core/http/headers.ts";
+import {
+	allHeadersOf,
+	type HeaderList,
+	onlyHeaderOf,
+} from "../core/http/headers.ts";
 import { familyOf, nobody, parseAddress, parseSubnet } from "../core/ip.ts";
 
 /**
@@ -32,6 +36,27 @@ export function createClientAddress({
 	return (peer, headers) => {
 		if (peer === "" || !isTrusted(peer)) return peer || nobody;
 		return read(allHeadersOf(headers, addressHeader), isTrusted) ?? nobody;
+	};
+}
+
+/** The scheme by which a client came; null if a trusted proxy does not say it. */
+export type ClientScheme = (
+	peer: string,
+	headers: HeaderList,
+) => "http" | "https" | null;
+
+/** The server itself speaks no TLS. Of a trusted proxy it believes the one header that the proxies write. */
+export function createClientScheme({
+	trustedProxies,
+	schemeHeader,
+}: Pick<ServerConfig, "trustedProxies" | "schemeHeader">): ClientScheme {
+	if (trustedProxies === null) return () => "http";
+	const trusted = blockListOf(trustedProxies);
+	return (peer, headers) => {
+		if (peer === "" || !trusted.check(peer, familyOf(peer))) return "http";
+		const said = schemeHeader && onlyHeaderOf(headers, schemeHeader);
+		const scheme = said?.trim().toLowerCase();
+		return scheme === "http" || scheme === "https" ? scheme : null;
 	};
 }
 

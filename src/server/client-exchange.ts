@@ -13,7 +13,7 @@ import { hasContent, hasFramedBody } from "../core/http/status.ts";
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import type { ClientAddress } from "./client-address.ts";
+import type { ClientAddress, ClientScheme } from "./client-address.ts";
 import {
 	type ClientConnection,
 	clientClosed,
@@ -57,6 +57,7 @@ export interface Owner {
 	/** Null: pages of other origins read no answer. */
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
+	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
 	/** Called once, when the answer is out or the client is gone. */
@@ -107,6 +108,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#scope = openScope({ parent: owner.scope });
 		this.memory = new RequestMemory(owner.memory, connection.client);
 		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
+	}
+
+	get scheme(): "http" | "https" | null {
+		return this.#owner.clientScheme(this.#connection.peer, this.headers);
 	}
 
 	/** Counts its head, which is held while it waits for the requests before it. */

@@ -13,7 +13,12 @@ import { unsniffed } from "../core/http/problem.ts";
 import { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { type ClientAddress, createClientAddress } from "./client-address.ts";
+import {
+	type ClientAddress,
+	type ClientScheme,
+	createClientAddress,
+	createClientScheme,
+} from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
 import { ConnectionShares } from "./connection-shares.ts";
@@ -105,7 +110,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
 	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
 	const { cors, hosts, connectionsPerClient, ...paces } = rest;
-	const { leastBytesPerSecond, ...unread } = paces;
+	const { leastBytesPerSecond, schemeHeader, ...unread } = paces;
 	allRead(unread);
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
@@ -142,6 +147,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		cors: cors === null ? null : createCors(cors),
 		answersFor: createHosts({ hosts, host }),
 		clientAddress,
+		clientScheme: createClientScheme({ trustedProxies, schemeHeader }),
 	});
 	const {
 		address,
@@ -177,6 +183,7 @@ interface Settings
 	/** Null: for any host. */
 	readonly answersFor: AnswersFor | null;
 	readonly clientAddress: ClientAddress;
+	readonly clientScheme: ClientScheme;
 }
 
 /** The state that all connections of a server share. */
@@ -186,6 +193,7 @@ class Service implements Owner {
 	readonly scope: Scope;
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
+	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
 	readonly #connections = new Map<Socket, ClientConnection>();
@@ -206,6 +214,7 @@ class Service implements Owner {
 		this.#options = options;
 		this.cors = options.cors;
 		this.clientAddress = options.clientAddress;
+		this.clientScheme = options.clientScheme;
 		this.limits = options.limits;
 		this.memory = options.memory;
 		this.scope = openScope({ clock: options.clock });

@@ -128,7 +128,8 @@ const hosts = plain<readonly string[]>(
 	(names) => names.map((name) => parseAddress(name) ?? name.toLowerCase()),
 );
 
-const addressHeader = plain<string>(
+/** The name of a header. */
+const headerName = plain<string>(
 	z
 		.string({ error: "the name of a header" })
 		.refine(isToken, { error: "the name of a header" }),
@@ -293,10 +294,16 @@ const serverParts = {
 		example:
 			"trustedProxies: [10.0.0.7, fd00::/64]\naddressHeader: x-forwarded-for",
 	}),
-	addressHeader: key(addressHeader, {
+	addressHeader: key(headerName, {
 		description:
 			"The header in which the proxies write the client's address. Required with `trustedProxies`. `x-forwarded-for` and `forwarded` are lists that each proxy adds to. Any other, such as `x-real-ip` or `cf-connecting-ip`, holds one address.",
 		example: "trustedProxies: [10.0.0.7]\naddressHeader: x-real-ip",
+	}),
+	schemeHeader: key(headerName, {
+		description:
+			"The header in which the proxies write by which scheme the client came, `http` or `https`. They must not pass on a client's own. Only `forwarded` of an upstream reads it.",
+		example:
+			"trustedProxies: [10.0.0.7]\naddressHeader: x-forwarded-for\nschemeHeader: x-forwarded-proto",
 	}),
 	cors: key(map(corsKeys), {
 		description:
@@ -319,6 +326,12 @@ export const serverKeys = section(serverParts, {
 			say(
 				"addressHeader",
 				"`addressHeader` counts only from `trustedProxies`: name them, or leave it out",
+			);
+		}
+		if (read.trustedProxies === null && read.schemeHeader !== null) {
+			say(
+				"schemeHeader",
+				"`schemeHeader` counts only from `trustedProxies`: name them, or leave it out",
 			);
 		}
 		return read;

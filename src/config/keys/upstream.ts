@@ -146,5 +146,11 @@ export const upstreamKeys = section({
 		example: "coalesce: true",
 		default: false,
 	}),
+	forwarded: key(flag, {
+		description:
+			"`true`: each call says for whom it is made: `forwarded`, `x-forwarded-for`, `x-forwarded-host` and `x-forwarded-proto` hold the client's address, its `Host` and its scheme. What a client says in them itself never goes on. Not beside `cache` or `coalesce`, which give one client's answer to another.",
+		example: "forwarded: true",
+		default: false,
+	}),
 	...policyKeys,
 });

@@ -15,6 +15,8 @@ export interface GatewayRequest {
 	readonly headers: HeaderList;
 	/** The client's address, or `nobody`. Never empty. */
 	readonly ip: string;
+	/** The scheme by which the client came; null or absent if it is not known. */
+	readonly scheme?: "http" | "https" | null;
 	/** Present if its server sees to it that the client takes the answer. */
 	readonly paced?: true;
 	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */

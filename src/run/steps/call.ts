@@ -21,7 +21,7 @@ import type { OpenedUpstream } from "../open.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
-import { ownFieldsOf } from "../trace.ts";
+import { saidBeside } from "../trace.ts";
 import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
@@ -100,13 +100,13 @@ function prepareRequest(
 		...fixed.map(([name]) => name),
 		...step.headers.map(({ name }) => name),
 	];
-	const own = ownFieldsOf(new Set(names));
+	const said = saidBeside(new Set(names), settings);
 	return ({ run, frame }) => {
 		return {
 			method,
 			target: target(frame),
 			headers: headers(frame),
-			along: run.trace.linesOf(own),
+			along: run.trace.linesOf(said),
 			body: body ? body.print(frame) : null,
 			safe: !write,
 			idempotent: repeatable,
