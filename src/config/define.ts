@@ -249,7 +249,8 @@ type Steps<S extends Names, All> = {
 /** The target of a proxied route. */
 export interface ProxyInput<Upstream extends string, Input extends string> {
 	readonly to: TargetText<{ upstream: Upstream; step: never; input: never }>;
-	readonly pass?: readonly string[];
+	readonly pass?: readonly string[] | "all";
+	readonly drop?: readonly string[];
 	readonly query?: DataMap<Input>;
 	readonly headers?: DataMap<Input>;
 	readonly cache?: boolean;

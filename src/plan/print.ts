@@ -88,7 +88,7 @@ export function printProxyTarget(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
-	const { query, headers, pass, cache, ...bounds } = proxy;
+	const { query, headers, pass, drop, cache, ...bounds } = proxy;
 	const { bodyBytesMax, idleMs, ...target } = bounds;
 	const { upstream: _, upstreamIndex: _1, path: _2, ...others } = target;
 	const { rest: _3, ...unread } = others;
@@ -103,6 +103,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			query: query && (printEntries(query) ?? {}),
 			headers: printEntries(headers),
 			pass,
+			drop,
 			cache: cache || null,
 			bodyBytesMax,
 			idleMs,

@@ -1,7 +1,7 @@
 import { Bytes } from "../core/body/bytes.ts";
 import type { Decoded } from "../core/body/decoded.ts";
 import { GatewayError } from "../core/errors.ts";
-import { eachHeader } from "../core/http/headers.ts";
+import { decodedValue, eachHeader } from "../core/http/headers.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { costOfReading, readJson, surveyJson } from "../core/json.ts";
 import { whyNotJson } from "./answer-words.ts";
@@ -128,8 +128,9 @@ export function headersByName({
 }: UpstreamResponse): Record<string, unknown> {
 	const cookies: string[] = [];
 	const named: Record<string, unknown> = { set_cookie: cookies };
-	eachHeader(headers, (field, value) => {
+	eachHeader(headers, (field, bytes) => {
 		const name = field.toLowerCase().replaceAll("-", "_");
+		const value = decodedValue(bytes);
 		if (name === "set_cookie") cookies.push(value);
 		else if (name !== "__proto__") {
 			const before = Object.hasOwn(named, name) ? `${named[name]}, ` : "";

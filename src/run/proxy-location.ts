@@ -14,7 +14,10 @@ export interface Passed {
 	readonly sent: string;
 }
 
-/** A field's value for the client; null if the field is not to pass. `name` is in lower case. */
+/**
+ * A field's value for the client; null if the field is not to pass. `name` is in lower case. A field that holds no address
+ * by its definition does not pass if it names the upstream.
+ */
 export type MapField = (
 	name: string,
 	value: string,
@@ -34,7 +37,7 @@ export function prepareMapField(
 	const base = upstream.basePath.split("/").length - 1 + proxy.path.length;
 	return (name, value, { asked, sent }) => {
 		const rewrite = rewriting.get(name);
-		if (rewrite === undefined) return value;
+		if (rewrite === undefined) return own.isIn(value) ? null : value;
 		const [askedPath = ""] = asked.split("?", 1);
 		const [sentPath = ""] = sent.split("?", 1);
 		const route = {
@@ -89,7 +92,10 @@ function ownOf(upstream: ResolvedUpstream): Own {
 function decodings(text: string): string[] {
 	const levels = [text];
 	for (let level = 0; level < 4; level++) {
-		levels.push(bytesOf(levels.at(-1) ?? ""));
+		const above = levels.at(-1) ?? "";
+		const decoded = bytesOf(above);
+		if (decoded === above) break;
+		levels.push(decoded);
 	}
 	return levels.map(plain);
 }
@@ -189,6 +195,11 @@ const rewriting: ReadonlyMap<
 	["link", rewriteLinks],
 	["set-cookie", rewriteCookie],
 ]);
+
+/** Whether a field holds addresses by its definition. `name` is in lower case. */
+export function holdsAddress(name: string): boolean {
+	return rewriting.has(name);
+}
 
 /** `5; url=/next`, as browsers read it. */
 function rewriteRefresh(

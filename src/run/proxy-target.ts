@@ -1,11 +1,16 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { GatewayError } from "../core/errors.ts";
-import { hopFieldsOf, passesUnasked } from "../core/http/fields.ts";
+import {
+	hopFieldsOf,
+	passesAnswer,
+	passesUnasked,
+	passesWithAll,
+} from "../core/http/fields.ts";
 import {
 	eachHeader,
 	type HeaderList,
 	headerOf,
-	isHeaderValue,
+	isFieldValue,
 } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { faultOfPath } from "../core/http/path.ts";
@@ -14,13 +19,13 @@ import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan } from "../plan/plan.ts";
 import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
-import type { MapField, Passed } from "./proxy-location.ts";
+import { holdsAddress, type MapField, type Passed } from "./proxy-location.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
 import { forwardedFields } from "./trace.ts";
 
 /**
  * The parts of a message that pass through a proxied route. The client's path stays below the template's path. A
- * parameter or field that the config sets is never the client's. A field passes only if it is listed.
+ * parameter or field that the config sets is never the client's. A field of a request passes only if it is listed.
  */
 
 /** `above` is the number of segments before `{rest*}` in the client's path. */
@@ -83,17 +88,22 @@ export function prepareProxyHeaders(
 		...proxy.headers.map(({ name }) => name),
 		...(upstream.forwarded ? forwardedFields : []),
 	]);
-	const pass = new Set(proxy.pass);
+	const { pass } = proxy;
+	const named = new Set(pass === "all" ? [] : pass);
+	const passes = (name: string) =>
+		passesUnasked(name) ||
+		(pass === "all" ? passesWithAll(name) : named.has(name));
 	return (request, frame) => {
 		const { headers } = request;
 		const list = [...own(frame)];
 		const hop = hopFieldsOf(headers);
 		eachHeader(headers, (given, value) => {
 			const name = given.toLowerCase();
-			if (!passesUnasked(name) && !pass.has(name)) return;
+			if (!passes(name)) return;
 			if (set.has(name) || hop.has(name)) return;
-			if (!isHeaderValue(value)) {
-				throw refused(`headers.${name}`, "holds what is not visible ASCII");
+			// A server has refused these already. An embedder may not have.
+			if (!isFieldValue(value)) {
+				throw refused(`headers.${name}`, "holds a control character");
 			}
 			list.push(name, value);
 		});
@@ -103,13 +113,36 @@ export function prepareProxyHeaders(
 	};
 }
 
-/** The fields of an answer that a client gets. */
+/** What becomes of a field of an answer: it is left out, passes as it is, or is mapped first. */
+type Fate = "dropped" | "passed" | "mapped";
+
+/** Every upstream has a few names. A hostile one may have any number, and then they are not kept. */
+const namesMax = 256;
+
+/**
+ * The fields of an answer that a client gets. Those that the config does not name are mapped: nobody knows what stands
+ * in them.
+ */
 export function answerHeadersOf(
-	pass: readonly string[],
+	{ pass, drop }: Pick<ProxyPlan, "pass" | "drop">,
 	dependence: Dependence | null,
 	mapField: MapField,
 ): (headers: HeaderList, upstream: string, passed: Passed) => HeaderList {
-	const also = new Set(pass);
+	const named = new Set(pass === "all" ? ["set-cookie"] : pass);
+	const dropped = new Set(drop);
+	const fates = new Map<string, Fate>();
+	const fateOf = (name: string): Fate => {
+		if (dropped.has(name)) return "dropped";
+		if (named.has(name) || passesUnasked(name)) {
+			return holdsAddress(name) ? "mapped" : "passed";
+		}
+		return passesAnswer(name) ? "mapped" : "dropped";
+	};
+	const learn = (name: string) => {
+		const fate = fateOf(name);
+		if (fates.size < namesMax) fates.set(name, fate);
+		return fate;
+	};
 	// The upstream knows the fields of its own request, and not those of the client's that the route reads.
 	const told: string[] = [];
 	if (dependence?.vary) told.push("vary", dependence.vary);
@@ -119,13 +152,13 @@ export function answerHeadersOf(
 		const list: string[] = [];
 		eachHeader(headers, (given, value) => {
 			const name = given.toLowerCase();
-			if (!passesUnasked(name) && !also.has(name)) return;
-			if (hop.has(name)) return;
-			if (!isHeaderValue(value)) {
-				const message = `the header ${name} holds what is not visible ASCII`;
+			const fate = fates.get(name) ?? learn(name);
+			if (fate === "dropped" || hop.has(name)) return;
+			if (!isFieldValue(value)) {
+				const message = `the header ${name} holds a control character`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
 			}
-			const mapped = mapField(name, value, passed);
+			const mapped = fate === "passed" ? value : mapField(name, value, passed);
 			if (mapped !== null) list.push(name, mapped);
 		});
 		list.push(...told);

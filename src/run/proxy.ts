@@ -2,7 +2,11 @@ import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
 import { raise } from "../core/events.ts";
-import type { HeaderList } from "../core/http/headers.ts";
+import {
+	allHeadersOf,
+	type HeaderList,
+	isFieldValue,
+} from "../core/http/headers.ts";
 import type {
 	GatewayRequest,
 	GatewayResponse,
@@ -66,7 +70,8 @@ export function prepareProxy(
 		query,
 		...others
 	} = proxy;
-	const { headers, pass, cache, idleMs, bodyBytesMax, ...unread } = others;
+	const { headers, pass, drop, cache, idleMs, bodyBytesMax, ...unread } =
+		others;
 	allRead(unread);
 	const opened = upstreams[upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
@@ -87,7 +92,7 @@ export function prepareProxy(
 			settings,
 		),
 		answerHeaders: answerHeadersOf(
-			pass,
+			{ pass, drop },
 			dependenceOf(request),
 			prepareMapField(path.length, target, settings),
 		),
@@ -163,7 +168,9 @@ async function send(
 		untilHead.close();
 		status = head.status;
 		try {
-			const headers = answerHeaders(head.headers, upstream.name, passed);
+			const fields = answerHeaders(head.headers, upstream.name, passed);
+			const headers =
+				status === 426 ? [...fields, ...demandsOf(head.headers)] : fields;
 			// A small body comes with its head. A moment later it is there, and is answered in one piece.
 			queueMicrotask(() => resolve(responseOf(head, headers)));
 		} catch (refusal) {
@@ -187,6 +194,13 @@ async function send(
 		scope.close();
 		tellOf(route, upstream, input, { startedMs, status, error });
 	}
+}
+
+/** The protocols that 426 asks for. It is of no use without them, although `Upgrade` ends with a connection. */
+function demandsOf(headers: HeaderList): HeaderList {
+	return allHeadersOf(headers, "upgrade").flatMap((value) =>
+		isFieldValue(value) ? ["upgrade", value] : [],
+	);
 }
 
 function contentOfReset(upstream: string): GatewayError {

@@ -4,7 +4,7 @@ import type {
 	RequestConfig,
 } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { allHeadersOf } from "../core/http/headers.ts";
+import { allHeadersOf, decodedValue } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { createPattern } from "../core/pattern.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
@@ -78,7 +78,7 @@ export function prepareRequest(
 		}
 		config.headers.forEach(({ wireName }, index) => {
 			headers[index]?.(
-				allHeadersOf(request.headers, wireName),
+				allHeadersOf(request.headers, wireName).map(decodedValue),
 				values.headers,
 				faults,
 			);
@@ -141,7 +141,7 @@ function cookiesOf(request: GatewayRequest, name: string): string[] {
 				.slice(equals + 1)
 				.trim()
 				.replace(/^"(.*)"$/, "$1"),
-		];
+		].map(decodedValue);
 	});
 }
 

@@ -3,6 +3,7 @@ import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { serverFields } from "../core/http/fields.ts";
 import {
+	allHeadersOf,
 	type HeaderList,
 	headersWithout,
 	onlyHeaderOf,
@@ -160,7 +161,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (rest === "much" || rest === "broken" || streamed) {
 			this.#connection.closing = true;
 		}
-		const fields = this.#fieldsOf(headers);
+		const fields = this.#fieldsOf(status, headers);
 		const content = hasContent(status) ? body : null;
 		const length = lengthOf(content);
 		if (hasFramedBody(status) && length !== null) {
@@ -231,7 +232,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		});
 	}
 
-	#fieldsOf(headers: HeaderList): string[] {
+	#fieldsOf(status: number, headers: HeaderList): string[] {
 		const { cors } = this.#owner;
 		const fields = headersWithout(
 			headers,
@@ -239,6 +240,12 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		);
 		fields.push("x-request-id", this.id);
 		if (cors !== null) fields.push(...cors.fieldsFor(this));
+		// The one answer that is of no use without it (RFC 9110, 15.5.22). Whoever follows it needs a connection of its own.
+		const demands = status === 426 ? allHeadersOf(headers, "upgrade") : [];
+		if (demands.length > 0) {
+			fields.push("upgrade", demands.join(", "), "connection", "upgrade");
+			this.#connection.finish();
+		}
 		if (this.#connection.endsWith(this)) {
 			fields.push("connection", "close");
 			this.#connection.finish();

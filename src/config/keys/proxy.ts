@@ -23,26 +23,48 @@ import {
 
 /** The header fields that pass besides those that always do, with names in lower case. */
 const pass = {
-	...reading<readonly string[], readonly string[], unknown>(
-		z.array(text.schema, { error: "a list of header names" }),
-		(source, _, { problems }) => readPass(source, problems),
+	...reading<readonly string[] | "all", readonly string[] | "all", unknown>(
+		z.union([z.literal("all"), z.array(text.schema)], {
+			error: "a list of header names, or `all`",
+		}),
+		(source, _, { problems }) =>
+			source.kind === "scalar" && source.value === "all"
+				? "all"
+				: readNames(source, problems, faultOfPassed),
 	),
 	absent: () => [],
 };
 
-function readPass(source: Source, problems: Problem[]): readonly string[] {
+/** The fields of an answer that do not pass, with names in lower case. */
+const drop = {
+	...reading<readonly string[], readonly string[], unknown>(
+		z.array(text.schema, { error: "a list of header names" }),
+		(source, _, { problems }) => readNames(source, problems, faultOfName),
+	),
+	absent: () => [],
+};
+
+function readNames(
+	source: Source,
+	problems: Problem[],
+	faultOf: (name: string) => string | null,
+): readonly string[] {
 	if (source.kind !== "list") return [];
 	return source.items.flatMap((item) => {
 		if (item.kind !== "scalar" || typeof item.value !== "string") return [];
 		const name = item.value.toLowerCase();
-		const fault = faultOfPassed(name);
+		const fault = faultOf(name);
 		if (fault) problems.push({ at: item.at, message: fault });
 		return fault ? [] : [name];
 	});
 }
 
+function faultOfName(name: string): string | null {
+	return isToken(name) ? null : `\`${name}\` cannot be a header's name`;
+}
+
 function faultOfPassed(name: string): string | null {
-	if (!isToken(name)) return `\`${name}\` cannot be a header's name`;
+	if (!isToken(name)) return faultOfName(name);
 	if (!neverPassed.has(name)) return null;
 	if (connectionFields.has(name)) {
 		return `\`${name}\` belongs to one connection and cannot pass to another`;
@@ -69,8 +91,13 @@ export const proxyKeys = section({
 	}),
 	pass: key(pass, {
 		description:
-			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and any others on which the two sides agree.",
+			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and any others on which the two sides agree. `all`: whatever a client sends, and `set-cookie`, but nothing by which clients could lie to the upstream, such as `x-forwarded-for`.",
 		example: "pass: [authorization]",
+	}),
+	drop: key(drop, {
+		description:
+			"Header fields of the answer that do not pass. All others do, except `set-cookie`, those that hold for the whole host, and those that tell of the upstream's own machine. These pass if `pass` names them.",
+		example: "drop: [x-debug]",
 	}),
 	query: key(ownParameters, {
 		description:

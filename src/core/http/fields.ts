@@ -22,13 +22,25 @@ type Purpose =
 	| "own"
 	/** The gateway sets it in every answer, so that nobody else sets it there. */
 	| "answer"
+	/**
+	 * It holds for everything at the host that sends it, and for clients that host is the gateway. An upstream's own passes
+	 * only by name.
+	 */
+	| "host-wide"
+	/** It tells of the upstream's own machine, or commands the servers before it. It passes only by name. */
+	| "inner"
+	/**
+	 * Anybody can write it, and some servers believe it about who asks or what is asked. A client's own passes only by
+	 * name.
+	 */
+	| "believed"
 	/** It belongs to the trace of one request (W3C Trace Context), and does not change the answer. */
 	| "trace"
 	/** It says who asks. The answer to one client does not belong to another. */
 	| "credential"
 	/** It asks for a part, or under a condition. The answer is of no use to others. */
 	| "condition"
-	/** It is about the body, its variants or its freshness. It always passes a proxied route, both ways. */
+	/** It is about the body, its variants or its freshness. A client's own always passes a proxied route. */
 	| "passes"
 	/** It describes a body. A 304 brings none, so there the field says nothing about the kept body (RFC 9111, 3.2). */
 	| "body"
@@ -39,8 +51,10 @@ type Purpose =
 const table: Readonly<Record<string, readonly Purpose[]>> = {
 	accept: ["passes"],
 	age: ["passes"],
+	"alt-svc": ["host-wide"],
 	authorization: ["credential", "single"],
 	"cache-control": ["passes"],
+	"clear-site-data": ["host-wide"],
 	connection: ["hop"],
 	"content-disposition": ["single"],
 	"content-encoding": ["body", "coded"],
@@ -57,6 +71,7 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	// expect.
 	expect: ["hop"],
 	expires: ["passes"],
+	forwarded: ["believed"],
 	host: ["target"],
 	"if-match": ["condition", "passes"],
 	"if-modified-since": ["condition", "passes"],
@@ -66,13 +81,21 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"keep-alive": ["hop"],
 	"last-modified": ["passes"],
 	location: ["passes", "single"],
+	nel: ["host-wide"],
 	"proxy-authenticate": ["proxy"],
 	"proxy-authentication-info": ["proxy"],
 	// An author may set it of a call: then the upstream is the proxy, and answers by it.
 	"proxy-authorization": ["proxy", "credential"],
 	"proxy-connection": ["hop"],
 	range: ["condition", "passes", "single"],
+	// The upstream counts the gateway, and not the gateway's client.
+	ratelimit: ["inner"],
+	"ratelimit-policy": ["inner"],
+	"report-to": ["host-wide"],
 	"retry-after": ["passes"],
+	server: ["inner"],
+	"service-worker-allowed": ["host-wide"],
+	"set-cookie": ["host-wide"],
 	"sluice-complete": ["own", "answer"],
 	"sluice-missing": ["own", "answer"],
 	te: ["hop"],
@@ -86,9 +109,19 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	vary: ["passes"],
 	// A call's own has the client's before it, so that a loop is seen.
 	via: ["own", "trace"],
+	"x-aspnet-version": ["inner"],
+	"x-aspnetmvc-version": ["inner"],
+	"x-backend-server": ["inner"],
 	// It says how the body is read. Without it a browser could take an upstream's text for a page.
 	"x-content-type-options": ["passes"],
+	"x-http-method": ["believed"],
+	"x-http-method-override": ["believed"],
+	"x-lighttpd-send-file": ["inner"],
+	"x-method-override": ["believed"],
+	"x-powered-by": ["inner"],
 	"x-request-id": ["own", "answer"],
+	"x-sendfile": ["inner"],
+	"x-served-by": ["inner"],
 };
 
 function fieldsThat(...purposes: readonly Purpose[]): ReadonlySet<string> {
@@ -121,8 +154,37 @@ export const connectionFields = fieldsThat("hop", "proxy");
 export const neverPassed = fieldsThat("hop", "proxy", "target", "own");
 
 const passed = fieldsThat("passes");
+const withheld = fieldsThat("host-wide", "inner");
+const believed = fieldsThat("believed");
 
-/** Whether a field always passes a proxied route, both ways. `name` is in lower case. */
+/** Who asks, as other proxies say it: `X-Real-IP`, `X-Remote-User`. And what is asked: `X-Original-URL`. */
+const believedKinds =
+	/^x-(?:forwarded|original|rewrite|host|remote|ssl|auth-request|envoy)(?:-|$)|^remote-|-ip$/;
+
+/** Whether a field of an answer passes a proxied route, if its config does not name it. `name` is in lower case. */
+export function passesAnswer(name: string): boolean {
+	return (
+		!neverPassed.has(name) &&
+		!withheld.has(name) &&
+		// nginx takes these for commands.
+		!name.startsWith("x-accel-")
+	);
+}
+
+/**
+ * Whether a client's field passes a route that passes all. Names with `_` are those with `-` to many servers, so that
+ * one could replace a field of the config's. `name` is in lower case.
+ */
+export function passesWithAll(name: string): boolean {
+	return !(
+		neverPassed.has(name) ||
+		believed.has(name) ||
+		name.includes("_") ||
+		believedKinds.test(name)
+	);
+}
+
+/** Whether a client's field always passes a proxied route. `name` is in lower case. */
 export function passesUnasked(name: string): boolean {
 	return (
 		passed.has(name) ||

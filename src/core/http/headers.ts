@@ -1,3 +1,5 @@
+import { isUtf8 } from "node:buffer";
+
 /** Names and values of header fields in turn, in the order in which they are sent: `["etag", "\"1\"", "age", "3"]`. */
 export type HeaderList = readonly string[];
 
@@ -100,6 +102,18 @@ function find(headers: HeaderList, name: string, from: number): number {
 /** Whether a text may stand as a header value: visible ASCII, space and tab (RFC 9110, 5.5, without obs-text). */
 export function isHeaderValue(text: string): boolean {
 	return !/[^\t\x20-\x7e]/.test(text);
+}
+
+/** Whether a text may stand as a header value, one character for each byte (RFC 9110, 5.5, with obs-text). */
+export function isFieldValue(text: string): boolean {
+	return !/[^\t\x20-\x7e\x80-\xff]/.test(text);
+}
+
+/** The text of a value of one character for each byte: UTF-8 if its bytes are that, else Latin-1. */
+export function decodedValue(value: string): string {
+	if (!/[\x80-\xff]/.test(value)) return value;
+	const bytes = Buffer.from(value, "latin1");
+	return isUtf8(bytes) ? bytes.toString("utf8") : value;
 }
 
 /** Whether a text is a token (RFC 9110, 5.6.2), as a header's name must be. */

@@ -3,10 +3,12 @@ import { describe, test } from "node:test";
 import {
 	agreeOn,
 	allHeadersOf,
+	decodedValue,
 	eachHeader,
 	hasHeaderOf,
 	headerOf,
 	headersWithout,
+	isFieldValue,
 	isHeaderValue,
 	isToken,
 	namesIn,
@@ -89,6 +91,20 @@ test("a value is visible ASCII, space and tab, and never the end of a line", () 
 	for (const text of ["a\r\nb: c", "\n", "\0", "\x7f", "\x80", "ü", "Ж"]) {
 		assert.ok(!isHeaderValue(text), JSON.stringify(text));
 	}
+});
+
+test("a value that came may have bytes beyond ASCII, and is UTF-8 or Latin-1", () => {
+	for (const text of ["", "a b\tc", "\x80\xff", "é"])
+		assert.ok(isFieldValue(text), text);
+	for (const text of ["\n", "\r", "\0", "\x7f", "Ж"])
+		assert.ok(!isFieldValue(text), JSON.stringify(text));
+	for (const [value, text] of [
+		["a", "a"],
+		["\xc3\xa9", "é"],
+		["\xe9", "é"],
+		["\xc3\xa9\xe9", "Ã©é"],
+	] as const)
+		assert.equal(decodedValue(value), text);
 });
 
 test("a name is a token", () => {
