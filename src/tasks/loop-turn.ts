@@ -26,8 +26,7 @@ interface Line {
 	readonly begins: Waiting[];
 	/** Which of the two goes on next, if both wait. */
 	next: "pieces" | "begins";
-	/** Since when the client waits for its next piece. */
-	sinceMs: number;
+	readonly sinceMs: number;
 	/**
 	 * The milliseconds that its pieces have taken, each rounded up, on top of those of the line that was to go on next
 	 * when it came.
@@ -47,6 +46,8 @@ export class LoopTurn {
 	readonly #now: () => number;
 	/** The lines of the clients that wait. Of those that have taken as much, the first has waited longest. */
 	readonly #lines = new Map<string, Line>();
+	/** Those of which nothing has gone on yet, the oldest first. */
+	readonly #newLines = new Set<Line>();
 	#size = 0;
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
@@ -97,7 +98,12 @@ export class LoopTurn {
 	/** Whoever comes goes before those that have taken more, and is not owed what it did not ask for. */
 	#newLine(sinceMs: number): Line {
 		const takenMs = this.#next?.[1].takenMs ?? 0;
-		return { pieces: [], begins: [], next: "pieces", sinceMs, takenMs };
+		const line: Line = {
+			...{ pieces: [], begins: [], next: "pieces" },
+			...{ sinceMs, takenMs },
+		};
+		this.#newLines.add(line);
+		return line;
 	}
 
 	/** The line that goes on next. */
@@ -115,15 +121,16 @@ export class LoopTurn {
 	}
 
 	/**
-	 * How long a client has to expect to wait, in milliseconds: as long as the client whose turn is next has waited for
-	 * it, or as its own oldest piece has.
+	 * How long a client has to expect to wait, in milliseconds: as long as its own oldest piece has waited, or the client
+	 * that has come and waits for its first.
 	 */
 	waitOf(client: string): number {
 		if (this.#size === 0) return 0;
 		const nowMs = this.#now();
 		const own = this.#lines.get(client);
-		const sincesMs = [own?.pieces[0], own?.begins[0], this.#next?.[1]];
-		return nowMs - Math.min(...sincesMs.map((one) => one?.sinceMs ?? nowMs));
+		const [first] = this.#newLines;
+		const oldest = [own?.pieces[0], own?.begins[0], first];
+		return nowMs - Math.min(...oldest.map((one) => one?.sinceMs ?? nowMs));
 	}
 
 	#endSoon(): void {
@@ -176,9 +183,10 @@ export class LoopTurn {
 		const kind = nextIn(line);
 		line[kind].shift();
 		line.next = kind === "pieces" ? "begins" : "pieces";
-		if (line.pieces.length + line.begins.length === 0) return;
-		line.sinceMs = this.#now();
-		this.#lines.set(client, line);
+		this.#newLines.delete(line);
+		if (line.pieces.length + line.begins.length > 0) {
+			this.#lines.set(client, line);
+		}
 	}
 }
 

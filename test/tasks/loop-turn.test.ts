@@ -89,7 +89,7 @@ test("lets clients follow each other", async () => {
 	assert.deepEqual(order, ["a1", "b1", "c1", "a2", "b2", "a3"]);
 });
 
-test("tells a client with many pieces of their wait, and others of the wait for one", async () => {
+test("tells a client with many pieces of their wait, and no other", async () => {
 	let nowMs = 0;
 	const turn = new LoopTurn(() => nowMs);
 	assert.equal(turn.waitOf("few"), 0);
@@ -103,7 +103,7 @@ test("tells a client with many pieces of their wait, and others of the wait for 
 	assert.equal(turn.waitOf("few"), 100);
 	await pieces[9];
 	assert.equal(turn.waitOf("many"), 200);
-	assert.equal(turn.waitOf("few"), 10);
+	assert.equal(turn.waitOf("few"), 0);
 	await Promise.all(pieces);
 	assert.equal(turn.waitOf("many"), 0);
 });
@@ -157,4 +157,18 @@ test("lets a client's new work and its other pieces go on in turn", async () => 
 		...["begin 2", "end 1"],
 		...["begin 3", "middle 2", "middle 3", "end 2", "end 3"],
 	]);
+});
+
+test("tells everybody of the wait of those who have come and had nothing yet", async () => {
+	let nowMs = 0;
+	const turn = new LoopTurn(() => nowMs);
+	const crowd = Array.from({ length: 20 }, async (_, at) => {
+		await turn.later(`client ${at}`);
+		nowMs += 10;
+		turn.spent += turnMax;
+	});
+	await crowd[4];
+	assert.equal(turn.waitOf("another"), 50);
+	await Promise.all(crowd);
+	assert.equal(turn.waitOf("another"), 0);
 });
