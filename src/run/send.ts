@@ -6,6 +6,7 @@ import {
 } from "../core/errors.ts";
 import { raise, type StepMark } from "../core/events.ts";
 import type {
+	Trial,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
@@ -60,13 +61,44 @@ export function send<T>(
 		end?.answered(response.status);
 		memory.give(sentBytes);
 		hold(run, response);
+		const { trial } = response;
 		try {
-			return read(response);
+			return trial ? readOnTrial(response, trial, run, read) : read(response);
 		} catch (thrown) {
 			return failed(thrown);
 		}
 	}, failed);
 	return end === null ? value : end.of(value);
+}
+
+/** Reads an answer of a cache. If it is of no use, the cache keeps it no longer, and may give a stale one instead. */
+function readOnTrial<T>(
+	response: UpstreamResponse,
+	trial: Trial,
+	run: Run,
+	read: (response: UpstreamResponse) => T | Promise<T>,
+): T | Promise<T> {
+	const accept = (value: T) => {
+		trial.accept();
+		return value;
+	};
+	const refuse = (thrown: unknown) => {
+		const error = asGatewayError(thrown);
+		if (error.code === "upstream_status") trial.accept();
+		if (error.code !== "upstream_invalid") throw thrown;
+		const instead = trial.refuse(error, run.input.request.id);
+		if (instead === null) throw thrown;
+		hold(run, instead);
+		return read(instead);
+	};
+	try {
+		const value = read(response);
+		return value instanceof Promise
+			? value.then(accept, refuse)
+			: accept(value);
+	} catch (thrown) {
+		return refuse(thrown);
+	}
 }
 
 /** The record of a call for listeners. */

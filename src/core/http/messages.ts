@@ -96,6 +96,19 @@ export interface UpstreamResponse {
 	readonly decoded?: Decoded;
 	/** Present if it came through a cache: how long it is fresh. */
 	readonly freshness?: Freshness;
+	/** Present if it came through a cache, which wants to know whether a step can use it. */
+	readonly trial?: Trial;
+}
+
+/** Tells a cache what has become of an answer. */
+export interface Trial {
+	/** A step has made a value of it. */
+	accept(): void;
+	/**
+	 * A step could not use it, so it is not kept for others. Gives a good stale answer to use instead, or null. The
+	 * request's id is for events.
+	 */
+	refuse(error: GatewayError, requestId: string): UpstreamResponse | null;
 }
 
 /** How long an answer of an upstream is fresh, as its cache knows. */

@@ -52,7 +52,12 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 		report,
 		memory,
 		keeper,
-		intake: new Intake({ ...rules, answerBytesMax, origins }, keeper, clock),
+		intake: new Intake(
+			{ ...rules, answerBytesMax, origins },
+			keeper,
+			clock,
+			report,
+		),
 		refreshes: new Refreshes({
 			upstream,
 			scope,

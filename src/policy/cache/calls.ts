@@ -12,6 +12,7 @@ import type { Kept } from "./keeper.ts";
 import type { Miss } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
+import { staleOf } from "./trial.ts";
 import { conditionsOf, confirms } from "./validate.ts";
 import { serves, type Wish, wishOf } from "./wish.ts";
 
@@ -98,7 +99,7 @@ function lead(
 				miss.scope.close();
 				const served = parts.keeper.find("decoded", request);
 				const fails = verdictOfStatus(response.status).stale;
-				miss.end(fails || served !== null);
+				miss.end(fails || served?.response === response);
 				resolve(response);
 			},
 			(error: unknown) => {
@@ -212,15 +213,6 @@ async function fetch(
 	} finally {
 		intake.end(flight);
 	}
-}
-
-function staleOf(kept: Kept, error: GatewayError | null): UpstreamResponse {
-	const sharing = kept.response.freshness?.sharing ?? "all";
-	const untilMs = kept.freshUntilMs;
-	return {
-		...kept.response,
-		freshness: { untilMs, sharing, stale: { error } },
-	};
 }
 
 const noBody = new Uint8Array();

@@ -3,6 +3,7 @@ import { allHeadersOf, type HeaderList } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import { SharedMemory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
+import type { ReportDecision } from "../policy.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Form, Keeper, Kept, Key } from "./keeper.ts";
@@ -13,6 +14,7 @@ import {
 	judge,
 	type RuleOptions,
 } from "./rules.ts";
+import { AnswerTrial } from "./trial.ts";
 import { conditionsOf, freshened, outdates } from "./validate.ts";
 
 export interface IntakeOptions extends RuleOptions {
@@ -37,12 +39,19 @@ export class Intake {
 	readonly #options: IntakeOptions;
 	readonly #keeper: Keeper;
 	readonly #clock: Clock;
+	readonly #report: ReportDecision<"cache">;
 	/** Flights by address: a change of the address makes their answers old. */
 	readonly #flights = new Map<string, Set<Flight>>();
 	/** How often anything was changed. */
 	#changes = 0;
 
-	constructor(options: IntakeOptions, keeper: Keeper, clock: Clock) {
+	constructor(
+		options: IntakeOptions,
+		keeper: Keeper,
+		clock: Clock,
+		report: ReportDecision<"cache">,
+	) {
+		this.#report = report;
 		this.#options = options;
 		this.#keeper = keeper;
 		this.#clock = clock;
@@ -118,11 +127,13 @@ export class Intake {
 		const tooLong = response.body.length > this.#options.answerBytesMax;
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
 			// A failure says nothing about the kept answer. Any other answer replaces it.
-			if (old && !verdictOfStatus(response.status).stale) {
-				this.#keeper.drop(old);
-			}
-			return marked;
+			return old && !verdictOfStatus(response.status).stale
+				? this.#outdate(old, marked)
+				: marked;
 		}
+		const trial =
+			before?.trial?.confirmed() ??
+			(form === "decoded" ? this.#trial(old?.trial?.lastGood() ?? null) : null);
 		const body = before?.response.body ?? compact(response.body);
 		const memory =
 			before?.memory ?? new SharedMemory(this.#keeper.memory, body.length);
@@ -134,16 +145,36 @@ export class Intake {
 			key: keyOf(key),
 			asked: askedHeaders(key),
 			vary: judgement.vary,
-			response: { ...marked, body, decoded },
+			response: { ...marked, body, decoded, ...(trial && { trial }) },
 			origin,
 			bornMs: flight.askedMs - ageMsOf(response.headers),
 			freshUntilMs: untilMs,
 			whileRevalidateUntilMs: untilMs + judgement.whileRevalidateMs,
 			ifErrorUntilMs: untilMs + judgement.ifErrorMs,
 			memory,
+			trial,
 		};
+		if (trial) trial.kept = kept;
 		this.#keeper.keep(kept);
 		return kept.response;
+	}
+
+	#trial(good: Kept | null): AnswerTrial {
+		const keeper = this.#keeper;
+		const [clock, report] = [this.#clock, this.#report];
+		return new AnswerTrial({ keeper, clock, report }, good);
+	}
+
+	/** A kept answer is old: `newer` came, and is not kept. Until a step has used it, the old one may stand in for it. */
+	#outdate(old: Kept, newer: UpstreamResponse): UpstreamResponse {
+		const good = old.trial?.lastGood() ?? null;
+		if (good === null || newer.status > 299) {
+			this.#keeper.drop(old);
+			return newer;
+		}
+		const instead = asksFirst(good);
+		this.#keeper.replace(old, instead);
+		return { ...newer, trial: this.#trial(instead) };
 	}
 
 	#isChanged({ changed, endedAt }: Flight): boolean {
@@ -194,6 +225,16 @@ function isWorthKeeping(judgement: Judgement, headers: HeaderList): boolean {
 	if (!storable) return false;
 	const served = Math.max(freshMs, whileRevalidateMs, ifErrorMs) > 0;
 	return served || conditionsOf(headers).length > 0;
+}
+
+/** The same answer, given only if asking anew fails. */
+function asksFirst(kept: Kept): Kept {
+	const trial = kept.trial?.confirmed() ?? null;
+	const response = { ...kept.response, ...(trial && { trial }) };
+	const never = { freshUntilMs: 0, whileRevalidateUntilMs: 0 };
+	const same = { ...kept, ...never, response, trial };
+	if (trial) trial.kept = same;
+	return same;
 }
 
 /** Without the rest of the request, which would keep its run alive. */

@@ -7,6 +7,7 @@ import type {
 } from "../../core/http/messages.ts";
 import { Memory, type SharedMemory, type Yielding } from "../../core/memory.ts";
 import { askedHeaders } from "../same-request.ts";
+import type { AnswerTrial } from "./trial.ts";
 
 export interface KeeperOptions {
 	/** The most bytes of everything that is kept: answers, values made from them, and keys. */
@@ -42,6 +43,8 @@ export interface Kept {
 	readonly ifErrorUntilMs: number;
 	/** What it takes: its body, and its decoded values, which are made when they are first needed. */
 	readonly memory: SharedMemory;
+	/** Null if no step will use it. */
+	readonly trial: AnswerTrial | null;
 }
 
 /** With more variants than this of one address, `Vary` names a field that it should not. */
@@ -70,8 +73,8 @@ export class Keeper implements Yielding {
 		this.#entries = new LRUCache<string, Entry>({
 			max: entriesMax,
 			maxSize: bytesMax,
-			dispose: ({ kept }, _, reason) => {
-				for (const { memory } of kept) memory.drop();
+			dispose: ({ kept, memories }, _, reason) => {
+				for (const memory of memories) memory.drop();
 				if (kept[0] && reason !== "set") this.#forgetBody(kept[0]);
 			},
 		});
@@ -118,9 +121,19 @@ export class Keeper implements Yielding {
 
 	/** No longer gives this answer. */
 	drop(kept: Kept): void {
+		this.replace(kept, null);
+	}
+
+	/** Keeps another answer in the place of this one, or none. Nothing happens if this one is not kept any more. */
+	replace(kept: Kept, instead: Kept | null): void {
 		const before = this.#variants(kept);
+		if (!before.includes(kept)) return;
 		const others = before.filter((other) => other !== kept);
-		if (others.length < before.length) this.#set(kept, others);
+		this.#set(kept, instead === null ? others : [instead, ...others]);
+	}
+
+	has(kept: Kept): boolean {
+		return this.#variants(kept).includes(kept);
 	}
 
 	/** Counts anew how much memory an answer takes, after a value has been made from it. */
@@ -156,8 +169,10 @@ export class Keeper implements Yielding {
 		const text = textOf(form, key);
 		if (kept.length === 0) return void this.#entries.delete(text);
 		// A new entry each time: the library weighs only entries that it does not know yet.
-		this.#entries.set(text, { kept }, { size: sizeOf(text, kept) });
-		if (this.#entries.has(text)) for (const { memory } of kept) memory.keep();
+		const all = kept.flatMap(withGood);
+		const memories = all.map(({ memory }) => memory);
+		this.#entries.set(text, { kept, memories }, { size: sizeOf(text, all) });
+		if (this.#entries.has(text)) for (const memory of memories) memory.keep();
 		if (key.body === null) return;
 		// The library refuses an entry that is too large, and silently drops the one before it.
 		if (!this.#entries.has(text)) return this.#forgetBody(keyed);
@@ -176,6 +191,8 @@ export class Keeper implements Yielding {
 interface Entry {
 	/** The most recently kept answer first. */
 	readonly kept: readonly Kept[];
+	/** What they take. Some have a good answer before them, which is held as long. */
+	readonly memories: readonly SharedMemory[];
 }
 
 /** The position of an answer among the entries. */
@@ -190,6 +207,11 @@ function textOf(
 	const asked = form === "sent" ? `${as} sent` : as;
 	if (body === null) return `${asked} ${target}`;
 	return `${asked} ${target.length} ${target}${body}`;
+}
+
+function withGood(kept: Kept): Kept[] {
+	const good = kept.trial?.good ?? null;
+	return good === null ? [kept] : [kept, good];
 }
 
 function sizeOf(key: string, kept: readonly Kept[]): number {

@@ -6,6 +6,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../../src/core/http/messages.ts";
+import { Memory } from "../../../src/core/memory.ts";
 import {
 	type CacheContext,
 	type CacheOptions,
@@ -955,4 +956,30 @@ test("a body is part of what is asked", async () => {
 	assert.equal(await askText(post("1", "text/html")), "3");
 	assert.equal(await askText(post("1")), "1");
 	assert.equal(sent.length, 3);
+});
+
+describe("an answer on trial", () => {
+	it("counts with the good one before it, until it has been used or refused", async () => {
+		const memory = new Memory();
+		const body = "a".repeat(100);
+		const reply = { ...control("max-age=1, stale-if-error=99"), body };
+		const { ask, clock } = cached({ memory }, reply);
+		const used = () => [memory.kept, memory.held];
+		(await ask()).trial?.accept();
+		const [one = 0] = used();
+		await clock.advance(1000);
+		const second = await ask();
+		assert.ok((used()[0] ?? 0) > one + 100);
+		second.trial?.accept();
+		assert.deepEqual(used(), [one, 0]);
+		await clock.advance(1000);
+		const third = await ask();
+		const error = new GatewayError("upstream_invalid", "no JSON");
+		const instead = third.trial?.refuse(error, "test-request");
+		assert.deepEqual(instead?.freshness?.stale, { error });
+		assert.deepEqual(used(), [one, 0]);
+		assert.ok(third.trial?.refuse(error, "test-request"), "others get it, too");
+		third.trial?.accept();
+		assert.deepEqual(used(), [one, 0]);
+	});
 });

@@ -38,6 +38,7 @@ function keptOf(
 		whileRevalidateUntilMs: 1,
 		ifErrorUntilMs: 1,
 		memory: new SharedMemory(new Memory(), bytes),
+		trial: null,
 	};
 }
 
