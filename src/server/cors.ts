@@ -33,10 +33,18 @@ const exposed =
 /** All lists are put together once, at start. */
 export function createCors(config: CorsConfig): Cors {
 	const { credentials, maxAgeMs, ...lists } = config;
-	const { origins, methods, headers, ...unread } = lists;
+	const { origins, methods, headers, expose, ...unread } = lists;
 	allRead(unread);
 	const anyOrigin = origins.includes("*");
 	const allowed = new Set(origins);
+	const patterns = origins.filter((origin) => origin.includes("//*."));
+	const allowsKind =
+		patterns.length === 0
+			? () => false
+			: (origin: string) => patterns.some((one) => isOfKind(origin, one));
+	const readable = [exposed, ...expose.map((name) => name.toLowerCase())].join(
+		", ",
+	);
 	const allowedMethods = new Set(methods);
 	const names = new Set(headers.map((name) => name.toLowerCase()));
 	const permission = [
@@ -49,7 +57,7 @@ export function createCors(config: CorsConfig): Cors {
 		: [];
 
 	const isAllowed = (origin: string | null): origin is string =>
-		origin !== null && (anyOrigin || allowed.has(origin));
+		origin !== null && (anyOrigin || allowed.has(origin) || allowsKind(origin));
 
 	function isPermitted({ method, headers }: Asking): boolean {
 		if (method !== "OPTIONS") return false;
@@ -70,13 +78,23 @@ export function createCors(config: CorsConfig): Cors {
 			return [
 				...vary,
 				...["access-control-allow-origin", anyOrigin ? "*" : origin],
-				...["access-control-expose-headers", exposed],
+				...["access-control-expose-headers", readable],
 				...withCredentials,
 				...(isPermitted(request) ? permission : []),
 			];
 		},
 		owns: (name) => name.toLowerCase().startsWith("access-control-"),
 	};
+}
+
+/** Whether an origin has one label in place of the star of `https://*.example.com`. */
+function isOfKind(origin: string, pattern: string): boolean {
+	const [start = "", end = ""] = pattern.split("*");
+	return (
+		origin.startsWith(start) &&
+		origin.endsWith(end) &&
+		/^[a-z\d_-]+$/.test(origin.slice(start.length, -end.length))
+	);
 }
 
 const permitted: GatewayResponse = { status: 204, headers: [], body: null };

@@ -103,6 +103,50 @@ describe("an answer to a page of another origin", () => {
 		assert.deepEqual(judged(await get("/x")), { vary: "accept, origin" });
 	});
 
+	test("of a star is for one label there, and for nothing else", async () => {
+		const { get } = await serveWith(
+			"cors: { origins: ['https://*.example.com', 'http://*.a.test:3000', 'https://b.test'], credentials: true }",
+		);
+		const allowed = async (origin: string) =>
+			judged(await get("/x", { headers: { origin } }))["allow-origin"];
+		for (const origin of [
+			"https://app.example.com",
+			"https://a-1_b.example.com",
+			"https://xn--e1afmkfd.example.com",
+			"http://x.a.test:3000",
+			"https://b.test",
+		]) {
+			assert.equal(await allowed(origin), origin);
+		}
+		for (const origin of [
+			"https://example.com",
+			"https://.example.com",
+			"https://a.b.example.com",
+			"https://evil.test/.example.com",
+			"https://evil.test#.example.com",
+			"https://evil.test:1.example.com",
+			"https://u@evil.example.com",
+			"https://APP.example.com",
+			"http://app.example.com",
+			"https://app.example.com:8443",
+			"https://app.example.com.evil.test",
+			"https://appexample.com",
+			"https://*.example.com/",
+			"http://x.a.test",
+			"https://x.b.test",
+		]) {
+			assert.equal(await allowed(origin), undefined, origin);
+		}
+	});
+
+	test("lets pages read the fields that `expose` lists, too", async () => {
+		const { get } = await serveWith(
+			`cors: { origins: ['${page}'], expose: [ETag, X-Total] }`,
+		);
+		const answer = await get("/x", { headers: { origin: page } });
+		assert.equal(judged(answer)["expose-headers"], `${exposed}, etag, x-total`);
+	});
+
 	test("allows credentials where they are configured", async () => {
 		const { get } = await serveWith(full);
 		const answer = await get("/x", { headers: { origin: page } });
@@ -202,6 +246,18 @@ describe("a preflight", () => {
 		assert.equal((await get("/x", { method: "OPTIONS", headers })).status, 405);
 		const asked = { ...headers, "access-control-request-method": "PUT" };
 		assert.equal((await get("/x", { headers: asked })).status, 200);
+	});
+
+	test("is not remembered with a `maxAge` of 0s, and may ask for any method", async () => {
+		const gateway = await serveWith(
+			`cors: { origins: ['${page}'], methods: [QUERY, M-SEARCH], maxAge: 0s }`,
+		);
+		for (const method of ["QUERY", "M-SEARCH"]) {
+			const answer = await preflight(gateway, { method });
+			assert.equal(answer.status, 204);
+			assert.equal(judged(answer)["max-age"], "0");
+			assert.equal(judged(answer)["allow-methods"], "QUERY, M-SEARCH");
+		}
 	});
 
 	test("may by default ask for what pages send without asking, and for JSON", async () => {

@@ -128,6 +128,7 @@ describe("the hosts that a server answers for", () => {
 				origins: ["*"],
 				methods: ["GET"],
 				headers: [],
+				expose: [],
 				credentials: false,
 				maxAgeMs: 1000,
 			},

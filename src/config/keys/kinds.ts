@@ -89,6 +89,19 @@ function sizeWhere(
 
 export const duration = durationWhere(durationWords, () => true);
 
+export const durationOrZero: Kind<Duration, number, unknown, "Ms"> = plain(
+	textWith(
+		`${durationWords}, or \`0s\``,
+		`^${durationPattern}$`,
+		(text) => isZero(text) || parseDuration(text) !== null,
+	),
+	(text) => parseDuration(text) ?? 0,
+);
+
+function isZero(text: string): boolean {
+	return /^0(?:ms|s|m|h)$/.test(text);
+}
+
 /** How long clients may take. Node's timers count milliseconds in 31 bits. */
 export const patience = durationWhere(
 	`${durationWords}, at most \`1h\``,

@@ -10,6 +10,7 @@ import { plain } from "./kind.ts";
 import {
 	count,
 	duration,
+	durationOrZero,
 	flag,
 	heap,
 	listOf,
@@ -21,15 +22,17 @@ import {
 import { map, section } from "./section.ts";
 
 const originWords =
-	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone";
+	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone; `https://*.example.com` is any one label there";
 
 type Origin = "*" | `http://${string}` | `https://${string}`;
 
-/** Scheme, host and port, as browsers write them. `*` is every origin. */
+/** Scheme, host and port, as browsers write them. `*` is every origin, and stands for the first label of a host. */
 function isOrigin(text: string): boolean {
 	if (text === "*") return true;
-	const url = URL.parse(text);
-	return url !== null && /^https?:$/.test(url.protocol) && url.origin === text;
+	// With one label behind the star anybody could register a name.
+	const named = text.replace(/^(https?:\/\/)\*(?=\.[^.]+\.[^.]+)/, "$1x");
+	const url = URL.parse(named);
+	return url !== null && /^https?:$/.test(url.protocol) && url.origin === named;
 }
 
 const corsListWords = "at least one, or leave the key out";
@@ -49,17 +52,16 @@ const origins = plain<readonly Origin[], readonly string[]>(
 	(written) => written,
 );
 
-const corsMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] as const;
+const methodWords = "a method in capitals, other than CONNECT and TRACE";
 
-const methods = plain<
-	readonly (typeof corsMethods)[number][],
-	readonly string[]
->(
+const methods = plain<readonly string[]>(
 	z
 		.array(
-			z.enum(corsMethods, {
-				error: "`GET`, `HEAD`, `POST`, `PUT`, `PATCH` or `DELETE`",
-			}),
+			z
+				.string({ error: methodWords })
+				.regex(/^(?!(?:CONNECT|TRACE|TRACK)$)[A-Z]+(?:-[A-Z]+)*$/, {
+					error: methodWords,
+				}),
 			{ error: "a list of methods" },
 		)
 		.min(1, { error: corsListWords }),
@@ -81,8 +83,9 @@ export const corsKeys = section(
 		// The methods that pages may send without asking, and the type of the bodies that routes read.
 		methods: part(methods, { default: ["GET", "HEAD", "POST"] }),
 		headers: part(headers, { default: ["content-type"] }),
+		expose: part(headers, { default: [] }),
 		credentials: part(flag, { default: false }),
-		maxAge: part(duration, { field: "maxAgeMs", default: "10m" }),
+		maxAge: part(durationOrZero, { field: "maxAgeMs", default: "10m" }),
 	},
 	{
 		finish(read, say) {
@@ -307,7 +310,7 @@ const serverParts = {
 	}),
 	cors: key(map(corsKeys), {
 		description:
-			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default {methods}), `headers` (default {headers}), `credentials` (default {credentials}); `maxAge` (default {maxAge}) is how long a browser remembers. Without `cors` none may.',
+			'Which pages of other origins may read answers: `origins` (or `["*"]`), and what they may send: `methods` (default {methods}), `headers` (default {headers}), `credentials` (default {credentials}). `https://*.example.com` is any one label there. `expose` (default {expose}) lists header fields that pages may read besides those that the gateway sets. `maxAge` (default {maxAge}) is how long a browser remembers. Without `cors` none may.',
 		example:
 			"cors: { origins: ['https://app.example.com'], methods: [GET, PUT], headers: [content-type, authorization], credentials: true, maxAge: 1h }",
 	}),
