@@ -325,7 +325,7 @@ class Interpreter {
 		const { of: run, at, index } = turn;
 		const { step, block } = run;
 		if (isSkipped(step, at, block)) {
-			this.#done(turn, null);
+			this.#reads(turn, [], () => this.#done(turn, null));
 			return true;
 		}
 		switch (step.kind) {
@@ -360,7 +360,10 @@ class Interpreter {
 		if (tooLate || (run.cut && refused)) this.#unsure = true;
 		if (run.cut) this.#stop(turn, "upstream_timeout");
 		else if (refused) this.#stop(turn, "reference_missing");
-		else this.#done(turn, made("value", run.step.reads, run.block));
+		else {
+			const value = made("value", run.step.reads, run.block);
+			this.#reads(turn, [], () => this.#done(turn, value));
+		}
 	}
 
 	#replies(turn: Turn): void {
@@ -443,7 +446,7 @@ class Interpreter {
 		});
 	}
 
-	/** Reads other steps later: when they have ended. */
+	/** Reads other steps when they have ended. Even without any the turn ends only when all that can start has started. */
 	#reads(turn: Turn, reads: readonly Read[], then: () => void): void {
 		turn.phase = turn.phase === "failed" ? "fills" : "reads";
 		turn.awaits = reads;

@@ -94,6 +94,8 @@ function assertAnswer(answer: Answer, expected: Expected): void {
 
 /** Each call begins when all that it reads is there, and ends when it should. */
 function assertCalls({ calls }: TestGateway, expected: Expected): void {
+	// What ends the run at once leaves it open which writes have begun before.
+	if (expected.endMs === 0) return;
 	const certain = ({ startMs }: ExpectedCall) =>
 		!expected.failedMs.includes(startMs);
 	const seen = calls
