@@ -23,3 +23,7 @@ process.on("exit", () => {
 	if (unwritten && exitCode === 0 && process.argv[2] !== "serve")
 		process.exitCode = 1;
 });
+// Whoever reads what `serve` said at its start may have stalled, and a result that nobody takes would keep the process.
+const { stdout, stderr } = process;
+const untaken = stdout.writableLength + stderr.writableLength > 0;
+if (untaken && process.argv[2] === "serve") process.exit();

@@ -1,6 +1,12 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, createReadStream, openSync } from "node:fs";
+import {
+	closeSync,
+	constants,
+	createReadStream,
+	openSync,
+	writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
@@ -69,6 +75,17 @@ describe("a log that nobody takes", () => {
 		closeSync(fd);
 	});
 
+	it("costs nothing if its reader is gone, and ends no drain", async () => {
+		using folder = folderWith({ "sluice.yaml": failing });
+		const command = sluice(["serve"], { cwd: folder.path });
+		const url = await urlOf(command);
+		command.process.stderr?.destroy();
+		await failAll(url);
+		assert.equal((await ask(`${url}/-/health`)).status, 200);
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+	});
+
 	it("does not end the gateway with what was to go to stdout", async () => {
 		using folder = folderWith({ "sluice.yaml": failing });
 		const full = openSync("/dev/full", "w");
@@ -80,6 +97,25 @@ describe("a log that nobody takes", () => {
 		assert.equal((await ask(`${url}/-/health`)).status, 200);
 		command.process.kill("SIGTERM");
 		assert.equal(await command.ended, 0);
+	});
+
+	it("ends when it is told to, although nobody takes what it printed at its start", async () => {
+		using folder = folderWith({ "sluice.yaml": failing });
+		const { fd, path } = stalledPipe(folder.path);
+		const filling = openSync(path, constants.O_WRONLY | constants.O_NONBLOCK);
+		assert.throws(
+			() => {
+				for (;;) writeSync(filling, "x".repeat(1024));
+			},
+			{ code: "EAGAIN" },
+		);
+		closeSync(filling);
+		const options = { cwd: folder.path, stdout: fd };
+		const command = sluice(["serve"], options);
+		await command.printed('"msg":"started"');
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+		closeSync(fd);
 	});
 
 	it("is bounded, and tells how many lines were dropped when somebody reads again", async () => {
