@@ -148,7 +148,7 @@ async function send(
 	route: RunRoute,
 	{ upstream, answerHeaders }: PreparedProxy,
 	input: RunInput,
-	call: Omit<StreamRequest, "onHead">,
+	call: Omit<StreamRequest, "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,
 	reject: (error: unknown) => void,
 ): Promise<void> {
@@ -164,6 +164,10 @@ async function send(
 	let status: number | null = null;
 	let error: GatewayError | null = null;
 	const passed = { asked: input.request.target, sent: call.target };
+	const onInterim = (interim: number, headers: HeaderList) => {
+		const fields = answerHeaders(headers, upstream.name, passed);
+		input.request.inform?.(interim, fields);
+	};
 	const onHead = (head: StreamHead) => {
 		untilHead.close();
 		status = head.status;
@@ -183,7 +187,7 @@ async function send(
 		}
 	};
 	try {
-		await upstream.stream({ ...call, onHead }, scope);
+		await upstream.stream({ ...call, onInterim, onHead }, scope);
 	} catch (thrown) {
 		error = asGatewayError(withCallTime(thrown, clock.now() - startedMs));
 		// If the request was never sent, its body has not been released yet.

@@ -86,6 +86,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly #connection: ClientConnection;
 	readonly #owner: Owner;
 	readonly #scope: Scope;
+	readonly #isHttp11: boolean;
 	readonly paced = true;
 	#over = false;
 	#bodyAsked = false;
@@ -99,6 +100,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	) {
 		this.id = requestIdOf(onlyHeaderOf(message.rawHeaders, "x-request-id"));
 		this.method = message.method ?? "GET";
+		this.#isHttp11 = message.httpVersionMinor === 1;
 		this.target = originForm(message.url ?? "/");
 		this.headers = message.rawHeaders;
 		this.ip = owner.clientAddress(connection.peer, message.rawHeaders);
@@ -234,10 +236,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	#fieldsOf(status: number, headers: HeaderList): string[] {
 		const { cors } = this.#owner;
-		const fields = headersWithout(
-			headers,
-			(name) => serverFields.has(name) || cors?.owns(name) === true,
-		);
+		const fields = this.#sayable(headers);
 		fields.push("x-request-id", this.id);
 		if (cors !== null) fields.push(...cors.fieldsFor(this));
 		// The one answer that is of no use without it (RFC 9110, 15.5.22). Whoever follows it needs a connection of its own.
@@ -298,6 +297,25 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#bodyAsked) throw new TypeError("read before");
 		this.#bodyAsked = true;
 		return this.#body === null ? null : this.#body.stream();
+	}
+
+	inform(status: number, headers: HeaderList): void {
+		const response = this.#response;
+		// HTTP/1.0 has none: it would take the first of them for the answer.
+		if (this.#over || response.headersSent || !this.#isHttp11) return;
+		// An upstream could send many, and a client that reads none would make us hold them.
+		if (this.#connection.socket.writableLength > 0) return;
+		// Node 24 cannot send one with any fields.
+		response.writeInformation?.(status, this.#sayable(headers));
+	}
+
+	/** Without the fields that the server sets itself. */
+	#sayable(headers: HeaderList): string[] {
+		const { cors } = this.#owner;
+		return headersWithout(
+			headers,
+			(name) => serverFields.has(name) || cors?.owns(name) === true,
+		);
 	}
 
 	onFault(fault: GatewayError): void {

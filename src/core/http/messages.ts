@@ -33,6 +33,11 @@ export interface GatewayRequest {
 	 * client leaves in the middle, and with `request_invalid` if the bytes are no proper body.
 	 */
 	streamBody(): ByteStream | null;
+	/**
+	 * Sends an interim answer before the answer (RFC 9110, 15.2). It is only a hint, so a client that may not understand
+	 * it, or does not read, does not get it. Absent if its server has no way to send one.
+	 */
+	inform?(status: number, headers: HeaderList): void;
 }
 
 /** The answer, ready to be written. */
@@ -153,6 +158,10 @@ export interface StreamRequest {
 	readonly untakenMs: number | null;
 	/** As for a call. */
 	readonly isKept?: () => boolean;
+	/**
+	 * Called for each interim answer other than 100, before the head. Absent or null: nobody wants them.
+	 */
+	readonly onInterim?: ((status: number, headers: HeaderList) => void) | null;
 	/** Called once, when the head of the answer is there. */
 	readonly onHead: (head: StreamHead) => void;
 }

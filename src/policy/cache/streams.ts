@@ -212,7 +212,8 @@ class Passage {
 			};
 			// For all, so without the condition of the client that began it.
 			const { headers } = this.#key;
-			const request = { ...this.#request, method: "GET", headers, onHead };
+			const asked = { method: "GET", headers, onHead, onInterim: null };
+			const request = { ...this.#request, ...asked };
 			const alone = new Passage(this.#parts, this.#next, request);
 			await alone.#fetch(scope, kept, () => false);
 			return failure;

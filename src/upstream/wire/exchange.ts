@@ -83,6 +83,10 @@ export class UpstreamExchange implements Carried {
 		);
 	}
 
+	onInterim({ status, headers }: Head): void {
+		if (!this.#over) this.#receiver.onInterim?.(status, headers);
+	}
+
 	onData(memory: Buffer, from: number, to: number): string | null {
 		if (this.#over) return "it is over";
 		return this.#receiver.onData(memory, from, to);

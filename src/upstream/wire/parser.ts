@@ -14,6 +14,8 @@ import { isTlsAlert, speaksTls } from "./tls-faults.ts";
 export interface Sink {
 	/** `hasBody` is true if it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
 	onHead(head: Head, hasBody: boolean): string | null;
+	/** An interim answer, which has no body, and is neither 100 nor 101. Absent: nobody wants them. */
+	onInterim?(head: Head): void;
 	/** A part of the memory that is being read. */
 	onData(memory: Buffer, from: number, to: number): string | null;
 }
@@ -186,9 +188,12 @@ export class ResponseParser {
 			return this.#refuse("an interim answer announces a body", next);
 		}
 		this.#interim++;
-		return this.#interim > interimMax
-			? this.#refuse("never a final status", next)
-			: next;
+		if (this.#interim > interimMax) {
+			return this.#refuse("never a final status", next);
+		}
+		// Nobody asked the upstream whether to continue.
+		if (head.status !== 100) this.#sink.onInterim?.(head);
+		return next;
 	}
 
 	#takeFinal(head: Head, next: number): number {

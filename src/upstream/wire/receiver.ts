@@ -4,6 +4,8 @@ import type { HeaderList } from "../../core/http/headers.ts";
 export interface Receiver {
 	/** `hasBody` is true if it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
 	onHead(head: AnswerHead, hasBody: boolean, flow: Flow): string | null;
+	/** An interim answer other than 100, which may come before the head, several times. Absent: nobody wants it. */
+	onInterim?(status: number, headers: HeaderList): void;
 	/** The bytes are lent: after this returns, the memory holds others. */
 	onData(memory: Buffer, from: number, to: number): string | null;
 	/** The whole answer came, and the connection is given back. */

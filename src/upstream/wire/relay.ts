@@ -1,6 +1,7 @@
 import { ByteQueue } from "../../core/body/byte-queue.ts";
 import { emptyStream } from "../../core/body/byte-stream.ts";
 import { GatewayError } from "../../core/errors.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
 import type { StreamRequest } from "../../core/http/messages.ts";
 import type { AnswerHead, Flow, Receiver } from "./receiver.ts";
 
@@ -40,6 +41,10 @@ export class Relay implements Receiver {
 		const body = this.#answer ?? emptyStream(length);
 		this.#request.onHead({ status, headers, body });
 		return null;
+	}
+
+	onInterim(status: number, headers: HeaderList): void {
+		this.#request.onInterim?.(status, headers);
 	}
 
 	onData(memory: Buffer, from: number, to: number): null {
