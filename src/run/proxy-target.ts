@@ -40,24 +40,43 @@ export function prepareProxyTarget(
 		upstream.query.map(([name]) => lenientName(encodeURIComponent(name))),
 	);
 	return ({ target }, frame) => {
-		const [path = "", ...queries] = target.split("?");
-		const [base = "", fixed] = own(frame).split("?", 2);
-		const rest = proxy.rest ? restOf(path, above) : null;
-		const sent = proxy.query === null ? without(queries.join("?"), set) : "";
-		const whole = rest === null ? base : `${base.replace(/\/$/, "")}/${rest}`;
-		const query = [fixed ?? "", sent].filter((part) => part !== "").join("&");
-		return query === "" ? whole : `${whole}?${query}`;
+		const mark = target.indexOf("?");
+		const path = mark < 0 ? target : target.slice(0, mark);
+		const ours = own(frame);
+		const whole = proxy.rest ? withRest(ours, restOf(path, above)) : ours;
+		if (mark < 0 || proxy.query !== null) return whole;
+		const sent = without(target.slice(mark + 1), set);
+		if (sent === "") return whole;
+		return `${whole}${whole.includes("?") ? "&" : "?"}${sent}`;
 	};
 }
 
+/** The path goes on before its query. */
+function withRest(target: string, rest: string): string {
+	const mark = target.indexOf("?");
+	const path = mark < 0 ? target : target.slice(0, mark);
+	const query = mark < 0 ? "" : target.slice(mark);
+	return `${path}${path.endsWith("/") ? "" : "/"}${rest}${query}`;
+}
+
+/** Segments that no server could read as anything else. Most are such, and are not looked at one by one. */
+const plainSegments = /^[\w-]+(?:\/[\w-]+)*$/;
+
 /** Everything that follows the route's own segments, as it came. */
 function restOf(path: string, above: number): string {
-	const segments = path.split("/").slice(1 + above);
+	let start = 1;
+	for (let left = above; left > 0; left--) {
+		start = path.indexOf("/", start) + 1;
+		if (start === 0) return "";
+	}
+	const rest = path.slice(start);
+	if (plainSegments.test(rest)) return rest;
+	const segments = rest.split("/");
 	for (const [index, segment] of segments.entries()) {
 		const message = faultOfSegment(segment, index === segments.length - 1);
 		if (message) throw refused("path", message);
 	}
-	return segments.join("/");
+	return rest;
 }
 
 function faultOfSegment(segment: string, last: boolean): string | null {
