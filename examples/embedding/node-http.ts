@@ -8,20 +8,23 @@ export const server = createServer(async (message, response) => {
 	const answer = await gateway.fetch(requestOf(message, client.signal), {
 		ip: message.socket.remoteAddress ?? "",
 	});
-	for (const [name, value] of answer.headers) {
+	answer.headers.forEach((value, name) => {
 		response.appendHeader(name, value);
-	}
-	response.writeHead(answer.status).end(await answer.bytes());
+	});
+	response.writeHead(answer.status);
+	response.end(Buffer.from(await answer.arrayBuffer()));
 });
 
 function requestOf(message: IncomingMessage, signal: AbortSignal): Request {
 	const { method = "GET", url = "/", headers } = message;
 	const bodiless = method === "GET" || method === "HEAD";
-	return new Request(new URL(url, "http://gateway"), {
+	// Node asks for `duplex`, which the types of browsers do not know.
+	const init = {
 		method,
 		headers: headers as Record<string, string>,
-		body: bodiless ? null : Readable.toWeb(message),
+		body: bodiless ? null : (Readable.toWeb(message) as ReadableStream),
 		duplex: "half",
 		signal,
-	});
+	} as const;
+	return new Request(new URL(url, "http://gateway"), init);
 }

@@ -12,6 +12,11 @@ export function completed<T>(
 	const ends = all.map(() => createFuture<Task<T>>());
 	let ended = 0;
 	for (const task of all) {
+		if (typeof task?.result !== "function") {
+			throw new TypeError(
+				"`completed` takes tasks, not promises: write `completed([scope.start(f), scope.start(g)])`",
+			);
+		}
 		const end = () => ends[ended++]?.resolve(task);
 		task.result().then(end, end);
 	}

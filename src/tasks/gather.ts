@@ -1,4 +1,5 @@
 import { group } from "./group.ts";
+import { needScope, notWork } from "./misuse.ts";
 import { type Outcome, outcomeOf } from "./outcome.ts";
 import { type OpenScope, openScope, type Scope } from "./scope.ts";
 
@@ -22,8 +23,9 @@ export interface GatherOptions {
  */
 export async function gather<T>(
 	works: readonly Work<T>[],
-	{ scope: parent, limit }: GatherOptions,
+	options: GatherOptions,
 ): Promise<T[]> {
+	const { scope: parent, limit } = optionsOf(works, options, "gather");
 	const scope = openScope({ parent }) as OpenScope;
 	const results: T[] = new Array(works.length);
 	let next = 0;
@@ -33,7 +35,8 @@ export async function gather<T>(
 			try {
 				results[index] = await (works[index] as Work<T>)(scope);
 			} catch (error) {
-				scope.fail(error);
+				const work: unknown = works[index];
+				scope.fail(typeof work === "function" ? error : notWork(work));
 			}
 		}
 	});
@@ -48,19 +51,37 @@ export async function gather<T>(
  */
 gather.settled = async function settled<T>(
 	works: readonly Work<T>[],
-	{ scope, limit }: GatherOptions,
+	options: GatherOptions,
 ): Promise<Outcome<T>[]> {
+	const { scope, limit } = optionsOf(works, options, "gather.settled");
 	const outcomes: Outcome<T>[] = new Array(works.length);
 	let next = 0;
 	await inLines(works.length, limit, async () => {
 		while (next < works.length) {
 			const index = next++;
 			const work = works[index] as Work<T>;
-			outcomes[index] = await outcomeOf(group(work, scope));
+			outcomes[index] =
+				typeof work === "function"
+					? await outcomeOf(group(work, scope))
+					: { ok: false, error: notWork(work) };
 		}
 	});
 	return outcomes;
 };
+
+/** Throws what to write, unless these are a list and options with a scope. */
+function optionsOf(
+	works: unknown,
+	options: GatherOptions | undefined,
+	name: string,
+): GatherOptions {
+	const call = `${name}([f, g], { scope })`;
+	if (!Array.isArray(works)) {
+		throw new TypeError(`\`${name}\` takes a list of work: write \`${call}\``);
+	}
+	needScope(options?.scope, call);
+	return options as GatherOptions;
+}
 
 /** Runs as many lines of work as the limit allows. Each takes the next item of the list when it has done one. */
 async function inLines(

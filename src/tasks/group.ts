@@ -1,3 +1,4 @@
+import { needScope, needWork } from "./misuse.ts";
 import {
 	type OpenScope,
 	OpenTask,
@@ -12,6 +13,8 @@ import {
  * its tasks to end by themselves.
  */
 export function group<T>(work: TaskWork<T>, scope: Scope): Promise<T> {
+	needWork(work);
+	needScope(scope, "group(work, scope)");
 	return carryOut(new OpenTask<T>(open(scope), work.name, null), work, scope);
 }
 
@@ -24,6 +27,8 @@ export function timeout<T>(
 	work: TaskWork<T>,
 	scope: Scope,
 ): Promise<T> {
+	needWork(work);
+	needScope(scope, `timeout(${Number(ms) || 1000}, work, scope)`);
 	const { clock } = scope;
 	const deadline = clock.now() + ms;
 	const task = new OpenTask<T>(
@@ -42,6 +47,8 @@ export function timeout<T>(
  * scope. The scope is not left before the work is over. It has no deadline: give it one with `timeout` inside.
  */
 export function shield<T>(work: TaskWork<T>, scope: Scope): Promise<T> {
+	needWork(work);
+	needScope(scope, "shield(work, scope)");
 	const task = new OpenTask<T>(null, work.name, null, scope.clock);
 	return carryOut(task, work, scope);
 }

@@ -174,5 +174,10 @@ function refuse(value: number, least: number, name: string): void {
 
 function hrefOf(file: string | URL): string {
 	if (file instanceof URL) return file.href;
+	if (typeof file !== "string") {
+		throw new TypeError(
+			`a thread runs a function of a file, by name: write \`offload("./work.js", "name", args)\``,
+		);
+	}
 	return file.startsWith("file:") ? file : pathToFileURL(resolve(file)).href;
 }

@@ -1,3 +1,4 @@
+import { needScope } from "./misuse.ts";
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -55,6 +56,7 @@ class BoundedQueue<T> implements Queue<T> {
 	}
 
 	async put(item: T, scope: Scope): Promise<void> {
+		needScope(scope, "queue.put(item, scope)");
 		if (scope.cancelled) throw scope.reason;
 		if (this.tryPut(item)) return;
 		if (this.closed) throw new QueueClosed();
@@ -70,6 +72,7 @@ class BoundedQueue<T> implements Queue<T> {
 	}
 
 	async take(scope: Scope): Promise<T> {
+		needScope(scope, "queue.take(scope)");
 		if (scope.cancelled) throw scope.reason;
 		if (this.size === 0) {
 			if (this.closed) throw new QueueClosed();

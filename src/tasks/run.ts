@@ -1,4 +1,5 @@
 import { type Clock, realClock } from "./clock.ts";
+import { needWork } from "./misuse.ts";
 import { OpenTask, type TaskWork } from "./scope.ts";
 
 export interface RunOptions {
@@ -27,6 +28,7 @@ export async function run<T>(
 	main: TaskWork<T>,
 	{ clock = realClock(), signals = true }: RunOptions = {},
 ): Promise<T> {
+	needWork(main);
 	const task = new OpenTask<T>(null, main.name, null, clock);
 	const stopListening = signals ? cancelOnSignal(task) : nothing;
 	try {

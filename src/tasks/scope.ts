@@ -2,6 +2,7 @@ import { type Clock, realClock } from "./clock.ts";
 import { failureOf, leavesOf } from "./failure.ts";
 import { createFuture, type Future } from "./future.ts";
 import { type CancelListener, Lifetime } from "./lifetime.ts";
+import { notWork } from "./misuse.ts";
 import { Cancelled, DeadlineReached, TimedOut } from "./reason.ts";
 
 export interface ScopeOptions {
@@ -129,7 +130,7 @@ export class OpenScope extends Lifetime implements Scope {
 	start<T>(work: TaskWork<T>, options?: TaskOptions): Task<T> {
 		if (this.cancelled) throw this.reason;
 		this.hold();
-		const task = new OpenTask<T>(this, options?.name ?? work.name, this);
+		const task = new OpenTask<T>(this, options?.name ?? work?.name, this);
 		task.begin(work);
 		return task;
 	}
@@ -257,7 +258,7 @@ export class OpenTask<T> extends OpenScope implements Task<T> {
 				this.#onThrow.bind(this),
 			);
 		} catch (error) {
-			this.#onThrow(error);
+			this.#onThrow(typeof work === "function" ? error : notWork(work));
 		}
 	}
 

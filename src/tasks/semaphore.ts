@@ -1,3 +1,4 @@
+import { needScope, needWork } from "./misuse.ts";
 import type { Scope } from "./scope.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -32,6 +33,7 @@ export function createSemaphore(initialSlots: number): Semaphore {
 	}
 
 	function take(scope: Scope): Promise<void> {
+		needScope(scope, "semaphore.take(scope)");
 		if (!scope.cancelled && tryTake()) return Promise.resolve();
 		return waiters.wait(scope, undefined);
 	}
@@ -65,6 +67,8 @@ export function createSemaphore(initialSlots: number): Semaphore {
 			letIn();
 		},
 		async run(work, scope) {
+			needWork(work);
+			needScope(scope, "semaphore.run(work, scope)");
 			await take(scope);
 			try {
 				return await work(scope);

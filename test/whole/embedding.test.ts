@@ -4,6 +4,7 @@ import { request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { after, describe, it } from "node:test";
+import Fastify from "fastify";
 import * as sluice from "../../src/index.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 
@@ -159,36 +160,64 @@ describe("a gateway inside node:http", () => {
 	});
 });
 
-describe("a catch-all of Fastify's kind", () => {
-	async function ask(method: string, url: string, body?: string) {
-		const { catchAll } = await import("../../examples/embedding/catch-all.ts");
-		const seen = { status: 0, headers: [] as string[], body: "" };
-		const reply = {
-			code: (status: number) =>
-				Object.assign(reply, void (seen.status = status)),
-			header: (name: string, value: string) => {
-				seen.headers.push(name, value);
-				return reply;
-			},
-			send: (sent: unknown) => {
-				seen.body = String(sent);
-				return reply;
-			},
-		};
-		const raw = { rawHeaders: Object.entries(type).flat() };
-		const bytes = body === undefined ? undefined : Buffer.from(body);
-		await catchAll({ method, url, ip: "192.0.2.1", body: bytes, raw }, reply);
-		return seen;
+describe("a gateway inside Fastify", () => {
+	async function ask(
+		method: "GET" | "POST",
+		url: string,
+		payload?: string | Buffer,
+		headers: Record<string, string> = type,
+	) {
+		const { gatewayRoutes } = await import(
+			"../../examples/embedding/fastify.ts"
+		);
+		const app = Fastify();
+		app.register(gatewayRoutes);
+		try {
+			const sent = payload === undefined ? {} : { payload, headers };
+			return await app.inject({ method, url, ...sent });
+		} finally {
+			await app.close();
+		}
 	}
 
 	it("answers with status, headers and body", async () => {
 		const read = await ask("GET", "/users/7/card");
-		assert.equal(read.status, 200);
-		assert.ok(read.headers.includes("sluice-complete"));
-		assert.deepEqual(JSON.parse(read.body), card);
+		assert.equal(read.statusCode, 200);
+		assert.equal(read.headers["sluice-complete"], "?1");
+		assert.deepEqual(read.json(), card);
+	});
+
+	it("gets bodies of JSON as they came, and refuses those of other types itself", async () => {
 		const wrote = await ask("POST", "/users", bob);
-		assert.equal(wrote.status, 201);
-		assert.deepEqual(JSON.parse(wrote.body), created);
+		assert.equal(wrote.statusCode, 201, wrote.body);
+		assert.deepEqual(wrote.json(), created);
+		const other = await ask("POST", "/users", "a=1", {
+			"content-type": "application/x-www-form-urlencoded",
+		});
+		assert.equal(other.statusCode, 415);
+		assert.equal(other.json().code, "unsupported_media_type");
+		const none = await ask("POST", "/users");
+		assert.equal(none.statusCode, 400);
+		assert.deepEqual(none.json().errors, [
+			{ at: "body", message: "is required" },
+		]);
+	});
+});
+
+describe("a config that is computed", () => {
+	it("makes a gateway with the routes that it names", async () => {
+		const { generated, own } = await import(
+			"../../examples/embedding/generated.ts"
+		);
+		try {
+			assert.deepEqual(
+				generated.plan.routes.map(({ key }) => key),
+				["GET /users/{id}", "GET /orders/{id}"],
+			);
+			assert.deepEqual(Object.keys(own.routes), ["GET /hello"]);
+		} finally {
+			await generated.close();
+		}
 	});
 });
 
