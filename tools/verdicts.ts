@@ -1,5 +1,6 @@
 import { errorTable } from "../src/core/errors.ts";
 import {
+	brokenOff,
 	codeVerdicts,
 	notOfCalls,
 	statusVerdicts,
@@ -29,6 +30,7 @@ function verdictTable(): string {
 			row(verdict.statuses, verdict),
 		),
 		...ofCalls.map(([code, verdict]) => row(`\`${code}\``, verdict)),
+		row("`upstream_invalid`, broken off", brokenOff),
 	];
 	return `| the call ended with | asked | fault | too much | again | stale | why |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -39,10 +39,18 @@ async function ask(
 	index: number,
 	clock: Clock,
 ): Promise<Asked> {
-	const { name, origins, originsFrom, bodyBytesMax, tls, host } = settings;
+	const {
+		name,
+		origins,
+		originsFrom,
+		bodyBytesMax,
+		tls,
+		host,
+		headerBytesMax,
+	} = settings;
 	const upstream = createUpstream(
 		{
-			...{ name, bodyBytesMax, tls, host },
+			...{ name, bodyBytesMax, tls, host, headerBytesMax },
 			origins: origins.slice(index, index + 1),
 			originsFrom: originsFrom.slice(index, index + 1),
 			connections: 1,

@@ -175,7 +175,8 @@ export function resolveUpstream(
 		return null;
 	};
 	const { urls, connections, streams, ...settings } = config;
-	const { maxBody, maxValues, timeout, tls, ...others } = settings;
+	const { maxBody, maxHeaderBytes, maxValues, timeout, tls, ...others } =
+		settings;
 	const { query: queryOf, headers: headersOf, ...whole } = others;
 	const protection = handedOn<ResolvedUpstream>()(whole);
 	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
@@ -231,6 +232,13 @@ export function resolveUpstream(
 				"a number of streams",
 			) ?? 0,
 		bodyBytesMax: setting("maxBody", maxBody, parseSize, "a size") ?? 0,
+		headerBytesMax:
+			setting(
+				"maxHeaderBytes",
+				maxHeaderBytes,
+				headerSize,
+				"a size of at most `256KiB`",
+			) ?? 0,
 		valuesMax:
 			setting(
 				"maxValues",
@@ -335,6 +343,12 @@ function parseUrl(text: string): URL | null {
 	const { search, hash, username, password } = url;
 	const plain = search + hash + username + password === "";
 	return /^https?:$/.test(url.protocol) && plain ? url : null;
+}
+
+/** Heads are not counted in the memory, so they have a bound of their own. */
+function headerSize(text: string): number | null {
+	const bytes = parseSize(text);
+	return bytes !== null && bytes <= 256 * 1024 ? bytes : null;
 }
 
 /** Reads a whole number from 1 to `most`. */

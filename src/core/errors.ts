@@ -168,6 +168,8 @@ export interface ErrorFacts {
 	readonly upstream?: string;
 	/** The status the upstream answered with. */
 	readonly upstreamStatus?: number;
+	/** The answer had begun, and its connection ended before its end. */
+	readonly brokenOff?: true;
 	readonly step?: string;
 	readonly errors?: readonly RequestFault[];
 	/** Methods for the `Allow` header of a 405. */

@@ -27,6 +27,7 @@ export function printPlan(plan: Plan): string {
 					timeout: printTemplate(upstream.timeout),
 					connections: printTemplate(upstream.connections),
 					maxBody: printTemplate(upstream.maxBody),
+					maxHeaderBytes: printTemplate(upstream.maxHeaderBytes),
 					maxValues: printTemplate(upstream.maxValues),
 					tls: printEntries(upstream.tls),
 					coalesce: upstream.coalesce || null,

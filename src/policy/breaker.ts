@@ -33,12 +33,20 @@ export interface BreakerOptions {
 export function breaker(
 	options: BreakerOptions,
 	context: PolicyContext,
-): Guard {
+): BreakerGuard {
 	const { errorRate, windowMs, calls, probeEveryMs, ...unread } = options;
 	allRead(unread);
 	const bounds = { errorRate, windowMs, calls, probeEveryMs };
 	const state = new Breaker(bounds, context);
-	return watching((request, scope) => state.begin(request, scope));
+	return {
+		...watching((request, scope) => state.begin(request, scope)),
+		blame: (body, requestId) => state.blame(body, requestId),
+	};
+}
+
+export interface BreakerGuard extends Guard {
+	/** An answer that counted as good was of no use. `body` tells it from others: those who share it blame it once. */
+	readonly blame: (body: Uint8Array, requestId: string) => void;
 }
 
 class Breaker {
@@ -51,6 +59,10 @@ class Breaker {
 	/** The state of an open breaker: the probe that others wait for, and when the next one may be. */
 	#probe: object | null = null;
 	#nextProbeMs = 0;
+	/** The request whose probe closed it. */
+	#closedBy: string | null = null;
+	/** The bodies that were blamed. */
+	readonly #blamed = new WeakSet<Uint8Array>();
 
 	constructor(options: BreakerOptions, context: PolicyContext) {
 		this.#options = options;
@@ -91,6 +103,17 @@ class Breaker {
 			window.add(good, this.#clock.now());
 			if (!good && this.#isTooMuch()) this.#openUp(requestId, reason);
 		});
+	}
+
+	blame(body: Uint8Array, requestId: string): void {
+		if (this.#open || this.#blamed.has(body)) return;
+		this.#blamed.add(body);
+		// A probe stands for all calls, so one that was of no use has closed nothing.
+		const probed = this.#closedBy === requestId;
+		const counted = this.#window.revoke(this.#clock.now());
+		if (probed || (counted && this.#isTooMuch())) {
+			this.#openUp(requestId, "upstream_invalid");
+		}
 	}
 
 	#isTooMuch(): boolean {
@@ -137,6 +160,7 @@ class Breaker {
 	#close(requestId: string): void {
 		this.#open = false;
 		this.#window = new Window(this.#options.windowMs);
+		this.#closedBy = requestId;
 		this.#report(requestId, "closed", null);
 	}
 }
@@ -186,6 +210,20 @@ class Window {
 			this.bad++;
 			this.#bad[at] = (this.#bad[at] ?? 0) + 1;
 		}
+	}
+
+	/** The newest good call was bad. False if there is none any more. */
+	revoke(now: number): boolean {
+		this.#forget(Math.floor(now / this.#bucketMs));
+		if (this.good === 0) return false;
+		let at = this.#newest;
+		while (this.#good[at % bucketCount] === 0) at--;
+		const bucket = at % bucketCount;
+		this.good--;
+		this.bad++;
+		this.#good[bucket] = (this.#good[bucket] ?? 0) - 1;
+		this.#bad[bucket] = (this.#bad[bucket] ?? 0) + 1;
+		return true;
 	}
 
 	/** Empties the buckets that have become too old. */

@@ -1,10 +1,10 @@
 import { allRead } from "../core/all-read.ts";
 import type { ErrorCode } from "../core/errors.ts";
-import { headerOf } from "../core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
+import { retryAfterMsOf } from "../core/http/retry-after.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";
 import {
@@ -113,7 +113,7 @@ class Retrying {
 	#waitAfter(ended: Ended, attempt: number, tookMs: number): number | null {
 		if (attempt === this.#options.attempts || !mayHelp(ended)) return null;
 		if (this.#request.onAgain?.(false) === false) return null;
-		const retryAfterMs = retryAfterMsOf(ended) ?? 0;
+		const retryAfterMs = askedWaitMs(ended) ?? 0;
 		const waitMs = retryAfterMs + this.#jitterMs(attempt);
 		if (retryAfterMs > 0) this.#asked = true;
 		if (!this.#isTimeFor(waitMs, tookMs)) {
@@ -161,26 +161,15 @@ function settle(ended: Ended): UpstreamResponse {
 
 function mayHelp(ended: Ended): boolean {
 	const { again } = verdictOf(ended);
-	return again === "when told"
-		? retryAfterMsOf(ended) !== null
-		: again === "yes";
+	return again === "when told" ? askedWaitMs(ended) !== null : again === "yes";
 }
 
 function reasonOf(ended: Ended): ErrorCode {
 	return ended.ok ? "upstream_status" : codeOf(ended.error);
 }
 
-/**
- * RFC 9110, 10.2.3: seconds, or an instant. An instant is compared with the same answer's `Date`, so the two machines'
- * clocks need not agree. Null if there is none, or if it cannot be understood.
- */
-function retryAfterMsOf(ended: Ended): number | null {
-	if (!ended.ok) return null;
-	const { headers } = ended.value;
-	const text = headerOf(headers, "retry-after")?.trim() ?? "";
-	if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-	const ms = Date.parse(text) - Date.parse(headerOf(headers, "date") ?? "");
-	return Number.isNaN(ms) ? null : Math.max(0, ms);
+function askedWaitMs(ended: Ended): number | null {
+	return ended.ok ? retryAfterMsOf(ended.value.headers) : null;
 }
 
 /** The longest wait after an attempt, counted from 1. */

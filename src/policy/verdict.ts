@@ -60,7 +60,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		tooMuch: false,
 		again: "no",
 		stale: true,
-		why: "An answer came, but not a proper one. The upstream would do all its work again for another.",
+		why: "An answer came, but not a proper one, or one that no step can read. The upstream would do all its work again for another.",
 	},
 	overloaded: {
 		...noVerdict,
@@ -115,6 +115,16 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	// Made from an answer after the policies have passed it on. To them the answer's status counts.
 	upstream_status: notOfCalls,
 	limit_exceeded: notOfCalls,
+};
+
+/** An `upstream_invalid` of which the connection is the cause, and not what was said on it. */
+export const brokenOff: Verdict = {
+	asked: true,
+	fault: true,
+	tooMuch: false,
+	again: "yes",
+	stale: true,
+	why: "The connection ended in the middle of the answer, and nobody has got any of it.",
 };
 
 const good = {
@@ -198,7 +208,8 @@ export function verdictOfStatus(status: number): Verdict {
  * scope's reason, which may be another call's failure.
  */
 export function verdictOfError(thrown: unknown): Verdict {
-	return codeVerdicts[codeOf(thrown)];
+	const broken = thrown instanceof GatewayError && thrown.facts.brokenOff;
+	return broken ? brokenOff : codeVerdicts[codeOf(thrown)];
 }
 
 export function verdictOf(ended: Ended): Verdict {

@@ -22,14 +22,14 @@ const valueBytes = 5;
 export function decodeBody(
 	response: UpstreamResponse,
 	kind: "json" | "text" | "bytes",
-	{ settings }: OpenedUpstream,
+	opened: OpenedUpstream,
 	lenient: boolean,
 	run: Run,
 ): unknown {
 	const { body, decoded } = response;
 	const { length } = body;
 	if (length === 0) return null;
-	if (kind === "json") return readAnswer(response, settings, lenient, run);
+	if (kind === "json") return readAnswer(response, opened, lenient, run);
 	run.countRead(length);
 	if (kind === "bytes") return new Bytes(body);
 	// Decoding takes up to 1.5 ns for a byte.
@@ -44,24 +44,25 @@ export function decodeBody(
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
-		throw invalid(settings.name, "what is not UTF-8", response.status);
+		throw useless(opened, "what is not UTF-8", response, run);
 	}
 }
 
 /** Counts all before anything is read. An answer that was read for other runs counts as much. */
 function readAnswer(
 	response: UpstreamResponse,
-	{ name, valuesMax }: OpenedUpstream["settings"],
+	opened: OpenedUpstream,
 	lenient: boolean,
 	run: Run,
 ): unknown {
 	const { body, decoded } = response;
 	const survey = decoded ? decoded.survey(body) : surveyJson(body);
 	const { values, memory } = survey;
+	const { valuesMax } = opened.settings;
 	if (values > valuesMax) {
 		if (lenient) return null;
 		const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
-		throw invalid(name, words, response.status);
+		throw useless(opened, words, response, run);
 	}
 	run.countRead(Math.max(body.length, valueBytes * values));
 	const cost = costOfReading(survey, body.length);
@@ -80,7 +81,7 @@ function readAnswer(
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
-		throw invalid(name, whyNotJson(response, error), response.status);
+		throw useless(opened, whyNotJson(response, error), response, run);
 	}
 }
 
@@ -112,13 +113,16 @@ function makeShared<T>(
 	}
 }
 
-function invalid(
-	upstream: string,
+/** The error of an answer that no step can read. To its upstream it counts as a failure. */
+function useless(
+	{ settings, upstream }: OpenedUpstream,
 	words: string,
-	upstreamStatus: number,
+	{ body, status }: UpstreamResponse,
+	run: Run,
 ): GatewayError {
-	const message = `${upstream} answered ${words}`;
-	const facts = { upstream, upstreamStatus };
+	upstream.blame(body, run.input.request.id);
+	const message = `${settings.name} answered ${words}`;
+	const facts = { upstream: settings.name, upstreamStatus: status };
 	return new GatewayError("upstream_invalid", message, facts);
 }
 

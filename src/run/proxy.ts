@@ -5,7 +5,9 @@ import { raise } from "../core/events.ts";
 import {
 	allHeadersOf,
 	type HeaderList,
+	headerOf,
 	isFieldValue,
+	namesIn,
 } from "../core/http/headers.ts";
 import type {
 	GatewayRequest,
@@ -124,6 +126,7 @@ function passOn(
 	frame: Frame,
 ): Promise<GatewayResponse> {
 	const { request } = input;
+	refuseUpgrade(request.headers);
 	const call = {
 		method: request.method,
 		target: prepared.target(request, frame),
@@ -141,6 +144,22 @@ function passOn(
 	};
 	return new Promise((resolve, reject) => {
 		void send(route, prepared, input, call, resolve, reject);
+	});
+}
+
+/**
+ * Whoever asks for another protocol by name gets no answer of this one. A wish for HTTP/2 is not refused, because common
+ * clients put it into every first request and go on without it.
+ */
+function refuseUpgrade(headers: HeaderList): void {
+	if (headerOf(headers, "upgrade") === null) return;
+	// Without it the field says nothing (RFC 9110, 7.8).
+	if (!namesIn(headers, "connection").includes("upgrade")) return;
+	if (namesIn(headers, "upgrade").every((name) => name === "h2c")) return;
+	const message = "asks for a protocol to which this gateway does not change";
+	throw new GatewayError("request_invalid", `\`Upgrade\` ${message}`, {
+		status: 501,
+		errors: [{ at: "headers.upgrade", message }],
 	});
 }
 

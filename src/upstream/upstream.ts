@@ -3,7 +3,11 @@ import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
 import { balance } from "../policy/balance.ts";
-import { type BreakerOptions, breaker } from "../policy/breaker.ts";
+import {
+	type BreakerGuard,
+	type BreakerOptions,
+	breaker,
+} from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
 import { type CacheOptions, cache } from "../policy/cache/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
@@ -15,6 +19,7 @@ import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { headBytesMax } from "./wire/head.ts";
 import { openWire } from "./wire/open-wire.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
@@ -60,6 +65,8 @@ export interface Upstream {
 	readonly name: string;
 	readonly call: Call;
 	readonly stream: StreamCall;
+	/** An answer of its was of no use, although its status is good: the breaker counts it as failed. */
+	readonly blame: BreakerGuard["blame"];
 	/** The lifetime of work that may outlive a request, such as a write that was sent. `close` cancels it. */
 	readonly scope: Scope;
 	/** Ends all connections. Calls that still run or wait fail with `gateway_draining`. */
@@ -74,15 +81,9 @@ export function createUpstream(
 	context: UpstreamContext,
 	open: OpenWire = openWire,
 ): Upstream {
-	const {
-		name,
-		origins,
-		bodyBytesMax,
-		tls,
-		host = null,
-		...numbers
-	} = settings;
-	const { connections, streams: streamsMax, ...others } = numbers;
+	const { name, origins, bodyBytesMax, tls, ...numbers } = settings;
+	const { connections, streams: streamsMax, ...heads } = numbers;
+	const { host = null, headerBytesMax = headBytesMax, ...others } = heads;
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
@@ -92,7 +93,7 @@ export function createUpstream(
 	const { random = Math.random, memory = new Memory() } = context;
 	const wires = origins.map((origin, index) => {
 		const from = { origin, originFrom: originsFrom[index] ?? "" };
-		const wire = { name, ...from, bodyBytesMax, tls, host };
+		const wire = { name, ...from, bodyBytesMax, tls, host, headerBytesMax };
 		return open(wire, context.clock, memory);
 	});
 	const shared = { ...context, upstream: name };
@@ -112,10 +113,11 @@ export function createUpstream(
 				coalesced: joined,
 			})
 		: null;
+	const breaking = breaks ? breaker(breaks, shared) : null;
 	// The guards, from the outside in.
 	const guards = [
 		// Outside the limiter: a call that would fail is refused before it takes a slot, or waits for one.
-		breaks ? breaker(breaks, shared) : null,
+		breaking,
 		// Outside the timeout: the wait for a connection is our doing, not the upstream's, and must not shorten its time.
 		limit,
 	].filter((guard) => guard !== null);
@@ -144,6 +146,7 @@ export function createUpstream(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
 			[keeping && keeping.stream, ...guards.map((guard) => guard.stream)],
 		),
+		blame: breaking ? breaking.blame : () => {},
 		scope,
 		async close() {
 			const message = "the upstream was closed";

@@ -126,6 +126,11 @@ const takenByUs: readonly Difference[] = [
 		holds: /content-length:[\t ]*[0-9]+ +\r\n/i,
 	},
 	{
+		reason: "a space before the colon, which is removed (RFC 9112, 5.1)",
+		fault: /Invalid header token/,
+		holds: /\r\n[^\r\n:]+[ \t]+:/,
+	},
+	{
 		reason:
 			"Proxy-Connection in an interim answer: no field of HTTP's (RFC 9112, C.2.2)",
 		fault: /Data after `Connection: close`/,

@@ -55,7 +55,14 @@ describe("an answer", () => {
 
 /** Texts of our faults; undici must refuse each as well. */
 const refused: Readonly<Record<string, readonly [string, RegExp]>> = {
-	"a space before the colon": [`${ok}a : b\r\n\r\n`, /proper name/],
+	"a space before the colon of a length": [
+		`${ok}content-length : 2\r\n\r\n`,
+		/before the colon/,
+	],
+	"a space before the colon of a coding": [
+		`${ok}transfer-encoding\t: chunked\r\n\r\n`,
+		/before the colon/,
+	],
 	"no name": [`${ok}: b\r\n\r\n`, /proper name/],
 	"no colon": [`${ok}a\r\n\r\n`, /without a colon/],
 	"a colon in the next line only": [

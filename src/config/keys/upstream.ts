@@ -117,6 +117,12 @@ export const upstreamKeys = section({
 			"The longest answer that is taken, after decompression. Beyond it `upstream_invalid`.",
 		example: "maxBody: 512KiB",
 	}),
+	maxHeaderBytes: key(scalarTemplate<Size | Hole>(sizeOrHole), {
+		description:
+			"The size of all header fields of an answer together, trailers included, at most `256KiB`. Beyond it `upstream_invalid`.",
+		example: "maxHeaderBytes: 32KiB",
+		default: "16KiB",
+	}),
 	maxValues: key(maxValues, {
 		description:
 			"The most values and keys of an answer's JSON. An integer of 16 digits or more counts as four. Beyond it `upstream_invalid`.",

@@ -4,6 +4,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import { retryAfterMsOf } from "../../core/http/retry-after.ts";
 import { leastCostOfReading } from "../../core/json.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
@@ -143,11 +144,7 @@ function prepareValue(
 		const listed = answers.get(status);
 		const lenient = listed !== undefined;
 		if (!lenient && (status < 200 || status > 299)) {
-			throw new GatewayError(
-				"upstream_status",
-				`${upstream} answered ${status}${hintOf(response)}`,
-				{ upstream, upstreamStatus: status },
-			);
+			throw refusedBy(upstream, response);
 		}
 		const answer = decodeBody(response, decode, opened, lenient, spot.run);
 		const { values } = spot.frame;
@@ -167,6 +164,21 @@ function prepareValue(
 			? held.then(pickExpected)
 			: pickExpected(held);
 	};
+}
+
+/** The client hears how long the upstream asks to wait: to come sooner would be in vain for it, too. */
+function refusedBy(upstream: string, response: UpstreamResponse): GatewayError {
+	const { status, headers } = response;
+	const waitMs = retryAfterMsOf(headers);
+	return new GatewayError(
+		"upstream_status",
+		`${upstream} answered ${status}${hintOf(response)}`,
+		{
+			upstream,
+			upstreamStatus: status,
+			...(waitMs !== null && { retryAfterMs: waitMs }),
+		},
+	);
 }
 
 /** The statuses beside 2xx that are answers: the value that they give, or null if the answer goes on to `pick`. */

@@ -58,7 +58,7 @@ export class UpstreamConnection implements Flow {
 
 	constructor(pool: ConnectionOwner) {
 		this.#pool = pool;
-		this.parser = new ResponseParser(pool.heads);
+		this.parser = new ResponseParser(pool.heads, pool.settings.headerBytesMax);
 		const onread = {
 			buffer: pool.memory,
 			callback: (bytes: number) => this.#onRead(bytes),

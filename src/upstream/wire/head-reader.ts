@@ -1,4 +1,4 @@
-import { FieldNames, type Head, parseHead } from "./head.ts";
+import { FieldNames, type Head, headBytesMax, parseHead } from "./head.ts";
 
 /** Two answers of a server often differ only in the second in which they were sent. */
 const headsMax = 64;
@@ -18,7 +18,8 @@ export class HeadReader {
 
 	#learn(text: string): Head | string {
 		const head = parseHead(text, this.#names);
-		if (typeof head === "string") return head;
+		// Long heads are rare, and would hold much memory.
+		if (typeof head === "string" || text.length > headBytesMax) return head;
 		if (this.#heads.size === headsMax) this.#heads.clear();
 		this.#heads.set(text, head);
 		return head;

@@ -1,4 +1,8 @@
-import { framingFields, singleFields } from "../../core/http/fields.ts";
+import {
+	framingFields,
+	hopFields,
+	singleFields,
+} from "../../core/http/fields.ts";
 import { isToken } from "../../core/http/headers.ts";
 import type { AnswerHead } from "./receiver.ts";
 
@@ -14,7 +18,10 @@ export interface Head extends AnswerHead {
 	readonly restMs: number | null;
 }
 
-/** All header fields and trailers of an answer together, as they travel; the same bound as for a client's request. */
+/**
+ * All header fields and trailers of an answer together, as they travel; the same bound as for a client's request. An
+ * upstream may have another.
+ */
 export const headBytesMax = 16 * 1024;
 
 /**
@@ -40,6 +47,10 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 		if (colon < 0 || colon > end) return "a header line without a colon";
 		const name = nameOf.get(text.slice(at, colon));
 		if (name === null) return "a header field without a proper name";
+		// Some recipients do not know the field with a space behind its name, and so find another end.
+		if (isBlank(text.charCodeAt(colon - 1)) && hopFields.has(name)) {
+			return "a space before the colon of a field of the connection";
+		}
 		const value = trimmed(text, colon + 1, end);
 		const fault = framing.read(name, value);
 		if (fault !== null) return fault;
@@ -81,8 +92,8 @@ export class FieldNames {
 	}
 
 	#learn(text: string): string | null {
-		const name = text.toLowerCase();
-		// No space before the colon (RFC 9112, 5.1), none before the name (5.2).
+		// A space before the colon is removed (RFC 9112, 5.1), and one before the name is none of it (5.2).
+		const name = text.replace(/[\t ]+$/, "").toLowerCase();
 		if (!isToken(name)) return null;
 		if (this.#names.size < namesMax) this.#names.set(text, name);
 		return name;

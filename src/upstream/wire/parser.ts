@@ -53,6 +53,7 @@ export class ResponseParser {
 	/** The head of the final answer, once it is there. */
 	head: Head | null = null;
 	readonly #heads: HeadReader;
+	readonly #bytesMax: number;
 	#sink: Sink = nobody;
 	#toHead = false;
 	#state = over;
@@ -67,8 +68,9 @@ export class ResponseParser {
 	#headBytes = 0;
 	#fields = 0;
 
-	constructor(heads: HeadReader) {
+	constructor(heads: HeadReader, bytesMax = headBytesMax) {
 		this.#heads = heads;
+		this.#bytesMax = bytesMax;
 	}
 
 	/** Prepares for the answer to one request. `toHead` is true for a HEAD request. */
@@ -157,8 +159,11 @@ export class ResponseParser {
 			const why = isTlsAlert(text) ? speaksTls : "not HTTP/1.1";
 			return this.#refuse(why, at);
 		}
-		if (text.length > headBytesMax) {
-			return this.#refuse(`a head over ${headBytesMax} bytes`, at);
+		if (text.length > this.#bytesMax) {
+			return this.#refuse(
+				`a head over ${this.#bytesMax} bytes (\`maxHeaderBytes\`)`,
+				at,
+			);
 		}
 		this.#part = text;
 		return end;
@@ -166,8 +171,11 @@ export class ResponseParser {
 
 	/** `next` is the index behind the head. */
 	#takeHead(text: string, next: number): number {
-		if (text.length + 2 > headBytesMax) {
-			return this.#refuse(`a head over ${headBytesMax} bytes`, next);
+		if (text.length + 2 > this.#bytesMax) {
+			return this.#refuse(
+				`a head over ${this.#bytesMax} bytes (\`maxHeaderBytes\`)`,
+				next,
+			);
 		}
 		this.begun ||= beginsHead(text);
 		this.#headBytes = text.length + 2;
@@ -263,8 +271,11 @@ export class ResponseParser {
 		const next = this.#readLine(memory, at, end);
 		const line = this.#part;
 		this.#extra += next - at;
-		if (this.#extra > headBytesMax) {
-			return this.#refuse(`fields over ${headBytesMax} bytes`, next);
+		if (this.#extra > this.#bytesMax) {
+			return this.#refuse(
+				`fields over ${this.#bytesMax} bytes (\`maxHeaderBytes\`)`,
+				next,
+			);
 		}
 		if (!line.endsWith("\n")) return next;
 		this.#part = "";

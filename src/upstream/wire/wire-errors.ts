@@ -26,9 +26,12 @@ export function brokenOff(
 	words: string,
 	answered: boolean,
 ): GatewayError {
-	return answered
-		? invalid(upstream, `the answer broke off: ${words}`)
-		: unreachable(upstream, `no answer: ${words}`);
+	if (!answered) return unreachable(upstream, `no answer: ${words}`);
+	const message = `the answer broke off: ${words}`;
+	return new GatewayError("upstream_invalid", message, {
+		upstream,
+		brokenOff: true,
+	});
 }
 
 /**

@@ -23,6 +23,8 @@ export interface WireSettings {
 	readonly host?: string | null;
 	/** The longest body of an answer, both as sent and as decoded. */
 	readonly bodyBytesMax: number;
+	/** All header fields and trailers of an answer. Absent: `headBytesMax`. */
+	readonly headerBytesMax?: number;
 	readonly tls: TlsSettings | null;
 }
 
