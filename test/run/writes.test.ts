@@ -333,6 +333,19 @@ describe("another attempt of a write", () => {
 		});
 	}
 
+	it("is never made after its client has left, whenever that is", async () => {
+		for (let leaveMs = 1; leaveMs < 240; leaveMs += 3) {
+			const kit = guarded(retry, {}, () => unavailable);
+			const { leave } = kit.send("/x", { method: "PUT" });
+			await kit.clock.advance(leaveMs);
+			leave();
+			await kit.clock.settle();
+			const late = startsOf(kit.calls).filter((startMs) => startMs > leaveMs);
+			assert.deepEqual(late, [], `left at ${leaveMs}`);
+			kit.assertNothingLeft();
+		}
+	});
+
 	it("is not made if `within` has ended its step", async () => {
 		const step = { within: "20ms", optional: true };
 		const kit = guarded(retry, step, () => unavailable);
