@@ -43,6 +43,29 @@ describe("a proxied route with a cache", () => {
 		assert.equal(all.files.seen.length, 1);
 	});
 
+	test("passes the upstream's own instant on, and keeps it with the answer", async () => {
+		await using all = await serveFiles((_request, response) => {
+			response.setHeader("date", "Thu, 01 Jan 2026 00:00:00 GMT");
+			response.setHeader("expires", "Thu, 01 Jan 2026 01:00:00 GMT");
+			response.end("one");
+		});
+		for (const path of ["/f/a", "/f/a", "/f/b"]) {
+			const { headers } = await all.gateway.get(path);
+			assert.equal(headers.date, "Thu, 01 Jan 2026 00:00:00 GMT");
+			assert.equal(headers.expires, "Thu, 01 Jan 2026 01:00:00 GMT");
+		}
+		assert.equal(all.files.seen.length, 2);
+	});
+
+	test("has an instant of the gateway's if the upstream says none", async () => {
+		await using all = await serveFiles((_request, response) => {
+			response.sendDate = false;
+			response.end("one");
+		});
+		const { headers } = await all.gateway.get("/f/a");
+		assert.ok(Math.abs(Date.parse(headers.date ?? "") - Date.now()) < 60_000);
+	});
+
 	test("keeps what is compressed as it was sent, apart from what steps decode", async () => {
 		await using all = await serveFiles((_request, response) => {
 			response.setHeader("cache-control", "max-age=60");

@@ -64,7 +64,7 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"content-range": ["body", "single"],
 	"content-type": ["body", "single"],
 	cookie: ["credential"],
-	// The gateway's own answer has an instant of its own: it is made of several answers, or was kept.
+	// The gateway's own answer has an instant of its own, because it is made of several answers.
 	date: ["own", "answer"],
 	etag: ["passes"],
 	// End to end by RFC 9110, 10.1.1. But the server that takes the request answers 100 at once, so nothing is left to
@@ -163,6 +163,8 @@ const believedKinds =
 
 /** Whether a field of an answer passes a proxied route, if its config does not name it. `name` is in lower case. */
 export function passesAnswer(name: string): boolean {
+	// `Expires` and `Age` count from there (RFC 9110, 6.6.1). Another instant would add the difference of two clocks.
+	if (name === "date") return true;
 	return (
 		!neverPassed.has(name) &&
 		!withheld.has(name) &&

@@ -1,3 +1,4 @@
+import { parseHttpDate } from "./date.ts";
 import { type HeaderList, headerOf } from "./headers.ts";
 
 /**
@@ -8,6 +9,7 @@ import { type HeaderList, headerOf } from "./headers.ts";
 export function retryAfterMsOf(headers: HeaderList): number | null {
 	const text = headerOf(headers, "retry-after")?.trim() ?? "";
 	if (/^\d{1,9}$/.test(text)) return Number(text) * 1000;
-	const ms = Date.parse(text) - Date.parse(headerOf(headers, "date") ?? "");
+	const date = parseHttpDate(headerOf(headers, "date") ?? "");
+	const ms = parseHttpDate(text) - date;
 	return Number.isNaN(ms) ? null : Math.max(0, ms);
 }

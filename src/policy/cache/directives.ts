@@ -21,8 +21,33 @@ export function directivesOf(headers: HeaderList): Directives {
 	return directives;
 }
 
-/** A token, and `=` with a token or a quoted text, in which commas separate nothing. */
-const directive = /([^\s,;="]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/g;
+/** A token, and `=` with a token or a quoted text, in which commas separate nothing. No space stands beside `=`. */
+const directive = /([^\s,;="]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?/g;
+
+/**
+ * Reads `CDN-Cache-Control`, which is for caches before an origin server (RFC 9213). Null if it is not there, or not
+ * exactly a dictionary of RFC 9651: then `Cache-Control` and `Expires` hold.
+ */
+export function targetedDirectivesOf(headers: HeaderList): Directives | null {
+	const text = allHeadersOf(headers, "cdn-cache-control").join(",").trim();
+	if (text === "" || !dictionary.test(text)) return null;
+	const directives = new Map<string, string | null>();
+	for (const [, name = "", value = ""] of text.matchAll(member)) {
+		// `?0` is false. A text is no number of seconds here, although it looks like one.
+		if (value === "?0") directives.delete(name);
+		else directives.set(name, value.startsWith('"') ? null : value);
+	}
+	return directives;
+}
+
+const item = String.raw`(?:"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|-?\d{1,15}(?:\.\d{1,3})?|[A-Za-z*][\w!#$%&'*+.^${"`"}|~:/-]*|\?[01])`;
+const parameter = String.raw`(?: *;[ ]*[a-z*][a-z\d_.*-]*(?:=${item})?)`;
+const entry = String.raw`[a-z*][a-z\d_.*-]*(?:=${item})?${parameter}*`;
+const dictionary = new RegExp(`^${entry}(?:[ \\t]*,[ \\t]*${entry})*$`);
+const member = new RegExp(
+	String.raw`([a-z*][a-z\d_.*-]*)(?:=(${item}))?${parameter}*(?:[ \t]*,[ \t]*|$)`,
+	"g",
+);
 
 /** RFC 9111, 1.2.2: anything longer counts as this, some 68 years. */
 const secondsMax = 2 ** 31;

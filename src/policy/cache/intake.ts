@@ -125,11 +125,12 @@ export class Intake {
 		const old = this.#keeper.find(form, key);
 		if (key.method === "HEAD") this.#compare(form, key, response);
 		const tooLong = response.body.length > this.#options.answerBytesMax;
+		// A failure may say how long it is fresh. It does not replace an answer that may stand in for it.
+		const fails = verdictOfStatus(response.status).stale;
+		if (fails && old && this.#clock.now() < old.ifErrorUntilMs) return marked;
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
 			// A failure says nothing about the kept answer. Any other answer replaces it.
-			return old && !verdictOfStatus(response.status).stale
-				? this.#outdate(old, marked)
-				: marked;
+			return old && !fails ? this.#outdate(old, marked) : marked;
 		}
 		const trial =
 			before?.trial?.confirmed() ??

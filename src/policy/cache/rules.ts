@@ -1,4 +1,5 @@
 import { GatewayError } from "../../core/errors.ts";
+import { parseHttpDate } from "../../core/http/date.ts";
 import { authenticatingFields } from "../../core/http/fields.ts";
 import {
 	allHeadersOf,
@@ -13,6 +14,7 @@ import {
 	directivesOf,
 	parseSeconds,
 	secondsOf,
+	targetedDirectivesOf,
 } from "./directives.ts";
 
 /** The upstream's settings: for answers without directives, and the credentials that are no user's. */
@@ -58,24 +60,29 @@ export function judge(
 	options: RuleOptions,
 ): Judgement {
 	const { status, headers } = answer;
-	const directives = directivesOf(headers);
-	const silent = isSilent(directives, headers);
+	const targeted = targetedDirectivesOf(headers);
+	const directives = targeted ?? directivesOf(headers);
+	// What is for such caches alone holds instead of all else (RFC 9213, 2.2).
+	const expires = targeted === null ? headerOf(headers, "expires") : null;
+	const silent = isSilent(directives, expires, headers);
 	const ours = silent && options.forMs !== null && heldByAuthor.has(status);
 	const vary = varyOf(headers);
 	const matchable = !vary.includes("*");
 	const personal = isPersonal(request, directives, headers, options);
-	const keepable = isKeepable(answer, directives);
+	const keepable = isKeepable(status, directives, expires !== null);
 	const lifetimeMs = ours
 		? (options.forMs ?? 0)
 		: keepable
-			? 1000 * lifetimeSeconds(directives, headers)
+			? 1000 * lifetimeSeconds(directives, expires === null ? null : headers)
 			: 0;
 	return {
 		storable: keepable && !personal && matchable,
 		known: ours || !silent,
 		freshMs: matchable ? lifetimeMs - ageMsOf(headers) : 0,
-		...stalenessOf(directives, options.staleMs),
-		sharing: directives.has("no-store") ? "none" : personal ? "one" : "all",
+		...(verdictOfStatus(status).stale
+			? neverStale
+			: stalenessOf(directives, options.staleMs)),
+		sharing: isUnstored(status, directives) ? "none" : personal ? "one" : "all",
 		// An answer that says nothing about caches says nothing about what it depends on either.
 		vary: silent || request.body !== null ? null : vary,
 	};
@@ -86,8 +93,15 @@ const keptByDefault: ReadonlySet<number> = new Set([
 	200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);
 
-/** Kept if the answer says so. */
-const keptIfSaid: ReadonlySet<number> = new Set([302, 303, 307]);
+/** Never kept: a part, and a word about an answer that is kept already. */
+const neverKept: ReadonlySet<number> = new Set([206, 304]);
+
+/** The statuses of RFC 9110 that ask nothing of a cache beyond its usual rules. */
+const understood: ReadonlySet<number> = new Set([
+	200, 201, 202, 203, 204, 205, 300, 301, 302, 303, 305, 307, 308, 400, 401,
+	402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415, 417,
+	421, 422, 426, 500, 501, 502, 503, 504, 505,
+]);
 
 /** Statuses that mean the same a minute later. The author's `for` does not hold for others. */
 const heldByAuthor: ReadonlySet<number> = new Set([
@@ -95,23 +109,32 @@ const heldByAuthor: ReadonlySet<number> = new Set([
 ]);
 
 /** RFC 9111, 3, except whose answer it is: see `isPersonal`. */
-function isKeepable({ status, headers }: Judged, directives: Directives) {
-	if (directives.has("no-store")) return false;
-	if (keptByDefault.has(status)) return true;
-	return (
-		keptIfSaid.has(status) &&
-		(["public", "max-age", "s-maxage"].some((name) => directives.has(name)) ||
-			headerOf(headers, "expires") !== null)
-	);
+function isKeepable(
+	status: number,
+	directives: Directives,
+	expires: boolean,
+): boolean {
+	if (neverKept.has(status) || isUnstored(status, directives)) return false;
+	if (keptByDefault.has(status) || expires) return true;
+	return ["public", "max-age", "s-maxage"].some((name) => directives.has(name));
+}
+
+/** RFC 9111, 5.2.2.3: beside `must-understand`, `no-store` is for caches that do not know the status. */
+function isUnstored(status: number, directives: Directives): boolean {
+	if (directives.has("must-understand")) return !understood.has(status);
+	return directives.has("no-store");
 }
 
 /** RFC 9111, 4.2.1, for a cache that many share, and 5.2.2.4. */
-function lifetimeSeconds(directives: Directives, headers: HeaderList): number {
+function lifetimeSeconds(
+	directives: Directives,
+	expiring: HeaderList | null,
+): number {
 	if (directives.has("no-cache")) return 0;
 	return (
 		secondsOf(directives, "s-maxage") ??
 		secondsOf(directives, "max-age") ??
-		secondsToExpiry(headers)
+		(expiring === null ? 0 : secondsToExpiry(expiring))
 	);
 }
 
@@ -120,8 +143,8 @@ function lifetimeSeconds(directives: Directives, headers: HeaderList): number {
  * be set to anything. Then it is 0, as for a text that is no date.
  */
 function secondsToExpiry(headers: HeaderList): number {
-	const expires = Date.parse(valueOf(headers, "expires"));
-	const seconds = (expires - Date.parse(valueOf(headers, "date"))) / 1000;
+	const expires = parseHttpDate(valueOf(headers, "expires"));
+	const seconds = (expires - parseHttpDate(valueOf(headers, "date"))) / 1000;
 	return Number.isNaN(seconds) ? 0 : Math.max(0, seconds);
 }
 
@@ -131,10 +154,14 @@ function valueOf(headers: HeaderList, name: string): string {
 	return others.every((other) => other === first) ? first : "";
 }
 
-function isSilent(directives: Directives, headers: HeaderList): boolean {
+function isSilent(
+	directives: Directives,
+	expires: string | null,
+	headers: HeaderList,
+): boolean {
 	return (
 		directives.size === 0 &&
-		headerOf(headers, "expires") === null &&
+		expires === null &&
 		headerOf(headers, "pragma") === null
 	);
 }
@@ -170,11 +197,17 @@ function varyOf(headers: HeaderList): string[] {
 	return [...new Set(namesIn(headers, "vary"))];
 }
 
-/** How old it was when it came (RFC 9111, 5.1), in milliseconds; an age that cannot be read counts as 0. */
+/**
+ * How old it was when it came, in milliseconds. Of several ages the first counts, and one that cannot be read counts as 0
+ * (RFC 9111, 5.1).
+ */
 export function ageMsOf(headers: HeaderList): number {
-	const [age = "0"] = allHeadersOf(headers, "age");
+	const [age = "0"] = (headerOf(headers, "age") ?? "0").split(",");
 	return 1000 * parseSeconds(age.trim());
 }
+
+/** A failure stands in for no other. */
+const neverStale = { whileRevalidateMs: 0, ifErrorMs: 0 };
 
 /**
  * RFC 5861. An answer that must be validated (RFC 9111, 5.2.2) is never served stale; else its own words go before the
@@ -186,7 +219,7 @@ function stalenessOf(
 ): Pick<Judgement, "whileRevalidateMs" | "ifErrorMs"> {
 	const forbidden = ["no-cache", "must-revalidate", "proxy-revalidate"];
 	if (forbidden.some((name) => directives.has(name))) {
-		return { whileRevalidateMs: 0, ifErrorMs: 0 };
+		return neverStale;
 	}
 	const whileRevalidate = secondsOf(directives, "stale-while-revalidate");
 	const ifError = secondsOf(directives, "stale-if-error");

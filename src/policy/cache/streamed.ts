@@ -2,6 +2,7 @@ import { type ByteStream, emptyStream } from "../../core/body/byte-stream.ts";
 import { fieldsOfNotModified } from "../../core/http/fields.ts";
 import { headerOf, headersWithout } from "../../core/http/headers.ts";
 import type { StreamHead, UpstreamResponse } from "../../core/http/messages.ts";
+import { hasFramedBody } from "../../core/http/status.ts";
 import { type Condition, hasCopy } from "./condition.ts";
 
 /** A kept answer as the head and body that a client gets: without the body for HEAD, and 304 for a client that has it. */
@@ -43,9 +44,11 @@ function wholeStream(bytes: Uint8Array): ByteStream {
 }
 
 /** Whether the end of a body can be told from a connection that broke. */
-export function isFramed({ headers, body }: StreamHead): boolean {
+export function isFramed({ status, headers, body }: StreamHead): boolean {
 	return (
-		body.length !== null || headerOf(headers, "transfer-encoding") !== null
+		!hasFramedBody(status) ||
+		body.length !== null ||
+		headerOf(headers, "transfer-encoding") !== null
 	);
 }
 

@@ -187,8 +187,8 @@ describe("what is never kept", () => {
 		"Vary: *": control("max-age=60", "vary", "*"),
 		"Vary: * among others": control("max-age=60", "vary", "accept, *"),
 		"a part": { ...control("max-age=60"), status: 206 },
-		"a status nobody knows": { ...control("max-age=60"), status: 299 },
-		"an error": { ...control("max-age=60"), status: 500 },
+		"a status that says nothing": { ...control("immutable"), status: 299 },
+		"an error that says nothing": { ...control("immutable"), status: 500 },
 		"a 304 to nobody's question": { ...control("max-age=60"), status: 304 },
 		"another's cookie": control("max-age=60", "set-cookie", "a=1"),
 		"what is stale when it comes": control("max-age=60", "age", "60"),
@@ -956,6 +956,31 @@ test("a body is part of what is asked", async () => {
 	assert.equal(await askText(post("1", "text/html")), "3");
 	assert.equal(await askText(post("1")), "1");
 	assert.equal(sent.length, 3);
+});
+
+describe("a failure that says how long it is fresh", () => {
+	const failure = { ...control("max-age=5, stale-if-error=99"), status: 503 };
+
+	it("is given again that long, and stands in for no other", async () => {
+		const { ask, clock, sent } = cached({ staleMs: 99_000 }, failure, down());
+		assert.equal((await ask()).status, 503);
+		await clock.advance(4999);
+		assert.equal((await ask()).status, 503);
+		assert.equal(sent.length, 1);
+		await clock.advance(1);
+		await assert.rejects(ask(), /down/);
+	});
+
+	it("does not replace an answer that stands in for it", async () => {
+		const good = control("max-age=1, stale-if-error=60");
+		const { askText, clock, sent } = cached({}, good, failure, failure, good);
+		await askText();
+		await clock.advance(1000);
+		assert.equal(await askText(), "1");
+		assert.equal(await askText(), "1");
+		assert.equal(sent.length, 3);
+		assert.equal(await askText(), "4");
+	});
 });
 
 describe("an answer on trial", () => {

@@ -105,7 +105,7 @@ function model(said: Said, author: Author, afterMs: number): Use {
 		said.maxAge !== null || said.sMaxAge !== null || said.expires !== null;
 	const lasting = said.status === 200 || said.status === 404;
 	if (said.noStore || said.isPrivate) return "no";
-	if (!lasting && !(said.status === 302 && explicit)) return "no";
+	if (!lasting && !explicit) return "no";
 	const lifetime = said.noCache
 		? 0
 		: silent
@@ -115,6 +115,8 @@ function model(said: Said, author: Author, afterMs: number): Use {
 				(typeof said.expires === "number" && said.dated ? said.expires : 0));
 	const lateBy = afterMs / 1000 + (said.age ?? 0) - lifetime;
 	if (lifetime > 0 && lateBy < 0) return "fresh";
+	// A failure stands in for no other.
+	if (said.status === 500) return "no";
 	if (said.noCache || said.revalidate !== null) return "no";
 	const speaks = said.whileRevalidate !== null || said.ifError !== null;
 	const authors = said.sMaxAge === null ? author.staleSeconds : 0;
@@ -208,13 +210,26 @@ describe("what may be kept", () => {
 		assert.deepEqual(storable(), byDefault);
 	});
 
-	test("is what the answer says, of the statuses whose meaning is known (RFC 9111, 3)", () => {
-		const known = [...byDefault, 302, 303, 307].toSorted((a, b) => a - b);
+	test("is what the answer says, of any final status but a part and a 304 (RFC 9111, 3)", () => {
+		const final = statuses.filter((one) => one !== 206 && one !== 304);
 		for (const said of ["max-age=0", "s-maxage=0", "public"]) {
-			assert.deepEqual(storable("cache-control", said), known, said);
+			assert.deepEqual(storable("cache-control", said), final, said);
 		}
-		assert.deepEqual(storable("expires", at(1)), known);
+		assert.deepEqual(storable("expires", at(1)), final);
 		assert.deepEqual(storable("cache-control", "immutable"), byDefault);
+	});
+
+	test("is with `must-understand` what RFC 9110 knows, whatever `no-store` says (RFC 9111, 5.2.2.3)", () => {
+		for (const more of ["", ", no-store"]) {
+			const said = `must-understand, max-age=9${more}`;
+			const kept = storable("cache-control", said);
+			for (const known of [200, 201, 302, 404, 410, 503]) {
+				assert.ok(kept.includes(known), String(known));
+			}
+			for (const other of [206, 207, 299, 304, 418, 499, 599]) {
+				assert.ok(!kept.includes(other), String(other));
+			}
+		}
 	});
 
 	test("is nothing with `no-store` or `private` (RFC 9111, 5.2.2.5 and 5.2.2.7)", () => {
@@ -297,7 +312,85 @@ describe("how long it is fresh", () => {
 		assert.equal(seconds("cache-control", "max-age=20", "age", "new"), 20);
 	});
 
+	for (const [ages, left] of [
+		[["5, 0"], 15],
+		[["0, 5"], 20],
+		[["5", "0"], 15],
+		[["0", "5"], 20],
+		[["5 ,5"], 15],
+		[["-5"], 20],
+		[["5.0"], 20],
+		[[""], 20],
+	] as const) {
+		test(`is less by the first age of ${ages.join(" and ")} (RFC 9111, 5.1)`, () => {
+			const fields = ages.flatMap((age) => ["age", age]);
+			const control = ["cache-control", "max-age=20"];
+			assert.equal(seconds(...control, ...fields), left);
+		});
+	}
+
+	for (const [expires, fresh] of [
+		["Thu, 18 Aug 2050 02:01:18 GMT", true],
+		["Thursday, 18-Aug-50 02:01:18 GMT", true],
+		["Thu Aug 18 02:01:18 2050", true],
+		["THU, 18 Aug 2050 02:01:18 GMT", false],
+		["Thu, 18 Aug 2050 02:01:18 UTC", false],
+		["Thu, 18 Aug 50 02:01:18 GMT", false],
+		["Thu, 18 Aug 2050 2:01:18 GMT", false],
+		["2050-08-18", false],
+	] as const) {
+		test(`is ${fresh ? "until" : "nothing with"} Expires: ${expires} (RFC 9110, 5.6.7)`, () => {
+			assert.equal(seconds("expires", expires, "date", at(0)) > 0, fresh);
+		});
+	}
+
+	test("is nothing if a space stands beside the `=` (RFC 9111, 5.2)", () => {
+		for (const said of ["max-age =20", "max-age= 20", "max-age = 20"]) {
+			assert.equal(seconds("cache-control", said), 0, said);
+		}
+	});
+
 	test("is never longer than some 68 years (RFC 9111, 1.2.2)", () => {
 		assert.equal(seconds("cache-control", `max-age=${2 ** 40}`), 2 ** 31);
 	});
+});
+
+describe("CDN-Cache-Control (RFC 9213)", () => {
+	const day = 86_400;
+	for (const [targeted, control, storable, seconds] of [
+		["max-age=60", null, true, 60],
+		["max-age=60", "max-age=1", true, 60],
+		["max-age=1", "max-age=60", true, 1],
+		["max-age=60", "no-store", true, 60],
+		["no-store", "max-age=60", false, null],
+		["private", "max-age=60", false, null],
+		["no-cache", "max-age=60", true, 0],
+		["max-age=0", "max-age=60", true, 0],
+		["foo, max-age=60", null, true, 60],
+		["max-age=60;a=1, foo;b", null, true, 60],
+		["no-store=?0, max-age=60", null, true, 60],
+		["max-age=99999999999", null, true, 2 ** 31],
+		// No dictionary: the other fields hold.
+		["max-age=60, &&&&&", "max-age=1", true, 1],
+		["MaX-aGe=60", "max-age=1", true, 1],
+		["max-age =60", "max-age=1", true, 1],
+		["max-age= 60", "max-age=1", true, 1],
+		["max-age=60,", "max-age=1", true, 1],
+		["", "max-age=1", true, 1],
+		// Of another type.
+		['max-age="60"', "max-age=1", true, 0],
+		["max-age=6.5", "max-age=1", true, 0],
+		["max-age", "max-age=1", true, 0],
+	] as const) {
+		test(`${targeted || "nothing"} beside ${control ?? "nothing"} is told apart`, () => {
+			const headers = [
+				["cdn-cache-control", targeted],
+				control === null ? [] : ["cache-control", control],
+				["expires", at(day), "date", at(0)],
+			].flat();
+			const judgement = judged(200, headers);
+			assert.equal(judgement.storable, storable);
+			if (seconds !== null) assert.equal(judgement.freshMs, 1000 * seconds);
+		});
+	}
 });

@@ -224,6 +224,15 @@ describe("an answer passed on", () => {
 		}
 	});
 
+	it("is kept where its status has no content, and nothing tells its length", async () => {
+		const none = { ...fresh, status: 204, pieces: [], length: null };
+		const { ask, sent } = streams(none);
+		for (let time = 0; time < 2; time++) {
+			assert.equal((await ask()).status, 204);
+		}
+		assert.equal(sent.length, 1);
+	});
+
 	it("of a client that leaves ends nobody else's", async () => {
 		const later = Promise.withResolvers<void>();
 		const { open, ask, sent } = streams({ ...fresh, until: later.promise });
