@@ -24,7 +24,7 @@ import { openWire } from "./wire/open-wire.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings
-	extends Omit<WireSettings, "origin" | "originFrom"> {
+	extends Omit<WireSettings, "origin" | "originFrom" | "nameServers"> {
 	/** At least one. */
 	readonly origins: readonly string[];
 	/** The variables from which each of them was read, in words; empty if the config says it. Absent: none. */
@@ -58,6 +58,8 @@ export interface UpstreamContext {
 	readonly memory?: Memory;
 	/** From 0 to below 1. Default: the machine's. */
 	readonly random?: () => number;
+	/** Default: the machine's. */
+	readonly nameServers?: readonly string[];
 }
 
 /** A service we call, behind its protection. */
@@ -83,7 +85,8 @@ export function createUpstream(
 ): Upstream {
 	const { name, origins, bodyBytesMax, tls, ...numbers } = settings;
 	const { connections, streams: streamsMax, ...heads } = numbers;
-	const { host = null, headerBytesMax = headBytesMax, ...others } = heads;
+	const { host = null, headerBytesMax = headBytesMax, ...ages } = heads;
+	const { connectionAgeMs, ...others } = ages;
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
@@ -91,9 +94,15 @@ export function createUpstream(
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
 	const { random = Math.random, memory = new Memory() } = context;
+	const { nameServers } = context;
 	const wires = origins.map((origin, index) => {
 		const from = { origin, originFrom: originsFrom[index] ?? "" };
-		const wire = { name, ...from, bodyBytesMax, tls, host, headerBytesMax };
+		const bounds = { bodyBytesMax, headerBytesMax };
+		const wire = {
+			...{ name, ...from, ...bounds, tls, host },
+			...(connectionAgeMs !== undefined && { connectionAgeMs }),
+			...(nameServers !== undefined && { nameServers }),
+		};
 		return open(wire, context.clock, memory);
 	});
 	const shared = { ...context, upstream: name };

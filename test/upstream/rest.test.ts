@@ -79,6 +79,30 @@ for (const [hint, keptMs, goneMs] of [
 	});
 }
 
+test("a connection takes no call beyond its greatest age, and rests no longer", async () => {
+	respond = ({ answer }) => answer("ok", "keep-alive: timeout=60");
+	const { origin } = peer;
+	const young = openWire(
+		{
+			...{ name: "weather", origin, bodyBytesMax: 1000, tls: null },
+			connectionAgeMs: 5_000,
+		},
+		clock,
+	);
+	stack.defer(() => young.close());
+	const callYoung = () => young.call(requestOf(), scope);
+	await callYoung();
+	for (let second = 1; second <= 4; second++) {
+		await clock.advance(1_000);
+		await callYoung();
+	}
+	assert.equal(peer.connections, 1);
+	await clock.advance(1_000);
+	await gone(await peer.connection());
+	await callYoung();
+	assert.equal(peer.connections, 2);
+});
+
 test("a connection whose server closes it within a second is not kept", async () => {
 	respond = ({ answer }) => answer("ok", "keep-alive: timeout=1");
 	await call();

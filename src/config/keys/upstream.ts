@@ -6,7 +6,13 @@ import { bounds, inherited } from "./defaults.ts";
 import type { DataMap, Duration, Hole, Size } from "./input.ts";
 import { key, part } from "./key.ts";
 import { reading } from "./kind.ts";
-import { countOrHole, durationOrHole, flag, sizeOrHole } from "./kinds.ts";
+import {
+	countOrHole,
+	durationOrHole,
+	flag,
+	patience,
+	sizeOrHole,
+} from "./kinds.ts";
 import { policyKeys } from "./policies.ts";
 import { type InputOf, section } from "./section.ts";
 import {
@@ -111,6 +117,13 @@ export const upstreamKeys = section({
 			"How many proxied requests are open at once, each on a connection of its own. Until the head of its answer is there, each counts among the `connections`, too. One more is `limiter_full`.",
 		example: "streams: 256",
 		default: 1024,
+	}),
+	connectionAge: key(patience, {
+		field: "connectionAgeMs",
+		description:
+			"How old a connection may be and still take another call. So calls follow a name to its new addresses.",
+		example: "connectionAge: 30s",
+		default: "1m",
 	}),
 	maxBody: key(maxBody, {
 		description:

@@ -1,8 +1,10 @@
 import {
 	connect as connectTcp,
 	isIP,
+	type LookupFunction,
 	type OnReadOpts,
 	type Socket,
+	type TcpNetConnectOpts,
 } from "node:net";
 import {
 	type ConnectionOptions,
@@ -10,6 +12,8 @@ import {
 	TLSSocket,
 } from "node:tls";
 import { getSystemErrorName } from "node:util";
+import type { Clock } from "../../tasks/clock.ts";
+import { Names } from "./names.ts";
 import type { WireSettings } from "./wire.ts";
 
 /**
@@ -21,16 +25,50 @@ export type Connect = (onread: OnReadOpts, onReady: () => void) => Socket;
 /** How long nothing may travel on a connection before the system asks whether the other side is still there. */
 const probeMs = 60_000;
 
-export function createConnect({ origin, tls }: WireSettings): Connect {
+/**
+ * How long one address may take before the next is tried (RFC 8305, 5). Node then gives up the first, unless it is the
+ * last.
+ */
+const attemptMs = 250;
+
+export function createConnect(
+	{ origin, tls, nameServers }: WireSettings,
+	clock: Clock,
+): Connect {
 	const { protocol, hostname, port } = new URL(origin);
 	// An IPv6 address stands in brackets only in a URL.
 	const host = hostname.replace(/^\[|\]$/g, "");
+	const names = isIP(host) === 0 ? new Names(host, clock, nameServers) : null;
 	const keptOpen = {
 		host,
 		noDelay: true,
 		keepAlive: true,
 		keepAliveInitialDelay: probeMs,
+		autoSelectFamily: true,
+		autoSelectFamilyAttemptTimeout: attemptMs,
+		...(names !== null && { lookup: lookUpWith(names) }),
 	};
+	const begin = connectBy(protocol, port, host, tls, keptOpen);
+	if (names === null) return begin;
+	return (onread, onReady) => {
+		const socket = begin(onread, onReady);
+		return socket.once("connect", () => names.reached(socket.remoteAddress));
+	};
+}
+
+/** Node asks for all addresses, because it is to try several. */
+function lookUpWith(names: Names): LookupFunction {
+	return (_host, _options, callback) =>
+		names.find((error, addresses) => callback(error, [...addresses]));
+}
+
+function connectBy(
+	protocol: string,
+	port: string,
+	host: string,
+	tls: WireSettings["tls"],
+	keptOpen: Omit<TcpNetConnectOpts, "port">,
+): Connect {
 	if (protocol === "http:") {
 		const options = { ...keptOpen, port: Number(port || 80) };
 		return (onread, onReady) => connectTcp({ ...options, onread }, onReady);

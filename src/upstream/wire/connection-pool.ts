@@ -40,13 +40,17 @@ export class ConnectionPool implements ConnectionOwner {
 	#settling = new Settling();
 	#turning = false;
 	#sweep: Timer | null = null;
+	/** The greatest age of a connection. */
+	readonly #ageSweeps: number;
 	/** Counts sweeps, so that an age needs no clock. */
 	#sweeps = 0;
 
 	constructor(settings: WireSettings, clock: Clock) {
 		this.settings = settings;
 		this.#clock = clock;
-		this.connect = createConnect(settings);
+		const { connectionAgeMs = Number.POSITIVE_INFINITY } = settings;
+		this.#ageSweeps = Math.ceil(connectionAgeMs / sweepMs);
+		this.connect = createConnect(settings, clock);
 	}
 
 	/** A connection that nobody uses. It may have to settle first. */
@@ -62,6 +66,7 @@ export class ConnectionPool implements ConnectionOwner {
 	/** A connection on which nothing was ever sent. */
 	open(): UpstreamConnection {
 		const connection = new UpstreamConnection(this);
+		connection.endsAt = this.#sweeps + this.#ageSweeps;
 		this.#all.add(connection);
 		return connection;
 	}
@@ -70,6 +75,7 @@ export class ConnectionPool implements ConnectionOwner {
 		const ms =
 			keptMs === null ? restMs : Math.min(keptMs - marginMs, restMsMax);
 		connection.restsUntil = this.#sweeps + Math.floor(ms / sweepMs);
+		connection.restsUntil = Math.min(connection.restsUntil, connection.endsAt);
 		if (this.closed || connection.restsUntil <= this.#sweeps) {
 			connection.destroy();
 			return;

@@ -49,6 +49,8 @@ export class UpstreamConnection implements Flow {
 	kept = false;
 	/** The sweep of the pool at which it has been at rest for too long. */
 	restsUntil = 0;
+	/** The sweep of the pool from which it is too old for another call. */
+	endsAt = 0;
 	exchange: Carried | null = null;
 	readonly socket: Socket;
 	readonly parser: ResponseParser;

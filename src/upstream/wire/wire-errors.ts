@@ -42,6 +42,10 @@ export function wordsOf(error: Error, from: string | undefined): string {
 	const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
 	const fault = tlsFault(code);
 	if (fault !== null) return fault;
+	if (error instanceof AggregateError && !from) {
+		const words = error.errors.map((one: Error) => one.message);
+		return `none of its addresses: ${[...new Set(words)].join(", ")}`;
+	}
 	// An error of our own has no code.
 	if (!from || code === "") return error.message || code;
 	return `${`${syscall} ${code}`.trim()} at what ${from} holds`;

@@ -26,6 +26,10 @@ export interface WireSettings {
 	/** All header fields and trailers of an answer. Absent: `headBytesMax`. */
 	readonly headerBytesMax?: number;
 	readonly tls: TlsSettings | null;
+	/** How long a connection is used, in milliseconds. Absent: as long as it holds. */
+	readonly connectionAgeMs?: number;
+	/** The name servers, with their ports. Absent: the machine's. */
+	readonly nameServers?: readonly string[];
 }
 
 /**

@@ -1,0 +1,234 @@
+import {
+	lookup as lookUpBySystem,
+	type RecordWithTtl,
+	Resolver,
+} from "node:dns";
+import { readFile } from "node:fs";
+import { isIP } from "node:net";
+import type { Clock, Timer } from "../../tasks/clock.ts";
+
+/** An address of a host. */
+interface Address {
+	readonly address: string;
+	readonly family: 4 | 6;
+}
+
+interface Found {
+	readonly addresses: readonly Address[];
+	readonly ttlMs: number;
+}
+
+type OnFound = (error: Error | null, addresses: readonly Address[]) => void;
+
+/** A name server that does not answer is asked twice, and then the next one. */
+const triesMax = 2;
+const tryMs = 1_000;
+
+/** How long an answer of one family waits for the other's: some name servers answer one alone. */
+const otherMs = 50;
+
+/** Bounds of the time for which an answer holds. Without a lower one a TTL of 0 would ask for each connection. */
+const ttlMsMin = 1_000;
+const ttlMsMax = 10 * 60_000;
+
+/** What says no time of its own: the hosts file, and what the system found. */
+const ttlMsDefault = 10_000;
+
+/** How long a failure holds, so that a name that is not there is not asked for by every call. */
+const failureMs = 1_000;
+
+const hostsFile = "/etc/hosts";
+
+/**
+ * Finds the addresses of one host. All who ask at once wait for one look-up, and its answer holds for its time. If a
+ * later look-up fails, the last good answer is used. A name that does not resolve takes nobody else's time: name servers
+ * are asked from the event loop. The system's own way would block one of the few threads that all look-ups share.
+ */
+export class Names {
+	readonly #host: string;
+	readonly #clock: Clock;
+	readonly #nameServers: readonly string[] | undefined;
+	#addresses: readonly Address[] = [];
+	#error: Error | null = null;
+	#untilMs = Number.NEGATIVE_INFINITY;
+	#waiting: OnFound[] | null = null;
+
+	/** With `nameServers` nobody else is asked. */
+	constructor(host: string, clock: Clock, nameServers?: readonly string[]) {
+		this.#host = host;
+		this.#clock = clock;
+		this.#nameServers = nameServers;
+	}
+
+	/** Calls back in a later turn. */
+	find(onFound: OnFound): void {
+		if (this.#clock.now() < this.#untilMs) {
+			process.nextTick(onFound, this.#error, this.#addresses);
+			return;
+		}
+		if (this.#waiting !== null) {
+			this.#waiting.push(onFound);
+			return;
+		}
+		this.#waiting = [onFound];
+		this.#lookUp().then(
+			({ addresses, ttlMs }) => {
+				this.#addresses = addresses;
+				this.#end(null, Math.min(Math.max(ttlMs, ttlMsMin), ttlMsMax));
+			},
+			// A good answer of before is likelier to be right than none.
+			(error: Error) =>
+				this.#end(this.#addresses.length > 0 ? null : error, failureMs),
+		);
+	}
+
+	/** A connection to the address was made. Its family is tried first from now on. */
+	reached(address: string | undefined): void {
+		const family = this.#addresses.find(
+			(one) => one.address === address,
+		)?.family;
+		if (family === undefined || family === this.#addresses[0]?.family) return;
+		this.#addresses = this.#addresses.toSorted(
+			(a, b) => Number(b.family === family) - Number(a.family === family),
+		);
+	}
+
+	#end(error: Error | null, holdsMs: number): void {
+		this.#error = error;
+		this.#untilMs = this.#clock.now() + holdsMs;
+		const waiting = this.#waiting ?? [];
+		this.#waiting = null;
+		for (const onFound of waiting) onFound(error, this.#addresses);
+	}
+
+	async #lookUp(): Promise<Found> {
+		const host = this.#host;
+		// It never leaves the machine (RFC 6761, 6.3), and a server may listen on one of both alone.
+		if (/(?:^|\.)localhost\.?$/i.test(host))
+			return found([six("::1"), four("127.0.0.1")]);
+		const listed = await addressesInHosts(host);
+		if (listed.length > 0) return found(listed);
+		const [sixes, fours] = await this.#askBoth();
+		const addresses = [...sixes.addresses, ...fours.addresses];
+		if (addresses.length > 0) {
+			return { addresses, ttlMs: Math.min(sixes.ttlMs, fours.ttlMs) };
+		}
+		const code = fours.code ?? sixes.code ?? "ENODATA";
+		// The system also knows search domains and other sources. A name server that hangs would hang there, too.
+		if (this.#nameServers === undefined && code !== "ETIMEOUT") {
+			return bySystem(host);
+		}
+		throw failure(code, host);
+	}
+
+	/** Asks for both families at once. If one has an answer, the other has a moment more (RFC 8305, 3). */
+	#askBoth(): Promise<[sixes: Asked, fours: Asked]> {
+		// A new one each time, because the machine's name servers may have changed.
+		const resolver = new Resolver({ timeout: tryMs, tries: triesMax });
+		if (this.#nameServers !== undefined) resolver.setServers(this.#nameServers);
+		return new Promise((resolve) => {
+			let sixes: Asked | null = null;
+			let fours: Asked | null = null;
+			let timer: Timer | null = null;
+			const end = () => {
+				timer?.cancel();
+				resolve([sixes ?? nothing, fours ?? nothing]);
+			};
+			const answered = ({ addresses }: Asked) => {
+				if (sixes !== null && fours !== null) end();
+				else if (addresses.length > 0) timer = this.#clock.after(otherMs, end);
+			};
+			resolver.resolve6(this.#host, { ttl: true }, (error, records) => {
+				sixes = askedOf(error, records, six);
+				answered(sixes);
+			});
+			resolver.resolve4(this.#host, { ttl: true }, (error, records) => {
+				fours = askedOf(error, records, four);
+				answered(fours);
+			});
+		});
+	}
+}
+
+interface Asked extends Found {
+	/** Why there is no address. */
+	readonly code?: string;
+}
+
+function askedOf(
+	error: NodeJS.ErrnoException | null,
+	records: readonly RecordWithTtl[],
+	addressOf: (address: string) => Address,
+): Asked {
+	if (error !== null) return { ...nothing, code: error.code ?? "ENODATA" };
+	return {
+		addresses: records.map(({ address }) => addressOf(address)),
+		ttlMs: Math.min(...records.map(({ ttl }) => ttl * 1000)),
+	};
+}
+
+const nothing: Found = { addresses: [], ttlMs: Number.POSITIVE_INFINITY };
+
+function found(addresses: readonly Address[]): Found {
+	return { addresses, ttlMs: ttlMsDefault };
+}
+
+function six(address: string): Address {
+	return { address, family: 6 };
+}
+
+function four(address: string): Address {
+	return { address, family: 4 };
+}
+
+function bySystem(host: string): Promise<Found> {
+	return new Promise((resolve, reject) => {
+		lookUpBySystem(host, { all: true }, (error, addresses) => {
+			if (error !== null) {
+				reject(failure(error.code ?? "ENOTFOUND", host));
+				return;
+			}
+			resolve(
+				found(
+					addresses.map(({ address, family }) =>
+						family === 6 ? six(address) : four(address),
+					),
+				),
+			);
+		});
+	});
+}
+
+/** The addresses that the machine's own file gives a name. */
+function addressesInHosts(host: string): Promise<Address[]> {
+	const wanted = host.toLowerCase();
+	return new Promise((resolve) => {
+		readFile(hostsFile, "utf8", (error, text) => {
+			// A machine without the file has none in it.
+			resolve(error === null ? addressesIn(text, wanted) : []);
+		});
+	});
+}
+
+function addressesIn(hosts: string, wanted: string): Address[] {
+	return hosts.split("\n").flatMap((line) => {
+		const [address = "", ...names] = line
+			.replace(/#.*/, "")
+			.trim()
+			.split(/\s+/);
+		const family = isIP(address);
+		if (family === 0 || !names.some((name) => name.toLowerCase() === wanted)) {
+			return [];
+		}
+		return [family === 6 ? six(address) : four(address)];
+	});
+}
+
+/** As the system's errors are: a code, and what was being done. */
+function failure(code: string, host: string): Error {
+	const syscall = "look-up";
+	return Object.assign(new Error(`${syscall} ${code} ${host}`), {
+		code,
+		syscall,
+	});
+}
