@@ -11,6 +11,7 @@ import {
 	raise,
 	type StepFailure,
 } from "../core/events.ts";
+import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { networkOf } from "../core/ip.ts";
@@ -19,6 +20,7 @@ import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose } from "../run/compose.ts";
+import { refuseOtherMedia } from "../run/json-body.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
@@ -306,6 +308,7 @@ async function answer(
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
 	const { bodyBytesMax } = handling.server;
+	if (route.plan.request.body) refuseByHead(request);
 	const bytes = route.plan.request.body
 		? await bodyInTime(request, route, handling, bodyBytesMax)
 		: null;
@@ -368,6 +371,14 @@ function count(
 	const quota = limit(request, params);
 	end.quotas = [...(end.quotas ?? []), quota];
 	if (quota.refusal !== null) throw quota.refusal;
+}
+
+/** A client that asks before it sends a body is refused at once if the body's type alone decides that. */
+function refuseByHead(request: GatewayRequest): void {
+	const { headers } = request;
+	if (headerOf(headers, "expect") === null) return;
+	if (Number(headerOf(headers, "content-length")) > 0)
+		refuseOtherMedia(request);
 }
 
 /** The deadline counts from the request's arrival and includes its body: a slow client uses up its own time. */

@@ -27,7 +27,9 @@ export function uploadOf(
 		return body && bounded(body, bodyBytesMax);
 	}
 	if (Number(length) > bodyBytesMax) throw tooLarge(bodyBytesMax);
-	if (Number(length) > awaitedBytesMax) return request.streamBody();
+	// The upstream decides whether it wants the body, before the client sends it.
+	const held = headerOf(headers, "expect") !== null;
+	if (held || Number(length) > awaitedBytesMax) return request.streamBody();
 	return Number(length) === 0 ? null : read(awaitedBytesMax).then(streamOf);
 }
 
@@ -36,6 +38,7 @@ function bounded(body: ByteStream, bytesMax: number): ByteStream {
 	if (body.arrived && (body.length ?? 0) <= bytesMax) return body;
 	return {
 		length: body.length,
+		...(body.held && { held: true }),
 		async *[Symbol.asyncIterator]() {
 			let bytes = 0;
 			for await (const piece of body) {

@@ -65,6 +65,7 @@ function around(
 ): ByteStream {
 	return {
 		length: stream.length,
+		...(stream.arrived && { arrived: true }),
 		// Neither side waits for anything.
 		whole: () => stream.whole?.() ?? null,
 		[Symbol.asyncIterator]() {

@@ -231,7 +231,8 @@ function errorsOf(
 	return all.errors ?? [];
 }
 
-function refuseOtherMedia({ headers }: GatewayRequest): void {
+/** Throws `unsupported_media_type` unless a body is announced as JSON, without a coding. */
+export function refuseOtherMedia({ headers }: GatewayRequest): void {
 	const coding = headerOf(headers, "content-encoding");
 	if (coding !== null && coding.toLowerCase() !== "identity") {
 		const message = "is not supported: send the body without a coding";

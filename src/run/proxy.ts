@@ -19,8 +19,9 @@ import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan } from "../plan/plan.ts";
-import { openScope } from "../tasks/scope.ts";
+import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { ComingUpload } from "./coming-upload.ts";
 import { dependenceOf } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
@@ -133,6 +134,7 @@ function passOn(
 		headers: prepared.headers(request, frame),
 		along: new Trace(request, input.via).linesOf(prepared.said),
 		body,
+		expects: body?.held === true,
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,
 		client: request.ip,
@@ -174,21 +176,17 @@ async function send(
 	const { clock } = input.scope;
 	const startedMs = clock.now();
 	const scope = openScope({ parent: input.scope });
-	const untilHead = openScope({
-		clock,
-		deadline: input.request.arrivedMs + route.plan.deadlineMs,
-		deadlineReason: deadlineExceeded,
-	});
-	untilHead.onCancel((reason) => scope.cancel(reason));
+	const { request } = input;
+	const wait = waitForHead(call, request, route.plan.deadlineMs, scope);
 	let status: number | null = null;
 	let error: GatewayError | null = null;
-	const passed = { asked: input.request.target, sent: call.target };
+	const passed = { asked: request.target, sent: call.target };
 	const onInterim = (interim: number, headers: HeaderList) => {
 		const fields = answerHeaders(headers, upstream.name, passed);
-		input.request.inform?.(interim, fields);
+		request.inform?.(interim, fields);
 	};
 	const onHead = (head: StreamHead) => {
-		untilHead.close();
+		wait.close();
 		status = head.status;
 		try {
 			const fields = answerHeaders(head.headers, upstream.name, passed);
@@ -206,17 +204,38 @@ async function send(
 		}
 	};
 	try {
-		await upstream.stream({ ...call, onInterim, onHead }, scope);
+		const body = wait instanceof ComingUpload ? wait.body : call.body;
+		await upstream.stream({ ...call, body, onInterim, onHead }, scope);
 	} catch (thrown) {
 		error = asGatewayError(withCallTime(thrown, clock.now() - startedMs));
 		// If the request was never sent, its body has not been released yet.
 		if (call.body !== null) leave(call.body);
 		reject(error);
 	} finally {
-		untilHead.close();
+		wait.close();
 		scope.close();
 		tellOf(route, upstream, input, { startedMs, status, error });
 	}
+}
+
+/** Cancels the scope at the deadline, unless the wait is closed before. It counts from the end of a body that still comes. */
+function waitForHead(
+	{ body, idleMs }: Pick<StreamRequest, "body" | "idleMs">,
+	{ arrivedMs, paced }: GatewayRequest,
+	deadlineMs: number,
+	scope: Scope,
+): Scope | ComingUpload {
+	const { clock } = scope;
+	const end = (reason: unknown) => scope.cancel(reason);
+	if (body !== null && body.arrived !== true) {
+		const stillMs = paced ? null : idleMs;
+		return new ComingUpload(body, { clock, deadlineMs, stillMs, end });
+	}
+	const deadline = arrivedMs + deadlineMs;
+	const deadlineReason = deadlineExceeded;
+	const wait = openScope({ clock, deadline, deadlineReason });
+	wait.onCancel(end);
+	return wait;
 }
 
 /** The protocols that 426 asks for. It is of no use without them, although `Upgrade` ends with a connection. */

@@ -21,6 +21,8 @@ export interface ConnectionOptions {
 	readonly clock: Clock;
 	/** How long a client may read nothing of an answer that is on its way. */
 	readonly idleTimeoutMs: number;
+	/** How long the rest of a request may take to come, once its header fields are there. */
+	readonly requestTimeoutMs: number;
 	/** How fast a client must send and take; null if any rate will do. */
 	readonly leastBytesPerSecond: number | null;
 	/** Called with bytes that are no request, before they are answered. */
@@ -31,6 +33,9 @@ export interface ConnectionOptions {
 export interface Unanswered {
 	/** Whether its body is waited for. */
 	readonly awaitsBody: boolean;
+	/** Whether its body is still to come, and is not passed on while it comes. */
+	readonly lacksBody: boolean;
+	readonly arrivedMs: number;
 	/** The bytes on the connection can no longer be understood. */
 	onFault(error: GatewayError): void;
 	/** The connection is gone, and this is why. */
@@ -68,6 +73,7 @@ export class ClientConnection {
 	readonly pace: Pace;
 	readonly #onRefused: (error: GatewayError, requestId: string) => void;
 	readonly #idleTimeoutMs: number;
+	readonly #requestTimeoutMs: number;
 	readonly #leastBytesPerSecond: number | null;
 	readonly #running = new Set<Unanswered>();
 	#newest: Unanswered | null = null;
@@ -87,6 +93,7 @@ export class ClientConnection {
 		this.pace = new Pace(socket, options);
 		this.#onRefused = options.onRefused;
 		this.#idleTimeoutMs = idleTimeoutMs;
+		this.#requestTimeoutMs = options.requestTimeoutMs;
 		this.#leastBytesPerSecond = leastBytesPerSecond;
 		this.peer = parseAddress(socket.remoteAddress ?? "") ?? "";
 	}
@@ -189,7 +196,15 @@ export class ClientConnection {
 	look(ms: number): boolean {
 		const awaited = this.#newest?.awaitsBody === true && !this.over;
 		if (this.pace.isSendingSlowly(ms, awaited)) this.onFault(sendsSlowly());
+		else if (this.#isLate()) this.onFault(tooLate());
 		return this.pace.mayBeTakingSlowly(ms);
+	}
+
+	/** Whether the newest request, answered or not, has taken too long to come. */
+	#isLate(): boolean {
+		const newest = this.#newest;
+		if (this.over || newest?.lacksBody !== true) return false;
+		return this.clock.now() - newest.arrivedMs > this.#requestTimeoutMs;
 	}
 
 	/** Called after `look`, with the bytes that have not reached the client's system; null if nobody can tell. */
@@ -239,6 +254,10 @@ export class ClientConnection {
 export function clientClosed(): GatewayError {
 	const message = "the client closed the connection";
 	return new GatewayError("client_closed", message);
+}
+
+function tooLate(): GatewayError {
+	return refused(408, "request", "took too long to come");
 }
 
 function sendsSlowly(): GatewayError {

@@ -331,6 +331,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		return this.#body?.awaited === true;
 	}
 
+	get lacksBody(): boolean {
+		return this.#body?.outstanding === true;
+	}
+
 	/** The client is gone before its answer was out. */
 	leave(reason: GatewayError): void {
 		if (this.#over) return;

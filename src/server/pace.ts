@@ -10,7 +10,7 @@ const sendingGraceMs = 10_000;
 const takingGraceMs = 30_000;
 
 export interface PaceOptions {
-	/** Null: as long as something is taken within `idleTimeoutMs`, any rate will do. */
+	/** Null: as long as something is sent or taken within `idleTimeoutMs`, any rate will do. */
 	readonly leastBytesPerSecond: number | null;
 	/** How long a client may take nothing of an answer. */
 	readonly idleTimeoutMs: number;
@@ -77,7 +77,7 @@ export class Pace {
 		// One byte in all that time.
 		this.#perMs = off ? 1 / idleTimeoutMs : leastBytesPerSecond / 1000;
 		this.#takingGraceMs = off ? idleTimeoutMs : takingGraceMs;
-		this.#sendingGraceMs = off ? Number.POSITIVE_INFINITY : sendingGraceMs;
+		this.#sendingGraceMs = off ? idleTimeoutMs : sendingGraceMs;
 	}
 
 	/** The number of the socket at the system; null if there is none. */

@@ -50,7 +50,17 @@ export class RequestBody {
 	/** Whether its reader waits for more of it. */
 	get awaited(): boolean {
 		const { complete, readableFlowing } = this.#message;
-		return !complete && readableFlowing === true && this.#fault === null;
+		return (
+			!complete &&
+			readableFlowing === true &&
+			this.#fault === null &&
+			this.#proceed === null
+		);
+	}
+
+	/** Whether it has not come, although it is to be read whole or not at all. */
+	get outstanding(): boolean {
+		return !this.#message.complete && !this.streamed && this.#fault === null;
 	}
 
 	/** The client waits to hear that the body is wanted. `proceed` says so. */
@@ -126,7 +136,7 @@ export class RequestBody {
 	/** The body as it comes. Reading it fails when the scope is cancelled. */
 	stream(): ByteStream {
 		this.streamed = true;
-		this.#want();
+		const held = this.#proceed !== null;
 		const message = this.#message;
 		const announced = this.#announced;
 		const stop = () => {
@@ -156,7 +166,19 @@ export class RequestBody {
 		this.#fail = fail;
 		if (this.#fault !== null) fail(this.#fault);
 		else leaveScope = this.#scope.onCancel(fail);
-		return queue;
+		return held ? this.#wantedWhenRead(queue) : queue;
+	}
+
+	#wantedWhenRead(queue: ByteQueue): ByteStream {
+		const next = () => {
+			this.#want();
+			return queue.next();
+		};
+		return {
+			length: queue.length,
+			held: true,
+			[Symbol.asyncIterator]: () => ({ next, return: () => queue.return() }),
+		};
 	}
 
 	#faultOfTrailers(): GatewayError | null {

@@ -116,7 +116,8 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
 	const http = createServer({
 		headersTimeout: headersMs,
-		requestTimeout: requestTimeoutMs,
+		// We look ourselves: a body that is passed on may take longer, as long as it moves.
+		requestTimeout: 0,
 		keepAliveTimeout: idleTimeoutMs,
 		connectionsCheckingInterval: Math.min(
 			checkingIntervalMsMax,
@@ -136,7 +137,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
 	const service = new Service(http, listeners, {
 		...{ clock, handle, onInternal, onRefused, memory },
-		...{ idleTimeoutMs, leastBytesPerSecond, healthPath },
+		...{ idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond, healthPath },
 		limits: { headerFieldsMax, headerBytesMax },
 		shares: new ConnectionShares({
 			connectionsMax,
@@ -174,6 +175,7 @@ interface Settings
 		| "onInternal"
 		| "onRefused"
 		| "idleTimeoutMs"
+		| "requestTimeoutMs"
 		| "leastBytesPerSecond"
 		| "healthPath"
 	> {

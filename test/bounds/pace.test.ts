@@ -52,6 +52,7 @@ async function serve(options: Partial<ServerOptions> = {}) {
 	let onGot = () => {};
 	const server: Server = await listen({
 		...serverDefaults,
+		requestTimeoutMs: 3_600_000,
 		host: "127.0.0.1",
 		port: 0,
 		clock,
@@ -167,17 +168,56 @@ describe("a client that sends a body", () => {
 		assert.equal((await one.answer()).status, 200);
 	});
 
-	it("at any rate is waited for if there is no least rate", async () => {
-		const { port, next } = await serve({ leastBytesPerSecond: null });
+	it("at any rate is waited for if there is no least rate, until it stands still", async () => {
+		const { port, next } = await serve({
+			leastBytesPerSecond: null,
+			idleTimeoutMs: 60_000,
+		});
 		const head = ["content-length: 2"];
 		const one = await client(port, asking("POST /", head), "x");
 		const { request, answer } = await next();
 		const body = request.readBody(10);
-		await pass(120_000);
+		await pass(50_000);
 		one.send("y");
 		await body;
 		answer({ status: 200, headers: [], body: "ok" });
 		assert.equal((await one.answer()).status, 200);
+		one.send(asking("POST /", head), "x");
+		const again = await next();
+		const read = again.request.readBody(10).catch((fault: GatewayError) => {
+			again.answer({ status: fault.status, headers: [], body: "no" });
+		});
+		const refused = one.answer();
+		for (let second = 0; second < 64; second++) await pass(1000);
+		await read;
+		assert.equal((await refused).status, 408);
+	});
+
+	it("is bounded in all if it is read whole, and not if it is passed on", async () => {
+		for (const [way, status] of [
+			["whole", 408],
+			["as it comes", 200],
+		] as const) {
+			const { port, next } = await serve({ requestTimeoutMs: 60_000 });
+			const head = [`content-length: ${100 * 1100}`];
+			const slow = await client(port, asking("POST /", head));
+			const { request, answer } = await next();
+			const body = request.streamBody.bind(request);
+			const read = async () => {
+				if (way === "whole") await request.readBody(1e6);
+				else for await (const _ of body() ?? []);
+			};
+			void read().then(
+				() => answer({ status: 200, headers: [], body: "ok" }),
+				(fault: GatewayError) =>
+					answer({ status: fault.status, headers: [], body: "no" }),
+			);
+			for (let second = 0; second < 100; second++) {
+				slow.send("x".repeat(1100));
+				await pass(1000);
+			}
+			assert.equal((await slow.answer()).status, status, way);
+		}
 	});
 });
 

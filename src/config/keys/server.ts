@@ -255,7 +255,7 @@ const serverParts = {
 	requestTimeout: key(patience, {
 		field: "requestTimeoutMs",
 		description:
-			"How long a client may take to send a whole request, its body included. Beyond it 408.",
+			"How long a client may take to send a request's body, after its header fields. Beyond it 408. A body that a proxied route passes on as it comes may take longer, as long as it moves.",
 		example: "requestTimeout: 30s",
 		default: "60s",
 	}),

@@ -7,6 +7,8 @@ export interface ByteStream extends AsyncIterable<Uint8Array> {
 	readonly length: number | null;
 	/** Present if all of it is here, so that its reader waits for nobody. */
 	readonly arrived?: true;
+	/** Present if its sender waits to hear that it is wanted. The first reading says so. */
+	readonly held?: true;
 	/** The whole body, to be taken instead of reading it, if all of it has come and none was read. Else null. */
 	whole?(): Uint8Array | null;
 }

@@ -67,8 +67,7 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	// The gateway's own answer has an instant of its own, because it is made of several answers.
 	date: ["own", "answer"],
 	etag: ["passes"],
-	// End to end by RFC 9110, 10.1.1. But the server that takes the request answers 100 at once, so nothing is left to
-	// expect.
+	// Each side of the gateway waits for its own word. A proxied route asks its upstream anew.
 	expect: ["hop"],
 	expires: ["passes"],
 	forwarded: ["believed"],

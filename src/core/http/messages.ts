@@ -140,6 +140,8 @@ export interface StreamRequest {
 	/** As for a call. */
 	readonly along?: string;
 	readonly body: ByteStream | null;
+	/** Whether the upstream is asked if it wants the body, before a piece of it is read. Absent: no. */
+	readonly expects?: boolean;
 	/** Whether to send it twice does the same as to send it once. With a body it is never sent again. */
 	readonly idempotent: boolean;
 	/** The client's request that is passed on. Only events use it. */

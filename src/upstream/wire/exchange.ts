@@ -76,6 +76,8 @@ export class UpstreamExchange implements Carried {
 
 	onHead(head: Head, hasBody: boolean): string | null {
 		if (this.#over) return "it is over";
+		const { message } = this.#sending;
+		if ("send" in message) message.onAnswer();
 		return this.#receiver.onHead(
 			head,
 			hasBody,
@@ -84,7 +86,11 @@ export class UpstreamExchange implements Carried {
 	}
 
 	onInterim({ status, headers }: Head): void {
-		if (!this.#over) this.#receiver.onInterim?.(status, headers);
+		if (this.#over) return;
+		const { message } = this.#sending;
+		// It is about this request alone.
+		if (status !== 100) this.#receiver.onInterim?.(status, headers);
+		else if ("send" in message) message.proceed();
 	}
 
 	onData(memory: Buffer, from: number, to: number): string | null {

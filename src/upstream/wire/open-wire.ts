@@ -48,13 +48,23 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
-				const { along = "" } = request;
+				const { along = "", expects = false, timeoutMs } = request;
+				const expecting = expects ? `${along}${expectation}` : along;
 				const message =
 					body === null
 						? writer.message(method, target, headers, along, null)
 						: new Upload(
-								writer.streamHead(method, target, headers, along, body.length),
+								writer.streamHead(
+									method,
+									target,
+									headers,
+									expecting,
+									body.length,
+								),
 								body,
+								expects
+									? { clock, ms: Math.min(wordWithinMs, timeoutMs / 2) }
+									: null,
 							);
 				const receiver = new Relay(request, resolve, reject, (reason) =>
 					exchange.fail(reason),
@@ -70,6 +80,11 @@ export function openWire(
 		close: () => pool.close(),
 	};
 }
+
+const expectation = "expect: 100-continue\r\n";
+
+/** As long as clients wait for a gateway's word, by habit. */
+const wordWithinMs = 1_000;
 
 /** The reason not to send; null if the request may be sent. */
 function refusalToSend(

@@ -14,7 +14,7 @@ import { isTlsAlert, speaksTls } from "./tls-faults.ts";
 export interface Sink {
 	/** `hasBody` is true if it may have a body, whatever its headers announce (RFC 9110, 6.4.1). */
 	onHead(head: Head, hasBody: boolean): string | null;
-	/** An interim answer, which has no body, and is neither 100 nor 101. Absent: nobody wants them. */
+	/** An interim answer, which has no body and is not 101. Absent: nobody wants them. */
 	onInterim?(head: Head): void;
 	/** A part of the memory that is being read. */
 	onData(memory: Buffer, from: number, to: number): string | null;
@@ -199,8 +199,7 @@ export class ResponseParser {
 		if (this.#interim > interimMax) {
 			return this.#refuse("never a final status", next);
 		}
-		// Nobody asked the upstream whether to continue.
-		if (head.status !== 100) this.#sink.onInterim?.(head);
+		this.#sink.onInterim?.(head);
 		return next;
 	}
 

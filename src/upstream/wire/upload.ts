@@ -1,6 +1,13 @@
 import type { Socket } from "node:net";
 import type { ByteStream } from "../../core/body/byte-stream.ts";
 import { GatewayError } from "../../core/errors.ts";
+import type { Clock } from "../../tasks/clock.ts";
+
+/** How long to wait for an upstream's word. */
+export interface Expected {
+	readonly clock: Clock;
+	readonly ms: number;
+}
 
 /** Sends a request whose body comes piece by piece, as fast as the connection takes it. */
 export class Upload {
@@ -12,10 +19,29 @@ export class Upload {
 	#stopped = false;
 	#wake: () => void = () => {};
 
-	constructor(head: string, body: ByteStream) {
+	/** Whether its first piece is at hand, so that the head leaves with it. */
+	readonly #arrived: boolean;
+	/** Null if the upstream need not say that it wants the body. */
+	#expected: Expected | null;
+
+	/** With `expected` no piece is read before the upstream says `100 Continue`, or has said nothing for that time. */
+	constructor(head: string, body: ByteStream, expected: Expected | null) {
 		this.#head = head;
 		this.#length = body.length;
+		this.#arrived = body.arrived === true;
 		this.#pieces = body[Symbol.asyncIterator]();
+		this.#expected = expected;
+	}
+
+	/** The upstream wants the body. */
+	proceed(): void {
+		this.#expected = null;
+		this.#wake();
+	}
+
+	/** The final answer has come. Without its word before, the upstream does not want the body. */
+	onAnswer(): void {
+		if (this.#expected !== null) this.stop();
 	}
 
 	/** Never rejects. It calls `onFail`, unless it was stopped before. */
@@ -43,6 +69,13 @@ export class Upload {
 	async #pump(socket: Socket): Promise<void> {
 		let before = this.#head;
 		let sent = 0;
+		// The upstream may refuse the request, or answer, before a piece of the body has come.
+		if (!this.#arrived) {
+			socket.write(before, "latin1");
+			before = "";
+		}
+		if (this.#expected !== null) await this.#wanted(this.#expected);
+		if (this.#stopped) return;
 		for (;;) {
 			const { done, value: piece } = await this.#pieces.next();
 			if (this.#stopped) return;
@@ -73,6 +106,13 @@ export class Upload {
 		if (chunked) room = socket.write("\r\n", "latin1");
 		socket.uncork();
 		return room;
+	}
+
+	/** Not every server says so (RFC 9110, 10.1.1), so after a while it is taken for granted. */
+	async #wanted({ clock, ms }: Expected): Promise<void> {
+		const timer = clock.after(ms, () => this.proceed());
+		while (this.#expected !== null && !this.#stopped) await this.#drained();
+		timer.cancel();
 	}
 
 	#drained(): Promise<void> {
