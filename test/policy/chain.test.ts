@@ -39,6 +39,7 @@ const mixes: fc.Arbitrary<Partial<UpstreamSettings>> = fc
 			? {
 					forMs: 500,
 					staleMs: 1000,
+					ifErrorMs: 1000,
 					bytesMax: 10_000,
 					entriesMax: 10,
 					answerBytesMax: 1000,

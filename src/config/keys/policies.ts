@@ -21,6 +21,7 @@ const cacheKeys = sectionFor<CacheOptions>()(
 	{
 		for: part(keeping, { field: "forMs" }),
 		stale: part(keeping, { field: "staleMs" }),
+		staleIfError: part(keeping, { field: "ifErrorMs" }),
 		maxBytes: part(size, { field: "bytesMax", default: "64MiB" }),
 		maxEntries: part(count(1_000_000), {
 			field: "entriesMax",
@@ -28,7 +29,13 @@ const cacheKeys = sectionFor<CacheOptions>()(
 		}),
 		maxAnswer: part(size, { field: "answerBytesMax", default: "1MiB" }),
 	},
-	{ finish: (read) => ({ ...read, staleMs: read.staleMs ?? 0 }) },
+	{
+		finish: (read) => ({
+			...read,
+			staleMs: read.staleMs ?? 0,
+			ifErrorMs: read.ifErrorMs ?? read.staleMs ?? 0,
+		}),
+	},
 );
 
 const retryKeys = sectionFor<RetryOptions>()(
@@ -75,9 +82,9 @@ const limiterKeys = sectionFor<LimiterOptions>()(
 export const policyKeys = {
 	cache: key(policy(cacheKeys), {
 		description:
-			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it may be served after that, during a refresh or if asking fails, unless it says otherwise. Bounded by `maxBytes` (default {maxBytes}), `maxEntries` ({maxEntries}) and, for one body, `maxAnswer` ({maxAnswer}).",
+			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it may be served after that, during a refresh or if asking fails, unless it says otherwise. `staleIfError` (default: `stale`) is how long if asking fails. Bounded by `maxBytes` (default {maxBytes}), `maxEntries` ({maxEntries}) and, for one body, `maxAnswer` ({maxAnswer}).",
 		example:
-			"cache: { for: 1m, stale: 10m, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB }",
+			"cache: { for: 1m, stale: 10m, staleIfError: 1h, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB }",
 	}),
 	retry: key(policy(retryKeys), {
 		description:

@@ -39,13 +39,13 @@ export interface CacheContext extends PolicyContext {
  */
 export function cache(options: CacheOptions, context: CacheContext): Guard {
 	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
-	const { forMs, staleMs, ...unread } = others;
+	const { forMs, staleMs, ifErrorMs, ...unread } = others;
 	allRead(unread);
 	const { upstream, clock, scope, credentials, origins, coalesced } = context;
 	const { memory = new Memory() } = context;
 	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax }, memory);
-	const rules = { forMs, staleMs, credentials };
+	const rules = { forMs, staleMs, ifErrorMs, credentials };
 	const parts: CacheParts = {
 		upstream,
 		clock,

@@ -14,7 +14,7 @@ import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
 import { staleOf } from "./trial.ts";
 import { conditionsOf, confirms } from "./validate.ts";
-import { serves, type Wish, wishOf } from "./wish.ts";
+import { serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
 
 /** The cache of calls: their answers are whole and decoded. */
 export function cacheCalls(parts: CacheParts): Policy {
@@ -57,6 +57,9 @@ async function callCached(
 		const error = refresh(parts, asking, kept);
 		report(requestId, "stale", error?.code ?? "refreshing");
 		return staleOf(kept, error);
+	}
+	if (wantsOnlyKept(request.headers)) {
+		return { status: 504, headers: [], body: noBody };
 	}
 	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
 	const running = others?.running ?? null;

@@ -26,6 +26,8 @@ export interface RuleOptions {
 	 * never.
 	 */
 	readonly staleMs: number;
+	/** In milliseconds: the same, if asking anew has failed. */
+	readonly ifErrorMs: number;
 	/** The credentials of every call by field, which are the gateway's own and no user's. */
 	readonly credentials: ReadonlyMap<string, string>;
 }
@@ -81,7 +83,7 @@ export function judge(
 		freshMs: matchable ? lifetimeMs - ageMsOf(headers) : 0,
 		...(verdictOfStatus(status).stale
 			? neverStale
-			: stalenessOf(directives, options.staleMs)),
+			: stalenessOf(directives, options)),
 		sharing: isUnstored(status, directives) ? "none" : personal ? "one" : "all",
 		// An answer that says nothing about caches says nothing about what it depends on either.
 		vary: silent || request.body !== null ? null : vary,
@@ -215,7 +217,7 @@ const neverStale = { whileRevalidateMs: 0, ifErrorMs: 0 };
  */
 function stalenessOf(
 	directives: Directives,
-	staleMs: number,
+	{ staleMs, ifErrorMs }: RuleOptions,
 ): Pick<Judgement, "whileRevalidateMs" | "ifErrorMs"> {
 	const forbidden = ["no-cache", "must-revalidate", "proxy-revalidate"];
 	if (forbidden.some((name) => directives.has(name))) {
@@ -224,8 +226,8 @@ function stalenessOf(
 	const whileRevalidate = secondsOf(directives, "stale-while-revalidate");
 	const ifError = secondsOf(directives, "stale-if-error");
 	if (whileRevalidate === null && ifError === null) {
-		const authors = directives.has("s-maxage") ? 0 : staleMs;
-		return { whileRevalidateMs: authors, ifErrorMs: authors };
+		if (directives.has("s-maxage")) return neverStale;
+		return { whileRevalidateMs: staleMs, ifErrorMs };
 	}
 	return {
 		whileRevalidateMs: 1000 * (whileRevalidate ?? 0),

@@ -17,15 +17,16 @@ import type { Kept, Key } from "./keeper.ts";
 import { KeptBody } from "./kept-body.ts";
 import type { Miss, Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
+import { type Range, rangeOf, withoutRange } from "./range.ts";
 import { failureOf } from "./rules.ts";
-import { drain, headFrom, isFramed } from "./streamed.ts";
+import { drain, headFrom, isFramed, notKept } from "./streamed.ts";
 import {
 	conditionsFor,
 	conditionsOf,
 	outdates,
 	subjectOf,
 } from "./validate.ts";
-import { serves, type Wish, wishOf } from "./wish.ts";
+import { serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
 
 /**
  * The cache of streams: keeps answers to GET while they are passed on. An answer that breaks off or grows too long is
@@ -78,6 +79,8 @@ class Passage {
 	readonly #key: Key;
 	/** Null if the client has no copy of its own. */
 	readonly #condition: Condition | null;
+	/** The part that the client asks for; null for all of it. */
+	readonly #range: Range | null;
 	readonly #wish: Wish;
 	/** Those who wait for the answer to this request; null if it asks for itself alone. */
 	#miss: Miss | null = null;
@@ -86,14 +89,17 @@ class Passage {
 	#answered = false;
 
 	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
-		const { headers, target } = request;
-		const asked = withoutCondition(headers);
+		const { headers, target, method } = request;
+		const range = method === "GET" ? rangeOf(headers) : null;
+		const whole = range === null ? headers : withoutRange(headers);
+		const asked = withoutCondition(whole);
 		this.#parts = parts;
 		this.#next = next;
 		this.#request = request;
 		this.#key = { method: "GET", target, headers: asked, body: null };
 		this.#condition = conditionOf(headers);
-		this.#wish = request.method === "OPTIONS" ? "none" : wishOf(asked);
+		this.#range = range;
+		this.#wish = method === "OPTIONS" ? "none" : wishOf(asked);
 	}
 
 	/** `waited`: another's answer was waited for, so nobody is waited for again. */
@@ -107,11 +113,13 @@ class Passage {
 			report(requestId, "hit", null);
 			return this.#give(kept, now);
 		}
+		if (this.#range !== null) return this.#next(this.#request, scope);
 		if (kept && this.#wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 			const error = this.#refresh(kept);
 			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
+		if (wantsOnlyKept(this.#key.headers)) return this.#answer(notKept());
 		if (method === "HEAD") return this.#fetch(scope, kept);
 		const others = waited || this.#wish !== "fresh" ? null : this.#others();
 		if (others !== null && others.running !== null) {
@@ -180,7 +188,10 @@ class Passage {
 	#give({ response, bornMs }: Kept, now: number): void {
 		const { method } = this.#request;
 		this.#use(response);
-		this.#answer(headFrom(response, now - bornMs, method, this.#condition));
+		const ageMs = now - bornMs;
+		this.#answer(
+			headFrom(response, ageMs, method, this.#condition, this.#range),
+		);
 	}
 
 	/** Gives a stale answer instead of a failure, if its time for that is not over. */

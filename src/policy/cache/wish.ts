@@ -25,6 +25,14 @@ export function wishOf(headers: HeaderList): Wish {
 	return hasHeaderOf(headers, directing) ? directedWish(headers) : "fresh";
 }
 
+/** RFC 9111, 5.2.1.7: whether an answer that is not kept is not wanted. */
+export function wantsOnlyKept(headers: HeaderList): boolean {
+	return (
+		hasHeaderOf(headers, directing) &&
+		directivesOf(headers).has("only-if-cached")
+	);
+}
+
 const directing: ReadonlySet<string> = new Set(["cache-control", "pragma"]);
 
 function directedWish(headers: HeaderList): Wish {

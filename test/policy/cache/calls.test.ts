@@ -25,6 +25,7 @@ import { conforms } from "../conformance.ts";
 const options: CacheOptions = {
 	forMs: null,
 	staleMs: 0,
+	ifErrorMs: 0,
 	bytesMax: 1024 ** 2,
 	entriesMax: 100,
 	answerBytesMax: 1000,
@@ -77,7 +78,9 @@ function cached(
 			});
 		});
 	};
-	const call = cache({ ...options, ...changes }, context).call(wire);
+	const ifErrorMs = changes.staleMs ?? 0;
+	const settings = { ...options, ifErrorMs, ...changes };
+	const call = cache(settings, context).call(wire);
 	const send = (
 		request: Partial<UpstreamRequest> = {},
 		deadline = Infinity,
@@ -1007,4 +1010,41 @@ describe("an answer on trial", () => {
 		third.trial?.accept();
 		assert.deepEqual(used(), [one, 0]);
 	});
+});
+
+describe("a call for what is kept alone (RFC 9111, 5.2.1.7)", () => {
+	it("gets that, or 504 without asking", async () => {
+		const { ask, askText, clock, sent } = cached({}, control("max-age=10"));
+		const headers = ["cache-control", "only-if-cached"];
+		assert.equal((await ask({ headers })).status, 504);
+		assert.equal(sent.length, 0);
+		await askText();
+		assert.equal(await askText({ headers }), "1");
+		await clock.advance(10_000);
+		assert.equal((await ask({ headers })).status, 504);
+		assert.equal(sent.length, 1);
+	});
+});
+
+describe("an author's time for stale answers", () => {
+	for (const [staleMs, ifErrorMs, atMs, uses] of [
+		[0, 9000, 1000, "if asking fails"],
+		[0, 9000, 10_000, "no more"],
+		[5000, 9000, 1000, "at once"],
+		[5000, 9000, 6000, "if asking fails"],
+		[5000, 0, 1000, "at once"],
+		[5000, 0, 6000, "no more"],
+	] as const) {
+		it(`of ${staleMs} ms, and ${ifErrorMs} if asking fails, is used ${uses} after ${atMs}`, async () => {
+			const all = cached({ forMs: 1000, staleMs, ifErrorMs }, {}, down());
+			await all.ask();
+			await all.clock.advance(atMs);
+			const asked = all.ask();
+			if (uses === "no more") await assert.rejects(asked, /down/);
+			else {
+				const error = (await asked).freshness?.stale?.error ?? null;
+				assert.equal(error === null, uses === "at once");
+			}
+		});
+	}
 });

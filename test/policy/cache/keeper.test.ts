@@ -220,6 +220,7 @@ function cached(
 	const options: CacheOptions = {
 		forMs: by === null ? 1000 : null,
 		staleMs: 0,
+		ifErrorMs: 0,
 		bytesMax: 100_000,
 		entriesMax: 10,
 		answerBytesMax: 10_000,

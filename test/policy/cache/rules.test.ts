@@ -140,6 +140,7 @@ async function use(
 	const options = {
 		forMs: author.forSeconds && 1000 * author.forSeconds,
 		staleMs: 1000 * author.staleSeconds,
+		ifErrorMs: 1000 * author.staleSeconds,
 		bytesMax: 100_000,
 		entriesMax: 10,
 		answerBytesMax: 1000,
@@ -194,7 +195,12 @@ function judged(
 	headers: readonly string[],
 	asked: readonly string[] = [],
 ) {
-	const options = { forMs: null, staleMs: 0, credentials: new Map() };
+	const options = {
+		forMs: null,
+		staleMs: 0,
+		ifErrorMs: 0,
+		credentials: new Map(),
+	};
 	return judge({ headers: asked, body: null }, { status, headers }, options);
 }
 

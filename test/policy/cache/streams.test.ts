@@ -43,6 +43,7 @@ function streams(...replies: Reply[]) {
 		{
 			forMs: null,
 			staleMs: 0,
+			ifErrorMs: 0,
 			bytesMax: 100_000,
 			entriesMax: 10,
 			answerBytesMax: 10,
@@ -280,17 +281,6 @@ describe("an answer passed on", () => {
 		assert.equal((await as("b")).text, "2");
 		assert.equal((await as("a")).text, "1");
 		assert.equal(sent.length, 2);
-	});
-
-	it("of a part passes by", async () => {
-		const part = { ...fresh, status: 206 };
-		const { ask, sent } = streams(fresh, part, part);
-		await ask();
-		const headers = ["range", "bytes=0-1"];
-		assert.equal((await ask({ headers })).status, 206);
-		assert.equal((await ask({ headers, target: "/b" })).status, 206);
-		assert.equal((await ask({ target: "/b" })).text, "4");
-		assert.deepEqual(sent[1]?.headers, headers);
 	});
 
 	it("and what is done to its address drops it", async () => {
@@ -693,4 +683,109 @@ describe("an answer whose time is over", () => {
 		assert.equal(context.scope.listeners, 0);
 		assert.equal(clock.pending, 0);
 	});
+});
+
+describe("a request for a part", () => {
+	const lasts: Reply = {
+		pieces: ["0123456789"],
+		headers: [
+			...["cache-control", "max-age=10", "etag", '"1"'],
+			...["last-modified", day(2), "date", day(3)],
+		],
+	};
+	for (const [range, status, text, place] of [
+		["bytes=0-0", 206, "0", "bytes 0-0/10"],
+		["bytes=2-4", 206, "234", "bytes 2-4/10"],
+		["bytes=7-", 206, "789", "bytes 7-9/10"],
+		["bytes=7-99", 206, "789", "bytes 7-9/10"],
+		["bytes=-3", 206, "789", "bytes 7-9/10"],
+		["bytes=-99", 206, "0123456789", "bytes 0-9/10"],
+		["Bytes=0-1", 206, "01", "bytes 0-1/10"],
+		["bytes=10-", 416, "", "bytes */10"],
+		["bytes=-0", 416, "", "bytes */10"],
+	] as const) {
+		it(`of ${range} is answered ${status} from the whole that is kept`, async () => {
+			const { ask, sent, clock } = streams(lasts);
+			await ask();
+			await clock.advance(1000);
+			const part = await ask({ headers: ["range", range] });
+			assert.deepEqual([part.status, part.text], [status, text]);
+			assert.equal(part.header("content-range"), place);
+			assert.equal(part.length, text.length);
+			if (status === 206) assert.equal(part.header("age"), "1");
+			assert.equal(sent.length, 1);
+		});
+	}
+
+	for (const range of [
+		"bytes=0-1,3-4",
+		"bytes=4-2",
+		"bytes=-",
+		"bytes=a-b",
+		"lines=0-1",
+	]) {
+		it(`of ${range} is left to the upstream`, async () => {
+			const { ask, sent } = streams(lasts);
+			await ask();
+			const headers = ["range", range];
+			await ask({ headers });
+			assert.deepEqual(sent[1]?.headers, headers);
+		});
+	}
+
+	for (const [of, status] of [
+		['"1"', 206],
+		['"2"', 200],
+		['W/"1"', 200],
+		[day(2), 206],
+		[day(3), 200],
+		["soon", 200],
+	] as const) {
+		it(`of the answer ${of} is answered ${status} (RFC 9110, 13.1.5)`, async () => {
+			const { ask } = streams(lasts);
+			await ask();
+			const headers = ["range", "bytes=0-1", "if-range", of];
+			const answer = await ask({ headers });
+			assert.equal(answer.status, status);
+			assert.equal(answer.text, status === 206 ? "01" : "0123456789");
+		});
+	}
+
+	it("of what the client has is answered 304, and of a failure whole", async () => {
+		const range = ["range", "bytes=0-1"];
+		const { ask } = streams(lasts);
+		await ask();
+		const headers = [...range, "if-none-match", '"1"'];
+		assert.equal((await ask({ headers })).status, 304);
+		const failing = streams({ ...lasts, status: 404 });
+		await failing.ask();
+		assert.equal((await failing.ask({ headers: range })).status, 404);
+	});
+
+	it("goes on to the upstream if nothing fresh is kept, and is not kept", async () => {
+		const part = { ...fresh, status: 206, pieces: ["01"] };
+		const { ask, sent, clock } = streams(part, lasts, part, lasts);
+		const headers = ["range", "bytes=0-1"];
+		await ask({ headers });
+		assert.equal((await ask()).text, "0123456789");
+		await clock.advance(10_000);
+		assert.equal((await ask({ headers })).text, "01");
+		assert.deepEqual(sent[2]?.headers, headers);
+	});
+});
+
+describe("a request for what is kept alone (RFC 9111, 5.2.1.7)", () => {
+	for (const method of ["GET", "HEAD"]) {
+		it(`by ${method} gets that, or 504 without asking`, async () => {
+			const { ask, sent, clock } = streams(fresh);
+			const asking = { method, headers: ["cache-control", "only-if-cached"] };
+			assert.equal((await ask(asking)).status, 504);
+			assert.equal(sent.length, 0);
+			await ask();
+			assert.equal((await ask(asking)).status, 200);
+			await clock.advance(10_000);
+			assert.equal((await ask(asking)).status, 504);
+			assert.equal(sent.length, 1);
+		});
+	}
 });
