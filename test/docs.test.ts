@@ -31,6 +31,7 @@ import {
 	metaOf,
 	slugger,
 } from "../tools/docs.ts";
+import { inputsFile, withComments } from "../tools/inputs.ts";
 import { withVerdicts } from "../tools/verdicts.ts";
 import { compute } from "./expression/compute.ts";
 import {
@@ -71,6 +72,16 @@ describe("docs/errors.md and docs/config.md", () => {
 		for (const code of Object.keys(errorTable)) {
 			assert.ok(sources.includes(`"${code}"`), code);
 		}
+	});
+
+	test("the types of inputs are what the keys generate", () => {
+		assert.equal(
+			page("src/config/inputs.ts"),
+			inputsFile(metaOf),
+			"run `npm run docs`",
+		);
+		const define = page("src/config/define.ts");
+		assert.equal(define, withComments(define, metaOf), "run `npm run docs`");
 	});
 
 	test("config.md is what the schema generates", () => {

@@ -1,5 +1,5 @@
 /**
- * Writes docs/errors.md from the error table, docs/config.md from the schema and the verdicts in docs/protection.md: `npm run docs`. The tests compare
+ * Writes src/config/inputs.ts from the keys, docs/errors.md from the error table, docs/config.md from the schema and the verdicts in docs/protection.md: `npm run docs`. The tests compare
  * what is written with what would be, and load every example.
  */
 import { readFileSync, writeFileSync } from "node:fs";
@@ -22,6 +22,7 @@ import {
 	stepKeys,
 } from "../src/config/steps/kinds.ts";
 import { type ErrorMeaning, errorTable } from "../src/core/errors.ts";
+import { inputsFile, withComments } from "./inputs.ts";
 import { withVerdicts } from "./verdicts.ts";
 
 const generated =
@@ -450,6 +451,9 @@ if (import.meta.main) {
 	const docs = new URL("../docs/", import.meta.url);
 	writeFileSync(new URL("errors.md", docs), errorsPage());
 	writeFileSync(new URL("config.md", docs), configPage());
+	writeFileSync(new URL("../src/config/inputs.ts", docs), inputsFile(metaOf));
+	const define = new URL("../src/config/define.ts", docs);
+	writeFileSync(define, withComments(readFileSync(define, "utf8"), metaOf));
 	const protection = new URL("protection.md", docs);
 	writeFileSync(protection, withVerdicts(readFileSync(protection, "utf8")));
 }

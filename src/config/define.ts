@@ -1,15 +1,18 @@
 import type { UserContext } from "./config.ts";
-import type { defaultsKeys } from "./keys/defaults.ts";
+import type {
+	BodyInputs,
+	CommonInputs,
+	CorsInput,
+	DefaultsInput,
+	OverloadInput,
+	PoolInput,
+	RateLimitInput,
+	SentInputs,
+	ServerInput,
+	UpstreamInput,
+	WaitInputs,
+} from "./inputs.ts";
 import type { Data, DataMap, Duration, Size, Written } from "./keys/input.ts";
-import type { AnyKeys } from "./keys/key.ts";
-import type { overloadKeys } from "./keys/overload.ts";
-import type { poolKeys } from "./keys/pool.ts";
-import type { rateLimitKeys } from "./keys/rate-limit.ts";
-import type { InputOf, InputOfKey } from "./keys/section.ts";
-import type { corsKeys, serverKeys } from "./keys/server.ts";
-import type { upstreamKeys } from "./keys/upstream.ts";
-import type { bodyKeys, sentKeys } from "./steps/call.ts";
-import type { commonKeys, waitKeys } from "./steps/common.ts";
 import type { StepKey } from "./steps/kinds.ts";
 
 /**
@@ -26,28 +29,17 @@ export interface GatewayConfig {
 	readonly overload?: OverloadInput | false;
 }
 
-export type { Duration, Size };
-
-/** Where the gateway listens, and its limits: docs/config.md has each key. */
-export type ServerInput = InputOf<typeof serverKeys>;
-
-/** Which pages of other origins may read answers, and what they may send. */
-export type CorsInput = InputOf<typeof corsKeys>;
-
-/** The threads of \`worker\` steps: docs/config.md has each key. */
-export type PoolInput = InputOf<typeof poolKeys>;
-
-/** The defaults of upstreams, routes and steps. */
-export type DefaultsInput = InputOf<typeof defaultsKeys>;
-
-/** How often clients may ask. `by` is a text with holes. It is read before the body and before any step. */
-export type RateLimitInput = InputOf<typeof rateLimitKeys>;
-
-/** The bounds beyond which requests are refused. */
-export type OverloadInput = InputOf<typeof overloadKeys>;
-
-/** A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`. */
-export type UpstreamInput = InputOf<typeof upstreamKeys>;
+export type {
+	CorsInput,
+	DefaultsInput,
+	Duration,
+	OverloadInput,
+	PoolInput,
+	RateLimitInput,
+	ServerInput,
+	Size,
+	UpstreamInput,
+};
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 type RouteKeyInput = `${Method | "ANY"} /${string}`;
@@ -107,10 +99,26 @@ type StepNames<Name extends string> = Path<Name> | `missing.${Name}`;
 
 /** The declared input of a client. Every `from` of the route knows the keys of `query`. */
 export interface RequestInput<Query> {
+	/**
+	 * Path parameters. Without a declaration they are read as texts. A schema here coerces and bounds them.
+	 */
 	readonly params?: Readonly<Record<string, FieldInput>>;
+	/**
+	 * Query parameters: name → JSON Schema of a scalar or a list. Required unless the name ends in `?` or there is a
+	 * `default`.
+	 */
 	readonly query?: { readonly [Name in keyof Query]: FieldInput };
+	/**
+	 * Header fields that may be read, as `headers.accept_language`.
+	 */
 	readonly headers?: Readonly<Record<string, FieldInput>>;
+	/**
+	 * Cookies that may be read, as `cookies.session`.
+	 */
 	readonly cookies?: Readonly<Record<string, FieldInput>>;
+	/**
+	 * The JSON Schema (2020-12) of a JSON body. With `body?` it may be absent and is then null.
+	 */
 	readonly body?: Readonly<Record<string, unknown>>;
 	readonly "body?"?: Readonly<Record<string, unknown>>;
 }
@@ -119,7 +127,7 @@ export interface RequestInput<Query> {
  * The names to which a step may refer: `upstream`s, `step`s of its own block or around it, and the names that a `from`
  * may read.
  */
-interface Names {
+export interface Names {
 	readonly upstream: string;
 	readonly step: string;
 	readonly input: string;
@@ -128,12 +136,8 @@ interface Names {
 type ItemNames = Path<"item"> | "index";
 type AnswerNames = Path<"answer" | "response">;
 
-/** The inputs of these keys, with the names that can be read there filled in. */
-type Inputs<Keys extends AnyKeys, S extends Names, Input extends string> = {
-	readonly [Name in keyof Keys]?: Filled<InputOfKey<Keys[Name]>, S, Input>;
-};
-
-type Filled<T, S extends Names, Input extends string> =
+/** An input, with the names that can be read there filled in. */
+export type Filled<T, S extends Names, Input extends string> =
 	T extends Written<infer What>
 		? {
 				readonly answer: Data<Input | AnswerNames>;
@@ -146,12 +150,6 @@ type Filled<T, S extends Names, Input extends string> =
 			}[What]
 		: T;
 
-interface Waits<S extends Names, Input extends string>
-	extends Inputs<typeof waitKeys, S, Input> {}
-
-interface Common<S extends Names, Input extends string>
-	extends Inputs<Omit<typeof commonKeys, "as">, S, Input> {}
-
 type Kind = Exclude<StepKey, "value">;
 /** A step has only one kind. */
 type Only<K extends Kind | "value"> = {
@@ -161,8 +159,8 @@ type Only<K extends Kind | "value"> = {
 type TargetText<S extends Names> = S["upstream"] | `${S["upstream"]}/${string}`;
 
 interface CallKeys<S extends Names, Input extends string>
-	extends Common<S, Input>,
-		Inputs<typeof sentKeys, S, Input> {}
+	extends CommonInputs<S, Input>,
+		SentInputs<S, Input> {}
 
 type ReadStep<S extends Names, Input extends string, K extends Kind> = {
 	readonly [Key in K]: TargetText<S>;
@@ -173,7 +171,7 @@ type WriteStep<
 	S extends Names,
 	Input extends string,
 	K extends Kind,
-> = ReadStep<S, Input, K> & Inputs<typeof bodyKeys, S, Input>;
+> = ReadStep<S, Input, K> & BodyInputs<S, Input>;
 
 type CallStep<S extends Names, Input extends string> =
 	| ReadStep<S, Input, "get">
@@ -184,14 +182,14 @@ type CallStep<S extends Names, Input extends string> =
 	| WriteStep<S, Input, "delete">;
 
 interface ValueStep<S extends Names, Input extends string>
-	extends Common<S, Input>,
+	extends CommonInputs<S, Input>,
 		Only<"value"> {
 	readonly value: Data<Input>;
 }
 
 /** A function of the author's own: the function itself, or a file's by name. */
 interface RunStep<S extends Names, Input extends string>
-	extends Common<S, Input>,
+	extends CommonInputs<S, Input>,
 		Only<"run"> {
 	readonly run:
 		| `${string}#${string}`
@@ -203,7 +201,7 @@ interface RunStep<S extends Names, Input extends string>
 }
 
 interface ReplyStep<S extends Names, Input extends string>
-	extends Waits<S, Input>,
+	extends WaitInputs<S, Input>,
 		Only<"reply"> {
 	readonly reply: {
 		readonly status?: Data<Input>;
@@ -214,7 +212,7 @@ interface ReplyStep<S extends Names, Input extends string>
 
 /** `Inner` are the steps of a group. */
 interface GroupStep<S extends Names, Input extends string, Inner>
-	extends Common<S, Input>,
+	extends CommonInputs<S, Input>,
 		Only<"steps"> {
 	readonly steps: Steps<
 		{
@@ -248,27 +246,83 @@ type Steps<S extends Names, All> = {
 
 /** The target of a proxied route. */
 export interface ProxyInput<Upstream extends string, Input extends string> {
+	/**
+	 * Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path,
+	 * percent-encoded as it came. A `${…}` stays within its segment.
+	 */
 	readonly to: TargetText<{ upstream: Upstream; step: never; input: never }>;
+	/**
+	 * Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and
+	 * any others on which the two sides agree. `all`: whatever a client sends, and `set-cookie`, but nothing by which
+	 * clients could lie to the upstream, such as `x-forwarded-for`.
+	 */
 	readonly pass?: readonly string[] | "all";
+	/**
+	 * Header fields of the answer that do not pass. All others do, except `set-cookie`, those that hold for the whole
+	 * host, and those that tell of the upstream's own machine. These pass if `pass` names them.
+	 */
 	readonly drop?: readonly string[];
+	/**
+	 * Query parameters of the call, instead of all of the client's. Without it the client's go along, except those
+	 * that the upstream's own `query` has.
+	 */
 	readonly query?: DataMap<Input>;
+	/**
+	 * Header fields of the call. They replace the client's of the same name, as the upstream's own do.
+	 */
 	readonly headers?: DataMap<Input>;
+	/**
+	 * `true`: the upstream's `cache` keeps answers to GET while they are passed on, and gives them again. Default:
+	 * `false`.
+	 */
 	readonly cache?: boolean;
+	/**
+	 * The longest request body that is passed on. Beyond it 413: at once if its length is announced. Default: `1GiB`.
+	 */
 	readonly maxBody?: Size;
+	/**
+	 * How long the upstream may send nothing of the answer's body. Then the client's connection is cut. A client that
+	 * takes too little is a matter of `server.minRate`. Until the answer's head is there, `deadline` and the
+	 * upstream's `timeout` hold. Default: `60s`.
+	 */
 	readonly idle?: Duration;
 }
 
 /** A route without its `request`. */
 export interface RouteInput<Upstream extends string, StepsOf, Query> {
+	/**
+	 * One line for people: what the route answers.
+	 */
 	readonly summary?: string;
+	/**
+	 * The time of the whole route, from the request's arrival. At the deadline running calls are aborted and their
+	 * steps fail. Default: `10s`.
+	 */
 	readonly deadline?: Duration;
+	/**
+	 * How many upstream calls one request may make. Beyond it `limit_exceeded`. Default: `200`.
+	 */
 	readonly calls?: number;
+	/**
+	 * How much one request may read of its upstreams' answers, in all and after decompression. A value or key of JSON
+	 * counts as five bytes at least. Beyond it `limit_exceeded`. Default: `16MiB`.
+	 */
 	readonly maxRead?: Size;
+	/**
+	 * How often clients may ask for this route, besides the `rateLimit` of the gateway: one limit, or a list of up to
+	 * 8 that all hold. Beyond it 429 `too_many_requests`.
+	 */
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
-	/** Instead of steps. Requests are passed on. */
+	/**
+	 * Passes requests on and answers back, streamed and unparsed, instead of `steps`. `<upstream>/<path>`, or a map
+	 * with `to` and the keys below.
+	 */
 	readonly proxy?:
 		| TargetText<{ upstream: Upstream; step: never; input: never }>
 		| ProxyInput<Upstream, RequestNames<Query>>;
+	/**
+	 * The steps by name. Each starts as soon as the values that it reads are there.
+	 */
 	readonly steps?: Steps<
 		{
 			upstream: Upstream;
@@ -277,12 +331,22 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 		},
 		StepsOf
 	>;
+	/**
+	 * The answer's body. Without it the answer is the only step's value. With several steps it is required.
+	 */
 	readonly respond?: Data<
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
+	/**
+	 * The answer's status: a number from 200 to 599, or an expression that gives one. Default: `200`.
+	 */
 	readonly status?: Data<
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
+	/**
+	 * The answer's header fields. A list repeats a field. With a `content-type` other than JSON, `respond` must be a
+	 * text or bytes.
+	 */
 	readonly headers?: DataMap<
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
