@@ -177,6 +177,31 @@ describe("an answer's field", () => {
 	});
 });
 
+test("an upstream may answer preflights, if the route passes what browsers ask with", async () => {
+	const asks = [
+		"origin: https://a.example",
+		"access-control-request-method: PUT",
+		"access-control-request-headers: x-a",
+	];
+	const names = asks.map((line) => line.split(":")[0]);
+	const gateway = await serveProxy(`, pass: [${names.join()}]`);
+	using client = await openClient(Number(new URL(gateway.url).port));
+	client.send(asking("OPTIONS /f/a", asks));
+	const { head, socket } = await peer.request();
+	assert.equal(head[0], "OPTIONS /a HTTP/1.1");
+	for (const line of asks) assert.ok(head.includes(line), line);
+	const permission = [
+		"access-control-allow-origin: https://a.example",
+		"access-control-allow-methods: PUT",
+		"access-control-max-age: 5",
+	];
+	socket.write(httpHead(204, ...permission));
+	const { status, headers } = await client.answer();
+	assert.equal(status, 204);
+	assert.equal(headers["access-control-allow-methods"], "PUT");
+	assert.equal(headers["access-control-allow-origin"], "https://a.example");
+});
+
 describe("a request's field", () => {
 	const sent = [
 		"accept: a/b",
