@@ -106,20 +106,20 @@ class Passage {
 	async pass(scope: Scope, waited = false): Promise<void> {
 		const { requestId, method } = this.#request;
 		const { keeper, report } = this.#parts;
-		if (this.#wish === "none") return this.#next(this.#request, scope);
+		if (this.#wish === "none") return this.#pass(scope, "fwd=bypass");
 		const now = scope.clock.now();
 		const kept = keeper.find("sent", this.#key);
 		if (kept !== null && serves(kept, this.#wish, now)) {
 			report(requestId, "hit", null);
 			return this.#give(kept, now);
 		}
-		if (this.#range !== null) return this.#next(this.#request, scope);
+		if (this.#range !== null) return this.#pass(scope, forwarded(kept, now));
 		if (kept && this.#wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 			const error = this.#refresh(kept);
 			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
-		if (wantsOnlyKept(this.#key.headers)) return this.#answer(notKept());
+		if (wantsOnlyKept(this.#key.headers)) return this.#answer(notKept(), null);
 		if (method === "HEAD") return this.#fetch(scope, kept);
 		const others = waited || this.#wish !== "fresh" ? null : this.#others();
 		if (others !== null && others.running !== null) {
@@ -130,6 +130,12 @@ class Passage {
 		return miss === null
 			? this.#fetch(scope, kept)
 			: this.#lead(miss, kept, scope);
+	}
+
+	/** Asks the upstream for this client alone. */
+	#pass(scope: Scope, said: string): Promise<void> {
+		const onHead = (head: StreamHead) => this.#answer(head, said);
+		return this.#next({ ...this.#request, onHead }, scope);
 	}
 
 	/** What the upstream answers to a condition of the client's alone is for that client alone. */
@@ -185,12 +191,14 @@ class Passage {
 	}
 
 	/** Answers with what is kept, or 304 if the client has it. */
-	#give({ response, bornMs }: Kept, now: number): void {
+	#give(kept: Kept, now: number, said = "hit"): void {
+		const { response, bornMs, freshUntilMs } = kept;
 		const { method } = this.#request;
 		this.#use(response);
 		const ageMs = now - bornMs;
 		this.#answer(
 			headFrom(response, ageMs, method, this.#condition, this.#range),
+			`${said}; ttl=${Math.floor((freshUntilMs - now) / 1000)}`,
 		);
 	}
 
@@ -201,7 +209,7 @@ class Passage {
 		if (kept === null || late || this.#wish !== "fresh") return false;
 		if (this.#miss?.left) return false;
 		this.#parts.report(this.#request.requestId, "stale", code);
-		this.#give(kept, now);
+		this.#give(kept, now, "fwd=stale");
 		return true;
 	}
 
@@ -247,18 +255,19 @@ class Passage {
 			: [];
 		const scope = openScope({ parent: outer });
 		const flight = intake.begin(target);
+		const said = forwarded(kept, flight.askedMs);
 		let answered = false;
 		let disavowed = false;
 		const onHead = (head: StreamHead) => {
 			if (kept && head.status === 304 && conditions.length > 0) {
-				disavowed = !this.#settle(kept, head, flight);
+				disavowed = !this.#settle(kept, head, flight, said);
 				answered = !disavowed;
 				return;
 			}
 			answered = true;
 			const failure = kept && failureOf(head.status, upstream);
 			if (failure && standIn(failure)) return scope.cancel(stoodIn);
-			this.#answer(this.#passing(head, flight, kept));
+			this.#answer(this.#passing(head, flight, kept), said);
 		};
 		const request = {
 			...this.#request,
@@ -291,29 +300,29 @@ class Passage {
 	}
 
 	/** Answers by a 304 to the conditions of both. False if it is about an answer that nobody has. */
-	#settle(kept: Kept, head: StreamHead, flight: Flight): boolean {
+	#settle(kept: Kept, head: StreamHead, flight: Flight, said: string): boolean {
 		const old = kept.response.headers;
 		switch (subjectOf(head.headers, old, this.#condition)) {
 			case "kept":
-				this.#confirm(kept, head, flight);
+				this.#confirm(kept, head, flight, `${said}; fwd-status=304`);
 				return true;
 			case "copy":
 				this.#parts.keeper.drop(kept);
-				this.#answer(head);
+				this.#answer(head, said);
 				return true;
 			case "other":
 				return false;
 		}
 	}
 
-	#confirm(kept: Kept, head: StreamHead, flight: Flight): void {
+	#confirm(kept: Kept, head: StreamHead, flight: Flight, said: string): void {
 		const { intake, report } = this.#parts;
 		const { requestId, method } = this.#request;
 		report(requestId, "revalidated", null);
 		const response = intake.confirm(this.#key, kept, head, flight);
 		this.#miss?.end(true);
 		this.#use(response);
-		this.#answer(headFrom(response, 0, method, this.#condition));
+		this.#answer(headFrom(response, 0, method, this.#condition), said);
 	}
 
 	/** What the cache keeps is not copied for each client. */
@@ -321,11 +330,12 @@ class Passage {
 		if (decoded) this.#request.memory?.useAsAnswer(decoded.memory);
 	}
 
-	/** Only others wait for the answer if the client has left. */
-	#answer(head: StreamHead): void {
+	/** Only others wait for the answer if the client has left. `said` is how the cache has handled it (RFC 9211). */
+	#answer({ status, headers, body }: StreamHead, said: string | null): void {
 		if (this.#miss?.left) return;
 		this.#answered = true;
-		this.#request.onHead(head);
+		const told = said === null ? [] : ["cache-status", `sluice; ${said}`];
+		this.#request.onHead({ status, headers: [...headers, ...told], body });
 	}
 
 	#passing(head: StreamHead, flight: Flight, kept: Kept | null): StreamHead {
@@ -365,4 +375,10 @@ class Passage {
 		else miss.onFollowed = () => void body.hurry();
 		return { ...head, body };
 	}
+}
+
+/** Why a request goes on to the upstream (RFC 9211, 2.2). */
+function forwarded(kept: Kept | null, now: number): string {
+	if (kept === null) return "fwd=miss";
+	return now < kept.freshUntilMs ? "fwd=request" : "fwd=stale";
 }

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../../src/core/errors.ts";
-import { headerOf } from "../../../src/core/http/headers.ts";
+import { allHeadersOf, headerOf } from "../../../src/core/http/headers.ts";
 import type {
 	StreamHead,
 	StreamRequest,
@@ -788,4 +788,56 @@ describe("a request for what is kept alone (RFC 9111, 5.2.1.7)", () => {
 			assert.equal(sent.length, 1);
 		});
 	}
+});
+
+describe("Cache-Status (RFC 9211)", () => {
+	const statusOf = async (
+		{ ask }: ReturnType<typeof streams>,
+		headers: readonly string[] = [],
+		method = "GET",
+	) => (await ask({ headers, method })).header("cache-status");
+
+	it("says that an answer was kept, and how long it is fresh", async () => {
+		const all = streams(fresh);
+		assert.equal(await statusOf(all), "sluice; fwd=miss");
+		await all.clock.advance(2500);
+		assert.equal(await statusOf(all), "sluice; hit; ttl=7");
+		assert.equal(await statusOf(all, [], "HEAD"), "sluice; hit; ttl=7");
+	});
+
+	it("says why the upstream was asked", async () => {
+		const confirmed = { status: 304, headers: ["etag", '"1"'] };
+		const all = streams(lasting('"1"'), confirmed, confirmed, down, fresh);
+		await all.ask();
+		const noCache = ["cache-control", "no-cache"];
+		const asked = "fwd-status=304";
+		assert.equal(await statusOf(all, noCache), `sluice; fwd=request; ${asked}`);
+		await all.clock.advance(10_000);
+		assert.equal(await statusOf(all), `sluice; fwd=stale; ${asked}`);
+		await all.clock.advance(12_000);
+		assert.equal(await statusOf(all), "sluice; fwd=stale; ttl=-2");
+		const noStore = ["cache-control", "no-store"];
+		assert.equal(await statusOf(all, noStore), "sluice; fwd=bypass");
+	});
+
+	it("says that a stale answer was given while a newer one is asked for", async () => {
+		const swr = ["cache-control", "max-age=1, stale-while-revalidate=9"];
+		const all = streams({ headers: swr });
+		await all.ask();
+		await all.clock.advance(3000);
+		assert.equal(await statusOf(all), "sluice; hit; ttl=-2");
+	});
+
+	it("stands behind those of caches before, and is kept with none", async () => {
+		const before = ["cache-status", "cdn; hit"];
+		const { open } = streams({
+			headers: [...(fresh.headers ?? []), ...before],
+		});
+		for (const own of ["sluice; fwd=miss", "sluice; hit; ttl=10"]) {
+			const { head } = await open();
+			if (head) await read(head);
+			const values = allHeadersOf(head?.headers ?? [], "cache-status");
+			assert.deepEqual(values, ["cdn; hit", own]);
+		}
+	});
 });
