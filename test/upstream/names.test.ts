@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { realClock, virtualClock } from "../../src/tasks/clock.ts";
@@ -132,16 +133,18 @@ describe("a name", () => {
 			},
 		));
 
-	test("has the family first that was reached", () =>
+	test("has the family first that was reached, after a later look-up too", () =>
 		withServer(
 			(type) => ({ addresses: [type === "A" ? "127.0.0.1" : "::1"] }),
-			async ({ names }) => {
+			async ({ names, clock, asked }) => {
 				await find(names);
 				names.reached("127.0.0.1");
 				assert.deepEqual(await find(names), ["127.0.0.1", "::1"]);
 				names.reached("192.0.2.1");
 				names.reached(undefined);
+				await clock.advance(60_000);
 				assert.deepEqual(await find(names), ["127.0.0.1", "::1"]);
+				assert.equal(asked.length, 4);
 			},
 		));
 
@@ -168,6 +171,26 @@ async function serveOn(address: string): Promise<Server & AsyncDisposable> {
 			await new Promise((resolve) => server.close(resolve));
 		},
 	});
+}
+
+/** An address on which nobody takes connections any more: its queue is full, so the system drops new ones. */
+async function deadAddress(host: string, port: number): Promise<Disposable> {
+	const listening = `require("node:net").createServer().listen({ port: ${port}, host: "${host}", backlog: 1 }, () => console.log("listening"))`;
+	const child = spawn(process.execPath, ["-e", listening], {
+		stdio: ["ignore", "pipe", "inherit"],
+	});
+	await once(child.stdout, "data");
+	child.kill("SIGSTOP");
+	const sockets = Array.from({ length: 6 }, () =>
+		connect(port, host).on("error", () => {}),
+	);
+	await once(sockets[0] as Socket, "connect");
+	return {
+		[Symbol.dispose]() {
+			for (const socket of sockets) socket.destroy();
+			child.kill("SIGKILL");
+		},
+	};
 }
 
 const portOf = (server: Server) => (server.address() as AddressInfo).port;
@@ -226,6 +249,23 @@ describe("a call by name", () => {
 		}));
 		const origin = `http://users.test:${portOf(server)}`;
 		assert.equal(await called({ origin, nameServers: [dns.address] }), 200);
+	});
+
+	test("tries the next address if one does not answer", {
+		skip: process.platform !== "linux",
+	}, async () => {
+		await using server = await serveOn("127.0.0.1");
+		const port = portOf(server);
+		using _dead = await deadAddress("127.0.0.7", port);
+		await using dns = await startDnsServer((type) => ({
+			addresses: type === "A" ? ["127.0.0.7", "127.0.0.1"] : [],
+		}));
+		const origin = `http://users.test:${port}`;
+		const startMs = performance.now();
+		assert.equal(await called({ origin, nameServers: [dns.address] }), 200);
+		const ms = performance.now() - startMs;
+		// The system itself would send its greeting again after a second.
+		assert.ok(ms > 200 && ms < 900, `${ms} ms`);
 	});
 
 	test("says what failed: the look-up, or each address", async () => {

@@ -49,6 +49,8 @@ export class Names {
 	readonly #clock: Clock;
 	readonly #nameServers: readonly string[] | undefined;
 	#addresses: readonly Address[] = [];
+	/** The family that was reached last. At first the newer one is preferred (RFC 8305, 4). */
+	#family: 4 | 6 = 6;
 	#error: Error | null = null;
 	#untilMs = Number.NEGATIVE_INFINITY;
 	#waiting: OnFound[] | null = null;
@@ -73,7 +75,7 @@ export class Names {
 		this.#waiting = [onFound];
 		this.#lookUp().then(
 			({ addresses, ttlMs }) => {
-				this.#addresses = addresses;
+				this.#addresses = this.#ordered(addresses);
 				this.#end(null, Math.min(Math.max(ttlMs, ttlMsMin), ttlMsMax));
 			},
 			// A good answer of before is likelier to be right than none.
@@ -84,13 +86,15 @@ export class Names {
 
 	/** A connection to the address was made. Its family is tried first from now on. */
 	reached(address: string | undefined): void {
-		const family = this.#addresses.find(
-			(one) => one.address === address,
-		)?.family;
-		if (family === undefined || family === this.#addresses[0]?.family) return;
-		this.#addresses = this.#addresses.toSorted(
-			(a, b) => Number(b.family === family) - Number(a.family === family),
-		);
+		const reached = this.#addresses.find((one) => one.address === address);
+		if (reached === undefined || reached.family === this.#family) return;
+		this.#family = reached.family;
+		this.#addresses = this.#ordered(this.#addresses);
+	}
+
+	#ordered(addresses: readonly Address[]): readonly Address[] {
+		const rank = ({ family }: Address) => Number(family !== this.#family);
+		return addresses.toSorted((a, b) => rank(a) - rank(b));
 	}
 
 	#end(error: Error | null, holdsMs: number): void {
