@@ -219,5 +219,22 @@ describe("many who miss an answer at once", () => {
 				assert.equal(all.asked().length - before, 1);
 			}
 		});
+
+		it(`get the good one if each asks for itself: ${title}`, async () => {
+			const bad = { ...saying("no-store", reply), afterMs: 50 };
+			for (const last of [bad, { ...bad, ...saying("max-age=1", reply) }]) {
+				const all = routeOf(route, good, bad, last);
+				await all.ask("/x");
+				await all.clock.advance(61_000);
+				// After an answer that is not kept nobody waits for another.
+				await all.ask("/x");
+				const sent = Array.from({ length: 9 }, () => all.send("/x").answer);
+				await all.settle();
+				for (const { status } of await Promise.all(sent)) {
+					assert.equal(status, 200);
+				}
+				assert.equal(all.asked().length, 11);
+			}
+		});
 	}
 });

@@ -228,8 +228,9 @@ function isWorthKeeping(judgement: Judgement, headers: HeaderList): boolean {
 	return served || conditionsOf(headers).length > 0;
 }
 
-/** The same answer, given only if asking anew fails. */
+/** The same answer, given only if asking anew fails. Those who asked at once for it share one. */
 function asksFirst(kept: Kept): Kept {
+	if (kept.whileRevalidateUntilMs === 0) return kept;
 	const trial = kept.trial?.confirmed() ?? null;
 	const response = { ...kept.response, ...(trial && { trial }) };
 	const never = { freshUntilMs: 0, whileRevalidateUntilMs: 0 };

@@ -132,8 +132,9 @@ export class Keeper implements Yielding {
 		this.#set(kept, instead === null ? others : [instead, ...others]);
 	}
 
+	/** Whether it is kept, perhaps as the good answer before one on trial. */
 	has(kept: Kept): boolean {
-		return this.#variants(kept).includes(kept);
+		return this.#variants(kept).flatMap(withGood).includes(kept);
 	}
 
 	/** Counts anew how much memory an answer takes, after a value has been made from it. */
