@@ -108,8 +108,9 @@ export class Names {
 	async #lookUp(): Promise<Found> {
 		const host = this.#host;
 		// It never leaves the machine (RFC 6761, 6.3), and a server may listen on one of both alone.
-		if (/(?:^|\.)localhost\.?$/i.test(host))
+		if (/(?:^|\.)localhost\.?$/i.test(host)) {
 			return found([six("::1"), four("127.0.0.1")]);
+		}
 		const listed = await addressesInHosts(host);
 		if (listed.length > 0) return found(listed);
 		const [sixes, fours] = await this.#askBoth();
@@ -118,8 +119,7 @@ export class Names {
 			return { addresses, ttlMs: Math.min(sixes.ttlMs, fours.ttlMs) };
 		}
 		const code = fours.code ?? sixes.code ?? "ENODATA";
-		// The system also knows search domains and other sources. A name server that hangs would hang there, too.
-		if (this.#nameServers === undefined && code !== "ETIMEOUT") {
+		if (this.#nameServers === undefined && askSystemAfter.has(code)) {
 			return bySystem(host);
 		}
 		throw failure(code, host);
@@ -153,6 +153,19 @@ export class Names {
 		});
 	}
 }
+
+/**
+ * The system also knows search domains and other sources. It is asked only after an answer that came at once, because
+ * a name server that hangs or fails would keep its thread, too.
+ */
+const askSystemAfter: ReadonlySet<string> = new Set([
+	"ENOTFOUND",
+	"ENODATA",
+	// Nobody listens, as on a machine without name servers.
+	"ECONNREFUSED",
+	// A name that DNS does not allow may stand elsewhere.
+	"EBADNAME",
+]);
 
 interface Asked extends Found {
 	/** Why there is no address. */
