@@ -43,10 +43,11 @@ export function subjectOf(
 	client: Condition | null,
 ): "kept" | "copy" | "other" {
 	const etag = headerOf(headers, "etag");
+	const keptEtag = headerOf(kept, "etag");
 	const etags = client?.etags ?? null;
-	if (etags !== null && etag === null) {
+	if (etags !== null && etag === null && keptEtag !== null) {
 		// Two tags may have been asked about, and nothing tells which of them the 304 is about.
-		return namesEtag(etags, headerOf(kept, "etag") ?? "") ? "kept" : "other";
+		return namesEtag(etags, keptEtag) ? "kept" : "other";
 	}
 	if (confirms(headers, kept)) return "kept";
 	return etags !== null && etag !== null && namesEtag(etags, etag)

@@ -472,6 +472,17 @@ describe("a client with a copy", () => {
 		assert.equal(sent.length, 2);
 	});
 
+	it("with a tag, is answered by an answer without one that its instant confirms", async () => {
+		const { ask, clock, sent } = streams(lasting(null), { status: 304 });
+		await ask();
+		await clock.advance(10_000);
+		const answer = await ask({ headers: ["if-none-match", '"1"'] });
+		assert.deepEqual([answer.status, answer.text], [200, "1"]);
+		assert.deepEqual(sent[1]?.headers, ["if-modified-since", day(2)]);
+		assert.equal((await ask()).text, "1");
+		assert.equal(sent.length, 2);
+	});
+
 	it("is answered by `Date` where nothing says when it changed (RFC 9111, 4.3.2)", async () => {
 		const dated = ["cache-control", "max-age=9", "date", day(2)];
 		const { ask } = streams({ headers: dated });
