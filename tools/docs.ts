@@ -178,7 +178,7 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`routes.<METHOD /path>`",
-		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. Routes with `proxy` may also have `ANY`, which is every method but CONNECT and TRACE without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
+		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. It may have an end: `/{lang}.json`. Texts may have any letters, also percent-encoded: `/погода`, `/a%20b`. Routes with `proxy` may also have `ANY`, which is every method but CONNECT and TRACE without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
 		shape: routeKeys.shape,
 		around: (example, key) =>
 			routeWith(

@@ -10,6 +10,7 @@ import type { ReadOf } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
+import type { RouteKey } from "./route-key.ts";
 import type { StepConfig } from "./steps/kinds.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
@@ -127,7 +128,7 @@ export type RouteConfig = Omit<
 	readonly key: string;
 	readonly method: string;
 	/** The segments of the path. A parameter is an object. */
-	readonly path: readonly (string | { readonly param: string })[];
+	readonly path: RouteKey["path"];
 	/** The name of a last `{rest*}`, whose text goes on to an upstream; null without one. */
 	readonly rest: string | null;
 	readonly steps: readonly StepConfig[];

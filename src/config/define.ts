@@ -263,6 +263,12 @@ export interface ProxyInput<Upstream extends string, Input extends string> {
 	 */
 	readonly drop?: readonly string[];
 	/**
+	 * `raw` also takes paths that servers read in different ways: with empty segments (`/a//b`,
+	 * `/https://a.example/b`), or percent-encoded as something else than UTF-8 (`/caf%E9`). `.` and `..` as segments
+	 * stay refused. Default: `checked`.
+	 */
+	readonly paths?: "checked" | "raw";
+	/**
 	 * Query parameters of the call, instead of all of the client's. Without it the client's go along, except those
 	 * that the upstream's own `query` has.
 	 */

@@ -5,10 +5,18 @@ const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "ANY"];
 /** A parsed route key. Two routes of one `shape` answer the same requests. */
 export interface RouteKey {
 	readonly method: string;
-	readonly path: readonly (string | { readonly param: string })[];
+	/** Texts are decoded. */
+	readonly path: readonly (string | Parameter)[];
 	/** The name of a last `{rest*}`, which stands for everything that follows; null without one. */
 	readonly rest: string | null;
 	readonly shape: string;
+}
+
+/** A segment that is a parameter, or begins with one. */
+interface Parameter {
+	readonly param: string;
+	/** What follows in the segment: `.json`. Often empty. */
+	readonly end: string;
 }
 
 /** Reads `GET /users/{id}`. A returned text says what is wrong with it. */
@@ -29,7 +37,9 @@ export function parseRouteKey(key: string): RouteKey | string {
 	const wrong = segments.find((segment) => "wrong" in segment);
 	if (wrong && "wrong" in wrong) return wrong.wrong;
 	const read = segments.map((segment) =>
-		"param" in segment ? { param: segment.param } : (segment as Literal).text,
+		"param" in segment
+			? { param: segment.param, end: segment.end }
+			: (segment as Literal).text,
 	);
 	const names = [
 		...read.flatMap((part) => (typeof part === "string" ? [] : [part.param])),
@@ -37,7 +47,9 @@ export function parseRouteKey(key: string): RouteKey | string {
 	];
 	const twice = names.find((name, index) => names.indexOf(name) !== index);
 	if (twice !== undefined) return `\`{${twice}}\` stands in the path twice`;
-	const shape = read.map((part) => (typeof part === "string" ? part : "{}"));
+	const shape = read.map((part) =>
+		typeof part === "string" ? part : `{}${part.end}`,
+	);
 	if (rest) shape.push("{*}");
 	return {
 		method,
@@ -53,9 +65,11 @@ interface Literal {
 
 function parseSegment(
 	text: string,
-): Literal | { readonly param: string } | { readonly wrong: string } {
-	const param = /^\{([a-z][A-Za-z0-9_]*)\}$/.exec(text)?.[1];
-	if (param !== undefined) return { param };
+): Literal | Parameter | { readonly wrong: string } {
+	// The router ends a parameter's name at these two characters alone.
+	const [, param, end = ""] =
+		/^\{([a-z][A-Za-z0-9_]*)\}([.-][A-Za-z0-9._~-]*)?$/.exec(text) ?? [];
+	if (param !== undefined) return { param, end };
 	if (/^\{[a-z][A-Za-z0-9_]*\*\}$/.test(text)) {
 		return { wrong: `\`${text}\` stands for all that follows: put it last` };
 	}
@@ -71,15 +85,29 @@ function parseSegment(
 	}
 	if (/[{}]/.test(text)) {
 		return {
-			wrong: `\`${text}\`: a path parameter is a whole segment, \`{name}\`, and begins with a small letter`,
+			wrong: `\`${text}\`: a path parameter is a whole segment, \`{name}\`, or has an end as in \`{name}.json\`, and begins with a small letter`,
 		};
 	}
-	if (/[^A-Za-z0-9\-._~!$&'()+,;=:@]/.test(text)) {
+	const plain = decodedLiteral(text);
+	if (plain === null || !literal.test(plain)) {
 		return {
-			wrong: `\`${text}\` is not allowed in a route's path: letters, digits and -._~!$&'()+,;=:@`,
+			wrong: `\`${text}\` is not allowed in a route's path: letters, digits and -._~!$&'()+,;=:@, or a space as \`%20\``,
 		};
 	}
-	return { text };
+	return { text: plain };
+}
+
+const literal = /^[\p{L}\p{M}\p{N} \-._~!$&'()+,;=:@]*$/u;
+
+/** Null if it is not percent-encoded UTF-8, or encodes what has a meaning in a path: `%2F` is no slash to all servers. */
+function decodedLiteral(text: string): string | null {
+	if (!text.includes("%")) return text;
+	try {
+		// It leaves the characters with a meaning as they are.
+		return decodeURI(text);
+	} catch {
+		return null;
+	}
 }
 
 /** The words that may stand before a route's path. */

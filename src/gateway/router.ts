@@ -32,7 +32,7 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 	const methods = new Set<string>();
 	const add = (route: T, method: string) => {
 		const pattern = patternOf(route.plan);
-		const shape = `${method} ${pattern.replaceAll(/(?<!:):[^/:]+/g, ":")}`;
+		const shape = `${method} ${shapeOf(route.plan)}`;
 		if (taken.has(shape)) return;
 		taken.add(shape);
 		methods.add(method);
@@ -55,11 +55,21 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 				: null;
 		return found && !hasEmptyParam(found.params) ? found : null;
 	};
+	const takesRaw = routes.some(({ plan }) => plan.proxy?.paths === "raw");
+	/** The tree knows no bytes that are not UTF-8. To find a route, each is taken for the text that stands for it. */
+	const findRaw = (method: string, target: string) => {
+		if (isDecodable(target)) return null;
+		const [path = ""] = target.split("?", 1);
+		const found = find(method, path.replaceAll(/%(?=[89a-f][\da-f])/gi, "%25"));
+		const isRaw = (found?.store as T | undefined)?.plan.proxy?.paths === "raw";
+		return isRaw ? found : null;
+	};
 	return (method, target) => {
 		if (target.includes("#")) {
 			throw invalid("target", "holds a fragment: write `#` as `%23`");
 		}
-		const found = find(method, target);
+		const found =
+			find(method, target) ?? (takesRaw ? findRaw(method, target) : null);
 		if (found) {
 			return { target: found.store as T, params: definite(found.params) };
 		}
@@ -86,10 +96,20 @@ function invalid(at: string, message: string): GatewayError {
 /** `:` and `*` have a meaning in the tree. `*` cannot stand in a route's path, and `::` is a colon. */
 function patternOf({ path, rest }: RoutePlan): string {
 	const segments = path.map((part) =>
-		typeof part === "string" ? part.replaceAll(":", "::") : `:${part.param}`,
+		typeof part === "string"
+			? part.replaceAll(":", "::")
+			: `:${part.param}${part.end}`,
 	);
 	if (rest !== null) segments.push("*");
 	return `/${segments.join("/")}`;
+}
+
+/** Two patterns of one shape take the same paths. */
+function shapeOf({ path, rest }: RoutePlan): string {
+	const parts = path.map((part) =>
+		typeof part === "string" ? part : `{}${part.end}`,
+	);
+	return [...parts, ...(rest === null ? [] : ["{*}"])].join("/");
 }
 
 /** `{id}` must be a segment that is not empty: `/users/` does not ask for a user without a name. */

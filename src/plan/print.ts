@@ -89,7 +89,7 @@ export function printProxyTarget(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
-	const { query, headers, pass, drop, cache, ...bounds } = proxy;
+	const { query, headers, pass, drop, paths, cache, ...bounds } = proxy;
 	const { bodyBytesMax, idleMs, ...target } = bounds;
 	const { upstream: _, upstreamIndex: _1, path: _2, ...others } = target;
 	const { rest: _3, ...unread } = others;
@@ -105,6 +105,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			headers: printEntries(headers),
 			pass,
 			drop,
+			paths: paths === "raw" ? paths : null,
 			cache: cache || null,
 			bodyBytesMax,
 			idleMs,

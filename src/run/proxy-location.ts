@@ -30,7 +30,7 @@ type MapAddress = (address: string) => string | null;
 /** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareMapField(
 	above: number,
-	proxy: Pick<ProxyPlan, "path" | "rest">,
+	proxy: Pick<ProxyPlan, "path" | "rest" | "paths">,
 	upstream: ResolvedUpstream,
 ): MapField {
 	const own = ownOf(upstream);
@@ -44,6 +44,7 @@ export function prepareMapField(
 			prefix: segmentsOf(askedPath).slice(0, above),
 			base: segmentsOf(sentPath).slice(0, base),
 			rest: proxy.rest,
+			raw: proxy.paths === "raw",
 		};
 		const mapAddress = (address: string) => mapped(address, sent, route, own);
 		return rewrite(value, { mapAddress, route, own });
@@ -137,6 +138,8 @@ interface Route {
 	readonly base: readonly string[];
 	/** Whether further segments may follow both. */
 	readonly rest: boolean;
+	/** Whether these may be empty. */
+	readonly raw: boolean;
 }
 
 function segmentsOf(path: string): string[] {
@@ -163,7 +166,10 @@ function mapped(
 }
 
 /** The client's path for an upstream's own; null if no request of a client is passed on to it. */
-function pathFor(path: string, { prefix, base, rest }: Route): string | null {
+function pathFor(
+	path: string,
+	{ prefix, base, rest, raw }: Route,
+): string | null {
 	const segments = segmentsOf(path);
 	const left = segments.slice(base.length);
 	const isBelow = base.every(
@@ -172,7 +178,9 @@ function pathFor(path: string, { prefix, base, rest }: Route): string | null {
 	if (!isBelow || rest !== left.length > 0) return null;
 	const last = left.length - 1;
 	// No client could ask for one of these, and two slashes at the start would lead to another host.
-	if (left.some((segment, at) => segment === "" && at < last)) return null;
+	if (!raw && left.some((segment, at) => segment === "" && at < last)) {
+		return null;
+	}
 	if (faultOfPath(left.join("/")) !== null) return null;
 	const whole = `/${[...prefix, ...left].join("/")}`;
 	return /^\/(?![/\\])[\x21-\x7e]*$/.test(whole) ? whole : null;

@@ -31,7 +31,7 @@ import { forwardedFields } from "./trace.ts";
 /** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareProxyTarget(
 	above: number,
-	proxy: Pick<ProxyPlan, "path" | "query" | "rest">,
+	proxy: Pick<ProxyPlan, "path" | "query" | "rest" | "paths">,
 	upstream: ResolvedUpstream,
 	layout: Layout,
 ): (request: GatewayRequest, frame: Frame) => string {
@@ -39,11 +39,12 @@ export function prepareProxyTarget(
 	const set = new Set(
 		upstream.query.map(([name]) => lenientName(encodeURIComponent(name))),
 	);
+	const raw = proxy.paths === "raw";
 	return ({ target }, frame) => {
 		const mark = target.indexOf("?");
 		const path = mark < 0 ? target : target.slice(0, mark);
 		const ours = own(frame);
-		const whole = proxy.rest ? withRest(ours, restOf(path, above)) : ours;
+		const whole = proxy.rest ? withRest(ours, restOf(path, above, raw)) : ours;
 		if (mark < 0 || proxy.query !== null) return whole;
 		const sent = without(target.slice(mark + 1), set);
 		if (sent === "") return whole;
@@ -63,7 +64,7 @@ function withRest(target: string, rest: string): string {
 const plainSegments = /^[\w-]+(?:\/[\w-]+)*$/;
 
 /** Everything that follows the route's own segments, as it came. */
-function restOf(path: string, above: number): string {
+function restOf(path: string, above: number, raw: boolean): string {
 	let start = 1;
 	for (let left = above; left > 0; left--) {
 		start = path.indexOf("/", start) + 1;
@@ -73,14 +74,17 @@ function restOf(path: string, above: number): string {
 	if (plainSegments.test(rest)) return rest;
 	const segments = rest.split("/");
 	for (const [index, segment] of segments.entries()) {
-		const message = faultOfSegment(segment, index === segments.length - 1);
+		const message = faultOfSegment(
+			segment,
+			raw || index === segments.length - 1,
+		);
 		if (message) throw refused("path", message);
 	}
 	return rest;
 }
 
-function faultOfSegment(segment: string, last: boolean): string | null {
-	if (segment === "") return last ? null : "has an empty segment";
+function faultOfSegment(segment: string, mayBeEmpty: boolean): string | null {
+	if (segment === "") return mayBeEmpty ? null : "has an empty segment";
 	if (!/^[\x21-\x7e]+$/.test(segment) || /[\\#]/.test(segment)) {
 		return "holds what is to be percent-encoded";
 	}

@@ -71,6 +71,7 @@ export function prepareProxy(
 		path: base,
 		rest,
 		query,
+		paths,
 		...others
 	} = proxy;
 	const { headers, pass, drop, cache, idleMs, bodyBytesMax, ...unread } =
@@ -78,7 +79,7 @@ export function prepareProxy(
 	allRead(unread);
 	const opened = upstreams[upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
-	const target = { path: base, rest, query };
+	const target = { path: base, rest, query, paths };
 	return {
 		upstream,
 		timeoutMs: settings.timeoutMs,

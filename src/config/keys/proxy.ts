@@ -12,7 +12,7 @@ import type { Source } from "../source.ts";
 import type { DataMap } from "./input.ts";
 import { key } from "./key.ts";
 import { asSource, reading } from "./kind.ts";
-import { duration, flag, size, text } from "./kinds.ts";
+import { duration, flag, oneOf, size, text } from "./kinds.ts";
 import { section } from "./section.ts";
 import {
 	headerFields,
@@ -98,6 +98,12 @@ export const proxyKeys = section({
 		description:
 			"Header fields of the answer that do not pass. All others do, except `set-cookie`, those that hold for the whole host, and those that tell of the upstream's own machine. These pass if `pass` names them.",
 		example: "drop: [x-debug]",
+	}),
+	paths: key(oneOf(["checked", "raw"]), {
+		description:
+			"`raw` also takes paths that servers read in different ways: with empty segments (`/a//b`, `/https://a.example/b`), or percent-encoded as something else than UTF-8 (`/caf%E9`). `.` and `..` as segments stay refused.",
+		example: "paths: raw",
+		default: "checked",
 	}),
 	query: key(ownParameters, {
 		description:
