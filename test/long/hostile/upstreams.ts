@@ -100,7 +100,6 @@ const manners: Record<string, (response: ServerResponse) => void> = {
 const evil = createServer((request, response) => {
 	const name = new URL(request.url ?? "/", "http://x").pathname.slice(1);
 	response.on("error", () => {});
-	response.socket?.on("error", () => {});
 	const body = bodies[name];
 	if (body === undefined) return manners[name]?.(response);
 	response.setHeader("content-type", "application/json");
@@ -109,6 +108,7 @@ const evil = createServer((request, response) => {
 	}
 	response.end(body);
 });
+evil.on("connection", (socket) => socket.on("error", () => {}));
 evil.on("clientError", (_error, socket) => socket.destroy());
 
 const origins = [];
