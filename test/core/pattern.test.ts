@@ -41,7 +41,8 @@ describe("a pattern", () => {
 			fc.property(pattern, fc.array(texts, { maxLength: 8 }), (source, all) => {
 				assert.equal(faultOfPattern(source), null, source);
 				const own = createPattern(source);
-				const theirs = new RegExp(source, "u");
+				// From the start, because V8 14.6 does not find `[^a]$` in an emoji when it looks from the end.
+				const theirs = new RegExp(`^[^]*?(?:${source})`, "u");
 				for (const text of all) {
 					assert.equal(
 						own.test(text),
