@@ -149,17 +149,24 @@ function fixedGuard(
 		answer.then(give, give);
 		return answer;
 	}
+	function inSlot<T>(
+		request: Asked,
+		scope: Scope,
+		send: () => Promise<T>,
+	): Promise<T> {
+		if (slots.tryTake()) return send();
+		const turn = slots.wait(request.client, scope, waitingMax);
+		if (turn === null) return Promise.reject(slots.full(waitingMax));
+		return turn.then(() => {
+			checkAfterWait(slots, request);
+			return send();
+		});
+	}
 	const call: Guard["call"] = (next) =>
 		function callInSlot(request, scope) {
 			if (scope.cancelled) return Promise.reject(scope.reason);
 			const send = () => givingBack(begunBy(() => next(request, scope)));
-			if (slots.tryTake()) return send();
-			const turn = slots.wait(request.client, scope, waitingMax);
-			if (turn === null) return Promise.reject(slots.full(waitingMax));
-			return turn.then(() => {
-				checkAfterWait(slots, request);
-				return send();
-			});
+			return inSlot(request, scope, send);
 		};
 	const stream: StreamPolicy = (next) =>
 		function streamInSlot(request, scope) {
@@ -177,13 +184,7 @@ function fixedGuard(
 				sent.then(release, release);
 				return sent;
 			};
-			if (slots.tryTake()) return send();
-			const turn = slots.wait(request.client, scope, waitingMax);
-			if (turn === null) return Promise.reject(slots.full(waitingMax));
-			return turn.then(() => {
-				checkAfterWait(slots, request);
-				return send();
-			});
+			return inSlot(request, scope, send);
 		};
 	const upload = whenSent(slots, () => {
 		const release = onlyOnce(give);
