@@ -172,3 +172,27 @@ test("tells everybody of the wait of those who have come and had nothing yet", a
 	await Promise.all(crowd);
 	assert.equal(turn.waitOf("another"), 0);
 });
+
+test("lets no more go on in a turn that has taken long by what nobody counts", async () => {
+	const turn = new LoopTurn();
+	const turns: string[][] = [];
+	let looking = true;
+	const look = () => {
+		turns.push([]);
+		if (looking) setImmediate(look);
+	};
+	look();
+	await Promise.all(
+		["a", "b", "c", "d"].map(async (name) => {
+			await turn.later(name);
+			turns.at(-1)?.push(name);
+			const beganMs = performance.now();
+			while (performance.now() - beganMs < 6);
+		}),
+	);
+	looking = false;
+	assert.deepEqual(
+		turns.filter((names) => names.length > 0),
+		[["a"], ["b"], ["c"], ["d"]],
+	);
+});
