@@ -28,8 +28,8 @@ interface Line {
 	next: "pieces" | "begins";
 	readonly sinceMs: number;
 	/**
-	 * The milliseconds that its pieces have taken, each rounded up, on top of those of the line that was to go on next
-	 * when it came.
+	 * The milliseconds that its pieces have taken, each rounded up, on top of what the line had taken that went on
+	 * last when it came.
 	 */
 	takenMs: number;
 }
@@ -52,6 +52,8 @@ export class LoopTurn {
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
 	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
+	/** What the line had taken that went on last. No line has taken less. */
+	#leastMs = 0;
 	/** The line whose piece went on last, and when. */
 	#running: { readonly line: Line; readonly atMs: number } | null = null;
 
@@ -97,10 +99,9 @@ export class LoopTurn {
 
 	/** Whoever comes goes before those that have taken more, and is not owed what it did not ask for. */
 	#newLine(sinceMs: number): Line {
-		const takenMs = this.#next?.[1].takenMs ?? 0;
 		const line: Line = {
 			...{ pieces: [], begins: [], next: "pieces" },
-			...{ sinceMs, takenMs },
+			...{ sinceMs, takenMs: this.#leastMs },
 		};
 		this.#newLines.add(line);
 		return line;
@@ -110,6 +111,8 @@ export class LoopTurn {
 	get #next(): [client: string, line: Line] | null {
 		let next: [client: string, line: Line] | null = null;
 		for (const entry of this.#lines) {
+			// In a crowd of new clients that is the first.
+			if (entry[1].takenMs <= this.#leastMs) return entry;
 			if (next === null || entry[1].takenMs < next[1].takenMs) next = entry;
 		}
 		return next;
@@ -162,6 +165,7 @@ export class LoopTurn {
 		if (this.#resumed !== null && !this.#hasTimeToGoOn(oldest, atMs)) return;
 		this.#resumed ??= { spent: this.spent, atMs };
 		this.#moveBack(client, line);
+		this.#leastMs = line.takenMs;
 		this.#running = { line, atMs };
 		oldest.resolve();
 	};

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { LoopTurn } from "../../src/tasks/loop-turn.ts";
+import { cpuMs } from "../kit/blocked.ts";
+import { slowness } from "../kit/slowness.ts";
 
 const turnMax = 200_000;
 
@@ -195,4 +197,14 @@ test("lets no more go on in a turn that has taken long by what nobody counts", a
 		turns.filter((names) => names.length > 0),
 		[["a"], ["b"], ["c"], ["d"]],
 	);
+});
+
+test("takes a crowd of clients in a time that grows as the crowd does", async () => {
+	const turn = new LoopTurn();
+	const slow = slowness();
+	const beganMs = cpuMs();
+	const crowd = Array.from({ length: 10_000 }, (_, at) => turn.later(`${at}`));
+	await Promise.all(crowd);
+	const tookMs = cpuMs() - beganMs;
+	assert.ok(tookMs < 400 * slow, `${tookMs} ms`);
 });
