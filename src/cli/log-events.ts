@@ -16,6 +16,7 @@ const failureLinesMax = 10;
 /** Failures that cost nothing and come with every request. */
 const refusals: ReadonlySet<string> = new Set(["breaker_open", "limiter_full"]);
 
+/** What the log tells besides failures. */
 export interface LogOptions {
 	/** Whether answers from 400 to 499 are told, too. */
 	readonly clientErrors: boolean;

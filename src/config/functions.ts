@@ -271,6 +271,7 @@ function lineOf(error: unknown): string {
 	return file === undefined ? "" : ` (line ${line} of ${basename(file)})`;
 }
 
+/** The error's message up to its first line break; the rest would be a stack or a picture of code. */
 export function firstLineOf(error: unknown): string {
 	const words = error instanceof Error ? error.message : String(error);
 	return words.split("\n", 1)[0] ?? "";

@@ -2,6 +2,7 @@ import { GatewayError } from "../core/errors.ts";
 import { networkOf } from "../core/ip.ts";
 import type { ClientMemory } from "../core/memory.ts";
 
+/** How many connections there may be, in all and of one client. */
 export interface ShareOptions {
 	readonly connectionsMax: number;
 	/** Null: the usual number, and any number for clients on this machine. */

@@ -28,6 +28,7 @@ export function conditionOf(headers: HeaderList): Condition | null {
 	return { etags: null, sinceMs: parseHttpDate(text) };
 }
 
+/** The fields of a request without those by which it asks for an answer only if that has changed. */
 export function withoutCondition(headers: HeaderList): string[] {
 	return headersWithout(
 		headers,

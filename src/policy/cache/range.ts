@@ -30,6 +30,7 @@ export function rangeOf(headers: HeaderList): Range | null {
 	return backwards ? null : range;
 }
 
+/** The fields of a request for the whole of an answer. */
 export function withoutRange(headers: HeaderList): string[] {
 	return headersWithout(
 		headers,
