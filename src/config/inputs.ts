@@ -447,8 +447,8 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 */
 	readonly query?: Filled<InputOfKey<Sent["query"]>, S, Input>;
 	/**
-	 * Header fields of the call. A client's field is sent only if it stands here. `accept`, `user-agent` and
-	 * `content-type` have values that these replace.
+	 * Header fields of the call. A client's field is sent only if it stands here. `accept`, `accept-encoding`,
+	 * `user-agent` and `content-type` have values that these replace.
 	 */
 	readonly headers?: Filled<InputOfKey<Sent["headers"]>, S, Input>;
 	/**

@@ -195,13 +195,17 @@ export function prepareHeaders(
 	return () => constant;
 }
 
-/** The header fields of every call, unless the author sets them. Some services refuse a request without them. */
+/**
+ * The header fields of every call, unless the author sets them. Some services refuse a request without them, and without
+ * an `accept-encoding` any coding would do (RFC 9110, 12.5.3).
+ */
 export function defaultHeaders(
 	own: readonly (readonly [string, string])[],
 	bodyType: string | null,
 ): (readonly [string, string])[] {
 	const defaults: [string, string][] = [
 		["accept", "application/json"],
+		["accept-encoding", "identity"],
 		["user-agent", "sluice"],
 	];
 	if (bodyType) defaults.push(["content-type", bodyType]);

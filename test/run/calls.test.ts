@@ -245,6 +245,8 @@ describe("what a call sends of itself", () => {
 		assert.deepEqual((await sent({}, client))?.headers, [
 			"accept",
 			"application/json",
+			"accept-encoding",
+			"identity",
 			"user-agent",
 			"sluice",
 		]);
@@ -252,12 +254,18 @@ describe("what a call sends of itself", () => {
 
 	it("gives way to what the upstream or the step says", async () => {
 		const users = {
-			headers: { Accept: "text/*", "User-Agent": "theirs", "x-key": "k" },
+			headers: {
+				...{ Accept: "text/*", "Accept-Encoding": "br" },
+				...{ "User-Agent": "theirs", "x-key": "k" },
+			},
 		};
 		assert.deepEqual(
 			(await sent({ headers: { "user-agent": "mine", "X-Own": 1 } }, [], users))
 				?.headers,
-			["accept", "text/*", "x-key", "k", "user-agent", "mine", "x-own", "1"],
+			[
+				...["accept", "text/*", "accept-encoding", "br", "x-key", "k"],
+				...["user-agent", "mine", "x-own", "1"],
+			],
 		);
 	});
 
@@ -287,7 +295,7 @@ describe("what a call sends of itself", () => {
 	const trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 	it("carries a well-formed trace on", async () => {
 		const request = await sent({}, ["Traceparent", trace, "tracestate", "a=1"]);
-		assert.equal(request?.headers.length, 4);
+		assert.equal(request?.headers.length, 6);
 		assert.match(
 			request?.along ?? "",
 			/^x-request-id: .*\r\nvia: .*\r\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-(?!b7ad6b7169203331)[\da-f]{16}-01\r\ntracestate: a=1\r\n$/,
@@ -297,7 +305,7 @@ describe("what a call sends of itself", () => {
 	it("leaves the trace to an author who sets it", async () => {
 		const headers = { traceparent: "mine" };
 		const request = await sent({ headers }, ["traceparent", trace]);
-		assert.deepEqual(request?.headers.slice(4), ["traceparent", "mine"]);
+		assert.deepEqual(request?.headers.slice(6), ["traceparent", "mine"]);
 		assert.doesNotMatch(request?.along ?? "", /trace/);
 	});
 

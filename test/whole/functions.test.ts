@@ -148,6 +148,8 @@ describe("a `run` step", () => {
 		assert.deepEqual(first?.headers, [
 			"accept",
 			"application/json",
+			"accept-encoding",
+			"identity",
 			"user-agent",
 			"sluice",
 			"x-from",

@@ -646,7 +646,9 @@ describe("data", () => {
 		assert.equal(Object.keys(fields).length, headers.length, "a field twice");
 		const framing = sent.body === undefined && !sent.proxied;
 		assert.deepEqual(withoutSaid(fields), {
-			...(sent.proxied ? {} : { accept: "application/json" }),
+			...(sent.proxied
+				? {}
+				: { accept: "application/json", "accept-encoding": "identity" }),
 			connection: "keep-alive",
 			host: new URL(upstream.origin).host,
 			"user-agent": "sluice",

@@ -305,6 +305,7 @@ routes:
 			.map((name) => name.toLowerCase());
 		assert.deepEqual(names.toSorted(), [
 			"accept",
+			"accept-encoding",
 			"connection",
 			"host",
 			"traceparent",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { faultOfAccepted } from "../../core/body/codings.ts";
 import { callFieldsRefused } from "../../core/http/fields.ts";
 import {
 	type CallMethod,
@@ -35,7 +36,7 @@ import {
 	readTextBody,
 	type Target,
 } from "../read-template.ts";
-import { plainOf } from "../shape.ts";
+import { entryOf, plainOf } from "../shape.ts";
 import type { MapSource, Source } from "../source.ts";
 import {
 	commonKeys,
@@ -173,7 +174,7 @@ export const sentKeys = {
 	}),
 	headers: key(headerFields<Written<"map">>(callFieldsRefused), {
 		description:
-			"Header fields of the call. A client's field is sent only if it stands here. `accept`, `user-agent` and `content-type` have values that these replace.",
+			"Header fields of the call. A client's field is sent only if it stands here. `accept`, `accept-encoding`, `user-agent` and `content-type` have values that these replace.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
 	}),
 	answers: key(answers, {
@@ -368,6 +369,7 @@ function check(step: StepSource): CallConfig | null {
 	const { each, as, parallel, max, ...call } = others;
 	const target = checkTarget(written, reading.reader, context);
 	refuseTwoBodies(source, context.problems);
+	refuseCodings(source, call.headers, context.problems);
 	const common = commonOf({ each, as, parallel, max, ...call }, step);
 	if (target === null) return null;
 	const method = kind.toUpperCase() as CallMethod;
@@ -395,6 +397,19 @@ function refuseTwoBodies(source: MapSource, problems: Problem[]): void {
 		at: second.at,
 		message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
 	});
+}
+
+function refuseCodings(
+	source: MapSource,
+	headers: readonly TemplateEntry[],
+	problems: Problem[],
+): void {
+	for (const { name, value } of headers) {
+		if (name !== "accept-encoding" || value.kind !== "literal") continue;
+		const message = faultOfAccepted(String(value.value));
+		const at = (entryOf(source, "headers") ?? source).at;
+		if (message !== null) problems.push({ at, message });
+	}
 }
 
 function checkTarget(

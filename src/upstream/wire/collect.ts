@@ -1,12 +1,17 @@
+import {
+	type Coding,
+	decodeCodings,
+	parseCodings,
+} from "../../core/body/codings.ts";
 import { type Collector, createCollector } from "../../core/body/collector.ts";
 import { codedFields } from "../../core/http/fields.ts";
 import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Memory } from "../../core/memory.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import { type Coding, decode, parseCoding } from "./decode.ts";
 import type { AnswerHead, Receiver } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
+import { invalid } from "./wire-errors.ts";
 
 /** What becomes of an answer. */
 interface Outcome {
@@ -25,7 +30,7 @@ export class Collecting implements Receiver {
 	readonly #scope: Scope;
 	readonly #outcome: Outcome;
 	#head: AnswerHead | null = null;
-	#coding: Coding | null = null;
+	#codings: readonly Coding[] = noCodings;
 	#body: Collector | null = null;
 	/** What was taken of the memory. It is given back as soon as the answer is somebody's. */
 	#taken = 0;
@@ -50,9 +55,11 @@ export class Collecting implements Receiver {
 		if (announced > bodyBytesMax) {
 			return `announces ${announced} bytes, more than ${bodyBytesMax} (\`maxBody\`)`;
 		}
-		const coding = parseCoding(head.contentCoding);
-		if (coding === undefined) return "the content-encoding is not understood";
-		this.#coding = coding;
+		if (head.contentCoding !== "") {
+			const codings = parseCodings(head.contentCoding);
+			if (typeof codings === "string") return codings;
+			this.#codings = codings;
+		}
 		this.#body = createCollector(bodyBytesMax, announced);
 		return null;
 	}
@@ -89,24 +96,29 @@ export class Collecting implements Receiver {
 		const { status, headers } = this.#head as AnswerHead;
 		const body = this.#body?.bytes() ?? noBytes;
 		// Servers that name a coding and send no bytes at all are common.
-		if (this.#coding === null || body.length === 0) {
+		if (this.#codings.length === 0 || body.length === 0) {
 			this.#giveBack();
 			return { status, headers, body };
 		}
-		return this.#decoded(status, headers, this.#coding, body);
+		return this.#decoded(status, headers, body);
 	}
 
 	/** The headers lose the fields that were true only of the coded body. */
 	async #decoded(
 		status: number,
 		headers: HeaderList,
-		coding: Coding,
 		coded: Uint8Array,
 	): Promise<UpstreamResponse> {
-		const { bodyBytesMax: bytesMax, name: upstream } = this.#settings;
-		const bounds = { bytesMax, memory: this.#memory };
+		const { bodyBytesMax: bytesMax, name } = this.#settings;
+		const refuse = (words: string) => invalid(name, words);
+		const bounds = { bytesMax, memory: this.#memory, refuse };
 		try {
-			const body = await decode(coding, coded, bounds, upstream, this.#scope);
+			const body = await decodeCodings(
+				this.#codings,
+				coded,
+				bounds,
+				this.#scope,
+			);
 			const uncoded = headersWithout(headers, (name) => codedFields.has(name));
 			return { status, headers: uncoded, body };
 		} finally {
@@ -116,3 +128,4 @@ export class Collecting implements Receiver {
 }
 
 const noBytes = new Uint8Array(0);
+const noCodings: readonly Coding[] = [];
