@@ -1,13 +1,9 @@
-import type {
-	FieldConfig,
-	FieldSchema,
-	RequestConfig,
-} from "../config/config.ts";
+import type { FieldConfig, RequestConfig } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { allHeadersOf, decodedValue } from "../core/http/headers.ts";
+import { allHeadersOf, decodedValue, membersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
-import { createPattern } from "../core/pattern.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
+import { type Given, prepareField } from "./field.ts";
 import {
 	type CompileBody,
 	faultsMax,
@@ -38,16 +34,6 @@ export interface RequestReader {
 	) => RequestValues;
 }
 
-/** The texts given for one parameter; null for one that is not percent-encoded UTF-8. */
-type Given = readonly (string | null)[];
-
-/** Adds the value of one parameter to `values`, or its faults to `faults`. */
-type ReadField = (
-	given: Given,
-	values: Record<string, unknown>,
-	faults: RequestFault[],
-) => void;
-
 /** Reads the declared values, and every path parameter. All faults are found before it throws `request_invalid`. */
 export function prepareRequest(
 	config: RequestConfig,
@@ -76,16 +62,11 @@ export function prepareRequest(
 				read(given[index] ?? [], values.query, faults);
 			});
 		}
-		config.headers.forEach(({ wireName }, index) => {
-			headers[index]?.(
-				allHeadersOf(request.headers, wireName).map(decodedValue),
-				values.headers,
-				faults,
-			);
+		config.headers.forEach((field, index) => {
+			headers[index]?.(headerGiven(request, field), values.headers, faults);
 		});
 		config.cookies.forEach(({ wireName }, index) => {
-			const given = cookiesOf(request, wireName);
-			cookies[index]?.(given, values.cookies, faults);
+			cookies[index]?.(cookieOf(request, wireName), values.cookies, faults);
 		});
 		if (bodies && body) values.body = bodies.judge(body, faults, turn);
 		if (faults.length > 0) {
@@ -128,206 +109,35 @@ function decode(text: string): string | null {
 	}
 }
 
-/** RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. */
-function cookiesOf(request: GatewayRequest, name: string): string[] {
-	const pairs = allHeadersOf(request.headers, "cookie").flatMap((line) =>
-		line.split(";"),
-	);
-	return pairs.flatMap((pair) => {
-		const equals = pair.indexOf("=");
-		if (equals < 0 || pair.slice(0, equals).trim() !== name) return [];
-		return [
-			pair
-				.slice(equals + 1)
-				.trim()
-				.replace(/^"(.*)"$/, "$1"),
-		].map(decodedValue);
-	});
-}
-
-function prepareField(place: string, field: FieldConfig): ReadField {
-	const { name, wireName, required, schema } = field;
-	const at = `${place}.${place === "headers" ? wireName : name}`;
-	const whenAbsent = schema.default ?? null;
-	const read =
-		schema.type === "array" ? prepareList(schema) : prepareOnly(schema);
-	return (given, values, faults) => {
-		values[name] = whenAbsent;
-		const said: string[] = [];
-		// Many items of a list may have the same fault.
-		const say = (message: string) => {
-			if (!said.includes(message)) said.push(message);
-		};
-		if (isDecoded(given)) {
-			if (given.length > 0) values[name] = read(given, say);
-			else if (required) say("is required");
-		} else say("is not percent-encoded UTF-8");
-		for (const message of said) faults.push({ at, message });
-	};
-}
-
-function isDecoded(given: Given): given is readonly string[] {
-	return !given.includes(null);
-}
-
-type Say = (message: string) => void;
-
-function prepareOnly(
-	schema: FieldSchema,
-): (raw: readonly string[], say: Say) => unknown {
-	const read = prepareScalar(schema);
-	return (raw, say) => {
-		if (raw.length > 1) say("is given more than once");
-		return read(raw[0] ?? "", say);
-	};
-}
-
-function prepareList(
-	schema: FieldSchema,
-): (raw: readonly string[], say: Say) => unknown {
-	const read = prepareScalar(schema.items ?? { type: "string" });
-	const {
-		minItems = 0,
-		maxItems = Number.POSITIVE_INFINITY,
-		uniqueItems,
-	} = schema;
-	return (raw, say) => {
-		if (raw.length < minItems) say(`needs at least ${minItems} values`);
-		if (raw.length > maxItems) {
-			say(`takes at most ${maxItems} values`);
-			return null;
-		}
-		const values = raw.map((text) => read(text, say));
-		const valid = values.filter((value) => value !== null);
-		if (uniqueItems && new Set(valid).size < valid.length) {
-			say("repeats a value");
-		}
-		return values;
-	};
-}
-
-function prepareScalar(
-	schema: FieldSchema,
-): (text: string, say: Say) => unknown {
-	const parse = scalarParsers[schema.type];
-	const checks = scalarChecks(schema);
-	const wanted = schema.type === "string" ? "a text" : `of type ${schema.type}`;
-	return (text, say) => {
-		const value = parse?.(text) ?? null;
-		if (value === null) {
-			say(`is not ${wanted}`);
-			return null;
-		}
-		for (const check of checks) {
-			const message = check(value);
-			if (message) say(message);
-		}
-		return value;
-	};
-}
-
-const scalarParsers: Partial<
-	Record<FieldSchema["type"], (text: string) => unknown>
-> = {
-	string: (text) => text,
-	boolean: (text) => (text === "true" ? true : text === "false" ? false : null),
-	number: (text) => {
-		if (/^-?\d+$/.test(text)) return parseInteger(text);
-		// No digit can belong to two repeats, so the time grows with the text alone.
-		const number = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)
-			? Number(text)
-			: null;
-		return Number.isFinite(number) ? number : null;
-	},
-	integer: parseInteger,
-};
-
-/** No digit is lost: an integer that a double would not print as it came is a bigint, as in JSON. */
-function parseInteger(text: string): number | bigint | null {
-	if (!/^-?\d{1,40}$/.test(text)) return null;
-	const number = Number(text);
-	const exact = Number.isSafeInteger(number) || String(number) === text;
-	return exact ? number : BigInt(text);
-}
-
-type Check = (value: unknown) => string | null;
-
-function scalarChecks(schema: FieldSchema): Check[] {
-	const checks: Check[] = [];
-	const add = <T>(keyword: T | undefined, make: (keyword: T) => Check) => {
-		if (keyword !== undefined) checks.push(make(keyword));
-	};
-	const rule = (holds: (value: never) => boolean, message: string): Check => {
-		return (value) => (holds(value as never) ? null : message);
-	};
-	add(schema.enum, (allowed) =>
-		rule(
-			(value: string | number) => allowed.includes(value),
-			`is not one of ${allowed.join(", ")}`,
-		),
-	);
-	add(schema.minLength, (least) =>
-		rule(
-			(text: string) => lengthOf(text) >= least,
-			`is shorter than ${least} characters`,
-		),
-	);
-	add(schema.maxLength, (most) =>
-		rule(
-			(text: string) => lengthOf(text) <= most,
-			`is longer than ${most} characters`,
-		),
-	);
-	add(schema.pattern, (pattern) =>
-		patternCheck(pattern, schema.maxLength ?? 0),
-	);
-	add(schema.minimum, (least) =>
-		rule((n: number) => n >= least, `is less than ${least}`),
-	);
-	add(schema.maximum, (most) =>
-		rule((n: number) => n <= most, `is more than ${most}`),
-	);
-	add(schema.exclusiveMinimum, (least) =>
-		rule((n: number) => n > least, `is not more than ${least}`),
-	);
-	add(schema.exclusiveMaximum, (most) =>
-		rule((n: number) => n < most, `is not less than ${most}`),
-	);
-	add(schema.multipleOf, (factor) =>
-		rule(
-			(n: number | bigint) => isMultiple(n, factor),
-			`is not a multiple of ${factor}`,
-		),
-	);
-	return checks;
-}
-
-/** As doubles 0.29 / 0.01 is 28.999999999999996: both numbers and the division lose half a unit in the last place. */
-function isMultiple(n: number | bigint, factor: number): boolean {
-	if (Number.isInteger(factor)) {
-		return typeof n === "bigint" ? n % BigInt(factor) === 0n : n % factor === 0;
+/**
+ * Several lines of a field are one list (RFC 9110, 5.3). For a declared list it is split at its commas, else it is one
+ * text.
+ */
+function headerGiven(
+	{ headers }: GatewayRequest,
+	{ wireName, schema }: FieldConfig,
+): Given {
+	const lines = allHeadersOf(headers, wireName).map(decodedValue);
+	if (schema.type === "array" && lines.length > 0) {
+		return lines.flatMap(membersOf);
 	}
-	const times = Number(n) / factor;
-	const off = Math.abs(times - Math.round(times));
-	return off <= 2 * Number.EPSILON * Math.abs(times);
+	if (lines.length < 2) return lines;
+	// The one field of a request that is a list of another kind (RFC 9113, 8.2.3).
+	return [lines.join(wireName === "cookie" ? "; " : ", ")];
 }
 
-/** The pattern sees only texts within `maxLength`, so its work stays bounded. */
-function patternCheck(pattern: string, lengthMax: number): Check {
-	const own = createPattern(pattern);
-	return (value) => {
-		const text = value as string;
-		if (lengthOf(text) > lengthMax || own.test(text)) return null;
-		return `does not match ${pattern}`;
-	};
-}
-
-/** Characters, as JSON Schema counts them: code points. */
-function lengthOf(text: string): number {
-	let pairs = 0;
-	for (let at = 0; at < text.length; at++) {
-		const code = text.charCodeAt(at);
-		if (code >= 0xd800 && code < 0xdc00 && at + 1 < text.length) pairs++;
+/**
+ * RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. Of a name that is
+ * given twice the first counts: browsers send the cookie of the longest path first (5.4).
+ */
+function cookieOf(request: GatewayRequest, name: string): Given {
+	for (const line of allHeadersOf(request.headers, "cookie")) {
+		for (const pair of line.split(";")) {
+			const equals = pair.indexOf("=");
+			if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
+			const value = pair.slice(equals + 1).trim();
+			return [decodedValue(value.replace(/^"(.*)"$/, "$1"))];
+		}
 	}
-	return text.length - pairs;
+	return [];
 }

@@ -277,16 +277,97 @@ describe("a header", () => {
 
 	it("is read in any case, by its name with _ for -", async () => {
 		const headers = ["x-COUNT", "3", "X-Tags", "a", "x-tags", "b, c"];
-		assert.deepEqual((await ask("/x", { headers })).json, [3, ["a", "b, c"]]);
+		assert.deepEqual((await ask("/x", { headers })).json, [3, ["a", "b", "c"]]);
 		assert.deepEqual((await ask("/x")).json, [null, null]);
 	});
 
 	it("at fault is named as it travels", async () => {
 		const headers = ["x-count", "3", "x-count", "4"];
 		assert.deepEqual(faultsOf(await ask("/x", { headers })), [
-			{ at: "headers.x-count", message: "is given more than once" },
+			{ at: "headers.x-count", message: "is not of type integer" },
 		]);
 	});
+
+	const lists: [lines: string[], asText: string, asList: string[]][] = [
+		[["a"], "a", ["a"]],
+		[["a", "b, c"], "a, b, c", ["a", "b", "c"]],
+		[["a,b"], "a,b", ["a", "b"]],
+		[[" a ,, b,"], " a ,, b,", ["a", "b"]],
+		[
+			['a, "b, c"', '"d\\"," ,e'],
+			'a, "b, c", "d\\"," ,e',
+			["a", '"b, c"', '"d\\","', "e"],
+		],
+		[['"a, b'], '"a, b', ['"a, b']],
+		[["é"], "é", ["é"]],
+	];
+	for (const [lines, asText, asList] of lists) {
+		it(`of the lines ${JSON.stringify(lines)} is one text, and a list is split at its commas`, async () => {
+			const headers = lines.flatMap((line) => [
+				"x-list",
+				Buffer.from(line).toString("latin1"),
+			]);
+			const read = (schema: object) =>
+				echo({ headers: { "x-list": schema } }, "${headers.x_list}").ask("/x", {
+					headers,
+				});
+			assert.equal((await read({ type: "string" })).json, asText);
+			const items = { type: "string" };
+			assert.deepEqual((await read({ type: "array", items })).json, asList);
+		});
+	}
+
+	it("of a list with a bound is judged by all its lines together", async () => {
+		const items = { type: "integer", maximum: 9 };
+		const schema = { type: "array", items, maxItems: 3 };
+		const { ask } = echo({ headers: { "x-n": schema } }, "${headers.x_n}");
+		const read = (...values: string[]) =>
+			ask("/x", { headers: values.flatMap((value) => ["x-n", value]) });
+		assert.deepEqual((await read("1, 2", "3")).json, [1, 2, 3]);
+		assert.deepEqual(faultsOf(await read("1, 2", "3, 4")), [
+			{ at: "headers.x-n", message: "takes at most 3 values" },
+		]);
+		assert.deepEqual(faultsOf(await read("1, 10")), [
+			{ at: "headers.x-n", message: "is more than 9" },
+		]);
+		assert.deepEqual(faultsOf(await read(" , ")), [
+			{ at: "headers.x-n", message: "is required" },
+		]);
+	});
+
+	it("`cookie` in two lines is joined as cookies are", async () => {
+		const { ask } = echo(
+			{ headers: { cookie: { type: "string" } } },
+			"${headers.cookie}",
+		);
+		const headers = ["cookie", "a=1", "cookie", "b=2; c=3"];
+		assert.equal((await ask("/x", { headers })).json, "a=1; b=2; c=3");
+	});
+});
+
+describe("a cookie", () => {
+	const given: [lines: string[], value: string | null][] = [
+		[["s=1"], "1"],
+		[["s=1; s=2"], "1"],
+		[["a=0; s=1", "s=2"], "1"],
+		[["s=; s=2"], ""],
+		[['s="1"; s=2'], "1"],
+		[["s", "s=2"], "2"],
+		[["S=1; s=2"], "2"],
+		[["ss=1; s =2"], "2"],
+		[["a=s=1"], null],
+		[[], null],
+	];
+	for (const [lines, value] of given) {
+		it(`in ${JSON.stringify(lines)} is ${JSON.stringify(value)}: the first of its name counts`, async () => {
+			const headers = lines.flatMap((line) => ["cookie", line]);
+			const { ask } = echo(
+				{ cookies: { "s?": { type: "string" } } },
+				"${cookies.s}",
+			);
+			assert.equal((await ask("/x", { headers })).json, value);
+		});
+	}
 });
 
 describe("a body", () => {

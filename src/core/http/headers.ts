@@ -48,6 +48,31 @@ export function namesIn(headers: HeaderList, name: string): string[] {
 	return names;
 }
 
+/**
+ * The members of a field's value that is a list (RFC 9110, 5.6.1), as they stand. A comma in a quoted text separates
+ * nothing, and an empty member is none.
+ */
+export function membersOf(value: string): string[] {
+	const members: string[] = [];
+	const add = (from: number, to: number) => {
+		const member = value.slice(from, to).trim();
+		if (member !== "") members.push(member);
+	};
+	let from = 0;
+	let quoted = false;
+	for (let at = 0; at < value.length; at++) {
+		const sign = value[at];
+		if (sign === '"') quoted = !quoted;
+		else if (sign === "\\" && quoted) at++;
+		else if (sign === "," && !quoted) {
+			add(from, at);
+			from = at + 1;
+		}
+	}
+	add(from, value.length);
+	return members;
+}
+
 /** Whether one of these fields is there; `names` in lower case. */
 export function hasHeaderOf(
 	headers: HeaderList,

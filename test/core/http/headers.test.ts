@@ -11,6 +11,7 @@ import {
 	isFieldValue,
 	isHeaderValue,
 	isToken,
+	membersOf,
 	namesIn,
 	onlyHeaderOf,
 } from "../../../src/core/http/headers.ts";
@@ -52,6 +53,23 @@ test("gives all values of a field, in the order they came", () => {
 test("reads a list of names over all its lines, in lower case and without empty members", () => {
 	assert.deepEqual(namesIn(headers, "vary"), ["a", "b", "c"]);
 	assert.deepEqual(namesIn(headers, "connection"), []);
+});
+
+test("splits a list at its commas, but not within a quoted text", () => {
+	const lists: [string, string[]][] = [
+		["", []],
+		[" , ,", []],
+		["a", ["a"]],
+		["a, b ,c", ["a", "b", "c"]],
+		['"a,b",c', ['"a,b"', "c"]],
+		['"a\\",b",c', ['"a\\",b"', "c"]],
+		["a\\,b", ["a\\", "b"]],
+		['"a, b', ['"a, b']],
+		['"a\\', ['"a\\']],
+	];
+	for (const [value, members] of lists) {
+		assert.deepEqual(membersOf(value), members, value);
+	}
 });
 
 test("tells whether one of several fields is there", () => {

@@ -1,0 +1,201 @@
+import type { FieldConfig, FieldSchema } from "../config/config.ts";
+import type { RequestFault } from "../core/errors.ts";
+import { createPattern } from "../core/pattern.ts";
+
+/** The texts given for one parameter; null for one that is not percent-encoded UTF-8. */
+export type Given = readonly (string | null)[];
+
+/** Adds the value of one parameter to `values`, or its faults to `faults`. */
+export type ReadField = (
+	given: Given,
+	values: Record<string, unknown>,
+	faults: RequestFault[],
+) => void;
+
+/** Coerces a parameter to its declared type. `place` begins its name in faults: `query`. */
+export function prepareField(place: string, field: FieldConfig): ReadField {
+	const { name, wireName, required, schema } = field;
+	const at = `${place}.${place === "headers" ? wireName : name}`;
+	const whenAbsent = schema.default ?? null;
+	const read =
+		schema.type === "array" ? prepareList(schema) : prepareOnly(schema);
+	return (given, values, faults) => {
+		values[name] = whenAbsent;
+		const said: string[] = [];
+		// Many items of a list may have the same fault.
+		const say = (message: string) => {
+			if (!said.includes(message)) said.push(message);
+		};
+		if (isDecoded(given)) {
+			if (given.length > 0) values[name] = read(given, say);
+			else if (required) say("is required");
+		} else say("is not percent-encoded UTF-8");
+		for (const message of said) faults.push({ at, message });
+	};
+}
+
+function isDecoded(given: Given): given is readonly string[] {
+	return !given.includes(null);
+}
+
+type Say = (message: string) => void;
+
+function prepareOnly(
+	schema: FieldSchema,
+): (raw: readonly string[], say: Say) => unknown {
+	const read = prepareScalar(schema);
+	return (raw, say) => {
+		if (raw.length > 1) say("is given more than once");
+		return read(raw[0] ?? "", say);
+	};
+}
+
+function prepareList(
+	schema: FieldSchema,
+): (raw: readonly string[], say: Say) => unknown {
+	const read = prepareScalar(schema.items ?? { type: "string" });
+	const {
+		minItems = 0,
+		maxItems = Number.POSITIVE_INFINITY,
+		uniqueItems,
+	} = schema;
+	return (raw, say) => {
+		if (raw.length < minItems) say(`needs at least ${minItems} values`);
+		if (raw.length > maxItems) {
+			say(`takes at most ${maxItems} values`);
+			return null;
+		}
+		const values = raw.map((text) => read(text, say));
+		const valid = values.filter((value) => value !== null);
+		if (uniqueItems && new Set(valid).size < valid.length) {
+			say("repeats a value");
+		}
+		return values;
+	};
+}
+
+function prepareScalar(
+	schema: FieldSchema,
+): (text: string, say: Say) => unknown {
+	const parse = scalarParsers[schema.type];
+	const checks = scalarChecks(schema);
+	const wanted = schema.type === "string" ? "a text" : `of type ${schema.type}`;
+	return (text, say) => {
+		const value = parse?.(text) ?? null;
+		if (value === null) {
+			say(`is not ${wanted}`);
+			return null;
+		}
+		for (const check of checks) {
+			const message = check(value);
+			if (message) say(message);
+		}
+		return value;
+	};
+}
+
+const scalarParsers: Partial<
+	Record<FieldSchema["type"], (text: string) => unknown>
+> = {
+	string: (text) => text,
+	boolean: (text) => (text === "true" ? true : text === "false" ? false : null),
+	number: (text) => {
+		if (/^-?\d+$/.test(text)) return parseInteger(text);
+		// No digit can belong to two repeats, so the time grows with the text alone.
+		const number = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)
+			? Number(text)
+			: null;
+		return Number.isFinite(number) ? number : null;
+	},
+	integer: parseInteger,
+};
+
+/** No digit is lost: an integer that a double would not print as it came is a bigint, as in JSON. */
+function parseInteger(text: string): number | bigint | null {
+	if (!/^-?\d{1,40}$/.test(text)) return null;
+	const number = Number(text);
+	const exact = Number.isSafeInteger(number) || String(number) === text;
+	return exact ? number : BigInt(text);
+}
+
+type Check = (value: unknown) => string | null;
+
+function scalarChecks(schema: FieldSchema): Check[] {
+	const checks: Check[] = [];
+	const add = <T>(keyword: T | undefined, make: (keyword: T) => Check) => {
+		if (keyword !== undefined) checks.push(make(keyword));
+	};
+	const rule = (holds: (value: never) => boolean, message: string): Check => {
+		return (value) => (holds(value as never) ? null : message);
+	};
+	add(schema.enum, (allowed) =>
+		rule(
+			(value: string | number) => allowed.includes(value),
+			`is not one of ${allowed.join(", ")}`,
+		),
+	);
+	add(schema.minLength, (least) =>
+		rule(
+			(text: string) => lengthOf(text) >= least,
+			`is shorter than ${least} characters`,
+		),
+	);
+	add(schema.maxLength, (most) =>
+		rule(
+			(text: string) => lengthOf(text) <= most,
+			`is longer than ${most} characters`,
+		),
+	);
+	add(schema.pattern, (pattern) =>
+		patternCheck(pattern, schema.maxLength ?? 0),
+	);
+	add(schema.minimum, (least) =>
+		rule((n: number) => n >= least, `is less than ${least}`),
+	);
+	add(schema.maximum, (most) =>
+		rule((n: number) => n <= most, `is more than ${most}`),
+	);
+	add(schema.exclusiveMinimum, (least) =>
+		rule((n: number) => n > least, `is not more than ${least}`),
+	);
+	add(schema.exclusiveMaximum, (most) =>
+		rule((n: number) => n < most, `is not less than ${most}`),
+	);
+	add(schema.multipleOf, (factor) =>
+		rule(
+			(n: number | bigint) => isMultiple(n, factor),
+			`is not a multiple of ${factor}`,
+		),
+	);
+	return checks;
+}
+
+/** As doubles 0.29 / 0.01 is 28.999999999999996: both numbers and the division lose half a unit in the last place. */
+function isMultiple(n: number | bigint, factor: number): boolean {
+	if (Number.isInteger(factor)) {
+		return typeof n === "bigint" ? n % BigInt(factor) === 0n : n % factor === 0;
+	}
+	const times = Number(n) / factor;
+	const off = Math.abs(times - Math.round(times));
+	return off <= 2 * Number.EPSILON * Math.abs(times);
+}
+
+/** The pattern sees only texts within `maxLength`, so its work stays bounded. */
+function patternCheck(pattern: string, lengthMax: number): Check {
+	const own = createPattern(pattern);
+	return (value) => {
+		const text = value as string;
+		if (lengthOf(text) > lengthMax || own.test(text)) return null;
+		return `does not match ${pattern}`;
+	};
+}
+
+/** Characters, as JSON Schema counts them: code points. */
+function lengthOf(text: string): number {
+	let pairs = 0;
+	for (let at = 0; at < text.length; at++) {
+		const code = text.charCodeAt(at);
+		if (code >= 0xd800 && code < 0xdc00 && at + 1 < text.length) pairs++;
+	}
+	return text.length - pairs;
+}
