@@ -28,10 +28,13 @@ function printRoute(route: RouteExplanation, columns: number): string {
 
 function proxyRows(
 	{ deadlineMs }: RouteExplanation,
-	{ to, idleMs }: NonNullable<RouteExplanation["proxy"]>,
+	{ targets, idleMs }: NonNullable<RouteExplanation["proxy"]>,
 ): string[][] {
 	return [
-		["passes on to", to],
+		...targets.map(({ when, to }, index) => [
+			index === 0 ? "passes on to" : "or to",
+			when === null ? to : `${to}\nif ${when}`,
+		]),
 		[
 			"worst case",
 			`the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`,

@@ -7,7 +7,7 @@ import type {
 	StepFailure,
 } from "../core/events.ts";
 import type { Plan, StepPlan } from "../plan/plan.ts";
-import { printProxyTarget } from "../plan/print.ts";
+import { printTargets } from "../plan/print.ts";
 import { type Log, wordsOf } from "./log.ts";
 
 /** How many lines a second each kind of failure gets. */
@@ -67,8 +67,8 @@ function callsOf(plan: Plan): Calls {
 	for (const route of plan.routes) {
 		add(route.key, route.steps, "");
 		if (route.proxy === null) continue;
-		const target = printProxyTarget(route, route.proxy);
-		calls.set(route.key, `${route.method} ${target}`);
+		const targets = printTargets(route, route.proxy).map(({ to }) => to);
+		calls.set(route.key, `${route.method} ${targets.join(" or ")}`);
 	}
 	return calls;
 }

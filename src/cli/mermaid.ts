@@ -35,9 +35,9 @@ function printRoute(route: RouteExplanation, nextId: NextId): string[] {
 }
 
 function answerWords({ proxy, worstMs }: RouteExplanation): string {
-	return proxy
-		? label(`passed on to ${proxy.to}, begun within ${worstMs} ms`)
-		: `answer, at most ${worstMs} ms`;
+	if (proxy === null) return `answer, at most ${worstMs} ms`;
+	const targets = proxy.targets.map(({ to }) => to).join(" or ");
+	return label(`passed on to ${targets}, begun within ${worstMs} ms`);
 }
 
 interface Drawn {

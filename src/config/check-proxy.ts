@@ -1,5 +1,5 @@
-import type { ProxyConfig } from "./config.ts";
-import { proxyKeys } from "./keys/proxy.ts";
+import type { ProxyConfig, ProxyTarget } from "./config.ts";
+import { proxyKeys, targetKeys } from "./keys/proxy.ts";
 import { unknownUpstream } from "./names.ts";
 import { type Reader, readTarget } from "./read-template.ts";
 import { entryOf } from "./shape.ts";
@@ -10,7 +10,7 @@ interface ProxyContext extends RouteContext {
 	readonly reader: Reader;
 }
 
-/** Reads the target of a proxied route. `rest` is the name of its `{rest*}`, or null. */
+/** Reads the targets of a proxied route. `rest` is the name of its `{rest*}`, or null. */
 export function checkProxy(
 	source: Source,
 	rest: string | null,
@@ -21,9 +21,12 @@ export function checkProxy(
 	const read = proxyKeys.read(settings, judged, context);
 	if (read === undefined) return null;
 	const { to, cache, ...others } = read;
-	const target = checkTarget(to, rest, context);
-	if (cache) checkCache(entryOf(settings, "cache"), target.upstream, context);
-	return { ...target, cache, ...others };
+	const targets =
+		to.kind === "list"
+			? checkTargets(to.items, rest, context)
+			: [checkTarget(to, rest, context)];
+	if (cache) checkCache(entryOf(settings, "cache"), targets, context);
+	return { targets, cache, ...others };
 }
 
 /** `users/files` alone is short for a map with `to`. */
@@ -32,12 +35,36 @@ function asMap(to: Source): MapSource {
 	return createMap(at, [{ key: "to", at, value: to }]);
 }
 
+/** Only the last has no condition. So each may be chosen, and one always is. */
+function checkTargets(
+	items: readonly Source[],
+	rest: string | null,
+	context: ProxyContext,
+): ProxyTarget[] {
+	const { problems } = context;
+	return items.flatMap((item, index) => {
+		const judged = { what: "a target", problems };
+		const written = item.kind === "map" ? item : asMap(item);
+		const read = targetKeys.read(written, judged, context);
+		const isLast = index === items.length - 1;
+		if ((entryOf(written, "when") === null) !== isLast) {
+			const message = isLast
+				? "the last target stands without `when`, so that there is always one: a step with `reply` may answer the other cases"
+				: "nothing after a target without `when` is ever chosen: give it one, or put it last";
+			problems.push({ at: item.at, message });
+		}
+		if (read === undefined) return [];
+		const { when, to } = read;
+		return [{ ...checkTarget(to, rest, context), when }];
+	});
+}
+
 function checkTarget(
 	source: Source | null,
 	rest: string | null,
 	{ reader, upstreams, problems }: ProxyContext,
-): Pick<ProxyConfig, "upstream" | "path" | "rest"> {
-	const nowhere = { upstream: "", path: [], rest: false };
+): ProxyTarget {
+	const nowhere = { when: null, upstream: "", path: [], rest: false };
 	if (source?.kind !== "scalar" || typeof source.value !== "string") {
 		return nowhere;
 	}
@@ -57,18 +84,21 @@ function checkTarget(
 			message: unknownUpstream(target.upstream, upstreams),
 		});
 	}
-	return { ...target, rest: mark !== null };
+	return { when: null, ...target, rest: mark !== null };
 }
 
+/** Every target's upstream must have a cache, so that the same request is kept wherever it goes. */
 function checkCache(
 	source: Source | null,
-	name: string,
+	targets: readonly ProxyTarget[],
 	{ upstreams, problems }: ProxyContext,
 ): void {
-	const upstream = upstreams.get(name);
-	if (source === null || upstream?.cache !== null) return;
-	problems.push({
-		at: source.at,
-		message: `\`${name}\` has no cache to keep answers in: write \`cache: true\` there, too`,
-	});
+	const names = new Set(targets.map(({ upstream }) => upstream));
+	for (const name of names) {
+		if (source === null || upstreams.get(name)?.cache !== null) continue;
+		problems.push({
+			at: source.at,
+			message: `\`${name}\` has no cache to keep answers in: write \`cache: true\` there, too`,
+		});
+	}
 }

@@ -139,11 +139,18 @@ export type RouteConfig = Omit<
 
 /** Null for `query` is the client's own. */
 export type ProxyConfig = Omit<ReadOf<typeof proxyKeys.keys>, "to"> & {
+	/** A request goes to the first whose condition holds. The last has no condition, so there is always one. */
+	readonly targets: readonly ProxyTarget[];
+};
+
+/** Where requests may be passed on to. */
+export interface ProxyTarget {
+	readonly when: Template | null;
 	readonly upstream: string;
 	readonly path: readonly PathSegment[];
 	/** Whether the rest of the client's path follows. */
 	readonly rest: boolean;
-};
+}
 
 export interface RequestConfig {
 	readonly params: readonly FieldConfig[];

@@ -244,13 +244,29 @@ type Steps<S extends Names, All> = {
 	readonly [Name in keyof All]: StepInput<S, All[Name]>;
 };
 
-/** The target of a proxied route. */
+type ProxyTarget<Upstream extends string> = TargetText<{
+	upstream: Upstream;
+	step: never;
+	input: never;
+}>;
+
+/** The targets of a proxied route. */
 export interface ProxyInput<Upstream extends string, Input extends string> {
 	/**
 	 * Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path,
-	 * percent-encoded as it came. A `${…}` stays within its segment.
+	 * percent-encoded as it came. A `${…}` stays within its segment. Or a list of targets, `{ when, to }`: a request
+	 * goes to the first whose `when` is neither false nor null. The last one has no `when`, so there is always a
+	 * target.
 	 */
-	readonly to: TargetText<{ upstream: Upstream; step: never; input: never }>;
+	readonly to:
+		| ProxyTarget<Upstream>
+		| readonly (
+				| ProxyTarget<Upstream>
+				| {
+						readonly when?: Data<Input>;
+						readonly to: ProxyTarget<Upstream>;
+				  }
+		  )[];
 	/**
 	 * Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and
 	 * any others on which the two sides agree. `all`: whatever a client sends, and `set-cookie`, but nothing by which
@@ -324,7 +340,7 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 * with `to` and the keys below.
 	 */
 	readonly proxy?:
-		| TargetText<{ upstream: Upstream; step: never; input: never }>
+		| ProxyTarget<Upstream>
 		| ProxyInput<Upstream, RequestNames<Query>>;
 	/**
 	 * The steps by name. Each starts as soon as the values that it reads are there.

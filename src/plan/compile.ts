@@ -49,7 +49,10 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 		...route,
 		proxy: route.proxy && {
 			...route.proxy,
-			upstreamIndex: indexOf(route.proxy.upstream, config),
+			targets: route.proxy.targets.map((target) => ({
+				...target,
+				upstreamIndex: indexOf(target.upstream, config),
+			})),
 		},
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
 		respondReads: ownIndexes(readsToRespond(route), names),

@@ -10,7 +10,7 @@ import {
 } from "../config/timing.ts";
 import { printTemplate } from "../expression/print.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
-import { printProxyTarget } from "./print.ts";
+import { type PrintedTarget, printTargets } from "./print.ts";
 
 /**
  * A route's steps, and the longest time that it takes. Plain JSON, and public: `sluice explain --json` prints it. Names
@@ -20,9 +20,10 @@ export interface RouteExplanation {
 	readonly route: string;
 	readonly summary: string | null;
 	readonly deadlineMs: number;
-	/** The target of a proxied route; null for a route with steps. */
+	/** Where a proxied route passes requests on to; null for a route that makes its answer itself. */
 	readonly proxy: {
-		readonly to: string;
+		/** A request goes to the first whose condition holds. The last has none. */
+		readonly targets: readonly PrintedTarget[];
 		/** How long the answer's body may stand still. It has no other bound. */
 		readonly idleMs: number;
 	} | null;
@@ -111,7 +112,7 @@ function explainRoute(
 		summary: route.summary,
 		deadlineMs: route.deadlineMs,
 		proxy: proxy && {
-			to: printProxyTarget(route, proxy),
+			targets: printTargets(route, proxy),
 			idleMs: proxy.idleMs,
 		},
 		worstMs: Math.min(ms, route.deadlineMs),

@@ -2,6 +2,7 @@ import type {
 	OverloadConfig,
 	PoolConfig,
 	ProxyConfig,
+	ProxyTarget,
 	RateLimitConfig,
 	RouteConfig,
 	ServerConfig,
@@ -34,7 +35,11 @@ export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
 	readonly respondReads: readonly number[];
 }
 
-export interface ProxyPlan extends ProxyConfig {
+export interface ProxyPlan extends Omit<ProxyConfig, "targets"> {
+	readonly targets: readonly TargetPlan[];
+}
+
+export interface TargetPlan extends ProxyTarget {
 	/** Index into the plan's upstreams. */
 	readonly upstreamIndex: number;
 }

@@ -79,28 +79,41 @@ function printRoute(route: RoutePlan): object {
 	});
 }
 
-/** `users/files/{rest*}`, as written. */
-export function printProxyTarget(
+/** A target as written: `users/files/{rest*}`. */
+export interface PrintedTarget {
+	/** The condition; null if it is the last or only one. */
+	readonly when: unknown;
+	readonly to: string;
+}
+
+/** The targets of a proxied route, in the order in which they are looked at. */
+export function printTargets(
 	{ rest }: RoutePlan,
-	proxy: ProxyPlan,
-): string {
-	const path = printTarget(proxy);
-	return proxy.rest ? `${path}/{${rest}*}` : path;
+	{ targets }: ProxyPlan,
+): PrintedTarget[] {
+	return targets.map(({ when, ...target }) => {
+		const path = printTarget(target);
+		return {
+			when: when && printTemplate(when),
+			to: target.rest ? `${path}/{${rest}*}` : path,
+		};
+	});
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 	const { query, headers, pass, drop, paths, cache, ...bounds } = proxy;
-	const { bodyBytesMax, idleMs, ...target } = bounds;
-	const { upstream: _, upstreamIndex: _1, path: _2, ...others } = target;
-	const { rest: _3, ...unread } = others;
+	const { bodyBytesMax, idleMs, targets: _, ...unread } = bounds;
 	allRead(unread);
+	const [first, ...others] = printTargets(route, proxy).map((one) =>
+		set({ ...one }),
+	);
 	return set({
 		summary: route.summary,
 		request: route.request,
 		deadlineMs: route.deadlineMs,
 		rateLimit: printLimits(route.rateLimits),
 		proxy: set({
-			to: printProxyTarget(route, proxy),
+			...(others.length > 0 ? { to: [first, ...others] } : first),
 			query: query && (printEntries(query) ?? {}),
 			headers: printEntries(headers),
 			pass,

@@ -1,7 +1,7 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { bytesOf, faultOfPath, normalPath } from "../core/http/path.ts";
 import { lenientName, withoutParameters } from "../core/http/query.ts";
-import type { ProxyPlan } from "../plan/plan.ts";
+import type { ProxyPlan, TargetPlan } from "../plan/plan.ts";
 
 /**
  * The addresses in an upstream's answer, as its client may see them. The upstream names itself by the address that the
@@ -30,7 +30,7 @@ type MapAddress = (address: string) => string | null;
 /** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareMapField(
 	above: number,
-	proxy: Pick<ProxyPlan, "path" | "rest" | "paths">,
+	proxy: Pick<TargetPlan, "path" | "rest"> & Pick<ProxyPlan, "paths">,
 	upstream: ResolvedUpstream,
 ): MapField {
 	const own = ownOf(upstream);

@@ -16,7 +16,7 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import { faultOfPath } from "../core/http/path.ts";
 import { lenientName, withoutParameters } from "../core/http/query.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { ProxyPlan } from "../plan/plan.ts";
+import type { ProxyPlan, TargetPlan } from "../plan/plan.ts";
 import type { Dependence } from "./freshness.ts";
 import type { Layout } from "./layout.ts";
 import { holdsAddress, type MapField, type Passed } from "./proxy-location.ts";
@@ -31,7 +31,7 @@ import { forwardedFields } from "./trace.ts";
 /** `above` is the number of segments before `{rest*}` in the client's path. */
 export function prepareProxyTarget(
 	above: number,
-	proxy: Pick<ProxyPlan, "path" | "query" | "rest" | "paths">,
+	proxy: Pick<TargetPlan, "path" | "rest"> & Pick<ProxyPlan, "query" | "paths">,
 	upstream: ResolvedUpstream,
 	layout: Layout,
 ): (request: GatewayRequest, frame: Frame) => string {

@@ -17,13 +17,13 @@ import type {
 } from "../core/http/messages.ts";
 import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
-import type { Frame } from "../expression/evaluate.ts";
-import type { ProxyPlan, RoutePlan } from "../plan/plan.ts";
+import type { Evaluate, Frame } from "../expression/evaluate.ts";
+import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { ComingUpload } from "./coming-upload.ts";
 import { dependenceOf } from "./freshness.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, prepare } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 import { type Passed, prepareMapField } from "./proxy-location.ts";
 import {
@@ -37,16 +37,25 @@ import {
 	type RunInput,
 	type RunRoute,
 } from "./run.ts";
+import { isSkip } from "./spot.ts";
 import { type Said, saidBeside, Trace } from "./trace.ts";
 
-/** The target of a proxied route. */
+/** How a proxied route passes requests on. */
 export interface PreparedProxy {
-	readonly upstream: Upstream;
-	readonly timeoutMs: number;
 	readonly cached: boolean;
 	readonly idleMs: number;
 	/** The longest body of a request that is passed on. */
 	readonly bodyBytesMax: number;
+	/** The last has no condition. */
+	readonly targets: readonly PreparedTarget[];
+}
+
+/** Where requests are passed on to. */
+interface PreparedTarget {
+	/** Null: it is taken in any case. */
+	readonly when: Evaluate | null;
+	readonly upstream: Upstream;
+	readonly timeoutMs: number;
 	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
@@ -60,33 +69,44 @@ export interface PreparedProxy {
 }
 
 export function prepareProxy(
-	{ path, request }: RoutePlan,
+	route: RoutePlan,
 	proxy: ProxyPlan,
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
 ): PreparedProxy {
-	const {
-		upstreamIndex,
-		upstream: _,
-		path: base,
-		rest,
-		query,
-		paths,
-		...others
-	} = proxy;
-	const { headers, pass, drop, cache, idleMs, bodyBytesMax, ...unread } =
-		others;
-	allRead(unread);
-	const opened = upstreams[upstreamIndex] as OpenedUpstream;
-	const { settings, upstream } = opened;
-	const target = { path: base, rest, query, paths };
+	const { targets, cache, idleMs, bodyBytesMax, ...passed } = proxy;
 	return {
-		upstream,
-		timeoutMs: settings.timeoutMs,
 		cached: cache,
 		idleMs,
 		bodyBytesMax,
-		target: prepareProxyTarget(path.length, target, settings, layout),
+		targets: targets.map((target) =>
+			prepareTarget(
+				route,
+				{ ...target, ...passed },
+				layout,
+				upstreams[target.upstreamIndex] as OpenedUpstream,
+			),
+		),
+	};
+}
+
+/** What passes is the same for each target, but each upstream has query parameters, fields and addresses of its own. */
+function prepareTarget(
+	{ path, request }: RoutePlan,
+	target: TargetPlan &
+		Omit<ProxyPlan, "targets" | "cache" | "idleMs" | "bodyBytesMax">,
+	layout: Layout,
+	{ settings, upstream }: OpenedUpstream,
+): PreparedTarget {
+	const { upstream: _, upstreamIndex: _1, path: base, rest, ...more } = target;
+	const { when, query, paths, headers, pass, drop, ...unread } = more;
+	allRead(unread);
+	const to = { path: base, rest, query, paths };
+	return {
+		when: when && prepare(when, layout),
+		upstream,
+		timeoutMs: settings.timeoutMs,
+		target: prepareProxyTarget(path.length, to, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
 		said: saidBeside(
 			new Set([
@@ -98,9 +118,20 @@ export function prepareProxy(
 		answerHeaders: answerHeadersOf(
 			{ pass, drop },
 			dependenceOf(request),
-			prepareMapField(path.length, target, settings),
+			prepareMapField(path.length, to, settings),
 		),
 	};
+}
+
+/** The first whose condition holds. */
+function targetFor(
+	targets: readonly PreparedTarget[],
+	frame: Frame,
+): PreparedTarget {
+	const chosen = targets.find(
+		({ when }) => when === null || !isSkip(when(frame)),
+	);
+	return chosen as PreparedTarget;
 }
 
 /**
@@ -129,24 +160,25 @@ function passOn(
 ): Promise<GatewayResponse> {
 	const { request } = input;
 	refuseUpgrade(request.headers);
+	const target = targetFor(prepared.targets, frame);
 	const call = {
 		method: request.method,
-		target: prepared.target(request, frame),
-		headers: prepared.headers(request, frame),
-		along: new Trace(request, input.via).linesOf(prepared.said),
+		target: target.target(request, frame),
+		headers: target.headers(request, frame),
+		along: new Trace(request, input.via).linesOf(target.said),
 		body,
 		expects: body?.held === true,
 		idempotent: isIdempotent(request.method),
 		requestId: request.id,
 		client: request.ip,
 		memory: request.memory,
-		timeoutMs: prepared.timeoutMs,
+		timeoutMs: target.timeoutMs,
 		cached: prepared.cached,
 		idleMs: prepared.idleMs,
 		untakenMs: request.paced ? null : prepared.idleMs,
 	};
 	return new Promise((resolve, reject) => {
-		void send(route, prepared, input, call, resolve, reject);
+		void send(route, target, input, call, resolve, reject);
 	});
 }
 
@@ -168,7 +200,7 @@ function refuseUpgrade(headers: HeaderList): void {
 
 async function send(
 	route: RunRoute,
-	{ upstream, answerHeaders }: PreparedProxy,
+	{ upstream, answerHeaders }: PreparedTarget,
 	input: RunInput,
 	call: Omit<StreamRequest, "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,

@@ -10,14 +10,15 @@ import type { Problem } from "../problem.ts";
 import { readParameters } from "../read-template.ts";
 import type { Source } from "../source.ts";
 import type { DataMap } from "./input.ts";
-import { key } from "./key.ts";
-import { asSource, reading } from "./kind.ts";
+import { key, part } from "./key.ts";
+import { asSource, type Kind, reading } from "./kind.ts";
 import { duration, flag, oneOf, size, text } from "./kinds.ts";
 import { section } from "./section.ts";
 import {
 	headerFields,
 	namesToValues,
 	type Reading,
+	template,
 	textTemplate,
 } from "./templates.ts";
 
@@ -81,12 +82,33 @@ const ownParameters = reading<
 	Reading
 >(namesToValues, (source, { reader }) => readParameters(source, reader));
 
+/** The keys of one of several targets. */
+export const targetKeys = section({
+	when: part(template, {}),
+	to: part(asSource(textTemplate), { required: true }),
+});
+
+const targetWords = "`<upstream>/<path>`, or a list of targets";
+
+const targets: Kind<unknown, Source> = {
+	schema: z.union(
+		[textTemplate, z.array(z.union([textTemplate, targetKeys.schema])).min(1)],
+		{ error: targetWords },
+	),
+	// Each target is judged alone, so that a fault is told at its own place.
+	take: asSource(
+		z.union([textTemplate, z.array(z.unknown()).min(1)], {
+			error: targetWords,
+		}),
+	).take,
+};
+
 /** The keys of `proxy` as a map. */
 export const proxyKeys = section({
-	to: key(asSource(textTemplate), {
+	to: key(targets, {
 		required: true,
 		description:
-			"Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came. A `${…}` stays within its segment.",
+			"Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came. A `${…}` stays within its segment. Or a list of targets, `{ when, to }`: a request goes to the first whose `when` is neither false nor null. The last one has no `when`, so there is always a target.",
 		example: "to: users/files",
 	}),
 	pass: key(pass, {
