@@ -31,7 +31,10 @@ const configs = [
 		yaml: readFileSync(new URL(name, root), "utf8"),
 	})),
 	...exampleConfigs(),
-].map(({ title, yaml }) => ({ title, config: parse(yaml) as Config }));
+].map(({ title, yaml }) => ({
+	title,
+	config: parse(yaml, { merge: true }) as Config,
+}));
 
 interface Config {
 	readonly [key: string]: unknown;
@@ -140,6 +143,8 @@ function visit(
 	if (isData && !inRequest) return;
 	if (inRequest && holder.startsWith("body")) return;
 	for (const [key, inner] of Object.entries(value)) {
+		// The author's own: whatever stands there is no key of the language.
+		if (path.length === 0 && key.startsWith("x-")) continue;
 		const named = ownNames.test(holder) || inRequest;
 		if (!named) tell([...path, key]);
 		visit(inner, [...path, key], tell);

@@ -15,7 +15,7 @@ import type { Problem } from "./problem.ts";
 import { ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
-import type { MapSource, Source } from "./source.ts";
+import { createMap, type MapSource, type Source } from "./source.ts";
 import type { Reference, RouteContext } from "./steps/common.ts";
 
 export interface Checked {
@@ -44,7 +44,7 @@ export function check(root: Source | null, env: Environment): Checked {
 		return { config: null, problems, references, files };
 	}
 	const judged = { what: "the config", problems };
-	const read = configKeys.read(root, judged, {
+	const read = configKeys.read(withoutExtensions(root), judged, {
 		names: undeclaredNames,
 		env,
 	});
@@ -70,6 +70,12 @@ export function check(root: Source | null, env: Environment): Checked {
 	};
 	const valid = problems.every(({ warning }) => warning === true);
 	return { config: valid ? config : null, problems, references, files };
+}
+
+/** Top-level keys `x-…` are the author's own. They hold what aliases repeat. */
+function withoutExtensions(root: MapSource): MapSource {
+	const own = root.entries.filter(({ key }) => !key.startsWith("x-"));
+	return createMap(root.at, own);
 }
 
 /** Of upstreams with one name, which is reported elsewhere, the first. */

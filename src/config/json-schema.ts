@@ -33,6 +33,7 @@ export function configJsonSchema(): JsonSchema {
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
 			overload: { anyOf: [{ const: false }, ref("overload")] },
 		}),
+		patternProperties: { "^x-": true },
 		$defs: {
 			upstream: {
 				...printed(upstreamKeys.schema),

@@ -10,6 +10,7 @@ import {
 	type YAMLError,
 } from "yaml";
 import { nestingMax } from "../core/json.ts";
+import { Anchors, mergedEntries, plainName } from "./anchors.ts";
 import type { Problem } from "./problem.ts";
 import { faultsOfYaml, tooDeep, withPlainSpaces } from "./yaml-faults.ts";
 
@@ -93,6 +94,7 @@ export function readSource(text: string): SourceFile {
 	const spaced = withPlainSpaces(text);
 	const problems: Problem[] = [...spaced.problems];
 	const unreadable = new Set<number>();
+	const blanked = new Set<string>();
 	let readable = spaced.text;
 	let document = parse(readable);
 	for (let reading = 1; reading < readingsMax; reading++) {
@@ -104,13 +106,14 @@ export function readSource(text: string): SourceFile {
 				message: isQuotedHole(text, at) ? otherQuote : quoteIt,
 			});
 			unreadable.add(positionIn(lines, at).line);
+			for (const name of anchorsBefore(readable, at)) blanked.add(name);
 		}
 		readable = masked.text;
 		document = parse(readable);
 	}
 	problems.push(...faultsOfYaml(document, readable));
 	const refuse = (at: number, message: string) => {
-		problems.push({ at, message });
+		if (message !== "") problems.push({ at, message });
 		unreadable.add(positionIn(lines, at).line);
 	};
 	const root =
@@ -118,6 +121,7 @@ export function readSource(text: string): SourceFile {
 			? null
 			: toSource(document.contents, {
 					...{ text: readable, problems, refuse, depth: 0 },
+					anchors: new Anchors(blanked),
 				});
 	return {
 		root,
@@ -125,6 +129,12 @@ export function readSource(text: string): SourceFile {
 		unreadable,
 		positionOf: (offset) => positionIn(lines, offset),
 	};
+}
+
+/** The anchors on a line, before a place on it. */
+function anchorsBefore(text: string, at: number): string[] {
+	const line = text.slice(text.lastIndexOf("\n", at) + 1, at);
+	return [...line.matchAll(/&([^\s,[\]{}]+)/g)].map(([, name = ""]) => name);
 }
 
 const otherQuote =
@@ -268,16 +278,32 @@ function valueWithHole(
 interface Reading {
 	readonly text: string;
 	readonly problems: Problem[];
-	/** Reports a fault that leaves a value out. */
+	/** Reports a fault that leaves a value out. With an empty message the fault was reported elsewhere. */
 	readonly refuse: (at: number, message: string) => void;
 	/** How many lists and maps are around the value. */
 	readonly depth: number;
+	readonly anchors: Anchors;
 }
 
 function toSource(node: Node | null, reading: Reading): Source | null {
 	if (node === null) return null;
 	const at = node.range?.[0] ?? 0;
-	refuseDecorations(node, at, reading);
+	const { anchors, depth } = reading;
+	if (isAlias(node)) {
+		return anchors.valueOf(node, depth, (message) =>
+			reading.refuse(at, message),
+		);
+	}
+	if (node.tag !== undefined) {
+		reading.refuse(
+			at,
+			"a tag (`!…`) is not allowed: quote the value where text is meant",
+		);
+	}
+	return anchors.keep(node, depth, () => nodeSource(node, at, reading));
+}
+
+function nodeSource(node: Node, at: number, reading: Reading): Source | null {
 	if (isScalar(node)) return scalarSource(node, reading);
 	if (reading.depth >= nestingMax) {
 		reading.problems.push({ at, message: tooDeep });
@@ -292,26 +318,12 @@ function toSource(node: Node | null, reading: Reading): Source | null {
 	return null;
 }
 
-function refuseDecorations(node: Node, at: number, reading: Reading): void {
-	const say = (message: string) => reading.refuse(at, message);
-	if (isAlias(node)) {
-		say(
-			"an alias (`*name`) is not allowed: write it out, or quote what begins with `*`",
-		);
-	} else if ("anchor" in node && node.anchor) {
-		say("an anchor (`&name`) is not allowed: write the value out each time");
-	}
-	if (node.tag !== undefined) {
-		say("a tag (`!…`) is not allowed: quote the value where text is meant");
-	}
-}
-
 function mapSource(
 	node: Node & { items: { key: unknown; value: unknown }[] },
 	at: number,
 	reading: Reading,
 ): MapSource {
-	const entries: EntrySource[] = [];
+	const entries: (EntrySource | Merged)[] = [];
 	const seen = new Set<string>();
 	for (const { key, value } of node.items) {
 		const name = key as Scalar;
@@ -321,8 +333,11 @@ function mapSource(
 			continue;
 		}
 		const text = keyText(name);
+		const merges = isMergeKey(name);
 		if (seen.has(text)) {
-			const message = "this key stands here twice: keep one";
+			const message = merges
+				? "`<<` stands here twice: write one list, `<<: [*a, *b]`"
+				: "this key stands here twice: keep one";
 			reading.problems.push({ at: keyAt, message });
 		}
 		seen.add(text);
@@ -334,13 +349,48 @@ function mapSource(
 		if (isEmpty(value as Node | null)) {
 			// The key itself is there, so that nothing else is said of its lack.
 			reading.refuse(keyAt, nothingBehind(text));
-			entries.push({ key: text, at: keyAt, value: emptyAt(keyAt) });
+			const empty = emptyAt(keyAt);
+			if (value) reading.anchors.keep(value as Node, 0, () => empty);
+			if (!merges) entries.push({ key: text, at: keyAt, value: empty });
 			continue;
 		}
 		const source = toSource(value as Node | null, reading);
-		if (source) entries.push({ key: text, at: keyAt, value: source });
+		if (source === null) continue;
+		if (merges) entries.push(mergedAt(source, value as Node, reading));
+		else entries.push({ key: text, at: keyAt, value: source });
 	}
-	return createMap(at, entries);
+	return createMap(at, withMerged(entries));
+}
+
+/** The entries of other maps, at the place of their `<<`. */
+interface Merged {
+	readonly merged: readonly EntrySource[];
+}
+
+/** `<<` without quotes. */
+function isMergeKey(key: Scalar): boolean {
+	return key.value === "<<" && key.type === "PLAIN";
+}
+
+function mergedAt(source: Source, node: Node, reading: Reading): Merged {
+	const merged = mergedEntries(source);
+	if (merged !== null) return { merged };
+	const message =
+		"`<<` takes a map, or a list of maps: `<<: *name`, `<<: [*a, *b]`";
+	reading.refuse(node.range?.[0] ?? source.at, message);
+	return { merged: [] };
+}
+
+/** The map's own keys count, wherever they stand, before those that `<<` adds. */
+function withMerged(entries: readonly (EntrySource | Merged)[]): EntrySource[] {
+	const own = new Set(
+		entries.flatMap((one) => ("merged" in one ? [] : [plainName(one.key)])),
+	);
+	return entries.flatMap((one) =>
+		"merged" in one
+			? one.merged.filter(({ key }) => !own.has(plainName(key)))
+			: [one],
+	);
 }
 
 export function createMap(
