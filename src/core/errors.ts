@@ -145,6 +145,12 @@ export const errorTable = {
 		meaning:
 			"Operator of the upstream: no answer within `timeout`, or the step was not done `within` its time; the log says if it was still waiting for its turn.",
 	},
+	not_cached: {
+		status: 504,
+		title: "Nothing is kept that answers this request",
+		meaning:
+			"Client, or author of the step: it said `Cache-Control: only-if-cached`, and the upstream's cache keeps no answer to it.",
+	},
 	deadline_exceeded: {
 		status: 504,
 		title: "The route's time is over",

@@ -90,6 +90,10 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		...noVerdict,
 		why: "The gateway needs no answer any more.",
 	},
+	not_cached: {
+		...noVerdict,
+		why: "The caller wanted no call.",
+	},
 	request_invalid: {
 		...noVerdict,
 		why: "The body that a client sends through a proxied route broke its rules.",

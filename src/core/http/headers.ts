@@ -113,6 +113,46 @@ export function agreeOn(
 	return at === other;
 }
 
+/**
+ * As `agreeOn`, and also if the values are the same list: in one field or several, with or without space beside commas
+ * (RFC 9111, 4.1). Languages and codings agree in any case of letters.
+ */
+export function agreeOnList(
+	name: string,
+	some: HeaderList,
+	others: HeaderList,
+): boolean {
+	if (agreeOn(name, some, others)) return true;
+	const listed = listText(name, some);
+	return listed !== null && listed === listText(name, others);
+}
+
+const caseless: ReadonlySet<string> = new Set([
+	"accept-encoding",
+	"accept-language",
+]);
+
+/** Null without the field. */
+function listText(name: string, headers: HeaderList): string | null {
+	const values = allHeadersOf(headers, name);
+	if (values.length === 0) return null;
+	const text = values.join(",");
+	// In a quoted text space counts, and a backslash hides where it ends.
+	if (text.includes("\\")) return text;
+	const pieces = text
+		.split('"')
+		.map((piece, at) => (at % 2 === 0 ? withoutListSpace(piece) : piece));
+	const joined = pieces.join('"');
+	return caseless.has(name) ? joined.toLowerCase() : joined;
+}
+
+function withoutListSpace(text: string): string {
+	return text
+		.split(",")
+		.map((member) => member.trim())
+		.join(",");
+}
+
 /** Where the next field of this name stands, or -1. */
 function find(headers: HeaderList, name: string, from: number): number {
 	for (let at = from; at < headers.length; at += 2) {

@@ -14,7 +14,7 @@ import type { CacheParts } from "./parts.ts";
 import { failureOf } from "./rules.ts";
 import { staleOf } from "./trial.ts";
 import { conditionsOf, confirms } from "./validate.ts";
-import { serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
+import { notCached, serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
 
 /** The cache of calls: their answers are whole and decoded. */
 export function cacheCalls(parts: CacheParts): Policy {
@@ -44,8 +44,12 @@ async function callCached(
 	const now = scope.clock.now();
 	const kept = keeper.find("decoded", request);
 	if (kept !== null && serves(kept, wish, now)) {
-		report(requestId, "hit", null);
-		return kept.response;
+		if (now < kept.freshUntilMs) {
+			report(requestId, "hit", null);
+			return kept.response;
+		}
+		report(requestId, "stale", null);
+		return staleOf(kept, null);
 	}
 	const whole =
 		request.method === "HEAD" ? keeper.find("decoded", request, "GET") : null;
@@ -59,7 +63,7 @@ async function callCached(
 		return staleOf(kept, error);
 	}
 	if (wantsOnlyKept(request.headers)) {
-		return { status: 504, headers: [], body: noBody };
+		throw notCached(parts.upstream);
 	}
 	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
 	const running = others?.running ?? null;

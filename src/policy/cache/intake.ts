@@ -13,6 +13,7 @@ import {
 	type Judgement,
 	judge,
 	type RuleOptions,
+	withDate,
 } from "./rules.ts";
 import { AnswerTrial } from "./trial.ts";
 import { conditionsOf, freshened, outdates } from "./validate.ts";
@@ -94,7 +95,8 @@ export class Intake {
 		response: UpstreamResponse,
 		flight: Flight,
 	): UpstreamResponse {
-		return this.#take(form, key, response, flight, response, null);
+		const dated = { ...response, headers: withDate(response.headers) };
+		return this.#take(form, key, dated, flight, response, null);
 	}
 
 	/** Keeps an answer anew that a 304 to this request confirms, with the fields of the 304, and gives it. */
@@ -104,7 +106,7 @@ export class Intake {
 		confirmation: Judged,
 		flight: Flight,
 	): UpstreamResponse {
-		const newer = freshened(kept.response, confirmation.headers);
+		const newer = freshened(kept.response, withDate(confirmation.headers));
 		return this.#take(kept.form, key, newer, flight, confirmation, kept);
 	}
 
@@ -152,6 +154,7 @@ export class Intake {
 			freshUntilMs: untilMs,
 			whileRevalidateUntilMs: untilMs + judgement.whileRevalidateMs,
 			ifErrorUntilMs: untilMs + judgement.ifErrorMs,
+			mayBeStale: judgement.mayBeStale,
 			memory,
 			trial,
 		};
@@ -233,7 +236,11 @@ function asksFirst(kept: Kept): Kept {
 	if (kept.whileRevalidateUntilMs === 0) return kept;
 	const trial = kept.trial?.confirmed() ?? null;
 	const response = { ...kept.response, ...(trial && { trial }) };
-	const never = { freshUntilMs: 0, whileRevalidateUntilMs: 0 };
+	const never = {
+		freshUntilMs: 0,
+		whileRevalidateUntilMs: 0,
+		mayBeStale: false,
+	};
 	const same = { ...kept, ...never, response, trial };
 	if (trial) trial.kept = same;
 	return same;

@@ -1,6 +1,10 @@
 import { LRUCache } from "lru-cache";
 import { credentialFields } from "../../core/http/fields.ts";
-import { agreeOn, type HeaderList } from "../../core/http/headers.ts";
+import {
+	agreeOn,
+	agreeOnList,
+	type HeaderList,
+} from "../../core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
@@ -41,6 +45,8 @@ export interface Kept {
 	readonly freshUntilMs: number;
 	readonly whileRevalidateUntilMs: number;
 	readonly ifErrorUntilMs: number;
+	/** Whether a request may ask for it after its time. */
+	readonly mayBeStale: boolean;
 	/** What it takes: its body, and its decoded values, which are made when they are first needed. */
 	readonly memory: SharedMemory;
 	/** Null if no step will use it. */
@@ -232,7 +238,7 @@ function matches({ asked, vary }: Kept, headers: HeaderList): boolean {
 		if (!agreeOn(name, asked, headers)) return false;
 	}
 	for (const name of vary) {
-		if (!agreeOn(name, asked, headers)) return false;
+		if (!agreeOnList(name, asked, headers)) return false;
 	}
 	return true;
 }

@@ -5,6 +5,7 @@ import {
 	allHeadersOf,
 	type HeaderList,
 	headerOf,
+	headersWithout,
 	namesIn,
 } from "../../core/http/headers.ts";
 import type { UpstreamRequest } from "../../core/http/messages.ts";
@@ -49,6 +50,8 @@ export interface Judgement {
 	readonly whileRevalidateMs: number;
 	/** How long after that it may be served if asking anew fails. */
 	readonly ifErrorMs: number;
+	/** Whether it may be served after that, if a request asks for it. */
+	readonly mayBeStale: boolean;
 	/** Who may keep an answer made from it: everybody, only its client, or nobody. */
 	readonly sharing: "all" | "one" | "none";
 	/** The request's fields that chose it, names in lower case; null: all of them. */
@@ -141,13 +144,22 @@ function lifetimeSeconds(
 }
 
 /**
- * From `Date` to `Expires` (RFC 9111, 5.3). Without a date an instant is no duration, and the machine's own clock may
- * be set to anything. Then it is 0, as for a text that is no date.
+ * From `Date` to `Expires` (RFC 9111, 5.3); 0 if one of them is no date.
  */
 function secondsToExpiry(headers: HeaderList): number {
 	const expires = parseHttpDate(valueOf(headers, "expires"));
 	const seconds = (expires - parseHttpDate(valueOf(headers, "date"))) / 1000;
 	return Number.isNaN(seconds) ? 0 : Math.max(0, seconds);
+}
+
+/**
+ * The fields of an answer that came now, with this instant as `Date` if theirs cannot be read (RFC 9110, 6.6.1). `Age`
+ * and `Expires` count from there. The upstream's own goes before the machine's clock, which may be set to anything.
+ */
+export function withDate(headers: HeaderList): HeaderList {
+	if (!Number.isNaN(parseHttpDate(valueOf(headers, "date")))) return headers;
+	const others = headersWithout(headers, (name) => name === "date");
+	return [...others, "date", new Date().toUTCString()];
 }
 
 /** The one value of a field; empty if there is none, or if two disagree (RFC 9111, 4.2.1). */
@@ -209,7 +221,7 @@ export function ageMsOf(headers: HeaderList): number {
 }
 
 /** A failure stands in for no other. */
-const neverStale = { whileRevalidateMs: 0, ifErrorMs: 0 };
+const neverStale = { whileRevalidateMs: 0, ifErrorMs: 0, mayBeStale: false };
 
 /**
  * RFC 5861. An answer that must be validated (RFC 9111, 5.2.2) is never served stale; else its own words go before the
@@ -218,7 +230,7 @@ const neverStale = { whileRevalidateMs: 0, ifErrorMs: 0 };
 function stalenessOf(
 	directives: Directives,
 	{ staleMs, ifErrorMs }: RuleOptions,
-): Pick<Judgement, "whileRevalidateMs" | "ifErrorMs"> {
+): Pick<Judgement, "whileRevalidateMs" | "ifErrorMs" | "mayBeStale"> {
 	const forbidden = ["no-cache", "must-revalidate", "proxy-revalidate"];
 	if (forbidden.some((name) => directives.has(name))) {
 		return neverStale;
@@ -227,11 +239,12 @@ function stalenessOf(
 	const ifError = secondsOf(directives, "stale-if-error");
 	if (whileRevalidate === null && ifError === null) {
 		if (directives.has("s-maxage")) return neverStale;
-		return { whileRevalidateMs: staleMs, ifErrorMs };
+		return { whileRevalidateMs: staleMs, ifErrorMs, mayBeStale: true };
 	}
 	return {
 		whileRevalidateMs: 1000 * (whileRevalidate ?? 0),
 		ifErrorMs: 1000 * (ifError ?? 0),
+		mayBeStale: true,
 	};
 }
 

@@ -42,11 +42,6 @@ export function headFrom(
 	};
 }
 
-/** RFC 9111, 5.2.1.7: for a client that wants nothing that is not kept. */
-export function notKept(): StreamHead {
-	return { status: 504, headers: [], body: emptyStream(0) };
-}
-
 /** RFC 9110, 15.3.7 and 15.5.17. */
 function partFrom(
 	body: Uint8Array,

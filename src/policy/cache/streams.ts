@@ -18,15 +18,15 @@ import { KeptBody } from "./kept-body.ts";
 import type { Miss, Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { type Range, rangeOf, withoutRange } from "./range.ts";
-import { failureOf } from "./rules.ts";
-import { drain, headFrom, isFramed, notKept } from "./streamed.ts";
+import { failureOf, withDate } from "./rules.ts";
+import { drain, headFrom, isFramed } from "./streamed.ts";
 import {
 	conditionsFor,
 	conditionsOf,
 	outdates,
 	subjectOf,
 } from "./validate.ts";
-import { serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
+import { notCached, serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
 
 /**
  * The cache of streams: keeps answers to GET while they are passed on. An answer that breaks off or grows too long is
@@ -110,16 +110,21 @@ class Passage {
 		const now = scope.clock.now();
 		const kept = keeper.find("sent", this.#key);
 		if (kept !== null && serves(kept, this.#wish, now)) {
-			report(requestId, "hit", null);
+			report(requestId, now < kept.freshUntilMs ? "hit" : "stale", null);
 			return this.#give(kept, now);
 		}
-		if (this.#range !== null) return this.#pass(scope, forwarded(kept, now));
-		if (kept && this.#wish === "fresh" && now < kept.whileRevalidateUntilMs) {
+		if (
+			kept &&
+			this.#range === null &&
+			this.#wish === "fresh" &&
+			now < kept.whileRevalidateUntilMs
+		) {
 			const error = this.#refresh(kept);
 			report(requestId, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
-		if (wantsOnlyKept(this.#key.headers)) return this.#answer(notKept(), null);
+		if (wantsOnlyKept(this.#key.headers)) throw notCached(this.#parts.upstream);
+		if (this.#range !== null) return this.#pass(scope, forwarded(kept, now));
 		if (method === "HEAD") return this.#fetch(scope, kept);
 		const others = waited || this.#wish !== "fresh" ? null : this.#others();
 		if (others !== null && others.running !== null) {
@@ -349,7 +354,8 @@ class Passage {
 	/** The same answer; once the last byte of its body has been read it is kept, unless it had grown too long by then. */
 	#keeping(head: StreamHead, flight: Flight): StreamHead {
 		const { intake, memory } = this.#parts;
-		const { status, headers } = head;
+		const { status } = head;
+		const headers = withDate(head.headers);
 		const bounds = {
 			bytesMax: intake.answerBytesMax,
 			memory,
@@ -368,12 +374,13 @@ class Passage {
 			},
 			onOver: (long) => miss?.end(!long),
 		});
-		if (miss === null) return { ...head, body };
+		if (miss === null) return { status, headers, body };
 		this.#body = body;
-		if (!intake.willServe(this.#key, head, body.length)) miss.end(fails);
+		const dated = { status, headers };
+		if (!intake.willServe(this.#key, dated, body.length)) miss.end(fails);
 		else if (miss.followed || !hasContent(status)) void body.hurry();
 		else miss.onFollowed = () => void body.hurry();
-		return { ...head, body };
+		return { status, headers, body };
 	}
 }
 

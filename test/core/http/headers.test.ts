@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, it, test } from "node:test";
 import {
 	agreeOn,
+	agreeOnList,
 	allHeadersOf,
 	decodedValue,
 	eachHeader,
@@ -132,4 +133,42 @@ test("a name is a token", () => {
 	for (const text of ["", "a b", "a:", "a\n", "(a)", '"', "ü"]) {
 		assert.ok(!isToken(text), JSON.stringify(text));
 	}
+});
+
+describe("two fields are the same list", () => {
+	for (const [name, some, others, agree] of [
+		["x", ["x", "1,2"], ["x", " 1 , 2 "], true],
+		["x", ["x", "1", "x", "2"], ["x", "1, 2"], true],
+		["x", ["x", "1,2"], ["x", "2,1"], false],
+		["x", ["x", "1,2"], ["x", "1 2"], false],
+		["x", ["x", "a"], ["x", "A"], false],
+		["x", [], [], true],
+		["x", ["x", ""], [], false],
+		["x", ["x", '"a, b"'], ["x", '"a,b"'], false],
+		["x", ["x", '"a", "b"'], ["x", '"a","b"'], true],
+		["x", ["x", '"\\", "'], ["x", '"\\","'], false],
+		["accept-language", ["x", ""], ["accept-language", "de"], false],
+		[
+			"accept-language",
+			["accept-language", "en, de"],
+			["accept-language", "eN,De"],
+			true,
+		],
+		[
+			"accept-encoding",
+			["accept-encoding", "GZIP"],
+			["accept-encoding", "gzip"],
+			true,
+		],
+	] as const) {
+		it(`${name}: ${some.join(" ")} and ${others.join(" ")}: ${agree}`, () => {
+			assert.equal(agreeOnList(name, some, others), agree);
+			assert.equal(agreeOnList(name, others, some), agree);
+		});
+	}
+
+	it("takes a time that grows as the field does", () => {
+		const long = " \t".repeat(500_000);
+		assert.ok(!agreeOnList("x", ["x", `a${long}b`], ["x", `a${long}c`]));
+	});
 });

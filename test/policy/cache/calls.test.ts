@@ -197,8 +197,8 @@ describe("what is never kept", () => {
 		"what is stale when it comes": control("max-age=60", "age", "60"),
 		"two ages that disagree": control("max-age=60, max-age=90"),
 		"an age that is none": control("max-age=soon"),
-		"an Expires without a Date": {
-			headers: ["expires", "Thu, 01 Jan 2099 00:00:00 GMT"],
+		"an Expires that is over, without a Date": {
+			headers: ["expires", "Thu, 01 Jan 2026 00:00:00 GMT"],
 		},
 	};
 	for (const [name, reply] of Object.entries(never)) {
@@ -210,6 +210,17 @@ describe("what is never kept", () => {
 			assert.equal(sent[1]?.headers.length, 0, "it has a condition");
 		});
 	}
+
+	it("but an Expires without a Date counts from when the answer came (RFC 9110, 6.6.1)", async () => {
+		const headers = ["expires", "Thu, 01 Jan 2099 00:00:00 GMT"];
+		const { ask, sent } = cached({}, { headers });
+		await ask();
+		const { headers: kept } = await ask();
+		assert.equal(sent.length, 1);
+		assert.ok(
+			Math.abs(Date.now() - Date.parse(headerOf(kept, "date") ?? "")) < 5000,
+		);
+	});
 
 	it("an answer that is too long, by one byte", async () => {
 		for (const [length, calls] of [
@@ -355,6 +366,8 @@ describe("a request's own wishes", () => {
 		["no-cache", 2],
 		["max-age=0", 2],
 		["max-stale=100", 1],
+		["max-stale=100, max-age=4", 2],
+		["max-stale=100, min-fresh=5", 1],
 		["no-transform", 1],
 	] as const) {
 		it(`${value}: ${calls === 1 ? "given" : "asked"}`, async () => {
@@ -371,16 +384,43 @@ describe("a request's own wishes", () => {
 		assert.equal(sent.length, 2);
 	});
 
-	it("max-stale is not heard: it could ask for what an upstream forbids", async () => {
-		const { ask, askText, clock } = cached(
-			{},
-			control("max-age=10, must-revalidate"),
-		);
-		await ask();
-		await clock.advance(11_000);
-		const headers = ["cache-control", "max-stale=1000"];
-		assert.equal(await askText({ headers }), "2");
-	});
+	for (const [said, atMs, calls] of [
+		["max-stale=5", 14_999, 1],
+		["max-stale=5", 15_000, 2],
+		["max-stale", 1_000_000, 1],
+		["max-stale=x", 10_000, 2],
+		["max-stale=5, no-cache", 12_000, 2],
+		["max-stale=5, only-if-cached", 12_000, 1],
+	] as const) {
+		it(`${said} takes an answer ${atMs} ms after it was asked for: ${calls === 1}`, async () => {
+			const { ask, clock, sent, told } = cached({}, control("max-age=10"));
+			await ask();
+			await clock.advance(atMs);
+			const { freshness } = await ask({ headers: ["cache-control", said] });
+			assert.equal(sent.length, calls);
+			const stale = calls === 1 ? { error: null } : null;
+			assert.deepEqual(freshness?.stale, stale);
+			if (calls === 1) assert.equal(told.at(-1), "stale");
+		});
+	}
+
+	for (const forbids of [
+		"max-age=10, must-revalidate",
+		"max-age=10, proxy-revalidate",
+		"s-maxage=10",
+		"max-age=10, no-cache",
+	]) {
+		it(`max-stale takes nothing that the upstream forbids: ${forbids}`, async () => {
+			const { ask, askText, clock } = cached(
+				{},
+				control(forbids, "etag", '"1"'),
+			);
+			await ask();
+			await clock.advance(11_000);
+			const headers = ["cache-control", "max-stale=1000"];
+			assert.equal(await askText({ headers }), "2");
+		});
+	}
 
 	it("no-cache in Pragma counts where nothing else is said", async () => {
 		const { ask, sent } = cached({}, control("max-age=10"));
@@ -1016,12 +1056,13 @@ describe("a call for what is kept alone (RFC 9111, 5.2.1.7)", () => {
 	it("gets that, or 504 without asking", async () => {
 		const { ask, askText, clock, sent } = cached({}, control("max-age=10"));
 		const headers = ["cache-control", "only-if-cached"];
-		assert.equal((await ask({ headers })).status, 504);
+		const refused = { code: "not_cached", status: 504 };
+		await assert.rejects(ask({ headers }), refused);
 		assert.equal(sent.length, 0);
 		await askText();
 		assert.equal(await askText({ headers }), "1");
 		await clock.advance(10_000);
-		assert.equal((await ask({ headers })).status, 504);
+		await assert.rejects(ask({ headers }), refused);
 		assert.equal(sent.length, 1);
 	});
 });

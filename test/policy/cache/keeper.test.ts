@@ -37,6 +37,7 @@ function keptOf(
 		freshUntilMs: 1,
 		whileRevalidateUntilMs: 1,
 		ifErrorUntilMs: 1,
+		mayBeStale: false,
 		memory: new SharedMemory(new Memory(), bytes),
 		trial: null,
 	};

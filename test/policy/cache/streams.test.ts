@@ -283,6 +283,35 @@ describe("an answer passed on", () => {
 		assert.equal(sent.length, 2);
 	});
 
+	it("has the instant at which it came as its date if its upstream sends none (RFC 9110, 6.6.1)", async () => {
+		const soon = new Date(Date.now() + 10_000).toUTCString();
+		for (const date of [
+			[],
+			["date", "soon"],
+			["date", day(1), "date", day(2)],
+		]) {
+			const { ask, sent } = streams({ headers: ["expires", soon, ...date] });
+			const first = (await ask()).header("date") ?? "";
+			assert.ok(Math.abs(Date.now() - Date.parse(first)) < 5000, first);
+			assert.equal((await ask()).header("date"), first);
+			assert.equal(sent.length, 1);
+		}
+		const dated = streams({ headers: ["expires", soon, "date", day(1)] });
+		assert.equal((await dated.ask()).header("date"), day(1));
+	});
+
+	it("is given to a request whose list is written otherwise", async () => {
+		const varying = ["cache-control", "max-age=9", "vary", "accept-language"];
+		const { ask, sent } = streams({ headers: varying });
+		for (const languages of ["en, de", "EN,de", " en ,  De"]) {
+			const headers = ["accept-language", languages];
+			assert.equal((await ask({ headers })).text, "1");
+		}
+		// The order may count, and often does.
+		await ask({ headers: ["accept-language", "de, en"] });
+		assert.equal(sent.length, 2);
+	});
+
 	it("and what is done to its address drops it", async () => {
 		const { ask } = streams(fresh, { status: 204 }, fresh);
 		await ask();
@@ -790,15 +819,25 @@ describe("a request for what is kept alone (RFC 9111, 5.2.1.7)", () => {
 		it(`by ${method} gets that, or 504 without asking`, async () => {
 			const { ask, sent, clock } = streams(fresh);
 			const asking = { method, headers: ["cache-control", "only-if-cached"] };
-			assert.equal((await ask(asking)).status, 504);
+			const refused = { code: "not_cached", status: 504 };
+			await assert.rejects(ask(asking), refused);
 			assert.equal(sent.length, 0);
 			await ask();
 			assert.equal((await ask(asking)).status, 200);
 			await clock.advance(10_000);
-			assert.equal((await ask(asking)).status, 504);
+			await assert.rejects(ask(asking), refused);
 			assert.equal(sent.length, 1);
 		});
 	}
+
+	it("gets a part of that, and 504 for a part of what is not kept", async () => {
+		const { ask, sent } = streams({ ...fresh, pieces: ["0123456789"] });
+		const only = ["cache-control", "only-if-cached", "range", "bytes=0-1"];
+		await assert.rejects(ask({ headers: only }), { code: "not_cached" });
+		await ask();
+		assert.equal((await ask({ headers: only })).text, "01");
+		assert.equal(sent.length, 1);
+	});
 });
 
 describe("Cache-Status (RFC 9211)", () => {
