@@ -521,9 +521,12 @@ function stepsOf(data: string): string {
 		.join("");
 }
 
+/** `200 text/html: <b>Ada</b>`: a status, perhaps a content-type, and a body. */
 function replyOf(text: string): Reply {
-	const [status = "", ...body] = text.split(" ");
-	return { status: Number(status), text: body.join(" ") };
+	const [, status = "", type, body = ""] =
+		/^(\d{3})(?: (\w+\/[^:]+):)?(?: ([^]*))?$/.exec(text) ?? [];
+	const headers = type === undefined ? [] : ["content-type", type];
+	return { status: Number(status), headers, text: body };
 }
 
 /** The answer's body as it stands, or the code of what went wrong. */

@@ -13,6 +13,7 @@ import type {
 	WaitInputs,
 } from "./inputs.ts";
 import type { Data, DataMap, Duration, Size, Written } from "./keys/input.ts";
+import type { StatusClass } from "./steps/answers.ts";
 import type { StepKey } from "./steps/kinds.ts";
 
 /**
@@ -142,8 +143,12 @@ export type Filled<T, S extends Names, Input extends string> =
 		? {
 				readonly answer: Data<Input | AnswerNames>;
 				readonly answers:
-					| { readonly [Status in number]: Data<Input | AnswerNames> }
-					| readonly number[];
+					| {
+							readonly [Status in number | StatusClass]?: Data<
+								Input | AnswerNames
+							>;
+					  }
+					| readonly (number | StatusClass)[];
 				readonly data: Data<Input>;
 				readonly map: DataMap<Input>;
 				readonly steps: readonly S["step"][];

@@ -452,7 +452,8 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 */
 	readonly headers?: Filled<InputOfKey<Sent["headers"]>, S, Input>;
 	/**
-	 * Statuses beside 2xx that are answers. A map gives the step's value. A list lets the answer go on to `pick`.
+	 * Statuses beside 2xx that are answers: numbers, classes (`4xx`), or `any` for all others. A map gives the step's
+	 * value. A list lets the answer go on to `pick`.
 	 */
 	readonly answers?: Filled<InputOfKey<Sent["answers"]>, S, Input>;
 	/**
@@ -474,8 +475,8 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 */
 	readonly idempotent?: Filled<InputOfKey<Sent["idempotent"]>, S, Input>;
 	/**
-	 * The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the
-	 * value is the body.
+	 * The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`, `type`). Without it
+	 * the value is the body.
 	 */
 	readonly pick?: Filled<InputOfKey<Sent["pick"]>, S, Input>;
 	/**

@@ -1,7 +1,8 @@
 import { Bytes } from "../core/body/bytes.ts";
 import type { Decoded } from "../core/body/decoded.ts";
 import { GatewayError } from "../core/errors.ts";
-import { decodedValue, eachHeader } from "../core/http/headers.ts";
+import { decodedValue, eachHeader, headerOf } from "../core/http/headers.ts";
+import { mediaTypeIn } from "../core/http/media-type.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { costOfReading, readJson, surveyJson } from "../core/json.ts";
 import { whyNotJson } from "./answer-words.ts";
@@ -124,6 +125,15 @@ function useless(
 	const message = `${settings.name} answered ${words}`;
 	const facts = { upstream: settings.name, upstreamStatus: status };
 	return new GatewayError("upstream_invalid", message, facts);
+}
+
+/** `response` of expressions. */
+export function told(response: UpstreamResponse): object {
+	return {
+		status: response.status,
+		headers: headersByName(response),
+		type: mediaTypeIn(headerOf(response.headers, "content-type")),
+	};
 }
 
 /** `set_cookie` is always a list; other repeated fields are joined (RFC 9110, 5.3). */

@@ -30,6 +30,7 @@ import {
 	delayOf,
 	endingOf,
 	hasEffect,
+	listedFor,
 	planned,
 	type RandomRoute,
 	type RandomStep,
@@ -420,13 +421,14 @@ class Interpreter {
 		const { step } = run;
 		const ending = endingOf(step, index);
 		if (endsWith !== null) return this.#stop(turn, endsWith);
-		if (ending === "status") return this.#stop(turn, "upstream_status");
-		if (ending === "invalid") return this.#stop(turn, "upstream_invalid");
-		if (ending === "listed") {
+		const listed = listedFor(step, ending);
+		if (listed !== null) {
 			return this.#reads(turn, step.answers, () =>
-				this.#done(turn, made("listed", step.answers, run.block)),
+				this.#done(turn, made(listed, step.answers, run.block)),
 			);
 		}
+		if (ending === "status") return this.#stop(turn, "upstream_status");
+		if (ending === "invalid") return this.#stop(turn, "upstream_invalid");
 		const { expect } = step;
 		if (expect === null) return this.#picks(turn);
 		this.#reads(turn, [expect], () => {

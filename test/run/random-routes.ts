@@ -21,8 +21,10 @@ export interface RandomStep {
 	readonly expect: Read | null;
 	/** Read by `pick`, or by the value of a group. Null: the group's value is a map of all its steps. */
 	readonly pick: readonly Read[] | null;
-	/** Read by the value of a listed status. */
+	/** Read by the values of listed statuses. */
 	readonly answers: readonly Read[];
+	/** The statuses that are listed. All of them list 404. */
+	readonly listed: readonly Listed[];
 	readonly fallback: {
 		readonly reads: readonly Read[];
 		readonly fails: boolean;
@@ -43,6 +45,8 @@ export interface RandomEach {
 	readonly list: "null" | "long" | number;
 	readonly parallel: number;
 }
+
+export type Listed = "404" | "4xx" | "any";
 
 export type Ending =
 	| "ok"
@@ -85,6 +89,7 @@ interface Seed {
 	readonly pick: readonly number[];
 	readonly whole: boolean;
 	readonly answers: readonly number[];
+	readonly listed: readonly Listed[];
 	readonly fallback: {
 		readonly reads: readonly number[];
 		readonly fails: boolean;
@@ -124,6 +129,14 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 		pick: some(2),
 		whole: chance(3),
 		answers: some(1),
+		listed: fc.constantFrom<readonly Listed[]>(
+			...([["404"], ["404"], ["404"], ["4xx"], ["any"]] as const),
+			...([
+				["4xx", "404"],
+				["any", "404"],
+				["any", "4xx", "404"],
+			] as const),
+		),
 		fallback: fc.option(fc.record({ reads: some(2), fails: chance(6) })),
 		optional: fc.constantFrom(true, true, false),
 		withinMs: fc.option(soon, { freq: 1 }),
@@ -301,6 +314,18 @@ export function hasEffect({ kind, steps }: RandomStep): boolean {
 	return kind === "post" || kind === "reply" || steps.some(hasEffect);
 }
 
+/** The key of `answers` that stands for the status of a call that ends so; null if none does. */
+export function listedFor(
+	{ listed }: RandomStep,
+	ending: Ending,
+): Listed | null {
+	const keys: Partial<Record<Ending, readonly Listed[]>> = {
+		listed: ["404", "4xx", "any"],
+		status: ["any"],
+	};
+	return (keys[ending] ?? []).find((key) => listed.includes(key)) ?? null;
+}
+
 /** How the work ends at these positions in the lists around it. */
 export function endingOf(
 	{ ends }: RandomStep,
@@ -423,7 +448,7 @@ function workOf(step: RandomStep, refused: string): object {
 }
 
 function callOf(step: RandomStep, refused: string): object {
-	const { name, kind, items, reads, expect, pick, answers, timeoutMs } = step;
+	const { name, kind, items, reads, expect, pick, timeoutMs } = step;
 	const path = items.map((item) => `/\${${item}}`).join("");
 	const query = reads.map((read, at) => [
 		`r${at}`,
@@ -435,7 +460,9 @@ function callOf(step: RandomStep, refused: string): object {
 			...Object.fromEntries(query),
 			refused: `\${${refused} ? null : 0}`,
 		},
-		answers: { 404: list("listed", answers) },
+		answers: Object.fromEntries(
+			step.listed.map((key) => [key, list(key, step.answers)]),
+		),
 		...(expect ? { expect: `\${${nameOf(expect)} !== null}` } : {}),
 		pick: list("picked", pick ?? [], endsIn(step, "pick")),
 		...(timeoutMs === null ? {} : { timeout: `${timeoutMs}ms` }),

@@ -20,7 +20,11 @@ export const whole = defineGateway({
 				},
 			},
 			steps: {
-				user: { get: "users/users/${params.id}", answers: { 404: null } },
+				user: {
+					get: "users/users/${params.id}",
+					answers: { 404: null, "4xx": "${response.type}", any: 1 },
+				},
+				listed: { get: "users/a", answers: [404, "5xx", "any"] },
 				orders: {
 					get: "orders",
 					after: ["user"],

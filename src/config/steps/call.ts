@@ -36,13 +36,13 @@ import {
 	readTextBody,
 	type Target,
 } from "../read-template.ts";
-import { entryOf, plainOf } from "../shape.ts";
+import { entryOf } from "../shape.ts";
 import type { MapSource, Source } from "../source.ts";
+import { answers, printAnswers, templatesOfAnswers } from "./answers.ts";
 import {
 	commonKeys,
 	commonOf,
 	type StepCommon,
-	type StepReading,
 	type StepSource,
 	type StepsContext,
 	templateReadBy,
@@ -77,16 +77,6 @@ export type BodyConfig =
 	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
 	| { readonly kind: "text"; readonly value: Template };
 
-export type AnswersConfig =
-	| {
-			readonly kind: "values";
-			readonly values: readonly {
-				readonly status: number;
-				readonly value: Template;
-			}[];
-	  }
-	| { readonly kind: "statuses"; readonly statuses: readonly number[] };
-
 const jsonBody = reading<Written<"data">, BodyConfig, Reading>(
 	z.unknown(),
 	(source, { reader }) => ({
@@ -108,33 +98,6 @@ const textBody = reading<Written<"data">, BodyConfig, Reading>(
 		value: readTextBody(source, reader),
 	}),
 );
-
-const answers = reading<Written<"answers">, AnswersConfig, StepReading>(
-	z.union(
-		[z.record(z.string(), z.unknown()), z.array(z.int().min(100).max(599))],
-		{
-			error:
-				"a map of statuses to values, or a list of statuses from 100 to 599",
-		},
-	),
-	(source, { answer }) => readAnswers(source, answer),
-);
-
-function readAnswers(source: Source, reader: Reader): AnswersConfig {
-	if (source.kind !== "map") {
-		return { kind: "statuses", statuses: plainOf(source) as number[] };
-	}
-	const values = source.entries.map(({ key, at, value }) => {
-		if (!/^[1-5]\d\d$/.test(key)) {
-			reader.problems.push({
-				at,
-				message: `\`${key}\` is no status: a number from 100 to 599`,
-			});
-		}
-		return { status: Number(key), value: readTemplate(value, reader) };
-	});
-	return { kind: "values", values };
-}
 
 const templateOfAnswer = templateReadBy<Written<"answer">>(
 	({ answer }) => answer,
@@ -179,8 +142,8 @@ export const sentKeys = {
 	}),
 	answers: key(answers, {
 		description:
-			"Statuses beside 2xx that are answers. A map gives the step's value. A list lets the answer go on to `pick`.",
-		example: "answers: { 404: null }",
+			"Statuses beside 2xx that are answers: numbers, classes (`4xx`), or `any` for all others. A map gives the step's value. A list lets the answer go on to `pick`.",
+		example: "answers: { 404: null, 4xx: refused }",
 	}),
 	expect: key(templateOfAnswer, {
 		description:
@@ -205,7 +168,7 @@ export const sentKeys = {
 	}),
 	pick: key(templateOfAnswer, {
 		description:
-			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`). Without it the value is the body.",
+			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`, `type`). Without it the value is the body.",
 		example: "pick: ${answer.name}",
 	}),
 	timeout: key(duration, {
@@ -293,12 +256,6 @@ function templatesOfBody(body: BodyConfig | null): Template[] {
 	return body.kind === "form" ? valuesOf(body.fields) : [body.value];
 }
 
-function templatesOfAnswers(answers: AnswersConfig | null): Template[] {
-	return answers?.kind === "values"
-		? answers.values.map(({ value }) => value)
-		: [];
-}
-
 /** `GET users/users/${params.id}`: the upstream by name, never its URL. */
 export function printCallTarget(
 	step: Pick<CallConfig, "method" | "upstream" | "path">,
@@ -321,16 +278,6 @@ function printBody(body: BodyConfig): object {
 	return body.kind === "form"
 		? { form: printEntries(body.fields) ?? {} }
 		: { [body.kind]: printTemplate(body.value) };
-}
-
-function printAnswers(answers: AnswersConfig): object {
-	if (answers.kind === "statuses") return answers.statuses;
-	return Object.fromEntries(
-		answers.values.map(({ status, value }) => [
-			status,
-			{ value: printTemplate(value) },
-		]),
-	);
 }
 
 /** What a call may do, by its method, its upstream and its own keys. */

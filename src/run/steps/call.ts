@@ -1,3 +1,4 @@
+import type { StatusKey } from "../../config/steps/answers.ts";
 import { kindOf } from "../../config/steps/kinds.ts";
 import { GatewayError } from "../../core/errors.ts";
 import type {
@@ -8,7 +9,7 @@ import { retryAfterMsOf } from "../../core/http/retry-after.ts";
 import { leastCostOfReading } from "../../core/json.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
-import { decodeBody, headersByName } from "../answer.ts";
+import { decodeBody, told } from "../answer.ts";
 import { graphqlError, hintOf } from "../answer-words.ts";
 import { prepareBody } from "../body.ts";
 import { holdingOf } from "../freshness.ts";
@@ -136,12 +137,12 @@ function prepareValue(
 		template && prepareLater(template, layout);
 	const { readsResponse, decode, written } = step;
 	const upstream = opened.upstream.name;
-	const answers = prepareAnswers(step.answers, layout);
+	const listedFor = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
 	return (response, spot) => {
 		const { status } = response;
-		const listed = answers.get(status);
+		const listed = listedFor(status);
 		const lenient = listed !== undefined;
 		if (!lenient && (status < 200 || status > 299)) {
 			throw refusedBy(upstream, response);
@@ -150,7 +151,7 @@ function prepareValue(
 		const { values } = spot.frame;
 		values[ownSlot] = answer;
 		if (readsResponse) {
-			values[ownSlot + 1] = { status, headers: headersByName(response) };
+			values[ownSlot + 1] = told(response);
 		}
 		if (listed) return spot.evaluate(listed);
 		const picked = () => (pick ? spot.evaluate(pick) : answer);
@@ -181,24 +182,30 @@ function refusedBy(upstream: string, response: UpstreamResponse): GatewayError {
 	);
 }
 
-/** The statuses beside 2xx that are answers: the value that they give, or null if the answer goes on to `pick`. */
+/**
+ * Of a status that is listed the value that it gives, or null if the answer goes on to `pick`. Of any other undefined.
+ */
 function prepareAnswers(
 	answers: CallPlan["answers"],
 	layout: Layout,
-): ReadonlyMap<number, Later | null> {
-	switch (answers?.kind) {
-		case undefined:
-			return new Map();
-		case "statuses":
-			return new Map(answers.statuses.map((status) => [status, null]));
-		case "values":
-			return new Map(
-				answers.values.map(({ status, value }) => [
+): (status: number) => Later | null | undefined {
+	if (answers === null) return () => undefined;
+	const entries: readonly (readonly [StatusKey, Later | null])[] =
+		answers.kind === "values"
+			? answers.values.map(({ status, value }) => [
 					status,
 					prepareLater(value, layout),
-				]),
-			);
-	}
+				])
+			: answers.statuses.map((status) => [status, null]);
+	const exact = new Map(entries);
+	const ofClass = Array.from({ length: 10 }, (_, digit) => {
+		const own = exact.get(`${digit}xx` as StatusKey);
+		return own === undefined && digit !== 2 ? exact.get("any") : own;
+	});
+	return (status) => {
+		const own = exact.get(status);
+		return own === undefined ? ofClass[Math.trunc(status / 100)] : own;
+	};
 }
 
 function unexpected(
