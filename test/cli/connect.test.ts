@@ -137,13 +137,17 @@ describe("sluice check --connect", () => {
 		assert.equal(code, 1);
 		const lines = stderr.trim().split("\n");
 		assert.deepEqual(
-			lines.map((line) => line.replace(/ fails: \w+: (?:no answer: )?/, ": ")),
+			lines.map((line) =>
+				line
+					.replace(/ fails: \w+: (?:no answer: )?/, ": ")
+					.replace(/::1:\d+/, "::1:port"),
+			),
 			[
 				"plain: the upstream does not speak TLS: write `http://`",
-				"untrusted: no authority that this machine trusts has signed its certificate: sign its certificate or name its CA: `tls: { ca }`",
+				"untrusted: none of its addresses: at 127.0.0.1 no authority that this machine trusts has signed its certificate: sign its certificate or name its CA: `tls: { ca }`, connect ECONNREFUSED ::1:port",
 				"elsewhere: its certificate is for other hosts than the one of `url`",
 				"wanting: it wants a client's certificate: `tls: { cert, key }`",
-				"http2: it does not speak HTTP/1.1 over TLS",
+				"http2: none of its addresses: at 127.0.0.1 it does not speak HTTP/1.1 over TLS, connect ECONNREFUSED ::1:port",
 				"alerting: it speaks TLS: write `https://`",
 			],
 		);

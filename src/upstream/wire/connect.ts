@@ -1,10 +1,8 @@
 import {
 	connect as connectTcp,
 	isIP,
-	type LookupFunction,
 	type OnReadOpts,
 	type Socket,
-	type TcpNetConnectOpts,
 } from "node:net";
 import {
 	type ConnectionOptions,
@@ -14,22 +12,21 @@ import {
 import { getSystemErrorName } from "node:util";
 import type { Clock } from "../../tasks/clock.ts";
 import { Names } from "./names.ts";
+import { Race } from "./race.ts";
 import type { WireSettings } from "./wire.ts";
 
 /**
- * Begins a connection. `onReady` is called when a request may be sent on it, with TLS only after the server was
- * verified.
+ * Begins a connection. `onReady` is called when a request may be sent on it, with TLS only after the server was verified.
+ * Stop the race to end it before.
  */
-export type Connect = (onread: OnReadOpts, onReady: () => void) => Socket;
+export type Connect = (
+	onread: OnReadOpts,
+	onReady: (socket: Socket) => void,
+	onFailed: (error: Error) => void,
+) => Race;
 
 /** How long nothing may travel on a connection before the system asks whether the other side is still there. */
 const probeMs = 60_000;
-
-/**
- * How long one address may take before the next is tried (RFC 8305, 5). Node then gives up the first, unless it is the
- * last.
- */
-const attemptMs = 250;
 
 export function createConnect(
 	{ origin, tls, nameServers }: WireSettings,
@@ -38,53 +35,66 @@ export function createConnect(
 	const { protocol, hostname, port } = new URL(origin);
 	// An IPv6 address stands in brackets only in a URL.
 	const host = hostname.replace(/^\[|\]$/g, "");
+	const open =
+		protocol === "http:"
+			? openPlain(Number(port || 80))
+			: openSecure(Number(port || 443), host, tls);
 	const names = isIP(host) === 0 ? new Names(host, clock, nameServers) : null;
-	const keptOpen = {
-		host,
-		noDelay: true,
-		keepAlive: true,
-		keepAliveInitialDelay: probeMs,
-		autoSelectFamily: true,
-		autoSelectFamilyAttemptTimeout: attemptMs,
-		...(names !== null && { lookup: lookUpWith(names) }),
-	};
-	const begin = connectBy(protocol, port, host, tls, keptOpen);
-	if (names === null) return begin;
-	return (onread, onReady) => {
-		const socket = begin(onread, onReady);
-		return socket.once("connect", () => names.reached(socket.remoteAddress));
+	return (onread, onReady, onFailed) => {
+		const race = new Race(
+			(address, ready) => open(address, onread, ready),
+			clock,
+			(socket, address) => {
+				names?.reached(address);
+				onReady(socket);
+			},
+			onFailed,
+		);
+		if (names === null) race.begin([host]);
+		else {
+			names.find((error, addresses) => {
+				if (error === null) race.begin(addresses);
+				else race.lose(error);
+			});
+		}
+		return race;
 	};
 }
 
-/** Node asks for all addresses, because it is to try several. */
-function lookUpWith(names: Names): LookupFunction {
-	return (_host, _options, callback) =>
-		names.find((error, addresses) => callback(error, [...addresses]));
+type Open = (
+	address: string,
+	onread: OnReadOpts,
+	onReady: () => void,
+) => Socket;
+
+const keptOpen = {
+	noDelay: true,
+	keepAlive: true,
+	keepAliveInitialDelay: probeMs,
+} as const;
+
+function openPlain(port: number): Open {
+	return (host, onread, onReady) =>
+		connectTcp({ ...keptOpen, host, port, onread }, onReady);
 }
 
-function connectBy(
-	protocol: string,
-	port: string,
-	host: string,
+function openSecure(
+	port: number,
+	name: string,
 	tls: WireSettings["tls"],
-	keptOpen: Omit<TcpNetConnectOpts, "port">,
-): Connect {
-	if (protocol === "http:") {
-		const options = { ...keptOpen, port: Number(port || 80) };
-		return (onread, onReady) => connectTcp({ ...options, onread }, onReady);
-	}
+): Open {
 	const options = {
 		...keptOpen,
 		...tls,
-		port: Number(port || 443),
+		port,
 		// TLS asks for no server by address (RFC 6066, 3). The certificate is checked against the host all the same.
-		servername: isIP(host) === 0 ? host : "",
+		servername: isIP(name) === 0 ? name : "",
 		ALPNProtocols: ["http/1.1"],
 	};
 	let session: Buffer | undefined;
-	return (onread, onReady) => {
+	return (host, onread, onReady) => {
 		// The types do not show that it takes the options of a plain connection, too.
-		const all = { ...options, session, onread } as ConnectionOptions;
+		const all = { ...options, host, session, onread } as ConnectionOptions;
 		return connectTls(all, onReady).on("session", (given) => {
 			session = given;
 		});

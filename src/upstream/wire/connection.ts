@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { type Connect, endedByPeer } from "./connect.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { ResponseParser, type Sink } from "./parser.ts";
+import type { Race } from "./race.ts";
 import type { Flow } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
 import { closed, invalid } from "./wire-errors.ts";
@@ -52,9 +53,11 @@ export class UpstreamConnection implements Flow {
 	/** The sweep of the pool from which it is too old for another call. */
 	endsAt = 0;
 	exchange: Carried | null = null;
-	readonly socket: Socket;
 	readonly parser: ResponseParser;
 	readonly #pool: ConnectionOwner;
+	/** Which of the addresses is to be it; null once there is a socket. */
+	#race: Race | null;
+	#socket: Socket | null = null;
 	#settled = false;
 	#released = false;
 
@@ -65,14 +68,28 @@ export class UpstreamConnection implements Flow {
 			buffer: pool.memory,
 			callback: (bytes: number) => this.#onRead(bytes),
 		};
-		this.socket = pool
-			.connect(onread, () => pool.settle(this))
+		this.#race = pool.connect(
+			onread,
+			(socket) => this.#onReady(socket),
+			(error) => this.#onLost(error),
+		);
+	}
+
+	/** There is one when the connection carries a request or rests. */
+	get socket(): Socket {
+		return this.#socket as Socket;
+	}
+
+	#onReady(socket: Socket): void {
+		this.#race = null;
+		this.#socket = socket
 			.on("end", () => this.#onEnd())
 			.on("error", (error) => this.#onLost(error))
 			.on("close", () => {
 				this.#onLost(null);
-				pool.forget(this);
+				this.#pool.forget(this);
 			});
+		this.#pool.settle(this);
 	}
 
 	/** Takes an exchange, and tells it when it may send, perhaps at once. */
@@ -165,21 +182,27 @@ export class UpstreamConnection implements Flow {
 		exchange?.lost(error);
 	}
 
-	/** Ends it at once. Unsent bytes are dropped. Its exchange is not told. */
-	destroy(): void {
+	/** Ends it at once. Unsent bytes are dropped. Its exchange is not told. Returns what closes now. */
+	destroy(): readonly Socket[] {
 		this.dead = true;
 		this.exchange = null;
-		this.socket.destroy();
+		if (this.#socket !== null) return [this.#socket.destroy()];
+		this.#pool.forget(this);
+		return this.#race?.stop() ?? [];
 	}
 
 	/** Ends it with the exchange it carries, and resolves when it is gone. */
-	close(): Promise<void> {
-		const gone = new Promise<void>((resolve) => {
-			if (this.socket.closed) resolve();
-			else this.socket.once("close", () => resolve());
-		});
-		this.exchange?.fail(closed(this.#pool.settings.name));
-		this.destroy();
-		return gone;
+	async close(): Promise<void> {
+		const { exchange } = this;
+		const closing = this.destroy();
+		exchange?.fail(closed(this.#pool.settings.name));
+		await Promise.all(closing.map(gone));
 	}
+}
+
+function gone(socket: Socket): Promise<void> {
+	return new Promise((resolve) => {
+		if (socket.closed) resolve();
+		else socket.once("close", () => resolve());
+	});
 }

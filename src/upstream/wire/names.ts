@@ -18,7 +18,8 @@ interface Found {
 	readonly ttlMs: number;
 }
 
-type OnFound = (error: Error | null, addresses: readonly Address[]) => void;
+/** The addresses stand in the order in which they are to be tried. */
+type OnFound = (error: Error | null, addresses: readonly string[]) => void;
 
 /** A name server that does not answer is asked twice, and then the next one. */
 const triesMax = 2;
@@ -37,6 +38,12 @@ const ttlMsDefault = 10_000;
 /** How long a failure holds, so that a name that is not there is not asked for by every call. */
 const failureMs = 1_000;
 
+/** The most addresses that are tried. A name server may name thousands. */
+const addressesMax = 32;
+
+/** How long the address that was reached comes first. Then the usual order may have become good (RFC 6555, 4). */
+const reachedMs = 10 * 60_000;
+
 const hostsFile = "/etc/hosts";
 
 /**
@@ -48,9 +55,13 @@ export class Names {
 	readonly #host: string;
 	readonly #clock: Clock;
 	readonly #nameServers: readonly string[] | undefined;
-	#addresses: readonly Address[] = [];
-	/** The family that was reached last. At first the newer one is preferred (RFC 8305, 4). */
-	#family: 4 | 6 = 6;
+	/** As they were found. */
+	#found: readonly Address[] = [];
+	/** As they are tried. */
+	#addresses: readonly string[] = [];
+	/** The address that was reached although it was not the first. */
+	#reached: Address | null = null;
+	#reachedUntilMs = Number.NEGATIVE_INFINITY;
 	#error: Error | null = null;
 	#untilMs = Number.NEGATIVE_INFINITY;
 	#waiting: OnFound[] | null = null;
@@ -75,7 +86,8 @@ export class Names {
 		this.#waiting = [onFound];
 		this.#lookUp().then(
 			({ addresses, ttlMs }) => {
-				this.#addresses = this.#ordered(addresses);
+				this.#found = addresses;
+				this.#order();
 				this.#end(null, Math.min(Math.max(ttlMs, ttlMsMin), ttlMsMax));
 			},
 			// A good answer of before is likelier to be right than none.
@@ -84,17 +96,34 @@ export class Names {
 		);
 	}
 
-	/** A connection to the address was made. Its family is tried first from now on. */
-	reached(address: string | undefined): void {
-		const reached = this.#addresses.find((one) => one.address === address);
-		if (reached === undefined || reached.family === this.#family) return;
-		this.#family = reached.family;
-		this.#addresses = this.#ordered(this.#addresses);
+	/**
+	 * A connection to the address was made. If others before it could not be reached, it comes first for a while, and its
+	 * family with it (RFC 8305, 4).
+	 */
+	reached(address: string): void {
+		if (address === this.#addresses[0]) return;
+		const reached = this.#found.find((one) => one.address === address);
+		if (reached === undefined) return;
+		this.#reached = reached;
+		this.#reachedUntilMs = this.#clock.now() + reachedMs;
+		this.#order();
 	}
 
-	#ordered(addresses: readonly Address[]): readonly Address[] {
-		const rank = ({ family }: Address) => Number(family !== this.#family);
-		return addresses.toSorted((a, b) => rank(a) - rank(b));
+	/** The families take turns, so that a dead one costs one attempt. At first the newer one is preferred (RFC 8305, 4). */
+	#order(): void {
+		if (this.#clock.now() >= this.#reachedUntilMs) this.#reached = null;
+		const { address, family } = this.#reached ?? { address: null, family: 6 };
+		const rank = (one: Address) => Number(one.address !== address);
+		const all = this.#found.toSorted((a, b) => rank(a) - rank(b));
+		const preferred = all.filter((one) => one.family === family);
+		const others = all.filter((one) => one.family !== family);
+		const ordered: string[] = [];
+		for (let at = 0; at < all.length; at++) {
+			for (const one of [preferred[at], others[at]]) {
+				if (one !== undefined) ordered.push(one.address);
+			}
+		}
+		this.#addresses = ordered.slice(0, addressesMax);
 	}
 
 	#end(error: Error | null, holdsMs: number): void {

@@ -35,17 +35,35 @@ export function brokenOff(
 }
 
 /**
- * A foreign error in words: its message, or its code, which is all that there is if none of several addresses could be
- * connected to. The message names the address. If that came from the environment, it is not shown.
+ * A foreign error in words: its message, which names the address. If that came from the environment, it is not shown. If
+ * none of several addresses could be connected to, these are the words for each.
  */
 export function wordsOf(error: Error, from: string | undefined): string {
+	if (!(error instanceof AggregateError)) return wordsOfOne(error, from);
+	const faults: readonly AddressError[] = error.errors;
+	// A fault of TLS comes first: somebody was there, so the other addresses matter less.
+	const words = faults
+		.toSorted((a, b) => Number(isOfTls(b)) - Number(isOfTls(a)))
+		.map((one) => {
+			const fault = wordsOfOne(one, from);
+			return isOfTls(one) && !from ? `at ${one.address} ${fault}` : fault;
+		});
+	return `none of its addresses: ${[...new Set(words)].join(", ")}`;
+}
+
+/** An error of connecting, with the address that was tried. Its message names it, except for faults of TLS. */
+interface AddressError extends NodeJS.ErrnoException {
+	readonly address: string;
+}
+
+function isOfTls({ code = "" }: AddressError): boolean {
+	return tlsFault(code) !== null;
+}
+
+function wordsOfOne(error: Error, from: string | undefined): string {
 	const { code = "", syscall = "" } = error as NodeJS.ErrnoException;
 	const fault = tlsFault(code);
 	if (fault !== null) return fault;
-	if (error instanceof AggregateError && !from) {
-		const words = error.errors.map((one: Error) => one.message);
-		return `none of its addresses: ${[...new Set(words)].join(", ")}`;
-	}
 	// An error of our own has no code.
 	if (!from || code === "") return error.message || code;
 	return `${`${syscall} ${code}`.trim()} at what ${from} holds`;
