@@ -3,6 +3,9 @@ import type { CallEnded } from "../core/events.ts";
 import { pad, widthOf } from "./columns.ts";
 import { shownInOneLine } from "./terminal.ts";
 
+/** The part of a call that a chart shows. */
+export type ShownCall = Omit<CallEnded, "trail">;
+
 export interface ChartOptions {
 	/** When the answer was there, in milliseconds from the request's arrival. */
 	readonly totalMs: number;
@@ -21,7 +24,7 @@ const barWidthMin = 10;
  * tiny.
  */
 export function printChart(
-	calls: readonly CallEnded[],
+	calls: readonly ShownCall[],
 	{ totalMs, columns, colour }: ChartOptions,
 ): string {
 	const ordered = calls.toSorted((a, b) => a.startedMs - b.startedMs);
@@ -57,13 +60,13 @@ export function printChart(
 
 const gap = "  ";
 
-function barOf(call: CallEnded, perMs: number, width: number): string {
+function barOf(call: ShownCall, perMs: number, width: number): string {
 	const start = Math.min(width - 1, Math.floor(call.startedMs * perMs));
 	const end = Math.min(width, Math.round(endOf(call) * perMs));
 	return " ".repeat(start) + "█".repeat(Math.max(1, end - start));
 }
 
-function painted(text: string, call: CallEnded, colour: boolean): string {
+function painted(text: string, call: ShownCall, colour: boolean): string {
 	if (!colour) return text;
 	const style = call.error
 		? call.error.code === "call_aborted"
@@ -76,7 +79,7 @@ function painted(text: string, call: CallEnded, colour: boolean): string {
 	return styleText(style, text, { validateStream: false });
 }
 
-function endOf({ startedMs, durationMs }: CallEnded): number {
+function endOf({ startedMs, durationMs }: ShownCall): number {
 	return startedMs + durationMs;
 }
 
@@ -85,7 +88,7 @@ function ms(time: number): number {
 }
 
 /** `orders.items[0.2]`, so that each item of a list has a name of its own. */
-function nameOf({ step, index }: CallEnded): string {
+function nameOf({ step, index }: ShownCall): string {
 	const item = index.length > 0 ? `[${index.join(".")}]` : "";
 	const letters = [...shownInOneLine(step)];
 	const room = Math.max(1, nameWidthMax - item.length);

@@ -1,4 +1,5 @@
 import type { ErrorCode, GatewayError } from "./errors.ts";
+import type { AttemptTrail, CallTrail } from "./trail.ts";
 
 /** One request has been answered, or its client has left. */
 export interface RequestEnded {
@@ -52,6 +53,16 @@ export interface CallEnded {
 	/** The upstream's status, or null if no answer came. */
 	readonly status: number | null;
 	readonly error: GatewayError | null;
+	readonly trail: CallTrail;
+}
+
+/**
+ * An attempt of a call has ended, well or not. Of a call that several share, it may end after the request that began
+ * it.
+ */
+export interface AttemptEnded {
+	readonly call: CallTrail;
+	readonly attempt: AttemptTrail;
 }
 
 /**
@@ -127,6 +138,7 @@ type Listener<T> = (event: T) => void;
 export interface Events {
 	readonly requestEnded: Listener<RequestEnded>[];
 	readonly callEnded: Listener<CallEnded>[];
+	readonly attemptEnded: Listener<AttemptEnded>[];
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
 }
@@ -136,6 +148,7 @@ export function createEvents(): Events {
 	return {
 		requestEnded: [],
 		callEnded: [],
+		attemptEnded: [],
 		policyDecided: [],
 		loadChanged: [],
 	};

@@ -1,5 +1,6 @@
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
+import type { Asker, AttemptTrail } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Guard } from "./policy.ts";
 
@@ -14,12 +15,12 @@ export interface Attempt {
 }
 
 /** The facts about a call or a stream that a guard may need before it lets it through. */
-export interface Asked {
-	readonly requestId: string;
+export interface Asked extends Asker {
 	/** The client's address. */
 	readonly client: string;
 	readonly body: string | ByteStream | null;
 	readonly isKept?: () => boolean;
+	readonly attempt?: AttemptTrail | null;
 }
 
 /** Whether the body of a request still comes. Then its client decides how long the request takes. */

@@ -63,7 +63,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 			return (request, scope) => {
 				const at = choose(request.tried, false);
 				request.tried?.push(at);
-				report(request.requestId, "chosen", null, at + 1);
+				report(request, "chosen", null, at + 1);
 				return (calls[at] as Call)(request, scope);
 			};
 		},
@@ -73,7 +73,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 			);
 			return (request, scope) => {
 				const at = choose(null, true);
-				report(request.requestId, "chosen", null, at + 1);
+				report(request, "chosen", null, at + 1);
 				return (streams[at] as StreamCall)(request, scope);
 			};
 		},
@@ -196,14 +196,14 @@ class Instance {
 		this.#sampledMs = now;
 	}
 
-	#fail({ requestId }: Asked, reason: ErrorCode): void {
+	#fail(asked: Asked, reason: ErrorCode): void {
 		this.#failures++;
 		if (this.#failures < failuresMax || this.leftOut) return;
 		if (!this.#mayLeaveOut()) return;
 		// After its return its first failure leaves it out again.
 		this.#failures = failuresMax - 1;
 		this.#backMs = this.#context.clock.now() + leftOutMs;
-		this.#report(requestId, "left_out", reason, this.#number);
+		this.#report(asked, "left_out", reason, this.#number);
 	}
 }
 

@@ -1,5 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { type ErrorCode, GatewayError } from "../core/errors.ts";
+import type { Asker } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type Asked, type Attempt, isComing, watching } from "./attempt.ts";
@@ -40,13 +41,13 @@ export function breaker(
 	const state = new Breaker(bounds, context);
 	return {
 		...watching((request, scope) => state.begin(request, scope)),
-		blame: (body, requestId) => state.blame(body, requestId),
+		blame: (body, asker) => state.blame(body, asker),
 	};
 }
 
 export interface BreakerGuard extends Guard {
 	/** An answer that counted as good was of no use. `body` tells it from others: those who share it blame it once. */
-	readonly blame: (body: Uint8Array, requestId: string) => void;
+	readonly blame: (body: Uint8Array, asker: Asker) => void;
 }
 
 class Breaker {
@@ -72,16 +73,16 @@ class Breaker {
 		this.#window = new Window(options.windowMs);
 	}
 
-	begin({ requestId, body }: Asked, scope: Scope): Attempt {
-		if (!this.#open) return this.#counted(requestId, scope);
+	begin(asked: Asked, scope: Scope): Attempt {
+		if (!this.#open) return this.#counted(asked, scope);
 		const now = this.#clock.now();
 		if (this.#probe !== null || now < this.#nextProbeMs) {
-			this.#report(requestId, "refused", "breaker_open");
+			this.#report(asked, "refused", "breaker_open");
 			throw this.#refusal(now);
 		}
 		this.#nextProbeMs = now + this.#options.probeEveryMs;
-		this.#report(requestId, "probe", null);
-		return this.#probing(requestId, scope, !isComing(body));
+		this.#report(asked, "probe", null);
+		return this.#probing(asked, scope, !isComing(asked.body));
 	}
 
 	#refusal(now: number): GatewayError {
@@ -96,23 +97,23 @@ class Breaker {
 	 * A call of a closed breaker. It counts only in the window in which it began, because its end may say something about
 	 * times long past.
 	 */
-	#counted(requestId: string, scope: Scope): Attempt {
+	#counted(asked: Asked, scope: Scope): Attempt {
 		const window = this.#window;
 		return judged(scope, (good, reason) => {
 			if (this.#open) return;
 			window.add(good, this.#clock.now());
-			if (!good && this.#isTooMuch()) this.#openUp(requestId, reason);
+			if (!good && this.#isTooMuch()) this.#openUp(asked, reason);
 		});
 	}
 
-	blame(body: Uint8Array, requestId: string): void {
+	blame(body: Uint8Array, asker: Asker): void {
 		if (this.#open || this.#blamed.has(body)) return;
 		this.#blamed.add(body);
 		// A probe stands for all calls, so one that was of no use has closed nothing.
-		const probed = this.#closedBy === requestId;
+		const probed = this.#closedBy === asker.requestId;
 		const counted = this.#window.revoke(this.#clock.now());
 		if (probed || (counted && this.#isTooMuch())) {
-			this.#openUp(requestId, "upstream_invalid");
+			this.#openUp(asker, "upstream_invalid");
 		}
 	}
 
@@ -122,17 +123,17 @@ class Breaker {
 		return good + bad >= calls && bad >= errorRate * (good + bad);
 	}
 
-	#openUp(requestId: string, reason: ErrorCode): void {
+	#openUp(asker: Asker, reason: ErrorCode): void {
 		this.#open = true;
 		this.#nextProbeMs = this.#clock.now() + this.#options.probeEveryMs;
-		this.#report(requestId, "opened", reason);
+		this.#report(asker, "opened", reason);
 	}
 
 	/**
 	 * The first sign about the upstream decides. In any case another call may then be the probe. If `alone`, none may
 	 * before.
 	 */
-	#probing(requestId: string, scope: Scope, alone: boolean): Attempt {
+	#probing(asked: Asked, scope: Scope, alone: boolean): Attempt {
 		let over = false;
 		const probe = {};
 		if (alone) this.#probe = probe;
@@ -144,8 +145,8 @@ class Breaker {
 			if (over) return;
 			end();
 			if (!this.#open) return;
-			if (good) this.#close(requestId);
-			else this.#report(requestId, "stays_open", reason);
+			if (good) this.#close(asked);
+			else this.#report(asked, "stays_open", reason);
 		});
 		return {
 			...attempt,
@@ -157,11 +158,11 @@ class Breaker {
 		};
 	}
 
-	#close(requestId: string): void {
+	#close(asked: Asked): void {
 		this.#open = false;
 		this.#window = new Window(this.#options.windowMs);
-		this.#closedBy = requestId;
-		this.#report(requestId, "closed", null);
+		this.#closedBy = asked.requestId;
+		this.#report(asked, "closed", null);
 	}
 }
 

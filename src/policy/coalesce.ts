@@ -36,7 +36,7 @@ export function coalesce(context: CoalesceContext): Policy {
 			const key = sameRequestKey(request);
 			const running = inFlight.get(key);
 			if (running !== undefined) {
-				report(request.requestId, "joined", null);
+				report(request, "joined", null);
 				return running.follow(request, scope);
 			}
 			const own = new SharedCall(context, () => inFlight.delete(key));

@@ -90,13 +90,13 @@ class Hedging {
 
 	#tryAgain(afterMs: number): void {
 		this.#timer = null;
-		const { requestId, timeoutMs, onAgain } = this.#request;
+		const { timeoutMs, onAgain } = this.#request;
 		if (onAgain?.(true) === false) return;
 		const { report, context } = this.#with;
-		if (!context.hasFree()) report(requestId, "no_slot", "slow");
-		else if (!context.budget.take()) report(requestId, "no_budget", "slow");
+		if (!context.hasFree()) report(this.#request, "no_slot", "slow");
+		else if (!context.budget.take()) report(this.#request, "no_budget", "slow");
 		else {
-			report(requestId, "attempt", "slow", 2);
+			report(this.#request, "attempt", "slow", 2);
 			const leftMs = timeoutMs - afterMs;
 			void this.#attempt({ ...this.#request, timeoutMs: leftMs }, false);
 		}
@@ -134,7 +134,7 @@ class Hedging {
 
 	#judge(ended: Ended, first: boolean): void {
 		if (isGood(ended) || this.#scope.cancelled) {
-			if (!first) this.#with.report(this.#request.requestId, "won", null);
+			if (!first) this.#with.report(this.#request, "won", null);
 			this.#finish(ended);
 		} else if (this.#running.size > 0) this.#failed = ended;
 		// We refused this attempt ourselves, so the upstream's answer to the other one says more.

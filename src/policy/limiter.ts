@@ -214,13 +214,13 @@ function adaptiveGuard(
 	const slots = slotsOf(concurrency.limit, context);
 	let limit = concurrency.limit;
 
-	function adapt({ requestId }: Asked): void {
+	function adapt(asked: Asked): void {
 		if (concurrency.limit === limit) return;
 		const reason =
 			concurrency.limit > limit ? "answers_fast" : "answers_slowly";
 		limit = concurrency.limit;
 		slots.resize(limit);
-		report(requestId, "limit", reason, limit);
+		report(asked, "limit", reason, limit);
 	}
 
 	function started(request: Asked, scope: Scope): Attempt {
@@ -256,7 +256,7 @@ function adaptiveGuard(
 		const most = waitingMax ?? Math.max(concurrency.usual, 4);
 		const turn = slots.wait(request.client, scope, most);
 		if (turn === null) {
-			report(request.requestId, "refused", "limiter_full");
+			report(request, "refused", "limiter_full");
 			throw slots.full(most);
 		}
 		return turn.then(() => {

@@ -10,6 +10,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
+import type { Asker } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 
@@ -51,30 +52,28 @@ export interface PolicyContext {
 	readonly events: Events;
 }
 
-/** Reports what a policy did about a call of a client's request. `number` is null if it is left out. */
+/** Reports what a policy did about a call. `number` is null if it is left out. */
 export type ReportDecision<Policy extends PolicyKey> = (
-	requestId: string,
+	asker: Asker,
 	decision: Decision<Policy>,
 	reason: DecisionReason | null,
-	number?: number,
+	number?: number | null,
 ) => void;
 
 /**
- * Makes the function that reports the decisions of the policy with this config key. It costs nothing if nobody listens.
+ * Makes the function that reports the decisions of the policy with this config key, to listeners and to the trail of the
+ * call. It costs nothing if nobody wants to know.
  */
 export function createReporter<Policy extends PolicyKey>(
 	policy: Policy,
 	{ upstream, events: { policyDecided } }: PolicyContext,
 ): ReportDecision<Policy> {
-	return (requestId, decision, reason, number) => {
+	return ({ requestId, trail }, decision, reason, number = null) => {
+		trail?.decided({ policy, decision, number, reason });
 		if (policyDecided.length === 0) return;
 		raise(policyDecided, {
-			requestId,
-			upstream,
-			policy,
-			decision,
-			number: number ?? null,
-			reason,
+			...{ requestId, upstream, policy },
+			...{ decision, number, reason },
 		});
 	};
 }

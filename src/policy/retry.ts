@@ -91,12 +91,7 @@ class Retrying {
 			last = ended;
 			const waitMs = this.#waitAfter(ended, attempt, clock.now() - startedMs);
 			if (waitMs === null) return settle(ended);
-			this.#report(
-				this.#request.requestId,
-				"attempt",
-				reasonOf(ended),
-				attempt + 1,
-			);
+			this.#report(this.#request, "attempt", reasonOf(ended), attempt + 1);
 			await this.#wait(waitMs);
 		}
 	}
@@ -117,11 +112,11 @@ class Retrying {
 		const waitMs = retryAfterMs + this.#jitterMs(attempt);
 		if (retryAfterMs > 0) this.#asked = true;
 		if (!this.#isTimeFor(waitMs, tookMs)) {
-			this.#report(this.#request.requestId, "no_time", reasonOf(ended));
+			this.#report(this.#request, "no_time", reasonOf(ended));
 			return null;
 		}
 		if (this.#context.budget.take()) return waitMs;
-		this.#report(this.#request.requestId, "no_budget", reasonOf(ended));
+		this.#report(this.#request, "no_budget", reasonOf(ended));
 		return null;
 	}
 

@@ -8,11 +8,15 @@ import type { StreamCall } from "./policy.ts";
 /**
  * Ends a stream that stands still. The head must come within `timeoutMs` after the last piece of the request. Time in
  * which the client sends nothing does not count. After the head the upstream may not keep the reader waiting for longer than
- * `idleMs`, nor the reader the upstream for longer than `untakenMs`.
+ * `idleMs`, nor the reader the upstream for longer than `untakenMs`. `url` is the number of the URL in the trail.
  */
-export function stall(upstream: string): (next: StreamCall) => StreamCall {
+export function stall(
+	upstream: string,
+	url = 0,
+): (next: StreamCall) => StreamCall {
 	return (next) =>
 		async function streamWithoutStall(request, scope) {
+			request.attempt?.placed(url);
 			const { timeoutMs, idleMs, untakenMs, body, onHead } = request;
 			const attempt = openScope({ parent: scope });
 			const watch = new Watch(attempt);

@@ -6,11 +6,12 @@ import type { Policy } from "./policy.ts";
 
 /**
  * Bounds each attempt by its request's `timeoutMs`, counted from this call, and ends it with `upstream_timeout`. If the
- * outer scope is cancelled first, its reason is the error.
+ * outer scope is cancelled first, its reason is the error. `url` is the number of the URL in the trail.
  */
-export function timeout(upstream: string): Policy {
+export function timeout(upstream: string, url = 0): Policy {
 	return (next) =>
 		function callInTime(request, scope) {
+			request.attempt?.placed(url);
 			const attempt = openScope({
 				parent: scope,
 				timeoutMs: request.timeoutMs,

@@ -121,7 +121,7 @@ function useless(
 	{ body, status }: UpstreamResponse,
 	run: Run,
 ): GatewayError {
-	upstream.blame(body, run.input.request.id);
+	upstream.blame(body, { requestId: run.input.request.id });
 	const message = `${settings.name} answered ${words}`;
 	const facts = { upstream: settings.name, upstreamStatus: status };
 	return new GatewayError("upstream_invalid", message, facts);

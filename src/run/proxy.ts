@@ -1,3 +1,4 @@
+import { printPath } from "../config/steps/call.ts";
 import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
@@ -17,6 +18,7 @@ import type {
 } from "../core/http/messages.ts";
 import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
+import type { CallTrail } from "../core/trail.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -37,6 +39,7 @@ import {
 	type RunInput,
 	type RunRoute,
 } from "./run.ts";
+import { trailOf } from "./send.ts";
 import { isSkip } from "./spot.ts";
 import { type Said, saidBeside, Trace } from "./trace.ts";
 
@@ -55,6 +58,8 @@ interface PreparedTarget {
 	/** Null: it is taken in any case. */
 	readonly when: Evaluate | null;
 	readonly upstream: Upstream;
+	/** As in a trail. */
+	readonly template: string;
 	readonly timeoutMs: number;
 	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
@@ -105,6 +110,7 @@ function prepareTarget(
 	return {
 		when: when && prepare(when, layout),
 		upstream,
+		template: printPath(base) + (rest ? `/{${rest}*}` : ""),
 		timeoutMs: settings.timeoutMs,
 		target: prepareProxyTarget(path.length, to, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
@@ -200,14 +206,17 @@ function refuseUpgrade(headers: HeaderList): void {
 
 async function send(
 	route: RunRoute,
-	{ upstream, answerHeaders }: PreparedTarget,
+	{ upstream, template, answerHeaders }: PreparedTarget,
 	input: RunInput,
-	call: Omit<StreamRequest, "onHead" | "onInterim">,
+	given: Omit<StreamRequest, "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,
 	reject: (error: unknown) => void,
 ): Promise<void> {
 	const { clock } = input.scope;
 	const startedMs = clock.now();
+	const { method } = given;
+	const trail = trailOf({ upstream, method, template }, input.events, clock);
+	const call = { ...given, trail };
 	const scope = openScope({ parent: input.scope });
 	const { request } = input;
 	const wait = waitForHead(call, request, route.plan.deadlineMs, scope);
@@ -247,7 +256,7 @@ async function send(
 	} finally {
 		wait.close();
 		scope.close();
-		tellOf(route, upstream, input, { startedMs, status, error });
+		if (trail !== null) tellOf(route, upstream, input, trail, status, error);
 	}
 }
 
@@ -294,22 +303,24 @@ function responseOf(
 function tellOf(
 	route: RunRoute,
 	upstream: Upstream,
-	{ request, events, scope }: RunInput,
-	end: {
-		readonly startedMs: number;
-		readonly status: number | null;
-		readonly error: GatewayError | null;
-	},
+	{ request, events }: RunInput,
+	trail: CallTrail,
+	status: number | null,
+	error: GatewayError | null,
 ): void {
-	if (events.callEnded.length === 0) return;
+	if (status !== null) trail.answered(status);
+	trail.ended(error);
+	const { startedMs, endedMs } = trail;
 	raise(events.callEnded, {
-		...end,
 		requestId: request.id,
 		route: route.plan.key,
 		step: "proxy",
 		index: [],
 		upstream: upstream.name,
-		startedMs: end.startedMs - request.arrivedMs,
-		durationMs: scope.clock.now() - end.startedMs,
+		startedMs: startedMs - request.arrivedMs,
+		durationMs: (endedMs as number) - startedMs,
+		status,
+		error,
+		trail,
 	});
 }

@@ -4,12 +4,13 @@ import {
 	inStep,
 	withCallTime,
 } from "../core/errors.ts";
-import { raise, type StepMark } from "../core/events.ts";
+import { type Events, raise, type StepMark } from "../core/events.ts";
 import type {
 	Trial,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
+import { type Asker, CallTrail } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -19,6 +20,9 @@ import { deadlineExceeded, type Run } from "./run.ts";
 /** The step that calls, and the upstream that it calls. */
 export interface Caller {
 	readonly upstream: Upstream;
+	readonly method: string;
+	/** As in a trail. */
+	readonly template: string | null;
 	readonly write: boolean;
 	readonly step: string;
 	/** Positions in the lists around the step. */
@@ -47,34 +51,37 @@ export function send<T>(
 	const characters = request.target.length + (request.body?.length ?? 0);
 	const sentBytes = callBytes + 2 * characters;
 	memory.take(sentBytes);
-	const listened = run.input.events.callEnded.length > 0;
 	const { clock } = run.calls;
+	const trail = trailOf(caller, run.input.events, clock);
+	const asked = trail === null ? request : { ...request, trail };
 	const startedMs = clock.now();
-	const end = listened ? new CallEnd(caller, run, startedMs) : null;
 	const failed = (thrown: unknown): never => {
 		throw withCallTime(thrown, clock.now() - startedMs);
 	};
 	const answer = write
-		? sendWrite(upstream, run, request, scope)
-		: upstream.call(request, scope);
+		? sendWrite(upstream, run, asked, scope)
+		: upstream.call(asked, scope);
 	const value = answer.then((response) => {
-		end?.answered(response.status);
+		trail?.answered(response.status);
 		memory.give(sentBytes);
 		hold(run, response);
 		const { trial } = response;
 		try {
-			return trial ? readOnTrial(response, trial, run, read) : read(response);
+			return trial
+				? readOnTrial(response, trial, asked, run, read)
+				: read(response);
 		} catch (thrown) {
 			return failed(thrown);
 		}
 	}, failed);
-	return end === null ? value : end.of(value);
+	return trail === null ? value : reporting(value, trail, caller, run);
 }
 
 /** Reads an answer of a cache. If it is of no use, the cache keeps it no longer, and may give a stale one instead. */
 function readOnTrial<T>(
 	response: UpstreamResponse,
 	trial: Trial,
+	asker: Asker,
 	run: Run,
 	read: (response: UpstreamResponse) => T | Promise<T>,
 ): T | Promise<T> {
@@ -86,7 +93,7 @@ function readOnTrial<T>(
 		const error = asGatewayError(thrown);
 		if (error.code === "upstream_status") trial.accept();
 		if (error.code !== "upstream_invalid") throw thrown;
-		const instead = trial.refuse(error, run.input.request.id);
+		const instead = trial.refuse(error, asker);
 		if (instead === null) throw thrown;
 		hold(run, instead);
 		return read(instead);
@@ -101,57 +108,55 @@ function readOnTrial<T>(
 	}
 }
 
-/** The record of a call for listeners. */
-class CallEnd {
-	readonly #caller: Caller;
-	readonly #run: Run;
-	readonly #clock: Clock;
-	readonly #startedMs: number;
-	#endedMs: number | null = null;
-	#status: number | null = null;
+/** The record of a call; null if nobody wants to know. */
+export function trailOf(
+	{
+		upstream,
+		method,
+		template,
+	}: Pick<Caller, "upstream" | "method" | "template">,
+	{ callEnded, attemptEnded }: Events,
+	clock: Clock,
+): CallTrail | null {
+	if (callEnded.length + attemptEnded.length === 0) return null;
+	return new CallTrail(clock, { upstream: upstream.name, method, template });
+}
 
-	constructor(caller: Caller, run: Run, startedMs: number) {
-		this.#caller = caller;
-		this.#run = run;
-		this.#clock = run.calls.clock;
-		this.#startedMs = startedMs;
-	}
-
-	/** `read` may wait for other steps, which is not part of the call's time. */
-	answered(status: number): void {
-		this.#status = status;
-		this.#endedMs = this.#clock.now();
-	}
-
-	/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
-	of<T>(value: Promise<T>): Promise<T> {
-		return value.then(
-			(made) => {
-				this.#raise(null);
-				return made;
-			},
-			(thrown: unknown) => {
-				this.#raise(asGatewayError(thrown));
-				throw thrown;
-			},
-		);
-	}
-
-	#raise(error: GatewayError | null): void {
-		const { route, input } = this.#run;
-		const { step, index, upstream } = this.#caller;
+/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
+function reporting<T>(
+	value: Promise<T>,
+	trail: CallTrail,
+	caller: Caller,
+	run: Run,
+): Promise<T> {
+	const tell = (error: GatewayError | null) => {
+		trail.ended(error);
+		const { route, input } = run;
+		const { step, index, upstream } = caller;
+		const { startedMs, endedMs, status } = trail;
 		raise(input.events.callEnded, {
 			requestId: input.request.id,
 			route: route.plan.key,
 			step,
 			index,
 			upstream: upstream.name,
-			startedMs: this.#startedMs - input.request.arrivedMs,
-			durationMs: (this.#endedMs ?? this.#clock.now()) - this.#startedMs,
-			status: this.#status,
+			startedMs: startedMs - input.request.arrivedMs,
+			durationMs: (endedMs as number) - startedMs,
+			status,
 			error,
+			trail,
 		});
-	}
+	};
+	return value.then(
+		(made) => {
+			tell(null);
+			return made;
+		},
+		(thrown: unknown) => {
+			tell(asGatewayError(thrown));
+			throw thrown;
+		},
+	);
 }
 
 /**

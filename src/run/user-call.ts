@@ -43,7 +43,8 @@ export function createUserCall(
 		const created = fuel.piece(create, options);
 		const request = created instanceof Promise ? await created : created;
 		const write = !request.safe;
-		const caller = { upstream: upstream.upstream, write, step, index };
+		const to = { upstream: upstream.upstream, method: request.method };
+		const caller = { ...to, template: null, write, step, index };
 		const read = (response: UpstreamResponse): UserAnswer => {
 			onAnswer(response);
 			const lenient = response.status > 299;

@@ -2,6 +2,7 @@ import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
+import { attempts } from "../policy/attempts.ts";
 import { balance } from "../policy/balance.ts";
 import {
 	type BreakerGuard,
@@ -123,17 +124,20 @@ export function createUpstream(
 			})
 		: null;
 	const breaking = breaks ? breaker(breaks, shared) : null;
+	const noted = attempts(context.events);
 	// The guards, from the outside in.
 	const guards = [
+		// Inside retry and hedge: each of their attempts has a record of its own, also if it is refused.
+		noted,
 		// Outside the limiter: a call that would fail is refused before it takes a slot, or waits for one.
 		breaking,
 		// Outside the timeout: the wait for a connection is our doing, not the upstream's, and must not shorten its time.
 		limit,
 	].filter((guard) => guard !== null);
 	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-	const calls = wires.map(({ call }) => timeout(name)(call));
+	const calls = wires.map(({ call }, url) => timeout(name, url)(call));
 	// A body may take as long as it moves. It takes no slot from the calls meanwhile.
-	const streams = wires.map(({ stream }) => stall(name)(stream));
+	const streams = wires.map(({ stream }, url) => stall(name, url)(stream));
 	// Inside the limiter: a call that waits for a slot does not yet wait for one of the URLs.
 	const balanced = origins.length > 1 ? balance(origins.length, shared) : null;
 	return {

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { printChart } from "../../src/cli/chart.ts";
+import { printChart, type ShownCall } from "../../src/cli/chart.ts";
 import { GatewayError } from "../../src/core/errors.ts";
-import type { CallEnded } from "../../src/core/events.ts";
 
 function call(
 	step: string,
 	startedMs: number,
 	endedMs: number,
 	result: number | GatewayError,
-): CallEnded {
+): ShownCall {
 	return {
 		requestId: "id",
 		route: "GET /weather",

@@ -213,7 +213,7 @@ describe("what a gateway tells", () => {
 		);
 		await ask("/x");
 		assert.deepEqual(
-			callsEnded.map(({ error, ...event }) => ({
+			callsEnded.map(({ error, trail: _, ...event }) => ({
 				...event,
 				code: error?.code,
 			})),

@@ -268,10 +268,15 @@ export function printTarget({
 	upstream,
 	path,
 }: Pick<CallConfig, "upstream" | "path">): string {
+	return path.length === 0 ? upstream : upstream + printPath(path);
+}
+
+/** `/users/${params.id}`: what all calls of a step have in common. */
+export function printPath(path: CallConfig["path"]): string {
 	const segments = path.map((segment) =>
 		typeof segment === "string" ? segment : printParts(segment),
 	);
-	return [upstream, ...segments].join("/");
+	return `/${segments.join("/")}`;
 }
 
 function printBody(body: BodyConfig): object {

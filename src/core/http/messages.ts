@@ -2,6 +2,7 @@ import type { ByteStream } from "../body/byte-stream.ts";
 import type { Decoded } from "../body/decoded.ts";
 import type { GatewayError } from "../errors.ts";
 import type { RequestMemory } from "../memory.ts";
+import type { Asker, AttemptTrail } from "../trail.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
 
@@ -52,7 +53,7 @@ export interface GatewayResponse {
 }
 
 /** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */
-export interface UpstreamRequest {
+export interface UpstreamRequest extends Asker {
 	readonly method: CallMethod;
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;
@@ -72,10 +73,10 @@ export interface UpstreamRequest {
 	 * is never sent again.
 	 */
 	readonly tried: number[] | null;
-	/** The client's request that it is made for; for a shared call the first one. Only events use it. */
-	readonly requestId: string;
-	/** That client's address. Clients that wait for an upstream take turns. */
+	/** The client's address. Clients that wait for an upstream take turns. */
 	readonly client: string;
+	/** Notes how this attempt goes. Null or absent if nobody wants to know. */
+	readonly attempt?: AttemptTrail | null;
 	/** The bound of one attempt, in milliseconds, from the moment when it has its connection slot. */
 	readonly timeoutMs: number;
 	/** Called when the first byte of an attempt is about to be written. From here on a write may have happened. */
@@ -110,10 +111,9 @@ export interface Trial {
 	/** A step has made a value of it. */
 	accept(): void;
 	/**
-	 * A step could not use it, so it is not kept for others. Gives a good stale answer to use instead, or null. The
-	 * request's id is for events.
+	 * A step could not use it, so it is not kept for others. Gives a good stale answer to use instead, or null.
 	 */
-	refuse(error: GatewayError, requestId: string): UpstreamResponse | null;
+	refuse(error: GatewayError, asker: Asker): UpstreamResponse | null;
 }
 
 /** How long an answer of an upstream is fresh, as its cache knows. */
@@ -131,7 +131,7 @@ export interface Freshness {
 }
 
 /** One request passed on to an upstream. The body of neither side is ever held whole. */
-export interface StreamRequest {
+export interface StreamRequest extends Asker {
 	readonly method: string;
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;
@@ -144,10 +144,10 @@ export interface StreamRequest {
 	readonly expects?: boolean;
 	/** Whether to send it twice does the same as to send it once. With a body it is never sent again. */
 	readonly idempotent: boolean;
-	/** The client's request that is passed on. Only events use it. */
-	readonly requestId: string;
-	/** That client's address. Clients that wait for an upstream take turns. */
+	/** As for a call. */
 	readonly client: string;
+	/** As for a call. */
+	readonly attempt?: AttemptTrail | null;
 	/** Counts the bytes of the answer that wait for their reader. Absent: nobody does. */
 	readonly memory?: RequestMemory;
 	/** How long the upstream may do nothing before the head of its answer is there, in milliseconds. */

@@ -61,8 +61,7 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 		refreshes: new Refreshes({
 			upstream,
 			scope,
-			onFailed: (requestId, { code }) =>
-				report(requestId, "refresh_failed", code),
+			onFailed: (asker, { code }) => report(asker, "refresh_failed", code),
 		}),
 		misses: {
 			calls: coalesced ? null : new Misses({ upstream, clock, scope }),

@@ -36,7 +36,6 @@ async function callCached(
 ): Promise<UpstreamResponse> {
 	const { next, request, scope } = asking;
 	const { keeper, report } = parts;
-	const { requestId } = request;
 	if (scope.cancelled) throw scope.reason;
 	if (!request.safe) return change(parts, asking);
 	const wish = wishOf(request.headers);
@@ -45,21 +44,21 @@ async function callCached(
 	const kept = keeper.find("decoded", request);
 	if (kept !== null && serves(kept, wish, now)) {
 		if (now < kept.freshUntilMs) {
-			report(requestId, "hit", null);
+			report(request, "hit", null);
 			return kept.response;
 		}
-		report(requestId, "stale", null);
+		report(request, "stale", null);
 		return staleOf(kept, null);
 	}
 	const whole =
 		request.method === "HEAD" ? keeper.find("decoded", request, "GET") : null;
 	if (whole !== null && serves(whole, wish, now)) {
-		report(requestId, "hit", null);
+		report(request, "hit", null);
 		return headOf(whole.response);
 	}
 	if (kept !== null && wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 		const error = refresh(parts, asking, kept);
-		report(requestId, "stale", error?.code ?? "refreshing");
+		report(request, "stale", error?.code ?? "refreshing");
 		return staleOf(kept, error);
 	}
 	if (wantsOnlyKept(request.headers)) {
@@ -73,7 +72,7 @@ async function callCached(
 			return callCached(parts, asking, true);
 		});
 	}
-	if (kept === null) report(requestId, "miss", null);
+	if (kept === null) report(request, "miss", null);
 	const miss = others?.begin() ?? null;
 	return ask(parts, asking, kept, wish, () =>
 		miss === null
@@ -125,7 +124,7 @@ async function change(
 ): Promise<UpstreamResponse> {
 	const response = await next(request, scope);
 	if (intake.change(request.target, response)) {
-		report(request.requestId, "invalidated", null);
+		report(request, "invalidated", null);
 	}
 	return response;
 }
@@ -141,7 +140,7 @@ async function ask(
 	const standIn = (error: GatewayError) => {
 		const late = asking.scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
 		if (kept === null || wish !== "fresh" || late) return null;
-		parts.report(asking.request.requestId, "stale", error.code);
+		parts.report(asking.request, "stale", error.code);
 		return staleOf(kept, error);
 	};
 	try {
@@ -162,7 +161,7 @@ function refresh(
 	{ next, request }: Asking,
 	kept: Kept,
 ): GatewayError | null {
-	return parts.refreshes.begin(kept, request.requestId, async (scope) => {
+	return parts.refreshes.begin(kept, request, async (scope) => {
 		// The client that began it is answered already, so nobody needs to know when the call is sent.
 		const asking = { next, request: { ...request, onSent: null }, scope };
 		const { status } = await validate(parts, asking, kept);
@@ -215,7 +214,7 @@ async function fetch(
 		if (!confirms(response.headers, doubt.kept.response.headers)) {
 			return response;
 		}
-		report(request.requestId, "revalidated", null);
+		report(request, "revalidated", null);
 		return intake.confirm(request, doubt.kept, response, flight);
 	} finally {
 		intake.end(flight);

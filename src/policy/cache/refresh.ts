@@ -1,4 +1,5 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
+import type { Asker } from "../../core/trail.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { Kept } from "./keeper.ts";
 
@@ -10,7 +11,7 @@ export interface RefreshContext {
 	readonly upstream: string;
 	/** The upstream's lifetime, because a refresh outlives the request that began it. */
 	readonly scope: Scope;
-	readonly onFailed: (requestId: string, error: GatewayError) => void;
+	readonly onFailed: (asker: Asker, error: GatewayError) => void;
 }
 
 interface Refresh {
@@ -35,16 +36,16 @@ export class Refreshes {
 	}
 
 	/** Begins to ask anew, unless that is under way. Gives the reason why it failed the last time, or null. */
-	begin(kept: Kept, requestId: string, ask: AskAnew): GatewayError | null {
+	begin(kept: Kept, asker: Asker, ask: AskAnew): GatewayError | null {
 		const before = this.#byAnswer.get(kept);
 		if (before?.running) return before.error;
 		const refresh = before ?? { running: false, error: null };
 		this.#byAnswer.set(kept, refresh);
-		void this.#run(refresh, requestId, ask);
+		void this.#run(refresh, asker, ask);
 		return refresh.error;
 	}
 
-	async #run(refresh: Refresh, requestId: string, ask: AskAnew): Promise<void> {
+	async #run(refresh: Refresh, asker: Asker, ask: AskAnew): Promise<void> {
 		const { scope: parent, upstream, onFailed } = this.#context;
 		const scope = openScope({
 			parent,
@@ -56,7 +57,7 @@ export class Refreshes {
 		scope.close();
 		refresh.running = false;
 		refresh.error = error;
-		if (error) onFailed(requestId, error);
+		if (error) onFailed(asker, error);
 	}
 }
 

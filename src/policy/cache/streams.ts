@@ -60,7 +60,7 @@ function changing(
 		...request,
 		onHead(head) {
 			if (intake.change(request.target, head)) {
-				report(request.requestId, "invalidated", null);
+				report(request, "invalidated", null);
 			}
 			request.onHead(head);
 		},
@@ -104,13 +104,13 @@ class Passage {
 
 	/** `waited`: another's answer was waited for, so nobody is waited for again. */
 	async pass(scope: Scope, waited = false): Promise<void> {
-		const { requestId, method } = this.#request;
+		const { method } = this.#request;
 		const { keeper, report } = this.#parts;
 		if (this.#wish === "none") return this.#pass(scope, "fwd=bypass");
 		const now = scope.clock.now();
 		const kept = keeper.find("sent", this.#key);
 		if (kept !== null && serves(kept, this.#wish, now)) {
-			report(requestId, now < kept.freshUntilMs ? "hit" : "stale", null);
+			report(this.#request, now < kept.freshUntilMs ? "hit" : "stale", null);
 			return this.#give(kept, now);
 		}
 		if (
@@ -120,7 +120,7 @@ class Passage {
 			now < kept.whileRevalidateUntilMs
 		) {
 			const error = this.#refresh(kept);
-			report(requestId, "stale", error?.code ?? "refreshing");
+			report(this.#request, "stale", error?.code ?? "refreshing");
 			return this.#give(kept, now);
 		}
 		if (wantsOnlyKept(this.#key.headers)) throw notCached(this.#parts.upstream);
@@ -130,7 +130,7 @@ class Passage {
 		if (others !== null && others.running !== null) {
 			return this.#follow(others.running, kept, scope);
 		}
-		if (kept === null) report(requestId, "miss", null);
+		if (kept === null) report(this.#request, "miss", null);
 		const miss = this.#asksForAll(kept) ? (others?.begin() ?? null) : null;
 		return miss === null
 			? this.#fetch(scope, kept)
@@ -213,7 +213,7 @@ class Passage {
 		const late = now >= (kept?.ifErrorUntilMs ?? 0);
 		if (kept === null || late || this.#wish !== "fresh") return false;
 		if (this.#miss?.left) return false;
-		this.#parts.report(this.#request.requestId, "stale", code);
+		this.#parts.report(this.#request, "stale", code);
 		this.#give(kept, now, "fwd=stale");
 		return true;
 	}
@@ -227,7 +227,7 @@ class Passage {
 
 	#refresh(kept: Kept): GatewayError | null {
 		const { refreshes, upstream } = this.#parts;
-		return refreshes.begin(kept, this.#request.requestId, async (scope) => {
+		return refreshes.begin(kept, this.#request, async (scope) => {
 			let failure: GatewayError | null = null;
 			const onHead = ({ status, body }: StreamHead) => {
 				failure = failureOf(status, upstream);
@@ -322,8 +322,8 @@ class Passage {
 
 	#confirm(kept: Kept, head: StreamHead, flight: Flight, said: string): void {
 		const { intake, report } = this.#parts;
-		const { requestId, method } = this.#request;
-		report(requestId, "revalidated", null);
+		const { method } = this.#request;
+		report(this.#request, "revalidated", null);
 		const response = intake.confirm(this.#key, kept, head, flight);
 		this.#miss?.end(true);
 		this.#use(response);

@@ -1,5 +1,6 @@
 import type { GatewayError } from "../../core/errors.ts";
 import type { Trial, UpstreamResponse } from "../../core/http/messages.ts";
+import type { Asker } from "../../core/trail.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { ReportDecision } from "../policy.ts";
 import type { Keeper, Kept } from "./keeper.ts";
@@ -55,13 +56,13 @@ export class AnswerTrial implements Trial {
 		else keeper.weigh(this.kept, this.kept.memory);
 	}
 
-	refuse(error: GatewayError, requestId: string): UpstreamResponse | null {
+	refuse(error: GatewayError, asker: Asker): UpstreamResponse | null {
 		const { keeper, report } = this.#context;
 		const good = this.#good && this.#standsIn(this.#good) ? this.#good : null;
 		if (this.kept !== null) keeper.replace(this.kept, good);
 		// A change of the address may have dropped both meanwhile.
 		if (good === null || !keeper.has(good)) return null;
-		report(requestId, "stale", error.code);
+		report(asker, "stale", error.code);
 		return staleOf(good, error);
 	}
 

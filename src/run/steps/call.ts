@@ -1,4 +1,5 @@
 import type { StatusKey } from "../../config/steps/answers.ts";
+import { printPath } from "../../config/steps/call.ts";
 import { kindOf } from "../../config/steps/kinds.ts";
 import { GatewayError } from "../../core/errors.ts";
 import type {
@@ -37,6 +38,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	onlyWhatEveryStepHas(ofEveryStep);
 	const opened = context.upstreams[upstreamIndex] as OpenedUpstream;
 	const { upstream } = opened;
+	const template = printPath(path);
 	const sent = { method, write, repeatable, path, query, headers, body };
 	const requestAt = prepareRequest({ ...sent, timeoutMs }, opened, context);
 	const readsResponse = kindOf(step)
@@ -47,7 +49,8 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const taken = { answers, expect, pick, decode, readsResponse, written };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
-		const caller = { upstream, write, step: spot.path, index: spot.index };
+		const { path: step, index } = spot;
+		const caller = { upstream, method, template, write, step, index };
 		const read = (response: UpstreamResponse) =>
 			noting(response, spot, valueOf(response, spot));
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>

@@ -1,5 +1,6 @@
 import { GatewayError } from "../../core/errors.ts";
 import type { AskAgain } from "../../core/http/messages.ts";
+import type { AttemptTrail } from "../../core/trail.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Carried, UpstreamConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
@@ -18,6 +19,7 @@ export interface Sending {
 	readonly repeatable: boolean;
 	readonly onSent: (() => void) | null;
 	readonly onAgain: AskAgain | null;
+	readonly attempt: AttemptTrail | null;
 }
 
 /** One request on its way, and its answer. */
@@ -60,7 +62,8 @@ export class UpstreamExchange implements Carried {
 	send(connection: UpstreamConnection): void {
 		this.sent = true;
 		this.#sentOnKept = connection.kept;
-		const { message, onSent } = this.#sending;
+		const { message, onSent, attempt } = this.#sending;
+		attempt?.sent(connection.kept);
 		if (!this.#repeated) onSent?.();
 		const { socket } = connection;
 		if ("send" in message) {
@@ -76,7 +79,8 @@ export class UpstreamExchange implements Carried {
 
 	onHead(head: Head, hasBody: boolean): string | null {
 		if (this.#over) return "it is over";
-		const { message } = this.#sending;
+		const { message, attempt } = this.#sending;
+		attempt?.head(head.status);
 		if ("send" in message) message.onAnswer();
 		return this.#receiver.onHead(
 			head,
@@ -95,6 +99,8 @@ export class UpstreamExchange implements Carried {
 
 	onData(memory: Buffer, from: number, to: number): string | null {
 		if (this.#over) return "it is over";
+		const { attempt } = this.#sending;
+		if (attempt !== null) attempt.bytes += to - from;
 		return this.#receiver.onData(memory, from, to);
 	}
 

@@ -30,7 +30,7 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
-				const { along = "", onSent, onAgain } = request;
+				const { along = "", onSent, onAgain, attempt = null } = request;
 				const message = writer.message(method, target, headers, along, body);
 				const receiver = new Collecting(settings, memory, scope, {
 					resolve,
@@ -38,7 +38,8 @@ export function openWire(
 					end: (reason) => exchange.fail(reason),
 				});
 				const repeatable = idempotent;
-				const sending = { method, message, repeatable, onSent, onAgain };
+				const told = { onSent, onAgain, attempt };
+				const sending = { method, message, repeatable, ...told };
 				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
 				exchange.begin();
 			});
@@ -49,6 +50,7 @@ export function openWire(
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
 				const { along = "", expects = false, timeoutMs } = request;
+				const { attempt = null } = request;
 				const expecting = expects ? `${along}${expectation}` : along;
 				const message =
 					body === null
@@ -71,7 +73,7 @@ export function openWire(
 				);
 				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
-				const untold = { onSent: null, onAgain: null };
+				const untold = { onSent: null, onAgain: null, attempt };
 				const sending = { method, message, repeatable, ...untold };
 				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
 				exchange.begin();

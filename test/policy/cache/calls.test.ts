@@ -1043,10 +1043,11 @@ describe("an answer on trial", () => {
 		await clock.advance(1000);
 		const third = await ask();
 		const error = new GatewayError("upstream_invalid", "no JSON");
-		const instead = third.trial?.refuse(error, "test-request");
+		const asker = { requestId: "test-request" };
+		const instead = third.trial?.refuse(error, asker);
 		assert.deepEqual(instead?.freshness?.stale, { error });
 		assert.deepEqual(used(), [one, 0]);
-		assert.ok(third.trial?.refuse(error, "test-request"), "others get it, too");
+		assert.ok(third.trial?.refuse(error, asker), "others get it, too");
 		third.trial?.accept();
 		assert.deepEqual(used(), [one, 0]);
 	});
