@@ -522,11 +522,14 @@ function stepsOf(data: string): string {
 }
 
 /** `200 text/html: <b>Ada</b>`: a status, perhaps a content-type, and a body. */
-function replyOf(text: string): Reply {
+function replyOf(written: string): Reply {
 	const [, status = "", type, body = ""] =
-		/^(\d{3})(?: (\w+\/[^:]+):)?(?: ([^]*))?$/.exec(text) ?? [];
+		/^(\d{3})(?: (\w+\/[^:]+):)?(?: ([^]*))?$/.exec(written) ?? [];
 	const headers = type === undefined ? [] : ["content-type", type];
-	return { status: Number(status), headers, text: body };
+	const text = body.replaceAll("⏎", "\n");
+	return type?.endsWith("=iso-8859-1")
+		? { status: Number(status), headers, bytes: Buffer.from(text, "latin1") }
+		: { status: Number(status), headers, text };
 }
 
 /** The answer's body as it stands, or the code of what went wrong. */

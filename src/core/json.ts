@@ -100,7 +100,10 @@ function isExponent(bytes: Uint8Array, at: number): boolean {
  * The time that reading takes, in units of 100 ns: of distinct keys, which take the longest. Reading keys that repeat
  * takes a fifth of it.
  */
-export function costOfReading({ values }: JsonSurvey, length: number): number {
+export function costOfReading(
+	{ values }: Pick<JsonSurvey, "values">,
+	length: number,
+): number {
 	return 2 * values + (length >>> 5);
 }
 

@@ -1,5 +1,7 @@
 import { headerOf } from "../core/http/headers.ts";
+import { charsetIn } from "../core/http/media-type.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
+import { LineError } from "../core/json-lines.ts";
 
 /** An answer in words for the operator. They say what kind of answer it is, and show nothing of it. */
 
@@ -16,6 +18,33 @@ export function whyNotJson(response: UpstreamResponse, error: unknown): string {
 		? cutJson
 		: kindOf(response.body);
 	return `what is not JSON: ${kind} ${of(response)}`;
+}
+
+/** Why an answer cannot be read as lines of JSON. */
+export function whyNotLines(
+	response: UpstreamResponse,
+	error: unknown,
+): string {
+	if (!(error instanceof LineError)) return whyNotJson(response, error);
+	const { line, last, cause } = error;
+	const words = cause instanceof Error ? cause.message : "";
+	const why = /^(nested|a number)/.test(words)
+		? `: ${words}`
+		: last
+			? ", perhaps because it is cut"
+			: "";
+	return `lines of which line ${line} is not JSON${why} ${of(response)}`;
+}
+
+/** Why an answer cannot be read as a text. */
+export function whyNotText(response: UpstreamResponse, error: unknown): string {
+	const announced = charsetIn(headerOf(response.headers, "content-type"));
+	if (error instanceof RangeError) {
+		return `a text in a charset that is not known ${of(response)}`;
+	}
+	return announced === null
+		? `what is not UTF-8 ${of(response)}`
+		: `what is not in the charset that it announces ${of(response)}`;
 }
 
 /** Servers of TLS that say by a status what a plain request is to them: nginx, Go, Apache. */

@@ -4,85 +4,60 @@ import { GatewayError } from "../core/errors.ts";
 import { decodedValue, eachHeader, headerOf } from "../core/http/headers.ts";
 import { mediaTypeIn } from "../core/http/media-type.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
-import { costOfReading, readJson, surveyJson } from "../core/json.ts";
-import { whyNotJson } from "./answer-words.ts";
+import type { Decoder } from "./decoders.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 
-/** Refuses bytes that are not UTF-8 (RFC 8259, 8.1). Keeps no state between calls. */
-const utf8 = new TextDecoder("utf-8", { fatal: true });
-
-/** A value or key of JSON takes as much as so many bytes of text. */
+/** A value or key takes as much as so many bytes of text. */
 const valueBytes = 5;
 
 /**
- * An answer's body as data; null if it is empty. A body of the wrong kind or of too many values fails with
- * `upstream_invalid`. With `lenient` it is null, because an answer with a listed status may not come from the service
- * itself. Fails with `limit_exceeded` if the run reads too much.
+ * An answer's body as data, or as bytes without a decoder. Everything is counted before anything is read, and an answer that
+ * was read for other runs counts as much. A body of the wrong kind or of too many values fails with `upstream_invalid`. With
+ * `lenient` it is null, because an answer with a listed status may not come from the service itself. Fails with
+ * `limit_exceeded` if the run reads too much.
  */
 export function decodeBody(
 	response: UpstreamResponse,
-	kind: "json" | "text" | "bytes",
+	decoder: Decoder | null,
 	opened: OpenedUpstream,
 	lenient: boolean,
 	run: Run,
 ): unknown {
 	const { body, decoded } = response;
 	const { length } = body;
-	if (length === 0) return null;
-	if (kind === "json") return readAnswer(response, opened, lenient, run);
-	run.countRead(length);
-	if (kind === "bytes") return new Bytes(body);
-	// Decoding takes up to 1.5 ns for a byte.
-	run.calls.clock.turn.spent += length >>> 6;
+	if (decoder === null) {
+		run.countRead(length);
+		return length === 0 ? null : new Bytes(body);
+	}
+	if (length === 0) return decoder.empty;
 	try {
-		if (decoded) {
-			const make = () => utf8.decode(body);
-			return makeShared(run, decoded, kind, 2 * length, make);
+		const count = () => decoder.survey(response);
+		const survey = decoded ? decoded.survey(decoder.name, count) : count();
+		const { values, memory } = survey;
+		const { valuesMax } = opened.settings;
+		if (values > valuesMax) {
+			if (lenient) return null;
+			const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
+			throw useless(opened, words, response, run);
 		}
-		run.input.request.memory.take(2 * length);
-		return utf8.decode(body);
-	} catch (error) {
-		if (error instanceof GatewayError) throw error;
-		if (lenient) return null;
-		throw useless(opened, "what is not UTF-8", response, run);
-	}
-}
-
-/** Counts all before anything is read. An answer that was read for other runs counts as much. */
-function readAnswer(
-	response: UpstreamResponse,
-	opened: OpenedUpstream,
-	lenient: boolean,
-	run: Run,
-): unknown {
-	const { body, decoded } = response;
-	const survey = decoded ? decoded.survey(body) : surveyJson(body);
-	const { values, memory } = survey;
-	const { valuesMax } = opened.settings;
-	if (values > valuesMax) {
-		if (lenient) return null;
-		const words = `more than ${valuesMax} values and keys (\`maxValues\`)`;
-		throw useless(opened, words, response, run);
-	}
-	run.countRead(Math.max(body.length, valueBytes * values));
-	const cost = costOfReading(survey, body.length);
-	const { turn } = run.calls.clock;
-	try {
+		run.countRead(Math.max(length, valueBytes * values));
+		const cost = decoder.cost(survey, length);
+		const { turn } = run.calls.clock;
 		if (decoded) {
-			return makeShared(run, decoded, "json", memory, () => {
+			return makeShared(run, decoded, decoder.name, memory, () => {
 				// It is frozen, which takes as long as reading it.
 				turn.spent += 2 * cost;
-				return readJson(body, survey);
+				return decoder.read(response, survey);
 			});
 		}
 		run.input.request.memory.take(memory);
 		turn.spent += cost;
-		return readJson(body, survey);
+		return decoder.read(response, survey);
 	} catch (error) {
 		if (error instanceof GatewayError) throw error;
 		if (lenient) return null;
-		throw useless(opened, whyNotJson(response, error), response, run);
+		throw useless(opened, decoder.fault(response, error), response, run);
 	}
 }
 
@@ -100,7 +75,7 @@ export function hold(
 function makeShared<T>(
 	{ input }: Run,
 	decoded: Decoded,
-	kind: "json" | "text",
+	kind: string,
 	bytes: number,
 	make: () => T,
 ): unknown {

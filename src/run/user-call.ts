@@ -18,6 +18,7 @@ import type { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
+import { decoderOf } from "./decoders.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 import { send } from "./send.ts";
@@ -51,7 +52,7 @@ export function createUserCall(
 			return {
 				status: response.status,
 				headers: headersByName(response),
-				body: decodeBody(response, "json", upstream, lenient, run),
+				body: decodeBody(response, decoderOf("json"), upstream, lenient, run),
 			};
 		};
 		return send(caller, request, run, scope, (response) =>

@@ -17,7 +17,7 @@ import type { PathSegment, UpstreamConfig } from "../config.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { asSource, reading } from "../keys/kind.ts";
-import { duration, flag, oneOf } from "../keys/kinds.ts";
+import { duration, flag } from "../keys/kinds.ts";
 import { type ReadOf, section } from "../keys/section.ts";
 import {
 	headerFields,
@@ -47,6 +47,7 @@ import {
 	type StepsContext,
 	templateReadBy,
 } from "./common.ts";
+import { decode } from "./decode.ts";
 import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
 /** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
@@ -150,9 +151,9 @@ export const sentKeys = {
 			"A condition that an answer must meet before `pick`. If it is false or null, the step fails with `upstream_invalid`.",
 		example: "expect: ${answer.errors === null}",
 	}),
-	decode: key(oneOf(["json", "text", "bytes"]), {
+	decode: key(decode, {
 		description:
-			"The kind of the body: JSON, a text, or bytes that only `respond` and `reply` can pass on.",
+			"The kind of the body: JSON, a text in the charset that its type announces, lines that are each JSON, or bytes that only `respond` and `reply` can pass on.",
 		example: "decode: text",
 		default: "json",
 	}),

@@ -1,18 +1,26 @@
-import { type JsonSurvey, surveyJson } from "../json.ts";
 import type { SharedMemory } from "../memory.ts";
 
+/** What a body is made of, as far as it decides what reading it takes. Counted before it is read. */
+export interface Survey {
+	/** Values and keys. */
+	readonly values: number;
+	/** The memory that the value takes, in bytes. */
+	readonly memory: number;
+}
+
 /**
- * The values that several calls make of one body. Each is made once, at the first request for it, and deeply frozen.
+ * The values that several calls make of one body. Each is made once, at the first request for it, and deeply frozen. A
+ * `kind` names one way of reading it: equal kinds make equal values.
  */
 export interface Decoded {
 	/** The value that `make` gives, or the error that it throws: the same for all callers that ask for this kind. */
-	of(kind: "json" | "text", make: () => unknown): unknown;
+	of(kind: string, make: () => unknown): unknown;
 	/** Whether the value has been made. */
-	has(kind: "json" | "text"): boolean;
+	has(kind: string): boolean;
 	/** What the body and the values take. */
 	readonly memory: SharedMemory;
-	/** What the JSON of the body is made of, counted once. */
-	survey(body: Uint8Array): JsonSurvey;
+	/** What the body is made of for this kind, counted once, or the error that counting it threw. */
+	survey(kind: string, count: () => Survey): Survey;
 }
 
 type Made =
@@ -27,24 +35,24 @@ export function createDecoded(
 	memory: SharedMemory,
 	onMade: () => void = () => {},
 ): Decoded {
-	const made: { json: Made | null; text: Made | null } = {
-		json: null,
-		text: null,
-	};
-	let survey: JsonSurvey | null = null;
+	// Few, because the steps of a config say which kinds there are.
+	const made = new Map<string, Made>();
+	const surveys = new Map<string, Made>();
 	return {
 		memory,
-		has: (kind) => made[kind] !== null,
-		survey(body) {
-			survey ??= surveyJson(body);
-			return survey;
+		has: (kind) => made.has(kind),
+		survey(kind, count) {
+			const one = surveys.get(kind) ?? outcomeOf(count);
+			surveys.set(kind, one);
+			if (!one.ok) throw one.error;
+			return one.value as Survey;
 		},
 		of(kind, make) {
-			const before = made[kind];
+			const before = made.get(kind);
 			const one = before ?? outcomeOf(make);
-			made[kind] = one;
+			made.set(kind, one);
 			if (!one.ok) throw one.error;
-			if (before === null) {
+			if (before === undefined) {
 				memory.grow(2 * freeze(one.value));
 				onMade();
 			}

@@ -9,3 +9,25 @@ export function mediaTypeIn(contentType: string | null): string | null {
 
 const mediaType =
 	/^[\t ]*([!#$%&'*+\-.^_`|~\dA-Za-z]+\/[!#$%&'*+\-.^_`|~\dA-Za-z]+)[\t ]*(?:;|$)/;
+
+/**
+ * The charset that a `content-type` announces, as it is written there; null without one. The first of several counts, as it
+ * does for browsers.
+ */
+export function charsetIn(contentType: string | null): string | null {
+	if (contentType === null) return null;
+	const from = contentType.indexOf(";");
+	if (from < 0) return null;
+	for (const [, name = "", value = ""] of contentType
+		.slice(from)
+		.matchAll(parameter)) {
+		if (name.toLowerCase() !== "charset") continue;
+		return value.startsWith('"')
+			? value.slice(1, -1).replaceAll(/\\(.)/g, "$1")
+			: value;
+	}
+	return null;
+}
+
+/** Quoted texts are passed over whole, because one may hold what looks like a parameter. */
+const parameter = /;[\t ]*([^\t ;="]*)=("(?:[^"\\]|\\.)*"|[^\t ;"]*)/g;

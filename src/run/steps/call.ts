@@ -13,6 +13,7 @@ import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, told } from "../answer.ts";
 import { graphqlError, hintOf } from "../answer-words.ts";
 import { prepareBody } from "../body.ts";
+import { decoderOf } from "../decoders.ts";
 import { holdingOf } from "../freshness.ts";
 import {
 	answerLayout,
@@ -138,7 +139,8 @@ function prepareValue(
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const { readsResponse, decode, written } = step;
+	const { readsResponse, written } = step;
+	const decoder = decoderOf(step.decode);
 	const upstream = opened.upstream.name;
 	const listedFor = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
@@ -150,7 +152,7 @@ function prepareValue(
 		if (!lenient && (status < 200 || status > 299)) {
 			throw refusedBy(upstream, response);
 		}
-		const answer = decodeBody(response, decode, opened, lenient, spot.run);
+		const answer = decodeBody(response, decoder, opened, lenient, spot.run);
 		const { values } = spot.frame;
 		values[ownSlot] = answer;
 		if (readsResponse) {
