@@ -18,6 +18,7 @@ import {
 	unwrapped,
 } from "./conversion.ts";
 import { functions, methods, type Signature } from "./language.ts";
+import { faultsOfLiterals } from "./literal-arguments.ts";
 import { openScope } from "./parameters.ts";
 import {
 	noGlobal,
@@ -63,7 +64,8 @@ function callFunction(
 	const signature = functions.get(name);
 	if (!signature) return refuse(conversion, offset, unknownFunction(name));
 	const args = callArguments(node, name, signature, conversion);
-	return { kind: "call", ...spanOf(node), name, args };
+	conversion.faults.push(...faultsOfLiterals(name, args));
+	return callOf(name, args, node, conversion);
 }
 
 function callMethod(
@@ -126,7 +128,7 @@ function arrowArgument(
 	const node = unwrapped(argument);
 	if (node.type === "ArrowFunctionExpression") return arrow(node, conversion);
 	const byName = combinesTwo.has(name) ? null : namedFunction(node);
-	if (byName !== null) return callOf(byName, node, conversion);
+	if (byName !== null) return arrowOf(byName, node, conversion);
 	return refuse(
 		conversion,
 		node.start,
@@ -149,7 +151,22 @@ function namedFunction(node: AnyNode): string | null {
 	return ofOne && !signature.arrow ? name : null;
 }
 
-function callOf(name: string, node: AnyNode, conversion: Conversion): Arrow {
+/** A call with the arguments that are written, and those that go without saying. */
+function callOf(
+	name: string,
+	args: Argument[],
+	node: AnyNode,
+	conversion: Conversion,
+): Ast {
+	const span = spanOf(node);
+	if (name !== "uuid") return { kind: "call", ...span, name, args };
+	conversion.reads.push({ name: "request", path: ["id"], offset: span.at });
+	const of: Ast = { kind: "name", ...span, name: "request" };
+	const id: Ast = { kind: "member", ...span, of, key: "id" };
+	return { kind: "call", ...span, name, args: [...args, id] };
+}
+
+function arrowOf(name: string, node: AnyNode, conversion: Conversion): Arrow {
 	const span = spanOf(node);
 	const local: Local = { name: "value", slot: conversion.slots++ };
 	return {
@@ -157,12 +174,12 @@ function callOf(name: string, node: AnyNode, conversion: Conversion): Arrow {
 		...span,
 		parameters: [{ pattern: { kind: "bind", ...local }, otherwise: null }],
 		rest: null,
-		body: {
-			kind: "call",
-			...span,
+		body: callOf(
 			name,
-			args: [{ kind: "local", ...span, ...local }],
-		},
+			[{ kind: "local", ...span, ...local }],
+			node,
+			conversion,
+		),
 	};
 }
 

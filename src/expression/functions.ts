@@ -1,9 +1,11 @@
 import { nestingMax, parseJson, printJson } from "../core/json.ts";
+import { base64, fromBase64, sha256, uuid } from "./encoding.ts";
 import type { MathFunction, OtherFunction } from "./language.ts";
 import { appendOne, type Callback, sortedBy } from "./list-methods.ts";
 import { isIndex, OpenMap } from "./open-map.ts";
 import { finite, isSame, listOf, numberOf, type Site, textOf } from "./site.ts";
 import { OpenText } from "./text-methods.ts";
+import { formatTime, isoDate, isoTime, parseTime } from "./time.ts";
 import { isMap, type MapValue } from "./values.ts";
 
 /**
@@ -64,6 +66,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		return keysOf(site, source).map((key) => source[key] ?? null);
 	},
 	String: (site, value) => textOf(site, value, "the value"),
+	base64,
 	compact: (site, of) => {
 		if (!Array.isArray(of)) {
 			return picked(site, mapOf(site, of), (_key, value) => value !== null);
@@ -93,6 +96,14 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		return made;
 	},
 	escapeXml,
+	formatTime,
+	fromBase64,
+	isoDate,
+	isoTime,
+	mergeDeep: (site, args) => {
+		const maps = (args as readonly unknown[]).map((map) => mapOf(site, map));
+		return maps.reduce((base, over) => mergedDeep(site, base, over, 0), {});
+	},
 	omit: (site, args) => {
 		const [of, ...names] = args as readonly unknown[];
 		const left = new Set(
@@ -104,7 +115,9 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		);
 		return picked(site, mapOf(site, of ?? null), (key) => !left.has(key));
 	},
+	parseTime,
 	queryOf,
+	sha256,
 	sortBy: (site, list, keyOf, direction) => {
 		if (direction !== undefined && direction !== "desc") {
 			if (direction === null) site.missing("the direction");
@@ -136,7 +149,33 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		}
 		return made;
 	},
+	uuid,
 };
+
+/** The entries of both. If both have a map under a key, these are merged, too; all else of `over` replaces what was there. */
+function mergedDeep(
+	site: Site,
+	base: MapValue,
+	over: MapValue,
+	depth: number,
+): MapValue {
+	if (depth === printedNestingMax) {
+		site.fail(`a map nests deeper than ${printedNestingMax} levels`);
+	}
+	const made = new OpenMap();
+	made.copy(site, base, keysOf(site, base), null);
+	for (const key of keysOf(site, over)) {
+		const value = over[key] ?? null;
+		const before = Object.hasOwn(base, key) ? base[key] : null;
+		const merges = isMap(before) && isMap(value);
+		made.put(
+			site,
+			key,
+			merges ? mergedDeep(site, before, value, depth + 1) : value,
+		);
+	}
+	return made.value;
+}
 
 /**
  * A text that equal values share. The engine hashes a number without a secret, and a long integer by its last 64 bits alone.

@@ -1,11 +1,18 @@
+import { Bytes } from "../core/body/bytes.ts";
+
 /** How an expression sees a value: only its own properties count, whatever object it is. */
 export type MapValue = Readonly<Record<string, unknown>>;
 
 const { hasOwn } = Object;
 
-/** Whether a value is a map: an object that is no list. */
+/** Whether a value is a map: an object that is neither a list nor bytes. */
 export function isMap(value: unknown): value is MapValue {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
+	return (
+		typeof value === "object" &&
+		value !== null &&
+		!Array.isArray(value) &&
+		!(value instanceof Bytes)
+	);
 }
 
 /** The own property of any value under a key that is known, `length` of texts and lists included; else null. */
@@ -54,6 +61,7 @@ export function kindOf(value: unknown): string {
 			return "a boolean";
 		default:
 			if (value === null || value === undefined) return "null";
+			if (value instanceof Bytes) return "bytes";
 			return Array.isArray(value) ? "a list" : "a map";
 	}
 }

@@ -228,12 +228,12 @@ export function createFrame(
 	};
 }
 
-/** `time` is the wall clock's, in milliseconds since 1970, at the request's arrival. */
+/** `time` is the wall clock's, in whole milliseconds since 1970, at the request's arrival. */
 function namesOf(
 	{ id, ip, method, target, arrivedMs }: GatewayRequest,
 	{ clock }: Scope,
 ) {
-	const time = Date.now() - (clock.now() - arrivedMs);
+	const time = Math.floor(Date.now() - (clock.now() - arrivedMs));
 	return { id, ip, method, path: pathOf(target), time };
 }
 

@@ -66,6 +66,22 @@ test("computes no longer than its nodes allow with the worst data known", () => 
 		"indexes.map(x => ({ [x]: 1 }))",
 		"n.map(i => n.flat())",
 		"n.map(i => JSON.parse('[1e100,1e100,1e100,1e100]'))",
+		"n.map(i => isoTime(i * 1e9))",
+		"n.map(i => isoDate(i * 1e9, 'America/St_Johns'))",
+		"n.map(i => isoDate(i * 1e9, '+0' + (i % 10) + ':' + (10 + i % 50)))",
+		"n.map(i => formatTime(i * 1e9, 'ar-u-ca-islamic', { dateStyle: 'full', timeStyle: 'full' }))",
+		"n.map(i => formatTime(i * 1e9, 'zh-u-ca-chinese', { dateStyle: 'full' }))",
+		"n.map(i => formatTime(i, 'de-' + i))",
+		"n.map(i => parseTime('2026-11-29T10:00:00.123+03:00'))",
+		"n.map(i => parseTime(long))",
+		"n.map(i => sha256(i))",
+		"n.map(i => sha256(cyrillic + i))",
+		"n.map(i => uuid(i))",
+		"n.map(i => base64(cyrillic))",
+		"n.map(i => fromBase64(as))",
+		"n.map(i => fromBase64(spaces))",
+		"n.map(i => mergeDeep(map999, mapSparse))",
+		"n.map(i => mergeDeep(deep, deep))",
 	]);
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Bytes } from "../../src/core/body/bytes.ts";
 import {
 	constants,
 	functions,
@@ -23,6 +24,10 @@ const data = {
 	],
 	o: { a: 1, b: null, c: "x" },
 	nil: null,
+	deep: { a: { b: 1, l: [1, 2], n: null }, c: 1 },
+	proto: JSON.parse('{"__proto__": {"x": 1}, "k": {"__proto__": {"y": 1}}}'),
+	bytes: new Bytes(Uint8Array.of(255, 0, 104, 105)),
+	request: { id: "2f1c" },
 };
 
 /** Cases by the method or function they are about: all that the language has, and nothing else. */
@@ -282,6 +287,103 @@ test("has JavaScript's functions, and its own", () => {
 			"Boolean([])": true,
 			"Boolean(0)": false,
 		},
+		base64: {
+			"base64('Привет, a?')": "0J/RgNC40LLQtdGCLCBhPw==",
+			"base64('Привет, a?', 'url')": "0J_RgNC40LLQtdGCLCBhPw",
+			"base64('')": "",
+			"base64(12)": "MTI=",
+			"base64(bytes)": "/wBoaQ==",
+			"base64(bytes, 'url')": "_wBoaQ",
+		},
+		formatTime: {
+			"formatTime(0, 'en-GB')": "01/01/1970",
+			"formatTime(1795946400000, 'de', { dateStyle: 'full', timeStyle: 'short', timeZone: 'Europe/Berlin' })":
+				"Sonntag, 29. November 2026 um 11:00",
+			"formatTime(1795946400000, 'ru', { weekday: 'long' })": "воскресенье",
+			"formatTime(1795946400000, 'en-US', { month: 'long', ...{ day: 'numeric' } })":
+				"November 29",
+			"formatTime(0, 'en-US', { hour: '2-digit', minute: '2-digit', hour12: false, timeZone: '-09:30' })":
+				"14:30",
+		},
+		fromBase64: {
+			"fromBase64('0J/RgNC40LLQtdGCLCBhPw==')": "Привет, a?",
+			"fromBase64('0J_RgNC40LLQtdGCLCBhPw')": "Привет, a?",
+			"fromBase64(' 0J/R gNC4\\n0LLQtdGCLCBhPw\\t== ')": "Привет, a?",
+			"fromBase64('')": "",
+			"base64(fromBase64('_wBoaQ', 'bytes'))": "/wBoaQ==",
+			"fromBase64('77u/YQ').length": 2,
+		},
+		isoDate: {
+			"isoDate(1795946400000)": "2026-11-29",
+			"isoDate(1795993200000, 'Europe/Berlin')": "2026-11-30",
+			"isoDate(1795993200000, 'America/New_York')": "2026-11-29",
+			"isoDate(1795993200000, '+00:59')": "2026-11-29",
+			"isoDate(1795993200000, '+01:00')": "2026-11-30",
+			"isoDate(-62167219200000, 'UTC')": "0000-01-01",
+			"isoDate(253402300799999)": "9999-12-31",
+			// Clocks went forward at 02:00, and the day had 23 hours.
+			"isoDate(parseTime('2026-03-29T21:59:59Z'), 'Europe/Berlin')":
+				"2026-03-29",
+			"isoDate(parseTime('2026-03-29T22:00:00Z'), 'Europe/Berlin')":
+				"2026-03-30",
+			// Local mean time, to the second.
+			"isoDate(parseTime('1880-01-01T23:06:31Z'), 'Europe/Berlin')":
+				"1880-01-01",
+			"isoDate(parseTime('1880-01-01T23:06:32Z'), 'Europe/Berlin')":
+				"1880-01-02",
+		},
+		isoTime: {
+			"isoTime(0)": "1970-01-01T00:00:00.000Z",
+			"isoTime(1795946400123.9)": "2026-11-29T10:00:00.123Z",
+			"isoTime(-1.9)": "1969-12-31T23:59:59.999Z",
+			"isoTime(-62167219200000)": "0000-01-01T00:00:00.000Z",
+			"isoTime(253402300799999)": "9999-12-31T23:59:59.999Z",
+		},
+		mergeDeep: {
+			"mergeDeep(deep, { a: { b: 2, x: 3 } })": {
+				a: { b: 2, l: [1, 2], n: null, x: 3 },
+				c: 1,
+			},
+			"mergeDeep(deep, { a: { l: [3], n: { m: 1 } }, c: null })": {
+				a: { b: 1, l: [3], n: { m: 1 } },
+				c: null,
+			},
+			"mergeDeep(deep, { a: null }, { a: { z: 1 } })": { a: { z: 1 }, c: 1 },
+			"mergeDeep({ a: bytes }, { a: {} })": { a: {} },
+			"Object.keys(mergeDeep({}, proto))": ["__proto__", "k"],
+			"mergeDeep(proto, proto).x": null,
+			"mergeDeep({ k: { z: 1 } }, proto).k.y": null,
+		},
+		parseTime: {
+			"parseTime('2026-11-29')": 1795910400000,
+			"parseTime('2026-11-29T10:00Z')": 1795946400000,
+			"parseTime('2026-11-29T10:00:00Z')": 1795946400000,
+			"parseTime('2026-11-29t10:00:00.1239z')": 1795946400123,
+			"parseTime('2026-11-29T13:00:00+03:00')": 1795946400000,
+			"parseTime('2026-11-29T13:00:00+0300')": 1795946400000,
+			"parseTime('2026-11-29T05:00:00.5-05')": 1795946400500,
+			"parseTime('2024-02-29')": 1709164800000,
+			"parseTime('0000-01-01')": -62167219200000,
+			"parseTime('9999-12-31T23:59:59.999Z')": 253402300799999,
+			"parseTime('2016-12-31T23:59:60Z')": 1483228800000,
+			"parseTime('Sun, 29 Nov 2026 10:00:00 GMT')": 1795946400000,
+			"parseTime('Sunday, 29-Nov-26 10:00:00 GMT')": 1795946400000,
+			"parseTime('Sun Nov 29 10:00:00 2026')": 1795946400000,
+		},
+		sha256: {
+			"sha256('')":
+				"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+			"sha256('abc')":
+				"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+			"sha256('ж') === sha256(fromBase64('0LY', 'bytes'))": true,
+		},
+		uuid: {
+			"uuid('pay')": "21927c1b-5be0-5a50-bece-6043986efc83",
+			"uuid('pay') === uuid('pay')": true,
+			"uuid('pay') === uuid('mail')": false,
+			"[1, 1, 2].map(uuid).map(id => id === uuid('1'))": [true, true, false],
+			"['r'].map(request => uuid(request) === uuid('r'))": [true],
+		},
 		"JSON.parse": {
 			"JSON.parse('{\"a\": [1, null]}')": { a: [1, null] },
 			"JSON.parse('1')": 1,
@@ -501,6 +603,56 @@ test("fails with step_failed where an argument makes no sense", () => {
 		"queryOf(o)": /a map/,
 		"Math.max('1', 2)": /a text, where a number/,
 		"Math.round(true)": /a boolean/,
+		"isoTime(-62167219200001)": /outside of the years 0 to 9999/,
+		"isoTime(253402300800000)": /outside of the years 0 to 9999/,
+		"isoTime('2026-11-29')": /the time is a text, where a number/,
+		"isoDate(253402300799999, '+00:01')": /outside/,
+		"isoDate(-62167219200000, 'America/New_York')": /outside/,
+		"isoDate(0, s)": /the time zone is none that is known/,
+		"isoDate(0, list)": /a list, where a text/,
+		"formatTime(0, s)": /the locale is none that is known/,
+		"formatTime(0, 'q' + 'aa')": /the locale is none that is known/,
+		"formatTime(0, 'a'.repeat(101))": /the locale is none that is known/,
+		"formatTime(0, 'de', s)": /the options is a text/,
+		"formatTime(0, 'de', { ...o })": /an option is none of calendar, /,
+		"formatTime(0, 'de', { dateStyle: s })":
+			/a value that it does not take: dateStyle$/,
+		"formatTime(0, 'de', { timeZone: s })": /the time zone is none/,
+		"formatTime(0, 'de', { dateStyle: 'full', day: s.slice(0, 0) + 'numeric' })":
+			/without options for single parts/,
+		"formatTime(0, 'de', { day: [] })": /`day` is a list/,
+		"parseTime(s)": /is no time, such as/,
+		"parseTime(20261129)": /is no time, such as/,
+		"parseTime('2026-11-29T10:00:00')": /says no zone/,
+		"parseTime('2026-11-29 10:00:00Z')": /is no time/,
+		"parseTime('2026-02-29')": /is no time/,
+		"parseTime('2026-13-01')": /is no time/,
+		"parseTime('2026-00-01')": /is no time/,
+		"parseTime('2026-11-29T24:00:00Z')": /is no time/,
+		"parseTime('2026-11-29T10:60:00Z')": /is no time/,
+		"parseTime('2026-11-29T10:00:61Z')": /is no time/,
+		"parseTime('2026-11-29T10:00:00+24:00')": /is no time/,
+		"parseTime('2026-11-29T10:00:00+03:60')": /is no time/,
+		"parseTime('+002026-11-29')": /is no time/,
+		"parseTime(' 2026-11-29')": /is no time/,
+		"base64('\\ud800')": /surrogate/,
+		"base64(o)": /a map, where a text/,
+		"base64('a', s)": /the form is none of 'url'/,
+		"fromBase64('a')": /is not base64/,
+		"fromBase64('ab=')": /is not base64/,
+		"fromBase64('ab===')": /is not base64/,
+		"fromBase64('a=bc')": /is not base64/,
+		"fromBase64('ab.c')": /is not base64/,
+		"fromBase64('abж')": /is not base64/,
+		"fromBase64('/wA=')": /no text in UTF-8/,
+		"fromBase64('YQ', s)": /the form is none of 'bytes'/,
+		"sha256('\\ud800')": /surrogate/,
+		"sha256(list)": /a list, where a text/,
+		"uuid(o)": /a map, where a text/,
+		"uuid('\\ud800')": /surrogate/,
+		"mergeDeep(o, list)": /a list, where a map/,
+		"mergeDeep(o, bytes)": /bytes, where a map/,
+		"compact(bytes)": /bytes, where a map/,
 	};
 	for (const [source, message] of Object.entries(cases)) {
 		const error = failureOf(source, data);
@@ -544,6 +696,20 @@ test("fails with reference_missing where an argument, a key or a comparison is n
 		"Math.abs(nil)",
 		"Math.pow(2, nil)",
 		"Math.hypot(1, nil)",
+		"isoTime(nil)",
+		"isoDate(0, nil)",
+		"formatTime(0, nil)",
+		"formatTime(0, 'de', nil)",
+		"formatTime(0, 'de', { timeZone: nil })",
+		"parseTime(nil)",
+		"base64(nil)",
+		"base64('a', nil)",
+		"fromBase64(nil)",
+		"sha256(nil)",
+		"uuid(nil)",
+		"mergeDeep(nil, o)",
+		"mergeDeep(o, nil)",
+		"mergeDeep(...[o, null])",
 	];
 	for (const source of sources) {
 		assert.equal(failureOf(source, data).code, "reference_missing", source);
@@ -551,13 +717,15 @@ test("fails with reference_missing where an argument, a key or a comparison is n
 });
 
 test("changes no data it was given", () => {
-	const frozen = JSON.stringify(data);
+	// Bytes have no JSON.
+	const { bytes: _, ...others } = data;
+	const frozen = JSON.stringify(others);
 	const deepFreeze = (value: unknown): void => {
 		if (typeof value !== "object" || value === null) return;
 		Object.freeze(value);
 		Object.values(value).forEach(deepFreeze);
 	};
-	deepFreeze(data);
+	deepFreeze(others);
 	const sources = [
 		"list.toSorted()",
 		"list.toReversed()",
@@ -573,7 +741,8 @@ test("changes no data it was given", () => {
 		"Object.groupBy(people, p => p.city)",
 		"people.map(({ name, ...rest }) => rest)",
 		"Object.entries(o)",
+		"mergeDeep(deep, { a: { b: 2 } }, { a: { x: 1 } })",
 	];
 	for (const source of sources) compute(source, data);
-	assert.equal(JSON.stringify(data), frozen);
+	assert.equal(JSON.stringify(others), frozen);
 });

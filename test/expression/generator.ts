@@ -73,6 +73,10 @@ const texts = [
 	"ß𝒳é",
 	"9223372036854775807",
 	"__proto__",
+	"0JzQvtGB0LrQstCw",
+	"_-8=",
+	"2024-02-29",
+	"2026-11-29T23:30:00.5-03:30",
 ];
 const numbers = [
 	"0",
@@ -119,6 +123,7 @@ class Maker {
 	data(): Record<string, unknown> {
 		const made: Record<string, unknown> = {};
 		for (const { name, kind } of free) made[name] = this.#value(kind, 2);
+		made["request"] = { id: this.#pick(["r1", "r-2"]) };
 		return made;
 	}
 
@@ -306,7 +311,7 @@ class Maker {
 	#number(depth: number): string {
 		const number = () => this.#operand("number", depth);
 		const text = () => this.#operand("text", depth);
-		switch (this.#choose(20)) {
+		switch (this.#choose(21)) {
 			case 0:
 				return `${number()} ${this.#pick(["+", "-", "*", "/", "%", "+"])} ${number()}`;
 			case 1:
@@ -345,15 +350,43 @@ class Maker {
 				return `${this.#operand("numbers", depth)}.reduce(${this.#arrow(["number", "number", "number"], "number", depth)}${this.#pick(["", ", 0", ", z"])})`;
 			case 16:
 				return `Math.${this.#pick(["PI", "E", "SQRT2", "LN2", "LN10", "LOG2E", "LOG10E", "SQRT1_2"])}`;
+			case 19:
+				return `parseTime(${this.#pick([text(), `isoTime(${this.#time(depth)})`, `isoDate(${this.#time(depth)}, ${this.#zone()})`])})`;
 			default:
 				return `${this.#operand("map", depth)}${this.#member("number")}`;
 		}
 	}
 
+	#time(depth: number): string {
+		const number = this.#operand("number", depth);
+		return this.#pick([number, `${number} * 1e11`, `-(${number}) * 3e12`]);
+	}
+
+	#zone(): string {
+		return this.#pick([
+			"'Europe/Berlin'",
+			"'America/St_Johns'",
+			"'Pacific/Kiritimati'",
+			"'-09:30'",
+			"'UTC'",
+			"t",
+		]);
+	}
+
+	#timeOptions(): string {
+		return this.#pick([
+			"{}",
+			`{ dateStyle: 'full', timeZone: ${this.#zone()} }`,
+			"{ weekday: 'long', hour: 'numeric', hour12: true }",
+			"{ timeStyle: 'short' }",
+			"m",
+		]);
+	}
+
 	#text(depth: number): string {
 		const text = () => this.#operand("text", depth);
 		const number = () => this.#operand("number", depth);
-		switch (this.#choose(16)) {
+		switch (this.#choose(23)) {
 			case 0:
 				return `${text()} + ${this.#operand(this.#pick(["text", "number", "boolean"]), depth)}`;
 			case 1:
@@ -384,6 +417,18 @@ class Maker {
 				return `${this.#operand("texts", depth)}${this.#pick(["[0]", ".at(-1)", "[1]"])}`;
 			case 14:
 				return `${text()}${this.#pick(["[0]", "[n]", "['1']"])}`;
+			case 16:
+				return `isoTime(${this.#time(depth)})`;
+			case 17:
+				return `isoDate(${this.#some([this.#time(depth), this.#zone()], 1)})`;
+			case 18:
+				return `formatTime(${this.#some([this.#time(depth), this.#pick(["'de'", "'en-GB'", "'ru'", "t"]), this.#timeOptions()], 2)})`;
+			case 19:
+				return `base64(${this.#some([text(), "'url'"], 1)})`;
+			case 20:
+				return `fromBase64(${this.#pick([text(), `base64(${text()})`, `base64(${text()}, 'url')`])})`;
+			case 21:
+				return `${this.#pick(["sha256", "uuid"])}(${text()})`;
 			default:
 				return `${this.#operand("map", depth)}${this.#member("text")}`;
 		}
@@ -468,7 +513,7 @@ class Maker {
 			case 14:
 				return `${list()}.toSorted(${this.#choose(2) === 0 ? "" : this.#arrow([item, item], "number", depth)})`;
 			case 15:
-				return `${this.#operand("texts", depth)}.${this.#pick(["map(String)", "filter(Boolean)", "map(escapeXml)", "map(Number)"])}`;
+				return `${this.#operand("texts", depth)}.${this.#pick(["map(String)", "filter(Boolean)", "map(escapeXml)", "map(Number)", "map(uuid)", "map(sha256)"])}`;
 			default:
 				return `${this.#operand("map", depth)}${this.#member(kind)}`;
 		}
@@ -476,7 +521,7 @@ class Maker {
 
 	#map(depth: number): string {
 		const map = () => this.#operand("map", depth);
-		switch (this.#choose(11)) {
+		switch (this.#choose(12)) {
 			case 0:
 				return `{ id: ${this.expression("number", depth)}, name: ${this.expression("text", depth)}, ...${map()} }`;
 			case 1:
@@ -499,6 +544,8 @@ class Maker {
 				return `JSON.parse(JSON.stringify(${map()}))`;
 			case 9:
 				return `queryOf('/p?' + ${this.#operand("text", depth)})`;
+			case 10:
+				return `mergeDeep(${this.#some([map(), map(), map()], 2)})`;
 			default:
 				return `${this.#operand("maps", depth)}.${this.#pick(["find", "findLast"])}(${this.#arrow(["map", "number"], "boolean", depth)})`;
 		}

@@ -103,6 +103,7 @@ export const hostileData = {
 	mapSparse: mapOf(999, (index) => String(index * 1013)),
 	mapNone: {},
 	deep: nested(60),
+	request: { id: "r".repeat(64) },
 } as const;
 
 const people = listOf(20_000, (id) => ({
@@ -121,16 +122,19 @@ export const hostileValues: readonly Readonly<Record<string, unknown>>[] = (({
 	...of
 }: typeof hostileData) => [
 	{
+		request: of.request,
 		...{ n: 7, k: 3, t: of.as, u: "a", b: true, z: null },
 		...{ ns: n, ts: texts, ms: people, ls: lists },
 		m: { ...of.map999, id: 1, tags: texts.slice(0, 1000), sub: of.map1001 },
 	},
 	{
+		request: of.request,
 		...{ n: 1e6, k: 0.1, t: of.marks, u: of.few, b: false, z: of.deep },
 		...{ ns: of.numbers, ts: of.longTexts, ms: of.indexed, ls: of.entries },
 		m: { ...of.mapSparse, id: of.integer, name: of.long, sub: of.mapLarge },
 	},
 	{
+		request: of.request,
 		...{ n: -1, k: 5000, t: of.cyrillic, u: of.long, b: true, z: of.halves },
 		...{ ns: of.colliding, ts: of.indexes, ms: people, ls: of.empties },
 		m: { ...of.mapOfIndexes, name: of.query, tags: texts, sub: of.mapSparse },

@@ -3,6 +3,7 @@
  * and spread going through a small function that states where the language differs: there is only null, own properties
  * only, and what JavaScript would silently convert fails. Everything else is the engine's own.
  */
+import { createHash } from "node:crypto";
 import {
 	type AnyNode,
 	type ArrowFunctionExpression,
@@ -122,6 +123,9 @@ const namespaces = new Set(["Array", "JSON", "Math", "Object"]);
 function printCall(node: CallExpression): string {
 	const { callee } = node;
 	const args = node.arguments.map(printArgument).join(", ");
+	if (callee.type === "Identifier" && callee.name === "uuid") {
+		return `$.apply("uuid", [${args}, request.id])`;
+	}
 	if (callee.type === "Identifier") {
 		return `$.apply(${quote(callee.name)}, [${args}])`;
 	}
@@ -137,7 +141,10 @@ function printCall(node: CallExpression): string {
 function printArgument(node: AnyNode): string {
 	const isFunction =
 		node.type === "Identifier" &&
-		["String", "Number", "Boolean", "escapeXml"].includes(node.name);
+		["String", "Number", "Boolean", "escapeXml", "sha256"].includes(node.name);
+	if (node.type === "Identifier" && node.name === "uuid") {
+		return `(x) => $.apply("uuid", [x, request.id])`;
+	}
 	return isFunction ? `(x) => $.apply(${quote(node.name)}, [x])` : print(node);
 }
 
@@ -480,9 +487,134 @@ function apply(name: string, given: unknown[]): unknown {
 				(_, index) => keys.indexOf(keys[index]) === index,
 			);
 		}
+		case "isoTime":
+			return new Date(time(first)).toISOString();
+		case "isoDate": {
+			const ms = time(first);
+			return isoDate(ms, given.length > 1 ? text(arrow) : "UTC");
+		}
+		case "formatTime": {
+			const ms = time(first);
+			const options = given.length > 2 ? optionsOf : () => ({});
+			return formatTime(ms, text(arrow), () => options(last));
+		}
+		case "parseTime":
+			return parseTime(text(first));
+		case "base64": {
+			const plain = btoa(binaryOf(text(first)));
+			return given.length > 1
+				? plain.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "")
+				: plain;
+		}
+		case "fromBase64":
+			return fromBase64(text(first));
+		case "sha256":
+			return createHash("sha256")
+				.update(binaryOf(text(first)), "latin1")
+				.digest("hex");
+		case "uuid":
+			return uuid(binaryOf(text(first)), String(arrow));
+		case "mergeDeep":
+			return given.map(map).reduce(mergeDeep, {});
 		default:
 			throw new Error(`the oracle does not know ${name}`);
 	}
+}
+
+function time(value: unknown): number {
+	const ms = Math.trunc(number(value));
+	const year = new Date(ms).getUTCFullYear();
+	return year >= 0 && year <= 9999 ? ms : wrong(0);
+}
+
+function isoDate(ms: number, timeZone: string): string {
+	const parts = guarded(() =>
+		new Intl.DateTimeFormat("en-US", {
+			...{ timeZone, era: "short", year: "numeric" },
+			...{ month: "2-digit", day: "2-digit" },
+		}).formatToParts(ms),
+	);
+	const part = (wanted: string) =>
+		parts.find(({ type }) => type === wanted)?.value ?? "";
+	const before = part("era").startsWith("B");
+	const year = before ? 1 - Number(part("year")) : Number(part("year"));
+	if (year < 0 || year > 9999) wrong(0);
+	return `${String(year).padStart(4, "0")}-${part("month")}-${part("day")}`;
+}
+
+const timeOptions =
+	"calendar dateStyle day dayPeriod era fractionalSecondDigits hour hour12 hourCycle minute month numberingSystem second timeStyle timeZone timeZoneName weekday year".split(
+		" ",
+	);
+
+function optionsOf(value: unknown): Intl.DateTimeFormatOptions {
+	for (const [key, option] of Object.entries(map(value))) {
+		if (!timeOptions.includes(key)) wrong(0);
+		text(option);
+	}
+	return value as Intl.DateTimeFormatOptions;
+}
+
+function formatTime(
+	ms: number,
+	locale: string,
+	given: () => Intl.DateTimeFormatOptions,
+): string {
+	const options = { timeZone: "UTC", ...given() };
+	return guarded(() => {
+		if (Intl.DateTimeFormat.supportedLocalesOf(locale).length === 0) wrong(0);
+		return new Intl.DateTimeFormat(locale, options).format(ms);
+	});
+}
+
+/** Of the forms that JavaScript reads as UTC, or with an offset; it reads others as local time. */
+function parseTime(value: string): number {
+	const form = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d))?$/;
+	const ms = form.test(value) ? Date.parse(value) : Number.NaN;
+	return Number.isNaN(ms) ? wrong(0) : ms;
+}
+
+/** The bytes of a text in UTF-8, one character for each. */
+function binaryOf(value: string): string {
+	if (!value.isWellFormed()) wrong(0);
+	return unescape(encodeURIComponent(value));
+}
+
+function fromBase64(value: string): string {
+	return guarded(() => {
+		const bytes = atob(value.replaceAll("-", "+").replaceAll("_", "/"));
+		return decodeURIComponent(escape(bytes));
+	});
+}
+
+function uuid(name: string, id: string): string {
+	const hex = createHash("sha1")
+		.update("736c756963658000a075756964000001", "hex")
+		.update(`${id}/${name}`, "latin1")
+		.digest("hex");
+	const variant = ((Number.parseInt(hex[16] ?? "", 16) & 3) | 8).toString(16);
+	return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-5${hex.slice(13, 16)}-${variant}${hex.slice(17, 20)}-${hex.slice(20, 32)}`;
+}
+
+function mergeDeep(
+	base: Record<string, unknown>,
+	over: Record<string, unknown>,
+): Record<string, unknown> {
+	const both = [...Object.entries(base), ...Object.entries(over)];
+	const names = [...new Set(both.map(([key]) => key))];
+	const isMap = (value: unknown): value is Record<string, unknown> =>
+		typeof value === "object" && value !== null && !Array.isArray(value);
+	return Object.fromEntries(
+		names.map((key) => {
+			const before = Object.hasOwn(base, key) ? base[key] : null;
+			if (!Object.hasOwn(over, key)) return [key, before];
+			const value = over[key];
+			return [
+				key,
+				isMap(before) && isMap(value) ? mergeDeep(before, value) : value,
+			];
+		}),
+	);
 }
 
 function keepDigits(

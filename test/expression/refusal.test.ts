@@ -220,6 +220,53 @@ test("refuses what is not there, and says what was meant", () => {
 	]);
 });
 
+test("refuses zones, locales and options that are written out and that nobody knows", () => {
+	check([
+		[
+			"isoDate(0, 'Europe/Berln')",
+			11,
+			/no time zone — did you mean `Europe\/Berlin`/,
+		],
+		["isoDate(0, 'here')", 11, /`here` is no time zone: write one such as/],
+		["isoDate(0, '+25:00')", 11, /is no time zone/],
+		["formatTime(0, 'deutsch')", 14, /the locale is none that is known/],
+		["formatTime(0, '')", 14, /the locale is none that is known/],
+		[
+			"formatTime(0, 'de', { datestyle: 'full' })",
+			22,
+			/no option of `formatTime` — did you mean `dateStyle`/,
+		],
+		[
+			"formatTime(0, 'de', { dateStyle: 'huge' })",
+			33,
+			/`dateStyle` does not take this value/,
+		],
+		["formatTime(0, 'de', { timeZone: 'here' })", 32, /`here` is no time zone/],
+		[
+			"formatTime(0, 'de', { fractionalSecondDigits: 4 })",
+			46,
+			/does not take this value/,
+		],
+		[
+			"formatTime(0, 'de', { dateStyle: 'full', day: 'numeric' })",
+			20,
+			/without options for single parts/,
+		],
+		["base64(a, 'URL')", 10, /only `'url'` can stand here/],
+		["fromBase64(a, 'text')", 14, /only `'bytes'` can stand here/],
+	]);
+	for (const source of [
+		"isoDate(0, 'europe/berlin')",
+		"isoDate(0, '+03:30')",
+		"isoDate(0, zone)",
+		"formatTime(0, locale, { timeZone: zone, ...options })",
+		"formatTime(0, 'de', { hour: 'numeric', hour12: false, timeZone: 'UTC' })",
+		"base64(a, 'url')",
+	]) {
+		assert.deepEqual(parseExpression(source).faults, [], source);
+	}
+});
+
 test("refuses the wrong number of arguments", () => {
 	check([
 		["a.slice(1, 2, 3)", 14, /`slice` takes 0 to 2 arguments, not 3/],

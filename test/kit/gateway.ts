@@ -42,6 +42,8 @@ export interface TestGateway {
 }
 
 export interface AskOptions {
+	/** The request's id. */
+	readonly id?: string;
 	readonly method?: string;
 	readonly headers?: readonly string[];
 	/** JSON; a text or bytes are sent as they are. */
@@ -300,7 +302,7 @@ function sendTo(
 ): Sent {
 	const scope = openScope({ clock });
 	const request = {
-		id: "test-request",
+		id: options.id ?? "test-request",
 		method: options.method ?? "GET",
 		target,
 		headers: headersOf(options),

@@ -272,4 +272,9 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"HEAD /files/exports/sales-7.csv": download,
 		"GET /files/exports/sales-7.csv": download,
 	},
+	15: {
+		"GET /hotels/hotels/7": { zone: "Europe/Berlin", language: "de" },
+		'POST /hotels/bookings {"hotel":"7","arrival":"2026-03-25","departure":"2026-04-01","key":"request"}':
+			{ id: "b1", until: "2026-03-25T21:00:00Z" },
+	},
 };
