@@ -7,6 +7,7 @@ import type { ReportDecision } from "../policy.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Form, Keeper, Kept, Key } from "./keeper.ts";
+import { joinParts, placeOf, wholeOf } from "./part.ts";
 import {
 	ageMsOf,
 	type Judged,
@@ -16,7 +17,7 @@ import {
 	withDate,
 } from "./rules.ts";
 import { AnswerTrial } from "./trial.ts";
-import { conditionsOf, freshened, outdates } from "./validate.ts";
+import { areOfOthers, conditionsOf, freshened, outdates } from "./validate.ts";
 
 export interface IntakeOptions extends RuleOptions {
 	/** The longest body that is kept, in bytes. */
@@ -80,12 +81,23 @@ export class Intake {
 		if (others?.size === 0) this.#flights.delete(flight.target);
 	}
 
-	/** Whether an answer will be kept and given to others, as far as its head tells. */
-	willServe(key: Key, head: Judged, length: number | null): boolean {
-		if ((length ?? 0) > this.#options.answerBytesMax) return false;
-		const judgement = judge(key, head, this.#options);
-		const { storable, freshMs, whileRevalidateMs } = judgement;
-		return storable && Math.max(freshMs, whileRevalidateMs) > 0;
+	/** Whether an answer will be kept, and given to others at once, as far as its head tells. */
+	foresee(
+		form: Form,
+		key: Key,
+		head: Judged,
+		length: number | null,
+	): { readonly kept: boolean; readonly served: boolean } {
+		const long = (length ?? 0) > this.#options.answerBytesMax;
+		const judgement = this.#judge(form, key, head);
+		if (long || !isWorthKeeping(judgement, head.headers)) {
+			return { kept: false, served: false };
+		}
+		const { freshMs, whileRevalidateMs } = judgement;
+		return {
+			kept: !this.#isOutranked(head.status, this.#keeper.find(form, key)),
+			served: Math.max(freshMs, whileRevalidateMs) > 0,
+		};
 	}
 
 	/** Keeps an answer if it may be kept. Gives the answer with its freshness. */
@@ -97,6 +109,22 @@ export class Intake {
 	): UpstreamResponse {
 		const dated = { ...response, headers: withDate(response.headers) };
 		return this.#take(form, key, dated, flight, response, null);
+	}
+
+	/** Keeps a part of what was sent, as one with the part that is kept if they fit (RFC 9111, 3.3 and 3.4). */
+	takePart(key: Key, part: UpstreamResponse, flight: Flight): void {
+		const place = placeOf(part.headers);
+		if (place === null || place.end - place.first !== part.body.length) return;
+		const whole = this.#keeper.find("sent", key);
+		if (whole && areOfOthers(part.headers, whole.response.headers)) {
+			this.#keeper.drop(whole);
+		}
+		const old = this.#keeper.find("part", key)?.response ?? null;
+		const { answerBytesMax } = this.#options;
+		const joined = (old && joinParts(old, part, answerBytesMax)) ?? part;
+		const complete = wholeOf(joined);
+		if (complete !== null) this.take("sent", key, complete, flight);
+		else this.#take("part", key, joined, flight, part, null);
 	}
 
 	/** Keeps an answer anew that a 304 to this request confirms, with the fields of the 304, and gives it. */
@@ -118,7 +146,7 @@ export class Intake {
 		origin: object,
 		before: Kept | null,
 	): UpstreamResponse {
-		const judgement = judge(key, response, this.#options);
+		const judgement = this.#judge(form, key, response);
 		const { known, sharing } = judgement;
 		const changed = this.#isChanged(flight);
 		const untilMs = flight.askedMs + (changed ? 0 : judgement.freshMs);
@@ -127,9 +155,9 @@ export class Intake {
 		const old = this.#keeper.find(form, key);
 		if (key.method === "HEAD") this.#compare(form, key, response);
 		const tooLong = response.body.length > this.#options.answerBytesMax;
-		// A failure may say how long it is fresh. It does not replace an answer that may stand in for it.
 		const fails = verdictOfStatus(response.status).stale;
-		if (fails && old && this.#clock.now() < old.ifErrorUntilMs) return marked;
+		if (this.#isOutranked(response.status, old)) return marked;
+		if (form === "sent" && !fails) this.#dropPart(key);
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
 			// A failure says nothing about the kept answer. Any other answer replaces it.
 			return old && !fails ? this.#outdate(old, marked) : marked;
@@ -161,6 +189,24 @@ export class Intake {
 		if (trial) trial.kept = kept;
 		this.#keeper.keep(kept);
 		return kept.response;
+	}
+
+	/** A part is judged as its whole would be (RFC 9111, 3.3). */
+	#judge(form: Form, key: Key, { status, headers }: Judged): Judgement {
+		const of = { status: form === "part" ? 200 : status, headers };
+		return judge(key, of, this.#options);
+	}
+
+	/** A failure may say how long it is fresh. It does not replace an answer that may stand in for it. */
+	#isOutranked(status: number, old: Kept | null): boolean {
+		const late = this.#clock.now() >= (old?.ifErrorUntilMs ?? 0);
+		return !late && verdictOfStatus(status).stale;
+	}
+
+	/** A part is older than the whole that came now, or is in it. */
+	#dropPart(key: Key): void {
+		const part = this.#keeper.find("part", key);
+		if (part !== null) this.#keeper.drop(part);
 	}
 
 	#trial(good: Kept | null): AnswerTrial {

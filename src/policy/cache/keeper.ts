@@ -26,8 +26,11 @@ export type Key = Pick<
 	"method" | "target" | "headers" | "body"
 >;
 
-/** Calls keep bodies decoded, streams as they were sent, perhaps compressed: neither can be given for the other. */
-export type Form = "decoded" | "sent";
+/**
+ * Calls keep bodies decoded, streams as they were sent, perhaps compressed: neither can be given for the other. A part
+ * of what was sent can be given for nothing but a part of it.
+ */
+export type Form = "decoded" | "sent" | "part";
 
 /** An answer that is kept. Instants are the clock's. */
 export interface Kept {
@@ -116,6 +119,11 @@ export class Keeper implements Yielding {
 		return null;
 	}
 
+	/** Whether any answer of this address is kept, to whatever fields. */
+	knows(form: Form, key: Key): boolean {
+		return this.#variants({ form, key }).length > 0;
+	}
+
 	/** Keeps an answer instead of the one to the same request. Others may be dropped for its room. */
 	keep(kept: Kept): void {
 		const { headers } = kept.key;
@@ -156,8 +164,9 @@ export class Keeper implements Yielding {
 		}
 		for (const method of ["GET", "HEAD"] as const) {
 			const key = { method, target, headers: [], body: null };
-			this.#entries.delete(textOf("decoded", key));
-			this.#entries.delete(textOf("sent", key));
+			for (const form of ["decoded", "sent", "part"] as const) {
+				this.#entries.delete(textOf(form, key));
+			}
 		}
 		this.#count();
 	}
@@ -211,7 +220,7 @@ function textOf(
 	{ method, target, body }: Key,
 	as = method,
 ): string {
-	const asked = form === "sent" ? `${as} sent` : as;
+	const asked = form === "decoded" ? as : `${as} ${form}`;
 	if (body === null) return `${asked} ${target}`;
 	return `${asked} ${target.length} ${target}${body}`;
 }

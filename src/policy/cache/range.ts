@@ -13,10 +13,12 @@ export interface Range {
 	readonly of: string | null;
 }
 
-/** RFC 9110, 14.1.2. Null for several parts, another unit, or no range: then a cache leaves it to the upstream. */
+/**
+ * What the fields of a request with `Range` ask for. Null for several parts, another unit, or no proper range: whoever is
+ * asked may answer that with the whole (RFC 9110, 14.2).
+ */
 export function rangeOf(headers: HeaderList): Range | null {
-	const text = onlyHeaderOf(headers, "range");
-	if (text === null) return null;
+	const text = onlyHeaderOf(headers, "range") ?? "";
 	const [, first = "", last = ""] =
 		/^bytes=(\d{0,15})-(\d{0,15})$/i.exec(text.trim()) ?? [];
 	if (first === "" && last === "") return null;
@@ -52,8 +54,16 @@ export function boundsOf(
 export function isPartOf({ of }: Range, headers: HeaderList): boolean {
 	if (of === null) return true;
 	if (of.startsWith('"')) return of === onlyHeaderOf(headers, "etag");
-	if (of !== onlyHeaderOf(headers, "last-modified")) return false;
+	return (
+		of === onlyHeaderOf(headers, "last-modified") && isStrongDate(of, headers)
+	);
+}
+
+/**
+ * RFC 9110, 8.8.2.2: whether an answer that changed at this date has not changed since. It may have changed twice in the
+ * second in which it was sent.
+ */
+export function isStrongDate(modified: string, headers: HeaderList): boolean {
 	const date = parseHttpDate(onlyHeaderOf(headers, "date") ?? "");
-	// RFC 9110, 8.8.2.2: it may have changed twice in the second in which it was sent.
-	return date - parseHttpDate(of) >= 1000;
+	return date - parseHttpDate(modified) >= 1000;
 }

@@ -8,6 +8,7 @@ import {
 import type { StreamHead, UpstreamResponse } from "../../core/http/messages.ts";
 import { hasFramedBody } from "../../core/http/status.ts";
 import { type Condition, hasCopy } from "./condition.ts";
+import { boundsWithin, placeOf, placeText } from "./part.ts";
 import { boundsOf, isPartOf, type Range } from "./range.ts";
 
 /** A kept answer as the head and body that a client gets: without the body for HEAD, and 304 for a client that has it. */
@@ -19,21 +20,16 @@ export function headFrom(
 	range: Range | null = null,
 ): StreamHead {
 	const { status, headers, body } = response;
-	const age = String(Math.max(0, Math.floor(ageMs / 1000)));
-	const dated = [
-		...headersWithout(headers, (name) => name === "age"),
-		"age",
-		age,
-	];
+	const dated = withAge(headers, ageMs);
 	if (condition !== null && hasCopy(condition, response)) {
-		return {
-			status: 304,
-			headers: fieldsOfNotModified(dated),
-			body: emptyStream(null),
-		};
+		return notModified(dated);
 	}
 	if (range !== null && status === 200 && isPartOf(range, headers)) {
-		return partFrom(body, dated, range);
+		const { length: total } = body;
+		const bounds = boundsOf(range, total);
+		return bounds === null
+			? notSatisfiable(total)
+			: partFrom(body, bounds, dated, { first: bounds[0], total });
 	}
 	return {
 		status,
@@ -42,25 +38,60 @@ export function headFrom(
 	};
 }
 
-/** RFC 9110, 15.3.7 and 15.5.17. */
+/** A part of the part that is kept; 304 for a client that has the answer. Null if the part has not all of it. */
+export function partOfPart(
+	response: UpstreamResponse,
+	ageMs: number,
+	condition: Condition | null,
+	range: Range,
+): StreamHead | null {
+	const { headers, body } = response;
+	const place = placeOf(headers);
+	if (place === null || !isPartOf(range, headers)) return null;
+	const bounds = boundsWithin(range, place);
+	if (bounds === null) return null;
+	const dated = withAge(headers, ageMs);
+	if (condition !== null && hasCopy(condition, response)) {
+		return notModified(dated);
+	}
+	const unplaced = headersWithout(dated, (name) => name === "content-range");
+	const { first, total } = place;
+	return partFrom(body, bounds, unplaced, { first: first + bounds[0], total });
+}
+
+function withAge(headers: HeaderList, ageMs: number): HeaderList {
+	const age = String(Math.max(0, Math.floor(ageMs / 1000)));
+	return [...headersWithout(headers, (name) => name === "age"), "age", age];
+}
+
+function notModified(headers: HeaderList): StreamHead {
+	return {
+		status: 304,
+		headers: fieldsOfNotModified(headers),
+		body: emptyStream(null),
+	};
+}
+
+/** RFC 9110, 15.5.17. */
+function notSatisfiable(total: number): StreamHead {
+	return {
+		status: 416,
+		headers: ["content-range", `bytes */${total}`],
+		body: emptyStream(0),
+	};
+}
+
+/** RFC 9110, 15.3.7: these bytes of a body, and where they stand in the whole. */
 function partFrom(
 	body: Uint8Array,
+	[from, end]: readonly [number, number],
 	headers: HeaderList,
-	range: Range,
+	{ first, total }: { readonly first: number; readonly total: number },
 ): StreamHead {
-	const bounds = boundsOf(range, body.length);
-	if (bounds === null) {
-		return {
-			status: 416,
-			headers: ["content-range", `bytes */${body.length}`],
-			body: emptyStream(0),
-		};
-	}
-	const [from, end] = bounds;
-	const place = `bytes ${from}-${end - 1}/${body.length}`;
+	const place = { first, end: first + end - from, total };
 	return {
 		status: 206,
-		headers: [...headers, "content-range", place],
+		headers: [...headers, "content-range", placeText(place)],
 		body: wholeStream(body.subarray(from, end)),
 	};
 }

@@ -1,32 +1,29 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
-import type {
-	StreamHead,
-	StreamRequest,
-	UpstreamResponse,
-} from "../../core/http/messages.ts";
+import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
 import { isSafe } from "../../core/http/method.ts";
-import { hasContent } from "../../core/http/status.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { StreamCall, StreamPolicy } from "../policy.ts";
 import { askedHeaders } from "../same-request.ts";
-import { codeVerdicts, verdictOfStatus } from "../verdict.ts";
+import { codeVerdicts } from "../verdict.ts";
 import { keptMeanwhile } from "../waited.ts";
-import { type Condition, conditionOf, withoutCondition } from "./condition.ts";
+import { withStatus } from "./cache-status.ts";
+import { Client } from "./client.ts";
 import type { Flight } from "./intake.ts";
-import type { Kept, Key } from "./keeper.ts";
-import { KeptBody } from "./kept-body.ts";
+import type { Kept } from "./keeper.ts";
+import type { KeptBody } from "./kept-body.ts";
 import type { Miss, Misses } from "./misses.ts";
+import type { Rest } from "./part.ts";
 import type { CacheParts } from "./parts.ts";
-import { type Range, rangeOf, withoutRange } from "./range.ts";
-import { failureOf, withDate } from "./rules.ts";
-import { drain, headFrom, isFramed } from "./streamed.ts";
+import { keepWhilePassed, type Passed } from "./passing.ts";
+import { failureOf } from "./rules.ts";
+import { drain } from "./streamed.ts";
 import {
 	conditionsFor,
 	conditionsOf,
 	outdates,
 	subjectOf,
 } from "./validate.ts";
-import { notCached, serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
+import { notCached, serves, wantsOnlyKept } from "./wish.ts";
 
 /**
  * The cache of streams: keeps answers to GET while they are passed on. An answer that breaks off or grows too long is
@@ -40,15 +37,21 @@ export function cacheStreams(parts: CacheParts): StreamPolicy {
 			if (!isSafe(request.method)) {
 				return next(changing(parts, request), scope);
 			}
-			const kept = request.cached && isKept(request.method);
-			if (!kept || request.body !== null) return next(request, scope);
+			if (!request.cached) return next(request, scope);
+			if (request.method !== "GET" && request.method !== "HEAD") {
+				return next(saying("fwd=method", request), scope);
+			}
+			if (request.body !== null) {
+				return next(saying("fwd=bypass", request), scope);
+			}
 			return new Passage(parts, next, request).pass(scope);
 		};
 }
 
-/** Whether a kept answer may be given to a request of this method. OPTIONS waits for one that is being kept. */
-function isKept(method: string): boolean {
-	return method === "GET" || method === "HEAD" || method === "OPTIONS";
+/** A request whose answer says what the cache has done. */
+function saying(said: string, request: StreamRequest): StreamRequest {
+	const onHead = (head: StreamHead) => request.onHead(withStatus(head, said));
+	return { ...request, onHead };
 }
 
 /** A request whose answer drops the answers that it makes old. */
@@ -62,75 +65,74 @@ function changing(
 			if (intake.change(request.target, head)) {
 				report(request, "invalidated", null);
 			}
-			request.onHead(head);
+			request.onHead(request.cached ? withStatus(head, "fwd=method") : head);
 		},
 	};
 }
 
+/** Ends the reading of an answer that is not the rest of what is kept. Nobody sees this error. */
+const notTheRest = new GatewayError("call_aborted", "it is not the rest");
+
 /** Ends the reading of a failed answer, when a stale one stands in for it. Nobody sees this error. */
 const stoodIn = new GatewayError("call_aborted", "a stale answer stands in");
+
+/** The whole of a part that is kept and an answer that has the rest. Null if the answer is about another part. */
+function wholeWith(rest: Rest, head: StreamHead): StreamHead | null {
+	const { status } = head;
+	return status === 206 || status === 416 ? rest.complete(head) : head;
+}
 
 /** One request on its way through the cache. */
 class Passage {
 	readonly #parts: CacheParts;
 	readonly #next: StreamCall;
-	readonly #request: StreamRequest;
-	/** The request without its condition. */
-	readonly #key: Key;
-	/** Null if the client has no copy of its own. */
-	readonly #condition: Condition | null;
-	/** The part that the client asks for; null for all of it. */
-	readonly #range: Range | null;
-	readonly #wish: Wish;
-	/** Those who wait for the answer to this request; null if it asks for itself alone. */
-	#miss: Miss | null = null;
+	readonly #client: Client;
 	/** The answer's body, if it may be kept for those who wait. */
 	#body: KeptBody | null = null;
-	#answered = false;
 
 	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
-		const { headers, target, method } = request;
-		const range = method === "GET" ? rangeOf(headers) : null;
-		const whole = range === null ? headers : withoutRange(headers);
-		const asked = withoutCondition(whole);
 		this.#parts = parts;
 		this.#next = next;
-		this.#request = request;
-		this.#key = { method: "GET", target, headers: asked, body: null };
-		this.#condition = conditionOf(headers);
-		this.#range = range;
-		this.#wish = method === "OPTIONS" ? "none" : wishOf(asked);
+		this.#client = new Client(parts, request);
 	}
 
 	/** `waited`: another's answer was waited for, so nobody is waited for again. */
 	async pass(scope: Scope, waited = false): Promise<void> {
-		const { method } = this.#request;
+		const { request } = this.#client;
 		const { keeper, report } = this.#parts;
-		if (this.#wish === "none") return this.#pass(scope, "fwd=bypass");
 		const now = scope.clock.now();
-		const kept = keeper.find("sent", this.#key);
-		if (kept !== null && serves(kept, this.#wish, now)) {
-			report(this.#request, now < kept.freshUntilMs ? "hit" : "stale", null);
-			return this.#give(kept, now);
+		const kept = keeper.find("sent", this.#client.key);
+		if (this.#client.wish === "none") return this.#pass(scope, kept, now);
+		if (kept !== null && serves(kept, this.#client.wish, now)) {
+			report(request, now < kept.freshUntilMs ? "hit" : "stale", null);
+			return this.#client.give(kept, now);
 		}
 		if (
 			kept &&
-			this.#range === null &&
-			this.#wish === "fresh" &&
+			this.#client.wish === "fresh" &&
 			now < kept.whileRevalidateUntilMs
 		) {
 			const error = this.#refresh(kept);
-			report(this.#request, "stale", error?.code ?? "refreshing");
-			return this.#give(kept, now);
+			report(request, "stale", error?.code ?? "refreshing");
+			return this.#client.give(kept, now);
 		}
-		if (wantsOnlyKept(this.#key.headers)) throw notCached(this.#parts.upstream);
-		if (this.#range !== null) return this.#pass(scope, forwarded(kept, now));
-		if (method === "HEAD") return this.#fetch(scope, kept);
-		const others = waited || this.#wish !== "fresh" ? null : this.#others();
+		if (
+			this.#client.range !== null &&
+			this.#client.givePart(this.#client.range, now)
+		) {
+			return report(request, "hit", null);
+		}
+		if (wantsOnlyKept(this.#client.key.headers))
+			throw notCached(this.#parts.upstream);
+		if (this.#client.ranges) return this.#pass(scope, kept, now);
+		if (request.method === "HEAD") return this.#fetch(scope, kept);
+		const alone =
+			waited || this.#client.wish !== "fresh" || this.#client.range !== null;
+		const others = alone ? null : this.#others();
 		if (others !== null && others.running !== null) {
 			return this.#follow(others.running, kept, scope);
 		}
-		if (kept === null) report(this.#request, "miss", null);
+		if (kept === null) report(request, "miss", null);
 		const miss = this.#asksForAll(kept) ? (others?.begin() ?? null) : null;
 		return miss === null
 			? this.#fetch(scope, kept)
@@ -138,40 +140,43 @@ class Passage {
 	}
 
 	/** Asks the upstream for this client alone. */
-	#pass(scope: Scope, said: string): Promise<void> {
-		const onHead = (head: StreamHead) => this.#answer(head, said);
-		return this.#next({ ...this.#request, onHead }, scope);
+	#pass(scope: Scope, kept: Kept | null, now: number): Promise<void> {
+		const said = `fwd=${this.#client.reason(kept, now)}`;
+		const onHead = (head: StreamHead) => this.#client.answer(head, said);
+		return this.#next({ ...this.#client.request, onHead }, scope);
 	}
 
 	/** What the upstream answers to a condition of the client's alone is for that client alone. */
 	#asksForAll(kept: Kept | null): boolean {
-		if (this.#condition === null) return true;
+		if (this.#client.condition === null) return true;
 		return kept !== null && conditionsOf(kept.response.headers).length > 0;
 	}
 
 	/** Others who want the same: those that agree in every field, whatever the answer will vary by. */
 	#others(): ReturnType<Misses["of"]> {
-		const { target } = this.#key;
-		const key = JSON.stringify([target, askedHeaders(this.#key)]);
+		const { target } = this.#client.key;
+		const key = JSON.stringify([target, askedHeaders(this.#client.key)]);
 		return this.#parts.misses.streams.of(key);
 	}
 
 	async #follow(miss: Miss, stale: Kept | null, scope: Scope): Promise<void> {
+		const reason = this.#client.reason(stale, scope.clock.now());
 		try {
 			await miss.follow(scope);
 		} catch (reason) {
-			if (this.#standsIn(stale, reason)) return;
+			if (this.#client.standsIn(stale, reason)) return;
 			throw reason;
 		}
+		this.#client.collapsed = reason;
 		return this.pass(scope, true);
 	}
 
 	/** Asks for all who wait. The call has a lifetime of its own, and this request waits for its end. */
 	#lead(miss: Miss, stale: Kept | null, scope: Scope): Promise<void> {
-		this.#miss = miss;
+		this.#client.miss = miss;
 		return new Promise((resolve, reject) => {
 			const stopListening = scope.onCancel((reason) => {
-				const stoodIn = this.#standsIn(stale, reason);
+				const stoodIn = this.#client.standsIn(stale, reason);
 				miss.leave(reason);
 				if (stoodIn) resolve();
 				else reject(reason as Error);
@@ -195,39 +200,9 @@ class Passage {
 		});
 	}
 
-	/** Answers with what is kept, or 304 if the client has it. */
-	#give(kept: Kept, now: number, said = "hit"): void {
-		const { response, bornMs, freshUntilMs } = kept;
-		const { method } = this.#request;
-		this.#use(response);
-		const ageMs = now - bornMs;
-		this.#answer(
-			headFrom(response, ageMs, method, this.#condition, this.#range),
-			`${said}; ttl=${Math.floor((freshUntilMs - now) / 1000)}`,
-		);
-	}
-
-	/** Gives a stale answer instead of a failure, if its time for that is not over. */
-	#standIn(kept: Kept | null, { code }: GatewayError): boolean {
-		const now = this.#parts.clock.now();
-		const late = now >= (kept?.ifErrorUntilMs ?? 0);
-		if (kept === null || late || this.#wish !== "fresh") return false;
-		if (this.#miss?.left) return false;
-		this.#parts.report(this.#request, "stale", code);
-		this.#give(kept, now, "fwd=stale");
-		return true;
-	}
-
-	/** As `standIn`, for any failure before there is a head. */
-	#standsIn(kept: Kept | null, thrown: unknown): boolean {
-		const error = asGatewayError(thrown);
-		if (this.#answered || !codeVerdicts[error.code].stale) return false;
-		return this.#standIn(kept, error);
-	}
-
 	#refresh(kept: Kept): GatewayError | null {
 		const { refreshes, upstream } = this.#parts;
-		return refreshes.begin(kept, this.#request, async (scope) => {
+		return refreshes.begin(kept, this.#client.request, async (scope) => {
 			let failure: GatewayError | null = null;
 			const onHead = ({ status, body }: StreamHead) => {
 				failure = failureOf(status, upstream);
@@ -235,9 +210,9 @@ class Passage {
 				void drain(body);
 			};
 			// For all, so without the condition of the client that began it.
-			const { headers } = this.#key;
+			const { headers } = this.#client.key;
 			const asked = { method: "GET", headers, onHead, onInterim: null };
-			const request = { ...this.#request, ...asked };
+			const request = { ...this.#client.request, ...asked };
 			const alone = new Passage(this.#parts, this.#next, request);
 			await alone.#fetch(scope, kept, () => false);
 			return failure;
@@ -251,16 +226,16 @@ class Passage {
 	async #fetch(
 		outer: Scope,
 		kept: Kept | null,
-		standIn = (error: GatewayError) => this.#standIn(kept, error),
+		standIn = (error: GatewayError) => this.#client.standIn(kept, error),
 	): Promise<void> {
-		const { intake, keeper, upstream } = this.#parts;
-		const { target, headers } = this.#request;
+		const { intake, upstream } = this.#parts;
 		const conditions = kept
-			? conditionsFor(this.#condition, kept.response.headers)
+			? conditionsFor(this.#client.condition, kept.response.headers)
 			: [];
+		const rest = kept === null ? this.#client.rest() : null;
 		const scope = openScope({ parent: outer });
-		const flight = intake.begin(target);
-		const said = forwarded(kept, flight.askedMs);
+		const flight = intake.begin(this.#client.key.target);
+		const said = `fwd=${this.#client.reason(kept, flight.askedMs)}`;
 		let answered = false;
 		let disavowed = false;
 		const onHead = (head: StreamHead) => {
@@ -269,15 +244,21 @@ class Passage {
 				answered = !disavowed;
 				return;
 			}
+			const whole = rest === null ? head : wholeWith(rest, head);
+			disavowed = whole === null;
+			if (whole === null) return scope.cancel(notTheRest);
 			answered = true;
 			const failure = kept && failureOf(head.status, upstream);
 			if (failure && standIn(failure)) return scope.cancel(stoodIn);
-			this.#answer(this.#passing(head, flight, kept), said);
+			if (rest !== null && whole !== head) this.#client.use(rest.part);
+			const passed = this.#passing(whole, flight, kept);
+			const status = whole === head ? "" : `; fwd-status=${head.status}`;
+			const stored = passed.stored ? "; stored" : "";
+			this.#client.answer(passed.head, said + status + stored);
 		};
 		const request = {
-			...this.#request,
-			headers:
-				conditions.length > 0 ? [...this.#key.headers, ...conditions] : headers,
+			...this.#client.request,
+			headers: this.#client.asked(conditions, rest),
 			onHead,
 			isKept: () => this.#isKept(),
 		};
@@ -285,6 +266,7 @@ class Passage {
 			await this.#next(request, scope);
 		} catch (thrown) {
 			if (thrown === stoodIn) return;
+			if (thrown === notTheRest) return this.#askAnew(outer, null);
 			if (thrown === keptMeanwhile) return this.pass(outer, true);
 			const error = asGatewayError(thrown);
 			const instead = !answered && codeVerdicts[error.code].stale;
@@ -293,27 +275,33 @@ class Passage {
 			scope.close();
 			intake.end(flight);
 		}
-		if (!disavowed || kept === null) return;
-		keeper.drop(kept);
+		if (disavowed) return this.#askAnew(outer, kept);
+	}
+
+	/** Asks for the whole, because what is kept is not what the upstream speaks of. */
+	#askAnew(outer: Scope, kept: Kept | null): Promise<void> {
+		const { keeper } = this.#parts;
+		const old = kept ?? keeper.find("part", this.#client.key);
+		if (old !== null) keeper.drop(old);
 		return this.#fetch(outer, null, () => false);
 	}
 
 	#isKept(): boolean {
 		const { keeper, clock } = this.#parts;
-		const kept = keeper.find("sent", this.#key);
-		return kept !== null && serves(kept, this.#wish, clock.now());
+		const kept = keeper.find("sent", this.#client.key);
+		return kept !== null && serves(kept, this.#client.wish, clock.now());
 	}
 
 	/** Answers by a 304 to the conditions of both. False if it is about an answer that nobody has. */
 	#settle(kept: Kept, head: StreamHead, flight: Flight, said: string): boolean {
 		const old = kept.response.headers;
-		switch (subjectOf(head.headers, old, this.#condition)) {
+		switch (subjectOf(head.headers, old, this.#client.condition)) {
 			case "kept":
 				this.#confirm(kept, head, flight, `${said}; fwd-status=304`);
 				return true;
 			case "copy":
 				this.#parts.keeper.drop(kept);
-				this.#answer(head, said);
+				this.#client.answer(head, said);
 				return true;
 			case "other":
 				return false;
@@ -322,70 +310,27 @@ class Passage {
 
 	#confirm(kept: Kept, head: StreamHead, flight: Flight, said: string): void {
 		const { intake, report } = this.#parts;
-		const { method } = this.#request;
-		report(this.#request, "revalidated", null);
-		const response = intake.confirm(this.#key, kept, head, flight);
-		this.#miss?.end(true);
-		this.#use(response);
-		this.#answer(headFrom(response, 0, method, this.#condition), said);
+		report(this.#client.request, "revalidated", null);
+		const response = intake.confirm(this.#client.key, kept, head, flight);
+		this.#client.miss?.end(true);
+		this.#client.giveConfirmed(response, said);
 	}
 
-	/** What the cache keeps is not copied for each client. */
-	#use({ decoded }: UpstreamResponse): void {
-		if (decoded) this.#request.memory?.useAsAnswer(decoded.memory);
-	}
-
-	/** Only others wait for the answer if the client has left. `said` is how the cache has handled it (RFC 9211). */
-	#answer({ status, headers, body }: StreamHead, said: string | null): void {
-		if (this.#miss?.left) return;
-		this.#answered = true;
-		const told = said === null ? [] : ["cache-status", `sluice; ${said}`];
-		this.#request.onHead({ status, headers: [...headers, ...told], body });
-	}
-
-	#passing(head: StreamHead, flight: Flight, kept: Kept | null): StreamHead {
-		if (this.#request.method !== "HEAD") return this.#keeping(head, flight);
-		if (kept !== null && outdates(head, kept.response.headers)) {
-			this.#parts.keeper.drop(kept);
+	#passing(head: StreamHead, flight: Flight, kept: Kept | null): Passed {
+		if (this.#client.request.method === "HEAD") {
+			if (kept !== null && outdates(head, kept.response.headers)) {
+				this.#parts.keeper.drop(kept);
+			}
+			return { head, body: null, stored: false };
 		}
-		return head;
-	}
-
-	/** The same answer; once the last byte of its body has been read it is kept, unless it had grown too long by then. */
-	#keeping(head: StreamHead, flight: Flight): StreamHead {
-		const { intake, memory } = this.#parts;
-		const { status } = head;
-		const headers = withDate(head.headers);
-		const bounds = {
-			bytesMax: intake.answerBytesMax,
-			memory,
-			request: this.#request.memory ?? null,
+		const passing = {
+			request: this.#client.request,
+			key: this.#client.key,
+			ranged: this.#client.range !== null,
+			miss: this.#client.miss,
 		};
-		const miss = this.#miss;
-		const fails = verdictOfStatus(status).stale;
-		if (!isFramed(head)) {
-			miss?.end(false);
-			return head;
-		}
-		const body = new KeptBody(head.body, bounds, {
-			keep: (bytes) => {
-				const response = { status, headers, body: bytes };
-				intake.take("sent", this.#key, response, flight);
-			},
-			onOver: (long) => miss?.end(!long),
-		});
-		if (miss === null) return { status, headers, body };
-		this.#body = body;
-		const dated = { status, headers };
-		if (!intake.willServe(this.#key, dated, body.length)) miss.end(fails);
-		else if (miss.followed || !hasContent(status)) void body.hurry();
-		else miss.onFollowed = () => void body.hurry();
-		return { status, headers, body };
+		const passed = keepWhilePassed(this.#parts, passing, head, flight);
+		this.#body = passed.body;
+		return passed;
 	}
-}
-
-/** Why a request goes on to the upstream (RFC 9211, 2.2). */
-function forwarded(kept: Kept | null, now: number): string {
-	if (kept === null) return "fwd=miss";
-	return now < kept.freshUntilMs ? "fwd=request" : "fwd=stale";
 }

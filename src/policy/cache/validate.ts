@@ -83,8 +83,21 @@ export function outdates(
 	kept: HeaderList,
 ): boolean {
 	if (status !== 200) return false;
-	return ["etag", "last-modified", "content-length"].some((name) => {
-		const [now, then] = [headers, kept].map((list) => headerOf(list, name));
-		return now !== null && then !== null && now !== then;
+	return differIn(["etag", "last-modified", "content-length"], headers, kept);
+}
+
+/** Whether two answers, parts or wholes, cannot be of the same whole. */
+export function areOfOthers(some: HeaderList, others: HeaderList): boolean {
+	return differIn(["etag", "last-modified"], some, others);
+}
+
+function differIn(
+	names: readonly string[],
+	some: HeaderList,
+	others: HeaderList,
+): boolean {
+	return names.some((name) => {
+		const [one, other] = [some, others].map((list) => headerOf(list, name));
+		return one !== null && other !== null && one !== other;
 	});
 }

@@ -1,143 +1,9 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ByteQueue } from "../../../src/core/body/byte-queue.ts";
 import { GatewayError } from "../../../src/core/errors.ts";
 import { allHeadersOf, headerOf } from "../../../src/core/http/headers.ts";
-import type {
-	StreamHead,
-	StreamRequest,
-} from "../../../src/core/http/messages.ts";
-import { cache } from "../../../src/policy/cache/cache.ts";
-import type { StreamCall } from "../../../src/policy/policy.ts";
-import { openScope } from "../../../src/tasks/index.ts";
-import { policySetting } from "../../kit/policy.ts";
-
-interface Reply {
-	readonly status?: number;
-	readonly headers?: readonly string[];
-	/** In pieces, as they come. Default: the number of the call. */
-	readonly pieces?: readonly string[];
-	/** Null: it is chunked, unless `headers` say nothing of it. Default: what it is. */
-	readonly length?: number | null;
-	/** Fails instead, or after the pieces. */
-	readonly error?: Error;
-	readonly beforeHead?: boolean;
-	/** Does not end. */
-	readonly open?: boolean;
-	/** Ends only then. */
-	readonly until?: Promise<void>;
-}
-
-/** The cache in front of streams that are replies, one after another, the last for ever. */
-function streams(...replies: Reply[]) {
-	const setting = policySetting("cache");
-	const { clock, told } = setting;
-	const context = {
-		...setting.context,
-		scope: openScope({ clock }),
-		origins: ["http://files.test"],
-		credentials: new Map(),
-		coalesced: false,
-	};
-	const { stream: cacheStream } = cache(
-		{
-			forMs: null,
-			staleMs: 0,
-			ifErrorMs: 0,
-			bytesMax: 100_000,
-			entriesMax: 10,
-			answerBytesMax: 10,
-		},
-		context,
-	);
-	const sent: StreamRequest[] = [];
-	const wire: StreamCall = (request, scope) => {
-		const reply = replies[Math.min(sent.length, replies.length - 1)] ?? {};
-		sent.push(request);
-		return carryOut(request, reply, sent.length, scope);
-	};
-	const stream = cacheStream(wire);
-	const open = async (changes: Partial<StreamRequest> = {}) => {
-		const scope = openScope({ clock });
-		const heads: StreamHead[] = [];
-		const request: StreamRequest = {
-			method: "GET",
-			target: "/a",
-			headers: [],
-			body: null,
-			idempotent: true,
-			requestId: "test-request",
-			client: "192.0.2.1",
-			timeoutMs: 1000,
-			cached: true,
-			idleMs: 1000,
-			untakenMs: 1000,
-			onHead: (head) => heads.push(head),
-			...changes,
-		};
-		const ended = stream(request, scope);
-		ended.catch(() => {});
-		await clock.advance(0);
-		return { head: heads[0], heads, ended, scope };
-	};
-	/** Asks and reads all. */
-	const ask = async (changes?: Partial<StreamRequest>) => {
-		const { heads, ended, scope, ...opened } = await open(changes);
-		if (opened.head === undefined) await ended;
-		const head = heads[0] ?? assert.fail("no head");
-		const text = await read(head);
-		await ended;
-		assert.equal(heads.length, 1);
-		assert.equal(scope.listeners, 0);
-		const header = (name: string) => headerOf(head.headers, name);
-		return { status: head.status, text, header, length: head.body.length };
-	};
-	return { clock, context, told, sent, open, ask };
-}
-
-async function read({ body }: StreamHead): Promise<string> {
-	const pieces: Uint8Array[] = [];
-	for await (const piece of body) pieces.push(piece);
-	return Buffer.concat(pieces).toString();
-}
-
-function carryOut(
-	{ onHead, method }: StreamRequest,
-	reply: Reply,
-	count: number,
-	scope: { onCancel(fn: (reason: unknown) => void): () => void },
-): Promise<void> {
-	const { status = 200, headers = [], pieces = [String(count)] } = reply;
-	const bodiless = status === 304 || method === "HEAD";
-	const bytes = bodiless ? [] : pieces.map((piece) => Buffer.from(piece));
-	const total = pieces.join("").length;
-	return new Promise((resolve, reject) => {
-		if (reply.beforeHead) return reject(reply.error);
-		const queue = new ByteQueue({
-			length: reply.length === undefined ? total : reply.length,
-			onFull: () => {},
-			onWanted: () => {},
-			onLeft: () => fail(new Error("left")),
-		});
-		const fail = (reason: unknown) => {
-			stop();
-			queue.fail(reason);
-			reject(reason);
-		};
-		const stop = scope.onCancel(fail);
-		onHead({ status, headers, body: queue });
-		for (const piece of bytes) queue.push(piece);
-		if (reply.error) return fail(reply.error);
-		if (reply.open) return;
-		const end = () => {
-			stop();
-			queue.end();
-			resolve();
-		};
-		if (reply.until === undefined) end();
-		else void reply.until.then(end);
-	});
-}
+import type { StreamHead } from "../../../src/core/http/messages.ts";
+import { type Reply, read, streams } from "../../kit/cached-streams.ts";
 
 const fresh: Reply = { headers: ["cache-control", "max-age=10"] };
 const tagged: Reply = {
@@ -764,14 +630,28 @@ describe("a request for a part", () => {
 		"bytes=a-b",
 		"lines=0-1",
 	]) {
-		it(`of ${range} is left to the upstream`, async () => {
-			const { ask, sent } = streams(lasts);
+		it(`of ${range} is answered with the whole that is kept, or else by the upstream (RFC 9110, 14.2)`, async () => {
+			const { ask, sent, clock } = streams(lasts);
 			await ask();
 			const headers = ["range", range];
+			const whole = await ask({ headers });
+			assert.deepEqual([whole.status, whole.text], [200, "0123456789"]);
+			assert.equal(whole.header("content-range"), null);
+			assert.equal(sent.length, 1);
+			await clock.advance(10_000);
 			await ask({ headers });
 			assert.deepEqual(sent[1]?.headers, headers);
 		});
 	}
+
+	it("by HEAD is no such request (RFC 9110, 14.2)", async () => {
+		const { ask, sent } = streams(lasts);
+		await ask();
+		const headers = ["range", "bytes=0-1"];
+		const answer = await ask({ method: "HEAD", headers });
+		assert.deepEqual([answer.status, answer.length], [200, 10]);
+		assert.equal(sent.length, 1);
+	});
 
 	for (const [of, status] of [
 		['"1"', 206],
@@ -802,15 +682,59 @@ describe("a request for a part", () => {
 		assert.equal((await failing.ask({ headers: range })).status, 404);
 	});
 
-	it("goes on to the upstream if nothing fresh is kept, and is not kept", async () => {
-		const part = { ...fresh, status: 206, pieces: ["01"] };
-		const { ask, sent, clock } = streams(part, lasts, part, lasts);
-		const headers = ["range", "bytes=0-1"];
-		await ask({ headers });
-		assert.equal((await ask()).text, "0123456789");
+	const range = ["range", "bytes=0-1"];
+
+	it("of a stale answer asks whether that still holds, and is answered from it if so", async () => {
+		const confirmed: Reply = { status: 304, headers: ["etag", '"1"'] };
+		const { ask, sent, clock } = streams(lasts, confirmed);
+		await ask();
 		await clock.advance(10_000);
-		assert.equal((await ask({ headers })).text, "01");
-		assert.deepEqual(sent[2]?.headers, headers);
+		const answer = await ask({ headers: range });
+		assert.deepEqual([answer.status, answer.text], [206, "01"]);
+		assert.deepEqual(sent[1]?.headers, [...range, "if-none-match", '"1"']);
+		assert.equal((await ask()).text, "0123456789");
+		assert.equal(sent.length, 2);
+	});
+
+	it("of a stale answer that has changed is answered as the upstream does", async () => {
+		const part: Reply = {
+			status: 206,
+			headers: [
+				...["cache-control", "max-age=10", "etag", '"2"'],
+				...["content-range", "bytes 0-1/10"],
+			],
+			pieces: ["ab"],
+		};
+		const { ask, sent, clock } = streams(lasts, part, lasts);
+		await ask();
+		await clock.advance(10_000);
+		assert.equal((await ask({ headers: range })).text, "ab");
+		assert.equal((await ask({ headers: range })).text, "ab");
+		assert.equal(sent.length, 2);
+		await ask();
+		assert.ok(!sent[2]?.headers.includes("if-none-match"), "it is dropped");
+	});
+
+	it("is answered from a stale answer if the upstream is down, or asked meanwhile", async () => {
+		const all = streams({ ...lasting('"1"'), pieces: ["0123456789"] }, down);
+		await all.ask();
+		await all.clock.advance(10_000);
+		const standIn = await all.ask({ headers: range });
+		assert.deepEqual([standIn.status, standIn.text], [206, "01"]);
+		const swr = ["cache-control", "max-age=1, stale-while-revalidate=9"];
+		const other = streams({ headers: swr, pieces: ["0123456789"] });
+		await other.ask();
+		await other.clock.advance(2000);
+		assert.equal((await other.ask({ headers: range })).text, "01");
+	});
+
+	it("has its 200 kept, and no other answer but a part", async () => {
+		const never: Reply = { ...fresh, status: 416, pieces: ["no"] };
+		const { ask, sent } = streams(never, lasts);
+		assert.equal((await ask({ headers: range })).status, 416);
+		assert.equal((await ask({ headers: range })).status, 200);
+		assert.equal((await ask()).text, "0123456789");
+		assert.equal(sent.length, 2);
 	});
 });
 
@@ -847,27 +771,90 @@ describe("Cache-Status (RFC 9211)", () => {
 		method = "GET",
 	) => (await ask({ headers, method })).header("cache-status");
 
-	it("says that an answer was kept, and how long it is fresh", async () => {
+	it("says that an answer is being kept, and how long it is fresh", async () => {
 		const all = streams(fresh);
-		assert.equal(await statusOf(all), "sluice; fwd=miss");
+		assert.equal(await statusOf(all), "sluice; fwd=uri-miss; stored");
 		await all.clock.advance(2500);
 		assert.equal(await statusOf(all), "sluice; hit; ttl=7");
 		assert.equal(await statusOf(all, [], "HEAD"), "sluice; hit; ttl=7");
 	});
 
+	for (const [what, reply] of [
+		["may not be kept", { headers: ["cache-control", "no-store"] }],
+		["says nothing", {}],
+		["is too long", { ...fresh, pieces: ["12345678901"] }],
+		[
+			"has no length, and may grow too long",
+			{
+				headers: [...(fresh.headers ?? []), "transfer-encoding", "chunked"],
+				length: null,
+			},
+		],
+	] as const) {
+		it(`does not say so of an answer that ${what}`, async () => {
+			assert.equal(await statusOf(streams(reply)), "sluice; fwd=uri-miss");
+		});
+	}
+
 	it("says why the upstream was asked", async () => {
 		const confirmed = { status: 304, headers: ["etag", '"1"'] };
-		const all = streams(lasting('"1"'), confirmed, confirmed, down, fresh);
+		const all = streams(
+			lasting('"1"'),
+			confirmed,
+			confirmed,
+			down,
+			{ status: 503 },
+			fresh,
+		);
 		await all.ask();
 		const noCache = ["cache-control", "no-cache"];
 		const asked = "fwd-status=304";
 		assert.equal(await statusOf(all, noCache), `sluice; fwd=request; ${asked}`);
+		const noStore = ["cache-control", "no-store"];
 		await all.clock.advance(10_000);
 		assert.equal(await statusOf(all), `sluice; fwd=stale; ${asked}`);
 		await all.clock.advance(12_000);
-		assert.equal(await statusOf(all), "sluice; fwd=stale; ttl=-2");
-		const noStore = ["cache-control", "no-store"];
-		assert.equal(await statusOf(all, noStore), "sluice; fwd=bypass");
+		assert.equal(
+			await statusOf(all),
+			"sluice; fwd=stale; detail=upstream_unreachable; ttl=-2",
+		);
+		assert.equal(
+			await statusOf(all),
+			"sluice; fwd=stale; fwd-status=503; ttl=-2",
+		);
+		assert.equal(await statusOf(all, noStore), "sluice; fwd=stale");
+		assert.equal(await statusOf(all, [], "POST"), "sluice; fwd=method");
+		assert.equal(await statusOf(all, [], "OPTIONS"), "sluice; fwd=method");
+		assert.equal(await statusOf(all, noStore), "sluice; fwd=uri-miss");
+	});
+
+	it("tells another variant from nothing, and a part from the whole", async () => {
+		const varying = ["cache-control", "max-age=9", "vary", "accept"];
+		const all = streams({ headers: varying });
+		await statusOf(all, ["accept", "a"]);
+		const other = await statusOf(all, ["accept", "b"]);
+		assert.equal(other, "sluice; fwd=vary-miss; stored");
+		const noStore = ["cache-control", "no-store", "accept", "a"];
+		assert.equal(await statusOf(all, noStore), "sluice; fwd=request");
+	});
+
+	it("says that another's answer was waited for", async () => {
+		const later = Promise.withResolvers<void>();
+		const all = streams({ ...fresh, until: later.promise });
+		const first = await all.open();
+		const second = statusOf(all);
+		later.resolve();
+		await first.ended;
+		const said = "sluice; fwd=uri-miss; collapsed; ttl=10";
+		assert.equal(await second, said);
+	});
+
+	it("says nothing if the route keeps nothing", async () => {
+		for (const method of ["GET", "POST"]) {
+			const { ask } = streams(fresh);
+			const answer = await ask({ method, cached: false });
+			assert.equal(answer.header("cache-status"), null);
+		}
 	});
 
 	it("says that a stale answer was given while a newer one is asked for", async () => {
@@ -883,7 +870,7 @@ describe("Cache-Status (RFC 9211)", () => {
 		const { open } = streams({
 			headers: [...(fresh.headers ?? []), ...before],
 		});
-		for (const own of ["sluice; fwd=miss", "sluice; hit; ttl=10"]) {
+		for (const own of ["sluice; fwd=uri-miss; stored", "sluice; hit; ttl=10"]) {
 			const { head } = await open();
 			if (head) await read(head);
 			const values = allHeadersOf(head?.headers ?? [], "cache-status");
