@@ -142,3 +142,58 @@ test("a flowchart's labels hold nothing that Mermaid, Markdown or HTML would rea
 		/subgraph n1\["GET \/#34;#93;#59;#60;b#62;#96;end#35;35#59;"\]/,
 	);
 });
+
+describe("the writes from which a run is finished", () => {
+	const from = (steps: string) =>
+		worst(`${steps}\nlast_one: { value: 1 }`).finishedFrom;
+
+	for (const [what, steps, names] of [
+		[
+			"are none if nothing writes",
+			'a: { get: up/a, optional: true }\nb: { post: up/b, safe: true, optional: true }\nc: { value: "${[a, b]}" }\nd: { put: up/d, safe: true, when: "${c}" }\ne: { value: "${d}" }\nf: { get: up/f, query: { "e?": "${e}" }, safe: false }',
+			["f"],
+		],
+		[
+			"are those that may be sent first",
+			"a: { post: up/a }\nb: { post: up/b }",
+			["a", "b"],
+		],
+		[
+			"are not those after one that is surely sent",
+			'a: { post: up/a }\nc: { value: "${a}" }\nb: { post: up/b, body: "${c}" }',
+			["a"],
+		],
+		[
+			"are also those after one that may be skipped",
+			"a: { post: up/a, when: false }\nb: { post: up/b, after: [a] }",
+			["a", "b"],
+		],
+		[
+			"are also those after one that may fail before it is sent",
+			"a: { post: up/a, optional: true }\nb: { post: up/b, after: [a] }",
+			["a", "b"],
+		],
+		[
+			"are also those after a list, which may be empty",
+			'a: { each: "${query.ids}", post: up/a }\nb: { post: up/b, after: [a] }',
+			["a", "b"],
+		],
+		[
+			"are named with their group",
+			"g: { steps: { a: { post: up/a }, b: { post: up/b, after: [a] } } }\nc: { post: up/c, after: [g] }",
+			["g.a"],
+		],
+		[
+			"are not in a group that starts after one",
+			"a: { post: up/a }\ng: { after: [a], steps: { b: { post: up/b } } }\nh: { steps: { c: { post: up/c, after: [a] } } }",
+			["a"],
+		],
+		[
+			"are functions, too",
+			"a: { run: ./a.ts#a }\nb: { post: up/b, after: [a] }",
+			["a", "b"],
+		],
+	] as const) {
+		it(what, () => assert.deepEqual(from(steps), names));
+	}
+});

@@ -44,6 +44,8 @@ export async function callCommand(
 		const seen = await ask(gateway, asked);
 		printAnswer(seen.response, asked.method, options);
 		printCalls(seen);
+		// To close the gateway would cut writes that go on.
+		await seen.response.ongoing;
 		return seen.response.status < 400 ? exitCodes.ok : exitCodes.failed;
 	} finally {
 		await gateway.close();

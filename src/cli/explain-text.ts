@@ -107,6 +107,7 @@ function summaryRows({
 	worstMs,
 	deadlineMs,
 	answerReads,
+	finishedFrom,
 }: RouteExplanation): string[][] {
 	const { steps, ms } = longestChain;
 	const took = ms === null ? "until the deadline" : `${ms} ms`;
@@ -118,6 +119,14 @@ function summaryRows({
 		["longest chain", steps.length > 0 ? `${steps.join(" → ")}: ${took}` : "–"],
 		["worst case", cut],
 		["answer reads", answerReads.join(", ") || "no step"],
+		...(finishedFrom.length > 0
+			? [
+					[
+						"finished",
+						`from ${finishedFrom.join(" or ")} on, although the client leaves`,
+					],
+				]
+			: []),
 	];
 }
 

@@ -5,6 +5,7 @@ import type {
 	PolicyDecided,
 	RequestEnded,
 	StepFailure,
+	StepWrite,
 } from "../core/events.ts";
 import type { Plan, StepPlan } from "../plan/plan.ts";
 import { printTargets } from "../plan/print.ts";
@@ -25,8 +26,8 @@ export interface LogOptions {
 /**
  * Tells the log of every answer of 500 and above, with its cause; of parts that are missing or stale, of answers that were
  * cut, of clients that leave, of breakers, of URLs that are left out, and of load. Everything that comes in thousands is
- * told once a second for each kind, a failure ten times. What is refused or left out for overload gets no line of its
- * own, because the load has one.
+ * told once a second for each kind, a failure ten times. A failure after a write gets a line of its own, because somebody has to
+ * look at what was written. What is refused or left out for overload gets none, because the load has one.
  */
 export function logEvents(
 	{ plan, events }: { readonly plan: Plan; readonly events: Events },
@@ -37,7 +38,7 @@ export function logEvents(
 	events.requestEnded.push((end) => {
 		const { error, missing } = end;
 		if (error !== null) tellEnd(end, error, calls, log, options);
-		else for (const failure of missing) tellMissing(end, failure, calls, log);
+		for (const failure of missing) tellMissing(end, failure, calls, log);
 	});
 	events.policyDecided.push((decided) => tellDecision(decided, log));
 	events.loadChanged.push(({ level, reason }) => {
@@ -80,37 +81,67 @@ function tellEnd(
 	log: Log,
 	{ clientErrors }: LogOptions,
 ): void {
-	const { requestId, method, route, status } = end;
+	const { requestId, method, route, status, outlived } = end;
 	const { code, facts } = error;
 	const durationMs = Math.round(end.durationMs);
+	const written = writtenOf(end.writes);
 	if (code === "client_closed") {
-		log.repeats.tell(`left ${route}`, 1, (count) =>
-			log.info(
-				{ requestId, route, durationMs, ...countOf(count) },
-				"the client left before it had its answer",
-			),
+		const words = outlived
+			? "the client left before it had its answer, and its request was finished"
+			: "the client left before it had its answer";
+		log.repeats.tell(`left ${route} ${outlived}`, 1, (count) =>
+			log.info({ requestId, route, durationMs, ...countOf(count) }, words),
 		);
-	} else if (status >= 500 || status < 400) {
-		if (code === "overloaded") return;
-		const [kind, linesMax] = refusals.has(code)
-			? [`${code} ${facts.upstream}`, 1]
-			: [`${code} ${route} ${facts.step}`, failureLinesMax];
-		const words = status < 400 ? "answer cut" : "request failed";
-		log.repeats.tell(kind, linesMax, (count) =>
+	} else if (outlived || written !== null || status >= 500 || status < 400) {
+		if (code === "overloaded" && written === null) return;
+		const words = outlived
+			? "request failed after its client had left"
+			: status < 400
+				? "answer cut"
+				: "request failed";
+		const write = (count: number) =>
 			log.error(
 				{
 					...{ requestId, method, route, status, durationMs },
 					...wordsOf(error),
 					...callOf(calls, route, error),
+					...written,
 					...countOf(count),
 				},
 				words,
-			),
-		);
+			);
+		if (written !== null) return write(1);
+		const [kind, linesMax] = refusals.has(code)
+			? [`${code} ${facts.upstream}`, 1]
+			: [`${code} ${route} ${facts.step}`, failureLinesMax];
+		log.repeats.tell(kind, linesMax, write);
 	} else if (clientErrors) {
 		const fields = { requestId, route, status, durationMs, code };
 		tellRefused(log, fields, { faults: placesOf(error) });
 	}
+}
+
+/** How many writes of one request are named. */
+const writesNamedMax = 16;
+
+/** The writes that were done, and those that may have been; null if there are none. */
+function writtenOf(writes: readonly StepWrite[]): object | null {
+	const named = (outcome: StepWrite["outcome"]) => {
+		const found = writes.filter((write) => write.outcome === outcome);
+		const names = found.slice(0, writesNamedMax).map(nameOf);
+		const more = found.length - names.length;
+		return more > 0 ? [...names, `${more} more`] : names;
+	};
+	const [wrote, mayHaveWritten] = [named("done"), named("unknown")];
+	if (wrote.length + mayHaveWritten.length === 0) return null;
+	return {
+		...(wrote.length > 0 ? { wrote } : {}),
+		...(mayHaveWritten.length > 0 ? { mayHaveWritten } : {}),
+	};
+}
+
+function nameOf({ step, index }: StepWrite): string {
+	return index.length > 0 ? `${step}[${index.join(".")}]` : step;
 }
 
 /** Tells of a request that the server itself refused. Its words are the server's own, and hold nothing of the client. */

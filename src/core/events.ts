@@ -17,6 +17,25 @@ export interface RequestEnded {
 	readonly error: GatewayError | null;
 	/** The parts that a partial answer lacks; empty for a whole answer. */
 	readonly missing: readonly StepFailure[];
+	/**
+	 * True if its client left after a write had been sent, so that the run went on to its end. Then `error` is
+	 * `client_closed` if the run ended well.
+	 */
+	readonly outlived: boolean;
+	/** The writes that it had sent, in that order, as far as they had come when it ended. */
+	readonly writes: readonly StepWrite[];
+}
+
+/** A write that a step has sent. */
+export interface StepWrite {
+	readonly step: string;
+	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	readonly index: readonly number[];
+	/**
+	 * `done`: it was answered with 2xx. `refused`: with 4xx, at the first attempt. `unknown`: there was another answer, or
+	 * none yet, so the write may have happened.
+	 */
+	readonly outcome: "done" | "refused" | "unknown";
 }
 
 /** A step that failed and was filled in by its fallback, or by null. */

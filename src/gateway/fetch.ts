@@ -28,7 +28,8 @@ type Handle = (
 ) => Promise<GatewayResponse>;
 
 /**
- * A gateway's `handle` as a `fetch`. Never rejects. An aborted request is answered too, with a 499 that nobody reads.
+ * A gateway's `handle` as a `fetch`. Never rejects. An aborted request is answered too, with a 499 that nobody reads, when
+ * its run has ended.
  */
 export function createFetch(
 	handle: Handle,
@@ -60,7 +61,9 @@ export function createFetch(
 			},
 			scope,
 		);
-		return responseOf(response, request.method, id, end);
+		const { ongoing } = response;
+		const over = ongoing === undefined ? end : () => void ongoing.then(end);
+		return responseOf(response, request.method, id, over);
 	};
 }
 
@@ -68,7 +71,7 @@ function clientLeft(): GatewayError {
 	return new GatewayError("client_closed", "the client aborted its request");
 }
 
-/** `end` is called when the request is over: at once, or when the body has been read or left. */
+/** `end` is called when the answer is out: at once, or when the body has been read or left. */
 function responseOf(
 	{ status, headers: fields, body }: GatewayResponse,
 	method: string,

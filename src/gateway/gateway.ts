@@ -5,12 +5,7 @@ import { checkValue, configOrThrow } from "../config/load.ts";
 import { inEnvironment } from "../config/resolve-upstream.ts";
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import {
-	createEvents,
-	type Events,
-	raise,
-	type StepFailure,
-} from "../core/events.ts";
+import { createEvents, type Events, raise } from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
@@ -34,12 +29,8 @@ import { createFetch, type Fetch } from "./fetch.ts";
 import { memoryOfProcess } from "./memory-default.ts";
 import { createOverload, type Overload } from "./overload.ts";
 import { completed, type PlainRequest } from "./plain-request.ts";
-import {
-	createRateLimits,
-	type Quota,
-	type RateLimit,
-	withQuotas,
-} from "./rate-limit.ts";
+import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
+import { type Outliving, RequestEnd } from "./request-end.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
@@ -54,8 +45,9 @@ export interface Gateway {
 	/** Events of the request path. */
 	readonly events: Events;
 	/**
-	 * Answers one request. Never rejects, because a failure is an answer too. To cancel the scope aborts every call that
-	 * only reads. Without a scope the request lives until it is answered.
+	 * Answers one request. Never rejects, because a failure is an answer too. To cancel the scope says that the client has
+	 * left, which aborts all calls. But once a write was sent, the run goes on, and the promise settles when it has ended.
+	 * Without a scope the request lives until it is answered.
 	 */
 	handle(
 		request: GatewayRequest | PlainRequest,
@@ -66,7 +58,10 @@ export interface Gateway {
 	 * the client leaves. Uses no `this`, so that it can be passed on.
 	 */
 	readonly fetch: Fetch;
-	/** Ends all connections to upstreams, and all threads. Requests that still run fail. */
+	/**
+	 * Ends all connections to upstreams, and all threads. Requests that still run fail. Resolves when everything has been
+	 * reported that went on without its client.
+	 */
 	close(): Promise<void>;
 }
 
@@ -105,6 +100,10 @@ export function createGateway(
 		workers: config.workers,
 	});
 	const limits = createRateLimits(plan, clock.turn);
+	const outliving: Outliving = {
+		closing: openScope({ clock }),
+		running: new Set(),
+	};
 	const overload =
 		plan.overload && createOverload(plan.overload, { clock, events });
 	const routes = prepared.routes.map(
@@ -123,6 +122,7 @@ export function createGateway(
 		overload,
 		load: overload ?? unloaded,
 		via: createVia(),
+		outliving,
 	};
 	const handleIn = (request: GatewayRequest, scope: Scope) =>
 		handle(request, scope, handling);
@@ -139,7 +139,10 @@ export function createGateway(
 		fetch: createFetch(handleIn, clock, memory),
 		async close() {
 			overload?.close();
+			const words = "the gateway was closed";
+			outliving.closing.cancel(new GatewayError("gateway_draining", words));
 			await prepared.close();
+			await Promise.all(outliving.running);
 		},
 	};
 }
@@ -176,12 +179,13 @@ async function alone(
 ): Promise<GatewayResponse> {
 	const whole = completed(request, clock, memory);
 	const scope = outer ?? openScope({ clock });
-	try {
-		return await handleIn(whole, scope);
-	} finally {
+	const response = await handleIn(whole, scope);
+	const end = () => {
 		if (whole !== request) whole.memory.end();
 		if (scope !== outer) scope.close();
-	}
+	};
+	afterwards(response.ongoing ?? null, end);
+	return response;
 }
 
 interface GatewayRoute extends PreparedRoute {
@@ -199,14 +203,7 @@ interface Handling {
 	readonly overload: Overload | null;
 	readonly load: Load;
 	readonly via: Via;
-}
-
-/** How a request ended, for its event and its answer's header. */
-interface End {
-	route: string | null;
-	missing: readonly StepFailure[];
-	error: GatewayError | null;
-	quotas: Quota[] | null;
+	readonly outliving: Outliving;
 }
 
 async function handle(
@@ -214,7 +211,7 @@ async function handle(
 	scope: Scope,
 	handling: Handling,
 ): Promise<GatewayResponse> {
-	const end: End = { route: null, missing: [], error: null, quotas: null };
+	const end = new RequestEnd(handling.outliving);
 	let response: GatewayResponse;
 	try {
 		response = await answer(request, scope, handling, end);
@@ -222,14 +219,19 @@ async function handle(
 		end.error = asGatewayError(thrown);
 		response = problemResponse(end.error, request.id);
 	}
-	const { route, missing, quotas } = end;
+	const { route, missing, quotas, writes, outlived, ongoing } = end;
+	if (outlived) {
+		const left = asGatewayError(scope.reason);
+		end.error ??= left;
+		response = problemResponse(left, request.id);
+	}
+	if (ongoing !== null) response = { ...response, ongoing };
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const { requestEnded } = handling.events;
 	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0) return;
 		raise(requestEnded, {
-			route,
-			missing,
+			...{ route, missing, writes, outlived },
 			error: error === null ? null : asGatewayError(error),
 			requestId: request.id,
 			method: request.method,
@@ -242,8 +244,10 @@ async function handle(
 		if (request.method !== "HEAD") {
 			return { ...response, body: withEnd(body, scope, raiseEnd) };
 		}
-	} else request.memory.keepAnswer(costOfAnswer(body));
+	} else if (ongoing === null) request.memory.keepAnswer(costOfAnswer(body));
+	else request.memory.hold(costOfAnswer(body));
 	raiseEnd();
+	end.reported();
 	return response;
 }
 
@@ -289,7 +293,7 @@ async function answer(
 	request: GatewayRequest,
 	scope: Scope,
 	handling: Handling,
-	end: End,
+	end: RequestEnd,
 ): Promise<GatewayResponse> {
 	const { memory } = handling;
 	if (request.memory.short) {
@@ -329,7 +333,7 @@ async function answer(
 		bytes === null
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
-	const input = { request, values, events, load, scope, via };
+	const input = { request, values, events, load, scope, via, beyond: end };
 	// A request that still comes takes no place, because its client decides how long that takes.
 	const counts = upload === null || upload.arrived === true;
 	const turn = (counts && overload?.enter(request.ip, deadline, scope)) || null;
@@ -340,8 +344,14 @@ async function answer(
 		end.missing = result.missing;
 		return result.response;
 	} finally {
-		if (counts) overload?.leave();
+		if (counts && overload) afterwards(end.ongoing, () => overload.leave());
 	}
+}
+
+/** Calls back at once, or when what goes on has ended. */
+function afterwards(ongoing: Promise<void> | null, then: () => void): void {
+	if (ongoing === null) then();
+	else void ongoing.then(then);
 }
 
 /** To read and to judge a body may each take as long as a turn of the loop may be, so both wait for their turn. */
@@ -366,7 +376,7 @@ function count(
 	limit: RateLimit,
 	request: GatewayRequest,
 	params: Readonly<Record<string, string>>,
-	end: End,
+	end: RequestEnd,
 ): void {
 	const quota = limit(request, params);
 	end.quotas = [...(end.quotas ?? []), quota];

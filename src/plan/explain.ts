@@ -9,6 +9,7 @@ import {
 	timesOf,
 } from "../config/timing.ts";
 import { printTemplate } from "../expression/print.ts";
+import { firstWrites } from "./first-writes.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 import { type PrintedTarget, printTargets } from "./print.ts";
 
@@ -40,6 +41,11 @@ export interface RouteExplanation {
 	readonly steps: readonly StepExplanation[];
 	/** The steps that the answer is made of. */
 	readonly answerReads: readonly string[];
+	/**
+	 * The steps that may be the first to write: `order`, `orders.item` in a group. Once a write was sent, the run goes on
+	 * to its end or its deadline, although the client leaves. Empty: a client that leaves ends the run.
+	 */
+	readonly finishedFrom: readonly string[];
 }
 
 export interface StepExplanation {
@@ -119,6 +125,7 @@ function explainRoute(
 		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
+		finishedFrom: firstWrites(route.steps),
 	};
 }
 

@@ -20,6 +20,7 @@ import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
 import { Trace } from "./trace.ts";
+import { type SentWrite, Writes, writeBytes } from "./writes.ts";
 
 /** The input of a run besides its route. */
 export interface RunInput {
@@ -31,6 +32,17 @@ export interface RunInput {
 	readonly load: Load;
 	/** The value of `Via` for its calls. */
 	readonly via: string;
+	readonly beyond: Beyond;
+}
+
+/** Hears how a run goes on without its client. */
+export interface Beyond {
+	/** Cancelled when the gateway closes. Then nothing goes on any more. */
+	readonly closing: Scope;
+	/** The client has left. The run goes on to its end, because a write was sent. */
+	outlives(): void;
+	/** The run has ended, after it had sent these writes. Some of them go on until then; null if none does. */
+	ended(writes: readonly SentWrite[], until: Promise<void> | null): void;
 }
 
 /** How loaded the run's gateway is. */
@@ -59,7 +71,8 @@ export interface RunRoute {
 
 /**
  * The state that the steps of one run share: its deadline, its scope, its count of calls. It ends once, with an answer
- * or with the first error that reaches it. Then nothing of it runs any more, except a write that was sent.
+ * or with the first error that reaches it. Then nothing of it runs any more, except a write that was sent. If the client
+ * leaves, that ends the run only as long as no write was sent: half of what the author wrote would be worse than all of it.
  */
 export class Run {
 	readonly route: RunRoute;
@@ -70,6 +83,8 @@ export class Run {
 	readonly calls: Scope;
 	#trace: Trace | null = null;
 	#places: Map<EachConfig, Semaphore> | null = null;
+	/** Null until the first write is sent. */
+	#writes: Writes | null = null;
 	#callCount = 0;
 	#readBytes = 0;
 	#over = false;
@@ -93,10 +108,38 @@ export class Run {
 			deadline: this.deadline,
 			deadlineReason: deadlineExceeded,
 		});
-		this.#stopListening = input.scope.onCancel((reason) => {
-			const left = asGatewayError(reason);
-			this.fail(left, left);
-		});
+		this.#stopListening = input.scope.onCancel((reason) =>
+			this.#left(asGatewayError(reason)),
+		);
+	}
+
+	/** The client has left, or the server is closed. */
+	#left(reason: GatewayError): void {
+		if (this.#writes === null) this.fail(reason, reason);
+		else if (reason.code === "gateway_draining") this.#cut(this.#writes);
+		else {
+			const { beyond } = this.input;
+			const writes = this.#writes;
+			beyond.outlives();
+			this.#stopListening = beyond.closing.onCancel(() => this.#cut(writes));
+		}
+	}
+
+	#cut(writes: Writes): void {
+		const error = writes.cut();
+		this.fail(error, error);
+	}
+
+	/** A write is about to be sent. From here on the run goes on to its end, whoever leaves. */
+	sent(write: SentWrite): void {
+		if (this.#writes === null) this.#writes = new Writes();
+		if (write.attempts === 0) this.input.request.memory.hold(writeBytes);
+		this.#writes.sent(write);
+	}
+
+	/** The call of a write that was sent has ended. */
+	writeEnded(write: SentWrite): void {
+		this.#writes?.ended(write);
 	}
 
 	/** The trace of its calls. A run without a call makes none. */
@@ -198,6 +241,8 @@ export class Run {
 		this.#over = true;
 		this.#stopListening();
 		this.calls.cancel(reason);
+		const writes = this.#writes;
+		if (writes !== null) this.input.beyond.ended(writes.all, writes.idle());
 	}
 
 	get over(): boolean {

@@ -12,10 +12,11 @@ import type {
 } from "../core/http/messages.ts";
 import { type Asker, CallTrail } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
-import { openScope, type Scope } from "../tasks/scope.ts";
+import type { Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { hold } from "./answer.ts";
-import { deadlineExceeded, type Run } from "./run.ts";
+import type { Run } from "./run.ts";
+import { sendWrite } from "./send-write.ts";
 
 /** The step that calls, and the upstream that it calls. */
 export interface Caller {
@@ -59,7 +60,7 @@ export function send<T>(
 		throw withCallTime(thrown, clock.now() - startedMs);
 	};
 	const answer = write
-		? sendWrite(upstream, run, asked, scope)
+		? sendWrite(caller, run, asked, scope)
 		: upstream.call(asked, scope);
 	const value = answer.then((response) => {
 		trail?.answered(response.status);
@@ -157,56 +158,6 @@ function reporting<T>(
 			throw thrown;
 		},
 	);
-}
-
-/**
- * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
- * still ends with its scope. So the write lives in the upstream's scope, and listens to the step's scope while no
- * attempt of it is under way.
- */
-function sendWrite(
-	upstream: Upstream,
-	run: Run,
-	request: UpstreamRequest,
-	scope: Scope,
-): Promise<UpstreamResponse> {
-	const own = openScope({
-		parent: upstream.scope,
-		deadline: run.deadline,
-		deadlineReason: deadlineExceeded,
-	});
-	const abort = (reason: unknown) => own.cancel(reason);
-	let stopAborting = scope.onCancel(abort);
-	return new Promise((resolve, reject) => {
-		let stopWaiting: (() => void) | null = null;
-		// Before, the call itself ends with the step, and its error says what it waited for.
-		const onSent = () => {
-			stopAborting();
-			stopWaiting ??= scope.onCancel(reject);
-		};
-		const onAgain = (beside: boolean) => {
-			if (!beside) {
-				stopAborting();
-				stopAborting = scope.onCancel(abort);
-			}
-			return !scope.cancelled;
-		};
-		const ended = () => {
-			stopAborting();
-			stopWaiting?.();
-			own.close();
-		};
-		upstream.call({ ...request, onSent, onAgain }, own).then(
-			(response) => {
-				ended();
-				resolve(response);
-			},
-			(error: unknown) => {
-				ended();
-				reject(error as Error);
-			},
-		);
-	});
 }
 
 /** The mark of a step whose value is made of this answer; null if the answer is fresh. */

@@ -30,8 +30,8 @@ import {
 } from "./request-body.ts";
 
 /**
- * Answers a request. The scope is cancelled with `client_closed` if the client leaves before its answer is complete. A
- * thrown error becomes a problem document.
+ * Answers a request. The scope is cancelled with `client_closed` if the client leaves before its answer is complete. The
+ * request lasts until the promise has settled, even if its client has left. A thrown error becomes a problem document.
  */
 export type Handle = (
 	request: GatewayRequest,
@@ -61,7 +61,7 @@ export interface Owner {
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
-	/** Called once, when the answer is out or the client is gone. */
+	/** Called once, when the answer is out or the client is gone, and nothing of the request goes on any more. */
 	onOver(): void;
 	/** Called with errors that were thrown by mistake. */
 	onInternal(thrown: unknown, requestId: string): void;
@@ -89,6 +89,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly #isHttp11: boolean;
 	readonly paced = true;
 	#over = false;
+	#handling = false;
+	/** Resolves when what goes on after the answer has ended; null if nothing does. */
+	#ongoing: Promise<void> | null = null;
 	#bodyAsked = false;
 	#stopLingering: () => void = nothing;
 
@@ -125,11 +128,33 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	}
 
 	async run(handle: Handle): Promise<void> {
+		this.#handling = true;
 		try {
-			this.answer(await handle(this, this.#scope));
+			const response = await handle(this, this.#scope);
+			this.#handled(response.ongoing ?? null);
+			this.answer(response);
 		} catch (thrown) {
+			this.#handled(null);
 			this.fail(thrown);
 		}
+	}
+
+	#handled(ongoing: Promise<void> | null): void {
+		if (!this.#handling) return;
+		this.#handling = false;
+		this.#ongoing = ongoing;
+		if (this.#over) this.#release();
+	}
+
+	/** The answer is out, or the client is gone. The request may go on. */
+	#release(): void {
+		if (this.#handling) return;
+		const end = () => {
+			this.memory.end();
+			this.#owner.onOver();
+		};
+		if (this.#ongoing === null) end();
+		else void this.#ongoing.then(end);
 	}
 
 	/** Answers with a problem document, and looks at nothing that comes after. */
@@ -341,8 +366,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#over = true;
 		this.#stopLingering();
 		this.#scope.cancel(reason);
-		this.memory.end();
-		this.#owner.onOver();
+		this.#release();
 	}
 
 	/** All was written, or cannot be written: Node raises the same event for both. */
@@ -351,9 +375,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#over) return;
 		this.#over = true;
 		this.#scope.close();
-		this.memory.end();
+		// The next request on the connection begins at once, and needs memory.
+		if (this.#ongoing === null) this.memory.end();
 		this.#connection.end(this);
-		this.#owner.onOver();
+		this.#release();
 	};
 }
 

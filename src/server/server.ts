@@ -356,10 +356,10 @@ class Service implements Owner {
 		return finished;
 	}
 
-	/** Ends early if the server is closed. */
-	#pause(ms: number): Promise<void> {
+	/** Ends early if the server is closed, or when `onEarly` calls back. */
+	#pause(ms: number, onEarly: (end: () => void) => void = nothing) {
 		if (this.scope.cancelled) return Promise.resolve();
-		return new Promise((resolve) => {
+		return new Promise<void>((resolve) => {
 			const end = () => {
 				timer.cancel();
 				stopListening();
@@ -367,17 +367,14 @@ class Service implements Owner {
 			};
 			const timer = this.#options.clock.after(ms, end);
 			const stopListening = this.scope.onCancel(end);
+			onEarly(end);
 		});
 	}
 
-	#idleWithin(timeoutMs: number): Promise<void> {
-		if (this.#running === 0) return Promise.resolve();
-		return new Promise((resolve) => {
-			const timer = this.#options.clock.after(timeoutMs, resolve);
-			this.#onIdle = () => {
-				timer.cancel();
-				resolve();
-			};
+	async #idleWithin(timeoutMs: number): Promise<void> {
+		if (this.#running === 0) return;
+		await this.#pause(timeoutMs, (end) => {
+			this.#onIdle = end;
 		});
 	}
 

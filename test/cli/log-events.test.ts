@@ -3,35 +3,14 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
 import type { Log } from "../../src/cli/log.ts";
-import { logEvents, logRefusal } from "../../src/cli/log-events.ts";
+import { logRefusal } from "../../src/cli/log-events.ts";
 import { readable } from "../../src/cli/log-line.ts";
 import { Repeats } from "../../src/cli/repeats.ts";
 import { GatewayError } from "../../src/core/errors.ts";
-import type { Gateway } from "../../src/gateway/gateway.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
+import { linesOf } from "../kit/log.ts";
 import { serve } from "../kit/serve.ts";
-
-type Line = Readonly<Record<string, unknown>>;
-
-/** The lines that the gateway's log gets from now on, without what differs from run to run. */
-function linesOf(gateway: Gateway, clientErrors = false): Line[] {
-	const lines: Line[] = [];
-	const add = (level: string) => (fields: object, words: string) => {
-		const { requestId: _, durationMs: _1, ...told } = fields as Line;
-		const known = Object.entries(told).filter(([, value]) => value != null);
-		lines.push({ level, words, ...Object.fromEntries(known) });
-	};
-	const log = {
-		repeats: new Repeats(gateway.clock),
-		info: add("info"),
-		warn: add("warn"),
-		error: add("error"),
-		close: async () => {},
-	};
-	logEvents(gateway, log as unknown as Log, { clientErrors });
-	return lines;
-}
 
 const missing = "an answer lacks a part: a fallback or null stands in";
 
@@ -339,6 +318,128 @@ describe("a line of the log on a terminal", () => {
 		assert.equal(
 			line,
 			'03:04:05 error a\\u000ab\\u001b[2J: \\u202e why="\\u009b1m\\n"\ns\\u0007\n',
+		);
+	});
+});
+
+describe("the log of a request that has written", () => {
+	const ordering = {
+		steps: {
+			order: { post: "orders/order" },
+			payment: { post: "users/charge", after: ["order"] },
+		},
+		respond: "${payment}",
+	};
+	const failing = byPath({
+		"/order": { afterMs: 100 },
+		"/charge": { status: 500, afterMs: 100 },
+	});
+
+	it("has a line for each that fails, with what it wrote and may have written", async () => {
+		const test = testRoute(ordering, failing);
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 20; count++) {
+			test.send("/x");
+		}
+		await test.clock.settle();
+		assert.equal(lines.length, 20);
+		assert.deepEqual(lines[19], {
+			level: "error",
+			words: "request failed",
+			method: "GET",
+			route: "GET /x",
+			status: 502,
+			code: "upstream_status",
+			message: "users answered 500",
+			step: "payment",
+			upstream: "users",
+			upstreamStatus: 500,
+			callMs: 100,
+			call: "POST users/charge",
+			wrote: ["order"],
+			mayHaveWritten: ["payment"],
+		});
+	});
+
+	it("says that the client had left", async () => {
+		const test = testRoute(ordering, failing);
+		const lines = linesOf(test.gateway);
+		const { leave } = test.send("/x");
+		await test.clock.advance(150);
+		leave();
+		await test.clock.settle();
+		const [{ words, status, wrote } = {}, ...others] = lines;
+		assert.deepEqual(
+			[words, status, wrote, others],
+			["request failed after its client had left", 499, ["order"], []],
+		);
+	});
+
+	it("says that it was finished, and what its answer would have lacked", async () => {
+		const { order, payment } = ordering.steps;
+		const steps = { order, payment: { ...payment, optional: true } };
+		const test = testRoute({ ...ordering, steps }, failing);
+		const lines = linesOf(test.gateway);
+		const { leave } = test.send("/x");
+		await test.clock.advance(150);
+		leave();
+		await test.clock.settle();
+		assert.deepEqual(
+			lines.map(({ level, words, step }) => [level, words, step]),
+			[
+				[
+					"info",
+					"the client left before it had its answer, and its request was finished",
+					undefined,
+				],
+				["warn", missing, "payment"],
+			],
+		);
+	});
+
+	it("tells of one that was refused memory afterwards, and not of one that had written nothing", async () => {
+		const overloaded = new GatewayError("overloaded", "no memory");
+		for (const [outcome, count] of [
+			["done", 1],
+			["unknown", 1],
+			["refused", 0],
+		] as const) {
+			const test = testRoute(ordering, failing);
+			const lines = linesOf(test.gateway);
+			for (const listen of test.gateway.events.requestEnded) {
+				listen({
+					requestId: "1",
+					method: "GET",
+					route: "GET /x",
+					status: 503,
+					durationMs: 1,
+					error: overloaded,
+					missing: [],
+					outlived: false,
+					writes: [{ step: "order", index: [], outcome }],
+				});
+			}
+			assert.equal(lines.length, count);
+		}
+	});
+
+	it("names sixteen writes, and how many more there are", async () => {
+		const test = testRoute(
+			{
+				steps: {
+					all: { each: Array.from({ length: 20 }, () => 1), put: "users/put" },
+					bad: { get: "orders/bad", after: ["all"] },
+				},
+				respond: ["${all}", "${bad}"],
+			},
+			byPath({ "/bad": { status: 500 } }),
+		);
+		const lines = linesOf(test.gateway);
+		await test.ask("/x");
+		const wrote = lines[0]?.wrote as string[];
+		assert.deepEqual(
+			[wrote.length, wrote[0], wrote[15], wrote[16]],
+			[17, "all[0]", "all[15]", "4 more"],
 		);
 	});
 });

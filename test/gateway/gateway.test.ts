@@ -254,6 +254,8 @@ describe("what a gateway tells", () => {
 					route: "GET /x",
 					status: 200,
 					durationMs: 30,
+					outlived: false,
+					writes: [],
 					error: null,
 					missing: ["b"],
 				},

@@ -102,6 +102,9 @@ class Interpreter {
 	readonly #main: Block;
 	#nowMs = 0;
 	#late = false;
+	/** Whether a write was sent. Then the client's leaving ends nothing. */
+	#wrote = false;
+	#left = false;
 	#unsure = false;
 	readonly #failedMs: number[] = [];
 	#end: Pick<
@@ -140,7 +143,7 @@ class Interpreter {
 	#nextMs(): number {
 		const { deadlineMs } = this.#route;
 		const instants = [
-			this.#scenario.leavesMs ?? never,
+			this.#left ? never : (this.#scenario.leavesMs ?? never),
 			this.#late ? never : deadlineMs,
 			...this.#turns.map((turn) =>
 				turn.phase === "calls" ? turn.endsMs : never,
@@ -166,12 +169,17 @@ class Interpreter {
 			if (this.#withinOf(run) === nowMs) add(run, () => this.#cut(run));
 		}
 		if (this.#scenario.leavesMs === nowMs) {
-			add(this.#main, () => this.#fails("client_closed"));
+			add(this.#main, () => this.#leaves());
 		}
 		if (this.#route.deadlineMs === nowMs) {
 			add(this.#main, () => this.#tooLate());
 		}
 		return happened;
+	}
+
+	#leaves(): void {
+		if (this.#wrote) this.#left = true;
+		else this.#fails("client_closed");
 	}
 
 	/** When a running step's `within` ends it. From the deadline on everything ends by itself. */
@@ -388,6 +396,7 @@ class Interpreter {
 		const endMs = Math.min(timeoutMs, answerMs);
 		const call = { target, startMs: nowMs, endMs };
 		this.#calls.push(call);
+		if (step.kind === "post") this.#wrote = true;
 		turn.call = call;
 		turn.endsMs = endMs;
 		turn.endsWith = timeoutMs < answerMs ? "upstream_timeout" : null;
@@ -618,7 +627,9 @@ class Interpreter {
 		body: string,
 		missing: readonly string[],
 	): void {
-		this.#end = { endMs: this.#nowMs, status, code, body, missing };
+		const end = { endMs: this.#nowMs, status, code, body, missing };
+		// The run ends as if the client were there, but nobody hears how.
+		this.#end = this.#left ? { ...end, code: "client_closed" } : end;
 		this.#leave(this.#main);
 	}
 

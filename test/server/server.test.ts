@@ -6,6 +6,7 @@ import type {
 	GatewayRequest,
 	GatewayResponse,
 } from "../../src/core/http/messages.ts";
+import { Memory } from "../../src/core/memory.ts";
 import {
 	type Handle,
 	listen,
@@ -65,7 +66,9 @@ async function connected(): Promise<TestClient> {
 }
 
 /** Serves with a handle that leaves every request to the test, which takes them in the order they came. */
-async function serveByHand(): Promise<() => Promise<Handled>> {
+async function serveByHand(
+	options: Partial<ServerOptions> = {},
+): Promise<() => Promise<Handled>> {
 	const waiting: Handled[] = [];
 	let wake = () => {};
 	await serve((request, scope) => {
@@ -75,12 +78,21 @@ async function serveByHand(): Promise<() => Promise<Handled>> {
 			waiting.push({ request, scope, answer, fail: reject });
 			wake();
 		});
-	});
+	}, options);
 	return async () => {
 		while (waiting.length === 0)
 			await new Promise<void>((resolve) => (wake = resolve));
 		return waiting.shift() as Handled;
 	};
+}
+
+/** Whether a promise has been settled by now. */
+function watched<T>(promise: Promise<T>) {
+	const watch = { promise, over: false };
+	void promise.then(() => {
+		watch.over = true;
+	});
+	return watch;
 }
 
 function cancelled(scope: Scope): Promise<unknown> {
@@ -1103,6 +1115,55 @@ describe("draining", () => {
 		assert.equal(await drained, false);
 		await client.gone();
 		assert.equal(scope.listeners, 0);
+	});
+
+	test("waits for requests that go on after their client has left", async () => {
+		const memory = new Memory();
+		const next = await serveByHand({ memory });
+		client.send(asking("GET /"));
+		const { scope, answer } = await next();
+		const left = cancelled(scope);
+		client.socket.destroy();
+		await left;
+		const drained = watched(server.drain(1000));
+		await clock.advance(999);
+		assert.equal(drained.over, false);
+		assert.ok(memory.held > 0);
+		answer({});
+		assert.equal(await drained.promise, true);
+		assert.equal(memory.held, 0);
+	});
+
+	test("waits for what goes on after an answer, and the connection does not", async () => {
+		const memory = new Memory();
+		const next = await serveByHand({ memory });
+		client.send(asking("GET /"), asking("GET /"));
+		const { promise: ongoing, resolve: end } = Promise.withResolvers<void>();
+		const { answer } = await next();
+		answer({ ongoing });
+		await client.answer();
+		const second = await next();
+		second.answer({});
+		await client.answer();
+		const drained = watched(server.drain(1000));
+		await client.gone();
+		assert.equal(drained.over, false);
+		assert.ok(memory.held > 0);
+		end();
+		assert.equal(await drained.promise, true);
+		assert.equal(memory.held, 0);
+	});
+
+	test("does not call finished what goes on after its time", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { answer } = await next();
+		answer({ ongoing: new Promise(() => {}) });
+		await client.answer();
+		const drained = server.drain(1000);
+		await clock.advance(1000);
+		assert.equal(await drained, false);
+		await client.gone();
 	});
 
 	test("is done at once where nothing runs, and only once", async () => {

@@ -50,6 +50,11 @@ export interface GatewayResponse {
 	 * its end or left. If reading it fails, the client must not take the part that it got for the whole.
 	 */
 	readonly body: string | Uint8Array | ByteStream | null;
+	/**
+	 * Present if something of the request goes on after its answer, such as a write that was sent. Resolves when that has
+	 * ended, and never rejects. Whoever made the request ends it, and its memory, not before.
+	 */
+	readonly ongoing?: Promise<void>;
 }
 
 /** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */

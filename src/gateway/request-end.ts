@@ -1,0 +1,65 @@
+import type { GatewayError } from "../core/errors.ts";
+import type { StepFailure, StepWrite } from "../core/events.ts";
+import type { Beyond } from "../run/run.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { Quota } from "./rate-limit.ts";
+
+/** What goes on in a gateway without a client. */
+export interface Outliving {
+	/** Cancelled when the gateway closes. */
+	readonly closing: Scope;
+	/** Each resolves when it has ended. */
+	readonly running: Set<Promise<void>>;
+}
+
+/** How a request ended, for its event and its answer. */
+export class RequestEnd implements Beyond {
+	route: string | null = null;
+	missing: readonly StepFailure[] = [];
+	error: GatewayError | null = null;
+	quotas: Quota[] | null = null;
+	writes: readonly StepWrite[] = [];
+	/** Resolves when the last write of its run has ended; null if none goes on after the answer. */
+	ongoing: Promise<void> | null = null;
+	/** Called when it has ended and was reported, if its client had left before. */
+	#reported: (() => void) | null = null;
+	readonly #outliving: Outliving;
+
+	constructor(outliving: Outliving) {
+		this.#outliving = outliving;
+	}
+
+	get closing(): Scope {
+		return this.#outliving.closing;
+	}
+
+	/** Whether its run went on after the client had left. */
+	get outlived(): boolean {
+		return this.#reported !== null;
+	}
+
+	outlives(): void {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		this.#reported = resolve;
+		this.#track(promise);
+	}
+
+	ended(writes: readonly StepWrite[], until: Promise<void> | null): void {
+		// As they are now: some of them go on.
+		this.writes = writes.map(({ step, index, outcome }) => ({
+			...{ step, index, outcome },
+		}));
+		this.ongoing = until;
+		if (until !== null) this.#track(until);
+	}
+
+	reported(): void {
+		this.#reported?.();
+	}
+
+	#track(promise: Promise<void>): void {
+		const { running } = this.#outliving;
+		running.add(promise);
+		void promise.then(() => running.delete(promise));
+	}
+}

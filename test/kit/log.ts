@@ -1,0 +1,25 @@
+import type { Log } from "../../src/cli/log.ts";
+import { logEvents } from "../../src/cli/log-events.ts";
+import { Repeats } from "../../src/cli/repeats.ts";
+import type { Gateway } from "../../src/gateway/gateway.ts";
+
+export type Line = Readonly<Record<string, unknown>>;
+
+/** The lines that the gateway's log gets from now on, without what differs from run to run. */
+export function linesOf(gateway: Gateway, clientErrors = false): Line[] {
+	const lines: Line[] = [];
+	const add = (level: string) => (fields: object, words: string) => {
+		const { requestId: _, durationMs: _1, ...told } = fields as Line;
+		const known = Object.entries(told).filter(([, value]) => value != null);
+		lines.push({ level, words, ...Object.fromEntries(known) });
+	};
+	const log = {
+		repeats: new Repeats(gateway.clock),
+		info: add("info"),
+		warn: add("warn"),
+		error: add("error"),
+		close: async () => {},
+	};
+	logEvents(gateway, log as unknown as Log, { clientErrors });
+	return lines;
+}
