@@ -1,7 +1,9 @@
 import type { ErrorCode } from "../core/errors.ts";
+import type { Asker } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type Asked, type Attempt, watching } from "./attempt.ts";
 import {
+	type Blamable,
 	type Call,
 	createReporter,
 	type Guard,
@@ -17,7 +19,7 @@ import {
 } from "./verdict.ts";
 
 /** Spreads calls over several URLs of one service. */
-export interface Balance {
+export interface Balance extends Blamable {
 	/** One call for each URL, in their order. */
 	call(nexts: readonly Call[]): Call;
 	stream(nexts: readonly StreamCall[]): StreamCall;
@@ -77,6 +79,7 @@ export function balance(count: number, context: PolicyContext): Balance {
 				return (streams[at] as StreamCall)(request, scope);
 			};
 		},
+		blame: ({ url = 0 }, asker) => instances[url]?.blame(asker),
 	};
 }
 
@@ -104,7 +107,8 @@ class Instance {
 	/** Calls without an answer yet, and the sum of the instants at which they began. */
 	#waiting = 0;
 	#waitingSinceMs = 0;
-	#failures = 0;
+	/** How its last calls ended, a bit for each, the newest lowest: 1 for a failure. */
+	#ends = 0;
 	#backMs = Number.NEGATIVE_INFINITY;
 
 	constructor(
@@ -166,14 +170,16 @@ class Instance {
 				this.#outstanding--;
 				this.#flowing++;
 				this.#sample(clock.now() - beganMs);
-				if (verdictOfStatus(status).fault) this.#fail(asked, "upstream_status");
-				else this.#failures = 0;
+				const { fault } = verdictOfStatus(status);
+				this.#ends = ((this.#ends << 1) | Number(fault)) & allFailed;
+				if (fault) this.#leaveOut(asked, "upstream_status");
 			},
 			failed: (error) => {
 				// The duration of a failure says nothing about answers, except when none came within a timeout.
 				if (waits && isTimeout(error)) this.#sample(clock.now() - beganMs);
 				if (scope.cancelled || !verdictOfError(error).fault) return;
-				this.#fail(asked, codeOf(error));
+				this.#ends = ((this.#ends << 1) | 1) & allFailed;
+				this.#leaveOut(asked, codeOf(error));
 			},
 			ended: () => {
 				if (!waits) this.#flowing--;
@@ -196,14 +202,18 @@ class Instance {
 		this.#sampledMs = now;
 	}
 
-	#fail(asked: Asked, reason: ErrorCode): void {
-		this.#failures++;
-		if (this.#failures < failuresMax || this.leftOut) return;
+	/** The newest good answer was none. */
+	blame(asker: Asker): void {
+		this.#ends = (this.#ends | (this.#ends + 1)) & allFailed;
+		this.#leaveOut(asker, "upstream_invalid");
+	}
+
+	/** Leaves it out if all its last calls failed. They stay, so after its return its first failure leaves it out again. */
+	#leaveOut(asker: Asker, reason: ErrorCode): void {
+		if (this.#ends !== allFailed || this.leftOut) return;
 		if (!this.#mayLeaveOut()) return;
-		// After its return its first failure leaves it out again.
-		this.#failures = failuresMax - 1;
 		this.#backMs = this.#context.clock.now() + leftOutMs;
-		this.#report(asked, "left_out", reason, this.#number);
+		this.#report(asker, "left_out", reason, this.#number);
 	}
 }
 
@@ -211,5 +221,6 @@ class Instance {
 const fadeMs = 10_000;
 /** The latency of a URL that was not asked yet. It is less than any answer takes, so that each URL is tried once. */
 const unknownMs = 0.1;
-const failuresMax = 5;
+/** Five calls. */
+const allFailed = 0b11111;
 const leftOutMs = 10_000;

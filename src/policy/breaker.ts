@@ -5,6 +5,7 @@ import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type Asked, type Attempt, isComing, watching } from "./attempt.ts";
 import {
+	type Blamable,
 	createReporter,
 	type Guard,
 	type PolicyContext,
@@ -34,20 +35,15 @@ export interface BreakerOptions {
 export function breaker(
 	options: BreakerOptions,
 	context: PolicyContext,
-): BreakerGuard {
+): Guard & Blamable {
 	const { errorRate, windowMs, calls, probeEveryMs, ...unread } = options;
 	allRead(unread);
 	const bounds = { errorRate, windowMs, calls, probeEveryMs };
 	const state = new Breaker(bounds, context);
 	return {
 		...watching((request, scope) => state.begin(request, scope)),
-		blame: (body, asker) => state.blame(body, asker),
+		blame: (_response, asker) => state.blame(asker),
 	};
-}
-
-export interface BreakerGuard extends Guard {
-	/** An answer that counted as good was of no use. `body` tells it from others: those who share it blame it once. */
-	readonly blame: (body: Uint8Array, asker: Asker) => void;
 }
 
 class Breaker {
@@ -62,8 +58,6 @@ class Breaker {
 	#nextProbeMs = 0;
 	/** The request whose probe closed it. */
 	#closedBy: string | null = null;
-	/** The bodies that were blamed. */
-	readonly #blamed = new WeakSet<Uint8Array>();
 
 	constructor(options: BreakerOptions, context: PolicyContext) {
 		this.#options = options;
@@ -106,9 +100,8 @@ class Breaker {
 		});
 	}
 
-	blame(body: Uint8Array, asker: Asker): void {
-		if (this.#open || this.#blamed.has(body)) return;
-		this.#blamed.add(body);
+	blame(asker: Asker): void {
+		if (this.#open) return;
 		// A probe stands for all calls, so one that was of no use has closed nothing.
 		const probed = this.#closedBy === asker.requestId;
 		const counted = this.#window.revoke(this.#clock.now());

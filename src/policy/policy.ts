@@ -44,6 +44,12 @@ export interface Guard {
 	readonly stream: StreamPolicy;
 }
 
+/** A policy that counts how calls end, and hears if an answer that counted as good was of no use. */
+export interface Blamable {
+	/** Called once for each such answer, however many share it. */
+	blame(response: UpstreamResponse, asker: Asker): void;
+}
+
 /** The means that a policy takes from its upstream. */
 export interface PolicyContext {
 	/** The upstream's name, which stands in the facts of errors and in events. */

@@ -93,12 +93,12 @@ function makeShared<T>(
 function useless(
 	{ settings, upstream }: OpenedUpstream,
 	words: string,
-	{ body, status }: UpstreamResponse,
+	response: UpstreamResponse,
 	run: Run,
 ): GatewayError {
-	upstream.blame(body, { requestId: run.input.request.id });
+	upstream.blame(response, { requestId: run.input.request.id });
 	const message = `${settings.name} answered ${words}`;
-	const facts = { upstream: settings.name, upstreamStatus: status };
+	const facts = { upstream: settings.name, upstreamStatus: response.status };
 	return new GatewayError("upstream_invalid", message, facts);
 }
 

@@ -4,17 +4,13 @@ import type { Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
 import { attempts } from "../policy/attempts.ts";
 import { balance } from "../policy/balance.ts";
-import {
-	type BreakerGuard,
-	type BreakerOptions,
-	breaker,
-} from "../policy/breaker.ts";
+import { type BreakerOptions, breaker } from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
 import { type CacheOptions, cache } from "../policy/cache/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { type HedgeOptions, hedge } from "../policy/hedge.ts";
 import { type LimiterOptions, limiter } from "../policy/limiter.ts";
-import type { Call, StreamCall } from "../policy/policy.ts";
+import type { Blamable, Call, StreamCall } from "../policy/policy.ts";
 import { type RetryOptions, retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
@@ -25,7 +21,7 @@ import { openWire } from "./wire/open-wire.ts";
 import type { OpenWire, WireSettings } from "./wire/wire.ts";
 
 export interface UpstreamSettings
-	extends Omit<WireSettings, "origin" | "originFrom" | "nameServers"> {
+	extends Omit<WireSettings, "origin" | "originFrom" | "url" | "nameServers"> {
 	/** At least one. */
 	readonly origins: readonly string[];
 	/** The variables from which each of them was read, in words; empty if the config says it. Absent: none. */
@@ -68,8 +64,8 @@ export interface Upstream {
 	readonly name: string;
 	readonly call: Call;
 	readonly stream: StreamCall;
-	/** An answer of its was of no use, although its status is good: the breaker counts it as failed. */
-	readonly blame: BreakerGuard["blame"];
+	/** An answer of its was of no use, although its status is good: the policies that count count it as failed. */
+	readonly blame: Blamable["blame"];
 	/** The lifetime of work that may outlive a request, such as a write that was sent. `close` cancels it. */
 	readonly scope: Scope;
 	/** Ends all connections. Calls that still run or wait fail with `gateway_draining`. */
@@ -101,6 +97,7 @@ export function createUpstream(
 		const bounds = { bodyBytesMax, headerBytesMax };
 		const wire = {
 			...{ name, ...from, ...bounds, tls, host },
+			...(origins.length > 1 && { url: index }),
 			...(connectionAgeMs !== undefined && { connectionAgeMs }),
 			...(nameServers !== undefined && { nameServers }),
 		};
@@ -159,7 +156,7 @@ export function createUpstream(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
 			[keeping && keeping.stream, ...guards.map((guard) => guard.stream)],
 		),
-		blame: breaking ? breaking.blame : () => {},
+		blame: blaming([breaking, balanced].filter((policy) => policy !== null)),
 		scope,
 		async close() {
 			const message = "the upstream was closed";
@@ -168,6 +165,16 @@ export function createUpstream(
 			);
 			await Promise.all(wires.map((wire) => wire.close()));
 		},
+	};
+}
+
+/** Those who share an answer share its body, and blame it once. */
+function blaming(policies: readonly Blamable[]): Upstream["blame"] {
+	const blamed = new WeakSet<Uint8Array>();
+	return (response, asker) => {
+		if (blamed.has(response.body)) return;
+		blamed.add(response.body);
+		for (const policy of policies) policy.blame(response, asker);
 	};
 }
 

@@ -122,7 +122,7 @@ export function testGateway(
 			const upstream = createUpstream(
 				settings,
 				{ ...context, random },
-				({ name, origin }) => ({
+				({ name, origin, url }) => ({
 					call: (request, scope) => {
 						const call: SeenCall = {
 							upstream: name,
@@ -133,7 +133,10 @@ export function testGateway(
 							aborted: null,
 						};
 						calls.push(call);
-						return carryOut(call, behave(call), scope);
+						const answer = carryOut(call, behave(call), scope);
+						return url === undefined
+							? answer
+							: answer.then((response) => ({ ...response, url }));
 					},
 					stream: () => Promise.reject(new Error("streams need a socket")),
 					close: async () => {},

@@ -197,6 +197,87 @@ describe("leaves out", () => {
 	});
 });
 
+describe("leaves out for answers of no use", () => {
+	/** Two URLs and the ends of calls to the first: good, bad, or good and then blamed. */
+	async function after(...ends: readonly ("good" | "bad" | "blamed")[]) {
+		const both = balance(2, setting.context);
+		let status = 200;
+		const next: Call = async () => ({ ...reply(status), url: 0 });
+		const call = both.call([next, hangs]);
+		for (const end of ends) {
+			status = end === "bad" ? 500 : 200;
+			const request = requestOf({ tried: [1] });
+			const answer = await call(request, openScope({ clock }));
+			if (end === "blamed") both.blame(answer, request);
+		}
+		return leftOut();
+	}
+	const blamed = "blamed" as const;
+
+	test("a URL whose last five are blamed, and not after four", async () => {
+		assert.deepEqual(await after(...Array(4).fill(blamed)), []);
+		assert.deepEqual(await after(...Array(5).fill(blamed)), [
+			"left_out 1: upstream_invalid",
+		]);
+	});
+
+	test("a URL that fails in both ways", async () => {
+		assert.deepEqual(await after("bad", blamed, "bad", blamed, "bad"), [
+			"left_out 1: upstream_status",
+		]);
+		assert.deepEqual(await after("bad", blamed, "bad", "bad", blamed), [
+			"left_out 1: upstream_invalid",
+		]);
+	});
+
+	test("none with a good answer among the last five", async () => {
+		for (let good = 0; good < 5; good++) {
+			const ends = Array.from({ length: 5 }, (_, at) =>
+				at === good ? ("good" as const) : blamed,
+			);
+			assert.deepEqual(await after(...ends), []);
+			const more = Array(good).fill(blamed);
+			assert.deepEqual(await after(...ends, ...more), []);
+			assert.equal((await after(...ends, ...more, blamed)).length, 1);
+		}
+	});
+
+	test("a URL whose answers are read late, several together", async () => {
+		const both = balance(2, setting.context);
+		const next: Call = async () => ({ ...reply(200), url: 0 });
+		const call = both.call([next, hangs]);
+		const answers = await Promise.all(
+			Array.from({ length: 5 }, () =>
+				call(requestOf({ tried: [1] }), openScope({ clock })),
+			),
+		);
+		for (const answer of answers.slice(1))
+			both.blame(answer, { requestId: "1" });
+		assert.deepEqual(leftOut(), []);
+		for (const answer of answers.slice(0, 1))
+			both.blame(answer, { requestId: "1" });
+		assert.deepEqual(leftOut(), ["left_out 1: upstream_invalid"]);
+	});
+
+	test("the URL that gave the answer, and again at once after its return", async () => {
+		const both = balance(3, setting.context);
+		const next: Call = async () => ({ ...reply(200), url: 2 });
+		const call = both.call([hangs, hangs, next]);
+		const blameOnce = async () =>
+			both.blame(
+				await call(requestOf({ tried: [0, 1] }), openScope({ clock })),
+				{ requestId: "1" },
+			);
+		for (let time = 0; time < 5; time++) await blameOnce();
+		assert.deepEqual(leftOut(), ["left_out 3: upstream_invalid"]);
+		await blameOnce();
+		assert.deepEqual(leftOut(), [], "it is out already");
+		await clock.advance(10_000);
+		await blameOnce();
+		assert.deepEqual(leftOut(), ["left_out 3: upstream_invalid"]);
+	});
+});
+
 test("counts the calls that wait, however they end", async () => {
 	const context = contextOf(clock);
 	const tried: number[][] = [];

@@ -8,7 +8,7 @@ import { serve } from "../kit/serve.ts";
 import { startUpstream } from "../kit/upstream.ts";
 import { httpHead, openPeer } from "../upstream/peer.ts";
 
-/** Answers that came, and were of no use: to the breaker, to `retry`, and to the client. */
+/** Answers that came, and were of no use: to the breaker, to `urls`, to `retry`, and to the client. */
 
 const breakerOf = (upstream = "", step = "") => `
 upstreams:
@@ -100,6 +100,60 @@ describe("a breaker", () => {
 		reply = { json: { ok: true } };
 		assert.equal((await ask("/x")).status, 200);
 		assert.equal((await ask("/x")).status, 200);
+	});
+});
+
+describe("urls", () => {
+	/** How often each of two URLs was asked. One of them replies so, the other well. */
+	async function asked(reply: Reply, { upstream = "", step = "" } = {}) {
+		const { ask, calls, clock } = testGateway(
+			`
+upstreams:
+  users: { urls: ["http://bad.test", "http://good.test"]${upstream} }
+routes:
+  GET /x: { steps: { a: { get: users/a${step}, optional: true } } }
+`,
+			({ origin }) => {
+				if (origin !== "http://bad.test") {
+					return { json: { ok: true }, afterMs: 5 };
+				}
+				return "bytes" in reply
+					? { bytes: reply.bytes?.slice() ?? none, afterMs: 1 }
+					: { ...reply, afterMs: 1 };
+			},
+		);
+		for (let at = 0; at < 60; at++) {
+			assert.equal((await ask("/x")).status, 200);
+			await clock.advance(1);
+		}
+		const bad = calls.filter(({ origin }) => origin === "http://bad.test");
+		return { bad: bad.length, good: calls.length - bad.length };
+	}
+
+	test("leaves out a URL that answers 503, after five answers", async () => {
+		assert.deepEqual(await asked({ status: 503 }), { bad: 5, good: 55 });
+	});
+
+	for (const [what, reply] of useless) {
+		test(`leaves out a URL whose answers with status 200 are ${what}, as one that answers 503`, async () => {
+			assert.deepEqual(await asked(reply), { bad: 5, good: 55 });
+			const breaker = ", breaker: { calls: 100 }";
+			assert.deepEqual(await asked(reply, { upstream: breaker }), {
+				bad: 5,
+				good: 55,
+			});
+		});
+	}
+
+	test("leaves out a URL whose useless answers come through a cache", async () => {
+		const upstream = ", cache: { for: 1ms }, coalesce: true";
+		assert.deepEqual(await asked(html, { upstream }), { bad: 5, good: 55 });
+	});
+
+	test("leaves out none for what only `expect` refuses", async () => {
+		const step = ', expect: "${answer.ok}"';
+		const { bad } = await asked({ json: { ok: false } }, { step });
+		assert.ok(bad > 40, `${bad}`);
 	});
 });
 

@@ -103,6 +103,8 @@ export interface UpstreamResponse {
 	readonly status: number;
 	readonly headers: HeaderList;
 	readonly body: Uint8Array;
+	/** Which of the upstream's URLs gave it, from 0. Absent: its only one. */
+	readonly url?: number;
 	/** Present if several calls get this same answer: the values that they make of its body. */
 	readonly decoded?: Decoded;
 	/** Present if it came through a cache: how long it is fresh. */

@@ -98,9 +98,20 @@ export class Collecting implements Receiver {
 		// Servers that name a coding and send no bytes at all are common.
 		if (this.#codings.length === 0 || body.length === 0) {
 			this.#giveBack();
-			return { status, headers, body };
+			return this.#whole(status, headers, body);
 		}
 		return this.#decoded(status, headers, body);
+	}
+
+	#whole(
+		status: number,
+		headers: HeaderList,
+		body: Uint8Array,
+	): UpstreamResponse {
+		const { url } = this.#settings;
+		return url === undefined
+			? { status, headers, body }
+			: { status, headers, body, url };
 	}
 
 	/** The headers lose the fields that were true only of the coded body. */
@@ -120,7 +131,7 @@ export class Collecting implements Receiver {
 				this.#scope,
 			);
 			const uncoded = headersWithout(headers, (name) => codedFields.has(name));
-			return { status, headers: uncoded, body };
+			return this.#whole(status, uncoded, body);
 		} finally {
 			this.#giveBack();
 		}

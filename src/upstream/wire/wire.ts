@@ -17,6 +17,8 @@ export interface WireSettings {
 	readonly name: string;
 	/** `scheme://host[:port]`. */
 	readonly origin: string;
+	/** Which of its upstream's URLs this is, from 0. Absent: its only one. */
+	readonly url?: number;
 	/** The variables from which the origin was read, in words. Absent or empty if the config says it. */
 	readonly originFrom?: string;
 	/** The value of `Host`. Null or absent: the origin's. TLS names the origin's host all the same. */
