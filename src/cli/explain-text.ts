@@ -97,9 +97,11 @@ function eachWords({
 	max,
 	parallel,
 	waves,
+	enough,
 }: NonNullable<StepExplanation["each"]>) {
 	const times = waves === 1 ? "" : `, ${waves} times in a row`;
-	return `each of at most ${max}, ${Math.min(max, parallel)} at once${times}`;
+	const until = enough === null ? "" : `, until ${enough} have succeeded`;
+	return `each of at most ${max}, ${Math.min(max, parallel)} at once${times}${until}`;
 }
 
 function summaryRows({

@@ -113,6 +113,7 @@ function readingOf(
 	return {
 		around,
 		reader: { ...around, names },
+		filling: entryOf(source, "enough") ? around : { ...around, names },
 		answer: { ...around, names: withNames(names, ["answer", "response"]) },
 		inside: {
 			...around,

@@ -424,6 +424,11 @@ export interface CommonInputs<S extends Names, Input extends string> {
 	 */
 	readonly max?: Filled<InputOfKey<Common["max"]>, S, Input>;
 	/**
+	 * How many items must succeed. Then the others are aborted, and are null in the list. The step fails as soon as
+	 * so many can no longer succeed. `fallback` and `optional` then belong to the whole step.
+	 */
+	readonly enough?: Filled<InputOfKey<Common["enough"]>, S, Input>;
+	/**
 	 * The time of everything that this step does, all items included. Then it fails with `upstream_timeout`.
 	 */
 	readonly within?: Filled<InputOfKey<Common["within"]>, S, Input>;

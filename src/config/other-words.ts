@@ -23,6 +23,11 @@ const rows: readonly Row[] = [
 	row("unless skip skipif", "when", "write the contrary: `when: ${!…}`"),
 	row("foreach for loop iterate repeat withitems", "each"),
 	row(
+		"race any anyof quorum first firstof some atleast minsuccess",
+		"enough",
+		"write `enough: 1`, or how many must succeed, beside `each`",
+	),
+	row(
 		"dependson depends needs requires waitfor",
 		"after",
 		"remove it, because a step waits for what it reads, or write `after: [step]`",

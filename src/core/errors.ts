@@ -66,7 +66,7 @@ export const errorTable = {
 		status: 500,
 		title: "A call was not needed any more",
 		meaning:
-			"Nobody: the gateway ended a call itself, because nothing read its step any more, the answer was there, or another step had failed. Only `callEnded` and a function of yours see it, never a client.",
+			"Nobody: the gateway ended a call itself, because nothing read its step any more, the answer was there, enough items had succeeded, or another step had failed. Only `callEnded` and a function of yours see it, never a client.",
 	},
 	internal: {
 		status: 500,

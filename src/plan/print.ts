@@ -139,7 +139,7 @@ function printStep(
 		readsLater: readsLater.map(nameOf),
 		effect: step.effect || null,
 		when: step.when && printTemplate(step.when),
-		each: each && { ...each, list: printTemplate(each.list) },
+		each: each && set({ ...each, list: printTemplate(each.list) }),
 		...("steps" in step && { steps: printSteps(step.steps, blocks) }),
 		...kindOf(step).print(step),
 		withinMs: step.withinMs,

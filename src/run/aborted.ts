@@ -4,6 +4,7 @@ import { GatewayError } from "../core/errors.ts";
 export const aborted = {
 	unread: because("nothing reads its step any more"),
 	answered: because("the answer is there"),
+	enough: because("enough items have succeeded"),
 	besideFailed: because("another step or item has failed"),
 	returned: because("its function has returned"),
 } as const;

@@ -11,13 +11,13 @@ import {
 	prepare,
 	readsOnlyInput,
 } from "./layout.ts";
-import type { Once, Spot } from "./spot.ts";
+import { type Once, type Spot, skipped } from "./spot.ts";
 import type { WorkContext } from "./work.ts";
 
 /**
  * Carries out a step once per item, a bounded number at once, and gives the values in the order of the list. A value
  * that is no list, or a list that is too long, fails the whole step. `fallback` belongs to an item and does not catch
- * that; `optional` does.
+ * that; `optional` does. With `enough` both stand around the whole step.
  */
 export function prepareEach(
 	each: EachConfig,
@@ -41,8 +41,14 @@ export function prepareEach(
 		fuel.hold(items.length * itemBytes);
 		// In a list around it the step runs several times at once, and `parallel` bounds all its items together.
 		const places = inList ? spot.run.placesOf(each) : null;
-		return new Items(items, spot, once, places).carryOut(each.parallel);
+		return new Items(items, spot, once, places, each).carryOut();
 	};
+}
+
+/** An item that has failed. */
+interface Failing {
+	readonly error: unknown;
+	readonly spot: Spot;
 }
 
 /** The items of one list on their way. */
@@ -53,27 +59,47 @@ class Items {
 	/** The places of the step in this run; null if the lines of this list are all there are. */
 	readonly #places: Semaphore | null;
 	readonly #scope: Scope;
+	readonly #parallel: number;
+	/** How many items must succeed; null if all must. */
+	readonly #enough: number | null;
 	readonly #values: unknown[];
 	#next = 0;
-	#failure: { readonly error: unknown } | null = null;
+	/** The items that have succeeded. They are part of the answer when they are enough. */
+	readonly #good: Spot[] = [];
+	/** How many more items may fail or be skipped. */
+	#spare: number;
+	/** The item that failed last. */
+	#failing: Failing | null = null;
+	/** Whether no item counts any more: enough have succeeded, or too many have failed. */
+	#over = false;
+	#failure: Failing | null = null;
 
 	constructor(
 		items: readonly unknown[],
 		spot: Spot,
 		once: Once,
 		places: Semaphore | null,
+		{ parallel, enough }: EachConfig,
 	) {
 		this.#items = items;
 		this.#spot = spot;
 		this.#once = once;
 		this.#places = places;
+		this.#parallel = parallel;
+		this.#enough = enough;
+		this.#spare = enough === null ? 0 : items.length - enough;
 		this.#scope = openScope({ parent: spot.scope });
 		this.#values = new Array(items.length);
+		// Not all of them get a value.
+		if (enough !== null) this.#values.fill(null);
 	}
 
-	/** Fails with the first failed item. The events of calls report the other failed items. */
-	async carryOut(parallel: number): Promise<unknown[]> {
-		const lines = Math.min(this.#items.length, parallel);
+	/**
+	 * Fails with the item that failed last, which is the first one if all must succeed. The events of calls report the
+	 * other failed items.
+	 */
+	async carryOut(): Promise<unknown[]> {
+		const lines = Math.min(this.#items.length, this.#parallel);
 		await Promise.all(Array.from({ length: lines }, () => this.#line()));
 		if (this.#failure !== null) throw this.#failure.error;
 		this.#scope.close();
@@ -83,17 +109,17 @@ class Items {
 	/** Takes the next item when it has done one. */
 	async #line(): Promise<void> {
 		const places = this.#places;
-		while (this.#next < this.#items.length && this.#failure === null) {
+		while (this.#next < this.#items.length && !this.#over) {
 			const at = this.#next++;
 			const placed =
 				places !== null && (places.tryTake() || (await this.#take(places)));
 			const spot = this.#spotOf(at);
 			try {
-				if (this.#failure !== null) return;
-				this.#values[at] = await this.#once(spot);
-				if (this.#failure === null) spot.itemEnded();
+				if (this.#over) return;
+				const value = await this.#once(spot);
+				if (!this.#over) this.#itemEnded(at, value, spot);
 			} catch (error) {
-				this.#fail(error, spot);
+				if (!this.#over) this.#itemFailed(error, spot);
 			} finally {
 				if (placed) places.give();
 			}
@@ -115,14 +141,45 @@ class Items {
 		values[itemSlots.item] = this.#items[at];
 		values[itemSlots.index] = at;
 		const own = { values, parent: frame, fuel: frame.fuel };
-		return this.#spot.at(at, own, this.#scope);
+		// What the answer says of items that do not count would be chance.
+		return this.#enough === null
+			? this.#spot.at(at, own, this.#scope)
+			: this.#spot.at(at, own, this.#scope, true);
 	}
 
-	#fail(error: unknown, spot: Spot): void {
-		if (this.#failure !== null) return;
-		this.#failure = { error };
-		spot.itemFailed();
-		this.#scope.cancel(aborted.besideFailed);
+	#itemEnded(at: number, value: unknown, spot: Spot): void {
+		if (value === skipped) {
+			if (--this.#spare >= 0) return;
+			const error = this.#skippedTooMany();
+			return this.#fail(this.#failing ?? { error, spot });
+		}
+		this.#values[at] = value;
+		if (this.#enough === null) return spot.itemEnded();
+		this.#good.push(spot);
+		if (this.#good.length < this.#enough) return;
+		for (const one of this.#good) one.itemEnded();
+		this.#end(aborted.enough);
+	}
+
+	#itemFailed(error: unknown, spot: Spot): void {
+		this.#failing = { error, spot };
+		if (--this.#spare < 0) this.#fail(this.#failing);
+	}
+
+	#fail(failing: Failing): void {
+		failing.spot.itemFailed();
+		this.#failure = failing;
+		this.#end(aborted.besideFailed);
+	}
+
+	#end(why: GatewayError): void {
+		this.#over = true;
+		this.#scope.cancel(why);
+	}
+
+	#skippedTooMany(): GatewayError {
+		const message = `so many items were skipped that fewer than ${this.#enough} can succeed (\`enough\`)`;
+		return new GatewayError("reference_missing", message);
 	}
 }
 
@@ -132,9 +189,9 @@ const itemBytes = 128;
 /** The time that an item takes besides its work, in units of 100 ns. */
 const itemCost = 20;
 
-/** If the list comes from the client, it is the client's fault if it is no list, or too long. */
+/** If the list comes from the client, it is the client's fault if it is no list, too long or too short. */
 function prepareList(
-	{ list: template, max }: EachConfig,
+	{ list: template, max, enough }: EachConfig,
 	layout: Layout,
 ): (frame: Frame) => readonly unknown[] {
 	const evaluate = prepare(template, layout);
@@ -154,6 +211,10 @@ function prepareList(
 		if (list.length > max) {
 			const message = `${name} has ${list.length} items, more than ${max}`;
 			throw new GatewayError("limit_exceeded", message, status);
+		}
+		if (enough !== null && list.length < enough) {
+			const message = `${name} has ${list.length} items, fewer than ${enough} (\`enough\`)`;
+			throw new GatewayError("reference_missing", message, status);
 		}
 		return list;
 	};

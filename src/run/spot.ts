@@ -33,9 +33,10 @@ export class Spot {
 	readonly path: string;
 	/** Whether its scope had ended when its step began. Its value may still be part of the answer. */
 	readonly late: boolean;
-	/** Whether it is an item that can fail its group. Then it keeps what it reads apart until it has ended. */
+	/** Whether it is an item that may come to nothing. Then it keeps what the answer says of it apart until it has ended. */
 	readonly #apart: boolean;
 	#readApart: Reads | null = null;
+	#marksApart: StepMark[] | null = null;
 
 	constructor(
 		block: Block,
@@ -59,11 +60,15 @@ export class Spot {
 		this.#apart = apart;
 	}
 
-	/** The spot of one item: with a frame and a scope of its own. */
-	at(item: number, frame: Frame, scope: Scope): Spot {
+	/** The spot of one item: with a frame and a scope of its own. In a group it can fail the group, and is apart. */
+	at(
+		item: number,
+		frame: Frame,
+		scope: Scope,
+		apart = this.block.path !== "",
+	): Spot {
 		const { block, step, life, late } = this;
 		const index = [...this.index, item];
-		const apart = block.path !== "";
 		return new Spot(block, step, life, scope, frame, index, late, apart);
 	}
 
@@ -74,8 +79,9 @@ export class Spot {
 		return this.#readApart;
 	}
 
-	/** The item has ended well: its step has read all that it has read. */
+	/** The item has ended well: its step has read all that it has read, and lacks what it lacks. */
 	itemEnded(): void {
+		if (this.#marksApart !== null) this.block.note(this.step, this.#marksApart);
 		if (this.#readApart === null) return;
 		this.block.account.readsOf(this.step).addAll(this.#readApart);
 	}
@@ -87,7 +93,9 @@ export class Spot {
 	}
 
 	note(marks: readonly StepMark[]): void {
-		this.block.note(this.step, marks);
+		if (!this.#apart) return this.block.note(this.step, marks);
+		this.#marksApart ??= [];
+		this.#marksApart.push(...marks);
 	}
 
 	hold(holding: Holding | null): void {
@@ -104,6 +112,9 @@ export class Spot {
 		return wait === null ? finish() : wait.then(finish);
 	}
 }
+
+/** The value of an item that its condition has skipped, if its list counts those that succeed. */
+export const skipped: unique symbol = Symbol("skipped");
 
 /** A condition that is false or null skips its work. Any other value does not. */
 export function isSkip(condition: unknown): boolean {

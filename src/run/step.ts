@@ -7,7 +7,7 @@ import type { StepPlan } from "../plan/plan.ts";
 import { prepareEach } from "./each.ts";
 import { prepareFallback } from "./fallback.ts";
 import { itemLayout, itemSlots, type Layout, prepare } from "./layout.ts";
-import { isSkip, type Once, type Work } from "./spot.ts";
+import { isSkip, type Once, skipped, type Work } from "./spot.ts";
 import { prepareWork } from "./steps/kinds.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -35,25 +35,31 @@ export function prepareStart(
 	const expendable = optional || fallback !== null;
 	const own = prepareWork(step, inside);
 	const wanted = expendable ? leavingOut(own) : own;
-	const work = prepareCondition(when, inside.layout, wanted);
+	const enough = each?.enough ?? null;
+	const skip = enough === null ? null : skipped;
+	const work = prepareCondition(when, inside.layout, wanted, skip);
 	// At once: other steps perhaps need not start any more.
 	if (kindOf(step).endsRun) return atOnce(work);
-	const once = prepareFallback(
-		{ fallback, optional },
-		inside.layout,
-		promised(inTurn(work)),
-	);
-	return each ? prepareEach(each, optional, context, once) : once;
+	const once = promised(inTurn(work));
+	const filling = { fallback, optional };
+	if (each === null || enough === null) {
+		const filled = prepareFallback(filling, inside.layout, once);
+		return each ? prepareEach(each, optional, context, filled) : filled;
+	}
+	// The others stand in for an item that fails, so what fills in does it for the whole list.
+	const counted = prepareEach(each, false, context, once);
+	return prepareFallback(filling, layout, counted);
 }
 
 function prepareCondition(
 	when: Template | null,
 	layout: Layout,
 	work: Work,
+	skip: null | typeof skipped,
 ): Work {
 	if (when === null) return work;
 	const condition = prepare(when, layout);
-	return (spot) => (isSkip(condition(spot.frame)) ? null : work(spot));
+	return (spot) => (isSkip(condition(spot.frame)) ? skip : work(spot));
 }
 
 /** A fallback or null can stand for it, so it is not carried out under overload. */

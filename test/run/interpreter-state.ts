@@ -39,6 +39,8 @@ export interface StepRun extends Placed {
 	count: number;
 	next: number;
 	turns: Turn[];
+	/** What fills in for the whole step, if its list says how many items are enough. */
+	filling: Turn | null;
 	startMs: number;
 	/** When `within` has ended it. */
 	cut: boolean;
@@ -62,6 +64,8 @@ export interface Turn extends Placed {
 		| "fills"
 		| "done"
 		| "gone";
+	/** Whether its condition has skipped it. */
+	skipped: boolean;
 	/** Whether it holds one of the places of its step. */
 	placed: boolean;
 	call: { target: string; startMs: number; endMs: number } | null;
@@ -73,6 +77,8 @@ export interface Turn extends Placed {
 	then: () => void;
 	inside: Block | null;
 	code: string;
+	/** The how-manieth it was to fail, where others may stand in for it. */
+	failed: number;
 	value: unknown;
 	marks: readonly Mark[];
 	later: Set<StepRun>;

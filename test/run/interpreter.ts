@@ -107,6 +107,7 @@ class Interpreter {
 	#left = false;
 	#unsure = false;
 	readonly #failedMs: number[] = [];
+	#failures = 0;
 	#end: Pick<
 		Expected,
 		"endMs" | "status" | "code" | "body" | "missing"
@@ -259,10 +260,15 @@ class Interpreter {
 		else {
 			run.refusal = list === "null" ? "reference_missing" : "limit_exceeded";
 		}
+		if (run.count < enoughOf(step) && run.refusal === null) {
+			run.count = 0;
+			run.refusal = "reference_missing";
+		}
 	}
 
 	/** Its list is none, or too long. */
 	#refuses(run: StepRun, code: string): void {
+		if (enoughOf(run.step) > 0) return this.#fillsAll(run, code, new Set());
 		if (!run.step.optional) return this.#failsBlock(run, code, null);
 		const index = indexOf(run.block);
 		run.marks = [{ path: run.path, index, code }];
@@ -283,13 +289,26 @@ class Interpreter {
 		const { each } = run.step;
 		if (run.next === run.count || active >= (each?.parallel ?? 1)) return false;
 		const around = indexOf(run.block);
+		const index = each ? [...around, run.next] : around;
+		run.turns.push(this.#turnOf(run, run.next, index, "queued"));
+		run.next++;
+		return true;
+	}
+
+	#turnOf(
+		run: StepRun,
+		at: number,
+		index: readonly number[],
+		phase: Turn["phase"],
+	): Turn {
 		const turn: Turn = {
 			of: run,
-			way: `${run.way}${run.next}/`,
-			at: run.next,
-			index: each ? [...around, run.next] : around,
+			way: `${run.way}${at}/`,
+			at,
+			index,
 			came: this.#turns.length,
-			phase: "queued",
+			phase,
+			skipped: false,
 			placed: false,
 			call: null,
 			endsMs: never,
@@ -298,14 +317,13 @@ class Interpreter {
 			then: () => {},
 			inside: null,
 			code: "",
+			failed: 0,
 			value: null,
 			marks: [],
 			later: new Set(),
 		};
-		run.next++;
-		run.turns.push(turn);
 		this.#turns.push(turn);
-		return true;
+		return turn;
 	}
 
 	/** All lists of a step share its places. Who has waited longest comes first. */
@@ -334,6 +352,7 @@ class Interpreter {
 		const { of: run, at, index } = turn;
 		const { step, block } = run;
 		if (isSkipped(step, at, block)) {
+			turn.skipped = true;
 			this.#reads(turn, [], () => this.#done(turn, null));
 			return true;
 		}
@@ -421,6 +440,12 @@ class Interpreter {
 	#leaveStep(run: StepRun): void {
 		if (run.state === "ended" || run.state === "dropped") return;
 		run.state = "dropped";
+		this.#abortItems(run);
+		if (run.filling !== null) run.filling.phase = "gone";
+	}
+
+	#abortItems(run: StepRun): void {
+		run.next = run.count;
 		for (const turn of run.turns) if (isActive(turn)) this.#abort(turn);
 	}
 
@@ -467,6 +492,37 @@ class Interpreter {
 	#done(turn: Turn, value: unknown): void {
 		turn.phase = "done";
 		turn.value = value;
+		const { of: run } = turn;
+		if (run.filling === null) this.#counts(run);
+	}
+
+	/** Whether enough items have succeeded, or no longer can. */
+	#counts(run: StepRun): void {
+		const enough = enoughOf(run.step);
+		if (enough === 0) return;
+		const { turns } = run;
+		if (turns.filter(hasSucceeded).length === enough) {
+			this.#abortItems(run);
+			return;
+		}
+		const failed = turns.filter((turn) => turn.failed > 0);
+		const lost = failed.length + turns.filter(({ skipped }) => skipped).length;
+		if (run.count - lost >= enough) return;
+		const last = failed.toSorted((a, b) => a.failed - b.failed).at(-1);
+		this.#fillsAll(
+			run,
+			last?.code ?? "reference_missing",
+			last?.later ?? new Set(),
+		);
+	}
+
+	/** The whole list has failed: what fills in does it for all of it. */
+	#fillsAll(run: StepRun, code: string, later: ReadonlySet<StepRun>): void {
+		this.#abortItems(run);
+		const turn = this.#turnOf(run, -1, indexOf(run.block), "failed");
+		turn.code = code;
+		turn.later = new Set(later);
+		run.filling = turn;
 	}
 
 	/** One carrying-out, one step or one group comes to its end, or a part of its way nearer. */
@@ -482,7 +538,13 @@ class Interpreter {
 	#goesOn(turn: Turn): boolean {
 		const { block } = turn.of;
 		if (turn.phase === "failed") {
-			this.#fillsIn(turn);
+			const { of: run } = turn;
+			if (enoughOf(run.step) > 0 && turn !== run.filling) {
+				turn.phase = "gone";
+				turn.inside = null;
+				turn.failed = ++this.#failures;
+				this.#counts(run);
+			} else this.#fillsIn(turn);
 			return true;
 		}
 		if (turn.phase !== "reads" && turn.phase !== "fills") return false;
@@ -520,10 +582,32 @@ class Interpreter {
 
 	/** A step has ended when all its items have. */
 	#completes(run: StepRun): boolean {
-		const { state, turns, count, step } = run;
-		if (state !== "running" || turns.length < count) return false;
+		const { state, turns, count, step, filling } = run;
+		if (state !== "running") return false;
+		if (filling !== null) {
+			if (filling.phase !== "done") return false;
+			run.marks = filling.marks;
+			run.later = filling.later;
+			this.#ended(run, filling.value, filling.marks[0]?.code ?? null);
+			return true;
+		}
+		if (run.next < count) return false;
 		if (run.refusal !== null) {
 			this.#refuses(run, run.refusal);
+			return true;
+		}
+		const enough = enoughOf(step);
+		if (enough > 0) {
+			const good = turns.filter(hasSucceeded);
+			if (good.length < enough) return false;
+			run.marks = good.flatMap(({ marks }) => marks);
+			run.later = new Set(good.flatMap(({ later }) => [...later]));
+			const list = Array.from({ length: count }, (_, at) => {
+				const turn = turns[at];
+				return turn && hasSucceeded(turn) ? turn.value : null;
+			});
+			const own = run.marks.find(({ path }) => path === run.path);
+			this.#ended(run, list, own?.code ?? null);
 			return true;
 		}
 		if (turns.some(({ phase }) => phase !== "done")) return false;
@@ -658,6 +742,7 @@ class Interpreter {
 				count: 0,
 				next: 0,
 				turns: [],
+				filling: null,
 				startMs: never,
 				cut: false,
 			};
@@ -668,6 +753,15 @@ class Interpreter {
 		this.#blocks.push(block);
 		return block;
 	}
+}
+
+/** How many items of its list must succeed; 0 if all must. */
+function enoughOf({ each }: RandomStep): number {
+	return each?.enough ?? 0;
+}
+
+function hasSucceeded({ phase, skipped }: Turn): boolean {
+	return phase === "done" && !skipped;
 }
 
 function ending({ way }: Placed, end: () => boolean) {

@@ -223,6 +223,8 @@ function unhurried(route: RandomRoute): RandomRoute {
 			...step,
 			withinMs: null,
 			timeoutMs: null,
+			// Which items are enough is a matter of time.
+			each: step.each && { ...step.each, enough: null },
 			steps: unbound(step.steps),
 		}));
 	return { ...route, deadlineMs: 60_000, steps: unbound(route.steps) };

@@ -44,6 +44,8 @@ export interface RandomStep {
 export interface RandomEach {
 	readonly list: "null" | "long" | number;
 	readonly parallel: number;
+	/** How many items must succeed; null if all must. */
+	readonly enough: number | null;
 }
 
 export type Listed = "404" | "4xx" | "any";
@@ -148,6 +150,10 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 					{ weight: 1, arbitrary: fc.constantFrom("null", "long") },
 				),
 				parallel: fc.integer({ min: 1, max: itemsMax }),
+				enough: fc.oneof(
+					{ weight: 3, arbitrary: fc.constant(null) },
+					{ weight: 1, arbitrary: fc.integer({ min: 1, max: itemsMax }) },
+				),
 			}),
 			{ freq: 2 },
 		),
@@ -425,11 +431,12 @@ function conditionOf({ when }: RandomStep): object {
 	};
 }
 
-function eachOf({ list, parallel }: RandomEach): object {
+function eachOf({ list, parallel, enough }: RandomEach): object {
 	const count = list === "long" ? itemsMax + 1 : list;
 	const items =
 		count === "null" ? "${null}" : Array.from({ length: count }, (_, at) => at);
-	return { each: items, parallel, max: itemsMax };
+	const until = enough === null ? {} : { enough };
+	return { each: items, parallel, max: itemsMax, ...until };
 }
 
 function workOf(step: RandomStep, refused: string): object {

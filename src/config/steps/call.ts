@@ -319,11 +319,11 @@ function check(step: StepSource): CallConfig | null {
 		: callKeys[kind].read(source, judged, reading);
 	if (read === undefined) return null;
 	const { target: written, body, form, text, ...others } = read;
-	const { each, as, parallel, max, ...call } = others;
+	const { each, as, parallel, max, enough, ...call } = others;
 	const target = checkTarget(written, reading.reader, context);
 	refuseTwoBodies(source, context.problems);
 	refuseCodings(source, call.headers, context.problems);
-	const common = commonOf({ each, as, parallel, max, ...call }, step);
+	const common = commonOf({ each, as, parallel, max, enough, ...call }, step);
 	if (target === null) return null;
 	const method = kind.toUpperCase() as CallMethod;
 	const made = { ...call, ...common, ...target, method };

@@ -16,7 +16,7 @@ import { type Reading, template } from "../keys/templates.ts";
 import { faultOfName, unknownAmong } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import { type Reader, readTemplate } from "../read-template.ts";
-import { entryOf, type Judged, plainOf } from "../shape.ts";
+import { entryOf, type Judged, placeOfKey, plainOf } from "../shape.ts";
 import type { EntrySource, MapSource } from "../source.ts";
 // Types only: a group holds steps of every kind.
 import type { StepConfig } from "./kinds.ts";
@@ -28,19 +28,23 @@ export type StepCommon = Omit<ReadOf<typeof commonKeys>, EachKeys> & {
 };
 
 /** The keys of `each`, which become one value. */
-type EachKeys = "as" | "each" | "max" | "parallel";
+type EachKeys = "as" | "each" | "enough" | "max" | "parallel";
 
 export interface EachConfig {
 	readonly list: Template;
 	readonly as: string;
 	readonly parallel: number;
 	readonly max: number;
+	/** How many items must succeed. Then the others are aborted. Null: all items are wanted. */
+	readonly enough: number | null;
 }
 
 /** The readers of a step's templates, by where a template stands. `reader` sees the item of `each`, too. */
 export interface StepReading extends Reading {
 	/** Without the item. */
 	readonly around: Reader;
+	/** What a fallback sees: the item if it fills in for an item, not if it fills in for the whole step. */
+	readonly filling: Reader;
 	/** With the answer of the step's call. */
 	readonly answer: Reader;
 	/** With the steps of the step's group. */
@@ -56,6 +60,7 @@ export function templateReadBy<Input = Written<"data">>(
 }
 
 const templateAround = templateReadBy(({ around }) => around);
+const templateFilling = templateReadBy(({ filling }) => filling);
 
 /** Names of steps around it. */
 const after = {
@@ -117,13 +122,18 @@ export const commonKeys = {
 			"The longest list. Beyond it `limit_exceeded`, with 400 if the list is the client's.",
 		example: "each: ${query.ids}\nmax: 20",
 	}),
+	enough: key(count(bounds.max), {
+		description:
+			"How many items must succeed. Then the others are aborted, and are null in the list. The step fails as soon as so many can no longer succeed. `fallback` and `optional` then belong to the whole step.",
+		example: "each: ${query.ids}\nenough: 2",
+	}),
 	within: key(duration, {
 		field: "withinMs",
 		description:
 			"The time of everything that this step does, all items included. Then it fails with `upstream_timeout`.",
 		example: "within: 800ms",
 	}),
-	fallback: key(template, {
+	fallback: key(templateFilling, {
 		description:
 			"The value if the step (or the item) fails. Then the answer is marked partial. A step that the fallback reads is waited for only then.",
 		example: "fallback: null",
@@ -188,22 +198,28 @@ export interface StepSource {
 
 /** The keys of `each` become one value. */
 export function commonOf(
-	{ each, as, parallel, max, ...others }: ReadOf<typeof commonKeys>,
+	{ each, as, parallel, max, enough, ...others }: ReadOf<typeof commonKeys>,
 	{ name, source, context }: StepSource,
 ): StepCommon {
+	const { problems } = context;
+	if (each === null) return { name, ...others, each: noEach(source, problems) };
+	if (enough !== null && enough > max) {
+		problems.push({
+			at: placeOfKey(source, "enough"),
+			message: `\`enough\` is more than \`max\`, which is ${max}: no list is so long`,
+		});
+	}
+	const item = checkItemName(as, source, context);
 	return {
 		name,
 		...others,
-		each:
-			each === null
-				? noEach(source, context.problems)
-				: { list: each, as: checkItemName(as, source, context), parallel, max },
+		each: { list: each, as: item, parallel, max, enough },
 	};
 }
 
 function noEach(source: MapSource, problems: Problem[]): EachConfig | null {
 	for (const { key, at } of source.entries) {
-		if (!["as", "parallel", "max"].includes(key)) continue;
+		if (!["as", "parallel", "max", "enough"].includes(key)) continue;
 		const message = `\`${key}\` does nothing without \`each\``;
 		problems.push({ at, message });
 	}

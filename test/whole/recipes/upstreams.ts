@@ -22,6 +22,17 @@ const lastOf404: Answer = async (_, response, others) => {
 	json(response, {}, 404);
 };
 
+/** JSON that is enough: only when the recipe's other calls, which it ends, have arrived. */
+function afterOthers(body: unknown): Answer {
+	return async (_, response, others) => {
+		await others;
+		json(response, body);
+	};
+}
+
+/** No answer: whoever waits for it has to end the call. */
+const never: Answer = () => {};
+
 /** JSON for whoever holds the token, 401 for others. */
 function withToken(body: unknown): Answer {
 	return ({ rawHeaders }, response) => {
@@ -276,5 +287,10 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /hotels/hotels/7": { zone: "Europe/Berlin", language: "de" },
 		'POST /hotels/bookings {"hotel":"7","arrival":"2026-03-25","departure":"2026-04-01","key":"request"}':
 			{ id: "b1", until: "2026-03-25T21:00:00Z" },
+	},
+	16: {
+		"GET /alfa/rates/NOK": { rate: 11.5 },
+		"GET /bravo/fx?code=NOK": afterOthers({ mid: 11.52 }),
+		"GET /carlo/v2/NOK": never,
 	},
 };
