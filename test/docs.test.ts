@@ -300,6 +300,7 @@ describe("docs/language.md", () => {
 		"refused | instead": tryRefused,
 		"in YAML | data | value": tryTemplate,
 		"declared | asked with | `query.x`": tryRequest,
+		"declared | sent | gives": tryContent,
 		"a call says | data | sent": ([call = "", ...rest]) =>
 			tryCall([code(call)], rest),
 		"`query` says | data | sent": ([query = "", ...rest]) =>
@@ -424,6 +425,23 @@ routes:
 `;
 	const answer = await testGateway(config).ask(`/x${code(query)}`);
 	assert.equal(valueOf(answer), normal(code(read)));
+}
+
+/** What a name of the body is, with the name before it. */
+async function tryContent([declared = "", sent = "", given = ""]: Row) {
+	const [, name = "1", value = code(given)] =
+		/^(form|text|body) (.*)$/.exec(code(given)) ?? [];
+	const respond = name === "1" ? name : `\${${name}}`;
+	const config = `
+routes:
+  POST /x:
+    request: { ${code(declared)} }
+    respond: ${respond}
+`;
+	const [, contentType = "", body = ""] = /^(\S+) (.*)$/.exec(code(sent)) ?? [];
+	const options = { method: "POST", contentType, body };
+	const answer = await testGateway(config).ask("/x", options);
+	assert.equal(valueOf(answer), normal(value));
 }
 
 async function tryCall(call: readonly string[], [data = "", sent = ""]: Row) {

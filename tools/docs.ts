@@ -7,7 +7,7 @@ import { z } from "zod";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
-import { fieldSchemas } from "../src/config/keys/parameter.ts";
+import { fieldSchemas, fileSchema } from "../src/config/keys/parameter.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
 import { proxyKeys } from "../src/config/keys/proxy.ts";
 import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
@@ -201,7 +201,7 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`request`",
-		text: `What the client may send. In \`params\`, \`query\`, \`headers\` and \`cookies\` each name has a JSON Schema of these keywords. The \`items\` of a list are scalars. Values are coerced to the \`type\`. All faults of a request are answered at once with 400.
+		text: `What the client may send. In \`params\`, \`query\`, \`headers\`, \`cookies\` and \`form\` each name has a JSON Schema of these keywords. The \`items\` of a list are scalars, and in a form also files. \`file\` stands in a form alone. Values are coerced to the \`type\`. All faults of a request are answered at once with 400.
 
 ${parameterTable()}`,
 		shape: requestKeys.shape,
@@ -242,10 +242,12 @@ ${kindTable()}`,
 /** Types of parameters that take the same keywords share a line. */
 function parameterTable(): string {
 	const rows = grouped(
-		Object.entries(fieldSchemas).map(([type, { shape }]) => [
-			type,
-			codes(Object.keys(shape).filter((key) => key !== "type")),
-		]),
+		Object.entries({ ...fieldSchemas, file: fileSchema }).map(
+			([type, { shape }]) => [
+				type,
+				codes(Object.keys(shape).filter((key) => key !== "type")),
+			],
+		),
 	).map(([types, keywords]) => `| ${codes(types)} | ${keywords} |`);
 	return `| \`type\` | beside it |\n| --- | --- |\n${rows.join("\n")}`;
 }

@@ -23,6 +23,8 @@ export const undeclaredNames: Names = new Map<
 	["request", new Set(["id", "ip", "method", "path", "time"])],
 ]);
 
+const nothingOfBody = { body: null, form: null, text: null, bytes: null };
+
 /** The parameters that a route declares and that a template reads. */
 export function fieldsRead(
 	template: Template,
@@ -41,7 +43,7 @@ export function fieldsRead(
 		query: pick("query"),
 		headers: pick("headers"),
 		cookies: pick("cookies"),
-		body: null,
+		...nothingOfBody,
 	};
 }
 
@@ -64,7 +66,7 @@ export function fieldsUndeclared(template: Template): RequestConfig {
 		query: pick("query"),
 		headers: pick("headers", (name) => name.toLowerCase().replaceAll("_", "-")),
 		cookies: pick("cookies"),
-		body: null,
+		...nothingOfBody,
 	};
 }
 
@@ -81,7 +83,7 @@ export function readBy(
 	if (source.kind !== "scalar") return nothing;
 	const template = readTemplate(source, {
 		// Declared or not, the name does not exist yet, and the message says so.
-		names: withNames(names, ["body"]),
+		names: withNames(names, Object.keys(nothingOfBody)),
 		problems: found,
 	});
 	for (const { name, path, offset } of found.length > 0

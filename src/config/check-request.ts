@@ -3,7 +3,7 @@ import { isToken } from "../core/http/headers.ts";
 import { faultOfPattern } from "../core/pattern.ts";
 import type { FaultOfSchema } from "./body-schema.ts";
 import type { FieldConfig, FieldSchema, RequestConfig } from "./config.ts";
-import { fieldSchemas } from "./keys/parameter.ts";
+import { fieldSchemas, fileSchema } from "./keys/parameter.ts";
 import { requestKeys } from "./keys/request.ts";
 import { unknownAmong } from "./names.ts";
 import { typeMeant } from "./other-words.ts";
@@ -11,7 +11,12 @@ import type { Problem } from "./problem.ts";
 import { checkShape, entryOf, plainOf, sourceAt } from "./shape.ts";
 import type { EntrySource, MapSource, Source } from "./source.ts";
 
-const types = Object.keys(fieldSchemas) as (keyof typeof fieldSchemas)[];
+const formSchemas = { ...fieldSchemas, file: fileSchema };
+type Type = keyof typeof formSchemas;
+
+const types = Object.keys(fieldSchemas) as Type[];
+/** The types of a form's fields. */
+const formTypes = Object.keys(formSchemas) as Type[];
 
 export interface RequestContext {
 	readonly problems: Problem[];
@@ -28,10 +33,26 @@ export function checkRequest(
 	const judged = { what: "`request`", problems };
 	const read = requestKeys.read(source, judged, {});
 	const { params: written, query, headers, cookies, ...bodies } = read;
-	const { body, "body?": bodyOrNull, ...unread } = bodies;
+	const { body, "body?": bodyOrNull, ...others } = bodies;
+	const {
+		form,
+		"form?": formOrNull,
+		text,
+		"text?": textOrNull,
+		...rest
+	} = others;
+	const { bytes, "bytes?": bytesOrNull, ...unread } = rest;
 	allRead(unread);
-	const fields = (holder: MapSource | null, check = nothingMore) =>
-		(holder?.entries ?? []).map((entry) => checkField(entry, check, problems));
+	refuseTwoKinds(source, problems);
+	const fields = (
+		holder: MapSource | null,
+		check = nothingMore,
+		allowed = types,
+	) =>
+		(holder?.entries ?? []).map((entry) =>
+			checkField(entry, check, problems, allowed),
+		);
+	const formFields = form ?? formOrNull;
 	return {
 		params: fields(written, (name) =>
 			params.includes(name)
@@ -50,7 +71,74 @@ export function checkRequest(
 			isToken(name) ? null : `\`${name}\` cannot be a cookie's name`,
 		).map((field) => ({ ...field, name: field.name.replaceAll("-", "_") })),
 		body: checkBody(body, bodyOrNull, context),
+		form: formFields && {
+			fields: fields(formFields, nothingMore, formTypes),
+			required: form !== null,
+		},
+		text: checkText(text ?? textOrNull, text !== null, problems),
+		bytes: checkBytes(bytes ?? bytesOrNull, bytes !== null),
 	};
+}
+
+const bodyKeys = ["body", "form", "text", "bytes"] as const;
+
+/** A body is read as JSON or as a form, and besides as it came. */
+function refuseTwoKinds(source: Source | null, problems: Problem[]): void {
+	const find = (name: string) =>
+		entryIn(source, name) ?? entryIn(source, `${name}?`);
+	for (const name of bodyKeys) {
+		const optional = entryIn(source, `${name}?`);
+		if (entryIn(source, name) === null || optional === null) continue;
+		const message = `\`${name}\` and \`${name}?\` are the same: keep one`;
+		problems.push({ at: optional.at, message });
+	}
+	const body = find("body");
+	const form = find("form");
+	if (body !== null && form !== null) {
+		const message = "a body is JSON or a form: keep `body` or `form`";
+		problems.push({ at: form.at, message });
+	}
+	const typed = body ?? form;
+	let first: EntrySource | null = null;
+	for (const name of ["text", "bytes"]) {
+		const entry = find(name);
+		const own = entryIn(entry?.value ?? null, "types");
+		if (own === null) continue;
+		const other = typed ?? first;
+		first ??= entry;
+		if (other === null) continue;
+		const message = `remove \`types\`: the types are those of \`${other.key}\``;
+		problems.push({ at: own.at, message });
+	}
+}
+
+function entryIn(source: Source | null, key: string): EntrySource | null {
+	return source?.kind === "map" ? (source.entryOf(key) ?? null) : null;
+}
+
+function checkText(
+	source: Source | null,
+	required: boolean,
+	problems: Problem[],
+): RequestConfig["text"] {
+	if (source === null) return null;
+	checkPatterns(source, problems);
+	const { types = null, ...schema } = plainOf(source) as {
+		readonly types?: readonly string[];
+	};
+	return { schema: { type: "string", ...schema }, types, required };
+}
+
+function checkBytes(
+	source: Source | null,
+	required: boolean,
+): RequestConfig["bytes"] {
+	if (source === null) return null;
+	const { types = null, maxSize = null } = plainOf(source) as {
+		readonly types?: readonly string[];
+		readonly maxSize?: string;
+	};
+	return { maxSize, types, required };
 }
 
 function nothingMore(_name: string): Problem["message"] | null {
@@ -61,11 +149,12 @@ function checkField(
 	{ key, at, value: source }: EntrySource,
 	check: (name: string) => Problem["message"] | null,
 	problems: Problem[],
+	allowed: readonly Type[],
 ): FieldConfig {
 	const name = key.replace(/\?$/, "");
 	const message = check(name);
 	if (message) problems.push({ at, message });
-	const schema = checkFieldSchema(name, source, problems);
+	const schema = checkFieldSchema(name, source, problems, allowed);
 	const fault = schema ? faultOfDefault(schema) : null;
 	if (fault)
 		problems.push({
@@ -85,7 +174,7 @@ function checkFieldSchema(
 	name: string,
 	source: Source,
 	problems: Problem[],
-	allowed = types,
+	allowed: readonly Type[],
 ): FieldSchema | null {
 	const type = entryOf(source, "type");
 	const meant = type === null ? null : plainOf(type);
@@ -97,14 +186,15 @@ function checkFieldSchema(
 		});
 		return null;
 	}
-	const shaped = checkShape(fieldSchemas[found], source, {
-		what: `a parameter of type ${found}`,
+	const shaped = checkShape(formSchemas[found], source, {
+		what:
+			found === "file" ? "a file of a form" : `a parameter of type ${found}`,
 		problems,
 	});
 	checkPatterns(source, problems);
 	const items = entryOf(source, "items");
 	if (found === "array" && items) {
-		const scalars = types.filter((one) => one !== "array");
+		const scalars = allowed.filter((one) => one !== "array");
 		if (!checkFieldSchema(name, items, problems, scalars)) return null;
 	}
 	return shaped ? (plainOf(source) as FieldSchema) : null;
@@ -141,10 +231,6 @@ function checkBody(
 	optional: MapSource | null,
 	{ problems, faultOfSchema }: RequestContext,
 ): RequestConfig["body"] {
-	if (required && optional) {
-		const message = "`body` and `body?` are the same: keep one";
-		problems.push({ at: optional.at, message });
-	}
 	const body = required ?? optional;
 	if (body === null) return null;
 	checkPatterns(body, problems);

@@ -15,6 +15,8 @@ import type { EntrySource, Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 import { warnOfLongChains } from "./timing.ts";
 
+const textMembers: ReadonlySet<string> = new Set(["length"]);
+const noMembers: ReadonlySet<string> = new Set();
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
 /** Always gives a route, so that the next ones are checked too. It is of use only if no problem was added. */
@@ -52,6 +54,7 @@ export function checkRoute(
 		};
 	}
 	refuseWithoutProxy(key, source, problems);
+	refuseNamesOfBody(entries, request, problems);
 	const checked = checkSteps(entries, { ...context, reader, depth: 0 });
 	const { steps } = checked;
 	const readable = !hasFault(problems, before);
@@ -94,10 +97,10 @@ function refuseBesideProxy(source: Source, problems: Problem[]): void {
 		});
 	}
 	for (const { key, at } of entriesOf(entryOf(source, "request"))) {
-		if (key !== "body" && key !== "body?") continue;
+		if (!/^(?:body|form|text|bytes)\??$/.test(key)) continue;
 		problems.push({
 			at,
-			message: "a proxy passes the body on unread: remove its schema",
+			message: `a proxy passes the body on unread: remove \`${key}\``,
 		});
 	}
 }
@@ -114,6 +117,20 @@ function refuseWithoutProxy(
 		at,
 		message: `${what} in \`${key}\` is for routes with \`proxy\` only`,
 	});
+}
+
+/** Steps may have these names where the request has nothing of that name. */
+function refuseNamesOfBody(
+	steps: readonly EntrySource[],
+	request: RequestConfig,
+	problems: Problem[],
+): void {
+	for (const { key, at } of steps) {
+		if (key !== "form" && key !== "text" && key !== "bytes") continue;
+		if (request[key] === null) continue;
+		const message = `\`${key}\` is the request's own here, by \`request.${key}\`: take another name`;
+		problems.push({ at, message });
+	}
 }
 
 function entriesOf(source: Source | null): readonly EntrySource[] {
@@ -136,6 +153,9 @@ function namesOf(
 		...(request.body
 			? [["body", membersOf(request.body.schema)] as const]
 			: []),
+		...(request.form ? [["form", declared(request.form.fields)] as const] : []),
+		...(request.text ? [["text", textMembers] as const] : []),
+		...(request.bytes ? [["bytes", noMembers] as const] : []),
 		["missing", new Set(steps.map(({ key }) => key))],
 		...steps.map(({ key }) => [key, null] as const),
 	]);

@@ -158,6 +158,29 @@ export interface RequestConfig {
 	readonly headers: readonly FieldConfig[];
 	readonly cookies: readonly FieldConfig[];
 	readonly body: { readonly schema: object; readonly required: boolean } | null;
+	readonly form: FormConfig | null;
+	readonly text: TextConfig | null;
+	readonly bytes: BytesConfig | null;
+}
+
+/** A body that is a form. If it may be absent, it is then null. */
+export interface FormConfig {
+	readonly fields: readonly FieldConfig[];
+	readonly required: boolean;
+}
+
+/** A body as a text. Null for `types` is any media type. */
+export interface TextConfig {
+	readonly schema: FieldSchema;
+	readonly types: readonly string[] | null;
+	readonly required: boolean;
+}
+
+/** A body as it came. Null for `types` is any media type, and for `maxSize` what the server takes. */
+export interface BytesConfig {
+	readonly maxSize: string | null;
+	readonly types: readonly string[] | null;
+	readonly required: boolean;
 }
 
 /** A parameter that a client may send. */
@@ -172,7 +195,14 @@ export interface FieldConfig {
 
 /** JSON Schema keywords of one parameter, as the author wrote them. */
 export interface FieldSchema {
-	readonly type: "string" | "integer" | "number" | "boolean" | "array";
+	readonly type:
+		| "string"
+		| "integer"
+		| "number"
+		| "boolean"
+		| "array"
+		/** Only in a form. */
+		| "file";
 	readonly default?: unknown;
 	readonly enum?: readonly (string | number | boolean)[];
 	readonly minLength?: number;
@@ -183,6 +213,10 @@ export interface FieldSchema {
 	readonly exclusiveMinimum?: number;
 	readonly exclusiveMaximum?: number;
 	readonly multipleOf?: number;
+	/** Of a file: its most bytes, its media types, and whether it is a text. */
+	readonly maxSize?: string;
+	readonly types?: readonly string[];
+	readonly decode?: "bytes" | "text";
 	readonly items?: FieldSchema;
 	readonly minItems?: number;
 	readonly maxItems?: number;

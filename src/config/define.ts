@@ -80,6 +80,35 @@ interface ListField {
 /** A parameter a client may send: a JSON Schema of a scalar or a list. */
 export type FieldInput = TextField | NumberField | FlagField | ListField;
 
+interface FileField {
+	readonly type: "file";
+	readonly description?: string;
+	readonly maxSize?: Size;
+	readonly types?: readonly MediaTypeInput[];
+	readonly decode?: "bytes" | "text";
+}
+interface FilesField {
+	readonly type: "array";
+	readonly description?: string;
+	readonly items: FileField;
+	readonly minItems?: number;
+	readonly maxItems?: number;
+}
+/** A field of a form: as a parameter, or a file. */
+export type FormFieldInput = FieldInput | FileField | FilesField;
+
+type MediaTypeInput = `${string}/${string}`;
+interface TextInput {
+	readonly minLength?: number;
+	readonly maxLength?: number;
+	readonly pattern?: string;
+	readonly types?: readonly MediaTypeInput[];
+}
+interface BytesInput {
+	readonly maxSize?: Size;
+	readonly types?: readonly MediaTypeInput[];
+}
+
 /** A name, and any member of it. */
 type Path<Name extends string> =
 	| Name
@@ -90,7 +119,8 @@ type Path<Name extends string> =
 type Declared<Key> = Key extends `${infer Name}?` ? Name : Key & string;
 
 type RequestNames<Query> =
-	| Path<"params" | "headers" | "cookies" | "body">
+	| Path<"params" | "headers" | "cookies" | "body" | "form" | "text">
+	| "bytes"
 	| "query"
 	| Path<`query.${Declared<keyof Query>}`>
 	| "request"
@@ -122,6 +152,24 @@ export interface RequestInput<Query> {
 	 */
 	readonly body?: Readonly<Record<string, unknown>>;
 	readonly "body?"?: Readonly<Record<string, unknown>>;
+	/**
+	 * The fields of a form, as `form.name`: urlencoded or multipart, declared like `query`. `type: file` takes a
+	 * file. With `form?` the body may be absent.
+	 */
+	readonly form?: Readonly<Record<string, FormFieldInput>>;
+	readonly "form?"?: Readonly<Record<string, FormFieldInput>>;
+	/**
+	 * The body as a text, as it came: `minLength`, `maxLength`, `pattern` and `types`, the media types that are
+	 * taken. It may stand beside `body` or `form`, whose text it then is. With `text?` it may be absent.
+	 */
+	readonly text?: TextInput;
+	readonly "text?"?: TextInput;
+	/**
+	 * The body as bytes, as it came: `maxSize`, and `types`, the media types that are taken. It may stand beside the
+	 * others. With `bytes?` it may be absent.
+	 */
+	readonly bytes?: BytesInput;
+	readonly "bytes?"?: BytesInput;
 }
 
 /**

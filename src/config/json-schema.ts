@@ -2,7 +2,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import type { KeyMeta } from "./keys/key.ts";
 import { overloadKeys } from "./keys/overload.ts";
-import { fieldSchemas } from "./keys/parameter.ts";
+import { fieldSchemas, fileSchema } from "./keys/parameter.ts";
 import { proxyKeys } from "./keys/proxy.ts";
 import { requestKeys } from "./keys/request.ts";
 import { routeKeys } from "./keys/route.ts";
@@ -24,6 +24,7 @@ const scalarTypes = ["string", "integer", "number", "boolean"] as const;
 export function configJsonSchema(): JsonSchema {
 	const steps = mapOf(ref("step"), "^[a-z][A-Za-z0-9_]*$");
 	const fields = mapOf(ref("parameter"));
+	const formFields = mapOf(ref("form-field"));
 	return {
 		$schema: "https://json-schema.org/draft/2020-12/schema",
 		$id: "urn:sluice:schema:config",
@@ -51,7 +52,19 @@ export function configJsonSchema(): JsonSchema {
 				query: fields,
 				cookies: fields,
 				headers: fields,
+				form: formFields,
+				"form?": formFields,
 			}),
+			file: printed(fileSchema),
+			"form-field": {
+				anyOf: [
+					...scalarTypes.map((type) => ref(nameOfParameter(type))),
+					ref("file"),
+					withProperties(printed(fieldSchemas.array), {
+						items: { anyOf: [ref("scalar"), ref("file")] },
+					}),
+				],
+			},
 			parameter: oneOfDefs([...scalarTypes, "array"].map(nameOfParameter)),
 			scalar: oneOfDefs(scalarTypes.map(nameOfParameter)),
 			...Object.fromEntries(

@@ -26,6 +26,9 @@ export const clientNames: ReadonlySet<string> = new Set([
 	"headers",
 	"cookies",
 	"body",
+	"form",
+	"text",
+	"bytes",
 	"request",
 ]);
 
@@ -142,6 +145,11 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 				: `\`${name}\` exists only in a step with \`each\``;
 		case "body":
 			return "`body` is not declared: write its JSON Schema under `request.body`";
+		case "form":
+			return "`form` is not declared: write its fields under `request.form`";
+		case "text":
+		case "bytes":
+			return `\`${name}\` is not declared: write \`${name}: {}\` under \`request\``;
 		case "undefined":
 			return "there is no `undefined`: write null";
 		default:

@@ -108,6 +108,24 @@ const rows: readonly Row[] = [
 	),
 	// A request's declared values.
 	row("path pathparams parameters", "cookies", "write `params`"),
+	row(
+		"formdata multipart urlencoded fields formparams",
+		"form?",
+		"write `form`",
+	),
+	row(
+		"file files upload uploads attachments",
+		"form?",
+		"write `form: { photo: { type: file } }`",
+	),
+	row(
+		"rawbody raw rawtext plaintext",
+		"text?",
+		"write `text: {}`, or `bytes: {}`",
+	),
+	row("binary buffer blob", "bytes?", "write `bytes: {}`"),
+	row("json data payload", "body?", "write `body`"),
+	row("contenttype contenttypes accept mediatypes consumes", "types"),
 	row("querystring qs search", "cookies", "write `query`"),
 	row(
 		"required optional nullable",
@@ -243,6 +261,7 @@ const typeNames: ReadonlyMap<string, string> = new Map(
 		["float double decimal num", "number"],
 		["bool", "boolean"],
 		["str text uuid date email", "string"],
+		["upload attachment binary blob", "file"],
 		["list string[] integer[] number[]", "array"],
 	].flatMap(([words = "", name = ""]) =>
 		words.split(" ").map((word): [string, string] => [word, name]),

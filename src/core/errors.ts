@@ -43,7 +43,8 @@ export const errorTable = {
 	unsupported_media_type: {
 		status: 415,
 		title: "The body's media type is not supported",
-		meaning: "Client: send the body as `application/json`, without a coding.",
+		meaning:
+			"Client: send the body in a media type that `Accept` of the answer lists, and in a coding of its `Accept-Encoding` or in none.",
 	},
 	misdirected: {
 		status: 421,
@@ -167,7 +168,8 @@ export interface RequestFault {
 	readonly message: string;
 }
 
-/** The details of a failure. They go to logs. Only `errors`, `allow` and `retryAfterMs` ever reach a client. */
+/** The details of a failure. They go to logs. Only `errors`, `allow`, `accept`, `acceptEncoding` and
+ * `retryAfterMs` ever reach a client. */
 export interface ErrorFacts {
 	/** Overrides the table's status: 400 if the client's input is the cause. */
 	readonly status?: number;
@@ -180,6 +182,10 @@ export interface ErrorFacts {
 	readonly errors?: readonly RequestFault[];
 	/** Methods for the `Allow` header of a 405. */
 	readonly allow?: readonly string[];
+	/** The media types that a body may have, for the `Accept` header of a 415. */
+	readonly accept?: string;
+	/** The codings that a body may have, for the `Accept-Encoding` header of a 415. */
+	readonly acceptEncoding?: string;
 	/** When another try may help, in milliseconds from now. `Retry-After` of the answer gives it in whole seconds. */
 	readonly retryAfterMs?: number;
 	/** Where an expression failed: characters from the start of its source. */

@@ -15,7 +15,7 @@ import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose } from "../run/compose.ts";
-import { refuseOtherMedia } from "../run/json-body.ts";
+import type { ContentReader } from "../run/content.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
@@ -32,6 +32,7 @@ import { completed, type PlainRequest } from "./plain-request.ts";
 import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
 import { type Outliving, RequestEnd } from "./request-end.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
+import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
 
@@ -311,14 +312,13 @@ async function answer(
 	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
-	const { bodyBytesMax } = handling.server;
-	if (route.plan.request.body) refuseByHead(request);
-	const bytes = route.plan.request.body
-		? await bodyInTime(request, route, handling, bodyBytesMax)
+	const { content } = route.requests;
+	const bytes = content
+		? await bodyToRead(request, content, route, handling, scope)
 		: null;
 	const coming = route.proxy
 		? uploadOf(request, route.proxy.bodyBytesMax, (bytesMax) =>
-				bodyInTime(request, route, handling, bytesMax),
+				inTime(request.readBody(bytesMax), request, route, handling),
 			)
 		: null;
 	const upload = coming instanceof Promise ? await coming : coming;
@@ -366,9 +366,10 @@ async function readWithBody(
 	const client = networkOf(request.ip);
 	if (!turn.hasTimeFor(cost)) await turn.later(client, cost);
 	const { valuesMax } = server;
-	const body = requests.readBody?.(request, bytes, valuesMax, turn) ?? null;
+	const content =
+		requests.content?.read(request, bytes, valuesMax, turn) ?? null;
 	if (!turn.hasTimeFor()) await turn.later(client);
-	return requests.read(request, params, body, turn);
+	return requests.read(request, params, content, turn);
 }
 
 /** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
@@ -383,20 +384,39 @@ function count(
 	if (quota.refusal !== null) throw quota.refusal;
 }
 
-/** A client that asks before it sends a body is refused at once if the body's type alone decides that. */
-function refuseByHead(request: GatewayRequest): void {
+/** The whole body of a request that the route reads, without its codings. */
+function bodyToRead(
+	request: GatewayRequest,
+	content: ContentReader,
+	route: PreparedRoute,
+	handling: Handling,
+	scope: Scope,
+): Promise<Uint8Array> {
 	const { headers } = request;
-	if (headerOf(headers, "expect") === null) return;
-	if (Number(headerOf(headers, "content-length")) > 0)
-		refuseOtherMedia(request);
+	const { bodyBytesMax } = handling.server;
+	// A client that asks before it sends a body is refused at once if the body's type alone decides that.
+	const asks = headerOf(headers, "expect") !== null;
+	if (asks && Number(headerOf(headers, "content-length")) > 0) {
+		content.refuseOtherMedia(headers);
+	}
+	const coded = request.readBody(bodyBytesMax);
+	const isCoded = headerOf(headers, "content-encoding") !== null;
+	const bytes = isCoded
+		? coded.then((body) => {
+				if (body.length === 0) return body;
+				content.refuseOtherMedia(headers);
+				return uncoded(request, body, bodyBytesMax, scope);
+			})
+		: coded;
+	return inTime(bytes, request, route, handling);
 }
 
 /** The deadline counts from the request's arrival and includes its body: a slow client uses up its own time. */
-function bodyInTime(
+function inTime(
+	bytes: Promise<Uint8Array>,
 	request: GatewayRequest,
 	{ plan }: PreparedRoute,
 	{ clock }: Handling,
-	bytesMax: number,
 ): Promise<Uint8Array> {
 	const leftMs = request.arrivedMs + plan.deadlineMs - clock.now();
 	const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
@@ -404,6 +424,6 @@ function bodyInTime(
 		const words = "the request's body did not arrive by the deadline";
 		reject(new GatewayError("deadline_exceeded", words, { status: 408 }));
 	});
-	request.readBody(bytesMax).then(resolve, reject);
+	bytes.then(resolve, reject);
 	return promise.finally(() => timer.cancel());
 }

@@ -66,7 +66,7 @@ function printRoute(route: RoutePlan): object {
 	const names = steps.map(({ name }) => name);
 	return set({
 		summary,
-		request,
+		request: printRequest(request),
 		deadlineMs,
 		callsMax,
 		readBytesMax,
@@ -77,6 +77,12 @@ function printRoute(route: RoutePlan): object {
 		status: printTemplate(status),
 		headers: printEntries(headers),
 	});
+}
+
+/** The ways to read the body stand there only if they are declared. */
+function printRequest(request: RoutePlan["request"]): object {
+	const { form, text, bytes, ...always } = request;
+	return { ...always, ...set({ form, text, bytes }) };
 }
 
 /** A target as written: `users/files/{rest*}`. */
@@ -109,7 +115,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 	);
 	return set({
 		summary: route.summary,
-		request: route.request,
+		request: printRequest(route.request),
 		deadlineMs: route.deadlineMs,
 		rateLimit: printLimits(route.rateLimits),
 		proxy: set({

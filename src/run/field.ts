@@ -2,23 +2,41 @@ import type { FieldConfig, FieldSchema } from "../config/config.ts";
 import type { RequestFault } from "../core/errors.ts";
 import { createPattern } from "../core/pattern.ts";
 
-/** The texts given for one parameter; null for one that is not percent-encoded UTF-8. */
-export type Given = readonly (string | null)[];
+/** The values given for one parameter, mostly texts; null for one that is not UTF-8. */
+export type Given<One = string> = readonly (One | null)[];
 
 /** Adds the value of one parameter to `values`, or its faults to `faults`. */
-export type ReadField = (
-	given: Given,
+export type ReadField<One = string> = (
+	given: Given<One>,
 	values: Record<string, unknown>,
 	faults: RequestFault[],
 ) => void;
 
+/** Adds the fault of a value. */
+export type Say = (message: string) => void;
+
+/** Reads one value; null if it has a fault. */
+export type ReadOne<One> = (given: One, say: Say) => unknown;
+
 /** Coerces a parameter to its declared type. `place` begins its name in faults: `query`. */
 export function prepareField(place: string, field: FieldConfig): ReadField {
+	return prepareGiven(place, field, prepareScalar);
+}
+
+/** As `prepareField`, for values that may be something else than texts: `prepareOne` reads a single one. */
+export function prepareGiven<One>(
+	place: string,
+	field: FieldConfig,
+	prepareOne: (schema: FieldSchema) => ReadOne<One>,
+): ReadField<One> {
 	const { name, wireName, required, schema } = field;
 	const at = `${place}.${place === "headers" ? wireName : name}`;
 	const whenAbsent = schema.default ?? null;
+	const coded = place === "form" ? "" : "percent-encoded ";
 	const read =
-		schema.type === "array" ? prepareList(schema) : prepareOnly(schema);
+		schema.type === "array"
+			? prepareList(schema, prepareOne)
+			: prepareOnly(prepareOne(schema));
 	return (given, values, faults) => {
 		values[name] = whenAbsent;
 		const said: string[] = [];
@@ -29,43 +47,39 @@ export function prepareField(place: string, field: FieldConfig): ReadField {
 		if (isDecoded(given)) {
 			if (given.length > 0) values[name] = read(given, say);
 			else if (required) say("is required");
-		} else say("is not percent-encoded UTF-8");
+		} else say(`is not ${coded}UTF-8`);
 		for (const message of said) faults.push({ at, message });
 	};
 }
 
-function isDecoded(given: Given): given is readonly string[] {
+function isDecoded<One>(given: Given<One>): given is readonly One[] {
 	return !given.includes(null);
 }
 
-type Say = (message: string) => void;
-
-function prepareOnly(
-	schema: FieldSchema,
-): (raw: readonly string[], say: Say) => unknown {
-	const read = prepareScalar(schema);
-	return (raw, say) => {
-		if (raw.length > 1) say("is given more than once");
-		return read(raw[0] ?? "", say);
+function prepareOnly<One>(read: ReadOne<One>): ReadOne<readonly One[]> {
+	return (given, say) => {
+		if (given.length > 1) say("is given more than once");
+		return read(given[0] as One, say);
 	};
 }
 
-function prepareList(
+function prepareList<One>(
 	schema: FieldSchema,
-): (raw: readonly string[], say: Say) => unknown {
-	const read = prepareScalar(schema.items ?? { type: "string" });
+	prepareOne: (schema: FieldSchema) => ReadOne<One>,
+): ReadOne<readonly One[]> {
+	const read = prepareOne(schema.items ?? { type: "string" });
 	const {
 		minItems = 0,
 		maxItems = Number.POSITIVE_INFINITY,
 		uniqueItems,
 	} = schema;
-	return (raw, say) => {
-		if (raw.length < minItems) say(`needs at least ${minItems} values`);
-		if (raw.length > maxItems) {
+	return (given, say) => {
+		if (given.length < minItems) say(`needs at least ${minItems} values`);
+		if (given.length > maxItems) {
 			say(`takes at most ${maxItems} values`);
 			return null;
 		}
-		const values = raw.map((text) => read(text, say));
+		const values = given.map((one) => read(one, say));
 		const valid = values.filter((value) => value !== null);
 		if (uniqueItems && new Set(valid).size < valid.length) {
 			say("repeats a value");
@@ -74,9 +88,8 @@ function prepareList(
 	};
 }
 
-function prepareScalar(
-	schema: FieldSchema,
-): (text: string, say: Say) => unknown {
+/** Reads a text as a value of a scalar type, and checks it. */
+export function prepareScalar(schema: FieldSchema): ReadOne<string> {
 	const parse = scalarParsers[schema.type];
 	const checks = scalarChecks(schema);
 	const wanted = schema.type === "string" ? "a text" : `of type ${schema.type}`;

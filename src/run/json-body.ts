@@ -5,8 +5,6 @@ import {
 } from "ajv/dist/2020.js";
 import type { RequestConfig } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
-import { headerOf } from "../core/http/headers.ts";
-import type { GatewayRequest } from "../core/http/messages.ts";
 import {
 	costOfReading,
 	type JsonSurvey,
@@ -145,9 +143,9 @@ export interface JsonBody {
 /** Reads a JSON body of at most so many values and keys, and then judges what was read. Both take their time of the turn. */
 export interface JsonBodyReader {
 	read(
-		request: GatewayRequest,
 		bytes: Uint8Array,
 		valuesMax: number,
+		memory: RequestMemory,
 		turn: LoopTurn,
 	): JsonBody;
 	/** Gives the value, and adds its faults to `faults`. */
@@ -160,11 +158,8 @@ export function prepareJsonBody(
 ): JsonBodyReader {
 	const check = compileBody(schema);
 	return {
-		read(request, bytes, valuesMax, turn) {
-			if (bytes.length > 0) {
-				refuseOtherMedia(request);
-				return readBody(bytes, valuesMax, turn, request.memory);
-			}
+		read(bytes, valuesMax, memory, turn) {
+			if (bytes.length > 0) return readBody(bytes, valuesMax, memory, turn);
 			const fault = required ? { at: "body", message: "is required" } : null;
 			return { value: null, fault, bytes: 0, survey: null };
 		},
@@ -186,8 +181,8 @@ export function prepareJsonBody(
 function readBody(
 	bytes: Uint8Array,
 	valuesMax: number,
-	turn: LoopTurn,
 	memory: RequestMemory,
+	turn: LoopTurn,
 ): JsonBody {
 	const { length } = bytes;
 	const survey = surveyJson(bytes);
@@ -229,24 +224,6 @@ function errorsOf(
 	begin(bytes);
 	all(judged);
 	return all.errors ?? [];
-}
-
-/** Throws `unsupported_media_type` unless a body is announced as JSON, without a coding. */
-export function refuseOtherMedia({ headers }: GatewayRequest): void {
-	const coding = headerOf(headers, "content-encoding");
-	if (coding !== null && coding.toLowerCase() !== "identity") {
-		const message = "is not supported: send the body without a coding";
-		throw new GatewayError("unsupported_media_type", message, {
-			errors: [{ at: "headers.content-encoding", message }],
-		});
-	}
-	const type = headerOf(headers, "content-type");
-	if (type !== null && /^application\/([\w.+-]+\+)?json\s*(;|$)/i.test(type))
-		return;
-	throw new GatewayError(
-		"unsupported_media_type",
-		"the body is not announced as JSON",
-	);
 }
 
 /** The value itself if there is no bigint in it: copying a large one takes longer than judging it. */

@@ -34,6 +34,9 @@ export const requestSlots = {
 	cookies: 3,
 	body: 4,
 	request: 5,
+	form: 6,
+	text: 7,
+	bytes: 8,
 } as const;
 
 /** The slots of an item's frame; its step has two of its own from `own` on. */
@@ -41,7 +44,7 @@ export const itemSlots = { item: 0, index: 1, own: 2 } as const;
 export const itemFrameSize = 4;
 
 /** The first slot of a block's steps in its frame. */
-export const firstSlots = { route: 6, group: 0 } as const;
+export const firstSlots = { route: 9, group: 0 } as const;
 
 /** A step has a slot for its value, behind it two slots of its own, and one for its error code. */
 const slotsPerStep = 4;
@@ -74,7 +77,8 @@ export function routeLayout(steps: readonly string[]): Layout {
 function inputIn({ name, path }: Read): string {
 	if (name === "body") return [name, ...path].join("/");
 	const [member] = path;
-	if (member === undefined) return name;
+	// A text and bytes have no members that a client sends.
+	if (member === undefined || name === "text" || name === "bytes") return name;
 	return `${name}.${name === "headers" ? member.replaceAll("_", "-") : member}`;
 }
 

@@ -3,14 +3,15 @@ import { GatewayError, type RequestFault } from "../core/errors.ts";
 import { allHeadersOf, decodedValue, membersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
-import { type Given, prepareField } from "./field.ts";
 import {
-	type CompileBody,
-	faultsMax,
-	type JsonBody,
-	type JsonBodyReader,
-	prepareJsonBody,
-} from "./json-body.ts";
+	type Content,
+	type ContentReader,
+	type ContentValues,
+	prepareContent,
+} from "./content.ts";
+import { type Given, prepareField } from "./field.ts";
+import { type CompileBody, faultsMax } from "./json-body.ts";
+import { queryOf } from "./query.ts";
 
 /** The values of a request that expressions read: only those that the route declares. */
 export interface RequestValues {
@@ -18,18 +19,19 @@ export interface RequestValues {
 	readonly query: Readonly<Record<string, unknown>>;
 	readonly headers: Readonly<Record<string, unknown>>;
 	readonly cookies: Readonly<Record<string, unknown>>;
-	readonly body: unknown;
+	/** Null if the route declares no body. */
+	readonly content: ContentValues | null;
 }
 
 /** How a route's requests are read. */
 export interface RequestReader {
 	/** Reads the body, before the rest is looked at. Null if the route declares none. */
-	readonly readBody: JsonBodyReader["read"] | null;
+	readonly content: ContentReader | null;
 	/** Reads and coerces a request. Throws one `request_invalid` that names all its faults. */
 	readonly read: (
 		request: GatewayRequest,
 		params: Readonly<Record<string, string>>,
-		body: JsonBody | null,
+		content: Content | null,
 		turn: LoopTurn,
 	) => RequestValues;
 }
@@ -43,15 +45,15 @@ export function prepareRequest(
 	const query = config.query.map((field) => prepareField("query", field));
 	const headers = config.headers.map((field) => prepareField("headers", field));
 	const cookies = config.cookies.map((field) => prepareField("cookies", field));
-	const bodies = config.body && prepareJsonBody(config.body, compileBody);
-	const read: RequestReader["read"] = (request, texts, body, turn) => {
+	const contents = prepareContent(config, compileBody);
+	const read: RequestReader["read"] = (request, texts, content, turn) => {
 		const faults: RequestFault[] = [];
 		const values = {
 			params: { ...texts } as Record<string, unknown>,
 			query: {} as Record<string, unknown>,
 			headers: {} as Record<string, unknown>,
 			cookies: {} as Record<string, unknown>,
-			body: null as unknown,
+			content: null as ContentValues | null,
 		};
 		config.params.forEach(({ name }, index) => {
 			params[index]?.([texts[name] ?? ""], values.params, faults);
@@ -68,45 +70,22 @@ export function prepareRequest(
 		config.cookies.forEach(({ wireName }, index) => {
 			cookies[index]?.(cookieOf(request, wireName), values.cookies, faults);
 		});
-		if (bodies && body) values.body = bodies.judge(body, faults, turn);
+		if (contents && content) {
+			values.content = contents.judge(content, faults, turn);
+		}
 		if (faults.length > 0) {
 			const errors = faults.slice(0, faultsMax);
 			throw new GatewayError("request_invalid", describe(errors), { errors });
 		}
 		return values;
 	};
-	return { read, readBody: bodies && bodies.read };
+	return { read, content: contents };
 }
 
 /** For the log: only where the faults are, because messages may repeat the client's input. */
 function describe(faults: readonly RequestFault[]): string {
 	const places = new Set(faults.map(({ at }) => at));
 	return `invalid: ${[...places].join(", ")}`;
-}
-
-/** The texts given for each declared parameter. Others are not looked at. */
-function queryOf(target: string, fields: readonly FieldConfig[]): Given[] {
-	const found: (string | null)[][] = fields.map(() => []);
-	const mark = target.indexOf("?");
-	if (mark < 0) return found;
-	for (const pair of target.slice(mark + 1).split("&")) {
-		const equals = pair.indexOf("=");
-		const name = decode(equals < 0 ? pair : pair.slice(0, equals));
-		const index = fields.findIndex(({ wireName }) => wireName === name);
-		if (index < 0) continue;
-		found[index]?.push(decode(equals < 0 ? "" : pair.slice(equals + 1)));
-	}
-	return found;
-}
-
-/** Null if the text is not percent-encoded UTF-8, so that it is never read as another text. */
-function decode(text: string): string | null {
-	if (!text.includes("%") && !text.includes("+")) return text;
-	try {
-		return decodeURIComponent(text.replaceAll("+", " "));
-	} catch {
-		return null;
-	}
 }
 
 /**

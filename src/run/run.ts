@@ -264,7 +264,12 @@ export function createFrame(
 	slots[requestSlots.query] = values.query;
 	slots[requestSlots.headers] = values.headers;
 	slots[requestSlots.cookies] = values.cookies;
-	slots[requestSlots.body] = values.body;
+	if (values.content !== null) {
+		slots[requestSlots.body] = values.content.body;
+		slots[requestSlots.form] = values.content.form;
+		slots[requestSlots.text] = values.content.text;
+		slots[requestSlots.bytes] = values.content.bytes;
+	}
 	if (readsRequest) slots[requestSlots.request] = namesOf(request, scope);
 	return {
 		values: slots,

@@ -416,8 +416,8 @@ describe("a body", () => {
 		assert.equal((await post(undefined, {}, "body?")).json, null);
 	});
 
-	it("is 415 where it has a coding", async () => {
-		for (const coding of ["gzip", "br", "identity, gzip", "x"]) {
+	it("is 415 where it has a coding that is not understood", async () => {
+		for (const coding of ["x", "compress", "identity, x", "gzip;q=1"]) {
 			const answer = await post(
 				{ name: "a" },
 				{ headers: ["content-encoding", coding] },
@@ -427,6 +427,8 @@ describe("a body", () => {
 				[415, "unsupported_media_type"],
 			);
 			assert.match(answer.text, /headers\.content-encoding/);
+			const understood = "gzip, br, zstd, deflate";
+			assert.equal(answer.header("accept-encoding"), understood);
 		}
 		const plain = ["content-encoding", "identity"];
 		const answer = await post({ name: "a" }, { headers: plain });
@@ -446,6 +448,8 @@ describe("a body", () => {
 				[answer.status, answer.code],
 				[415, "unsupported_media_type"],
 			);
+			assert.equal(answer.header("accept"), "application/json");
+			assert.equal(answer.header("accept-encoding"), null);
 		}
 	});
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { count, flag } from "./kinds.ts";
+import { count, flag, size } from "./kinds.ts";
 
 const numberKeys = {
 	minimum: z.number().optional(),
@@ -18,6 +18,16 @@ const fieldCommon = {
 		.min(1, { error: "at least one value" })
 		.optional(),
 };
+
+const mediaType = z
+	.string({ error: "a media type, such as `image/png` or `image/*`" })
+	.regex(/^[a-z0-9!#$&^_.+-]+\/(?:[a-z0-9!#$&^_.+-]+|\*)$/, {
+		error: "a media type in small letters, such as `image/png` or `image/*`",
+	});
+const types = z
+	.array(mediaType, { error: "a list of media types" })
+	.min(1, { error: "at least one media type" })
+	.optional();
 
 /** The keywords of a parameter, by its `type`. A list's items are scalars. */
 export const fieldSchemas = {
@@ -49,3 +59,24 @@ export const fieldSchemas = {
 		uniqueItems: flag.schema.optional(),
 	}),
 } as const;
+
+/** A file in a form. */
+export const fileSchema = z.strictObject({
+	type: z.literal("file"),
+	description: z.string().optional(),
+	maxSize: size.schema.optional(),
+	types,
+	decode: z.enum(["bytes", "text"]).optional(),
+});
+
+/** The keywords of a body as a text, and as bytes. */
+export const textSchema = z.strictObject({
+	minLength: count(1_000_000_000, 0).schema.optional(),
+	maxLength: count(1_000_000_000, 0).schema.optional(),
+	pattern: z.string().optional(),
+	types,
+});
+export const bytesSchema = z.strictObject({
+	maxSize: size.schema.optional(),
+	types,
+});

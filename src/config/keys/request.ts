@@ -1,5 +1,6 @@
 import { key, part } from "./key.ts";
-import { named } from "./kind.ts";
+import { asSource, named } from "./kind.ts";
+import { bytesSchema, textSchema } from "./parameter.ts";
 import { section } from "./section.ts";
 
 export const requestKeys = section({
@@ -30,4 +31,23 @@ export const requestKeys = section({
 			"body:\n  type: object\n  required: [name]\n  properties:\n    name: { type: string, maxLength: 80 }",
 	}),
 	"body?": part(named<object>(), {}),
+	form: key(named<object>(), {
+		description:
+			"The fields of a form, as `form.name`: urlencoded or multipart, declared like `query`. `type: file` takes a file. With `form?` the body may be absent.",
+		example:
+			"form:\n  name: { type: string, maxLength: 80 }\n  photo?: { type: file, maxSize: 256KiB, types: [image/png] }",
+	}),
+	"form?": part(named<object>(), {}),
+	text: key(asSource(textSchema), {
+		description:
+			"The body as a text, as it came: `minLength`, `maxLength`, `pattern` and `types`, the media types that are taken. It may stand beside `body` or `form`, whose text it then is. With `text?` it may be absent.",
+		example: "text: { maxLength: 10000, types: [text/csv] }",
+	}),
+	"text?": part(asSource(textSchema), {}),
+	bytes: key(asSource(bytesSchema), {
+		description:
+			"The body as bytes, as it came: `maxSize`, and `types`, the media types that are taken. It may stand beside the others. With `bytes?` it may be absent.",
+		example: "bytes: { maxSize: 1MiB, types: [image/*] }",
+	}),
+	"bytes?": part(asSource(bytesSchema), {}),
 });

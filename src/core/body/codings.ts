@@ -13,6 +13,9 @@ import { createCollector } from "./collector.ts";
 /** The content codings that a body may have (RFC 9110, 8.4.1; RFC 8878 for `zstd`). */
 export type Coding = "gzip" | "br" | "zstd" | "deflate";
 
+/** The codings that are understood, as the value of `Accept-Encoding`. */
+export const codingsUnderstood = "gzip, br, zstd, deflate";
+
 /** Nobody codes a body more often, and each coding could blow it up again. */
 const codingsMax = 4;
 
@@ -85,7 +88,7 @@ export interface DecodeBounds {
 	readonly bytesMax: number;
 	readonly memory: DecodeMemory;
 	/** The error of a body that is broken, cut short or too long, in the words of its fault. */
-	readonly refuse: (words: string) => Error;
+	readonly refuse: (words: string, tooLong: boolean) => Error;
 }
 
 /** Counts what is decoded. */
@@ -151,14 +154,16 @@ function decode(
 			if (!memory.take(growth)) return fail(memory.usedUp);
 			taken += growth;
 			if (decoded.add(chunk)) return;
-			fail(refuse(`decodes to more than ${bytesMax} bytes (\`maxBody\`)`));
+			fail(
+				refuse(`decodes to more than ${bytesMax} bytes (\`maxBody\`)`, true),
+			);
 		});
 		decoder.on("error", (error) =>
-			fail(refuse(`not ${coding}: ${error.message}`)),
+			fail(refuse(`not ${coding}: ${error.message}`, false)),
 		);
 		decoder.on("end", () => {
 			if (decoder.bytesWritten < body.length) {
-				fail(refuse(`not ${coding}: there are bytes behind its end`));
+				fail(refuse(`not ${coding}: there are bytes behind its end`, false));
 				return;
 			}
 			leave();

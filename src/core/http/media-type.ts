@@ -31,3 +31,14 @@ export function charsetIn(contentType: string | null): string | null {
 
 /** Quoted texts are passed over whole, because one may hold what looks like a parameter. */
 const parameter = /;[\t ]*([^\t ;="]*)=("(?:[^"\\]|\\.)*"|[^\t ;"]*)/g;
+
+/** Whether a media type is one of these; `image/*` is any that begins so. All are in lower case. */
+export function isOneOf(
+	type: string | null,
+	ranges: readonly string[],
+): boolean {
+	if (type === null) return false;
+	return ranges.some((range) =>
+		range.endsWith("/*") ? type.startsWith(range.slice(0, -1)) : type === range,
+	);
+}

@@ -29,6 +29,11 @@ export function problemResponse(
 		...unsniffed,
 	];
 	if (facts.allow) headers.push("allow", facts.allow.join(", "));
+	// RFC 9110, 12.5.1 and 12.5.3.
+	if (facts.accept) headers.push("accept", facts.accept);
+	if (facts.acceptEncoding) {
+		headers.push("accept-encoding", facts.acceptEncoding);
+	}
 	if (facts.retryAfterMs !== undefined) {
 		headers.push("retry-after", secondsOf(facts.retryAfterMs));
 	}
