@@ -120,3 +120,76 @@ test("a route cannot keep what its upstream does not", () => {
 		"test.yaml:6:42: `files` has no cache to keep answers in: write `cache: true` there, too",
 	]);
 });
+
+describe("parts of what a proxied route keeps", () => {
+	const text = "0123456789";
+	/** Sends the bytes that are asked for, and all of it on another condition than `"1"`. */
+	const ranging: Answering = ({ rawHeaders }, response) => {
+		const of = (name: string) => rawHeaders[rawHeaders.indexOf(name) + 1];
+		response.setHeader("cache-control", "max-age=60");
+		response.setHeader("etag", '"1"');
+		const asked = rawHeaders.includes("range") ? of("range") : undefined;
+		const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(asked ?? "") ?? [];
+		const holds = !rawHeaders.includes("if-range") || of("if-range") === '"1"';
+		if (first === undefined || !holds) return void response.end(text);
+		const part = text.slice(Number(first), Number(last || 9) + 1);
+		const end = Number(first) + part.length - 1;
+		response.setHeader("content-range", `bytes ${first}-${end}/10`);
+		response.statusCode = 206;
+		response.setHeader("content-length", part.length);
+		response.end(part);
+	};
+
+	test("are given again, and become the whole by the bytes that are missing", async () => {
+		await using all = await serveFiles(ranging);
+		const ask = async (range: string | null) => {
+			const headers: Record<string, string> = range === null ? {} : { range };
+			const got = await all.gateway.get("/f/a", { headers });
+			const { "content-range": place, "content-length": length } = got.headers;
+			return [got.status, got.text, place, Number(length)];
+		};
+		const place = (said: string) => `bytes ${said}/10`;
+		for (let time = 0; time < 2; time++) {
+			const part = [206, "01234", place("0-4"), 5];
+			assert.deepEqual(await ask("bytes=0-4"), part);
+		}
+		assert.deepEqual(await ask("bytes=1-2"), [206, "12", place("1-2"), 2]);
+		assert.equal(all.files.seen.length, 1);
+		for (let time = 0; time < 2; time++) {
+			assert.deepEqual(await ask(null), [200, text, undefined, 10]);
+		}
+		assert.deepEqual(await ask("bytes=-3"), [206, "789", place("7-9"), 3]);
+		assert.deepEqual(await ask("bytes=0-0,9-9"), [200, text, undefined, 10]);
+		assert.equal(all.files.seen.length, 2);
+		const { rawHeaders } = all.files.seen[1] ?? assert.fail("no second call");
+		assert.equal(rawHeaders[rawHeaders.indexOf("range") + 1], "bytes=5-");
+		assert.equal(rawHeaders[rawHeaders.indexOf("if-range") + 1], '"1"');
+	});
+});
+
+test("what is not kept is a problem to whoever wants only what is kept, on both faces", async () => {
+	await using files = await startUpstream((_request, response) => {
+		response.end("{}");
+	});
+	await using gateway = await serve(`
+upstreams:
+  files: { url: "${files.url}", cache: true }
+routes:
+  GET /f/a: { proxy: { to: files/a, cache: true } }
+  GET /step:
+    steps: { it: { get: files/a, headers: { cache-control: only-if-cached } } }
+  GET /optional:
+    steps: { it: { get: files/a, headers: { cache-control: only-if-cached }, optional: true } }
+`);
+	const headers = { "cache-control": "only-if-cached" };
+	for (const path of ["/f/a", "/step"]) {
+		const answer = await gateway.get(path, { headers });
+		assert.equal(answer.status, 504);
+		assert.equal(answer.headers["content-type"], "application/problem+json");
+		const { code } = answer.json as { code: string };
+		assert.equal(code, "not_cached");
+	}
+	const { headers: said } = await gateway.get("/optional");
+	assert.equal(said["sluice-missing"], "it;error=not_cached");
+	assert.equal(files.seen.length, 0);
+});

@@ -98,36 +98,28 @@ class Passage {
 
 	/** `waited`: another's answer was waited for, so nobody is waited for again. */
 	async pass(scope: Scope, waited = false): Promise<void> {
-		const { request } = this.#client;
-		const { keeper, report } = this.#parts;
+		const client = this.#client;
+		const { request, key, wish, range } = client;
+		const { keeper, report, upstream } = this.#parts;
 		const now = scope.clock.now();
-		const kept = keeper.find("sent", this.#client.key);
-		if (this.#client.wish === "none") return this.#pass(scope, kept, now);
-		if (kept !== null && serves(kept, this.#client.wish, now)) {
+		const kept = keeper.find("sent", key);
+		if (wish === "none") return this.#pass(scope, kept, now);
+		if (kept !== null && serves(kept, wish, now)) {
 			report(request, now < kept.freshUntilMs ? "hit" : "stale", null);
-			return this.#client.give(kept, now);
+			return client.give(kept, now);
 		}
-		if (
-			kept &&
-			this.#client.wish === "fresh" &&
-			now < kept.whileRevalidateUntilMs
-		) {
+		if (kept && wish === "fresh" && now < kept.whileRevalidateUntilMs) {
 			const error = this.#refresh(kept);
 			report(request, "stale", error?.code ?? "refreshing");
-			return this.#client.give(kept, now);
+			return client.give(kept, now);
 		}
-		if (
-			this.#client.range !== null &&
-			this.#client.givePart(this.#client.range, now)
-		) {
+		if (range !== null && client.givePart(range, now)) {
 			return report(request, "hit", null);
 		}
-		if (wantsOnlyKept(this.#client.key.headers))
-			throw notCached(this.#parts.upstream);
-		if (this.#client.ranges) return this.#pass(scope, kept, now);
+		if (wantsOnlyKept(key.headers)) throw notCached(upstream);
+		if (client.ranges) return this.#pass(scope, kept, now);
 		if (request.method === "HEAD") return this.#fetch(scope, kept);
-		const alone =
-			waited || this.#client.wish !== "fresh" || this.#client.range !== null;
+		const alone = waited || wish !== "fresh" || range !== null;
 		const others = alone ? null : this.#others();
 		if (others !== null && others.running !== null) {
 			return this.#follow(others.running, kept, scope);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { streamOf } from "../../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../../src/core/errors.ts";
 import { allHeadersOf, headerOf } from "../../../src/core/http/headers.ts";
 import type { StreamHead } from "../../../src/core/http/messages.ts";
@@ -482,6 +483,16 @@ describe("an answer whose time is over", () => {
 		assert.equal(sent.length, 2, "it is fresh again");
 	});
 
+	it("is as old as the 304 says that confirms it", async () => {
+		const confirmed = { status: 304, headers: ["etag", '"1"', "age", "4"] };
+		const { ask, clock } = streams(tagged, confirmed);
+		await ask();
+		await clock.advance(10_000);
+		assert.equal((await ask()).header("age"), "4");
+		await clock.advance(1000);
+		assert.equal((await ask()).header("age"), "5");
+	});
+
 	it("is asked for without a condition where a 304 is about another", async () => {
 		const other = { status: 304, headers: ["etag", '"2"'] };
 		const { ask, sent, clock } = streams(tagged, other, fresh);
@@ -836,6 +847,13 @@ describe("Cache-Status (RFC 9211)", () => {
 		assert.equal(other, "sluice; fwd=vary-miss; stored");
 		const noStore = ["cache-control", "no-store", "accept", "a"];
 		assert.equal(await statusOf(all, noStore), "sluice; fwd=request");
+	});
+
+	it("says that a request with a body is none of its own", async () => {
+		const { ask } = streams(fresh);
+		const body = streamOf(Buffer.from("x"));
+		const answer = await ask({ body });
+		assert.equal(answer.header("cache-status"), "sluice; fwd=bypass");
 	});
 
 	it("says that another's answer was waited for", async () => {
