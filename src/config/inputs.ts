@@ -467,8 +467,9 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 */
 	readonly expect?: Filled<InputOfKey<Sent["expect"]>, S, Input>;
 	/**
-	 * The kind of the body: JSON, a text in the charset that its type announces, lines that are each JSON, or bytes
-	 * that only `respond` and `reply` can pass on. Default: `json`.
+	 * The kind of the body: JSON, a text in the charset that its type announces, lines that are each JSON, XML, or
+	 * bytes that only `respond` and `reply` can pass on. `{ xml: { lists: [item] } }` names elements that are always
+	 * lists. Default: `json`.
 	 */
 	readonly decode?: Filled<InputOfKey<Sent["decode"]>, S, Input>;
 	/**

@@ -2,6 +2,7 @@ import { headerOf } from "../core/http/headers.ts";
 import { charsetIn } from "../core/http/media-type.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { LineError } from "../core/json-lines.ts";
+import { XmlError } from "../core/xml.ts";
 
 /** An answer in words for the operator. They say what kind of answer it is, and show nothing of it. */
 
@@ -45,6 +46,13 @@ export function whyNotText(response: UpstreamResponse, error: unknown): string {
 	return announced === null
 		? `what is not UTF-8 ${of(response)}`
 		: `what is not in the charset that it announces ${of(response)}`;
+}
+
+/** Why an answer cannot be read as XML. */
+export function whyNotXml(response: UpstreamResponse, error: unknown): string {
+	return error instanceof XmlError
+		? `${error.message} ${of(response)}`
+		: whyNotText(response, error);
 }
 
 /** Servers of TLS that say by a status what a plain request is to them: nginx, Go, Apache. */

@@ -52,7 +52,13 @@ export function createUserCall(
 			return {
 				status: response.status,
 				headers: headersByName(response),
-				body: decodeBody(response, decoderOf("json"), upstream, lenient, run),
+				body: decodeBody(
+					response,
+					decoderOf({ kind: "json" }),
+					upstream,
+					lenient,
+					run,
+				),
 			};
 		};
 		return send(caller, request, run, scope, (response) =>

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { surveyLines } from "../../src/core/json-lines.ts";
+import { surveyXml } from "../../src/core/xml.ts";
 import { type Reply, testRoute } from "../kit/gateway.ts";
 
 const typed = (type: string) => ["content-type", type];
@@ -105,6 +106,77 @@ describe("an answer as a text", () => {
 		});
 		const listed = await text(latin, undefined, { answers: ["2xx"] });
 		assert.equal(listed.value, null);
+	});
+});
+
+describe("an answer as XML", () => {
+	const xml = (text: string, step = {}, upstream = {}) =>
+		decoded({ decode: "xml", ...step }, { text }, upstream);
+
+	it("may have as many values as `maxValues` says, and not one more", async () => {
+		const text = `<a>${"<b c=''>&amp;</b>".repeat(100)}</a>`;
+		const { values } = surveyXml(text);
+		assert.equal(values, 503);
+		for (const [maxValues, words] of [
+			[values - 1, /^users answered more than 502 values and keys/],
+			[values, null],
+			[values + 1, null],
+		] as const) {
+			const told = (await xml(text, {}, { maxValues })).words;
+			if (words === null) assert.equal(told, null);
+			else assert.match(told ?? "", words);
+		}
+	});
+
+	it("is bounded by `maxRead`, and by `maxBody`", async () => {
+		const text = `<a>${"<b/>".repeat(200)}</a>`;
+		const { ask } = testRoute(
+			{ maxRead: "1KiB", steps: { a: { get: "users/a", decode: "xml" } } },
+			() => ({ text }),
+		);
+		assert.equal((await ask("/x")).code, "limit_exceeded");
+	});
+
+	it("says why it is none, and shows nothing of it", async () => {
+		const told = async (text: string) => (await xml(text)).words;
+		assert.equal(
+			await told("<!DOCTYPE secret><secret/>"),
+			"users answered XML with a document type (status 200, no media type)",
+		);
+		assert.equal(
+			await told("<secret>"),
+			"users answered XML without an end (status 200, no media type)",
+		);
+		assert.equal(
+			await told('{"secret":1}'),
+			"users answered what is not XML (status 200, no media type)",
+		);
+	});
+
+	it("is null without a body, and if a listed status brings something else", async () => {
+		assert.equal((await xml("")).value, null);
+		const html = { status: 404, text: "<!DOCTYPE html>" };
+		const step = { decode: "xml", answers: [404] };
+		assert.equal((await decoded(step, html)).value, null);
+	});
+
+	it("is made once for all whose lists are the same, and else anew", async () => {
+		const lists = { xml: { lists: ["b"] } };
+		const { ask, calls } = testRoute(
+			{
+				steps: {
+					plain: { get: "users/a", decode: "xml" },
+					listed: { get: "users/a", decode: lists, after: ["plain"] },
+					again: { get: "users/a", decode: lists, after: ["listed"] },
+				},
+				respond: ["${plain}", "${listed}", "${again}"],
+			},
+			() => ({ text: "<a><b/></a>", headers: ["cache-control", "max-age=9"] }),
+			{ upstreams: { users: { url: "http://users.test", cache: true } } },
+		);
+		const one = { a: { b: [""] } };
+		assert.deepEqual((await ask("/x")).json, [{ a: { b: "" } }, one, one]);
+		assert.equal(calls.length, 1);
 	});
 });
 

@@ -24,7 +24,11 @@ export const whole = defineGateway({
 					get: "users/users/${params.id}",
 					answers: { 404: null, "4xx": "${response.type}", any: 1 },
 				},
-				listed: { get: "users/a", answers: [404, "5xx", "any"] },
+				listed: {
+					get: "users/a",
+					answers: [404, "5xx", "any"],
+					decode: { xml: { lists: ["item"] } },
+				},
 				orders: {
 					get: "orders",
 					after: ["user"],
@@ -100,7 +104,7 @@ defineGateway({
 				// @ts-expect-error two kinds at once
 				kinds: { get: "users/x", post: "users/x" },
 				// @ts-expect-error none of the ways to decode
-				decode: { get: "users/x", decode: "xml" },
+				decode: { get: "users/x", decode: "yaml" },
 				// @ts-expect-error a number has no unit
 				timeout: { get: "users/x", timeout: 100 },
 				// @ts-expect-error a flag is no text

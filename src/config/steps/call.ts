@@ -47,7 +47,7 @@ import {
 	type StepsContext,
 	templateReadBy,
 } from "./common.ts";
-import { decode } from "./decode.ts";
+import { decode, printDecode } from "./decode.ts";
 import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
 /** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
@@ -153,8 +153,8 @@ export const sentKeys = {
 	}),
 	decode: key(decode, {
 		description:
-			"The kind of the body: JSON, a text in the charset that its type announces, lines that are each JSON, or bytes that only `respond` and `reply` can pass on.",
-		example: "decode: text",
+			"The kind of the body: JSON, a text in the charset that its type announces, lines that are each JSON, XML, or bytes that only `respond` and `reply` can pass on. `{ xml: { lists: [item] } }` names elements that are always lists.",
+		example: "decode: xml",
 		default: "json",
 	}),
 	safe: key(flag, {
@@ -238,7 +238,7 @@ function print(step: CallConfig): Readonly<Record<string, unknown>> {
 		answers: answers && printAnswers(answers),
 		expect: expect && printTemplate(expect),
 		pick: pick && { value: printTemplate(pick) },
-		decode: decode === "json" ? null : decode,
+		decode: printDecode(decode),
 		timeoutMs,
 		safe,
 		idempotent,
