@@ -189,11 +189,11 @@ const sections: readonly Section[] = [
 	},
 	{
 		title: "`proxy`",
-		text: "A route that passes requests on has no `steps` and makes no answer of its own. [The language](language.md#proxied-routes) explains what passes.",
+		text: "A route that passes requests on makes no answer of its own, but for a step with `reply`. [The language](language.md#proxied-routes) explains what passes.",
 		shape: proxyKeys.shape,
 		around: (example, key) =>
 			routeWith(
-				`proxy:\n${key === "to" ? "" : "  to: users/files\n"}${indent(example, 2)}`,
+				`${key === "after" ? "steps:\n  entitled:\n    get: users/first\n" : ""}proxy:\n${key === "to" ? "" : "  to: users/files\n"}${indent(example, 2)}`,
 			).replace(
 				upstreams,
 				`${upstreams}${key === "cache" ? "\n    cache: true" : ""}`,

@@ -27,18 +27,24 @@ function printRoute(route: RouteExplanation, columns: number): string {
 }
 
 function proxyRows(
-	{ deadlineMs }: RouteExplanation,
-	{ targets, idleMs }: NonNullable<RouteExplanation["proxy"]>,
+	route: RouteExplanation,
+	{ targets, passedOnMs, idleMs }: NonNullable<RouteExplanation["proxy"]>,
 ): string[][] {
+	const { steps, deadlineMs } = route;
+	const passed =
+		passedOnMs === null
+			? "may never be passed on"
+			: `passed on within ${passedOnMs} ms`;
+	const begun = `the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`;
 	return [
+		...(steps.length > 0 ? [chainRow(route)] : []),
 		...targets.map(({ when, to }, index) => [
 			index === 0 ? "passes on to" : "or to",
 			when === null ? to : `${to}\nif ${when}`,
 		]),
-		[
-			"worst case",
-			`the answer begins within ${deadlineMs} ms; its body may stand still for ${idleMs} ms`,
-		],
+		...(steps.length > 0 ? [readsRow("proxy reads", route)] : []),
+		...finishedRows(route),
+		["worst case", steps.length > 0 ? `${passed}; ${begun}` : begun],
 	];
 }
 
@@ -104,32 +110,35 @@ function eachWords({
 	return `each of at most ${max}, ${Math.min(max, parallel)} at once${times}${until}`;
 }
 
-function summaryRows({
-	longestChain,
-	worstMs,
-	deadlineMs,
-	answerReads,
-	finishedFrom,
-}: RouteExplanation): string[][] {
-	const { steps, ms } = longestChain;
-	const took = ms === null ? "until the deadline" : `${ms} ms`;
+function summaryRows(route: RouteExplanation): string[][] {
+	const { worstMs, deadlineMs } = route;
 	const cut =
 		worstMs < deadlineMs
 			? `${worstMs} ms; the deadline is ${deadlineMs} ms`
 			: `${worstMs} ms, which is the deadline`;
 	return [
-		["longest chain", steps.length > 0 ? `${steps.join(" → ")}: ${took}` : "–"],
+		chainRow(route),
 		["worst case", cut],
-		["answer reads", answerReads.join(", ") || "no step"],
-		...(finishedFrom.length > 0
-			? [
-					[
-						"finished",
-						`from ${finishedFrom.join(" or ")} on, although the client leaves`,
-					],
-				]
-			: []),
+		readsRow("answer reads", route),
+		...finishedRows(route),
 	];
+}
+
+function finishedRows({ finishedFrom }: RouteExplanation): string[][] {
+	if (finishedFrom.length === 0) return [];
+	const from = finishedFrom.join(" or ");
+	return [["finished", `from ${from} on, although the client leaves`]];
+}
+
+function chainRow({ longestChain }: RouteExplanation): string[] {
+	const { steps, ms } = longestChain;
+	const took = ms === null ? "until the deadline" : `${ms} ms`;
+	const chain = steps.length > 0 ? `${steps.join(" → ")}: ${took}` : "–";
+	return ["longest chain", chain];
+}
+
+function readsRow(words: string, { answerReads }: RouteExplanation): string[] {
+	return [words, answerReads.join(", ") || "no step"];
 }
 
 const indentation = "  ";

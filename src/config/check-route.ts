@@ -5,7 +5,7 @@ import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
-import { checkGraph, readsToRespond } from "./graph.ts";
+import { checkGraph, readsAtLast } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { nothing } from "./read-template.ts";
@@ -31,10 +31,9 @@ export function checkRoute(
 	const proxied = entryOf(source, "proxy") !== null;
 	const params = paramsOf(key);
 	const request = checkRequest(entryOf(source, "request"), params, context);
-	const stepsOrNone = entryOf(source, "steps");
-	const entries = proxied ? [] : entriesOf(stepsOrNone);
+	const entries = entriesOf(entryOf(source, "steps"));
 	const names = namesOf(request, params, entries);
-	if (proxied) names.delete("missing");
+	if (entries.length === 0) names.delete("missing");
 	// A key that a proxied route cannot have is refused as a whole. Nothing is said about its contents.
 	const reader = { names, problems: proxied ? [] : problems };
 	const judged = { what: "a route", problems };
@@ -45,30 +44,31 @@ export function checkRoute(
 	const limit = entryOf(source, "rateLimit");
 	warnOfEvadedLimits(others.rateLimits, context.rateLimits, limit, problems);
 	const head = { key: written, method, path, rest, ...others };
-	if (proxied) {
-		refuseBesideProxy(source, problems);
-		const where = { ...context, reader: { ...reader, problems } };
-		return {
-			...{ ...head, headers: [], status: nothing, respond: nothing, steps: [] },
-			proxy: proxy && checkProxy(proxy, rest, where),
-		};
-	}
-	refuseWithoutProxy(key, source, problems);
+	if (proxied) refuseBesideProxy(source, entries.length > 0, problems);
+	else refuseWithoutProxy(key, source, problems);
 	refuseNamesOfBody(entries, request, problems);
-	const checked = checkSteps(entries, { ...context, reader, depth: 0 });
-	const { steps } = checked;
+	const reading = { ...context, reader: { names, problems } };
+	const checked = checkSteps(entries, { ...reading, depth: 0 });
+	const steps = checked.steps.map(({ step }) => step);
+	// A key that could not be read may be the missing one, misspelt.
 	const readable = !hasFault(problems, before);
-	const route = {
-		...{ ...head, headers, status, proxy: null },
-		steps: steps.map(({ step }) => step),
-		// A key that could not be read may be the missing one, misspelt.
-		respond: respond ?? onlyStep(source, entries, readable ? problems : []),
-	};
-	const readLast = readsToRespond(route);
+	const answer = proxied
+		? { headers: [], status: nothing, respond: nothing }
+		: {
+				...{ headers, status },
+				respond: respond ?? onlyStep(source, entries, readable ? problems : []),
+			};
+	const passed = proxy && checkProxy(proxy, rest, reading);
+	const route = { ...head, ...answer, proxy: passed, steps };
+	const readLast = readsAtLast(route);
 	const complete = !hasFault(problems, before);
-	checkGraph({ steps, complete, read: readLast }, problems);
-	if (checked.complete)
-		warnOfLongChains(route, steps, { upstreams: context.upstreams, problems });
+	checkGraph({ steps: checked.steps, complete, read: readLast }, problems);
+	if (checked.complete) {
+		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
+			upstreams: context.upstreams,
+			problems,
+		});
+	}
 	return route;
 }
 
@@ -76,31 +76,36 @@ function paramsOf({ path }: RouteKey): string[] {
 	return path.flatMap((part) => (typeof part === "string" ? [] : [part.param]));
 }
 
-/** The keys that only a composed route has. */
-const composedKeys = [
-	"steps",
-	"respond",
-	"status",
-	"headers",
-	"calls",
-	"maxRead",
-];
+/** The keys that make an answer, with what a proxied route has instead. */
+const answerKeys: ReadonlyMap<string, string> = new Map([
+	["respond", "a step with `reply` answers in its place"],
+	["status", "a step with `reply` answers with another"],
+	["headers", "header fields of the call stand in `proxy`"],
+]);
 
-function refuseBesideProxy(source: Source, problems: Problem[]): void {
+/** The keys that bound what steps do. */
+const boundKeys = ["calls", "maxRead"];
+
+function refuseBesideProxy(
+	source: Source,
+	hasSteps: boolean,
+	problems: Problem[],
+): void {
 	for (const { key, at } of entriesOf(source)) {
-		if (!composedKeys.includes(key)) continue;
-		const hint =
-			key === "headers" ? ": header fields of the call stand in `proxy`" : "";
-		problems.push({
-			at,
-			message: `\`${key}\` beside \`proxy\`: a route is composed or proxied, not both${hint}`,
-		});
+		const instead = answerKeys.get(key);
+		if (instead !== undefined) {
+			const message = `\`${key}\` beside \`proxy\`: the upstream's answer is passed on, and ${instead}`;
+			problems.push({ at, message });
+		} else if (boundKeys.includes(key) && !hasSteps) {
+			const message = `\`${key}\` beside \`proxy\` does nothing without \`steps\``;
+			problems.push({ at, message });
+		}
 	}
 	for (const { key, at } of entriesOf(entryOf(source, "request"))) {
 		if (!/^(?:body|form|text|bytes)\??$/.test(key)) continue;
 		problems.push({
 			at,
-			message: `a proxy passes the body on unread: remove \`${key}\``,
+			message: `a proxy passes the body on as it comes, so nothing can read it: remove \`${key}\``,
 		});
 	}
 }

@@ -304,7 +304,11 @@ type ProxyTarget<Upstream extends string> = TargetText<{
 }>;
 
 /** The targets of a proxied route. */
-export interface ProxyInput<Upstream extends string, Input extends string> {
+export interface ProxyInput<
+	Upstream extends string,
+	Input extends string,
+	Step extends string,
+> {
 	/**
 	 * Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path,
 	 * percent-encoded as it came. A `${…}` stays within its segment. Or a list of targets, `{ when, to }`: a request
@@ -326,6 +330,11 @@ export interface ProxyInput<Upstream extends string, Input extends string> {
 	 * clients could lie to the upstream, such as `x-forwarded-for`.
 	 */
 	readonly pass?: readonly string[] | "all";
+	/**
+	 * Steps that must have ended before a request is passed on, although nothing of the proxy reads them. A step that
+	 * must not fail, and has no `fallback`, so decides whether it is passed on at all.
+	 */
+	readonly after?: readonly Step[];
 	/**
 	 * Header fields of the answer that do not pass. All others do, except `set-cookie`, those that hold for the whole
 	 * host, and those that tell of the upstream's own machine. These pass if `pass` names them.
@@ -389,12 +398,17 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 */
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	/**
-	 * Passes requests on and answers back, streamed and unparsed, instead of `steps`. `<upstream>/<path>`, or a map
-	 * with `to` and the keys below.
+	 * Passes requests on and answers back, streamed and unparsed, instead of `respond`. `<upstream>/<path>`, or a map
+	 * with `to` and the keys below. With `steps` a request is passed on when they have ended, and a step with `reply`
+	 * may answer instead.
 	 */
 	readonly proxy?:
 		| ProxyTarget<Upstream>
-		| ProxyInput<Upstream, RequestNames<Query>>;
+		| ProxyInput<
+				Upstream,
+				RequestNames<Query> | StepNames<keyof StepsOf & string>,
+				keyof StepsOf & string
+		  >;
 	/**
 	 * The steps by name. Each starts as soon as the values that it reads are there.
 	 */

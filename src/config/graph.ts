@@ -2,7 +2,7 @@ import type { Read } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type { RouteConfig } from "./config.ts";
 import type { Problem } from "./problem.ts";
-import { readsOfAll, valuesOf } from "./steps/kind.ts";
+import { readsOfAll, readsOfSegment, valuesOf } from "./steps/kind.ts";
 import type { StepConfig } from "./steps/kinds.ts";
 import { kindOf } from "./steps/kinds.ts";
 
@@ -39,9 +39,17 @@ export function stepsInside(step: StepConfig): readonly StepConfig[] {
 	return "steps" in step ? step.steps : [];
 }
 
-/** The templates that make the answer. */
-export function readsToRespond(route: RouteConfig): ReadonlySet<string> {
-	return readsIn([route.respond, route.status, ...valuesOf(route.headers)]);
+/** What is read when the steps have ended: by the answer's templates, or to pass the request on. */
+export function readsAtLast(route: RouteConfig): ReadonlySet<string> {
+	const { proxy, respond, status, headers } = route;
+	if (proxy === null) return readsIn([respond, status, ...valuesOf(headers)]);
+	const { targets, after, query, headers: fields } = proxy;
+	const templates = [
+		...targets.map(({ when }) => when),
+		...valuesOf([...(query ?? []), ...fields]),
+	];
+	const paths = targets.flatMap(({ path }) => path.flatMap(readsOfSegment));
+	return new Set([...readsIn(templates), ...stepsIn(paths), ...after]);
 }
 
 /** The names that templates read. `missing.<step>` reads the step. */

@@ -11,6 +11,7 @@ import {
 	stepsInside,
 } from "./graph.ts";
 import type { Problem } from "./problem.ts";
+import type { Source } from "./source.ts";
 import type { CallConfig } from "./steps/call.ts";
 import type { Durations } from "./steps/kind.ts";
 import type { StepConfig } from "./steps/kinds.ts";
@@ -215,6 +216,7 @@ interface Warned {
 export function warnOfLongChains(
 	{ deadlineMs }: RouteConfig,
 	steps: readonly { readonly step: StepConfig; readonly at: number }[],
+	proxy: Source | null,
 	{ upstreams, problems }: Warned,
 ): void {
 	const times = timesOf(
@@ -239,6 +241,13 @@ export function warnOfLongChains(
 			message: `the steps before \`${step.name}\` may take ${startMs} ms, and the route's deadline is ${deadlineMs} ms: it may never start`,
 		});
 	}
+	const { ms } = lastEnd(times);
+	if (proxy === null || ms < deadlineMs) return;
+	problems.push({
+		at: proxy.at,
+		warning: true,
+		message: `the steps before \`proxy\` may take ${ms} ms, and the route's deadline is ${deadlineMs} ms: a request may never be passed on`,
+	});
 }
 
 /** How long a call takes at the longest if each attempt takes `timeoutMs`. */

@@ -14,7 +14,7 @@ import { leastCostOfReading } from "../core/json.ts";
 import { Memory } from "../core/memory.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
-import { compose } from "../run/compose.ts";
+import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
@@ -316,16 +316,16 @@ async function answer(
 	const bytes = content
 		? await bodyToRead(request, content, route, handling, scope)
 		: null;
-	const coming = route.proxy
+	const awaited = route.proxy
 		? uploadOf(request, route.proxy.bodyBytesMax, (bytesMax) =>
 				inTime(request.readBody(bytesMax), request, route, handling),
 			)
 		: null;
-	const upload = coming instanceof Promise ? await coming : coming;
+	const upload = awaited instanceof Promise ? await awaited : awaited;
 	const { events, load, overload, clock } = handling;
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
 	// Without a body it is still the turn of the loop in which the request came.
-	const hasWaited = bytes !== null || coming instanceof Promise;
+	const hasWaited = bytes !== null || awaited instanceof Promise;
 	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
 	const begun = overload?.begin(request.ip, nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
@@ -334,17 +334,28 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	const input = { request, values, events, load, scope, via, beyond: end };
-	// A request that still comes takes no place, because its client decides how long that takes.
-	const counts = upload === null || upload.arrived === true;
+	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
+	const coming = upload !== null && upload.arrived !== true;
+	const counts = !coming || route.stepped !== null;
 	const turn = (counts && overload?.enter(request.ip, deadline, scope)) || null;
 	if (turn !== null) await turn;
+	let leaves = counts;
 	try {
-		if (route.proxy) return await proxy(route, route.proxy, input, upload);
-		const result = await compose(route, input);
+		const { stepped } = route;
+		if (route.proxy !== null && stepped === null) {
+			return await proxy(route, route.proxy, input, upload);
+		}
+		const result = await (stepped === null
+			? compose(route, input)
+			: composeProxied(stepped, input, upload, () => {
+					if (!coming) return;
+					overload?.leave();
+					leaves = false;
+				}));
 		end.missing = result.missing;
 		return result.response;
 	} finally {
-		if (counts && overload) afterwards(end.ongoing, () => overload.leave());
+		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
 	}
 }
 

@@ -2,8 +2,8 @@ import type { Config, RouteConfig } from "../config/config.ts";
 import {
 	hasEffect,
 	readsAfterwards,
+	readsAtLast,
 	readsIn,
-	readsToRespond,
 	readsToStart,
 	stepsInside,
 } from "../config/graph.ts";
@@ -55,7 +55,7 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 			})),
 		},
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
-		respondReads: ownIndexes(readsToRespond(route), names),
+		respondReads: ownIndexes(readsAtLast(route), names),
 	};
 }
 

@@ -25,6 +25,8 @@ export interface RouteExplanation {
 	readonly proxy: {
 		/** A request goes to the first whose condition holds. The last has none. */
 		readonly targets: readonly PrintedTarget[];
+		/** When a request is passed on at the latest: after its steps. Null: only the deadline bounds it. */
+		readonly passedOnMs: number | null;
 		/** How long the answer's body may stand still. It has no other bound. */
 		readonly idleMs: number;
 	} | null;
@@ -39,7 +41,7 @@ export interface RouteExplanation {
 		readonly ms: number | null;
 	};
 	readonly steps: readonly StepExplanation[];
-	/** The steps that the answer is made of. */
+	/** The steps that the answer is made of, or that passing a request on reads. */
 	readonly answerReads: readonly string[];
 	/**
 	 * The steps that may be the first to write: `order`, `orders.item` in a group. Once a write was sent, the run goes on
@@ -109,9 +111,8 @@ function explainRoute(
 ): RouteExplanation {
 	const times = timesOf(route.steps, durations);
 	const { proxy } = route;
-	const { ms, chain } = proxy
-		? { ms: Number.POSITIVE_INFINITY, chain: null }
-		: lastEnd(times);
+	const { ms, chain } = lastEnd(times);
+	const wholeMs = proxy ? Number.POSITIVE_INFINITY : ms;
 	const names = route.steps.map(({ name }) => name);
 	return {
 		route: route.key,
@@ -119,9 +120,10 @@ function explainRoute(
 		deadlineMs: route.deadlineMs,
 		proxy: proxy && {
 			targets: printTargets(route, proxy),
+			passedOnMs: ms < route.deadlineMs ? ms : null,
 			idleMs: proxy.idleMs,
 		},
-		worstMs: Math.min(ms, route.deadlineMs),
+		worstMs: Math.min(wholeMs, route.deadlineMs),
 		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),

@@ -31,7 +31,7 @@ export interface Plan {
 export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
 	readonly proxy: ProxyPlan | null;
 	readonly steps: readonly StepPlan[];
-	/** The steps that the answer is made of, by index. */
+	/** The steps that the answer is made of, or that passing a request on reads, by index. */
 	readonly respondReads: readonly number[];
 }
 

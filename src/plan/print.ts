@@ -107,19 +107,27 @@ export function printTargets(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
-	const { query, headers, pass, drop, paths, cache, ...bounds } = proxy;
+	const { query, headers, pass, drop, paths, cache, after, ...bounds } = proxy;
 	const { bodyBytesMax, idleMs, targets: _, ...unread } = bounds;
 	allRead(unread);
 	const [first, ...others] = printTargets(route, proxy).map((one) =>
 		set({ ...one }),
 	);
+	const { steps, callsMax, readBytesMax } = route;
+	const names = steps.map(({ name }) => name);
 	return set({
 		summary: route.summary,
 		request: printRequest(route.request),
 		deadlineMs: route.deadlineMs,
+		...(steps.length > 0 && { callsMax, readBytesMax }),
 		rateLimit: printLimits(route.rateLimits),
+		...(steps.length > 0 && {
+			steps: printSteps(steps, []),
+			proxyReads: route.respondReads.map((index) => names[index]),
+		}),
 		proxy: set({
 			...(others.length > 0 ? { to: [first, ...others] } : first),
+			after: after.length > 0 ? after : null,
 			query: query && (printEntries(query) ?? {}),
 			headers: printEntries(headers),
 			pass,

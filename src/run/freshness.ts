@@ -78,6 +78,14 @@ export function prepareFreshness(
 	};
 }
 
+/**
+ * Whether answers that are passed on after the route's steps must be asked for each time. The upstream knows only how long
+ * its own answer is fresh, and not how long a step would say the same.
+ */
+export function stepsDecide({ steps }: RoutePlan): boolean {
+	return allSteps(steps).some((step) => !kindOf(step).free);
+}
+
 function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
 	return steps.flatMap((step) =>
 		"steps" in step ? [step, ...allSteps(step.steps)] : [step],

@@ -155,7 +155,11 @@ function withType(headers: HeaderList): HeaderList {
 	return [...headers, "content-type", "application/json; charset=utf-8"];
 }
 
-function mark(headers: HeaderList, missing: readonly StepMark[]): HeaderList {
+/** Adds which parts the answer lacks. Nobody may keep it then. */
+export function mark(
+	headers: HeaderList,
+	missing: readonly StepMark[],
+): HeaderList {
 	if (missing.length === 0) return [...headers, "sluice-complete", "?1"];
 	const named = ["sluice-missing", printMissing(missing)];
 	if (missing.every(({ error }) => error === null)) {

@@ -5,7 +5,7 @@ import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { Slots } from "../policy/slots.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { createPool } from "../tasks/pool.ts";
-import type { ComposedRoute } from "./compose.ts";
+import type { ComposedRoute, SteppedProxy } from "./compose.ts";
 import { dependenceOf, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
@@ -13,6 +13,7 @@ import { prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./proxy.ts";
+import { prepareRefusal } from "./proxy-target.ts";
 import { prepareRequest, type RequestReader } from "./request.ts";
 import type { Resources, Threads } from "./work.ts";
 
@@ -26,8 +27,10 @@ export interface Prepared {
 
 export interface PreparedRoute extends ComposedRoute {
 	readonly requests: RequestReader;
-	/** Null if the route is composed; else there is no step in its block. */
+	/** Null if the route is composed. */
 	readonly proxy: PreparedProxy | null;
+	/** The same route, if it passes requests on after its steps; else null. */
+	readonly stepped: SteppedProxy | null;
 }
 
 export type PrepareOptions = OpenOptions &
@@ -71,6 +74,9 @@ function openThreads(config: PoolConfig, clock: Clock): Threads {
 	return { pool, slots, waitingMax };
 }
 
+/** The methods of routes that may answer GET. */
+const reading: ReadonlySet<string> = new Set(["GET", "ANY"]);
+
 function prepareRoute(
 	route: RoutePlan,
 	plan: Plan,
@@ -85,21 +91,34 @@ function prepareRoute(
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond };
-	const result = [respond, status, headers];
+	const result = proxy ? [proxy] : [respond, status, headers];
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
 		resources,
 	);
-	return {
+	const common = {
 		plan: route,
-		requests: prepareRequest(request, compileBody),
-		readsRequest: mayRead("request", [steps, result, proxy]),
+		readsRequest: mayRead("request", [steps, result]),
 		frameSize: block.frameSize,
 		block,
-		merge: prepareMerge(answer, resources.answerBytesMax, layout),
 		freshness: prepareFreshness(route, plan.upstreams),
-		dependence: route.method === "GET" ? dependenceOf(request) : null,
-		proxy: proxy && prepareProxy(route, proxy, layout, resources.upstreams),
+		dependence: reading.has(route.method) ? dependenceOf(request) : null,
+	};
+	const passes =
+		proxy && prepareProxy(route, proxy, layout, resources.upstreams);
+	return {
+		...common,
+		requests: prepareRequest(request, compileBody),
+		merge: prepareMerge(answer, resources.answerBytesMax, layout),
+		proxy: passes,
+		stepped:
+			passes && steps.length > 0
+				? {
+						...common,
+						proxy: passes,
+						refuse: prepareRefusal(route.path.length, proxy),
+					}
+				: null,
 	};
 }

@@ -52,6 +52,25 @@ export function prepareProxyTarget(
 	};
 }
 
+/**
+ * Refuses a request whose path or query no target of the proxy can take. Steps that are carried out before would be
+ * carried out in vain.
+ */
+export function prepareRefusal(
+	above: number,
+	{ targets, query, paths }: Pick<ProxyPlan, "targets" | "query" | "paths">,
+): (request: GatewayRequest) => void {
+	const takesRest = targets.every(({ rest }) => rest);
+	return ({ target }) => {
+		const mark = target.indexOf("?");
+		const path = mark < 0 ? target : target.slice(0, mark);
+		if (takesRest) restOf(path, above, paths === "raw");
+		if (mark >= 0 && query === null) without(target.slice(mark + 1), noNames);
+	};
+}
+
+const noNames: ReadonlySet<string> = new Set();
+
 /** The path goes on before its query. */
 function withRest(target: string, rest: string): string {
 	const mark = target.indexOf("?");
@@ -149,6 +168,7 @@ const namesMax = 256;
 export function answerHeadersOf(
 	{ pass, drop }: Pick<ProxyPlan, "pass" | "drop">,
 	dependence: Dependence | null,
+	asksAgain: boolean,
 	mapField: MapField,
 ): (headers: HeaderList, upstream: string, passed: Passed) => HeaderList {
 	const named = new Set(pass === "all" ? ["set-cookie"] : pass);
@@ -166,10 +186,14 @@ export function answerHeadersOf(
 		if (fates.size < namesMax) fates.set(name, fate);
 		return fate;
 	};
-	// The upstream knows the fields of its own request, and not those of the client's that the route reads.
+	// The upstream knows the fields of its own request, and neither those of the client's that the route reads nor its steps.
 	const told: string[] = [];
 	if (dependence?.vary) told.push("vary", dependence.vary);
-	if (dependence?.personal) told.push("cache-control", "private");
+	const controls = [
+		...(dependence?.personal ? ["private"] : []),
+		...(asksAgain ? ["no-cache"] : []),
+	];
+	if (controls.length > 0) told.push("cache-control", controls.join(", "));
 	return (headers, upstream, passed) => {
 		const hop = hopFieldsOf(headers);
 		const list: string[] = [];

@@ -2,7 +2,7 @@ import { printPath } from "../config/steps/call.ts";
 import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
-import { raise } from "../core/events.ts";
+import { raise, type StepMark } from "../core/events.ts";
 import {
 	allHeadersOf,
 	type HeaderList,
@@ -24,8 +24,9 @@ import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { ComingUpload } from "./coming-upload.ts";
-import { dependenceOf } from "./freshness.ts";
+import { dependenceOf, stepsDecide } from "./freshness.ts";
 import { type Layout, prepare } from "./layout.ts";
+import { mark } from "./merge.ts";
 import type { OpenedUpstream } from "./open.ts";
 import { type Passed, prepareMapField } from "./proxy-location.ts";
 import {
@@ -79,7 +80,9 @@ export function prepareProxy(
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
 ): PreparedProxy {
-	const { targets, cache, idleMs, bodyBytesMax, ...passed } = proxy;
+	const { targets, cache, idleMs, bodyBytesMax, ...others } = proxy;
+	// The plan counts what it names among the steps that are read.
+	const { after: _, ...passed } = others;
 	return {
 		cached: cache,
 		idleMs,
@@ -95,14 +98,21 @@ export function prepareProxy(
 	};
 }
 
+/** What passes, wherever it goes. */
+type PassedPlan = Pick<
+	ProxyPlan,
+	"drop" | "headers" | "pass" | "paths" | "query"
+>;
+
 /** What passes is the same for each target, but each upstream has query parameters, fields and addresses of its own. */
 function prepareTarget(
-	{ path, request }: RoutePlan,
-	target: TargetPlan &
-		Omit<ProxyPlan, "targets" | "cache" | "idleMs" | "bodyBytesMax">,
+	route: RoutePlan,
+	target: TargetPlan & PassedPlan,
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
 ): PreparedTarget {
+	const { path, request } = route;
+	const asksAgain = stepsDecide(route);
 	const { upstream: _, upstreamIndex: _1, path: base, rest, ...more } = target;
 	const { when, query, paths, headers, pass, drop, ...unread } = more;
 	allRead(unread);
@@ -110,7 +120,7 @@ function prepareTarget(
 	return {
 		when: when && prepare(when, layout),
 		upstream,
-		template: printPath(base) + (rest ? `/{${rest}*}` : ""),
+		template: printPath(base) + (rest ? `/{${route.rest}*}` : ""),
 		timeoutMs: settings.timeoutMs,
 		target: prepareProxyTarget(path.length, to, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
@@ -124,6 +134,7 @@ function prepareTarget(
 		answerHeaders: answerHeadersOf(
 			{ pass, drop },
 			dependenceOf(request),
+			asksAgain,
 			prepareMapField(path.length, to, settings),
 		),
 	};
@@ -140,6 +151,18 @@ function targetFor(
 	return chosen as PreparedTarget;
 }
 
+/** One request on its way. */
+export interface Passage {
+	readonly route: RunRoute;
+	readonly input: RunInput;
+	readonly body: ByteStream | null;
+	/** With the values of the steps before. */
+	readonly frame: Frame;
+	readonly trace: Trace;
+	/** What the steps before lack, in plan order; null if there are none. */
+	readonly marks: readonly StepMark[] | null;
+}
+
 /**
  * Passes a request on, with this body, and answers as the upstream does, with any status, both bodies as they come. The deadline ends
  * when the head of the answer is there. Rejects if no head comes. A later break fails the body.
@@ -151,27 +174,25 @@ export function proxy(
 	body: ByteStream | null,
 ): Promise<GatewayResponse> {
 	const frame = createFrame(route, input);
-	return frame.fuel.piece(
-		(frame) => passOn(route, prepared, input, body, frame),
-		frame,
-	);
+	refuseUpgrade(input.request.headers);
+	const trace = new Trace(input.request, input.via);
+	const passage = { route, input, body, frame, trace, marks: null };
+	return frame.fuel.piece((one) => passOn(prepared, one), passage);
 }
 
-function passOn(
-	route: RunRoute,
+/** Passes a request on when its frame has all values. */
+export function passOn(
 	prepared: PreparedProxy,
-	input: RunInput,
-	body: ByteStream | null,
-	frame: Frame,
+	passage: Passage,
 ): Promise<GatewayResponse> {
-	const { request } = input;
-	refuseUpgrade(request.headers);
+	const { body, frame, trace } = passage;
+	const { request } = passage.input;
 	const target = targetFor(prepared.targets, frame);
 	const call = {
 		method: request.method,
 		target: target.target(request, frame),
 		headers: target.headers(request, frame),
-		along: new Trace(request, input.via).linesOf(target.said),
+		along: trace.linesOf(target.said),
 		body,
 		expects: body?.held === true,
 		idempotent: isIdempotent(request.method),
@@ -184,7 +205,7 @@ function passOn(
 		untakenMs: request.paced ? null : prepared.idleMs,
 	};
 	return new Promise((resolve, reject) => {
-		void send(route, target, input, call, resolve, reject);
+		void send(target, passage, call, resolve, reject);
 	});
 }
 
@@ -192,7 +213,7 @@ function passOn(
  * Whoever asks for another protocol by name gets no answer of this one. A wish for HTTP/2 is not refused, because common
  * clients put it into every first request and go on without it.
  */
-function refuseUpgrade(headers: HeaderList): void {
+export function refuseUpgrade(headers: HeaderList): void {
 	if (headerOf(headers, "upgrade") === null) return;
 	// Without it the field says nothing (RFC 9110, 7.8).
 	if (!namesIn(headers, "connection").includes("upgrade")) return;
@@ -205,9 +226,8 @@ function refuseUpgrade(headers: HeaderList): void {
 }
 
 async function send(
-	route: RunRoute,
 	{ upstream, template, answerHeaders }: PreparedTarget,
-	input: RunInput,
+	{ route, input, marks }: Passage,
 	given: Omit<StreamRequest, "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,
 	reject: (error: unknown) => void,
@@ -232,8 +252,9 @@ async function send(
 		status = head.status;
 		try {
 			const fields = answerHeaders(head.headers, upstream.name, passed);
+			const marked = marks === null ? fields : mark(fields, marks);
 			const headers =
-				status === 426 ? [...fields, ...demandsOf(head.headers)] : fields;
+				status === 426 ? [...marked, ...demandsOf(head.headers)] : marked;
 			// A small body comes with its head. A moment later it is there, and is answered in one piece.
 			queueMicrotask(() => resolve(responseOf(head, headers)));
 		} catch (refusal) {

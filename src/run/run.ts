@@ -207,6 +207,11 @@ export class Run {
 		}
 	}
 
+	/** Ends the run when its steps have ended, if something else answers. Nothing of them is left to abort. */
+	handOver(): void {
+		this.#close(aborted.answered);
+	}
+
 	/** A partial answer already says that nobody may keep it. */
 	#withFreshness(
 		merged: Merged,
@@ -250,7 +255,7 @@ export class Run {
 	}
 }
 
-function isFailure(mark: StepMark): mark is StepFailure {
+export function isFailure(mark: StepMark): mark is StepFailure {
 	return mark.error !== null;
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Config } from "../../src/config/config.ts";
 import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
-import { isStream } from "../../src/core/body/byte-stream.ts";
+import { type ByteStream, isStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import type { CallEnded, RequestEnded } from "../../src/core/events.ts";
 import { headerOf } from "../../src/core/http/headers.ts";
@@ -18,7 +18,7 @@ import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
 
 /**
  * A whole gateway on a virtual clock, without a port or a socket: upstreams are a function of the call. Everything but
- * the wire is the real thing.
+ * the wire is the real thing. What is passed on has no body, and its answer comes in one piece.
  */
 export interface TestGateway {
 	readonly gateway: Gateway;
@@ -122,8 +122,8 @@ export function testGateway(
 			const upstream = createUpstream(
 				settings,
 				{ ...context, random },
-				({ name, origin, url }) => ({
-					call: (request, scope) => {
+				({ name, origin, url }) => {
+					const begin = (request: UpstreamRequest, scope: Scope) => {
 						const call: SeenCall = {
 							upstream: name,
 							origin,
@@ -137,10 +137,17 @@ export function testGateway(
 						return url === undefined
 							? answer
 							: answer.then((response) => ({ ...response, url }));
-					},
-					stream: () => Promise.reject(new Error("streams need a socket")),
-					close: async () => {},
-				}),
+					};
+					return {
+						call: begin,
+						async stream(request, scope) {
+							const seen = request as unknown as UpstreamRequest;
+							const { body, ...head } = await begin(seen, scope);
+							request.onHead({ ...head, body: arrived(body) });
+						},
+						close: async () => {},
+					};
+				},
 			);
 			upstreams.push(upstream);
 			return upstream;
@@ -285,6 +292,17 @@ function carryOut(
 		const stop = scope.onCancel(abort);
 		if (!scope.cancelled && !neverSent) call.request.onSent?.();
 	});
+}
+
+/** A body that came with its head. A longer one needs a socket. */
+function arrived(bytes: Uint8Array): ByteStream {
+	return {
+		length: bytes.length,
+		whole: () => bytes,
+		async *[Symbol.asyncIterator]() {
+			yield bytes;
+		},
+	};
 }
 
 function responseOf({

@@ -29,7 +29,7 @@ export const same: {
 	>;
 	readonly proxy: Same<
 		KeysOf<typeof proxyKeys>,
-		keyof ProxyInput<string, string>
+		keyof ProxyInput<string, string, string>
 	>;
 	readonly steps: {
 		readonly [Kind in keyof StepSchemas]: Same<

@@ -9,6 +9,7 @@ import type { TemplateEntry } from "../../expression/template.ts";
 import type { Problem } from "../problem.ts";
 import { readParameters } from "../read-template.ts";
 import type { Source } from "../source.ts";
+import { stepNames } from "../steps/common.ts";
 import type { DataMap } from "./input.ts";
 import { key, part } from "./key.ts";
 import { asSource, type Kind, reading } from "./kind.ts";
@@ -111,6 +112,14 @@ export const proxyKeys = section({
 			"Required. The target of the requests: `<upstream>/<path>`. A last `{rest*}` is the rest of the client's path, percent-encoded as it came. A `${…}` stays within its segment. Or a list of targets, `{ when, to }`: a request goes to the first whose `when` is neither false nor null. The last one has no `when`, so there is always a target.",
 		example: "to: users/files",
 	}),
+	after: key(
+		stepNames(({ reader }: Reading) => reader),
+		{
+			description:
+				"Steps that must have ended before a request is passed on, although nothing of the proxy reads them. A step that must not fail, and has no `fallback`, so decides whether it is passed on at all.",
+			example: "after: [entitled]",
+		},
+	),
 	pass: key(pass, {
 		description:
 			"Header fields that pass besides those that always do, both ways: `authorization`, `cookie`, `set-cookie` and any others on which the two sides agree. `all`: whatever a client sends, and `set-cookie`, but nothing by which clients could lie to the upstream, such as `x-forwarded-for`.",

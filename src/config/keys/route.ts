@@ -77,7 +77,7 @@ export const routeKeys = section({
 	}),
 	proxy: key(proxy, {
 		description:
-			"Passes requests on and answers back, streamed and unparsed, instead of `steps`. `<upstream>/<path>`, or a map with `to` and the keys below.",
+			"Passes requests on and answers back, streamed and unparsed, instead of `respond`. `<upstream>/<path>`, or a map with `to` and the keys below. With `steps` a request is passed on when they have ended, and a step with `reply` may answer instead.",
 		example: "proxy: users/files",
 	}),
 	steps: key(named<object>("a map of steps"), {

@@ -6,7 +6,6 @@ import {
 	isIdempotent,
 	isSafe,
 } from "../../core/http/method.ts";
-import type { Read } from "../../expression/parse.ts";
 import {
 	printEntries,
 	printParts,
@@ -48,7 +47,13 @@ import {
 	templateReadBy,
 } from "./common.ts";
 import { decode, printDecode } from "./decode.ts";
-import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
+import {
+	onlyCommonKeys,
+	readsOfAll,
+	readsOfSegment,
+	type StepKind,
+	valuesOf,
+} from "./kind.ts";
 
 /** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
 export type CallConfig = StepCommon &
@@ -243,13 +248,6 @@ function print(step: CallConfig): Readonly<Record<string, unknown>> {
 		safe,
 		idempotent,
 	};
-}
-
-function readsOfSegment(segment: PathSegment): readonly Read[] {
-	if (typeof segment === "string") return [];
-	return segment.flatMap((part) =>
-		typeof part === "string" ? [] : part.reads,
-	);
 }
 
 function templatesOfBody(body: BodyConfig | null): Template[] {

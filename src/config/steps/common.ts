@@ -62,24 +62,31 @@ export function templateReadBy<Input = Written<"data">>(
 const templateAround = templateReadBy(({ around }) => around);
 const templateFilling = templateReadBy(({ filling }) => filling);
 
-/** Names of steps around it. */
-const after = {
-	...reading<Written<"steps">, readonly string[], StepReading>(
-		z.array(z.string()),
-		(source, { around }, { problems }) => {
-			const known = around.names.get("missing") ?? new Set<string>();
-			const items = source.kind === "list" ? source.items : [];
-			return items.flatMap((item) => {
-				const name = String(plainOf(item));
-				if (known.has(name)) return [name];
-				const message = unknownAmong("step", name, known);
-				problems.push({ at: item.at, message });
-				return [];
-			});
-		},
-	),
-	absent: () => [],
-};
+/** Names of the steps that a reader knows. */
+export function stepNames<Context>(
+	readerOf: (context: Context) => Reader,
+): Kind<Written<"steps">, readonly string[], Context> & {
+	readonly absent: () => readonly string[];
+} {
+	return {
+		...reading(
+			z.array(z.string()),
+			(source, context: Context, { problems }) => {
+				const { names } = readerOf(context);
+				const known = names.get("missing") ?? new Set<string>();
+				const items = source.kind === "list" ? source.items : [];
+				return items.flatMap((item) => {
+					const name = String(plainOf(item));
+					if (known.has(name)) return [name];
+					const message = unknownAmong("step", name, known);
+					problems.push({ at: item.at, message });
+					return [];
+				});
+			},
+		),
+		absent: () => [],
+	};
+}
 
 const parallel = inherited(
 	"parallel",
@@ -94,11 +101,14 @@ export const waitKeys = {
 			"The step (or the item) is skipped if this is false or null. To its readers it is null, and the answer is still complete.",
 		example: "when: ${query.verbose}",
 	}),
-	after: key(after, {
-		description:
-			"Steps that must have ended before this one starts, well or not.",
-		example: "after: [first]",
-	}),
+	after: key(
+		stepNames(({ around }: StepReading) => around),
+		{
+			description:
+				"Steps that must have ended before this one starts, well or not.",
+			example: "after: [first]",
+		},
+	),
 };
 
 export const commonKeys = {

@@ -5,6 +5,7 @@ import {
 	type Template,
 	type TemplateEntry,
 } from "../../expression/template.ts";
+import type { PathSegment } from "../config.ts";
 import type { AnySection } from "../keys/section.ts";
 import type { CallConfig } from "./call.ts";
 import type { EachConfig, StepCommon, StepSource } from "./common.ts";
@@ -51,6 +52,13 @@ export const onlyCommonKeys = handedOn<StepCommon>();
 
 export function readsOfAll(templates: readonly (Template | null)[]): Read[] {
 	return templates.flatMap(readsOf);
+}
+
+export function readsOfSegment(segment: PathSegment): readonly Read[] {
+	if (typeof segment === "string") return [];
+	return segment.flatMap((part) =>
+		typeof part === "string" ? [] : part.reads,
+	);
 }
 
 export function valuesOf(entries: readonly TemplateEntry[]): Template[] {
