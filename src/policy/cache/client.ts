@@ -96,7 +96,7 @@ export class Client {
 		const head = partOfPart(kept.response, ageMs, this.condition, range);
 		if (head === null) return false;
 		this.use(kept.response);
-		this.answer(head, `hit; ${ttlText(kept, now)}`);
+		this.answer(head, `${this.#hitText()}; ${ttlText(kept, now)}`);
 		return true;
 	}
 

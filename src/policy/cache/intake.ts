@@ -111,6 +111,15 @@ export class Intake {
 		return this.#take(form, key, dated, flight, response, null);
 	}
 
+	/** What is kept of an address is old: an answer came that is not kept. A failure says nothing about it. */
+	outdate(key: Key, { status }: Judged): void {
+		// Nor does a 304, which is a word about an answer of the client's.
+		if (status === 304 || verdictOfStatus(status).stale) return;
+		const old = this.#keeper.find("sent", key);
+		if (old !== null) this.#keeper.drop(old);
+		this.#dropPart(key);
+	}
+
 	/** Keeps a part of what was sent, as one with the part that is kept if they fit (RFC 9111, 3.3 and 3.4). */
 	takePart(key: Key, part: UpstreamResponse, flight: Flight): void {
 		const place = placeOf(part.headers);

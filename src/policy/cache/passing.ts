@@ -1,3 +1,4 @@
+import type { HeaderList } from "../../core/http/headers.ts";
 import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
 import { hasContent } from "../../core/http/status.ts";
 import { verdictOfStatus } from "../verdict.ts";
@@ -5,7 +6,7 @@ import type { Flight } from "./intake.ts";
 import type { Key } from "./keeper.ts";
 import { KeptBody } from "./kept-body.ts";
 import type { Miss } from "./misses.ts";
-import { type Place, placeOf } from "./part.ts";
+import { placeOf } from "./part.ts";
 import type { CacheParts } from "./parts.ts";
 import { withDate } from "./rules.ts";
 import { isFramed } from "./streamed.ts";
@@ -38,12 +39,23 @@ export function keepWhilePassed(
 ): Passed {
 	const { status } = head;
 	const part = ranged && status === 206;
+	const form = part ? "part" : "sent";
+	const headers = withDate(head.headers);
+	const { length } = head.body;
 	// Other answers may be to the range: a 416 is of no use to those who ask for the whole.
-	if ((ranged && !part && status !== 200) || !isFramed(head)) {
-		miss?.end(false);
+	const forOthers = part ? fits(headers, length) : !ranged || status === 200;
+	const { kept, served } = intake.foresee(
+		form,
+		key,
+		{ status, headers },
+		length,
+	);
+	const framed = isFramed(head);
+	if (!forOthers || !kept || !framed) {
+		if (forOthers && framed && !part) intake.outdate(key, head);
+		miss?.end(verdictOfStatus(status).stale);
 		return { head, body: null, stored: false };
 	}
-	const headers = withDate(head.headers);
 	const body = new KeptBody(
 		head.body,
 		{
@@ -60,23 +72,17 @@ export function keepWhilePassed(
 			onOver: (long) => miss?.end(!long),
 		},
 	);
-	const { length } = head.body;
-	const form = part ? "part" : "sent";
-	const { kept, served } = intake.foresee(
-		form,
-		key,
-		{ status, headers },
-		length,
-	);
 	if (miss !== null) letFollow(miss, body, { status, served });
 	const known = length !== null || !hasContent(status);
-	const fits = !part || lengthOf(placeOf(headers)) === length;
-	const stored = kept && known && fits && !flight.changed;
+	const stored = known && !flight.changed;
 	return { head: { status, headers, body }, body, stored };
 }
 
-function lengthOf(place: Place | null): number {
-	return place === null ? Number.NaN : place.end - place.first;
+/** Whether a part says where it stands, and is as long as it says, as far as that is known. */
+function fits(headers: HeaderList, length: number | null): boolean {
+	const place = placeOf(headers);
+	if (place === null) return false;
+	return length === null || length === place.end - place.first;
 }
 
 function letFollow(

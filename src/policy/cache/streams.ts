@@ -119,7 +119,7 @@ class Passage {
 		if (wantsOnlyKept(key.headers)) throw notCached(upstream);
 		if (client.ranges) return this.#pass(scope, kept, now);
 		if (request.method === "HEAD") return this.#fetch(scope, kept);
-		const alone = waited || wish !== "fresh" || range !== null;
+		const alone = waited || wish !== "fresh";
 		const others = alone ? null : this.#others();
 		if (others !== null && others.running !== null) {
 			return this.#follow(others.running, kept, scope);
@@ -146,8 +146,8 @@ class Passage {
 
 	/** Others who want the same: those that agree in every field, whatever the answer will vary by. */
 	#others(): ReturnType<Misses["of"]> {
-		const { target } = this.#client.key;
-		const key = JSON.stringify([target, askedHeaders(this.#client.key)]);
+		const { key: asked, range } = this.#client;
+		const key = JSON.stringify([asked.target, askedHeaders(asked), range]);
 		return this.#parts.misses.streams.of(key);
 	}
 

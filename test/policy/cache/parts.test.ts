@@ -132,6 +132,30 @@ describe("a part that came", () => {
 		assert.equal(sent.length, 2);
 	});
 
+	it("is one request for all who want the same bytes at once, and for nobody else", async () => {
+		const later = Promise.withResolvers<void>();
+		const { ask, sent, clock } = streams(
+			{ ...part(0, 4), until: later.promise },
+			part(5, 9),
+		);
+		const same = [ask(range("0-4")), ask(range("0-4"))];
+		await clock.advance(0);
+		assert.equal((await ask(range("5-9"))).text, "56789");
+		later.resolve();
+		const [first, second] = await Promise.all(same);
+		assert.deepEqual([first?.text, second?.text], ["01234", "01234"]);
+		const said = "sluice; fwd=uri-miss; collapsed; ttl=10";
+		assert.equal(second?.header("cache-status"), said);
+		assert.equal(sent.length, 2);
+	});
+
+	it("is waited for by nobody after one that was of no use to others", async () => {
+		const none = { status: 416, open: true, headers: [] };
+		const { open, sent } = streams(none);
+		for (let time = 0; time < 3; time++) await open(range("10-"));
+		assert.equal(sent.length, 3);
+	});
+
 	it("is 304 to a client that has the answer", async () => {
 		const { ask } = streams(part(0, 4));
 		await ask(range("0-4"));

@@ -129,6 +129,32 @@ describe("an answer passed on", () => {
 		}
 	});
 
+	for (const [what, newer] of [
+		["may not be kept", { headers: ["cache-control", "no-store"] }],
+		["is too long", { ...fresh, length: 11 }],
+	] as const) {
+		it(`makes the kept one old as soon as its head is there, if it ${what}`, async () => {
+			const { ask, open, clock } = streams(
+				lasting('"1"'),
+				{ ...newer, open: true },
+				down,
+			);
+			await ask();
+			await clock.advance(10_000);
+			await open();
+			await assert.rejects(ask(), { code: "upstream_unreachable" });
+		});
+	}
+
+	it("leaves the kept one as it is if it fails", async () => {
+		const { ask, clock } = streams(lasting('"1"'), { status: 503 }, down);
+		await ask();
+		await clock.advance(10_000);
+		const noCache = { headers: ["cache-control", "no-cache"] };
+		assert.equal((await ask(noCache)).status, 503);
+		assert.equal((await ask()).text, "1");
+	});
+
 	it("is not kept where the route does not say so, and not given there", async () => {
 		const { ask, sent } = streams(fresh);
 		await ask({ cached: false });
