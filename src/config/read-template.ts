@@ -1,3 +1,4 @@
+import { keepsDigits } from "../core/decimal.ts";
 import { answerFieldsRefused, hopFields } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import { faultOfPath } from "../core/http/path.ts";
@@ -148,8 +149,12 @@ function refuseLostDigits(source: ScalarSource, reader: Reader): void {
 		});
 		return;
 	}
-	if (!/^-?\d+$/.test(source.text)) return;
-	if (BigInt(source.text) === BigInt(source.value)) return;
+	const isInteger = /^-?\d+$/.test(source.text);
+	const isDecimal = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(source.text);
+	const kept = isInteger
+		? BigInt(source.text) === BigInt(source.value)
+		: !isDecimal || keepsDigits(source.text);
+	if (kept) return;
 	reader.problems.push({
 		at: source.at,
 		message: `${source.text} has more digits than a number holds: quote it`,

@@ -6,6 +6,8 @@ export interface LinesSurvey {
 	readonly values: number;
 	/** The memory that the list takes, in bytes. */
 	readonly memory: number;
+	/** As for JSON. */
+	readonly longs: number;
 }
 
 /** Counts what lines of JSON are made of, up to the first fault in them. */
@@ -13,8 +15,8 @@ export function surveyLines(bytes: Uint8Array): LinesSurvey {
 	const { length } = bytes;
 	let lines = 1;
 	for (let at = 0; at < length; at++) if (bytes[at] === 0x0a) lines++;
-	const { values, memory } = surveyJson(bytes);
-	return { values: values + 2 * lines, memory: memory + 64 * lines };
+	const { values, memory, longs } = surveyJson(bytes);
+	return { values: values + 2 * lines, memory: memory + 64 * lines, longs };
 }
 
 /** A line that is not JSON. */

@@ -1,18 +1,34 @@
 import { randomUUID } from "node:crypto";
+import {
+	Decimal,
+	digitsMax,
+	hasExponent,
+	isInteger,
+	keepsDigits,
+} from "./decimal.ts";
 import { GatewayError } from "./errors.ts";
 
 /** How deep JSON may nest, if a reader sets no other bound. */
 export const nestingMax = 64;
 
 /**
- * Reads JSON (RFC 8259). An integer that a double would not print back digit for digit becomes a bigint. For this a
- * text without a run of 16 digits costs one search. The last of two equal keys wins, as in JSON.parse, and `__proto__`
- * is an ordinary own key. Throws SyntaxError for a text that is not JSON, that nests deeper than `nesting`, or that
- * holds a number too large for a double (1e400) or an integer of more than 1,000 digits.
+ * Reads JSON (RFC 8259). An integer that a double would not print back digit for digit becomes a bigint, and another
+ * number whose value a double would not print becomes a `Decimal`. For this a text without 16 digits in a number costs one
+ * search. The last of two equal keys wins, as in JSON.parse, and `__proto__` is an ordinary own key. Throws SyntaxError for
+ * a text that is not JSON, that nests deeper than `nesting`, or that holds a number too large for a double (1e400) or of
+ * more than 1,000 characters.
  */
 export function parseJson(text: string, nesting = nestingMax): unknown {
 	if (nestsDeeper(text, nesting)) throw tooDeep(nesting);
-	return parse(text, /\d{16}|[eE]\+?\d{3}/.test(text));
+	return parse(text, mayAlter(text));
+}
+
+/**
+ * Whether a double may alter a number in the text: 16 digits, a dot between them or not, or an exponent of three. Finds
+ * too many, never too few.
+ */
+export function mayAlter(text: string): boolean {
+	return /\d{16}|[1-9](?=[\d.]{16})\d*\.|[eE][+-]?\d{3}/.test(text);
 }
 
 /** What JSON is made of, as far as it decides what reading it takes. Counted before it is read. */
@@ -20,10 +36,12 @@ export interface JsonSurvey {
 	/** Values and keys. An integer that may need all its digits counts as four, because reading it takes as long. */
 	readonly values: number;
 	/**
-	 * The memory that the value takes, in bytes: a slot for each value, 64 for a list or map, 50 for a key. Keys that repeat
-	 * take 10, and keys that all differ 60 to 110.
+	 * The memory that the value takes, in bytes: a slot for each value, 64 for a list or map, 50 for a key, 90 for a number
+	 * that needs all its digits. Keys that repeat take 10, and keys that all differ 60 to 110.
 	 */
 	readonly memory: number;
+	/** Numbers that may need all their digits. To look at one takes half a microsecond. */
+	readonly longs: number;
 	/** How deep lists and maps nest. */
 	readonly depth: number;
 	/** Whether there may be a number that a double would alter. */
@@ -32,7 +50,8 @@ export interface JsonSurvey {
 
 /**
  * Counts what JSON is made of, up to the first fault of its grammar: 0.6 ms for 1 MiB, a tenth of reading it at best. A
- * run of 16 digits may be an integer that a double would alter, and three behind an exponent's mark a number too large.
+ * number of 16 digits may be one that a double would alter, and three behind an exponent's mark one that is too large or
+ * too small.
  */
 export function surveyJson(bytes: Uint8Array): JsonSurvey {
 	const { length } = bytes;
@@ -42,6 +61,9 @@ export function surveyJson(bytes: Uint8Array): JsonSurvey {
 	let level = 0;
 	let depth = 0;
 	let longNumbers = false;
+	let longs = 0;
+	/** The digits of the last run, which may stand before a dot. */
+	let whole = 0;
 	for (let at = 0; at < length; ) {
 		const byte = bytes[at++] as number;
 		if (byte === 0x22) {
@@ -60,18 +82,23 @@ export function surveyJson(bytes: Uint8Array): JsonSurvey {
 		} else if (isDigit(byte)) {
 			const start = at - 1;
 			while (isDigit(bytes[at])) at++;
-			const digits = at - start;
+			const run = at - start;
+			const isFraction = bytes[start - 1] === 0x2e;
+			const digits = isFraction ? whole + run : run;
+			// A zero before the dot is no digit of the value, and what is long already is not counted again.
+			whole = run >= 16 || (run === 1 && byte === 0x30) ? 0 : run;
 			if (digits >= 16) {
 				longNumbers = true;
-				const isFraction = bytes[start - 1] === 0x2e;
+				longs++;
+				// Most fractions stay doubles: their senders print 16 or 17 digits of each.
 				if (!isFraction) values += 3;
 			} else if (digits >= 3 && isExponent(bytes, start - 1)) {
 				longNumbers = true;
 			}
 		}
 	}
-	const memory = length + 8 * values + 56 * openings + 42 * keys;
-	return { values, memory, depth, longNumbers };
+	const memory = length + 8 * values + 56 * openings + 42 * keys + 64 * longs;
+	return { values, memory, longs, depth, longNumbers };
 }
 
 /** Behind the closing quote of the string whose first byte is at `at`. */
@@ -90,9 +117,10 @@ function isDigit(byte: number | undefined): boolean {
 	return byte !== undefined && byte >= 0x30 && byte <= 0x39;
 }
 
-/** An `e` or `E` at `at`, or before the `+` that stands there. */
+/** An `e` or `E` at `at`, or before the sign that stands there. */
 function isExponent(bytes: Uint8Array, at: number): boolean {
-	const mark = bytes[at] === 0x2b ? at - 1 : at;
+	const byte = bytes[at];
+	const mark = byte === 0x2b || byte === 0x2d ? at - 1 : at;
 	return ((bytes[mark] ?? 0) | 0x20) === 0x65;
 }
 
@@ -101,10 +129,10 @@ function isExponent(bytes: Uint8Array, at: number): boolean {
  * takes a fifth of it.
  */
 export function costOfReading(
-	{ values }: Pick<JsonSurvey, "values">,
+	{ values, longs }: Pick<JsonSurvey, "values" | "longs">,
 	length: number,
 ): number {
-	return 2 * values + (length >>> 5);
+	return 2 * values + 5 * longs + (length >>> 5);
 }
 
 /** The least that reading is known to take before it is surveyed, for other turns of the loop: 25 ns for a byte. */
@@ -133,18 +161,16 @@ function parse(text: string, careful: boolean): unknown {
 	if (!careful) return JSON.parse(text);
 	// The mark is made for this one parse, so no text of a sender can hold it.
 	const mark = `${randomUUID()}:`;
-	const marked = markIntegers(text, mark);
+	const marked = markLongNumbers(text, mark);
 	if (marked === null) return JSON.parse(text);
 	return unmark(JSON.parse(marked), mark);
 }
 
-const digitsMax = 1000;
-
 /**
- * The text with each integer that a double would alter as a marked string; null if there is none. A reviver is called
+ * The text with each number that a double would alter as a marked string; null if there is none. A reviver is called
  * for every value and would take seconds for a body of some megabytes.
  */
-function markIntegers(text: string, mark: string): string | null {
+function markLongNumbers(text: string, mark: string): string | null {
 	const pieces: string[] = [];
 	let done = 0;
 	for (let at = 0; at < text.length; ) {
@@ -166,24 +192,32 @@ function markIntegers(text: string, mark: string): string | null {
 const numbers = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g;
 
 function isAltered(number: string): boolean {
+	const { length } = number;
+	// A double keeps 15 digits, and a short number may only be too large or too small by its exponent.
+	if (length < 16 && !hasExponent(number)) return false;
+	if (length > digitsMax) {
+		throw new SyntaxError(`a number is longer than ${digitsMax} characters`);
+	}
+	const start = number.startsWith("-") ? 1 : 0;
+	// What is no number of JSON is left to the parser.
+	if (number[start] === "0" && isDigit(number.charCodeAt(start + 1))) {
+		return false;
+	}
 	const double = Number(number);
-	const integer = /^-?(?:0|[1-9]\d*)$/.test(number);
-	if (integer && number.length > digitsMax) {
-		throw new SyntaxError("a number is too long");
-	}
-	if (!integer && !Number.isFinite(double)) {
-		throw new SyntaxError("a number is too large");
-	}
-	return integer && String(double) !== number && number !== "-0";
+	if (isInteger(number)) return String(double) !== number;
+	if (Number.isFinite(double)) return !keepsDigits(number, double);
+	throw new SyntaxError("a number is too large");
 }
 
 /**
- * Puts the integers in the places of their marks. It changes the value itself, because nobody else has the freshly
+ * Puts the numbers in the places of their marks. It changes the value itself, because nobody else has the freshly
  * parsed value yet. An assignment to a key that is there sets no prototype, not even to `__proto__`.
  */
 function unmark(value: unknown, mark: string): unknown {
 	if (typeof value === "string") {
-		return value.startsWith(mark) ? BigInt(value.slice(mark.length)) : value;
+		return value.startsWith(mark)
+			? longNumber(value.slice(mark.length))
+			: value;
 	}
 	if (typeof value !== "object" || value === null) return value;
 	if (Array.isArray(value)) {
@@ -203,6 +237,10 @@ function unmark(value: unknown, mark: string): unknown {
 		}
 	}
 	return value;
+}
+
+function longNumber(digits: string): bigint | Decimal {
+	return isInteger(digits) ? BigInt(digits) : new Decimal(digits);
 }
 
 /**
@@ -337,6 +375,9 @@ function measure(value: unknown, size: Size): void {
 		size.bigints = true;
 		// A thousand digits take 10 µs.
 		if (value >= longEnd || value <= -longEnd) size.meter?.burn(100);
+	} else if (value instanceof Decimal) {
+		size.meter?.burn(10);
+		size.characters += value.text.length;
 	} else if (Array.isArray(value)) {
 		for (const item of value) measure(item, size);
 	} else if (typeof value === "object" && value !== null) {
@@ -387,6 +428,6 @@ function printDigits(value: unknown): string {
 		const part = `${JSON.stringify(key)}:${inner}`;
 		text += text === "" ? part : `,${part}`;
 	}
-	// Bytes have no keys, and refuse to become JSON.
+	// Bytes and decimals have no keys. They become JSON, or refuse to.
 	return text === "" ? JSON.stringify(value) : `{${text}}`;
 }

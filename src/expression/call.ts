@@ -14,7 +14,7 @@ import {
 import { type Callback, listRuns, numberRuns } from "./list-methods.ts";
 import { type Evaluate, type Preparation, siteOf } from "./preparation.ts";
 import { type Run, textRuns } from "./text-methods.ts";
-import { kindOf, orNull } from "./values.ts";
+import { asNumber, kindOf, orNull } from "./values.ts";
 
 const absent: Evaluate = () => undefined;
 
@@ -66,8 +66,9 @@ export function prepareMethod(
 			return onText(site, value, a(frame), b(frame));
 		}
 		if (Array.isArray(value)) return onList(site, value, a(frame), b(frame));
-		if (typeof value === "number") {
-			return onNumber(site, value, a(frame), b(frame));
+		const number = asNumber(value);
+		if (typeof number === "number") {
+			return onNumber(site, number, a(frame), b(frame));
 		}
 		return onOther(site, value, a(frame), b(frame));
 	};

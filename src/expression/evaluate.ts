@@ -22,7 +22,7 @@ import {
 	type Slots,
 	siteOf,
 } from "./preparation.ts";
-import { isSame } from "./site.ts";
+import { isSame, numberOf } from "./site.ts";
 import { memberOf, orNull } from "./values.ts";
 
 export type { Evaluate, Frame, Slot, Slots } from "./preparation.ts";
@@ -180,7 +180,8 @@ function prepareUnary(ast: Unary, preparation: Preparation): Evaluate {
 		const value = operand(frame);
 		if (typeof value === "number") return minus ? -value : value;
 		if (typeof value === "bigint" && minus) return -value;
-		return site.wrong(value, site.nameOf(ast.operand), "a number");
+		const number = numberOf(site, value, site.nameOf(ast.operand));
+		return minus ? -number : number;
 	};
 }
 

@@ -1,4 +1,5 @@
-import { nestingMax, parseJson, printJson } from "../core/json.ts";
+import { Decimal } from "../core/decimal.ts";
+import { mayAlter, nestingMax, parseJson, printJson } from "../core/json.ts";
 import { base64, fromBase64, sha256, uuid } from "./encoding.ts";
 import type { MathFunction, OtherFunction } from "./language.ts";
 import { appendOne, type Callback, sortedBy } from "./list-methods.ts";
@@ -6,7 +7,7 @@ import { isIndex, OpenMap } from "./open-map.ts";
 import { finite, isSame, listOf, numberOf, type Site, textOf } from "./site.ts";
 import { OpenText } from "./text-methods.ts";
 import { formatTime, isoDate, isoTime, parseTime } from "./time.ts";
-import { isMap, type MapValue } from "./values.ts";
+import { asNumber, isMap, type MapValue } from "./values.ts";
 
 /**
  * A function at work. Arguments that were not given are undefined. If a function takes any number of arguments, `a` is
@@ -190,6 +191,9 @@ function printedKey(site: Site, value: unknown): string {
 		}
 		case "object":
 			if (value === null) return "#null";
+			if (value instanceof Decimal) {
+				return `#${textOf(site, asNumber(value), "a key")}`;
+			}
 			return site.wrong(value, "a key", "a text or a number");
 		default:
 			return `#${textOf(site, value, "a key")}`;
@@ -210,7 +214,7 @@ export function spreadInto(
 }
 
 function keyed(site: Site, value: unknown): MapValue {
-	return typeof value === "object" && value !== null
+	return isMap(value) || Array.isArray(value)
 		? (value as MapValue)
 		: site.wrong(value, "the value", "a map");
 }
@@ -253,7 +257,7 @@ function picked(
 
 /**
  * JavaScript's `Number`, with two differences. An integer that a double cannot hold keeps its digits, as in JSON. Null,
- * lists and maps fail.
+ * lists and maps fail. A decimal becomes the nearest double: that is how an author says that digits may go.
  */
 function toNumber(site: Site, value: unknown): number | bigint {
 	switch (typeof value) {
@@ -270,6 +274,10 @@ function toNumber(site: Site, value: unknown): number | bigint {
 				: (exactInteger(site, value, number) ?? number);
 		}
 		default:
+			if (value instanceof Decimal) {
+				site.charge(10);
+				return Number(value.text);
+			}
 			return site.wrong(value, "the value", "a text or a number");
 	}
 }
@@ -293,11 +301,17 @@ function exactInteger(site: Site, text: string, number: number): bigint | null {
 function parse(site: Site, value: unknown): unknown {
 	const text = textOf(site, value, "the text");
 	// To keep the digits of long integers makes reading the whole text many times slower.
-	site.charge(4 + text.length * (/\d{16}/.test(text) ? 4 : 1));
+	site.charge(4 + text.length * (mayAlter(text) ? 4 : 1));
 	try {
 		return parseJson(text);
 	} catch (error) {
-		return site.fail("the text is not JSON", error);
+		const { message } = error as SyntaxError;
+		return site.fail(
+			message.startsWith("a number")
+				? `the text is JSON in which ${message}`
+				: "the text is not JSON",
+			error,
+		);
 	}
 }
 
@@ -324,7 +338,9 @@ function measure(site: Site, value: unknown, depth: number): number {
 		site.charge(value.isWellFormed() ? value.length >>> 4 : value.length);
 		return value.length + 2;
 	}
-	if (typeof value === "bigint") return textOf(site, value, "a number").length;
+	if (typeof value === "bigint" || value instanceof Decimal) {
+		return textOf(site, value, "a number").length;
+	}
 	if (typeof value !== "object" || value === null) return 1;
 	if (depth === printedNestingMax) {
 		site.fail(`the value nests deeper than ${printedNestingMax} levels`);

@@ -1,7 +1,15 @@
+import { Decimal } from "../core/decimal.ts";
 import type { ListMethod, NumberMethod } from "./language.ts";
-import { compareTexts, isSame, numberOf, type Site, textOf } from "./site.ts";
+import {
+	compareDecimals,
+	compareTexts,
+	isSame,
+	numberOf,
+	type Site,
+	textOf,
+} from "./site.ts";
 import type { Run } from "./text-methods.ts";
-import { kindOf } from "./values.ts";
+import { asNumber, kindOf } from "./values.ts";
 
 /** An arrow function at work: charges for its body and takes as many values as its parameters want. */
 export type Callback = (...values: unknown[]) => unknown;
@@ -145,15 +153,21 @@ function indexOf(
 	site.charge(of.length >>> 2);
 	if (typeof wanted === "bigint") site.charge(of.length);
 	// For each item the engine compares texts of equal length to their ends, so long texts are charged.
-	if (typeof wanted !== "string" || wanted.length < 64) {
-		return of.indexOf(wanted, start);
-	}
+	const isLong = typeof wanted === "string" && wanted.length >= 64;
+	if (!isLong && !mayBeDecimal(of, wanted)) return of.indexOf(wanted, start);
 	const first = Math.trunc(start);
 	const begin = first < 0 ? Math.max(0, of.length + first) : first;
 	for (let index = begin; index < of.length; index++) {
 		if (isSame(site, of[index], wanted)) return index;
 	}
 	return -1;
+}
+
+/** Whether an item may be the same number as the wanted value without being the same value. */
+function mayBeDecimal(of: Items, wanted: unknown): boolean {
+	if (wanted instanceof Decimal) return true;
+	if (typeof wanted !== "number") return false;
+	return of.some((item) => item instanceof Decimal);
 }
 
 function flatten(
@@ -179,8 +193,8 @@ function sortedAsTexts(site: Site, of: Items): unknown[] {
 	return orderOf(site, texts, 1).map((index) => of[index]);
 }
 
-/** The values to sort by. All are of one kind: numbers (bigints among them), texts or booleans. */
-type Keys = readonly (number | bigint | string | boolean)[];
+/** The values to sort by. All are of one kind: numbers (bigints and decimals among them), texts or booleans. */
+type Keys = readonly (number | bigint | string | boolean | Decimal)[];
 
 /** The indexes of the keys, in sorted order. Equal keys keep their order, in both directions. */
 function orderOf(site: Site, keys: Keys, direction: 1 | -1): readonly number[] {
@@ -196,11 +210,13 @@ function orderOf(site: Site, keys: Keys, direction: 1 | -1): readonly number[] {
 		const order =
 			typeof left === "string" && typeof right === "string"
 				? compareTexts(site, left, right)
-				: left < right
-					? -1
-					: left > right
-						? 1
-						: 0;
+				: left instanceof Decimal || right instanceof Decimal
+					? (compareDecimals(site, left, right) ?? 0)
+					: left < right
+						? -1
+						: left > right
+							? 1
+							: 0;
 		return direction * order;
 	});
 }
@@ -215,11 +231,11 @@ export function sortedBy(
 	site.chargeList(of.length);
 	site.charge(4);
 	const ranked: unknown[] = [];
-	const keys: (number | bigint | string | boolean)[] = [];
+	const keys: (number | bigint | string | boolean | Decimal)[] = [];
 	const last: unknown[] = [];
 	let kind = "";
 	for (const [index, item] of of.entries()) {
-		const key = keyOf(item, index);
+		const key = asNumber(keyOf(item, index));
 		if (key === null) {
 			last.push(item);
 			continue;
@@ -246,6 +262,7 @@ function sortKind(site: Site, key: unknown): string {
 		case "boolean":
 			return "boolean";
 		default:
+			if (key instanceof Decimal) return "number";
 			return site.fail(`a key is ${kindOf(key)}, which has no order`);
 	}
 }

@@ -1,7 +1,15 @@
+import { Decimal } from "../core/decimal.ts";
 import type { ArithmeticOperator, OrderOperator, Span } from "./ast.ts";
-import { finite, isLong, type Site, textOf } from "./site.ts";
+import {
+	compareDecimals,
+	finite,
+	isLong,
+	numberOf,
+	type Site,
+	textOf,
+} from "./site.ts";
 import { chargeIndex, joined } from "./text-methods.ts";
-import { kindOf, memberOf, orNull } from "./values.ts";
+import { asNumber, kindOf, memberOf, orNull } from "./values.ts";
 
 /** The longest integer that arithmetic takes, in bits: 1233 decimal digits. */
 const bitsMax = 4096;
@@ -21,12 +29,16 @@ export function add(
 	operands: Operands,
 ): unknown {
 	if (typeof a === "string" || typeof b === "string") {
-		if (typeof a === "object" || typeof b === "object") {
+		if (!isPrintable(a) || !isPrintable(b)) {
 			return refuse(site, "+", a, b, operands);
 		}
 		return joined(site, textOf(site, a, "it"), textOf(site, b, "it"));
 	}
 	return compute(site, "+", a, b, operands);
+}
+
+function isPrintable(value: unknown): boolean {
+	return typeof value !== "object" || value instanceof Decimal;
 }
 
 /** Arithmetic of two numbers, or of two integers too large for one; all else fails. */
@@ -43,7 +55,16 @@ export function compute(
 	if (typeof a === "bigint" && typeof b === "bigint") {
 		return ofBigints(site, operator, a, b);
 	}
+	if (isComputable(a) && isComputable(b)) {
+		const left = numberOf(site, a, "it");
+		return finite(site, ofNumbers(operator, left, numberOf(site, b, "it")));
+	}
 	return refuse(site, operator, a, b, operands);
+}
+
+/** Whether it is a number, or a decimal that a double stands for. */
+function isComputable(value: unknown): boolean {
+	return typeof asNumber(value) === "number";
 }
 
 function ofNumbers(operator: ArithmeticOperator, a: number, b: number): number {
@@ -126,6 +147,10 @@ export function isOrdered(
 		// The engine copies a text that was joined from parts before it compares it.
 		site.chargeText(a.length + b.length);
 		return inOrder(operator, a < b ? -1 : a > b ? 1 : 0, 0);
+	}
+	if (a instanceof Decimal || b instanceof Decimal) {
+		const order = compareDecimals(site, a, b);
+		if (order !== null) return inOrder(operator, order, 0);
 	}
 	return refuse(site, operator, a, b, operands);
 }

@@ -1,7 +1,8 @@
+import { compareNumbers, Decimal } from "../core/decimal.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Expression, Span } from "./ast.ts";
 import type { Current } from "./preparation.ts";
-import { kindOf } from "./values.ts";
+import { asNumber, kindOf } from "./values.ts";
 
 /** The longest text an expression may make, in UTF-16 code units. */
 const textMax = 8 * 1024 * 1024;
@@ -139,6 +140,10 @@ export function textOf(site: Site, value: unknown, what: string): string {
 			return String(value);
 		case "bigint":
 			return digitsOf(site, value);
+		case "object":
+			if (!(value instanceof Decimal)) return site.wrong(value, what, "a text");
+			site.charge(value.text.length >>> 6);
+			return value.text;
 		default:
 			return site.wrong(value, what, "a text");
 	}
@@ -160,9 +165,13 @@ function digitsOf(site: Site, value: bigint): string {
 
 /** Fails at the site if the value is no number. `what` names the value in the message. */
 export function numberOf(site: Site, value: unknown, what: string): number {
-	return typeof value === "number"
-		? value
-		: site.wrong(value, what, "a number");
+	if (typeof value === "number") return value;
+	const number = asNumber(value);
+	if (typeof number === "number") {
+		site.charge(costOfDecimal);
+		return number;
+	}
+	return site.wrong(value, what, "a number");
 }
 
 export function listOf(
@@ -203,7 +212,34 @@ export function isSame(site: Site, a: unknown, b: unknown): boolean {
 	// 7n is the same number as 7: whether an integer is a bigint only shows how long it once was.
 	if (typeof a === "bigint" && typeof b === "number") return a <= b && a >= b;
 	if (typeof a === "number" && typeof b === "bigint") return a <= b && a >= b;
+	if (a instanceof Decimal || b instanceof Decimal) {
+		return compareDecimals(site, a, b) === 0;
+	}
 	return a === b;
+}
+
+/** To take a decimal apart takes some microseconds. */
+const costOfDecimal = 50;
+
+/** The order of two numbers of which one is a decimal, to the last digit; null if one of them is no number. */
+export function compareDecimals(
+	site: Site,
+	a: unknown,
+	b: unknown,
+): number | null {
+	site.charge(2 * costOfDecimal);
+	const left = numberText(site, asNumber(a));
+	const right = numberText(site, asNumber(b));
+	return left === null || right === null ? null : compareNumbers(left, right);
+}
+
+/** A number as JSON writes it; null for any other value. */
+function numberText(site: Site, value: unknown): string | null {
+	const isNumber =
+		typeof value === "number" ||
+		typeof value === "bigint" ||
+		value instanceof Decimal;
+	return isNumber ? textOf(site, value, "the number") : null;
 }
 
 /** The order of two texts by code units, as with `<`. */

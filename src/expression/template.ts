@@ -1,4 +1,5 @@
 import { dataOf } from "../core/body/data.ts";
+import { Decimal } from "../core/decimal.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Evaluate, prepareExpression, type Slots } from "./evaluate.ts";
 import type { Expression, Read } from "./parse.ts";
@@ -183,6 +184,7 @@ export function textOf(value: unknown, source: string): string {
 		case "bigint":
 			return String(value);
 		default:
+			if (value instanceof Decimal) return value.text;
 			if (value === null || value === undefined) {
 				throw new GatewayError(
 					"reference_missing",

@@ -1,17 +1,19 @@
 import { Bytes } from "../core/body/bytes.ts";
+import { Decimal } from "../core/decimal.ts";
 
 /** How an expression sees a value: only its own properties count, whatever object it is. */
 export type MapValue = Readonly<Record<string, unknown>>;
 
 const { hasOwn } = Object;
 
-/** Whether a value is a map: an object that is neither a list nor bytes. */
+/** Whether a value is a map: an object that is no list, no bytes and no number. */
 export function isMap(value: unknown): value is MapValue {
 	return (
 		typeof value === "object" &&
 		value !== null &&
 		!Array.isArray(value) &&
-		!(value instanceof Bytes)
+		!(value instanceof Bytes) &&
+		!(value instanceof Decimal)
 	);
 }
 
@@ -28,6 +30,11 @@ export function memberOf(value: unknown, key: string): unknown {
 /** There is only null: a value that the host left undefined becomes null too. */
 export function orNull(value: unknown): unknown {
 	return value === undefined ? null : value;
+}
+
+/** A decimal as the double whose digits it has, if there is one. Any other value is itself. */
+export function asNumber(value: unknown): unknown {
+	return value instanceof Decimal ? (value.double ?? value) : value;
 }
 
 /** Sets an own property, whatever its name: `__proto__` from data becomes data and changes no prototype. */
@@ -62,6 +69,8 @@ export function kindOf(value: unknown): string {
 		default:
 			if (value === null || value === undefined) return "null";
 			if (value instanceof Bytes) return "bytes";
+			if (value instanceof Decimal)
+				return "a number of more digits than can be computed with";
 			return Array.isArray(value) ? "a list" : "a map";
 	}
 }

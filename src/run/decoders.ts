@@ -10,7 +10,11 @@ import {
 	readJson,
 	surveyJson,
 } from "../core/json.ts";
-import { readLines, surveyLines } from "../core/json-lines.ts";
+import {
+	type LinesSurvey,
+	readLines,
+	surveyLines,
+} from "../core/json-lines.ts";
 import {
 	costOfXml,
 	listRule,
@@ -56,7 +60,7 @@ const json: Decoder<JsonSurvey> = {
 	fault: whyNotJson,
 };
 
-const lines: Decoder = {
+const lines: Decoder<LinesSurvey> = {
 	name: "lines",
 	empty: Object.freeze([]),
 	survey: ({ body }) => surveyLines(body),

@@ -1,4 +1,5 @@
 import type { FieldConfig, FieldSchema } from "../config/config.ts";
+import { Decimal, digitsMax, keepsDigits } from "../core/decimal.ts";
 import type { RequestFault } from "../core/errors.ts";
 import { createPattern } from "../core/pattern.ts";
 
@@ -81,7 +82,10 @@ function prepareList<One>(
 		}
 		const values = given.map((one) => read(one, say));
 		const valid = values.filter((value) => value !== null);
-		if (uniqueItems && new Set(valid).size < valid.length) {
+		const told = valid.map((value) =>
+			value instanceof Decimal ? value.text : value,
+		);
+		if (uniqueItems && new Set(told).size < told.length) {
 			say("repeats a value");
 		}
 		return values;
@@ -115,10 +119,14 @@ const scalarParsers: Partial<
 	number: (text) => {
 		if (/^-?\d+$/.test(text)) return parseInteger(text);
 		// No digit can belong to two repeats, so the time grows with the text alone.
+		if (text.length > digitsMax) return null;
 		const number = /^-?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/.test(text)
 			? Number(text)
 			: null;
-		return Number.isFinite(number) ? number : null;
+		if (number === null || !Number.isFinite(number)) return null;
+		return isJsonNumber(text) && !keepsDigits(text, number)
+			? new Decimal(text)
+			: number;
 	},
 	integer: parseInteger,
 };
@@ -129,6 +137,11 @@ function parseInteger(text: string): number | bigint | null {
 	const number = Number(text);
 	const exact = Number.isSafeInteger(number) || String(number) === text;
 	return exact ? number : BigInt(text);
+}
+
+/** The form of JSON, in which a decimal is printed again. */
+function isJsonNumber(text: string): boolean {
+	return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text);
 }
 
 type Check = (value: unknown) => string | null;

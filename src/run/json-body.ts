@@ -4,6 +4,7 @@ import {
 	type ValidateFunction,
 } from "ajv/dist/2020.js";
 import type { RequestConfig } from "../config/config.ts";
+import { Decimal } from "../core/decimal.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
 import {
 	costOfReading,
@@ -196,10 +197,18 @@ function readBody(
 	} catch (error) {
 		const tooDeep =
 			error instanceof SyntaxError && error.message.startsWith("nested");
-		const message = tooDeep ? `is ${error.message}` : "is not JSON in UTF-8";
+		const message = tooDeep
+			? `is ${error.message}`
+			: isAboutNumber(error)
+				? `is JSON in which ${error.message}`
+				: "is not JSON in UTF-8";
 		const fault = { at: "body", message };
 		return { value: null, fault, bytes: length, survey: null };
 	}
+}
+
+function isAboutNumber(error: unknown): error is SyntaxError {
+	return error instanceof SyntaxError && error.message.startsWith("a number");
 }
 
 function tooManyValues(valuesMax: number): GatewayError {
@@ -211,7 +220,7 @@ function tooManyValues(valuesMax: number): GatewayError {
 	);
 }
 
-/** ajv knows no bigint. It judges the doubles next to them, and the route gets the digits. */
+/** ajv knows no bigint and no decimal. It judges the doubles next to them, and the route gets the digits. */
 function errorsOf(
 	{ value, bytes, survey }: JsonBody,
 	{ first, all, begin }: BodyCheck,
@@ -226,22 +235,25 @@ function errorsOf(
 	return all.errors ?? [];
 }
 
-/** The value itself if there is no bigint in it: copying a large one takes longer than judging it. */
+/** The value itself if there is no long number in it: copying a large one takes longer than judging it. */
 function withDoubles(value: unknown): unknown {
-	return hasBigint(value) ? copyWithDoubles(value) : value;
+	return hasLongNumber(value) ? copyWithDoubles(value) : value;
 }
 
-function hasBigint(value: unknown): boolean {
+function hasLongNumber(value: unknown): boolean {
 	if (typeof value !== "object" || value === null) {
 		return typeof value === "bigint";
 	}
+	if (value instanceof Decimal) return true;
 	return Array.isArray(value)
-		? value.some(hasBigint)
-		: Object.values(value).some(hasBigint);
+		? value.some(hasLongNumber)
+		: Object.values(value).some(hasLongNumber);
 }
 
 function copyWithDoubles(value: unknown): unknown {
-	if (typeof value === "bigint") return Number(value);
+	if (typeof value === "bigint" || value instanceof Decimal) {
+		return Number(value);
+	}
 	if (Array.isArray(value)) return value.map(copyWithDoubles);
 	if (typeof value !== "object" || value === null) return value;
 	return Object.fromEntries(

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { Bytes } from "../../src/core/body/bytes.ts";
+import { Decimal } from "../../src/core/decimal.ts";
 import { parseJson, printJson, readJson } from "../../src/core/json.ts";
 
 describe("reading JSON", () => {
@@ -29,13 +30,67 @@ describe("reading JSON", () => {
 	it("leaves doubles as they are, and integers that a double holds", () => {
 		for (const text of [
 			"1234567890123456",
-			"0.1234567890123456789",
+			"0.12345678901234566",
 			"1e300",
+			"1.50",
+			"0.1",
+			"100.0e-2",
+			"0.000000000000000000012",
+			"100000000000000000000.0",
+			"0.3000000000000000400000",
+			"5e-324",
 			"-0",
+			"-0.0",
 		]) {
 			assert.equal(parseJson(text), JSON.parse(text));
 		}
 		assert.equal(parseJson("1000000000000000000000"), 10n ** 21n);
+	});
+
+	it("keeps the digits of every number that a double would print with another value", () => {
+		for (const text of [
+			"1234567890123456.78",
+			"123456789012345.678",
+			"-1.2345678901234567891",
+			"0.1234567890123456789",
+			"900719925474099.13",
+			"0.10000000000000001",
+			"1234567890123456.75",
+			"1.2345678901234567891E+30",
+			"1e-400",
+			"4.9e-324",
+			`0.${"1".repeat(998)}`,
+		]) {
+			const value = parseJson(text);
+			assert.ok(value instanceof Decimal, text);
+			assert.equal(printJson(value), text);
+			assert.equal(printJson({ a: [value, 1n, "b"] }), `{"a":[${text},1,"b"]}`);
+			assert.equal(Number(value), JSON.parse(text));
+		}
+	});
+
+	it("keeps the value of any number, which a second reader finds again", () => {
+		const digits = (most: number) =>
+			fc
+				.array(fc.integer({ min: 0, max: 9 }), {
+					minLength: 1,
+					maxLength: most,
+				})
+				.map((list) => list.join(""));
+		const number = fc
+			.tuple(
+				digits(20),
+				digits(20),
+				fc.constantFrom("", "e5", "E-12", "e+20", "e-310"),
+			)
+			.map(([whole, part, power]) => `${BigInt(whole)}.${part}${power}`);
+		fc.assert(
+			fc.property(number, (text) => {
+				const printed = printJson(parseJson(`[${text}]`)).slice(1, -1);
+				assert.equal(fraction(printed), fraction(text), `${text}: ${printed}`);
+			}),
+			{ numRuns: 3000 },
+		);
 	});
 
 	it("takes quotes and backslashes before and inside numbers for what they are", () => {
@@ -53,6 +108,10 @@ describe("reading JSON", () => {
 		for (const text of [
 			"1e400",
 			"[-1e999]",
+			`[0.${"1".repeat(1001)}]`,
+			"[1234567890123456.78.9]",
+			"[01234567890123456.78]",
+			"[1234567890123456.]",
 			`[${"9".repeat(1001)}]`,
 			"0123456789012345678",
 			"[1234567890123456789",
@@ -90,6 +149,12 @@ describe("reading JSON", () => {
 			"1e400",
 			"2e+999",
 			"0.12345678901234567",
+			"1234567890123456.78",
+			"123456789012345.67",
+			"0.123456789012345",
+			"12345678.12345678",
+			"1.234567890123456e-5",
+			"4.9e-324",
 			"1e-400",
 			"12e12",
 		);
@@ -125,6 +190,20 @@ describe("reading JSON", () => {
 		assert.throws(() => parseJson(wide, 1), /nested/);
 	});
 });
+
+/** A number of JSON as a fraction in lowest terms of ten, reckoned with integers alone. */
+function fraction(text: string): string {
+	const [mantissa = "", power = "0"] = text.toLowerCase().split("e");
+	const [whole = "", part = ""] = mantissa.split(".");
+	let digits = BigInt(whole + part);
+	let exponent = Number(power) - part.length;
+	if (digits === 0n) return "0";
+	while (digits % 10n === 0n) {
+		digits /= 10n;
+		exponent++;
+	}
+	return `${digits}e${exponent}`;
+}
 
 describe("printing JSON", () => {
 	it("prints all else alike beside a long integer", () => {

@@ -1,3 +1,4 @@
+import { Decimal } from "../decimal.ts";
 import { GatewayError } from "../errors.ts";
 import { type Meter, nestingMax } from "../json.ts";
 import { Bytes } from "./bytes.ts";
@@ -10,7 +11,7 @@ const valuesMax = 1_000_000;
 
 /**
  * A copy of data on its way to or from a user's function, so that neither side can change what the other has. Undefined
- * becomes null. `Bytes` become a Uint8Array for the function, and a Uint8Array becomes `Bytes` on the way back.
+ * becomes null. A `Decimal` becomes the nearest number. `Bytes` become a Uint8Array for the function, and a Uint8Array becomes `Bytes` on the way back.
  * Anything else that JSON cannot hold, or that is too large, fails with `step_failed`. `whose` begins the message:
  * `score returned`.
  */
@@ -29,6 +30,8 @@ function copyOf(value: unknown, copying: Copying, depth: number): unknown {
 	if (typeof value === "string") copying.meter.hold(value.length);
 	if (["string", "boolean", "bigint"].includes(typeof value)) return value;
 	if (typeof value === "number" && Number.isFinite(value)) return value;
+	// JavaScript has no number that keeps the digits: it would read the same.
+	if (value instanceof Decimal) return Number(value.text);
 	if (value instanceof Bytes) return copied(value.bytes, copying);
 	if (value instanceof Uint8Array) return new Bytes(copied(value, copying));
 	if (depth >= nestingMax || typeof value !== "object") throw noData(copying);
