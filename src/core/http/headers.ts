@@ -136,21 +136,8 @@ const caseless: ReadonlySet<string> = new Set([
 function listText(name: string, headers: HeaderList): string | null {
 	const values = allHeadersOf(headers, name);
 	if (values.length === 0) return null;
-	const text = values.join(",");
-	// In a quoted text space counts, and a backslash hides where it ends.
-	if (text.includes("\\")) return text;
-	const pieces = text
-		.split('"')
-		.map((piece, at) => (at % 2 === 0 ? withoutListSpace(piece) : piece));
-	const joined = pieces.join('"');
-	return caseless.has(name) ? joined.toLowerCase() : joined;
-}
-
-function withoutListSpace(text: string): string {
-	return text
-		.split(",")
-		.map((member) => member.trim())
-		.join(",");
+	const text = values.flatMap(membersOf).join(",");
+	return caseless.has(name) ? text.toLowerCase() : text;
 }
 
 /** Where the next field of this name stands, or -1. */

@@ -201,9 +201,9 @@ export class Intake {
 	}
 
 	/** A part is judged as its whole would be (RFC 9111, 3.3). */
-	#judge(form: Form, key: Key, { status, headers }: Judged): Judgement {
-		const of = { status: form === "part" ? 200 : status, headers };
-		return judge(key, of, this.#options);
+	#judge(form: Form, key: Key, answer: Judged): Judgement {
+		const whole = form === "part" ? { ...answer, status: 200 } : answer;
+		return judge(key, whole, this.#options);
 	}
 
 	/** A failure may say how long it is fresh. It does not replace an answer that may stand in for it. */
