@@ -22,6 +22,7 @@ import {
 	type Unanswered,
 } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
+import { sendInterim } from "./interim.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
 import {
 	type RequestBody,
@@ -330,8 +331,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (this.#over || response.headersSent || !this.#isHttp11) return;
 		// An upstream could send many, and a client that reads none would make us hold them.
 		if (this.#connection.socket.writableLength > 0) return;
-		// Node 24 cannot send one with any fields.
-		response.writeInformation?.(status, this.#sayable(headers));
+		sendInterim(response, status, this.#sayable(headers));
 	}
 
 	/** Without the fields that the server sets itself. */
