@@ -317,9 +317,7 @@ async function answer(
 		? await bodyToRead(request, content, route, handling, scope)
 		: null;
 	const awaited = route.proxy
-		? uploadOf(request, route.proxy.bodyBytesMax, (bytesMax) =>
-				inTime(request.readBody(bytesMax), request, route, handling),
-			)
+		? uploadOf(request, route.proxy.bodyBytesMax)
 		: null;
 	const upload = awaited instanceof Promise ? await awaited : awaited;
 	const { events, load, overload, clock } = handling;

@@ -4,20 +4,17 @@ import { GatewayError } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 
-/**
- * A body up to here is awaited whole before the request takes a place anywhere. As much of a longer one would wait
- * between the two sides anyway.
- */
-const awaitedBytesMax = 64 * 1024;
+/** A body up to here is mostly in the packets of its head. As much of a longer one is held between the two sides anyway. */
+const shortBytesMax = 64 * 1024;
 
 /**
- * The body that a proxied route passes on; null if there is none. A short one is read whole first, by `read`. A longer
- * one comes while it is passed on. Throws `request_too_large` at once if the announced length exceeds the bound.
+ * The body that a proxied route passes on; null if there is none. It comes while it is passed on. A short one that is
+ * here a turn of the loop later has arrived: it is sent in one piece, and its request counts as a call from the start.
+ * Throws `request_too_large` at once if the announced length exceeds the bound.
  */
 export function uploadOf(
 	request: GatewayRequest,
 	bodyBytesMax: number,
-	read: (bytesMax: number) => Promise<Uint8Array>,
 ): ByteStream | null | Promise<ByteStream | null> {
 	const { headers } = request;
 	const length = headerOf(headers, "content-length");
@@ -29,8 +26,26 @@ export function uploadOf(
 	if (Number(length) > bodyBytesMax) throw tooLarge(bodyBytesMax);
 	// The upstream decides whether it wants the body, before the client sends it.
 	const held = headerOf(headers, "expect") !== null;
-	if (held || Number(length) > awaitedBytesMax) return request.streamBody();
-	return Number(length) === 0 ? null : read(awaitedBytesMax).then(streamOf);
+	if (Number(length) === 0) return null;
+	const body = request.streamBody();
+	if (held || body === null || Number(length) > shortBytesMax) return body;
+	return new Promise((resolve, reject) => {
+		setImmediate(() => {
+			try {
+				resolve(arrivedOf(body, request));
+			} catch (error) {
+				reject(error);
+			}
+		});
+	});
+}
+
+/** The same body, in one piece if all of it is here. Throws `overloaded` if there is no memory for it. */
+function arrivedOf(body: ByteStream, { memory }: GatewayRequest): ByteStream {
+	const bytes = body.whole?.() ?? null;
+	if (bytes === null) return body;
+	memory.take(bytes.length);
+	return streamOf(bytes) ?? body;
 }
 
 /** The same body. Reading it fails beyond the bound. */

@@ -77,12 +77,13 @@ async function client(): Promise<TestClient> {
 
 const ok = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const chunked = "transfer-encoding: chunked";
+const short = "content-length: 4";
 const long = "content-length: 100000";
 const json = "content-type: application/json";
 const expects = "expect: 100-continue";
 
 describe("an upload", () => {
-	for (const framing of [long, chunked]) {
+	for (const framing of ["content-length: 1", short, long, chunked]) {
 		test(`has its head passed on before its first byte has come: ${framing}`, async () => {
 			await start();
 			const [asks, reached] = [await client(), upstream()];
@@ -93,6 +94,33 @@ describe("an upload", () => {
 			assert.equal((await asks.answer()).status, 401);
 		});
 	}
+
+	test("that comes with its head is sent with it, in one piece", async () => {
+		await start();
+		const [asks, reached] = [await client(), upstream()];
+		asks.send(`${asking("PUT /f/a", [short])}body`);
+		const { socket, has } = await reached;
+		const [first] = await once(socket, "data");
+		assert.match(`${first}`, /^PUT \/a HTTP[^]*\r\n\r\nbody$/);
+		await has(/body$/);
+		socket.write(ok);
+		assert.equal((await asks.answer()).status, 200);
+	});
+
+	test("of a few bytes may take longer than the route's deadline", async () => {
+		await start({ deadline: "200ms" });
+		const [asks, reached] = [await client(), upstream()];
+		asks.send(asking("PUT /f/a", [short]));
+		const { has, socket } = await reached;
+		const { clock } = gateway.gateway;
+		for (const sent of ["b", "bo", "bod", "body"]) {
+			await new Promise<void>((resolve) => void clock.after(100, resolve));
+			asks.send(sent.slice(-1));
+			await has(new RegExp(`\r\n\r\n${sent}$`));
+		}
+		socket.write(ok);
+		assert.equal((await asks.answer()).status, 200);
+	});
 
 	test("may take longer than the route's deadline, which then counts from its end", async () => {
 		await start({ deadline: "200ms" });
