@@ -64,7 +64,7 @@ export interface Upstream {
 	readonly name: string;
 	readonly call: Call;
 	readonly stream: StreamCall;
-	/** An answer of its was of no use, although its status is good: the policies that count count it as failed. */
+	/** An answer of its was of no use, although its status is good: `breaker` and `urls` count it as failed. */
 	readonly blame: Blamable["blame"];
 	/** The lifetime of work that may outlive a request, such as a write that was sent. `close` cancels it. */
 	readonly scope: Scope;
