@@ -253,7 +253,18 @@ function matches({ asked, vary }: Kept, headers: HeaderList): boolean {
 }
 
 function isSame(asked: readonly string[], headers: HeaderList): boolean {
-	const others = askedHeaders({ headers });
-	if (others.length !== asked.length) return false;
-	return others.every((text, at) => text === asked[at]);
+	const before = choosing(asked);
+	const others = choosing(askedHeaders({ headers }));
+	if (others.length !== before.length) return false;
+	return others.every((text, at) => text === before[at]);
 }
+
+/** Without what a request says to caches. An answer that was asked for anew is one to all who ask for the same. */
+function choosing(asked: readonly string[]): readonly string[] {
+	if (!toCaches.some((name) => asked.includes(name))) return asked;
+	return asked.filter(
+		(_, at) => !toCaches.includes(asked[at - (at % 2)] as string),
+	);
+}
+
+const toCaches: readonly string[] = ["cache-control", "pragma"];

@@ -433,6 +433,21 @@ describe("a request's own wishes", () => {
 		assert.equal(sent.length, 2);
 	});
 
+	it("no-cache replaces what is kept for those who do not say it", async () => {
+		const { ask, sent } = cached(
+			{ forMs: 60_000 },
+			{ body: "1" },
+			{ body: "2" },
+		);
+		const headers = ["accept", "text/plain"];
+		await ask({ headers });
+		await ask({ headers: [...headers, "cache-control", "no-cache"] });
+		const { body } = await ask({ headers });
+		assert.equal(new TextDecoder().decode(body), "2");
+		await ask({ headers: ["accept", "cache-control"] });
+		assert.equal(sent.length, 3);
+	});
+
 	it("no-cache wants no stale one either", async () => {
 		const { ask, clock } = cached(
 			{},
