@@ -83,14 +83,23 @@ function timesOf({ latestStartMs, latestEndMs }: StepExplanation): string {
 }
 
 function notesOf(step: StepExplanation, route: RouteExplanation): string[] {
-	const { when, each, attempts, writes, onThread, onFailure, latestStartMs } =
-		step;
+	const {
+		when,
+		each,
+		repeat,
+		attempts,
+		writes,
+		onThread,
+		onFailure,
+		latestStartMs,
+	} = step;
 	const startMs = latestStartMs ?? Number.POSITIVE_INFINITY;
 	const mayBeLate = !kindOf(step).free && startMs >= route.deadlineMs;
 	return [
 		...(mayBeLate ? ["may never start"] : []),
 		...(when === null ? [] : ["conditional"]),
 		...(each ? [eachWords(each)] : []),
+		...(repeat ? [repeatWords(repeat)] : []),
 		...((attempts ?? 1) > 1 ? [`at most ${attempts} attempts`] : []),
 		...(writes ? ["writes"] : []),
 		...(onThread ? ["on a thread"] : []),
@@ -108,6 +117,11 @@ function eachWords({
 	const times = waves === 1 ? "" : `, ${waves} times in a row`;
 	const until = enough === null ? "" : `, until ${enough} have succeeded`;
 	return `each of at most ${max}, ${Math.min(max, parallel)} at once${times}${until}`;
+}
+
+function repeatWords({ max, waitMs }: NonNullable<StepExplanation["repeat"]>) {
+	const wait = waitMs === null ? "" : `, ${waitMs} ms between them`;
+	return `at most ${max} rounds${wait}`;
 }
 
 function summaryRows(route: RouteExplanation): string[][] {

@@ -95,8 +95,13 @@ function edgesOf(
 	];
 }
 
-function labelOf({ name, call, each }: StepExplanation): string {
-	const lines = [name, call, each && `each of at most ${each.max}`];
+function labelOf({ name, call, each, repeat }: StepExplanation): string {
+	const lines = [
+		name,
+		call,
+		each && `each of at most ${each.max}`,
+		repeat && `at most ${repeat.max} rounds`,
+	];
 	return lines.flatMap((line) => (line ? [label(line)] : [])).join("<br/>");
 }
 

@@ -14,6 +14,7 @@ import {
 	stepKeyNames,
 	stepKeys,
 } from "./steps/kinds.ts";
+import { roundNames } from "./steps/repeat.ts";
 
 export interface CheckedSteps {
 	readonly steps: readonly { readonly step: StepConfig; readonly at: number }[];
@@ -83,19 +84,17 @@ function faultOfText(source: Source): string {
 	return `a step is a map: write \`{ ${method.toLowerCase()}: ${target} }\``;
 }
 
-/** The steps of a group. They read each other, and `value` reads them; without it all of them are read. */
+/** The steps of a group. They read each other, and the templates made of them do; without any all of them are read. */
 function checkInside(
 	entries: readonly EntrySource[],
-	value: Template | null,
+	made: readonly (Template | null)[] | null,
 	context: StepsContext,
 ): readonly StepConfig[] {
 	const { problems } = context;
 	const before = problems.length;
 	const { steps } = checkSteps(entries, context);
 	const complete = !hasFault(problems, before);
-	const read = value
-		? readsIn([value])
-		: new Set(entries.map(({ key }) => key));
+	const read = made ? readsIn(made) : new Set(entries.map(({ key }) => key));
 	checkGraph({ steps, complete, read }, problems);
 	return steps.map(({ step }) => step);
 }
@@ -106,14 +105,18 @@ function readingOf(
 	{ reader: around, defaults }: StepsContext,
 ): StepSource["reading"] {
 	const item = entryOf(source, "each") !== null;
-	const names = item
+	const before = item
 		? withNames(around.names, [itemNameOf(source), "index"])
 		: around.names;
+	const names = entryOf(source, "repeat")
+		? withNames(before, roundNames)
+		: before;
 	const inner = entriesAt(source, "steps");
 	return {
 		around,
 		reader: { ...around, names },
-		filling: entryOf(source, "enough") ? around : { ...around, names },
+		before: { ...around, names: before },
+		filling: entryOf(source, "enough") ? around : { ...around, names: before },
 		answer: { ...around, names: withNames(names, ["answer", "response"]) },
 		inside: {
 			...around,

@@ -182,8 +182,15 @@ export interface Names {
 	readonly input: string;
 }
 
-type ItemNames = Path<"item"> | "index";
+type ItemNames = Path<"item" | "last"> | "index" | "round";
 type AnswerNames = Path<"answer" | "response">;
+
+/** The rounds of a step. `Input` are the names that its condition may read. */
+interface RepeatInput<Input extends string> {
+	readonly while: Data<Input>;
+	readonly max: number;
+	readonly wait?: Duration;
+}
 
 /** An input, with the names that can be read there filled in. */
 export type Filled<T, S extends Names, Input extends string> =
@@ -199,6 +206,7 @@ export type Filled<T, S extends Names, Input extends string> =
 					| readonly (number | StatusClass)[];
 				readonly data: Data<Input>;
 				readonly map: DataMap<Input>;
+				readonly rounds: RepeatInput<Input | AnswerNames>;
 				readonly steps: readonly S["step"][];
 			}[What]
 		: T;
@@ -276,6 +284,7 @@ interface GroupStep<S extends Names, Input extends string, Inner>
 		Inner
 	>;
 	readonly value?: Data<Input | StepNames<keyof Inner & string>>;
+	readonly repeat?: RepeatInput<Input | StepNames<keyof Inner & string>>;
 }
 
 type StepOf<S extends Names, Input extends string, Inner> =

@@ -487,6 +487,13 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 */
 	readonly pick?: Filled<InputOfKey<Sent["pick"]>, S, Input>;
 	/**
+	 * The step runs again as long as `while` holds, which reads its `answer` and `response`. Its value is the list of
+	 * the rounds' values. Each round sees the value of the one before as `last`, and its number as `round`. If
+	 * `while` still holds after `max` rounds, the step fails with `limit_exceeded`. `wait` is the time between two
+	 * rounds.
+	 */
+	readonly repeat?: Filled<InputOfKey<Sent["repeat"]>, S, Input>;
+	/**
 	 * The bound of one attempt, instead of the upstream's `timeout`.
 	 */
 	readonly timeout?: Filled<InputOfKey<Sent["timeout"]>, S, Input>;

@@ -18,6 +18,7 @@ const reservedNames: ReadonlySet<string> = new Set([
 	"env",
 	"auth",
 	"last",
+	"round",
 ]);
 
 export const clientNames: ReadonlySet<string> = new Set([
@@ -143,6 +144,9 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 			return names.has("index")
 				? "`item` has another name here: the one given by `as`"
 				: `\`${name}\` exists only in a step with \`each\``;
+		case "last":
+		case "round":
+			return `\`${name}\` exists only in what each round of a step with \`repeat\` reads`;
 		case "body":
 			return "`body` is not declared: write its JSON Schema under `request.body`";
 		case "form":

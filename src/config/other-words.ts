@@ -21,7 +21,24 @@ const rows: readonly Row[] = [
 	// A call with its keys.
 	row("if condition onlyif", "when"),
 	row("unless skip skipif", "when", "write the contrary: `when: ${!…}`"),
-	row("foreach for loop iterate repeat withitems", "each"),
+	row("while", "repeat", "write `repeat: { while: ${…}, max: 20 }`"),
+	row(
+		"until dowhile poll polling pollinterval",
+		"repeat",
+		"write `repeat: { while: ${…}, max: 20, wait: 1s }`",
+	),
+	row(
+		"paginate pagination paging pages nextpage cursor",
+		"repeat",
+		"write `repeat: { while: ${answer.next}, max: 20 }`, and read `last` in `query`",
+	),
+	row(
+		"loop iterate",
+		"repeat",
+		"write `each: ${list}` for the items of a list, or `repeat: { while: ${…}, max: 20 }`",
+	),
+	row("until", "while", "write the contrary: `while: ${!…}`"),
+	row("foreach for loop iterate withitems", "each"),
 	row(
 		"race any anyof quorum first firstof some atleast minsuccess",
 		"enough",
@@ -78,6 +95,14 @@ const rows: readonly Row[] = [
 	row("function js script lambda", "run", "write `run: ./file.ts#name`"),
 	row("parallel group concurrent", "reply", "write `steps`: they run at once"),
 	row("set assign let var", "value"),
+	// The rounds of a step.
+	row(
+		"limit times count rounds attempts maxrounds maxattempts pages",
+		"wait",
+		"write `max`",
+	),
+	row("delay interval every pause sleep backoff", "wait"),
+	row("condition if when", "while"),
 	// A route.
 	row("response responds result results output return returns", "respond"),
 	row("timeout", "deadline"),

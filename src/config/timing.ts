@@ -63,6 +63,12 @@ interface Surroundings {
 	readonly atOnce: number;
 }
 
+/** How often something is done, and the wait between two times. */
+interface Row {
+	readonly times: number;
+	readonly waitMs: number;
+}
+
 const theRoute: Surroundings = {
 	from: { ms: 0, chain: null },
 	endOf: () => null,
@@ -102,19 +108,39 @@ export function timesOf(
 			lastOf(names, name).map((read) => then(read, 0, path + name));
 		const fallback = waits(readsIn([step.fallback]));
 		const reads = [...waits(ownReadsLater(step)), ...fallback];
-		const once = (from: Moment) => {
+		const round = (from: Moment) => {
 			const { end, inner } = carryOut(step, from);
 			return { end: latest(end, ...reads), inner };
 		};
-		const { end: first, inner } = once(start);
-		const all = repeat(waves, step, start, first, (from) => once(from).end);
+		const item = (from: Moment) => {
+			const { end: first, inner } = round(from);
+			const end = inARow(roundsOf(step), step, start, first, (from) => {
+				return round(from).end;
+			});
+			return { end, inner };
+		};
+		const { end: first, inner } = item(start);
+		const all = inARow(
+			{ times: waves, waitMs: 0 },
+			step,
+			start,
+			first,
+			(from) => {
+				return item(from).end;
+			},
+		);
 		if (withinMs === null) return { end: all, waves, inner };
 		const cut = earliest(then(start, withinMs, path + name), all);
 		// The steps that a fallback reads are waited for, although the step's own time is over.
 		return { end: latest(cut, ...fallback), waves, inner };
 	}
 
-	/** One item, or the step itself. */
+	function roundsOf({ repeat }: StepConfig): Row {
+		if (repeat === null) return { times: 1, waitMs: 0 };
+		return { times: durations.rounds(repeat), waitMs: repeat.waitMs ?? 0 };
+	}
+
+	/** One round of one item, or the step itself. */
 	function carryOut(
 		step: StepConfig,
 		from: Moment,
@@ -131,24 +157,25 @@ export function timesOf(
 	}
 
 	/**
-	 * The items after the first ones. A `within` inside a group may end an item before a step around the group has ended.
-	 * Then the next items wait for that step too. After all such steps have ended, every item takes the same time.
+	 * The items after the first ones, or the rounds after the first. A `within` inside a group may end one before a step
+	 * around the group has ended. Then the next ones wait for that step too. After all such steps have ended, each takes
+	 * the same time.
 	 */
-	function repeat(
-		waves: number,
+	function inARow(
+		{ times, waitMs }: Row,
 		step: StepConfig,
 		start: Moment,
 		first: Moment,
 		once: (from: Moment) => Moment,
 	): Moment {
-		let left = waves - 1;
+		let left = times - 1;
 		let end = first;
 		const around = lastOf(readsAfterwards(step), step.name);
 		const settledMs = Math.max(0, ...around.map(({ ms }) => ms));
-		const next = () => once({ ms: end.ms, chain: start.chain });
+		const next = () => once({ ms: end.ms + waitMs, chain: start.chain });
 		while (left > 0 && end.ms < settledMs) {
 			const after = next();
-			// Items that take no time never will.
+			// What takes no time never will.
 			if (after.ms === end.ms) return end;
 			end = after;
 			left--;
@@ -211,7 +238,7 @@ interface Warned {
 
 /**
  * A step that can start only when its route's time is over is likely a mistake, but may be meant. Only one item of a
- * list is counted, and nothing for functions. A full list whose every item is slow is no reason to warn.
+ * list and one round are counted, and nothing for functions. A full list whose every item is slow is no reason to warn.
  */
 export function warnOfLongChains(
 	{ deadlineMs }: RouteConfig,
@@ -230,6 +257,7 @@ export function warnOfLongChains(
 				),
 			functionMs: 0,
 			waves: () => 1,
+			rounds: () => 1,
 		},
 	);
 	for (const { step, at } of steps) {

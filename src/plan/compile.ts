@@ -100,14 +100,17 @@ function compileCall(
 }
 
 function compileGroup(
-	{ steps, value }: GroupConfig,
+	{ steps, value, repeat }: GroupConfig,
 	config: Config,
 	blocks: Blocks,
 ): Pick<GroupPlan, "steps" | "valueReads"> {
 	const names = steps.map(({ name }) => name);
 	return {
 		steps: steps.map((step) => compileStep(step, config, [names, ...blocks])),
-		valueReads: ownIndexes(value ? readsIn([value]) : new Set(names), names),
+		valueReads: ownIndexes(
+			value ? readsIn([value, repeat?.condition ?? null]) : new Set(names),
+			names,
+		),
 	};
 }
 

@@ -70,6 +70,14 @@ export interface StepExplanation {
 				readonly waves: number;
 		  })
 		| null;
+	/** Its rounds, one after the other; null if it is not repeated. */
+	readonly repeat: {
+		/** The condition, as written. */
+		readonly while: unknown;
+		readonly max: number;
+		/** Null: the next round begins at once. */
+		readonly waitMs: number | null;
+	} | null;
 	/** The steps that it waits for before it starts. */
 	readonly startsAfter: readonly string[];
 	/** The steps that it may read after it has started. It waits for them only if it reads them. */
@@ -101,6 +109,7 @@ export function explain(
 			),
 		functionMs: Number.POSITIVE_INFINITY,
 		waves: wavesOf,
+		rounds: ({ max }) => max,
 	};
 	return plan.routes.map((route) => explainRoute(route, durations));
 }
@@ -149,7 +158,7 @@ function explainStep(
 	{ start, end, waves, inner }: StepTimes,
 	blocks: readonly (readonly string[])[],
 ): StepExplanation {
-	const { each } = step;
+	const { each, repeat } = step;
 	const namesOf = (refs: readonly StepRef[]) =>
 		refs.flatMap(({ up, index }) => blocks[up]?.[index] ?? []);
 	return {
@@ -161,6 +170,11 @@ function explainStep(
 			...each,
 			list: printTemplate(each.list),
 			waves,
+		},
+		repeat: repeat && {
+			while: printTemplate(repeat.condition),
+			max: repeat.max,
+			waitMs: repeat.waitMs,
 		},
 		startsAfter: namesOf(step.startsAfter),
 		readsLater: namesOf(step.readsLater),

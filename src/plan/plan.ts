@@ -69,7 +69,7 @@ export interface CallPlan extends CallConfig, StepLinks {
 
 export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
 	readonly steps: readonly StepPlan[];
-	/** The steps of the group that its value is made of, by index. */
+	/** The steps of the group that its value and the condition of its `repeat` read, by index. */
 	readonly valueReads: readonly number[];
 }
 

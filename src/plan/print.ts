@@ -1,6 +1,7 @@
 import type { RateLimitConfig } from "../config/config.ts";
 import { printTarget } from "../config/steps/call.ts";
 import { kindOf } from "../config/steps/kinds.ts";
+import type { RepeatConfig } from "../config/steps/repeat.ts";
 import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
@@ -146,7 +147,7 @@ function printStep(
 	blocks: readonly (readonly string[])[],
 ): object {
 	const nameOf = ({ up, index }: StepRef) => blocks[up]?.[index];
-	const { startsAfter, readsLater, each } = step;
+	const { startsAfter, readsLater, each, repeat } = step;
 	return set({
 		kind: step.kind,
 		startsAfter: startsAfter.map(nameOf),
@@ -154,12 +155,17 @@ function printStep(
 		effect: step.effect || null,
 		when: step.when && printTemplate(step.when),
 		each: each && set({ ...each, list: printTemplate(each.list) }),
+		repeat: repeat && printRepeat(repeat),
 		...("steps" in step && { steps: printSteps(step.steps, blocks) }),
 		...kindOf(step).print(step),
 		withinMs: step.withinMs,
 		fallback: step.fallback && { value: printTemplate(step.fallback) },
 		optional: step.optional || null,
 	});
+}
+
+function printRepeat({ condition, max, waitMs }: RepeatConfig): object {
+	return set({ while: printTemplate(condition), max, waitMs });
 }
 
 function printSteps(

@@ -71,7 +71,7 @@ export function prepareFreshness(
 		...(dependenceOf(route.request) ?? { personal: false, vary: null }),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
-			steps.every((step) => kindOf(step).repeats) &&
+			steps.every((step) => kindOf(step).pure) &&
 			reads.every(({ name, path: [first] }) => {
 				return name !== "request" || first === "method" || first === "path";
 			}),

@@ -21,6 +21,8 @@ export interface Layout extends Slots {
 	refOf(name: string): StepRef | null;
 	/** The client's input that is read, as a fault names it: `query.city`; null if it is not the client's. */
 	inputOf(read: Read): string | null;
+	/** How many frames outwards the frame of the innermost round is; null if no `repeat` is around. */
+	readonly roundUp: number | null;
 }
 
 /** The inputs of the client that a value is made of, as faults name them; null if it is made of anything else. */
@@ -42,6 +44,10 @@ export const requestSlots = {
 /** The slots of an item's frame; its step has two of its own from `own` on. */
 export const itemSlots = { item: 0, index: 1, own: 2 } as const;
 export const itemFrameSize = 4;
+
+/** The slots of a round's frame. `again` is the result of its condition. */
+export const roundSlots = { last: 0, round: 1, again: 2, own: 3 } as const;
+export const roundFrameSize = 5;
 
 /** The first slot of a block's steps in its frame. */
 export const firstSlots = { route: 9, group: 0 } as const;
@@ -69,6 +75,7 @@ export function routeLayout(steps: readonly string[]): Layout {
 		slotOf: (name) => ({ up: 0, slot: slots.get(name) as number }),
 		memberSlotOf: () => null,
 		refOf: () => null,
+		roundUp: null,
 		inputOf: (read) => (clientNames.has(read.name) ? inputIn(read) : null),
 	});
 }
@@ -95,8 +102,11 @@ export function groupLayout(around: Layout, steps: readonly string[]): Layout {
 }
 
 /** The slots of a frame, as the frame inside it sees them. */
-function slotsOutside(around: Layout): Pick<Layout, "slotOf" | "memberSlotOf"> {
+function slotsOutside(
+	around: Layout,
+): Pick<Layout, "memberSlotOf" | "roundUp" | "slotOf"> {
 	return {
+		roundUp: around.roundUp === null ? null : around.roundUp + 1,
 		slotOf: (name) => outwards(around.slotOf(name)),
 		memberSlotOf(name, member) {
 			const slot = around.memberSlotOf(name, member);
@@ -116,6 +126,7 @@ function blockLayout(
 ): Layout {
 	const indexes = new Map(steps.map((name, index) => [name, index]));
 	return {
+		roundUp: around.roundUp,
 		inputOf: (read) => (indexes.has(read.name) ? null : around.inputOf(read)),
 		refOf(name) {
 			const index = indexes.get(name);
@@ -154,6 +165,38 @@ export function itemLayout(around: Layout, { list, as }: EachConfig): Layout {
 			return slot === undefined ? outside.slotOf(name) : { up: 0, slot };
 		},
 	};
+}
+
+/** The names in a round of a `repeat`. */
+export function roundLayout(around: Layout): Layout {
+	const own = new Map<string, number>([
+		["last", roundSlots.last],
+		["round", roundSlots.round],
+	]);
+	const outside = slotsOutside(around);
+	return {
+		...outside,
+		roundUp: 0,
+		refOf: around.refOf,
+		inputOf: (read) => (own.has(read.name) ? null : around.inputOf(read)),
+		slotOf(name) {
+			const slot = own.get(name);
+			return slot === undefined ? outside.slotOf(name) : { up: 0, slot };
+		},
+	};
+}
+
+/** Whether these reads give the same in every round of the innermost `repeat`. */
+export function sameInRounds(
+	reads: readonly Read[],
+	{ roundUp, slotOf, memberSlotOf }: Layout,
+): boolean {
+	if (roundUp === null) return true;
+	return reads.every(({ name, path }) => {
+		const slot =
+			name === "missing" ? memberSlotOf(name, path[0] ?? "") : slotOf(name);
+		return slot === null || slot.up > roundUp;
+	});
 }
 
 /** The names where a call's answer is read. Its step keeps the answer in its own two slots. */

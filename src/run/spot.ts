@@ -33,10 +33,12 @@ export class Spot {
 	readonly path: string;
 	/** Whether its scope had ended when its step began. Its value may still be part of the answer. */
 	readonly late: boolean;
-	/** Whether it is an item that may come to nothing. Then it keeps what the answer says of it apart until it has ended. */
+	/** Whether it may come to nothing, an item or a round. Then it keeps what the answer says of it apart. */
 	readonly #apart: boolean;
 	#readApart: Reads | null = null;
 	#marksApart: StepMark[] | null = null;
+	/** The spot whose round it is; null if it is none. */
+	#whole: Spot | null = null;
 
 	constructor(
 		block: Block,
@@ -72,8 +74,22 @@ export class Spot {
 		return new Spot(block, step, life, scope, frame, index, late, apart);
 	}
 
+	/**
+	 * The spot of one round of a `repeat`: with a frame of its own. Its marks are kept apart in a list that all rounds share.
+	 * Rounds follow each other, so what they read is read, also if a later one fails.
+	 */
+	inRound(round: number, frame: Frame, marks: StepMark[]): Spot {
+		const { block, step, life, scope, late } = this;
+		const index = [...this.index, round];
+		const own = new Spot(block, step, life, scope, frame, index, late, true);
+		own.#marksApart = marks;
+		own.#whole = this;
+		return own;
+	}
+
 	/** The steps that it has read since it started. */
 	get readLater(): Reads {
+		if (this.#whole !== null) return this.#whole.readLater;
 		if (!this.#apart) return this.block.account.readsOf(this.step);
 		this.#readApart ??= new Reads();
 		return this.#readApart;

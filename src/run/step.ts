@@ -6,7 +6,15 @@ import type { Template } from "../expression/template.ts";
 import type { StepPlan } from "../plan/plan.ts";
 import { prepareEach } from "./each.ts";
 import { prepareFallback } from "./fallback.ts";
-import { itemLayout, itemSlots, type Layout, prepare } from "./layout.ts";
+import {
+	itemLayout,
+	itemSlots,
+	type Layout,
+	prepare,
+	roundLayout,
+	roundSlots,
+} from "./layout.ts";
+import { prepareRepeat } from "./repeat.ts";
 import { isSkip, type Once, skipped, type Work } from "./spot.ts";
 import { prepareWork } from "./steps/kinds.ts";
 import type { WorkContext } from "./work.ts";
@@ -18,32 +26,34 @@ import type { WorkContext } from "./work.ts";
 export function prepareStart(
 	step: StepPlan,
 	slot: number,
-	context: Omit<WorkContext, "ownSlot">,
+	context: Omit<WorkContext, "condition" | "ownSlot">,
 ): Work {
 	const { layout } = context;
 	const common: StepCommon = step;
-	const { when, each, fallback, optional, ...others } = common;
+	const { when, each, repeat, fallback, optional, ...others } = common;
 	// The block and the plan read these.
 	const { name: _, after: _1, withinMs: _2, ...unread } = others;
 	allRead(unread);
-	const inside = {
+	const item = each ? itemLayout(layout, each) : layout;
+	const own = prepareWork(step, {
 		...context,
-		layout: each ? itemLayout(layout, each) : layout,
+		layout: repeat ? roundLayout(item) : item,
 		inList: context.inList || each !== null,
-		ownSlot: each ? itemSlots.own : slot + 1,
-	};
+		ownSlot: repeat ? roundSlots.own : each ? itemSlots.own : slot + 1,
+		condition: repeat && repeat.condition,
+	});
+	const whole = repeat ? prepareRepeat(repeat, own) : own;
 	const expendable = optional || fallback !== null;
-	const own = prepareWork(step, inside);
-	const wanted = expendable ? leavingOut(own) : own;
+	const wanted = expendable ? leavingOut(whole) : whole;
 	const enough = each?.enough ?? null;
 	const skip = enough === null ? null : skipped;
-	const work = prepareCondition(when, inside.layout, wanted, skip);
+	const work = prepareCondition(when, item, wanted, skip);
 	// At once: other steps perhaps need not start any more.
 	if (kindOf(step).endsRun) return atOnce(work);
 	const once = promised(inTurn(work));
 	const filling = { fallback, optional };
 	if (each === null || enough === null) {
-		const filled = prepareFallback(filling, inside.layout, once);
+		const filled = prepareFallback(filling, item, once);
 		return each ? prepareEach(each, optional, context, filled) : filled;
 	}
 	// The others stand in for an item that fails, so what fills in does it for the whole list.

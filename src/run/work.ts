@@ -1,6 +1,7 @@
 import type { UserFunction, WorkerFunction } from "../config/config.ts";
 import type { StepCommon } from "../config/steps/common.ts";
 import { handedOn } from "../core/all-read.ts";
+import type { Template } from "../expression/template.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Slots } from "../policy/slots.ts";
 import type { Pool } from "../tasks/pool.ts";
@@ -42,6 +43,8 @@ export interface WorkContext extends Resources {
 	readonly inList: boolean;
 	/** The first of the two slots that the step has of its own in the frame of that spot. */
 	readonly ownSlot: number;
+	/** The condition of the step's `repeat`, which reads the work's own names. The work evaluates it after its value. */
+	readonly condition: Template | null;
 	/** Prepares the steps inside a step. */
 	readonly prepareBlock: (steps: BlockParts, layout: Layout) => PreparedBlock;
 }

@@ -18,10 +18,10 @@ export type Hole = `${string}\${${string}`;
 
 /**
  * Stands for an input whose type depends on the names that can be read there: data, a map of data, data that may also
- * read the call's answer, values by status, or names of steps.
+ * read the call's answer, values by status, names of steps, or the rounds of a call.
  */
 export interface Written<
-	What extends "answer" | "answers" | "data" | "map" | "steps",
+	What extends "answer" | "answers" | "data" | "map" | "rounds" | "steps",
 > {
 	readonly written: What;
 }

@@ -54,6 +54,7 @@ import {
 	type StepKind,
 	valuesOf,
 } from "./kind.ts";
+import { readsOfRepeat, repeatKey } from "./repeat.ts";
 
 /** Null for `timeoutMs` is the upstream's, for `safe` and `idempotent` what method and upstream say. */
 export type CallConfig = StepCommon &
@@ -177,6 +178,11 @@ export const sentKeys = {
 			"The step's value, made of `answer` (the decoded body) and `response` (`status`, `headers`, `type`). Without it the value is the body.",
 		example: "pick: ${answer.name}",
 	}),
+	repeat: repeatKey(({ answer }) => answer, {
+		what: "its `answer` and `response`",
+		example:
+			'query: { "cursor?": "${last.next}" }\nrepeat: { while: "${answer.next}", max: 20, wait: 200ms }',
+	}),
 	timeout: key(duration, {
 		field: "timeoutMs",
 		description:
@@ -218,12 +224,14 @@ export const call: StepKind<CallConfig> = {
 		...readsOfAll(templatesOfBody(body)),
 		...path.flatMap(readsOfSegment),
 	],
-	readsLater: ({ expect, pick, answers }) =>
-		readsOfAll([expect, pick, ...templatesOfAnswers(answers)]),
+	readsLater: ({ expect, pick, answers, repeat }) => [
+		...readsOfAll([expect, pick, ...templatesOfAnswers(answers)]),
+		...readsOfRepeat(repeat),
+	],
 	hasEffect: ({ write }) => write,
 	longestMs: (step, { callMs }) => callMs(step),
 	free: false,
-	repeats: true,
+	pure: true,
 	endsRun: false,
 	print,
 };

@@ -12,7 +12,7 @@ import { key } from "../keys/key.ts";
 import { type Kind, reading } from "../keys/kind.ts";
 import { count, duration, flag, text } from "../keys/kinds.ts";
 import type { ReadOf } from "../keys/section.ts";
-import { type Reading, template } from "../keys/templates.ts";
+import type { Reading } from "../keys/templates.ts";
 import { faultOfName, unknownAmong } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import { type Reader, readTemplate } from "../read-template.ts";
@@ -20,11 +20,14 @@ import { entryOf, type Judged, placeOfKey, plainOf } from "../shape.ts";
 import type { EntrySource, MapSource } from "../source.ts";
 // Types only: a group holds steps of every kind.
 import type { StepConfig } from "./kinds.ts";
+import type { RepeatConfig } from "./repeat.ts";
 
 /** The columns that every kind of step has. */
 export type StepCommon = Omit<ReadOf<typeof commonKeys>, EachKeys> & {
 	readonly name: string;
 	readonly each: EachConfig | null;
+	/** Null for a kind that cannot be repeated. */
+	readonly repeat: RepeatConfig | null;
 };
 
 /** The keys of `each`, which become one value. */
@@ -39,10 +42,15 @@ export interface EachConfig {
 	readonly enough: number | null;
 }
 
-/** The readers of a step's templates, by where a template stands. `reader` sees the item of `each`, too. */
+/**
+ * The readers of a step's templates, by where a template stands. `reader` sees the item of `each` and the round of
+ * `repeat`, too.
+ */
 export interface StepReading extends Reading {
 	/** Without the item. */
 	readonly around: Reader;
+	/** With the item, and without the round: what is read before the first round. */
+	readonly before: Reader;
 	/** What a fallback sees: the item if it fills in for an item, not if it fills in for the whole step. */
 	readonly filling: Reader;
 	/** With the answer of the step's call. */
@@ -60,6 +68,7 @@ export function templateReadBy<Input = Written<"data">>(
 }
 
 const templateAround = templateReadBy(({ around }) => around);
+const templateBefore = templateReadBy(({ before }) => before);
 const templateFilling = templateReadBy(({ filling }) => filling);
 
 /** Names of the steps that a reader knows. */
@@ -96,7 +105,7 @@ const parallel = inherited(
 const max = inherited("max", count(bounds.max), ({ max }) => max);
 
 export const waitKeys = {
-	when: key(template, {
+	when: key(templateBefore, {
 		description:
 			"The step (or the item) is skipped if this is false or null. To its readers it is null, and the answer is still complete.",
 		example: "when: ${query.verbose}",
@@ -198,21 +207,30 @@ export interface StepSource {
 	readonly judged: Judged;
 	readonly reading: StepReading & { readonly defaults: Defaults };
 	readonly context: StepsContext;
-	/** Checks the steps inside it, and what is made of them: `value`, or all their values. */
+	/** Checks the steps inside it, and that the templates made of them read each; null if all are read. */
 	readonly checkInside: (
 		entries: readonly EntrySource[],
-		value: Template | null,
+		made: readonly (Template | null)[] | null,
 		context: StepsContext,
 	) => readonly StepConfig[];
 }
 
 /** The keys of `each` become one value. */
 export function commonOf(
-	{ each, as, parallel, max, enough, ...others }: ReadOf<typeof commonKeys>,
+	{
+		each,
+		as,
+		parallel,
+		max,
+		enough,
+		repeat = null,
+		...others
+	}: ReadOf<typeof commonKeys> & { readonly repeat?: RepeatConfig | null },
 	{ name, source, context }: StepSource,
 ): StepCommon {
 	const { problems } = context;
-	if (each === null) return { name, ...others, each: noEach(source, problems) };
+	if (each === null)
+		return { name, ...others, repeat, each: noEach(source, problems) };
 	if (enough !== null && enough > max) {
 		problems.push({
 			at: placeOfKey(source, "enough"),
@@ -223,6 +241,7 @@ export function commonOf(
 	return {
 		name,
 		...others,
+		repeat,
 		each: { list: each, as: item, parallel, max, enough },
 	};
 }

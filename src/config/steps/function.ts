@@ -75,7 +75,7 @@ export const run: StepKind<RunConfig> = {
 	hasEffect: () => true,
 	longestMs: (_, { functionMs }) => functionMs,
 	free: false,
-	repeats: false,
+	pure: false,
 	endsRun: false,
 	print({ kind: _, reference, args, worker, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);

@@ -14,6 +14,7 @@ import {
 import { onlyCommonKeys, type StepKind } from "./kind.ts";
 // Types only: a group holds steps of every kind.
 import type { StepConfig } from "./kinds.ts";
+import { readsOfRepeat, repeatKey } from "./repeat.ts";
 
 /** Steps that end together. Null for `value` is an object of the steps' values. */
 export type GroupConfig = StepCommon & {
@@ -46,6 +47,11 @@ export const groupKeys = {
 				"The group's value. Without it the value is an object of its steps' values.",
 			example: "steps:\n  page: { get: users/page }\nvalue: ${page.items}",
 		}),
+		repeat: repeatKey(({ inside }) => inside, {
+			what: "the group's steps",
+			example:
+				'steps:\n  page: { get: users/page, query: { "cursor?": "${last.next}" } }\nvalue: ${page}\nrepeat: { while: "${page.next}", max: 20 }',
+		}),
 		...commonKeys,
 	}),
 };
@@ -55,11 +61,14 @@ export const group: StepKind<GroupConfig> = {
 	keys: groupKeys,
 	check,
 	readsFirst: () => [],
-	readsLater: ({ value }) => readsOf(value),
+	readsLater: ({ value, repeat }) => [
+		...readsOf(value),
+		...readsOfRepeat(repeat),
+	],
 	hasEffect: () => false,
 	longestMs: () => 0,
 	free: false,
-	repeats: true,
+	pure: true,
 	endsRun: false,
 	print({ kind: _, steps: _1, value, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);
@@ -93,6 +102,8 @@ function check(step: StepSource): GroupConfig | null {
 		});
 	}
 	const around = { ...context, reader: reading.inside, depth: depth + 1 };
-	const steps = step.checkInside(entries, value, around);
+	const condition = common.repeat?.condition ?? null;
+	const made = value && [value, condition];
+	const steps = step.checkInside(entries, made, around);
 	return { ...common, kind: "group", steps, value };
 }

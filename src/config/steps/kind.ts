@@ -9,6 +9,7 @@ import type { PathSegment } from "../config.ts";
 import type { AnySection } from "../keys/section.ts";
 import type { CallConfig } from "./call.ts";
 import type { EachConfig, StepCommon, StepSource } from "./common.ts";
+import type { RepeatConfig } from "./repeat.ts";
 
 /** The properties of one kind of step, for checking, compiling, timing and printing a step of it. */
 export interface StepKind<Step> {
@@ -27,7 +28,7 @@ export interface StepKind<Step> {
 	/** Whether it is done when it starts, and costs nothing. Then it is never too late, and needs no fallback. */
 	readonly free: boolean;
 	/** Whether equal inputs and equal answers of upstreams always give the same value. */
-	readonly repeats: boolean;
+	readonly pure: boolean;
 	/** Whether it ends the run. Then the answer is made of it alone. */
 	readonly endsRun: boolean;
 	/** Its own keys as written. Null and undefined are left out. */
@@ -45,6 +46,8 @@ export interface Durations {
 	readonly functionMs: number;
 	/** How many items of an `each` run one after another, if so many of its lists share its places. */
 	waves(each: EachConfig, lists: number): number;
+	/** How many rounds of a `repeat` there are. */
+	rounds(repeat: RepeatConfig): number;
 }
 
 /** Takes the rest of a step whose kind has printed its own keys. A key that is not printed is an error of types. */

@@ -48,7 +48,7 @@ export const reply: StepKind<ReplyConfig> = {
 	hasEffect: () => true,
 	longestMs: () => 0,
 	free: false,
-	repeats: true,
+	pure: true,
 	endsRun: true,
 	print({ kind: _, status, headers, body, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);
@@ -73,7 +73,13 @@ function check(step: StepSource): ReplyConfig | null {
 	allRead(unread);
 	return {
 		...{ name, ...waits },
-		...{ each: null, withinMs: null, fallback: null, optional: false },
+		...{
+			each: null,
+			repeat: null,
+			withinMs: null,
+			fallback: null,
+			optional: false,
+		},
 		...{ kind: "reply", status, headers, body: body ?? nothing },
 	};
 }

@@ -36,7 +36,7 @@ export const value: StepKind<ValueConfig> = {
 	hasEffect: () => false,
 	longestMs: () => 0,
 	free: true,
-	repeats: true,
+	pure: true,
 	endsRun: false,
 	print({ kind: _, value: template, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);

@@ -2,12 +2,14 @@ import type { StatusKey } from "../../config/steps/answers.ts";
 import { printPath } from "../../config/steps/call.ts";
 import { kindOf } from "../../config/steps/kinds.ts";
 import { GatewayError } from "../../core/errors.ts";
+import type { HeaderList } from "../../core/http/headers.ts";
 import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
 import { retryAfterMsOf } from "../../core/http/retry-after.ts";
 import { leastCostOfReading } from "../../core/json.ts";
+import type { Frame } from "../../expression/evaluate.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, told } from "../answer.ts";
@@ -20,8 +22,11 @@ import {
 	type Later,
 	type Layout,
 	prepareLater,
+	roundSlots,
+	sameInRounds,
 } from "../layout.ts";
 import type { OpenedUpstream } from "../open.ts";
+import { thenAsking } from "../repeat.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
@@ -41,7 +46,11 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const { upstream } = opened;
 	const template = printPath(path);
 	const sent = { method, write, repeatable, path, query, headers, body };
-	const requestAt = prepareRequest({ ...sent, timeoutMs }, opened, context);
+	const requestAt = prepareRequest(
+		{ ...sent, timeoutMs, polls: polls(step, context.layout) },
+		opened,
+		context,
+	);
 	const readsResponse = kindOf(step)
 		.readsLater(step)
 		.some(({ name }) => name === "response");
@@ -92,14 +101,14 @@ type RequestKeys =
 	| "write";
 
 function prepareRequest(
-	step: Pick<CallPlan, RequestKeys>,
+	step: Pick<CallPlan, RequestKeys> & { readonly polls: boolean },
 	{ settings }: OpenedUpstream,
 	{ layout }: WorkContext,
 ): (spot: Spot) => UpstreamRequest {
 	const { method, write, repeatable } = step;
 	const body = step.body && prepareBody(step.body, layout);
 	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
-	const headers = prepareHeaders(step.headers, fixed, layout);
+	const headers = prepareHeadersOfRounds(step, fixed, layout);
 	const target = prepareTarget(step.path, step.query, settings, layout);
 	const timeoutMs = step.timeoutMs ?? settings.timeoutMs;
 	const names = [
@@ -126,6 +135,33 @@ function prepareRequest(
 	};
 }
 
+/** Whether it asks the same in each round of a `repeat`: for news. */
+function polls(step: CallPlan, layout: Layout): boolean {
+	if (step.write || layout.roundUp === null) return false;
+	return sameInRounds(kindOf(step).readsFirst(step), layout);
+}
+
+/** From the second round on no cache may answer a call that polls, unless its author says something else. */
+function prepareHeadersOfRounds(
+	step: Pick<CallPlan, "headers"> & { readonly polls: boolean },
+	fixed: readonly (readonly [string, string])[],
+	layout: Layout,
+): (frame: Frame) => HeaderList {
+	const headers = prepareHeaders(step.headers, fixed, layout);
+	const { roundUp } = layout;
+	const said = fixed.some(([name]) => name === "cache-control");
+	if (!step.polls || said || roundUp === null) return headers;
+	const anew = ["cache-control", "no-cache"] as const;
+	const again = prepareHeaders(step.headers, [...fixed, anew], layout);
+	return (frame) => (roundOf(frame, roundUp) > 0 ? again : headers)(frame);
+}
+
+function roundOf(frame: Frame, roundUp: number): number {
+	let at = frame;
+	for (let left = roundUp; left > 0; left--) at = at.parent as Frame;
+	return at.values[roundSlots.round] as number;
+}
+
 /** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
 	step: Pick<CallPlan, "answers" | "decode" | "expect" | "pick"> & {
@@ -134,7 +170,7 @@ function prepareValue(
 		readonly written: () => string;
 	},
 	opened: OpenedUpstream,
-	{ layout: around, ownSlot }: WorkContext,
+	{ layout: around, ownSlot, condition }: WorkContext,
 ): (response: UpstreamResponse, spot: Spot) => unknown {
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
@@ -145,7 +181,8 @@ function prepareValue(
 	const listedFor = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
-	return (response, spot) => {
+	const asking = later(condition);
+	const valueOf = (response: UpstreamResponse, spot: Spot) => {
 		const { status } = response;
 		const listed = listedFor(status);
 		const lenient = listed !== undefined;
@@ -170,6 +207,8 @@ function prepareValue(
 			? held.then(pickExpected)
 			: pickExpected(held);
 	};
+	if (asking === null) return valueOf;
+	return (response, spot) => thenAsking(valueOf(response, spot), asking, spot);
 }
 
 /** The client hears how long the upstream asks to wait: to come sooner would be in vain for it, too. */

@@ -1,4 +1,5 @@
 import type { Frame } from "../../expression/evaluate.ts";
+import type { Template } from "../../expression/template.ts";
 import type { GroupPlan } from "../../plan/plan.ts";
 import { openScope } from "../../tasks/scope.ts";
 import { Block, type PreparedBlock } from "../block.ts";
@@ -7,6 +8,7 @@ import {
 	groupLayout,
 	type Later,
 	prepareLater,
+	roundSlots,
 } from "../layout.ts";
 import type { Spot, Work } from "../spot.ts";
 import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
@@ -19,6 +21,8 @@ interface Group {
 	 * steps around the group.
 	 */
 	readonly value: Later | null;
+	/** The condition of its `repeat`, which is evaluated after the value. */
+	readonly condition: Later | null;
 }
 
 /**
@@ -27,18 +31,22 @@ interface Group {
  */
 export function prepareGroup(
 	step: GroupPlan,
-	{ layout: around, inList, prepareBlock }: WorkContext,
+	{ layout: around, inList, condition, prepareBlock }: WorkContext,
 ): Work {
 	const { steps, value, valueReads: reads, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const names = steps.map(({ name }) => name);
 	const layout = groupLayout(around, names);
+	const result = [value, condition];
+	const laterOf = (template: Template | null) =>
+		template && readingOutside(prepareLater(template, layout));
 	const group: Group = {
 		block: prepareBlock(
-			{ steps, result: [value], reads, firstSlot: firstSlots.group, inList },
+			{ steps, result, reads, firstSlot: firstSlots.group, inList },
 			layout,
 		),
-		value: value && readingOutside(prepareLater(value, layout)),
+		value: laterOf(value),
+		condition: laterOf(condition),
 	};
 	return (spot) => carryOut(group, spot);
 }
@@ -47,9 +55,13 @@ function readingOutside({ evaluate, reads }: Later): Later {
 	return { evaluate, reads: reads.filter(({ up }) => up > 0) };
 }
 
-function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
+function carryOut(
+	{ block: plan, value, condition }: Group,
+	spot: Spot,
+): Promise<unknown> {
 	const { run, scope: outer, index } = spot;
 	const scope = openScope({ parent: outer });
+	const reads = [...(value?.reads ?? []), ...(condition?.reads ?? [])];
 	const frame: Frame = {
 		values: new Array(plan.frameSize).fill(null),
 		parent: spot.frame,
@@ -69,7 +81,7 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 			},
 			onEnd() {
 				scope.close();
-				const wait = value && block.ended(value.reads, outer);
+				const wait = reads.length > 0 ? block.ended(reads, outer) : null;
 				if (wait === null) finish();
 				else wait.then(finish, reject);
 			},
@@ -81,8 +93,11 @@ function carryOut({ block: plan, value }: Group, spot: Spot): Promise<unknown> {
 		};
 		const result = () => {
 			noteReads();
-			if (value && value.reads.length > 0) spot.readLater.add(value.reads, 1);
+			if (reads.length > 0) spot.readLater.add(reads, 1);
 			const made = value ? value.evaluate(frame) : valuesOf(plan.steps, frame);
+			if (condition) {
+				spot.frame.values[roundSlots.again] = condition.evaluate(frame);
+			}
 			spot.note(block.account.missing());
 			if (run.route.freshness) spot.hold(block.account.holding());
 			return made;

@@ -30,6 +30,14 @@ function afterOthers(body: unknown): Answer {
 	};
 }
 
+/** One body after the other, the last for all that follow. */
+function inTurn(...bodies: readonly unknown[]): Answer {
+	let at = 0;
+	return (_, response) => {
+		json(response, bodies[Math.min(at++, bodies.length - 1)]);
+	};
+}
+
 /** No answer: whoever waits for it has to end the call. */
 const never: Answer = () => {};
 
@@ -256,7 +264,10 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /events/events?limit=2": { events: ["a", "b"], next: "p2" },
 		"GET /events/events?limit=2&cursor=p2": { events: ["c", "d"], next: "p3" },
 		"GET /events/events?limit=2&cursor=p3": { events: ["e", "f"], next: "p4" },
-		"GET /events/events?limit=2&cursor=p4": { events: ["g"], next: null },
+		"GET /events/events?limit=2&cursor=p4": { events: ["g", "h"], next: "p5" },
+		"GET /events/events?limit=2&cursor=p5": { events: ["i", "j"], next: "p6" },
+		"GET /events/events?limit=2&cursor=p6": { events: ["k", "l"], next: "p7" },
+		"GET /events/events?limit=2&cursor=p7": { events: ["m"], next: null },
 	},
 	13: {
 		'PUT /documents/documents/7 {"title":"Plan"}': (
@@ -292,5 +303,13 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /alfa/rates/NOK": { rate: 11.5 },
 		"GET /bravo/fx?code=NOK": afterOthers({ mid: 11.52 }),
 		"GET /carlo/v2/NOK": never,
+	},
+	17: {
+		'POST /exports/exports {"year":"2026"}': { id: "x1" },
+		"GET /exports/exports/x1": inTurn(
+			{ state: "waiting" },
+			{ state: "running" },
+			{ state: "ready", file: "/files/x1.csv" },
+		),
 	},
 };
