@@ -28,7 +28,9 @@ export interface Reply {
 }
 
 /** The cache in front of streams that are replies, one after another, the last for ever. */
-export function streams(...replies: Reply[]) {
+export function streams(
+	...replies: (Reply | ((request: StreamRequest) => Reply))[]
+) {
 	const setting = policySetting("cache");
 	const { clock, told } = setting;
 	const context = {
@@ -51,8 +53,9 @@ export function streams(...replies: Reply[]) {
 	);
 	const sent: StreamRequest[] = [];
 	const wire: StreamCall = (request, scope) => {
-		const reply = replies[Math.min(sent.length, replies.length - 1)] ?? {};
+		const next = replies[Math.min(sent.length, replies.length - 1)] ?? {};
 		sent.push(request);
+		const reply = typeof next === "function" ? next(request) : next;
 		return carryOut(request, reply, sent.length, scope);
 	};
 	const stream = cacheStream(wire);

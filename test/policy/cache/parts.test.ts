@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { GatewayError } from "../../../src/core/errors.ts";
+import { headerOf } from "../../../src/core/http/headers.ts";
 import type { StreamHead } from "../../../src/core/http/messages.ts";
+import { boundsOf, rangeOf } from "../../../src/policy/cache/range.ts";
 import { type Reply, read, streams } from "../../kit/cached-streams.ts";
 
 const whole = "0123456789";
@@ -444,4 +447,97 @@ describe("a request for the whole of which a part is kept", () => {
 			assert.deepEqual(sent[1]?.headers, said);
 		});
 	}
+});
+
+/** What a client or time does to an address whose upstream answers as RFC 9110 says, and changes now and then. */
+type Act =
+	| { readonly act: "whole" | "change" }
+	| { readonly act: "wait"; readonly ms: number }
+	| { readonly act: "part"; readonly first: number; readonly last: number }
+	| { readonly act: "end"; readonly length: number };
+
+const digit = fc.integer({ min: 0, max: 9 });
+const acts: fc.Arbitrary<Act> = fc.oneof(
+	{ weight: 2, arbitrary: fc.constant({ act: "whole" as const }) },
+	{ weight: 1, arbitrary: fc.constant({ act: "change" as const }) },
+	fc.record({
+		act: fc.constant("wait" as const),
+		ms: fc.constantFrom(1, 5000, 9999, 10_000),
+	}),
+	{
+		weight: 6,
+		arbitrary: fc
+			.tuple(digit, digit)
+			.map(([a, b]) => [Math.min(a, b), Math.max(a, b)] as const)
+			.map(([first, last]) => ({ act: "part" as const, first, last })),
+	},
+	fc.record({
+		act: fc.constant("end" as const),
+		length: fc.integer({ min: 1, max: 12 }),
+	}),
+);
+
+/** Ten letters that no other version has. */
+const versionText = (version: number) =>
+	Array.from({ length: 10 }, (_, place) =>
+		String.fromCharCode(97 + ((version * 10 + place) % 500)),
+	).join("");
+
+describe("whoever asks for bytes, in whatever order", () => {
+	it("gets those of one version, which was true within the time that it is fresh", async () => {
+		await fc.assert(
+			fc.asyncProperty(fc.array(acts, { maxLength: 20 }), async (all) => {
+				let version = 0;
+				/** When each version was no longer true. */
+				const endedMs: number[] = [];
+				const { ask, clock } = streams((request) => {
+					const of = (name: string) => headerOf(request.headers, name);
+					const etag = `"${version}"`;
+					const headers = ["cache-control", "max-age=10", "etag", etag];
+					if (of("if-none-match") === etag) return { status: 304, headers };
+					const text = versionText(version);
+					const asked = of("if-range") ?? etag;
+					const bounds = asked === etag ? rangeOf(request.headers) : null;
+					const found = bounds && boundsOf(bounds, 10);
+					if (!found) return { headers, pieces: [text] };
+					const [first, end] = found;
+					const place = ["content-range", `bytes ${first}-${end - 1}/10`];
+					const pieces = [text.slice(first, end)];
+					return { status: 206, headers: [...headers, ...place], pieces };
+				});
+				for (const one of all) {
+					if (one.act === "change") {
+						endedMs[version++] = clock.now();
+						continue;
+					}
+					if (one.act === "wait") {
+						await clock.advance(one.ms);
+						continue;
+					}
+					const said =
+						one.act === "part"
+							? range(`${one.first}-${one.last}`)
+							: one.act === "end"
+								? range(`-${one.length}`)
+								: {};
+					const answer = await ask(said);
+					const tag = Number(answer.header("etag")?.slice(1, -1));
+					const overMs = endedMs[tag] ?? Number.POSITIVE_INFINITY;
+					assert.ok(clock.now() - overMs < 10_000, "it is stale");
+					const text = versionText(tag);
+					const [first, last] = (/(\d+)-(\d+)/
+						.exec(answer.header("content-range") ?? "0-9")
+						?.slice(1)
+						.map(Number) ?? []) as [number, number];
+					assert.equal(answer.text, text.slice(first, last + 1));
+					const partial = one.act !== "whole" && answer.status === 206;
+					assert.equal(answer.status, partial ? 206 : 200);
+					if (partial && one.act === "part") {
+						assert.deepEqual([first, last], [one.first, one.last]);
+					}
+				}
+			}),
+			{ numRuns: 1000 },
+		);
+	});
 });
