@@ -51,13 +51,18 @@ export interface Turn extends Placed {
 	readonly of: StepRun;
 	/** Its position in its own list, and with those in the lists around. */
 	readonly at: number;
-	readonly index: readonly number[];
+	readonly item: readonly number[];
+	/** The number of its round, and the values and marks of the rounds before. */
+	round: number;
+	readonly values: unknown[];
+	readonly kept: Mark[];
 	/** The how-manieth it was to come to the front. */
 	readonly came: number;
 	phase:
 		| "queued"
 		| "begins"
 		| "calls"
+		| "waits"
 		| "reads"
 		| "inside"
 		| "failed"
@@ -84,6 +89,11 @@ export interface Turn extends Placed {
 	later: Set<StepRun>;
 }
 
+/** The positions of what it does now: of a round, too. */
+export function indexAt({ of, item, round }: Turn): readonly number[] {
+	return of.step.repeat ? [...item, round] : item;
+}
+
 /* Names and values */
 
 export function isActive({ phase }: Turn): boolean {
@@ -98,7 +108,7 @@ export function find(name: string, block: Block): StepRun {
 
 /** The positions in the lists around a block. */
 export function indexOf({ around }: Block): readonly number[] {
-	return around?.index ?? [];
+	return around === null ? [] : indexAt(around);
 }
 
 export function hasEnded(name: string, block: Block): boolean {

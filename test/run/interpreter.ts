@@ -12,6 +12,7 @@ import {
 	compare,
 	find,
 	hasEnded,
+	indexAt,
 	indexOf,
 	isActive,
 	isSkipped,
@@ -146,9 +147,7 @@ class Interpreter {
 		const instants = [
 			this.#left ? never : (this.#scenario.leavesMs ?? never),
 			this.#late ? never : deadlineMs,
-			...this.#turns.map((turn) =>
-				turn.phase === "calls" ? turn.endsMs : never,
-			),
+			...this.#turns.map((turn) => (isTimed(turn) ? turn.endsMs : never)),
 			...this.#steps.map((run) => this.#withinOf(run)),
 		];
 		const nextMs = Math.min(...instants.filter((ms) => ms >= this.#nowMs));
@@ -163,8 +162,10 @@ class Interpreter {
 		const add = ({ way }: Placed, happen: () => void) =>
 			happened.push({ way, happen });
 		for (const turn of this.#turns) {
-			if (turn.phase !== "calls" || turn.endsMs !== nowMs) continue;
-			add(turn, () => this.#answered(turn));
+			if (!isTimed(turn) || turn.endsMs !== nowMs) continue;
+			add(turn, () =>
+				turn.phase === "waits" ? this.#goesRound(turn) : this.#answered(turn),
+			);
 		}
 		for (const run of this.#steps) {
 			if (this.#withinOf(run) === nowMs) add(run, () => this.#cut(run));
@@ -200,7 +201,7 @@ class Interpreter {
 	#tooLate(): void {
 		this.#late = true;
 		for (const turn of this.#turns) {
-			if (turn.phase === "calls") this.#stop(turn, "deadline_exceeded");
+			if (isTimed(turn)) this.#stop(turn, "deadline_exceeded");
 		}
 	}
 
@@ -305,7 +306,10 @@ class Interpreter {
 			of: run,
 			way: `${run.way}${at}/`,
 			at,
-			index,
+			item: index,
+			round: 0,
+			values: [],
+			kept: [],
 			came: this.#turns.length,
 			phase,
 			skipped: false,
@@ -349,9 +353,13 @@ class Interpreter {
 
 	#begins(turn: Turn): boolean {
 		if (turn.phase !== "begins") return false;
-		const { of: run, at, index } = turn;
+		const { of: run, at, round } = turn;
 		const { step, block } = run;
-		if (isSkipped(step, at, block)) {
+		if (round > 0 && (run.cut || this.#late)) {
+			this.#stop(turn, run.cut ? "upstream_timeout" : "deadline_exceeded");
+			return true;
+		}
+		if (round === 0 && isSkipped(step, at, block)) {
 			turn.skipped = true;
 			this.#reads(turn, [], () => this.#done(turn, null));
 			return true;
@@ -371,7 +379,7 @@ class Interpreter {
 				this.#replies(turn);
 				break;
 			default:
-				if (endingOf(step, index) === "refused") {
+				if (endingOf(step, indexAt(turn)) === "refused") {
 					this.#stop(turn, "reference_missing");
 				} else if (run.cut) this.#stop(turn, "upstream_timeout");
 				else if (this.#late) this.#stop(turn, "deadline_exceeded");
@@ -381,8 +389,8 @@ class Interpreter {
 	}
 
 	#computes(turn: Turn): void {
-		const { of: run, index } = turn;
-		const refused = endingOf(run.step, index) === "refused";
+		const { of: run, item } = turn;
+		const refused = endingOf(run.step, item) === "refused";
 		const tooLate = this.#late && run.startMs < this.#route.deadlineMs;
 		// The page does not say what an item is that has a value and comes too late.
 		if (tooLate || (run.cut && refused)) this.#unsure = true;
@@ -408,10 +416,10 @@ class Interpreter {
 			const value = valueOf(read, block);
 			return `r${at}=${read.code ? (value ?? "none") : value}`;
 		});
-		const path = [step.name, ...turn.index].join("/");
+		const path = [step.name, ...indexAt(turn)].join("/");
 		const target = `/${path}?${[...query, "refused=0"].join("&")}`;
 		const timeoutMs = nowMs + (step.timeoutMs ?? 600);
-		const answerMs = nowMs + delayOf(this.#scenario, step.name, turn.index);
+		const answerMs = nowMs + delayOf(this.#scenario, step.name, indexAt(turn));
 		const endMs = Math.min(timeoutMs, answerMs);
 		const call = { target, startMs: nowMs, endMs };
 		this.#calls.push(call);
@@ -451,14 +459,14 @@ class Interpreter {
 
 	#answered(turn: Turn): void {
 		if (turn.phase !== "calls") return;
-		const { of: run, endsWith, index } = turn;
+		const { of: run, endsWith } = turn;
 		const { step } = run;
-		const ending = endingOf(step, index);
+		const ending = endingOf(step, indexAt(turn));
 		if (endsWith !== null) return this.#stop(turn, endsWith);
 		const listed = listedFor(step, ending);
 		if (listed !== null) {
 			return this.#reads(turn, step.answers, () =>
-				this.#done(turn, made(listed, step.answers, run.block)),
+				this.#rounded(turn, made(listed, step.answers, run.block)),
 			);
 		}
 		if (ending === "status") return this.#stop(turn, "upstream_status");
@@ -476,9 +484,9 @@ class Interpreter {
 		const { step, block } = turn.of;
 		const pick = step.pick ?? [];
 		this.#reads(turn, pick, () => {
-			if (endingOf(step, turn.index) === "pick") {
+			if (endingOf(step, indexAt(turn)) === "pick") {
 				this.#stop(turn, "reference_missing");
-			} else this.#done(turn, made("picked", pick, block));
+			} else this.#rounded(turn, made("picked", pick, block));
 		});
 	}
 
@@ -487,6 +495,44 @@ class Interpreter {
 		turn.phase = turn.phase === "failed" ? "fills" : "reads";
 		turn.awaits = reads;
 		turn.then = then;
+	}
+
+	/** A round has its value. Its condition may read other steps. */
+	#rounded(turn: Turn, value: unknown): void {
+		const { repeat } = turn.of.step;
+		if (repeat === null) return this.#done(turn, value);
+		this.#reads(turn, repeat.reads, () => this.#decidesOn(turn, value));
+	}
+
+	/** Whether another round follows, and when. */
+	#decidesOn(turn: Turn, value: unknown): void {
+		const { of: run, values, kept } = turn;
+		const { repeat } = run.step;
+		if (repeat === null) return this.#done(turn, value);
+		values.push(value);
+		kept.push(...turn.marks);
+		if (values.length >= repeat.rounds) {
+			turn.marks = kept;
+			return this.#done(turn, [...values]);
+		}
+		turn.marks = [];
+		if (values.length === repeat.max) return this.#stop(turn, "limit_exceeded");
+		if (repeat.waitMs === null) return this.#goesRound(turn);
+		const { deadlineMs } = this.#route;
+		const limitMs = Math.min(deadlineMs, boundOf(run));
+		turn.endsMs = this.#nowMs + repeat.waitMs;
+		if (turn.endsMs < limitMs) turn.phase = "waits";
+		else {
+			const within = limitMs < deadlineMs;
+			this.#stop(turn, within ? "upstream_timeout" : "deadline_exceeded");
+		}
+	}
+
+	#goesRound(turn: Turn): void {
+		if (turn.phase === "gone") return;
+		turn.round++;
+		turn.inside = null;
+		turn.phase = "begins";
 	}
 
 	#done(turn: Turn, value: unknown): void {
@@ -560,7 +606,7 @@ class Interpreter {
 	}
 
 	#fillsIn(turn: Turn): void {
-		const { of: run, code, index } = turn;
+		const { of: run, code, item: index } = turn;
 		const { step, path, block } = run;
 		const { fallback, optional } = step;
 		turn.inside = null;
@@ -654,18 +700,18 @@ class Interpreter {
 			this.#answers(200, Object.fromEntries(body), madeOf(block));
 			return true;
 		}
-		if (around.phase !== "inside") return false;
+		if (around.phase !== "inside" || around.inside !== block) return false;
 		const { step } = around.of;
-		const { pick } = step;
-		this.#reads(around, pick ?? [], () => {
+		const { pick, repeat } = step;
+		this.#reads(around, [...(pick ?? []), ...(repeat?.reads ?? [])], () => {
 			const own = runs.filter(({ step }) => madeOf(block).includes(step.name));
 			for (const read of outside(block, own)) around.later.add(read);
-			if (pick !== null && endingOf(step, around.index) === "pick") {
+			if (pick !== null && endingOf(step, indexAt(around)) === "pick") {
 				return this.#stop(around, "reference_missing");
 			}
 			around.marks = marksOf(block, madeOf(block));
 			const whole = runs.map((run) => [run.step.name, run.value]);
-			this.#done(
+			this.#decidesOn(
 				around,
 				pick ? made("group", pick, block) : Object.fromEntries(whole),
 			);
@@ -753,6 +799,17 @@ class Interpreter {
 		this.#blocks.push(block);
 		return block;
 	}
+}
+
+/** Whether it ends by itself at an instant. */
+function isTimed({ phase }: Turn): boolean {
+	return phase === "calls" || phase === "waits";
+}
+
+/** When a `within` ends the step, its own or one around it. */
+function boundOf({ step, startMs, block }: StepRun): number {
+	const own = step.withinMs === null ? never : startMs + step.withinMs;
+	return block.around === null ? own : Math.min(own, boundOf(block.around.of));
 }
 
 /** How many items of its list must succeed; 0 if all must. */

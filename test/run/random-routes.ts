@@ -33,11 +33,12 @@ export interface RandomStep {
 	readonly withinMs: number | null;
 	readonly timeoutMs: number | null;
 	readonly each: RandomEach | null;
+	readonly repeat: RandomRepeat | null;
 	/** How its work ends, by `endingOf`. */
 	readonly ends: readonly Ending[];
 	/** A group's own steps, every step after those that it reads. */
 	readonly steps: readonly RandomStep[];
-	/** The names of the items in the lists around it and of its own, outermost first. */
+	/** The names of the items and of the round around it and of its own, outermost first. */
 	readonly items: readonly string[];
 }
 
@@ -49,6 +50,15 @@ export interface RandomEach {
 }
 
 export type Listed = "404" | "4xx" | "any";
+
+export interface RandomRepeat {
+	/** How many rounds it takes until its condition no longer holds. */
+	readonly rounds: number;
+	readonly max: number;
+	readonly waitMs: number | null;
+	/** Read by its condition. */
+	readonly reads: readonly Read[];
+}
 
 export type Ending =
 	| "ok"
@@ -100,6 +110,9 @@ interface Seed {
 	readonly withinMs: number | null;
 	readonly timeoutMs: number | null;
 	readonly each: RandomEach | null;
+	readonly repeat:
+		| (Omit<RandomRepeat, "reads"> & { readonly reads: readonly number[] })
+		| null;
 	readonly ends: readonly Ending[];
 	readonly answered: boolean;
 	readonly steps: readonly Seed[];
@@ -156,6 +169,18 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 				),
 			}),
 			{ freq: 2 },
+		),
+		repeat: fc.oneof(
+			{ weight: 5, arbitrary: fc.constant(null) },
+			{
+				weight: 1,
+				arbitrary: fc.record({
+					rounds: fc.integer({ min: 1, max: itemsMax + 1 }),
+					max: fc.integer({ min: 2, max: itemsMax }),
+					waitMs: fc.option(soon, { freq: 1 }),
+					reads: some(1),
+				}),
+			},
 		),
 		ends: fc.array(
 			fc.constantFrom<Ending>(
@@ -254,7 +279,14 @@ function stepOf(
 					code: pick % 2 === 1,
 				}));
 	const each = kind === "reply" ? null : one.each;
-	const items = each ? [...itemsAround, `i${name.slice(1)}`] : itemsAround;
+	const works = kind === "get" || kind === "post" || kind === "group";
+	// Of repeats within each other only the innermost round could be told from the calls.
+	const repeat = works && !itemsAround.includes("round") ? one.repeat : null;
+	const items = [
+		...itemsAround,
+		...(each ? [itemOf(name)] : []),
+		...(repeat ? ["round"] : []),
+	];
 	const sight = { names, items, top: false };
 	const inner = stepsOf(group ? one.steps : [], sight, nextName);
 	const own = inner.read.map((step) => ({ step, code: false }));
@@ -264,6 +296,7 @@ function stepOf(
 		name,
 		kind,
 		each,
+		repeat: repeat && { ...repeat, reads: named(repeat.reads) },
 		items,
 		reads: group ? [] : named(one.reads),
 		after: named(one.after).map(({ step }) => step),
@@ -277,6 +310,10 @@ function stepOf(
 		},
 		steps: inner.steps,
 	};
+}
+
+function itemOf(step: string): string {
+	return `i${step.slice(1)}`;
 }
 
 function whenOf(
@@ -299,13 +336,14 @@ export function readsToStart({ reads, after, when }: RandomStep): string[] {
 
 /** The steps that it may read at any time, in the steps inside it, too. */
 export function readsOf(step: RandomStep): string[] {
-	const { kind, expect, pick, answers, fallback, steps } = step;
+	const { kind, expect, pick, answers, fallback, repeat, steps } = step;
 	const own = new Set(steps.map(({ name }) => name));
 	const called = kind === "get" || kind === "post";
 	const later = [
 		...(called && expect ? [expect] : []),
 		...(called || kind === "group" ? (pick ?? []) : []),
 		...(called ? answers : []),
+		...(repeat?.reads ?? []),
 		...(kind === "reply" ? [] : (fallback?.reads ?? [])),
 	];
 	return [
@@ -413,8 +451,9 @@ function keysOf(step: RandomStep): object {
 	}
 	return {
 		...common,
-		...(each ? { ...eachOf(each), as: step.items.at(-1) } : {}),
+		...(each ? { ...eachOf(each), as: itemOf(step.name) } : {}),
 		...workOf(step, refused),
+		...(step.repeat ? { repeat: repeatOf(step.repeat) } : {}),
 		...(withinMs === null ? {} : { within: `${withinMs}ms` }),
 		...(fallback
 			? { fallback: list("filled", fallback.reads, String(fallback.fails)) }
@@ -437,6 +476,12 @@ function eachOf({ list, parallel, enough }: RandomEach): object {
 		count === "null" ? "${null}" : Array.from({ length: count }, (_, at) => at);
 	const until = enough === null ? {} : { enough };
 	return { each: items, parallel, max: itemsMax, ...until };
+}
+
+function repeatOf({ rounds, max, waitMs, reads }: RandomRepeat): object {
+	const holds = [`round + 1 < ${rounds}`, ...reads.map(nameOf)].join(", ");
+	const wait = waitMs === null ? {} : { wait: `${waitMs}ms` };
+	return { while: `\${[${holds}][0]}`, max, ...wait };
 }
 
 function workOf(step: RandomStep, refused: string): object {
