@@ -1,7 +1,13 @@
 import type { Template } from "../expression/template.ts";
 import { checkGraph, readsIn } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
-import { faultOfName, unknownAmong, withNames, withSteps } from "./names.ts";
+import {
+	faultOfName,
+	unknownAmong,
+	withFailure,
+	withNames,
+	withSteps,
+} from "./names.ts";
 import { insteadOfKey } from "./other-words.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { entryOf } from "./shape.ts";
@@ -116,7 +122,13 @@ function readingOf(
 		around,
 		reader: { ...around, names },
 		before: { ...around, names: before },
-		filling: entryOf(source, "enough") ? around : { ...around, names: before },
+		filling: {
+			...around,
+			names: withFailure(
+				entryOf(source, "enough") ? around.names : before,
+				keepsBody(source) ? ["code", "status", "body"] : ["code", "status"],
+			),
+		},
 		answer: { ...around, names: withNames(names, ["answer", "response"]) },
 		inside: {
 			...around,
@@ -127,6 +139,11 @@ function readingOf(
 		},
 		defaults,
 	};
+}
+
+function keepsBody(source: MapSource): boolean {
+	const keep = entryOf(source, "keepBody");
+	return keep?.kind === "scalar" && keep.value === true;
 }
 
 function itemNameOf(source: MapSource): string {

@@ -205,6 +205,7 @@ export type Filled<T, S extends Names, Input extends string> =
 					  }
 					| readonly (number | StatusClass)[];
 				readonly data: Data<Input>;
+				readonly failure: Data<Input | Path<"failure">>;
 				readonly map: DataMap<Input>;
 				readonly rounds: RepeatInput<Input | AnswerNames>;
 				readonly steps: readonly S["step"][];

@@ -433,8 +433,8 @@ export interface CommonInputs<S extends Names, Input extends string> {
 	 */
 	readonly within?: Filled<InputOfKey<Common["within"]>, S, Input>;
 	/**
-	 * The value if the step (or the item) fails. Then the answer is marked partial. A step that the fallback reads is
-	 * waited for only then.
+	 * The value if the step (or the item) fails. Then the answer is marked partial. It may read `failure`: its `code`
+	 * and its `status`. A step that the fallback reads is waited for only then.
 	 */
 	readonly fallback?: Filled<InputOfKey<Common["fallback"]>, S, Input>;
 	/**
@@ -472,6 +472,11 @@ export interface SentInputs<S extends Names, Input extends string> {
 	 * lists. Default: `json`.
 	 */
 	readonly decode?: Filled<InputOfKey<Sent["decode"]>, S, Input>;
+	/**
+	 * `true`: if the answer fails the step, by its status or by `expect`, `fallback` can read its decoded body as
+	 * `failure.body`. It is null if it cannot be decoded. Default: `false`.
+	 */
+	readonly keepBody?: Filled<InputOfKey<Sent["keepBody"]>, S, Input>;
 	/**
 	 * `true`: this call only reads, whatever its method. `false`: it may write, although its upstream is `safe`.
 	 */

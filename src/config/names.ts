@@ -14,6 +14,7 @@ const reservedNames: ReadonlySet<string> = new Set([
 	"index",
 	"answer",
 	"response",
+	"failure",
 	"missing",
 	"env",
 	"auth",
@@ -45,6 +46,11 @@ export interface Names {
 
 interface Members extends Iterable<string> {
 	has(name: string): boolean;
+}
+
+/** These names, and the failure of a step, of which these members can be read. */
+export function withFailure(names: Names, members: readonly string[]): Names {
+	return layered(names, new Map([["failure", new Set(members)]]));
 }
 
 /** These names and more. Of the added names any member may be read. */
@@ -102,6 +108,11 @@ export function faultOfRead(
 		return null;
 	}
 	const whole = `${read.name}.${member}`;
+	if (read.name === "failure") {
+		return member === "body"
+			? "`failure.body` is kept only of a call: write `keepBody: true` there"
+			: `\`${whole}\` does not exist: \`failure\` has ${list(members)}${suggest(member, members)}`;
+	}
 	if (read.name === "request") {
 		return clientNames.has(member)
 			? `\`${whole}\` does not exist: write \`${read.path.join(".")}\``
@@ -139,6 +150,8 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 		case "answer":
 		case "response":
 			return `\`${name}\` exists only in \`answers\`, \`expect\` and \`pick\`, when the call has ended`;
+		case "failure":
+			return "`failure` exists only in `fallback`";
 		case "item":
 		case "index":
 			return names.has("index")

@@ -200,6 +200,8 @@ export class GatewayError extends Error {
 	override readonly name = "GatewayError";
 	/** How long the call took that first failed with it, in milliseconds; null if it is no upstream's. */
 	callMs: number | null = null;
+	/** Private, so that nobody who shows an error shows it. */
+	#answer: unknown = null;
 
 	constructor(code: ErrorCode, message: string, facts: ErrorFacts = {}) {
 		super(
@@ -208,6 +210,17 @@ export class GatewayError extends Error {
 		);
 		this.code = code;
 		this.facts = facts;
+	}
+
+	/** Keeps the decoded body of the answer that failed its step. For the step's own fallback alone. */
+	keepAnswer(answer: unknown): this {
+		this.#answer = answer;
+		return this;
+	}
+
+	/** What was kept; null if nothing was. */
+	get answer(): unknown {
+		return this.#answer;
 	}
 
 	/** The HTTP status a client gets for this error. */

@@ -1,20 +1,40 @@
 import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
+import { readsOf } from "../expression/template.ts";
 import type { StepPlan } from "../plan/plan.ts";
-import { type Later, type Layout, prepareLater } from "./layout.ts";
+import {
+	failureLayout,
+	type Later,
+	type Layout,
+	prepareLater,
+} from "./layout.ts";
 import type { Once, Spot } from "./spot.ts";
 
-/** Lets `fallback` and `optional` fill in for the failure of each carrying-out. */
+/**
+ * Lets `fallback` and `optional` fill in for the failure of each carrying-out. A fallback that reads `failure` finds it in
+ * the step's own slot.
+ */
 export function prepareFallback(
 	{ fallback, optional }: Pick<StepPlan, "fallback" | "optional">,
 	layout: Layout,
+	ownSlot: number,
 	once: Once,
 ): Once {
 	if (fallback === null && !optional) return once;
-	const later = fallback && prepareLater(fallback, layout);
+	const later =
+		fallback && prepareLater(fallback, failureLayout(layout, ownSlot));
+	const reads =
+		fallback && readsOf(fallback).some(({ name }) => name === "failure");
 	return (spot) =>
-		once(spot).then(undefined, (thrown: unknown) =>
-			fillIn(later, optional, spot, asGatewayError(thrown)),
-		);
+		once(spot).then(undefined, (thrown: unknown) => {
+			const error = asGatewayError(thrown);
+			if (reads) spot.frame.values[ownSlot] = failureOf(error);
+			return fillIn(later, optional, spot, error);
+		});
+}
+
+/** What a fallback may know of a failure. */
+function failureOf({ code, facts, answer }: GatewayError): object {
+	return { code, status: facts.upstreamStatus ?? null, body: answer };
 }
 
 /** The fallback's value or null, noted as missing. Throws the error itself if there is neither. */

@@ -211,6 +211,15 @@ export function answerLayout(around: Layout, ownSlot: number): Layout {
 	};
 }
 
+/** The names where a fallback is read, which may read the failure. */
+export function failureLayout(around: Layout, ownSlot: number): Layout {
+	return {
+		...around,
+		slotOf: (name) =>
+			name === "failure" ? { up: 0, slot: ownSlot } : around.slotOf(name),
+	};
+}
+
 /**
  * The client's inputs that are read, if only those are read; a fault in them is then the client's. Null if something
  * else is read, or nothing.

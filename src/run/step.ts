@@ -34,12 +34,14 @@ export function prepareStart(
 	// The block and the plan read these.
 	const { name: _, after: _1, withinMs: _2, ...unread } = others;
 	allRead(unread);
+	const ownSlot = slot + 1;
 	const item = each ? itemLayout(layout, each) : layout;
+	const itemSlot = each ? itemSlots.own : ownSlot;
 	const own = prepareWork(step, {
 		...context,
 		layout: repeat ? roundLayout(item) : item,
 		inList: context.inList || each !== null,
-		ownSlot: repeat ? roundSlots.own : each ? itemSlots.own : slot + 1,
+		ownSlot: repeat ? roundSlots.own : itemSlot,
 		condition: repeat && repeat.condition,
 	});
 	const whole = repeat ? prepareRepeat(repeat, own) : own;
@@ -53,12 +55,12 @@ export function prepareStart(
 	const once = promised(inTurn(work));
 	const filling = { fallback, optional };
 	if (each === null || enough === null) {
-		const filled = prepareFallback(filling, item, once);
+		const filled = prepareFallback(filling, item, itemSlot, once);
 		return each ? prepareEach(each, optional, context, filled) : filled;
 	}
 	// The others stand in for an item that fails, so what fills in does it for the whole list.
 	const counted = prepareEach(each, false, context, once);
-	return prepareFallback(filling, layout, counted);
+	return prepareFallback(filling, layout, ownSlot, counted);
 }
 
 function prepareCondition(

@@ -620,8 +620,10 @@ class Interpreter {
 			return;
 		}
 		this.#reads(turn, fallback.reads, () => {
-			if (!fallback.fails) filled(made("filled", fallback.reads, block));
-			else if (optional) filled(null);
+			const failure = `${code} ${statusOf(code)}`;
+			if (!fallback.fails) {
+				filled(made(`filled ${failure}`, fallback.reads, block));
+			} else if (optional) filled(null);
 			else this.#failsBlock(run, code, turn);
 		});
 	}
@@ -819,6 +821,12 @@ function enoughOf({ each }: RandomStep): number {
 
 function hasSucceeded({ phase, skipped }: Turn): boolean {
 	return phase === "done" && !skipped;
+}
+
+/** The status of the answer by which a step failed with this code, by the replies that the upstream gives; 0 for none. */
+function statusOf(code: string): number {
+	if (code === "upstream_status") return 500;
+	return code === "upstream_invalid" ? 200 : 0;
 }
 
 function ending({ way }: Placed, end: () => boolean) {

@@ -456,7 +456,13 @@ function keysOf(step: RandomStep): object {
 		...(step.repeat ? { repeat: repeatOf(step.repeat) } : {}),
 		...(withinMs === null ? {} : { within: `${withinMs}ms` }),
 		...(fallback
-			? { fallback: list("filled", fallback.reads, String(fallback.fails)) }
+			? {
+					fallback: list(
+						"filled ${failure.code} ${failure.status ?? 0}",
+						fallback.reads,
+						String(fallback.fails),
+					),
+				}
 			: {}),
 		...(optional ? { optional: true } : {}),
 	};
@@ -533,7 +539,11 @@ function endsIn({ ends, items }: RandomStep, ending: Ending): string {
 
 /** A list of a word and of everything that is read. It fails where `fails` is true. */
 function list(word: string, reads: readonly Read[], fails = "false"): string {
-	const items = [`'${word}'`, ...reads.map(printed), `${fails} ? null + 1 : 0`];
+	const items = [
+		`\`${word}\``,
+		...reads.map(printed),
+		`${fails} ? null + 1 : 0`,
+	];
 	return `\${[${items.join(", ")}]}`;
 }
 

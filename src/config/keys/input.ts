@@ -18,10 +18,17 @@ export type Hole = `${string}\${${string}`;
 
 /**
  * Stands for an input whose type depends on the names that can be read there: data, a map of data, data that may also
- * read the call's answer, values by status, names of steps, or the rounds of a call.
+ * read the call's answer or the step's failure, values by status, names of steps, or the rounds of a call.
  */
 export interface Written<
-	What extends "answer" | "answers" | "data" | "map" | "rounds" | "steps",
+	What extends
+		| "answer"
+		| "answers"
+		| "data"
+		| "failure"
+		| "map"
+		| "rounds"
+		| "steps",
 > {
 	readonly written: What;
 }

@@ -163,6 +163,12 @@ export const sentKeys = {
 		example: "decode: xml",
 		default: "json",
 	}),
+	keepBody: key(flag, {
+		description:
+			"`true`: if the answer fails the step, by its status or by `expect`, `fallback` can read its decoded body as `failure.body`. It is null if it cannot be decoded.",
+		example: "keepBody: true\nfallback: ${failure}",
+		default: false,
+	}),
 	safe: key(flag, {
 		description:
 			"`true`: this call only reads, whatever its method. `false`: it may write, although its upstream is `safe`.",
@@ -239,7 +245,7 @@ export const call: StepKind<CallConfig> = {
 function print(step: CallConfig): Readonly<Record<string, unknown>> {
 	const { kind: _, method, upstream, path, write, ...own } = step;
 	const { query, headers, body, answers, expect, pick, ...others } = own;
-	const { decode, timeoutMs, safe, idempotent, ...rest } = others;
+	const { decode, keepBody, timeoutMs, safe, idempotent, ...rest } = others;
 	const { repeatable: _1, ...ofEveryStep } = rest;
 	onlyCommonKeys(ofEveryStep);
 	return {
@@ -252,6 +258,7 @@ function print(step: CallConfig): Readonly<Record<string, unknown>> {
 		expect: expect && printTemplate(expect),
 		pick: pick && { value: printTemplate(pick) },
 		decode: printDecode(decode),
+		keepBody: keepBody || null,
 		timeoutMs,
 		safe,
 		idempotent,
@@ -329,6 +336,7 @@ function check(step: StepSource): CallConfig | null {
 	const target = checkTarget(written, reading.reader, context);
 	refuseTwoBodies(source, context.problems);
 	refuseCodings(source, call.headers, context.problems);
+	refuseUnreadBody(source, call, context.problems);
 	const common = commonOf({ each, as, parallel, max, enough, ...call }, step);
 	if (target === null) return null;
 	const method = kind.toUpperCase() as CallMethod;
@@ -369,6 +377,23 @@ function refuseCodings(
 		const at = (entryOf(source, "headers") ?? source).at;
 		if (message !== null) problems.push({ at, message });
 	}
+}
+
+function refuseUnreadBody(
+	source: MapSource,
+	{ keepBody, fallback }: Pick<CallConfig, "fallback" | "keepBody">,
+	problems: Problem[],
+): void {
+	if (!keepBody) return;
+	const isRead = readsOfAll([fallback]).some(
+		({ name, path: [member] }) =>
+			name === "failure" && (member === undefined || member === "body"),
+	);
+	if (isRead) return;
+	problems.push({
+		at: (entryOf(source, "keepBody") ?? source).at,
+		message: "no `fallback` here reads `failure.body`: remove `keepBody`",
+	});
 }
 
 function checkTarget(

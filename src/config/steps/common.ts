@@ -51,7 +51,7 @@ export interface StepReading extends Reading {
 	readonly around: Reader;
 	/** With the item, and without the round: what is read before the first round. */
 	readonly before: Reader;
-	/** What a fallback sees: the item if it fills in for an item, not if it fills in for the whole step. */
+	/** What a fallback sees: the failure, and the item if it fills in for an item, not if it fills in for the whole step. */
 	readonly filling: Reader;
 	/** With the answer of the step's call. */
 	readonly answer: Reader;
@@ -69,7 +69,9 @@ export function templateReadBy<Input = Written<"data">>(
 
 const templateAround = templateReadBy(({ around }) => around);
 const templateBefore = templateReadBy(({ before }) => before);
-const templateFilling = templateReadBy(({ filling }) => filling);
+const templateFilling = templateReadBy<Written<"failure">>(
+	({ filling }) => filling,
+);
 
 /** Names of the steps that a reader knows. */
 export function stepNames<Context>(
@@ -154,7 +156,7 @@ export const commonKeys = {
 	}),
 	fallback: key(templateFilling, {
 		description:
-			"The value if the step (or the item) fails. Then the answer is marked partial. A step that the fallback reads is waited for only then.",
+			"The value if the step (or the item) fails. Then the answer is marked partial. It may read `failure`: its `code` and its `status`. A step that the fallback reads is waited for only then.",
 		example: "fallback: null",
 	}),
 	optional: key(flag, {

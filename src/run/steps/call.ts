@@ -27,6 +27,7 @@ import {
 } from "../layout.ts";
 import type { OpenedUpstream } from "../open.ts";
 import { thenAsking } from "../repeat.ts";
+import type { Run } from "../run.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
 import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
@@ -37,7 +38,8 @@ import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const { path, query, headers, body, timeoutMs, ...rest } = step;
 	const { method, write, repeatable, ...others } = rest;
-	const { answers, expect, pick, decode, upstreamIndex, ...used } = others;
+	const { answers, expect, pick, decode, keepBody, ...read } = others;
+	const { upstreamIndex, ...used } = read;
 	// The check and the plan have used these.
 	const { kind: _, upstream: _1, safe: _2, idempotent: _3, ...known } = used;
 	const { attempts: _4, ...ofEveryStep } = known;
@@ -56,7 +58,8 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 		.some(({ name }) => name === "response");
 	// Printed only for a failure.
 	const written = () => JSON.stringify([path, query, headers, body], digits);
-	const taken = { answers, expect, pick, decode, readsResponse, written };
+	const told = { readsResponse, written };
+	const taken = { answers, expect, pick, decode, keepBody, ...told };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
 		const { path: step, index } = spot;
@@ -164,7 +167,10 @@ function roundOf(frame: Frame, roundUp: number): number {
 
 /** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
-	step: Pick<CallPlan, "answers" | "decode" | "expect" | "pick"> & {
+	step: Pick<
+		CallPlan,
+		"answers" | "decode" | "expect" | "keepBody" | "pick"
+	> & {
 		readonly readsResponse: boolean;
 		/** What the author wrote of the request. */
 		readonly written: () => string;
@@ -175,19 +181,28 @@ function prepareValue(
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const { readsResponse, written } = step;
+	const { keepBody, readsResponse, written } = step;
 	const decoder = decoderOf(step.decode);
 	const upstream = opened.upstream.name;
 	const listedFor = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
 	const pick = later(step.pick);
 	const asking = later(condition);
+	/** The failure is told in any case, with null for a body that takes too much. */
+	const bodyOf = (response: UpstreamResponse, run: Run) => {
+		try {
+			return decodeBody(response, decoder, opened, true, run);
+		} catch {
+			return null;
+		}
+	};
 	const valueOf = (response: UpstreamResponse, spot: Spot) => {
 		const { status } = response;
 		const listed = listedFor(status);
 		const lenient = listed !== undefined;
 		if (!lenient && (status < 200 || status > 299)) {
-			throw refusedBy(upstream, response);
+			const error = refusedBy(upstream, response);
+			throw keepBody ? error.keepAnswer(bodyOf(response, spot.run)) : error;
 		}
 		const answer = decodeBody(response, decoder, opened, lenient, spot.run);
 		const { values } = spot.frame;
@@ -199,7 +214,10 @@ function prepareValue(
 		const picked = () => (pick ? spot.evaluate(pick) : answer);
 		if (expect === null) return picked();
 		const pickExpected = (held: unknown) => {
-			if (isSkip(held)) throw unexpected(upstream, status, answer, written);
+			if (isSkip(held)) {
+				const error = unexpected(upstream, status, answer, written);
+				throw keepBody ? error.keepAnswer(answer) : error;
+			}
 			return picked();
 		};
 		const held = spot.evaluate(expect);
