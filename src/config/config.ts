@@ -11,6 +11,7 @@ import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 import type { RouteKey } from "./route-key.ts";
+import type { DecodeInput } from "./steps/decode.ts";
 import type { StepConfig } from "./steps/kinds.ts";
 
 /** A config that has been checked: defaults filled in, units read, templates parsed, every name known to exist. */
@@ -62,20 +63,28 @@ export type UserCall = (
 ) => Promise<UserAnswer>;
 
 export interface UserCallOptions {
-	/** Default: GET, or POST with a body. */
+	/** Default: GET, or POST with a body of any kind. */
 	readonly method?: CallMethod;
 	/** Values become text and are encoded. A list repeats the name. Null and an empty list are `reference_missing`. */
 	readonly query?: Readonly<Record<string, unknown>>;
 	readonly headers?: Readonly<Record<string, string>>;
-	/** Sent as JSON. */
+	/** Sent as JSON. A call has one of `body`, `form`, `text` and `bytes`. */
 	readonly body?: unknown;
+	/** Sent as a form, by the rules of `query`. */
+	readonly form?: Readonly<Record<string, unknown>>;
+	/** Sent as it is, in UTF-8. */
+	readonly text?: string;
+	/** Sent as they are. */
+	readonly bytes?: Uint8Array;
+	/** How the answer's body is read. Default: as JSON. */
+	readonly decode?: DecodeInput;
 }
 
 export interface UserAnswer {
 	readonly status: number;
 	/** Names in lower case with `_` for `-`; `set_cookie` is always a list. */
 	readonly headers: Readonly<Record<string, unknown>>;
-	/** The body as JSON; null if there is none. */
+	/** The body, read by `decode`. Bytes are a Uint8Array. Null if there is none. */
 	readonly body: unknown;
 }
 

@@ -521,4 +521,9 @@ export interface BodyInputs<S extends Names, Input extends string> {
 	 * The body, a text that is sent as it is. Its type is `text/plain` unless `headers` says otherwise.
 	 */
 	readonly text?: Filled<InputOfKey<Body["text"]>, S, Input>;
+	/**
+	 * The body, bytes that are sent as they are: a file of the request's `form`, its `bytes`, or an answer with
+	 * `decode: bytes`. Its type is `application/octet-stream` unless `headers` says otherwise.
+	 */
+	readonly bytes?: Filled<InputOfKey<Body["bytes"]>, S, Input>;
 }

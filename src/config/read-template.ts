@@ -239,6 +239,18 @@ export function readTextBody(source: Source, reader: Reader): Template {
 	return template;
 }
 
+/** Nothing that an author can write is bytes, so they come from an expression. */
+export function readBytesBody(source: Source, reader: Reader): Template {
+	const template = readTemplate(source, reader);
+	if (template.kind === "whole" || source.kind === "function") return template;
+	reader.problems.push({
+		at: source.at,
+		message:
+			"`bytes` takes what an expression gives, such as `${form.photo.bytes}`; a text is sent by `text`",
+	});
+	return template;
+}
+
 /** A value that becomes text is refused if YAML would print it in another way. */
 function readTextValue(source: Source, reader: Reader): Template {
 	const scalars = source.kind === "list" ? source.items : [source];

@@ -381,6 +381,8 @@ function measure(value: unknown, size: Size): void {
 	} else if (Array.isArray(value)) {
 		for (const item of value) measure(item, size);
 	} else if (typeof value === "object" && value !== null) {
+		// Only a function of an author's gives them. As a map each byte would have a key of its own.
+		if (ArrayBuffer.isView(value)) throw noJson();
 		let keys = 0;
 		let indexes = 0;
 		for (const key in value) {
@@ -393,6 +395,10 @@ function measure(value: unknown, size: Size): void {
 		// A map of many keys is a hash table to the engine, and keys that are indexes make texts anew.
 		size.meter?.burn(2 * indexes + (keys > 64 ? 8 * keys : 0));
 	}
+}
+
+function noJson(): GatewayError {
+	return new GatewayError("step_failed", "bytes cannot become JSON");
 }
 
 const longEnd = 1n << 512n;

@@ -21,11 +21,12 @@ export function askedHeaders({
  * run into the next.
  */
 export function sameRequestKey(request: UpstreamRequest): string {
-	const { method, target, body, timeoutMs } = request;
+	const { method, target, body, binary = false, timeoutMs } = request;
 	return JSON.stringify([
 		method,
 		target,
 		body,
+		binary,
 		timeoutMs,
 		askedHeaders(request),
 	]);

@@ -3,6 +3,8 @@ import type {
 	UserCall,
 	UserCallOptions,
 } from "../config/config.ts";
+import { decodeGiven } from "../config/steps/decode.ts";
+import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import { callFieldsRefused } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
@@ -18,12 +20,13 @@ import type { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
-import { decoderOf } from "./decoders.ts";
+import { binaryText, bodyTypes } from "./body.ts";
+import { type Decoder, decoderOf } from "./decoders.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 import { send } from "./send.ts";
 import type { Spot } from "./spot.ts";
-import { defaultHeaders, refuseEmpty } from "./target.ts";
+import { defaultHeaders, refuseEmpty, wellFormed } from "./target.ts";
 import { saidBeside } from "./trace.ts";
 
 /** The upstreams that a function may call, by name. */
@@ -40,6 +43,7 @@ export function createUserCall(
 		const { upstream, path } = resolve(target, upstreams);
 		const create = (given: UserCallOptions) =>
 			createRequest(upstream, path, given, run, fuel);
+		const decoder = decoderFor(options);
 		// At once if there is time, because the function may change what it gave.
 		const created = fuel.piece(create, options);
 		const request = created instanceof Promise ? await created : created;
@@ -52,12 +56,9 @@ export function createUserCall(
 			return {
 				status: response.status,
 				headers: headersByName(response),
-				body: decodeBody(
-					response,
-					decoderOf({ kind: "json" }),
-					upstream,
-					lenient,
-					run,
+				body: given(
+					decodeBody(response, decoder, upstream, lenient, run),
+					fuel,
 				),
 			};
 		};
@@ -105,19 +106,17 @@ function resolve(
 function createRequest(
 	{ settings }: OpenedUpstream,
 	path: string,
-	{ method, query = {}, headers = {}, body }: UserCallOptions,
+	{ method, query = {}, headers = {}, ...sent }: UserCallOptions,
 	run: Run,
 	fuel: Fuel,
 ): UpstreamRequest {
 	const kept = settings.query.filter(([name]) => !Object.hasOwn(query, name));
 	refuseLookalikes(Object.keys(query), kept);
-	const pairs = [...kept, ...parametersOf(query)].map(
-		([name, value]) =>
-			`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
-	);
+	const pairs = [...kept, ...parametersOf(query, "query")].map(encoded);
+	const body = bodyOf(sent, fuel);
 	const target =
 		path === "" ? settings.basePath || "/" : `${settings.basePath}/${path}`;
-	const chosen = method ?? (body === undefined ? "GET" : "POST");
+	const chosen = method ?? (body === null ? "GET" : "POST");
 	if (!callMethods.includes(chosen)) {
 		throw new GatewayError(
 			"step_failed",
@@ -126,13 +125,14 @@ function createRequest(
 	}
 	const { safe, idempotent } = settings;
 	const reads = safe || isSafe(chosen);
-	const fields = headersOf(settings.headers, headers, body !== undefined);
+	const fields = headersOf(settings.headers, headers, body && body.type);
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
 		headers: [...fields].flat(),
 		along: run.trace.linesOf(saidBeside(new Set(fields.keys()), settings)),
-		body: body === undefined ? null : printJson(body, fuel),
+		body: body && body.text,
+		...(body?.binary && { binary: true }),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),
 		tried: null,
@@ -161,22 +161,82 @@ function refuseLookalikes(
 
 /** By the rules of a step's `query`: a parameter that were dropped could ask for everything. */
 function parametersOf(
-	query: Readonly<Record<string, unknown>>,
+	parameters: Readonly<Record<string, unknown>>,
+	what: "query" | "form",
 ): [string, string][] {
-	return Object.entries(query).flatMap(([name, value]) => {
-		const source = `query.${name}`;
+	return Object.entries(parameters).flatMap(([name, value]) => {
+		const source = `${what}.${name}`;
 		const values: readonly unknown[] = Array.isArray(value) ? value : [value];
 		if (values.length === 0) refuseEmpty(source);
 		return values.map((one): [string, string] => [name, textOf(one, source)]);
 	});
 }
 
+function encoded([name, value]: readonly [string, string]): string {
+	return [name, value]
+		.map((text) => encodeURIComponent(wellFormed(text, null)))
+		.join("=");
+}
+
+interface SentBody {
+	readonly type: string;
+	readonly text: string;
+	readonly binary?: true;
+}
+
+/** The body that a function gives; null if it gives none. */
+function bodyOf(
+	{ body, form, text, bytes }: UserCallOptions,
+	fuel: Fuel,
+): SentBody | null {
+	const given = [body, form, text, bytes].filter((one) => one !== undefined);
+	if (given.length === 0) return null;
+	if (given.length > 1) {
+		const words = "the function called with two bodies: a call has one";
+		throw new GatewayError("step_failed", words);
+	}
+	if (form !== undefined) {
+		const sent = parametersOf(form, "form").map(encoded).join("&");
+		fuel.hold(sent.length);
+		return { type: bodyTypes.form, text: sent };
+	}
+	if (text !== undefined) {
+		const sent = textOf(text, "text");
+		return { type: bodyTypes.text, text: wellFormed(sent, null, "a text") };
+	}
+	if (bytes === undefined) {
+		return { type: bodyTypes.json, text: printJson(body, fuel) };
+	}
+	if (!(bytes instanceof Uint8Array)) {
+		const words = "the function called with `bytes` that are no Uint8Array";
+		throw new GatewayError("step_failed", words);
+	}
+	const sent = binaryText(bytes, fuel);
+	return { type: bodyTypes.bytes, text: sent, binary: true };
+}
+
+const json = decoderOf({ kind: "json" });
+
+function decoderFor({ decode = "json" }: UserCallOptions): Decoder | null {
+	if (decode === "json") return json;
+	const known = decodeGiven(decode);
+	if (known !== null) return decoderOf(known);
+	const words = "the function called with an unknown `decode`";
+	throw new GatewayError("step_failed", words);
+}
+
+/** Bytes are copied, because others may have the same answer. */
+function given(value: unknown, fuel: Fuel): unknown {
+	if (!(value instanceof Bytes)) return value;
+	fuel.hold(value.bytes.length);
+	return new Uint8Array(value.bytes);
+}
+
 function headersOf(
 	fixed: readonly (readonly [string, string])[],
 	own: Readonly<Record<string, string>>,
-	hasBody: boolean,
+	type: string | null,
 ): Map<string, string> {
-	const type = hasBody ? "application/json" : null;
 	const fields = new Map(defaultHeaders(fixed, type));
 	for (const [name, given] of Object.entries(own)) {
 		const value = textOf(given, `headers.${name}`);

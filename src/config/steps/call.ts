@@ -29,6 +29,7 @@ import { unknownUpstream } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import {
 	type Reader,
+	readBytesBody,
 	readParameters,
 	readTarget,
 	readTemplate,
@@ -63,6 +64,7 @@ export type CallConfig = StepCommon &
 		| keyof typeof commonKeys
 		| keyof StepCommon
 		| "body"
+		| "bytes"
 		| "form"
 		| "target"
 		| "text"
@@ -82,7 +84,7 @@ export type CallConfig = StepCommon &
 export type BodyConfig =
 	| { readonly kind: "json"; readonly value: Template }
 	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
-	| { readonly kind: "text"; readonly value: Template };
+	| { readonly kind: "text" | "bytes"; readonly value: Template };
 
 const jsonBody = reading<Written<"data">, BodyConfig, Reading>(
 	z.unknown(),
@@ -103,6 +105,14 @@ const textBody = reading<Written<"data">, BodyConfig, Reading>(
 	(source, { reader }) => ({
 		kind: "text",
 		value: readTextBody(source, reader),
+	}),
+);
+
+const bytesBody = reading<Written<"data">, BodyConfig, Reading>(
+	z.unknown(),
+	(source, { reader }) => ({
+		kind: "bytes",
+		value: readBytesBody(source, reader),
 	}),
 );
 
@@ -133,6 +143,12 @@ export const bodyKeys = {
 			"The body, a text that is sent as it is. Its type is `text/plain` unless `headers` says otherwise.",
 		example:
 			"post: users/soap\nheaders: { content-type: text/xml }\ntext: <user>${escapeXml(query.id)}</user>",
+	}),
+	bytes: key(bytesBody, {
+		description:
+			"The body, bytes that are sent as they are: a file of the request's `form`, its `bytes`, or an answer with `decode: bytes`. Its type is `application/octet-stream` unless `headers` says otherwise.",
+		example:
+			"put: users/photo\nheaders: { content-type: image/png }\nbytes: ${first}",
 	}),
 };
 
@@ -331,7 +347,7 @@ function check(step: StepSource): CallConfig | null {
 		? withoutBody(callKeys[kind].read(source, judged, reading))
 		: callKeys[kind].read(source, judged, reading);
 	if (read === undefined) return null;
-	const { target: written, body, form, text, ...others } = read;
+	const { target: written, body, form, text, bytes, ...others } = read;
 	const { each, as, parallel, max, enough, ...call } = others;
 	const target = checkTarget(written, reading.reader, context);
 	refuseTwoBodies(source, context.problems);
@@ -345,19 +361,19 @@ function check(step: StepSource): CallConfig | null {
 		...made,
 		...effectsOf(made, context.upstreams),
 		kind: "call",
-		body: body ?? form ?? text,
+		body: body ?? form ?? text ?? bytes,
 	};
 }
 
 type ReadOfReads = ReturnType<(typeof callKeys)[Reads]["read"]>;
 
 function withoutBody(read: ReadOfReads) {
-	return read && { ...read, body: null, form: null, text: null };
+	return read && { ...read, body: null, form: null, text: null, bytes: null };
 }
 
 function refuseTwoBodies(source: MapSource, problems: Problem[]): void {
 	const [first, second] = source.entries.filter(({ key }) =>
-		["body", "form", "text"].includes(key),
+		["body", "form", "text", "bytes"].includes(key),
 	);
 	if (first === undefined || second === undefined) return;
 	problems.push({

@@ -55,3 +55,8 @@ export function printDecode(decode: DecodeConfig): DecodeInput | null {
 	const { lists } = decode;
 	return lists.length === 0 ? "xml" : { xml: { lists } };
 }
+
+/** The same, as a function of an author's gives it; null if it is nothing that an author can write. */
+export function decodeGiven(written: DecodeInput): DecodeConfig | null {
+	return decodeSchema.safeParse(written).success ? decodeOf(written) : null;
+}

@@ -69,6 +69,8 @@ export interface UpstreamRequest extends Asker {
 	 */
 	readonly along?: string;
 	readonly body: string | null;
+	/** Whether each character of the body stands for a byte (Latin-1). Absent: the body is a text, sent as UTF-8. */
+	readonly binary?: boolean;
 	/** Whether it only reads. Then equal calls may share an answer. */
 	readonly safe: boolean;
 	/** Whether sending it twice does what sending it once does. */

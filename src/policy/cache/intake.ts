@@ -302,8 +302,8 @@ function asksFirst(kept: Kept): Kept {
 }
 
 /** Without the rest of the request, which would keep its run alive. */
-function keyOf({ method, target, headers, body }: Key): Key {
-	return { method, target, headers, body };
+function keyOf({ method, target, headers, body, binary = false }: Key): Key {
+	return { method, target, headers, body, binary };
 }
 
 /** A short answer must not keep alive the buffer in which it came. */

@@ -23,7 +23,7 @@ export interface KeeperOptions {
 /** The request that finds an answer again, together with the answer's form. */
 export type Key = Pick<
 	UpstreamRequest,
-	"method" | "target" | "headers" | "body"
+	"method" | "target" | "headers" | "body" | "binary"
 >;
 
 /**
@@ -217,12 +217,13 @@ type Keyed = Pick<Kept, "form" | "key">;
 /** A target begins with a slash, so no two keys have one text. The length says where a target before a body ends. */
 function textOf(
 	form: Form,
-	{ method, target, body }: Key,
+	{ method, target, body, binary = false }: Key,
 	as = method,
 ): string {
 	const asked = form === "decoded" ? as : `${as} ${form}`;
 	if (body === null) return `${asked} ${target}`;
-	return `${asked} ${target.length} ${target}${body}`;
+	const kind = binary ? " bytes" : "";
+	return `${asked}${kind} ${target.length} ${target}${body}`;
 }
 
 function withGood(kept: Kept): Kept[] {

@@ -119,7 +119,7 @@ function prepareRequest(
 		...step.headers.map(({ name }) => name),
 	];
 	const said = saidBeside(new Set(names), settings);
-	return ({ run, frame }) => {
+	const requestAt = ({ run, frame }: Spot): UpstreamRequest => {
 		return {
 			method,
 			target: target(frame),
@@ -136,6 +136,9 @@ function prepareRequest(
 			onAgain: null,
 		};
 	};
+	return body?.binary
+		? (spot) => ({ ...requestAt(spot), binary: true })
+		: requestAt;
 }
 
 /** Whether it asks the same in each round of a `repeat`: for news. */

@@ -31,7 +31,14 @@ export function openWire(
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
 				const { along = "", onSent, onAgain, attempt = null } = request;
-				const message = writer.message(method, target, headers, along, body);
+				const message = writer.message(
+					method,
+					target,
+					headers,
+					along,
+					body,
+					request.binary,
+				);
 				const receiver = new Collecting(settings, memory, scope, {
 					resolve,
 					reject,

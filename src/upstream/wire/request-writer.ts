@@ -36,13 +36,14 @@ export class RequestWriter {
 		headers: HeaderList,
 		along: string,
 		body: string | null,
+		binary = false,
 	): Message {
 		const head = this.#head(method, target, headers) + along;
 		if (body === null || body === "") {
 			const end = announcesBody(method) ? "content-length: 0\r\n\r\n" : "\r\n";
 			return { text: head + end, bytes: null };
 		}
-		const length = Buffer.byteLength(body);
+		const length = binary ? body.length : Buffer.byteLength(body);
 		const text = `${head}content-length: ${length}\r\n\r\n`;
 		// If there are as many bytes as characters, the text is ASCII, which is the same in latin1.
 		return length === body.length
