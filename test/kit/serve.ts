@@ -3,6 +3,7 @@ import {
 	request as httpRequest,
 	type IncomingHttpHeaders,
 } from "node:http";
+import type { Config } from "../../src/config/config.ts";
 import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
@@ -34,16 +35,12 @@ export interface HttpAnswer {
 	readonly json: unknown;
 }
 
-/** Takes a config as YAML, or as an object whose steps may run functions. */
+/** Takes a config as YAML, or as an object whose steps may run functions, or one that was loaded. */
 export async function serve(
-	source: string | object,
+	source: string | object | Config,
 	env: Record<string, string> = {},
 ): Promise<ServedGateway> {
-	const config = configOrThrow(
-		typeof source === "string"
-			? checkText(source, "test.yaml", env)
-			: checkValue(source, "test", env),
-	);
+	const config = checkedConfig(source, env);
 	const gateway = createGateway(config, { env });
 	const ended: RequestEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));
@@ -67,6 +64,18 @@ export async function serve(
 			await gateway.close();
 		},
 	};
+}
+
+function checkedConfig(
+	source: string | object | Config,
+	env: Record<string, string>,
+): Config {
+	if (typeof source === "object" && "functions" in source) return source;
+	return configOrThrow(
+		typeof source === "string"
+			? checkText(source, "test.yaml", env)
+			: checkValue(source, "test", env),
+	);
 }
 
 /** One request, on a connection of its own unless an agent keeps some. */

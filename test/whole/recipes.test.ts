@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
-import { checkText } from "../../src/config/load.ts";
+import { checkText, configOrThrow, loadConfig } from "../../src/config/load.ts";
 import { stepKeyNames } from "../../src/config/steps/kinds.ts";
+import { folderWith } from "../kit/cli.ts";
 import { serve } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { type Exchange, exchangesOf, printAnswer } from "./recipes/console.ts";
@@ -18,6 +20,8 @@ interface Recipe {
 	readonly number: number;
 	readonly title: string;
 	readonly yaml: string;
+	/** The file of a function beside the config, by its name; null if there is none. */
+	readonly file: { readonly name: string; readonly text: string } | null;
 	readonly exchanges: readonly Exchange[];
 }
 
@@ -33,16 +37,28 @@ const recipes = page
 			number: Number(number),
 			title,
 			yaml: fence("yaml"),
+			file: fileIn(section),
 			exchanges: exchangesOf(fence("console")),
 		};
 	});
 
-for (const { number, title, yaml, exchanges } of recipes) {
+/** The program of a recipe, and the file that its config names. */
+function fileIn(section: string): Recipe["file"] {
+	const [, text] = /^```ts fragment\n([^]*?)^```/m.exec(section) ?? [];
+	const [, name] = /^ +run: \.\/([\w.]+)#/m.exec(section) ?? [];
+	if (text === undefined || name === undefined) return null;
+	return { name, text };
+}
+
+for (const { number, title, yaml, file, exchanges } of recipes) {
 	describe(`recipe ${number}, ${title.toLowerCase()},`, () => {
 		it("answers as the page shows, and asks its services nothing else", async () => {
 			const calls = canned[number] ?? assert.fail("nothing is canned");
 			await using services = await startServices(calls);
-			await using gateway = await serve(pointedAt(yaml, services.url));
+			const config = pointedAt(yaml, services.url);
+			await using gateway = await (file === null
+				? serve(config)
+				: serveBeside(config, file));
 			for (const { request, shown, withHead } of exchanges) {
 				const { path, ...options } = request;
 				const answer = await gateway.get(path, options);
@@ -80,8 +96,8 @@ describe("docs/recipes.md", () => {
 
 	it("shows every kind of step", () => {
 		const shown = recipes.map(({ yaml }) => yaml).join("\n");
-		// `patch` goes as `post` does; `run` needs a file of its own.
-		const apart = ["patch", "run"];
+		// `patch` goes as `post` does.
+		const apart = ["patch"];
 		assert.deepEqual(
 			stepKeyNames.filter(
 				(kind) => !new RegExp(`^ +${kind}:`, "m").test(shown),
@@ -114,6 +130,22 @@ function pointedAt(yaml: string, url: string): string {
 	return yaml.replaceAll(
 		/^( {2}(\w+): \{ url: )https?:[^ ,]+/gm,
 		`$1${url}/$2`,
+	);
+}
+
+/** The config in a folder, with the file of a function beside it. */
+async function serveBeside(
+	yaml: string,
+	{ name, text }: NonNullable<Recipe["file"]>,
+) {
+	process.env.WEBHOOK_KEY = "key";
+	using folder = folderWith({
+		"sluice.yaml": yaml,
+		"package.json": '{ "type": "module" }',
+		[name]: text,
+	});
+	return serve(
+		configOrThrow(await loadConfig(join(folder.path, "sluice.yaml"))),
 	);
 }
 

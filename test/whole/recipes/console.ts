@@ -44,6 +44,10 @@ function readCommand(command: string): Omit<Exchange, "shown"> {
 			body = words.shift() ?? "";
 			headers["content-type"] = "application/json";
 			if (method === "GET") method = "POST";
+		} else if (word === "-d") {
+			body = words.shift() ?? "";
+			headers["content-type"] = "application/x-www-form-urlencoded";
+			if (method === "GET") method = "POST";
 		} else {
 			assert.ok(word.startsWith("localhost:8080/"), `${word} in ${command}`);
 			path = word.slice("localhost:8080".length);

@@ -122,7 +122,7 @@ function namesIn(yaml: string, keys: readonly Site[]): Site[] {
 				note("step", anyOf(steps), at, hole);
 				note(
 					"field",
-					/\b(?:query|params|headers|cookies|body)\.(\w+)/g,
+					/\b(?:query|params|headers|cookies|body|form)\.(\w+)/g,
 					at,
 					hole.replaceAll(/\bresponse\.headers\.\w+/g, (it) =>
 						" ".repeat(it.length),

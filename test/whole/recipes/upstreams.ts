@@ -312,4 +312,9 @@ export const canned: Readonly<Record<number, Canned>> = {
 			{ state: "ready", file: "/files/x1.csv" },
 		),
 	},
+	18: {
+		'PUT /orders/orders/17/payment {"event":"paid","amount":4200}': {
+			state: "paid",
+		},
+	},
 };
