@@ -1,5 +1,5 @@
 import type { ErrorCode, GatewayError } from "./errors.ts";
-import type { AttemptTrail, CallTrail } from "./trail.ts";
+import type { AttemptTrail, CallTrail, Trail } from "./trail.ts";
 
 /** One request has been answered, or its client has left. */
 export interface RequestEnded {
@@ -36,6 +36,11 @@ export interface StepWrite {
 	 * none yet, so the write may have happened.
 	 */
 	readonly outcome: "done" | "refused" | "unknown";
+}
+
+/** The same, with the record of everything that was done for it. */
+export interface TrailEnded extends RequestEnded {
+	readonly trail: Trail;
 }
 
 /** A step that failed and was filled in by its fallback, or by null. */
@@ -156,6 +161,7 @@ type Listener<T> = (event: T) => void;
  */
 export interface Events {
 	readonly requestEnded: Listener<RequestEnded>[];
+	readonly trailEnded: Listener<TrailEnded>[];
 	readonly callEnded: Listener<CallEnded>[];
 	readonly attemptEnded: Listener<AttemptEnded>[];
 	readonly policyDecided: Listener<PolicyDecided>[];
@@ -166,6 +172,7 @@ export interface Events {
 export function createEvents(): Events {
 	return {
 		requestEnded: [],
+		trailEnded: [],
 		callEnded: [],
 		attemptEnded: [],
 		policyDecided: [],

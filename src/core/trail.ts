@@ -125,3 +125,152 @@ export class AttemptTrail {
 		this.error = error;
 	}
 }
+
+/** How a step ended, or that it never did. */
+export type StepEnd =
+	/** It has a value. */
+	| "ok"
+	/** Its `when` did not hold. */
+	| "skipped"
+	/** It failed, and its fallback or null filled in. */
+	| "filled"
+	/** It failed, and with it what is around it. */
+	| "failed"
+	/** Nothing read it any more. */
+	| "dropped"
+	/** It was under way when what is around it ended. */
+	| "aborted"
+	/** It still waited for others when what is around it ended. */
+	| "never_begun";
+
+/** The record of one step, or of one item of its list. All instants are milliseconds on the gateway's clock. */
+export class StepTrail {
+	/** `now`, or `orders.items` for a step in a group. */
+	readonly path: string;
+	/** Positions in the lists around it, outermost first. */
+	readonly index: readonly number[];
+	/** When everything was there that it reads before it starts. */
+	readonly readyMs: number;
+	/** The step whose end made it ready; null if it was ready with the block or the list that it is part of. */
+	readonly after: StepTrail | null;
+	/** When its work began: its place in the list, and its turn to compute, had come. */
+	startedMs: number | null = null;
+	endedMs: number | null = null;
+	end: StepEnd | null = null;
+	/** Why it failed, also if something filled in. */
+	error: GatewayError | null = null;
+	readonly calls: CallTrail[] = [];
+	/** Its waits for steps that it reads after its call, and between rounds of `repeat`, for none. */
+	readonly waits: StepWait[] = [];
+	readonly #clock: Instants;
+
+	constructor(
+		clock: Instants,
+		of: Pick<StepTrail, "path" | "index" | "after">,
+		readyMs: number,
+	) {
+		this.#clock = clock;
+		this.path = of.path;
+		this.index = of.index;
+		this.after = of.after;
+		this.readyMs = readyMs;
+	}
+
+	started(): void {
+		this.startedMs ??= this.#clock.now();
+	}
+
+	/** Begins a wait for other steps, which the result ends. */
+	waitFor(steps: readonly string[]): () => void {
+		const wait: StepWait = { steps, fromMs: this.#clock.now(), toMs: null };
+		this.waits.push(wait);
+		return () => {
+			wait.toMs = this.#clock.now();
+		};
+	}
+
+	skipped(): void {
+		this.end = "skipped";
+	}
+
+	filled(error: GatewayError): void {
+		this.end = "filled";
+		this.error = error;
+	}
+
+	/** Only the first end counts. A step that was skipped or filled in ends as that. */
+	ended(end: StepEnd, error: GatewayError | null = null): void {
+		if (this.endedMs !== null) return;
+		this.endedMs = this.#clock.now();
+		this.end = end === "ok" ? (this.end ?? end) : end;
+		this.error ??= error;
+	}
+}
+
+export interface StepWait {
+	readonly steps: readonly string[];
+	readonly fromMs: number;
+	toMs: number | null;
+}
+
+/** Of one request no more steps and items are noted. */
+const stepsMax = 5_000;
+
+/** The record of one request. All instants are milliseconds on the gateway's clock. */
+export class Trail {
+	readonly requestId: string;
+	readonly method: string;
+	readonly arrivedMs: number;
+	/** Null if no route matched, or if it was refused before. */
+	route: string | null = null;
+	/** When its input had been read and judged; null if it was refused before. */
+	readMs: number | null = null;
+	/** When its run began: it had its place among the requests in progress. */
+	begunMs: number | null = null;
+	/** In the order in which they became ready. */
+	readonly steps: StepTrail[] = [];
+	/** How many steps and items are not noted, because there are too many. */
+	more = 0;
+	/** The step whose end was the run's; null if the run ended by itself. */
+	last: StepTrail | null = null;
+	readonly #clock: Instants;
+
+	constructor(
+		clock: Instants,
+		of: Pick<Trail, "requestId" | "method" | "arrivedMs">,
+	) {
+		this.#clock = clock;
+		this.requestId = of.requestId;
+		this.method = of.method;
+		this.arrivedMs = of.arrivedMs;
+	}
+
+	read(): void {
+		this.readMs = this.#clock.now();
+	}
+
+	begun(): void {
+		this.begunMs = this.#clock.now();
+	}
+
+	/** Begins the record of a step or an item. Null if there are too many. */
+	step(
+		path: string,
+		index: readonly number[],
+		after: StepTrail | null,
+		readyMs = this.#clock.now(),
+	): StepTrail | null {
+		if (this.steps.length === stepsMax) {
+			this.more++;
+			return null;
+		}
+		const step = new StepTrail(this.#clock, { path, index, after }, readyMs);
+		this.steps.push(step);
+		return step;
+	}
+
+	/** The run is over: what is still under way will have no end of its own. */
+	close(): void {
+		for (const step of this.steps) step.ended("aborted");
+	}
+}

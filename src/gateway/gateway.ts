@@ -5,13 +5,19 @@ import { checkValue, configOrThrow } from "../config/load.ts";
 import { inEnvironment } from "../config/resolve-upstream.ts";
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import { createEvents, type Events, raise } from "../core/events.ts";
+import {
+	createEvents,
+	type Events,
+	type RequestEnded,
+	raise,
+} from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { networkOf } from "../core/ip.ts";
 import { leastCostOfReading } from "../core/json.ts";
 import { Memory } from "../core/memory.ts";
+import { Trail } from "../core/trail.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose, composeProxied } from "../run/compose.ts";
@@ -212,7 +218,9 @@ async function handle(
 	scope: Scope,
 	handling: Handling,
 ): Promise<GatewayResponse> {
-	const end = new RequestEnd(handling.outliving);
+	const { requestEnded, trailEnded } = handling.events;
+	const trail = trailEnded.length === 0 ? null : trailOf(request, handling);
+	const end = new RequestEnd(handling.outliving, trail);
 	let response: GatewayResponse;
 	try {
 		response = await answer(request, scope, handling, end);
@@ -228,17 +236,21 @@ async function handle(
 	}
 	if (ongoing !== null) response = { ...response, ongoing };
 	if (quotas !== null) response = withQuotas(response, quotas);
-	const { requestEnded } = handling.events;
 	const raiseEnd = (error: unknown = end.error) => {
-		if (requestEnded.length === 0) return;
-		raise(requestEnded, {
+		if (requestEnded.length === 0 && trail === null) return;
+		const event: RequestEnded = {
 			...{ route, missing, writes, outlived },
 			error: error === null ? null : asGatewayError(error),
 			requestId: request.id,
 			method: request.method,
 			status: response.status,
 			durationMs: handling.clock.now() - request.arrivedMs,
-		});
+		};
+		raise(requestEnded, event);
+		if (trail !== null) {
+			trail.close();
+			raise(trailEnded, { ...event, trail });
+		}
 	};
 	const { body } = response;
 	if (isStream(body)) {
@@ -250,6 +262,11 @@ async function handle(
 	raiseEnd();
 	end.reported();
 	return response;
+}
+
+function trailOf(request: GatewayRequest, { clock }: Handling): Trail {
+	const { id: requestId, method, arrivedMs } = request;
+	return new Trail(clock, { requestId, method, arrivedMs });
 }
 
 /**
@@ -309,6 +326,8 @@ async function answer(
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
+	const { trail } = end;
+	if (trail !== null) trail.route = end.route;
 	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	handling.overload?.expect(request.ip);
@@ -331,13 +350,16 @@ async function answer(
 		bytes === null
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
-	const input = { request, values, events, load, scope, via, beyond: end };
+	trail?.read();
+	const given = { request, values, events, load, scope, via, trail };
+	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;
 	const counts = !coming || route.stepped !== null;
 	const turn = (counts && overload?.enter(request.ip, deadline, scope)) || null;
 	if (turn !== null) await turn;
 	let leaves = counts;
+	trail?.begun();
 	try {
 		const { stepped } = route;
 		if (route.proxy !== null && stepped === null) {

@@ -1,5 +1,6 @@
 import type { GatewayError } from "../core/errors.ts";
 import type { StepFailure, StepWrite } from "../core/events.ts";
+import type { Trail } from "../core/trail.ts";
 import type { Beyond } from "../run/run.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Quota } from "./rate-limit.ts";
@@ -24,9 +25,12 @@ export class RequestEnd implements Beyond {
 	/** Called when it has ended and was reported, if its client had left before. */
 	#reported: (() => void) | null = null;
 	readonly #outliving: Outliving;
+	/** Null if nobody wants it. */
+	readonly trail: Trail | null;
 
-	constructor(outliving: Outliving) {
+	constructor(outliving: Outliving, trail: Trail | null) {
 		this.#outliving = outliving;
+		this.trail = trail;
 	}
 
 	get closing(): Scope {

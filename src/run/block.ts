@@ -1,5 +1,6 @@
 import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
+import type { StepEnd, StepTrail, Trail } from "../core/trail.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { StepRef } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -92,6 +93,8 @@ class Standing {
 	/** The scope of its work alone, which `within` ends; null if nothing but its life does. */
 	work: Scope | null = null;
 	listeners: (() => void)[] | null = null;
+	/** Null before it starts, and if nobody wants to know. */
+	trail: StepTrail | null = null;
 
 	constructor(step: PreparedStep) {
 		this.step = step;
@@ -150,7 +153,7 @@ export class Block {
 		if (this.#plan.waitsOutside) {
 			for (const standing of this.#standings) this.#waitOutside(standing);
 		}
-		this.#startReady(this.#plan.order);
+		this.#startReady(this.#plan.order, null);
 	}
 
 	#waitOutside(standing: Standing): void {
@@ -161,30 +164,42 @@ export class Block {
 			else {
 				onEnd(first, () => {
 					standing.waitsFor--;
-					this.#startReady([index]);
+					this.#startReady([index], first.trail);
 				});
 			}
 		}
 	}
 
 	#at({ up, index }: StepRef): Standing {
+		return this.#outwards(up).#standings[index] as Standing;
+	}
+
+	/** The step as its trail names it. */
+	nameOf({ up, index }: StepRef): string {
+		const block = this.#outwards(up);
+		return block.path + (block.#standings[index] as Standing).step.name;
+	}
+
+	#outwards(up: number): Block {
 		let block: Block = this;
 		for (let left = up; left > 0; left--) block = block.#around as Block;
-		return block.#standings[index] as Standing;
+		return block;
 	}
 
 	/** Starts those of these steps that wait for nothing any more. Replies stand before the others. */
-	#startReady(indexes: readonly number[]): void {
+	#startReady(indexes: readonly number[], after: StepTrail | null): void {
 		for (const index of indexes) {
 			const standing = this.#standings[index] as Standing;
-			if (standing.waitsFor === 0) this.#startStep(standing);
+			if (standing.waitsFor === 0) this.#startStep(standing, after);
 		}
 	}
 
-	#startStep(standing: Standing): void {
+	#startStep(standing: Standing, after: StepTrail | null): void {
 		const { step } = standing;
 		if (this.#over || standing.state !== "waiting") return;
 		standing.state = "running";
+		const { trail } = this.run.input;
+		if (trail !== null) standing.trail = this.#trailOf(standing, trail, after);
 		if (step.droppable) standing.life = openScope({ parent: this.scope });
 		const life = standing.life ?? this.scope;
 		if (step.withinMs !== null) {
@@ -192,7 +207,9 @@ export class Block {
 		}
 		let begun: unknown;
 		try {
-			begun = step.start(new Spot(this, step, life, standing.work ?? life));
+			begun = step.start(
+				new Spot(this, step, life, standing.work ?? life, standing.trail),
+			);
 		} catch (error) {
 			return this.#failStep(standing, error);
 		}
@@ -238,6 +255,7 @@ export class Block {
 		standing.close();
 		if (this.#over || standing.state !== "running") return;
 		standing.state = "ended";
+		if (standing.trail !== null) this.#ended(standing.trail, "ok");
 		this.frame.values[step.slot] = value;
 		if (step.codeSlot !== null) {
 			const path = this.path + step.name;
@@ -247,7 +265,7 @@ export class Block {
 		for (const index of step.starts) {
 			(this.#standings[index] as Standing).waitsFor--;
 		}
-		this.#startReady(step.starts);
+		this.#startReady(step.starts, standing.trail);
 		// Steps inside groups, too, start after the replies.
 		if (standing.listeners) for (const listen of standing.listeners) listen();
 		this.#release(step);
@@ -259,6 +277,7 @@ export class Block {
 		if (standing.state !== "running") return;
 		const { step } = standing;
 		const error = inStep(asGatewayError(thrown), this.path + step.name);
+		if (standing.trail !== null) this.#ended(standing.trail, "failed", error);
 		this.#fail(error, step);
 	}
 
@@ -277,6 +296,7 @@ export class Block {
 		const { state, step } = standing;
 		if (step.effect || state === "ended" || state === "dropped") return;
 		standing.state = "dropped";
+		this.#unfinished(standing, "dropped");
 		this.#unended--;
 		standing.life?.cancel(aborted.unread);
 		this.#release(step);
@@ -298,6 +318,39 @@ export class Block {
 	#close(): void {
 		this.#over = true;
 		this.#stopListening();
+		if (this.run.input.trail !== null) this.#closeTrails();
+	}
+
+	/* The trail, which is null if nobody wants to know */
+
+	#trailOf(
+		{ step }: Standing,
+		trail: Trail,
+		after: StepTrail | null,
+	): StepTrail | null {
+		return trail.step(this.path + step.name, this.index, after);
+	}
+
+	#ended(trail: StepTrail, end: StepEnd, error?: GatewayError): void {
+		if (trail.endedMs !== null) return;
+		trail.ended(end, error);
+		if (this.#around === null) (this.run.input.trail as Trail).last = trail;
+	}
+
+	/** A step that has not started has no record yet. */
+	#unfinished(standing: Standing, end: StepEnd): void {
+		const { trail } = this.run.input;
+		if (trail === null) return;
+		standing.trail ??= this.#trailOf(standing, trail, null);
+		standing.trail?.ended(end);
+	}
+
+	#closeTrails(): void {
+		for (const standing of this.#standings) {
+			if (standing.state === "running") this.#unfinished(standing, "aborted");
+			if (standing.state !== "waiting") continue;
+			this.#unfinished(standing, "never_begun");
+		}
 	}
 }
 

@@ -36,6 +36,7 @@ export function prepareEach(
 			if (!optional) throw thrown;
 			const error = inStep(asGatewayError(thrown), spot.path);
 			spot.note([{ step: spot.path, index: spot.index, error }]);
+			spot.trail?.filled(error);
 			return null;
 		}
 		fuel.hold(items.length * itemBytes);
@@ -63,6 +64,8 @@ class Items {
 	/** How many items must succeed; null if all must. */
 	readonly #enough: number | null;
 	readonly #values: unknown[];
+	/** When the list began. */
+	readonly #readyMs: number;
 	#next = 0;
 	/** The items that have succeeded. They are part of the answer when they are enough. */
 	readonly #good: Spot[] = [];
@@ -89,6 +92,7 @@ class Items {
 		this.#enough = enough;
 		this.#spare = enough === null ? 0 : items.length - enough;
 		this.#scope = openScope({ parent: spot.scope });
+		this.#readyMs = spot.trail === null ? 0 : this.#scope.clock.now();
 		this.#values = new Array(items.length);
 		// Not all of them get a value.
 		if (enough !== null) this.#values.fill(null);
@@ -117,8 +121,11 @@ class Items {
 			try {
 				if (this.#over) return;
 				const value = await this.#once(spot);
+				spot.trail?.ended("ok");
 				if (!this.#over) this.#itemEnded(at, value, spot);
 			} catch (error) {
+				const end = this.#over ? "aborted" : "failed";
+				spot.trail?.ended(end, asGatewayError(error));
 				if (!this.#over) this.#itemFailed(error, spot);
 			} finally {
 				if (placed) places.give();
@@ -143,8 +150,8 @@ class Items {
 		const own = { values, parent: frame, fuel: frame.fuel };
 		// What the answer says of items that do not count would be chance.
 		return this.#enough === null
-			? this.#spot.at(at, own, this.#scope)
-			: this.#spot.at(at, own, this.#scope, true);
+			? this.#spot.at(at, own, this.#scope, this.#readyMs)
+			: this.#spot.at(at, own, this.#scope, this.#readyMs, true);
 	}
 
 	#itemEnded(at: number, value: unknown, spot: Spot): void {

@@ -52,12 +52,14 @@ async function fillIn(
 			// Not in the scope of the work, which may just have ended.
 			const value = await spot.evaluate(fallback, life);
 			spot.note([failure]);
+			spot.trail?.filled(error);
 			return value;
 		} catch (also) {
 			if (!optional) throw withFallback(error, also);
 		}
 	}
 	spot.note([failure]);
+	spot.trail?.filled(error);
 	return null;
 }
 

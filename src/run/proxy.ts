@@ -18,7 +18,7 @@ import type {
 } from "../core/http/messages.ts";
 import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
-import type { CallTrail } from "../core/trail.ts";
+import type { CallTrail, StepTrail, Trail } from "../core/trail.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -235,7 +235,9 @@ async function send(
 	const { clock } = input.scope;
 	const startedMs = clock.now();
 	const { method } = given;
-	const trail = trailOf({ upstream, method, template }, input.events, clock);
+	const step = input.trail && beginStep(input.trail);
+	const caller = { upstream, method, template, trail: step };
+	const trail = trailOf(caller, input.events, clock);
 	const call = { ...given, trail };
 	const scope = openScope({ parent: input.scope });
 	const { request } = input;
@@ -277,8 +279,17 @@ async function send(
 	} finally {
 		wait.close();
 		scope.close();
+		step?.ended(error === null ? "ok" : "failed", error);
 		if (trail !== null) tellOf(route, upstream, input, trail, status, error);
 	}
+}
+
+/** To pass a request on is the last step of its route. */
+function beginStep(trail: Trail): StepTrail | null {
+	const step = trail.step("proxy", [], trail.last);
+	step?.started();
+	trail.last = step;
+	return step;
 }
 
 /** Cancels the scope at the deadline, unless the wait is closed before. It counts from the end of a body that still comes. */

@@ -1,6 +1,7 @@
 import type { RepeatConfig } from "../config/steps/repeat.ts";
-import { GatewayError } from "../core/errors.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
+import type { StepTrail } from "../core/trail.ts";
 import { sleep } from "../tasks/sleep.ts";
 import { type Later, roundFrameSize, roundSlots } from "./layout.ts";
 import { isSkip, type Spot, type Work } from "./spot.ts";
@@ -27,8 +28,10 @@ export function prepareRepeat(
 			const frame = { values: own, parent: spot.frame, fuel };
 			const inRound = spot.inRound(round, frame, marks);
 			// The first round belongs to the piece that has begun.
-			const made = round === 0 ? work(inRound) : fuel.piece(work, inRound);
-			values.push(await made);
+			const carryOut = () =>
+				round === 0 ? work(inRound) : fuel.piece(work, inRound);
+			const { trail } = inRound;
+			values.push(await (trail ? ending(carryOut, trail) : carryOut()));
 			if (isSkip(own[roundSlots.again])) break;
 			if (values.length === max) throw stillHolds(max);
 			await pause(waitMs, spot);
@@ -37,6 +40,21 @@ export function prepareRepeat(
 		spot.note(marks);
 		return values;
 	};
+}
+
+/** Notes how the round ends. */
+async function ending(
+	carryOut: () => unknown,
+	trail: StepTrail,
+): Promise<unknown> {
+	try {
+		const made = await carryOut();
+		trail.ended("ok");
+		return made;
+	} catch (error) {
+		trail.ended("failed", asGatewayError(error));
+		throw error;
+	}
 }
 
 /** Evaluates the condition of the round when its value is there. */
@@ -66,7 +84,8 @@ async function pause(waitMs: number | null, spot: Spot): Promise<void> {
 	if (scope.cancelled) throw scope.reason;
 	if (waitMs === null) return;
 	if (scope.clock.now() + waitMs < scope.deadline) {
-		return sleep(waitMs, scope);
+		const ended = spot.trail?.waitFor([]);
+		return sleep(waitMs, scope).finally(ended);
 	}
 	const code =
 		scope.deadline < run.deadline ? "upstream_timeout" : "deadline_exceeded";

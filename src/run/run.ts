@@ -3,6 +3,7 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
+import type { Trail } from "../core/trail.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { Fuel, requestMax } from "../expression/fuel.ts";
 import type { RoutePlan } from "../plan/plan.ts";
@@ -27,6 +28,8 @@ export interface RunInput {
 	readonly request: GatewayRequest;
 	readonly values: RequestValues;
 	readonly events: Events;
+	/** Null if nobody wants it. */
+	readonly trail: Trail | null;
 	/** Cancelled when the client leaves. */
 	readonly scope: Scope;
 	readonly load: Load;

@@ -10,7 +10,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
-import { type Asker, CallTrail } from "../core/trail.ts";
+import { type Asker, CallTrail, type StepTrail } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -24,6 +24,7 @@ export interface Caller {
 	readonly method: string;
 	/** As in a trail. */
 	readonly template: string | null;
+	readonly trail: StepTrail | null;
 	readonly write: boolean;
 	readonly step: string;
 	/** Positions in the lists around the step. */
@@ -115,12 +116,17 @@ export function trailOf(
 		upstream,
 		method,
 		template,
-	}: Pick<Caller, "upstream" | "method" | "template">,
+		trail,
+	}: Pick<Caller, "upstream" | "method" | "template" | "trail">,
 	{ callEnded, attemptEnded }: Events,
 	clock: Clock,
 ): CallTrail | null {
-	if (callEnded.length + attemptEnded.length === 0) return null;
-	return new CallTrail(clock, { upstream: upstream.name, method, template });
+	const listened = callEnded.length + attemptEnded.length > 0;
+	if (trail === null && !listened) return null;
+	const { name } = upstream;
+	const call = new CallTrail(clock, { upstream: name, method, template });
+	trail?.calls.push(call);
+	return call;
 }
 
 /** Reports the call when it has ended. An error of a listener fails this call and nothing else. */

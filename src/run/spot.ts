@@ -1,4 +1,5 @@
 import type { StepMark } from "../core/events.ts";
+import type { StepTrail } from "../core/trail.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { Reads, type StepName } from "./account.ts";
@@ -31,6 +32,8 @@ export class Spot {
 	readonly step: StepName;
 	/** The step as answers, events and the log name it: `orders.items`. */
 	readonly path: string;
+	/** Null if nobody wants to know. */
+	readonly trail: StepTrail | null;
 	/** Whether its scope had ended when its step began. Its value may still be part of the answer. */
 	readonly late: boolean;
 	/** Whether it may come to nothing, an item or a round. Then it keeps what the answer says of it apart. */
@@ -45,6 +48,7 @@ export class Spot {
 		step: StepName,
 		life: Scope,
 		scope: Scope,
+		trail: StepTrail | null,
 		frame = block.frame,
 		index = block.index,
 		late = scope.cancelled,
@@ -56,22 +60,30 @@ export class Spot {
 		this.step = step;
 		this.life = life;
 		this.scope = scope;
+		this.trail = trail;
 		this.frame = frame;
 		this.index = index;
 		this.late = late;
 		this.#apart = apart;
 	}
 
-	/** The spot of one item: with a frame and a scope of its own. In a group it can fail the group, and is apart. */
+	/**
+	 * The spot of one item: with a frame and a scope of its own. `readyMs` is when its list began. In a group it can fail
+	 * the group, and is apart.
+	 */
 	at(
 		item: number,
 		frame: Frame,
 		scope: Scope,
+		readyMs: number,
 		apart = this.block.path !== "",
 	): Spot {
 		const { block, step, life, late } = this;
 		const index = [...this.index, item];
-		return new Spot(block, step, life, scope, frame, index, late, apart);
+		const all = this.run.input.trail;
+		const trail = all && all.step(this.path, index, null, readyMs);
+		const where = [frame, index, late, apart] as const;
+		return new Spot(block, step, life, scope, trail, ...where);
 	}
 
 	/**
@@ -81,7 +93,10 @@ export class Spot {
 	inRound(round: number, frame: Frame, marks: StepMark[]): Spot {
 		const { block, step, life, scope, late } = this;
 		const index = [...this.index, round];
-		const own = new Spot(block, step, life, scope, frame, index, late, true);
+		const all = this.run.input.trail;
+		const trail = all && all.step(this.path, index, null);
+		const where = [frame, index, late, true] as const;
+		const own = new Spot(block, step, life, scope, trail, ...where);
 		own.#marksApart = marks;
 		own.#whole = this;
 		return own;
@@ -125,7 +140,11 @@ export class Spot {
 			return this.frame.fuel.piece(evaluate, this.frame);
 		};
 		const wait = this.block.ended(reads, scope);
-		return wait === null ? finish() : wait.then(finish);
+		if (wait === null) return finish();
+		const { trail } = this;
+		if (trail === null) return wait.then(finish);
+		const ended = trail.waitFor(reads.map((ref) => this.block.nameOf(ref)));
+		return wait.finally(ended).then(finish);
 	}
 }
 

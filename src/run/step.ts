@@ -71,7 +71,11 @@ function prepareCondition(
 ): Work {
 	if (when === null) return work;
 	const condition = prepare(when, layout);
-	return (spot) => (isSkip(condition(spot.frame)) ? skip : work(spot));
+	return (spot) => {
+		if (!isSkip(condition(spot.frame))) return work(spot);
+		spot.trail?.skipped();
+		return skip;
+	};
 }
 
 /** A fallback or null can stand for it, so it is not carried out under overload. */
@@ -91,13 +95,18 @@ const leftOut = new GatewayError(
 function atOnce(work: Work): Work {
 	return (spot) => {
 		spot.frame.fuel.begin();
+		spot.trail?.started();
 		return work(spot);
 	};
 }
 
 /** If this turn of the loop has computed for long, the work waits for another. */
 function inTurn(work: Work): Work {
-	return (spot) => spot.frame.fuel.piece(work, spot);
+	const begin: Work = (spot) => {
+		spot.trail?.started();
+		return work(spot);
+	};
+	return (spot) => spot.frame.fuel.piece(begin, spot);
 }
 
 /** Always gives a promise, so that steps which start together all start before the first of them ends. */

@@ -35,7 +35,7 @@ export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
 /** How a user's function calls upstreams. Its calls are those of the step, and end with `scope`. */
 export function createUserCall(
 	upstreams: CallableUpstreams,
-	{ run, path: step, index, frame: { fuel } }: Spot,
+	{ run, path: step, index, trail, frame: { fuel } }: Spot,
 	scope: Scope,
 	onAnswer: (response: UpstreamResponse) => void,
 ): UserCall {
@@ -49,7 +49,7 @@ export function createUserCall(
 		const request = created instanceof Promise ? await created : created;
 		const write = !request.safe;
 		const to = { upstream: upstream.upstream, method: request.method };
-		const caller = { ...to, template: null, write, step, index };
+		const caller = { ...to, template: null, trail, write, step, index };
 		const read = (response: UpstreamResponse): UserAnswer => {
 			onAnswer(response);
 			const lenient = response.status > 299;

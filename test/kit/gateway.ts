@@ -3,7 +3,11 @@ import type { Config } from "../../src/config/config.ts";
 import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import { type ByteStream, isStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
-import type { CallEnded, RequestEnded } from "../../src/core/events.ts";
+import type {
+	CallEnded,
+	RequestEnded,
+	TrailEnded,
+} from "../../src/core/events.ts";
 import { headerOf } from "../../src/core/http/headers.ts";
 import type {
 	GatewayResponse,
@@ -28,6 +32,8 @@ export interface TestGateway {
 	/** What the gateway told of ended requests and calls. */
 	readonly ended: readonly RequestEnded[];
 	readonly callsEnded: readonly CallEnded[];
+	/** The records of ended requests. */
+	readonly trails: readonly TrailEnded[];
 	/** Sends a request and moves the clock on until it is answered and nothing waits any more. */
 	ask(target: string, options?: AskOptions): Promise<Answer>;
 	/** Sends a request and leaves the clock to the test. */
@@ -156,8 +162,10 @@ export function testGateway(
 	let answeredMs = 0;
 	const ended: RequestEnded[] = [];
 	const callsEnded: CallEnded[] = [];
+	const trails: TrailEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));
 	gateway.events.callEnded.push((event) => callsEnded.push(event));
+	gateway.events.trailEnded.push((event) => trails.push(event));
 	function send(target: string, options: AskOptions = {}): Sent {
 		const sent = sendTo(gateway, clock, target, options);
 		scopes.push(sent.scope);
@@ -191,6 +199,7 @@ export function testGateway(
 		calls,
 		ended,
 		callsEnded,
+		trails,
 		send,
 		settle,
 		async ask(target, options) {
@@ -284,13 +293,17 @@ function carryOut(
 		};
 		const answer = () => {
 			stop();
+			if (!error) call.request.attempt?.head(reply.status ?? 200);
 			end(() => (error ? reject(error) : resolve(responseOf(reply))));
 		};
 		const timer = Number.isFinite(afterMs)
 			? clock.after(afterMs, answer)
 			: null;
 		const stop = scope.onCancel(abort);
-		if (!scope.cancelled && !neverSent) call.request.onSent?.();
+		if (!scope.cancelled && !neverSent) {
+			call.request.onSent?.();
+			call.request.attempt?.sent(true);
+		}
 	});
 }
 

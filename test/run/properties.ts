@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { criticalPath } from "../../src/telemetry/critical-path.ts";
 import {
 	type Answer,
 	type Reply,
@@ -123,6 +124,19 @@ function isRun(answer: Answer, kit: TestGateway, expected: Expected): boolean {
 	}
 }
 
+/** The time of a request is made of parts with a name, and nothing of it is computing, because that takes no virtual time. */
+function assertPath({ trails }: TestGateway): void {
+	const [ended] = trails;
+	assert.ok(ended);
+	let atMs = 0;
+	for (const part of criticalPath(ended)) {
+		assert.equal(part.fromMs, atMs, "the parts follow each other");
+		assert.notEqual(part.spent, "computing", JSON.stringify(part));
+		atMs = part.toMs;
+	}
+	assert.equal(atMs, ended.durationMs, "the parts add up");
+}
+
 /** No step makes more calls at once than its `parallel` says. A write that was sent may go on when its item has ended. */
 function assertParallel(route: RandomRoute, { calls }: TestGateway): void {
 	for (const { name, each, kind } of allSteps(route.steps)) {
@@ -151,6 +165,7 @@ export async function endsAsItsPartsDo(numRuns: number): Promise<void> {
 			const { answer, kit } = await runOnce(route, scenario);
 			kit.assertNothingLeft();
 			assert.ok(answer.atMs <= route.deadlineMs, "the deadline holds");
+			assertPath(kit);
 			assertParallel(route, kit);
 			const expected = expect(route, scenario);
 			if (!expected.certain) return;

@@ -62,8 +62,8 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const taken = { answers, expect, pick, decode, keepBody, ...told };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
-		const { path: step, index } = spot;
-		const caller = { upstream, method, template, write, step, index };
+		const { path: step, index, trail } = spot;
+		const caller = { upstream, method, template, trail, write, step, index };
 		const read = (response: UpstreamResponse) =>
 			noting(response, spot, valueOf(response, spot));
 		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>

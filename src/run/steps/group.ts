@@ -82,8 +82,11 @@ function carryOut(
 			onEnd() {
 				scope.close();
 				const wait = reads.length > 0 ? block.ended(reads, outer) : null;
-				if (wait === null) finish();
-				else wait.then(finish, reject);
+				if (wait === null) return finish();
+				const ended = spot.trail?.waitFor(
+					reads.map((ref) => block.nameOf(ref)),
+				);
+				wait.finally(ended).then(finish, reject);
 			},
 		});
 		/** The group has read around it what these steps have read, or all that it is made of. */

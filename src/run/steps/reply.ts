@@ -1,4 +1,5 @@
 import type { ReplyConfig } from "../../config/steps/reply.ts";
+import type { Trail } from "../../core/trail.ts";
 import type { StepLinks } from "../../plan/plan.ts";
 import { prepareMerge } from "../merge.ts";
 import type { Work } from "../spot.ts";
@@ -12,7 +13,11 @@ export function prepareReply(
 	const { status, headers, body, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const merge = prepareMerge({ status, headers, body }, answerBytesMax, layout);
-	return ({ run, block, frame, step: { index } }) => {
+	return ({ run, block, frame, trail, step: { index } }) => {
+		if (trail !== null) {
+			trail.ended("ok");
+			(run.input.trail as Trail).last = trail;
+		}
 		run.answer(merge, frame, block.account, [index]);
 		return null;
 	};
