@@ -5,9 +5,9 @@ import type { MathFunction, OtherFunction } from "./language.ts";
 import { appendOne, type Callback, sortedBy } from "./list-methods.ts";
 import { isIndex, OpenMap } from "./open-map.ts";
 import { finite, isSame, listOf, numberOf, type Site, textOf } from "./site.ts";
-import { OpenText } from "./text-methods.ts";
 import { formatTime, isoDate, isoTime, parseTime } from "./time.ts";
 import { asNumber, isMap, type MapValue } from "./values.ts";
+import { escapeXml, printXml } from "./xml.ts";
 
 /**
  * A function at work. Arguments that were not given are undefined. If a function takes any number of arguments, `a` is
@@ -117,6 +117,7 @@ export const functionRuns: Readonly<Record<OtherFunction, FunctionRun>> = {
 		return picked(site, mapOf(site, of ?? null), (key) => !left.has(key));
 	},
 	parseTime,
+	printXml,
 	queryOf,
 	sha256,
 	sortBy: (site, list, keyOf, direction) => {
@@ -360,41 +361,7 @@ function measure(site: Site, value: unknown, depth: number): number {
 	return length;
 }
 
-/* XML and URLs */
-
-/** The entity of an ASCII character in XML; undefined if the character stands for itself. */
-const xmlEscapes: readonly (string | undefined)[] = Array.from(
-	{ length: 128 },
-	(_, code) => {
-		const character = String.fromCharCode(code);
-		return (
-			{ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;" }[
-				character
-			] ?? (/[^\t\n\r\x20-\x7f]/.test(character) ? "\ufffd" : undefined)
-		);
-	},
-);
-
-/**
- * A text as it may stand in XML, also within an attribute's quotes. Characters that XML 1.0 cannot hold, not even escaped
- * (section 2.2: control characters, lone surrogates, U+FFFE and U+FFFF), become U+FFFD.
- */
-function escapeXml(site: Site, value: unknown): string {
-	const text = textOf(site, value, "the text").toWellFormed();
-	site.charge(text.length >>> 4);
-	const made = new OpenText(site);
-	let from = 0;
-	for (let index = 0; index < text.length; index++) {
-		const code = text.charCodeAt(index);
-		const escape = code < 0xfffe ? xmlEscapes[code] : "\ufffd";
-		if (escape === undefined) continue;
-		made.add(text.slice(from, index));
-		made.add(escape);
-		from = index + 1;
-	}
-	made.add(text.slice(from));
-	return made.value();
-}
+/* URLs */
 
 /** The query of a whole or relative URL: name → text. If a name is given twice, the first one counts. */
 function queryOf(site: Site, value: unknown): MapValue {

@@ -129,6 +129,7 @@ const otherFunctions = {
 	mergeDeep: takes(2, Infinity),
 	omit: takes(1, Infinity),
 	parseTime: takes(1),
+	printXml: takes(1),
 	queryOf: takes(1),
 	sha256: takes(1),
 	sortBy: takesArrow(1, 2, 3),

@@ -80,6 +80,9 @@ test("bounds texts that grow while they are changed", () => {
 	check("encodeURIComponent(x)", { x: "ж".repeat(textMax / 6 + 1) }, tooLong);
 	const quotes = `${'"'.repeat(200_000)}${"a".repeat(7_200_000)}`;
 	check("escapeXml(x)", { x: quotes }, tooLong);
+	check("printXml({ a: x })", { x: quotes }, tooLong);
+	check("printXml({ a: x })", { x: "a".repeat(textMax - 7) }, null);
+	check("printXml({ a: x })", { x: "a".repeat(textMax - 6) }, tooLong);
 	check("JSON.stringify(x)", { x: "\u0001".repeat(textMax / 6 + 1) }, tooLong);
 	check("JSON.stringify(x)", { x: "a".repeat(textMax - 2) }, null);
 	check("JSON.stringify(x)", { x: "a".repeat(textMax - 1) }, tooLong);
@@ -291,6 +294,7 @@ test("takes no operation much longer than its nodes allow, whatever the data", (
 		"JSON.parse(json)",
 		"JSON.stringify(keys)",
 		"queryOf('?' + query)",
+		"printXml({ a: few.map(x => ({ b: few, '@c': '<<' })) })",
 		"escapeXml(few.map(x => '&&&&&&&&').join('').repeat(100))",
 		"Math.hypot(...list)",
 	];

@@ -386,7 +386,7 @@ class Maker {
 	#text(depth: number): string {
 		const text = () => this.#operand("text", depth);
 		const number = () => this.#operand("number", depth);
-		switch (this.#choose(23)) {
+		switch (this.#choose(24)) {
 			case 0:
 				return `${text()} + ${this.#operand(this.#pick(["text", "number", "boolean"]), depth)}`;
 			case 1:
@@ -417,6 +417,8 @@ class Maker {
 				return `${this.#operand("texts", depth)}${this.#pick(["[0]", ".at(-1)", "[1]"])}`;
 			case 14:
 				return `${text()}${this.#pick(["[0]", "[n]", "['1']"])}`;
+			case 22:
+				return `printXml(${this.#pick([this.#operand("map", depth), `{ a: ${this.expression("any", depth)}, b: ${text()} }`])})`;
 			case 16:
 				return `isoTime(${this.#time(depth)})`;
 			case 17:

@@ -74,6 +74,8 @@ const programs = [
 	"Object.groupBy(x, y => y)",
 	"JSON.parse(JSON.stringify(x))",
 	'JSON.parse(\'{"__proto__": {"admin": true}}\')',
+	"printXml({ a: x })",
+	"printXml({ a: { __proto__: x, constructor: x } })",
 	"queryOf('?__proto__=1&constructor=2&__proto__=3')",
 	"omit(x, 'a', '__proto__')",
 	"compact({ ...x, b: null })",

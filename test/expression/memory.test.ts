@@ -33,6 +33,7 @@ describe("what expressions make counts as memory", () => {
 		["[x, y].join('')", 200_000],
 		["JSON.stringify(x)", 100_002],
 		["escapeXml(x)", 100_000],
+		["printXml({ a: x })", 100_007],
 		["encodeURIComponent(x)", 100_000],
 		["decodeURIComponent(x)", 100_000],
 	] as const) {

@@ -221,6 +221,44 @@ function list(value: unknown): readonly unknown[] {
 	return Array.isArray(value) ? value : wrong(value);
 }
 
+function xmlName(name: string): string {
+	return /^[\p{L}:_][\p{L}\p{N}:._-]*$/u.test(name) ? name : wrong("");
+}
+
+function elements(name: string, value: unknown): string {
+	const tag = xmlName(name);
+	const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+	return items
+		.map((item) => {
+			const own =
+				typeof item === "object" && item !== null && !Array.isArray(item)
+					? Object.entries(item)
+					: [["#text", text(item)] as const];
+			const attributes = own
+				.filter(([key]) => key.startsWith("@"))
+				.map(
+					([key, of]) =>
+						` ${xmlName(key.slice(1))}="${escaped(text(of), true)}"`,
+				);
+			const inside = own
+				.filter(([key]) => !key.startsWith("@"))
+				.map(([key, of]) =>
+					key === "#text" ? escaped(text(of), false) : elements(key, of),
+				)
+				.join("");
+			const begin = `<${tag}${attributes.join("")}`;
+			return inside === "" ? `${begin}/>` : `${begin}>${inside}</${tag}>`;
+		})
+		.join("");
+}
+
+function escaped(of: string, attribute: boolean): string {
+	const made = String(apply("escapeXml", [of])).replaceAll("\r", "&#13;");
+	return attribute
+		? made.replaceAll("\n", "&#10;").replaceAll("\t", "&#9;")
+		: made;
+}
+
 function map(value: unknown): Record<string, unknown> {
 	return typeof value === "object" && value !== null && !Array.isArray(value)
 		? (value as Record<string, unknown>)
@@ -468,6 +506,13 @@ function apply(name: string, given: unknown[]): unknown {
 				.replaceAll(">", "&gt;")
 				.replaceAll('"', "&quot;")
 				.replaceAll("'", "&apos;");
+		case "printXml":
+			return Object.entries(map(first))
+				.map(([name, value]) => {
+					if (name.startsWith("@") || name === "#text") wrong("");
+					return elements(name, value);
+				})
+				.join("");
 		case "queryOf": {
 			const [, query = ""] = /\?([^#]*)/.exec(text(first)) ?? [];
 			return [...new URLSearchParams(query)].reduce(

@@ -82,6 +82,25 @@ const envelope = (
 </s:Body></s:Envelope>
 `;
 
+const quotesOf = (...symbols: readonly string[]) =>
+	`<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetQuotes xmlns="urn:market">${symbols.map((one) => `<Symbol>${one}</Symbol>`).join("")}</GetQuotes></s:Body></s:Envelope>`;
+
+function quotes(inside: string): Answer {
+	return envelopeWith(
+		200,
+		`<GetQuotesResponse xmlns="urn:market">${inside}</GetQuotesResponse>`,
+	);
+}
+
+function envelopeWith(code: number, inside: string): Answer {
+	return (_, response) => {
+		response.writeHead(code, { "content-type": "text/xml; charset=utf-8" });
+		response.end(
+			`<?xml version="1.0" encoding="utf-8"?>\n<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/">\n  <s:Body>${inside}</s:Body>\n</s:Envelope>\n`,
+		);
+	};
+}
+
 /** A file of eleven bytes, whole or the range that was asked for. */
 const download: Answer = ({ rawHeaders }, response) => {
 	const isPart = rawHeaders.includes("bytes=0-4");
@@ -316,5 +335,15 @@ export const canned: Readonly<Record<number, Canned>> = {
 		'PUT /orders/orders/17/payment {"event":"paid","amount":4200}': {
 			state: "paid",
 		},
+	},
+	19: {
+		[`POST /market/QuoteService ${quotesOf("ACME", "R&amp;D")}`]: quotes(
+			'<Quote symbol="ACME"><Price currency="EUR">12.50</Price></Quote><Quote symbol="R&amp;D"><Price currency="USD">7</Price></Quote>',
+		),
+		[`POST /market/QuoteService ${quotesOf("OLD")}`]: quotes(""),
+		[`POST /market/QuoteService ${quotesOf("NONE")}`]: envelopeWith(
+			500,
+			"<s:Fault><faultcode>s:Client</faultcode><faultstring>nobody trades NONE</faultstring></s:Fault>",
+		),
 	},
 };
