@@ -1,6 +1,6 @@
 import type { ProxyConfig, ProxyTarget } from "./config.ts";
 import { proxyKeys, targetKeys } from "./keys/proxy.ts";
-import { unknownUpstream } from "./names.ts";
+import { unknownUpstream, withNames } from "./names.ts";
 import { type Reader, readTarget } from "./read-template.ts";
 import { entryOf } from "./shape.ts";
 import { createMap, type MapSource, type Source } from "./source.ts";
@@ -18,7 +18,10 @@ export function checkProxy(
 ): ProxyConfig | null {
 	const judged = { what: "`proxy`", problems: context.problems };
 	const settings = source.kind === "map" ? source : asMap(source);
-	const read = proxyKeys.read(settings, judged, context);
+	const { reader } = context;
+	const names = withNames(reader.names, ["response"]);
+	const answer = { ...reader, names };
+	const read = proxyKeys.read(settings, judged, { ...context, answer });
 	if (read === undefined) return null;
 	const { to, cache, ...others } = read;
 	const targets =

@@ -80,7 +80,10 @@ function paramsOf({ path }: RouteKey): string[] {
 const answerKeys: ReadonlyMap<string, string> = new Map([
 	["respond", "a step with `reply` answers in its place"],
 	["status", "a step with `reply` answers with another"],
-	["headers", "header fields of the call stand in `proxy`"],
+	[
+		"headers",
+		"header fields of the call stand in `proxy`, those of the answer in its `answer`",
+	],
 ]);
 
 /** The keys that bound what steps do. */

@@ -366,6 +366,14 @@ export interface ProxyInput<
 	 */
 	readonly headers?: DataMap<Input>;
 	/**
+	 * `headers`: header fields of the answer, instead of the upstream's of the same name. With `name?` and null there
+	 * is no such field at all. They may read `response`, the upstream's `status` and `headers`. A `set-cookie` stands
+	 * beside those that pass.
+	 */
+	readonly answer?: {
+		readonly headers?: DataMap<Input | Path<"response">>;
+	};
+	/**
 	 * `true`: the upstream's `cache` keeps answers to GET while they are passed on, and gives them again. Default:
 	 * `false`.
 	 */

@@ -43,10 +43,10 @@ export function stepsInside(step: StepConfig): readonly StepConfig[] {
 export function readsAtLast(route: RouteConfig): ReadonlySet<string> {
 	const { proxy, respond, status, headers } = route;
 	if (proxy === null) return readsIn([respond, status, ...valuesOf(headers)]);
-	const { targets, after, query, headers: fields } = proxy;
+	const { targets, after, query, headers: fields, answer } = proxy;
 	const templates = [
 		...targets.map(({ when }) => when),
-		...valuesOf([...(query ?? []), ...fields]),
+		...valuesOf([...(query ?? []), ...fields, ...answer.headers]),
 	];
 	const paths = targets.flatMap(({ path }) => path.flatMap(readsOfSegment));
 	return new Set([...readsIn(templates), ...stepsIn(paths), ...after]);

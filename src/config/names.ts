@@ -149,7 +149,7 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 			return "`env` can be read only under `upstreams`: give the upstream a header or parameter instead";
 		case "answer":
 		case "response":
-			return `\`${name}\` exists only in \`answers\`, \`expect\` and \`pick\`, when the call has ended`;
+			return `\`${name}\` exists only in \`answers\`, \`expect\` and \`pick\`, when the call has ended${name === "response" ? ", and in `answer` of a proxy" : ""}`;
 		case "failure":
 			return "`failure` exists only in `fallback`";
 		case "item":

@@ -1,5 +1,9 @@
 import { keepsDigits } from "../core/decimal.ts";
-import { answerFieldsRefused, hopFields } from "../core/http/fields.ts";
+import {
+	answerFieldsRefused,
+	hopFields,
+	proxiedFieldsRefused,
+} from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import { faultOfPath } from "../core/http/path.ts";
 import { isStatus } from "../core/http/status.ts";
@@ -295,7 +299,9 @@ function faultOfHeader(
 	if (hopFields.has(name)) return `\`${name}\` is set by HTTP itself`;
 	const reason = answerFieldsRefused.has(name)
 		? "the gateway says it of every answer"
-		: "it says where a call goes, so only an upstream's `headers` may have it";
+		: proxiedFieldsRefused.has(name)
+			? "it describes the bytes that pass"
+			: "it says where a call goes, so only an upstream's `headers` may have it";
 	return `\`${name}\` cannot be set here: ${reason}`;
 }
 

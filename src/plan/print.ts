@@ -108,7 +108,8 @@ export function printTargets(
 }
 
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
-	const { query, headers, pass, drop, paths, cache, after, ...bounds } = proxy;
+	const { query, headers, pass, drop, paths, answer, ...more } = proxy;
+	const { cache, after, ...bounds } = more;
 	const { bodyBytesMax, idleMs, targets: _, ...unread } = bounds;
 	allRead(unread);
 	const [first, ...others] = printTargets(route, proxy).map((one) =>
@@ -134,6 +135,10 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			pass,
 			drop,
 			paths: paths === "raw" ? paths : null,
+			answer:
+				answer.headers.length > 0
+					? { headers: printEntries(answer.headers) }
+					: null,
 			cache: cache || null,
 			bodyBytesMax,
 			idleMs,

@@ -114,7 +114,7 @@ export function told(response: UpstreamResponse): object {
 /** `set_cookie` is always a list; other repeated fields are joined (RFC 9110, 5.3). */
 export function headersByName({
 	headers,
-}: UpstreamResponse): Record<string, unknown> {
+}: Pick<UpstreamResponse, "headers">): Record<string, unknown> {
 	const cookies: string[] = [];
 	const named: Record<string, unknown> = { set_cookie: cookies };
 	eachHeader(headers, (field, bytes) => {

@@ -199,6 +199,15 @@ export function sameInRounds(
 	});
 }
 
+/** The names where the head of a proxied answer is read. It is kept in this slot of the route's frame. */
+export function responseLayout(around: Layout, slot: number): Layout {
+	return {
+		...around,
+		slotOf: (name) =>
+			name === "response" ? { up: 0, slot } : around.slotOf(name),
+	};
+}
+
 /** The names where a call's answer is read. Its step keeps the answer in its own two slots. */
 export function answerLayout(around: Layout, ownSlot: number): Layout {
 	return {

@@ -97,16 +97,18 @@ function prepareRoute(
 		layout,
 		resources,
 	);
+	const passes =
+		proxy &&
+		prepareProxy(route, proxy, block.frameSize, layout, resources.upstreams);
+	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
 	const common = {
 		plan: route,
 		readsRequest: mayRead("request", [steps, result]),
-		frameSize: block.frameSize,
+		frameSize: block.frameSize + (keepsHead ? 1 : 0),
 		block,
 		freshness: prepareFreshness(route, plan.upstreams),
 		dependence: reading.has(route.method) ? dependenceOf(request) : null,
 	};
-	const passes =
-		proxy && prepareProxy(route, proxy, layout, resources.upstreams);
 	return {
 		...common,
 		requests: prepareRequest(request, compileBody),

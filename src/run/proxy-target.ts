@@ -16,9 +16,10 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import { faultOfPath } from "../core/http/path.ts";
 import { lenientName, withoutParameters } from "../core/http/query.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import { readsOf } from "../expression/template.ts";
 import type { ProxyPlan, TargetPlan } from "../plan/plan.ts";
 import type { Dependence } from "./freshness.ts";
-import type { Layout } from "./layout.ts";
+import { type Layout, responseLayout } from "./layout.ts";
 import { holdsAddress, type MapField, type Passed } from "./proxy-location.ts";
 import { prepareHeaders, prepareTarget } from "./target.ts";
 import { forwardedFields } from "./trace.ts";
@@ -166,13 +167,15 @@ const namesMax = 256;
  * in them.
  */
 export function answerHeadersOf(
-	{ pass, drop }: Pick<ProxyPlan, "pass" | "drop">,
+	{ pass, drop, answer }: Pick<ProxyPlan, "pass" | "drop" | "answer">,
 	dependence: Dependence | null,
 	asksAgain: boolean,
 	mapField: MapField,
 ): (headers: HeaderList, upstream: string, passed: Passed) => HeaderList {
 	const named = new Set(pass === "all" ? ["set-cookie"] : pass);
-	const dropped = new Set(drop);
+	const own = new Set(answer.headers.map(({ name }) => name));
+	const replaced = [...own].filter((name) => name !== "set-cookie");
+	const dropped = new Set([...drop, ...replaced]);
 	const fates = new Map<string, Fate>();
 	const fateOf = (name: string): Fate => {
 		if (dropped.has(name)) return "dropped";
@@ -188,12 +191,14 @@ export function answerHeadersOf(
 	};
 	// The upstream knows the fields of its own request, and neither those of the client's that the route reads nor its steps.
 	const told: string[] = [];
-	if (dependence?.vary) told.push("vary", dependence.vary);
+	if (dependence?.vary && !own.has("vary")) told.push("vary", dependence.vary);
 	const controls = [
 		...(dependence?.personal ? ["private"] : []),
 		...(asksAgain ? ["no-cache"] : []),
 	];
-	if (controls.length > 0) told.push("cache-control", controls.join(", "));
+	if (controls.length > 0 && !own.has("cache-control")) {
+		told.push("cache-control", controls.join(", "));
+	}
 	return (headers, upstream, passed) => {
 		const hop = hopFieldsOf(headers);
 		const list: string[] = [];
@@ -210,6 +215,27 @@ export function answerHeadersOf(
 		});
 		list.push(...told);
 		return list;
+	};
+}
+
+/** The fields of an answer that the config sets, of its head and of what the steps gave. */
+export interface OwnFields {
+	readonly of: (frame: Frame) => HeaderList;
+	/** Where they read the head in the frame; null if they do not. */
+	readonly responseSlot: number | null;
+}
+
+/** Null if the config sets none. `slot` is the one behind the steps. */
+export function prepareOwnFields(
+	{ headers }: ProxyPlan["answer"],
+	slot: number,
+	layout: Layout,
+): OwnFields | null {
+	if (headers.length === 0) return null;
+	const reads = headers.flatMap(({ value }) => readsOf(value));
+	return {
+		of: prepareHeaders(headers, [], responseLayout(layout, slot)),
+		responseSlot: reads.some(({ name }) => name === "response") ? slot : null,
 	};
 }
 

@@ -3,6 +3,7 @@ import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
 import { raise, type StepMark } from "../core/events.ts";
+import { fieldsOfNotModified } from "../core/http/fields.ts";
 import {
 	allHeadersOf,
 	type HeaderList,
@@ -23,6 +24,7 @@ import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { headersByName } from "./answer.ts";
 import { ComingUpload } from "./coming-upload.ts";
 import { dependenceOf, stepsDecide } from "./freshness.ts";
 import { type Layout, prepare } from "./layout.ts";
@@ -31,6 +33,8 @@ import type { OpenedUpstream } from "./open.ts";
 import { type Passed, prepareMapField } from "./proxy-location.ts";
 import {
 	answerHeadersOf,
+	type OwnFields,
+	prepareOwnFields,
 	prepareProxyHeaders,
 	prepareProxyTarget,
 } from "./proxy-target.ts";
@@ -52,6 +56,8 @@ export interface PreparedProxy {
 	readonly bodyBytesMax: number;
 	/** The last has no condition. */
 	readonly targets: readonly PreparedTarget[];
+	/** Null if the answer's fields are the upstream's alone. */
+	readonly own: OwnFields | null;
 }
 
 /** Where requests are passed on to. */
@@ -77,6 +83,7 @@ interface PreparedTarget {
 export function prepareProxy(
 	route: RoutePlan,
 	proxy: ProxyPlan,
+	slot: number,
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
 ): PreparedProxy {
@@ -87,6 +94,7 @@ export function prepareProxy(
 		cached: cache,
 		idleMs,
 		bodyBytesMax,
+		own: prepareOwnFields(proxy.answer, slot, layout),
 		targets: targets.map((target) =>
 			prepareTarget(
 				route,
@@ -101,7 +109,7 @@ export function prepareProxy(
 /** What passes, wherever it goes. */
 type PassedPlan = Pick<
 	ProxyPlan,
-	"drop" | "headers" | "pass" | "paths" | "query"
+	"answer" | "drop" | "headers" | "pass" | "paths" | "query"
 >;
 
 /** What passes is the same for each target, but each upstream has query parameters, fields and addresses of its own. */
@@ -114,7 +122,7 @@ function prepareTarget(
 	const { path, request } = route;
 	const asksAgain = stepsDecide(route);
 	const { upstream: _, upstreamIndex: _1, path: base, rest, ...more } = target;
-	const { when, query, paths, headers, pass, drop, ...unread } = more;
+	const { when, query, paths, headers, pass, drop, answer, ...unread } = more;
 	allRead(unread);
 	const to = { path: base, rest, query, paths };
 	return {
@@ -132,7 +140,7 @@ function prepareTarget(
 			settings,
 		),
 		answerHeaders: answerHeadersOf(
-			{ pass, drop },
+			{ pass, drop, answer },
 			dependenceOf(request),
 			asksAgain,
 			prepareMapField(path.length, to, settings),
@@ -205,7 +213,7 @@ export function passOn(
 		untakenMs: request.paced ? null : prepared.idleMs,
 	};
 	return new Promise((resolve, reject) => {
-		void send(target, passage, call, resolve, reject);
+		void send(prepared, target, passage, call, resolve, reject);
 	});
 }
 
@@ -226,8 +234,9 @@ export function refuseUpgrade(headers: HeaderList): void {
 }
 
 async function send(
+	{ own }: PreparedProxy,
 	{ upstream, template, answerHeaders }: PreparedTarget,
-	{ route, input, marks }: Passage,
+	{ route, input, frame, marks }: Passage,
 	given: Omit<StreamRequest, "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,
 	reject: (error: unknown) => void,
@@ -249,19 +258,23 @@ async function send(
 		const fields = answerHeaders(headers, upstream.name, passed);
 		request.inform?.(interim, fields);
 	};
+	const refuse = (refusal: unknown) => {
+		reject(refusal);
+		scope.cancel(refusal);
+	};
 	const onHead = (head: StreamHead) => {
 		wait.close();
 		status = head.status;
 		try {
 			const fields = answerHeaders(head.headers, upstream.name, passed);
-			const marked = marks === null ? fields : mark(fields, marks);
-			const headers =
-				status === 426 ? [...marked, ...demandsOf(head.headers)] : marked;
+			const answer = (set: HeaderList) =>
+				resolve(responseOf(head, fieldsOf(head, [...fields, ...set], marks)));
+			const set = own === null ? none : ownFieldsOf(own, head, frame);
 			// A small body comes with its head. A moment later it is there, and is answered in one piece.
-			queueMicrotask(() => resolve(responseOf(head, headers)));
+			if (!(set instanceof Promise)) queueMicrotask(() => answer(set));
+			else set.then(answer).catch(refuse);
 		} catch (refusal) {
-			reject(refusal);
-			scope.cancel(refusal);
+			refuse(refusal);
 		}
 		// The one status after which bytes may come that are not its content. The rest of the connection is not read.
 		if (status === 205 && head.body.length !== 0) {
@@ -310,6 +323,32 @@ function waitForHead(
 	const wait = openScope({ clock, deadline, deadlineReason });
 	wait.onCancel(end);
 	return wait;
+}
+
+const none: HeaderList = [];
+
+/** What the config sets. A 304 describes no content (RFC 9110, 15.4.5). */
+function ownFieldsOf(
+	{ of, responseSlot }: OwnFields,
+	head: StreamHead,
+	frame: Frame,
+): HeaderList | Promise<HeaderList> {
+	const { status } = head;
+	if (responseSlot !== null) {
+		frame.values[responseSlot] = { status, headers: headersByName(head) };
+	}
+	const set = (one: Frame) =>
+		status === 304 ? fieldsOfNotModified(of(one)) : of(one);
+	return frame.fuel.lastPiece(set, frame);
+}
+
+function fieldsOf(
+	{ status, headers }: StreamHead,
+	fields: HeaderList,
+	marks: Passage["marks"],
+): HeaderList {
+	const marked = marks === null ? fields : mark(fields, marks);
+	return status === 426 ? [...marked, ...demandsOf(headers)] : marked;
 }
 
 /** The protocols that 426 asks for. It is of no use without them, although `Upgrade` ends with a connection. */

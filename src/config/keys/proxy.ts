@@ -3,18 +3,19 @@ import {
 	callFieldsRefused,
 	connectionFields,
 	neverPassed,
+	proxiedFieldsRefused,
 } from "../../core/http/fields.ts";
 import { isToken } from "../../core/http/headers.ts";
 import type { TemplateEntry } from "../../expression/template.ts";
 import type { Problem } from "../problem.ts";
-import { readParameters } from "../read-template.ts";
+import { type Reader, readHeaders, readParameters } from "../read-template.ts";
 import type { Source } from "../source.ts";
 import { stepNames } from "../steps/common.ts";
 import type { DataMap } from "./input.ts";
 import { key, part } from "./key.ts";
 import { asSource, type Kind, reading } from "./kind.ts";
 import { duration, flag, oneOf, size, text } from "./kinds.ts";
-import { section } from "./section.ts";
+import { mapOfDefaults, section } from "./section.ts";
 import {
 	headerFields,
 	namesToValues,
@@ -104,6 +105,23 @@ const targets: Kind<unknown, Source> = {
 	).take,
 };
 
+/** The context for reading a proxy's keys. */
+export interface ProxyReading extends Reading {
+	/** With the upstream's answer. */
+	readonly answer: Reader;
+}
+
+/** Fields of the answer. Those of the upstream with the same names do not pass. */
+const answerFields = {
+	...reading<DataMap<string>, readonly TemplateEntry[], ProxyReading>(
+		namesToValues,
+		(source, { answer }) => readHeaders(source, answer, proxiedFieldsRefused),
+	),
+	absent: () => [],
+};
+
+const answerKeys = section({ headers: part(answerFields, {}) });
+
 /** The keys of `proxy` as a map. */
 export const proxyKeys = section({
 	to: key(targets, {
@@ -145,6 +163,12 @@ export const proxyKeys = section({
 		description:
 			"Header fields of the call. They replace the client's of the same name, as the upstream's own do.",
 		example: 'headers: { x-client-ip: "${request.ip}" }',
+	}),
+	answer: key(mapOfDefaults(answerKeys), {
+		description:
+			"`headers`: header fields of the answer, instead of the upstream's of the same name. With `name?` and null there is no such field at all. They may read `response`, the upstream's `status` and `headers`. A `set-cookie` stands beside those that pass.",
+		example:
+			'answer:\n  headers: { cache-control: no-cache, "x-debug?": null }',
 	}),
 	cache: key(flag, {
 		description:

@@ -45,7 +45,9 @@ type Purpose =
 	/** It describes a body. A 304 brings none, so there the field says nothing about the kept body (RFC 9111, 3.2). */
 	| "body"
 	/** It is true of a body only while its coding is on. */
-	| "coded";
+	| "coded"
+	/** It says which bytes come, or how they are coded. Only who makes the bytes can say it. */
+	| "bytes";
 
 /** Fields that begin with `content-` or `accept-` pass, too, except those that frame the message. */
 const table: Readonly<Record<string, readonly Purpose[]>> = {
@@ -57,11 +59,11 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"clear-site-data": ["host-wide"],
 	connection: ["hop"],
 	"content-disposition": ["single"],
-	"content-encoding": ["body", "coded"],
+	"content-encoding": ["body", "coded", "bytes"],
 	// The sender of a body sets its length.
 	"content-length": ["frames", "hop", "coded"],
 	"content-location": ["single"],
-	"content-range": ["body", "single"],
+	"content-range": ["body", "single", "bytes"],
 	"content-type": ["body", "single"],
 	cookie: ["credential"],
 	// The gateway's own answer has an instant of its own, because it is made of several answers.
@@ -145,6 +147,9 @@ export const callFieldsRefused = fieldsThat("hop", "target");
 
 /** The fields that nobody may set in an answer. */
 export const answerFieldsRefused = fieldsThat("hop", "answer");
+
+/** The fields that nobody may set in an answer whose body passes as it comes. */
+export const proxiedFieldsRefused = fieldsThat("hop", "answer", "bytes");
 
 /** The fields of one connection: its own, or that to a proxy of the client's. */
 export const connectionFields = fieldsThat("hop", "proxy");
