@@ -81,12 +81,14 @@ export function prepareForm({ fields, required }: FormConfig): FormReader {
 		judge({ given, fault }, absent, faults) {
 			if (absent && !required) return null;
 			const values: Record<string, unknown> = {};
-			if (fault !== null) faults.push(fault);
-			// A form that could not be read lacks every field.
-			else
-				readers.forEach((read, at) => {
-					read(given[at] ?? [], values, faults);
-				});
+			if (fault !== null) {
+				// Without its fields: it would lack each of them.
+				faults.push(fault);
+				return values;
+			}
+			readers.forEach((read, at) => {
+				read(given[at] ?? [], values, faults);
+			});
 			return values;
 		},
 	};

@@ -18,7 +18,7 @@ export function queryOf(
 
 /**
  * Calls `visit` for each pair `name=value` between `&`. A name or value is null if it is not percent-encoded UTF-8. Stops
- * at the pair beyond `pairsMax`. Returns how many pairs there are, that one included.
+ * at the pair beyond `pairsMax`. Returns how many pairs there are, that one and empty ones included.
  */
 export function eachPair(
 	text: string,
@@ -31,9 +31,9 @@ export function eachPair(
 		const end = next < 0 ? text.length : next;
 		const pair = text.slice(at, end);
 		at = end + 1;
-		if (pair === "") continue;
 		count++;
 		if (count > pairsMax) return count;
+		if (pair === "") continue;
 		const equals = pair.indexOf("=");
 		visit(decode(equals < 0 ? pair : pair.slice(0, equals)), () =>
 			decode(equals < 0 ? "" : pair.slice(equals + 1)),
@@ -46,7 +46,8 @@ export function eachPair(
 function decode(text: string): string | null {
 	if (!text.includes("%") && !text.includes("+")) return text;
 	try {
-		return decodeURIComponent(text.replaceAll("+", " "));
+		// `replaceAll` takes twenty times as long for a text of many.
+		return decodeURIComponent(text.split("+").join(" "));
 	} catch {
 		return null;
 	}

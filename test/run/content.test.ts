@@ -151,6 +151,7 @@ describe("a form", () => {
 		const own = { "a?": { type: "string" } };
 		for (const [body, type] of [
 			["&&", urlencoded],
+			["&".repeat(999), urlencoded],
 			["--b--", multipart],
 			["", urlencoded],
 		] as const) {

@@ -14,6 +14,9 @@ export interface Part {
 	readonly bytes: Buffer;
 }
 
+/** The most header fields of a part. Two have a meaning. */
+const partFieldsMax = 16;
+
 /** The longest head of a part. Its fields are a few, and its names are short. */
 const headBytesMax = 8 * 1024;
 
@@ -114,7 +117,11 @@ const known = [
 
 function fieldsOf(head: string): ReadonlyMap<string, string> | string {
 	const fields = new Map<string, string>();
-	for (const line of head.split("\r\n")) {
+	const lines = head.split("\r\n", partFieldsMax + 1);
+	if (lines.length > partFieldsMax) {
+		return `has a part with more than ${partFieldsMax} header fields`;
+	}
+	for (const line of lines) {
 		const [, written, value = ""] = field.exec(line) ?? [];
 		if (written === undefined) {
 			return "has a part with a malformed header field";
@@ -154,8 +161,11 @@ function namesOf(
 	};
 }
 
-/** Browsers escape these three (WHATWG HTML, 4.10.22.8), and not `%` itself. */
+/** Browsers escape only these three (WHATWG HTML, 4.10.22.8), and not `%` itself. */
 function unescaped(text: string): string {
 	if (!text.includes("%")) return text;
-	return text.replaceAll(/%(?:22|0[AD])/gi, decodeURIComponent);
+	return text
+		.replaceAll(/%22/g, '"')
+		.replaceAll(/%0D/gi, "\r")
+		.replaceAll(/%0A/gi, "\n");
 }

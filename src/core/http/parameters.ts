@@ -9,13 +9,20 @@ export interface WithParameters {
 	readonly parameters: ReadonlyMap<string, string>;
 }
 
-/** Reads a value with its parameters (RFC 9110, 5.6.6). Null if it is malformed, or if a parameter stands twice. */
+/** The most parameters, empty ones included. A few have a meaning. */
+const parametersMax = 16;
+
+/**
+ * Reads a value with its parameters (RFC 9110, 5.6.6). Null if it is malformed, if a parameter stands twice, or if there
+ * are more than 16.
+ */
 export function withParametersOf(text: string): WithParameters | null {
 	const [start = "", value = ""] = head.exec(text) ?? [];
 	if (value === "") return null;
 	const parameters = new Map<string, string>();
 	let at = start.length;
-	while (at < text.length) {
+	for (let count = 1; at < text.length; count++) {
+		if (count > parametersMax) return null;
 		parameter.lastIndex = at;
 		const found = parameter.exec(text);
 		if (found === null) return null;

@@ -255,6 +255,16 @@ describe("the parts of a form", () => {
 		assert.match(String(told(body(8 * 1024 - 1))), /more than 8192 bytes/);
 	});
 
+	it("have at most 16 header fields, with 16 parameters each", () => {
+		const body = (fields: number, parameters: number) =>
+			`--b\r\n${disposition}name="a"${";".repeat(parameters - 1)}\r\n${"x: y\r\n".repeat(fields - 1)}\r\n1\r\n--b--`;
+		for (const count of [15, 16]) {
+			assert.deepEqual(told(body(count, count)), ["a=1"]);
+		}
+		assert.match(String(told(body(17, 1))), /more than 16 header fields/);
+		assert.match(String(told(body(1, 17))), /without a proper/);
+	});
+
 	it("are at most as many as wanted, and one more", () => {
 		const body = (count: number) =>
 			`${`--b\r\n${field("a", "1")}`.repeat(count)}--b--`;
