@@ -109,7 +109,7 @@ export const errorTable = {
 		status: 502,
 		title: "A service this route needs gave an invalid answer",
 		meaning:
-			"Operator of the upstream: not HTTP, cut short, to be read in two ways, not JSON, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
+			"Operator of the upstream: not HTTP, cut short, to be read in two ways, not what `decode` says (JSON by default), in a coding or charset that is not known, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
 	},
 	breaker_open: {
 		status: 503,

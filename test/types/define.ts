@@ -26,6 +26,8 @@ export const whole = defineGateway({
 				},
 				listed: {
 					get: "users/a",
+					keepBody: true,
+					fallback: from(["failure.body", "failure.code"], (body) => body),
 					answers: [404, "5xx", "any"],
 					decode: { xml: { lists: ["item"] } },
 				},
