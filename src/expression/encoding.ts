@@ -1,4 +1,5 @@
-import { hash } from "node:crypto";
+// Not by name: an old Node, which has no `hash`, must get as far as saying that it is too old.
+import crypto from "node:crypto";
 import { Bytes } from "../core/body/bytes.ts";
 import { type Site, textOf } from "./site.ts";
 
@@ -110,7 +111,7 @@ function isBase64(text: string): boolean {
 export function sha256(site: Site, value: unknown): string {
 	const bytes = bytesOf(site, value);
 	site.charge(30 + (bytes.length >>> 4));
-	return hash("sha256", bytes);
+	return crypto.hash("sha256", bytes);
 }
 
 /** The namespace of the UUIDs that requests make: `urn:sluice:uuid` as a UUID of version 8. */
@@ -124,7 +125,11 @@ export function uuid(site: Site, name: unknown, requestId: unknown): string {
 	const text = wellFormed(site, name);
 	site.charge(50 + (text.length >>> 2));
 	const named = Buffer.from(`${String(requestId)}/${text}`, "utf8");
-	const digest = hash("sha1", Buffer.concat([namespace, named]), "buffer");
+	const digest = crypto.hash(
+		"sha1",
+		Buffer.concat([namespace, named]),
+		"buffer",
+	);
 	digest[6] = 0x50 | ((digest[6] ?? 0) & 0x0f);
 	digest[8] = 0x80 | ((digest[8] ?? 0) & 0x3f);
 	const hex = digest.toString("hex", 0, 16);

@@ -735,7 +735,6 @@ ${route}
 `);
 
 	for (const [route, message] of [
-		["  GET /a: { proxy: up/a, steps: {} }", /`steps` beside `proxy`/],
 		["  GET /a: { proxy: up/a, headers: { x: 1 } }", /stand in `proxy`/],
 		["  ANY /a: { respond: 1 }", /`ANY` .* with `proxy` only/],
 		["  GET /a/{rest*}: { respond: 1 }", /`\{rest\*\}` .* with `proxy` only/],
@@ -754,7 +753,7 @@ ${route}
 		],
 		[
 			"  GET /a: { proxy: up/a, request: { body: { type: object } } }",
-			/unread/,
+			/passes the body on as it comes/,
 		],
 		["  OPTIONS /a: { proxy: up/a }", /`ANY`/],
 	] as const) {

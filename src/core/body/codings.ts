@@ -1,12 +1,6 @@
 import type { Transform } from "node:stream";
-import {
-	constants,
-	createBrotliDecompress,
-	createGunzip,
-	createInflate,
-	createInflateRaw,
-	createZstdDecompress,
-} from "node:zlib";
+// Not by name: an old Node, which has no zstd, must get as far as saying that it is too old.
+import zlib from "node:zlib";
 import type { Scope } from "../../tasks/scope.ts";
 import { createCollector } from "./collector.ts";
 
@@ -174,7 +168,7 @@ function decode(
 }
 
 /** A window that decoders need not have (RFC 9659) would let a few bytes take 128 MiB. */
-const zstdWindow = { params: { [constants.ZSTD_d_windowLogMax]: 23 } };
+const zstdWindow = { params: { [zlib.constants.ZSTD_d_windowLogMax]: 23 } };
 
 function createDecoder(
 	coding: Coding,
@@ -182,13 +176,13 @@ function createDecoder(
 ): Transform & { readonly bytesWritten: number } {
 	switch (coding) {
 		case "gzip":
-			return createGunzip();
+			return zlib.createGunzip();
 		case "br":
-			return createBrotliDecompress();
+			return zlib.createBrotliDecompress();
 		case "zstd":
-			return createZstdDecompress(zstdWindow);
+			return zlib.createZstdDecompress(zstdWindow);
 		case "deflate":
-			return hasZlibHead(body) ? createInflate() : createInflateRaw();
+			return hasZlibHead(body) ? zlib.createInflate() : zlib.createInflateRaw();
 	}
 }
 
