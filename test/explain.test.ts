@@ -108,6 +108,31 @@ describe("the worst case of a route", () => {
 		assert.deepEqual(route.longestChain.steps, ["slow", "last_one.inner"]);
 	});
 
+	it("counts rounds, with the waits between them, and lists whose items repeat", () => {
+		const rounds = (max: number, more = "") =>
+			worst(
+				`last_one: { get: up/c, repeat: { while: "\${answer}", max: ${max}, wait: 500ms }${more} }`,
+				"1h",
+			).worstMs;
+		assert.deepEqual([rounds(1), rounds(2), rounds(20)], [1000, 2500, 29_500]);
+		assert.equal(rounds(20, ", within: 3s"), 3000);
+		const items = ', each: "${query.ids}", max: 6, parallel: 3';
+		assert.equal(rounds(2, items), 2 * 2500);
+		const group = worst(
+			'slow: { get: up/slow, timeout: 5s }\nlast_one:\n  steps:\n    inner: { get: up/x, query: { slow: "${slow}" } }\n  repeat: { while: "${inner}", max: 3 }',
+		);
+		assert.equal(group.worstMs, 5000 + 3 * 1000);
+	});
+
+	it("takes no time to speak of for long lists and many rounds in each other", () => {
+		const route = worst(
+			'slow: { get: up/slow, timeout: 1h }\nlast_one:\n  each: "${query.ids}"\n  max: 100000\n  parallel: 1\n  steps:\n    deep:\n      steps:\n        one: { get: up/c, timeout: 1ms, within: 1ms, pick: "${slow}" }\n      repeat: { while: true, max: 10000 }\n      within: 1ms',
+			"10h",
+		);
+		assert.equal(route.worstMs, 3_600_000);
+		assert.equal(route.steps[1]?.latestEndMs, 100_000);
+	});
+
 	it("bounds a step by `within`, but for what its fallback waits for", () => {
 		const within = worst(
 			'last_one: { each: "${query.ids}", get: up/c, within: 1500ms }',

@@ -149,14 +149,14 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 			return "`env` can be read only under `upstreams`: give the upstream a header or parameter instead";
 		case "answer":
 		case "response":
-			return `\`${name}\` exists only in \`answers\`, \`expect\` and \`pick\`, when the call has ended${name === "response" ? ", and in `answer` of a proxy" : ""}`;
+			return `\`${name}\` exists only in \`answers\`, \`expect\`, \`pick\` and \`repeat\`, when the call has ended${name === "response" ? ", and in `answer` of a proxy" : ""}`;
 		case "failure":
 			return "`failure` exists only in `fallback`";
 		case "item":
 		case "index":
 			return names.has("index")
 				? "`item` has another name here: the one given by `as`"
-				: `\`${name}\` exists only in a step with \`each\``;
+				: `\`${name}\` exists only in a step with \`each\`, and beside \`enough\` not in its \`fallback\``;
 		case "last":
 		case "round":
 			return `\`${name}\` exists only in what each round of a step with \`repeat\` reads`;

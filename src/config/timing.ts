@@ -159,7 +159,7 @@ export function timesOf(
 	/**
 	 * The items after the first ones, or the rounds after the first. A `within` inside a group may end one before a step
 	 * around the group has ended. Then the next ones wait for that step too. After all such steps have ended, each takes
-	 * the same time.
+	 * the same time. None takes longer than one before it, so the last one tried bounds those that follow.
 	 */
 	function inARow(
 		{ times, waitMs }: Row,
@@ -173,7 +173,8 @@ export function timesOf(
 		const around = lastOf(readsAfterwards(step), step.name);
 		const settledMs = Math.max(0, ...around.map(({ ms }) => ms));
 		const next = () => once({ ms: end.ms + waitMs, chain: start.chain });
-		while (left > 0 && end.ms < settledMs) {
+		for (let tried = 0; tried < triedMax; tried++) {
+			if (left === 0 || end.ms >= settledMs) break;
 			const after = next();
 			// What takes no time never will.
 			if (after.ms === end.ms) return end;
@@ -190,6 +191,9 @@ export function timesOf(
 	}
 	return known;
 }
+
+/** How many are worked out one by one. Lists and groups stand in each other, so the work is multiplied at each level. */
+const triedMax = 4;
 
 /** How many items of a step run at once at most, if so many of its lists do. */
 function itemsAtOnce({ each }: StepConfig, lists: number): number {

@@ -138,7 +138,7 @@ export const errorTable = {
 		status: 500,
 		title: "A limit of this route was exceeded",
 		meaning:
-			"Author of the config: a list longer than `max`, more upstream calls than one request may make, more answers than `maxRead`, more computing, an answer longer than `maxAnswer`, or more than half of `server.memory` (400 if the client's input is too large).",
+			"Author of the config: a list longer than `max`, a `repeat` that is not done after `max` rounds, more upstream calls than one request may make, more answers than `maxRead`, more computing, an answer longer than `maxAnswer`, or more than half of `server.memory` (400 if the client's input is too large).",
 	},
 	upstream_timeout: {
 		status: 504,

@@ -29,7 +29,7 @@ export interface RequestEnded {
 /** A write that a step has sent. */
 export interface StepWrite {
 	readonly step: string;
-	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	/** Positions in the lists of the `each` and rounds of the `repeat` around it, outermost first; empty outside any. */
 	readonly index: readonly number[];
 	/**
 	 * `done`: it was answered with 2xx. `refused`: with 4xx, at the first attempt. `unknown`: there was another answer, or
@@ -47,7 +47,7 @@ export interface TrailEnded extends RequestEnded {
 export interface StepFailure {
 	/** `now`, or `orders.items` for a step in a group. */
 	readonly step: string;
-	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	/** Positions in the lists of the `each` and rounds of the `repeat` around it, outermost first; empty outside any. */
 	readonly index: readonly number[];
 	readonly error: GatewayError;
 	/** True if a stale answer of the cache stands in for the failed one, instead of a fallback or null. */
@@ -68,7 +68,7 @@ export interface CallEnded {
 	readonly requestId: string;
 	readonly route: string;
 	readonly step: string;
-	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	/** Positions in the lists of the `each` and rounds of the `repeat` around it, outermost first; empty outside any. */
 	readonly index: readonly number[];
 	readonly upstream: string;
 	/** Milliseconds from the request's arrival to the start of the call. */

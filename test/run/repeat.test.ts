@@ -427,27 +427,39 @@ describe("repeat", () => {
 		assert.ok(large.calls.length < 60, String(large.calls.length));
 	});
 
-	it("sends a write in each round, and goes on with none after its client has left", async () => {
-		const kit = testRoute(
-			{
-				steps: {
-					all: {
-						post: "users/batch",
-						body: { from: "${round * 100}" },
-						repeat: { while: "${answer.more}", max: 5, wait: "100ms" },
-						optional: true,
+	it("sends a write once per round, and goes on to its end once one was sent, whoever leaves", async () => {
+		for (const leavesMs of [null, 5, 60, 115]) {
+			const kit = testRoute(
+				{
+					steps: {
+						all: {
+							post: "users/batch",
+							body: { from: "${round * 100}" },
+							repeat: { while: "${answer.more}", max: 5, wait: "100ms" },
+						},
 					},
 				},
-			},
-			inTurn({ json: { more: true }, afterMs: 10 }, { json: {}, afterMs: 10 }),
-			{ key: "POST /x" },
-		);
-		const answer = await kit.ask("/x", { method: "POST" });
-		assert.deepEqual(answer.json, [{ more: true }, {}]);
-		assert.deepEqual(
-			kit.calls.map(({ request }) => request.body),
-			['{"from":0}', '{"from":100}'],
-		);
+				inTurn(
+					{ json: { more: true }, afterMs: 10 },
+					{ json: {}, afterMs: 10 },
+				),
+				{ key: "POST /x" },
+			);
+			const { answer, leave } = kit.send("/x", { method: "POST" });
+			if (leavesMs !== null) kit.clock.after(leavesMs, leave);
+			await kit.settle();
+			const { status, json } = await answer;
+			if (leavesMs === null) assert.deepEqual(json, [{ more: true }, {}]);
+			assert.equal(status, leavesMs === null ? 200 : 499);
+			assert.deepEqual(
+				kit.calls.map(({ request, aborted }) => [request.body, aborted]),
+				[
+					['{"from":0}', null],
+					['{"from":100}', null],
+				],
+			);
+			kit.assertNothingLeft();
+		}
 	});
 });
 

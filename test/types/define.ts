@@ -56,6 +56,21 @@ export const whole = defineGateway({
 					},
 					value: from(["inner", "missing.other"], (inner) => inner),
 				},
+				pages: {
+					get: "orders",
+					query: { cursor: from(["last.next", "round"], (next) => next) },
+					repeat: {
+						while: from(["answer.next", "last", "user"], (next) => next),
+						max: 20,
+						wait: "200ms",
+					},
+				},
+				rounds: {
+					each: [1, 2, 3],
+					enough: 2,
+					steps: { page: { get: "orders" } },
+					repeat: { while: from(["page.next"], (next) => next), max: 2 },
+				},
 				named: {
 					each: "${orders}",
 					as: "order",
@@ -131,6 +146,8 @@ defineGateway({
 				},
 				// @ts-expect-error an item without a list
 				item: { get: "users/x", as: "user" },
+				// @ts-expect-error rounds without a bound
+				rounds: { get: "users/x", repeat: { while: true } },
 				// @ts-expect-error a file without a function
 				run: { run: "./score.ts" },
 				// @ts-expect-error a key misspelt, in a reply
