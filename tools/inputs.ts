@@ -9,8 +9,10 @@ import { requestKeys } from "../src/config/keys/request.ts";
 import { routeKeys } from "../src/config/keys/route.ts";
 import { corsKeys, serverKeys } from "../src/config/keys/server.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
-import { bodyKeys, sentKeys } from "../src/config/steps/call.ts";
+import { sentKeys } from "../src/config/steps/call.ts";
 import { commonKeys, waitKeys } from "../src/config/steps/common.ts";
+import { bodyKeys } from "../src/config/steps/sent.ts";
+import { undoKeys } from "../src/config/steps/undo.ts";
 
 interface Input {
 	readonly name: string;
@@ -100,6 +102,13 @@ const inputs: readonly Input[] = [
 		keys: bodyKeys,
 		ofSteps: true,
 	},
+	{
+		name: "UndoInputs",
+		words: "What a call that writes has besides.",
+		from: "undoKeys",
+		keys: undoKeys,
+		ofSteps: true,
+	},
 ];
 
 /**
@@ -117,8 +126,10 @@ import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { InputOfKey } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
-import type { bodyKeys, sentKeys } from "./steps/call.ts";
+import type { sentKeys } from "./steps/call.ts";
 import type { commonKeys, waitKeys } from "./steps/common.ts";
+import type { bodyKeys } from "./steps/sent.ts";
+import type { undoKeys } from "./steps/undo.ts";
 
 ${inputs.map((one) => printInput(one, metaOf)).join("\n")}`;
 }

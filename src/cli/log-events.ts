@@ -1,4 +1,4 @@
-import { printCallTarget } from "../config/steps/call.ts";
+import { printCallTarget } from "../config/steps/sent.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import type {
 	Events,
@@ -6,6 +6,7 @@ import type {
 	RequestEnded,
 	StepFailure,
 	StepWrite,
+	UndoEnded,
 } from "../core/events.ts";
 import type { Plan, StepPlan } from "../plan/plan.ts";
 import { printTargets } from "../plan/print.ts";
@@ -41,6 +42,7 @@ export function logEvents(
 		for (const failure of missing) tellMissing(end, failure, calls, log);
 	});
 	events.policyDecided.push((decided) => tellDecision(decided, log));
+	events.undoEnded.push((end) => tellUndo(end, log));
 	events.loadChanged.push(({ level, reason }) => {
 		if (level === "normal") log.info({ load: level }, "load is normal again");
 		else log.warn({ load: level, reason }, loadWords[level]);
@@ -62,6 +64,8 @@ function callsOf(plan: Plan): Calls {
 			const path = before + step.name;
 			if (step.kind === "call") {
 				calls.set(`${route} ${path}`, printCallTarget(step));
+				if (step.undo === null) continue;
+				calls.set(`${route} ${path}.undo`, printCallTarget(step.undo));
 			} else if (step.kind === "group") add(route, step.steps, `${path}.`);
 		}
 	};
@@ -119,6 +123,33 @@ function tellEnd(
 		const fields = { requestId, route, status, durationMs, code };
 		tellRefused(log, fields, { faults: placesOf(error) });
 	}
+}
+
+/**
+ * A write that could not be undone has a line with all that is needed to do it by hand. It is the only line with data of a
+ * request or an answer.
+ */
+function tellUndo(end: UndoEnded, log: Log): void {
+	const { requestId, route, step, index, error, write, undo, body } = end;
+	const place = index.length > 0 ? { step, index } : { step };
+	if (error === null) {
+		log.repeats.tell(`undone ${route} ${step}`, 1, (count) =>
+			log.info(
+				{ requestId, route, ...place, ...countOf(count) },
+				"a write was undone",
+			),
+		);
+		return;
+	}
+	const { step: _, ...words } = wordsOf(error) as { readonly step?: string };
+	log.error(
+		{
+			...{ requestId, route, ...words, ...place, write },
+			...(undo === null ? {} : { undo }),
+			...(body === null ? {} : { body }),
+		},
+		"a write could not be undone: look at it by hand",
+	);
 }
 
 /** How many writes of one request are named. */

@@ -9,11 +9,12 @@ import type {
 	RateLimitInput,
 	SentInputs,
 	ServerInput,
+	UndoInputs,
 	UpstreamInput,
 	WaitInputs,
 } from "./inputs.ts";
 import type { Data, DataMap, Duration, Size, Written } from "./keys/input.ts";
-import type { StatusClass } from "./steps/answers.ts";
+import type { StatusClass, StatusKey } from "./steps/answers.ts";
 import type { StepKey } from "./steps/kinds.ts";
 
 /**
@@ -209,6 +210,7 @@ export type Filled<T, S extends Names, Input extends string> =
 				readonly map: DataMap<Input>;
 				readonly rounds: RepeatInput<Input | AnswerNames>;
 				readonly steps: readonly S["step"][];
+				readonly undo: UndoInput<S, Input | AnswerNames>;
 			}[What]
 		: T;
 
@@ -233,7 +235,22 @@ type WriteStep<
 	S extends Names,
 	Input extends string,
 	K extends Kind,
-> = ReadStep<S, Input, K> & BodyInputs<S, Input>;
+> = ReadStep<S, Input, K> & BodyInputs<S, Input> & UndoInputs<S, Input>;
+
+type UndoMethod = "post" | "put" | "patch" | "delete";
+
+/** A call that takes another one back. */
+type UndoInput<S extends Names, Input extends string> = {
+	readonly [K in UndoMethod]: { readonly [Key in K]: TargetText<S> } & {
+		readonly [Other in Exclude<UndoMethod, K>]?: never;
+	};
+}[UndoMethod] &
+	BodyInputs<S, Input> &
+	Pick<SentInputs<S, Input>, "query" | "headers" | "idempotent" | "timeout"> &
+	Pick<WaitInputs<S, Input>, "when"> & {
+		/** Statuses beside 2xx that mean that the write is undone. */
+		readonly answers?: readonly StatusKey[];
+	};
 
 type CallStep<S extends Names, Input extends string> =
 	| ReadStep<S, Input, "get">
@@ -269,6 +286,7 @@ interface ReplyStep<S extends Names, Input extends string>
 		readonly status?: Data<Input>;
 		readonly headers?: DataMap<Input>;
 		readonly body?: Data<Input>;
+		readonly undo?: boolean;
 	};
 }
 

@@ -8,8 +8,10 @@ import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { InputOfKey } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
-import type { bodyKeys, sentKeys } from "./steps/call.ts";
+import type { sentKeys } from "./steps/call.ts";
 import type { commonKeys, waitKeys } from "./steps/common.ts";
+import type { bodyKeys } from "./steps/sent.ts";
+import type { undoKeys } from "./steps/undo.ts";
 
 type Server = (typeof serverKeys)["keys"];
 
@@ -526,4 +528,17 @@ export interface BodyInputs<S extends Names, Input extends string> {
 	 * `decode: bytes`. Its type is `application/octet-stream` unless `headers` says otherwise.
 	 */
 	readonly bytes?: Filled<InputOfKey<Body["bytes"]>, S, Input>;
+}
+
+type Undo = typeof undoKeys;
+
+/** What a call that writes has besides. */
+export interface UndoInputs<S extends Names, Input extends string> {
+	/**
+	 * A call that takes this one back if the run ends badly, or if the step fails and something fills in. It may read
+	 * what the step reads, the step's own value, `answer` and `response`. Its keys are `query`, `headers`, `body`,
+	 * `form`, `text`, `bytes`, `timeout`, `idempotent`, `when`, and `answers`: a list of statuses beside 2xx that
+	 * mean that it is done.
+	 */
+	readonly undo?: Filled<InputOfKey<Undo["undo"]>, S, Input>;
 }

@@ -51,6 +51,11 @@ const rows: readonly Row[] = [
 	),
 	row("catch onerror onfailure rescue default otherwise else", "fallback"),
 	row(
+		"compensate compensation compensatewith rollback onrollback revert cancel saga",
+		"undo",
+		"write `undo: { delete: <upstream>/<path> }`",
+	),
+	row(
 		"continueonerror ignoreerrors allowfailure ignore",
 		"optional",
 		"write `optional: true`",

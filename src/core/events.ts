@@ -89,6 +89,24 @@ export interface AttemptEnded {
 	readonly attempt: AttemptTrail;
 }
 
+/** A write of a run that has failed was undone, or could not be. Of a write that was refused there is none. */
+export interface UndoEnded {
+	readonly requestId: string;
+	readonly route: string;
+	/** The step that has written. */
+	readonly step: string;
+	/** Positions in the lists of the `each` around it, outermost first; empty outside any. */
+	readonly index: readonly number[];
+	/** Why it could not be undone; null if it was. */
+	readonly error: GatewayError | null;
+	/** The write as it was sent, without its query: `POST flights /bookings`. */
+	readonly write: string;
+	/** The undo as it was sent, or would have been: `DELETE flights /bookings/7`. Null if it could not be made. */
+	readonly undo: string | null;
+	/** The first 2,000 characters of its body; null if it has none. Holds data of the request or of an answer. */
+	readonly body: string | null;
+}
+
 /**
  * What each policy can decide, by the policy's key in the config. The words are public and permanent: they may stand as
  * labels in metrics.
@@ -166,6 +184,7 @@ export interface Events {
 	readonly attemptEnded: Listener<AttemptEnded>[];
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
+	readonly undoEnded: Listener<UndoEnded>[];
 }
 
 /** The events of one gateway. Two gateways share none. */
@@ -177,6 +196,7 @@ export function createEvents(): Events {
 		attemptEnded: [],
 		policyDecided: [],
 		loadChanged: [],
+		undoEnded: [],
 	};
 }
 

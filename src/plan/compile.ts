@@ -88,14 +88,15 @@ function compileStep(
 }
 
 function compileCall(
-	{ upstream, repeatable }: CallConfig,
+	{ upstream, repeatable, undo }: CallConfig,
 	config: Config,
-): Pick<CallPlan, "upstreamIndex" | "attempts"> {
+): Pick<CallPlan, "upstreamIndex" | "attempts" | "undo"> {
 	const upstreamIndex = indexOf(upstream, config);
 	const retry = config.upstreams[upstreamIndex]?.retry ?? null;
 	return {
 		upstreamIndex,
 		attempts: repeatable && retry !== null ? retry.attempts : 1,
+		undo: undo && { ...undo, upstreamIndex: indexOf(undo.upstream, config) },
 	};
 }
 

@@ -1,6 +1,6 @@
-import { printCallTarget } from "../config/steps/call.ts";
 import type { EachConfig } from "../config/steps/common.ts";
 import type { Durations } from "../config/steps/kind.ts";
+import { printCallTarget } from "../config/steps/sent.ts";
 import {
 	lastEnd,
 	longestMs,
@@ -59,6 +59,8 @@ export interface StepExplanation {
 	readonly attempts: number | null;
 	/** Whether it may change something. Then it is waited for although nothing reads it. */
 	readonly writes: boolean;
+	/** The call that undoes it: `DELETE users/orders/${answer.id}`; null if there is none. */
+	readonly undo: string | null;
 	/** Whether it is a function that runs on a thread. */
 	readonly onThread: boolean;
 	/** The condition, as written; null if it always runs. */
@@ -188,12 +190,17 @@ function explainStep(
 /** The facts about calls and functions alone. */
 function workOf(
 	step: StepPlan,
-): Pick<StepExplanation, "call" | "attempts" | "writes" | "onThread"> {
-	const other = { call: null, attempts: null, writes: false, onThread: false };
+): Pick<StepExplanation, "call" | "attempts" | "writes" | "undo" | "onThread"> {
+	const other = {
+		...{ call: null, attempts: null, writes: false },
+		...{ undo: null, onThread: false },
+	};
 	switch (step.kind) {
 		case "call": {
 			const { attempts, write: writes } = step;
-			return { ...other, call: printCallTarget(step), attempts, writes };
+			const call = printCallTarget(step);
+			const undo = step.undo && printCallTarget(step.undo);
+			return { ...other, call, attempts, writes, undo };
 		}
 		case "run":
 			return { ...other, call: step.reference, onThread: step.worker };

@@ -11,6 +11,7 @@ import type {
 import type { CallConfig } from "../config/steps/call.ts";
 import type { GroupConfig } from "../config/steps/group.ts";
 import type { StepConfig } from "../config/steps/kinds.ts";
+import type { UndoConfig } from "../config/steps/undo.ts";
 
 /**
  * The plan of a gateway, as deep-frozen data, without a closure of ours, socket or timer. Expressions are checked
@@ -60,7 +61,13 @@ export interface StepLinks {
 	readonly effect: boolean;
 }
 
-export interface CallPlan extends CallConfig, StepLinks {
+export interface UndoPlan extends UndoConfig {
+	/** Index into the plan's upstreams. */
+	readonly upstreamIndex: number;
+}
+
+export interface CallPlan extends Omit<CallConfig, "undo">, StepLinks {
+	readonly undo: UndoPlan | null;
 	/** Index into the plan's upstreams. */
 	readonly upstreamIndex: number;
 	/** The most attempts of the call. */

@@ -1,7 +1,7 @@
 import type { RateLimitConfig } from "../config/config.ts";
-import { printTarget } from "../config/steps/call.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
+import { printTarget } from "../config/steps/sent.ts";
 import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";

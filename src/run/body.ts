@@ -1,4 +1,4 @@
-import type { BodyConfig } from "../config/steps/call.ts";
+import type { BodyConfig } from "../config/steps/sent.ts";
 import { Bytes } from "../core/body/bytes.ts";
 import { GatewayError } from "../core/errors.ts";
 import { type Meter, printJson } from "../core/json.ts";

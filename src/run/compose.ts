@@ -123,6 +123,12 @@ async function passAfterSteps(
 	const marks = account.missing();
 	run.handOver();
 	const passage = { route, input, body, frame, trace, marks };
-	const response = await passOn(route.proxy, passage);
-	return { response, missing: marks.filter(isFailure) };
+	try {
+		const response = await passOn(route.proxy, passage);
+		run.handedOver(true);
+		return { response, missing: marks.filter(isFailure) };
+	} catch (error) {
+		run.handedOver(false);
+		throw error;
+	}
 }

@@ -46,6 +46,7 @@ async function fillIn(
 ): Promise<unknown> {
 	const { path, index, life } = spot;
 	const error = inStep(thrown, path);
+	spot.run.undo(spot);
 	const failure = { step: path, index, error };
 	if (fallback) {
 		try {

@@ -229,6 +229,28 @@ export function failureLayout(around: Layout, ownSlot: number): Layout {
 	};
 }
 
+/** The slots of the frame of an undo. */
+const undoSlots = { answer: 0, response: 1, value: 2 } as const;
+
+/** The names that the undo of a step reads: the step's own value is that of the item, if it has items. */
+export function undoLayout(around: Layout, step: string): Layout {
+	const own = new Map<string, number>([
+		["answer", undoSlots.answer],
+		["response", undoSlots.response],
+		[step, undoSlots.value],
+	]);
+	const outside = slotsOutside(around);
+	return {
+		...outside,
+		refOf: around.refOf,
+		inputOf: (read) => (own.has(read.name) ? null : around.inputOf(read)),
+		slotOf(name) {
+			const slot = own.get(name);
+			return slot === undefined ? outside.slotOf(name) : { up: 0, slot };
+		},
+	};
+}
+
 /**
  * The client's inputs that are read, if only those are read; a fault in them is then the client's. Null if something
  * else is read, or nothing.

@@ -1,4 +1,4 @@
-import { printPath } from "../config/steps/call.ts";
+import { printPath } from "../config/steps/sent.ts";
 import { allRead } from "../core/all-read.ts";
 import { type ByteStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError, withCallTime } from "../core/errors.ts";
@@ -38,13 +38,13 @@ import {
 	prepareProxyHeaders,
 	prepareProxyTarget,
 } from "./proxy-target.ts";
+import { trailOf } from "./reporting.ts";
 import {
 	createFrame,
 	deadlineExceeded,
 	type RunInput,
 	type RunRoute,
 } from "./run.ts";
-import { trailOf } from "./send.ts";
 import { isSkip } from "./spot.ts";
 import { type Said, saidBeside, Trace } from "./trace.ts";
 

@@ -20,8 +20,11 @@ import {
 import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
 import type { RequestValues } from "./request.ts";
+import type { SentWrite } from "./sent-write.ts";
+// Types only: a spot shows its run.
+import type { Spot } from "./spot.ts";
 import { Trace } from "./trace.ts";
-import { type SentWrite, Writes, writeBytes } from "./writes.ts";
+import { Writes, writeBytes } from "./writes.ts";
 
 /** The input of a run besides its route. */
 export interface RunInput {
@@ -135,7 +138,7 @@ export class Run {
 
 	/** A write is about to be sent. From here on the run goes on to its end, whoever leaves. */
 	sent(write: SentWrite): void {
-		if (this.#writes === null) this.#writes = new Writes();
+		this.#writes ??= new Writes(this);
 		if (write.attempts === 0) this.input.request.memory.hold(writeBytes);
 		this.#writes.sent(write);
 	}
@@ -186,13 +189,14 @@ export class Run {
 
 	/**
 	 * Ends the run with an answer that is made of these steps of a block, or of the whole block. Steps that still run are
-	 * aborted, except writes that were sent.
+	 * aborted, except writes that were sent. With `undo` they are undone, as if the run had failed.
 	 */
 	answer(
 		merge: PreparedMerge,
 		frame: Frame,
 		account: Account,
 		made?: readonly number[],
+		undo = false,
 	): void {
 		if (this.#over) return;
 		try {
@@ -203,16 +207,24 @@ export class Run {
 				missing.length === 0
 					? this.#withFreshness(merged, account, made)
 					: merged.response;
-			this.#close(aborted.answered);
+			this.#close(aborted.answered, undo);
 			this.#resolve({ response, missing });
 		} catch (error) {
 			this.fail(asGatewayError(error));
 		}
 	}
 
-	/** Ends the run when its steps have ended, if something else answers. Nothing of them is left to abort. */
+	/**
+	 * Ends the run when its steps have ended, if something else answers. Nothing of them is left to abort. `handedOver` has to
+	 * follow.
+	 */
 	handOver(): void {
-		this.#close(aborted.answered);
+		this.#stop(aborted.answered);
+	}
+
+	/** What answers instead has begun to, or has failed. If it has failed, what the steps have written is undone. */
+	handedOver(well: boolean): void {
+		this.#settle(!well);
 	}
 
 	/** A partial answer already says that nobody may keep it. */
@@ -241,16 +253,31 @@ export class Run {
 	/** Ends the run with an error. `why` is the reason that its calls are aborted with. */
 	fail(error: GatewayError, why = aborted.besideFailed): void {
 		if (this.#over) return;
-		this.#close(why);
+		this.#close(why, true);
 		this.#reject(error);
 	}
 
-	#close(reason: GatewayError): void {
+	/** Undoes what a part of it has written that has failed, although something fills in for it. */
+	undo(spot: Spot): void {
+		this.#writes?.undo(spot);
+	}
+
+	#close(reason: GatewayError, undo: boolean): void {
+		this.#stop(reason);
+		this.#settle(undo);
+	}
+
+	#stop(reason: GatewayError): void {
 		this.#over = true;
 		this.#stopListening();
 		this.calls.cancel(reason);
+	}
+
+	#settle(undo: boolean): void {
 		const writes = this.#writes;
-		if (writes !== null) this.input.beyond.ended(writes.all, writes.idle());
+		if (writes === null) return;
+		writes.close(undo);
+		this.input.beyond.ended(writes.all, writes.idle());
 	}
 
 	get over(): boolean {

@@ -2,11 +2,12 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
+import { pathOf } from "../core/http/path.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 // Types only: the call that is sent may be a write.
 import type { Caller } from "./send.ts";
-import { SentWrite } from "./writes.ts";
+import { SentWrite } from "./sent-write.ts";
 
 /**
  * A write that was sent is not taken back: from then on only its own timeout and the deadline abort it. The step itself
@@ -14,10 +15,11 @@ import { SentWrite } from "./writes.ts";
  * attempt of it is under way. Its run goes on from then on, although the client leaves.
  */
 export function sendWrite(
-	{ upstream, step, index }: Caller,
+	{ upstream, step, index, undoable }: Caller,
 	run: Run,
 	request: UpstreamRequest,
 	scope: Scope,
+	read: (response: UpstreamResponse) => unknown,
 ): Promise<UpstreamResponse> {
 	const own = openScope({
 		parent: upstream.scope,
@@ -26,13 +28,28 @@ export function sendWrite(
 	});
 	const abort = (reason: unknown) => own.cancel(reason);
 	let stopAborting = scope.onCancel(abort);
-	const write = new SentWrite(step, index);
+	const write = undoable ?? new SentWrite(step, index);
+	write.call = `${request.method} ${upstream.name} ${pathOf(request.target)}`;
+	/** Its step has ended, but its undo needs the answer. */
+	const readLate = async (response: UpstreamResponse) => {
+		run.input.request.memory.hold(response.body.length);
+		try {
+			await read(response);
+		} catch {
+			// The step has failed already.
+		}
+	};
 	return new Promise((resolve, reject) => {
 		let stopWaiting: (() => void) | null = null;
+		let abandoned = false;
+		const abandon = (reason: unknown) => {
+			abandoned = true;
+			reject(reason as Error);
+		};
 		// Before, the call itself ends with the step, and its error says what it waited for.
 		const onSent = () => {
 			stopAborting();
-			stopWaiting ??= scope.onCancel(reject);
+			stopWaiting ??= scope.onCancel(abandon);
 			run.sent(write);
 		};
 		const onAgain = (beside: boolean) => {
@@ -53,10 +70,12 @@ export function sendWrite(
 				write.answered(response.status);
 				ended();
 				resolve(response);
+				undoable?.callEnded(abandoned ? readLate(response) : null);
 			},
 			(error: unknown) => {
 				ended();
 				reject(error as Error);
+				undoable?.callEnded(null);
 			},
 		);
 	});

@@ -1,22 +1,19 @@
-import {
-	asGatewayError,
-	type GatewayError,
-	inStep,
-	withCallTime,
-} from "../core/errors.ts";
-import { type Events, raise, type StepMark } from "../core/events.ts";
+import { asGatewayError, inStep, withCallTime } from "../core/errors.ts";
+import type { StepMark } from "../core/events.ts";
 import type {
 	Trial,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
-import { type Asker, CallTrail, type StepTrail } from "../core/trail.ts";
-import type { Clock } from "../tasks/clock.ts";
+import type { Asker, StepTrail } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { hold } from "./answer.ts";
+import { reporting, trailOf } from "./reporting.ts";
 import type { Run } from "./run.ts";
 import { sendWrite } from "./send-write.ts";
+// Types only: the undo of a write is a call.
+import type { UndoableWrite } from "./undo.ts";
 
 /** The step that calls, and the upstream that it calls. */
 export interface Caller {
@@ -29,6 +26,8 @@ export interface Caller {
 	readonly step: string;
 	/** Positions in the lists around the step. */
 	readonly index: readonly number[];
+	/** Absent if it cannot be undone. */
+	readonly undoable?: UndoableWrite;
 }
 
 /** A call under way, with its scope, its header fields and its promises: measured, and rounded up. */
@@ -61,7 +60,7 @@ export function send<T>(
 		throw withCallTime(thrown, clock.now() - startedMs);
 	};
 	const answer = write
-		? sendWrite(caller, run, asked, scope)
+		? sendWrite(caller, run, asked, scope, read)
 		: upstream.call(asked, scope);
 	const value = answer.then((response) => {
 		trail?.answered(response.status);
@@ -76,6 +75,7 @@ export function send<T>(
 			return failed(thrown);
 		}
 	}, failed);
+	caller.undoable?.making(value);
 	return trail === null ? value : reporting(value, trail, caller, run);
 }
 
@@ -108,62 +108,6 @@ function readOnTrial<T>(
 	} catch (thrown) {
 		return refuse(thrown);
 	}
-}
-
-/** The record of a call; null if nobody wants to know. */
-export function trailOf(
-	{
-		upstream,
-		method,
-		template,
-		trail,
-	}: Pick<Caller, "upstream" | "method" | "template" | "trail">,
-	{ callEnded, attemptEnded }: Events,
-	clock: Clock,
-): CallTrail | null {
-	const listened = callEnded.length + attemptEnded.length > 0;
-	if (trail === null && !listened) return null;
-	const { name } = upstream;
-	const call = new CallTrail(clock, { upstream: name, method, template });
-	trail?.calls.push(call);
-	return call;
-}
-
-/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
-function reporting<T>(
-	value: Promise<T>,
-	trail: CallTrail,
-	caller: Caller,
-	run: Run,
-): Promise<T> {
-	const tell = (error: GatewayError | null) => {
-		trail.ended(error);
-		const { route, input } = run;
-		const { step, index, upstream } = caller;
-		const { startedMs, endedMs, status } = trail;
-		raise(input.events.callEnded, {
-			requestId: input.request.id,
-			route: route.plan.key,
-			step,
-			index,
-			upstream: upstream.name,
-			startedMs: startedMs - input.request.arrivedMs,
-			durationMs: (endedMs as number) - startedMs,
-			status,
-			error,
-			trail,
-		});
-	};
-	return value.then(
-		(made) => {
-			tell(null);
-			return made;
-		},
-		(thrown: unknown) => {
-			tell(asGatewayError(thrown));
-			throw thrown;
-		},
-	);
 }
 
 /** The mark of a step whose value is made of this answer; null if the answer is fresh. */

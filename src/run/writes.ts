@@ -1,59 +1,76 @@
 import { GatewayError } from "../core/errors.ts";
-import type { StepWrite } from "../core/events.ts";
-
-/** What became of a write that was sent. It is not known while no answer has come. */
-type Outcome = StepWrite["outcome"];
-
-/** A write that was sent. */
-export class SentWrite implements StepWrite {
-	readonly step: string;
-	readonly index: readonly number[];
-	outcome: Outcome = "unknown";
-	/** How often it was sent. An answer of the last attempt says nothing of those before. */
-	attempts = 0;
-
-	constructor(step: string, index: readonly number[]) {
-		this.step = step;
-		this.index = index;
-	}
-
-	/** Its answer has come, with this status. */
-	answered(status: number): void {
-		if (status >= 200 && status < 300) this.outcome = "done";
-		else if (status >= 400 && status < 500 && this.attempts === 1) {
-			this.outcome = "refused";
-		}
-	}
-}
+// Types only: a run shows its writes.
+import type { Run } from "./run.ts";
+import type { SentWrite } from "./sent-write.ts";
+import type { Spot } from "./spot.ts";
+import { UndoableWrite } from "./undo.ts";
+import { Undoing } from "./undoing.ts";
 
 /** The memory that a write takes until its request is over. */
 export const writeBytes = 256;
 
-/** The writes that one run has sent, in the order in which they were sent first. */
+/** The writes that one run has sent. */
 export class Writes {
+	/** In the order in which they were sent first. */
 	readonly all: SentWrite[] = [];
+	readonly #undoable: UndoableWrite[] = [];
+	readonly #undoing: Undoing;
+	#count = 0;
 	readonly #underWay = new Set<SentWrite>();
 	#onIdle: (() => void) | null = null;
+
+	constructor(run: Run) {
+		this.#undoing = new Undoing(run);
+	}
 
 	/** An attempt of the write is about to be sent. */
 	sent(write: SentWrite): void {
 		if (write.attempts++ > 0) return;
+		write.sentAt = this.#count;
+		this.#count += 1;
 		this.all.push(write);
+		if (write instanceof UndoableWrite) this.#undoable.push(write);
 		this.#underWay.add(write);
 	}
 
 	/** The call of the write has ended, with all its attempts. */
 	ended(write: SentWrite): void {
-		if (!this.#underWay.delete(write) || this.#underWay.size > 0) return;
+		if (!this.#underWay.delete(write)) return;
+		write.endedAt = this.#count;
+		this.#count += 1;
+		if (this.#underWay.size > 0) return;
 		this.#onIdle?.();
 	}
 
-	/** Resolves when no write is under way any more; null if none is. Asked once, when the run has ended. */
+	/** Undoes what was written at a spot that has failed. */
+	undo({ path, index }: Spot): void {
+		this.#claim(
+			(write) =>
+				(write.step === path || write.step.startsWith(`${path}.`)) &&
+				index.every((position, depth) => write.index[depth] === position),
+		);
+	}
+
+	/** The run has ended. Writes whose step has not ended well are undone, or all of them. */
+	close(undoesAll: boolean): void {
+		this.#claim((write) => undoesAll || !write.kept);
+	}
+
+	#claim(chosen: (write: UndoableWrite) => boolean): void {
+		const writes = this.#undoable.filter(
+			(write) => !write.claimed && chosen(write),
+		);
+		if (writes.length > 0) this.#undoing.claim(writes);
+	}
+
+	/** Resolves when no write is under way any more, and all are undone; null if so now. Asked once, when the run has ended. */
 	idle(): Promise<void> | null {
-		if (this.#underWay.size === 0) return null;
-		return new Promise((resolve) => {
+		const undone = this.#undoing.idle();
+		if (this.#underWay.size === 0) return undone;
+		const ended = new Promise<void>((resolve) => {
 			this.#onIdle = resolve;
 		});
+		return undone === null ? ended : ended.then(() => undone);
 	}
 
 	/** The error of a run that is cut because the gateway closes. */

@@ -64,6 +64,8 @@ for (const { number, title, yaml, file, exchanges } of recipes) {
 				const answer = await gateway.get(path, options);
 				assert.equal(printAnswer(answer, withHead), shown);
 			}
+			// What is undone is undone after the answer.
+			if (/^ +undo:/m.test(yaml)) await services.all;
 			assert.deepEqual(
 				[...services.asked].toSorted(),
 				Object.keys(calls).toSorted(),
@@ -168,6 +170,7 @@ async function startServices(calls: Canned) {
 	return {
 		url: upstream.url,
 		asked,
+		all: others,
 		[Symbol.asyncDispose]: () => upstream[Symbol.asyncDispose](),
 	};
 }

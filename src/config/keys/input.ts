@@ -18,7 +18,8 @@ export type Hole = `${string}\${${string}`;
 
 /**
  * Stands for an input whose type depends on the names that can be read there: data, a map of data, data that may also
- * read the call's answer or the step's failure, values by status, names of steps, or the rounds of a call.
+ * read the call's answer or the step's failure, values by status, names of steps, the rounds of a call, or a call that undoes
+ * another.
  */
 export interface Written<
 	What extends
@@ -28,7 +29,8 @@ export interface Written<
 		| "failure"
 		| "map"
 		| "rounds"
-		| "steps",
+		| "steps"
+		| "undo",
 > {
 	readonly written: What;
 }

@@ -25,17 +25,30 @@ export type AnswersConfig =
 	  }
 	| { readonly kind: "statuses"; readonly statuses: readonly StatusKey[] };
 
+const statuses = z.array(
+	z.union([z.int().min(100).max(599), z.enum(statusClasses)]),
+	{
+		error:
+			"a list of statuses: numbers from 100 to 599, `3xx`, `4xx`, `5xx` or `any`",
+	},
+);
+
+/** A list of statuses alone. */
+export const statusList = reading<
+	readonly StatusKey[],
+	readonly StatusKey[],
+	StepReading
+>(statuses, (source, { answer }) => {
+	const listed = plainOf(source) as StatusKey[];
+	checkList(source, listed, answer);
+	return listed;
+});
+
 export const answers = reading<Written<"answers">, AnswersConfig, StepReading>(
-	z.union(
-		[
-			z.record(z.string(), z.unknown()),
-			z.array(z.union([z.int().min(100).max(599), z.enum(statusClasses)])),
-		],
-		{
-			error:
-				"a map of statuses to values, or a list of statuses: numbers from 100 to 599, `3xx`, `4xx`, `5xx` or `any`",
-		},
-	),
+	z.union([z.record(z.string(), z.unknown()), statuses], {
+		error:
+			"a map of statuses to values, or a list of statuses: numbers from 100 to 599, `3xx`, `4xx`, `5xx` or `any`",
+	}),
 	(source, { answer }) => readAnswers(source, answer),
 );
 

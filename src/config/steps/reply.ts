@@ -3,6 +3,7 @@ import { answerFieldsRefused } from "../../core/http/fields.ts";
 import { printEntries, printTemplate } from "../../expression/print.ts";
 import type { Template, TemplateEntry } from "../../expression/template.ts";
 import { key, part } from "../keys/key.ts";
+import { flag } from "../keys/kinds.ts";
 import { map, section } from "../keys/section.ts";
 import { headerFields, status, template } from "../keys/templates.ts";
 import { nothing } from "../read-template.ts";
@@ -15,12 +16,15 @@ export type ReplyConfig = StepCommon & {
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
 	readonly body: Template;
+	/** Whether the run counts as failed, so that its writes are undone. */
+	readonly undo: boolean;
 };
 
 const answerKeys = section({
 	status: part(status, { default: 200 }),
 	headers: part(headerFields<unknown>(answerFieldsRefused), {}),
 	body: part(template, {}),
+	undo: part(flag, { default: false }),
 });
 
 /** Its keys are those of a route, which docs describe there. */
@@ -31,7 +35,7 @@ export const replyKeys = {
 		reply: key(answer, {
 			required: true,
 			description:
-				"Ends the run with this answer as soon as `when` holds. Steps that still run are aborted. It stands at route level. The route's `headers` do not apply.",
+				"Ends the run with this answer as soon as `when` holds. Steps that still run are aborted. With `undo: true` in it, writes that have an `undo` are undone. It stands at route level. The route's `headers` do not apply.",
 			example:
 				"when: ${first === null}\nreply: { status: 404, body: { error: no such user } }",
 		}),
@@ -50,12 +54,13 @@ export const reply: StepKind<ReplyConfig> = {
 	free: false,
 	pure: true,
 	endsRun: true,
-	print({ kind: _, status, headers, body, ...ofEveryStep }) {
+	print({ kind: _, status, headers, body, undo, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);
 		return {
 			status: printTemplate(status),
 			headers: printEntries(headers),
 			body: { value: printTemplate(body) },
+			undo: undo || null,
 		};
 	},
 };
@@ -69,7 +74,7 @@ function check(step: StepSource): ReplyConfig | null {
 		context.problems.push({ at, message });
 	}
 	const { reply, ...waits } = read;
-	const { status, headers, body, ...unread } = reply;
+	const { status, headers, body, undo, ...unread } = reply;
 	allRead(unread);
 	return {
 		...{ name, ...waits },
@@ -80,6 +85,6 @@ function check(step: StepSource): ReplyConfig | null {
 			fallback: null,
 			optional: false,
 		},
-		...{ kind: "reply", status, headers, body: body ?? nothing },
+		...{ kind: "reply", status, headers, body: body ?? nothing, undo },
 	};
 }

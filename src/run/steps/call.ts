@@ -1,20 +1,13 @@
-import type { StatusKey } from "../../config/steps/answers.ts";
-import { printPath } from "../../config/steps/call.ts";
 import { kindOf } from "../../config/steps/kinds.ts";
+import { printPath } from "../../config/steps/sent.ts";
 import { GatewayError } from "../../core/errors.ts";
-import type { HeaderList } from "../../core/http/headers.ts";
-import type {
-	UpstreamRequest,
-	UpstreamResponse,
-} from "../../core/http/messages.ts";
-import { retryAfterMsOf } from "../../core/http/retry-after.ts";
+import type { UpstreamResponse } from "../../core/http/messages.ts";
 import { leastCostOfReading } from "../../core/json.ts";
-import type { Frame } from "../../expression/evaluate.ts";
 import type { Template } from "../../expression/template.ts";
 import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, told } from "../answer.ts";
-import { graphqlError, hintOf } from "../answer-words.ts";
-import { prepareBody } from "../body.ts";
+import { graphqlError } from "../answer-words.ts";
+import { prepareRequest } from "../call-request.ts";
 import { decoderOf } from "../decoders.ts";
 import { holdingOf } from "../freshness.ts";
 import {
@@ -22,16 +15,16 @@ import {
 	type Later,
 	type Layout,
 	prepareLater,
-	roundSlots,
 	sameInRounds,
 } from "../layout.ts";
+import { listedBy } from "../listed.ts";
 import type { OpenedUpstream } from "../open.ts";
+import { refusedBy } from "../refused-by.ts";
 import { thenAsking } from "../repeat.ts";
 import type { Run } from "../run.ts";
 import { send, staleMark } from "../send.ts";
 import { isSkip, type Spot, type Work } from "../spot.ts";
-import { defaultHeaders, prepareHeaders, prepareTarget } from "../target.ts";
-import { saidBeside } from "../trace.ts";
+import { prepareUndo, UndoableWrite } from "../undo.ts";
 import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
 /** One call of an upstream: sends it and makes a value of the answer. Throws if the request cannot even be built. */
@@ -42,17 +35,18 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const { upstreamIndex, ...used } = read;
 	// The check and the plan have used these.
 	const { kind: _, upstream: _1, safe: _2, idempotent: _3, ...known } = used;
-	const { attempts: _4, ...ofEveryStep } = known;
+	const { attempts: _4, undo: undone, ...ofEveryStep } = known;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const opened = context.upstreams[upstreamIndex] as OpenedUpstream;
 	const { upstream } = opened;
 	const template = printPath(path);
 	const sent = { method, write, repeatable, path, query, headers, body };
-	const requestAt = prepareRequest(
-		{ ...sent, timeoutMs, polls: polls(step, context.layout) },
-		opened,
-		context,
-	);
+	const { layout } = context;
+	const requestOf = prepareRequest({ ...sent, timeoutMs }, opened, {
+		layout,
+		polls: polls(step, layout),
+	});
+	const undo = undone && prepareUndo(undone, step.name, context);
 	const readsResponse = kindOf(step)
 		.readsLater(step)
 		.some(({ name }) => name === "response");
@@ -63,10 +57,13 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
 		const { path: step, index, trail } = spot;
-		const caller = { upstream, method, template, trail, write, step, index };
+		const own = { upstream, method, template, trail, write, step, index };
+		const undoable = undo && new UndoableWrite(undo, spot);
+		const caller = undoable === null ? own : { ...own, undoable };
 		const read = (response: UpstreamResponse) =>
-			noting(response, spot, valueOf(response, spot));
-		return send(caller, requestAt(spot), spot.run, spot.scope, (response) =>
+			noting(response, spot, valueOf(response, spot, undoable));
+		const request = requestOf(spot.run, spot.frame);
+		return send(caller, request, spot.run, spot.scope, (response) =>
 			spot.frame.fuel.piece(
 				read,
 				response,
@@ -92,81 +89,18 @@ function noting(
 	});
 }
 
-/** Everything that is sent. */
-type RequestKeys =
-	| "body"
-	| "headers"
-	| "method"
-	| "path"
-	| "query"
-	| "repeatable"
-	| "timeoutMs"
-	| "write";
-
-function prepareRequest(
-	step: Pick<CallPlan, RequestKeys> & { readonly polls: boolean },
-	{ settings }: OpenedUpstream,
-	{ layout }: WorkContext,
-): (spot: Spot) => UpstreamRequest {
-	const { method, write, repeatable } = step;
-	const body = step.body && prepareBody(step.body, layout);
-	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
-	const headers = prepareHeadersOfRounds(step, fixed, layout);
-	const target = prepareTarget(step.path, step.query, settings, layout);
-	const timeoutMs = step.timeoutMs ?? settings.timeoutMs;
-	const names = [
-		...fixed.map(([name]) => name),
-		...step.headers.map(({ name }) => name),
-	];
-	const said = saidBeside(new Set(names), settings);
-	const requestAt = ({ run, frame }: Spot): UpstreamRequest => {
-		return {
-			method,
-			target: target(frame),
-			headers: headers(frame),
-			along: run.trace.linesOf(said),
-			body: body ? body.print(frame) : null,
-			safe: !write,
-			idempotent: repeatable,
-			tried: null,
-			requestId: run.input.request.id,
-			client: run.input.request.ip,
-			timeoutMs,
-			onSent: null,
-			onAgain: null,
-		};
-	};
-	return body?.binary
-		? (spot) => ({ ...requestAt(spot), binary: true })
-		: requestAt;
-}
-
 /** Whether it asks the same in each round of a `repeat`: for news. */
 function polls(step: CallPlan, layout: Layout): boolean {
 	if (step.write || layout.roundUp === null) return false;
 	return sameInRounds(kindOf(step).readsFirst(step), layout);
 }
 
-/** From the second round on no cache may answer a call that polls, unless its author says something else. */
-function prepareHeadersOfRounds(
-	step: Pick<CallPlan, "headers"> & { readonly polls: boolean },
-	fixed: readonly (readonly [string, string])[],
-	layout: Layout,
-): (frame: Frame) => HeaderList {
-	const headers = prepareHeaders(step.headers, fixed, layout);
-	const { roundUp } = layout;
-	const said = fixed.some(([name]) => name === "cache-control");
-	if (!step.polls || said || roundUp === null) return headers;
-	const anew = ["cache-control", "no-cache"] as const;
-	const again = prepareHeaders(step.headers, [...fixed, anew], layout);
-	return (frame) => (roundOf(frame, roundUp) > 0 ? again : headers)(frame);
-}
-
-function roundOf(frame: Frame, roundUp: number): number {
-	let at = frame;
-	for (let left = roundUp; left > 0; left--) at = at.parent as Frame;
-	return at.values[roundSlots.round] as number;
-}
+/** Makes the value of an answer. A write that can be undone hears of an answer that can be taken. */
+type ValueOf = (
+	response: UpstreamResponse,
+	spot: Spot,
+	undoable: UndoableWrite | null,
+) => unknown;
 
 /** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
@@ -180,7 +114,7 @@ function prepareValue(
 	},
 	opened: OpenedUpstream,
 	{ layout: around, ownSlot, condition }: WorkContext,
-): (response: UpstreamResponse, spot: Spot) => unknown {
+): ValueOf {
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
@@ -199,7 +133,7 @@ function prepareValue(
 			return null;
 		}
 	};
-	const valueOf = (response: UpstreamResponse, spot: Spot) => {
+	const valueOf: ValueOf = (response, spot, undoable) => {
 		const { status } = response;
 		const listed = listedFor(status);
 		const lenient = listed !== undefined;
@@ -213,8 +147,14 @@ function prepareValue(
 		if (readsResponse) {
 			values[ownSlot + 1] = told(response);
 		}
-		if (listed) return spot.evaluate(listed);
-		const picked = () => (pick ? spot.evaluate(pick) : answer);
+		if (listed) {
+			undoable?.took(answer, response);
+			return spot.evaluate(listed);
+		}
+		const picked = () => {
+			undoable?.took(answer, response);
+			return pick ? spot.evaluate(pick) : answer;
+		};
 		if (expect === null) return picked();
 		const pickExpected = (held: unknown) => {
 			if (isSkip(held)) {
@@ -229,22 +169,8 @@ function prepareValue(
 			: pickExpected(held);
 	};
 	if (asking === null) return valueOf;
-	return (response, spot) => thenAsking(valueOf(response, spot), asking, spot);
-}
-
-/** The client hears how long the upstream asks to wait: to come sooner would be in vain for it, too. */
-function refusedBy(upstream: string, response: UpstreamResponse): GatewayError {
-	const { status, headers } = response;
-	const waitMs = retryAfterMsOf(headers);
-	return new GatewayError(
-		"upstream_status",
-		`${upstream} answered ${status}${hintOf(response)}`,
-		{
-			upstream,
-			upstreamStatus: status,
-			...(waitMs !== null && { retryAfterMs: waitMs }),
-		},
-	);
+	return (response, spot, undoable) =>
+		thenAsking(valueOf(response, spot, undoable), asking, spot);
 }
 
 /**
@@ -255,22 +181,14 @@ function prepareAnswers(
 	layout: Layout,
 ): (status: number) => Later | null | undefined {
 	if (answers === null) return () => undefined;
-	const entries: readonly (readonly [StatusKey, Later | null])[] =
+	return listedBy<Later | null>(
 		answers.kind === "values"
 			? answers.values.map(({ status, value }) => [
 					status,
 					prepareLater(value, layout),
 				])
-			: answers.statuses.map((status) => [status, null]);
-	const exact = new Map(entries);
-	const ofClass = Array.from({ length: 10 }, (_, digit) => {
-		const own = exact.get(`${digit}xx` as StatusKey);
-		return own === undefined && digit !== 2 ? exact.get("any") : own;
-	});
-	return (status) => {
-		const own = exact.get(status);
-		return own === undefined ? ofClass[Math.trunc(status / 100)] : own;
-	};
+			: answers.statuses.map((status) => [status, null]),
+	);
 }
 
 function unexpected(

@@ -10,7 +10,7 @@ export function prepareReply(
 	step: ReplyConfig & StepLinks,
 	{ layout, answerBytesMax }: WorkContext,
 ): Work {
-	const { status, headers, body, kind: _, ...ofEveryStep } = step;
+	const { status, headers, body, undo, kind: _, ...ofEveryStep } = step;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const merge = prepareMerge({ status, headers, body }, answerBytesMax, layout);
 	return ({ run, block, frame, trail, step: { index } }) => {
@@ -18,7 +18,7 @@ export function prepareReply(
 			trail.ended("ok");
 			(run.input.trail as Trail).last = trail;
 		}
-		run.answer(merge, frame, block.account, [index]);
+		run.answer(merge, frame, block.account, [index], undo);
 		return null;
 	};
 }

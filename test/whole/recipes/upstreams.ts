@@ -346,4 +346,23 @@ export const canned: Readonly<Record<number, Canned>> = {
 			"<s:Fault><faultcode>s:Client</faultcode><faultstring>nobody trades NONE</faultstring></s:Fault>",
 		),
 	},
+	20: {
+		'POST /flights/bookings {"to":"Rome","day":"2026-05-01"}': { id: "f1" },
+		'POST /hotels/bookings {"city":"Rome","arrival":"2026-05-01"}': {
+			id: "h1",
+		},
+		'POST /cars/rentals {"place":"Rome","from":"2026-05-01"}': status(409),
+		"DELETE /flights/bookings/f1": status(204, null),
+		"DELETE /hotels/bookings/h1": status(204, null),
+		'POST /flights/bookings {"to":"Bern","day":"2026-05-01"}': { id: "f2" },
+		'POST /hotels/bookings {"city":"Bern","arrival":"2026-05-01"}': status(422),
+		'POST /cars/rentals {"place":"Bern","from":"2026-05-01"}': { id: "c2" },
+		"DELETE /flights/bookings/f2": status(404),
+		'POST /cars/cancellations {"rental":"c2"}': status(202),
+		'POST /flights/bookings {"to":"Oslo","day":"2026-05-01"}': { id: "f3" },
+		'POST /hotels/bookings {"city":"Oslo","arrival":"2026-05-01"}': {
+			id: "h3",
+		},
+		'POST /cars/rentals {"place":"Oslo","from":"2026-05-01"}': { id: "c3" },
+	},
 };

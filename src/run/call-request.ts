@@ -1,0 +1,79 @@
+import type { SentConfig } from "../config/steps/sent.ts";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { UpstreamRequest } from "../core/http/messages.ts";
+import type { Frame } from "../expression/evaluate.ts";
+import { prepareBody } from "./body.ts";
+import { type Layout, roundSlots } from "./layout.ts";
+import type { OpenedUpstream } from "./open.ts";
+import type { Run } from "./run.ts";
+import { defaultHeaders, prepareHeaders, prepareTarget } from "./target.ts";
+import { saidBeside } from "./trace.ts";
+
+/** Makes the request of a call of a frame that holds what it reads. Throws if it cannot be made. */
+export type PreparedRequest = (run: Run, frame: Frame) => UpstreamRequest;
+
+interface RequestContext {
+	readonly layout: Layout;
+	/** Whether it asks the same in each round of a `repeat`. */
+	readonly polls: boolean;
+}
+
+export function prepareRequest(
+	call: Omit<SentConfig, "upstream">,
+	{ settings }: OpenedUpstream,
+	context: RequestContext,
+): PreparedRequest {
+	const { layout } = context;
+	const { method, write, repeatable } = call;
+	const body = call.body && prepareBody(call.body, layout);
+	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
+	const headers = prepareHeadersOfRounds(call, fixed, context);
+	const target = prepareTarget(call.path, call.query, settings, layout);
+	const timeoutMs = call.timeoutMs ?? settings.timeoutMs;
+	const names = [
+		...fixed.map(([name]) => name),
+		...call.headers.map(({ name }) => name),
+	];
+	const said = saidBeside(new Set(names), settings);
+	const requestOf = (run: Run, frame: Frame): UpstreamRequest => {
+		return {
+			method,
+			target: target(frame),
+			headers: headers(frame),
+			along: run.trace.linesOf(said),
+			body: body ? body.print(frame) : null,
+			safe: !write,
+			idempotent: repeatable,
+			tried: null,
+			requestId: run.input.request.id,
+			client: run.input.request.ip,
+			timeoutMs,
+			onSent: null,
+			onAgain: null,
+		};
+	};
+	return body?.binary
+		? (run, frame) => ({ ...requestOf(run, frame), binary: true })
+		: requestOf;
+}
+
+/** From the second round on no cache may answer a call that polls, unless its author says something else. */
+function prepareHeadersOfRounds(
+	{ headers: own }: Pick<SentConfig, "headers">,
+	fixed: readonly (readonly [string, string])[],
+	{ layout, polls }: RequestContext,
+): (frame: Frame) => HeaderList {
+	const headers = prepareHeaders(own, fixed, layout);
+	const { roundUp } = layout;
+	const said = fixed.some(([name]) => name === "cache-control");
+	if (!polls || said || roundUp === null) return headers;
+	const anew = ["cache-control", "no-cache"] as const;
+	const again = prepareHeaders(own, [...fixed, anew], layout);
+	return (frame) => (roundOf(frame, roundUp) > 0 ? again : headers)(frame);
+}
+
+function roundOf(frame: Frame, roundUp: number): number {
+	let at = frame;
+	for (let left = roundUp; left > 0; left--) at = at.parent as Frame;
+	return at.values[roundSlots.round] as number;
+}

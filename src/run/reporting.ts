@@ -1,0 +1,62 @@
+import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import { type Events, raise } from "../core/events.ts";
+import { CallTrail } from "../core/trail.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Run } from "./run.ts";
+import type { Caller } from "./send.ts";
+
+/** The record of a call; null if nobody wants to know. */
+export function trailOf(
+	{
+		upstream,
+		method,
+		template,
+		trail,
+	}: Pick<Caller, "upstream" | "method" | "template" | "trail">,
+	{ callEnded, attemptEnded }: Events,
+	clock: Clock,
+): CallTrail | null {
+	const listened = callEnded.length + attemptEnded.length > 0;
+	if (trail === null && !listened) return null;
+	const { name } = upstream;
+	const call = new CallTrail(clock, { upstream: name, method, template });
+	trail?.calls.push(call);
+	return call;
+}
+
+/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
+export function reporting<T>(
+	value: Promise<T>,
+	trail: CallTrail,
+	caller: Pick<Caller, "step" | "index" | "upstream">,
+	run: Run,
+): Promise<T> {
+	const tell = (error: GatewayError | null) => {
+		trail.ended(error);
+		const { route, input } = run;
+		const { step, index, upstream } = caller;
+		const { startedMs, endedMs, status } = trail;
+		raise(input.events.callEnded, {
+			requestId: input.request.id,
+			route: route.plan.key,
+			step,
+			index,
+			upstream: upstream.name,
+			startedMs: startedMs - input.request.arrivedMs,
+			durationMs: (endedMs as number) - startedMs,
+			status,
+			error,
+			trail,
+		});
+	};
+	return value.then(
+		(made) => {
+			tell(null);
+			return made;
+		},
+		(thrown: unknown) => {
+			tell(asGatewayError(thrown));
+			throw thrown;
+		},
+	);
+}
