@@ -93,6 +93,25 @@ describe("repeat", () => {
 		assert.deepEqual((await filled.ask("/x")).json, ["unknown"]);
 	});
 
+	it("tells its fallback of the round that failed, and of the last item where too few were good", async () => {
+		const fallback = '${failure.code + " " + failure.status}';
+		const rounds = polling(inTurn(pending, { status: 503 }), { fallback });
+		assert.equal((await rounds.ask("/x")).json, "upstream_status 503");
+		const items = polling(
+			({ request }) => ({
+				status: request.target === "/a" ? 500 : 502,
+				afterMs: request.target === "/a" ? 20 : 10,
+			}),
+			{
+				each: ["a", "b"],
+				enough: 1,
+				get: "users/${item}",
+				fallback,
+			},
+		);
+		assert.equal((await items.ask("/x")).json, "upstream_status 500");
+	});
+
 	it("takes as many rounds as `max` says, and fails where the condition still holds", async () => {
 		for (const [count, code] of [
 			[2, null],
