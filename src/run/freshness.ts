@@ -83,7 +83,7 @@ export function prepareFreshness(
  * its own answer is fresh, and not how long a step would say the same.
  */
 export function stepsDecide({ steps }: RoutePlan): boolean {
-	return allSteps(steps).some((step) => !kindOf(step).free);
+	return allSteps(steps).some(({ kind }) => kind === "call" || kind === "run");
 }
 
 function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {

@@ -32,6 +32,7 @@ import {
 	endingOf,
 	hasEffect,
 	listedFor,
+	passedOn,
 	planned,
 	type RandomRoute,
 	type RandomStep,
@@ -54,6 +55,8 @@ export interface Expected {
 	readonly code: string | null;
 	readonly status: number;
 	readonly body: string;
+	/** Whether a request was passed on before this end. */
+	readonly passedOn: boolean;
 	/** The parts that `Sluice-Missing` names, as it names them. */
 	readonly missing: readonly string[];
 	/** Without those that were aborted at the instant at which they began. */
@@ -109,6 +112,8 @@ class Interpreter {
 	#unsure = false;
 	readonly #failedMs: number[] = [];
 	#failures = 0;
+	/** The request that is passed on; null before all steps have ended. */
+	#passed: { target: string; startMs: number; endMs: number } | null = null;
 	#end: Pick<
 		Expected,
 		"endMs" | "status" | "code" | "body" | "missing"
@@ -137,7 +142,10 @@ class Interpreter {
 			.filter(({ startMs, endMs }) => endMs > startMs)
 			.toSorted((a, b) => (a.target < b.target ? -1 : 1));
 		const certain = !this.#unsure;
-		return { ...this.#end, certain, calls, failedMs: this.#failedMs };
+		return {
+			...{ ...this.#end, certain, calls, failedMs: this.#failedMs },
+			passedOn: this.#passed !== null,
+		};
 	}
 
 	/* Time */
@@ -147,6 +155,7 @@ class Interpreter {
 		const instants = [
 			this.#left ? never : (this.#scenario.leavesMs ?? never),
 			this.#late ? never : deadlineMs,
+			this.#passed?.endMs ?? never,
 			...this.#turns.map((turn) => (isTimed(turn) ? turn.endsMs : never)),
 			...this.#steps.map((run) => this.#withinOf(run)),
 		];
@@ -170,6 +179,9 @@ class Interpreter {
 		for (const run of this.#steps) {
 			if (this.#withinOf(run) === nowMs) add(run, () => this.#cut(run));
 		}
+		if (this.#passed?.endMs === nowMs) {
+			add(this.#main, () => this.#passedBack());
+		}
 		if (this.#scenario.leavesMs === nowMs) {
 			add(this.#main, () => this.#leaves());
 		}
@@ -180,7 +192,7 @@ class Interpreter {
 	}
 
 	#leaves(): void {
-		if (this.#wrote) this.#left = true;
+		if (this.#wrote && this.#passed === null) this.#left = true;
 		else this.#fails("client_closed");
 	}
 
@@ -200,6 +212,7 @@ class Interpreter {
 
 	#tooLate(): void {
 		this.#late = true;
+		if (this.#passed !== null) return this.#fails("deadline_exceeded");
 		for (const turn of this.#turns) {
 			if (isTimed(turn)) this.#stop(turn, "deadline_exceeded");
 		}
@@ -694,6 +707,7 @@ class Interpreter {
 			({ state }) => state === "ended" || state === "dropped",
 		);
 		if (!over) return false;
+		if (around === null && this.#route.proxied) return this.#passesOn();
 		if (around === null) {
 			const body = this.#route.respond.map((name) => [
 				name,
@@ -742,6 +756,36 @@ class Interpreter {
 		return false;
 	}
 
+	/* A request that is passed on */
+
+	#passesOn(): boolean {
+		if (this.#passed !== null) return false;
+		// Nobody takes the answer, or no time is left for its head.
+		if (this.#left || this.#late) {
+			this.#fails(this.#left ? "client_closed" : "deadline_exceeded");
+			return true;
+		}
+		const query = this.#route.respond.map((name) => {
+			const read = { step: name, code: false };
+			return `${name}=${valueOf(read, this.#main)}`;
+		});
+		const target = `/${passedOn}${query.length > 0 ? "?" : ""}${query.join("&")}`;
+		const endMs = this.#nowMs + Math.min(600, this.#passedMs());
+		this.#passed = { target, startMs: this.#nowMs, endMs };
+		this.#calls.push(this.#passed);
+		return true;
+	}
+
+	/** How long the upstream takes for its head. */
+	#passedMs(): number {
+		return delayOf(this.#scenario, passedOn, []);
+	}
+
+	#passedBack(): void {
+		if (this.#passedMs() >= 600) this.#fails("upstream_timeout");
+		else this.#answers(200, {}, madeOf(this.#main));
+	}
+
 	/* The end */
 
 	#answers(status: number, body: unknown, names: readonly string[]): void {
@@ -759,6 +803,7 @@ class Interpreter {
 		body: string,
 		missing: readonly string[],
 	): void {
+		if (this.#passed !== null) this.#passed.endMs = this.#nowMs;
 		const end = { endMs: this.#nowMs, status, code, body, missing };
 		// The run ends as if the client were there, but nobody hears how.
 		this.#end = this.#left ? { ...end, code: "client_closed" } : end;

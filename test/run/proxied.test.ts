@@ -232,8 +232,12 @@ describe("a proxied route with steps", () => {
 		const computed = start(
 			{ "/files/7/a": cached },
 			{
-				steps: { token: { value: { id: 7 } } },
-				proxy: "search/files/${token.id}/{rest*}",
+				steps: {
+					token: { value: { id: 7 } },
+					never: { when: "${token.id === 8}", reply: { body: 1 } },
+					group: { steps: { inner: { value: 1 } }, optional: true },
+				},
+				proxy: { to: "search/files/${token.id}/{rest*}", after: ["group"] },
 			},
 		);
 		const answer = await computed.ask("/f/a");

@@ -72,9 +72,14 @@ export interface RandomRoute {
 	readonly deadlineMs: number;
 	/** Every step after those that it reads. */
 	readonly steps: readonly RandomStep[];
-	/** The steps that the answer reads. */
+	/** The steps that the answer reads, or the query of the request that is passed on. */
 	readonly respond: readonly string[];
+	/** Whether the request is passed on after the steps. */
+	readonly proxied: boolean;
 }
+
+/** The path and the step by which the model knows the request that is passed on. */
+export const passedOn = "passed";
 
 /** Chance around a route. It never chooses one instant twice, unless one follows from the other. */
 export interface Scenario {
@@ -205,8 +210,9 @@ export const randomRoute: fc.Arbitrary<RandomRoute> = fc
 	.record({
 		deadlineMs: fc.integer({ min: 50, max: 1500 }),
 		seeds: fc.array(seed, { minLength: 1, maxLength: 7 }),
+		proxied: chance(4),
 	})
-	.map(({ deadlineMs, seeds }) => {
+	.map(({ deadlineMs, seeds, proxied }) => {
 		let count = 0;
 		const nextName = () => `s${count++}`;
 		const { steps, read } = stepsOf(
@@ -214,7 +220,7 @@ export const randomRoute: fc.Arbitrary<RandomRoute> = fc
 			{ names: [], items: [], top: true },
 			nextName,
 		);
-		return { deadlineMs, steps, respond: read };
+		return { deadlineMs, steps, respond: read, proxied };
 	});
 
 const finiteDelay = fc
@@ -399,7 +405,6 @@ export function delayOf(
 
 /** The config of a route, `GET /x`. If its upstream has few connections, `GET /probe` tells whether all are free. */
 export function configOf(route: RandomRoute, connections?: number): object {
-	const names = route.respond.map((name) => [name, `\${${name}}`]);
 	return {
 		upstreams: {
 			users: {
@@ -413,11 +418,25 @@ export function configOf(route: RandomRoute, connections?: number): object {
 				deadline: `${route.deadlineMs}ms`,
 				calls: 10_000,
 				steps: blockOf(route.steps),
-				respond: Object.fromEntries(names),
+				...endOf(route),
 			},
 			...(connections && { "GET /probe": probeOf(connections) }),
 		},
 	};
+}
+
+/** What is done when the steps have ended. */
+function endOf({ respond, proxied }: RandomRoute): object {
+	if (!proxied) {
+		const names = respond.map((name) => [name, `\${${name}}`]);
+		return { respond: Object.fromEntries(names) };
+	}
+	const query = respond.map((name) => [
+		name,
+		`\${${printed({ step: name, code: false })}}`,
+	]);
+	const to = `users/${passedOn}`;
+	return { proxy: { to, query: Object.fromEntries(query) } };
 }
 
 function probeOf(connections: number): object {
