@@ -114,6 +114,12 @@ const download: Answer = ({ rawHeaders }, response) => {
 	response.end(text);
 };
 
+/** Only Ada may have the file. */
+const whoseFile: Answer = ({ rawHeaders }, response) => {
+	if (rawHeaders.includes("Ada")) json(response, { file: "sales-7.csv" });
+	else json(response, {}, 403);
+};
+
 /**
  * By the number of the recipe. Each call must be made, by one of the recipe's requests, and no other: so the tests see
  * also what is not asked.
@@ -364,5 +370,26 @@ export const canned: Readonly<Record<number, Canned>> = {
 			id: "h3",
 		},
 		'POST /cars/rentals {"place":"Oslo","from":"2026-05-01"}': { id: "c3" },
+	},
+	21: {
+		"GET /rights/files/sales.csv": whoseFile,
+		"GET /files/exports/sales-7.csv": download,
+	},
+	22: {
+		'POST /tokens/tokens {"file":"cat.jpg"}': { value: "t/1=" },
+		'PUT /storage/photos/cat.jpg {"photo":1}': (
+			{ rawHeaders, body }: SeenRequest,
+			response: ServerResponse,
+		) => {
+			const known = rawHeaders.includes("Bearer t/1=");
+			json(response, { stored: body.length }, known ? 201 : 401);
+		},
+	},
+	23: {
+		"GET /directory/accounts/1": { region: "eu", key: "k1" },
+		"GET /directory/accounts/2": { region: "us", key: "k2" },
+		"GET /directory/accounts/3": status(404),
+		"GET /europe/k1/documents": { from: "europe" },
+		"DELETE /america/k2/documents/7": { from: "america" },
 	},
 };
