@@ -1,4 +1,5 @@
 import type { UserContext } from "./config.ts";
+import type { From } from "./from.ts";
 import type {
 	BodyInputs,
 	CommonInputs,
@@ -13,7 +14,14 @@ import type {
 	UpstreamInput,
 	WaitInputs,
 } from "./inputs.ts";
-import type { Data, DataMap, Duration, Size, Written } from "./keys/input.ts";
+import type {
+	Data,
+	DataMap,
+	Duration,
+	Hole,
+	Size,
+	Written,
+} from "./keys/input.ts";
 import type { StatusClass, StatusKey } from "./steps/answers.ts";
 import type { StepKey } from "./steps/kinds.ts";
 
@@ -207,7 +215,7 @@ export type Filled<T, S extends Names, Input extends string> =
 					| readonly (number | StatusClass)[];
 				readonly data: Data<Input>;
 				readonly failure: Data<Input | Path<"failure">>;
-				readonly map: DataMap<Input>;
+				readonly map: DataMap<Input> | Hole | From<Input>;
 				readonly rounds: RepeatInput<Input | AnswerNames>;
 				readonly steps: readonly S["step"][];
 				readonly undo: UndoInput<S, Input | AnswerNames>;

@@ -450,12 +450,13 @@ type Sent = typeof sentKeys;
 /** The keys of every call. */
 export interface SentInputs<S extends Names, Input extends string> {
 	/**
-	 * Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name.
+	 * Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name. An
+	 * expression may give all of them as a map.
 	 */
 	readonly query?: Filled<InputOfKey<Sent["query"]>, S, Input>;
 	/**
 	 * Header fields of the call. A client's field is sent only if it stands here. `accept`, `accept-encoding`,
-	 * `user-agent` and `content-type` have values that these replace.
+	 * `user-agent` and `content-type` have values that these replace. An expression may give all others as a map.
 	 */
 	readonly headers?: Filled<InputOfKey<Sent["headers"]>, S, Input>;
 	/**
@@ -516,7 +517,7 @@ export interface BodyInputs<S extends Names, Input extends string> {
 	readonly body?: Filled<InputOfKey<Body["body"]>, S, Input>;
 	/**
 	 * The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out if its value
-	 * is null. A list repeats the name.
+	 * is null. A list repeats the name. An expression may give all fields as a map.
 	 */
 	readonly form?: Filled<InputOfKey<Body["form"]>, S, Input>;
 	/**

@@ -12,7 +12,11 @@ import {
 	parseExpression,
 	parseText,
 } from "../expression/parse.ts";
-import type { Template, TemplateEntry } from "../expression/template.ts";
+import type {
+	NamedTemplates,
+	Template,
+	TemplateEntry,
+} from "../expression/template.ts";
 import type { PathSegment } from "./config.ts";
 import { faultOfRead, type Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
@@ -217,6 +221,27 @@ export function readParameters(
 	return readEntries(source, reader, readTextValue);
 }
 
+/** As `readParameters`, or one expression that gives all of them. */
+export function readParametersOrAll(
+	source: Source,
+	reader: Reader,
+): NamedTemplates {
+	return readAll(source, reader) ?? readParameters(source, reader);
+}
+
+/** Null if the source is a map of names. */
+function readAll(source: Source, reader: Reader): NamedTemplates | null {
+	if (source.kind === "map") return null;
+	const all = readTemplate(source, reader);
+	if (all.kind === "whole" || all.kind === "function") return { all };
+	if (all !== nothing) {
+		const message =
+			"here stands a map of names to values, or one expression that gives such a map, and nothing around it";
+		reader.problems.push({ at: source.at, message });
+	}
+	return [];
+}
+
 /** A literal null cannot be sent, so it would fail every time. */
 function refuseNulls({ entries }: MapSource, reader: Reader): void {
 	for (const { key, value } of entries) {
@@ -288,6 +313,15 @@ export function readHeaders(
 		...entry,
 		name: entry.name.toLowerCase(),
 	}));
+}
+
+/** As `readHeaders`, or one expression that gives all of them. */
+export function readHeadersOrAll(
+	source: Source,
+	reader: Reader,
+	refused: ReadonlySet<string>,
+): NamedTemplates {
+	return readAll(source, reader) ?? readHeaders(source, reader, refused);
 }
 
 function faultOfHeader(

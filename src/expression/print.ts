@@ -1,5 +1,6 @@
 import type { Expression } from "./parse.ts";
 import {
+	type NamedTemplates,
 	printFunction,
 	type Template,
 	type TemplateEntry,
@@ -32,6 +33,13 @@ export function printEntries(entries: readonly TemplateEntry[]): object | null {
 			printTemplate(value),
 		]),
 	);
+}
+
+/** Entries as `printEntries` does, and one expression for all of them as it was written. */
+export function printNamed(templates: NamedTemplates): unknown {
+	return "all" in templates
+		? printTemplate(templates.all)
+		: printEntries(templates);
 }
 
 /** Text with holes, as it was written. */

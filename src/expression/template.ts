@@ -30,6 +30,13 @@ export interface TemplateEntry {
 	readonly value: Template;
 }
 
+/** Values by their names: as the author names them, or all of one map, whose names data may decide. */
+export type NamedTemplates = readonly TemplateEntry[] | AllOfMap;
+
+export interface AllOfMap {
+	readonly all: Template;
+}
+
 /** Every name a template reads, in the order written. */
 export function readsOf(template: Template | null): readonly Read[] {
 	switch (template?.kind) {

@@ -12,7 +12,8 @@ import {
 	prepare,
 	readsOnlyInput,
 } from "./layout.ts";
-import { prepareParameters, wellFormed } from "./target.ts";
+import { wellFormed } from "./sent-values.ts";
+import { prepareParameters } from "./target.ts";
 
 /** The body that a call sends. */
 export interface PreparedBody {

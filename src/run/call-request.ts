@@ -6,7 +6,7 @@ import { prepareBody } from "./body.ts";
 import { type Layout, roundSlots } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
-import { defaultHeaders, prepareHeaders, prepareTarget } from "./target.ts";
+import { defaultHeaders, prepareCallHeaders, prepareTarget } from "./target.ts";
 import { saidBeside } from "./trace.ts";
 
 /** Makes the request of a call of a frame that holds what it reads. Throws if it cannot be made. */
@@ -27,12 +27,13 @@ export function prepareRequest(
 	const { method, write, repeatable } = call;
 	const body = call.body && prepareBody(call.body, layout);
 	const fixed = defaultHeaders(settings.headers, body?.type ?? null);
-	const headers = prepareHeadersOfRounds(call, fixed, context);
+	const upstreams = settings.headers.map(([name]) => name);
+	const headers = prepareHeadersOfRounds(call, fixed, upstreams, context);
 	const target = prepareTarget(call.path, call.query, settings, layout);
 	const timeoutMs = call.timeoutMs ?? settings.timeoutMs;
 	const names = [
 		...fixed.map(([name]) => name),
-		...call.headers.map(({ name }) => name),
+		...("all" in call.headers ? [] : call.headers.map(({ name }) => name)),
 	];
 	const said = saidBeside(new Set(names), settings);
 	const requestOf = (run: Run, frame: Frame): UpstreamRequest => {
@@ -61,14 +62,15 @@ export function prepareRequest(
 function prepareHeadersOfRounds(
 	{ headers: own }: Pick<SentConfig, "headers">,
 	fixed: readonly (readonly [string, string])[],
+	upstreams: readonly string[],
 	{ layout, polls }: RequestContext,
 ): (frame: Frame) => HeaderList {
-	const headers = prepareHeaders(own, fixed, layout);
+	const headers = prepareCallHeaders(own, fixed, upstreams, layout);
 	const { roundUp } = layout;
 	const said = fixed.some(([name]) => name === "cache-control");
 	if (!polls || said || roundUp === null) return headers;
 	const anew = ["cache-control", "no-cache"] as const;
-	const again = prepareHeaders(own, [...fixed, anew], layout);
+	const again = prepareCallHeaders(own, [...fixed, anew], upstreams, layout);
 	return (frame) => (roundOf(frame, roundUp) > 0 ? again : headers)(frame);
 }
 

@@ -23,7 +23,8 @@ import {
 	type TemplateEntry,
 } from "../expression/template.ts";
 import { type Inputs, inputsOf, type Layout, prepare } from "./layout.ts";
-import { prepareHeaders, wellFormed } from "./target.ts";
+import { wellFormed } from "./sent-values.ts";
+import { prepareHeaders } from "./target.ts";
 
 /** Makes the answer of a frame that holds all values. `missing` are the marks of its parts, in plan order. */
 export type PreparedMerge = (

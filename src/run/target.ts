@@ -1,26 +1,31 @@
 import type { PathSegment } from "../config/config.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
-import { GatewayError } from "../core/errors.ts";
-import { type HeaderList, isHeaderValue } from "../core/http/headers.ts";
+import { passesWithAll } from "../core/http/fields.ts";
+import {
+	type HeaderList,
+	isHeaderValue,
+	isToken,
+} from "../core/http/headers.ts";
 import { faultOfPath } from "../core/http/path.ts";
+import { lenientName } from "../core/http/query.ts";
 import { type Frame, prepareExpression } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import type { Expression } from "../expression/parse.ts";
-import { printTemplate } from "../expression/print.ts";
 import {
+	type NamedTemplates,
 	readsOf,
 	type Template,
 	type TemplateEntry,
 	textOf,
 } from "../expression/template.ts";
+import { blamingClient, type Inputs, inputsOf, type Layout } from "./layout.ts";
 import {
-	blamingClient,
-	type Inputs,
-	inputsOf,
-	type Layout,
-	prepare,
-	readsOnlyInput,
-} from "./layout.ts";
+	encode,
+	prepareAll,
+	prepareValues,
+	refused,
+	refuseEmpty,
+} from "./sent-values.ts";
 
 /**
  * Here data becomes part of a target. Data cannot change where a call goes. A value in a path is one encoded segment,
@@ -30,12 +35,12 @@ import {
 /** The call's path and query from the upstream's origin, encoded. */
 export function prepareTarget(
 	path: readonly PathSegment[],
-	query: readonly TemplateEntry[],
+	query: NamedTemplates,
 	upstream: ResolvedUpstream,
 	layout: Layout,
 ): (frame: Frame) => string {
 	const segments = path.map((segment) => prepareSegment(segment, layout));
-	const own = new Set(query.map(({ name }) => name));
+	const own = new Set("all" in query ? [] : query.map(({ name }) => name));
 	const fixed = upstream.query
 		.filter(([name]) => !own.has(name))
 		.map(
@@ -43,7 +48,8 @@ export function prepareTarget(
 				`${encodeURIComponent(name)}=${encodeURIComponent(value)}`,
 		)
 		.join("&");
-	const print = prepareParameters(query, layout, fixed);
+	const names = upstream.query.map(([name]) => name);
+	const print = prepareParameters(query, layout, fixed, names);
 	const base = upstream.basePath;
 	return (frame) => {
 		let target = base;
@@ -104,47 +110,53 @@ function prepareEncoded(
 	return (frame) => encode(textOf(evaluate(frame), expression.source), inputs);
 }
 
-/** Percent-encodes everything but unreserved characters (RFC 3986, 2.3) and `!'()*`, which separate nothing. */
-function encode(text: string, inputs: Inputs): string {
-	return encodeURIComponent(wellFormed(text, inputs));
-}
-
-/** The text itself. Fails if UTF-8 cannot represent it and would send another character. */
-export function wellFormed(
-	text: string,
-	inputs: Inputs,
-	where?: string,
-): string {
-	if (text.isWellFormed()) return text;
-	throw refused("holds half a surrogate pair", inputs, where);
-}
-
-/** The error for a value that cannot stand where it was put: the client's fault if the value is the client's. */
-function refused(
-	message: string,
-	inputs: Inputs,
-	where = "an address",
-): GatewayError {
-	if (inputs === null) {
-		return new GatewayError("step_failed", `a value of ${where} ${message}`);
-	}
-	const errors = inputs.map((at) => ({ at, message }));
-	const words = `${inputs.join(", ")} ${message}`;
-	return new GatewayError("request_invalid", words, { errors });
-}
-
-/** Query parameters or fields of a form, after those of `fixed`: `name=value` with `&` between, encoded. */
+/**
+ * Query parameters or fields of a form, after those of `fixed`: `name=value` with `&` between, encoded. Names that data
+ * decides cannot be mistaken for one of `own`.
+ */
 export function prepareParameters(
-	entries: readonly TemplateEntry[],
+	entries: NamedTemplates,
 	layout: Layout,
 	fixed = "",
+	own: readonly string[] = [],
 ): (frame: Frame) => string {
+	if ("all" in entries)
+		return prepareAllParameters(entries.all, layout, fixed, own);
 	const parameters = entries.map((entry) => prepareParameter(entry, layout));
 	return (frame) => {
 		let pairs = fixed;
 		for (const parameter of parameters) pairs = parameter(frame, pairs);
 		return pairs;
 	};
+}
+
+function prepareAllParameters(
+	all: Template,
+	layout: Layout,
+	fixed: string,
+	own: readonly string[],
+): (frame: Frame) => string {
+	const inputs = inputsOf(readsOf(all), layout);
+	const taken = new Set(
+		own.map((name) => lenientName(encodeURIComponent(name))),
+	);
+	const faultOf = (name: string) => {
+		if (name === "") return "is empty";
+		if (!name.isWellFormed()) return "holds half a surrogate pair";
+		return taken.has(lenientName(encodeURIComponent(name)))
+			? "may be taken for one of the upstream's own parameters"
+			: null;
+	};
+	return prepareAll(all, layout, faultOf, refuseEmpty, () => {
+		let pairs = fixed;
+		return {
+			append: (name, text) => {
+				const pair = `${encodeURIComponent(name)}=${encode(text, inputs)}`;
+				pairs = pairs === "" ? pair : `${pairs}&${pair}`;
+			},
+			made: () => pairs,
+		};
+	});
 }
 
 function prepareParameter(
@@ -162,14 +174,6 @@ function prepareParameter(
 			return pairs === "" ? pair : `${pairs}&${pair}`;
 		},
 		refuseEmpty,
-	);
-}
-
-/** Without the parameter the call may ask for everything. So an empty list is refused like null. */
-export function refuseEmpty(source: string): never {
-	throw new GatewayError(
-		"reference_missing",
-		`\${${source}} is an empty list, and its parameter would not be sent`,
 	);
 }
 
@@ -194,6 +198,52 @@ export function prepareHeaders(
 	const constant: HeaderList = Object.freeze(print(nowhere));
 	return () => constant;
 }
+
+/**
+ * The header fields of a call. A map whose names data decides may have those that a client may pass through a proxied
+ * route, and none of the upstream's `own`.
+ */
+export function prepareCallHeaders(
+	headers: NamedTemplates,
+	fixed: readonly (readonly [string, string])[],
+	own: readonly string[],
+	layout: Layout,
+): (frame: Frame) => HeaderList {
+	if (!("all" in headers)) return prepareHeaders(headers, fixed, layout);
+	const inputs = inputsOf(readsOf(headers.all), layout);
+	const taken = new Set([...own, ...ownOfCalls]);
+	const faultOf = (given: string) => {
+		const name = given.toLowerCase();
+		if (!isToken(name)) return "cannot be a header's name";
+		if (taken.has(name))
+			return "is a field of the upstream's or the call's own";
+		return passesWithAll(name)
+			? null
+			: "may be a header only if the config writes it as a key";
+	};
+	const begin = () => {
+		const list: string[] = [];
+		const names = new Set<string>();
+		return {
+			append(given: string, text: string) {
+				if (!isHeaderValue(text)) {
+					throw refused("holds what is not visible ASCII", inputs, "a header");
+				}
+				const name = given.toLowerCase();
+				names.add(name);
+				list.push(name, text);
+			},
+			made: () => [
+				...fixed.filter(([name]) => !names.has(name)).flat(),
+				...list,
+			],
+		};
+	};
+	return prepareAll(headers.all, layout, faultOf, () => {}, begin);
+}
+
+/** The body's type and the codings that are understood belong to the call itself. */
+const ownOfCalls = ["accept-encoding", "content-type"];
 
 /**
  * The header fields of every call, unless the author sets them. Some services refuse a request without them, and without
@@ -240,36 +290,4 @@ function prepareHeader(
 		list.push(name, text);
 		return list;
 	});
-}
-
-/** Appends the value's text: for a list one for each item, for an optional null nothing. */
-function prepareValues<Target>(
-	template: Template,
-	optional: boolean,
-	layout: Layout,
-	append: (text: string, target: Target) => Target,
-	onEmpty: (source: string) => void = () => {},
-): (frame: Frame, target: Target) => Target {
-	const evaluate = prepare(template, layout);
-	const source = sourceOf(template);
-	const appendAll = (frame: Frame, target: Target) => {
-		const value = evaluate(frame);
-		if (value === null && optional) return target;
-		if (!Array.isArray(value)) return append(textOf(value, source), target);
-		if (value.length === 0 && !optional) onEmpty(source);
-		let appended = target;
-		for (const item of value) appended = append(textOf(item, source), appended);
-		return appended;
-	};
-	return readsOnlyInput(template, layout)
-		? blamingClient(appendAll)
-		: appendAll;
-}
-
-/** The value's name in the log: the expression as written, without `${}`. */
-function sourceOf(template: Template): string {
-	const printed = printTemplate(template);
-	const text = typeof printed === "string" ? printed : JSON.stringify(printed);
-	const whole = readsOf(template).length > 0 && template.kind === "whole";
-	return whole ? text.slice(2, -1) : text;
 }

@@ -25,8 +25,9 @@ import { type Decoder, decoderOf } from "./decoders.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
 import { send } from "./send.ts";
+import { refuseEmpty, wellFormed } from "./sent-values.ts";
 import type { Spot } from "./spot.ts";
-import { defaultHeaders, refuseEmpty, wellFormed } from "./target.ts";
+import { defaultHeaders } from "./target.ts";
 import { saidBeside } from "./trace.ts";
 
 /** The upstreams that a function may call, by name. */

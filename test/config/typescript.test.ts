@@ -73,6 +73,8 @@ describe("a config of JavaScript values", () => {
 	for (const name of globSync("*.yaml", { cwd: golden })) {
 		// A function itself cannot go to a thread: such a config is a file.
 		if (name === "pool.yaml") continue;
+		// Anchors are YAML's own.
+		if (name === "anchors.yaml") continue;
 		it(`compiles to the plan of ${name} when it holds the same values`, () => {
 			const text = readFileSync(new URL(name, golden), "utf8");
 			const variables = { KEY: "key", USERS_URL: "http://users.test:3001/v1" };

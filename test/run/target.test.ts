@@ -51,7 +51,7 @@ async function call(
 	return {
 		answer,
 		target: sent?.request.target ?? null,
-		headers: sent?.request.headers.slice(4) ?? [],
+		headers: sent?.request.headers.slice(6) ?? [],
 	};
 }
 

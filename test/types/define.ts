@@ -82,6 +82,8 @@ export const whole = defineGateway({
 					args: { x: 1 },
 				},
 				byName: { run: "./score.ts#score" },
+				all: { get: "users/x", query: "${query}" },
+				made: { post: "users/x", form: from(["both"], () => ({ a: 1 })) },
 				done: {
 					when: from(["missing.user"], (code) => code !== null),
 					reply: { status: 404, body: { error: null } },
@@ -110,6 +112,8 @@ defineGateway({
 			},
 			steps: {
 				ok: { get: "users/x" },
+				// @ts-expect-error a text that is no expression is no map
+				mixed: { get: "users/x", query: "a=1" },
 				// @ts-expect-error no upstream of this config
 				upstream: { get: "usres/x" },
 				// @ts-expect-error no step of this route

@@ -1,13 +1,20 @@
 import { z } from "zod";
-import type { Template, TemplateEntry } from "../../expression/template.ts";
+import type {
+	NamedTemplates,
+	Template,
+	TemplateEntry,
+} from "../../expression/template.ts";
 import {
 	nothing,
 	type Reader,
 	readHeaders,
+	readHeadersOrAll,
 	readParameters,
+	readParametersOrAll,
 	readStatus,
 	readTemplate,
 } from "../read-template.ts";
+import type { Source } from "../source.ts";
 import type { Written } from "./input.ts";
 import { type Kind, reading } from "./kind.ts";
 
@@ -54,7 +61,51 @@ export const namesToValues = z.record(z.string(), z.unknown(), {
 	error: "a map of names to values",
 });
 
-/** Query parameters, or another map of names to texts. */
+type OrAbsent<Input> = Kind<Input, NamedTemplates, Reading> & {
+	readonly absent: () => readonly TemplateEntry[];
+};
+
+/** A map of names to values, or an expression that gives one. A function is one, too, and no schema knows it. */
+export function namesOrAll<Input, Value>(
+	read: (source: Source, reader: Reader) => Value,
+): Kind<Input, Value, Reading> {
+	const kind = reading<Input, Value, Reading>(
+		z.union([namesToValues, expressionOfAll], {
+			error: namesOrExpression,
+		}),
+		(source, { reader }) => read(source, reader),
+	);
+	return {
+		...kind,
+		take: (source, judged, context) =>
+			source.kind === "function"
+				? read(source, context.reader)
+				: kind.take(source, judged, context),
+	};
+}
+
+const namesOrExpression =
+	"a map of names to values, or an expression that gives one";
+
+const expressionOfAll = z
+	.string({ error: namesOrExpression })
+	.regex(/\$\{/, { error: namesOrExpression });
+
+/** The query parameters of a call. */
+export function callParameters<Input>(): OrAbsent<Input> {
+	return { ...namesOrAll(readParametersOrAll), absent: () => [] };
+}
+
+/** The header fields of a call, without those that are `refused` there. */
+export function callHeaderFields<Input>(
+	refused: ReadonlySet<string>,
+): OrAbsent<Input> {
+	const read = (source: Source, reader: Reader) =>
+		readHeadersOrAll(source, reader, refused);
+	return { ...namesOrAll(read), absent: () => [] };
+}
+
+/** The query parameters of an upstream, or another map of names to texts. */
 export function parameters<Input>(): Kind<
 	Input,
 	readonly TemplateEntry[],

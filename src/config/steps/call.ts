@@ -1,7 +1,7 @@
 import { faultOfAccepted } from "../../core/body/codings.ts";
 import type { CallMethod } from "../../core/http/method.ts";
-import { printEntries, printTemplate } from "../../expression/print.ts";
-import type { TemplateEntry } from "../../expression/template.ts";
+import { printNamed, printTemplate } from "../../expression/print.ts";
+import type { NamedTemplates } from "../../expression/template.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { flag } from "../keys/kinds.ts";
@@ -168,8 +168,8 @@ function print(step: CallConfig): Readonly<Record<string, unknown>> {
 	return {
 		call: printCallTarget({ method, upstream, path }),
 		write: write || null,
-		query: printEntries(query),
-		headers: printEntries(headers),
+		query: printNamed(query),
+		headers: printNamed(headers),
 		body: body && printBody(body),
 		answers: answers && printAnswers(answers),
 		expect: expect && printTemplate(expect),
@@ -232,9 +232,11 @@ function withoutBody(read: ReadOfReads) {
 
 function refuseCodings(
 	source: MapSource,
-	headers: readonly TemplateEntry[],
+	headers: NamedTemplates,
 	problems: Problem[],
 ): void {
+	// Such a map may not have the field.
+	if ("all" in headers) return;
 	for (const { name, value } of headers) {
 		if (name !== "accept-encoding" || value.kind !== "literal") continue;
 		const message = faultOfAccepted(String(value.value));

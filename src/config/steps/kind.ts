@@ -1,9 +1,9 @@
 import { handedOn } from "../../core/all-read.ts";
 import type { Read } from "../../expression/parse.ts";
 import {
+	type NamedTemplates,
 	readsOf,
 	type Template,
-	type TemplateEntry,
 } from "../../expression/template.ts";
 import type { PathSegment } from "../config.ts";
 import type { AnySection } from "../keys/section.ts";
@@ -64,6 +64,8 @@ export function readsOfSegment(segment: PathSegment): readonly Read[] {
 	);
 }
 
-export function valuesOf(entries: readonly TemplateEntry[]): Template[] {
-	return entries.map(({ value }) => value);
+export function valuesOf(templates: NamedTemplates): Template[] {
+	return "all" in templates
+		? [templates.all]
+		: templates.map(({ value }) => value);
 }

@@ -7,20 +7,20 @@ import {
 } from "../../core/http/method.ts";
 import type { Read } from "../../expression/parse.ts";
 import {
-	printEntries,
+	printNamed,
 	printParts,
 	printTemplate,
 } from "../../expression/print.ts";
-import type { Template, TemplateEntry } from "../../expression/template.ts";
+import type { NamedTemplates, Template } from "../../expression/template.ts";
 import type { UpstreamConfig } from "../config.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { asSource, reading } from "../keys/kind.ts";
 import { duration, flag } from "../keys/kinds.ts";
 import {
-	headerFields,
-	namesToValues,
-	parameters,
+	callHeaderFields,
+	callParameters,
+	namesOrAll,
 	type Reading,
 	textTemplate,
 } from "../keys/templates.ts";
@@ -29,7 +29,7 @@ import type { Problem } from "../problem.ts";
 import {
 	type Reader,
 	readBytesBody,
-	readParameters,
+	readParametersOrAll,
 	readTarget,
 	readTemplate,
 	readTextBody,
@@ -42,8 +42,8 @@ import { readsOfAll, readsOfSegment, valuesOf } from "./kind.ts";
 /** What a call asks for: everything that makes its request. */
 export interface SentConfig extends Target {
 	readonly method: CallMethod;
-	readonly query: readonly TemplateEntry[];
-	readonly headers: readonly TemplateEntry[];
+	readonly query: NamedTemplates;
+	readonly headers: NamedTemplates;
 	readonly body: BodyConfig | null;
 	/** Whether the call may change something. Then it is not aborted after it was sent. */
 	readonly write: boolean;
@@ -55,7 +55,7 @@ export interface SentConfig extends Target {
 
 export type BodyConfig =
 	| { readonly kind: "json"; readonly value: Template }
-	| { readonly kind: "form"; readonly fields: readonly TemplateEntry[] }
+	| { readonly kind: "form"; readonly fields: NamedTemplates }
 	| { readonly kind: "text" | "bytes"; readonly value: Template };
 
 const jsonBody = reading<Written<"data">, BodyConfig, Reading>(
@@ -65,13 +65,10 @@ const jsonBody = reading<Written<"data">, BodyConfig, Reading>(
 		value: readTemplate(source, reader),
 	}),
 );
-const formBody = reading<Written<"map">, BodyConfig, Reading>(
-	namesToValues,
-	(source, { reader }) => ({
-		kind: "form",
-		fields: readParameters(source, reader),
-	}),
-);
+const formBody = namesOrAll<Written<"map">, BodyConfig>((source, reader) => ({
+	kind: "form",
+	fields: readParametersOrAll(source, reader),
+}));
 const textBody = reading<Written<"data">, BodyConfig, Reading>(
 	z.unknown(),
 	(source, { reader }) => ({
@@ -103,7 +100,7 @@ export const bodyKeys = {
 	}),
 	form: key(formBody, {
 		description:
-			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out if its value is null. A list repeats the name.",
+			"The body, sent as a form (`application/x-www-form-urlencoded`). A key that ends in `?` is left out if its value is null. A list repeats the name. An expression may give all fields as a map.",
 		example: "post: users/login\nform: { user: ann, scope: [read, write] }",
 	}),
 	text: key(textBody, {
@@ -121,14 +118,14 @@ export const bodyKeys = {
 };
 
 export const requestKeys = {
-	query: key(parameters<Written<"map">>(), {
+	query: key(callParameters<Written<"map">>(), {
 		description:
-			"Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name.",
+			"Query parameters. A key that ends in `?` is left out if its value is null. A list repeats the name. An expression may give all of them as a map.",
 		example: 'query: { id: "${query.id}", "page?": "${query.page}" }',
 	}),
-	headers: key(headerFields<Written<"map">>(callFieldsRefused), {
+	headers: key(callHeaderFields<Written<"map">>(callFieldsRefused), {
 		description:
-			"Header fields of the call. A client's field is sent only if it stands here. `accept`, `accept-encoding`, `user-agent` and `content-type` have values that these replace.",
+			"Header fields of the call. A client's field is sent only if it stands here. `accept`, `accept-encoding`, `user-agent` and `content-type` have values that these replace. An expression may give all others as a map.",
 		example: 'headers: { "accept-language?": "${headers.accept_language}" }',
 	}),
 	idempotent: key(flag, {
@@ -189,7 +186,7 @@ export function printPath(path: SentConfig["path"]): string {
 
 export function printBody(body: BodyConfig): object {
 	return body.kind === "form"
-		? { form: printEntries(body.fields) ?? {} }
+		? { form: printNamed(body.fields) ?? {} }
 		: { [body.kind]: printTemplate(body.value) };
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CallMethod } from "../../core/http/method.ts";
 import type { Read } from "../../expression/parse.ts";
-import { printEntries, printTemplate } from "../../expression/print.ts";
+import { printNamed, printTemplate } from "../../expression/print.ts";
 import { readsOf, type Template } from "../../expression/template.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
@@ -128,8 +128,8 @@ export function printUndo(undo: UndoConfig): object {
 	const printed = {
 		call: printCallTarget(undo),
 		when: when && printTemplate(when),
-		query: printEntries(query),
-		headers: printEntries(headers),
+		query: printNamed(query),
+		headers: printNamed(headers),
 		body: body && printBody(body),
 		answers: answers.length > 0 ? answers : null,
 		timeoutMs,
