@@ -1,7 +1,7 @@
 import { styleText } from "node:util";
 import type { CallEnded } from "../core/events.ts";
+import { shownInOneLine } from "../core/shown.ts";
 import { pad, widthOf } from "./columns.ts";
-import { shownInOneLine } from "./terminal.ts";
 
 /** The part of a call that a chart shows. */
 export type ShownCall = Omit<CallEnded, "trail">;

@@ -7,7 +7,8 @@ import {
 } from "../config/load.ts";
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
-import { printError, shownInOneLine } from "./terminal.ts";
+import { shownInOneLine } from "../core/shown.ts";
+import { printError } from "./terminal.ts";
 
 const defaultFiles = [
 	"sluice.yaml",

@@ -1,10 +1,10 @@
 import type { Config } from "../config/config.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { shownInOneLine } from "../core/shown.ts";
 import { isLocal } from "../server/hosts.ts";
 import type { Served } from "../server/serve.ts";
 import { pad, usualColumns, widthOf } from "./columns.ts";
-import { shownInOneLine } from "./terminal.ts";
 
 type Handle = Served["handle"];
 

@@ -6,12 +6,12 @@ import {
 	type ServeOptions,
 	serve,
 } from "../server/serve.ts";
+import { createLog, type Log } from "../telemetry/log.ts";
+import { logBug, logEvents, logRefusal } from "../telemetry/log-events.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { createLog, type Log } from "./log.ts";
-import { logBug, logEvents, logRefusal } from "./log-events.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";
-import { print, printError } from "./terminal.ts";
+import { openStderr, print, printError } from "./terminal.ts";
 
 /** What the caller of the command hears. */
 export interface ServeHooks {
@@ -47,7 +47,11 @@ export async function serveCommand(
 		...gateway,
 		handle: withOverview(gateway.handle, config, address),
 	};
-	const log = createLog(gateway.clock);
+	const log = createLog(gateway.clock, {
+		fd: openStderr(),
+		format: process.stderr.isTTY ? "text" : "json",
+		colour: !process.env.NO_COLOR,
+	});
 	const told = { clientErrors: settings.logClientErrors };
 	logEvents(gateway, log, told);
 	// Before anybody is told that the server listens, because a signal may follow at once.

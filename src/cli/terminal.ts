@@ -1,8 +1,7 @@
-/**
- * The only place that writes to a terminal. A terminal obeys control characters, and some texts come from configs, file
- * names and upstreams: they could hide a line, or make up another. So these characters are shown as in JSON, `\u001b`,
- * which changes no JSON. Files and pipes get them so, too, because somebody may look at them later.
- */
+import { constants, openSync } from "node:fs";
+import { shown } from "../core/shown.ts";
+
+/** The only place of the command that writes to a terminal. The log has a writer of its own, which never waits. */
 
 /** Writes to stdout, with a line break behind it. */
 export function print(text: string): void {
@@ -28,22 +27,19 @@ export function printBody(
 	stdout.write(stdout.isTTY ? `${shown(forPeople())}\n` : body);
 }
 
-/** Shows control characters instead of letting the terminal obey them. Line breaks and tabs stay. */
-export function shown(text: string): string {
-	return text.replaceAll("\r\n", "\n").replaceAll(obeyed, unicodeOf);
-}
-
-/** The same for a text that must stay one line. */
-export function shownInOneLine(text: string): string {
-	return shown(text).replaceAll(/[\n\t]/g, unicodeOf);
-}
-
-/** Control characters, what else some take for the end of a line, and what changes the order of others on a line. */
-const obeyed =
-	/[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
-
-function unicodeOf(character: string): string {
-	return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+/**
+ * A descriptor of stderr whose writes do not wait. A thread that waits for a reader would keep the process from ending.
+ * Node itself makes pipes and sockets so. A terminal belongs to others too, so it is opened anew.
+ */
+export function openStderr(): number {
+	const { fd, isTTY } = process.stderr;
+	if (!isTTY) return fd;
+	const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
+	try {
+		return openSync("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY);
+	} catch {
+		return fd;
+	}
 }
 
 /** JSON with a line per value. It works on the text, so that no number and no key changes. */

@@ -200,6 +200,18 @@ export function createEvents(): Events {
 	};
 }
 
+/** Adds a listener. Gives its removal, which must not be called by a listener. */
+export function listen<T>(
+	listeners: Listener<T>[],
+	listener: Listener<T>,
+): () => void {
+	listeners.push(listener);
+	return () => {
+		const at = listeners.indexOf(listener);
+		if (at >= 0) listeners.splice(at, 1);
+	};
+}
+
 /**
  * Calls every listener, in the order in which they were added. A listener must not throw, because its error would reach
  * the request.

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import fc from "fast-check";
 import { encodeTarget, readRequest } from "../../src/cli/request.ts";
-import { indentJson, shown, shownInOneLine } from "../../src/cli/terminal.ts";
+import { indentJson } from "../../src/cli/terminal.ts";
+import { shown, shownInOneLine } from "../../src/core/shown.ts";
 import { anyText } from "../kit/random.ts";
 
 describe("what a terminal is shown", () => {
@@ -55,8 +56,7 @@ describe("what a terminal is shown", () => {
 				readFileSync(new URL(name, folder), "utf8"),
 			),
 		);
-		// The log shows its lines by the same function, and writes them without waiting.
-		assert.deepEqual(writing, ["log-output.ts", "terminal.ts"]);
+		assert.deepEqual(writing, ["terminal.ts"]);
 	});
 });
 

@@ -1,7 +1,7 @@
-import type { Log } from "../../src/cli/log.ts";
-import { logEvents } from "../../src/cli/log-events.ts";
-import { Repeats } from "../../src/cli/repeats.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
+import type { Log } from "../../src/telemetry/log.ts";
+import { logEvents } from "../../src/telemetry/log-events.ts";
+import { Repeats } from "../../src/telemetry/repeats.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
 

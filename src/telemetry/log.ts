@@ -1,12 +1,22 @@
 import pino from "pino";
 import type { GatewayError } from "../core/errors.ts";
+import { shown } from "../core/shown.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { readable } from "./log-line.ts";
 import { LogOutput } from "./log-output.ts";
 import { Repeats } from "./repeats.ts";
-import { shown } from "./terminal.ts";
 
-/** The log: lines on stderr, for people if it is a terminal, else JSON. To write one never waits and never fails. */
+/** Where a log writes, and how. */
+export interface LogTarget {
+	/** A descriptor whose writes should not wait. Its owner closes it. */
+	readonly fd: number;
+	/** `text` is for people, who watch the lines on a terminal. */
+	readonly format: "text" | "json";
+	/** Whether a text has colours. */
+	readonly colour: boolean;
+}
+
+/** To write a line never waits and never fails. */
 export interface Log extends Pick<pino.Logger, "info" | "warn" | "error"> {
 	/** Bounds the lines of events that may come in thousands. */
 	readonly repeats: Repeats;
@@ -16,15 +26,16 @@ export interface Log extends Pick<pino.Logger, "info" | "warn" | "error"> {
 
 const flushMs = 1000;
 
-export function createLog(clock: Clock): Log {
-	const output = new LogOutput(clock, (dropped) =>
+export function createLog(
+	clock: Clock,
+	{ fd, format, colour }: LogTarget,
+): Log {
+	const output = new LogOutput(fd, clock, (dropped) =>
 		log.warn({ dropped }, "lines of the log were dropped: nobody took them"),
 	);
-	const { isTTY } = process.stderr;
-	const colour = !process.env.NO_COLOR;
 	// JSON escapes the control characters of ASCII alone.
 	const lineOf = (json: string) =>
-		isTTY ? readable(json, colour) : shown(json);
+		format === "text" ? readable(json, colour) : shown(json);
 	const log = pino(
 		{ base: null, timestamp: pino.stdTimeFunctions.isoTime },
 		{ write: (json: string) => output.write(lineOf(json)) },

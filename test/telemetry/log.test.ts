@@ -10,8 +10,8 @@ import {
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
-import { Repeats } from "../../src/cli/repeats.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
+import { Repeats } from "../../src/telemetry/repeats.ts";
 import {
 	folderWith,
 	type RunningCommand,
@@ -119,13 +119,13 @@ describe("a log that nobody takes", () => {
 	});
 
 	it("is bounded, and tells how many lines were dropped when somebody reads again", async () => {
-		const log = new URL("../../src/cli/log.ts", import.meta.url).href;
+		const log = new URL("../../src/telemetry/log.ts", import.meta.url).href;
 		const clock = new URL("../../src/tasks/clock.ts", import.meta.url).href;
 		using folder = folderWith({
 			"write.ts": `
 import { createLog } from ${JSON.stringify(log)};
 import { realClock } from ${JSON.stringify(clock)};
-const log = createLog(realClock());
+const log = createLog(realClock(), { fd: process.stderr.fd, format: "json", colour: false });
 const text = "x".repeat(1000);
 for (let at = 0; at < 3000; at++) log.info({ at, text }, "line");
 console.log("written");
@@ -164,13 +164,13 @@ process.stdin.once("data", async () => {
 	});
 
 	it("gets its last lines when the process ends by an error", async () => {
-		const log = new URL("../../src/cli/log.ts", import.meta.url).href;
+		const log = new URL("../../src/telemetry/log.ts", import.meta.url).href;
 		const clock = new URL("../../src/tasks/clock.ts", import.meta.url).href;
 		using folder = folderWith({
 			"fail.ts": `
 import { createLog } from ${JSON.stringify(log)};
 import { realClock } from ${JSON.stringify(clock)};
-const log = createLog(realClock());
+const log = createLog(realClock(), { fd: process.stderr.fd, format: "json", colour: false });
 for (let at = 0; at < 100; at++) log.info({ at }, "line");
 throw new Error("the end");
 `,

@@ -1,4 +1,4 @@
-import { constants, openSync, write, writeSync } from "node:fs";
+import { write, writeSync } from "node:fs";
 import type { Clock } from "../tasks/clock.ts";
 
 /** How much may wait for the log's reader, in characters. Further lines are dropped and counted. */
@@ -11,13 +11,13 @@ const pieceMax = 64 * 1024;
 const againMs = 100;
 
 /**
- * Writes lines to stderr without ever waiting for it, or failing with it. A full disk and a reader that stalls cost
+ * Writes lines to a descriptor without ever waiting for it, or failing with it. A full disk and a reader that stalls cost
  * lines, not answers.
  */
 export class LogOutput {
 	readonly #clock: Clock;
 	readonly #onGap: (dropped: number) => void;
-	readonly #fd = openStderr();
+	readonly #fd: number;
 	#lines: string[] = [];
 	#waiting = 0;
 	/** The piece that is being written. */
@@ -26,7 +26,8 @@ export class LogOutput {
 	#onFlushed: (() => void) | null = null;
 
 	/** `onGap` is told how many lines were dropped, once others are written again. */
-	constructor(clock: Clock, onGap: (dropped: number) => void) {
+	constructor(fd: number, clock: Clock, onGap: (dropped: number) => void) {
+		this.#fd = fd;
 		this.#clock = clock;
 		this.#onGap = onGap;
 	}
@@ -101,20 +102,5 @@ export class LogOutput {
 		const dropped = this.#dropped;
 		this.#dropped = 0;
 		this.#onGap(dropped);
-	}
-}
-
-/**
- * A descriptor of stderr whose writes do not wait. A thread that waits for a reader would keep the process from ending.
- * Node itself makes pipes and sockets so. A terminal belongs to others too, so it is opened anew.
- */
-function openStderr(): number {
-	const { fd, isTTY } = process.stderr;
-	if (!isTTY) return fd;
-	const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants;
-	try {
-		return openSync("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY);
-	} catch {
-		return fd;
 	}
 }

@@ -1,12 +1,13 @@
 import { printCallTarget } from "../config/steps/sent.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
-import type {
-	Events,
-	PolicyDecided,
-	RequestEnded,
-	StepFailure,
-	StepWrite,
-	UndoEnded,
+import {
+	type Events,
+	listen,
+	type PolicyDecided,
+	type RequestEnded,
+	type StepFailure,
+	type StepWrite,
+	type UndoEnded,
 } from "../core/events.ts";
 import type { Plan, StepPlan } from "../plan/plan.ts";
 import { printTargets } from "../plan/print.ts";
@@ -28,25 +29,31 @@ export interface LogOptions {
  * Tells the log of every answer of 500 and above, with its cause; of parts that are missing or stale, of answers that were
  * cut, of clients that leave, of breakers, of URLs that are left out, and of load. Everything that comes in thousands is
  * told once a second for each kind, a failure ten times. A failure after a write gets a line of its own, because somebody has to
- * look at what was written. What is refused or left out for overload gets none, because the load has one.
+ * look at what was written. What is refused or left out for overload gets none, because the load has one. Gives the removal
+ * of its listeners.
  */
 export function logEvents(
 	{ plan, events }: { readonly plan: Plan; readonly events: Events },
 	log: Log,
 	options: LogOptions,
-): void {
+): () => void {
 	const calls = callsOf(plan);
-	events.requestEnded.push((end) => {
-		const { error, missing } = end;
-		if (error !== null) tellEnd(end, error, calls, log, options);
-		for (const failure of missing) tellMissing(end, failure, calls, log);
-	});
-	events.policyDecided.push((decided) => tellDecision(decided, log));
-	events.undoEnded.push((end) => tellUndo(end, log));
-	events.loadChanged.push(({ level, reason }) => {
-		if (level === "normal") log.info({ load: level }, "load is normal again");
-		else log.warn({ load: level, reason }, loadWords[level]);
-	});
+	const removals = [
+		listen(events.requestEnded, (end) => {
+			const { error, missing } = end;
+			if (error !== null) tellEnd(end, error, calls, log, options);
+			for (const failure of missing) tellMissing(end, failure, calls, log);
+		}),
+		listen(events.policyDecided, (decided) => tellDecision(decided, log)),
+		listen(events.undoEnded, (end) => tellUndo(end, log)),
+		listen(events.loadChanged, ({ level, reason }) => {
+			if (level === "normal") log.info({ load: level }, "load is normal again");
+			else log.warn({ load: level, reason }, loadWords[level]);
+		}),
+	];
+	return () => {
+		for (const remove of removals) remove();
+	};
 }
 
 const loadWords = {

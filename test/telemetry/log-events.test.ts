@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describe, it } from "node:test";
-import type { Log } from "../../src/cli/log.ts";
-import { logRefusal } from "../../src/cli/log-events.ts";
-import { readable } from "../../src/cli/log-line.ts";
-import { Repeats } from "../../src/cli/repeats.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
+import type { Log } from "../../src/telemetry/log.ts";
+import { logEvents, logRefusal } from "../../src/telemetry/log-events.ts";
+import { readable } from "../../src/telemetry/log-line.ts";
+import { Repeats } from "../../src/telemetry/repeats.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { linesOf } from "../kit/log.ts";
 import { serve } from "../kit/serve.ts";
@@ -263,6 +263,21 @@ describe("the log", () => {
 			{ requestId: "3", ...line, message: "its words" },
 			{ requestId: "5", ...line, message: "its words", count: 2 },
 		]);
+	});
+
+	it("hears nothing any more once it is detached, and others still do", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const test = testRoute(route, () => ({ status: 500 }));
+		const lines: string[] = [];
+		const error = (_: object, words: string) => lines.push(words);
+		const log = { repeats: new Repeats(test.clock), error } as unknown as Log;
+		const detach = logEvents(test.gateway, log, { clientErrors: false });
+		const others = linesOf(test.gateway);
+		await test.ask("/x");
+		detach();
+		detach();
+		await test.ask("/x");
+		assert.deepEqual([lines.length, others.length], [1, 2]);
 	});
 
 	it("tells nothing of an answer that is whole", async () => {

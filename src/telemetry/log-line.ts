@@ -1,5 +1,5 @@
 import { styleText } from "node:util";
-import { shown, shownInOneLine } from "./terminal.ts";
+import { shown, shownInOneLine } from "../core/shown.ts";
 
 /** The fields of a line of the log. */
 interface Fields {
