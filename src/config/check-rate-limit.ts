@@ -2,7 +2,7 @@ import type { Read } from "../expression/parse.ts";
 import { readsOf, type Template } from "../expression/template.ts";
 import type { RateLimitConfig, RequestConfig } from "./config.ts";
 import { type Names, withNames } from "./names.ts";
-import type { Problem } from "./problem.ts";
+import { hasFault, type Problem } from "./problem.ts";
 import { nothing, readTemplate } from "./read-template.ts";
 import type { Source } from "./source.ts";
 
@@ -86,14 +86,14 @@ export function readBy(
 		names: withNames(names, Object.keys(nothingOfBody)),
 		problems: found,
 	});
-	for (const { name, path, offset } of found.length > 0
+	for (const { name, path, offset } of hasFault(found)
 		? []
 		: readsOf(template)) {
 		const message = faultOfKey(name, path[0], names);
 		if (message) found.push({ at: source.placeOf(offset), message });
 	}
 	problems.push(...found);
-	return found.length > 0 ? nothing : template;
+	return hasFault(found) ? nothing : template;
 }
 
 /**

@@ -64,7 +64,7 @@ function checkStep(
 		problems,
 		hintFor: (other: string) => hintForKey(other, key),
 	};
-	const reading = readingOf(source, context);
+	const reading = readingOf(name, source, context);
 	const step = { name, key, at, source, judged, reading, context, checkInside };
 	return kindMadeBy(key).check(step);
 }
@@ -107,9 +107,11 @@ function checkInside(
 
 /** The names that a step may read, by where in it they are read. They are known before the step itself is read. */
 function readingOf(
+	own: string,
 	source: MapSource,
-	{ reader: around, defaults }: StepsContext,
+	{ reader, defaults }: StepsContext,
 ): StepSource["reading"] {
+	const around = { ...reader, own };
 	const item = entryOf(source, "each") !== null;
 	const before = item
 		? withNames(around.names, [itemNameOf(source), "index"])

@@ -304,11 +304,16 @@ function readPem(file: string): string | null {
 	}
 }
 
-/** In the order of the file. A second problem at one position is most likely the first in other words. */
+/**
+ * In the order of the file. A second problem at one position is most likely the first in other words. A warning stands
+ * in for no fault.
+ */
 function firstAtEachPlace(problems: readonly Problem[]): Problem[] {
 	const places = new Map<number, Problem>();
 	for (const problem of problems) {
-		if (!places.has(problem.at)) places.set(problem.at, problem);
+		const first = places.get(problem.at);
+		if (first && (problem.warning || !first.warning)) continue;
+		places.set(problem.at, problem);
 	}
 	return [...places.values()].toSorted((a, b) => a.at - b.at);
 }

@@ -58,6 +58,17 @@ export function withNames(names: Names, more: readonly string[]): Names {
 	return layered(names, new Map(more.map((name) => [name, null])));
 }
 
+/** These names but one. */
+export function withoutName(names: Names, left: string): Names {
+	return {
+		has: (name) => name !== left && names.has(name),
+		get: (name) => (name === left ? undefined : names.get(name)),
+		*keys() {
+			for (const name of names.keys()) if (name !== left) yield name;
+		},
+	};
+}
+
 /** Not copied: each step would copy the names of all others. */
 function layered(
 	names: Names,

@@ -6,7 +6,6 @@ import {
 } from "../core/http/fields.ts";
 import { isHeaderValue, isToken } from "../core/http/headers.ts";
 import { faultOfPath } from "../core/http/path.ts";
-import { isStatus } from "../core/http/status.ts";
 import {
 	type Expression,
 	parseExpression,
@@ -18,7 +17,8 @@ import type {
 	TemplateEntry,
 } from "../expression/template.ts";
 import type { PathSegment } from "./config.ts";
-import { faultOfRead, type Names } from "./names.ts";
+import { asText, meantReads, signedRead } from "./meant-reads.ts";
+import { clientNames, faultOfRead, type Names, withoutName } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import type {
 	FunctionSource,
@@ -31,6 +31,8 @@ import type {
 export interface Reader {
 	readonly names: Names;
 	readonly problems: Problem[];
+	/** The step in which the template stands. It cannot read itself, so a text of this name is one. */
+	readonly own?: string;
 }
 
 /** Stands for a template that could not be read and was reported. */
@@ -39,8 +41,11 @@ export const nothing: Template = { kind: "literal", value: null };
 /** Reads a template. Every fault, in syntax or names, is reported at its own character. */
 export function readTemplate(source: Source, reader: Reader): Template {
 	switch (source.kind) {
-		case "scalar":
-			return readScalar(source, reader);
+		case "scalar": {
+			const template = readScalar(source, reader);
+			warnOfMeantReads(source, template, reader);
+			return template;
+		}
 		case "list":
 			return collapseList(
 				source.items.map((item) => readTemplate(item, reader)),
@@ -93,7 +98,8 @@ function isPath({ ast }: Expression): boolean {
 	return inner.kind === "name";
 }
 
-function readScalar(source: ScalarSource, reader: Reader): Template {
+/** Says nothing about a text that looks like a read. */
+export function readScalar(source: ScalarSource, reader: Reader): Template {
 	if (typeof source.value !== "string") {
 		refuseLostDigits(source, reader);
 		return { kind: "literal", value: source.value };
@@ -111,6 +117,31 @@ function readScalar(source: ScalarSource, reader: Reader): Template {
 	}
 	checkReads(expressionsOf(template), source, reader);
 	return template;
+}
+
+/** A text that looks like a read is likely a mistake, but may be meant. */
+function warnOfMeantReads(
+	source: ScalarSource,
+	template: Template,
+	{ names, problems, own }: Reader,
+): void {
+	if (typeof source.value !== "string" || template === nothing) return;
+	if (template.kind !== "literal" && template.kind !== "mixed") return;
+	const holes = expressionsOf(template).map(({ ast }) => ast);
+	const readable = own === undefined ? names : withoutName(names, own);
+	for (const meant of meantReads(source.text, holes, readable)) {
+		const { offset } = meant;
+		const at = offset === 0 ? source.at : source.placeOf(offset);
+		problems.push(warningOf(meant, at));
+	}
+}
+
+function warningOf(
+	{ written, read }: { readonly written: string; readonly read: string },
+	at: number,
+): Problem {
+	const message = `\`${written}\` is a text here: for the value write \`\${${read}}\`, for the text \`${asText(written)}\``;
+	return { at, warning: true, message };
 }
 
 function checkReads(
@@ -357,19 +388,6 @@ function readHeaderValue(source: Source, reader: Reader): Template {
 	return template;
 }
 
-/** A status of an answer. A literal is checked here, an expression's value when it is computed. */
-export function readStatus(source: Source, reader: Reader): Template {
-	const template = readTemplate(source, reader);
-	if (template.kind !== "literal" || template === nothing) return template;
-	if (!isStatus(template.value)) {
-		reader.problems.push({
-			at: source.at,
-			message: "`status` takes a number from 200 to 599, or an expression",
-		});
-	}
-	return template;
-}
-
 /** The target of a call: the upstream's name, as written, and the path behind it. */
 export interface Target {
 	readonly upstream: string;
@@ -446,19 +464,41 @@ function checkSegment(
 			faultOfLiteral(literal, segment);
 		if (message) reader.problems.push({ at: source.at, message });
 	}
+	warnOfMeantSegment(segment, source, reader);
 }
 
-/** `{id}` and `:id`, as other routers write a value in a path. */
+/**
+ * `params.id` as a segment. A name of a step is none, because paths and files are named so: `users/user.json`. Nor is
+ * a word behind a dollar: `$count`.
+ */
+function warnOfMeantSegment(
+	segment: PathSegment,
+	{ at }: ScalarSource,
+	{ names, problems }: Reader,
+): void {
+	if (typeof segment !== "string") return;
+	const [name = "", member] = segment.replace(/^\$\.?/, "").split(".");
+	if (member === undefined || !segmentNames.has(name)) return;
+	const [meant] = meantReads(segment, [], names);
+	if (meant) problems.push(warningOf(meant, at));
+}
+
+const segmentNames: ReadonlySet<string> = new Set([
+	...clientNames,
+	"item",
+	"last",
+]);
+
+/** `{id}`, `:id` and `<id>`, as other routers write a value in a path. */
 function faultOfPlaceholder(literal: string, names: Names): string | null {
-	const [written, braced, plain] =
-		/^\{{1,2}\s*([\w.]+)\s*\}{1,2}$|^:([A-Za-z_]\w*)$/.exec(literal) ?? [];
-	if (written === undefined) return null;
-	const name = braced ?? plain ?? "";
-	const holder = ["params", "query"].find((one) => names.get(one)?.has(name));
+	const braced = /^\{{1,2}\s*([\w.]+)\s*\}{1,2}$/.exec(literal)?.[1] ?? null;
+	const read = signedRead(literal, names) ?? braced;
+	if (read === null || literal.startsWith("$")) return null;
 	// A segment may begin with a colon, unless the route has a parameter of that name.
-	if (plain !== undefined && holder === undefined) return null;
-	const read = holder === undefined ? name : `${holder}.${name}`;
-	return `a value in a path is written \`\${${read}}\`, not \`${written}\``;
+	const isPlain =
+		literal.startsWith(":") && !read.endsWith(`.${literal.slice(1)}`);
+	if (isPlain) return null;
+	return `a value in a path is written \`\${${read}}\`, not \`${literal}\``;
 }
 
 function faultOfLiteral(literal: string, segment: PathSegment): string | null {

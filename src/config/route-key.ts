@@ -74,9 +74,13 @@ function parseSegment(
 		return { wrong: `\`${text}\` stands for all that follows: put it last` };
 	}
 	// Other routers write a parameter in this way. As a plain text it would load, and match only itself.
-	const colon = /^:([a-zA-Z_]\w*)$/.exec(text)?.[1];
-	if (colon !== undefined) {
-		return { wrong: `\`${text}\`: a path parameter is written \`{${colon}}\`` };
+	const [, ...others] =
+		/^(?::([A-Za-z_]\w*)|<([A-Za-z_]\w*)>|\[([A-Za-z_]\w*)\]|\$\{(?:params\.)?([A-Za-z_]\w*)\}|\{\{([A-Za-z_]\w*)\}\})$/.exec(
+			text,
+		) ?? [];
+	const name = others.find(Boolean);
+	if (name !== undefined) {
+		return { wrong: `\`${text}\`: a path parameter is written \`{${name}}\`` };
 	}
 	if (/^\*+$/.test(text)) {
 		return {

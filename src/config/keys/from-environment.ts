@@ -4,6 +4,7 @@ import {
 	environmentReader,
 	variablesOf,
 } from "../environment.ts";
+import { hasFault } from "../problem.ts";
 import { readTemplate } from "../read-template.ts";
 import { checkShape } from "../shape.ts";
 import type { Source } from "../source.ts";
@@ -43,7 +44,7 @@ export function orFromEnvironment<Input, Value, Unit extends string>(
 				"",
 				template,
 			);
-			if (text === null || problems.length > before) return undefined;
+			if (text === null || hasFault(problems, before)) return undefined;
 			const value = valueOf(text);
 			if (kind.schema.safeParse(value).success) {
 				return kind.take({ ...source, value }, judged, undefined);

@@ -17,10 +17,10 @@ import { asSource, type Kind, reading } from "./kind.ts";
 import { duration, flag, oneOf, size, text } from "./kinds.ts";
 import { mapOfDefaults, section } from "./section.ts";
 import {
+	condition,
 	headerFields,
 	namesToValues,
 	type Reading,
-	template,
 	textTemplate,
 } from "./templates.ts";
 
@@ -86,7 +86,7 @@ const ownParameters = reading<
 
 /** The keys of one of several targets. */
 export const targetKeys = section({
-	when: part(template, {}),
+	when: part(condition, {}),
 	to: part(asSource(textTemplate), { required: true }),
 });
 

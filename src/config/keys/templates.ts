@@ -11,9 +11,9 @@ import {
 	readHeadersOrAll,
 	readParameters,
 	readParametersOrAll,
-	readStatus,
 	readTemplate,
 } from "../read-template.ts";
+import { readCondition, readStatus } from "../read-whole.ts";
 import type { Source } from "../source.ts";
 import type { Written } from "./input.ts";
 import { type Kind, reading } from "./kind.ts";
@@ -27,6 +27,12 @@ export interface Reading {
 export const template = reading<Written<"data">, Template, Reading>(
 	z.unknown(),
 	(source, { reader }) => readTemplate(source, reader),
+);
+
+/** A condition, which false and null do not meet. */
+export const condition = reading<Written<"data">, Template, Reading>(
+	z.unknown(),
+	(source, { reader }) => readCondition(source, reader),
 );
 
 /** A status of an answer. */

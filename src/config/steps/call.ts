@@ -13,6 +13,7 @@ import { answers, printAnswers, templatesOfAnswers } from "./answers.ts";
 import {
 	commonKeys,
 	commonOf,
+	conditionReadBy,
 	type StepCommon,
 	type StepSource,
 	templateReadBy,
@@ -63,6 +64,10 @@ const templateOfAnswer = templateReadBy<Written<"answer">>(
 	({ answer }) => answer,
 );
 
+const conditionOfAnswer = conditionReadBy<Written<"answer">>(
+	({ answer }) => answer,
+);
+
 export const sentKeys = {
 	query: requestKeys.query,
 	headers: requestKeys.headers,
@@ -71,7 +76,7 @@ export const sentKeys = {
 			"Statuses beside 2xx that are answers: numbers, classes (`4xx`), or `any` for all others. A map gives the step's value. A list lets the answer go on to `pick`.",
 		example: "answers: { 404: null, 4xx: refused }",
 	}),
-	expect: key(templateOfAnswer, {
+	expect: key(conditionOfAnswer, {
 		description:
 			"A condition that an answer must meet before `pick`. If it is false or null, the step fails with `upstream_invalid`.",
 		example: "expect: ${answer.errors === null}",

@@ -16,6 +16,7 @@ import type { Reading } from "../keys/templates.ts";
 import { faultOfName, unknownAmong } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import { type Reader, readTemplate } from "../read-template.ts";
+import { readCondition, readList } from "../read-whole.ts";
 import { entryOf, type Judged, placeOfKey, plainOf } from "../shape.ts";
 import type { EntrySource, MapSource } from "../source.ts";
 // Types only: a group holds steps of every kind.
@@ -67,8 +68,20 @@ export function templateReadBy<Input = Written<"data">>(
 	);
 }
 
-const templateAround = templateReadBy(({ around }) => around);
-const templateBefore = templateReadBy(({ before }) => before);
+/** A condition, which false and null do not meet. */
+export function conditionReadBy<Input = Written<"data">>(
+	readerOf: (reading: StepReading) => Reader,
+): Kind<Input, Template, StepReading> {
+	return reading(z.unknown(), (source, context: StepReading) =>
+		readCondition(source, readerOf(context)),
+	);
+}
+
+const listAround = reading<Written<"data">, Template, StepReading>(
+	z.unknown(),
+	(source, { around }) => readList(source, around),
+);
+const conditionBefore = conditionReadBy(({ before }) => before);
 const templateFilling = templateReadBy<Written<"failure">>(
 	({ filling }) => filling,
 );
@@ -107,7 +120,7 @@ const parallel = inherited(
 const max = inherited("max", count(bounds.max), ({ max }) => max);
 
 export const waitKeys = {
-	when: key(templateBefore, {
+	when: key(conditionBefore, {
 		description:
 			"The step (or the item) is skipped if this is false or null. To its readers it is null, and the answer is still complete.",
 		example: "when: ${query.verbose}",
@@ -124,7 +137,7 @@ export const waitKeys = {
 
 export const commonKeys = {
 	...waitKeys,
-	each: key(templateAround, {
+	each: key(listAround, {
 		description:
 			"A list. The step runs once per item, concurrently. Its value is the list of results, in the list's order.",
 		example: "each: ${query.ids}",

@@ -6,7 +6,7 @@ import type { Kind } from "../keys/kind.ts";
 import { count, duration } from "../keys/kinds.ts";
 import { map, section } from "../keys/section.ts";
 import type { Reader } from "../read-template.ts";
-import { type StepReading, templateReadBy } from "./common.ts";
+import { conditionReadBy, type StepReading } from "./common.ts";
 
 /** How often a step is carried out, one round after the other. */
 export interface RepeatConfig {
@@ -27,7 +27,7 @@ export function repeatKey(
 	{ what, example }: { readonly what: string; readonly example: string },
 ) {
 	const rounds = section({
-		while: part(templateReadBy(readerOf), {
+		while: part(conditionReadBy(readerOf), {
 			field: "condition",
 			required: true,
 		}),

@@ -280,9 +280,9 @@ export const canned: Readonly<Record<number, Canned>> = {
 		[`POST /bank/TransferService ${envelope("Bob &amp; &lt;Sons&gt;")}`]:
 			soap("R-77"),
 		[`POST /bank/TransferService ${envelope("Eve")}`]: soap("R-78"),
-		"POST /sms/messages to=%2B4712345678&text=Sent%205.00%20to%20Bob%20%26%20%3CSons%3E%2C%20reference%20R-77&tag=transfer&tag=sent":
+		"POST /sms/messages to=%2B4712345678&text=Sent%205.00%20to%20Bob%20%26%20%3CSons%3E%2C%20reference%20R-77&tag=payment&tag=sent":
 			status(201),
-		"POST /sms/messages to=none&text=Sent%205.00%20to%20Eve%2C%20reference%20R-78&tag=transfer&tag=sent&note=rent":
+		"POST /sms/messages to=none&text=Sent%205.00%20to%20Eve%2C%20reference%20R-78&tag=payment&tag=sent&note=rent":
 			status(400),
 	},
 	12: {
