@@ -163,6 +163,32 @@ describe("a proxied route with steps", () => {
 		}
 	});
 
+	it("goes on without its client once a step has written, and passes nothing on", async () => {
+		const kit = start(
+			{ "/log": { afterMs: 5 } },
+			{ steps: { ...steps, log: { post: "users/log", after: ["token"] } } },
+		);
+		const { leave, answer } = kit.send("/f/a");
+		kit.clock.after(12, leave);
+		await kit.settle();
+		assert.equal((await answer).code, "client_closed");
+		const plan = kit.calls.find(({ upstream }) => upstream === "orders");
+		assert.deepEqual([plan?.endedMs, plan?.aborted], [20, null]);
+		assert.deepEqual(passed(kit), []);
+		kit.assertNothingLeft();
+	});
+
+	it("says in its trail where it was passed on, as the config has it", async () => {
+		const kit = start();
+		await kit.ask("/f/a");
+		const templates = kit.callsEnded.map(({ trail }) => trail.template);
+		assert.deepEqual(templates, [
+			"/token",
+			"/plan",
+			"/files/${token.id}/{rest*}",
+		]);
+	});
+
 	it("counts the passed request among its calls", async () => {
 		for (const [calls, code] of [
 			[2, "limit_exceeded"],

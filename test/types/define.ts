@@ -92,6 +92,29 @@ export const whole = defineGateway({
 			respond: { a: from(["both", "scored"], () => null), list: [1, [true]] },
 		},
 		"GET /nothing": { respond: undefined, status: 204 },
+		"GET /passed/{rest*}": {
+			calls: 3,
+			steps: {
+				right: { get: "users/right" },
+				token: { get: "users/token" },
+			},
+			proxy: {
+				to: [
+					{ when: from(["token.old"], (old) => old), to: "orders/old/{rest*}" },
+					"users/{rest*}",
+				],
+				after: ["right"],
+				headers: {
+					a: from(["token.value", "missing.right"], (value) => value),
+				},
+				answer: {
+					headers: {
+						"x-a?": from(["response.status", "token"], (status) => status),
+						"x-b?": null,
+					},
+				},
+			},
+		},
 	},
 });
 
@@ -235,3 +258,28 @@ defineGateway({ upstreams: { users } });
 
 // @ts-expect-error an input is a text
 from([1], (one) => one);
+
+defineGateway({
+	upstreams: { users },
+	routes: {
+		"GET /x": {
+			steps: { token: { get: "users/x" } },
+			proxy: {
+				// @ts-expect-error no upstream of this config
+				to: [{ when: true, to: "usres/x" }, "users/x"],
+				// @ts-expect-error no step of this route
+				after: ["tokn"],
+				headers: {
+					// @ts-expect-error the answer is not there yet
+					early: from(["response.status"], (status) => status),
+				},
+				answer: {
+					headers: {
+						// @ts-expect-error a body that nobody reads
+						body: from(["answer.x"], (x) => x),
+					},
+				},
+			},
+		},
+	},
+});
