@@ -3,7 +3,8 @@ import { asGatewayError } from "../core/errors.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { Block, type PreparedBlock } from "./block.ts";
 import type { PreparedMerge } from "./merge.ts";
-import { type PreparedProxy, passOn, refuseUpgrade } from "./proxy.ts";
+import type { PreparedProxy } from "./prepare-proxy.ts";
+import { passOn, refuseUpgrade } from "./proxy.ts";
 import {
 	createFrame,
 	deadlineExceeded,

@@ -12,7 +12,7 @@ import { firstSlots, routeLayout } from "./layout.ts";
 import { prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
-import { type PreparedProxy, prepareProxy } from "./proxy.ts";
+import { type PreparedProxy, prepareProxy } from "./prepare-proxy.ts";
 import { prepareRefusal } from "./proxy-target.ts";
 import { prepareRequest, type RequestReader } from "./request.ts";
 import type { Resources, Threads } from "./work.ts";

@@ -1,0 +1,131 @@
+import { printPath } from "../config/steps/sent.ts";
+import { allRead } from "../core/all-read.ts";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
+import type { Evaluate, Frame } from "../expression/evaluate.ts";
+import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
+import type { Upstream } from "../upstream/upstream.ts";
+import { dependenceOf, stepsDecide } from "./freshness.ts";
+import { type Layout, prepare } from "./layout.ts";
+import type { OpenedUpstream } from "./open.ts";
+import { type Passed, prepareMapField } from "./proxy-location.ts";
+import {
+	answerHeadersOf,
+	type OwnFields,
+	prepareOwnFields,
+	prepareProxyHeaders,
+	prepareProxyTarget,
+} from "./proxy-target.ts";
+import { isSkip } from "./spot.ts";
+import { type Said, saidBeside } from "./trace.ts";
+
+/** How a proxied route passes requests on. */
+export interface PreparedProxy {
+	readonly cached: boolean;
+	readonly idleMs: number;
+	/** The longest body of a request that is passed on. */
+	readonly bodyBytesMax: number;
+	/** The last has no condition. */
+	readonly targets: readonly PreparedTarget[];
+	/** Null if the answer's fields are the upstream's alone. */
+	readonly own: OwnFields | null;
+}
+
+/** Where requests are passed on to. */
+export interface PreparedTarget {
+	/** Null: it is taken in any case. */
+	readonly when: Evaluate | null;
+	readonly upstream: Upstream;
+	/** As in a trail. */
+	readonly template: string;
+	readonly timeoutMs: number;
+	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
+	readonly target: (request: GatewayRequest, frame: Frame) => string;
+	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
+	readonly said: Said;
+	/** The header fields of an answer that the client gets. Throws `upstream_invalid`. */
+	readonly answerHeaders: (
+		headers: HeaderList,
+		upstream: string,
+		passed: Passed,
+	) => HeaderList;
+}
+
+export function prepareProxy(
+	route: RoutePlan,
+	proxy: ProxyPlan,
+	slot: number,
+	layout: Layout,
+	upstreams: readonly OpenedUpstream[],
+): PreparedProxy {
+	const { targets, cache, idleMs, bodyBytesMax, ...others } = proxy;
+	// The plan counts what it names among the steps that are read.
+	const { after: _, ...passed } = others;
+	return {
+		cached: cache,
+		idleMs,
+		bodyBytesMax,
+		own: prepareOwnFields(proxy.answer, slot, layout),
+		targets: targets.map((target) =>
+			prepareTarget(
+				route,
+				{ ...target, ...passed },
+				layout,
+				upstreams[target.upstreamIndex] as OpenedUpstream,
+			),
+		),
+	};
+}
+
+/** What passes, wherever it goes. */
+type PassedPlan = Pick<
+	ProxyPlan,
+	"answer" | "drop" | "headers" | "pass" | "paths" | "query"
+>;
+
+/** What passes is the same for each target, but each upstream has query parameters, fields and addresses of its own. */
+function prepareTarget(
+	route: RoutePlan,
+	target: TargetPlan & PassedPlan,
+	layout: Layout,
+	{ settings, upstream }: OpenedUpstream,
+): PreparedTarget {
+	const { path, request } = route;
+	const asksAgain = stepsDecide(route);
+	const { upstream: _, upstreamIndex: _1, path: base, rest, ...more } = target;
+	const { when, query, paths, headers, pass, drop, answer, ...unread } = more;
+	allRead(unread);
+	const to = { path: base, rest, query, paths };
+	return {
+		when: when && prepare(when, layout),
+		upstream,
+		template: printPath(base) + (rest ? `/{${route.rest}*}` : ""),
+		timeoutMs: settings.timeoutMs,
+		target: prepareProxyTarget(path.length, to, settings, layout),
+		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
+		said: saidBeside(
+			new Set([
+				...settings.headers.map(([name]) => name),
+				...headers.map(({ name }) => name),
+			]),
+			settings,
+		),
+		answerHeaders: answerHeadersOf(
+			{ pass, drop, answer },
+			dependenceOf(request),
+			asksAgain,
+			prepareMapField(path.length, to, settings),
+		),
+	};
+}
+
+/** The first whose condition holds. */
+export function targetFor(
+	targets: readonly PreparedTarget[],
+	frame: Frame,
+): PreparedTarget {
+	const chosen = targets.find(
+		({ when }) => when === null || !isSkip(when(frame)),
+	);
+	return chosen as PreparedTarget;
+}
