@@ -122,10 +122,12 @@ class Items {
 				if (this.#over) return;
 				const value = await this.#once(spot);
 				spot.trail?.ended("ok");
-				if (!this.#over) this.#itemEnded(at, value, spot);
+				if (this.#over) this.#left(spot);
+				else this.#itemEnded(at, value, spot);
 			} catch (error) {
 				const end = this.#over ? "aborted" : "failed";
 				spot.trail?.ended(end, asGatewayError(error));
+				this.#left(spot);
 				if (!this.#over) this.#itemFailed(error, spot);
 			} finally {
 				if (placed) places.give();
@@ -152,6 +154,11 @@ class Items {
 		return this.#enough === null
 			? this.#spot.at(at, own, this.#scope, this.#readyMs)
 			: this.#spot.at(at, own, this.#scope, this.#readyMs, true);
+	}
+
+	/** The item is no part of the list that others have made, so what it has written is undone. */
+	#left(spot: Spot): void {
+		if (this.#enough !== null) spot.run.undo(spot);
 	}
 
 	#itemEnded(at: number, value: unknown, spot: Spot): void {

@@ -118,7 +118,7 @@ export class Undoing {
 		const { clock } = run.calls;
 		const scope = openScope({
 			parent: beyond.closing,
-			deadline: clock.now() + Math.max(run.route.plan.deadlineMs, longestMs),
+			deadline: clock.now() + run.route.plan.deadlineMs + longestMs,
 			deadlineReason: tooLate,
 		});
 		try {

@@ -2,7 +2,22 @@ import assert from "node:assert/strict";
 import { request as httpRequest } from "node:http";
 import { describe, it } from "node:test";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
+import { ask } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
+
+const saga = `
+server: { port: 0, drain: 10s }
+upstreams:
+  orders: { url: "\${env.ORDERS_URL}" }
+routes:
+  POST /orders:
+    steps:
+      order:
+        post: orders/orders
+        undo: { delete: "orders/orders/\${answer.id}" }
+      payment: { post: "orders/charges/\${order.id}" }
+    respond: { id: "\${order.id}" }
+`;
 
 const config = (drain: string) => `
 server: { port: 0, drain: ${drain} }
@@ -80,5 +95,42 @@ describe("SIGTERM in the middle of a write whose client has left", () => {
 			],
 		);
 		assert.equal(lines.find(({ msg }) => msg === "stopped").finished, false);
+	});
+});
+
+describe("SIGTERM while a write is undone", () => {
+	it("waits for it", async () => {
+		const { promise: drains, resolve: drain } = Promise.withResolvers<void>();
+		await using orders = await startUpstream(({ method, target }, response) => {
+			if (target.startsWith("/charges")) return json(response, {}, 402);
+			if (method === "POST") return json(response, { id: 7 });
+			void drains.then(() => json(response, {}));
+		});
+		using folder = folderWith({ "sluice.yaml": saga });
+		const command = sluice(["serve"], {
+			cwd: folder.path,
+			env: { ORDERS_URL: orders.url },
+		});
+		await command.printed("listening on ");
+		const [, url] = /listening on (\S+)/.exec(command.stdout()) ?? [];
+		const { status } = await ask(`${url}/orders`, { method: "POST" });
+		assert.equal(status, 502);
+		await orders.arrived(3);
+		command.process.kill("SIGTERM");
+		await command.printed('"draining"');
+		drain();
+		assert.equal(await command.ended, 0);
+		const lines = linesOf(command);
+		assert.deepEqual(
+			lines.map(({ msg }) => msg),
+			[
+				"started",
+				"request failed",
+				"draining",
+				"a write was undone",
+				"stopped",
+			],
+		);
+		assert.equal(lines.at(-1).finished, true);
 	});
 });

@@ -670,3 +670,175 @@ describe("`undo` and the end of the gateway", () => {
 		]);
 	});
 });
+
+describe("`undo` of items of which others are enough", () => {
+	const items = (step: object) => ({
+		steps: { all: { each: ["a", "b", "c"], as: "n", enough: 1, ...step } },
+	});
+	const book = {
+		post: "users/flights/${n}",
+		undo: { delete: "users/undo/${n}" },
+	};
+
+	it("is made of those that were aborted, when their writes have ended", async () => {
+		const { status, calls, told } = await runs(items(book), {
+			"/flights/a": { afterMs: 50 },
+			"/flights/b": { afterMs: 20 },
+			"/flights/c": { afterMs: 90 },
+		});
+		assert.equal(status, 200);
+		assert.deepEqual(calls, ["/undo/a 50–50", "/undo/c 90–90"]);
+		assert.deepEqual(told, ["all 0", "all 2"]);
+	});
+
+	it("is made of a group that was half done, or has failed", async () => {
+		const { told } = await runs(
+			items({
+				steps: { book, pays: { post: "users/pays/${n}", body: "${book}" } },
+			}),
+			{
+				"/flights/a": { afterMs: 10 },
+				"/flights/b": { afterMs: 10 },
+				"/flights/c": { afterMs: 10 },
+				"/pays/a": { status: 402, afterMs: 5 },
+				"/pays/b": { afterMs: 20 },
+				"/pays/c": { afterMs: 90 },
+			},
+		);
+		assert.deepEqual(told.toSorted(), ["all.book 0", "all.book 2"]);
+	});
+});
+
+describe("`undo` of rounds", () => {
+	it("is made of each, the last one first", async () => {
+		const step = {
+			post: "users/next",
+			repeat: { while: "${round < 2}", max: 5 },
+			undo: { delete: "users/undo/${answer}/${round}" },
+		};
+		let count = 0;
+		const kit = testRoute(
+			{
+				steps: { b: step, bad: { get: "users/bad", after: ["b"] } },
+				respond: ["${b}", "${bad}"],
+			},
+			({ request }) => {
+				if (request.target === "/bad") return { status: 500 };
+				return request.method === "DELETE"
+					? { afterMs: 5 }
+					: { json: count++, afterMs: 10 };
+			},
+		);
+		const { calls } = await askIn(kit);
+		assert.deepEqual(calls, [
+			"/undo/2/2 30–35",
+			"/undo/1/1 35–40",
+			"/undo/0/0 40–45",
+		]);
+	});
+});
+
+describe("`undo` before a request is passed on", () => {
+	const route = {
+		steps: { flight: trip.steps.flight },
+		proxy: "orders/files",
+	};
+
+	it("is made if it cannot be passed on", async () => {
+		const error = new GatewayError("upstream_unreachable", "refused");
+		const { status, told } = await runs(route, {
+			...booked,
+			"/files": { error, afterMs: 20 },
+		});
+		assert.equal(status, 502);
+		assert.deepEqual(told, ["flight"]);
+	});
+
+	it("is not made if it was, whatever the answer is", async () => {
+		const { status, told } = await runs(route, {
+			...booked,
+			"/files": { status: 503, afterMs: 20 },
+		});
+		assert.equal(status, 503);
+		assert.deepEqual(told, []);
+	});
+});
+
+describe("a saga of three bookings", () => {
+	const faults: Readonly<Record<string, Reply>> = {
+		"is refused": { status: 409, afterMs: 7 },
+		"answers 500": { status: 500, afterMs: 7 },
+		"breaks off": { error: new Error("reset"), afterMs: 7 },
+		"never answers": hanging,
+	};
+	const quick = Object.fromEntries(
+		Object.entries(booked).map(([path, reply]) => [
+			path,
+			{ ...reply, afterMs: (reply.afterMs ?? 0) / 10 },
+		]),
+	);
+	const failures: readonly (readonly [
+		string,
+		Readonly<Record<string, Reply>>,
+	])[] = [
+		["nothing fails", quick],
+		...Object.keys(quick).flatMap((path) =>
+			Object.entries(faults).map(
+				([fault, reply]) =>
+					[`${path} ${fault}`, { ...quick, [path]: reply }] as const,
+			),
+		),
+		...["/flights", "/hotels"].map(
+			(path) =>
+				[
+					`/cars is refused and the undo of ${path} fails`,
+					{
+						...quick,
+						"/cars": { status: 409 },
+						[`${path}/${path[1]}`]: { status: 500 },
+					},
+				] as const,
+		),
+	];
+	for (const [failure, replies] of failures) {
+		it(`is whole, undone or told, whenever the client leaves, if ${failure}`, async () => {
+			for (const leaveMs of [
+				null,
+				0,
+				1,
+				5,
+				9,
+				10,
+				11,
+				15,
+				19,
+				20,
+				21,
+				25,
+				29,
+				30,
+			]) {
+				const kit = testRoute({ ...trip, deadline: "60ms" }, byPath(replies));
+				const { told, events } = await askIn(kit, leaveMs);
+				const booking = kit.calls.filter(
+					({ request }) => request.method === "POST",
+				);
+				const whole =
+					kit.ended[0]?.error === null ||
+					kit.ended[0]?.error.code === "client_closed";
+				for (const { request, aborted } of booking) {
+					const path = request.target;
+					const { status = 200, error } = replies[path] as Reply;
+					const refused = status === 409;
+					const step = path.slice(1, -1);
+					const count = events.filter((event) => event.step === step).length;
+					assert.equal(
+						count,
+						whole || refused ? 0 : 1,
+						`${step} of ${told} at ${leaveMs}: ${aborted ?? error}`,
+					);
+				}
+			}
+		});
+	}
+});

@@ -458,3 +458,61 @@ describe("the log of a request that has written", () => {
 		);
 	});
 });
+
+describe("the log of writes that are undone", () => {
+	const undoing = {
+		steps: {
+			a: {
+				each: [1, 2],
+				parallel: 1,
+				post: "users/a",
+				undo: { post: "users/undo", body: { id: "${answer.id}" } },
+			},
+			bad: { get: "orders/bad", after: ["a"] },
+		},
+		respond: ["${a}", "${bad}"],
+	};
+
+	it("has a line for each that could not be, with all that is needed to do it by hand", async () => {
+		const test = testRoute(
+			undoing,
+			byPath({
+				"/a": { json: { id: 7 } },
+				"/bad": { status: 500 },
+				"/undo": { status: 503 },
+			}),
+		);
+		const lines = linesOf(test.gateway);
+		for (let count = 0; count < 20; count++) await test.ask("/x");
+		const failed = lines.filter(({ undo }) => undo !== undefined);
+		assert.equal(failed.length, 40);
+		assert.deepEqual(failed[0], {
+			level: "error",
+			words: "a write could not be undone: look at it by hand",
+			route: "GET /x",
+			code: "upstream_status",
+			message: "users answered 503",
+			upstream: "users",
+			upstreamStatus: 503,
+			step: "a",
+			index: [1],
+			write: "POST users /a",
+			undo: "POST users /undo",
+			body: '{"id":7}',
+		});
+	});
+
+	it("tells once a second of those that were", async () => {
+		const test = testRoute(
+			undoing,
+			byPath({ "/a": { json: { id: 7 } }, "/bad": { status: 500 } }),
+		);
+		const lines = linesOf(test.gateway);
+		await test.ask("/x");
+		const undone = lines.filter(({ level }) => level === "info");
+		assert.deepEqual(
+			undone.map(({ words, step }) => [words, step]),
+			[["a write was undone", "a"]],
+		);
+	});
+});
