@@ -8,7 +8,7 @@ import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsAtLast } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
 import { hasFault, type Problem } from "./problem.ts";
-import { nothing } from "./read-template.ts";
+import { nothing, refuseTwo } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
@@ -40,7 +40,9 @@ export function checkRoute(
 	const read = routeKeys.read(source, judged, {
 		...{ reader, names, request, defaults },
 	});
-	const { proxy, steps: _, respond, headers, status, ...others } = read;
+	const { proxy, steps: _, headers, status, ...answered } = read;
+	const { respond, "respond?": respondOrNull, ...others } = answered;
+	refuseTwo(source, "respond", problems);
 	const limit = entryOf(source, "rateLimit");
 	warnOfEvadedLimits(others.rateLimits, context.rateLimits, limit, problems);
 	const head = { key: written, method, path, rest, ...others };
@@ -53,10 +55,14 @@ export function checkRoute(
 	// A key that could not be read may be the missing one, misspelt.
 	const readable = !hasFault(problems, before);
 	const answer = proxied
-		? { headers: [], status: nothing, respond: nothing }
+		? { headers: [], status: nothing, respond: nothing, mayBeEmpty: false }
 		: {
 				...{ headers, status },
-				respond: respond ?? onlyStep(source, entries, readable ? problems : []),
+				respond:
+					respond ??
+					respondOrNull ??
+					onlyStep(source, entries, readable ? problems : []),
+				mayBeEmpty: respondOrNull !== null,
 			};
 	const passed = proxy && checkProxy(proxy, rest, reading);
 	const route = { ...head, ...answer, proxy: passed, steps };
@@ -79,6 +85,7 @@ function paramsOf({ path }: RouteKey): string[] {
 /** The keys that make an answer, with what a proxied route has instead. */
 const answerKeys: ReadonlyMap<string, string> = new Map([
 	["respond", "a step with `reply` answers in its place"],
+	["respond?", "a step with `reply` answers in its place"],
 	["status", "a step with `reply` answers with another"],
 	[
 		"headers",

@@ -131,7 +131,7 @@ export type UpstreamConfig = Omit<
 
 export type RouteConfig = Omit<
 	ReadOf<typeof routeKeys.keys>,
-	"proxy" | "respond" | "steps"
+	"proxy" | "respond" | "respond?" | "steps"
 > & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
@@ -142,6 +142,8 @@ export type RouteConfig = Omit<
 	readonly rest: string | null;
 	readonly steps: readonly StepConfig[];
 	readonly respond: Template;
+	/** Written `respond?`: an answer has no body if the value is null. */
+	readonly mayBeEmpty: boolean;
 	/** The target of a proxied route; null if the route is composed. */
 	readonly proxy: ProxyConfig | null;
 };

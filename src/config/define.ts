@@ -294,6 +294,7 @@ interface ReplyStep<S extends Names, Input extends string>
 		readonly status?: Data<Input>;
 		readonly headers?: DataMap<Input>;
 		readonly body?: Data<Input>;
+		readonly "body?"?: Data<Input>;
 		readonly undo?: boolean;
 	};
 }
@@ -465,9 +466,13 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 		StepsOf
 	>;
 	/**
-	 * The answer's body. Without it the answer is the only step's value. With several steps it is required.
+	 * The answer's body. Without it the answer is the only step's value. With several steps it is required. With
+	 * `respond?` an answer has no body if the value is null.
 	 */
 	readonly respond?: Data<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
+	readonly "respond?"?: Data<
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
 	/**

@@ -220,6 +220,21 @@ function readEntries(
 	});
 }
 
+/** Refuses `name` and `name?` beside each other. */
+export function refuseTwo(
+	source: Source | null,
+	name: string,
+	problems: Problem[],
+): void {
+	if (source?.kind !== "map") return;
+	const [, second] = source.entries.filter(
+		({ key }) => key === name || key === `${name}?`,
+	);
+	if (second === undefined) return;
+	const message = `\`${name}\` and \`${name}?\` are the same key: keep one`;
+	problems.push({ at: second.at, message });
+}
+
 /** A map without holes is one value, made once. */
 function collapseMap(entries: readonly TemplateEntry[]): Template {
 	const literal = entries.every(({ value }) => value.kind === "literal");

@@ -433,6 +433,7 @@ const nullable: ReadonlySet<string> = new Set([
 	"default",
 	"fallback",
 	"respond",
+	"respond?",
 	"value",
 ]);
 

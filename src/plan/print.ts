@@ -58,7 +58,8 @@ function printUrls(urls: readonly Template[]): object {
 function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
 	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
-	const { steps, respond, respondReads, status, headers, ...rest } = made;
+	const { steps, respond, mayBeEmpty, respondReads, ...more } = made;
+	const { status, headers, ...rest } = more;
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
@@ -73,7 +74,7 @@ function printRoute(route: RoutePlan): object {
 		readBytesMax,
 		rateLimit: printLimits(rateLimits),
 		steps: printSteps(steps, []),
-		respond: printTemplate(respond),
+		[mayBeEmpty ? "respond?" : "respond"]: printTemplate(respond),
 		respondReads: respondReads.map((index) => names[index]),
 		status: printTemplate(status),
 		headers: printEntries(headers),

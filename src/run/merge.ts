@@ -51,6 +51,8 @@ export interface AnswerTemplates {
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
 	readonly body: Template;
+	/** Whether an answer has no body if the value is null. */
+	readonly mayBeEmpty: boolean;
 }
 
 /** The most missing parts that a partial answer names. */
@@ -86,6 +88,14 @@ export function prepareMerge(
 		}
 		const type = headerOf(own, "content-type");
 		const value = body(frame);
+		if (value === null && templates.mayBeEmpty) {
+			const response = {
+				status: statusValue,
+				body: "",
+				headers: mark(own, missing),
+			};
+			return { response, printed: null };
+		}
 		const printed = type === null ? printOnce(value, frame.fuel) : null;
 		return {
 			printed,

@@ -83,14 +83,15 @@ function prepareRoute(
 	compileBody: CompileBody,
 	resources: Resources,
 ): PreparedRoute {
-	const { steps, respond, status, headers, proxy, request, ...others } = route;
+	const { steps, respond, mayBeEmpty, status, headers, ...all } = route;
+	const { proxy, request, ...others } = all;
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...unread } = told;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
-	const answer = { status, headers, body: respond };
+	const answer = { status, headers, body: respond, mayBeEmpty };
 	const result = proxy ? [proxy] : [respond, status, headers];
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },

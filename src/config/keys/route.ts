@@ -3,7 +3,7 @@ import { answerFieldsRefused } from "../../core/http/fields.ts";
 import type { RequestConfig } from "../config.ts";
 import { bounds, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
-import { key } from "./key.ts";
+import { key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, size, text } from "./kinds.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
@@ -87,9 +87,10 @@ export const routeKeys = section({
 	}),
 	respond: key(template, {
 		description:
-			"The answer's body. Without it the answer is the only step's value. With several steps it is required.",
+			"The answer's body. Without it the answer is the only step's value. With several steps it is required. With `respond?` an answer has no body if the value is null.",
 		example: "respond: { user: 7, active: true }",
 	}),
+	"respond?": part(template, {}),
 	status: key(status, {
 		description:
 			"The answer's status: a number from 200 to 599, or an expression that gives one.",

@@ -6,7 +6,8 @@ import { key, part } from "../keys/key.ts";
 import { flag } from "../keys/kinds.ts";
 import { map, section } from "../keys/section.ts";
 import { headerFields, status, template } from "../keys/templates.ts";
-import { nothing } from "../read-template.ts";
+import { nothing, refuseTwo } from "../read-template.ts";
+import { entryOf } from "../shape.ts";
 import { type StepCommon, type StepSource, waitKeys } from "./common.ts";
 import { onlyCommonKeys, readsOfAll, type StepKind, valuesOf } from "./kind.ts";
 
@@ -16,6 +17,8 @@ export type ReplyConfig = StepCommon & {
 	readonly status: Template;
 	readonly headers: readonly TemplateEntry[];
 	readonly body: Template;
+	/** Written `body?`: the answer has no body if the value is null. */
+	readonly mayBeEmpty: boolean;
 	/** Whether the run counts as failed, so that its writes are undone. */
 	readonly undo: boolean;
 };
@@ -24,6 +27,7 @@ const answerKeys = section({
 	status: part(status, { default: 200 }),
 	headers: part(headerFields<unknown>(answerFieldsRefused), {}),
 	body: part(template, {}),
+	"body?": part(template, {}),
 	undo: part(flag, { default: false }),
 });
 
@@ -54,12 +58,12 @@ export const reply: StepKind<ReplyConfig> = {
 	free: false,
 	pure: true,
 	endsRun: true,
-	print({ kind: _, status, headers, body, undo, ...ofEveryStep }) {
+	print({ kind: _, status, headers, body, mayBeEmpty, undo, ...ofEveryStep }) {
 		onlyCommonKeys(ofEveryStep);
 		return {
 			status: printTemplate(status),
 			headers: printEntries(headers),
-			body: { value: printTemplate(body) },
+			[mayBeEmpty ? "body?" : "body"]: { value: printTemplate(body) },
 			undo: undo || null,
 		};
 	},
@@ -74,8 +78,10 @@ function check(step: StepSource): ReplyConfig | null {
 		context.problems.push({ at, message });
 	}
 	const { reply, ...waits } = read;
-	const { status, headers, body, undo, ...unread } = reply;
+	const { status, headers, undo, ...bodies } = reply;
+	const { body, "body?": bodyOrNull, ...unread } = bodies;
 	allRead(unread);
+	refuseTwo(entryOf(source, "reply"), "body", context.problems);
 	return {
 		...{ name, ...waits },
 		...{
@@ -85,6 +91,8 @@ function check(step: StepSource): ReplyConfig | null {
 			fallback: null,
 			optional: false,
 		},
-		...{ kind: "reply", status, headers, body: body ?? nothing, undo },
+		...{ kind: "reply", status, headers, undo },
+		body: body ?? bodyOrNull ?? nothing,
+		mayBeEmpty: bodyOrNull !== null,
 	};
 }

@@ -10,9 +10,11 @@ export function prepareReply(
 	step: ReplyConfig & StepLinks,
 	{ layout, answerBytesMax }: WorkContext,
 ): Work {
-	const { status, headers, body, undo, kind: _, ...ofEveryStep } = step;
+	const { status, headers, body, mayBeEmpty, ...others } = step;
+	const { undo, kind: _, ...ofEveryStep } = others;
 	onlyWhatEveryStepHas(ofEveryStep);
-	const merge = prepareMerge({ status, headers, body }, answerBytesMax, layout);
+	const answer = { status, headers, body, mayBeEmpty };
+	const merge = prepareMerge(answer, answerBytesMax, layout);
 	return ({ run, block, frame, trail, step: { index } }) => {
 		if (trail !== null) {
 			trail.ended("ok");
