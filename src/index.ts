@@ -2,7 +2,13 @@
 import "./node-version.ts";
 
 // Everything here is described, with examples, in docs/embedding.md.
+export {
+	type AdminOptions,
+	type AdminServer,
+	serveAdmin,
+} from "./admin/admin.ts";
 export type {
+	AdminConfig,
 	Config,
 	ServerConfig,
 	UserAnswer,
@@ -12,6 +18,7 @@ export type {
 	UserFunction,
 } from "./config/config.ts";
 export {
+	type AdminInput,
 	type CorsInput,
 	type DefaultsInput,
 	type Duration,

@@ -49,6 +49,7 @@ const language = page("docs/language.md");
 
 /** The variables that the pages' configs read. */
 const env = {
+	ADMIN_TOKEN: "a-token-of-20-letters",
 	API_KEY: "key",
 	OPENWEATHER_KEY: "key",
 	TRANSLATE_URL: "http://translate.test",
@@ -140,6 +141,7 @@ describe("the configs in README.md and docs", () => {
 		"docs/language.md",
 		"docs/protection.md",
 		"docs/server.md",
+		"docs/operating.md",
 	]) {
 		for (const { info, text, line } of fencesOf(page(name))) {
 			if (!/^yaml\b/.test(info)) continue;

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
+import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
@@ -168,6 +169,12 @@ const sections: readonly Section[] = [
 		text: "The bounds beyond which optional parts are left out and requests refused. [protection.md](protection.md#overload) explains how overload is found. `overload: false` switches all of it off.",
 		shape: overloadKeys.shape,
 		around: (example) => aRoute + block("overload", example),
+	},
+	{
+		title: "`admin`",
+		text: "The server for operators. [operating.md](operating.md) tells what it shows. `admin: false` switches it off.",
+		shape: adminKeys.shape,
+		around: (example) => aRoute + block("admin", example),
 	},
 	{
 		title: "`upstreams.<name>`",

@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { GatewayError } from "../core/errors.ts";
+import { packageVersion } from "../core/version.ts";
 import type { CallOptions } from "./call.ts";
 import type { CheckOptions } from "./check.ts";
 import { usualColumns } from "./columns.ts";
@@ -115,7 +115,7 @@ export async function main(
 		.description(
 			"An API gateway that composes: one request in, several APIs asked, one answer out.",
 		)
-		.version(version(), "-V, --version", "print the version")
+		.version(packageVersion(), "-V, --version", "print the version")
 		.helpOption("-h, --help", "print this help")
 		.helpCommand("help [command]", "print the help of a command")
 		.configureHelp({
@@ -229,10 +229,4 @@ function exitCodeOf(error: unknown): number {
 	return error.code === "config_invalid"
 		? exitCodes.configInvalid
 		: exitCodes.failed;
-}
-
-function version(): string {
-	const file = new URL("../../package.json", import.meta.url);
-	return (JSON.parse(readFileSync(file, "utf8")) as { version: string })
-		.version;
 }

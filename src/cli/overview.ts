@@ -1,8 +1,8 @@
 import type { Config } from "../config/config.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { isLocal } from "../core/ip.ts";
 import { shownInOneLine } from "../core/shown.ts";
-import { isLocal } from "../server/hosts.ts";
 import type { Served } from "../server/serve.ts";
 import { pad, usualColumns, widthOf } from "./columns.ts";
 

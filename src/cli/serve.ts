@@ -1,5 +1,12 @@
+import {
+	type AdminServer,
+	serveAdmin,
+	usualAdminPort,
+} from "../admin/admin.ts";
+import type { AdminConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
 import type { GatewayError } from "../core/errors.ts";
-import { createGateway } from "../gateway/gateway.ts";
+import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import {
 	type RunningServer,
 	type Served,
@@ -64,14 +71,23 @@ export async function serveCommand(
 			logRefusal(error, requestId, log, told),
 	};
 	const server = await open(served, opening, options.host);
-	if (server === null) {
+	const admin = server && (await openAdmin(config.admin, gateway, server, log));
+	if (server === null || admin === "failed") {
 		signals.leave();
+		await server?.close();
 		await gateway.close();
 		await log.close();
 		return exitCodes.failed;
 	}
 	print([`listening on ${server.url}`, ...listOfRoutes(config)].join("\n"));
-	log.info({ url: server.url, routes: config.routes.length }, "started");
+	log.info(
+		{
+			url: server.url,
+			routes: config.routes.length,
+			...(admin && { admin: admin.url }),
+		},
+		"started",
+	);
 	hooks.onListening?.(server.url);
 	// A user's function may leave a promise that nobody waits for. If it fails, the log tells its author, and the process
 	// goes on.
@@ -82,6 +98,8 @@ export async function serveCommand(
 	const finished = await drainOnSignal(server, signals, drainMs, log);
 	signals.leave();
 	await gateway.close();
+	// Last, so that operators see the drain to its end.
+	await admin?.close();
 	process.off("unhandledRejection", onLeftover);
 	await log.close();
 	return finished ? exitCodes.ok : exitCodes.failed;
@@ -106,6 +124,43 @@ async function open(
 		const { port } = options;
 		printError(cannotListen(error as NodeJS.ErrnoException, host, port));
 		return null;
+	}
+}
+
+/**
+ * Null if there is to be no admin server, or if nobody chose its port and another process has that. It failed if the
+ * config's own address cannot be listened on. Then stderr says why.
+ */
+async function openAdmin(
+	config: AdminConfig | null,
+	gateway: Gateway,
+	server: RunningServer,
+	log: Log,
+): Promise<AdminServer | null | "failed"> {
+	if (config === null) return null;
+	const { port, host, hosts, token, ...unread } = config;
+	allRead(unread);
+	const taken = port ?? usualAdminPort;
+	try {
+		return await serveAdmin(gateway, {
+			...{ server, port: taken, host, hosts },
+			token: token?.reveal() ?? null,
+			onInternal: (error, requestId) =>
+				logBug(log, error, { requestId }, "admin request failed"),
+		});
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		if (port === null && code === "EADDRINUSE") {
+			log.warn(
+				{ port: taken },
+				"there is no admin server: its usual port is taken, so choose another as `admin.port`",
+			);
+			return null;
+		}
+		printError(
+			`the admin server cannot listen on \`admin.host\` and port ${taken}: ${code}`,
+		);
+		return "failed";
 	}
 }
 

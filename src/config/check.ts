@@ -49,7 +49,8 @@ export function check(root: Source | null, env: Environment): Checked {
 		env,
 	});
 	const { upstreams: services, routes: written, ...others } = read;
-	const { defaults, server, pool, rateLimits, overload, ...unread } = others;
+	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
+	const { admin, ...unread } = rest;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
@@ -60,7 +61,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
 	const routes = checkRoutes(written, root, context);
 	const config = {
-		...{ server, pool, upstreams, routes, rateLimits, overload },
+		...{ server, pool, upstreams, routes, rateLimits, overload, admin },
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),

@@ -1,6 +1,7 @@
 import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
+import type { adminKeys } from "./keys/admin.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { proxyKeys } from "./keys/proxy.ts";
@@ -24,6 +25,8 @@ export interface Config {
 	readonly rateLimits: readonly RateLimitConfig[];
 	/** Null if requests are never refused for overload. */
 	readonly overload: OverloadConfig | null;
+	/** Null without an admin server. Never part of the plan, because it is for no request. */
+	readonly admin: AdminConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** Where threads find their functions, by reference. */
@@ -115,6 +118,9 @@ export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
 
 /** The bounds beyond which requests are refused. */
 export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
+
+/** The server for operators. If `port` is null, the usual one is taken if it is free. */
+export type AdminConfig = ReadOf<typeof adminKeys.keys>;
 
 /**
  * How an upstream is reached, and how its calls are protected; null is off. A setting that may come from the

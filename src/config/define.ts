@@ -1,6 +1,7 @@
 import type { UserContext } from "./config.ts";
 import type { From } from "./from.ts";
 import type {
+	AdminInput,
 	BodyInputs,
 	CommonInputs,
 	CorsInput,
@@ -37,9 +38,11 @@ export interface GatewayConfig {
 	readonly defaults?: DefaultsInput;
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
+	readonly admin?: AdminInput | false;
 }
 
 export type {
+	AdminInput,
 	CorsInput,
 	DefaultsInput,
 	Duration,
@@ -520,6 +523,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly defaults?: DefaultsInput;
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
+	readonly admin?: AdminInput | false;
 }): GatewayConfig {
 	return config;
 }

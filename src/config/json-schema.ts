@@ -1,5 +1,6 @@
 import { parse } from "yaml";
 import { z } from "zod";
+import { adminKeys } from "./keys/admin.ts";
 import type { KeyMeta } from "./keys/key.ts";
 import { overloadKeys } from "./keys/overload.ts";
 import { fieldSchemas, fileSchema } from "./keys/parameter.ts";
@@ -33,6 +34,7 @@ export function configJsonSchema(): JsonSchema {
 			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
 			overload: { anyOf: [{ const: false }, ref("overload")] },
+			admin: { anyOf: [{ const: false }, ref("admin")] },
 		}),
 		patternProperties: { "^x-": true },
 		$defs: {
@@ -46,6 +48,7 @@ export function configJsonSchema(): JsonSchema {
 				steps,
 			}),
 			overload: printed(overloadKeys.schema),
+			admin: printed(adminKeys.schema),
 			proxy: printed(proxyKeys.schema),
 			request: withProperties(printed(requestKeys.schema), {
 				params: fields,

@@ -24,6 +24,12 @@ export const errorTable = {
 		meaning:
 			"Client: a parameter, header or body is not what the route declares; `errors` names each fault.",
 	},
+	unauthorized: {
+		status: 401,
+		title: "This needs a token",
+		meaning:
+			"Client of the admin server: send the token as `Authorization: Bearer …`. The public port has no such answer of its own.",
+	},
 	route_not_found: {
 		status: 404,
 		title: "There is nothing at this address",

@@ -22,6 +22,18 @@ export function parseAddress(text: string): string | null {
 	return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
 }
 
+/** The machine itself, for whoever asks on it (RFC 6761, 6.3). */
+export function isLocal(host: string): boolean {
+	return (
+		/^(?:.+\.)?localhost$/i.test(host) ||
+		/^(?:127\..*|::1)$/.test(addressIn(host))
+	);
+}
+
+function addressIn(host: string): string {
+	return parseAddress(host) ?? "";
+}
+
 /** `10.0.0.0/8`, `fd00::/8`, or one address alone; null if the text is neither. */
 export function parseSubnet(text: string): Subnet | null {
 	const [, given = "", bits] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];

@@ -112,6 +112,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	request_too_large: notOfCalls,
 	unsupported_media_type: notOfCalls,
 	misdirected: notOfCalls,
+	unauthorized: notOfCalls,
 	too_many_requests: notOfCalls,
 	step_failed: notOfCalls,
 	loop_detected: notOfCalls,

@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../config/config.ts";
 import { type HeaderList, onlyHeaderOf } from "../core/http/headers.ts";
-import { parseAddress } from "../core/ip.ts";
+import { isLocal, parseAddress } from "../core/ip.ts";
 import { authorityOf } from "./refuse.ts";
 
 /** Whether a request names a host that the server answers for. Its `Host` is there at most once. */
@@ -34,18 +34,6 @@ export function createHosts({
 			(target === null || answersFor(target))
 		);
 	};
-}
-
-/** The machine itself, for whoever asks on it (RFC 6761, 6.3). */
-export function isLocal(host: string): boolean {
-	return (
-		/^(?:.+\.)?localhost$/i.test(host) ||
-		/^(?:127\..*|::1)$/.test(addressIn(host))
-	);
-}
-
-function addressIn(host: string): string {
-	return parseAddress(host) ?? "";
 }
 
 /** `*.example.com` is every name below that one. */

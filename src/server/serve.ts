@@ -1,8 +1,8 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { GatewayError } from "../core/errors.ts";
+import { isLocal } from "../core/ip.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
-import { isLocal } from "./hosts.ts";
 import { type Handle, listen, type Server } from "./server.ts";
 
 /**

@@ -75,6 +75,8 @@ export interface Server {
 	 * all requests finished within the time, which begins after the delay; else the rest was cut.
 	 */
 	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
+	/** Whether it drains, so that no further requests should be sent here. */
+	draining(): boolean;
 	/** Cuts running requests and closes all connections at once. */
 	close(): Promise<void>;
 }
@@ -161,6 +163,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		host: address,
 		port: taken,
 		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
+		draining: () => service.draining,
 		close: () => service.close(),
 	};
 }
@@ -340,6 +343,10 @@ class Service implements Owner {
 		else answerHealth(exchange);
 	}
 
+	get draining(): boolean {
+		return this.#draining;
+	}
+
 	drain(timeoutMs: number, delayMs: number): Promise<boolean> {
 		this.#drained ??= this.#drain(timeoutMs, delayMs);
 		return this.#drained;
@@ -410,7 +417,7 @@ function draining(): GatewayError {
 }
 
 function unknownHost(): GatewayError {
-	const message = "names a host that `server.hosts` does not have";
+	const message = "names a host that this server's `hosts` does not have";
 	const errors = [{ at: "headers.host", message }];
 	return new GatewayError("misdirected", message, { errors });
 }

@@ -1,3 +1,4 @@
+import { adminKeys } from "../../src/config/keys/admin.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { overloadKeys } from "../../src/config/keys/overload.ts";
 import { poolKeys } from "../../src/config/keys/pool.ts";
@@ -17,6 +18,7 @@ export const keySchemas = [
 	poolKeys,
 	defaultsKeys,
 	overloadKeys,
+	adminKeys,
 	rateLimitKeys,
 	upstreamKeys,
 	routeKeys,

@@ -152,7 +152,7 @@ describe("the hosts that a server answers for", () => {
 			assert.deepEqual(JSON.parse(refused.body).errors, [
 				{
 					at: "headers.host",
-					message: "names a host that `server.hosts` does not have",
+					message: "names a host that this server's `hosts` does not have",
 				},
 			]);
 			const preflight =

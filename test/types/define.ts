@@ -237,6 +237,13 @@ defineGateway({ routes: { "GET /x": { respond: 1 } }, overload: false });
 
 defineGateway({
 	routes: { "GET /x": { respond: 1 } },
+	admin: { port: 9090, host: "0.0.0.0", token: "${env.ADMIN_TOKEN}" },
+});
+
+defineGateway({ routes: { "GET /x": { respond: 1 } }, admin: false });
+
+defineGateway({
+	routes: { "GET /x": { respond: 1 } },
 	// @ts-expect-error a limit is of a time
 	rateLimit: { limit: 100 },
 });

@@ -116,7 +116,7 @@ const hostWords =
 
 const hostPattern = /^(?:\*\.)?[a-z\d_](?:[\w.-]*[a-z\d_])?$|^\*$/i;
 
-const hosts = plain<readonly string[]>(
+export const hosts = plain<readonly string[]>(
 	z
 		.array(
 			z
@@ -152,7 +152,7 @@ const pathOrFalse = plain<`/${string}` | false, string | null>(
 	(written) => (written === false ? null : written),
 );
 
-const port = orFromEnvironment(
+export const port = orFromEnvironment(
 	count(65_535, 0),
 	"a whole number from 0 to 65535",
 	// As `--port` reads it. `Number` would take an empty text and `0x50`, too.

@@ -1,3 +1,4 @@
+import { adminKeys } from "./admin.ts";
 import { defaultsKeys } from "./defaults.ts";
 import { key } from "./key.ts";
 import { named } from "./kind.ts";
@@ -41,6 +42,12 @@ export const configKeys = section({
 		description:
 			"Keeps the gateway standing when more requests come than it can serve. On unless it is `false`.",
 		example: "overload: { requests: 500, wait: 200ms }",
+		default: {},
+	}),
+	admin: key(mapOrFalse(adminKeys), {
+		description:
+			"A second server for operators: health and the config in force. On for this machine alone unless it is `false`.",
+		example: "admin: { port: 9090 }",
 		default: {},
 	}),
 });

@@ -1,0 +1,119 @@
+import { createHash } from "node:crypto";
+import { GatewayError } from "../core/errors.ts";
+import { isLocal } from "../core/ip.ts";
+import { Memory } from "../core/memory.ts";
+import { packageVersion } from "../core/version.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { printPlan } from "../plan/print.ts";
+import type { RunningServer } from "../server/serve.ts";
+import { listen } from "../server/server.ts";
+import { createAdminHandle, type Page } from "./handle.ts";
+import { shownPlan } from "./shown-config.ts";
+
+export interface AdminOptions {
+	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
+	readonly server?: Pick<RunningServer, "draining">;
+	/** Default: 8081. 0 takes any free one. */
+	readonly port?: number;
+	/** Default: this machine alone. Any other needs a token. */
+	readonly host?: string;
+	/** The hosts that are answered, as in `server.hosts`. Default: those that mean this machine if `host` does, else any. */
+	readonly hosts?: readonly string[] | null;
+	/** With it every request needs `Authorization: Bearer <token>`. */
+	readonly token?: string | null;
+	/** Called with errors that are bugs. */
+	readonly onInternal?: (error: unknown, requestId: string) => void;
+}
+
+/** A running admin server. */
+export interface AdminServer {
+	readonly url: string;
+	/** Cuts what it answers, and closes its port. */
+	close(): Promise<void>;
+}
+
+/** The port if nobody names one. */
+export const usualAdminPort = 8081;
+
+/** Small, because it answers a few programs and people. They cost no memory and no connections of the gateway. */
+const bounds = {
+	connectionsMax: 64,
+	connectionsPerClient: 32,
+	headerBytesMax: 8 * 1024,
+	headerFieldsMax: 50,
+	headersTimeoutMs: 5_000,
+	requestTimeoutMs: 5_000,
+	idleTimeoutMs: 65_000,
+	leastBytesPerSecond: 1024,
+};
+
+/** What its requests and answers may hold in all. */
+const memoryBytesMax = 64 * 2 ** 20;
+
+/**
+ * Opens a second server that shows what a gateway does: `/health/live`, `/health/ready` and `/config`. Fails with the
+ * system's error if it cannot listen, and with `config_invalid` if other machines could ask without a token.
+ */
+export async function serveAdmin(
+	gateway: Gateway,
+	{
+		server,
+		port = usualAdminPort,
+		host = "127.0.0.1",
+		hosts = null,
+		token = null,
+		onInternal,
+	}: AdminOptions = {},
+): Promise<AdminServer> {
+	if (token === null && !isLocal(host)) {
+		const message = "the admin server listens for other machines: give a token";
+		throw new GatewayError("config_invalid", message);
+	}
+	const pages = new Map<string, Page>([
+		["/health/live", () => json(200, { status: "ok" })],
+		["/health/ready", () => readiness(server?.draining() ?? false)],
+		["/config", configPage(gateway)],
+	]);
+	const { url, close } = await listen({
+		...bounds,
+		...{ host, port, hosts },
+		healthPath: null,
+		cors: null,
+		...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
+		clock: gateway.clock,
+		memory: new Memory(memoryBytesMax),
+		handle: createAdminHandle(pages, token),
+		...(onInternal && { onInternal }),
+	});
+	return { url, close };
+}
+
+function readiness(draining: boolean): ReturnType<Page> {
+	return draining
+		? json(503, { status: "draining" })
+		: json(200, { status: "ok" });
+}
+
+/** The config in force. Equal hashes mean equal plans, whatever the environment. */
+function configPage({ plan }: Gateway): Page {
+	const loadedAt = new Date().toISOString();
+	let body: string | null = null;
+	return () => {
+		body ??= `${JSON.stringify(
+			{
+				version: packageVersion(),
+				node: process.version,
+				loadedAt,
+				hash: createHash("sha256").update(printPlan(plan)).digest("hex"),
+				plan: shownPlan(plan),
+			},
+			null,
+			2,
+		)}\n`;
+		return { status: 200, type: "application/json", body };
+	};
+}
+
+function json(status: number, value: object): ReturnType<Page> {
+	return { status, type: "application/json", body: JSON.stringify(value) };
+}
