@@ -257,9 +257,12 @@ export class Run {
 		this.#reject(error);
 	}
 
-	/** Undoes what a part of it has written that has failed, although something fills in for it. */
+	/**
+	 * Undoes what a part of it has written that does not count, because something fills in for it. Parts that the end of
+	 * the run has cut keep what they had written.
+	 */
 	undo(spot: Spot): void {
-		this.#writes?.undo(spot);
+		if (!this.#over) this.#writes?.undo(spot);
 	}
 
 	#close(reason: GatewayError, undo: boolean): void {

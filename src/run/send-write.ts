@@ -34,9 +34,10 @@ export function sendWrite(
 	const readLate = async (response: UpstreamResponse) => {
 		run.input.request.memory.hold(response.body.length);
 		try {
-			await read(response);
+			return await read(response);
 		} catch {
 			// The step has failed already.
+			return null;
 		}
 	};
 	return new Promise((resolve, reject) => {

@@ -113,9 +113,13 @@ export class UndoableWrite extends SentWrite {
 		);
 	}
 
-	/** Its call has ended. `late` is the reading of an answer for which its step no longer waited. */
-	callEnded(late: Promise<void> | null): void {
-		void (late ?? this.#work).then(() => {
+	/** Its call has ended. `late` is the value of an answer for which its step no longer waited; null if none can be made. */
+	callEnded(late: Promise<unknown> | null): void {
+		const known =
+			late?.then((made) => {
+				this.#value = made;
+			}) ?? this.#work;
+		void known.then(() => {
 			this.over = true;
 			this.#onOver?.();
 		});

@@ -571,6 +571,19 @@ describe("`undo` of a part for which something fills in", () => {
 		]);
 	});
 
+	it("reads the value that its step would have made of a late answer", async () => {
+		const late = {
+			...flight,
+			pick: "${answer.id}",
+			undo: { delete: "users/flights/${flight}" },
+		};
+		const { calls, told } = await runs(
+			{ steps: { flight: { ...late, within: "50ms", optional: true } } },
+			booked,
+		);
+		assert.deepEqual([calls, told], [["/flights/f 100–110"], ["flight"]]);
+	});
+
 	it("is made once, although the run fails, too", async () => {
 		const { told } = await runs(
 			{
@@ -627,6 +640,32 @@ describe("`undo` and a reply", () => {
 		);
 		assert.deepEqual([status, atMs], [409, 20]);
 		assert.deepEqual(calls, ["/flights/f 100–110"]);
+	});
+	it("is not made of what a group had written that the reply cuts, whether it has a fallback or not", async () => {
+		for (const filled of [{}, { fallback: 1 }, { optional: true }]) {
+			const { status, told } = await runs(
+				{
+					steps: {
+						trip: {
+							steps: {
+								flight,
+								seat: { get: "users/seat", after: ["flight"] },
+							},
+							...filled,
+						},
+						found: { get: "users/found" },
+						no: { when: "${found}", reply: { status: 409 } },
+					},
+					respond: "${trip}",
+				},
+				{
+					...booked,
+					"/found": { json: 1, afterMs: 150 },
+					"/seat": { json: 1, afterMs: 100 },
+				},
+			);
+			assert.deepEqual([status, told], [409, []]);
+		}
 	});
 });
 
