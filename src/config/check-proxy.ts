@@ -1,7 +1,8 @@
+import { checkTarget } from "./check-target.ts";
 import type { ProxyConfig, ProxyTarget } from "./config.ts";
 import { proxyKeys, targetKeys } from "./keys/proxy.ts";
-import { unknownUpstream, withNames } from "./names.ts";
-import { type Reader, readTarget } from "./read-template.ts";
+import { withNames } from "./names.ts";
+import type { Reader } from "./read-template.ts";
 import { entryOf } from "./shape.ts";
 import { createMap, type MapSource, type Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
@@ -27,7 +28,7 @@ export function checkProxy(
 	const targets =
 		to.kind === "list"
 			? checkTargets(to.items, rest, context)
-			: [checkTarget(to, rest, context)];
+			: [readProxyTarget(to, rest, context)];
 	if (cache) checkCache(entryOf(settings, "cache"), targets, context);
 	return { targets, cache, ...others };
 }
@@ -58,15 +59,16 @@ function checkTargets(
 		}
 		if (read === undefined) return [];
 		const { when, to } = read;
-		return [{ ...checkTarget(to, rest, context), when }];
+		return [{ ...readProxyTarget(to, rest, context), when }];
 	});
 }
 
-function checkTarget(
+function readProxyTarget(
 	source: Source | null,
 	rest: string | null,
-	{ reader, upstreams, problems }: ProxyContext,
+	context: ProxyContext,
 ): ProxyTarget {
+	const { reader, problems } = context;
 	const nowhere = { when: null, upstream: "", path: [], rest: false };
 	if (source?.kind !== "scalar" || typeof source.value !== "string") {
 		return nowhere;
@@ -79,14 +81,12 @@ function checkTarget(
 		});
 	}
 	const fixed = mark ? source.text.slice(0, mark.index) : source.text;
-	const target = readTarget({ ...source, text: fixed, value: fixed }, reader);
+	const target = checkTarget(
+		{ ...source, text: fixed, value: fixed },
+		reader,
+		context,
+	);
 	if (target === null) return nowhere;
-	if (!upstreams.has(target.upstream)) {
-		problems.push({
-			at: source.at,
-			message: unknownUpstream(target.upstream, upstreams),
-		});
-	}
 	return { when: null, ...target, rest: mark !== null };
 }
 

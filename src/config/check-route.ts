@@ -14,6 +14,7 @@ import { entryOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 import { warnOfLongChains } from "./timing.ts";
+import { warnOfUselessBounds } from "./useless-bounds.ts";
 
 const textMembers: ReadonlySet<string> = new Set(["length"]);
 const noMembers: ReadonlySet<string> = new Set();
@@ -74,6 +75,7 @@ export function checkRoute(
 			upstreams: context.upstreams,
 			problems,
 		});
+		warnOfUselessBounds(route, entryOf(source, "steps"), problems);
 	}
 	return route;
 }

@@ -11,7 +11,7 @@ import {
 import type { Config, RouteConfig, UpstreamConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { configKeys } from "./keys/top.ts";
-import type { Problem } from "./problem.ts";
+import { hasFault, type Problem } from "./problem.ts";
 import { ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
@@ -54,12 +54,17 @@ export function check(root: Source | null, env: Environment): Checked {
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
+	const used = new Set<string>();
 	const context = {
-		...{ defaults, rateLimits, upstreams: byName(upstreams) },
+		...{ defaults, rateLimits, upstreams: byName(upstreams), used },
 		...{ problems, references, faultOfSchema },
 	};
 	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
 	const routes = checkRoutes(written, root, context);
+	// A function may call any upstream. After a fault, what could not be read may be the call.
+	if (references.length === 0 && !hasFault(problems)) {
+		warnOfUnused(services, used, problems);
+	}
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, admin },
 		functions: new Map(
@@ -99,6 +104,21 @@ function checkUpstreams(
 		}
 		return checkUpstream(key, value, context);
 	});
+}
+
+function warnOfUnused(
+	source: MapSource | null,
+	used: ReadonlySet<string>,
+	problems: Problem[],
+): void {
+	for (const { key, at } of source?.entries ?? []) {
+		if (used.has(key)) continue;
+		problems.push({
+			at,
+			warning: true,
+			message: `no route calls \`${key}\`: call it, or remove it`,
+		});
+	}
 }
 
 function checkRoutes(

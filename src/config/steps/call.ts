@@ -2,6 +2,7 @@ import { faultOfAccepted } from "../../core/body/codings.ts";
 import type { CallMethod } from "../../core/http/method.ts";
 import { printNamed, printTemplate } from "../../expression/print.ts";
 import type { NamedTemplates } from "../../expression/template.ts";
+import { checkTarget } from "../check-target.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { flag } from "../keys/kinds.ts";
@@ -23,7 +24,6 @@ import { onlyCommonKeys, readsOfAll, type StepKind } from "./kind.ts";
 import { readsOfRepeat, repeatKey } from "./repeat.ts";
 import {
 	bodyKeys,
-	checkTarget,
 	effectsOf,
 	printBody,
 	printCallTarget,

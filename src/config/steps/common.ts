@@ -184,6 +184,8 @@ export const commonKeys = {
 export interface RouteContext {
 	/** By name. */
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
+	/** Takes the names of the upstreams that are called. */
+	readonly used: Set<string>;
 	readonly defaults: Defaults;
 	/** The gateway's, which hold for every route. */
 	readonly rateLimits: readonly RateLimitConfig[];

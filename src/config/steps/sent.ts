@@ -24,19 +24,15 @@ import {
 	type Reading,
 	textTemplate,
 } from "../keys/templates.ts";
-import { unknownUpstream } from "../names.ts";
 import type { Problem } from "../problem.ts";
 import {
-	type Reader,
 	readBytesBody,
 	readParametersOrAll,
-	readTarget,
 	readTemplate,
 	readTextBody,
 	type Target,
 } from "../read-template.ts";
-import type { MapSource, Source } from "../source.ts";
-import type { StepsContext } from "./common.ts";
+import type { MapSource } from "../source.ts";
 import { readsOfAll, readsOfSegment, valuesOf } from "./kind.ts";
 
 /** What a call asks for: everything that makes its request. */
@@ -218,20 +214,4 @@ export function refuseTwoBodies(source: MapSource, problems: Problem[]): void {
 		at: second.at,
 		message: `\`${first.key}\` and \`${second.key}\`: a call has one body`,
 	});
-}
-
-export function checkTarget(
-	source: Source,
-	reader: Reader,
-	{ upstreams, problems }: StepsContext,
-): Target | null {
-	const target = readTarget(source, reader);
-	if (target === null) return null;
-	if (!upstreams.has(target.upstream)) {
-		problems.push({
-			at: source.at,
-			message: unknownUpstream(target.upstream, upstreams),
-		});
-	}
-	return target;
 }

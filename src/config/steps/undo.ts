@@ -3,6 +3,7 @@ import type { CallMethod } from "../../core/http/method.ts";
 import type { Read } from "../../expression/parse.ts";
 import { printNamed, printTemplate } from "../../expression/print.ts";
 import { readsOf, type Template } from "../../expression/template.ts";
+import { checkTarget } from "../check-target.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import type { Kind } from "../keys/kind.ts";
@@ -13,7 +14,6 @@ import { type StatusKey, statusList } from "./answers.ts";
 import { type StepSource, waitKeys } from "./common.ts";
 import {
 	bodyKeys,
-	checkTarget,
 	effectsOf,
 	printBody,
 	printCallTarget,
