@@ -119,7 +119,7 @@ class Items {
 				places !== null && (places.tryTake() || (await this.#take(places)));
 			const spot = this.#spotOf(at);
 			try {
-				if (this.#over) return;
+				if (this.#over) return void spot.trail?.ended("never_begun");
 				const value = await this.#once(spot);
 				spot.trail?.ended("ok");
 				if (this.#over) this.#left(spot);

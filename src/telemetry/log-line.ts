@@ -1,4 +1,5 @@
-import { styleText } from "node:util";
+// Not by name: an old Node, which has no `styleText`, must get as far as saying that it is too old.
+import util from "node:util";
 import { shown, shownInOneLine } from "../core/shown.ts";
 
 /** The fields of a line of the log. */
@@ -32,7 +33,7 @@ export function readable(json: string, colour: boolean): string {
 		.filter(([, value]) => value !== null)
 		.map(([key, value]) => ` ${key}=${valueOf(value)}`);
 	const paint = (text: string, as: typeof style) =>
-		colour ? styleText(as, text, { validateStream: false }) : text;
+		colour ? util.styleText(as, text, { validateStream: false }) : text;
 	const clock = new Date(time).toTimeString().slice(0, 8);
 	const line = `${clock} ${paint(name.padEnd(5), style)} ${shownInOneLine(said.join(": "))}${paint(shownInOneLine(fields.join("")), "dim")}\n`;
 	return stack === undefined ? line : `${line}${shown(stack)}\n`;
