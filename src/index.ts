@@ -24,6 +24,7 @@ export {
 	type Duration,
 	defineGateway,
 	type GatewayConfig,
+	type LogInput,
 	type OverloadInput,
 	type PoolInput,
 	type RateLimitInput,
@@ -71,3 +72,8 @@ export {
 	type ServeOptions,
 	serve,
 } from "./server/serve.ts";
+export {
+	attachLog,
+	type GatewayLog,
+	type LogOptions,
+} from "./telemetry/attach-log.ts";

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
+import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { fieldSchemas, fileSchema } from "../src/config/keys/parameter.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
@@ -169,6 +170,12 @@ const sections: readonly Section[] = [
 		text: "The bounds beyond which optional parts are left out and requests refused. [protection.md](protection.md#overload) explains how overload is found. `overload: false` switches all of it off.",
 		shape: overloadKeys.shape,
 		around: (example) => aRoute + block("overload", example),
+	},
+	{
+		title: "`log`",
+		text: "What the log tells of. Without this section it tells of failed requests and partial answers, as [cli.md](cli.md#the-log) says.",
+		shape: logKeys.shape,
+		around: (example) => aRoute + block("log", example),
 	},
 	{
 		title: "`admin`",

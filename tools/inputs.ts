@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import type { AnyKeys, KeyMeta } from "../src/config/keys/key.ts";
+import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
 import { proxyKeys } from "../src/config/keys/proxy.ts";
@@ -69,6 +70,12 @@ const inputs: readonly Input[] = [
 		keys: overloadKeys.keys,
 	},
 	{
+		name: "LogInput",
+		words: "Which requests the log tells of, and how it is written.",
+		from: "logKeys",
+		keys: logKeys.keys,
+	},
+	{
 		name: "AdminInput",
 		words: "The server for operators.",
 		from: "adminKeys",
@@ -128,6 +135,7 @@ export function inputsFile(metaOf: MetaOf): string {
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
+import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";

@@ -5,7 +5,6 @@ import {
 } from "../admin/admin.ts";
 import type { AdminConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
-import type { GatewayError } from "../core/errors.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import {
 	type RunningServer,
@@ -13,8 +12,9 @@ import {
 	type ServeOptions,
 	serve,
 } from "../server/serve.ts";
-import { createLog, type Log } from "../telemetry/log.ts";
-import { logBug, logEvents, logRefusal } from "../telemetry/log-events.ts";
+import { attachLog } from "../telemetry/attach-log.ts";
+import type { Log } from "../telemetry/log.ts";
+import { logBug } from "../telemetry/log-events.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";
@@ -54,22 +54,16 @@ export async function serveCommand(
 		...gateway,
 		handle: withOverview(gateway.handle, config, address),
 	};
-	const log = createLog(gateway.clock, {
+	const { isTTY } = process.stderr;
+	const log = attachLog(gateway, {
 		fd: openStderr(),
-		format: process.stderr.isTTY ? "text" : "json",
-		colour: !process.env.NO_COLOR,
+		isTerminal: isTTY,
+		colour: isTTY && !process.env.NO_COLOR,
 	});
-	const told = { clientErrors: settings.logClientErrors };
-	logEvents(gateway, log, told);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const opening = {
-		...address,
-		onInternal: (error: unknown, requestId: string) =>
-			logBug(log, error, { requestId }, "request failed"),
-		onRefused: (error: GatewayError, requestId: string) =>
-			logRefusal(error, requestId, log, told),
-	};
+	const { onInternal, onRefused } = log;
+	const opening = { ...address, onInternal, onRefused };
 	const server = await open(served, opening, options.host);
 	const admin = server && (await openAdmin(config.admin, gateway, server, log));
 	if (server === null || admin === "failed") {

@@ -50,7 +50,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
-	const { admin, ...unread } = rest;
+	const { log, admin, ...unread } = rest;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
@@ -66,7 +66,7 @@ export function check(root: Source | null, env: Environment): Checked {
 		warnOfUnused(services, used, problems);
 	}
 	const config = {
-		...{ server, pool, upstreams, routes, rateLimits, overload, admin },
+		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),

@@ -2,6 +2,7 @@ import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { proxyKeys } from "./keys/proxy.ts";
@@ -27,6 +28,7 @@ export interface Config {
 	readonly overload: OverloadConfig | null;
 	/** Null without an admin server. Never part of the plan, because it is for no request. */
 	readonly admin: AdminConfig | null;
+	readonly log: LogConfig;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** Where threads find their functions, by reference. */
@@ -121,6 +123,8 @@ export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 
 /** The server for operators. If `port` is null, the usual one is taken if it is free. */
 export type AdminConfig = ReadOf<typeof adminKeys.keys>;
+/** `sample` is the share of whole answers that have a line if `requests` is `all`. */
+export type LogConfig = ReadOf<typeof logKeys.keys>;
 
 /**
  * How an upstream is reached, and how its calls are protected; null is off. A setting that may come from the

@@ -6,6 +6,7 @@ import type {
 	CommonInputs,
 	CorsInput,
 	DefaultsInput,
+	LogInput,
 	OverloadInput,
 	PoolInput,
 	RateLimitInput,
@@ -39,6 +40,7 @@ export interface GatewayConfig {
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
 	readonly admin?: AdminInput | false;
+	readonly log?: LogInput;
 }
 
 export type {
@@ -46,6 +48,7 @@ export type {
 	CorsInput,
 	DefaultsInput,
 	Duration,
+	LogInput,
 	OverloadInput,
 	PoolInput,
 	RateLimitInput,
@@ -524,6 +527,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	readonly overload?: OverloadInput | false;
 	readonly admin?: AdminInput | false;
+	readonly log?: LogInput;
 }): GatewayConfig {
 	return config;
 }

@@ -3,6 +3,7 @@
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
+import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";
@@ -107,11 +108,6 @@ export interface ServerInput {
 	 * clients on the gateway's own machine.
 	 */
 	readonly connectionsPerClient?: InputOfKey<Server["connectionsPerClient"]>;
-	/**
-	 * Whether answers from 400 to 499 are lines of the log, too: one a second for each route and code. Default:
-	 * `false`.
-	 */
-	readonly logClientErrors?: InputOfKey<Server["logClientErrors"]>;
 	/**
 	 * The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is
 	 * (`request.ip`).
@@ -255,6 +251,32 @@ export interface OverloadInput {
 	 * How late requests may be begun before further ones are refused. Not below `skipAt`. Default: `500ms`.
 	 */
 	readonly refuseAt?: InputOfKey<Overload["refuseAt"]>;
+}
+
+type Log = (typeof logKeys)["keys"];
+
+/** Which requests the log tells of, and how it is written. */
+export interface LogInput {
+	/**
+	 * Which requests are lines of the log: `none`, those that `failed` with 500 and above, besides them those with a
+	 * `partial` answer, or `all`. With `all` each has a line of its own, with the number of its calls and the slowest
+	 * of them. Default: `partial`.
+	 */
+	readonly requests?: InputOfKey<Log["requests"]>;
+	/**
+	 * Whether answers from 400 to 499 are lines of the log, too: one a second for each route and code. With
+	 * `requests: all` they always are. Default: `false`.
+	 */
+	readonly clientErrors?: InputOfKey<Log["clientErrors"]>;
+	/**
+	 * With `requests: all`: the share of requests that have a line. Failed ones and partial answers always have one.
+	 * Default: `1`.
+	 */
+	readonly sample?: InputOfKey<Log["sample"]>;
+	/**
+	 * `text` is for people, `json` for programs. `auto` is `text` if the log is a terminal. Default: `auto`.
+	 */
+	readonly format?: InputOfKey<Log["format"]>;
 }
 
 type Admin = (typeof adminKeys)["keys"];

@@ -256,12 +256,27 @@ const rows: readonly Row[] = [
 		"a client has `requestTimeout`, a route `deadline`, an upstream `timeout`",
 	),
 	row("keepalive keepalivetimeout", "idleTimeout"),
+	row(
+		"logclienterrors",
+		"idleTimeout",
+		"write `log: { clientErrors: true }` beside `server`",
+	),
+	row(
+		"log logs logging accesslog logger loglevel",
+		"idleTimeout",
+		"write `log: { requests: all }` beside `server`",
+	),
 	row("bodylimit maxbodysize clientmaxbodysize bodysize limit", "maxBody"),
 	row("address listen bind", "addressHeader", "write `host` and `port`"),
 	row("services backends apis clusters", "upstreams"),
 	row("paths endpoints handlers", "routes"),
 	row("listen port", "upstreams", "write `server: { port: 8080 }`"),
 	row("host cors hosts", "upstreams", "it stands under `server`"),
+	row(
+		"accesslog logging logger requestlog",
+		"upstreams",
+		"write `log: { requests: all }`",
+	),
 	row("version apiversion kind metadata", "upstreams", "remove it"),
 	row(
 		"env environment variables",

@@ -31,6 +31,7 @@ export function compile(config: Config): Plan {
 		routes,
 		rateLimits: config.rateLimits,
 		overload: config.overload,
+		log: config.log,
 	});
 }
 

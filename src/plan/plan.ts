@@ -1,4 +1,5 @@
 import type {
+	LogConfig,
 	OverloadConfig,
 	PoolConfig,
 	ProxyConfig,
@@ -26,6 +27,7 @@ export interface Plan {
 	readonly routes: readonly RoutePlan[];
 	readonly rateLimits: readonly RateLimitConfig[];
 	readonly overload: OverloadConfig | null;
+	readonly log: LogConfig;
 }
 
 /** A route with its steps in written order, which is the order of parts in every answer. */

@@ -16,6 +16,7 @@ export function printPlan(plan: Plan): string {
 		server: plan.server,
 		...(plan.pool && { pool: set({ ...plan.pool }) }),
 		overload: plan.overload,
+		log: plan.log,
 		rateLimit: printLimits(plan.rateLimits),
 		upstreams: Object.fromEntries(
 			plan.upstreams.map(({ name, urls, ...upstream }) => [

@@ -56,8 +56,7 @@ export async function serve(
 		answerBytesMax: _2,
 		...others
 	} = settings;
-	// The command writes the log.
-	const { memoryBytesMax: _3, logClientErrors: _4, ...times } = others;
+	const { memoryBytesMax: _3, ...times } = others;
 	const { drainMs, drainDelayMs, ...bounds } = times;
 	const where = host ?? bounds.host;
 	const server = await listen({

@@ -38,8 +38,8 @@ import {
 export type { Handle };
 
 /**
- * The server's part of a config, except what others read: the gateway bounds bodies, answers and memory, `serve` times
- * the drain, and the command has the log.
+ * The server's part of a config, except what others read: the gateway bounds bodies, answers and memory, and `serve` times
+ * the drain.
  */
 export interface ServerOptions
 	extends Omit<
@@ -48,7 +48,6 @@ export interface ServerOptions
 		| "bodyBytesMax"
 		| "drainDelayMs"
 		| "drainMs"
-		| "logClientErrors"
 		| "memoryBytesMax"
 		| "valuesMax"
 	> {

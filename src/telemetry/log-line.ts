@@ -39,8 +39,11 @@ export function readable(json: string, colour: boolean): string {
 	return stack === undefined ? line : `${line}${shown(stack)}\n`;
 }
 
-/** A text that could be taken for several is in quotes. */
+/** A text that could be taken for several is in quotes. Of a missing part the step and the code are enough for a glance. */
 function valueOf(value: unknown): string {
+	if (Array.isArray(value) && typeof value[0] === "object") {
+		return value.map(({ step, code }) => `${step}:${code}`).join(",");
+	}
 	const text = typeof value === "string" ? value : JSON.stringify(value);
 	return /[\s"=]/.test(text) ? JSON.stringify(text) : text;
 }

@@ -27,6 +27,10 @@ export class LogOutput {
 
 	/** `onGap` is told how many lines were dropped, once others are written again. */
 	constructor(fd: number, clock: Clock, onGap: (dropped: number) => void) {
+		// Else the first line would fail on a request's path.
+		if (!(Number.isInteger(fd) && fd >= 0 && fd < 2 ** 31)) {
+			throw new RangeError(`fd is the number of an open file, not ${fd}`);
+		}
 		this.#fd = fd;
 		this.#clock = clock;
 		this.#onGap = onGap;

@@ -1,3 +1,4 @@
+import type { LogConfig } from "../../src/config/config.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
 import type { Log } from "../../src/telemetry/log.ts";
 import { logEvents } from "../../src/telemetry/log-events.ts";
@@ -6,7 +7,11 @@ import { Repeats } from "../../src/telemetry/repeats.ts";
 export type Line = Readonly<Record<string, unknown>>;
 
 /** The lines that the gateway's log gets from now on, without what differs from run to run. */
-export function linesOf(gateway: Gateway, clientErrors = false): Line[] {
+export function linesOf(
+	gateway: Gateway,
+	settings: Partial<LogConfig> = {},
+	random?: () => number,
+): Line[] {
 	const lines: Line[] = [];
 	const add = (level: string) => (fields: object, words: string) => {
 		const { requestId: _, durationMs: _1, ...told } = fields as Line;
@@ -20,6 +25,7 @@ export function linesOf(gateway: Gateway, clientErrors = false): Line[] {
 		error: add("error"),
 		close: async () => {},
 	};
-	logEvents(gateway, log as unknown as Log, { clientErrors });
+	const all = { ...gateway.plan.log, ...settings };
+	logEvents(gateway, log as unknown as Log, all, random);
 	return lines;
 }

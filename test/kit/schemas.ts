@@ -1,5 +1,6 @@
 import { adminKeys } from "../../src/config/keys/admin.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
+import { logKeys } from "../../src/config/keys/log.ts";
 import { overloadKeys } from "../../src/config/keys/overload.ts";
 import { poolKeys } from "../../src/config/keys/pool.ts";
 import { proxyKeys } from "../../src/config/keys/proxy.ts";
@@ -17,6 +18,7 @@ export const keySchemas = [
 	serverKeys,
 	poolKeys,
 	defaultsKeys,
+	logKeys,
 	overloadKeys,
 	adminKeys,
 	rateLimitKeys,

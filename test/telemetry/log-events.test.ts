@@ -5,8 +5,9 @@ import { describe, it } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
 import type { Log } from "../../src/telemetry/log.ts";
-import { logEvents, logRefusal } from "../../src/telemetry/log-events.ts";
+import { logEvents } from "../../src/telemetry/log-events.ts";
 import { readable } from "../../src/telemetry/log-line.ts";
+import { logRefusal } from "../../src/telemetry/log-requests.ts";
 import { Repeats } from "../../src/telemetry/repeats.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { linesOf } from "../kit/log.ts";
@@ -205,7 +206,7 @@ describe("the log", () => {
 		};
 		for (const clientErrors of [false, true]) {
 			const test = testRoute(route);
-			const lines = linesOf(test.gateway, clientErrors);
+			const lines = linesOf(test.gateway, { clientErrors });
 			for (let count = 0; count < 5; count++) {
 				await test.ask("/x?n=planted-secret", { method: "GET" });
 				await test.ask("/planted-secret");
@@ -239,7 +240,7 @@ describe("the log", () => {
 		};
 		const route = { request: { body }, respond: "${body}" };
 		const test = testRoute(route, undefined, { key: "POST /x" });
-		const lines = linesOf(test.gateway, true);
+		const lines = linesOf(test.gateway, { clientErrors: true });
 		await test.ask("/x", { method: "POST", body: { planted: "secret" } });
 		assert.deepEqual(lines[0]?.faults, ["body"]);
 		assert.ok(!JSON.stringify(lines).includes("planted"));
@@ -252,10 +253,12 @@ describe("the log", () => {
 		const log = { repeats: new Repeats(clock), info } as unknown as Log;
 		const refused = new GatewayError("misdirected", "its words");
 		const full = new GatewayError("overloaded", "too many connections");
-		logRefusal(refused, "1", log, { clientErrors: false });
-		logRefusal(full, "2", log, { clientErrors: true });
+		const { log: settings } = testRoute({ respond: 1 }).gateway.plan;
+		const asked = { ...settings, clientErrors: true };
+		logRefusal(refused, "1", log, settings);
+		logRefusal(full, "2", log, asked);
 		for (const id of ["3", "4", "5"]) {
-			logRefusal(refused, id, log, { clientErrors: true });
+			logRefusal(refused, id, log, asked);
 		}
 		log.repeats.writeHeld();
 		const line = { route: null, status: 421, code: "misdirected" };
@@ -271,7 +274,7 @@ describe("the log", () => {
 		const lines: string[] = [];
 		const error = (_: object, words: string) => lines.push(words);
 		const log = { repeats: new Repeats(test.clock), error } as unknown as Log;
-		const detach = logEvents(test.gateway, log, { clientErrors: false });
+		const detach = logEvents(test.gateway, log, test.gateway.plan.log);
 		const others = linesOf(test.gateway);
 		await test.ask("/x");
 		detach();
@@ -286,7 +289,7 @@ describe("the log", () => {
 			respond: "${a}",
 		};
 		const test = testRoute(route, () => ({ json: 1 }));
-		const lines = linesOf(test.gateway, true);
+		const lines = linesOf(test.gateway, { clientErrors: true });
 		await test.ask("/x");
 		assert.deepEqual(lines, []);
 	});

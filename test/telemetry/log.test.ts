@@ -182,6 +182,28 @@ throw new Error("the end");
 	});
 });
 
+describe("a log of all requests", () => {
+	it("is flushed at the end, as text if the config says so", async () => {
+		using folder = folderWith({
+			"sluice.yaml": `server: { port: 0 }
+routes: { GET /x: { respond: 1 } }
+log: { requests: all, format: text }
+`,
+		});
+		const command = sluice(["serve"], { cwd: folder.path });
+		const url = await urlOf(command);
+		for (let count = 0; count < 100; count++) await ask(`${url}/x`);
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+		const lines = command.stderr().match(/ info {2}answered .*calls=0$/gm);
+		assert.equal(lines?.length, 100);
+		assert.match(
+			lines?.[99] ?? "",
+			/route="GET \/x" status=200 durationMs=\d+ method=GET complete=true/,
+		);
+	});
+});
+
 describe("lines of one kind", () => {
 	it("are one a second for calls that are refused, with their number", async () => {
 		using folder = folderWith({

@@ -244,6 +244,17 @@ defineGateway({ routes: { "GET /x": { respond: 1 } }, admin: false });
 
 defineGateway({
 	routes: { "GET /x": { respond: 1 } },
+	log: { requests: "all", sample: 0.1, format: "json" },
+});
+
+defineGateway({
+	routes: { "GET /x": { respond: 1 } },
+	// @ts-expect-error there is no such word
+	log: { requests: "some" },
+});
+
+defineGateway({
+	routes: { "GET /x": { respond: 1 } },
 	// @ts-expect-error a limit is of a time
 	rateLimit: { limit: 100 },
 });

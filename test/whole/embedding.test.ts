@@ -252,6 +252,18 @@ describe("serve", () => {
 		await own.close();
 	});
 
+	it("has a log, which leaves the gateway again", async () => {
+		const { startLogged } = await import("../../examples/embedding/log.ts");
+		const { requestEnded } = gateway.events;
+		const before = requestEnded.length;
+		const running = await startLogged(0);
+		assert.equal(requestEnded.length, before + 1);
+		const answer = await fetch(`${running.url}/users/7/card`);
+		assert.deepEqual(await answer.json(), card);
+		await running.stop();
+		assert.equal(requestEnded.length, before);
+	});
+
 	it("starts and stops as the example does", async () => {
 		// The last: it closes the gateway that all examples use.
 		const { start } = await import("../../examples/embedding/serve.ts");

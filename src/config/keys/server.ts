@@ -285,12 +285,6 @@ const serverParts = {
 			"The most connections of one client at a time: one address, or with IPv6 one network of 64 bits. One more is answered 429 and closed. Trusted proxies may have any number. Without this key it is 500, and any number for clients on the gateway's own machine.",
 		example: "connectionsPerClient: 100",
 	}),
-	logClientErrors: key(flag, {
-		description:
-			"Whether answers from 400 to 499 are lines of the log, too: one a second for each route and code.",
-		example: "logClientErrors: true",
-		default: false,
-	}),
 	trustedProxies: key(subnets, {
 		description:
 			"The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is (`request.ip`).",

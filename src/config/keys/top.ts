@@ -2,6 +2,7 @@ import { adminKeys } from "./admin.ts";
 import { defaultsKeys } from "./defaults.ts";
 import { key } from "./key.ts";
 import { named } from "./kind.ts";
+import { logKeys } from "./log.ts";
 import { overloadKeys } from "./overload.ts";
 import { poolKeys } from "./pool.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
@@ -43,6 +44,10 @@ export const configKeys = section({
 			"Keeps the gateway standing when more requests come than it can serve. On unless it is `false`.",
 		example: "overload: { requests: 500, wait: 200ms }",
 		default: {},
+	}),
+	log: key(mapOfDefaults(logKeys), {
+		description: "Which requests the log tells of, and how it is written.",
+		example: "log: { requests: all, sample: 0.1 }",
 	}),
 	admin: key(mapOrFalse(adminKeys), {
 		description:

@@ -1,0 +1,149 @@
+import type { TrailEnded } from "../core/events.ts";
+import type { StepTrail, Trail } from "../core/trail.ts";
+import { type Log, wordsOf } from "./log.ts";
+import { type Calls, callOf } from "./log-calls.ts";
+import {
+	countOf,
+	type Ending,
+	endingOf,
+	endingWords,
+	finishedWords,
+	nameOf,
+	placesOf,
+	writtenOf,
+} from "./log-requests.ts";
+
+/** Endings of which `sample` takes a share. `requests: partial` tells of all others. */
+const sampled: ReadonlySet<Ending> = new Set(["whole", "left", "refused"]);
+
+/** How many parts of one answer are named as missing. */
+const missingMax = 16;
+
+/** A line while it is made. Most requests need no other fields. */
+interface Line extends Record<string, unknown> {
+	requestId: string;
+	method?: string;
+	route: string | null;
+	status: number;
+	durationMs: number;
+}
+
+/**
+ * Makes a listener that tells of each request in one line. `random` gives numbers from 0 to below 1, of which `sample` lets
+ * its share through. What is refused for overload is one line a second, because no line may cost more than the refusal.
+ */
+export function tellEach(
+	calls: Calls,
+	log: Log,
+	sample: number,
+	random: () => number,
+): (end: TrailEnded) => void {
+	return (end) => {
+		const ending = endingOf(end);
+		if (ending === "overloaded") return tellOverloaded(end, log);
+		if (sample < 1 && sampled.has(ending) && random() >= sample) return;
+		const line = lineOf(end);
+		if (ending === "whole") {
+			log.info(line, "answered");
+			return;
+		}
+		addMissing(line, end);
+		addError(line, end, ending, calls);
+		if (ending === "partial") log.warn(line, "answered in part");
+		else if (ending === "refused") log.info(line, endingWords.refused);
+		else if (ending === "left") {
+			log.info(line, end.outlived ? finishedWords : endingWords.left);
+		} else log.error(line, endingWords[ending]);
+	};
+}
+
+function lineOf({
+	requestId,
+	method,
+	route,
+	status,
+	durationMs,
+	error,
+	missing,
+	trail,
+}: TrailEnded): Line {
+	const line: Line = {
+		requestId,
+		route,
+		status,
+		durationMs: Math.round(durationMs),
+	};
+	// Without a route it may be a word of the client's own.
+	if (route !== null) line.method = method;
+	if (error === null) line.complete = missing.length === 0;
+	addCalls(line, trail, durationMs);
+	return line;
+}
+
+/** A call that had not ended counts up to the request's end. */
+function addCalls(
+	line: Line,
+	{ steps, arrivedMs }: Trail,
+	durationMs: number,
+): void {
+	let count = 0;
+	let slowest: StepTrail | null = null;
+	let slowestMs = -1;
+	for (const step of steps) {
+		for (const { startedMs, endedMs } of step.calls) {
+			count++;
+			const ms = (endedMs ?? arrivedMs + durationMs) - startedMs;
+			if (ms <= slowestMs) continue;
+			slowest = step;
+			slowestMs = ms;
+		}
+	}
+	line.calls = count;
+	if (slowest === null) return;
+	line.slowest = nameOf({ step: slowest.path, index: slowest.index });
+	line.slowestMs = Math.round(slowestMs);
+}
+
+function addMissing(line: Line, { missing }: TrailEnded): void {
+	if (missing.length === 0) return;
+	line.missing = missing
+		.slice(0, missingMax)
+		.map(({ error, stale, ...of }) => ({
+			step: nameOf(of),
+			code: error.code,
+			message: error.message,
+			...(stale ? { stale } : {}),
+		}));
+	const more = missing.length - missingMax;
+	if (more > 0) line.missingMore = more;
+}
+
+function addError(
+	line: Line,
+	{ error, route, writes }: TrailEnded,
+	ending: Ending,
+	calls: Calls,
+): void {
+	if (error === null || ending === "left") return;
+	if (ending === "refused") {
+		// Its words may quote the client.
+		line.code = error.code;
+		line.faults = placesOf(error);
+		return;
+	}
+	Object.assign(line, wordsOf(error), callOf(calls, route, error));
+	Object.assign(line, writtenOf(writes));
+}
+
+function tellOverloaded(
+	{ requestId, route, status }: TrailEnded,
+	log: Log,
+): void {
+	const code = "overloaded";
+	log.repeats.tell(`${code} ${route}`, 1, (count) =>
+		log.warn(
+			{ requestId, route, status, code, ...countOf(count) },
+			endingWords.overloaded,
+		),
+	);
+}

@@ -1,0 +1,211 @@
+import type { LogConfig } from "../config/config.ts";
+import type { GatewayError } from "../core/errors.ts";
+import type { RequestEnded, StepFailure, StepWrite } from "../core/events.ts";
+import { type Log, wordsOf } from "./log.ts";
+import { type Calls, callOf } from "./log-calls.ts";
+
+/** How many lines a second each kind of failure gets. */
+export const failureLinesMax = 10;
+
+/** Failures that cost nothing and come with every request. */
+const refusals: ReadonlySet<string> = new Set(["breaker_open", "limiter_full"]);
+
+/** How a request ended, for whoever runs the gateway. */
+export type Ending =
+	| "whole"
+	| "partial"
+	/** Its client left, and nothing that was done for it failed. */
+	| "left"
+	/** A client's own fault: 400 to 499. */
+	| "refused"
+	/** Refused for overload, with nothing written. */
+	| "overloaded"
+	| "failed"
+	/** Its answer broke off after its head. */
+	| "cut"
+	/** It failed after its client had left. */
+	| "failed_alone";
+
+export function endingOf({
+	error,
+	status,
+	missing,
+	outlived,
+	writes,
+}: RequestEnded): Ending {
+	if (error === null) return missing.length > 0 ? "partial" : "whole";
+	if (error.code === "client_closed") return "left";
+	const wrote = writes.some(({ outcome }) => outcome !== "refused");
+	if (!wrote && error.code === "overloaded") return "overloaded";
+	if (outlived) return "failed_alone";
+	if (!wrote && status >= 400 && status < 500) return "refused";
+	return status < 400 ? "cut" : "failed";
+}
+
+/** What a line says of an ending that is no good one. */
+export const endingWords = {
+	left: "the client left before it had its answer",
+	refused: "request refused",
+	overloaded: "request failed",
+	failed: "request failed",
+	cut: "answer cut",
+	failed_alone: "request failed after its client had left",
+} as const;
+
+export const finishedWords = `${endingWords.left}, and its request was finished`;
+
+/** Tells of what went wrong with a request, as `log.requests` and `log.clientErrors` say. */
+export function tellRequest(
+	end: RequestEnded,
+	calls: Calls,
+	log: Log,
+	settings: LogConfig,
+): void {
+	const { error, missing } = end;
+	if (error !== null) tellEnd(end, error, calls, log, settings);
+	if (settings.requests === "failed") return;
+	for (const failure of missing) tellMissing(end, failure, calls, log);
+}
+
+function tellEnd(
+	end: RequestEnded,
+	error: GatewayError,
+	calls: Calls,
+	log: Log,
+	{ requests, clientErrors }: LogConfig,
+): void {
+	const { requestId, method, route, status, outlived } = end;
+	const { code, facts } = error;
+	const durationMs = Math.round(end.durationMs);
+	const ending = endingOf(end);
+	switch (ending) {
+		case "whole":
+		case "partial":
+		case "overloaded":
+			return;
+		case "left":
+			if (requests === "failed") return;
+			log.repeats.tell(`left ${route} ${outlived}`, 1, (count) =>
+				log.info(
+					{ requestId, route, durationMs, ...countOf(count) },
+					outlived ? finishedWords : endingWords.left,
+				),
+			);
+			return;
+		case "refused": {
+			if (!clientErrors) return;
+			const fields = { requestId, route, status, durationMs, code };
+			tellRefused(log, fields, { faults: placesOf(error) });
+			return;
+		}
+		case "failed":
+		case "cut":
+		case "failed_alone": {
+			const written = writtenOf(end.writes);
+			const write = (count: number) =>
+				log.error(
+					{
+						...{ requestId, method, route, status, durationMs },
+						...wordsOf(error),
+						...callOf(calls, route, error),
+						...written,
+						...countOf(count),
+					},
+					endingWords[ending],
+				);
+			if (written !== null) return write(1);
+			const [kind, linesMax] = refusals.has(code)
+				? [`${code} ${facts.upstream}`, 1]
+				: [`${code} ${route} ${facts.step}`, failureLinesMax];
+			log.repeats.tell(kind, linesMax, write);
+		}
+	}
+}
+
+/** How many writes of one request are named. */
+const writesNamedMax = 16;
+
+/** The writes that were done, and those that may have been; null if there are none. */
+export function writtenOf(writes: readonly StepWrite[]): object | null {
+	const named = (outcome: StepWrite["outcome"]) => {
+		const found = writes.filter((write) => write.outcome === outcome);
+		const names = found.slice(0, writesNamedMax).map(nameOf);
+		const more = found.length - names.length;
+		return more > 0 ? [...names, `${more} more`] : names;
+	};
+	const [wrote, mayHaveWritten] = [named("done"), named("unknown")];
+	if (wrote.length + mayHaveWritten.length === 0) return null;
+	return {
+		...(wrote.length > 0 ? { wrote } : {}),
+		...(mayHaveWritten.length > 0 ? { mayHaveWritten } : {}),
+	};
+}
+
+/** `step`, or `step[0.2]` for an item of a list. */
+export function nameOf({
+	step,
+	index,
+}: Pick<StepWrite, "step" | "index">): string {
+	return index.length > 0 ? `${step}[${index.join(".")}]` : step;
+}
+
+/** Tells of a request that the server itself refused. Its words are the server's own, and hold nothing of the client. */
+export function logRefusal(
+	error: GatewayError,
+	requestId: string,
+	log: Log,
+	{ requests, clientErrors }: LogConfig,
+): void {
+	const { status, code, message } = error;
+	if (status >= 500 || !(clientErrors || requests === "all")) return;
+	tellRefused(log, { requestId, route: null, status, code }, { message });
+}
+
+function tellRefused(
+	log: Log,
+	fields: Pick<RequestEnded, "requestId" | "route" | "status"> & {
+		readonly code: string;
+		readonly durationMs?: number;
+	},
+	why: object,
+): void {
+	log.repeats.tell(`${fields.code} ${fields.route}`, 1, (count) =>
+		log.info({ ...fields, ...why, ...countOf(count) }, "request refused"),
+	);
+}
+
+/** The names that the route declares. A place in a body may have names that the client made up. */
+export function placesOf({ facts: { errors = [] } }: GatewayError): string[] {
+	return [...new Set(errors.map(({ at }) => at.replace(/^body.*/s, "body")))];
+}
+
+function tellMissing(
+	{ requestId, route }: RequestEnded,
+	{ step, index, error, stale }: StepFailure,
+	calls: Calls,
+	log: Log,
+): void {
+	const { code } = error;
+	if (code === "overloaded") return;
+	const words = stale
+		? "an answer has a stale part"
+		: "an answer lacks a part: a fallback or null stands in";
+	log.repeats.tell(`${words} ${route} ${step} ${code}`, 1, (count) =>
+		log.warn(
+			{
+				...{ requestId, route },
+				...wordsOf(error),
+				step,
+				...(index.length > 0 ? { index } : {}),
+				...callOf(calls, route, error),
+				...countOf(count),
+			},
+			words,
+		),
+	);
+}
+
+/** A line that stands for itself alone has no count. */
+export function countOf(count: number): object {
+	return count > 1 ? { count } : {};
+}

@@ -1,0 +1,297 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { checkText } from "../../src/config/load.ts";
+import { GatewayError } from "../../src/core/errors.ts";
+import { createEvents, raise } from "../../src/core/events.ts";
+import { Trail } from "../../src/core/trail.ts";
+import { attachLog } from "../../src/telemetry/attach-log.ts";
+import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
+import { linesOf } from "../kit/log.ts";
+
+const all = { requests: "all" } as const;
+
+const parts = {
+	steps: {
+		a: { get: "users/a" },
+		b: {
+			get: "users/b/${item}",
+			each: "${['1','2']}",
+			as: "item",
+			optional: true,
+		},
+		c: { value: 1 },
+	},
+	respond: ["${a}", "${b}", "${c}"],
+};
+
+function problemsOf(log: string): string[] {
+	const text = `routes: { GET /x: { respond: 1 } }\nlog: ${log}`;
+	return checkText(text, "x.yaml", {}).problems.map(({ message }) => message);
+}
+
+describe("a line for each request", () => {
+	it("says that a part is missing, why, and what the slowest call was", async () => {
+		const replies = byPath({
+			"/a": { json: 1, afterMs: 20 },
+			"/b/1": { json: 1, afterMs: 5 },
+			"/b/2": { status: 503, afterMs: 120 },
+		});
+		const test = testRoute(parts, replies);
+		const lines = linesOf(test.gateway, all);
+		await test.ask("/x");
+		assert.deepEqual(lines, [
+			{
+				...{ level: "warn", words: "answered in part" },
+				...{ route: "GET /x", method: "GET", status: 200, complete: false },
+				...{ calls: 3, slowest: "b[1]", slowestMs: 120 },
+				missing: [
+					{
+						step: "b[1]",
+						code: "upstream_status",
+						message: "users answered 503",
+					},
+				],
+			},
+		]);
+	});
+
+	it("names sixteen missing parts, and how many more there are", async () => {
+		for (const [count, named, more] of [
+			[15, 15, undefined],
+			[16, 16, undefined],
+			[17, 16, 1],
+		] as const) {
+			const items = Array.from({ length: count }, () => 1);
+			const steps = { a: { get: "users/a", each: items, optional: true } };
+			const test = testRoute({ steps, respond: "${a}" }, () => ({
+				status: 500,
+			}));
+			const lines = linesOf(test.gateway, all);
+			await test.ask("/x");
+			const [line] = lines as { missing?: unknown[]; missingMore?: number }[];
+			assert.deepEqual(
+				[line?.missing?.length, line?.missingMore],
+				[named, more],
+			);
+		}
+	});
+
+	it("has the cause of a failure, and what was written", async () => {
+		const steps = {
+			order: { post: "users/order" },
+			pay: { post: "users/pay", after: ["order"] },
+		};
+		const replies = byPath({ "/order": {}, "/pay": { status: 500 } });
+		const test = testRoute({ steps, respond: "${pay}" }, replies);
+		const lines = linesOf(test.gateway, all);
+		for (let count = 0; count < 20; count++) await test.ask("/x");
+		assert.equal(lines.length, 20);
+		assert.deepEqual(lines[19], {
+			...{ level: "error", words: "request failed" },
+			...{ route: "GET /x", method: "GET", status: 502 },
+			...{ calls: 2, slowest: "order", slowestMs: 0 },
+			...{ code: "upstream_status", message: "users answered 500" },
+			...{ step: "pay", upstream: "users", upstreamStatus: 500, callMs: 0 },
+			...{ call: "POST users/pay", wrote: ["order"], mayHaveWritten: ["pay"] },
+		});
+	});
+
+	it("counts a call that had not ended up to the request's end", async () => {
+		const steps = { a: { get: "users/a" } };
+		const route = { steps, deadline: "50ms", respond: "${a}" };
+		const test = testRoute(route, () => hanging);
+		const lines = linesOf(test.gateway, all);
+		await test.ask("/x");
+		const [{ words, code, calls, slowest, slowestMs } = {}] = lines;
+		assert.deepEqual(
+			[words, code, calls, slowest, slowestMs],
+			["request failed", "deadline_exceeded", 1, "a", 50],
+		);
+	});
+
+	it("says that its client left", async () => {
+		const test = testRoute(
+			{ steps: { a: { get: "users/a" } }, respond: "${a}" },
+			() => hanging,
+		);
+		const lines = linesOf(test.gateway, all);
+		for (let count = 0; count < 3; count++) {
+			const { answer, leave } = test.send("/x");
+			leave();
+			await answer;
+		}
+		assert.deepEqual(
+			lines.map(({ level, words, code }) => [level, words, code]),
+			Array(3).fill([
+				"info",
+				"the client left before it had its answer",
+				undefined,
+			]),
+		);
+	});
+
+	it("holds nothing of a client's but its request's id", async () => {
+		const route = {
+			request: { query: { n: { type: "integer" } } },
+			respond: "${query.n}",
+		};
+		const test = testRoute(route);
+		const lines = linesOf(test.gateway, all);
+		await test.ask("/x?n=planted-secret");
+		await test.ask("/planted-secret");
+		await test.ask("/x", { method: "PLANTED-SECRET" });
+		assert.deepEqual(
+			lines.map(({ route = null, code, method, calls }) => [
+				...[route, code, method, calls],
+			]),
+			[
+				["GET /x", "request_invalid", "GET", 0],
+				[null, "route_not_found", undefined, 0],
+				[null, "method_not_allowed", undefined, 0],
+			],
+		);
+		assert.ok(!JSON.stringify(lines).toLowerCase().includes("planted"));
+	});
+
+	it("is one a second for what is refused for overload, unless something was written", async () => {
+		const test = testRoute({ respond: 1 });
+		const lines = linesOf(test.gateway, all);
+		const end = (outcome: "done" | "refused") => {
+			const error = new GatewayError("overloaded", "too many requests");
+			const of = { requestId: "1", method: "GET", arrivedMs: 0 };
+			raise(test.gateway.events.trailEnded, {
+				...{ ...of, route: "GET /x", status: 503, durationMs: 1, error },
+				...{ missing: [], outlived: false },
+				writes: [{ step: "order", index: [], outcome }],
+				trail: new Trail(test.clock, of),
+			});
+		};
+		for (let count = 0; count < 50; count++) end("refused");
+		end("done");
+		await test.clock.advance(1000);
+		assert.deepEqual(
+			lines.map(({ level, code, count, wrote }) => [level, code, count, wrote]),
+			[
+				["warn", "overloaded", undefined, undefined],
+				["error", "overloaded", undefined, ["order"]],
+				["warn", "overloaded", 49, undefined],
+			],
+		);
+	});
+});
+
+describe("which requests have a line", () => {
+	const replies: Reply[] = [
+		{ json: 1 },
+		{ status: 500 },
+		{ json: 1 },
+		{ json: 1 },
+	];
+	const route = {
+		request: { query: { "bad?": { type: "integer" } } },
+		steps: {
+			a: { get: "users/a" },
+			b: { get: "users/b", optional: true },
+		},
+		respond: ["${a}", "${b}"],
+	};
+	const told = async (
+		settings: Parameters<typeof linesOf>[1],
+		random?: () => number,
+	) => {
+		let at = 0;
+		let b: Reply = { json: 1 };
+		const test = testRoute(route, ({ request: { target } }) =>
+			target === "/b" ? b : (replies[at++ % replies.length] as Reply),
+		);
+		const lines = linesOf(test.gateway, settings, random);
+		await test.ask("/x");
+		await test.ask("/x");
+		b = { status: 500 };
+		await test.ask("/x");
+		b = { json: 1 };
+		await test.ask("/x?bad=x");
+		return lines.map(({ words }) => words);
+	};
+	const failed = "request failed";
+	const lacks = "an answer lacks a part: a fallback or null stands in";
+
+	it("is what `requests` says", async () => {
+		assert.deepEqual(await told({ requests: "none" }), []);
+		assert.deepEqual(await told({ requests: "failed" }), [failed]);
+		assert.deepEqual(await told({}), [failed, lacks]);
+		assert.deepEqual(await told({ clientErrors: true }), [
+			...[failed, lacks, "request refused"],
+		]);
+		assert.deepEqual(await told(all), [
+			...["answered", failed, "answered in part", "request refused"],
+		]);
+	});
+
+	it("is a share of the good ones, and of failed and partial ones all", async () => {
+		const sampled = { ...all, sample: 0.25 };
+		const kept = [failed, "answered in part"];
+		assert.deepEqual(await told(sampled, () => 0.25), kept);
+		assert.deepEqual(await told(sampled, () => 0.999), kept);
+		assert.deepEqual(await told(sampled, () => 0.249), [
+			...["answered", failed, "answered in part", "request refused"],
+		]);
+	});
+
+	it("builds no trail unless every request has a line", () => {
+		for (const requests of ["none", "failed", "partial", "all"] as const) {
+			const { plan } = testRoute({ respond: 1 }).gateway;
+			const events = createEvents();
+			const gateway = {
+				...{ plan: { ...plan, log: { ...plan.log, requests } }, events },
+				clock: testRoute({ respond: 1 }).clock,
+			};
+			const log = attachLog(gateway);
+			assert.equal(events.trailEnded.length, requests === "all" ? 1 : 0);
+			assert.deepEqual([events.callEnded, events.attemptEnded], [[], []]);
+			void log.close();
+			const left = Object.values(events).flat();
+			assert.deepEqual(left, []);
+		}
+	});
+});
+
+describe("the keys of `log`", () => {
+	it("are refused if one would do nothing", () => {
+		assert.deepEqual(problemsOf("{ requests: all, sample: 0.5 }"), []);
+		assert.deepEqual(problemsOf("{ sample: 1 }"), []);
+		for (const [log, message] of [
+			["{ sample: 0.5 }", /only `requests: all` tells/],
+			["{ requests: failed, sample: 0.5 }", /only `requests: all`/],
+			["{ requests: all, sample: 0 }", /a share above 0, at most 1/],
+			["{ requests: all, sample: 1.1 }", /a share above 0, at most 1/],
+			["{ requests: none, clientErrors: true }", /tells of none/],
+			["{ requests: some }", /none/],
+			["{ format: xml }", /json/],
+		] as const) {
+			const problems = problemsOf(log);
+			assert.equal(problems.length, 1, log);
+			assert.match(problems[0] ?? "", message);
+		}
+	});
+
+	it("have taken the place of `server.logClientErrors`, which says so", () => {
+		const text = `routes: { GET /x: { respond: 1 } }\nserver: { logClientErrors: true }`;
+		const [problem] = checkText(text, "x.yaml", {}).problems;
+		assert.match(
+			problem?.message ?? "",
+			/unknown key `logClientErrors`.*write `log: \{ clientErrors: true \}` beside `server`/,
+		);
+	});
+});
+
+describe("a log that a program attaches", () => {
+	it("takes the number of an open file, and nothing else", () => {
+		const { gateway } = testRoute({ respond: 1 });
+		const before = Object.values(gateway.events).flat();
+		for (const fd of [-1, 1.5, Number.NaN, 2 ** 31]) {
+			assert.throws(() => attachLog(gateway, { fd }), RangeError);
+		}
+		assert.deepEqual(Object.values(gateway.events).flat(), before);
+	});
+});
