@@ -46,9 +46,21 @@ export function eachPair(
 function decode(text: string): string | null {
 	if (!text.includes("%") && !text.includes("+")) return text;
 	try {
-		// `replaceAll` takes twenty times as long for a text of many.
-		return decodeURIComponent(text.split("+").join(" "));
+		return decodeURIComponent(withSpaces(text));
 	} catch {
 		return null;
 	}
+}
+
+/**
+ * Each plus becomes a space. In code units, because a MiB of `+%41` takes 2 ms so, 24 with `replaceAll`, 30 by `split` and `join`;
+ * a MiB of `+` takes 2, 64 and 13.
+ */
+function withSpaces(text: string): string {
+	if (!text.includes("+")) return text;
+	const units = Buffer.from(text, "utf16le");
+	for (let at = 0; at < units.length; at += 2) {
+		if (units[at] === 0x2b && units[at + 1] === 0) units[at] = 0x20;
+	}
+	return units.toString("utf16le");
 }

@@ -147,6 +147,13 @@ describe("a form", () => {
 		}
 	}
 
+	it("has a space for each plus, and for nothing that looks like one in bytes", async () => {
+		const own = { "a b": { type: "string" } };
+		const sent = "a+b=\u012b+%2B+\u2b00+";
+		const answer = await post({ form: own }, "${form}", sent, urlencoded);
+		assert.deepEqual(answer.json, { "a b": "\u012b + \u2b00 " });
+	});
+
 	it("may have no field if none is required", async () => {
 		const own = { "a?": { type: "string" } };
 		for (const [body, type] of [
@@ -307,6 +314,7 @@ describe("a form", () => {
 			["%".repeat(size), urlencoded],
 			[`a=${"%41".repeat(size / 3 - 1)}`, urlencoded],
 			[`a=${"+".repeat(size - 2)}`, urlencoded],
+			[`a=${"+%41".repeat((size >> 2) - 1)}`, urlencoded],
 			["=".repeat(size), urlencoded],
 			[part("a", "\r\n--".repeat(size / 4 - 40)), multipart],
 			[part("a", "\r\n\r\n".repeat(size / 4 - 40)), multipart],
