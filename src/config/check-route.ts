@@ -7,6 +7,7 @@ import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsAtLast } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
+import { warnOfNullPaths } from "./null-paths.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { nothing, refuseTwo } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
@@ -75,6 +76,7 @@ export function checkRoute(
 			upstreams: context.upstreams,
 			problems,
 		});
+		warnOfNullPaths(route, entryOf(source, "steps"), problems);
 		warnOfUselessBounds(route, entryOf(source, "steps"), problems);
 	}
 	return route;
