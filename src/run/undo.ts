@@ -82,6 +82,9 @@ export class UndoableWrite extends SentWrite {
 	claimed = false;
 	/** Whether all is known of it that there is to know. */
 	over = false;
+	#callOver = false;
+	/** Whether its answer was read. To make a value of it may still wait for other steps, which perhaps never end any more. */
+	#read = false;
 	/** Whether it was undone, or could not be. */
 	undone = false;
 	#onOver: (() => void) | null = null;
@@ -115,20 +118,38 @@ export class UndoableWrite extends SentWrite {
 
 	/** Its call has ended. `late` is the value of an answer for which its step no longer waited; null if none can be made. */
 	callEnded(late: Promise<unknown> | null): void {
+		this.#callOver = true;
 		const known =
 			late?.then((made) => {
 				this.#value = made;
 			}) ?? this.#work;
-		void known.then(() => {
-			this.over = true;
-			this.#onOver?.();
-		});
+		void known.then(() => this.#end());
+		this.#look();
 	}
 
-	/** Calls back when all is known of it, perhaps at once. */
-	whenOver(fn: () => void): void {
-		if (this.over) fn();
-		else this.#onOver = fn;
+	/** Its answer was read. Its value is there, or a promise that may still wait for other steps. */
+	answerRead(value: unknown): void {
+		this.#read = true;
+		if (!(value instanceof Promise)) this.#value = value;
+		this.#look();
+	}
+
+	/** It is to be undone. Calls back when all is known of it, perhaps at once. */
+	claim(fn: () => void): void {
+		this.claimed = true;
+		if (this.over) return fn();
+		this.#onOver = fn;
+		this.#look();
+	}
+
+	#look(): void {
+		if (this.claimed && this.#callOver && this.#read) this.#end();
+	}
+
+	#end(): void {
+		if (this.over) return;
+		this.over = true;
+		this.#onOver?.();
 	}
 
 	/** The names that its undo reads. */

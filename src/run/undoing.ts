@@ -37,14 +37,11 @@ export class Undoing {
 
 	/** Undoes these writes, each when it has ended. */
 	claim(writes: readonly UndoableWrite[]): void {
-		for (const write of writes) {
-			write.claimed = true;
-			this.#waiting.add(write);
-		}
+		for (const write of writes) this.#waiting.add(write);
 		this.#left = [...this.#left, ...writes].toSorted(
 			(a, b) => a.sentAt - b.sentAt,
 		);
-		for (const write of writes) write.whenOver(() => this.#advance());
+		for (const write of writes) write.claim(() => this.#advance());
 	}
 
 	/** Resolves when all are undone; null if none is left. Asked once, when the run has ended. */

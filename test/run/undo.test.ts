@@ -514,6 +514,32 @@ describe("`undo`", () => {
 	});
 });
 
+describe("`undo` of a write whose value waits for other steps", () => {
+	const route = (keys: object) => ({
+		deadline: "50ms",
+		steps: {
+			slow: { get: "users/slow", optional: true },
+			needed: { get: "orders/slow" },
+			b: { post: "users/b", undo: { delete: "users/i" }, ...keys },
+		},
+		respond: ["${slow}", "${needed}", "${b}"],
+	});
+
+	for (const keys of [
+		{ pick: "${[answer, slow]}" },
+		{ expect: "${slow === null}" },
+	]) {
+		it(`is made at the deadline, with ${Object.keys(keys)}`, async () => {
+			const { told, calls } = await runs(route(keys), {
+				"/b": { json: 1, afterMs: 10 },
+				"/slow": hanging,
+			});
+			assert.deepEqual(told, ["b"]);
+			assert.deepEqual(calls, ["/i 50–50"]);
+		});
+	}
+});
+
 describe("`undo` of a part for which something fills in", () => {
 	it("is made if the step has failed, and the run ends well", async () => {
 		const { flight, hotel } = trip.steps;

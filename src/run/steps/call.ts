@@ -60,8 +60,11 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 		const own = { upstream, method, template, trail, write, step, index };
 		const undoable = undo && new UndoableWrite(undo, spot);
 		const caller = undoable === null ? own : { ...own, undoable };
-		const read = (response: UpstreamResponse) =>
-			noting(response, spot, valueOf(response, spot, undoable));
+		const read = (response: UpstreamResponse) => {
+			const value = valueOf(response, spot, undoable);
+			undoable?.answerRead(value);
+			return noting(response, spot, value);
+		};
 		const request = requestOf(spot.run, spot.frame);
 		return send(caller, request, spot.run, spot.scope, (response) =>
 			spot.frame.fuel.piece(
