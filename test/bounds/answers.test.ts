@@ -155,7 +155,8 @@ describe("many answers to one request", () => {
 			return answers.length;
 		};
 		const body = Buffer.from(maps.slice(0, 600_000).replace(/,[^,]*$/, "]"));
-		await using service = await scene(body, { steps: { a: { run: own } } });
+		const route = { deadline: all.deadline, steps: { a: { run: own } } };
+		await using service = await scene(body, route);
 		await service.get("/light");
 		const { turns, value } = await turnsOf(() => service.get("/x"));
 		const { json } = value;
