@@ -74,6 +74,8 @@ export interface Turn extends Placed {
 	/** Whether it holds one of the places of its step. */
 	placed: boolean;
 	call: { target: string; startMs: number; endMs: number } | null;
+	/** The write that it has sent last, if that can be undone. */
+	write: Written | null;
 	/** How its call ends, and when. */
 	endsMs: number;
 	endsWith: string | null;
@@ -87,6 +89,20 @@ export interface Turn extends Placed {
 	value: unknown;
 	marks: readonly Mark[];
 	later: Set<StepRun>;
+}
+
+/** A write that was sent, and can be undone. */
+export interface Written {
+	readonly turn: Turn;
+	readonly call: { readonly startMs: number; readonly endMs: number };
+	readonly target: string;
+	/** How its call ends: nothing was done, its answer is one to take, or nobody knows. */
+	readonly ends: "refused" | "known" | "unknown";
+	readonly index: readonly number[];
+	/** Whether its step has made its value. */
+	kept: boolean;
+	/** When it was to be undone; Infinity if it is not. */
+	claimedMs: number;
 }
 
 /** The positions of what it does now: of a round, too. */

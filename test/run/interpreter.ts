@@ -26,7 +26,9 @@ import {
 	type StepRun,
 	type Turn,
 	valueOf,
+	type Written,
 } from "./interpreter-state.ts";
+import { isWithin, queryOf, undo, writtenBy } from "./interpreter-undo.ts";
 import {
 	delayOf,
 	endingOf,
@@ -63,6 +65,11 @@ export interface Expected {
 	readonly calls: readonly ExpectedCall[];
 	/** When the route or a group failed. Writes that would begin at that instant may have begun. */
 	readonly failedMs: readonly number[];
+	/** When the writes began that can be undone. */
+	readonly writesMs: readonly number[];
+	/** The calls that undo, and how each write ended: `s1 0 undone`. */
+	readonly undos: readonly ExpectedCall[];
+	readonly undone: readonly string[];
 }
 
 export interface ExpectedCall {
@@ -111,6 +118,7 @@ class Interpreter {
 	#left = false;
 	#unsure = false;
 	readonly #failedMs: number[] = [];
+	readonly #written: Written[] = [];
 	#failures = 0;
 	/** The request that is passed on; null before all steps have ended. */
 	#passed: { target: string; startMs: number; endMs: number } | null = null;
@@ -142,8 +150,15 @@ class Interpreter {
 			.filter(({ startMs, endMs }) => endMs > startMs)
 			.toSorted((a, b) => (a.target < b.target ? -1 : 1));
 		const certain = !this.#unsure;
+		const { undos, undone } = undo(
+			this.#written,
+			this.#scenario,
+			this.#route.deadlineMs,
+		);
+		const writesMs = this.#written.map(({ call }) => call.startMs);
+		const failedMs = this.#failedMs;
 		return {
-			...{ ...this.#end, certain, calls, failedMs: this.#failedMs },
+			...{ ...this.#end, certain, calls, failedMs, writesMs, undos, undone },
 			passedOn: this.#passed !== null,
 		};
 	}
@@ -328,6 +343,7 @@ class Interpreter {
 			skipped: false,
 			placed: false,
 			call: null,
+			write: null,
 			endsMs: never,
 			endsWith: null,
 			awaits: [],
@@ -419,16 +435,14 @@ class Interpreter {
 		const { step, block } = turn.of;
 		if (endingOf(step, []) === "refused")
 			return this.#fails("reference_missing");
+		if (step.undoes) this.#claim(() => true);
 		this.#answers(207, made("replied", step.reads, block), [step.name]);
 	}
 
 	#sends(turn: Turn): void {
 		const { step, block } = turn.of;
 		const nowMs = this.#nowMs;
-		const query = step.reads.map((read, at) => {
-			const value = valueOf(read, block);
-			return `r${at}=${read.code ? (value ?? "none") : value}`;
-		});
+		const query = queryOf(step.reads, block);
 		const path = [step.name, ...indexAt(turn)].join("/");
 		const target = `/${path}?${[...query, "refused=0"].join("&")}`;
 		const timeoutMs = nowMs + (step.timeoutMs ?? 600);
@@ -437,6 +451,8 @@ class Interpreter {
 		const call = { target, startMs: nowMs, endMs };
 		this.#calls.push(call);
 		if (step.kind === "post") this.#wrote = true;
+		turn.write = writtenBy(turn, call, timeoutMs < answerMs, this.#route);
+		if (turn.write !== null) this.#written.push(turn.write);
 		turn.call = call;
 		turn.endsMs = endMs;
 		turn.endsWith = timeoutMs < answerMs ? "upstream_timeout" : null;
@@ -513,7 +529,10 @@ class Interpreter {
 	/** A round has its value. Its condition may read other steps. */
 	#rounded(turn: Turn, value: unknown): void {
 		const { repeat } = turn.of.step;
-		if (repeat === null) return this.#done(turn, value);
+		if (repeat === null) {
+			if (turn.write !== null) turn.write.kept = true;
+			return this.#done(turn, value);
+		}
 		this.#reads(turn, repeat.reads, () => this.#decidesOn(turn, value));
 	}
 
@@ -521,6 +540,7 @@ class Interpreter {
 	#decidesOn(turn: Turn, value: unknown): void {
 		const { of: run, values, kept } = turn;
 		const { repeat } = run.step;
+		if (turn.write !== null) turn.write.kept = true;
 		if (repeat === null) return this.#done(turn, value);
 		values.push(value);
 		kept.push(...turn.marks);
@@ -561,6 +581,7 @@ class Interpreter {
 		if (enough === 0) return;
 		const { turns } = run;
 		if (turns.filter(hasSucceeded).length === enough) {
+			for (const turn of turns) if (isActive(turn)) this.#undoes(turn);
 			this.#abortItems(run);
 			return;
 		}
@@ -602,6 +623,7 @@ class Interpreter {
 				turn.phase = "gone";
 				turn.inside = null;
 				turn.failed = ++this.#failures;
+				this.#undoes(turn);
 				this.#counts(run);
 			} else this.#fillsIn(turn);
 			return true;
@@ -622,6 +644,10 @@ class Interpreter {
 		const { of: run, code, item: index } = turn;
 		const { step, path, block } = run;
 		const { fallback, optional } = step;
+		if (fallback !== null || optional) {
+			const all = turn === run.filling ? run.turns : [turn];
+			for (const one of all) this.#undoes(one);
+		}
 		turn.inside = null;
 		const filled = (value: unknown) => {
 			turn.marks = [{ path, index, code }];
@@ -789,12 +815,26 @@ class Interpreter {
 	/* The end */
 
 	#answers(status: number, body: unknown, names: readonly string[]): void {
+		this.#claim(({ kept }) => !kept);
 		const missing = marksOf(this.#main, names).map(print);
 		this.#over(status, null, JSON.stringify(body), missing);
 	}
 
 	#fails(code: string): void {
+		this.#claim(() => true);
 		this.#over(0, code, "", []);
+	}
+
+	/** What was written at a turn, and inside, is undone. */
+	#undoes(turn: Turn): void {
+		this.#claim((write) => isWithin(write.turn, turn));
+	}
+
+	#claim(chosen: (write: Written) => boolean): void {
+		for (const write of this.#written) {
+			if (write.claimedMs !== never || !chosen(write)) continue;
+			write.claimedMs = this.#nowMs;
+		}
 	}
 
 	#over(

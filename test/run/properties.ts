@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import type { UndoEnded } from "../../src/core/events.ts";
 import { criticalPath } from "../../src/telemetry/critical-path.ts";
 import {
 	type Answer,
@@ -29,6 +30,7 @@ import {
 interface Ran {
 	readonly answer: Answer;
 	readonly kit: TestGateway;
+	readonly undone: readonly UndoEnded[];
 }
 
 /** Runs a route once, until nothing waits any more. */
@@ -44,15 +46,22 @@ async function runOnce(
 		if (name === passedOn) {
 			return { json: {}, afterMs: delayOf(scenario, name, index) };
 		}
+		const [, undone] = /^undo-(.*)/.exec(name) ?? [];
+		if (undone !== undefined) {
+			const status = steps.get(undone)?.undo?.fails ? 500 : 200;
+			return { status, afterMs: delayOf(scenario, name, index) };
+		}
 		const ending = endingOf(steps.get(name) as RandomStep, index);
 		return { ...replies[ending], afterMs: delayOf(scenario, name, index) };
 	});
+	const undone: UndoEnded[] = [];
+	kit.gateway.events.undoEnded.push((event) => undone.push(event));
 	const { answer, leave, scope } = kit.send("/x");
 	const { leavesMs } = scenario;
 	const leaving = leavesMs === null ? null : scope.clock.after(leavesMs, leave);
 	void answer.then(() => leaving?.cancel());
 	await kit.settle();
-	return { answer: await answer, kit };
+	return { answer: await answer, kit, undone };
 }
 
 const replies: Record<Ending, Reply> = {
@@ -114,6 +123,7 @@ function assertCalls({ calls }: TestGateway, expected: Expected): void {
 	const certain = ({ startMs }: ExpectedCall) =>
 		!expected.failedMs.includes(startMs);
 	const seen = calls
+		.filter(({ request }) => request.method !== "DELETE")
 		.map(({ request: { target }, startedMs, endedMs }) => ({
 			target,
 			startMs: startedMs,
@@ -124,24 +134,69 @@ function assertCalls({ calls }: TestGateway, expected: Expected): void {
 	assert.deepEqual(seen.filter(certain), expected.calls.filter(certain));
 }
 
-function assertRun(
-	route: RandomRoute,
-	answer: Answer,
-	kit: TestGateway,
-	expected: Expected,
-): void {
-	assertAnswer(route, answer, expected);
-	assertCalls(kit, expected);
+/** The undos are made that should be, each when it should, and all are told. */
+function assertUndone({ kit, undone }: Ran, expected: Expected): void {
+	const { failedMs } = expected;
+	// A write that began at the instant of a failure may have been sent, and then others wait for its undo.
+	const isOpen = (startMs: number) => failedMs.includes(startMs);
+	const posts = kit.calls.filter(({ request }) => request.method === "POST");
+	if (posts.some(({ startedMs }) => isOpen(startedMs))) return;
+	if (expected.writesMs.some(isOpen)) return;
+	const seen = undone.map(({ step, index, error }) =>
+		[step, ...index, error?.code ?? "undone"].join(" "),
+	);
+	assert.deepEqual(seen.toSorted(), expected.undone.toSorted());
+	const calls = kit.calls
+		.filter(({ request }) => request.method === "DELETE")
+		.map(({ request: { target }, startedMs, endedMs }) => ({
+			target,
+			startMs: startedMs,
+			endMs: endedMs ?? 0,
+		}))
+		.toSorted(byTarget);
+	assert.deepEqual(calls, expected.undos.toSorted(byTarget));
 }
 
-function isRun(
-	route: RandomRoute,
-	answer: Answer,
-	kit: TestGateway,
-	expected: Expected,
-): boolean {
+function byTarget(a: ExpectedCall, b: ExpectedCall): number {
+	if (a.target === b.target) return a.startMs - b.startMs;
+	return a.target < b.target ? -1 : 1;
+}
+
+/**
+ * Whatever fails, whenever, and whoever leaves: if the run has failed, each write with an undo that may have been done was
+ * undone or told, once. If it has ended well, at most once.
+ */
+function assertTold(route: RandomRoute, { kit, undone }: Ran): void {
+	const [end] = kit.ended;
+	const failed = end?.error && end.error.code !== "client_closed";
+	const undoable = new Set(
+		allSteps(route.steps).flatMap(({ name, undo }) => (undo ? [name] : [])),
+	);
+	const nameOf = ({ step, index }: Pick<UndoEnded, "step" | "index">) =>
+		[step, ...index].join(" ");
+	const sent = (end?.writes ?? []).filter(
+		({ step, outcome }) =>
+			outcome !== "refused" && undoable.has(step.split(".").at(-1) ?? ""),
+	);
+	const told = Object.groupBy(undone, nameOf);
+	for (const [name, writes] of Object.entries(Object.groupBy(sent, nameOf))) {
+		const count = told[name]?.length ?? 0;
+		assert.ok(count <= (writes?.length ?? 0), `${name}: told ${count} times`);
+		// What was not answered then may have been refused later.
+		const done = writes?.filter(({ outcome }) => outcome === "done").length;
+		if (failed) assert.ok(count >= (done ?? 0), `${name}: told ${count} times`);
+	}
+}
+
+function assertRun(route: RandomRoute, ran: Ran, expected: Expected): void {
+	assertAnswer(route, ran.answer, expected);
+	assertCalls(ran.kit, expected);
+	assertUndone(ran, expected);
+}
+
+function isRun(route: RandomRoute, ran: Ran, expected: Expected): boolean {
 	try {
-		assertRun(route, answer, kit, expected);
+		assertRun(route, ran, expected);
 		return true;
 	} catch {
 		return false;
@@ -186,20 +241,21 @@ export async function endsAsItsPartsDo(numRuns: number): Promise<void> {
 	let certain = 0;
 	await fc.assert(
 		fc.asyncProperty(randomRoute, scenario, async (route, scenario) => {
-			const { answer, kit } = await runOnce(route, scenario);
+			const ran = await runOnce(route, scenario);
+			const { answer, kit } = ran;
 			kit.assertNothingLeft();
 			assert.ok(answer.atMs <= route.deadlineMs, "the deadline holds");
 			assertPath(kit);
 			assertParallel(route, kit);
+			assertTold(route, ran);
 			const expected = expect(route, scenario);
 			if (!expected.certain) return;
 			certain++;
 			try {
-				assertRun(route, answer, kit, expected);
+				assertRun(route, ran, expected);
 			} catch (error) {
 				const others = otherwise(route, scenario);
-				if (!others.some((other) => isRun(route, answer, kit, other)))
-					throw error;
+				if (!others.some((other) => isRun(route, ran, other))) throw error;
 			}
 		}),
 		{ numRuns },

@@ -34,6 +34,10 @@ export interface RandomStep {
 	readonly timeoutMs: number | null;
 	readonly each: RandomEach | null;
 	readonly repeat: RandomRepeat | null;
+	/** Of a post. Its `expect` is null then. */
+	readonly undo: RandomUndo | null;
+	/** Of a reply: whether the run counts as failed. */
+	readonly undoes: boolean;
 	/** How its work ends, by `endingOf`. */
 	readonly ends: readonly Ending[];
 	/** A group's own steps, every step after those that it reads. */
@@ -47,6 +51,14 @@ export interface RandomEach {
 	readonly parallel: number;
 	/** How many items must succeed; null if all must. */
 	readonly enough: number | null;
+}
+
+export interface RandomUndo {
+	readonly reads: readonly Read[];
+	/** Whether it reads the answer of the write. */
+	readonly answer: boolean;
+	/** Whether its call is answered with 500. */
+	readonly fails: boolean;
 }
 
 export type Listed = "404" | "4xx" | "any";
@@ -118,6 +130,10 @@ interface Seed {
 	readonly repeat:
 		| (Omit<RandomRepeat, "reads"> & { readonly reads: readonly number[] })
 		| null;
+	readonly undo:
+		| (Omit<RandomUndo, "reads"> & { readonly reads: readonly number[] })
+		| null;
+	readonly undoes: boolean;
 	readonly ends: readonly Ending[];
 	readonly answered: boolean;
 	readonly steps: readonly Seed[];
@@ -137,7 +153,8 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 	seed: fc.record({
 		rank: fc.nat(),
 		kind: fc.constantFrom<Seed["kind"]>(
-			...(["get", "get", "get", "get", "post", "value", "reply"] as const),
+			...(["get", "get", "get", "get", "get", "get"] as const),
+			...(["post", "post", "post", "value", "value", "reply"] as const),
 		),
 		reads: some(2),
 		after: some(1).map((picks) => picks.filter((pick) => pick % 3 === 0)),
@@ -187,6 +204,11 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 				}),
 			},
 		),
+		undo: fc.option(
+			fc.record({ reads: some(1), answer: fc.boolean(), fails: chance(4) }),
+			{ freq: 3 },
+		),
+		undoes: fc.boolean(),
 		ends: fc.array(
 			fc.constantFrom<Ending>(
 				...(["ok", "ok", "ok", "ok", "ok", "ok", "ok", "listed"] as const),
@@ -307,7 +329,14 @@ function stepOf(
 		reads: group ? [] : named(one.reads),
 		after: named(one.after).map(({ step }) => step),
 		when: whenOf(one, each !== null, named([one.rank % 41])[0]),
-		expect: one.expect === null ? null : (named([one.expect])[0] ?? null),
+		undo:
+			kind === "post" && one.undo
+				? { ...one.undo, reads: named(one.undo.reads) }
+				: null,
+		expect:
+			one.expect === null || (kind === "post" && one.undo)
+				? null
+				: (named([one.expect])[0] ?? null),
 		pick: whole ? null : [...own, ...named(one.pick)],
 		answers: named(one.answers),
 		fallback: one.fallback && {
@@ -335,9 +364,15 @@ function whenOf(
 /* What a step reads and does, as docs/language.md says it */
 
 /** The steps that it waits for before it starts. */
-export function readsToStart({ reads, after, when }: RandomStep): string[] {
+export function readsToStart({
+	reads,
+	after,
+	when,
+	undo,
+}: RandomStep): string[] {
 	const condition = typeof when === "object" ? [when.step] : [];
-	return [...reads.map(({ step }) => step), ...after, ...condition];
+	const all = [...reads, ...(undo?.reads ?? [])];
+	return [...all.map(({ step }) => step), ...after, ...condition];
 }
 
 /** The steps that it may read at any time, in the steps inside it, too. */
@@ -466,7 +501,8 @@ function keysOf(step: RandomStep): object {
 	const refused = endsIn(step, "refused");
 	if (kind === "reply") {
 		const body = list("replied", step.reads, refused);
-		return { ...common, reply: { status: 207, body } };
+		const undo = step.undoes ? { undo: true } : {};
+		return { ...common, reply: { status: 207, body, ...undo } };
 	}
 	return {
 		...common,
@@ -527,14 +563,12 @@ function workOf(step: RandomStep, refused: string): object {
 function callOf(step: RandomStep, refused: string): object {
 	const { name, kind, items, reads, expect, pick, timeoutMs } = step;
 	const path = items.map((item) => `/\${${item}}`).join("");
-	const query = reads.map((read, at) => [
-		`r${at}`,
-		`\${${read.code ? `${nameOf(read)} ?? 'none'` : printed(read)}}`,
-	]);
+	const query = queryOf(reads);
 	return {
+		...(step.undo ? { undo: undoOf(step, step.undo, path) } : {}),
 		[kind]: `users/${name}${path}`,
 		query: {
-			...Object.fromEntries(query),
+			...query,
 			refused: `\${${refused} ? null : 0}`,
 		},
 		answers: Object.fromEntries(
@@ -543,6 +577,26 @@ function callOf(step: RandomStep, refused: string): object {
 		...(expect ? { expect: `\${${nameOf(expect)} !== null}` } : {}),
 		pick: list("picked", pick ?? [], endsIn(step, "pick")),
 		...(timeoutMs === null ? {} : { timeout: `${timeoutMs}ms` }),
+	};
+}
+
+function queryOf(reads: readonly Read[]): object {
+	const query = reads.map((read, at) => [
+		`r${at}`,
+		`\${${read.code ? `${nameOf(read)} ?? 'none'` : printed(read)}}`,
+	]);
+	return Object.fromEntries(query);
+}
+
+function undoOf(
+	{ name }: RandomStep,
+	{ reads, answer }: RandomUndo,
+	path: string,
+): object {
+	const known = answer ? { answer: "${answer === null ? 'no' : 'yes'}" } : {};
+	return {
+		delete: `users/undo-${name}${path}`,
+		query: { ...queryOf(reads), ...known },
 	};
 }
 

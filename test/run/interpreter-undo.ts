@@ -1,0 +1,137 @@
+import type { ExpectedCall } from "./interpreter.ts";
+import {
+	type Block,
+	indexAt,
+	type Turn,
+	valueOf,
+	type Written,
+} from "./interpreter-state.ts";
+import {
+	delayOf,
+	endingOf,
+	listedFor,
+	type RandomRoute,
+	type Read,
+	type Scenario,
+} from "./random-routes.ts";
+
+/* What is undone, and when, by docs/language.md alone */
+
+const never = Number.POSITIVE_INFINITY;
+
+/** The query of a call that reads these steps. */
+export function queryOf(reads: readonly Read[], block: Block): string[] {
+	return reads.map((read, at) => {
+		const value = valueOf(read, block);
+		return `r${at}=${read.code ? (value ?? "none") : value}`;
+	});
+}
+
+/** The write that a turn sends now; null if it cannot be undone. */
+export function writtenBy(
+	turn: Turn,
+	call: ExpectedCall,
+	timesOut: boolean,
+	{ deadlineMs }: RandomRoute,
+): Written | null {
+	const { step, block } = turn.of;
+	const { undo } = step;
+	if (undo === null) return null;
+	const index = indexAt(turn);
+	const ending = endingOf(step, index);
+	const cut = timesOut || call.endMs > deadlineMs;
+	const known =
+		ending === "ok" || ending === "pick" || listedFor(step, ending) !== null;
+	const answer = ending === "status" ? "no" : "yes";
+	const query = [
+		...queryOf(undo.reads, block),
+		...(undo.answer ? [`answer=${answer}`] : []),
+	];
+	const path = [`undo-${step.name}`, ...index].join("/");
+	return {
+		turn,
+		call,
+		target: `/${path}${query.length > 0 ? `?${query.join("&")}` : ""}`,
+		ends: cut
+			? "unknown"
+			: ending === "listed"
+				? "refused"
+				: known
+					? "known"
+					: "unknown",
+		index,
+		kept: false,
+		claimedMs: never,
+	};
+}
+
+/** Whether a turn is this one, or stands inside. */
+export function isWithin(inner: Turn, outer: Turn): boolean {
+	for (
+		let turn: Turn | null = inner;
+		turn !== null;
+		turn = turn.of.block.around
+	) {
+		if (turn === outer) return true;
+	}
+	return false;
+}
+
+/** Undoes the writes that are to be undone: each when all have been undone that were sent when it had ended. */
+export function undo(
+	written: readonly Written[],
+	scenario: Scenario,
+	deadlineMs: number,
+): { undos: ExpectedCall[]; undone: string[] } {
+	const undos: ExpectedCall[] = [];
+	const undone: string[] = [];
+	const endOf = ({ call }: Written) => Math.min(call.endMs, deadlineMs);
+	const left = new Set(written.filter(({ claimedMs }) => claimedMs < never));
+	const running = new Map<Written, number>();
+	for (let nowMs = 0; left.size > 0; ) {
+		const claimed = () =>
+			[...left].filter(({ claimedMs }) => claimedMs <= nowMs);
+		for (const [write, endMs] of running) {
+			if (endMs > nowMs) continue;
+			running.delete(write);
+			left.delete(write);
+		}
+		let changes = true;
+		while (changes) {
+			changes = false;
+			for (const write of claimed()) {
+				if (running.has(write) || endOf(write) > nowMs) continue;
+				const waits = claimed().some(
+					(other) => other !== write && other.call.startMs >= endOf(write),
+				);
+				if (waits) continue;
+				changes = true;
+				const { step, path } = write.turn.of;
+				const tell = (how: string) =>
+					undone.push([path, ...write.index, how].join(" "));
+				if (write.ends === "refused") left.delete(write);
+				else if (write.ends === "unknown" && step.undo?.answer) {
+					tell("reference_missing");
+					left.delete(write);
+				} else {
+					const name = `undo-${step.name}`;
+					const tookMs = delayOf(scenario, name, write.index);
+					const endMs = nowMs + Math.min(600, tookMs);
+					undos.push({ target: write.target, startMs: nowMs, endMs });
+					running.set(write, endMs);
+					const failed = step.undo?.fails ? "upstream_status" : "undone";
+					tell(tookMs > 600 ? "upstream_timeout" : failed);
+				}
+			}
+		}
+		const next = Math.min(
+			...running.values(),
+			...[...left]
+				.flatMap((write) => [write.claimedMs, endOf(write)])
+				.filter((ms) => ms > nowMs),
+		);
+		if (next === never) break;
+		nowMs = next;
+	}
+	return { undos, undone };
+}
