@@ -77,3 +77,4 @@ export {
 	type GatewayLog,
 	type LogOptions,
 } from "./telemetry/attach-log.ts";
+export { createMetrics, type Metrics } from "./telemetry/metrics.ts";

@@ -1,18 +1,20 @@
-import { createHash } from "node:crypto";
 import { GatewayError } from "../core/errors.ts";
+import { headerOf } from "../core/http/headers.ts";
 import { isLocal } from "../core/ip.ts";
 import { Memory } from "../core/memory.ts";
 import { packageVersion } from "../core/version.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import { printPlan } from "../plan/print.ts";
+import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
+import { contentTypes } from "../telemetry/exposition.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createAdminHandle, type Page } from "./handle.ts";
 import { shownPlan } from "./shown-config.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
-	readonly server?: Pick<RunningServer, "draining">;
+	readonly server?: Pick<RunningServer, "connections" | "draining">;
 	/** Default: 8081. 0 takes any free one. */
 	readonly port?: number;
 	/** Default: this machine alone. Any other needs a token. */
@@ -21,6 +23,8 @@ export interface AdminOptions {
 	readonly hosts?: readonly string[] | null;
 	/** With it every request needs `Authorization: Bearer <token>`. */
 	readonly token?: string | null;
+	/** What `/metrics` shows. Default: it counts from now on. */
+	readonly metrics?: Metrics;
 	/** Called with errors that are bugs. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 }
@@ -51,7 +55,7 @@ const bounds = {
 const memoryBytesMax = 64 * 2 ** 20;
 
 /**
- * Opens a second server that shows what a gateway does: `/health/live`, `/health/ready` and `/config`. Fails with the
+ * Opens a second server that shows what a gateway does: `/health/live`, `/health/ready`, `/metrics` and `/config`. Fails with the
  * system's error if it cannot listen, and with `config_invalid` if other machines could ask without a token.
  */
 export async function serveAdmin(
@@ -62,6 +66,7 @@ export async function serveAdmin(
 		host = "127.0.0.1",
 		hosts = null,
 		token = null,
+		metrics,
 		onInternal,
 	}: AdminOptions = {},
 ): Promise<AdminServer> {
@@ -69,12 +74,14 @@ export async function serveAdmin(
 		const message = "the admin server listens for other machines: give a token";
 		throw new GatewayError("config_invalid", message);
 	}
+	const counted = metrics ?? createMetrics(gateway);
 	const pages = new Map<string, Page>([
 		["/health/live", () => json(200, { status: "ok" })],
 		["/health/ready", () => readiness(server?.draining() ?? false)],
+		["/metrics", metricsPage(counted, server ?? null)],
 		["/config", configPage(gateway)],
 	]);
-	const { url, close } = await listen({
+	const listening = listen({
 		...bounds,
 		...{ host, port, hosts },
 		healthPath: null,
@@ -85,7 +92,34 @@ export async function serveAdmin(
 		handle: createAdminHandle(pages, token),
 		...(onInternal && { onInternal }),
 	});
-	return { url, close };
+	try {
+		const { url, close } = await listening;
+		return {
+			url,
+			async close() {
+				await close();
+				counted.detach();
+			},
+		};
+	} catch (error) {
+		counted.detach();
+		throw error;
+	}
+}
+
+/** Whoever asks for OpenMetrics gets it. Prometheus names it first among what it takes. */
+function metricsPage(
+	metrics: Metrics,
+	server: Pick<RunningServer, "connections"> | null,
+): Page {
+	return ({ headers }) => {
+		const accept = headerOf(headers, "accept") ?? "";
+		const format = accept.includes("application/openmetrics-text")
+			? "openmetrics"
+			: "prometheus";
+		const body = metrics.print(format, server);
+		return { status: 200, type: contentTypes[format], body };
+	};
 }
 
 function readiness(draining: boolean): ReturnType<Page> {
@@ -104,7 +138,7 @@ function configPage({ plan }: Gateway): Page {
 				version: packageVersion(),
 				node: process.version,
 				loadedAt,
-				hash: createHash("sha256").update(printPlan(plan)).digest("hex"),
+				hash: hashOf(plan),
 				plan: shownPlan(plan),
 			},
 			null,

@@ -5,6 +5,7 @@ import {
 } from "../admin/admin.ts";
 import type { AdminConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
+import type { GatewayError } from "../core/errors.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import {
 	type RunningServer,
@@ -15,6 +16,7 @@ import {
 import { attachLog } from "../telemetry/attach-log.ts";
 import type { Log } from "../telemetry/log.ts";
 import { logBug } from "../telemetry/log-events.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";
@@ -60,12 +62,24 @@ export async function serveCommand(
 		isTerminal: isTTY,
 		colour: isTTY && !process.env.NO_COLOR,
 	});
+	const metrics = config.admin && createMetrics(gateway);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const { onInternal, onRefused } = log;
-	const opening = { ...address, onInternal, onRefused };
+	const { onInternal } = log;
+	const opening = {
+		...address,
+		onInternal,
+		onRefused: (error: GatewayError, requestId: string) => {
+			metrics?.refused(error);
+			log.onRefused(error, requestId);
+		},
+	};
 	const server = await open(served, opening, options.host);
-	const admin = server && (await openAdmin(config.admin, gateway, server, log));
+	const admin =
+		server &&
+		config.admin &&
+		metrics &&
+		(await openAdmin(config.admin, gateway, { server, metrics, log }));
 	if (server === null || admin === "failed") {
 		signals.leave();
 		await server?.close();
@@ -121,23 +135,27 @@ async function open(
 	}
 }
 
+interface AdminParts {
+	readonly server: RunningServer;
+	readonly metrics: Metrics;
+	readonly log: Log;
+}
+
 /**
- * Null if there is to be no admin server, or if nobody chose its port and another process has that. It failed if the
+ * Null if nobody chose the port of the admin server and another process has it. It failed if the
  * config's own address cannot be listened on. Then stderr says why.
  */
 async function openAdmin(
-	config: AdminConfig | null,
+	config: AdminConfig,
 	gateway: Gateway,
-	server: RunningServer,
-	log: Log,
+	{ server, metrics, log }: AdminParts,
 ): Promise<AdminServer | null | "failed"> {
-	if (config === null) return null;
 	const { port, host, hosts, token, ...unread } = config;
 	allRead(unread);
 	const taken = port ?? usualAdminPort;
 	try {
 		return await serveAdmin(gateway, {
-			...{ server, port: taken, host, hosts },
+			...{ server, metrics, port: taken, host, hosts },
 			token: token?.reveal() ?? null,
 			onInternal: (error, requestId) =>
 				logBug(log, error, { requestId }, "admin request failed"),

@@ -24,13 +24,17 @@ import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
-import { type PreparedRoute, preparePlan } from "../run/prepare.ts";
+import {
+	type PreparedRoute,
+	preparePlan,
+	type ThreadsState,
+} from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
 import type { Load } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { createUpstream } from "../upstream/upstream.ts";
+import { createUpstream, type UpstreamState } from "../upstream/upstream.ts";
 import { createFetch, type Fetch } from "./fetch.ts";
 import { memoryOfProcess } from "./memory-default.ts";
 import { createOverload, type Overload } from "./overload.ts";
@@ -65,11 +69,25 @@ export interface Gateway {
 	 * the client leaves. Uses no `this`, so that it can be passed on.
 	 */
 	readonly fetch: Fetch;
+	/** How it is now, for whoever looks. Nothing is counted for it. */
+	state(): GatewayState;
 	/**
 	 * Ends all connections to upstreams, and all threads. Requests that still run fail. Resolves when everything has been
 	 * reported that went on without its client.
 	 */
 	close(): Promise<void>;
+}
+
+export interface GatewayState {
+	/** In the plan's order. */
+	readonly upstreams: readonly UpstreamState[];
+	/** Requests in progress, and those that wait for their turn. Null if `overload` is off. */
+	readonly requests: {
+		readonly running: number;
+		readonly waiting: number;
+	} | null;
+	/** Null if no step runs on a thread. */
+	readonly threads: ThreadsState | null;
 }
 
 export interface GatewayOptions {
@@ -144,6 +162,11 @@ export function createGateway(
 			return alone(request, scope, { clock, memory, handleIn });
 		},
 		fetch: createFetch(handleIn, clock, memory),
+		state: () => ({
+			upstreams: prepared.upstreams(),
+			requests: overload?.state() ?? null,
+			threads: prepared.threads(),
+		}),
 		async close() {
 			overload?.close();
 			const words = "the gateway was closed";

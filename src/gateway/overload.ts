@@ -40,6 +40,8 @@ export interface Overload extends Load {
 	 */
 	enter(client: string, deadline: number, scope: Scope): Promise<void> | null;
 	leave(): void;
+	/** How many requests are in progress, and how many wait for their turn. */
+	state(): { readonly running: number; readonly waiting: number };
 	/** A request is refused for another reason. */
 	refuse(reason: "memory"): void;
 	/** Ends the wait of all requests that wait. */
@@ -199,6 +201,10 @@ class OverloadBounds implements Overload {
 		}
 		this.#signNow("refusing");
 		return this.#tooLong;
+	}
+
+	state() {
+		return { running: this.#taken, waiting: this.#waiting.size };
 	}
 
 	refuse(reason: "memory"): void {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { RateLimitConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
@@ -41,6 +42,11 @@ export function printPlan(plan: Plan): string {
 		),
 	});
 	return `${JSON.stringify(printed, null, 2)}\n`;
+}
+
+/** Equal plans have equal hashes, whatever their environment. */
+export function hashOf(plan: Plan): string {
+	return createHash("sha256").update(printPlan(plan)).digest("hex");
 }
 
 function printLimits(limits: readonly RateLimitConfig[]): unknown {

@@ -27,6 +27,13 @@ export interface BreakerOptions {
 	readonly probeEveryMs: number;
 }
 
+export type BreakerState = "closed" | "open" | "half_open";
+
+/** A guard that knows its state. */
+export interface BreakerGuard extends Guard, Blamable {
+	state(): BreakerState;
+}
+
 /**
  * Refuses calls with `breaker_open`, at once, while most of them would fail. A closed breaker counts, and an open one
  * refuses. After a while it is half-open and lets one call through, whose end opens or closes it. An end that says
@@ -35,7 +42,7 @@ export interface BreakerOptions {
 export function breaker(
 	options: BreakerOptions,
 	context: PolicyContext,
-): Guard & Blamable {
+): BreakerGuard {
 	const { errorRate, windowMs, calls, probeEveryMs, ...unread } = options;
 	allRead(unread);
 	const bounds = { errorRate, windowMs, calls, probeEveryMs };
@@ -43,6 +50,7 @@ export function breaker(
 	return {
 		...watching((request, scope) => state.begin(request, scope)),
 		blame: (_response, asker) => state.blame(asker),
+		state: () => state.state,
 	};
 }
 
@@ -65,6 +73,13 @@ class Breaker {
 		this.#clock = context.clock;
 		this.#report = createReporter("breaker", context);
 		this.#window = new Window(options.windowMs);
+	}
+
+	get state(): BreakerState {
+		if (!this.#open) return "closed";
+		const isHalf =
+			this.#probe !== null || this.#clock.now() >= this.#nextProbeMs;
+		return isHalf ? "half_open" : "open";
 	}
 
 	begin(asked: Asked, scope: Scope): Attempt {

@@ -45,6 +45,15 @@ export interface LimiterContext extends PolicyContext {
 export interface Limiter extends Guard {
 	/** Whether a call that begins now would run at once. */
 	hasFree(): boolean;
+	state(): LimiterState;
+}
+
+/** How many calls run, wait and may run, and how many streams are open. */
+export interface LimiterState {
+	readonly running: number;
+	readonly waiting: number;
+	readonly limit: number;
+	readonly streams: number;
 }
 
 /** If more calls than this waited, they would time out before their turn came. */
@@ -71,10 +80,17 @@ export function limiter(
 	const { guard, upload, slots } = adaptive
 		? adaptiveGuard(runningMax, waiting, context)
 		: fixedGuard(runningMax, waiting ?? waitingUsual, context);
+	const open = new OpenStreams(context.streams);
 	return {
 		call: guard.call,
-		stream: limitStreams(context, guard.stream, upload),
+		stream: limitStreams(context, open, guard.stream, upload),
 		hasFree: () => slots.hasFree,
+		state: () => ({
+			running: slots.taken,
+			waiting: slots.waiting,
+			limit: slots.count,
+			streams: open.open,
+		}),
 	};
 }
 
@@ -84,10 +100,10 @@ export function limiter(
  */
 function limitStreams(
 	{ upstream, streams }: LimiterContext,
+	all: OpenStreams,
 	inSlot: StreamPolicy,
 	upload: StreamPolicy,
 ): StreamPolicy {
-	const all = new OpenStreams(streams);
 	return (next) => {
 		const nextInSlot = inSlot(next);
 		const nextWhenSent = upload(next);

@@ -32,6 +32,14 @@ export class Slots {
 		return this.#taken;
 	}
 
+	get count(): number {
+		return this.#count;
+	}
+
+	get waiting(): number {
+		return this.#queue.size;
+	}
+
 	get hasFree(): boolean {
 		return this.#taken < this.#count;
 	}

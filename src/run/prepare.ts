@@ -5,6 +5,7 @@ import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { Slots } from "../policy/slots.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { createPool } from "../tasks/pool.ts";
+import type { UpstreamState } from "../upstream/upstream.ts";
 import type { ComposedRoute, SteppedProxy } from "./compose.ts";
 import { dependenceOf, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
@@ -21,6 +22,10 @@ import type { Resources, Threads } from "./work.ts";
 export interface Prepared {
 	readonly server: ServerConfig;
 	readonly routes: readonly PreparedRoute[];
+	/** How its upstreams are now, in the plan's order. */
+	readonly upstreams: () => readonly UpstreamState[];
+	/** How its threads are now; null if there are none. */
+	readonly threads: () => ThreadsState | null;
 	/** Ends all connections and threads. Calls that still run are aborted. */
 	close(): Promise<void>;
 }
@@ -36,6 +41,13 @@ export interface PreparedRoute extends ComposedRoute {
 export type PrepareOptions = OpenOptions &
 	Pick<Resources, "functions" | "workers">;
 
+/** How many threads exist, and how many functions have one and wait for one. */
+export interface ThreadsState {
+	readonly threads: number;
+	readonly running: number;
+	readonly waiting: number;
+}
+
 /** Prepares a plan. No connection is opened yet. */
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
@@ -49,6 +61,13 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 		routes: plan.routes.map((route) =>
 			prepareRoute(route, plan, compileBody, resources),
 		),
+		upstreams: () => upstreams.map(({ upstream }) => upstream.state()),
+		threads: () =>
+			threads && {
+				threads: threads.pool.threads,
+				running: threads.slots.taken,
+				waiting: threads.slots.waiting,
+			},
 		async close() {
 			const closing = upstreams.map(({ upstream }) => upstream.close());
 			await Promise.all([...closing, threads?.pool.close()]);

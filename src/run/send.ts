@@ -76,7 +76,9 @@ export function send<T>(
 		}
 	}, failed);
 	caller.undoable?.making(value);
-	return trail === null ? value : reporting(value, trail, caller, run);
+	// Whoever hears of attempts alone needs no end of the call.
+	const told = caller.trail !== null || run.input.events.callEnded.length > 0;
+	return trail === null || !told ? value : reporting(value, trail, caller, run);
 }
 
 /** Reads an answer of a cache. If it is of no use, the cache keeps it no longer, and may give a stale one instead. */

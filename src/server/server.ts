@@ -74,6 +74,8 @@ export interface Server {
 	 * all requests finished within the time, which begins after the delay; else the rest was cut.
 	 */
 	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
+	/** How many connections clients have now. */
+	connections(): number;
 	/** Whether it drains, so that no further requests should be sent here. */
 	draining(): boolean;
 	/** Cuts running requests and closes all connections at once. */
@@ -162,6 +164,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		host: address,
 		port: taken,
 		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
+		connections: () => service.connections,
 		draining: () => service.draining,
 		close: () => service.close(),
 	};
@@ -340,6 +343,10 @@ class Service implements Owner {
 	#answerHealth(exchange: ClientExchange): void {
 		if (this.#draining) exchange.fail(draining());
 		else answerHealth(exchange);
+	}
+
+	get connections(): number {
+		return this.#connections.size;
 	}
 
 	get draining(): boolean {

@@ -4,12 +4,24 @@ import type { Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
 import { attempts } from "../policy/attempts.ts";
 import { balance } from "../policy/balance.ts";
-import { type BreakerOptions, breaker } from "../policy/breaker.ts";
+import {
+	type BreakerOptions,
+	type BreakerState,
+	breaker,
+} from "../policy/breaker.ts";
 import { type BudgetOptions, createBudget } from "../policy/budget.ts";
-import { type CacheOptions, cache } from "../policy/cache/cache.ts";
+import {
+	type CacheOptions,
+	type CacheState,
+	cache,
+} from "../policy/cache/cache.ts";
 import { coalesce } from "../policy/coalesce.ts";
 import { type HedgeOptions, hedge } from "../policy/hedge.ts";
-import { type LimiterOptions, limiter } from "../policy/limiter.ts";
+import {
+	type LimiterOptions,
+	type LimiterState,
+	limiter,
+} from "../policy/limiter.ts";
 import type { Blamable, Call, StreamCall } from "../policy/policy.ts";
 import { type RetryOptions, retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
@@ -18,7 +30,7 @@ import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { headBytesMax } from "./wire/head.ts";
 import { openWire } from "./wire/open-wire.ts";
-import type { OpenWire, WireSettings } from "./wire/wire.ts";
+import type { OpenWire, WireSettings, WireState } from "./wire/wire.ts";
 
 export interface UpstreamSettings
 	extends Omit<WireSettings, "origin" | "originFrom" | "url" | "nameServers"> {
@@ -68,8 +80,17 @@ export interface Upstream {
 	readonly blame: Blamable["blame"];
 	/** The lifetime of work that may outlive a request, such as a write that was sent. `close` cancels it. */
 	readonly scope: Scope;
+	/** How it is now, for whoever looks. */
+	state(): UpstreamState;
 	/** Ends all connections. Calls that still run or wait fail with `gateway_draining`. */
 	close(): Promise<void>;
+}
+
+export interface UpstreamState extends LimiterState, WireState {
+	readonly name: string;
+	/** Null without one. */
+	readonly breaker: BreakerState | null;
+	readonly cache: CacheState | null;
 }
 
 const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
@@ -158,6 +179,18 @@ export function createUpstream(
 		),
 		blame: blaming([breaking, balanced].filter((policy) => policy !== null)),
 		scope,
+		state() {
+			const states = wires.map((wire) => wire.state());
+			const sum = (all: number, one: number) => all + one;
+			return {
+				name,
+				...limit.state(),
+				connections: states.map((one) => one.connections).reduce(sum, 0),
+				idle: states.map((one) => one.idle).reduce(sum, 0),
+				breaker: breaking?.state() ?? null,
+				cache: keeping?.state() ?? null,
+			};
+		},
 		async close() {
 			const message = "the upstream was closed";
 			scope.cancel(

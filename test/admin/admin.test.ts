@@ -361,3 +361,43 @@ routes:
 		await assert.rejects(ask(`${admin}/health/live`));
 	});
 });
+
+describe("/metrics", () => {
+	it("counts what the gateway does, in the format that is asked for", async () => {
+		await using admin = await started();
+		await admin.gateway.handle({
+			method: "GET",
+			target: "/hello",
+			headers: [],
+		});
+		const plain = await admin.get("/metrics");
+		assert.match(
+			`${plain.headers["content-type"]}`,
+			/^text\/plain; version=0\.0\.4/,
+		);
+		assert.match(
+			plain.text,
+			/^http_server_request_duration_seconds_count\{.*\} 1$/m,
+		);
+		const open = await admin.get("/metrics", {
+			headers: {
+				accept: "application/openmetrics-text;version=1.0.0,*/*;q=0.1",
+			},
+		});
+		assert.match(
+			`${open.headers["content-type"]}`,
+			/^application\/openmetrics-text/,
+		);
+		assert.match(open.text, /# EOF\n$/);
+	});
+
+	it("leaves no listener when it is closed", async () => {
+		const config = configOrThrow(checkText(simple, "test.yaml", {}));
+		const gateway = createGateway(config);
+		const admin = await serveAdmin(gateway, { port: 0 });
+		assert.equal(gateway.events.requestEnded.length, 1);
+		await admin.close();
+		assert.equal(gateway.events.requestEnded.length, 0);
+		await gateway.close();
+	});
+});

@@ -26,6 +26,7 @@ function gatewayWith(
 						return { status: 200, headers: [], body };
 					},
 					stream: () => Promise.reject(new Error("streams need a socket")),
+					state: () => ({ connections: 0, idle: 0 }),
 					close: async () => {},
 				})),
 		},

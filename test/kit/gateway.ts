@@ -151,6 +151,7 @@ export function testGateway(
 							const { body, ...head } = await begin(seen, scope);
 							request.onHead({ ...head, body: arrived(body) });
 						},
+						state: () => ({ connections: 0, idle: 0 }),
 						close: async () => {},
 					};
 				},

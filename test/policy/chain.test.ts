@@ -182,6 +182,7 @@ test("whatever policies stand together and whatever the upstream does: one end p
 					() => ({
 						call,
 						stream: () => Promise.reject(new Error("no streams here")),
+						state: () => ({ connections: 0, idle: 0 }),
 						close: async () => {},
 					}),
 				);

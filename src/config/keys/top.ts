@@ -51,7 +51,7 @@ export const configKeys = section({
 	}),
 	admin: key(mapOrFalse(adminKeys), {
 		description:
-			"A second server for operators: health and the config in force. On for this machine alone unless it is `false`.",
+			"A second server for operators: health, metrics and the config in force. On for this machine alone unless it is `false`.",
 		example: "admin: { port: 9090 }",
 		default: {},
 	}),

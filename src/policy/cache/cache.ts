@@ -32,12 +32,26 @@ export interface CacheContext extends PolicyContext {
 	readonly memory?: Memory;
 }
 
+/** What a cache keeps. */
+export interface CacheState {
+	readonly bytes: number;
+	readonly entries: number;
+}
+
+/** A guard that knows what it keeps. */
+export interface CacheGuard extends Guard {
+	state(): CacheState;
+}
+
 /**
  * Keeps answers to calls that only read, as a cache that many share (RFC 9111). Fresh answers are given at once. Stale
  * ones are validated; if that is allowed they are served while they are asked for anew (RFC 5861), or because asking
  * failed. A stale answer says that it is stale. A call that may change something drops the answers that it may change.
  */
-export function cache(options: CacheOptions, context: CacheContext): Guard {
+export function cache(
+	options: CacheOptions,
+	context: CacheContext,
+): CacheGuard {
 	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
 	const { forMs, staleMs, ifErrorMs, ...unread } = others;
 	allRead(unread);
@@ -68,5 +82,9 @@ export function cache(options: CacheOptions, context: CacheContext): Guard {
 			streams: new Misses({ upstream, clock, scope }),
 		},
 	};
-	return { call: cacheCalls(parts), stream: cacheStreams(parts) };
+	return {
+		call: cacheCalls(parts),
+		stream: cacheStreams(parts),
+		state: () => ({ bytes: keeper.bytes, entries: keeper.entries }),
+	};
 }

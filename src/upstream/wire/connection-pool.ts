@@ -2,7 +2,7 @@ import type { Clock, Timer } from "../../tasks/clock.ts";
 import { type Connect, createConnect } from "./connect.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { HeadReader } from "./head-reader.ts";
-import type { WireSettings } from "./wire.ts";
+import type { WireSettings, WireState } from "./wire.ts";
 
 /**
  * An idle connection is closed before common servers close it after 5 s. A close while a request travels would fail the
@@ -51,6 +51,14 @@ export class ConnectionPool implements ConnectionOwner {
 		const { connectionAgeMs = Number.POSITIVE_INFINITY } = settings;
 		this.#ageSweeps = Math.ceil(connectionAgeMs / sweepMs);
 		this.connect = createConnect(settings, clock);
+	}
+
+	state(): WireState {
+		let idle = 0;
+		for (const { exchange, dead } of this.#all) {
+			if (exchange === null && !dead) idle++;
+		}
+		return { connections: this.#all.size, idle };
 	}
 
 	/** A connection that nobody uses. It may have to settle first. */

@@ -86,6 +86,7 @@ export function openWire(
 				exchange.begin();
 			});
 		},
+		state: () => pool.state(),
 		close: () => pool.close(),
 	};
 }

@@ -34,6 +34,12 @@ export interface WireSettings {
 	readonly nameServers?: readonly string[];
 }
 
+/** How many connections there are, and how many of them carry nothing. */
+export interface WireState {
+	readonly connections: number;
+	readonly idle: number;
+}
+
 /**
  * Sends calls to one origin. Each call has a connection to itself; its answer is collected, or passed on as it comes. The
  * wire bounds neither time nor the number of calls, and opens as many connections as there are calls at once. A kept
@@ -42,6 +48,7 @@ export interface WireSettings {
 export interface Wire {
 	readonly call: Call;
 	readonly stream: StreamCall;
+	state(): WireState;
 	/** Ends all connections. Calls that still run fail with `gateway_draining`. */
 	close(): Promise<void>;
 }

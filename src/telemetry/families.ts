@@ -1,0 +1,138 @@
+import { type PolicyKey, policyDecisions } from "../core/events.ts";
+import type { Metric } from "./exposition.ts";
+
+function counter(name: string, help: string): Metric {
+	return { name, type: "counter", help };
+}
+
+function gauge(name: string, help: string): Metric {
+	return { name, type: "gauge", help };
+}
+
+/** The decisions of one policy, by its own words. */
+function decisionsOf(policy: PolicyKey): Metric {
+	return counter(
+		`sluice_${policy}_decisions_total`,
+		`What the policy ${policy} did about calls`,
+	);
+}
+
+/** Every metric, with its help. docs/operating.md says more of each. */
+export const metrics = {
+	serverDuration: {
+		name: "http_server_request_duration_seconds",
+		type: "histogram",
+		help: "How long requests took, from their arrival to the end of their answer",
+	},
+	clientDuration: {
+		name: "http_client_request_duration_seconds",
+		type: "histogram",
+		help: "How long attempts of calls took once they had a slot, to the end of their answer",
+	},
+	answers: counter("sluice_answers_total", "Answers by completeness"),
+	missing: counter(
+		"sluice_missing_parts_total",
+		"Parts that partial answers lacked",
+	),
+	writes: counter("sluice_writes_total", "Writes that were sent, by outcome"),
+	undos: counter("sluice_undos_total", "Writes of failed runs, undone or not"),
+	refusedRequests: counter(
+		"sluice_refused_requests_total",
+		"Requests that the server refused before the gateway saw them",
+	),
+	rateLimited: counter(
+		"sluice_rate_limited_requests_total",
+		"Requests beyond a rate limit",
+	),
+	shedRequests: counter(
+		"sluice_shed_requests_total",
+		"Requests that were refused for overload",
+	),
+	shedParts: counter(
+		"sluice_shed_parts_total",
+		"Parts that were left out for overload",
+	),
+	cancelledAttempts: counter(
+		"sluice_cancelled_attempts_total",
+		"Attempts that the gateway ended because nobody needed them",
+	),
+	refusedAttempts: counter(
+		"sluice_refused_attempts_total",
+		"Attempts that had no slot and were not sent",
+	),
+	breakerState: gauge(
+		"sluice_breaker_state",
+		"1 for the state in which the breaker is",
+	),
+	callsRunning: gauge("sluice_calls_running", "Calls that have a slot"),
+	callsWaiting: gauge("sluice_calls_waiting", "Calls that wait for a slot"),
+	callsLimit: gauge("sluice_calls_limit", "How many calls may run at once"),
+	streamsOpen: gauge("sluice_streams_open", "Proxied requests that are open"),
+	cacheBytes: gauge("sluice_cache_bytes", "What the cache holds"),
+	cacheEntries: gauge(
+		"sluice_cache_entries",
+		"Addresses that the cache keeps answers of",
+	),
+	upstreamConnections: gauge(
+		"sluice_upstream_connections",
+		"Connections to the upstream, used or idle",
+	),
+	clientConnections: gauge(
+		"sluice_client_connections",
+		"Connections of clients",
+	),
+	requestsRunning: gauge("sluice_requests_running", "Requests in progress"),
+	requestsWaiting: gauge(
+		"sluice_requests_waiting",
+		"Requests that wait for their turn",
+	),
+	poolThreads: gauge("sluice_pool_threads", "Threads of functions that exist"),
+	poolRunning: gauge("sluice_pool_running", "Functions that have a thread"),
+	poolWaiting: gauge("sluice_pool_waiting", "Functions that wait for a thread"),
+	load: gauge("sluice_load", "1 for the level of load"),
+	memory: gauge(
+		"sluice_memory_bytes",
+		"What requests, answers and caches hold",
+	),
+	loopDelay: gauge(
+		"sluice_event_loop_delay_seconds",
+		"How late the event loop came round the last time",
+	),
+	loopBusy: counter(
+		"sluice_event_loop_busy_seconds_total",
+		"How long the event loop has been busy",
+	),
+	cpu: counter(
+		"process_cpu_seconds_total",
+		"Processor time of the process, user and system",
+	),
+	resident: gauge(
+		"process_resident_memory_bytes",
+		"Memory of the process that is resident",
+	),
+	started: gauge(
+		"process_start_time_seconds",
+		"When the process started, in seconds since 1970",
+	),
+	build: {
+		name: "sluice_build_info",
+		type: "info",
+		help: "The version of Sluice and of Node",
+	},
+	config: {
+		name: "sluice_config_info",
+		type: "info",
+		help: "The hash of the plan in force",
+	},
+	configLoaded: gauge(
+		"sluice_config_loaded_timestamp_seconds",
+		"When the config in force was loaded, in seconds since 1970",
+	),
+} as const satisfies Readonly<Record<string, Metric>>;
+
+export const decisionMetrics = Object.fromEntries(
+	Object.keys(policyDecisions).map((policy) => [
+		policy,
+		decisionsOf(policy as PolicyKey),
+	]),
+) as Readonly<Record<PolicyKey, Metric>>;

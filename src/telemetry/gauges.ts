@@ -1,0 +1,95 @@
+import type { LoadLevel } from "../core/events.ts";
+import { packageVersion } from "../core/version.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { RunningServer } from "../server/serve.ts";
+import type { UpstreamState } from "../upstream/upstream.ts";
+import { type Exposition, labels, type Metric } from "./exposition.ts";
+import { metrics } from "./families.ts";
+
+const breakerStates = ["closed", "half_open", "open"] as const;
+const loadLevels = ["normal", "skipping", "refusing"] as const;
+
+/** The plan in force: its hash, and when it was loaded, in milliseconds since 1970. */
+export interface LoadedPlan {
+	readonly hash: string;
+	readonly atMs: number;
+}
+
+/** Asks the parts that know. Nothing is looked at between two scrapes. */
+export function writeGauges(
+	gateway: Gateway,
+	server: Pick<RunningServer, "connections"> | null,
+	load: LoadLevel,
+	loaded: LoadedPlan,
+	out: Exposition,
+): void {
+	const { upstreams, requests, threads } = gateway.state();
+	const one = (metric: Metric, value: number | undefined) => {
+		if (value === undefined) return;
+		out.metric(metric);
+		out.sample(metric.name, "", value);
+	};
+	writeUpstreams(upstreams, out);
+	one(metrics.clientConnections, server?.connections());
+	one(metrics.requestsRunning, requests?.running);
+	one(metrics.requestsWaiting, requests?.waiting);
+	one(metrics.poolThreads, threads?.threads);
+	one(metrics.poolRunning, threads?.running);
+	one(metrics.poolWaiting, threads?.waiting);
+	out.metric(metrics.load);
+	for (const level of loadLevels) {
+		out.sample(metrics.load.name, labels({ level }), Number(level === load));
+	}
+	one(metrics.memory, gateway.memory.held);
+	one(metrics.loopDelay, gateway.clock.turnLateMs / 1000);
+	one(metrics.loopBusy, performance.eventLoopUtilization().active / 1000);
+	const { user, system } = process.cpuUsage();
+	one(metrics.cpu, (user + system) / 1e6);
+	one(metrics.resident, process.memoryUsage.rss());
+	one(metrics.started, performance.timeOrigin / 1000);
+	const version = packageVersion();
+	out.metric(metrics.build);
+	const build = labels({ version, node: process.version });
+	out.sample(metrics.build.name, build, 1);
+	out.metric(metrics.config);
+	out.sample(metrics.config.name, labels({ hash: loaded.hash }), 1);
+	one(metrics.configLoaded, loaded.atMs / 1000);
+}
+
+function writeUpstreams(
+	upstreams: readonly UpstreamState[],
+	out: Exposition,
+): void {
+	const each = (
+		metric: Metric,
+		valueOf: (state: UpstreamState) => number | undefined,
+	) => {
+		out.metric(metric);
+		for (const state of upstreams) {
+			const value = valueOf(state);
+			if (value === undefined) continue;
+			out.sample(metric.name, labels({ upstream: state.name }), value);
+		}
+	};
+	each(metrics.callsRunning, ({ running }) => running);
+	each(metrics.callsWaiting, ({ waiting }) => waiting);
+	each(metrics.callsLimit, ({ limit }) => limit);
+	each(metrics.streamsOpen, ({ streams }) => streams);
+	each(metrics.cacheBytes, ({ cache }) => cache?.bytes);
+	each(metrics.cacheEntries, ({ cache }) => cache?.entries);
+	out.metric(metrics.upstreamConnections);
+	for (const { name: upstream, connections, idle } of upstreams) {
+		const { name } = metrics.upstreamConnections;
+		const used = connections - idle;
+		out.sample(name, labels({ upstream, state: "used" }), used);
+		out.sample(name, labels({ upstream, state: "idle" }), idle);
+	}
+	out.metric(metrics.breakerState);
+	for (const { name: upstream, breaker } of upstreams) {
+		if (breaker === null) continue;
+		for (const state of breakerStates) {
+			const text = labels({ upstream, state });
+			out.sample(metrics.breakerState.name, text, Number(state === breaker));
+		}
+	}
+}

@@ -1,0 +1,253 @@
+import type { ErrorCode, GatewayError } from "../core/errors.ts";
+import {
+	type AttemptEnded,
+	type LoadLevel,
+	listen,
+	type PolicyDecided,
+	type PolicyKey,
+	policyDecisions,
+	type RequestEnded,
+} from "../core/events.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { hashOf } from "../plan/print.ts";
+import type { RunningServer } from "../server/serve.ts";
+import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
+import { decisionMetrics, metrics } from "./families.ts";
+import { writeGauges } from "./gauges.ts";
+import { Counts, Durations } from "./series.ts";
+
+/** Counts what a gateway does. Nothing is sent anywhere: the numbers are printed when they are asked for. */
+export interface Metrics {
+	/** The text that Prometheus reads. `server` adds the connections of clients. */
+	print(
+		format: MetricsFormat,
+		server?: Pick<RunningServer, "connections"> | null,
+	): string;
+	/** A request that the server refused, so that the gateway never saw it. */
+	refused(error: GatewayError): void;
+	/** Counts nothing from now on. */
+	detach(): void;
+}
+
+/** Ends of calls that say nothing about their upstream, because the gateway did not need them any more. */
+const cancelled: ReadonlySet<ErrorCode> = new Set([
+	"call_aborted",
+	"client_closed",
+	"gateway_draining",
+]);
+
+/** The numbers of one route, or of requests without one. */
+class RouteNumbers {
+	readonly durations: Durations;
+	/** As in the plan; empty without a route. */
+	readonly key: string;
+	whole = 0;
+	partial = 0;
+	failed = 0;
+
+	/** A key is a method and a path. */
+	constructor(key: string) {
+		this.key = key;
+		const http_route = key.slice(key.indexOf(" ") + 1);
+		this.durations = new Durations({ http_route });
+	}
+}
+
+/** The numbers of one upstream. The templates of its calls come from the plan. */
+class UpstreamNumbers {
+	readonly name: string;
+	readonly templates = new Map<string | null, Durations>();
+	cancelled = 0;
+	readonly decisions: Readonly<Record<PolicyKey, Record<string, number>>>;
+
+	constructor(name: string) {
+		this.name = name;
+		this.decisions = Object.fromEntries(
+			Object.entries(policyDecisions).map(([policy, words]) => [
+				policy,
+				Object.fromEntries(words.map((word) => [word, 0])),
+			]),
+		) as UpstreamNumbers["decisions"];
+	}
+
+	durationsOf(template: string | null): Durations {
+		let durations = this.templates.get(template);
+		if (durations === undefined) {
+			const url_template = template ?? "";
+			durations = new Durations({ upstream: this.name, url_template });
+			this.templates.set(template, durations);
+		}
+		return durations;
+	}
+}
+
+/**
+ * Counts the events of a gateway from now on. Every label comes from the plan, from a table of ours or from a short list, so
+ * that no client and no upstream adds one.
+ */
+export function createMetrics(gateway: Gateway): Metrics {
+	const numbers = new Numbers(gateway);
+	const { events } = gateway;
+	const loaded = { hash: hashOf(gateway.plan), atMs: Date.now() };
+	const removals = [
+		listen(events.requestEnded, (end) => numbers.request(end)),
+		listen(events.attemptEnded, (end) => numbers.attempt(end)),
+		listen(events.policyDecided, (decided) => numbers.decision(decided)),
+		listen(events.undoEnded, ({ route, error }) => {
+			const outcome = error === null ? "undone" : "failed";
+			numbers.undos.add(labels({ route, outcome }));
+		}),
+		listen(events.loadChanged, ({ level }) => {
+			numbers.load = level;
+		}),
+	];
+	return {
+		print(format, server = null) {
+			const out = new Exposition(format);
+			numbers.write(out);
+			writeGauges(gateway, server, numbers.load, loaded, out);
+			return out.text();
+		},
+		refused: ({ code }) =>
+			numbers.refusedRequests.add(labels({ error_type: code })),
+		detach() {
+			for (const remove of removals) remove();
+		},
+	};
+}
+
+class Numbers {
+	/** Null has requests that no route matched, or that were refused before. */
+	readonly #routes: ReadonlyMap<string | null, RouteNumbers>;
+	readonly #upstreams: ReadonlyMap<string, UpstreamNumbers>;
+	readonly #missing = new Counts();
+	readonly #writes = new Counts();
+	readonly undos = new Counts();
+	readonly refusedRequests = new Counts();
+	readonly #refusedAttempts = new Counts();
+	#rateLimited = 0;
+	#shedRequests = 0;
+	#shedParts = 0;
+	load: LoadLevel = "normal";
+
+	constructor({ plan }: Pick<Gateway, "plan">) {
+		this.#routes = new Map([
+			[null, new RouteNumbers("")],
+			...plan.routes.map(({ key }) => [key, new RouteNumbers(key)] as const),
+		]);
+		this.#upstreams = new Map(
+			plan.upstreams.map(({ name }) => [name, new UpstreamNumbers(name)]),
+		);
+	}
+
+	request(end: RequestEnded): void {
+		const numbers = this.#routes.get(end.route);
+		if (numbers === undefined) return;
+		const { method, status, error, durationMs, missing, writes } = end;
+		const code = error?.code ?? "";
+		// A client that leaves is no error of anybody's: the status says it.
+		const errorType = code === "client_closed" ? "" : code;
+		numbers.durations.record(method, status, errorType, durationMs);
+		if (error !== null) numbers.failed++;
+		else if (missing.length > 0) numbers.partial++;
+		else numbers.whole++;
+		if (code === "too_many_requests") this.#rateLimited++;
+		else if (code === "overloaded") this.#shedRequests++;
+		const { key: route } = numbers;
+		for (const { step, error } of missing) {
+			if (error.code === "overloaded") this.#shedParts++;
+			this.#missing.add(labels({ route, step, error_type: error.code }));
+		}
+		for (const { outcome } of writes) {
+			this.#writes.add(labels({ route, outcome }));
+		}
+	}
+
+	attempt({ call, attempt }: AttemptEnded): void {
+		const numbers = this.#upstreams.get(call.upstream);
+		if (numbers === undefined) return;
+		const { error, placedMs, endedMs, status } = attempt;
+		if (error !== null && cancelled.has(error.code)) {
+			numbers.cancelled++;
+		} else if (placedMs === null) {
+			const { upstream } = call;
+			const error_type = error?.code ?? "";
+			this.#refusedAttempts.add(labels({ upstream, error_type }));
+		} else {
+			const isFault = status !== null && status >= 500;
+			const errorType = error?.code ?? (isFault ? "upstream_status" : "");
+			numbers
+				.durationsOf(call.template)
+				.record(call.method, status, errorType, (endedMs as number) - placedMs);
+		}
+	}
+
+	decision({ upstream, policy, decision }: PolicyDecided): void {
+		const counts = this.#upstreams.get(upstream)?.decisions[policy];
+		if (counts !== undefined) counts[decision] = (counts[decision] ?? 0) + 1;
+	}
+
+	write(out: Exposition): void {
+		out.metric(metrics.serverDuration);
+		for (const { durations } of this.#routes.values()) {
+			durations.write(metrics.serverDuration.name, out);
+		}
+		out.metric(metrics.clientDuration);
+		for (const { templates } of this.#upstreams.values()) {
+			for (const durations of templates.values()) {
+				durations.write(metrics.clientDuration.name, out);
+			}
+		}
+		this.#writeAnswers(out);
+		this.#missing.write(metrics.missing, out);
+		this.#writes.write(metrics.writes, out);
+		this.undos.write(metrics.undos, out);
+		this.refusedRequests.write(metrics.refusedRequests, out);
+		this.#refusedAttempts.write(metrics.refusedAttempts, out);
+		for (const [metric, value] of [
+			[metrics.rateLimited, this.#rateLimited],
+			[metrics.shedRequests, this.#shedRequests],
+			[metrics.shedParts, this.#shedParts],
+		] as const) {
+			out.metric(metric);
+			out.sample(metric.name, "", value);
+		}
+		this.#writeUpstreams(out);
+	}
+
+	#writeAnswers(out: Exposition): void {
+		out.metric(metrics.answers);
+		for (const {
+			key: route,
+			whole,
+			partial,
+			failed,
+		} of this.#routes.values()) {
+			for (const [completeness, count] of Object.entries({
+				whole,
+				partial,
+				failed,
+			})) {
+				const text = labels({ route, completeness });
+				out.sample(metrics.answers.name, text, count);
+			}
+		}
+	}
+
+	#writeUpstreams(out: Exposition): void {
+		const all = [...this.#upstreams.values()];
+		out.metric(metrics.cancelledAttempts);
+		for (const { name: upstream, cancelled: count } of all) {
+			out.sample(metrics.cancelledAttempts.name, labels({ upstream }), count);
+		}
+		for (const [policy, metric] of Object.entries(decisionMetrics)) {
+			out.metric(metric);
+			for (const { name: upstream, decisions } of all) {
+				const counts = Object.entries(decisions[policy as PolicyKey]);
+				for (const [decision, count] of counts) {
+					out.sample(metric.name, labels({ upstream, decision }), count);
+				}
+			}
+		}
+	}
+}
