@@ -61,6 +61,8 @@ export interface StepExplanation {
 	readonly writes: boolean;
 	/** The call that undoes it: `DELETE users/orders/${answer.id}`; null if there is none. */
 	readonly undo: string | null;
+	/** Whether it is a reply that has everything undone that was written. */
+	readonly undoes: boolean;
 	/** Whether it is a function that runs on a thread. */
 	readonly onThread: boolean;
 	/** The condition, as written; null if it always runs. */
@@ -190,10 +192,13 @@ function explainStep(
 /** The facts about calls and functions alone. */
 function workOf(
 	step: StepPlan,
-): Pick<StepExplanation, "call" | "attempts" | "writes" | "undo" | "onThread"> {
+): Pick<
+	StepExplanation,
+	"call" | "attempts" | "writes" | "undo" | "undoes" | "onThread"
+> {
 	const other = {
 		...{ call: null, attempts: null, writes: false },
-		...{ undo: null, onThread: false },
+		...{ undo: null, undoes: false, onThread: false },
 	};
 	switch (step.kind) {
 		case "call": {
@@ -202,6 +207,8 @@ function workOf(
 			const undo = step.undo && printCallTarget(step.undo);
 			return { ...other, call, attempts, writes, undo };
 		}
+		case "reply":
+			return { ...other, undoes: step.undo };
 		case "run":
 			return { ...other, call: step.reference, onThread: step.worker };
 		default:
