@@ -99,7 +99,7 @@ function prepareTarget(
 	return {
 		when: when && prepare(when, layout),
 		upstream,
-		template: printPath(base) + (rest ? `/{${route.rest}*}` : ""),
+		template: printPath(rest ? [...base, `{${route.rest}*}`] : base),
 		timeoutMs: settings.timeoutMs,
 		target: prepareProxyTarget(path.length, to, settings, layout),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),

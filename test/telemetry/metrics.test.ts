@@ -186,7 +186,7 @@ describe("metrics", () => {
 		const templates = lines.map(
 			(line) => /url_template="([^"]*)"/.exec(line)?.[1],
 		);
-		assert.deepEqual([...new Set(templates)], ["//{rest*}"]);
+		assert.deepEqual([...new Set(templates)], ["/{rest*}"]);
 		// The 28 statuses that a standard has, and one for all others.
 		assert.ok(lines.length < 32, `${lines.length}`);
 	});
