@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { isStream, streamOf } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { CallEnded, RequestEnded } from "../core/events.ts";
+import type { TrailEnded } from "../core/events.ts";
 import { eachHeader, headerOf } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { RequestMemory } from "../core/memory.ts";
@@ -59,8 +59,7 @@ interface Seen {
 	readonly response: GatewayResponse & {
 		readonly body: string | Uint8Array | null;
 	};
-	readonly calls: readonly CallEnded[];
-	readonly end: RequestEnded | null;
+	readonly end: TrailEnded | null;
 }
 
 /** Ctrl-C counts as a client that leaves. */
@@ -69,10 +68,8 @@ async function ask(
 	{ body, ...head }: Omit<AskedRequest, "file">,
 ): Promise<Seen> {
 	const { clock, events } = gateway;
-	const calls: CallEnded[] = [];
-	let end: RequestEnded | null = null;
-	events.callEnded.push((call) => calls.push(call));
-	events.requestEnded.push((event) => {
+	let end: TrailEnded | null = null;
+	events.trailEnded.push((event) => {
 		end = event;
 	});
 	const scope = openScope({ clock });
@@ -94,7 +91,7 @@ async function ask(
 			scope,
 		);
 		const whole = isStream(answered) ? await buffer(answered) : answered;
-		return { response: { ...response, body: whole }, calls, end };
+		return { response: { ...response, body: whole }, end };
 	} finally {
 		process.off("SIGINT", leave);
 		scope.close();
@@ -134,13 +131,12 @@ function forPeople(body: string | Uint8Array, type: string): string {
 	return text.replace(/\r?\n$/, "");
 }
 
-/** Says why parts are missing, for the author of the config. A terminal also shows the calls on one time axis. */
-function printCalls({ calls, end }: Seen): void {
+/** Says why parts are missing, for the author of the config. A terminal also shows the steps on one time axis. */
+function printCalls({ end }: Seen): void {
 	const { stderr, stdout } = process;
 	if (stdout.isTTY && stderr.isTTY) printError("");
-	if (stderr.isTTY && calls.length > 0) {
-		const chart = printChart(calls, {
-			totalMs: end?.durationMs ?? 0,
+	if (stderr.isTTY && end !== null && end.trail.steps.length > 0) {
+		const chart = printChart(end, {
 			// A terminal that does not know its size gives 0.
 			columns: stderr.columns || usualColumns,
 			colour: !process.env.NO_COLOR,
@@ -150,7 +146,7 @@ function printCalls({ calls, end }: Seen): void {
 	for (const line of reasons(end)) printError(line);
 }
 
-function reasons(end: RequestEnded | null): string[] {
+function reasons(end: TrailEnded | null): string[] {
 	if (end === null) return [];
 	const missing = end.missing.map(({ step, index, error }) => {
 		const name = index.length > 0 ? `${step}[${index.join(".")}]` : step;

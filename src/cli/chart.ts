@@ -1,14 +1,15 @@
 import { styleText } from "node:util";
-import type { CallEnded } from "../core/events.ts";
+import type { TrailEnded } from "../core/events.ts";
 import { shownInOneLine } from "../core/shown.ts";
-import { pad, widthOf } from "./columns.ts";
+import type { StepTrail, Trail } from "../core/trail.ts";
+import { criticalPath, type Spent } from "../telemetry/critical-path.ts";
+import { type Segment, segmentsOf } from "../telemetry/segments.ts";
+import { pad, widthOf, wrapped } from "./columns.ts";
 
-/** The part of a call that a chart shows. */
-export type ShownCall = Omit<CallEnded, "trail">;
+/** The part of a request's end that a chart shows. */
+export type ShownEnd = Pick<TrailEnded, "trail" | "durationMs" | "error">;
 
 export interface ChartOptions {
-	/** When the answer was there, in milliseconds from the request's arrival. */
-	readonly totalMs: number;
 	/** The width of the terminal in characters. */
 	readonly columns: number;
 	readonly colour: boolean;
@@ -18,22 +19,59 @@ export interface ChartOptions {
 const rowsMax = 40;
 const nameWidthMax = 24;
 const barWidthMin = 10;
+const gap = "  ";
+
+/** A character for what time was spent on, and its word in the legend. They differ without colours, too. */
+const upstream = ["█", "upstream"] as const;
+const waits = ["·", "waits"] as const;
+const pause = ["~", "pause"] as const;
+const own = ["-", "computes"] as const;
+const signs: Readonly<Record<Spent, readonly [sign: string, word: string]>> = {
+	upstream,
+	body: ["▓", "body"],
+	hedge: ["▚", "hedge"],
+	connection: ["▒", "connects"],
+	slot: ["░", "place"],
+	shared: ["≈", "kept"],
+	retry: pause,
+	repeat: pause,
+	step: waits,
+	turn: waits,
+	parallel: waits,
+	queue: waits,
+	reading: own,
+	computing: own,
+	answer: own,
+	unfinished: own,
+};
+const critical = "*";
+
+interface Row {
+	readonly step: StepTrail;
+	readonly name: string;
+	readonly times: string;
+	readonly result: string;
+	/** Empty if the step never began. */
+	readonly segments: readonly Segment[];
+}
 
 /**
- * Calls as bars on one time axis, in the order in which they started. Never wider than the terminal, unless that is
- * tiny.
+ * A request's steps and items as bars on one time axis, in the order in which they became ready. A row on the critical path
+ * has a star. Never wider than the terminal, unless that is tiny.
  */
 export function printChart(
-	calls: readonly ShownCall[],
-	{ totalMs, columns, colour }: ChartOptions,
+	ended: ShownEnd,
+	{ columns, colour }: ChartOptions,
 ): string {
-	const ordered = calls.toSorted((a, b) => a.startedMs - b.startedMs);
-	const rows = ordered.slice(0, rowsMax).map((call) => ({
-		name: nameOf(call),
-		times: `${ms(call.startedMs)}–${ms(endOf(call))} ms`,
-		result: String(call.error?.code ?? call.status ?? ""),
-		call,
-	}));
+	const { trail, durationMs } = ended;
+	const onPath = new Set(
+		criticalPath(ended).map(({ step, index }) => keyOf(step ?? "", index)),
+	);
+	const shown = trail.steps.filter(isWorthARow);
+	const rows = shown.slice(0, rowsMax).map((step) => {
+		const star = onPath.has(keyOf(step.path, step.index)) ? critical : " ";
+		return rowOf(step, star, ended);
+	});
 	const widest = (texts: readonly string[]) =>
 		Math.max(0, ...texts.map(widthOf));
 	const nameWidth = widest(rows.map(({ name }) => name));
@@ -42,55 +80,149 @@ export function printChart(
 	const taken = nameWidth + timesWidth + resultWidth + 3 * gap.length;
 	// The last column stays free, because some terminals break the line when it is written.
 	const width = Math.max(barWidthMin, columns - taken - 1);
-	const lastMs = Math.max(totalMs, ...ordered.map(endOf));
-	const lines = rows.map(({ name, times, result, call }) => {
-		const bar = barOf(call, width / Math.max(lastMs, 1), width);
-		const cells = [
-			pad(name, nameWidth),
-			painted(pad(bar, width), call, colour),
-			times.padStart(timesWidth),
-			painted(result, call, colour),
-		];
-		return cells.join(gap).trimEnd();
-	});
-	const left = ordered.length - rows.length;
+	const scale = scaleOf(trail, durationMs, rows, width);
+	const bars = rows.map(({ segments }) => barOf(segments, scale, width));
+	const lines = rows.map((row, at) =>
+		[
+			pad(row.name, nameWidth),
+			painted(bars[at] as string, row.step, colour),
+			row.times.padStart(timesWidth),
+			painted(row.result, row.step, colour),
+		]
+			.join(gap)
+			.trimEnd(),
+	);
+	const left = shown.length - rows.length + trail.more;
 	if (left > 0) lines.push(`and ${left} more`);
-	return [...lines, `answered after ${ms(totalMs)} ms`].join("\n");
+	if (rows.length > 0) lines.push(...legendOf(bars.join(""), columns));
+	return [...lines, `answered after ${Math.round(durationMs)} ms`].join("\n");
 }
 
-const gap = "  ";
-
-function barOf(call: ShownCall, perMs: number, width: number): string {
-	const start = Math.min(width - 1, Math.floor(call.startedMs * perMs));
-	const end = Math.min(width, Math.round(endOf(call) * perMs));
-	return " ".repeat(start) + "█".repeat(Math.max(1, end - start));
+/** A value that was computed at once tells nothing. */
+function isWorthARow({ end, calls, readyMs, endedMs }: StepTrail): boolean {
+	return end !== "ok" || calls.length > 0 || (endedMs ?? readyMs) > readyMs;
 }
 
-function painted(text: string, call: ShownCall, colour: boolean): string {
-	if (!colour) return text;
-	const style = call.error
-		? call.error.code === "call_aborted"
-			? "gray"
-			: "red"
-		: (call.status ?? 0) < 400
-			? "green"
-			: "yellow";
+function rowOf(
+	step: StepTrail,
+	star: string,
+	{ trail: { arrivedMs }, durationMs }: ShownEnd,
+): Row {
+	const endMs = arrivedMs + durationMs;
+	const segments = hasNoTime(step) ? [] : segmentsOf(step, endMs);
+	const from = Math.round(step.readyMs - arrivedMs);
+	const to = Math.round((step.endedMs ?? endMs) - arrivedMs);
+	return {
+		step,
+		segments,
+		name: `${star} ${nameOf(step)}`,
+		times: segments.length === 0 ? "" : `${from}–${to} ms`,
+		result: resultOf(step),
+	};
+}
+
+/** It never began, or was skipped at once. */
+function hasNoTime({ end, readyMs, startedMs, endedMs }: StepTrail): boolean {
+	if (end === "skipped") return (endedMs ?? readyMs) - readyMs < 1;
+	return end === "never_begun" || (end === "dropped" && startedMs === null);
+}
+
+function resultOf({ end, error, calls }: StepTrail): string {
+	// Nothing went wrong: nobody needed it any more.
+	if (error?.code === "call_aborted") return "cut";
+	switch (end) {
+		case "ok":
+			return String(calls.at(-1)?.status ?? "");
+		case "filled":
+			return `${error?.code ?? ""}, filled in`;
+		case "failed":
+			return error?.code ?? "failed";
+		case "never_begun":
+			return "never begun";
+		case "aborted":
+			return "cut";
+		default:
+			return end ?? "";
+	}
+}
+
+/** Gives the column of an instant. */
+function scaleOf(
+	{ arrivedMs }: Trail,
+	durationMs: number,
+	rows: readonly Row[],
+	width: number,
+): (atMs: number) => number {
+	const ends = rows.flatMap(({ segments }) => segments.map(({ toMs }) => toMs));
+	const lastMs = Math.max(1, durationMs, ...ends.map((at) => at - arrivedMs));
+	return (atMs) => ((atMs - arrivedMs) * width) / lastMs;
+}
+
+function barOf(
+	segments: readonly Segment[],
+	scale: (atMs: number) => number,
+	width: number,
+): string {
+	const cells = new Array<string>(width).fill(" ");
+	for (const { fromMs, toMs, spent } of segments) {
+		const to = Math.min(width, Math.round(scale(toMs)));
+		cells.fill(signs[spent][0], Math.max(0, Math.round(scale(fromMs))), to);
+	}
+	const bar = cells.join("");
+	const longest = longestOf(segments);
+	if (longest === null || bar.trim() !== "") return bar;
+	const at = Math.min(width - 1, Math.max(0, scale(longest.fromMs)));
+	return pad(" ".repeat(at) + signs[longest.spent][0], width);
+}
+
+/** The one that a bar of one character stands for. */
+function longestOf(segments: readonly Segment[]): Segment | null {
+	let longest: Segment | null = null;
+	for (const one of segments) {
+		const ms = one.toMs - one.fromMs;
+		if (longest === null || ms >= longest.toMs - longest.fromMs) longest = one;
+	}
+	return longest;
+}
+
+/** The signs that some bar has. All of them fit into a line of 80 columns. */
+function legendOf(bars: string, columns: number): string[] {
+	const words = [...new Set(Object.values(signs))]
+		.filter(([sign]) => bars.includes(sign))
+		.map(([sign, word]) => `${sign}${word}`);
+	const line = [...words, `${critical}critical`].join(" ");
+	return wrapped(line, Math.max(barWidthMin, columns - 1));
+}
+
+function painted(text: string, step: StepTrail, colour: boolean): string {
 	// The caller has decided whether the stream takes colours.
-	return styleText(style, text, { validateStream: false });
+	return colour
+		? styleText(styleOf(step), text, { validateStream: false })
+		: text;
 }
 
-function endOf({ startedMs, durationMs }: ShownCall): number {
-	return startedMs + durationMs;
+function styleOf({ end, error, calls }: StepTrail) {
+	if (error?.code === "call_aborted") return "gray";
+	switch (end) {
+		case "ok":
+			return (calls.at(-1)?.status ?? 0) < 400 ? "green" : "yellow";
+		case "filled":
+			return "yellow";
+		case "failed":
+			return "red";
+		default:
+			return "gray";
+	}
 }
 
-function ms(time: number): number {
-	return Math.round(time);
+function keyOf(path: string, index: readonly number[]): string {
+	return `${path} ${index.join(".")}`;
 }
 
 /** `orders.items[0.2]`, so that each item of a list has a name of its own. */
-function nameOf({ step, index }: ShownCall): string {
+function nameOf({ path, index }: StepTrail): string {
 	const item = index.length > 0 ? `[${index.join(".")}]` : "";
-	const letters = [...shownInOneLine(step)];
+	const letters = [...shownInOneLine(path)];
 	const room = Math.max(1, nameWidthMax - item.length);
 	return letters.length <= room
 		? letters.join("") + item

@@ -1,17 +1,14 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import {
 	startLibreTranslate,
 	startOpenWeather,
 } from "../../examples/weather/upstreams.ts";
-import { printChart } from "../../src/cli/chart.ts";
-import { GatewayError } from "../../src/core/errors.ts";
 import { folderWith, sluice } from "../kit/cli.ts";
 
 const root = new URL("../../", import.meta.url).pathname;
-const file = `${root}docs/cli.md`;
-const page = readFileSync(file, "utf8");
+const page = readFileSync(`${root}docs/cli.md`, "utf8");
 
 /** Commands of the page with what they print: first to stderr, then to stdout. */
 const shown = [
@@ -24,30 +21,6 @@ function wordsOf(command: string): string[] {
 		([, quoted, plain]) => quoted ?? plain ?? "",
 	);
 }
-
-const call = (step: string, startedMs: number, endedMs: number) => ({
-	requestId: "id",
-	route: "GET /weather",
-	step,
-	index: [],
-	upstream: "up",
-	startedMs,
-	durationMs: endedMs - startedMs,
-	status: 200,
-	error: null,
-});
-const chart = printChart(
-	[
-		call("city_en", 2, 281),
-		call("now", 281, 512),
-		{
-			...call("weather", 512, 1312),
-			status: null,
-			error: new GatewayError("upstream_timeout", "not done within 800 ms"),
-		},
-	],
-	{ totalMs: 1313, columns: 100, colour: false },
-);
 
 describe("docs/cli.md", () => {
 	it("shows what the commands print", async () => {
@@ -87,16 +60,6 @@ describe("docs/cli.md", () => {
 		const running = sluice(["explain", "sluice.yaml"], { cwd: folder.path });
 		assert.equal(await running.ended, 0);
 		assert.equal(running.stdout(), output);
-	});
-
-	it("shows the chart as it is drawn", () => {
-		if (process.env.UPDATE_GOLDEN) {
-			writeFileSync(
-				file,
-				page.replace(/(^```text\n)[^]*?(\n```$)/m, `$1${chart}$2`),
-			);
-		}
-		assert.ok(readFileSync(file, "utf8").includes(`\n${chart}\n`));
 	});
 
 	it("says of every key of the JSON what it holds", () => {
