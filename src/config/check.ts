@@ -116,6 +116,7 @@ function warnOfUnused(
 		problems.push({
 			at,
 			warning: true,
+			follows: true,
 			message: `no route calls \`${key}\`: call it, or remove it`,
 		});
 	}

@@ -146,8 +146,12 @@ describe("a large config is checked in a time that grows as the file does", () =
 			const before = cpuMs();
 			const loaded = checkText(yaml, "test.yaml", {});
 			const ms = cpuMs() - before;
-			const [first] = loaded.problems;
-			if (problem === null) assert.deepEqual(loaded.problems, []);
+			// Not every config calls its upstream.
+			const faults = loaded.problems.filter(
+				({ message }) => !message.startsWith("no route calls"),
+			);
+			const [first] = faults;
+			if (problem === null) assert.deepEqual(faults, []);
 			else assert.match(first ? printProblem(first) : "", problem);
 			assert.ok(ms < msMax, `took ${Math.round(ms)} ms`);
 		});
