@@ -1,11 +1,14 @@
 import { write, writeSync } from "node:fs";
-import type { Clock } from "../tasks/clock.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
 
 /** How much may wait for the log's reader, in characters. Further lines are dropped and counted. */
 const waitingMax = 1024 * 1024;
 
 /** The longest piece of one write. */
 const pieceMax = 64 * 1024;
+
+/** Lines of this time are one write: each costs a turn of a thread, which is more than to make the line. */
+const gatheredMs = 10;
 
 /** When the system takes nothing, it is asked again after this time. */
 const againMs = 100;
@@ -22,6 +25,8 @@ export class LogOutput {
 	#waiting = 0;
 	/** The piece that is being written. */
 	#piece: Uint8Array | null = null;
+	/** Begins the next piece. */
+	#due: Timer | null = null;
 	#dropped = 0;
 	#onFlushed: (() => void) | null = null;
 
@@ -43,11 +48,14 @@ export class LogOutput {
 		}
 		this.#waiting += line.length;
 		this.#lines.push(line);
-		if (this.#piece === null) this.#next();
+		if (this.#piece === null) {
+			this.#due ??= this.#clock.aside(gatheredMs, () => this.#next());
+		}
 	}
 
 	/** Resolves when all is written, or after this time. */
 	flush(timeoutMs: number): Promise<void> {
+		if (this.#piece === null) this.#next();
 		if (this.#piece === null) return Promise.resolve();
 		return new Promise((resolve) => {
 			const timer = this.#clock.after(timeoutMs, resolve);
@@ -73,6 +81,8 @@ export class LogOutput {
 	}
 
 	#next(): void {
+		this.#due?.cancel();
+		this.#due = null;
 		let length = 0;
 		let count = 0;
 		while (count < this.#lines.length && length < pieceMax) {
@@ -96,7 +106,7 @@ export class LogOutput {
 			} else {
 				this.#piece = null;
 				this.#tellGap();
-				if (this.#piece === null) this.#next();
+				this.#next();
 			}
 		});
 	}
