@@ -140,6 +140,18 @@ export function startSluice(
 	return startNode(processes, [...flags, ...args]);
 }
 
+/** Starts Sluice so that all this of it is seen: see gateways/seeing.ts. */
+export function startSeeing(
+	{ processes, folder }: Place,
+	config: object,
+	sees: readonly string[],
+): Promise<StartedGateway> {
+	const own = mkdtempSync(join(folder, "seeing-"));
+	const file = join(own, "config.json");
+	writeFileSync(file, JSON.stringify(config));
+	return startNode(processes, [gatewayFile("seeing"), file, own, ...sees]);
+}
+
 async function startNode(
 	processes: Processes,
 	args: readonly string[],

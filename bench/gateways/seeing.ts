@@ -1,0 +1,32 @@
+/**
+ * Sluice as a process of which one sees something: `seeing.ts <config> <folder> [what …]`. `what` is as in `sights`. Files
+ * that are written lie in the folder.
+ */
+import { openSync } from "node:fs";
+import { join } from "node:path";
+import { loadConfig } from "../../src/config/load.ts";
+import { printProblem } from "../../src/config/problem.ts";
+import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
+import { serve } from "../../src/server/serve.ts";
+import { attachLog } from "../../src/telemetry/attach-log.ts";
+import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { announce } from "./listen.ts";
+
+/** What can be seen, each as `sluice serve` does it. */
+const sights: Readonly<Record<string, (gateway: Gateway) => unknown>> = {
+	metrics: createMetrics,
+	log: (gateway) =>
+		attachLog(gateway, { fd: openSync(join(folder, "log.json"), "a") }),
+};
+
+const [file = "", folder = "", ...asked] = process.argv.slice(2);
+const { config, problems } = await loadConfig(file);
+if (config === null) throw new Error(problems.map(printProblem).join("\n"));
+const gateway = createGateway(config);
+for (const name of asked) {
+	const attach = sights[name];
+	if (attach === undefined) throw new Error(`${name} is not to be seen`);
+	attach(gateway);
+}
+const server = await serve(gateway, { host: "127.0.0.1", port: 0 });
+announce({ url: server.url });
