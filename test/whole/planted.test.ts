@@ -1,0 +1,274 @@
+import assert from "node:assert/strict";
+import type { ServerResponse } from "node:http";
+import { connect } from "node:net";
+import { after, before, describe, it } from "node:test";
+import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
+import { ask, type GetOptions, type HttpAnswer } from "../kit/serve.ts";
+import {
+	type RealUpstream,
+	type SeenRequest,
+	startUpstream,
+} from "../kit/upstream.ts";
+
+/**
+ * Secrets from every place that one can come from, through a real process: no output of it but the answers that carry them
+ * on purpose holds one.
+ */
+
+/** One word for each place, so that a failure says where it came from. */
+const secrets = {
+	upstreamKey: "planted-upstream-key",
+	adminToken: "planted-admin-token-of-letters",
+	authorization: "planted-authorization",
+	cookie: "planted-cookie",
+	param: "planted-param",
+	query: "planted-query",
+	undeclared: "planted-undeclared",
+	body: "planted-body",
+	header: "planted-header",
+	path: "planted-path",
+	upstreamBody: "planted-upstream-body",
+	upstreamText: "planted-upstream-text",
+	upstreamField: "planted-upstream-field",
+	upstreamReason: "planted-upstream-reason",
+	upstreamPlace: "planted-upstream-place",
+} as const;
+
+const config = `
+upstreams:
+  api:
+    url: "\${env.API_URL}"
+    headers: { authorization: "Bearer \${env.API_KEY}" }
+    query: { key: "\${env.API_KEY}" }
+    retry: { attempts: 2 }
+    breaker: true
+defaults: { deadline: 2s, timeout: 300ms }
+admin: { port: 0, token: "\${env.ADMIN_TOKEN}" }
+log: { requests: all, clientErrors: true, format: json }
+routes:
+  GET /good/{id}:
+    request:
+      query: { q: { type: string } }
+      headers: { x-note: { type: string } }
+      cookies: { sid: { type: string } }
+    steps:
+      one:
+        get: api/good/\${params.id}
+        query: { q: "\${query.q}" }
+        headers: { x-note: "\${headers.x_note}", x-sid: "\${cookies.sid}" }
+    respond: { ok: "\${one.text.length}" }
+  POST /send:
+    request: { body: { type: object, properties: { n: { type: integer } }, required: [n] } }
+    steps:
+      sent: { post: api/send, body: "\${body}" }
+    respond: { ok: "\${sent.text.length}" }
+  POST /write:
+    request: { body: { type: object } }
+    steps:
+      sent: { post: api/failing, body: "\${body}" }
+    respond: { ok: "\${sent.text.length}" }
+  GET /number:
+    request: { query: { n: { type: integer } } }
+    respond: { n: "\${query.n}" }
+  GET /failing: { steps: { one: { get: api/failing } }, respond: "\${one}" }
+  GET /partial:
+    steps:
+      one: { get: api/failing, optional: true }
+      two: { get: api/garbled, optional: true }
+      three: { get: api/moved, optional: true }
+      four: { get: api/spoiled, optional: true }
+    respond: ["\${one}", "\${two}", "\${three}", "\${four}"]
+  GET /garbled: { steps: { one: { get: api/garbled } }, respond: "\${one}" }
+  GET /spoiled: { steps: { one: { get: api/spoiled } }, respond: "\${one}" }
+  GET /moved: { steps: { one: { get: api/moved } }, respond: "\${one}" }
+  GET /computed:
+    steps: { one: { get: api/text } }
+    respond: { n: "\${Number(one.text) / 1}", at: "\${one.text.at.deeper}" }
+  GET /expected:
+    steps: { one: { get: api/text, expect: "\${answer.text === 'other'}" } }
+    respond: "\${one}"
+  GET /slow: { steps: { one: { get: api/slow } }, respond: "\${one}" }
+  GET /pass/{rest*}: { proxy: "api/{rest*}" }
+`;
+
+let upstream: RealUpstream;
+let folder: ReturnType<typeof folderWith>;
+let gateway: RunningCommand;
+let url: string;
+let adminUrl: string;
+const answers: (HttpAnswer | undefined)[] = [];
+
+before(async () => {
+	upstream = await startUpstream(answer);
+	folder = folderWith({ "sluice.yaml": config });
+	const env = {
+		API_URL: upstream.url,
+		API_KEY: secrets.upstreamKey,
+		ADMIN_TOKEN: secrets.adminToken,
+	};
+	gateway = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
+	await gateway.printed('"started"');
+	[, url = ""] = /listening on (\S+)/.exec(gateway.stdout()) ?? [];
+	const started = JSON.parse(gateway.stderr().split("\n")[0] ?? "");
+	adminUrl = started.admin;
+	for (const request of requests) answers.push(await request());
+});
+
+after(async () => {
+	gateway.process.kill("SIGKILL");
+	await gateway.ended;
+	await upstream[Symbol.asyncDispose]();
+	folder[Symbol.dispose]();
+});
+
+function answer({ target }: SeenRequest, response: ServerResponse): void {
+	const { socket } = response;
+	const path = target.split("?", 1)[0];
+	const type = { "content-type": "application/json" };
+	const field = { "x-answer": secrets.upstreamField };
+	switch (path) {
+		case "/failing":
+			response.writeHead(500, secrets.upstreamReason, { ...type, ...field });
+			response.end(JSON.stringify({ error: secrets.upstreamBody }));
+			return;
+		case "/garbled":
+			response.writeHead(200, { ...type, ...field });
+			response.end(`{"text": ${secrets.upstreamText}`);
+			return;
+		case "/moved":
+			response.writeHead(302, {
+				location: `http://127.0.0.1:1/${secrets.upstreamPlace}`,
+			});
+			response.end();
+			return;
+		case "/spoiled":
+			socket?.end(`HTTP/1.1 200 OK\r\n${secrets.upstreamField} : 1\r\n\r\n`);
+			return;
+		case "/slow":
+			return;
+		default:
+			response.writeHead(200, { ...type, ...field });
+			response.end(JSON.stringify({ text: secrets.upstreamText }));
+	}
+}
+
+const given = {
+	headers: {
+		authorization: `Bearer ${secrets.authorization}`,
+		cookie: `sid=${secrets.cookie}`,
+		"x-note": secrets.header,
+	},
+};
+
+function get(path: string, options: GetOptions = {}) {
+	return () =>
+		ask(url + path, {
+			...options,
+			headers: { ...given.headers, ...options.headers },
+		});
+}
+
+function post(path: string, body: string) {
+	const headers = { "content-type": "application/json" };
+	return get(path, { method: "POST", body, headers });
+}
+
+/** A client that leaves as soon as its call has arrived. */
+async function leave(): Promise<undefined> {
+	const { length } = upstream.seen;
+	const aborting = new AbortController();
+	const asked = get("/slow", { signal: aborting.signal })();
+	await upstream.arrived(length + 1);
+	aborting.abort();
+	await assert.rejects(asked);
+	await upstream.aborted(1);
+}
+
+/** What no parser takes. */
+function spoil(): Promise<undefined> {
+	return new Promise((resolve, reject) => {
+		const { port } = new URL(url);
+		const socket = connect(Number(port), "127.0.0.1");
+		socket.on("error", reject);
+		socket.on("close", () => resolve(undefined));
+		socket.end(
+			`GET /${secrets.path} HTTP/1.1\r\n${secrets.header} : 1\r\n\r\n`,
+		);
+		socket.resume();
+	});
+}
+
+const requests: (() => Promise<HttpAnswer | undefined>)[] = [
+	get(`/good/${secrets.param}?q=${secrets.query}&other=${secrets.undeclared}`),
+	post("/send", JSON.stringify({ n: 1, word: secrets.body })),
+	post("/send", JSON.stringify({ n: secrets.body, [secrets.body]: 1 })),
+	post("/send", `{"n": ${secrets.body}`),
+	post("/write", JSON.stringify({ word: secrets.body })),
+	get(`/number?n=${secrets.query}`),
+	get(`/${secrets.path}?a=${secrets.query}`),
+	get("/good/x", { method: "PLANTED" }),
+	get("/failing"),
+	get("/partial"),
+	get("/garbled"),
+	get("/spoiled"),
+	get("/moved"),
+	get("/computed"),
+	get("/expected"),
+	get("/slow"),
+	get(`/pass/failing?key=${secrets.query}`),
+	get(`/pass/${secrets.path}?key=${secrets.query}`),
+	leave,
+	spoil,
+];
+
+/** Asks the admin server as its operator. */
+async function shown(path: string): Promise<string> {
+	const headers = { authorization: `Bearer ${secrets.adminToken}` };
+	const { status, text } = await ask(adminUrl + path, { headers });
+	assert.equal(status, 200, path);
+	return text;
+}
+
+/** All that an operator can read, and a word that proves that it tells of these requests. */
+const outputs: Readonly<
+	Record<string, { readonly read: () => Promise<string>; readonly has: string }>
+> = {
+	log: {
+		read: async () => {
+			await gateway.printed("GET /expected");
+			return gateway.stderr();
+		},
+		has: "upstream_status",
+	},
+	stdout: { read: async () => gateway.stdout(), has: "listening on" },
+	"/metrics": { read: () => shown("/metrics"), has: "/good/{id}" },
+	"/config": { read: () => shown("/config"), has: "env.API_KEY" },
+	"/health/ready": { read: () => shown("/health/ready"), has: "ok" },
+};
+
+describe("a planted secret", () => {
+	for (const [name, { read, has }] of Object.entries(outputs)) {
+		it(`is not in ${name}`, async () => {
+			const text = await read();
+			assert.ok(text.includes(has), `${name} does not tell of ${has}`);
+			for (const [from, secret] of Object.entries(secrets)) {
+				const at = text.indexOf(secret);
+				const around = text.slice(Math.max(0, at - 200), at + 100);
+				assert.equal(at, -1, `${from}: …${around}`);
+			}
+		});
+	}
+
+	it("is in no problem document", () => {
+		const problems = answers.filter(
+			(one) => one?.headers["content-type"] === "application/problem+json",
+		);
+		assert.ok(problems.length >= 12, `${problems.length} problems`);
+		for (const { text, headers } of problems as HttpAnswer[]) {
+			const whole = text + JSON.stringify(headers);
+			for (const [from, secret] of Object.entries(secrets)) {
+				assert.ok(!whole.includes(secret), `${from}: ${whole}`);
+			}
+		}
+	});
+});
