@@ -9,7 +9,7 @@ import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
 import { contentTypes } from "../telemetry/exposition.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
-import { createAdminHandle, type Page } from "./handle.ts";
+import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
 import { shownPlan } from "./shown-config.ts";
 
 export interface AdminOptions {
@@ -76,8 +76,8 @@ export async function serveAdmin(
 	}
 	const counted = metrics ?? createMetrics(gateway);
 	const pages = new Map<string, Page>([
-		["/health/live", () => json(200, { status: "ok" })],
-		["/health/ready", () => readiness(server?.draining() ?? false)],
+		["/health/live", { answer: () => jsonAnswer({ status: "ok" }) }],
+		["/health/ready", readyPage(server ?? null)],
 		["/metrics", metricsPage(counted, server ?? null)],
 		["/config", configPage(gateway)],
 	]);
@@ -112,42 +112,45 @@ function metricsPage(
 	metrics: Metrics,
 	server: Pick<RunningServer, "connections"> | null,
 ): Page {
-	return ({ headers }) => {
-		const accept = headerOf(headers, "accept") ?? "";
-		const format = accept.includes("application/openmetrics-text")
-			? "openmetrics"
-			: "prometheus";
-		const body = metrics.print(format, server);
-		return { status: 200, type: contentTypes[format], body };
+	return {
+		answer({ headers }) {
+			const accept = headerOf(headers, "accept") ?? "";
+			const format = accept.includes("application/openmetrics-text")
+				? "openmetrics"
+				: "prometheus";
+			const body = metrics.print(format, server);
+			return { status: 200, type: contentTypes[format], body };
+		},
 	};
 }
 
-function readiness(draining: boolean): ReturnType<Page> {
-	return draining
-		? json(503, { status: "draining" })
-		: json(200, { status: "ok" });
+function readyPage(server: Pick<RunningServer, "draining"> | null): Page {
+	return {
+		answer: () =>
+			server?.draining()
+				? { ...jsonAnswer({ status: "draining" }), status: 503 }
+				: jsonAnswer({ status: "ok" }),
+	};
 }
 
 /** The config in force. Equal hashes mean equal plans, whatever the environment. */
 function configPage({ plan }: Gateway): Page {
 	const loadedAt = new Date().toISOString();
 	let body: string | null = null;
-	return () => {
-		body ??= `${JSON.stringify(
-			{
-				version: packageVersion(),
-				node: process.version,
-				loadedAt,
-				hash: hashOf(plan),
-				plan: shownPlan(plan),
-			},
-			null,
-			2,
-		)}\n`;
-		return { status: 200, type: "application/json", body };
+	return {
+		answer() {
+			body ??= `${JSON.stringify(
+				{
+					version: packageVersion(),
+					node: process.version,
+					loadedAt,
+					hash: hashOf(plan),
+					plan: shownPlan(plan),
+				},
+				null,
+				2,
+			)}\n`;
+			return { status: 200, type: "application/json", body };
+		},
 	};
-}
-
-function json(status: number, value: object): ReturnType<Page> {
-	return { status, type: "application/json", body: JSON.stringify(value) };
 }

@@ -1,49 +1,79 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { problemResponse, unsniffed } from "../core/http/problem.ts";
+import type { Scope } from "../tasks/scope.ts";
 
-/** What stands at one path of the admin server. It is made when it is asked for. */
-export type Page = (request: GatewayRequest) => {
+/** What stands at one path of the admin server. */
+export interface Page {
+	/** Default: it is read, by GET and HEAD. */
+	readonly method?: "POST";
+	/** Whether nobody needs the token to read it. For files that hold no data. Default: false. */
+	readonly open?: true;
+	/** `name` is the last part of the path where the page stands at `/…/*`, else empty. It fails with what the client gets. */
+	answer(
+		request: GatewayRequest,
+		scope: Scope,
+		name: string,
+	): PageAnswer | Promise<PageAnswer>;
+}
+
+export interface PageAnswer {
 	readonly status: number;
+	/** The media type. */
 	readonly type: string;
-	readonly body: string;
-};
+	readonly body: string | Uint8Array | ByteStream;
+	/** The Content-Security-Policy. Default: it may load, run and be framed by nothing. */
+	readonly policy?: string;
+}
+
+/** An answer with 200 that is JSON. */
+export function jsonAnswer(value: unknown): PageAnswer {
+	return {
+		status: 200,
+		type: "application/json",
+		body: `${JSON.stringify(value)}\n`,
+	};
+}
 
 /** Whether a request brings the token. */
 type Allows = (request: GatewayRequest) => boolean;
 
 /**
- * Answers for the pages. A reading request needs the token if there is one. Any other always needs it, because a page
- * of another origin can send it. No answer may be kept, read by another origin, or run or framed by a page.
+ * Answers for the pages, by their paths: `/config`, or `/traffic/*` for each path below. A reading request needs the token
+ * if there is one. Any other always needs it, because a page of another origin can send it. No answer may be kept, read by
+ * another origin, or framed by a page.
  */
 export function createAdminHandle(
 	pages: ReadonlyMap<string, Page>,
 	token: string | null,
-): (request: GatewayRequest) => Promise<GatewayResponse> {
+): (request: GatewayRequest, scope: Scope) => Promise<GatewayResponse> {
 	const allows: Allows = token === null ? () => false : bringing(token);
-	const answer = (request: GatewayRequest): GatewayResponse => {
+	const answer = async (
+		request: GatewayRequest,
+		scope: Scope,
+	): Promise<GatewayResponse> => {
 		const { method } = request;
 		const reads = method === "GET" || method === "HEAD";
-		if ((token !== null || !reads) && !allows(request)) throw unauthorized();
-		const page = pages.get(pathOf(request.target));
-		if (page === undefined) {
+		const { page, name } = find(pages, pathOf(request.target));
+		const free = reads && (token === null || page?.open === true);
+		if (!free && !allows(request)) throw unauthorized();
+		if (isFromElsewhere(request)) throw forbidden();
+		if (page === null) {
 			throw new GatewayError("route_not_found", "no page of the admin server");
 		}
-		if (!reads) {
-			const allow = ["GET", "HEAD"];
-			throw new GatewayError("method_not_allowed", "it is read", { allow });
+		if (page.method === undefined ? !reads : method !== page.method) {
+			const allow = page.method === undefined ? ["GET", "HEAD"] : [page.method];
+			throw new GatewayError("method_not_allowed", "not for pages", { allow });
 		}
-		const { status, type, body } = page(request);
-		request.memory.keepAnswer(2 * body.length);
-		const headers = ["content-type", type, ...unsniffed];
-		return { status, headers, body: method === "HEAD" ? null : body };
+		return responseOf(request, await page.answer(request, scope, name));
 	};
-	return async (request) => {
+	return async (request, scope) => {
 		try {
-			return guarded(answer(request));
+			return await answer(request, scope);
 		} catch (thrown) {
 			if (!(thrown instanceof GatewayError)) throw thrown;
 			const response = guarded(problemResponse(thrown, request.id));
@@ -54,19 +84,66 @@ export function createAdminHandle(
 	};
 }
 
-function guarded(response: GatewayResponse): GatewayResponse {
+function find(
+	pages: ReadonlyMap<string, Page>,
+	path: string,
+): { readonly page: Page | null; readonly name: string } {
+	const whole = pages.get(path);
+	if (whole !== undefined) return { page: whole, name: "" };
+	const slash = path.lastIndexOf("/") + 1;
+	const page = pages.get(`${path.slice(0, slash)}*`) ?? null;
+	return { page, name: path.slice(slash) };
+}
+
+function responseOf(
+	request: GatewayRequest,
+	{ status, type, body, policy }: PageAnswer,
+): GatewayResponse {
+	const headers = ["content-type", type, ...unsniffed];
+	if (request.method === "HEAD") {
+		if (isStream(body)) leave(body);
+		return guarded({ status, headers, body: null }, policy);
+	}
+	if (!isStream(body)) request.memory.keepAnswer(2 * body.length);
+	return guarded({ status, headers, body }, policy);
+}
+
+function guarded(
+	response: GatewayResponse,
+	policy = "default-src 'none'; frame-ancestors 'none'",
+): GatewayResponse {
 	const named = response.headers.filter(
 		(_, at, all) => all[at - (at % 2)] !== "cache-control",
 	);
-	return { ...response, headers: [...named, ...guards] };
+	const headers = [...named, "content-security-policy", policy, ...guards];
+	return { ...response, headers };
 }
 
 const guards = [
 	...["cache-control", "no-store"],
-	...["content-security-policy", "default-src 'none'; frame-ancestors 'none'"],
 	...["cross-origin-resource-policy", "same-origin"],
 	...["referrer-policy", "no-referrer"],
 ];
+
+/**
+ * Whether a browser says that a page of another origin sends it. That page could read nothing, but it could take
+ * connections and listen. To follow a link from there is no harm, because the page is left.
+ */
+function isFromElsewhere({ headers }: GatewayRequest): boolean {
+	const site = headerOf(headers, "sec-fetch-site") ?? "none";
+	if (site === "none" || site === "same-origin") return false;
+	return (
+		headerOf(headers, "sec-fetch-mode") !== "navigate" ||
+		headerOf(headers, "sec-fetch-dest") !== "document"
+	);
+}
+
+function forbidden(): GatewayError {
+	const message = "is sent by a page of another origin";
+	const errors = [{ at: "headers.sec-fetch-site", message }];
+	const facts = { status: 403, errors };
+	return new GatewayError("request_invalid", message, facts);
+}
 
 function unauthorized(): GatewayError {
 	return new GatewayError("unauthorized", "without the admin server's token");
