@@ -4,10 +4,12 @@ FROM node:26.10.0-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 COPY tools/ tools/
-RUN npm ci
+# The page is built below, when its source is there.
+RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src/ src/
-RUN npm run build
+COPY ui/ ui/
+RUN npm run build && npm run build:ui
 RUN npm prune --omit=dev
 
 FROM node:26.10.0-slim

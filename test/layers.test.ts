@@ -21,7 +21,7 @@ const calledByName = new Set([
 const root = new URL("../", import.meta.url);
 const modules = modulesIn(
 	root,
-	"{src,bin,test,bench,examples,tools}/**/*.{ts,js}",
+	"{src,bin,test,bench,examples,tools,ui}/**/*.{ts,tsx,js}",
 );
 const sources = [...modules].filter(([path]) => path.startsWith("src/"));
 

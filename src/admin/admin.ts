@@ -10,6 +10,7 @@ import { listen } from "../server/server.ts";
 import { contentTypes } from "../telemetry/exposition.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
+import { pagesOfFiles } from "./page-files.ts";
 import { shownPlan } from "./shown-config.ts";
 
 export interface AdminOptions {
@@ -55,7 +56,7 @@ const bounds = {
 const memoryBytesMax = 64 * 2 ** 20;
 
 /**
- * Opens a second server that shows what a gateway does: `/health/live`, `/health/ready`, `/metrics` and `/config`. Fails with the
+ * Opens a second server that shows what a gateway does: a page for browsers, `/health/live`, `/health/ready`, `/metrics` and `/config`. Fails with the
  * system's error if it cannot listen, and with `config_invalid` if other machines could ask without a token.
  */
 export async function serveAdmin(
@@ -76,6 +77,7 @@ export async function serveAdmin(
 	}
 	const counted = metrics ?? createMetrics(gateway);
 	const pages = new Map<string, Page>([
+		...pagesOfFiles(),
 		["/health/live", { answer: () => jsonAnswer({ status: "ok" }) }],
 		["/health/ready", readyPage(server ?? null)],
 		["/metrics", metricsPage(counted, server ?? null)],

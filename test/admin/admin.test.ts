@@ -50,7 +50,13 @@ describe("the admin server", () => {
 
 	it("answers no other path, and none of the gateway's routes", async () => {
 		await using admin = await started();
-		for (const path of ["/", "/hello", "/-/health", "/config/", "/health"]) {
+		for (const path of [
+			"/hello",
+			"/-/health",
+			"/config/",
+			"/health",
+			"/assets/",
+		]) {
 			assert.equal((await admin.get(path)).status, 404, path);
 		}
 	});

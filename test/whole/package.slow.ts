@@ -25,7 +25,7 @@ const path = [dirname(process.execPath), process.env.PATH].join(delimiter);
 function pack(folder: string): string {
 	for (const name of [
 		...["package.json", "README.md", "LICENSE", "tsconfig.json"],
-		...["tsconfig.build.json", "bin", "docs", "examples", "src", "tools"],
+		...["tsconfig.build.json", "bin", "docs", "examples", "src", "tools", "ui"],
 	]) {
 		cpSync(join(root, name), join(folder, name), { recursive: true });
 	}
@@ -79,6 +79,7 @@ describe("the package", () => {
 			"docs",
 			"package.json",
 		]);
+		assert.ok(files.includes("dist/page/index.html"));
 		const programs = files.filter((name) => /\.([cm]?[jt]s)$/.test(name));
 		assert.ok(programs.length > 200);
 		for (const name of programs) {
