@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import { cpuMs } from "../kit/blocked.ts";
+import { computing } from "../kit/blocked.ts";
 import { repeatableRandom } from "../kit/random.ts";
 import { slowness } from "../kit/slowness.ts";
 import { frameOf, prepared } from "./compute.ts";
@@ -22,13 +22,13 @@ function share(source: string, data: Data): number {
 	for (let round = 0; round < 4 && least > 1; round++) {
 		const slow = slowness();
 		const frame = frameOf(values);
-		const startedMs = cpuMs();
+		const computed = computing();
 		try {
 			evaluate(frame);
 		} catch (error) {
 			assert.ok(error instanceof GatewayError, source);
 		}
-		least = Math.min(least, (cpuMs() - startedMs) / (longestMs * slow));
+		least = Math.min(least, computed() / (longestMs * slow));
 	}
 	return least;
 }
