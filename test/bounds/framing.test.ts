@@ -171,7 +171,9 @@ describe("an answer over TLS whose end is the end of its connection", () => {
 	it("is whole with it for a client that reads slowly", async () => {
 		const body = "x".repeat(3_000_000);
 		const url = await startCutter(0, { body });
-		const gateway = await serveBefore(url, { tls: { ca: `${cert}` } });
+		// All that encrypts is in this process.
+		const settings = { tls: { ca: `${cert}` }, timeout: "30s" };
+		const gateway = await serveBefore(url, settings);
 		const { port } = new URL(gateway.url);
 		const client = connect(Number(port), "127.0.0.1");
 		client.write(asking("GET /passed", ["connection: close"]));
