@@ -12,9 +12,11 @@ export class SentWrite implements StepWrite {
 	attempts = 0;
 	/** The call as it was sent, without its query: `POST flights /bookings`. */
 	call = "";
-	/** When it was first sent and when its call ended, counted in sendings and ends of its run. */
-	sentAt = 0;
-	endedAt = Number.POSITIVE_INFINITY;
+	/** How many writes of its run were sent before it. */
+	nth = 0;
+	/** When it was first sent, and when its call ended. */
+	sentMs = 0;
+	endedMs = Number.POSITIVE_INFINITY;
 
 	constructor(step: string, index: readonly number[]) {
 		this.step = step;

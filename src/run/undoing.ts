@@ -4,9 +4,11 @@ import type { UpstreamRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import { openScope } from "../tasks/scope.ts";
+import { sleep } from "../tasks/sleep.ts";
 import { refusedBy } from "./refused-by.ts";
 import { reporting, trailOf } from "./reporting.ts";
 import type { Run } from "./run.ts";
+import type { SentWrite } from "./sent-write.ts";
 import { isSkip } from "./spot.ts";
 import type { UndoableWrite } from "./undo.ts";
 
@@ -21,7 +23,8 @@ interface Made {
 
 /**
  * Takes back the writes of a run. A write is undone after all that were sent when it had ended, because these may have
- * read it. Writes that ran at the same time are undone at the same time.
+ * read it. Writes that ran at the same time are undone at the same time. No undo begins before the clock's next tick. Until
+ * then other parts of the run may fail of the same cause, and what they have written later is undone first.
  */
 export class Undoing {
 	readonly #run: Run;
@@ -29,6 +32,8 @@ export class Undoing {
 	#left: UndoableWrite[] = [];
 	/** Those of them that have not begun to be undone. */
 	readonly #waiting = new Set<UndoableWrite>();
+	/** Whether some may begin with the next tick. */
+	#begins = false;
 	#onIdle: (() => void) | null = null;
 
 	constructor(run: Run) {
@@ -38,10 +43,8 @@ export class Undoing {
 	/** Undoes these writes, each when it has ended. */
 	claim(writes: readonly UndoableWrite[]): void {
 		for (const write of writes) this.#waiting.add(write);
-		this.#left = [...this.#left, ...writes].toSorted(
-			(a, b) => a.sentAt - b.sentAt,
-		);
-		for (const write of writes) write.claim(() => this.#advance());
+		this.#left = [...this.#left, ...writes].toSorted((a, b) => a.nth - b.nth);
+		for (const write of writes) write.claim(() => this.#known(write));
 	}
 
 	/** Resolves when all are undone; null if none is left. Asked once, when the run has ended. */
@@ -52,26 +55,37 @@ export class Undoing {
 		});
 	}
 
-	/** Begins those that no later write holds up any more. */
-	#advance(): void {
-		const left = this.#left;
-		while (left.at(-1)?.undone) left.pop();
-		const last = left.at(-1);
-		if (last === undefined) {
-			this.#onIdle?.();
-			return;
-		}
-		for (const write of this.#waiting) {
-			if (!write.over || write.endedAt < last.sentAt) continue;
-			this.#waiting.delete(write);
-			void this.#undo(write);
-		}
+	/** All is known of a write that is to be undone. If it has done nothing, no other need wait for it. */
+	#known(write: UndoableWrite): void {
+		if (write.outcome === "refused") this.#undone(write);
+		else this.#beginSoon();
 	}
 
-	async #undo(write: UndoableWrite): Promise<void> {
-		if (write.outcome !== "refused") await this.#carryOut(write);
+	#undone(write: UndoableWrite): void {
+		const left = this.#left;
+		this.#waiting.delete(write);
 		write.undone = true;
-		this.#advance();
+		while (left.at(-1)?.undone) left.pop();
+		if (left.length === 0) this.#onIdle?.();
+		else this.#beginSoon();
+	}
+
+	#beginSoon(): void {
+		if (this.#begins) return;
+		this.#begins = true;
+		const begin = () => this.#begin();
+		void sleep(0, this.#run.input.beyond.closing).then(begin, begin);
+	}
+
+	/** Begins those that no later write holds up any more. */
+	#begin(): void {
+		this.#begins = false;
+		const last = this.#left.at(-1);
+		for (const write of this.#waiting) {
+			if (!write.over || (last && isBefore(write, last))) continue;
+			this.#waiting.delete(write);
+			void this.#carryOut(write).then(() => this.#undone(write));
+		}
 	}
 
 	/** Never rejects: what could not be undone is told. */
@@ -154,6 +168,14 @@ export class Undoing {
 			...(made?.told ?? { undo: null, body: null }),
 		});
 	}
+}
+
+/**
+ * Whether the first had ended when the second was sent. At one instant it had: which of the two the machine did first
+ * is chance.
+ */
+function isBefore(first: SentWrite, second: SentWrite): boolean {
+	return first.nth < second.nth && first.endedMs <= second.sentMs;
 }
 
 function shortened(body: string | null): string | null {

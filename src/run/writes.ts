@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import type { Clock } from "../tasks/clock.ts";
 // Types only: a run shows its writes.
 import type { Run } from "./run.ts";
 import type { SentWrite } from "./sent-write.ts";
@@ -15,19 +16,20 @@ export class Writes {
 	readonly all: SentWrite[] = [];
 	readonly #undoable: UndoableWrite[] = [];
 	readonly #undoing: Undoing;
-	#count = 0;
+	readonly #clock: Clock;
 	readonly #underWay = new Set<SentWrite>();
 	#onIdle: (() => void) | null = null;
 
 	constructor(run: Run) {
+		this.#clock = run.calls.clock;
 		this.#undoing = new Undoing(run);
 	}
 
 	/** An attempt of the write is about to be sent. */
 	sent(write: SentWrite): void {
 		if (write.attempts++ > 0) return;
-		write.sentAt = this.#count;
-		this.#count += 1;
+		write.nth = this.all.length;
+		write.sentMs = this.#clock.now();
 		this.all.push(write);
 		if (write instanceof UndoableWrite) this.#undoable.push(write);
 		this.#underWay.add(write);
@@ -36,8 +38,7 @@ export class Writes {
 	/** The call of the write has ended, with all its attempts. */
 	ended(write: SentWrite): void {
 		if (!this.#underWay.delete(write)) return;
-		write.endedAt = this.#count;
-		this.#count += 1;
+		write.endedMs = this.#clock.now();
 		if (this.#underWay.size > 0) return;
 		this.#onIdle?.();
 	}

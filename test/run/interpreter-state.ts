@@ -1,3 +1,4 @@
+import type { ExpectedCall } from "./interpreter.ts";
 import type { Placed } from "./interpreter-orders.ts";
 import {
 	hasEffect,
@@ -94,7 +95,8 @@ export interface Turn extends Placed {
 /** A write that was sent, and can be undone. */
 export interface Written {
 	readonly turn: Turn;
-	readonly call: { readonly startMs: number; readonly endMs: number };
+	readonly call: ExpectedCall;
+	/** Of its undo. */
 	readonly target: string;
 	/** How its call ends: nothing was done, its answer is one to take, or nobody knows. */
 	readonly ends: "refused" | "known" | "unknown";

@@ -77,14 +77,20 @@ export function isWithin(inner: Turn, outer: Turn): boolean {
 	return false;
 }
 
+/** The calls that undo, and how each write ended: `s1 0 undone`. */
+export interface Undone {
+	readonly undos: readonly ExpectedCall[];
+	readonly told: readonly string[];
+}
+
 /** Undoes the writes that are to be undone: each when all have been undone that were sent when it had ended. */
 export function undo(
 	written: readonly Written[],
 	scenario: Scenario,
 	deadlineMs: number,
-): { undos: ExpectedCall[]; undone: string[] } {
+): Undone {
 	const undos: ExpectedCall[] = [];
-	const undone: string[] = [];
+	const told: string[] = [];
 	const endOf = ({ call }: Written) => Math.min(call.endMs, deadlineMs);
 	const left = new Set(written.filter(({ claimedMs }) => claimedMs < never));
 	const running = new Map<Written, number>();
@@ -108,7 +114,7 @@ export function undo(
 				changes = true;
 				const { step, path } = write.turn.of;
 				const tell = (how: string) =>
-					undone.push([path, ...write.index, how].join(" "));
+					told.push([path, ...write.index, how].join(" "));
 				if (write.ends === "refused") left.delete(write);
 				else if (write.ends === "unknown" && step.undo?.answer) {
 					tell("reference_missing");
@@ -133,5 +139,5 @@ export function undo(
 		if (next === never) break;
 		nowMs = next;
 	}
-	return { undos, undone };
+	return { undos, told };
 }

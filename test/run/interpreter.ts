@@ -28,7 +28,13 @@ import {
 	valueOf,
 	type Written,
 } from "./interpreter-state.ts";
-import { isWithin, queryOf, undo, writtenBy } from "./interpreter-undo.ts";
+import {
+	isWithin,
+	queryOf,
+	type Undone,
+	undo,
+	writtenBy,
+} from "./interpreter-undo.ts";
 import {
 	delayOf,
 	endingOf,
@@ -65,11 +71,8 @@ export interface Expected {
 	readonly calls: readonly ExpectedCall[];
 	/** When the route or a group failed. Writes that would begin at that instant may have begun. */
 	readonly failedMs: readonly number[];
-	/** When the writes began that can be undone. */
-	readonly writesMs: readonly number[];
-	/** The calls that undo, and how each write ended: `s1 0 undone`. */
-	readonly undos: readonly ExpectedCall[];
-	readonly undone: readonly string[];
+	/** What becomes of those of the writes that were sent. */
+	readonly undo: (isSent: (write: ExpectedCall) => boolean) => Undone;
 }
 
 export interface ExpectedCall {
@@ -84,9 +87,13 @@ export function expect(route: RandomRoute, scenario: Scenario): Expected {
 	const [first, ...others] = orders.map((order) =>
 		new Interpreter(route, scenario, order).run(),
 	) as [Expected, ...Expected[]];
-	const words = JSON.stringify(first);
-	const certain = others.every((other) => JSON.stringify(other) === words);
+	const words = wordsOf(first);
+	const certain = others.every((other) => wordsOf(other) === words);
 	return certain ? first : { ...first, certain };
+}
+
+function wordsOf(expected: Expected): string {
+	return JSON.stringify([expected, expected.undo(() => true)]);
 }
 
 /** What else may come of it, if things at one instant come in other orders. */
@@ -150,16 +157,15 @@ class Interpreter {
 			.filter(({ startMs, endMs }) => endMs > startMs)
 			.toSorted((a, b) => (a.target < b.target ? -1 : 1));
 		const certain = !this.#unsure;
-		const { undos, undone } = undo(
-			this.#written,
-			this.#scenario,
-			this.#route.deadlineMs,
-		);
-		const writesMs = this.#written.map(({ call }) => call.startMs);
-		const failedMs = this.#failedMs;
 		return {
-			...{ ...this.#end, certain, calls, failedMs, writesMs, undos, undone },
+			...{ ...this.#end, certain, calls, failedMs: this.#failedMs },
 			passedOn: this.#passed !== null,
+			undo: (isSent) =>
+				undo(
+					this.#written.filter(({ call }) => isSent(call)),
+					this.#scenario,
+					deadlineMs,
+				),
 		};
 	}
 
