@@ -16,7 +16,12 @@ process.stdout.on("error", (error) => {
 // Nobody can be told.
 process.stderr.on("error", () => {});
 const { main } = await import((existsSync(source) ? source : built).href);
-const exitCode = await main(process.argv.slice(2));
+let leftBehind = false;
+const exitCode = await main(process.argv.slice(2), {
+	onLeftBehind: () => {
+		leftBehind = true;
+	},
+});
 process.exitCode = exitCode;
 process.on("exit", () => {
 	// What `serve` says at its start is no result.
@@ -26,4 +31,4 @@ process.on("exit", () => {
 // Whoever reads what `serve` said at its start may have stalled, and a result that nobody takes would keep the process.
 const { stdout, stderr } = process;
 const untaken = stdout.writableLength + stderr.writableLength > 0;
-if (untaken && process.argv[2] === "serve") process.exit();
+if (leftBehind || (untaken && process.argv[2] === "serve")) process.exit();

@@ -77,4 +77,9 @@ export {
 	type GatewayLog,
 	type LogOptions,
 } from "./telemetry/attach-log.ts";
+export {
+	attachTraces,
+	type GatewayTraces,
+	type TracesOptions,
+} from "./telemetry/attach-traces.ts";
 export { createMetrics, type Metrics } from "./telemetry/metrics.ts";

@@ -14,6 +14,7 @@ import {
 	serve,
 } from "../server/serve.ts";
 import { attachLog } from "../telemetry/attach-log.ts";
+import { attachTraces } from "../telemetry/attach-traces.ts";
 import type { Log } from "../telemetry/log.ts";
 import { logBug } from "../telemetry/log-events.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -26,6 +27,8 @@ import { openStderr, print, printError } from "./terminal.ts";
 export interface ServeHooks {
 	/** Called once, when the server takes requests. */
 	readonly onListening?: (url: string) => void;
+	/** Called if something of a library's goes on after the end, for which nobody waits. */
+	readonly onLeftBehind?: () => void;
 }
 
 interface ServeFlags {
@@ -63,6 +66,7 @@ export async function serveCommand(
 		colour: isTTY && !process.env.NO_COLOR,
 	});
 	const metrics = config.admin && createMetrics(gateway);
+	const traces = await attachTraces(gateway, { log });
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
 	const { onInternal } = log;
@@ -84,6 +88,7 @@ export async function serveCommand(
 		signals.leave();
 		await server?.close();
 		await gateway.close();
+		await traces?.close(0);
 		await log.close();
 		return exitCodes.failed;
 	}
@@ -93,6 +98,7 @@ export async function serveCommand(
 			url: server.url,
 			routes: config.routes.length,
 			...(admin && { admin: admin.url }),
+			...(traces && { traces: true }),
 		},
 		"started",
 	);
@@ -106,6 +112,8 @@ export async function serveCommand(
 	const finished = await drainOnSignal(server, signals, drainMs, log);
 	signals.leave();
 	await gateway.close();
+	const flushed = await traces?.close(finished ? undefined : 0);
+	if (flushed === false) hooks.onLeftBehind?.();
 	// Last, so that operators see the drain to its end.
 	await admin?.close();
 	process.off("unhandledRejection", onLeftover);

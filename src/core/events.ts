@@ -1,4 +1,5 @@
 import type { ErrorCode, GatewayError } from "./errors.ts";
+import type { Tracer } from "./trace-ids.ts";
 import type { AttemptTrail, CallTrail, Trail } from "./trail.ts";
 
 /** One request has been answered, or its client has left. */
@@ -185,6 +186,8 @@ export interface Events {
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
 	readonly undoEnded: Listener<UndoEnded>[];
+	/** Null if nobody makes spans of requests. */
+	tracer: Tracer | null;
 }
 
 /** The events of one gateway. Two gateways share none. */
@@ -197,6 +200,7 @@ export function createEvents(): Events {
 		policyDecided: [],
 		loadChanged: [],
 		undoEnded: [],
+		tracer: null,
 	};
 }
 

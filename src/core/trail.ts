@@ -1,5 +1,6 @@
 import type { GatewayError } from "./errors.ts";
 import type { Decision, DecisionReason, PolicyKey } from "./events.ts";
+import type { TraceIds } from "./trace-ids.ts";
 
 /** For whom something is done to an upstream. */
 export interface Asker {
@@ -43,12 +44,16 @@ export class CallTrail {
 	readonly attempts: AttemptTrail[] = [];
 	readonly decisions: DecisionMark[] = [];
 	readonly #clock: Instants;
+	readonly #ids: TraceIds | null;
 
+	/** `ids` names its attempts; null if it is not traced. */
 	constructor(
 		clock: Instants,
 		of: Pick<CallTrail, "upstream" | "method" | "template">,
+		ids: TraceIds | null = null,
 	) {
 		this.#clock = clock;
+		this.#ids = ids;
 		this.upstream = of.upstream;
 		this.method = of.method;
 		this.template = of.template;
@@ -62,7 +67,7 @@ export class CallTrail {
 
 	/** Begins the record of another attempt. */
 	attempt(): AttemptTrail {
-		const attempt = new AttemptTrail(this.#clock);
+		const attempt = new AttemptTrail(this.#clock, this.#ids?.next() ?? null);
 		this.attempts.push(attempt);
 		return attempt;
 	}
@@ -82,6 +87,8 @@ export class CallTrail {
 /** The record of one attempt. An instant is null if the attempt did not come so far. */
 export class AttemptTrail {
 	readonly startedMs: number;
+	/** Its span, which its request names. Null if it has none. */
+	readonly spanId: string | null;
 	/** Which of the upstream's `urls` was asked, from 0. */
 	url = 0;
 	/** When it had its slot among the upstream's calls. */
@@ -99,8 +106,9 @@ export class AttemptTrail {
 	error: GatewayError | null = null;
 	readonly #clock: Instants;
 
-	constructor(clock: Instants) {
+	constructor(clock: Instants, spanId: string | null) {
 		this.#clock = clock;
+		this.spanId = spanId;
 		this.startedMs = clock.now();
 	}
 
@@ -162,18 +170,29 @@ export class StepTrail {
 	readonly calls: CallTrail[] = [];
 	/** Its waits for steps that it reads after its call, and between rounds of `repeat`, for none. */
 	readonly waits: StepWait[] = [];
+	/** Its span. Null if it has none. */
+	readonly spanId: string | null;
 	readonly #clock: Instants;
+	readonly #ids: TraceIds | null;
 
 	constructor(
 		clock: Instants,
 		of: Pick<StepTrail, "path" | "index" | "after">,
 		readyMs: number,
+		ids: TraceIds | null,
 	) {
 		this.#clock = clock;
+		this.#ids = ids;
+		this.spanId = ids?.next() ?? null;
 		this.path = of.path;
 		this.index = of.index;
 		this.after = of.after;
 		this.readyMs = readyMs;
+	}
+
+	/** Names the attempts of its calls; null if they are not traced. */
+	get ids(): TraceIds | null {
+		return this.#ids;
 	}
 
 	started(): void {
@@ -234,15 +253,24 @@ export class Trail {
 	/** The step whose end was the run's; null if the run ended by itself. */
 	last: StepTrail | null = null;
 	readonly #clock: Instants;
+	readonly #ids: TraceIds | null;
 
+	/** `ids` names its spans; null if it is not traced. */
 	constructor(
 		clock: Instants,
 		of: Pick<Trail, "requestId" | "method" | "arrivedMs">,
+		ids: TraceIds | null = null,
 	) {
 		this.#clock = clock;
+		this.#ids = ids;
 		this.requestId = of.requestId;
 		this.method = of.method;
 		this.arrivedMs = of.arrivedMs;
+	}
+
+	/** Null if it is not traced. */
+	get ids(): TraceIds | null {
+		return this.#ids;
 	}
 
 	read(): void {
@@ -264,7 +292,8 @@ export class Trail {
 			this.more++;
 			return null;
 		}
-		const step = new StepTrail(this.#clock, { path, index, after }, readyMs);
+		const of = { path, index, after };
+		const step = new StepTrail(this.#clock, of, readyMs, this.#ids);
 		this.steps.push(step);
 		return step;
 	}
@@ -272,5 +301,6 @@ export class Trail {
 	/** The run is over: what is still under way will have no end of its own. */
 	close(): void {
 		for (const step of this.steps) step.ended("aborted");
+		this.#ids?.close();
 	}
 }

@@ -17,6 +17,7 @@ import { problemResponse } from "../core/http/problem.ts";
 import { networkOf } from "../core/ip.ts";
 import { leastCostOfReading } from "../core/json.ts";
 import { Memory } from "../core/memory.ts";
+import { TraceIds } from "../core/trace-ids.ts";
 import { Trail } from "../core/trail.ts";
 import { compile } from "../plan/compile.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -242,8 +243,14 @@ async function handle(
 	handling: Handling,
 ): Promise<GatewayResponse> {
 	const { requestEnded, trailEnded } = handling.events;
-	const trail = trailEnded.length === 0 ? null : trailOf(request, handling);
-	const end = new RequestEnd(handling.outliving, trail);
+	const { tracer } = handling.events;
+	const ids = tracer && new TraceIds(request.headers, tracer);
+	const traced = ids?.sampled ? ids : null;
+	const trail =
+		trailEnded.length === 0 && traced === null
+			? null
+			: trailOf(request, handling, traced);
+	const end = new RequestEnd(handling.outliving, ids, trail);
 	let response: GatewayResponse;
 	try {
 		response = await answer(request, scope, handling, end);
@@ -272,7 +279,9 @@ async function handle(
 		raise(requestEnded, event);
 		if (trail !== null) {
 			trail.close();
-			raise(trailEnded, { ...event, trail });
+			const trailed = { ...event, trail };
+			raise(trailEnded, trailed);
+			traced?.tracer.ended(trailed);
 		}
 	};
 	const { body } = response;
@@ -287,9 +296,13 @@ async function handle(
 	return response;
 }
 
-function trailOf(request: GatewayRequest, { clock }: Handling): Trail {
+function trailOf(
+	request: GatewayRequest,
+	{ clock }: Handling,
+	ids: TraceIds | null,
+): Trail {
 	const { id: requestId, method, arrivedMs } = request;
-	return new Trail(clock, { requestId, method, arrivedMs });
+	return new Trail(clock, { requestId, method, arrivedMs }, ids);
 }
 
 /**
@@ -349,7 +362,7 @@ async function answer(
 	);
 	const { target: route, params } = match;
 	end.route = route.plan.key;
-	const { trail } = end;
+	const { trail, ids } = end;
 	if (trail !== null) trail.route = end.route;
 	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
@@ -374,7 +387,7 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	trail?.read();
-	const given = { request, values, events, load, scope, via, trail };
+	const given = { request, values, events, load, scope, via, trail, ids };
 	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;

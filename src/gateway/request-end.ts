@@ -1,5 +1,6 @@
 import type { GatewayError } from "../core/errors.ts";
 import type { StepFailure, StepWrite } from "../core/events.ts";
+import type { TraceIds } from "../core/trace-ids.ts";
 import type { Trail } from "../core/trail.ts";
 import type { Beyond } from "../run/run.ts";
 import type { Scope } from "../tasks/scope.ts";
@@ -27,9 +28,12 @@ export class RequestEnd implements Beyond {
 	readonly #outliving: Outliving;
 	/** Null if nobody wants it. */
 	readonly trail: Trail | null;
+	/** Null if nobody makes spans of requests. */
+	readonly ids: TraceIds | null;
 
-	constructor(outliving: Outliving, trail: Trail | null) {
+	constructor(outliving: Outliving, ids: TraceIds | null, trail: Trail | null) {
 		this.#outliving = outliving;
+		this.ids = ids;
 		this.trail = trail;
 	}
 

@@ -37,11 +37,13 @@ export function prepareRequest(
 	];
 	const said = saidBeside(new Set(names), settings);
 	const requestOf = (run: Run, frame: Frame): UpstreamRequest => {
+		const { trace } = run;
 		return {
 			method,
 			target: target(frame),
 			headers: headers(frame),
-			along: run.trace.linesOf(said),
+			along: trace.linesOf(said),
+			traced: trace.tracedBy(said),
 			body: body ? body.print(frame) : null,
 			safe: !write,
 			idempotent: repeatable,

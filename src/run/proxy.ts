@@ -63,7 +63,7 @@ export function proxy(
 ): Promise<GatewayResponse> {
 	const frame = createFrame(route, input);
 	refuseUpgrade(input.request.headers);
-	const trace = new Trace(input.request, input.via);
+	const trace = new Trace(input.request, input.via, input.ids);
 	const passage = { route, input, body, frame, trace, marks: null };
 	return frame.fuel.piece((one) => passOn(prepared, one), passage);
 }
@@ -81,6 +81,7 @@ export function passOn(
 		target: target.target(request, frame),
 		headers: target.headers(request, frame),
 		along: trace.linesOf(target.said),
+		traced: trace.tracedBy(target.said),
 		body,
 		expects: body?.held === true,
 		idempotent: isIdempotent(request.method),

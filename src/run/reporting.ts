@@ -19,7 +19,8 @@ export function trailOf(
 	const listened = callEnded.length + attemptEnded.length > 0;
 	if (trail === null && !listened) return null;
 	const { name } = upstream;
-	const call = new CallTrail(clock, { upstream: name, method, template });
+	const of = { upstream: name, method, template };
+	const call = new CallTrail(clock, of, trail?.ids ?? null);
 	trail?.calls.push(call);
 	return call;
 }

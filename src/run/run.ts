@@ -3,6 +3,7 @@ import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { Events, StepFailure, StepMark } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
+import type { TraceIds } from "../core/trace-ids.ts";
 import type { Trail } from "../core/trail.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { Fuel, requestMax } from "../expression/fuel.ts";
@@ -33,6 +34,8 @@ export interface RunInput {
 	readonly events: Events;
 	/** Null if nobody wants it. */
 	readonly trail: Trail | null;
+	/** The ids of its trace; null if nobody makes spans of requests. */
+	readonly ids: TraceIds | null;
 	/** Cancelled when the client leaves. */
 	readonly scope: Scope;
 	readonly load: Load;
@@ -150,7 +153,8 @@ export class Run {
 
 	/** The trace of its calls. A run without a call makes none. */
 	get trace(): Trace {
-		this.#trace ??= new Trace(this.input.request, this.input.via);
+		const { request, via, ids } = this.input;
+		this.#trace ??= new Trace(request, via, ids);
 		return this.#trace;
 	}
 

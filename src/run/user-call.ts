@@ -127,11 +127,13 @@ function createRequest(
 	const { safe, idempotent } = settings;
 	const reads = safe || isSafe(chosen);
 	const fields = headersOf(settings.headers, headers, body && body.type);
+	const said = saidBeside(new Set(fields.keys()), settings);
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
 		headers: [...fields].flat(),
-		along: run.trace.linesOf(saidBeside(new Set(fields.keys()), settings)),
+		along: run.trace.linesOf(said),
+		traced: run.trace.tracedBy(said),
 		body: body && body.text,
 		...(body?.binary && { binary: true }),
 		safe: reads,

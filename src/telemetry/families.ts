@@ -89,6 +89,14 @@ export const metrics = {
 	poolThreads: gauge("sluice_pool_threads", "Threads of functions that exist"),
 	poolRunning: gauge("sluice_pool_running", "Functions that have a thread"),
 	poolWaiting: gauge("sluice_pool_waiting", "Functions that wait for a thread"),
+	spans: counter(
+		"sluice_traces_spans_total",
+		"Spans of requests, by what became of them",
+	),
+	spansWaiting: gauge(
+		"sluice_traces_spans_waiting",
+		"Spans that wait to be sent",
+	),
 	load: gauge("sluice_load", "1 for the level of load"),
 	memory: gauge(
 		"sluice_memory_bytes",

@@ -1,4 +1,5 @@
 import type { LoadLevel } from "../core/events.ts";
+import type { TracerState } from "../core/trace-ids.ts";
 import { packageVersion } from "../core/version.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { RunningServer } from "../server/serve.ts";
@@ -36,6 +37,8 @@ export function writeGauges(
 	one(metrics.poolThreads, threads?.threads);
 	one(metrics.poolRunning, threads?.running);
 	one(metrics.poolWaiting, threads?.waiting);
+	const spans = gateway.events.tracer?.state();
+	if (spans !== undefined) writeSpans(spans, out);
 	out.metric(metrics.load);
 	for (const level of loadLevels) {
 		out.sample(metrics.load.name, labels({ level }), Number(level === load));
@@ -54,6 +57,19 @@ export function writeGauges(
 	out.metric(metrics.config);
 	out.sample(metrics.config.name, labels({ hash: loaded.hash }), 1);
 	one(metrics.configLoaded, loaded.atMs / 1000);
+}
+
+function writeSpans(
+	{ sent, failed, dropped, leftOut, waiting }: TracerState,
+	out: Exposition,
+): void {
+	const outcomes = { sent, failed, dropped, left_out: leftOut };
+	out.metric(metrics.spans);
+	for (const [outcome, count] of Object.entries(outcomes)) {
+		out.sample(metrics.spans.name, labels({ outcome }), count);
+	}
+	out.metric(metrics.spansWaiting);
+	out.sample(metrics.spansWaiting.name, "", waiting);
 }
 
 function writeUpstreams(

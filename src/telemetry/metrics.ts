@@ -30,7 +30,7 @@ export interface Metrics {
 }
 
 /** Ends of calls that say nothing about their upstream, because the gateway did not need them any more. */
-const cancelled: ReadonlySet<ErrorCode> = new Set([
+export const cancelledCodes: ReadonlySet<ErrorCode> = new Set([
 	"call_aborted",
 	"client_closed",
 	"gateway_draining",
@@ -167,7 +167,7 @@ class Numbers {
 		const numbers = this.#upstreams.get(call.upstream);
 		if (numbers === undefined) return;
 		const { error, placedMs, endedMs, status } = attempt;
-		if (error !== null && cancelled.has(error.code)) {
+		if (error !== null && cancelledCodes.has(error.code)) {
 			numbers.cancelled++;
 		} else if (placedMs === null) {
 			const { upstream } = call;

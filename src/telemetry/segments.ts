@@ -50,8 +50,11 @@ function segmentsOfCall(call: CallTrail, endMs: number): Segment[] {
 	];
 }
 
-/** It began while the one before it was under way. */
-function isHedge(attempts: readonly AttemptTrail[], at: number): boolean {
+/** Whether an attempt of a call began while the one before it was under way. */
+export function isHedge(
+	attempts: readonly AttemptTrail[],
+	at: number,
+): boolean {
 	const before = attempts[at - 1];
 	if (before === undefined) return false;
 	const { startedMs } = attempts[at] as AttemptTrail;

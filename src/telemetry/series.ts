@@ -16,6 +16,11 @@ const knownStatuses: ReadonlySet<number> = new Set([
 	...[499, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511],
 ]);
 
+/** One that a client made up is `_OTHER`. */
+export function knownMethod(method: string): string {
+	return knownMethods.has(method) ? method : "_OTHER";
+}
+
 function statusLabel(status: number): string {
 	if (knownStatuses.has(status)) return String(status);
 	return status >= 100 && status < 600
@@ -59,7 +64,7 @@ export class Durations {
 	#find(method: string, status: number | null, errorType: string): Histogram {
 		const text = labels({
 			...this.#labels,
-			http_request_method: knownMethods.has(method) ? method : "_OTHER",
+			http_request_method: knownMethod(method),
 			http_response_status_code: status === null ? "" : statusLabel(status),
 			error_type: errorType,
 		});

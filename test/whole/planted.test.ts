@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
+import { type Collector, startCollector } from "../kit/collector.ts";
 import { ask, type GetOptions, type HttpAnswer } from "../kit/serve.ts";
 import {
 	type RealUpstream,
@@ -32,6 +33,7 @@ const secrets = {
 	upstreamField: "planted-upstream-field",
 	upstreamReason: "planted-upstream-reason",
 	upstreamPlace: "planted-upstream-place",
+	collectorKey: "planted-collector-key",
 } as const;
 
 const config = `
@@ -92,6 +94,7 @@ routes:
 `;
 
 let upstream: RealUpstream;
+let collector: Collector;
 let folder: ReturnType<typeof folderWith>;
 let gateway: RunningCommand;
 let url: string;
@@ -100,11 +103,15 @@ const answers: (HttpAnswer | undefined)[] = [];
 
 before(async () => {
 	upstream = await startUpstream(answer);
+	collector = await startCollector();
 	folder = folderWith({ "sluice.yaml": config });
 	const env = {
 		API_URL: upstream.url,
 		API_KEY: secrets.upstreamKey,
 		ADMIN_TOKEN: secrets.adminToken,
+		OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+		OTEL_EXPORTER_OTLP_HEADERS: `authorization=${secrets.collectorKey}`,
+		OTEL_BSP_SCHEDULE_DELAY: "0",
 	};
 	gateway = sluice(["serve", "--port", "0"], { cwd: folder.path, env });
 	await gateway.printed('"started"');
@@ -118,6 +125,7 @@ after(async () => {
 	gateway.process.kill("SIGKILL");
 	await gateway.ended;
 	await upstream[Symbol.asyncDispose]();
+	await collector[Symbol.asyncDispose]();
 	folder[Symbol.dispose]();
 });
 
@@ -239,6 +247,18 @@ const outputs: Readonly<
 			return gateway.stderr();
 		},
 		has: "upstream_status",
+	},
+	traces: {
+		read: async () => {
+			const { requests: sent } = collector;
+			const told = () => sent.map(({ body }) => body.toString("latin1")).join();
+			// Its last one is of the client that left.
+			while (!told().includes("GET /slow")) {
+				await collector.asked(sent.length + 1);
+			}
+			return told();
+		},
+		has: "GET /expected",
 	},
 	stdout: { read: async () => gateway.stdout(), has: "listening on" },
 	"/metrics": { read: () => shown("/metrics"), has: "/good/{id}" },

@@ -285,11 +285,14 @@ const tracestates: readonly (readonly [
 ];
 
 let upstream: RealUpstream;
-let gateway: ServedGateway;
+let gateways: {
+	readonly untraced: ServedGateway;
+	readonly traced: ServedGateway;
+};
 
 before(async () => {
 	upstream = await startUpstream((_request, response) => response.end("{}"));
-	gateway = await serve(`
+	const config = `
 upstreams:
   own: { url: "${upstream.url}" }
   theirs: { url: "${upstream.url}", headers: { traceparent: mine, via: mine, x-request-id: mine } }
@@ -299,28 +302,47 @@ routes:
   GET /theirs: { steps: { a: { get: theirs/a } } }
   GET /proxied: { proxy: own/a }
   GET /proxied-theirs: { proxy: theirs/a }
-`);
+`;
+	gateways = { untraced: await serve(config), traced: await serve(config) };
+	gateways.traced.gateway.events.tracer = {
+		spansMax: 100,
+		samples: (_traceId, parent) => parent === null || isSampled(parent.flags),
+		ended() {},
+		state: () => assert.fail(),
+	};
 });
 
+const isSampled = (flags: string) => (Number(flags) & 1) === 1;
+
 after(async () => {
-	await gateway[Symbol.asyncDispose]();
+	await gateways.untraced[Symbol.asyncDispose]();
+	await gateways.traced[Symbol.asyncDispose]();
 	await upstream[Symbol.asyncDispose]();
 });
 
 /** The fields of the calls that a request with these lines led to. */
-async function sent(path: string, lines: readonly string[]) {
+async function sent(
+	path: string,
+	lines: readonly string[],
+	by: keyof typeof gateways = "untraced",
+) {
 	const before = upstream.seen.length;
-	const answer = await askInLines(gateway.url, path, lines);
+	const answer = await askInLines(gateways[by].url, path, lines);
 	assert.match(answer, /^HTTP\/1\.1 200 /);
 	return upstream.seen.slice(before).map(({ rawHeaders }) => rawHeaders);
 }
 
-for (const path of ["/composed", "/proxied"]) {
-	describe(`the trace of a request to ${path.slice(1)} routes`, () => {
+for (const [path, by] of [
+	["/composed", "untraced"],
+	["/composed", "traced"],
+	["/proxied", "untraced"],
+	["/proxied", "traced"],
+] as const) {
+	describe(`the trace of a request to ${path.slice(1)} routes, ${by}`, () => {
 		for (const [when, lines, goesOn] of traceparents) {
 			const does = goesOn ? "goes on" : "is a new one";
 			test(`${does} where of traceparent ${when}`, async () => {
-				const [call = []] = await sent(path, lines);
+				const [call = []] = await sent(path, lines, by);
 				assert.equal(allHeadersOf(call, "traceparent").length, 1);
 				const value = headerOf(call, "traceparent") ?? "";
 				assert.match(value, /^00-[\da-f]{32}-[\da-f]{16}-0[0-3]$/);
@@ -328,14 +350,14 @@ for (const path of ["/composed", "/proxied"]) {
 				assert.equal(trace === id, goesOn, value);
 				assert.notEqual(span, parent);
 				assert.doesNotMatch(`${trace}-${span}`, /^0+-|-0+$/);
-				assert.equal(flags, goesOn ? "01" : "00");
+				assert.equal(flags, goesOn || by === "traced" ? "01" : "00");
 			});
 		}
 
 		for (const [when, lines, goesOn] of tracestates) {
 			test(`has its state ${goesOn === null ? "dropped" : "go on"} where it ${when}`, async () => {
 				const all = [`traceparent: ${given}`, ...lines];
-				const [call = []] = await sent(path, all);
+				const [call = []] = await sent(path, all, by);
 				const values = allHeadersOf(call, "tracestate");
 				assert.deepEqual(values, goesOn === null ? [] : [goesOn]);
 				assert.match(headerOf(call, "traceparent") ?? "", RegExp(`^00-${id}-`));
@@ -346,7 +368,7 @@ for (const path of ["/composed", "/proxied"]) {
 			for (const lines of [[], ["traceparent: 00-x"]]) {
 				for (const state of ["foo=1", "foo=1,bar=2"]) {
 					const all = [...lines, `tracestate: ${state}`];
-					const [call = []] = await sent(path, all);
+					const [call = []] = await sent(path, all, by);
 					assert.equal(headerOf(call, "tracestate"), null);
 				}
 			}
@@ -359,7 +381,7 @@ for (const path of ["/composed", "/proxied"]) {
 				["ff", "03"],
 			]) {
 				const line = `traceparent: 00-${id}-${parent}-${from}`;
-				const [call = []] = await sent(path, [line]);
+				const [call = []] = await sent(path, [line], by);
 				const value = headerOf(call, "traceparent") ?? "";
 				assert.equal(value.slice(-2), to);
 			}
@@ -372,14 +394,15 @@ for (const [when, lines, goesOn] of [
 	["goes on", [`traceparent: ${given}`], true],
 	["begins anew", [`traceparent: 00-${"0".repeat(32)}-${parent}-01`], false],
 ] as const) {
-	test(`each call has a parent id of its own in one trace that ${when}`, async () => {
-		const calls = await sent("/three", lines);
-		const values = calls.map((call) => headerOf(call, "traceparent") ?? "");
-		const ids = new Set(values.map((value) => value.split("-")[1]));
-		assert.equal(ids.size, 1);
-		assert.equal(ids.has(id), goesOn);
-		assert.equal(new Set(values.map((value) => value.split("-")[2])).size, 3);
-	});
+	for (const by of ["untraced", "traced"] as const)
+		test(`each call has a parent id of its own in one trace that ${when}, ${by}`, async () => {
+			const calls = await sent("/three", lines, by);
+			const values = calls.map((call) => headerOf(call, "traceparent") ?? "");
+			const ids = new Set(values.map((value) => value.split("-")[1]));
+			assert.equal(ids.size, 1);
+			assert.equal(ids.has(id), goesOn);
+			assert.equal(new Set(values.map((value) => value.split("-")[2])).size, 3);
+		});
 }
 
 test("a request without a trace begins another each time", async () => {
@@ -391,10 +414,15 @@ test("a request without a trace begins another each time", async () => {
 	);
 });
 
-for (const path of ["/theirs", "/proxied-theirs"]) {
-	test(`what an upstream's own headers say of a trace is what ${path} sends`, async () => {
+for (const [path, by] of [
+	["/theirs", "untraced"],
+	["/theirs", "traced"],
+	["/proxied-theirs", "untraced"],
+	["/proxied-theirs", "traced"],
+] as const) {
+	test(`what an upstream's own headers say of a trace is what ${path} sends, ${by}`, async () => {
 		const lines = [`traceparent: ${given}`, "tracestate: a=1", "via: 1.1 x"];
-		const [call = []] = await sent(path, lines);
+		const [call = []] = await sent(path, lines, by);
 		for (const name of ["traceparent", "via", "x-request-id"]) {
 			assert.deepEqual(allHeadersOf(call, name), ["mine"], name);
 		}

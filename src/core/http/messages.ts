@@ -2,6 +2,7 @@ import type { ByteStream } from "../body/byte-stream.ts";
 import type { Decoded } from "../body/decoded.ts";
 import type { GatewayError } from "../errors.ts";
 import type { RequestMemory } from "../memory.ts";
+import type { TraceIds } from "../trace-ids.ts";
 import type { Asker, AttemptTrail } from "../trail.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
@@ -68,6 +69,8 @@ export interface UpstreamRequest extends Asker {
 	 * looks at them. Absent: none.
 	 */
 	readonly along?: string;
+	/** Writes the line that names the span of each attempt. Null or absent if the call is not traced. */
+	readonly traced?: TraceIds | null;
 	readonly body: string | null;
 	/** Whether each character of the body stands for a byte (Latin-1). Absent: the body is a text, sent as UTF-8. */
 	readonly binary?: boolean;
@@ -148,6 +151,8 @@ export interface StreamRequest extends Asker {
 	readonly headers: HeaderList;
 	/** As for a call. */
 	readonly along?: string;
+	/** As for a call. */
+	readonly traced?: TraceIds | null;
 	readonly body: ByteStream | null;
 	/** Whether the upstream is asked if it wants the body, before a piece of it is read. Absent: no. */
 	readonly expects?: boolean;

@@ -1,3 +1,4 @@
+import type { UpstreamRequest } from "../../core/http/messages.ts";
 import { Memory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { Scope } from "../../tasks/scope.ts";
@@ -30,7 +31,8 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
-				const { along = "", onSent, onAgain, attempt = null } = request;
+				const { onSent, onAgain, attempt = null } = request;
+				const along = linesOf(request);
 				const message = writer.message(
 					method,
 					target,
@@ -56,8 +58,8 @@ export function openWire(
 			if (refusal !== null) return Promise.reject(refusal.reason);
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
-				const { along = "", expects = false, timeoutMs } = request;
-				const { attempt = null } = request;
+				const { expects = false, timeoutMs, attempt = null } = request;
+				const along = linesOf(request);
 				const expecting = expects ? `${along}${expectation}` : along;
 				const message =
 					body === null
@@ -89,6 +91,15 @@ export function openWire(
 		state: () => pool.state(),
 		close: () => pool.close(),
 	};
+}
+
+/** A call that is traced names the span of this attempt alone. */
+function linesOf({
+	along = "",
+	traced,
+	attempt,
+}: Pick<UpstreamRequest, "along" | "traced" | "attempt">): string {
+	return traced ? along + traced.lineOf(attempt?.spanId ?? null) : along;
 }
 
 const expectation = "expect: 100-continue\r\n";
