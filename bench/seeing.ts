@@ -22,12 +22,18 @@ const kinds = [
 	{ title: "nothing", sees: [], atMost: null },
 	{ title: "metrics", sees: ["metrics"], atMost: 1.04 },
 	{ title: "log of all requests", sees: ["log"], atMost: 1.08 },
+	{ title: "traces of all requests", sees: ["traces"], atMost: null },
+	{ title: "traces of a tenth", sees: ["tenth of traces"], atMost: null },
 ] as const;
 
 const folder = mkdtempSync(join(tmpdir(), "sluice-bench-"));
 try {
 	await using processes = createProcesses();
 	const upstreamUrl = await startUpstream(processes, join(folder, "upstream"));
+	// nginx takes whatever is posted, and answers 200.
+	process.env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT = `${upstreamUrl}/echo/traces`;
+	// Else what does not fit is dropped, and would cost nothing.
+	process.env.OTEL_BSP_MAX_QUEUE_SIZE = "100000";
 	const place = { processes, upstreamUrl, folder };
 	const config = {
 		...sluiceConfig(upstreamUrl, policiesOn),

@@ -9,6 +9,7 @@ import { printProblem } from "../../src/config/problem.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../../src/server/serve.ts";
 import { attachLog } from "../../src/telemetry/attach-log.ts";
+import { attachTraces } from "../../src/telemetry/attach-traces.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
 import { announce } from "./listen.ts";
 
@@ -17,6 +18,15 @@ const sights: Readonly<Record<string, (gateway: Gateway) => unknown>> = {
 	metrics: createMetrics,
 	log: (gateway) =>
 		attachLog(gateway, { fd: openSync(join(folder, "log.json"), "a") }),
+	traces: (gateway) => attachTraces(gateway),
+	"tenth of traces": (gateway) =>
+		attachTraces(gateway, {
+			env: {
+				...process.env,
+				OTEL_TRACES_SAMPLER: "traceidratio",
+				OTEL_TRACES_SAMPLER_ARG: "0.1",
+			},
+		}),
 };
 
 const [file = "", folder = "", ...asked] = process.argv.slice(2);
@@ -26,7 +36,7 @@ const gateway = createGateway(config);
 for (const name of asked) {
 	const attach = sights[name];
 	if (attach === undefined) throw new Error(`${name} is not to be seen`);
-	attach(gateway);
+	await attach(gateway);
 }
 const server = await serve(gateway, { host: "127.0.0.1", port: 0 });
 announce({ url: server.url });

@@ -4,12 +4,14 @@ import {
 	type Link,
 	type SpanContext,
 	SpanKind,
+	type TraceState,
 } from "@opentelemetry/api";
 import type { GatewayError } from "../core/errors.ts";
 import type { TrailEnded } from "../core/events.ts";
 import type { TraceIds } from "../core/trace-ids.ts";
 import type { CallTrail, StepTrail } from "../core/trail.ts";
 import { attemptSpan } from "./attempt-span.ts";
+import { criticalPath } from "./critical-path.ts";
 import type { Dependencies } from "./dependencies.ts";
 import { endingOf, nameOf } from "./log-requests.ts";
 import { knownMethod } from "./series.ts";
@@ -17,6 +19,9 @@ import type { SpanEvent, SpanFacts } from "./span.ts";
 
 /** How many missing parts of an answer are named. */
 const missingMax = 16;
+
+/** Of a request with more steps the critical path is not looked for, because that takes a time that grows with their square. */
+const criticalMax = 1_000;
 
 /**
  * The spans of one request: of itself, below it of its steps, and below these of their attempts. A step is below the list
@@ -38,9 +43,12 @@ class Making {
 	/** What the gateway's clock lacks to milliseconds since 1970. */
 	readonly #wallMs: number;
 	readonly #endMs: number;
+	readonly #state: TraceState | null;
 	readonly #own: SpanContext;
 	/** The records by path and index. */
 	readonly #steps = new Map<string, StepTrail>();
+	/** How much of the critical path was spent in a step, by path and index. */
+	readonly #critical = new Map<string, number>();
 
 	constructor(
 		end: TrailEnded,
@@ -53,9 +61,17 @@ class Making {
 		this.#dependencies = dependencies;
 		this.#wallMs = wallMs;
 		this.#endMs = end.trail.arrivedMs + end.durationMs;
+		this.#state = ids.state === "" ? null : createTraceState(ids.state);
 		this.#own = this.#contextOf(ids.spanId);
 		for (const step of end.trail.steps) {
 			this.#steps.set(keyOf(step.path, step.index), step);
+		}
+		if (end.trail.steps.length > criticalMax) return;
+		for (const { step, index, fromMs, toMs } of criticalPath(end)) {
+			if (step === null) continue;
+			const key = keyOf(step, index);
+			const before = this.#critical.get(key) ?? 0;
+			this.#critical.set(key, before + toMs - fromMs);
 		}
 	}
 
@@ -71,10 +87,10 @@ class Making {
 	}
 
 	#contextOf(spanId: string, parent = false): SpanContext {
-		const { traceId, flags, state } = this.#ids;
+		const { traceId, flags } = this.#ids;
 		return {
 			...{ traceId, spanId, traceFlags: Number(flags) },
-			...(state !== "" && { traceState: createTraceState(state) }),
+			...(this.#state && { traceState: this.#state }),
 			...(parent && { isRemote: true }),
 		};
 	}
@@ -123,6 +139,7 @@ class Making {
 
 	#step(step: StepTrail, context: SpanContext): SpanFacts {
 		const { path, index, readyMs, endedMs, end, error } = step;
+		const critical = this.#critical.get(keyOf(path, index));
 		return {
 			name: path,
 			kind: SpanKind.INTERNAL,
@@ -134,6 +151,7 @@ class Making {
 			attributes: {
 				...(index.length > 0 && { "sluice.index": [...index] }),
 				"sluice.end": end ?? "aborted",
+				...(critical && { "sluice.critical_ms": critical }),
 				...errorType(error),
 			},
 			links: this.#linksOf(step),

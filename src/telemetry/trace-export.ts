@@ -166,9 +166,14 @@ export class TraceExport implements Tracer {
 			const end = this.#ended[taken++] as TrailEnded;
 			const count = countOf(end);
 			made += count;
-			// The processor counts those that it takes out of its own queue.
 			this.#waiting -= count;
-			this.#queue(end, wallMs);
+			try {
+				this.#queue(end, wallMs);
+			} catch {
+				// A bug of ours costs this trace, and not the process.
+				this.#counts.dropped += count;
+				this.#onLost(count, "they could not be made");
+			}
 		}
 		this.#ended.splice(0, taken);
 	}

@@ -301,6 +301,23 @@ describe("traces", () => {
 		});
 	});
 
+	it("cost a trace and nothing else when one cannot be made", async () => {
+		await using collector = await startCollector();
+		const traces = await attach(collector.url);
+		gateway.gateway.events.trailEnded.push(({ trail }) =>
+			Object.defineProperty(trail, "readMs", {
+				get: () => assert.fail("a bug"),
+			}),
+		);
+		assert.equal((await gateway.get("/plain")).status, 200);
+		assert.equal(await traces.close(), true);
+		assert.deepEqual(collector.spans, []);
+		assert.deepEqual(
+			lines.map(({ fields }) => Reflect.get(fields, "why")),
+			["they could not be made"],
+		);
+	});
+
 	it("end within their time when the collector hangs", async () => {
 		await using collector = await startCollector(() => null);
 		const traces = await attach(collector.url, {

@@ -247,6 +247,11 @@ describe("the spans of a request", () => {
 			["sluice.wait", 5, { "sluice.wait_ms": 45, "sluice.wait_for": ["c"] }],
 		);
 		assert.deepEqual([c.startMs, c.endMs, d.endMs], [30, 50, 50]);
+		// Of the chain of 50 ms b took the first 30, and c the rest.
+		assert.deepEqual(
+			[a, b, c, d].map((one) => attribute(one, "sluice.critical_ms")),
+			[undefined, 30, 20, undefined],
+		);
 	});
 
 	it("of a retry are siblings, with the pause between them", async () => {
