@@ -9,9 +9,12 @@ import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
 import { contentTypes } from "../telemetry/exposition.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { createTraffic } from "../telemetry/traffic.ts";
 import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
 import { pagesOfFiles } from "./page-files.ts";
 import { shownPlan } from "./shown-config.ts";
+import { requestPage, trafficPage } from "./traffic-pages.ts";
+import { TrafficStreams } from "./traffic-streams.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
@@ -33,7 +36,7 @@ export interface AdminOptions {
 /** A running admin server. */
 export interface AdminServer {
 	readonly url: string;
-	/** Cuts what it answers, and closes its port. */
+	/** Ends its streams, cuts whatever is not answered within a second, and closes its port. */
 	close(): Promise<void>;
 }
 
@@ -52,12 +55,16 @@ const bounds = {
 	leastBytesPerSecond: 1024,
 };
 
+/** How long answers may take when it closes. */
+const closingMs = 1_000;
+
 /** What its requests and answers may hold in all. */
 const memoryBytesMax = 64 * 2 ** 20;
 
 /**
- * Opens a second server that shows what a gateway does: a page for browsers, `/health/live`, `/health/ready`, `/metrics` and `/config`. Fails with the
- * system's error if it cannot listen, and with `config_invalid` if other machines could ask without a token.
+ * Opens a second server that shows what a gateway does: a page for browsers, health, metrics, the config and the last
+ * requests. Fails with the system's error if it cannot listen, and with `config_invalid` if other machines could ask
+ * without a token.
  */
 export async function serveAdmin(
 	gateway: Gateway,
@@ -76,12 +83,20 @@ export async function serveAdmin(
 		throw new GatewayError("config_invalid", message);
 	}
 	const counted = metrics ?? createMetrics(gateway);
+	const traffic = createTraffic(gateway);
+	const streams = new TrafficStreams(traffic);
+	const detach = () => {
+		counted.detach();
+		traffic.detach();
+	};
 	const pages = new Map<string, Page>([
 		...pagesOfFiles(),
 		["/health/live", { answer: () => jsonAnswer({ status: "ok" }) }],
 		["/health/ready", readyPage(server ?? null)],
 		["/metrics", metricsPage(counted, server ?? null)],
 		["/config", configPage(gateway)],
+		["/traffic", trafficPage(traffic, streams)],
+		["/traffic/*", requestPage(traffic)],
 	]);
 	const listening = listen({
 		...bounds,
@@ -95,16 +110,17 @@ export async function serveAdmin(
 		...(onInternal && { onInternal }),
 	});
 	try {
-		const { url, close } = await listening;
+		const { url, drain } = await listening;
 		return {
 			url,
 			async close() {
-				await close();
-				counted.detach();
+				streams.close();
+				await drain(closingMs);
+				detach();
 			},
 		};
 	} catch (error) {
-		counted.detach();
+		detach();
 		throw error;
 	}
 }

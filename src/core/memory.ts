@@ -88,9 +88,12 @@ export class Memory {
 		this.held -= bytes;
 	}
 
-	/** Lets a cache take part. Its holder says by `keep` how its bytes change. */
-	join(one: Yielding): void {
+	/** Lets a cache take part. Its holder says by `keep` how its bytes change. Gives the removal. */
+	join(one: Yielding): () => void {
 		this.#yielding.push(one);
+		return () => {
+			this.#yielding.splice(this.#yielding.indexOf(one), 1);
+		};
 	}
 
 	/** A cache holds so many bytes more, or less. It gives way at once if that is too much. */

@@ -1,7 +1,7 @@
 import { type Attributes, SpanKind } from "@opentelemetry/api";
 import type { GatewayError } from "../core/errors.ts";
 import type { AttemptTrail, CallTrail } from "../core/trail.ts";
-import { cancelledCodes } from "./metrics.ts";
+import { cancelledCodes } from "./attempt-end.ts";
 import { isHedge } from "./segments.ts";
 import { knownMethod } from "./series.ts";
 import type { SpanEvent, SpanFacts } from "./span.ts";

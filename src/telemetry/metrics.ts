@@ -1,4 +1,4 @@
-import type { ErrorCode, GatewayError } from "../core/errors.ts";
+import type { GatewayError } from "../core/errors.ts";
 import {
 	type AttemptEnded,
 	type LoadLevel,
@@ -11,6 +11,7 @@ import {
 import type { Gateway } from "../gateway/gateway.ts";
 import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
+import { errorTypeOf, isCancelled } from "./attempt-end.ts";
 import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { writeGauges } from "./gauges.ts";
@@ -28,13 +29,6 @@ export interface Metrics {
 	/** Counts nothing from now on. */
 	detach(): void;
 }
-
-/** Ends of calls that say nothing about their upstream, because the gateway did not need them any more. */
-export const cancelledCodes: ReadonlySet<ErrorCode> = new Set([
-	"call_aborted",
-	"client_closed",
-	"gateway_draining",
-]);
 
 /** The numbers of one route, or of requests without one. */
 class RouteNumbers {
@@ -166,19 +160,18 @@ class Numbers {
 	attempt({ call, attempt }: AttemptEnded): void {
 		const numbers = this.#upstreams.get(call.upstream);
 		if (numbers === undefined) return;
-		const { error, placedMs, endedMs, status } = attempt;
-		if (error !== null && cancelledCodes.has(error.code)) {
+		const { placedMs, endedMs, status } = attempt;
+		if (isCancelled(attempt)) {
 			numbers.cancelled++;
 		} else if (placedMs === null) {
 			const { upstream } = call;
-			const error_type = error?.code ?? "";
+			const error_type = errorTypeOf(attempt);
 			this.#refusedAttempts.add(labels({ upstream, error_type }));
 		} else {
-			const isFault = status !== null && status >= 500;
-			const errorType = error?.code ?? (isFault ? "upstream_status" : "");
+			const ms = (endedMs as number) - placedMs;
 			numbers
 				.durationsOf(call.template)
-				.record(call.method, status, errorType, (endedMs as number) - placedMs);
+				.record(call.method, status, errorTypeOf(attempt), ms);
 		}
 	}
 

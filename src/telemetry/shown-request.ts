@@ -166,7 +166,8 @@ export function detailOf(end: TrailEnded, endedAt: number): RequestDetail {
 	};
 }
 
-function completenessOf({
+/** What came of a request: everything, a part of it, or an error. */
+export function completenessOf({
 	error,
 	missing,
 }: RequestEnded): RequestSummary["completeness"] {

@@ -4,6 +4,7 @@ import { connect } from "node:net";
 import { after, before, describe, it } from "node:test";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
 import { type Collector, startCollector } from "../kit/collector.ts";
+import { readEvents } from "../kit/events.ts";
 import { ask, type GetOptions, type HttpAnswer } from "../kit/serve.ts";
 import {
 	type RealUpstream,
@@ -229,12 +230,32 @@ const requests: (() => Promise<HttpAnswer | undefined>)[] = [
 	spoil,
 ];
 
+const asOperator = { authorization: `Bearer ${secrets.adminToken}` };
+
 /** Asks the admin server as its operator. */
 async function shown(path: string): Promise<string> {
-	const headers = { authorization: `Bearer ${secrets.adminToken}` };
-	const { status, text } = await ask(adminUrl + path, { headers });
+	const { status, text } = await ask(adminUrl + path, { headers: asOperator });
 	assert.equal(status, 200, path);
 	return text;
+}
+
+/** The records of all requests that are kept. */
+async function records(): Promise<string> {
+	const { requests } = JSON.parse(await shown("/traffic"));
+	const ids: string[] = requests.map(({ id }: { id: string }) => id);
+	const all = await Promise.all(ids.map((id) => shown(`/traffic/${id}`)));
+	return all.join("");
+}
+
+/** The requests that are kept as events. */
+async function events(): Promise<string> {
+	const reader = await readEvents(`${adminUrl}/traffic`, {
+		...asOperator,
+		"last-event-id": "before",
+	});
+	await reader.next("rates");
+	reader.leave();
+	return JSON.stringify(reader.seen);
 }
 
 /** All that an operator can read, and a word that proves that it tells of these requests. */
@@ -263,6 +284,9 @@ const outputs: Readonly<
 	stdout: { read: async () => gateway.stdout(), has: "listening on" },
 	"/metrics": { read: () => shown("/metrics"), has: "/good/{id}" },
 	"/config": { read: () => shown("/config"), has: "env.API_KEY" },
+	"/traffic": { read: () => shown("/traffic"), has: "/good/{id}" },
+	"/traffic/{id}": { read: records, has: "criticalPath" },
+	"/traffic as events": { read: events, has: "/good/{id}" },
 	"/health/ready": { read: () => shown("/health/ready"), has: "ok" },
 };
 

@@ -1,0 +1,83 @@
+import { quantilesOf, Sketch } from "./sketch.ts";
+
+/** How many there were in some time, and how long they took. */
+export interface Rate {
+	readonly count: number;
+	readonly partial: number;
+	readonly errors: number;
+	readonly p50Ms: number | null;
+	readonly p95Ms: number | null;
+	readonly p99Ms: number | null;
+}
+
+/** How something ended, for its rate. */
+export type Outcome = "ok" | "partial" | "error";
+
+/** The numbers of some time. */
+export class Numbers {
+	count = 0;
+	partial = 0;
+	errors = 0;
+	readonly sketch = new Sketch();
+
+	add(ms: number, outcome: Outcome): void {
+		this.count++;
+		if (outcome === "partial") this.partial++;
+		else if (outcome === "error") this.errors++;
+		this.sketch.record(ms);
+	}
+
+	clear(): void {
+		if (this.count === 0) return;
+		this.count = 0;
+		this.partial = 0;
+		this.errors = 0;
+		this.sketch.clear();
+	}
+}
+
+/** The rate of all of them together. */
+export function rateOf(...all: readonly Numbers[]): Rate {
+	const sum = (one: (numbers: Numbers) => number) =>
+		all.reduce((total, numbers) => total + one(numbers), 0);
+	const sketches = all.map(({ sketch }) => sketch);
+	const [p50Ms, p95Ms, p99Ms] = quantilesOf(sketches, 0.5, 0.95, 0.99);
+	return {
+		count: sum(({ count }) => count),
+		partial: sum(({ partial }) => partial),
+		errors: sum(({ errors }) => errors),
+		...{ p50Ms, p95Ms, p99Ms },
+	};
+}
+
+/** The length of a half of what is recent. */
+const halfMs = 60_000;
+
+/** The numbers of this minute and of the one before, by the clock of the gateway. */
+export class Recent {
+	#now = new Numbers();
+	#before = new Numbers();
+	#half = 0;
+
+	add(atMs: number, ms: number, outcome: Outcome): void {
+		this.#turn(atMs);
+		this.#now.add(ms, outcome);
+	}
+
+	rate(atMs: number): Rate {
+		this.#turn(atMs);
+		return rateOf(this.#now, this.#before);
+	}
+
+	#turn(atMs: number): void {
+		const half = Math.floor(atMs / halfMs);
+		if (half <= this.#half) return;
+		const free = this.#before;
+		free.clear();
+		if (half === this.#half + 1) {
+			this.#before = this.#now;
+			this.#now = free;
+		} else this.#now.clear();
+		this.#half = half;
+	}
+}

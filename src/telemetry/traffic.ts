@@ -1,0 +1,154 @@
+import { listen } from "../core/events.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
+import { type EndedRequest, KeptRequests } from "./kept-requests.ts";
+import type { Rate } from "./rate.ts";
+import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
+import type { RequestQuery } from "./request-filter.ts";
+import {
+	detailOf,
+	type RequestDetail,
+	type RequestSummary,
+	summaryOf,
+} from "./shown-request.ts";
+
+/** How often the rates are told. */
+const ratesEveryMs = 1_000;
+
+/** What somebody who listens hears. Neither may throw. */
+export interface TrafficListener {
+	/** A request has ended. */
+	ended(request: EndedRequest): void;
+	/** Each second. */
+	rates(rates: Rates): void;
+}
+
+/** A page of the requests that are kept, the newest first. It prints as JSON. */
+export interface TrafficList {
+	readonly requests: readonly RequestSummary[];
+	/** The `before` of the next page; null if there is none. */
+	readonly next: string | null;
+	/** The number of the newest request that has ended. */
+	readonly newest: number;
+	/** Since when requests are noted, as RFC 3339 has it. */
+	readonly since: string;
+	readonly ended: number;
+	readonly dropped: number;
+}
+
+/** The last requests of a gateway, and how they go on the whole. */
+export interface Traffic {
+	list(query: RequestQuery): TrafficList;
+	/** The newest with this id; null if none is kept. */
+	detail(id: string): RequestDetail | null;
+	/** Those that are kept and ended after this one, the oldest first. */
+	after(number: number): readonly EndedRequest[];
+	/** Gives the removal. */
+	listen(listener: TrafficListener): () => void;
+	recentOfRoute(key: string | null): RecentRoute;
+	recentOfUpstream(name: string): Rate;
+	/** Keeps and counts nothing from now on. */
+	detach(): void;
+}
+
+/** Keeps the last requests of a gateway from now on, and counts all. They give way when its memory is needed. */
+export function createTraffic(gateway: Gateway): Traffic {
+	const { clock, events, memory, plan } = gateway;
+	const kept = new KeptRequests((bytes) => memory.keep(bytes));
+	const counter = new RateCounter(plan);
+	const listeners = new Listeners(clock, counter);
+	const since = new Date().toISOString();
+	const removals = [
+		memory.join(kept),
+		listen(events.trailEnded, (end) => {
+			const { trail, durationMs } = end;
+			const atMs = trail.arrivedMs + durationMs;
+			counter.request(end, trail.steps, atMs);
+			listeners.ended(kept.add(end));
+		}),
+		listen(events.attemptEnded, (end) => counter.attempt(end)),
+	];
+	return {
+		list(query) {
+			const { found, more } = kept.find(query);
+			const requests = found.map(({ end, endedAt }) => summaryOf(end, endedAt));
+			return {
+				requests,
+				next: more ? String(found.at(-1)?.number) : null,
+				newest: kept.ended,
+				...{ since, ended: kept.ended, dropped: kept.ended - kept.count },
+			};
+		},
+		detail(id) {
+			const found = kept.newestFirst().find(({ end }) => end.requestId === id);
+			return found === undefined ? null : detailOf(found.end, found.endedAt);
+		},
+		after: (number) =>
+			[...kept.newestFirst()]
+				.filter((request) => request.number > number)
+				.reverse(),
+		listen: (listener) => listeners.add(listener),
+		recentOfRoute: (key) => counter.ofRoute(key, clock.now()),
+		recentOfUpstream: (name) => counter.ofUpstream(name, clock.now()),
+		detach() {
+			for (const remove of removals) remove();
+			listeners.clear();
+			kept.yield(kept.bytes);
+		},
+	};
+}
+
+/** Those who listen. Without any, nothing is done for them. */
+class Listeners {
+	readonly #all = new Set<TrafficListener>();
+	readonly #counter: RateCounter;
+	readonly #clock: Clock;
+	#timer: Timer | null = null;
+	#toldMs = 0;
+
+	constructor(clock: Clock, counter: RateCounter) {
+		this.#clock = clock;
+		this.#counter = counter;
+	}
+
+	add(listener: TrafficListener): () => void {
+		this.#all.add(listener);
+		if (this.#all.size === 1) this.#begin();
+		return () => {
+			if (this.#all.delete(listener) && this.#all.size === 0) this.clear();
+		};
+	}
+
+	clear(): void {
+		this.#all.clear();
+		this.#counter.live = false;
+		this.#timer?.cancel();
+	}
+
+	ended(request: EndedRequest): void {
+		for (const listener of this.#all) listener.ended(request);
+	}
+
+	#begin(): void {
+		this.#counter.takeMoment();
+		this.#counter.live = true;
+		this.#toldMs = this.#clock.now();
+		this.#later();
+	}
+
+	#later(): void {
+		this.#timer = this.#clock.aside(ratesEveryMs, () => this.#tell());
+	}
+
+	#tell(): void {
+		const nowMs = this.#clock.now();
+		const rates: Rates = {
+			at: new Date().toISOString(),
+			forMs: Math.round(nowMs - this.#toldMs),
+			...this.#counter.takeMoment(),
+		};
+		this.#toldMs = nowMs;
+		this.#later();
+		for (const listener of this.#all) listener.rates(rates);
+	}
+}
