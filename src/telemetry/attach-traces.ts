@@ -9,7 +9,7 @@ import {
 } from "./trace-settings.ts";
 
 export interface TracesOptions {
-	/** The variables `OTEL_…`. Default: those of the process. */
+	/** The variables `OTEL_…`. Default: those of the process, whose `OTEL_EXPORTER_OTLP_HEADERS` are sent in any case. */
 	readonly env?: Variables;
 	/** Hears of variables that are wrong, and of spans that were lost. Default: nobody does. */
 	readonly log?: Pick<Log, "warn">;
@@ -39,7 +39,7 @@ export async function attachTraces(
 	{ env = process.env, log }: TracesOptions = {},
 ): Promise<GatewayTraces | null> {
 	const settings = traceSettings(env, (variable, message) =>
-		log?.warn({ variable }, `a variable of OpenTelemetry is wrong: ${message}`),
+		log?.warn(`${variable} ${message}`),
 	);
 	if (settings === null) return null;
 	const losses = new Losses(gateway, log);

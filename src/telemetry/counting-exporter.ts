@@ -63,14 +63,16 @@ export class CountingExporter implements SpanExporter {
 /** The status of the collector's answer, or the system's code. Its own words may hold anything. */
 function whyOf({ error }: Result): string {
 	const code = (error as { code?: unknown } | undefined)?.code;
-	if (typeof code === "number") return `it answered ${code}`;
-	if (typeof code === "string" && /^[A-Z_]+$/.test(code)) return code;
-	return known[error?.message ?? ""] ?? "it did not take them";
+	if (typeof code === "number") return `the collector answered ${code}`;
+	if (typeof code === "string" && /^[A-Z_]+$/.test(code)) {
+		return `the collector could not be reached: ${code}`;
+	}
+	return known[error?.message ?? ""] ?? "the collector did not take them";
 }
 
 /** The exporter's own words for errors without a code. */
 const known: Readonly<Record<string, string>> = {
-	"Request timed out": "it did not answer in time",
+	"Request timed out": "the collector did not answer in time",
 	"Export failed with retryable status":
-		"it answered 429, 502, 503 or 504 each time",
+		"the collector answered 429, 502, 503 or 504 each time",
 };

@@ -194,7 +194,7 @@ export class TraceExport implements Tracer {
 			return;
 		}
 		this.#counts.failed += spans;
-		this.#onLost(spans, `the collector is the reason: ${why}`);
+		this.#onLost(spans, why);
 	}
 }
 

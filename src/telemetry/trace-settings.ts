@@ -3,7 +3,7 @@ import { isHeaderValue, isToken } from "../core/http/headers.ts";
 /** Variables by name, as in process.env. An empty one counts as not set, as OpenTelemetry says. */
 export type Variables = Readonly<Record<string, string | undefined>>;
 
-/** What is wrong with a variable, and what is done instead. It never holds the variable's value. */
+/** What is wrong with a variable, and what is done instead. The message goes on after its name, and never holds its value. */
 export type Warn = (variable: string, message: string) => void;
 
 const samplers = [
@@ -47,19 +47,18 @@ export function traceSettings(
 	if (read.flag("OTEL_SDK_DISABLED") || !isWanted(read, endpoint)) return null;
 	const url = endpoint === null ? usualUrl : urlOf(endpoint);
 	if (url === null) {
-		const words = "it is no URL with http or https, so no traces are sent";
+		const words = "is no URL of http or https, so no traces are sent";
 		warn(endpoint?.variable ?? "", words);
 		return null;
 	}
+	const headers = headersOf(read);
+	if (headers === null) return null;
 	read.exporter("PROTOCOL", protocolOf);
 	const waitingMax = read.number("OTEL_BSP_MAX_QUEUE_SIZE", 2048, 1);
 	const batchMax = read.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512, 1);
 	return {
 		url,
-		headers: {
-			...headersOf("OTEL_EXPORTER_OTLP_HEADERS", read),
-			...headersOf("OTEL_EXPORTER_OTLP_TRACES_HEADERS", read),
-		},
+		headers,
 		timeoutMs: read.exporter("TIMEOUT", (variable) =>
 			read.number(variable, usualTimeoutMs, 1),
 		),
@@ -106,7 +105,7 @@ class Reader {
 	flag(variable: string): boolean {
 		const text = this.text(variable)?.toLowerCase() ?? "false";
 		if (text !== "true" && text !== "false") {
-			this.warn(variable, "it takes `true` or `false`, and counts as false");
+			this.warn(variable, "takes `true` or `false`, and counts as false");
 		}
 		return text === "true";
 	}
@@ -116,7 +115,7 @@ class Reader {
 		if (text === null) return usual;
 		const number = /^\d{1,9}$/.test(text) ? Number(text) : -1;
 		if (number >= min) return number;
-		const words = `it takes a whole number from ${min}, so ${usual} is used`;
+		const words = `takes a whole number from ${min}, so ${usual} is used`;
 		this.warn(variable, words);
 		return usual;
 	}
@@ -157,8 +156,8 @@ function isWanted(read: Reader, endpoint: Endpoint | null): boolean {
 	const others = names.filter((name) => name !== "otlp" && name !== "none");
 	if (others.length > 0) {
 		const words = names.includes("otlp")
-			? "it takes `otlp` or `none`, and all others are passed over"
-			: "it takes `otlp` or `none`, so no traces are sent";
+			? "takes `otlp` or `none`, and all others are passed over"
+			: "takes `otlp` or `none`, so no traces are sent";
 		read.warn(variable, words);
 	}
 	return names.includes("otlp");
@@ -167,13 +166,13 @@ function isWanted(read: Reader, endpoint: Endpoint | null): boolean {
 function protocolOf(variable: string, read: Reader): void {
 	const text = read.text(variable) ?? "http/protobuf";
 	if (text === "http/protobuf") return;
-	read.warn(variable, "traces are sent by `http/protobuf` alone");
+	read.warn(variable, "takes `http/protobuf` alone, so that is used");
 }
 
 function gzipOf(variable: string, read: Reader): boolean {
 	const text = read.text(variable) ?? "none";
 	if (text !== "none" && text !== "gzip") {
-		read.warn(variable, "it takes `gzip` or `none`, so nothing is compressed");
+		read.warn(variable, "takes `gzip` or `none`, so nothing is compressed");
 	}
 	return text === "gzip";
 }
@@ -188,7 +187,7 @@ function samplerOf(read: Reader): TraceSettings["sampler"] {
 	const text = read.text(variable) ?? usual;
 	const found = samplers.find((name) => name === text);
 	if (found !== undefined) return found;
-	read.warn(variable, `it takes ${samplers.join(", ")}, so ${usual} is used`);
+	read.warn(variable, `takes ${samplers.join(", ")}, and ${usual} is used`);
 	return usual;
 }
 
@@ -198,7 +197,7 @@ function ratioOf(read: Reader): number {
 	if (text === null) return 1;
 	const ratio = /^\d*\.?\d+$|^\d+\.$/.test(text) ? Number(text) : 2;
 	if (ratio <= 1) return ratio;
-	read.warn(variable, "it takes a number from 0 to 1, so 1 is used");
+	read.warn(variable, "takes a number from 0 to 1, so 1 is used");
 	return 1;
 }
 
@@ -209,31 +208,41 @@ function resourceOf(read: Reader): Record<string, string> {
 	return { ...given, "service.name": name ?? "sluice" };
 }
 
-function headersOf(variable: string, read: Reader): Record<string, string> {
-	const pairs = pairsOf(variable, read);
-	const good = pairs.filter(
-		([name, value]) => isToken(name) && isHeaderValue(value),
-	);
-	if (good.length < pairs.length) {
-		read.warn(variable, "a part of it is no header field, and is not sent");
+/** Null if one of them cannot be sent. The exporter reads the variables once more, and would fail with each batch. */
+function headersOf(read: Reader): Record<string, string> | null {
+	const headers: Record<string, string> = {};
+	for (const variable of [
+		"OTEL_EXPORTER_OTLP_HEADERS",
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS",
+	]) {
+		for (const [name, value] of pairsOf(variable, read)) {
+			if (isToken(name) && isHeaderValue(value)) {
+				headers[name.toLowerCase()] = value;
+				continue;
+			}
+			const words = "has a part that is no header field, so no traces are sent";
+			read.warn(variable, words);
+			return null;
+		}
 	}
-	return Object.fromEntries(
-		good.map(([name, value]) => [name.toLowerCase(), value]),
-	);
+	return headers;
 }
 
-/** The parts of `key=value,key=value`, whose values are percent-encoded. */
+/** The parts of `key=value,key=value`, which are percent-encoded. */
 function pairsOf(variable: string, read: Reader): [string, string][] {
 	const parts = (read.text(variable) ?? "").split(",").map((one) => one.trim());
 	const given = parts.filter((part) => part !== "");
 	const pairs = given.flatMap((part): [string, string][] => {
 		const at = part.indexOf("=");
+		const name = decoded(part.slice(0, Math.max(0, at)).trim());
 		const value = decoded(part.slice(at + 1).trim());
-		const name = part.slice(0, Math.max(0, at)).trim();
-		return name === "" || value === null ? [] : [[name, value]];
+		return name && value !== null ? [[name, value]] : [];
 	});
 	if (pairs.length < given.length) {
-		read.warn(variable, "a part of it is no `key=value`, and is passed over");
+		read.warn(
+			variable,
+			"has a part that is no `key=value`, which is passed over",
+		);
 	}
 	return pairs;
 }

@@ -197,19 +197,27 @@ describe("traces", () => {
 		CollectorAnswer | null,
 		RegExp,
 	])[] = [
-		["answers 500", { status: 500, body: "s3cr3t" }, /it answered 500$/],
-		["answers 400", { status: 400, body: "s3cr3t" }, /it answered 400$/],
+		[
+			"answers 500",
+			{ status: 500, body: "s3cr3t" },
+			/^the collector answered 500$/,
+		],
+		[
+			"answers 400",
+			{ status: 400, body: "s3cr3t" },
+			/^the collector answered 400$/,
+		],
 		[
 			"answers 503 each time",
 			{ status: 503 },
-			/it answered 429, 502, 503 or 504/,
+			/^the collector answered 429, 502, 503 or 504/,
 		],
 		[
 			"answers too much",
 			{ status: 200, body: Buffer.alloc(5 * 1024 * 1024) },
-			/it did not take them/,
+			/^the collector did not take them$/,
 		],
-		["does not answer", null, /it did not answer in time/],
+		["does not answer", null, /^the collector did not answer in time$/],
 	];
 	for (const [when, answer, why] of refusals) {
 		it(`cost no request when the collector ${when}, are counted, and told once`, async () => {
@@ -258,7 +266,7 @@ describe("traces", () => {
 		);
 		assert.equal(
 			Reflect.get(lines[0]?.fields ?? {}, "why"),
-			"the collector is the reason: ECONNREFUSED",
+			"the collector could not be reached: ECONNREFUSED",
 		);
 	});
 

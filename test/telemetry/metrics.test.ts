@@ -255,6 +255,20 @@ describe("metrics", () => {
 			[["/users/1"], ["/users/1"], ["/nowhere"], ["/files/a"]],
 		);
 		assert.equal(promtool(["check", "metrics"], text), "");
+		const test = testGateway({ routes: { "GET /x": { respond: 1 } } });
+		test.gateway.events.tracer = {
+			spansMax: 1,
+			samples: () => false,
+			ended() {},
+			state: () => ({ sent: 1, failed: 2, dropped: 3, leftOut: 4, waiting: 5 }),
+		};
+		const traced = createMetrics(test.gateway).print("prometheus");
+		assert.match(
+			traced,
+			/^sluice_traces_spans_total\{outcome="left_out"\} 4$/m,
+		);
+		assert.match(traced, /^sluice_traces_spans_waiting 5$/m);
+		assert.equal(promtool(["check", "metrics"], traced), "");
 	});
 
 	it("has alerts that pass `promtool check rules`", { skip }, () => {

@@ -126,16 +126,14 @@ const wrong: readonly (readonly [
 		"OTEL_EXPORTER_OTLP_TRACES_HEADERS",
 		{ headers: {} },
 	],
-	[
-		{ OTEL_EXPORTER_OTLP_HEADERS: `a=%0d%0a${secret}` },
-		"OTEL_EXPORTER_OTLP_HEADERS",
-		{ headers: {} },
-	],
-	[
-		{ OTEL_EXPORTER_OTLP_HEADERS: `a b=${secret}` },
-		"OTEL_EXPORTER_OTLP_HEADERS",
-		{ headers: {} },
-	],
+	...[`a=%0d%0a${secret}`, `b=1,a b=${secret}`, `a%20b=${secret}`].map(
+		(text) =>
+			[
+				{ OTEL_EXPORTER_OTLP_HEADERS: text },
+				"OTEL_EXPORTER_OTLP_HEADERS",
+				null,
+			] as const,
+	),
 	[
 		{ OTEL_EXPORTER_OTLP_TIMEOUT: secret },
 		"OTEL_EXPORTER_OTLP_TIMEOUT",
