@@ -12,9 +12,12 @@ import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createTraffic } from "../telemetry/traffic.ts";
 import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
 import { pagesOfFiles } from "./page-files.ts";
+import { planPage } from "./plan-page.ts";
 import { shownPlan } from "./shown-config.ts";
+import { statePage } from "./state-page.ts";
 import { requestPage, trafficPage } from "./traffic-pages.ts";
 import { TrafficStreams } from "./traffic-streams.ts";
+import { tryPage } from "./try-page.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
@@ -97,6 +100,12 @@ export async function serveAdmin(
 		["/config", configPage(gateway)],
 		["/traffic", trafficPage(traffic, streams)],
 		["/traffic/*", requestPage(traffic)],
+		[
+			"/state",
+			statePage({ gateway, server: server ?? null, metrics: counted, traffic }),
+		],
+		["/plan", planPage(gateway)],
+		["/try", tryPage(gateway)],
 	]);
 	const listening = listen({
 		...bounds,

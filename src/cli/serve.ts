@@ -92,7 +92,9 @@ export async function serveCommand(
 		await log.close();
 		return exitCodes.failed;
 	}
-	print([`listening on ${server.url}`, ...listOfRoutes(config)].join("\n"));
+	const lines = [`listening on ${server.url}`, ...listOfRoutes(config)];
+	if (admin) lines.push(`admin page: ${admin.url}`);
+	print(lines.join("\n"));
 	log.info(
 		{
 			url: server.url,

@@ -20,6 +20,7 @@ import { Memory } from "../core/memory.ts";
 import { TraceIds } from "../core/trace-ids.ts";
 import { Trail } from "../core/trail.ts";
 import { compile } from "../plan/compile.ts";
+import { explain, type RouteExplanation } from "../plan/explain.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
@@ -72,6 +73,8 @@ export interface Gateway {
 	readonly fetch: Fetch;
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
+	/** What waits for what in each route, and how long it can take. Computed when it is asked for. */
+	explain(): readonly RouteExplanation[];
 	/**
 	 * Ends all connections to upstreams, and all threads. Requests that still run fail. Resolves when everything has been
 	 * reported that went on without its client.
@@ -114,10 +117,11 @@ export function createGateway(
 ): Gateway {
 	const config = checkedIn(input, env);
 	const plan = compile(config);
+	const upstreams = config.resolved.reveal();
 	const events = createEvents();
 	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
 	const prepared = preparePlan(plan, {
-		upstreams: config.resolved.reveal(),
+		upstreams,
 		clock,
 		events,
 		memory,
@@ -168,6 +172,11 @@ export function createGateway(
 			requests: overload?.state() ?? null,
 			threads: prepared.threads(),
 		}),
+		explain: () =>
+			explain(
+				plan,
+				upstreams.map(({ timeoutMs }) => timeoutMs),
+			),
 		async close() {
 			overload?.close();
 			const words = "the gateway was closed";

@@ -15,6 +15,12 @@ export interface Budget {
 	take(): boolean;
 }
 
+/** How many extra attempts are left, and how many can be saved. */
+export interface BudgetState {
+	readonly left: number;
+	readonly most: number;
+}
+
 /** How much can be saved and spent at once, in seconds of `perSecond`. */
 const savedSeconds = 10;
 
@@ -25,7 +31,7 @@ const savedSeconds = 10;
 export function createBudget(
 	{ ratio, perSecond }: BudgetOptions,
 	clock: Clock,
-): Budget {
+): Budget & { state(): BudgetState } {
 	const most = Math.max(10, savedSeconds * perSecond);
 	let left = perSecond;
 	let filledMs = clock.now();
@@ -44,6 +50,10 @@ export function createBudget(
 			if (left < 1 - 1e-9) return false;
 			left -= 1;
 			return true;
+		},
+		state() {
+			fill(0);
+			return { left, most };
 		},
 	};
 }

@@ -14,13 +14,19 @@ export interface HeadLimits {
 	readonly headerBytesMax: number;
 }
 
+/** The head of a request, as Node's parser gives it. */
+type RequestHead = Pick<
+	IncomingMessage,
+	"httpVersion" | "method" | "rawHeaders" | "url"
+>;
+
 /**
  * The reason to refuse a request before its target is looked at; null if there is none. Node's parser has let the
  * request through. These rules refuse what two parties could still read in two ways. Its end may be such a thing, so
  * its connection ends with it.
  */
 export function refusalOf(
-	message: IncomingMessage,
+	message: RequestHead,
 	{ headerFieldsMax }: Pick<HeadLimits, "headerFieldsMax">,
 ): GatewayError | null {
 	const { rawHeaders, httpVersion, url = "", method } = message;

@@ -24,11 +24,32 @@ export interface Metrics {
 		format: MetricsFormat,
 		server?: Pick<RunningServer, "connections"> | null,
 	): string;
+	/** What was counted since its beginning. */
+	totals(): Totals;
 	/** A request that the server refused, so that the gateway never saw it. */
 	refused(error: GatewayError): void;
 	/** Counts nothing from now on. */
 	detach(): void;
 }
+
+/** What a gateway has done on the whole. */
+export interface Totals {
+	readonly load: LoadLevel;
+	/** Null has requests that no route matched, or that were refused before. */
+	readonly routes: readonly {
+		readonly route: string | null;
+		readonly whole: number;
+		readonly partial: number;
+		readonly failed: number;
+	}[];
+	/** By upstream, policy and decision. */
+	readonly decisions: ReadonlyMap<string, Decisions>;
+}
+
+/** How often each policy of an upstream decided what. */
+export type Decisions = Readonly<
+	Record<PolicyKey, Readonly<Record<string, number>>>
+>;
 
 /** The numbers of one route, or of requests without one. */
 class RouteNumbers {
@@ -102,6 +123,7 @@ export function createMetrics(gateway: Gateway): Metrics {
 			writeGauges(gateway, server, numbers.load, loaded, out);
 			return out.text();
 		},
+		totals: () => numbers.totals(),
 		refused: ({ code }) =>
 			numbers.refusedRequests.add(labels({ error_type: code })),
 		detach() {
@@ -178,6 +200,18 @@ class Numbers {
 	decision({ upstream, policy, decision }: PolicyDecided): void {
 		const counts = this.#upstreams.get(upstream)?.decisions[policy];
 		if (counts !== undefined) counts[decision] = (counts[decision] ?? 0) + 1;
+	}
+
+	totals(): Totals {
+		return {
+			load: this.load,
+			routes: [...this.#routes].map(([route, { whole, partial, failed }]) => ({
+				...{ route, whole, partial, failed },
+			})),
+			decisions: new Map(
+				[...this.#upstreams].map(([name, { decisions }]) => [name, decisions]),
+			),
+		};
 	}
 
 	write(out: Exposition): void {

@@ -9,7 +9,11 @@ import {
 	type BreakerState,
 	breaker,
 } from "../policy/breaker.ts";
-import { type BudgetOptions, createBudget } from "../policy/budget.ts";
+import {
+	type BudgetOptions,
+	type BudgetState,
+	createBudget,
+} from "../policy/budget.ts";
 import {
 	type CacheOptions,
 	type CacheState,
@@ -91,6 +95,8 @@ export interface UpstreamState extends LimiterState, WireState {
 	/** Null without one. */
 	readonly breaker: BreakerState | null;
 	readonly cache: CacheState | null;
+	/** Null if no policy makes extra attempts. */
+	readonly budget: BudgetState | null;
 }
 
 const noBudget: BudgetOptions = { ratio: 0, perSecond: 0 };
@@ -189,6 +195,7 @@ export function createUpstream(
 				idle: states.map((one) => one.idle).reduce(sum, 0),
 				breaker: breaking?.state() ?? null,
 				cache: keeping?.state() ?? null,
+				budget: again || hedged ? budget.state() : null,
 			};
 		},
 		async close() {

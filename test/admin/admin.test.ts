@@ -309,6 +309,7 @@ routes:
 		const command = sluice(["serve"], { cwd: folder.path });
 		await command.printed('"started"');
 		assert.equal(adminUrl(command.stderr()), "");
+		assert.doesNotMatch(command.stdout(), /admin page/);
 		command.process.kill("SIGTERM");
 		assert.equal(await command.ended, 0);
 	});

@@ -28,27 +28,35 @@ async function serving<T>(
 }
 
 describe("sluice serve", () => {
-	it("prints where it listens and its routes, and says them at `/`", () =>
-		serving(`server: { port: 0 }${routes}`, async (url, stdout) => {
-			assert.equal(stdout, `listening on ${url}\n${list}`);
-			const answer = await ask(`${url}/`);
-			assert.equal(answer.status, 404);
-			assert.equal(
-				answer.text,
-				`This gateway has no route \`/\`. It answers:\n\n${list}`,
-			);
-			const head = await ask(`${url}/`, { method: "HEAD" });
-			assert.deepEqual([head.status, head.text], [404, ""]);
-			// Others may stand behind whoever says that.
-			for (const name of ["x-forwarded-for", "forwarded", "via"]) {
-				const { text: body } = await ask(`${url}/`, {
-					headers: { [name]: "x" },
-				});
-				assert.equal(JSON.parse(body).code, "route_not_found", name);
-			}
-			const { text: body } = await ask(`${url}/nothing`);
-			assert.equal(JSON.parse(body).code, "route_not_found");
-		}));
+	it("prints where it listens, its routes and the admin server's address, and says the routes at `/`", () =>
+		serving(
+			`server: { port: 0 }\nadmin: { port: 0 }${routes}`,
+			async (url, stdout) => {
+				const admin = /admin page: (\S+)/.exec(stdout)?.[1] ?? "";
+				assert.equal(
+					stdout,
+					`listening on ${url}\n${list}admin page: ${admin}\n`,
+				);
+				assert.equal((await ask(`${admin}/health/live`)).status, 200);
+				const answer = await ask(`${url}/`);
+				assert.equal(answer.status, 404);
+				assert.equal(
+					answer.text,
+					`This gateway has no route \`/\`. It answers:\n\n${list}`,
+				);
+				const head = await ask(`${url}/`, { method: "HEAD" });
+				assert.deepEqual([head.status, head.text], [404, ""]);
+				// Others may stand behind whoever says that.
+				for (const name of ["x-forwarded-for", "forwarded", "via"]) {
+					const { text: body } = await ask(`${url}/`, {
+						headers: { [name]: "x" },
+					});
+					assert.equal(JSON.parse(body).code, "route_not_found", name);
+				}
+				const { text: body } = await ask(`${url}/nothing`);
+				assert.equal(JSON.parse(body).code, "route_not_found");
+			},
+		));
 
 	for (const [what, server] of [
 		["other machines may ask", "host: 0.0.0.0"],

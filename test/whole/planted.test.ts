@@ -284,6 +284,8 @@ const outputs: Readonly<
 	stdout: { read: async () => gateway.stdout(), has: "listening on" },
 	"/metrics": { read: () => shown("/metrics"), has: "/good/{id}" },
 	"/config": { read: () => shown("/config"), has: "env.API_KEY" },
+	"/state": { read: () => shown("/state"), has: "/good/{id}" },
+	"/plan": { read: () => shown("/plan"), has: "/good/{id}" },
 	"/traffic": { read: () => shown("/traffic"), has: "/good/{id}" },
 	"/traffic/{id}": { read: records, has: "criticalPath" },
 	"/traffic as events": { read: events, has: "/good/{id}" },

@@ -1,0 +1,107 @@
+import { packageVersion } from "../core/version.ts";
+import type { Gateway } from "../gateway/gateway.ts";
+import { hashOf } from "../plan/print.ts";
+import type { RunningServer } from "../server/serve.ts";
+import type { Decisions, Metrics } from "../telemetry/metrics.ts";
+import type { Traffic } from "../telemetry/traffic.ts";
+import type { UpstreamState } from "../upstream/upstream.ts";
+import { jsonAnswer, type Page } from "./handle.ts";
+
+/** The parts that know how a gateway is. */
+export interface StateSources {
+	readonly gateway: Gateway;
+	readonly server: Pick<RunningServer, "connections" | "draining"> | null;
+	readonly metrics: Metrics;
+	readonly traffic: Traffic;
+}
+
+/** How the gateway is now. Nothing is looked at until somebody asks. */
+export function statePage(sources: StateSources): Page {
+	const { gateway, server } = sources;
+	const { memory, clock } = gateway;
+	const busy = busyShare();
+	const process_ = {
+		version: packageVersion(),
+		node: process.version,
+		hash: hashOf(gateway.plan),
+		startedAt: new Date(performance.timeOrigin).toISOString(),
+	};
+	return {
+		answer() {
+			const { requests, threads, upstreams } = gateway.state();
+			const { load, routes, decisions } = sources.metrics.totals();
+			return jsonAnswer({
+				at: new Date().toISOString(),
+				...process_,
+				draining: server?.draining() ?? false,
+				...{ load, requests, threads },
+				memory: {
+					heldBytes: memory.held,
+					keptBytes: memory.kept,
+					limitBytes: memory.bytesMax,
+					residentBytes: process.memoryUsage.rss(),
+				},
+				loop: { lateMs: clock.turnLateMs, busy: busy() },
+				connections: server?.connections() ?? null,
+				upstreams: upstreams.map((state) => ({
+					...shownUpstream(state),
+					decisions: made(decisions.get(state.name)),
+					recent: sources.traffic.recentOfUpstream(state.name),
+				})),
+				routes: routes.map((route) => ({
+					...route,
+					...sources.traffic.recentOfRoute(route.route),
+				})),
+			});
+		},
+	};
+}
+
+function shownUpstream({
+	name: upstream,
+	connections,
+	idle,
+	cache,
+	budget,
+	...state
+}: UpstreamState): object {
+	return {
+		upstream,
+		...state,
+		connections: { used: connections - idle, idle },
+		cache: cache && { bytes: cache.bytes, entries: cache.entries },
+		budget: budget && {
+			left: Math.floor(10 * budget.left) / 10,
+			most: budget.most,
+		},
+	};
+}
+
+/** Those that were made. A policy without any is left out. */
+function made(decisions: Decisions | undefined): object {
+	const all = Object.entries(decisions ?? {}).map(([policy, counts]) => {
+		const some = Object.entries(counts).filter(([, count]) => count > 0);
+		return [policy, Object.fromEntries(some)] as const;
+	});
+	return Object.fromEntries(
+		all.filter(([, counts]) => Object.keys(counts).length > 0),
+	);
+}
+
+/** In less time the share says little. */
+const busyForMs = 1_000;
+
+/** The busy share of the event loop since somebody asked last, but for a second at least. */
+function busyShare(): () => number {
+	let before = performance.eventLoopUtilization();
+	let share = before.utilization;
+	return () => {
+		const { active, idle, utilization } =
+			performance.eventLoopUtilization(before);
+		if (active + idle >= busyForMs) {
+			before = performance.eventLoopUtilization();
+			share = utilization;
+		}
+		return Math.round(1000 * share) / 1000;
+	};
+}
