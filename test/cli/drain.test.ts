@@ -6,6 +6,7 @@ import { ask } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 
 const saga = `
+admin: false
 server: { port: 0, drain: 10s }
 upstreams:
   orders: { url: "\${env.ORDERS_URL}" }
@@ -20,6 +21,7 @@ routes:
 `;
 
 const config = (drain: string) => `
+admin: false
 server: { port: 0, drain: ${drain} }
 upstreams:
   orders: { url: "\${env.ORDERS_URL}" }

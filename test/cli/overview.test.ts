@@ -67,17 +67,20 @@ describe("sluice serve", () => {
 		],
 	]) {
 		it(`says nothing at \`/\` if ${what}`, () =>
-			serving(`server: { port: 0, ${server} }${routes}`, async (url) => {
-				const port = new URL(url).port;
-				const { text: body } = await ask(`http://127.0.0.1:${port}/`);
-				assert.equal(JSON.parse(body).code, "route_not_found");
-			}));
+			serving(
+				`server: { port: 0, ${server} }\nadmin: false${routes}`,
+				async (url) => {
+					const port = new URL(url).port;
+					const { text: body } = await ask(`http://127.0.0.1:${port}/`);
+					assert.equal(JSON.parse(body).code, "route_not_found");
+				},
+			));
 	}
 
 	for (const key of ["GET /", "GET /{name}"]) {
 		it(`leaves \`/\` to the config's own route, and to nobody else: ${key}`, () =>
 			serving(
-				`server: { port: 0 }\nroutes: { "${key}": { respond: mine } }`,
+				`server: { port: 0 }\nadmin: false\nroutes: { "${key}": { respond: mine } }`,
 				async (url) => {
 					const { text: body } = await ask(`${url}/`);
 					if (key === "GET /") assert.equal(body, '"mine"');

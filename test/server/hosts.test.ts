@@ -177,7 +177,7 @@ describe("the hosts that a server answers for", () => {
 	it("are those of the address that `--host` names", async () => {
 		using folder = folderWith({
 			"sluice.yaml":
-				"server: { host: 0.0.0.0 }\nroutes: { GET /x: { respond: 1 } }",
+				"admin: false\nserver: { host: 0.0.0.0 }\nroutes: { GET /x: { respond: 1 } }",
 		});
 		const serving = sluice(["serve", "--port", "0", "--host", "127.0.0.1"], {
 			cwd: folder.path,

@@ -22,6 +22,7 @@ import { ask } from "../kit/serve.ts";
 
 /** Nobody listens on its upstream's port, so each of its routes fails. */
 const failing = `
+admin: false
 server: { port: 0 }
 upstreams: { gone: { url: "http://127.0.0.1:1" } }
 routes:

@@ -23,6 +23,7 @@ routes:
     steps:
       user: { get: users/users/1 }
     respond: \${user.name.repeat(-1)}
+admin: false
 `;
 
 /** Reads the port a served command printed. */
@@ -136,6 +137,7 @@ describe("sluice serve", () => {
 	it("bounds its clients as the config says", async () => {
 		using folder = folderWith({
 			"sluice.yaml": `
+admin: false
 server:
   port: 0
   connections: 1
@@ -261,7 +263,7 @@ routes:
 	it("fails its health check first when it is told to end, and takes requests for `drainDelay`", async () => {
 		using folder = folderWith({
 			"sluice.yaml":
-				"server: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
+				"admin: false\nserver: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
 		});
 		const command = sluice(["serve"], { cwd: folder.path });
 		await command.printed("listening on ");
@@ -279,7 +281,7 @@ routes:
 		it(`drains at ${signal}, and ignores SIGUSR1 and SIGUSR2`, async () => {
 			using folder = folderWith({
 				"sluice.yaml":
-					"server: { port: 0, host: 0.0.0.0, drainDelay: 50ms }\nroutes: { GET /x: { respond: 1 } }\n",
+					"admin: false\nserver: { port: 0, host: 0.0.0.0, drainDelay: 50ms }\nroutes: { GET /x: { respond: 1 } }\n",
 			});
 			const command = sluice(["serve"], { cwd: folder.path });
 			await command.printed("listening on ");
@@ -297,7 +299,7 @@ routes:
 	it("does not wait for `drainDelay` at Ctrl-C", async () => {
 		using folder = folderWith({
 			"sluice.yaml":
-				"server: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
+				"admin: false\nserver: { port: 0, drainDelay: 1h }\nroutes: { GET /x: { respond: 1 } }\n",
 		});
 		const command = sluice(["serve"], { cwd: folder.path });
 		await command.printed("listening on ");

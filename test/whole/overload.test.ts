@@ -12,6 +12,7 @@ routes:
   GET /x: { steps: { user: { get: users/x } } }
 server: { port: 0 }
 overload: { requests: 1, waiting: 0 }
+admin: false
 `;
 
 test("a full gateway refuses at once, answers its health check, and writes one line of it", async () => {
