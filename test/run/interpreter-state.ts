@@ -47,6 +47,11 @@ export interface StepRun extends Placed {
 	cut: boolean;
 }
 
+/** A call whose end may come sooner. */
+export interface OwnCall extends ExpectedCall {
+	endMs: number;
+}
+
 /** One carrying-out of a step, for itself or for one item. */
 export interface Turn extends Placed {
 	readonly of: StepRun;
@@ -74,7 +79,7 @@ export interface Turn extends Placed {
 	skipped: boolean;
 	/** Whether it holds one of the places of its step. */
 	placed: boolean;
-	call: { target: string; startMs: number; endMs: number } | null;
+	call: OwnCall | null;
 	/** The write that it has sent last, if that can be undone. */
 	write: Written | null;
 	/** How its call ends, and when. */

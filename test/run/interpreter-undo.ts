@@ -11,6 +11,7 @@ import {
 	endingOf,
 	listedFor,
 	type RandomRoute,
+	type RandomStep,
 	type Read,
 	type Scenario,
 } from "./random-routes.ts";
@@ -19,11 +20,16 @@ import {
 
 const never = Number.POSITIVE_INFINITY;
 
-/** The query of a call that reads these steps. */
-export function queryOf(reads: readonly Read[], block: Block): string[] {
-	return reads.map((read, at) => {
+/** The query of a step's call that reads these steps. */
+export function queryOf(
+	{ queries }: RandomStep,
+	reads: readonly Read[],
+	block: Block,
+): string[] {
+	return reads.flatMap((read, at) => {
 		const value = valueOf(read, block);
-		return `r${at}=${read.code ? (value ?? "none") : value}`;
+		if (value === null && queries.loose) return [];
+		return [`r${at}=${value ?? "none"}`];
 	});
 }
 
@@ -44,7 +50,7 @@ export function writtenBy(
 		ending === "ok" || ending === "pick" || listedFor(step, ending) !== null;
 	const answer = ending === "status" ? "no" : "yes";
 	const query = [
-		...queryOf(undo.reads, block),
+		...queryOf(step, undo.reads, block),
 		...(undo.answer ? [`answer=${answer}`] : []),
 	];
 	const path = [`undo-${step.name}`, ...index].join("/");
@@ -123,7 +129,8 @@ export function undo(
 					const name = `undo-${step.name}`;
 					const tookMs = delayOf(scenario, name, write.index);
 					const endMs = nowMs + Math.min(600, tookMs);
-					undos.push({ target: write.target, startMs: nowMs, endMs });
+					const { target } = write;
+					undos.push({ method: "DELETE", target, startMs: nowMs, endMs });
 					running.set(write, endMs);
 					const failed = step.undo?.fails ? "upstream_status" : "undone";
 					tell(tookMs > 600 ? "upstream_timeout" : failed);

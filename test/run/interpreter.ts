@@ -19,6 +19,7 @@ import {
 	made,
 	madeOf,
 	marksOf,
+	type OwnCall,
 	outside,
 	print,
 	rawOf,
@@ -69,13 +70,14 @@ export interface Expected {
 	readonly missing: readonly string[];
 	/** Without those that were aborted at the instant at which they began. */
 	readonly calls: readonly ExpectedCall[];
-	/** When the route or a group failed. Writes that would begin at that instant may have begun. */
+	/** When the route, a group or a whole list failed. Writes that would begin at that instant may have begun. */
 	readonly failedMs: readonly number[];
 	/** What becomes of those of the writes that were sent. */
 	readonly undo: (isSent: (write: ExpectedCall) => boolean) => Undone;
 }
 
 export interface ExpectedCall {
+	readonly method: string;
 	readonly target: string;
 	readonly startMs: number;
 	readonly endMs: number;
@@ -113,7 +115,7 @@ class Interpreter {
 	readonly #route: RandomRoute;
 	readonly #scenario: Scenario;
 	readonly #order: Order;
-	readonly #calls: { target: string; startMs: number; endMs: number }[] = [];
+	readonly #calls: OwnCall[] = [];
 	readonly #turns: Turn[] = [];
 	readonly #steps: StepRun[] = [];
 	readonly #blocks: Block[] = [];
@@ -128,7 +130,7 @@ class Interpreter {
 	readonly #written: Written[] = [];
 	#failures = 0;
 	/** The request that is passed on; null before all steps have ended. */
-	#passed: { target: string; startMs: number; endMs: number } | null = null;
+	#passed: OwnCall | null = null;
 	#end: Pick<
 		Expected,
 		"endMs" | "status" | "code" | "body" | "missing"
@@ -262,8 +264,10 @@ class Interpreter {
 
 	/** Replies are decided before other steps start. */
 	#startsOne(): boolean {
-		const ready = this.#order(this.#steps).filter(
-			(run) => run.state === "waiting" && this.#canStart(run),
+		const ready = this.#order(
+			this.#steps.filter(
+				(run) => run.state === "waiting" && this.#canStart(run),
+			),
 		);
 		const reply = ready.find(({ step }) => step.kind === "reply");
 		const run = reply ?? ready[0];
@@ -278,7 +282,9 @@ class Interpreter {
 		return (
 			running.some((one) => this.#takesNext(one)) ||
 			this.#givesPlace() ||
-			this.#order(this.#turns).some((turn) => this.#begins(turn))
+			this.#order(this.#turns.filter(({ phase }) => phase === "begins")).some(
+				(turn) => this.#begins(turn),
+			)
 		);
 	}
 
@@ -439,22 +445,27 @@ class Interpreter {
 
 	#replies(turn: Turn): void {
 		const { step, block } = turn.of;
-		if (endingOf(step, []) === "refused")
+		const [first] = step.reads;
+		const empty = step.empties && first && rawOf(first, block) === null;
+		if (!empty && endingOf(step, []) === "refused") {
 			return this.#fails("reference_missing");
+		}
 		if (step.undoes) this.#claim(() => true);
-		this.#answers(207, made("replied", step.reads, block), [step.name]);
+		const body = empty ? null : made("replied", step.reads, block);
+		this.#answers(207, body, [step.name]);
 	}
 
 	#sends(turn: Turn): void {
 		const { step, block } = turn.of;
 		const nowMs = this.#nowMs;
-		const query = queryOf(step.reads, block);
+		const query = queryOf(step, step.reads, block);
 		const path = [step.name, ...indexAt(turn)].join("/");
 		const target = `/${path}?${[...query, "refused=0"].join("&")}`;
 		const timeoutMs = nowMs + (step.timeoutMs ?? 600);
 		const answerMs = nowMs + delayOf(this.#scenario, step.name, indexAt(turn));
 		const endMs = Math.min(timeoutMs, answerMs);
-		const call = { target, startMs: nowMs, endMs };
+		const method = step.kind.toUpperCase();
+		const call = { method, target, startMs: nowMs, endMs };
 		this.#calls.push(call);
 		if (step.kind === "post") this.#wrote = true;
 		turn.write = writtenBy(turn, call, timeoutMs < answerMs, this.#route);
@@ -605,6 +616,7 @@ class Interpreter {
 	/** The whole list has failed: what fills in does it for all of it. */
 	#fillsAll(run: StepRun, code: string, later: ReadonlySet<StepRun>): void {
 		this.#abortItems(run);
+		this.#failedMs.push(this.#nowMs);
 		const turn = this.#turnOf(run, -1, indexOf(run.block), "failed");
 		turn.code = code;
 		turn.later = new Set(later);
@@ -613,10 +625,14 @@ class Interpreter {
 
 	/** One carrying-out, one step or one group comes to its end, or a part of its way nearer. */
 	#endsOne(): boolean {
+		// To put things in order takes the model's time, so only those that can end are.
+		const turns = this.#turns.filter(goesOn);
+		const steps = this.#steps.filter(({ state }) => state === "running");
+		const blocks = this.#blocks.filter(isUnderWay);
 		const ends = [
-			...this.#turns.map((turn) => ending(turn, () => this.#goesOn(turn))),
-			...this.#steps.map((run) => ending(run, () => this.#completes(run))),
-			...this.#blocks.map((block) => ending(block, () => this.#makes(block))),
+			...turns.map((turn) => ending(turn, () => this.#goesOn(turn))),
+			...steps.map((run) => ending(run, () => this.#completes(run))),
+			...blocks.map((block) => ending(block, () => this.#makes(block))),
 		];
 		return this.#order(ends).some(({ end }) => end());
 	}
@@ -741,11 +757,7 @@ class Interpreter {
 		if (!over) return false;
 		if (around === null && this.#route.proxied) return this.#passesOn();
 		if (around === null) {
-			const body = this.#route.respond.map((name) => [
-				name,
-				find(name, block).value,
-			]);
-			this.#answers(200, Object.fromEntries(body), madeOf(block));
+			this.#answers(200, this.#responds(block), madeOf(block));
 			return true;
 		}
 		if (around.phase !== "inside" || around.inside !== block) return false;
@@ -767,10 +779,17 @@ class Interpreter {
 		return true;
 	}
 
+	#responds(block: Block): object | null {
+		const { respond, empties } = this.#route;
+		const values = respond.map((name) => [name, find(name, block).value]);
+		const [first] = values;
+		if (empties && first?.[1] === null) return null;
+		return Object.fromEntries(values);
+	}
+
 	/** A step that only reads is dropped when all that could read it have ended. */
 	#dropsOne(): boolean {
-		for (const block of this.#order(this.#blocks)) {
-			if (block.around !== null && block.around.phase !== "inside") continue;
+		for (const block of this.#order(this.#blocks.filter(isUnderWay))) {
 			for (const run of block.planned) {
 				if (run.state !== "waiting" && run.state !== "running") continue;
 				const { step } = run;
@@ -803,7 +822,7 @@ class Interpreter {
 		});
 		const target = `/${passedOn}${query.length > 0 ? "?" : ""}${query.join("&")}`;
 		const endMs = this.#nowMs + Math.min(600, this.#passedMs());
-		this.#passed = { target, startMs: this.#nowMs, endMs };
+		this.#passed = { method: "GET", target, startMs: this.#nowMs, endMs };
 		this.#calls.push(this.#passed);
 		return true;
 	}
@@ -823,7 +842,8 @@ class Interpreter {
 	#answers(status: number, body: unknown, names: readonly string[]): void {
 		this.#claim(({ kept }) => !kept);
 		const missing = marksOf(this.#main, names).map(print);
-		this.#over(status, null, JSON.stringify(body), missing);
+		const text = body === null ? "" : JSON.stringify(body);
+		this.#over(status, null, text, missing);
 	}
 
 	#fails(code: string): void {
@@ -892,6 +912,15 @@ class Interpreter {
 		this.#blocks.push(block);
 		return block;
 	}
+}
+
+/** Whether it waits for others only, so that it may go on at once. */
+function goesOn({ phase }: Turn): boolean {
+	return phase === "failed" || phase === "reads" || phase === "fills";
+}
+
+function isUnderWay({ around }: Block): boolean {
+	return around === null || around.phase === "inside";
 }
 
 /** Whether it ends by itself at an instant. */

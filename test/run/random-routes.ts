@@ -14,6 +14,10 @@ export interface RandomStep {
 	readonly rank: number;
 	/** Read before it starts. A group has none. */
 	readonly reads: readonly Read[];
+	/** How its calls write their queries. */
+	readonly queries: Queries;
+	/** Of a reply: whether it has no body if the first value that it reads is null. */
+	readonly empties: boolean;
 	readonly after: readonly string[];
 	/** `never`: skipped. `second`: the second item is skipped. A read: skipped where that is null. */
 	readonly when: "always" | "never" | "second" | Read;
@@ -44,6 +48,13 @@ export interface RandomStep {
 	readonly steps: readonly RandomStep[];
 	/** The names of the items and of the round around it and of its own, outermost first. */
 	readonly items: readonly string[];
+}
+
+export interface Queries {
+	/** Whether an expression gives the whole map. */
+	readonly whole: boolean;
+	/** Whether a code that is null is left out. */
+	readonly loose: boolean;
 }
 
 export interface RandomEach {
@@ -86,6 +97,8 @@ export interface RandomRoute {
 	readonly steps: readonly RandomStep[];
 	/** The steps that the answer reads, or the query of the request that is passed on. */
 	readonly respond: readonly string[];
+	/** Whether it has no body if the first value that it reads is null. */
+	readonly empties: boolean;
 	/** Whether the request is passed on after the steps. */
 	readonly proxied: boolean;
 }
@@ -112,6 +125,8 @@ interface Seed {
 	readonly rank: number;
 	readonly kind: "get" | "post" | "value" | "reply";
 	readonly reads: readonly number[];
+	readonly queries: Queries;
+	readonly empties: boolean;
 	readonly after: readonly number[];
 	readonly when: "always" | "never" | "second" | "read";
 	readonly expect: number | null;
@@ -157,6 +172,8 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 			...(["post", "post", "post", "value", "value", "reply"] as const),
 		),
 		reads: some(2),
+		queries: fc.record({ whole: chance(3), loose: chance(3) }),
+		empties: chance(2),
 		after: some(1).map((picks) => picks.filter((pick) => pick % 3 === 0)),
 		when: fc.constantFrom<Seed["when"]>(
 			...(["always", "always", "always", "always"] as const),
@@ -232,9 +249,10 @@ export const randomRoute: fc.Arbitrary<RandomRoute> = fc
 	.record({
 		deadlineMs: fc.integer({ min: 50, max: 1500 }),
 		seeds: fc.array(seed, { minLength: 1, maxLength: 7 }),
+		empties: chance(3),
 		proxied: chance(4),
 	})
-	.map(({ deadlineMs, seeds, proxied }) => {
+	.map(({ deadlineMs, seeds, ...end }) => {
 		let count = 0;
 		const nextName = () => `s${count++}`;
 		const { steps, read } = stepsOf(
@@ -242,7 +260,7 @@ export const randomRoute: fc.Arbitrary<RandomRoute> = fc
 			{ names: [], items: [], top: true },
 			nextName,
 		);
-		return { deadlineMs, steps, respond: read, proxied };
+		return { deadlineMs, steps, respond: read, ...end };
 	});
 
 const finiteDelay = fc
@@ -330,8 +348,7 @@ function stepOf(
 		after: named(one.after).map(({ step }) => step),
 		when: whenOf(one, each !== null, named([one.rank % 41])[0]),
 		undo:
-			// The interpreter does not know which rounds have ended when their step fails.
-			kind === "post" && one.undo && repeat === null
+			kind === "post" && one.undo
 				? { ...one.undo, reads: named(one.undo.reads) }
 				: null,
 		expect:
@@ -462,7 +479,13 @@ export function configOf(route: RandomRoute, connections?: number): object {
 }
 
 /** What is done when the steps have ended. */
-function endOf({ respond, proxied }: RandomRoute): object {
+function endOf({ respond, empties, proxied }: RandomRoute): object {
+	const [first] = respond;
+	if (!proxied && empties && first !== undefined) {
+		return {
+			"respond?": `\${${first} === null ? null : { ${respond.join(", ")} }}`,
+		};
+	}
 	if (!proxied) {
 		const names = respond.map((name) => [name, `\${${name}}`]);
 		return { respond: Object.fromEntries(names) };
@@ -501,9 +524,11 @@ function keysOf(step: RandomStep): object {
 	};
 	const refused = endsIn(step, "refused");
 	if (kind === "reply") {
-		const body = list("replied", step.reads, refused);
 		const undo = step.undoes ? { undo: true } : {};
-		return { ...common, reply: { status: 207, body, ...undo } };
+		return {
+			...common,
+			reply: { status: 207, ...bodyOf(step, refused), ...undo },
+		};
 	}
 	return {
 		...common,
@@ -521,6 +546,15 @@ function keysOf(step: RandomStep): object {
 				}
 			: {}),
 		...(optional ? { optional: true } : {}),
+	};
+}
+
+function bodyOf({ reads, empties }: RandomStep, refused: string): object {
+	const [first] = reads;
+	const body = list("replied", reads, refused);
+	if (!empties || first === undefined) return { body };
+	return {
+		"body?": body.replace("${", `\${${nameOf(first)} === null ? null : `),
 	};
 }
 
@@ -564,14 +598,10 @@ function workOf(step: RandomStep, refused: string): object {
 function callOf(step: RandomStep, refused: string): object {
 	const { name, kind, items, reads, expect, pick, timeoutMs } = step;
 	const path = items.map((item) => `/\${${item}}`).join("");
-	const query = queryOf(reads);
 	return {
 		...(step.undo ? { undo: undoOf(step, step.undo, path) } : {}),
 		[kind]: `users/${name}${path}`,
-		query: {
-			...query,
-			refused: `\${${refused} ? null : 0}`,
-		},
+		query: queryOf(step, reads, { refused: `${refused} ? null : 0` }),
 		answers: Object.fromEntries(
 			step.listed.map((key) => [key, list(key, step.answers)]),
 		),
@@ -581,23 +611,38 @@ function callOf(step: RandomStep, refused: string): object {
 	};
 }
 
-function queryOf(reads: readonly Read[]): object {
-	const query = reads.map((read, at) => [
-		`r${at}`,
-		`\${${read.code ? `${nameOf(read)} ?? 'none'` : printed(read)}}`,
-	]);
-	return Object.fromEntries(query);
+/** The query of a call that reads these values, and has these parameters besides. */
+function queryOf(
+	{ queries: { whole, loose } }: RandomStep,
+	reads: readonly Read[],
+	besides: Readonly<Record<string, string>> = {},
+): object | string {
+	const parameters = reads.map((read, at): [string, string] => {
+		if (!read.code) return [`r${at}`, printed(read)];
+		if (!loose) return [`r${at}`, `${nameOf(read)} ?? 'none'`];
+		return [whole ? `r${at}` : `r${at}?`, nameOf(read)];
+	});
+	const more = Object.entries(besides);
+	if (whole) {
+		const entries = (all: [string, string][]) =>
+			all.map(([name, value]) => `${name}: ${value}`).join(", ");
+		const own = `{ ${entries(parameters)} }`;
+		return `\${{ ...${loose ? `compact(${own})` : own}, ${entries(more)} }}`;
+	}
+	return Object.fromEntries(
+		[...parameters, ...more].map(([name, value]) => [name, `\${${value}}`]),
+	);
 }
 
 function undoOf(
-	{ name }: RandomStep,
+	step: RandomStep,
 	{ reads, answer }: RandomUndo,
 	path: string,
 ): object {
-	const known = answer ? { answer: "${answer === null ? 'no' : 'yes'}" } : {};
+	const known = answer ? { answer: "answer === null ? 'no' : 'yes'" } : {};
 	return {
-		delete: `users/undo-${name}${path}`,
-		query: { ...queryOf(reads), ...known },
+		delete: `users/undo-${step.name}${path}`,
+		query: queryOf(step, reads, known),
 	};
 }
 
