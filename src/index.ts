@@ -10,6 +10,7 @@ export {
 export type {
 	AdminConfig,
 	Config,
+	HistoryConfig,
 	ServerConfig,
 	UserAnswer,
 	UserCall,
@@ -24,6 +25,7 @@ export {
 	type Duration,
 	defineGateway,
 	type GatewayConfig,
+	type HistoryInput,
 	type LogInput,
 	type OverloadInput,
 	type PoolInput,
@@ -82,4 +84,5 @@ export {
 	type GatewayTraces,
 	type TracesOptions,
 } from "./telemetry/attach-traces.ts";
+export { type History, openHistory } from "./telemetry/history/history.ts";
 export { createMetrics, type Metrics } from "./telemetry/metrics.ts";

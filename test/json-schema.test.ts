@@ -113,7 +113,7 @@ function at(value: unknown, ...path: readonly string[]): unknown {
 
 /** Where the author gives the names, or the value is data. */
 const ownNames =
-	/^(upstreams|routes|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text)$/;
+	/^(upstreams|routes|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text|record)$/;
 
 /** The config once for each key of the language in it, with that key misspelt. */
 function misspellings(config: Config): { path: string; misspelt: Config }[] {

@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
+import { historyKeys } from "../src/config/keys/history.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
 import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
@@ -178,6 +179,13 @@ const sections: readonly Section[] = [
 		around: (example) => aRoute + block("log", example),
 	},
 	{
+		title: "`history`",
+		text: "The database of requests. [operating.md](operating.md#the-history) tells what stands in it. Without this section there is none. `history: true` takes the defaults.",
+		shape: historyKeys.shape,
+		around: (example) =>
+			aRoute + (block("history", example) || "\nhistory: true"),
+	},
+	{
 		title: "`admin`",
 		text: "The server for operators. [operating.md](operating.md) tells what it shows. `admin: false` switches it off.",
 		shape: adminKeys.shape,
@@ -195,6 +203,7 @@ const sections: readonly Section[] = [
 		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. It may have an end: `/{lang}.json`. Texts may have any letters, also percent-encoded: `/погода`, `/a%20b`. Routes with `proxy` may also have `ANY`, which is every method but CONNECT and TRACE without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
 		shape: routeKeys.shape,
 		around: (example, key) =>
+			(key === "record" ? "history: true\n" : "") +
 			routeWith(
 				key === "respond" || key === "steps" || key === "proxy"
 					? example

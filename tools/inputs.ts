@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
+import { historyKeys } from "../src/config/keys/history.ts";
 import type { AnyKeys, KeyMeta } from "../src/config/keys/key.ts";
 import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
@@ -76,6 +77,12 @@ const inputs: readonly Input[] = [
 		keys: logKeys.keys,
 	},
 	{
+		name: "HistoryInput",
+		words: "The database of requests.",
+		from: "historyKeys",
+		keys: historyKeys.keys,
+	},
+	{
 		name: "AdminInput",
 		words: "The server for operators.",
 		from: "adminKeys",
@@ -135,6 +142,7 @@ export function inputsFile(metaOf: MetaOf): string {
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
+import type { historyKeys } from "./keys/history.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";

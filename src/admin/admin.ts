@@ -8,6 +8,7 @@ import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
 import { contentTypes } from "../telemetry/exposition.ts";
+import type { History } from "../telemetry/history/history.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createTraffic } from "../telemetry/traffic.ts";
 import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
@@ -32,6 +33,8 @@ export interface AdminOptions {
 	readonly token?: string | null;
 	/** What `/metrics` shows. Default: it counts from now on. */
 	readonly metrics?: Metrics;
+	/** What `/history` shows. Default: there is none. */
+	readonly history?: History | null;
 	/** Called with errors that are bugs. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 }
@@ -78,6 +81,7 @@ export async function serveAdmin(
 		hosts = null,
 		token = null,
 		metrics,
+		history = null,
 		onInternal,
 	}: AdminOptions = {},
 ): Promise<AdminServer> {
@@ -96,7 +100,7 @@ export async function serveAdmin(
 		...pagesOfFiles(),
 		["/health/live", { answer: () => jsonAnswer({ status: "ok" }) }],
 		["/health/ready", readyPage(server ?? null)],
-		["/metrics", metricsPage(counted, server ?? null)],
+		["/metrics", metricsPage(counted, server ?? null, history)],
 		["/config", configPage(gateway)],
 		["/traffic", trafficPage(traffic, streams)],
 		["/traffic/*", requestPage(traffic)],
@@ -138,6 +142,7 @@ export async function serveAdmin(
 function metricsPage(
 	metrics: Metrics,
 	server: Pick<RunningServer, "connections"> | null,
+	history: History | null,
 ): Page {
 	return {
 		answer({ headers }) {
@@ -145,7 +150,7 @@ function metricsPage(
 			const format = accept.includes("application/openmetrics-text")
 				? "openmetrics"
 				: "prometheus";
-			const body = metrics.print(format, server);
+			const body = metrics.print(format, server, history);
 			return { status: 200, type: contentTypes[format], body };
 		},
 	};

@@ -43,6 +43,7 @@ function proxyRows(
 			when === null ? to : `${to}\nif ${when}`,
 		]),
 		...(steps.length > 0 ? [readsRow("proxy reads", route)] : []),
+		...recordsRows(route),
 		...finishedRows(route),
 		["worst case", steps.length > 0 ? `${passed}; ${begun}` : begun],
 	];
@@ -128,6 +129,10 @@ function repeatWords({ max, waitMs }: NonNullable<StepExplanation["repeat"]>) {
 	return `at most ${max} rounds${wait}`;
 }
 
+function recordsRows({ records }: RouteExplanation): string[][] {
+	return records.length === 0 ? [] : [["records", records.join(", ")]];
+}
+
 function summaryRows(route: RouteExplanation): string[][] {
 	const { worstMs, deadlineMs } = route;
 	const cut =
@@ -138,6 +143,7 @@ function summaryRows(route: RouteExplanation): string[][] {
 		chainRow(route),
 		["worst case", cut],
 		readsRow("answer reads", route),
+		...recordsRows(route),
 		...finishedRows(route),
 	];
 }

@@ -15,6 +15,7 @@ import {
 } from "../server/serve.ts";
 import { attachLog } from "../telemetry/attach-log.ts";
 import { attachTraces } from "../telemetry/attach-traces.ts";
+import { type History, openHistory } from "../telemetry/history/history.ts";
 import type { Log } from "../telemetry/log.ts";
 import { logBug } from "../telemetry/log-events.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
@@ -67,6 +68,7 @@ export async function serveCommand(
 	});
 	const metrics = config.admin && createMetrics(gateway);
 	const traces = await attachTraces(gateway, { log });
+	const history = config.history && openHistory(gateway, config.history, log);
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
 	const { onInternal } = log;
@@ -83,12 +85,13 @@ export async function serveCommand(
 		server &&
 		config.admin &&
 		metrics &&
-		(await openAdmin(config.admin, gateway, { server, metrics, log }));
+		(await openAdmin(config.admin, gateway, { server, metrics, history, log }));
 	if (server === null || admin === "failed") {
 		signals.leave();
 		await server?.close();
 		await gateway.close();
 		await traces?.close(0);
+		await history?.close();
 		await log.close();
 		return exitCodes.failed;
 	}
@@ -116,6 +119,7 @@ export async function serveCommand(
 	await gateway.close();
 	const flushed = await traces?.close(finished ? undefined : 0);
 	if (flushed === false) hooks.onLeftBehind?.();
+	await history?.close();
 	// Last, so that operators see the drain to its end.
 	await admin?.close();
 	process.off("unhandledRejection", onLeftover);
@@ -148,6 +152,7 @@ async function open(
 interface AdminParts {
 	readonly server: RunningServer;
 	readonly metrics: Metrics;
+	readonly history: History | null;
 	readonly log: Log;
 }
 
@@ -158,14 +163,14 @@ interface AdminParts {
 async function openAdmin(
 	config: AdminConfig,
 	gateway: Gateway,
-	{ server, metrics, log }: AdminParts,
+	{ server, metrics, history, log }: AdminParts,
 ): Promise<AdminServer | null | "failed"> {
 	const { port, host, hosts, token, ...unread } = config;
 	allRead(unread);
 	const taken = port ?? usualAdminPort;
 	try {
 		return await serveAdmin(gateway, {
-			...{ server, metrics, port: taken, host, hosts },
+			...{ server, metrics, history, port: taken, host, hosts },
 			token: token?.reveal() ?? null,
 			onInternal: (error, requestId) =>
 				logBug(log, error, { requestId }, "admin request failed"),

@@ -5,7 +5,7 @@ import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
-import { checkGraph, readsAtLast } from "./graph.ts";
+import { checkGraph, readsAtLast, readsIn } from "./graph.ts";
 import { routeKeys } from "./keys/route.ts";
 import { warnOfNullPaths } from "./null-paths.ts";
 import { hasFault, type Problem } from "./problem.ts";
@@ -14,6 +14,7 @@ import type { RouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
+import { valuesOf } from "./steps/kind.ts";
 import { warnOfLongChains } from "./timing.ts";
 import { warnOfUselessBounds } from "./useless-bounds.ts";
 
@@ -41,6 +42,7 @@ export function checkRoute(
 	const judged = { what: "a route", problems };
 	const read = routeKeys.read(source, judged, {
 		...{ reader, names, request, defaults },
+		recordReader: { names, problems },
 	});
 	const { proxy, steps: _, headers, status, ...answered } = read;
 	const { respond, "respond?": respondOrNull, ...others } = answered;
@@ -70,7 +72,11 @@ export function checkRoute(
 	const route = { ...head, ...answer, proxy: passed, steps };
 	const readLast = readsAtLast(route);
 	const complete = !hasFault(problems, before);
-	checkGraph({ steps: checked.steps, complete, read: readLast }, problems);
+	const recorded = readsIn(valuesOf(others.record));
+	checkGraph(
+		{ steps: checked.steps, complete, read: readLast, recorded },
+		problems,
+	);
 	if (checked.complete) {
 		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
 			upstreams: context.upstreams,

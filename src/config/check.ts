@@ -50,7 +50,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
-	const { log, admin, ...unread } = rest;
+	const { log, admin, history, ...unread } = rest;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
@@ -65,8 +65,10 @@ export function check(root: Source | null, env: Environment): Checked {
 	if (references.length === 0 && !hasFault(problems)) {
 		warnOfUnused(services, used, problems);
 	}
+	if (history === null) warnOfUnkept(routes, written, problems);
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
+		history,
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),
@@ -119,6 +121,21 @@ function warnOfUnused(
 			follows: true,
 			message: `no route calls \`${key}\`: call it, or remove it`,
 		});
+	}
+}
+
+/** Columns of a history that is not there. */
+function warnOfUnkept(
+	routes: readonly RouteConfig[],
+	source: MapSource | null,
+	problems: Problem[],
+): void {
+	for (const { key, record } of routes) {
+		const written = entryOf(entryOf(source, key), "record");
+		if (record.length === 0 || written === null) continue;
+		const message =
+			"`record` does nothing without `history`: add it, such as `history: true`";
+		problems.push({ at: written.at, warning: true, message });
 	}
 }
 

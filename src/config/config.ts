@@ -2,6 +2,7 @@ import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { historyKeys } from "./keys/history.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
@@ -29,6 +30,8 @@ export interface Config {
 	/** Null without an admin server. Never part of the plan, because it is for no request. */
 	readonly admin: AdminConfig | null;
 	readonly log: LogConfig;
+	/** Null without a history. Never part of the plan, because it is for no request. */
+	readonly history: HistoryConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** Where threads find their functions, by reference. */
@@ -123,6 +126,8 @@ export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 
 /** The server for operators. If `port` is null, the usual one is taken if it is free. */
 export type AdminConfig = ReadOf<typeof adminKeys.keys>;
+/** `file` is absolute if the config is a file, else relative to the working directory. */
+export type HistoryConfig = ReadOf<typeof historyKeys.keys>;
 /** `sample` is the share of whole answers that have a line if `requests` is `all`. */
 export type LogConfig = ReadOf<typeof logKeys.keys>;
 

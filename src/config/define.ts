@@ -6,6 +6,7 @@ import type {
 	CommonInputs,
 	CorsInput,
 	DefaultsInput,
+	HistoryInput,
 	LogInput,
 	OverloadInput,
 	PoolInput,
@@ -41,6 +42,7 @@ export interface GatewayConfig {
 	readonly overload?: OverloadInput | false;
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
+	readonly history?: HistoryInput | boolean;
 }
 
 export type {
@@ -48,6 +50,7 @@ export type {
 	CorsInput,
 	DefaultsInput,
 	Duration,
+	HistoryInput,
 	LogInput,
 	OverloadInput,
 	PoolInput,
@@ -494,6 +497,14 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	readonly headers?: DataMap<
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
+	/**
+	 * Columns of your own in the [`history`](#history), by name. They may read what `respond` may read, and are
+	 * evaluated after the answer. A text, a number, `true`, `false` and null stay what they are; anything else
+	 * becomes JSON. What fails or is longer than 4,000 characters is null.
+	 */
+	readonly record?: DataMap<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
 }
 
 /** The keys of a kind of step. */
@@ -528,6 +539,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly overload?: OverloadInput | false;
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
+	readonly history?: HistoryInput | boolean;
 }): GatewayConfig {
 	return config;
 }

@@ -76,6 +76,8 @@ export interface Steps {
 	readonly complete: boolean;
 	/** The templates of the answer, or of the group's value. */
 	readonly read: ReadonlySet<string>;
+	/** What the history alone reads besides, which makes no step worth its call. */
+	readonly recorded?: ReadonlySet<string>;
 }
 
 /** Finds cycles, and steps that nothing reads. */
@@ -189,7 +191,10 @@ function walk(waits: ReadonlyMap<string, ReadonlySet<string>>): {
 	return { order, cycles };
 }
 
-function reportUnread({ steps, read }: Steps, problems: Problem[]): void {
+function reportUnread(
+	{ steps, read, recorded }: Steps,
+	problems: Problem[],
+): void {
 	const all = new Set(read);
 	for (const { step } of steps) {
 		for (const name of waitsOf(step)) {
@@ -201,7 +206,9 @@ function reportUnread({ steps, read }: Steps, problems: Problem[]): void {
 		problems.push({
 			at,
 			follows: true,
-			message: `nobody reads \`${step.name}\`: use it in an answer or another step, or remove it`,
+			message: recorded?.has(step.name)
+				? `only \`record\` reads \`${step.name}\`, and nothing is asked for the history alone: use it in an answer or another step, too`
+				: `nobody reads \`${step.name}\`: use it in an answer or another step, or remove it`,
 		});
 	}
 }

@@ -3,6 +3,7 @@
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
+import type { historyKeys } from "./keys/history.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
@@ -277,6 +278,31 @@ export interface LogInput {
 	 * `text` is for people, `json` for programs. `auto` is `text` if the log is a terminal. Default: `auto`.
 	 */
 	readonly format?: InputOfKey<Log["format"]>;
+}
+
+type History = (typeof historyKeys)["keys"];
+
+/** The database of requests. */
+export interface HistoryInput {
+	/**
+	 * The database, relative to the config's folder. Its folder must be there. It may come from the environment.
+	 * Default: `./sluice.db`.
+	 */
+	readonly file?: InputOfKey<History["file"]>;
+	/**
+	 * How long requests are kept. Default: `7d`.
+	 */
+	readonly for?: InputOfKey<History["for"]>;
+	/**
+	 * The most that the database takes on the disk, with its journal. Beyond it the oldest requests go. Default:
+	 * `1GiB`.
+	 */
+	readonly maxBytes?: InputOfKey<History["maxBytes"]>;
+	/**
+	 * Which requests are kept: those that `failed` with 500 and above, besides them those with a `partial` answer, or
+	 * `all`. Default: `all`.
+	 */
+	readonly requests?: InputOfKey<History["requests"]>;
 }
 
 type Admin = (typeof adminKeys)["keys"];

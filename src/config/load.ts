@@ -16,6 +16,7 @@ import {
 	loadFunctions,
 	workersOf,
 } from "./functions.ts";
+import { faultOfHistoryFile } from "./history-file.ts";
 import { positionsInModule } from "./module-positions.ts";
 import {
 	hasFault,
@@ -25,6 +26,7 @@ import {
 	printProblem,
 } from "./problem.ts";
 import { ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
+import { entryOf } from "./shape.ts";
 import {
 	type LinePosition,
 	lineStartsOf,
@@ -79,7 +81,7 @@ async function load(
 		[files, named].every(({ problems }) => problems.length === 0);
 	const functions =
 		runs && sound ? await loadFunctions(named) : inspectFunctions(named);
-	const loaded = withLoaded(checked, {
+	const found = withLoaded(checked, {
 		functions: {
 			...functions,
 			problems: [...named.problems, ...functions.problems],
@@ -87,7 +89,27 @@ async function load(
 		workers: workersOf(named),
 		files,
 	});
-	return place(loaded, source, file);
+	return place(withHistory(found, source, dirname(file)), source, file);
+}
+
+/** Finds the history's file from the config's folder, and says what keeps it from being one. */
+function withHistory(
+	{ config, problems }: Pick<Checked, "config" | "problems">,
+	{ root }: SourceFile,
+	folder: string,
+): Pick<Checked, "config" | "problems"> {
+	if (!config?.history) return { config, problems };
+	const history = {
+		...config.history,
+		file: resolve(folder, config.history.file),
+	};
+	const fault = faultOfHistoryFile(history.file);
+	const written = root && entryOf(root, "history");
+	const { at = 0 } = (written && entryOf(written, "file")) ?? written ?? {};
+	return {
+		config: fault && !fault.warning ? null : { ...config, history },
+		problems: fault ? [...problems, { at, ...fault }] : problems,
+	};
 }
 
 function isModule(file: string): boolean {

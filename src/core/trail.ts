@@ -235,6 +235,14 @@ export interface StepWait {
 /** Of one request no more steps and items are noted. */
 const stepsMax = 5_000;
 
+/** What a route's `record` says of one request. */
+export interface Recorded {
+	/** Data of the request and of its answers, by column. */
+	readonly values: Readonly<Record<string, string | number | boolean | null>>;
+	/** How many are null because they could not be had. */
+	readonly faults: number;
+}
+
 /** The record of one request. All instants are milliseconds on the gateway's clock. */
 export class Trail {
 	readonly requestId: string;
@@ -252,6 +260,11 @@ export class Trail {
 	more = 0;
 	/** The step whose end was the run's; null if the run ended by itself. */
 	last: StepTrail | null = null;
+	/**
+	 * Evaluates the route's `record`. Null without one. It holds all values of the request, so whoever hears of the
+	 * request's end takes it at once, or never.
+	 */
+	recorded: (() => Recorded) | null = null;
 	readonly #clock: Instants;
 	readonly #ids: TraceIds | null;
 

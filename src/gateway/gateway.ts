@@ -291,6 +291,7 @@ async function handle(
 			const trailed = { ...event, trail };
 			raise(trailEnded, trailed);
 			traced?.tracer.ended(trailed);
+			trail.recorded = null;
 		}
 	};
 	const { body } = response;

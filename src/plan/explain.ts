@@ -48,6 +48,8 @@ export interface RouteExplanation {
 	 * to its end or its deadline, although the client leaves. Empty: a client that leaves ends the run.
 	 */
 	readonly finishedFrom: readonly string[];
+	/** The author's own columns in the history. */
+	readonly records: readonly string[];
 }
 
 export interface StepExplanation {
@@ -141,6 +143,7 @@ function explainRoute(
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
 		finishedFrom: firstWrites(route.steps),
+		records: route.record.map(({ name }) => name),
 	};
 }
 

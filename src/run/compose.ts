@@ -5,6 +5,7 @@ import { Block, type PreparedBlock } from "./block.ts";
 import type { PreparedMerge } from "./merge.ts";
 import type { PreparedProxy } from "./prepare-proxy.ts";
 import { passOn, refuseUpgrade } from "./proxy.ts";
+import { noteRecord } from "./record.ts";
 import {
 	createFrame,
 	deadlineExceeded,
@@ -51,6 +52,7 @@ function carryOut(
 ): void {
 	if (run.over) return;
 	const frame = createFrame(run.route, run.input);
+	noteRecord(run.route, run.input, frame);
 	const block: Block = new Block(plan, {
 		run,
 		frame,

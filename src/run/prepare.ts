@@ -15,6 +15,7 @@ import { type OpenOptions, openUpstreams } from "./open.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./prepare-proxy.ts";
 import { prepareRefusal } from "./proxy-target.ts";
+import { prepareRecord } from "./record.ts";
 import { prepareRequest, type RequestReader } from "./request.ts";
 import type { Resources, Threads } from "./work.ts";
 
@@ -103,7 +104,7 @@ function prepareRoute(
 	resources: Resources,
 ): PreparedRoute {
 	const { steps, respond, mayBeEmpty, status, headers, ...all } = route;
-	const { proxy, request, ...others } = all;
+	const { proxy, request, record, ...others } = all;
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
@@ -111,7 +112,7 @@ function prepareRoute(
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
-	const result = proxy ? [proxy] : [respond, status, headers];
+	const result = proxy ? [proxy, record] : [respond, status, headers, record];
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
@@ -127,6 +128,7 @@ function prepareRoute(
 		frameSize: block.frameSize + (keepsHead ? 1 : 0),
 		block,
 		freshness: prepareFreshness(route, plan.upstreams),
+		record: prepareRecord(record, layout),
 		dependence: reading.has(route.method) ? dependenceOf(request) : null,
 	};
 	return {

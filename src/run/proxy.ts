@@ -30,6 +30,7 @@ import {
 	targetFor,
 } from "./prepare-proxy.ts";
 import type { OwnFields } from "./proxy-target.ts";
+import { noteRecord } from "./record.ts";
 import { trailOf } from "./reporting.ts";
 import {
 	createFrame,
@@ -62,6 +63,7 @@ export function proxy(
 	body: ByteStream | null,
 ): Promise<GatewayResponse> {
 	const frame = createFrame(route, input);
+	noteRecord(route, input, frame);
 	refuseUpgrade(input.request.headers);
 	const trace = new Trace(input.request, input.via, input.ids);
 	const passage = { route, input, body, frame, trace, marks: null };

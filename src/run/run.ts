@@ -20,6 +20,7 @@ import {
 } from "./freshness.ts";
 import { requestSlots } from "./layout.ts";
 import type { Merged, PreparedMerge } from "./merge.ts";
+import type { PreparedRecord } from "./record.ts";
 import type { RequestValues } from "./request.ts";
 import type { SentWrite } from "./sent-write.ts";
 // Types only: a spot shows its run.
@@ -76,6 +77,8 @@ export interface RunRoute {
 	readonly frameSize: number;
 	/** Whether an expression may read the name `request`. */
 	readonly readsRequest: boolean;
+	/** Null without the author's own columns in the history. */
+	readonly record: PreparedRecord | null;
 }
 
 /**

@@ -97,6 +97,26 @@ export const metrics = {
 		"sluice_traces_spans_waiting",
 		"Spans that wait to be sent",
 	),
+	historyWritten: counter(
+		"sluice_history_written_total",
+		"Requests that are in the history for good",
+	),
+	historyDropped: counter(
+		"sluice_history_dropped_total",
+		"Requests that are missing in the history",
+	),
+	historyRecordFaults: counter(
+		"sluice_history_record_faults_total",
+		"Values of record that are null because they could not be had",
+	),
+	historyWaiting: gauge(
+		"sluice_history_waiting_requests",
+		"Requests that wait to be written",
+	),
+	historyBytes: gauge(
+		"sluice_history_bytes",
+		"What the history takes on the disk, with its journal",
+	),
 	load: gauge("sluice_load", "1 for the level of load"),
 	memory: gauge(
 		"sluice_memory_bytes",

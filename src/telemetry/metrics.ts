@@ -15,14 +15,17 @@ import { errorTypeOf, isCancelled } from "./attempt-end.ts";
 import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { writeGauges } from "./gauges.ts";
+import type { History } from "./history/history.ts";
+import { writeHistory } from "./history/history-metrics.ts";
 import { Counts, Durations } from "./series.ts";
 
 /** Counts what a gateway does. Nothing is sent anywhere: the numbers are printed when they are asked for. */
 export interface Metrics {
-	/** The text that Prometheus reads. `server` adds the connections of clients. */
+	/** The text that Prometheus reads. `server` adds the connections of clients, `history` how it is written. */
 	print(
 		format: MetricsFormat,
 		server?: Pick<RunningServer, "connections"> | null,
+		history?: Pick<History, "state"> | null,
 	): string;
 	/** What was counted since its beginning. */
 	totals(): Totals;
@@ -117,9 +120,10 @@ export function createMetrics(gateway: Gateway): Metrics {
 		}),
 	];
 	return {
-		print(format, server = null) {
+		print(format, server = null, history = null) {
 			const out = new Exposition(format);
 			numbers.write(out);
+			if (history !== null) writeHistory(history.state(), out);
 			writeGauges(gateway, server, numbers.load, loaded, out);
 			return out.text();
 		},

@@ -1,5 +1,6 @@
 import { adminKeys } from "../../src/config/keys/admin.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
+import { historyKeys } from "../../src/config/keys/history.ts";
 import { logKeys } from "../../src/config/keys/log.ts";
 import { overloadKeys } from "../../src/config/keys/overload.ts";
 import { poolKeys } from "../../src/config/keys/pool.ts";
@@ -18,6 +19,7 @@ export const keySchemas = [
 	serverKeys,
 	poolKeys,
 	defaultsKeys,
+	historyKeys,
 	logKeys,
 	overloadKeys,
 	adminKeys,

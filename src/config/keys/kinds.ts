@@ -120,6 +120,24 @@ export const keeping = durationWhere(
 	(ms) => ms <= 720 * 3_600_000,
 );
 
+const dayMs = 86_400_000;
+const dayWords = "a duration from `1m` to `3650d`, such as `12h` or `7d`";
+
+/** How long a record of the past is kept. Nobody counts that in hours. */
+export const days: Kind<Duration | `${number}d`, number, unknown, "Ms"> = plain(
+	textWith(dayWords, `^${quantityPattern}(ms|s|m|h|d)$`, (text) => {
+		const ms = parseDays(text) ?? 0;
+		return ms >= 60_000 && ms <= 3650 * dayMs;
+	}),
+	(text) => parseDays(text) ?? 0,
+);
+
+function parseDays(text: string): number | null {
+	if (!/^[\d.]+d$/.test(text)) return parseDuration(text);
+	const hours = parseDuration(`${text.slice(0, -1)}h`);
+	return hours && 24 * hours;
+}
+
 /** A duration that clients are told in whole seconds. */
 export const wholeSeconds = durationWhere(
 	"a duration of whole seconds, from `1s` to `24h`, such as `1m`",
@@ -139,6 +157,12 @@ export const rateOrFalse: Kind<
 		error: `${sizeWords}, for a second, or \`false\``,
 	}),
 	(written) => (written === false ? null : (parseSize(written) ?? 0)),
+);
+
+/** The least is what a database can work in. */
+export const fileSize = sizeWhere(
+	`${sizeWords}, at least \`8MiB\``,
+	(bytes) => bytes >= 8 * 1024 ** 2,
 );
 
 export const heap = sizeWhere(

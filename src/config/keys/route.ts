@@ -7,6 +7,7 @@ import { key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, size, text } from "./kinds.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
+import { record } from "./record.ts";
 import { requestKeys } from "./request.ts";
 import { mapOrMaps, section } from "./section.ts";
 import { headerFields, status, template, textTemplate } from "./templates.ts";
@@ -101,5 +102,10 @@ export const routeKeys = section({
 		description:
 			"The answer's header fields. A list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
 		example: "headers: { cache-control: max-age=60 }",
+	}),
+	record: key(record, {
+		description:
+			"Columns of your own in the [`history`](#history), by name. They may read what `respond` may read, and are evaluated after the answer. A text, a number, `true`, `false` and null stay what they are; anything else becomes JSON. What fails or is longer than 4,000 characters is null.",
+		example: 'record: { user: "${params.id}" }',
 	}),
 });

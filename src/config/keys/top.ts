@@ -1,12 +1,19 @@
 import { adminKeys } from "./admin.ts";
 import { defaultsKeys } from "./defaults.ts";
+import { historyKeys } from "./history.ts";
 import { key } from "./key.ts";
 import { named } from "./kind.ts";
 import { logKeys } from "./log.ts";
 import { overloadKeys } from "./overload.ts";
 import { poolKeys } from "./pool.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
-import { mapOfDefaults, mapOrFalse, mapOrMaps, section } from "./section.ts";
+import {
+	mapOfDefaults,
+	mapOrFalse,
+	mapOrMaps,
+	policy as mapOrTrue,
+	section,
+} from "./section.ts";
 import { serverKeys } from "./server.ts";
 
 export const configKeys = section({
@@ -48,6 +55,11 @@ export const configKeys = section({
 	log: key(mapOfDefaults(logKeys), {
 		description: "Which requests the log tells of, and how it is written.",
 		example: "log: { requests: all, sample: 0.1 }",
+	}),
+	history: key(mapOrTrue(historyKeys), {
+		description:
+			"Writes requests to a SQLite database: what was done for each, and the columns of a route's `record`. Off without this key. `true` for the defaults.",
+		example: "history: { file: ./sluice.db, for: 7d }",
 	}),
 	admin: key(mapOrFalse(adminKeys), {
 		description:

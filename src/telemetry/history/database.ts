@@ -1,0 +1,182 @@
+import { closeSync, openSync, statSync } from "node:fs";
+import sqlite from "node:sqlite";
+import type { HistoryFile } from "./messages.ts";
+import { type Row, rowColumns } from "./row.ts";
+import { numberOf, prepareSchema, refuseOther } from "./schema.ts";
+
+export type Database = InstanceType<typeof sqlite.DatabaseSync>;
+
+/** How long it waits for another process that writes. */
+const busyMs = 200;
+
+/** With more of them on a page, less of it stays empty. */
+const pageBytes = 8 * 1024;
+
+/** The journal grows up to here before it goes into the file. Both together keep within the bound. */
+const journalBytesMax = 16 * 1024 ** 2;
+
+/** How many of the oldest rows go at once. */
+const droppedMax = 1_000;
+
+const insertRequest = `INSERT INTO request (${rowColumns.slice(0, -1).join(", ")}) VALUES (${"?, ".repeat(rowColumns.length - 2)}?)`;
+
+/** A database of requests that one thread writes. To write keeps it within its bounds. */
+export class HistoryDatabase {
+	readonly #file: string;
+	readonly #keptMs: number;
+	readonly #journalBytesMax: number;
+	readonly #pagesMax: number;
+	readonly #inode: bigint;
+	readonly db: Database;
+
+	/** Opens the file, or makes it. Throws if it is not there to be written. */
+	constructor({ file, keptMs, fileBytesMax, columns }: HistoryFile) {
+		this.#file = file;
+		this.#keptMs = keptMs;
+		this.#journalBytesMax = Math.min(journalBytesMax, fileBytesMax / 4);
+		createPrivately(file);
+		this.#inode = inodeOf(file) ?? 0n;
+		this.db = new sqlite.DatabaseSync(file, { timeout: busyMs });
+		try {
+			refuseOther(this.db);
+			this.db.exec(`PRAGMA page_size = ${pageBytes}`);
+			this.db.exec("PRAGMA auto_vacuum = INCREMENTAL");
+			this.db.exec("PRAGMA journal_mode = WAL");
+			// What is committed outlives this process. The last moments before a power cut may be lost.
+			this.db.exec("PRAGMA synchronous = NORMAL");
+			prepareSchema(this.db, columns);
+			const size = numberOf(this.db, "PRAGMA page_size");
+			const bytes = fileBytesMax - this.#journalBytesMax;
+			this.#pagesMax = Math.floor(bytes / size);
+			const checkpoint = Math.floor(this.#journalBytesMax / size / 4);
+			this.db.exec(`PRAGMA wal_autocheckpoint = ${checkpoint}`);
+			this.db.exec(`PRAGMA max_page_count = ${this.#pagesMax}`);
+		} catch (error) {
+			this.db.close();
+			throw error;
+		}
+	}
+
+	/** Whether the file is still the one that was opened. */
+	get isThere(): boolean {
+		return inodeOf(this.#file) === this.#inode;
+	}
+
+	/** What it takes on the disk, with its journal. */
+	get fileBytes(): number {
+		return sizeOf(this.#file) + sizeOf(`${this.#file}-wal`);
+	}
+
+	/** Writes all rows, or none and throws. */
+	write(rows: readonly Row[]): void {
+		this.#boundJournal();
+		this.#dropOld();
+		this.#makeRoom(rows);
+		inTransaction(this.db, () => {
+			const request = this.db.prepare(insertRequest);
+			const detail = this.db.prepare("INSERT INTO detail VALUES (?, ?)");
+			for (const row of rows) {
+				const { lastInsertRowid } = request.run(...row.slice(0, -1));
+				detail.run(lastInsertRowid, row.at(-1) ?? null);
+			}
+		});
+	}
+
+	close(): void {
+		this.db.close();
+	}
+
+	/** Whoever reads for long keeps the journal from going into the file. */
+	#boundJournal(): void {
+		const journal = `${this.#file}-wal`;
+		if (sizeOf(journal) <= this.#journalBytesMax / 2) return;
+		this.db.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+		if (sizeOf(journal) <= this.#journalBytesMax) return;
+		throw new FullError("another process reads the file for too long");
+	}
+
+	#dropOld(): void {
+		const beforeMs = Date.now() - this.#keptMs;
+		const isOld = this.db
+			.prepare("SELECT at_ms + duration_ms < ? FROM request ORDER BY n LIMIT 1")
+			.get(beforeMs);
+		if (Number(Object.values(isOld ?? {})[0] ?? 0) === 0) return;
+		const last = this.db
+			.prepare(
+				"SELECT max(n) FROM (SELECT n, at_ms + duration_ms AS ended FROM request ORDER BY n LIMIT ?) WHERE ended < ?",
+			)
+			.get(droppedMax, beforeMs);
+		this.#dropUpTo(Number(Object.values(last ?? {})[0] ?? 0));
+	}
+
+	/** Drops the oldest rows until there is room for these. Pages that are free are taken again. */
+	#makeRoom(rows: readonly Row[]): void {
+		const needed = pagesOf(rows);
+		for (;;) {
+			const pages = numberOf(this.db, "PRAGMA page_count");
+			const free = numberOf(this.db, "PRAGMA freelist_count");
+			// The bound was lowered.
+			if (pages > this.#pagesMax && free > 0) {
+				this.db.exec(`PRAGMA incremental_vacuum(${droppedMax})`);
+			}
+			if (pages - free + needed <= this.#pagesMax) return;
+			const last = numberOf(
+				this.db,
+				`SELECT max(n) FROM (SELECT n FROM request ORDER BY n LIMIT ${droppedMax / 4})`,
+			);
+			if (last === 0) return;
+			this.#dropUpTo(last);
+		}
+	}
+
+	#dropUpTo(n: number): void {
+		inTransaction(this.db, () => {
+			for (const table of ["detail", "request"]) {
+				this.db.prepare(`DELETE FROM ${table} WHERE n <= ?`).run(n);
+			}
+		});
+	}
+}
+
+/** There is no room. */
+export class FullError extends Error {}
+
+/** More than they will take, with pages for the tables' own trees. */
+function pagesOf(rows: readonly Row[]): number {
+	let characters = 0;
+	for (const row of rows) {
+		for (const value of row) {
+			characters += typeof value === "string" ? value.length : 8;
+		}
+	}
+	return Math.ceil((2 * characters) / pageBytes) + 16;
+}
+
+/** What stands in it is for its owner alone. SQLite makes its other files with the same rights. */
+function createPrivately(file: string): void {
+	try {
+		closeSync(openSync(file, "ax", 0o600));
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		if (code !== "EEXIST") throw error;
+	}
+}
+
+function inTransaction(db: Database, work: () => void): void {
+	db.exec("BEGIN IMMEDIATE");
+	try {
+		work();
+		db.exec("COMMIT");
+	} catch (error) {
+		if (db.isTransaction) db.exec("ROLLBACK");
+		throw error;
+	}
+}
+
+function inodeOf(file: string): bigint | null {
+	return statSync(file, { bigint: true, throwIfNoEntry: false })?.ino ?? null;
+}
+
+function sizeOf(file: string): number {
+	return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+}

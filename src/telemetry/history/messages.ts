@@ -1,0 +1,96 @@
+import type { RequestDetail, RequestSummary } from "../shown-request.ts";
+import type { Row } from "./row.ts";
+
+/** The file of a history, and its bounds. */
+export interface HistoryFile {
+	readonly file: string;
+	readonly keptMs: number;
+	readonly fileBytesMax: number;
+	/** The author's own columns, of all routes. */
+	readonly columns: readonly string[];
+}
+
+/** Why rows cannot be written now. The words are labels of a metric. */
+export type HistoryFault =
+	/** The disk is, or other processes keep the file from being made smaller. */
+	| "full"
+	/** Another process has it for itself. */
+	| "locked"
+	/** It cannot be opened or written, or is not a history of this version. */
+	| "unwritable"
+	/** What stands in it is no database. */
+	| "damaged";
+
+/** Which kept requests somebody wants. Null: any. */
+export interface HistoryFilter {
+	/** Those that arrived since then, in milliseconds since 1970. */
+	readonly sinceMs: number | null;
+	readonly route: string | null;
+	/** One that it has called. */
+	readonly upstream: string | null;
+	readonly completeness: RequestSummary["completeness"] | null;
+	/** The least and the most. */
+	readonly status: readonly [number, number] | null;
+	readonly slowMs: number | null;
+	/** The code of its error, or of a part that it lacks. */
+	readonly error: string | null;
+	/** The step of its error, or of a part that it lacks. */
+	readonly step: string | null;
+}
+
+export interface HistoryQuery extends HistoryFilter {
+	readonly limit: number;
+	/** The `next` of the page before; null for the first page. */
+	readonly before: string | null;
+}
+
+/** What the author's own columns hold; null without any. */
+export type RecordedColumns = Readonly<
+	Record<string, string | number | boolean | null>
+> | null;
+
+export interface KeptSummary extends RequestSummary {
+	readonly record: RecordedColumns;
+}
+
+export interface KeptDetail extends RequestDetail {
+	readonly record: RecordedColumns;
+}
+
+/** The newest first. */
+export interface HistoryPage {
+	readonly requests: readonly KeptSummary[];
+	/** The `before` of the next, older page. Null: there are no older ones. */
+	readonly next: string | null;
+}
+
+/** To the thread of the database. */
+export type ToDatabase =
+	| { readonly kind: "write"; readonly rows: readonly Row[] }
+	| {
+			readonly kind: "search";
+			readonly call: number;
+			readonly query: HistoryQuery;
+	  }
+	| { readonly kind: "detail"; readonly call: number; readonly id: string }
+	| { readonly kind: "close" };
+
+/** From the thread of the database. */
+export type FromDatabase =
+	| { readonly kind: "written"; readonly fileBytes: number }
+	| {
+			readonly kind: "failed";
+			readonly fault: HistoryFault;
+			/** For operators. */
+			readonly message: string;
+	  }
+	| {
+			readonly kind: "answered";
+			readonly call: number;
+			readonly value: HistoryPage | KeptDetail | null;
+	  }
+	| {
+			readonly kind: "refused";
+			readonly call: number;
+			readonly message: string;
+	  };

@@ -1,0 +1,210 @@
+import type { TrailEnded } from "../../core/events.ts";
+import type { Recorded } from "../../core/trail.ts";
+import type { Clock, Timer } from "../../tasks/clock.ts";
+import type { Log } from "../log.ts";
+import type { HistoryFault } from "./messages.ts";
+import { RowQueue } from "./queue.ts";
+import { rowOf } from "./row.ts";
+import type { DatabaseThread, WriteEnd } from "./thread.ts";
+
+/** Why requests are not in the history: the file's fault, too many at once, or the end of the process. */
+export type DropReason = HistoryFault | "queue" | "closed";
+
+export const dropReasons: readonly DropReason[] = [
+	...(["full", "locked", "unwritable", "damaged", "queue", "closed"] as const),
+];
+
+export interface WriterState {
+	/** Requests that were committed. They outlive the process. */
+	readonly written: number;
+	readonly dropped: Readonly<Record<DropReason, number>>;
+	/** Requests that wait to be written. */
+	readonly waiting: number;
+	/** What the file took on the disk, with its journal, when it was last written. */
+	readonly fileBytes: number;
+	/** Values of `record` that are null because they could not be had. */
+	readonly recordFaults: number;
+}
+
+/** A request that has ended, before anything was made of it. */
+interface Ended {
+	readonly end: TrailEnded;
+	readonly endedAt: number;
+	readonly recorded: (() => Recorded) | null;
+}
+
+/** The rows of this time are one transaction. */
+const gatheredMs = 50;
+
+/** A file that could not be written is tried again after this time. */
+const againMs = 1_000;
+
+/** How often the log is told of requests that are lost. */
+const toldMs = 60_000;
+
+/** How many requests are made into rows in one turn of the loop. */
+const madeMax = 100;
+
+/** More do not wait to be made into rows. Each still holds the values of its request. */
+const endedMax = 1_000;
+
+/** How long what waits is written at the end. */
+const closingMs = 2_000;
+
+/** Makes rows of ended requests after their answers, and gives them to the thread. */
+export class HistoryWriter {
+	readonly #thread: Pick<DatabaseThread, "write" | "close">;
+	readonly #clock: Clock;
+	readonly #log: Pick<Log, "warn" | "info"> | null;
+	readonly #queue = new RowQueue();
+	readonly #dropped = Object.fromEntries(
+		dropReasons.map((reason) => [reason, 0]),
+	) as Record<DropReason, number>;
+	#ended: Ended[] = [];
+	#written = 0;
+	#fileBytes = 0;
+	#recordFaults = 0;
+	/** How many rows the thread has. */
+	#given = 0;
+	#fault: HistoryFault | null = null;
+	#making: Timer | null = null;
+	#giving: Timer | null = null;
+	#telling: Timer | null = null;
+	/** Of the drops, what the log has been told of. */
+	#told = 0;
+	#onEmpty: (() => void) | null = null;
+	#closed = false;
+
+	constructor(
+		thread: Pick<DatabaseThread, "write" | "close">,
+		clock: Clock,
+		log: Pick<Log, "warn" | "info"> | null,
+	) {
+		this.#thread = thread;
+		this.#clock = clock;
+		this.#log = log;
+	}
+
+	/** Only notes it, because its answer has not been sent. */
+	take(end: TrailEnded): void {
+		if (this.#ended.length === endedMax) return this.#drop(1);
+		const { recorded } = end.trail;
+		this.#ended.push({ end, endedAt: Date.now(), recorded });
+		this.#making ??= this.#clock.aside(0, () => this.#make(madeMax));
+	}
+
+	/** What became of the rows that the thread was given. */
+	ended(end: WriteEnd): void {
+		const given = this.#given;
+		this.#given = 0;
+		if (end.kind === "failed") return this.#failed(end);
+		this.#written += given;
+		this.#fileBytes = end.fileBytes;
+		this.#queue.remove(given);
+		if (this.#fault !== null) {
+			this.#log?.info({}, "the history is written again");
+			this.#fault = null;
+		}
+		this.#giveSoon();
+	}
+
+	state(): WriterState {
+		return {
+			written: this.#written,
+			dropped: { ...this.#dropped },
+			waiting: this.#ended.length + this.#queue.length,
+			fileBytes: this.#fileBytes,
+			recordFaults: this.#recordFaults,
+		};
+	}
+
+	async close(): Promise<void> {
+		this.#make(Number.POSITIVE_INFINITY);
+		this.#give();
+		if (this.#queue.length > 0) {
+			await new Promise<void>((resolve) => {
+				const timer = this.#clock.after(closingMs, resolve);
+				this.#onEmpty = () => {
+					timer.cancel();
+					resolve();
+				};
+			});
+		}
+		this.#closed = true;
+		// The thread may still write what it was given.
+		await this.#thread.close(closingMs);
+		const left = this.#queue.length;
+		this.#queue.remove(left);
+		this.#drop(left, this.#fault ?? "closed");
+		this.#giving?.cancel();
+		this.#telling?.cancel();
+		this.#tell();
+		this.#telling?.cancel();
+	}
+
+	#make(most: number): void {
+		this.#making?.cancel();
+		this.#making = null;
+		for (const { end, endedAt, recorded } of this.#ended.splice(0, most)) {
+			const values = recorded?.() ?? null;
+			this.#recordFaults += values?.faults ?? 0;
+			if (!this.#queue.add(rowOf(end, endedAt, values))) this.#drop(1);
+		}
+		if (this.#ended.length > 0) {
+			this.#making = this.#clock.aside(0, () => this.#make(madeMax));
+		}
+		this.#giveSoon();
+	}
+
+	#giveSoon(): void {
+		if (this.#queue.length === 0 || this.#given > 0) {
+			if (this.#queue.length === 0) this.#onEmpty?.();
+			return;
+		}
+		const closing = this.#onEmpty !== null;
+		if (this.#fault === null && (closing || this.#queue.isBatch)) this.#give();
+		else {
+			this.#giving ??= this.#clock.aside(gatheredMs, () => this.#give());
+		}
+	}
+
+	#give(): void {
+		this.#giving?.cancel();
+		this.#giving = null;
+		if (this.#given > 0 || this.#queue.length === 0 || this.#closed) return;
+		const rows = this.#queue.batch();
+		this.#given = rows.length;
+		this.#thread.write(rows);
+	}
+
+	#failed({ fault, message }: Extract<WriteEnd, { kind: "failed" }>): void {
+		if (this.#fault !== fault) {
+			this.#log?.warn({ fault, message }, "the history cannot be written now");
+		}
+		this.#fault = fault;
+		// Waiting helps only against what others do.
+		if (fault === "unwritable" || fault === "damaged") this.#onEmpty?.();
+		this.#giving?.cancel();
+		this.#giving = this.#clock.aside(againMs, () => this.#give());
+	}
+
+	#drop(count: number, reason: DropReason = this.#fault ?? "queue"): void {
+		if (count === 0) return;
+		this.#dropped[reason] += count;
+		this.#telling ??= this.#clock.aside(0, () => this.#tell());
+	}
+
+	/** At once, and then not before a minute has passed. */
+	#tell(): void {
+		const dropped = Object.values(this.#dropped).reduce((a, b) => a + b, 0);
+		const count = dropped - this.#told;
+		this.#told = dropped;
+		this.#telling = null;
+		if (count === 0) return;
+		this.#log?.warn(
+			{ count, fault: this.#fault },
+			"requests are missing in the history",
+		);
+		this.#telling = this.#clock.aside(toldMs, () => this.#tell());
+	}
+}

@@ -1,0 +1,203 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { GatewayError } from "../../../src/core/errors.ts";
+import type { TrailEnded } from "../../../src/core/events.ts";
+import { Trail } from "../../../src/core/trail.ts";
+import { virtualClock } from "../../../src/tasks/clock.ts";
+import type { Row } from "../../../src/telemetry/history/row.ts";
+import { HistoryWriter } from "../../../src/telemetry/history/writer.ts";
+
+/** A writer on a virtual clock, before a thread that does what the test says. */
+function testWriter() {
+	const clock = virtualClock();
+	const writes: (readonly Row[])[] = [];
+	const lines: [string, object][] = [];
+	const tell = (fields: object, words: string) => lines.push([words, fields]);
+	const thread = {
+		write: (rows: readonly Row[]) => void writes.push(rows),
+		close: async () => {},
+	};
+	const log = { info: tell, warn: tell } as unknown as ConstructorParameters<
+		typeof HistoryWriter
+	>[2];
+	const writer = new HistoryWriter(thread, clock, log);
+	const take = (count: number, message = "broken") => {
+		for (let n = 0; n < count; n++) writer.take(endOf(clock, message));
+	};
+	/** Takes them in portions that find room before they are made into rows. */
+	const takeAll = async (count: number, message?: string) => {
+		for (let left = count; left > 0; left -= 1000) {
+			take(Math.min(1000, left), message);
+			await clock.advance(100);
+		}
+	};
+	const written = () => writer.ended({ kind: "written", fileBytes: 4096 });
+	const failed = (fault: "full" | "locked" = "full") =>
+		writer.ended({ kind: "failed", fault, message: "no room" });
+	return { clock, writer, writes, lines, take, takeAll, written, failed };
+}
+
+function endOf(
+	clock: Pick<ReturnType<typeof virtualClock>, "now">,
+	message: string,
+): TrailEnded {
+	const of = { requestId: "a", method: "GET", arrivedMs: clock.now() };
+	return {
+		...of,
+		...{ route: null, status: 500, durationMs: 0, missing: [] },
+		error: new GatewayError("step_failed", message),
+		...{ outlived: false, writes: [], trail: new Trail(clock, of) },
+	};
+}
+
+describe("the writer of a history", () => {
+	test("writes the requests of 50 ms together", async () => {
+		const { clock, writer, writes, take, written } = testWriter();
+		take(2);
+		await clock.advance(49);
+		assert.equal(writes.length, 0);
+		take(1);
+		await clock.advance(1);
+		assert.deepEqual(
+			writes.map((rows) => rows.length),
+			[3],
+		);
+		assert.equal(writer.state().written, 0);
+		written();
+		assert.equal(writer.state().written, 3);
+		assert.equal(writer.state().fileBytes, 4096);
+	});
+
+	test("writes 500 at once, one transaction after the other", async () => {
+		const { clock, writer, writes, take, written } = testWriter();
+		take(1000);
+		await clock.advance(0);
+		assert.equal(writes.length, 1);
+		await clock.advance(100);
+		assert.deepEqual(
+			writes.map((rows) => rows.length),
+			[500],
+		);
+		written();
+		assert.deepEqual(
+			writes.map((rows) => rows.length),
+			[500, 500],
+		);
+		written();
+		assert.deepEqual(writer.state().waiting, 0);
+	});
+
+	test("makes no row before the answer, and evaluates what is recorded once", async () => {
+		const { clock, writer, writes } = testWriter();
+		const end = endOf(clock, "broken");
+		let evaluated = 0;
+		end.trail.recorded = () => {
+			evaluated++;
+			return { values: { city: "Oslo" }, faults: 2 };
+		};
+		writer.take(end);
+		end.trail.recorded = null;
+		assert.equal(evaluated, 0);
+		await clock.advance(50);
+		assert.equal(evaluated, 1);
+		assert.equal(writes[0]?.[0]?.at(-2), '{"city":"Oslo"}');
+		assert.equal(writer.state().recordFaults, 2);
+	});
+
+	test("tries rows that could not be written again each second", async () => {
+		const { clock, writer, writes, take, failed, written } = testWriter();
+		take(1);
+		await clock.advance(50);
+		failed();
+		take(1);
+		await clock.advance(999);
+		assert.equal(writes.length, 1);
+		await clock.advance(1);
+		assert.deepEqual(
+			writes.map((rows) => rows.length),
+			[1, 2],
+		);
+		written();
+		assert.equal(writer.state().written, 2);
+	});
+
+	for (const [count, lost] of [
+		[9_999, 0],
+		[10_000, 0],
+		[10_001, 1],
+	] as const) {
+		test(`loses ${lost} of ${count} that wait for a file that is full`, async () => {
+			const { clock, writer, take, takeAll, failed } = testWriter();
+			take(1);
+			await clock.advance(50);
+			failed();
+			await takeAll(count - 1);
+			const { dropped, waiting } = writer.state();
+			assert.equal(dropped.full, lost);
+			assert.equal(waiting, count - lost);
+		});
+	}
+
+	test("holds no more than 16 MiB", async () => {
+		const { writer, takeAll } = testWriter();
+		await takeAll(100, "x".repeat(200_000));
+		const { dropped, waiting } = writer.state();
+		assert.equal(waiting + dropped.queue, 100);
+		assert.ok(
+			waiting > 70 && waiting <= (16 * 1024 ** 2) / 200_000,
+			String(waiting),
+		);
+	});
+
+	test("takes no more than 1,000 in one turn of the loop", async () => {
+		const { writer, take } = testWriter();
+		take(1001);
+		const { dropped, waiting } = writer.state();
+		assert.deepEqual([dropped.queue, waiting], [1, 1000]);
+	});
+
+	test("tells of what is lost once a minute, and of a new fault once", async () => {
+		const { clock, lines, take, takeAll, failed } = testWriter();
+		take(1);
+		await clock.advance(50);
+		failed();
+		failed();
+		assert.deepEqual(lines, [
+			[
+				"the history cannot be written now",
+				{ fault: "full", message: "no room" },
+			],
+		]);
+		await takeAll(9_999);
+		take(2);
+		await clock.advance(100);
+		const lost = "requests are missing in the history";
+		assert.deepEqual(lines[1], [lost, { count: 2, fault: "full" }]);
+		await takeAll(3);
+		assert.equal(lines.length, 2);
+		await clock.advance(60_000);
+		assert.deepEqual(lines[2], [lost, { count: 3, fault: "full" }]);
+		await clock.advance(600_000);
+		assert.equal(lines.length, 3);
+	});
+
+	test("writes at the end what waits, and counts what cannot be written within two seconds", async () => {
+		const { clock, writer, writes, take, written, failed } = testWriter();
+		take(700);
+		const closing = writer.close();
+		assert.deepEqual(
+			writes.map((rows) => rows.length),
+			[500],
+		);
+		written();
+		failed("locked");
+		await clock.advance(2000);
+		await closing;
+		const { dropped, waiting } = writer.state();
+		assert.deepEqual(
+			[dropped.locked, waiting, writer.state().written],
+			[200, 0, 500],
+		);
+		assert.equal(clock.pending, 0);
+	});
+});
