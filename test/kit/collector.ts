@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { createServer, type IncomingHttpHeaders } from "node:http";
+import {
+	createServer,
+	type IncomingHttpHeaders,
+	type RequestListener,
+} from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 
@@ -57,6 +62,7 @@ export interface CollectorAnswer {
 
 export async function startCollector(
 	answer: (count: number) => CollectorAnswer | null = () => ({}),
+	tls: { readonly cert: string; readonly key: string } | null = null,
 ): Promise<Collector> {
 	const spans: ReceivedSpan[] = [];
 	const requests: ReceivedRequest[] = [];
@@ -72,7 +78,7 @@ export async function startCollector(
 			waiting.add(look);
 			look();
 		});
-	const server = createServer(async (request, response) => {
+	const listener: RequestListener = async (request, response) => {
 		const pieces: Buffer[] = [];
 		for await (const piece of request) pieces.push(piece);
 		const sent = Buffer.concat(pieces);
@@ -89,12 +95,13 @@ export async function startCollector(
 		}
 		if (answered !== null) response.writeHead(status).end(said);
 		for (const look of waiting) look();
-	});
+	};
+	const server = tls ? createTlsServer(tls, listener) : createServer(listener);
 	server.listen(0, "127.0.0.1");
 	await once(server, "listening");
 	const { port } = server.address() as AddressInfo;
 	return {
-		url: `http://127.0.0.1:${port}`,
+		url: `${tls ? "https" : "http"}://127.0.0.1:${port}`,
 		spans,
 		get resource() {
 			return resource;

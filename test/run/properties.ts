@@ -36,12 +36,13 @@ interface Ran {
 
 /**
  * Runs a route once, until nothing waits any more. To check its config takes longer than all the rest, so whoever runs it
- * twice checks it once.
+ * twice checks it once. `prepare` is called before the request.
  */
-async function runOnce(
+export async function runOnce(
 	route: RandomRoute,
 	scenario: Scenario,
 	config: object = configOf(route),
+	prepare: (kit: TestGateway) => void = () => {},
 ): Promise<Ran> {
 	const steps = new Map(allSteps(route.steps).map((one) => [one.name, one]));
 	const kit = testGateway(config, ({ request }) => {
@@ -60,6 +61,7 @@ async function runOnce(
 	});
 	const undone: UndoEnded[] = [];
 	kit.gateway.events.undoEnded.push((event) => undone.push(event));
+	prepare(kit);
 	const { answer, leave, scope } = kit.send("/x");
 	const { leavesMs } = scenario;
 	const leaving = leavesMs === null ? null : scope.clock.after(leavesMs, leave);

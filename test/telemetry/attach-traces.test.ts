@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { headerOf } from "../../src/core/http/headers.ts";
@@ -335,6 +336,27 @@ describe("traces", () => {
 		assert.equal(await traces.close(20), false);
 		assert.equal(gateway.gateway.events.tracer, null);
 		await collector.asked(1);
+	});
+
+	it("go over TLS to a collector that a certificate vouches for, and to no other", async () => {
+		const file = (name: string) =>
+			new URL(`../upstream/tls/${name}.pem`, import.meta.url).pathname;
+		const read = (name: string) => readFileSync(file(name), "utf8");
+		const tls = { cert: read("cert"), key: read("key") };
+		await using collector = await startCollector(() => ({}), tls);
+		for (const [env, sent] of [
+			[{}, 0],
+			[{ OTEL_EXPORTER_OTLP_CERTIFICATE: file("cert") }, 1],
+		] as const) {
+			const traces = await attach(collector.url, env);
+			await gateway.get("/plain");
+			assert.equal(await traces.close(), true);
+			assert.equal(collector.spans.length, sent);
+		}
+		const why = lines.map(({ fields }) => Reflect.get(fields, "why"));
+		assert.deepEqual(why, [
+			"the collector could not be reached: DEPTH_ZERO_SELF_SIGNED_CERT",
+		]);
 	});
 
 	it("are not sent if a certificate cannot be read, and a line says why", async () => {

@@ -1,39 +1,23 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { TrailEnded } from "../../src/core/events.ts";
-import { dependenciesOf } from "../../src/telemetry/dependencies.ts";
+import type { UserContext } from "../../src/config/config.ts";
 import type { SpanFacts } from "../../src/telemetry/span.ts";
-import { spansOf } from "../../src/telemetry/spans.ts";
 import {
 	type Behaviour,
 	byPath,
-	type SeenCall,
 	type TestGateway,
 	testGateway,
 	testRoute,
 } from "../kit/gateway.ts";
+import { sentId, tracing } from "../kit/spans.ts";
 
 const traceId = "12345678901234567890123456789012";
 const parentId = "1234567890123456";
 const sampled = ["traceparent", `00-${traceId}-${parentId}-01`];
 
-/** A gateway that traces each request, and the spans of those that have ended. The gateway's clock is the wall's. */
-function traced(test: TestGateway, spansMax = 100) {
-	const ended: TrailEnded[] = [];
-	const { events, plan } = test.gateway;
-	const dependencies = dependenciesOf(plan);
-	events.tracer = {
-		spansMax,
-		samples: (_traceId, parent) => parent?.flags !== "00",
-		ended: (end) => ended.push(end),
-		state: () => assert.fail(),
-	};
-	const spans = () =>
-		ended.flatMap((end) => {
-			const ids = end.trail.ids ?? assert.fail();
-			return spansOf(end, ids, dependencies.get(end.route ?? ""), 0);
-		});
-	return { ...test, spans };
+/** A gateway that traces each request, and the spans of those that have ended. */
+function traced(test: TestGateway, spansMax?: number) {
+	return { ...test, spans: tracing(test, spansMax) };
 }
 
 function tracedRoute(
@@ -66,14 +50,6 @@ const linksOf = ({ links = [] }: SpanFacts) =>
 		attributes["sluice.link"],
 		...(attributes["sluice.last"] ? ["last"] : []),
 	]);
-
-/** The id of the span that a call names, as the wire writes it. */
-function sentId({ request: { traced: ids, attempt } }: SeenCall): string {
-	const line = ids?.lineOf(attempt?.spanId ?? null) ?? "";
-	return (
-		/^traceparent: 00-[\da-f]{32}-([\da-f]{16})-01\r\n$/.exec(line)?.[1] ?? ""
-	);
-}
 
 describe("the spans of a request", () => {
 	it("hang below each other, and each call names the span of its attempt", async () => {
@@ -504,6 +480,28 @@ describe("the spans of a request", () => {
 			call?.request.along ?? "",
 			RegExp(`traceparent: 00-${traceId}-(?!${parentId})[\\da-f]{16}-00\r\n`),
 		);
+	});
+
+	it("of a function's calls are below its step, without a template", async () => {
+		const test = tracedRoute(
+			{
+				steps: {
+					a: {
+						run: async (_args: unknown, { call }: UserContext) =>
+							(await call("users/secret")).body,
+					},
+				},
+			},
+			() => ({ json: 1, afterMs: 5 }),
+		);
+		await test.ask("/x");
+		const spans = test.spans();
+		const attempt = spans.find(({ kind }) => kind === 2) ?? assert.fail();
+		assert.equal(attempt.name, "GET");
+		assert.equal(attribute(attempt, "url.template"), undefined);
+		assert.equal(parentOf(attempt), idOf(only(spans, "a")));
+		assert.deepEqual(test.calls.map(sentId), [idOf(attempt)]);
+		assert.ok(!JSON.stringify(spans).includes("secret"));
 	});
 
 	it("are the parents of an undo, which is made after the answer", async () => {
