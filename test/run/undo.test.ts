@@ -801,6 +801,23 @@ describe("`undo` of rounds", () => {
 			"/undo/0/0 40–45",
 		]);
 	});
+
+	it("reads the value of its own round, also if a later one fails the step", async () => {
+		const step = {
+			post: "users/next",
+			pick: "v${answer + 1}",
+			repeat: { while: true, max: 2 },
+			undo: { delete: "users/undo/${b}" },
+			optional: true,
+		};
+		let count = 0;
+		const kit = testRoute({ steps: { b: step } }, ({ request }) =>
+			request.method === "DELETE" ? {} : { json: count++, afterMs: 10 },
+		);
+		const { calls, status } = await askIn(kit);
+		assert.deepEqual(calls, ["/undo/v2 20–20", "/undo/v1 20–20"]);
+		assert.equal(status, 200);
+	});
 });
 
 describe("`undo` before a request is passed on", () => {
