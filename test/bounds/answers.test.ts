@@ -99,7 +99,8 @@ describe("an upstream's answer that is costly to read", () => {
 describe("many answers to one request", () => {
 	const maps = filled(mebi, (index) => `{"${short(index)}":1}`, "[]");
 	const all = {
-		deadline: "30s",
+		// Reading all of it takes a few seconds of computing, and on a busy machine a minute.
+		deadline: "5m",
 		steps: {
 			ids: { value: Array.from({ length: 40 }, (_, index) => index) },
 			all: { each: "${ids}", get: "service/", pick: "${1}" },

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import fc from "fast-check";
 import type { UserContext } from "../../src/config/config.ts";
 import { filled, short } from "../kit/costly-json.ts";
 import { testRoute } from "../kit/gateway.ts";
-import { repeatableRandom } from "../kit/random.ts";
 import { turnsOf } from "../kit/turns.ts";
-import { costlyRoute } from "./costly-routes.ts";
+import { keepCostlyTurnsShort } from "./costly-turns.ts";
 
 /** One request of each route, at the default limits. `of` is what `users` answers. */
 const cases: readonly {
@@ -103,42 +101,11 @@ describe("a request keeps nobody waiting at the default limits", () => {
 		});
 	}
 
-	it("whatever its route computes of whatever data, four at once too", async () => {
-		// `COSTLY_ROUTES=300` for a long search, which begins anywhere.
-		const wanted = process.env["COSTLY_ROUTES"];
-		await fc.assert(
-			fc.asyncProperty(fc.nat(), async (seed) => {
-				const made = costlyRoute(repeatableRandom(seed));
-				const { route, answers, body, upstream, atOnce } = made;
-				const { turns, value } = await turnsOf(async () => {
-					const { send, settle } = testRoute(
-						{ deadline: "30s", ...route },
-						({ request }) => ({
-							text: answers[request.target.split("?", 1)[0] ?? ""] ?? "null",
-						}),
-						{
-							key: "POST /x",
-							upstreams: { users: { url: "http://users.test", ...upstream } },
-						},
-					);
-					const sent = Array.from({ length: atOnce }, () =>
-						send("/x", { method: "POST", body }),
-					);
-					await settle();
-					return Promise.all(sent.map(({ answer }) => answer));
-				});
-				for (const { code } of value) assert.notEqual(code, "internal");
-				assert.ok(turns < 1, `${turns} times 100 ms: ${JSON.stringify(route)}`);
-			}),
-			{
-				numRuns: Number(wanted ?? 16),
-				endOnFailure: true,
-				// On a busy machine fewer are tried.
-				...(wanted === undefined && {
-					seed: 1,
-					interruptAfterTimeLimit: 30_000,
-				}),
-			},
-		);
-	});
+	it("whatever its route computes of whatever data, four at once too", () =>
+		// On a busy machine fewer are tried.
+		keepCostlyTurnsShort({
+			numRuns: 16,
+			seed: 1,
+			interruptAfterTimeLimit: 30_000,
+		}));
 });

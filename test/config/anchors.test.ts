@@ -4,6 +4,7 @@ import { checkText } from "../../src/config/load.ts";
 import { printProblem } from "../../src/config/problem.ts";
 import { plainOf } from "../../src/config/shape.ts";
 import { readSource, type Source } from "../../src/config/source.ts";
+import { computing } from "../kit/blocked.ts";
 
 function problemsOf(yaml: string): string[] {
 	return checkText(yaml, "a.yaml", {}).problems.map(printProblem);
@@ -29,9 +30,9 @@ test("refuses aliases of aliases by their number, without making them", () => {
 			(_, at) => `x-${at + 1}: &a${at + 1} [*a${at}, *a${at}]`,
 		);
 		const yaml = `x-0: &a0 [1]\n${lines.join("\n")}\nroutes: { GET /x: { respond: 1 } }`;
-		const startedMs = performance.now();
+		const computed = computing();
 		const problems = problemsOf(yaml);
-		assert.ok(performance.now() - startedMs < 5000);
+		assert.ok(computed() < 5000);
 		assert.equal(problems.length, 1, problems.join("\n"));
 		assert.match(problems[0] ?? "", /more than 100000 values/);
 	}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { createClientAddress } from "../../src/server/client-address.ts";
+import { computing } from "../kit/blocked.ts";
 import { problemsOf } from "../kit/problems.ts";
 import { serve } from "../kit/serve.ts";
 
@@ -126,7 +127,7 @@ describe("the client's address", () => {
 	});
 
 	test("is told in time also of a field made to be hard to read", () => {
-		const started = performance.now();
+		const computed = computing();
 		for (const value of [
 			`for="${"\\a".repeat(8000)}`,
 			" ".repeat(16_000),
@@ -143,7 +144,7 @@ describe("the client's address", () => {
 				assert.equal(clientOf(header, [header, value]), nobody);
 			}
 		}
-		assert.ok(performance.now() - started < 500);
+		assert.ok(computed() < 500);
 	});
 
 	test("is what routes read", async () => {

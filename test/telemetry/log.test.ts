@@ -23,6 +23,7 @@ import { ask } from "../kit/serve.ts";
 /** Nobody listens on its upstream's port, so each of its routes fails. */
 const failing = `
 admin: false
+overload: false
 server: { port: 0 }
 upstreams: { gone: { url: "http://127.0.0.1:1" } }
 routes:
@@ -209,6 +210,8 @@ describe("lines of one kind", () => {
 	it("are one a second for calls that are refused, with their number", async () => {
 		using folder = folderWith({
 			"sluice.yaml": `
+admin: false
+overload: false
 server: { port: 0 }
 upstreams: { gone: { url: "http://127.0.0.1:1", breaker: { calls: 2, probeEvery: 60s } } }
 routes: { GET /x: { steps: { a: { get: gone/x } } } }
