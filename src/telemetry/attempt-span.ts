@@ -1,5 +1,4 @@
 import { type Attributes, SpanKind } from "@opentelemetry/api";
-import type { GatewayError } from "../core/errors.ts";
 import type { AttemptTrail, CallTrail } from "../core/trail.ts";
 import { cancelledCodes } from "./attempt-end.ts";
 import { isHedge } from "./segments.ts";
@@ -18,9 +17,9 @@ export function attemptSpan(
 ): Omit<SpanFacts, "context" | "parent"> {
 	const attempt = call.attempts[count] as AttemptTrail;
 	const { upstream, template } = call;
-	const { startedMs, endedMs, status, error, bytes } = attempt;
+	const { startedMs, endedMs, status, bytes } = attempt;
 	const method = knownMethod(call.method);
-	const failure = failureOf(status, error);
+	const failure = failureOf(attempt, call);
 	return {
 		name: template === null ? method : `${method} ${template}`,
 		kind: SpanKind.CLIENT,
@@ -43,10 +42,13 @@ export function attemptSpan(
 	};
 }
 
-/** A call that the gateway needs no more is no error of anybody's. */
+/**
+ * A call that the gateway needs no more is no error of anybody's. Nor is a status from 400 to 499 that the call takes for
+ * an answer, as the conventions allow whoever knows that.
+ */
 function failureOf(
-	status: number | null,
-	error: GatewayError | null,
+	{ status, error }: AttemptTrail,
+	call: CallTrail,
 ): Attributes {
 	if (error !== null) {
 		const name = cancelledCodes.has(error.code)
@@ -55,6 +57,8 @@ function failureOf(
 		return { [name]: error.code };
 	}
 	if (status === null || status < 400) return {};
+	const taken = call.error === null && call.status === status;
+	if (taken && status < 500) return {};
 	return { "error.type": String(status) };
 }
 

@@ -151,7 +151,9 @@ class Making {
 			attributes: {
 				...(index.length > 0 && { "sluice.index": [...index] }),
 				"sluice.end": end ?? "aborted",
-				...(critical && { "sluice.critical_ms": critical }),
+				...(critical && {
+					"sluice.critical_ms": Math.round(critical * 1000) / 1000,
+				}),
 				...errorType(error),
 			},
 			links: this.#linksOf(step),

@@ -74,7 +74,9 @@ it("the spans of 1,000 random routes are trees, whose calls name their attempts"
 				numberOf(span, "sluice.critical_ms"),
 			);
 			const sum = critical.reduce((all, one) => all + one, 0);
-			assert.ok(sum <= request.endMs - request.startMs + roundingMs);
+			// Each is rounded to a microsecond.
+			const mostMs = request.endMs - request.startMs + spans.length / 2_000;
+			assert.ok(sum <= mostMs + roundingMs);
 		}),
 		{ numRuns: 1_000 },
 	);

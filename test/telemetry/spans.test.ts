@@ -152,6 +152,38 @@ describe("the spans of a request", () => {
 		);
 	});
 
+	it("of a status that the call takes for an answer are no failures, but of 5xx", async () => {
+		const answers = { 404: null, 503: null };
+		const test = tracedRoute(
+			{
+				steps: {
+					a: { get: "users/a", answers },
+					b: { get: "users/b", answers },
+					c: { get: "users/c", optional: true },
+				},
+				respond: ["${a}", "${b}", "${c}"],
+			},
+			byPath({
+				"/a": { status: 404 },
+				"/b": { status: 503 },
+				"/c": { status: 404 },
+			}),
+		);
+		assert.equal((await test.ask("/x")).status, 200);
+		const spans = test.spans();
+		assert.deepEqual(
+			["GET /a", "GET /b", "GET /c"].map((name) => {
+				const span = only(spans, name);
+				return [span.failed, attribute(span, "error.type")];
+			}),
+			[
+				[false, undefined],
+				[true, "503"],
+				[true, "404"],
+			],
+		);
+	});
+
 	it("of a client that leaves are no failures", async () => {
 		const test = tracedRoute({ steps: { a: { get: "users/a" } } }, () => ({
 			afterMs: 100,
