@@ -21,7 +21,14 @@ const { target, connections } = routes.three;
 const kinds = [
 	{ title: "nothing", sees: [], atMost: null },
 	{ title: "metrics", sees: ["metrics"], atMost: 1.04 },
-	{ title: "log of all requests", sees: ["log"], atMost: 1.08 },
+	{ title: "the last requests", sees: ["traffic"], atMost: 1.08 },
+	{ title: "a log of all requests", sees: ["log"], atMost: 1.08 },
+	{ title: "a history of all requests", sees: ["history"], atMost: 1.1 },
+	{
+		title: "all of it",
+		sees: ["metrics", "traffic", "log", "history"],
+		atMost: 1.2,
+	},
 	{ title: "traces of all requests", sees: ["traces"], atMost: null },
 	{ title: "traces of a tenth", sees: ["tenth of traces"], atMost: null },
 ] as const;
@@ -38,6 +45,7 @@ try {
 	const config = {
 		...sluiceConfig(upstreamUrl, policiesOn),
 		log: { requests: "all", format: "json" },
+		history: { requests: "all" },
 	};
 	const started = new Map(
 		await Promise.all(

@@ -4,18 +4,25 @@
  */
 import { openSync } from "node:fs";
 import { join } from "node:path";
+import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { printProblem } from "../../src/config/problem.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../../src/server/serve.ts";
 import { attachLog } from "../../src/telemetry/attach-log.ts";
 import { attachTraces } from "../../src/telemetry/attach-traces.ts";
+import { openHistory } from "../../src/telemetry/history/history.ts";
 import { createMetrics } from "../../src/telemetry/metrics.ts";
+import { createTraffic } from "../../src/telemetry/traffic.ts";
 import { announce } from "./listen.ts";
 
 /** What can be seen, each as `sluice serve` does it. */
-const sights: Readonly<Record<string, (gateway: Gateway) => unknown>> = {
+const sights: Readonly<
+	Record<string, (gateway: Gateway, config: Config) => unknown>
+> = {
 	metrics: createMetrics,
+	traffic: createTraffic,
+	history: (gateway, { history }) => history && openHistory(gateway, history),
 	log: (gateway) =>
 		attachLog(gateway, { fd: openSync(join(folder, "log.json"), "a") }),
 	traces: (gateway) => attachTraces(gateway),
@@ -36,7 +43,7 @@ const gateway = createGateway(config);
 for (const name of asked) {
 	const attach = sights[name];
 	if (attach === undefined) throw new Error(`${name} is not to be seen`);
-	await attach(gateway);
+	await attach(gateway, config);
 }
 const server = await serve(gateway, { host: "127.0.0.1", port: 0 });
 announce({ url: server.url });
