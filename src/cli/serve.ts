@@ -117,8 +117,11 @@ export async function serveCommand(
 	const finished = await drainOnSignal(server, signals, drainMs, log);
 	signals.leave();
 	await gateway.close();
-	const flushed = await traces?.close(finished ? undefined : 0);
-	if (flushed === false) hooks.onLeftBehind?.();
+	const flushed = await Promise.race([
+		traces?.close() ?? true,
+		signals.second.then(() => false),
+	]);
+	if (!flushed) hooks.onLeftBehind?.();
 	await history?.close();
 	// Last, so that operators see the drain to its end.
 	await admin?.close();

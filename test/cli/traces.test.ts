@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { folderWith, type RunningCommand, runNode } from "../kit/cli.ts";
 import { startCollector } from "../kit/collector.ts";
 import { ask } from "../kit/serve.ts";
+import { startUpstream } from "../kit/upstream.ts";
 
 const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
 
@@ -72,6 +73,33 @@ describe("`sluice serve` with the variables of OpenTelemetry", () => {
 			[1],
 		);
 		assert.ok(endedMs >= 3_000 && endedMs < 20_000, `${endedMs}`);
+	});
+
+	it("has sent the spans of a request that the end has cut", async () => {
+		await using collector = await startCollector();
+		await using upstream = await startUpstream(() => {});
+		using folder = folderWith({
+			"sluice.yaml": `
+server: { port: 0, drain: 50ms }
+admin: false
+upstreams: { users: { url: "${upstream.url}" } }
+routes: { GET /x: { steps: { a: { get: users/a } }, respond: "\${a}" } }
+`,
+		});
+		const env = {
+			OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
+			OTEL_BSP_SCHEDULE_DELAY: "600000",
+		};
+		const command = runNode([bin, "serve"], { cwd: folder.path, env });
+		await command.printed('"started"');
+		const [, url] = /listening on (\S+)/.exec(command.stdout()) ?? [];
+		const cut = assert.rejects(ask(`${url}/x`));
+		await upstream.arrived(1);
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 1);
+		await cut;
+		const names = collector.spans.map(({ name }) => name);
+		assert.deepEqual(names, ["GET /x", "a", "GET /a"]);
 	});
 
 	it("says which variable is wrong, and serves", async () => {
