@@ -20,15 +20,15 @@ import {
 
 const never = Number.POSITIVE_INFINITY;
 
-/** The query of a step's call that reads these steps. */
-export function queryOf(
-	{ queries }: RandomStep,
+/** What a step's call sends that reads these steps, as in a query. */
+export function sentBy(
+	{ sending }: RandomStep,
 	reads: readonly Read[],
 	block: Block,
 ): string[] {
 	return reads.flatMap((read, at) => {
 		const value = valueOf(read, block);
-		if (value === null && queries.loose) return [];
+		if (value === null && sending.loose) return [];
 		return [`r${at}=${value ?? "none"}`];
 	});
 }
@@ -50,7 +50,7 @@ export function writtenBy(
 		ending === "ok" || ending === "pick" || listedFor(step, ending) !== null;
 	const answer = ending === "status" ? "no" : "yes";
 	const query = [
-		...queryOf(step, undo.reads, block),
+		...sentBy(step, undo.reads, block),
 		...(undo.answer ? [`answer=${answer}`] : []),
 	];
 	const path = [`undo-${step.name}`, ...index].join("/");

@@ -31,7 +31,7 @@ import {
 } from "./interpreter-state.ts";
 import {
 	isWithin,
-	queryOf,
+	sentBy,
 	type Undone,
 	undo,
 	writtenBy,
@@ -448,7 +448,7 @@ class Interpreter {
 	#sends(turn: Turn): void {
 		const { step, block } = turn.of;
 		const nowMs = this.#nowMs;
-		const query = queryOf(step, step.reads, block);
+		const query = sentBy(step, step.reads, block);
 		const path = [step.name, ...indexAt(turn)].join("/");
 		const target = `/${path}?${[...query, "refused=0"].join("&")}`;
 		const timeoutMs = nowMs + (step.timeoutMs ?? 600);

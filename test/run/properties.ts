@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { UndoEnded } from "../../src/core/events.ts";
+import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { criticalPath } from "../../src/telemetry/critical-path.ts";
 import {
 	type Answer,
@@ -141,6 +142,17 @@ function isOpen(
 	return failedMs.includes(startMs) || (startMs === 0 && endMs === 0);
 }
 
+/** What a call asks, as if all that it sends were its query. */
+function asked({ target, headers, body }: UpstreamRequest): string {
+	const fields = headers.flatMap((name, at) =>
+		at % 2 === 0 && /^(r\d|refused|answer)$/.test(name)
+			? [`${name}=${headers[at + 1]}`]
+			: [],
+	);
+	const values = [body ?? "", ...fields].filter((one) => one !== "");
+	return values.length === 0 ? target : `${target}?${values.join("&")}`;
+}
+
 /** In the order of their targets. */
 function seenCalls(
 	{ calls }: TestGateway,
@@ -148,8 +160,9 @@ function seenCalls(
 ): ExpectedCall[] {
 	return calls
 		.filter(({ request }) => methods.includes(request.method))
-		.map(({ request: { method, target }, startedMs, endedMs }) => ({
-			...{ method, target, startMs: startedMs, endMs: endedMs ?? 0 },
+		.map(({ request, startedMs, endedMs }) => ({
+			...{ method: request.method, target: asked(request) },
+			...{ startMs: startedMs, endMs: endedMs ?? 0 },
 		}))
 		.toSorted(byTarget);
 }

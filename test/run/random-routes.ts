@@ -14,8 +14,8 @@ export interface RandomStep {
 	readonly rank: number;
 	/** Read before it starts. A group has none. */
 	readonly reads: readonly Read[];
-	/** How its calls write their queries. */
-	readonly queries: Queries;
+	/** How its calls send what they read. */
+	readonly sending: Sending;
 	/** Of a reply: whether it has no body if the first value that it reads is null. */
 	readonly empties: boolean;
 	readonly after: readonly string[];
@@ -50,7 +50,9 @@ export interface RandomStep {
 	readonly items: readonly string[];
 }
 
-export interface Queries {
+export interface Sending {
+	/** Where the values stand that it reads. Only a write has a form. */
+	readonly part: "query" | "headers" | "form";
 	/** Whether an expression gives the whole map. */
 	readonly whole: boolean;
 	/** Whether a code that is null is left out. */
@@ -125,7 +127,7 @@ interface Seed {
 	readonly rank: number;
 	readonly kind: "get" | "post" | "value" | "reply";
 	readonly reads: readonly number[];
-	readonly queries: Queries;
+	readonly sending: Sending;
 	readonly empties: boolean;
 	readonly after: readonly number[];
 	readonly when: "always" | "never" | "second" | "read";
@@ -172,7 +174,11 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 			...(["post", "post", "post", "value", "value", "reply"] as const),
 		),
 		reads: some(2),
-		queries: fc.record({ whole: chance(3), loose: chance(3) }),
+		sending: fc.record({
+			part: fc.constantFrom<Sending["part"]>("query", "headers", "form"),
+			whole: chance(3),
+			loose: chance(3),
+		}),
 		empties: chance(2),
 		after: some(1).map((picks) => picks.filter((pick) => pick % 3 === 0)),
 		when: fc.constantFrom<Seed["when"]>(
@@ -601,7 +607,7 @@ function callOf(step: RandomStep, refused: string): object {
 	return {
 		...(step.undo ? { undo: undoOf(step, step.undo, path) } : {}),
 		[kind]: `users/${name}${path}`,
-		query: queryOf(step, reads, { refused: `${refused} ? null : 0` }),
+		...sentBy(step, reads, { refused: `${refused} ? null : 0` }),
 		answers: Object.fromEntries(
 			step.listed.map((key) => [key, list(key, step.answers)]),
 		),
@@ -611,27 +617,31 @@ function callOf(step: RandomStep, refused: string): object {
 	};
 }
 
-/** The query of a call that reads these values, and has these parameters besides. */
-function queryOf(
-	{ queries: { whole, loose } }: RandomStep,
+/** The part of a call that sends these values, and others besides. */
+function sentBy(
+	{ kind, sending: { part, whole, loose } }: RandomStep,
 	reads: readonly Read[],
-	besides: Readonly<Record<string, string>> = {},
-): object | string {
-	const parameters = reads.map((read, at): [string, string] => {
+	besides: Readonly<Record<string, string>>,
+): object {
+	const values = reads.map((read, at): [string, string] => {
 		if (!read.code) return [`r${at}`, printed(read)];
 		if (!loose) return [`r${at}`, `${nameOf(read)} ?? 'none'`];
 		return [whole ? `r${at}` : `r${at}?`, nameOf(read)];
 	});
 	const more = Object.entries(besides);
-	if (whole) {
-		const entries = (all: [string, string][]) =>
-			all.map(([name, value]) => `${name}: ${value}`).join(", ");
-		const own = `{ ${entries(parameters)} }`;
-		return `\${{ ...${loose ? `compact(${own})` : own}, ${entries(more)} }}`;
+	const name = part === "form" && kind !== "post" ? "query" : part;
+	if (!whole) {
+		const templates = [...values, ...more].map(([key, value]) => [
+			key,
+			`\${${value}}`,
+		]);
+		return { [name]: Object.fromEntries(templates) };
 	}
-	return Object.fromEntries(
-		[...parameters, ...more].map(([name, value]) => [name, `\${${value}}`]),
-	);
+	const entries = (all: [string, string][]) =>
+		all.map(([key, value]) => `${key}: ${value}`).join(", ");
+	const own = `{ ${entries(values)} }`;
+	const left = loose ? `compact(${own})` : own;
+	return { [name]: `\${{ ...${left}, ${entries(more)} }}` };
 }
 
 function undoOf(
@@ -642,7 +652,7 @@ function undoOf(
 	const known = answer ? { answer: "answer === null ? 'no' : 'yes'" } : {};
 	return {
 		delete: `users/undo-${step.name}${path}`,
-		query: queryOf(step, reads, known),
+		...sentBy(step, reads, known),
 	};
 }
 
