@@ -20,6 +20,7 @@ export default defineGateway({
 			cache: { for: "1h", stale: "24h" },
 		},
 	},
+	history: { file: "${env.HISTORY_FILE ?? './weather.db'}" },
 	routes: {
 		"GET /weather": {
 			summary: "Weather in a city, asked and answered in the caller's language",
@@ -55,6 +56,7 @@ export default defineGateway({
 				city: "${query.city}",
 				weather: "${weather ?? 'Нет данных'}",
 			},
+			record: { city: "${query.city}", sky: "${weather}" },
 		},
 		"GET /weather/compare": {
 			request: {

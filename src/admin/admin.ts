@@ -12,6 +12,7 @@ import type { History } from "../telemetry/history/history.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
 import { createTraffic } from "../telemetry/traffic.ts";
 import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
+import { historyPage, keptRequestPage } from "./history-pages.ts";
 import { pagesOfFiles } from "./page-files.ts";
 import { planPage } from "./plan-page.ts";
 import { shownPlan } from "./shown-config.ts";
@@ -104,6 +105,8 @@ export async function serveAdmin(
 		["/config", configPage(gateway)],
 		["/traffic", trafficPage(traffic, streams)],
 		["/traffic/*", requestPage(traffic)],
+		["/history", historyPage(history)],
+		["/history/*", keptRequestPage(history)],
 		[
 			"/state",
 			statePage({ gateway, server: server ?? null, metrics: counted, traffic }),

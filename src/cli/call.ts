@@ -9,6 +9,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
+import { detailOf } from "../telemetry/shown-request.ts";
 import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -136,7 +137,7 @@ function printCalls({ end }: Seen): void {
 	const { stderr, stdout } = process;
 	if (stdout.isTTY && stderr.isTTY) printError("");
 	if (stderr.isTTY && end !== null && end.trail.steps.length > 0) {
-		const chart = printChart(end, {
+		const chart = printChart(detailOf(end, Date.now()), {
 			// A terminal that does not know its size gives 0.
 			columns: stderr.columns || usualColumns,
 			colour: !process.env.NO_COLOR,

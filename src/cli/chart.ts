@@ -1,13 +1,15 @@
 import { styleText } from "node:util";
-import type { TrailEnded } from "../core/events.ts";
 import { shownInOneLine } from "../core/shown.ts";
-import type { StepTrail, Trail } from "../core/trail.ts";
-import { criticalPath, type Spent } from "../telemetry/critical-path.ts";
-import { type Segment, segmentsOf } from "../telemetry/segments.ts";
+import type { Spent } from "../telemetry/critical-path.ts";
+import type { Segment } from "../telemetry/segments.ts";
+import type { RequestDetail, ShownStep } from "../telemetry/shown-request.ts";
 import { pad, widthOf, wrapped } from "./columns.ts";
 
-/** The part of a request's end that a chart shows. */
-export type ShownEnd = Pick<TrailEnded, "trail" | "durationMs" | "error">;
+/** The part of a request that a chart shows. */
+type ChartedRequest = Pick<
+	RequestDetail,
+	"steps" | "more" | "criticalPath" | "durationMs"
+>;
 
 export interface ChartOptions {
 	/** The width of the terminal in characters. */
@@ -47,7 +49,7 @@ const signs: Readonly<Record<Spent, readonly [sign: string, word: string]>> = {
 const critical = "*";
 
 interface Row {
-	readonly step: StepTrail;
+	readonly step: ShownStep;
 	readonly name: string;
 	readonly times: string;
 	readonly result: string;
@@ -60,17 +62,16 @@ interface Row {
  * has a star. Never wider than the terminal, unless that is tiny.
  */
 export function printChart(
-	ended: ShownEnd,
+	{ steps, more, criticalPath, durationMs }: ChartedRequest,
 	{ columns, colour }: ChartOptions,
 ): string {
-	const { trail, durationMs } = ended;
 	const onPath = new Set(
-		criticalPath(ended).map(({ step, index }) => keyOf(step ?? "", index)),
+		criticalPath.map(({ step, index }) => keyOf(step ?? "", index)),
 	);
-	const shown = trail.steps.filter(isWorthARow);
+	const shown = steps.filter(isWorthARow);
 	const rows = shown.slice(0, rowsMax).map((step) => {
 		const star = onPath.has(keyOf(step.path, step.index)) ? critical : " ";
-		return rowOf(step, star, ended);
+		return rowOf(step, star, durationMs);
 	});
 	const widest = (texts: readonly string[]) =>
 		Math.max(0, ...texts.map(widthOf));
@@ -80,7 +81,7 @@ export function printChart(
 	const taken = nameWidth + timesWidth + resultWidth + 3 * gap.length;
 	// The last column stays free, because some terminals break the line when it is written.
 	const width = Math.max(barWidthMin, columns - taken - 1);
-	const scale = scaleOf(trail, durationMs, rows, width);
+	const scale = scaleOf(durationMs, rows, width);
 	const bars = rows.map(({ segments }) => barOf(segments, scale, width));
 	const lines = rows.map((row, at) =>
 		[
@@ -92,26 +93,21 @@ export function printChart(
 			.join(gap)
 			.trimEnd(),
 	);
-	const left = shown.length - rows.length + trail.more;
+	const left = shown.length - rows.length + more;
 	if (left > 0) lines.push(`and ${left} more`);
 	if (rows.length > 0) lines.push(...legendOf(bars.join(""), columns));
 	return [...lines, `answered after ${Math.round(durationMs)} ms`].join("\n");
 }
 
 /** A value that was computed at once tells nothing. */
-function isWorthARow({ end, calls, readyMs, endedMs }: StepTrail): boolean {
+function isWorthARow({ end, calls, readyMs, endedMs }: ShownStep): boolean {
 	return end !== "ok" || calls.length > 0 || (endedMs ?? readyMs) > readyMs;
 }
 
-function rowOf(
-	step: StepTrail,
-	star: string,
-	{ trail: { arrivedMs }, durationMs }: ShownEnd,
-): Row {
-	const endMs = arrivedMs + durationMs;
-	const segments = hasNoTime(step) ? [] : segmentsOf(step, endMs);
-	const from = Math.round(step.readyMs - arrivedMs);
-	const to = Math.round((step.endedMs ?? endMs) - arrivedMs);
+function rowOf(step: ShownStep, star: string, durationMs: number): Row {
+	const segments = hasNoTime(step) ? [] : step.segments;
+	const from = Math.round(step.readyMs);
+	const to = Math.round(step.endedMs ?? durationMs);
 	return {
 		step,
 		segments,
@@ -122,12 +118,12 @@ function rowOf(
 }
 
 /** It never began, or was skipped at once. */
-function hasNoTime({ end, readyMs, startedMs, endedMs }: StepTrail): boolean {
+function hasNoTime({ end, readyMs, startedMs, endedMs }: ShownStep): boolean {
 	if (end === "skipped") return (endedMs ?? readyMs) - readyMs < 1;
 	return end === "never_begun" || (end === "dropped" && startedMs === null);
 }
 
-function resultOf({ end, error, calls }: StepTrail): string {
+function resultOf({ end, error, calls }: ShownStep): string {
 	// Nothing went wrong: nobody needed it any more.
 	if (error?.code === "call_aborted") return "cut";
 	switch (end) {
@@ -148,14 +144,13 @@ function resultOf({ end, error, calls }: StepTrail): string {
 
 /** Gives the column of an instant. */
 function scaleOf(
-	{ arrivedMs }: Trail,
 	durationMs: number,
 	rows: readonly Row[],
 	width: number,
 ): (atMs: number) => number {
 	const ends = rows.flatMap(({ segments }) => segments.map(({ toMs }) => toMs));
-	const lastMs = Math.max(1, durationMs, ...ends.map((at) => at - arrivedMs));
-	return (atMs) => ((atMs - arrivedMs) * width) / lastMs;
+	const lastMs = Math.max(1, durationMs, ...ends);
+	return (atMs) => (atMs * width) / lastMs;
 }
 
 function barOf(
@@ -194,14 +189,14 @@ function legendOf(bars: string, columns: number): string[] {
 	return wrapped(line, Math.max(barWidthMin, columns - 1));
 }
 
-function painted(text: string, step: StepTrail, colour: boolean): string {
+function painted(text: string, step: ShownStep, colour: boolean): string {
 	// The caller has decided whether the stream takes colours.
 	return colour
 		? styleText(styleOf(step), text, { validateStream: false })
 		: text;
 }
 
-function styleOf({ end, error, calls }: StepTrail) {
+function styleOf({ end, error, calls }: ShownStep) {
 	if (error?.code === "call_aborted") return "gray";
 	switch (end) {
 		case "ok":
@@ -220,7 +215,7 @@ function keyOf(path: string, index: readonly number[]): string {
 }
 
 /** `orders.items[0.2]`, so that each item of a list has a name of its own. */
-function nameOf({ path, index }: StepTrail): string {
+function nameOf({ path, index }: ShownStep): string {
 	const item = index.length > 0 ? `[${index.join(".")}]` : "";
 	const letters = [...shownInOneLine(path)];
 	const room = Math.max(1, nameWidthMax - item.length);

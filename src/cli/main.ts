@@ -6,6 +6,7 @@ import type { CheckOptions } from "./check.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
+import type { HistoryOptions } from "./history.ts";
 import type { ServeHooks } from "./serve.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -17,6 +18,7 @@ Examples:
   sluice call '/weather?city=Oslo'    try a route without a server
   sluice serve                        serve ./sluice.yaml
   sluice serve shop.yaml --port 80    serve another file on another port
+  sluice history --since 1h           show the requests of the last hour
   sluice schema > sluice.schema.json  let the editor complete the config
 
 Without a config, a command takes the first that exists of ./sluice.yaml, .yml,
@@ -92,6 +94,23 @@ Ctrl-C aborts the request.
 Exit codes:
   0  the answer's status is below 400
   1  it is not, or the command was misused
+  2  the config has problems`;
+
+const historyHelp = `
+Examples:
+  sluice history                               the last 20 of ./sluice.yaml
+  sluice history --since 1h --slow 500ms       the slow ones of the last hour
+  sluice history --route 'GET /weather' --failed
+  sluice history --id 3f2a91c0                 one of them, with its calls
+  sluice history --since 7d --limit 100000 --csv > week.csv
+
+It reads the database that \`history\` in the config names, also while the gateway
+writes it. \`--json\` prints one object a line, as docs/operating.md has it. What
+stands in the database, and how to read it with SQL, is there, too.
+
+Exit codes:
+  0  done
+  1  there is nothing to read, or the command was misused
   2  the config has problems`;
 
 const schemaHelp = `
@@ -200,6 +219,29 @@ export async function main(
 		.action(async (words: readonly string[], options: CallOptions) => {
 			const { callCommand } = await import("./call.ts");
 			exitCode = await callCommand(words, options);
+		});
+	program
+		.command("history")
+		.description("show the requests that the gateway has kept")
+		.argument("[config]", configArgument)
+		.option("--since <time>", "how long ago, `1h`, or an instant")
+		.option("--route <key>", "as the config names it")
+		.option("--upstream <name>", "those that have called it")
+		.option("--failed", "those that failed")
+		.option("--partial", "those whose answer lacked a part")
+		.option("--status <status>", "503, or `5xx`")
+		.option("--slow <duration>", "those that took so long, or longer")
+		.option("--error <code>", "failed or incomplete because of it")
+		.option("--step <name>", "failed in this step, or lacking its part")
+		.option("--limit <number>", "at most so many (default: 20)")
+		.option("--id <id>", "one request in full, by the beginning of its id")
+		.option("--file <path>", "another database than the config's")
+		.option("--json", "as JSON, one request a line")
+		.option("--csv", "as CSV, for spreadsheets")
+		.addHelpText("after", historyHelp)
+		.action(async (config: string | undefined, options: HistoryOptions) => {
+			const { historyCommand } = await import("./history.ts");
+			exitCode = await historyCommand(config, options);
 		});
 	program
 		.command("schema")

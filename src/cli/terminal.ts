@@ -13,9 +13,12 @@ export function printError(text: string): void {
 	process.stderr.write(`${shown(text)}\n`);
 }
 
-/** Writes to stderr what has colours, with a line break behind it. The caller has shown its texts. */
-export function printColoured(text: string): void {
-	process.stderr.write(`${text}\n`);
+/** Writes what has colours, with a line break behind it. The caller has shown its texts. */
+export function printColoured(
+	text: string,
+	to: NodeJS.WriteStream = process.stderr,
+): void {
+	to.write(`${text}\n`);
 }
 
 /** Writes a body to stdout: to a terminal `forPeople`, else the body byte for byte. */

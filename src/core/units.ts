@@ -17,6 +17,11 @@ export function parseDuration(text: string): number | null {
 	return parseQuantity(text, durationUnits);
 }
 
+/** The same with days, `7d`, for what is long past. */
+export function parseDays(text: string): number | null {
+	return parseQuantity(text, { ...durationUnits, d: 24 * 3_600_000 });
+}
+
 /** Bytes of `512B`, `64KiB`, `8MiB`, `1GiB`; null if the text is no positive size. */
 export function parseSize(text: string): number | null {
 	return parseQuantity(text, sizeUnits);

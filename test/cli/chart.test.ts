@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import { printChart, type ShownEnd } from "../../src/cli/chart.ts";
+import { printChart } from "../../src/cli/chart.ts";
+import type { TrailEnded } from "../../src/core/events.ts";
 import { CallTrail, type StepTrail, Trail } from "../../src/core/trail.ts";
+import {
+	detailOf,
+	type RequestDetail,
+} from "../../src/telemetry/shown-request.ts";
 import { byPath, type Reply, testRoute } from "../kit/gateway.ts";
 
 const options = { columns: 80, colour: false };
@@ -12,17 +17,17 @@ async function endOf(
 	route: object,
 	replies: Record<string, Reply> | (() => Reply),
 	upstreams?: object,
-): Promise<ShownEnd> {
+): Promise<RequestDetail> {
 	const behaviour = typeof replies === "function" ? replies : byPath(replies);
 	const more = upstreams === undefined ? {} : { upstreams };
 	const test = testRoute(route, behaviour, more as never);
-	let end: ShownEnd | null = null;
+	let end: TrailEnded | null = null;
 	test.gateway.events.trailEnded.push((event) => {
 		end = event;
 	});
 	await test.ask("/x");
 	assert.ok(end);
-	return end;
+	return detailOf(end, 0);
 }
 
 const weather = {
@@ -122,7 +127,14 @@ describe("the chart of a request", () => {
 			b.ended("ok");
 			trail.close();
 		});
-		const end = { trail, durationMs: 500, error: null };
+		const end = detailOf(
+			{
+				...{ trail, durationMs: 500, error: null, missing: [], writes: [] },
+				...{ requestId: "a", method: "GET", route: "GET /x", status: 200 },
+				outlived: false,
+			},
+			500,
+		);
 		const columns = 3 + 2 + 50 + 2 + 8 + 2 + 3 + 1;
 		assert.equal(
 			printChart(end, { ...options, columns }),

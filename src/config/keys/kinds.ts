@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { parseDuration, parseSize } from "../../core/units.ts";
+import { parseDays, parseDuration, parseSize } from "../../core/units.ts";
 import type { Duration, Size } from "./input.ts";
 import { asWritten, type Kind, plain } from "./kind.ts";
 
@@ -131,12 +131,6 @@ export const days: Kind<Duration | `${number}d`, number, unknown, "Ms"> = plain(
 	}),
 	(text) => parseDays(text) ?? 0,
 );
-
-function parseDays(text: string): number | null {
-	if (!/^[\d.]+d$/.test(text)) return parseDuration(text);
-	const hours = parseDuration(`${text.slice(0, -1)}h`);
-	return hours && 24 * hours;
-}
 
 /** A duration that clients are told in whole seconds. */
 export const wholeSeconds = durationWhere(

@@ -1,3 +1,4 @@
+import type { RequestQuery } from "../request-filter.ts";
 import type { RequestDetail, RequestSummary } from "../shown-request.ts";
 import type { Row } from "./row.ts";
 
@@ -21,27 +22,10 @@ export type HistoryFault =
 	/** What stands in it is no database. */
 	| "damaged";
 
-/** Which kept requests somebody wants. Null: any. */
-export interface HistoryFilter {
-	/** Those that arrived since then, in milliseconds since 1970. */
+/** Which kept requests somebody wants, and which page of them. */
+export interface HistoryQuery extends RequestQuery {
+	/** Those that arrived since then, in milliseconds since 1970. Null: any. */
 	readonly sinceMs: number | null;
-	readonly route: string | null;
-	/** One that it has called. */
-	readonly upstream: string | null;
-	readonly completeness: RequestSummary["completeness"] | null;
-	/** The least and the most. */
-	readonly status: readonly [number, number] | null;
-	readonly slowMs: number | null;
-	/** The code of its error, or of a part that it lacks. */
-	readonly error: string | null;
-	/** The step of its error, or of a part that it lacks. */
-	readonly step: string | null;
-}
-
-export interface HistoryQuery extends HistoryFilter {
-	readonly limit: number;
-	/** The `next` of the page before; null for the first page. */
-	readonly before: string | null;
 }
 
 /** What the author's own columns hold; null without any. */

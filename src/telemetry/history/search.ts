@@ -1,6 +1,5 @@
 import type { Database } from "./database.ts";
 import type {
-	HistoryFilter,
 	HistoryPage,
 	HistoryQuery,
 	KeptDetail,
@@ -13,8 +12,8 @@ const pieceMax = 5_000;
 /** How long a search may look for a page. Then the page ends where it is. */
 const searchMs = 1_000;
 
-/** How much JSON one page is made of, in characters. */
-const pageCharactersMax = 16 * 1024 ** 2;
+/** How much JSON a page is made of, in characters. */
+const pageCharactersMax = 4 * 1024 ** 2;
 
 /** Null stands for any. The route and the columns before it decide most rows, so they stand first. */
 const found = `
@@ -47,7 +46,7 @@ export async function search(
 	const rows: FoundRow[] = [];
 	const untilMs = performance.now() + searchMs;
 	let characters = 0;
-	let at = before === null ? boundOf(db, "max(n)") + 1 : numberIn(before);
+	let at = before ?? boundOf(db, "max(n)") + 1;
 	while (at > least && rows.length < limit) {
 		const from = Math.max(least, at - pieceMax);
 		const range = { before: at, from, limit: limit - rows.length };
@@ -55,7 +54,7 @@ export async function search(
 		at = from;
 		for (const row of more as unknown as FoundRow[]) {
 			rows.push(row);
-			characters += row.json.length;
+			characters += row.json.length + (row.record?.length ?? 0);
 			if (rows.length < limit && characters < pageCharactersMax) continue;
 			at = row.n;
 			break;
@@ -65,7 +64,7 @@ export async function search(
 		if (performance.now() > untilMs) break;
 		await new Promise((resolve) => setImmediate(resolve));
 	}
-	return pageOf(rows, at > least ? String(at) : null);
+	return pageOf(rows, at > least ? at : null);
 }
 
 /** The newest one whose id begins so; null if there is none. */
@@ -84,12 +83,10 @@ function boundOf(db: Database, of: "max(n)" | "min(n)"): number {
 	return Number(row?.n ?? 0);
 }
 
-/** A cursor that is none begins before everything. */
-function numberIn(before: string): number {
-	return /^\d{1,15}$/.test(before) ? Number(before) : 0;
-}
-
-function parametersOf({ status, ...filter }: HistoryFilter) {
+function parametersOf({
+	status,
+	...filter
+}: Omit<HistoryQuery, "before" | "limit">) {
 	return { ...filter, least: status?.[0] ?? null, most: status?.[1] ?? null };
 }
 
@@ -104,13 +101,13 @@ function isBefore(db: Database, n: number, sinceMs: number | null): boolean {
 	return Number(row?.ended ?? 0) < sinceMs;
 }
 
-function pageOf(rows: readonly FoundRow[], next: string | null): HistoryPage {
+function pageOf(rows: readonly FoundRow[], next: number | null): HistoryPage {
 	const requests = rows.map((row) => {
 		const { readMs: _, begunMs: _1, steps: _2, ...rest } = JSON.parse(row.json);
 		const { more: _3, criticalPath: _4, ...summary } = rest;
 		return { ...summary, record: recordIn(row) };
 	});
-	return { requests, next };
+	return { requests, next: next === null ? null : String(next) };
 }
 
 function recordIn({ record }: FoundRow): RecordedColumns {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import sqlite from "node:sqlite";
 import { describe, test } from "node:test";
-import type { HistoryFilter } from "../../../src/telemetry/history/messages.ts";
+import type { HistoryQuery } from "../../../src/telemetry/history/messages.ts";
 import { everything, keptGateway } from "../../kit/history.ts";
 
 describe("the search in a history", () => {
@@ -12,11 +12,11 @@ describe("the search in a history", () => {
 		await kept.ask("/failed");
 		await kept.history.close();
 		await using again = keptGateway({ file: kept.file });
-		const found = async (filter: Partial<HistoryFilter>) => {
+		const found = async (filter: Partial<HistoryQuery>) => {
 			const page = await again.history.search({ ...everything, ...filter });
 			return page.requests.map(({ route }) => route?.slice(5)).join(" ");
 		};
-		const expected: [Partial<HistoryFilter>, string][] = [
+		const expected: [Partial<HistoryQuery>, string][] = [
 			[{}, "failed partial whole/{id}"],
 			[{ route: "GET /partial" }, "partial"],
 			[{ route: "GET /part" }, ""],
@@ -65,7 +65,7 @@ describe("the search in a history", () => {
 		fill(kept.file, 20_000);
 		await using again = keptGateway({ file: kept.file });
 		const seen: string[] = [];
-		let before: string | null = null;
+		let before: number | null = null;
 		let pages = 0;
 		do {
 			const page = await again.history.search({
@@ -75,7 +75,7 @@ describe("the search in a history", () => {
 				before,
 			});
 			seen.push(...page.requests.map(({ id }) => id));
-			before = page.next;
+			before = page.next === null ? null : Number(page.next);
 			pages++;
 		} while (before !== null);
 		assert.equal(seen.length, 199);
