@@ -218,7 +218,10 @@ class Path {
 		for (;;) {
 			const attempt = lastBefore(call.attempts, this.#atMs, true);
 			if (attempt === null) break;
-			if (attempt.endedMs !== null) this.#back(attempt.endedMs, "retry", step);
+			if (attempt.endedMs !== null) {
+				const pauses = pausesAfter(call, attempt.endedMs);
+				this.#back(attempt.endedMs, pauses ? "retry" : "computing", step);
+			}
 			this.#throughAttempt(attempt, step);
 		}
 		const joined = call.decisions.some(({ policy }) => policy === "coalesce");
@@ -232,6 +235,19 @@ class Path {
 		if (placedMs !== null) this.#back(placedMs, "connection", step);
 		this.#back(startedMs, "slot", step);
 	}
+}
+
+/** Whether another attempt was begun after this instant, or was about to be. Else the answer was only taken over. */
+function pausesAfter({ attempts, decisions }: CallTrail, atMs: number) {
+	return (
+		attempts.some(({ startedMs }) => startedMs >= atMs) ||
+		decisions.some(
+			(one) =>
+				one.policy === "retry" &&
+				one.decision === "attempt" &&
+				one.atMs >= atMs,
+		)
+	);
 }
 
 /** Before its first attempt a call waits for a second one that is better, for another's answer, or for its cache. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { CallTrail, Trail } from "../../src/core/trail.ts";
 import { criticalPath } from "../../src/telemetry/critical-path.ts";
 import {
 	type AskOptions,
@@ -164,5 +165,50 @@ describe("the critical path", () => {
 			{ method: "POST", body: {}, bodyAfterMs: 15 },
 		);
 		assert.deepEqual(path, ["0-15 request reading", "15-35 a upstream"]);
+	});
+
+	it("tells the pause before another attempt from the time in which an answer is taken over", async () => {
+		let atMs = 0;
+		const trail = new Trail(
+			{ now: () => atMs },
+			{ requestId: "1", method: "GET", arrivedMs: 0 },
+		);
+		trail.read();
+		trail.begun();
+		const step = trail.step("a", [], null) ?? assert.fail();
+		step.started();
+		const of = { upstream: "users", method: "GET", template: "/a" };
+		const call = new CallTrail({ now: () => atMs }, of);
+		step.calls.push(call);
+		const attempt = call.attempt();
+		attempt.placed(0);
+		attempt.sent(false);
+		atMs = 40;
+		attempt.head(200);
+		attempt.ended(null);
+		// The loop was busy with other requests.
+		atMs = 46;
+		call.answered(200);
+		step.ended("ok");
+		trail.last = step;
+		assert.deepEqual(
+			criticalPath({ trail, durationMs: 46, error: null }).map(
+				({ toMs, spent }) => [toMs, spent],
+			),
+			[
+				[40, "upstream"],
+				[46, "computing"],
+			],
+		);
+	});
+
+	it("names the pause before an attempt that was never begun, because the client left", async () => {
+		const path = await pathOf(
+			{ steps: { a: get("a") }, respond: "${a}" },
+			() => ({ status: 503, afterMs: 60 }),
+			{ leaveMs: 70 },
+			{ retry: { attempts: 2 } },
+		);
+		assert.deepEqual(path, ["0-60 a upstream", "60-70 a retry"]);
 	});
 });
