@@ -23,7 +23,7 @@ import { tryPage } from "./try-page.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
-	readonly server?: Pick<RunningServer, "connections" | "draining">;
+	readonly server?: Pick<RunningServer, "connections" | "draining" | "url">;
 	/** Default: 8081. 0 takes any free one. */
 	readonly port?: number;
 	/** Default: this machine alone. Any other needs a token. */

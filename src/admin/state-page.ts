@@ -10,7 +10,10 @@ import { jsonAnswer, type Page } from "./handle.ts";
 /** The parts that know how a gateway is. */
 export interface StateSources {
 	readonly gateway: Gateway;
-	readonly server: Pick<RunningServer, "connections" | "draining"> | null;
+	readonly server: Pick<
+		RunningServer,
+		"connections" | "draining" | "url"
+	> | null;
 	readonly metrics: Metrics;
 	readonly traffic: Traffic;
 }
@@ -33,6 +36,7 @@ export function statePage(sources: StateSources): Page {
 			return jsonAnswer({
 				at: new Date().toISOString(),
 				...process_,
+				url: server?.url ?? null,
 				draining: server?.draining() ?? false,
 				...{ load, requests, threads },
 				memory: {

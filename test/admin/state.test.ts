@@ -79,6 +79,7 @@ describe("/state", () => {
 		assert.deepEqual(others, {
 			version: others.version,
 			node: process.version,
+			url: admin.server.url,
 			...{ draining: false, load: "normal", threads: null },
 			requests: { running: 0, waiting: 0 },
 		});

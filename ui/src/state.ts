@@ -1,0 +1,53 @@
+import type { Rate } from "../../src/telemetry/rate.ts";
+
+export interface State {
+	readonly url: string | null;
+	readonly version: string;
+	readonly node: string;
+	readonly hash: string;
+	readonly load: "normal" | "skipping" | "refusing";
+	readonly requests: {
+		readonly running: number;
+		readonly waiting: number;
+	} | null;
+	readonly threads: {
+		readonly threads: number;
+		readonly running: number;
+		readonly waiting: number;
+	} | null;
+	readonly memory: {
+		readonly heldBytes: number;
+		readonly keptBytes: number;
+		readonly limitBytes: number;
+		readonly residentBytes: number;
+	};
+	readonly loop: { readonly lateMs: number; readonly busy: number };
+	readonly connections: number | null;
+	readonly upstreams: readonly UpstreamState[];
+	readonly routes: readonly RouteState[];
+}
+
+export interface UpstreamState {
+	readonly upstream: string;
+	readonly breaker: "closed" | "half_open" | "open" | null;
+	readonly running: number;
+	readonly waiting: number;
+	readonly limit: number;
+	readonly streams: number;
+	readonly connections: { readonly used: number; readonly idle: number };
+	readonly cache: { readonly bytes: number; readonly entries: number } | null;
+	readonly budget: { readonly left: number; readonly most: number } | null;
+	readonly decisions: Readonly<
+		Record<string, Readonly<Record<string, number>>>
+	>;
+	readonly recent: Rate;
+}
+
+export interface RouteState {
+	readonly route: string | null;
+	readonly whole: number;
+	readonly partial: number;
+	readonly failed: number;
+	readonly recent: Rate;
+	readonly steps: readonly (Rate & { readonly step: string })[];
+}
