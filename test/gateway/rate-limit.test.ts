@@ -117,7 +117,7 @@ describe("a rate limit", () => {
 		await using files = await startUpstream((_, response) =>
 			json(response, "file"),
 		);
-		await using gateway = await serve({
+		const config = {
 			upstreams: { files: { url: files.url } },
 			routes: {
 				"ANY /files/{rest*}": {
@@ -125,7 +125,8 @@ describe("a rate limit", () => {
 					proxy: "files/{rest*}",
 				},
 			},
-		});
+		};
+		await using gateway = await serve(config, {}, virtualClock());
 		const passed = await gateway.get("/files/a");
 		assert.equal(passed.json, "file");
 		assert.equal(passed.headers["ratelimit"], '"route";r=0;t=60');

@@ -8,6 +8,7 @@ import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
+import { type Clock, realClock } from "../../src/tasks/clock.ts";
 
 /** A gateway on a real port, asked over HTTP. */
 export interface ServedGateway extends AsyncDisposable {
@@ -39,9 +40,10 @@ export interface HttpAnswer {
 export async function serve(
 	source: string | object | Config,
 	env: Record<string, string> = {},
+	clock: Clock = realClock(),
 ): Promise<ServedGateway> {
 	const config = checkedConfig(source, env);
-	const gateway = createGateway(config, { env });
+	const gateway = createGateway(config, { env, clock });
 	const ended: RequestEnded[] = [];
 	gateway.events.requestEnded.push((event) => ended.push(event));
 	const server = await listen({

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
 import { type Collector, startCollector } from "../kit/collector.ts";
@@ -37,6 +39,9 @@ const secrets = {
 	collectorKey: "planted-collector-key",
 } as const;
 
+/** Of another operator, for commands that need one. */
+const token = "another-token-of-letters";
+
 const config = `
 upstreams:
   api:
@@ -48,6 +53,7 @@ upstreams:
 defaults: { deadline: 2s, timeout: 300ms }
 admin: { port: 0, token: "\${env.ADMIN_TOKEN}" }
 log: { requests: all, clientErrors: true, format: json }
+history: { file: ./kept.db }
 routes:
   GET /good/{id}:
     request:
@@ -258,6 +264,34 @@ async function events(): Promise<string> {
 	return JSON.stringify(reader.seen);
 }
 
+/** The requests in the database, once its last one is there. */
+async function kept(): Promise<string> {
+	const read = () => shown("/history?limit=200");
+	let text = await read();
+	while (!text.includes("GET /slow")) text = await read();
+	return text;
+}
+
+/** What a command of the same config prints, without its environment's values being asked for. */
+async function printed(...args: string[]): Promise<string> {
+	await kept();
+	const env = { API_URL: "http://a", API_KEY: "k", ADMIN_TOKEN: token };
+	const command = sluice(args, { cwd: folder.path, env });
+	assert.equal(await command.ended, 0, command.stderr());
+	return command.stdout() + command.stderr();
+}
+
+/** The files of the database as they lie on the disk. */
+async function keptBytes(): Promise<string> {
+	await kept();
+	const files = readdirSync(folder.path).filter((name) =>
+		name.startsWith("kept.db"),
+	);
+	return files
+		.map((name) => readFileSync(join(folder.path, name), "latin1"))
+		.join("");
+}
+
 /** All that an operator can read, and a word that proves that it tells of these requests. */
 const outputs: Readonly<
 	Record<string, { readonly read: () => Promise<string>; readonly has: string }>
@@ -289,6 +323,19 @@ const outputs: Readonly<
 	"/traffic": { read: () => shown("/traffic"), has: "/good/{id}" },
 	"/traffic/{id}": { read: records, has: "criticalPath" },
 	"/traffic as events": { read: events, has: "/good/{id}" },
+	"/history": { read: kept, has: "/good/{id}" },
+	"the database": { read: keptBytes, has: "/good/{id}" },
+	"sluice history": { read: () => printed("history"), has: "GET /failing" },
+	"sluice history --json": {
+		read: () => printed("history", "--json"),
+		has: "upstream_status",
+	},
+	"sluice history --csv": {
+		read: () => printed("history", "--csv"),
+		has: "upstream_status",
+	},
+	"sluice explain": { read: () => printed("explain"), has: "GET /failing" },
+	"sluice check": { read: () => printed("check"), has: "sluice.yaml" },
 	"/health/ready": { read: () => shown("/health/ready"), has: "ok" },
 };
 
