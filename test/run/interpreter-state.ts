@@ -101,8 +101,13 @@ export interface Turn extends Placed {
 export interface Written {
 	readonly turn: Turn;
 	readonly call: ExpectedCall;
-	/** Of its undo. */
+	/** The path of its undo, and what that sends besides the step's own value. */
 	readonly target: string;
+	readonly sends: readonly string[];
+	/** Whether its step still waited for its answer. */
+	waited: boolean;
+	/** The value that its step makes of the answer; null if none is made. */
+	own: unknown;
 	/** How its call ends: nothing was done, its answer is one to take, or nobody knows. */
 	readonly ends: "refused" | "known" | "unknown";
 	readonly index: readonly number[];

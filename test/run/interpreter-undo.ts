@@ -1,7 +1,9 @@
 import type { ExpectedCall } from "./interpreter.ts";
 import {
 	type Block,
+	hasEnded,
 	indexAt,
+	made,
 	type Turn,
 	valueOf,
 	type Written,
@@ -49,15 +51,16 @@ export function writtenBy(
 	const known =
 		ending === "ok" || ending === "pick" || listedFor(step, ending) !== null;
 	const answer = ending === "status" ? "no" : "yes";
-	const query = [
-		...sentBy(step, undo.reads, block),
-		...(undo.answer ? [`answer=${answer}`] : []),
-	];
-	const path = [`undo-${step.name}`, ...index].join("/");
 	return {
 		turn,
 		call,
-		target: `/${path}${query.length > 0 ? `?${query.join("&")}` : ""}`,
+		target: `/${[`undo-${step.name}`, ...index].join("/")}`,
+		sends: [
+			...sentBy(step, undo.reads, block),
+			...(undo.answer ? [`answer=${answer}`] : []),
+		],
+		waited: false,
+		own: null,
 		ends: cut
 			? "unknown"
 			: ending === "listed"
@@ -69,6 +72,27 @@ export function writtenBy(
 		kept: false,
 		claimedMs: never,
 	};
+}
+
+/** The value that a step would have made of an answer for which it no longer waits, at this instant. */
+export function madeLate({ turn, index, ends }: Written): unknown {
+	const { step, block } = turn.of;
+	const ending = endingOf(step, index);
+	const listed = listedFor(step, ending);
+	const reads = listed === null ? (step.pick ?? []) : step.answers;
+	const all = [...reads, ...(step.repeat?.reads ?? [])];
+	if (ends !== "known" || !all.every((one) => hasEnded(one.step, block))) {
+		return null;
+	}
+	if (listed !== null) return made(listed, reads, block);
+	return ending === "pick" ? null : made("picked", reads, block);
+}
+
+function askedBy({ turn, target, sends, own }: Written): string {
+	const all = turn.of.step.undo?.own
+		? [...sends, `own=${JSON.stringify(own).length}`]
+		: sends;
+	return all.length === 0 ? target : `${target}?${all.join("&")}`;
 }
 
 /** Whether a turn is this one, or stands inside. */
@@ -122,14 +146,17 @@ export function undo(
 				const tell = (how: string) =>
 					told.push([path, ...write.index, how].join(" "));
 				if (write.ends === "refused") left.delete(write);
-				else if (write.ends === "unknown" && step.undo?.answer) {
+				else if (
+					write.ends === "unknown" &&
+					(step.undo?.answer || step.undo?.own)
+				) {
 					tell("reference_missing");
 					left.delete(write);
 				} else {
 					const name = `undo-${step.name}`;
 					const tookMs = delayOf(scenario, name, write.index);
 					const endMs = nowMs + Math.min(600, tookMs);
-					const { target } = write;
+					const target = askedBy(write);
 					undos.push({ method: "DELETE", target, startMs: nowMs, endMs });
 					running.set(write, endMs);
 					const failed = step.undo?.fails ? "upstream_status" : "undone";

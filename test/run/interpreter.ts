@@ -31,6 +31,7 @@ import {
 } from "./interpreter-state.ts";
 import {
 	isWithin,
+	madeLate,
 	sentBy,
 	type Undone,
 	undo,
@@ -143,6 +144,9 @@ class Interpreter {
 				this.#settle();
 			}
 		}
+		for (const write of this.#written) {
+			if (!write.waited) write.own = madeLate(write);
+		}
 		const { deadlineMs } = this.#route;
 		const calls = this.#calls
 			.map((call) => ({ ...call, endMs: Math.min(call.endMs, deadlineMs) }))
@@ -171,10 +175,19 @@ class Interpreter {
 			this.#passed?.endMs ?? never,
 			...this.#turns.map((turn) => (isTimed(turn) ? turn.endsMs : never)),
 			...this.#steps.map((run) => this.#withinOf(run)),
+			...this.#answeredLate().map(({ call }) => call.endMs),
 		];
 		const nextMs = Math.min(...instants.filter((ms) => ms >= this.#nowMs));
 		if (nextMs === never) throw new Error("nothing happens any more");
 		return nextMs;
+	}
+
+	/** The writes whose answers come when their steps no longer wait. */
+	#answeredLate(): readonly Written[] {
+		return this.#written.filter(
+			({ waited, turn, call }) =>
+				!waited && !(turn.phase === "calls" && turn.call === call),
+		);
 	}
 
 	/** Everything that happens at this instant by itself. */
@@ -188,6 +201,13 @@ class Interpreter {
 			add(turn, () =>
 				turn.phase === "waits" ? this.#goesRound(turn) : this.#answered(turn),
 			);
+		}
+		for (const write of this.#answeredLate()) {
+			if (write.call.endMs !== nowMs) continue;
+			add(write.turn, () => {
+				write.waited = true;
+				write.own = madeLate(write);
+			});
 		}
 		for (const run of this.#steps) {
 			if (this.#withinOf(run) === nowMs) add(run, () => this.#cut(run));
@@ -495,6 +515,7 @@ class Interpreter {
 
 	#answered(turn: Turn): void {
 		if (turn.phase !== "calls") return;
+		if (turn.write !== null) turn.write.waited = true;
 		const { of: run, endsWith } = turn;
 		const { step } = run;
 		const ending = endingOf(step, indexAt(turn));
@@ -536,10 +557,7 @@ class Interpreter {
 	/** A round has its value. Its condition may read other steps. */
 	#rounded(turn: Turn, value: unknown): void {
 		const { repeat } = turn.of.step;
-		if (repeat === null) {
-			if (turn.write !== null) turn.write.kept = true;
-			return this.#done(turn, value);
-		}
+		if (repeat === null) return this.#decidesOn(turn, value);
 		this.#reads(turn, repeat.reads, () => this.#decidesOn(turn, value));
 	}
 
@@ -547,7 +565,10 @@ class Interpreter {
 	#decidesOn(turn: Turn, value: unknown): void {
 		const { of: run, values, kept } = turn;
 		const { repeat } = run.step;
-		if (turn.write !== null) turn.write.kept = true;
+		if (turn.write !== null) {
+			turn.write.kept = true;
+			turn.write.own = value;
+		}
 		if (repeat === null) return this.#done(turn, value);
 		values.push(value);
 		kept.push(...turn.marks);

@@ -145,7 +145,7 @@ function isOpen(
 /** What a call asks, as if all that it sends were its query. */
 function asked({ target, headers, body }: UpstreamRequest): string {
 	const fields = headers.flatMap((name, at) =>
-		at % 2 === 0 && /^(r\d|refused|answer)$/.test(name)
+		at % 2 === 0 && /^(r\d|refused|answer|own)$/.test(name)
 			? [`${name}=${headers[at + 1]}`]
 			: [],
 	);

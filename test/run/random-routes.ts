@@ -68,8 +68,9 @@ export interface RandomEach {
 
 export interface RandomUndo {
 	readonly reads: readonly Read[];
-	/** Whether it reads the answer of the write. */
+	/** Whether it reads the answer of the write, and the step's own value. */
 	readonly answer: boolean;
+	readonly own: boolean;
 	/** Whether its call is answered with 500. */
 	readonly fails: boolean;
 }
@@ -228,7 +229,12 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 			},
 		),
 		undo: fc.option(
-			fc.record({ reads: some(1), answer: fc.boolean(), fails: chance(4) }),
+			fc.record({
+				reads: some(1),
+				answer: fc.boolean(),
+				own: chance(3),
+				fails: chance(4),
+			}),
 			{ freq: 3 },
 		),
 		undoes: fc.boolean(),
@@ -646,10 +652,13 @@ function sentBy(
 
 function undoOf(
 	step: RandomStep,
-	{ reads, answer }: RandomUndo,
+	{ reads, answer, own }: RandomUndo,
 	path: string,
 ): object {
-	const known = answer ? { answer: "answer === null ? 'no' : 'yes'" } : {};
+	const known = {
+		...(answer ? { answer: "answer === null ? 'no' : 'yes'" } : {}),
+		...(own ? { own: printed({ step: step.name, code: false }) } : {}),
+	};
 	return {
 		delete: `users/undo-${step.name}${path}`,
 		...sentBy(step, reads, known),
