@@ -1,11 +1,54 @@
+import type { LoadLevel } from "../core/events.ts";
 import { packageVersion } from "../core/version.ts";
-import type { Gateway } from "../gateway/gateway.ts";
+import type { Gateway, GatewayState } from "../gateway/gateway.ts";
 import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
-import type { Decisions, Metrics } from "../telemetry/metrics.ts";
+import type { Decisions, Metrics, Totals } from "../telemetry/metrics.ts";
+import type { Rate } from "../telemetry/rate.ts";
+import type { RecentRoute } from "../telemetry/rates.ts";
 import type { Traffic } from "../telemetry/traffic.ts";
 import type { UpstreamState } from "../upstream/upstream.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
+
+/** How the gateway is, as JSON. docs/operating.md says what each of it means. */
+export interface State {
+	readonly at: string;
+	readonly version: string;
+	readonly node: string;
+	readonly hash: string;
+	readonly startedAt: string;
+	/** The address of the gateway itself; null without a server. */
+	readonly url: string | null;
+	readonly draining: boolean;
+	readonly load: LoadLevel;
+	readonly requests: GatewayState["requests"];
+	readonly threads: GatewayState["threads"];
+	readonly memory: {
+		readonly heldBytes: number;
+		readonly keptBytes: number;
+		readonly limitBytes: number;
+		readonly residentBytes: number;
+	};
+	readonly loop: { readonly lateMs: number; readonly busy: number };
+	readonly connections: number | null;
+	readonly upstreams: readonly ShownUpstream[];
+	readonly routes: readonly ShownRoute[];
+}
+
+/** How one upstream is. */
+export interface ShownUpstream
+	extends Omit<UpstreamState, "name" | "connections" | "idle"> {
+	readonly upstream: string;
+	readonly connections: { readonly used: number; readonly idle: number };
+	/** By policy and decision, those that were made. */
+	readonly decisions: Readonly<
+		Record<string, Readonly<Record<string, number>>>
+	>;
+	readonly recent: Rate;
+}
+
+/** What one route has done, and how it and its steps were lately. */
+export type ShownRoute = Totals["routes"][number] & RecentRoute;
 
 /** The parts that know how a gateway is. */
 export interface StateSources {
@@ -23,20 +66,20 @@ export function statePage(sources: StateSources): Page {
 	const { gateway, server } = sources;
 	const { memory, clock } = gateway;
 	const busy = busyShare();
-	const process_ = {
+	const unchanging = {
 		version: packageVersion(),
 		node: process.version,
 		hash: hashOf(gateway.plan),
 		startedAt: new Date(performance.timeOrigin).toISOString(),
+		url: server?.url ?? null,
 	};
 	return {
 		answer() {
 			const { requests, threads, upstreams } = gateway.state();
 			const { load, routes, decisions } = sources.metrics.totals();
-			return jsonAnswer({
+			const state: State = {
 				at: new Date().toISOString(),
-				...process_,
-				url: server?.url ?? null,
+				...unchanging,
 				draining: server?.draining() ?? false,
 				...{ load, requests, threads },
 				memory: {
@@ -56,7 +99,8 @@ export function statePage(sources: StateSources): Page {
 					...route,
 					...sources.traffic.recentOfRoute(route.route),
 				})),
-			});
+			};
+			return jsonAnswer(state);
 		},
 	};
 }
@@ -68,7 +112,7 @@ function shownUpstream({
 	cache,
 	budget,
 	...state
-}: UpstreamState): object {
+}: UpstreamState): Omit<ShownUpstream, "decisions" | "recent"> {
 	return {
 		upstream,
 		...state,
@@ -82,7 +126,7 @@ function shownUpstream({
 }
 
 /** Those that were made. A policy without any is left out. */
-function made(decisions: Decisions | undefined): object {
+function made(decisions: Decisions | undefined): ShownUpstream["decisions"] {
 	const all = Object.entries(decisions ?? {}).map(([policy, counts]) => {
 		const some = Object.entries(counts).filter(([, count]) => count > 0);
 		return [policy, Object.fromEntries(some)] as const;

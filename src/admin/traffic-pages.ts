@@ -1,9 +1,15 @@
 import { GatewayError } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import { readRequestQuery } from "../telemetry/request-filter.ts";
-import type { Traffic } from "../telemetry/traffic.ts";
+import type { Traffic, TrafficList } from "../telemetry/traffic.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
 import { eventStream, type TrafficStreams } from "./traffic-streams.ts";
+
+/** A page of the last requests, as JSON. */
+export interface TrafficAnswer extends Omit<TrafficList, "newest"> {
+	/** The `Last-Event-ID` with which a stream goes on after this list. */
+	readonly last: string;
+}
 
 /** The last requests, as a list or as they come. */
 export function trafficPage(traffic: Traffic, streams: TrafficStreams): Page {
@@ -17,7 +23,8 @@ export function trafficPage(traffic: Traffic, streams: TrafficStreams): Page {
 				return { status: 200, type: eventStream, body };
 			}
 			const { newest, ...list } = traffic.list(query);
-			return jsonAnswer({ ...list, last: streams.idOf(newest) });
+			const answer: TrafficAnswer = { ...list, last: streams.idOf(newest) };
+			return jsonAnswer(answer);
 		},
 	};
 }

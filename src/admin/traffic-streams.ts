@@ -56,11 +56,9 @@ export class TrafficStreams {
 	#resume(stream: TrafficStream, lastId: string): void {
 		const [of, number] = lastId.split("-");
 		const isOurs = of === this.#process && /^\d+$/.test(number ?? "");
-		const last = isOurs ? Number(number) : 0;
-		const kept = this.#traffic.after(last);
-		const first = kept[0]?.number;
-		if (isOurs && first !== undefined) stream.lose(first - 1 - last);
-		for (const request of kept) {
+		const { found, lost } = this.#traffic.after(isOurs ? Number(number) : 0);
+		if (isOurs) stream.lose(lost);
+		for (const request of found) {
 			if (stream.wants(request)) stream.send(this.#eventOf(request));
 		}
 	}
@@ -74,6 +72,7 @@ export class TrafficStreams {
 					event ??= this.#eventOf(request);
 					stream.send(event);
 				}
+				return event !== null;
 			},
 			rates: (rates) => {
 				const event = eventOf("rates", rates);

@@ -24,12 +24,10 @@ interface Kept extends EndedRequest {
 
 /** The last requests, under bounds. The oldest go first. */
 export class KeptRequests implements Yielding {
-	/** How many have ended. */
-	ended = 0;
 	bytes = 0;
-	/** The number of the oldest one that is kept. */
-	#oldest = 1;
-	/** By number, round and round. */
+	count = 0;
+	/** Where the next one goes. */
+	#next = 0;
 	readonly #ring: (Kept | null)[] = new Array(requestsMax).fill(null);
 	/** Hears how the bytes change. */
 	readonly #onBytes: (change: number) => void;
@@ -38,26 +36,27 @@ export class KeptRequests implements Yielding {
 		this.#onBytes = onBytes;
 	}
 
-	get count(): number {
-		return this.ended - this.#oldest + 1;
-	}
-
-	add(end: TrailEnded): EndedRequest {
+	add({ number, end, endedAt }: EndedRequest): void {
 		const weight = weightOf(end);
-		const number = ++this.ended;
-		if (this.count > requestsMax) this.#dropOldest();
-		const kept = { number, end: keepable(end), endedAt: Date.now(), weight };
-		this.#ring[number % requestsMax] = kept;
+		if (this.count === requestsMax) this.#dropOldest();
+		this.#ring[this.#next] = { number, end: keepable(end), endedAt, weight };
+		this.#next = (this.#next + 1) % requestsMax;
+		this.count++;
 		this.#change(weight);
 		while (this.bytes > bytesMax) this.#dropOldest();
-		return kept;
 	}
 
 	#dropOldest(): void {
-		const at = this.#oldest++ % requestsMax;
+		const at = this.#placeOf(this.count);
 		const weight = this.#ring[at]?.weight ?? 0;
 		this.#ring[at] = null;
+		this.count--;
 		this.#change(-weight);
+	}
+
+	/** Of the newest, 1, or of one before it. */
+	#placeOf(back: number): number {
+		return (this.#next - back + requestsMax) % requestsMax;
 	}
 
 	#change(bytes: number): void {
@@ -71,8 +70,8 @@ export class KeptRequests implements Yielding {
 	}
 
 	*newestFirst(): Generator<EndedRequest, void, undefined> {
-		for (let number = this.ended; number >= this.#oldest; number--) {
-			yield this.#ring[number % requestsMax] as Kept;
+		for (let back = 1; back <= this.count; back++) {
+			yield this.#ring[this.#placeOf(back)] as Kept;
 		}
 	}
 

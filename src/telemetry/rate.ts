@@ -36,14 +36,22 @@ export class Numbers {
 	}
 }
 
+/** The rate of nothing. */
+const none: Rate = {
+	...{ count: 0, partial: 0, errors: 0 },
+	...{ p50Ms: null, p95Ms: null, p99Ms: null },
+};
+
 /** The rate of all of them together. */
 export function rateOf(...all: readonly Numbers[]): Rate {
 	const sum = (one: (numbers: Numbers) => number) =>
 		all.reduce((total, numbers) => total + one(numbers), 0);
+	const count = sum(({ count: one }) => one);
+	if (count === 0) return none;
 	const sketches = all.map(({ sketch }) => sketch);
-	const [p50Ms, p95Ms, p99Ms] = quantilesOf(sketches, 0.5, 0.95, 0.99);
+	const [p50Ms, p95Ms, p99Ms] = quantilesOf(sketches, count, 0.5, 0.95, 0.99);
 	return {
-		count: sum(({ count }) => count),
+		count,
 		partial: sum(({ partial }) => partial),
 		errors: sum(({ errors }) => errors),
 		...{ p50Ms, p95Ms, p99Ms },

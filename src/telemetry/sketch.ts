@@ -23,11 +23,8 @@ export class Sketch {
 		this.#counts?.fill(0);
 	}
 
-	/** Adds its counts to others. */
-	addTo(counts: Uint32Array): void {
-		this.#counts?.forEach((count, at) => {
-			counts[at] = (counts[at] as number) + count;
-		});
+	countOf(bucket: number): number {
+		return this.#counts?.[bucket] ?? 0;
 	}
 }
 
@@ -37,26 +34,27 @@ function bucketOf(ms: number): number {
 	return at < buckets ? at : buckets - 1;
 }
 
-/** The middle of a bucket, as ratios go. */
-function middleOf(at: number): number {
-	return at === 0 ? 0 : leastMs * factor ** (at - 0.5);
-}
+/** The middle of each bucket, as ratios go, with three digits. */
+const middles = Array.from({ length: buckets }, (_, at) =>
+	at === 0 ? 0 : Number((leastMs * factor ** (at - 0.5)).toPrecision(3)),
+);
 
-/** The durations below which these shares of all are; null if there are none. In milliseconds, with three digits. */
-export function quantilesOf<Share extends number[]>(
+/**
+ * The durations below which these shares of all are, in milliseconds. The shares rise. `count` is the
+ * number of all durations, and not 0.
+ */
+export function quantilesOf<Shares extends number[]>(
 	sketches: readonly Sketch[],
-	...shares: Share
-): { [At in keyof Share]: number | null } {
-	const counts = new Uint32Array(buckets);
-	for (const sketch of sketches) sketch.addTo(counts);
-	const total = counts.reduce((sum, count) => sum + count, 0);
-	return shares.map((share) => {
-		if (total === 0) return null;
-		let left = Math.max(1, Math.ceil(share * total));
-		const at = counts.findIndex((count) => {
-			left -= count;
-			return left <= 0;
-		});
-		return Number(middleOf(at).toPrecision(3));
-	}) as { [At in keyof Share]: number | null };
+	count: number,
+	...shares: Shares
+): { [At in keyof Shares]: number } {
+	const found: number[] = [];
+	let below = 0;
+	for (let at = 0; at < buckets && found.length < shares.length; at++) {
+		for (const sketch of sketches) below += sketch.countOf(at);
+		while (below > 0 && below >= (shares[found.length] as number) * count) {
+			found.push(middles[at] as number);
+		}
+	}
+	return found as { [At in keyof Shares]: number };
 }

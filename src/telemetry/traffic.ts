@@ -6,6 +6,7 @@ import type { Rate } from "./rate.ts";
 import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
 import type { RequestQuery } from "./request-filter.ts";
 import {
+	completenessOf,
 	detailOf,
 	type RequestDetail,
 	type RequestSummary,
@@ -17,8 +18,8 @@ const ratesEveryMs = 1_000;
 
 /** What somebody who listens hears. Neither may throw. */
 export interface TrafficListener {
-	/** A request has ended. */
-	ended(request: EndedRequest): void;
+	/** A request has ended. Gives whether it must be kept, because it was told on. */
+	ended(request: EndedRequest): boolean;
 	/** Each second. */
 	rates(rates: Rates): void;
 }
@@ -41,8 +42,11 @@ export interface Traffic {
 	list(query: RequestQuery): TrafficList;
 	/** The newest with this id; null if none is kept. */
 	detail(id: string): RequestDetail | null;
-	/** Those that are kept and ended after this one, the oldest first. */
-	after(number: number): readonly EndedRequest[];
+	/** Those that are kept and ended after this one, the oldest first, and how many others have ended since. */
+	after(number: number): {
+		readonly found: readonly EndedRequest[];
+		readonly lost: number;
+	};
 	/** Gives the removal. */
 	listen(listener: TrafficListener): () => void;
 	recentOfRoute(key: string | null): RecentRoute;
@@ -58,13 +62,21 @@ export function createTraffic(gateway: Gateway): Traffic {
 	const counter = new RateCounter(plan);
 	const listeners = new Listeners(clock, counter);
 	const since = new Date().toISOString();
+	const [whole, others] = [new Allowance(), new Allowance()];
+	let ended = 0;
 	const removals = [
 		memory.join(kept),
 		listen(events.trailEnded, (end) => {
 			const { trail, durationMs } = end;
 			const atMs = trail.arrivedMs + durationMs;
 			counter.request(end, trail.steps, atMs);
-			listeners.ended(kept.add(end));
+			ended++;
+			const good = completenessOf(end) === "whole";
+			const allowed = (good ? whole : others).take(atMs);
+			if (!allowed && !listeners.any) return;
+			const request = { number: ended, end, endedAt: Date.now() };
+			const told = listeners.ended(request);
+			if (allowed || told) kept.add(request);
 		}),
 		listen(events.attemptEnded, (end) => counter.attempt(end)),
 	];
@@ -75,18 +87,20 @@ export function createTraffic(gateway: Gateway): Traffic {
 			return {
 				requests,
 				next: more ? String(found.at(-1)?.number) : null,
-				newest: kept.ended,
-				...{ since, ended: kept.ended, dropped: kept.ended - kept.count },
+				newest: ended,
+				...{ since, ended, dropped: ended - kept.count },
 			};
 		},
 		detail(id) {
 			const found = kept.newestFirst().find(({ end }) => end.requestId === id);
 			return found === undefined ? null : detailOf(found.end, found.endedAt);
 		},
-		after: (number) =>
-			[...kept.newestFirst()]
+		after: (number) => {
+			const found = [...kept.newestFirst()]
 				.filter((request) => request.number > number)
-				.reverse(),
+				.reverse();
+			return { found, lost: Math.max(0, ended - number - found.length) };
+		},
 		listen: (listener) => listeners.add(listener),
 		recentOfRoute: (key) => counter.ofRoute(key, clock.now()),
 		recentOfUpstream: (name) => counter.ofUpstream(name, clock.now()),
@@ -96,6 +110,30 @@ export function createTraffic(gateway: Gateway): Traffic {
 			kept.yield(kept.bytes);
 		},
 	};
+}
+
+/** How many are kept at once, however quickly they come. */
+const burst = 1_000;
+
+/** How many a second are kept in the long run. */
+const perSecond = 100;
+
+/**
+ * How many requests may be kept. At thousands a second nobody sees the last 200, which are gone at once. To keep some of
+ * them costs less, and reaches further back.
+ */
+class Allowance {
+	#left = burst;
+	#filledMs = 0;
+
+	take(atMs: number): boolean {
+		const more = ((atMs - this.#filledMs) * perSecond) / 1_000;
+		this.#left = Math.min(burst, this.#left + Math.max(0, more));
+		this.#filledMs = Math.max(this.#filledMs, atMs);
+		if (this.#left < 1) return false;
+		this.#left--;
+		return true;
+	}
 }
 
 /** Those who listen. Without any, nothing is done for them. */
@@ -125,8 +163,17 @@ class Listeners {
 		this.#timer?.cancel();
 	}
 
-	ended(request: EndedRequest): void {
-		for (const listener of this.#all) listener.ended(request);
+	get any(): boolean {
+		return this.#all.size > 0;
+	}
+
+	/** Whether one of them told it on. */
+	ended(request: EndedRequest): boolean {
+		let told = false;
+		for (const listener of this.#all) {
+			if (listener.ended(request)) told = true;
+		}
+		return told;
 	}
 
 	#begin(): void {

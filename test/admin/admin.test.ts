@@ -7,6 +7,7 @@ import { GatewayError } from "../../src/core/errors.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../../src/server/serve.ts";
 import { folderWith, sluice } from "../kit/cli.ts";
+import { readEvents } from "../kit/events.ts";
 import { ask } from "../kit/serve.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 
@@ -341,7 +342,7 @@ routes:
 		}
 	});
 
-	it("keeps the admin server until the drain has ended", async () => {
+	it("keeps the admin server until the drain has ended, and then says so to those who listen", async () => {
 		const { promise: released, resolve: release } =
 			Promise.withResolvers<void>();
 		await using up = await startUpstream((_, response) => {
@@ -362,6 +363,7 @@ routes:
 		const admin = adminUrl(command.stderr());
 		const slow = ask(`${url}/slow`);
 		await up.arrived(1);
+		const events = await readEvents(`${admin}/traffic`);
 		command.process.kill("SIGTERM");
 		await command.printed('"draining"');
 		assert.equal((await ask(`${admin}/health/ready`)).status, 503);
@@ -369,6 +371,9 @@ routes:
 		await assert.rejects(ask(`${url}/slow`));
 		release();
 		assert.equal((await slow).status, 200);
+		assert.equal((await events.next("request")).data.route, "GET /slow");
+		await events.next("end");
+		await events.ended;
 		assert.equal(await command.ended, 0);
 		await assert.rejects(ask(`${admin}/health/live`));
 	});

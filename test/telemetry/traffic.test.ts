@@ -44,6 +44,35 @@ describe("the last requests", () => {
 		traffic.detach();
 	});
 
+	it("are all of a thousand at once, then a hundred a second, and as many that went wrong", async () => {
+		const test = testGateway(routes, behaviour);
+		const traffic = createTraffic(test.gateway);
+		const newest = () => list(traffic).requests[0]?.id;
+		const ask = async (count: number, name: string) => {
+			for (let at = 1; at <= count; at++) {
+				await test.ask("/quick", { id: `${name}${at}` });
+			}
+		};
+		await ask(1_000, "first-");
+		assert.equal(newest(), "first-1000");
+		await ask(1, "too-many-");
+		assert.equal(newest(), "first-1000");
+		assert.equal(list(traffic).dropped, 801);
+		await test.ask("/broken", { id: "broken" });
+		assert.equal(newest(), "broken");
+		// Of the broken one 5 ms have passed.
+		await test.clock.advance(95);
+		await ask(15, "later-");
+		assert.equal(newest(), "later-10");
+		const stop = traffic.listen({ ended: () => true, rates: () => {} });
+		await ask(1, "listened-");
+		assert.equal(newest(), "listened-1");
+		stop();
+		assert.equal(list(traffic).ended, 1_018);
+		assert.equal(traffic.recentOfRoute("GET /quick").recent.count, 1_017);
+		traffic.detach();
+	});
+
 	it("come in pages that follow each other without a gap", async () => {
 		const test = testRoute({
 			request: { query: { "bad?": { type: "string" } } },
@@ -129,7 +158,7 @@ describe("the last requests", () => {
 		const test = testRoute(route, replies);
 		const traffic = createTraffic(test.gateway);
 		await test.ask("/x");
-		const [request] = traffic.after(0);
+		const [request] = traffic.after(0).found;
 		const original = test.trails[0];
 		assert.notEqual(request?.end.trail, original?.trail);
 		const errors = [
@@ -269,7 +298,10 @@ describe("how a gateway goes on the whole", () => {
 		const told: string[] = [];
 		const ended: number[] = [];
 		const stop = traffic.listen({
-			ended: ({ number }) => ended.push(number),
+			ended: ({ number }) => {
+				ended.push(number);
+				return false;
+			},
 			rates: ({ forMs, requests, routes, upstreams }) => {
 				const names = [
 					...routes.map(({ route, count }) => `${route}: ${count}`),
