@@ -186,8 +186,8 @@ export interface Events {
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
 	readonly undoEnded: Listener<UndoEnded>[];
-	/** Null if nobody makes spans of requests. */
-	tracer: Tracer | null;
+	/** Empty if nobody makes spans of requests. There is one at most. */
+	readonly tracers: Tracer[];
 }
 
 /** The events of one gateway. Two gateways share none. */
@@ -200,7 +200,7 @@ export function createEvents(): Events {
 		policyDecided: [],
 		loadChanged: [],
 		undoEnded: [],
-		tracer: null,
+		tracers: [],
 	};
 }
 

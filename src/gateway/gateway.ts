@@ -251,8 +251,8 @@ async function handle(
 	scope: Scope,
 	handling: Handling,
 ): Promise<GatewayResponse> {
-	const { requestEnded, trailEnded } = handling.events;
-	const { tracer } = handling.events;
+	const { requestEnded, trailEnded, tracers } = handling.events;
+	const tracer = tracers[0] ?? null;
 	const ids = tracer && new TraceIds(request.headers, tracer);
 	const traced = ids?.sampled ? ids : null;
 	const trail =

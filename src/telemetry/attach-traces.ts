@@ -45,10 +45,11 @@ export async function attachTraces(
 	const losses = new Losses(gateway, log);
 	const opened = await openExport(gateway, settings, losses, log);
 	if (opened === null) return null;
-	gateway.events.tracer = opened;
+	const { tracers } = gateway.events;
+	tracers.push(opened);
 	return {
 		async close(timeoutMs = flushMs) {
-			gateway.events.tracer = null;
+			tracers.length = 0;
 			const done = await opened.close(timeoutMs);
 			losses.close();
 			return done;

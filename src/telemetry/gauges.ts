@@ -37,7 +37,7 @@ export function writeGauges(
 	one(metrics.poolThreads, threads?.threads);
 	one(metrics.poolRunning, threads?.running);
 	one(metrics.poolWaiting, threads?.waiting);
-	const spans = gateway.events.tracer?.state();
+	const spans = gateway.events.tracers[0]?.state();
 	if (spans !== undefined) writeSpans(spans, out);
 	out.metric(metrics.load);
 	for (const level of loadLevels) {

@@ -12,12 +12,12 @@ export function tracing(
 ): () => SpanFacts[] {
 	const ended: TrailEnded[] = [];
 	const dependencies = dependenciesOf(plan);
-	events.tracer = {
+	events.tracers.push({
 		spansMax,
 		samples: (_traceId, parent) => parent?.flags !== "00",
 		ended: (end) => ended.push(end),
 		state: () => assert.fail("nobody asks"),
-	};
+	});
 	return () =>
 		ended.flatMap((end) => {
 			const ids = end.trail.ids ?? assert.fail("it is not traced");

@@ -256,12 +256,12 @@ describe("metrics", () => {
 		);
 		assert.equal(promtool(["check", "metrics"], text), "");
 		const test = testGateway({ routes: { "GET /x": { respond: 1 } } });
-		test.gateway.events.tracer = {
+		test.gateway.events.tracers.push({
 			spansMax: 1,
 			samples: () => false,
 			ended() {},
 			state: () => ({ sent: 1, failed: 2, dropped: 3, leftOut: 4, waiting: 5 }),
-		};
+		});
 		const traced = createMetrics(test.gateway).print("prometheus");
 		assert.match(
 			traced,

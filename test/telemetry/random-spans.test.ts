@@ -43,7 +43,7 @@ function assertFit(spans: readonly SpanFacts[], request: SpanFacts): void {
 	}
 }
 
-it("the spans of 1,000 random routes are trees, whose calls name their attempts", async () => {
+it("the spans of 300 random routes are trees, whose calls name their attempts", async () => {
 	let linked = 0;
 	let attempts = 0;
 	await fc.assert(
@@ -78,7 +78,7 @@ it("the spans of 1,000 random routes are trees, whose calls name their attempts"
 			const mostMs = request.endMs - request.startMs + spans.length / 2_000;
 			assert.ok(sum <= mostMs + roundingMs);
 		}),
-		{ numRuns: 1_000 },
+		{ numRuns: 300 },
 	);
-	assert.ok(linked > 1_000 && attempts > 1_000, `${linked} ${attempts}`);
+	assert.ok(linked > 300 && attempts > 300, `${linked} ${attempts}`);
 });

@@ -304,12 +304,12 @@ routes:
   GET /proxied-theirs: { proxy: theirs/a }
 `;
 	gateways = { untraced: await serve(config), traced: await serve(config) };
-	gateways.traced.gateway.events.tracer = {
+	gateways.traced.gateway.events.tracers.push({
 		spansMax: 100,
 		samples: (_traceId, parent) => parent === null || isSampled(parent.flags),
 		ended() {},
 		state: () => assert.fail(),
-	};
+	});
 });
 
 const isSampled = (flags: string) => (Number(flags) & 1) === 1;
