@@ -175,7 +175,8 @@ export function completenessOf({
 	return missing.length > 0 ? "partial" : "whole";
 }
 
-function shownError(error: GatewayError): ShownError {
+/** What operators are told of an error. */
+export function shownError(error: GatewayError): ShownError {
 	const { code, message, facts, status } = error;
 	const { step, upstream, upstreamStatus } = facts;
 	const mayQuoteClient = status < 500 && code !== "client_closed";

@@ -13,7 +13,7 @@ const ownColumns: ReadonlySet<string> = new Set([
 	...["n", "id", "at", "at_ms", "method", "route", "status", "duration_ms"],
 	...["completeness", "code", "faults", "calls", "upstreams"],
 	...["slowest", "slowest_ms"],
-	...["record", "detail"],
+	...["record", "trail"],
 ]);
 
 const words = "a map of columns to values";

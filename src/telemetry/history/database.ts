@@ -18,7 +18,7 @@ const journalBytesMax = 16 * 1024 ** 2;
 /** How many of the oldest rows go at once. */
 const droppedMax = 1_000;
 
-const insertRequest = `INSERT INTO request (${rowColumns.slice(0, -1).join(", ")}) VALUES (${"?, ".repeat(rowColumns.length - 2)}?)`;
+const insert = `INSERT INTO request (${rowColumns.join(", ")}) VALUES (${"?, ".repeat(rowColumns.length - 1)}?)`;
 
 /** A database of requests that one thread writes. To write keeps it within its bounds. */
 export class HistoryDatabase {
@@ -73,12 +73,8 @@ export class HistoryDatabase {
 		this.#dropOld();
 		this.#makeRoom(rows);
 		inTransaction(this.db, () => {
-			const request = this.db.prepare(insertRequest);
-			const detail = this.db.prepare("INSERT INTO detail VALUES (?, ?)");
-			for (const row of rows) {
-				const { lastInsertRowid } = request.run(...row.slice(0, -1));
-				detail.run(lastInsertRowid, row.at(-1) ?? null);
-			}
+			const statement = this.db.prepare(insert);
+			for (const row of rows) statement.run(...row);
 		});
 	}
 
@@ -130,18 +126,14 @@ export class HistoryDatabase {
 	}
 
 	#dropUpTo(n: number): void {
-		inTransaction(this.db, () => {
-			for (const table of ["detail", "request"]) {
-				this.db.prepare(`DELETE FROM ${table} WHERE n <= ?`).run(n);
-			}
-		});
+		this.db.prepare("DELETE FROM request WHERE n <= ?").run(n);
 	}
 }
 
 /** There is no room. */
 export class FullError extends Error {}
 
-/** More than they will take, with pages for the tables' own trees. */
+/** More than they will take, with pages for the table's own tree. */
 function pagesOf(rows: readonly Row[]): number {
 	let characters = 0;
 	for (const row of rows) {

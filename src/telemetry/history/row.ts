@@ -1,22 +1,29 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
-import { detailOf, type RequestDetail, summaryOf } from "../shown-request.ts";
+import {
+	completenessOf,
+	detailOf,
+	type RequestDetail,
+	type RequestSummary,
+	summaryOf,
+} from "../shown-request.ts";
+import type { KeptDetail, KeptSummary } from "./messages.ts";
+import { type PackedEnd, packEnd, unpackEnd } from "./packed.ts";
 
-/** The columns of a kept request, in the order in which they are written. The last one is in a table of its own. */
+/** The columns of a kept request, in the order in which they are written. */
 export const rowColumns = [
-	...["id", "at_ms", "method", "route", "status", "duration_ms"],
-	...["completeness", "code", "faults", "calls", "upstreams"],
-	...["slowest", "slowest_ms", "record", "detail"],
+	...["id", "at_ms", "route", "status", "duration_ms", "completeness"],
+	...["code", "faults", "trail", "record"],
 ] as const;
 
 /** A request as the database takes it: one value for each of `rowColumns`. */
 export type Row = readonly (string | number | null)[];
 
-/** Of a request with more steps and items only the summary is kept: to make the rest takes longer than a turn may. */
+/** Of a request with more steps and items only the summary is kept: to pack the rest takes longer than a turn may. */
 const stepsMax = 500;
 
-/** A longer detail would fill the database with one request. */
-const detailMax = 256 * 1024;
+/** A longer record would fill the database with one request. */
+const trailMax = 256 * 1024;
 
 /** `endedAt` is the wall clock's time in milliseconds when it ended. */
 export function rowOf(
@@ -24,67 +31,66 @@ export function rowOf(
 	endedAt: number,
 	recorded: Recorded | null,
 ): Row {
-	const detail = keptDetailOf(end, endedAt);
-	const text = JSON.stringify(detail);
-	const { slowest } = detail;
+	const { requestId, route, status, durationMs, error } = end;
 	return [
-		detail.id.toWellFormed(),
-		Date.parse(detail.at),
-		detail.method,
-		detail.route,
-		detail.status,
-		detail.durationMs,
-		detail.completeness,
-		detail.error?.code ?? null,
-		faultsOf(detail),
-		detail.calls,
-		upstreamsOf(end),
-		slowest && nameOf(slowest),
-		slowest && slowest.durationMs,
+		requestId.toWellFormed(),
+		Math.round(endedAt - durationMs),
+		route,
+		status,
+		Math.round(durationMs * 100) / 100,
+		completenessOf(end),
+		error?.code ?? null,
+		faultsOf(end),
+		trailOf(end),
 		recorded && JSON.stringify(recorded.values),
-		text.length <= detailMax
-			? text
-			: JSON.stringify(withoutSteps(end, endedAt)),
 	];
 }
 
-function keptDetailOf(end: TrailEnded, endedAt: number): RequestDetail {
-	return end.trail.steps.length <= stepsMax
-		? detailOf(end, endedAt)
-		: withoutSteps(end, endedAt);
-}
-
-function withoutSteps(end: TrailEnded, endedAt: number): RequestDetail {
-	const { steps, more } = end.trail;
-	return {
-		...summaryOf(end, endedAt),
-		...{ readMs: null, begunMs: null, steps: [], criticalPath: [] },
-		more: steps.length + more,
-	};
+function trailOf(end: TrailEnded): string {
+	const isShort = end.trail.steps.length <= stepsMax;
+	const text = JSON.stringify(packEnd(end, isShort));
+	return text.length <= trailMax ? text : JSON.stringify(packEnd(end, false));
 }
 
 /** The steps that failed, with their codes: `[{"step":"now","code":"upstream_timeout"}]`. */
-function faultsOf({ error, missing }: RequestDetail): string | null {
-	const own = error && { step: error.step ?? null, code: error.code };
+function faultsOf({ error, missing }: TrailEnded): string | null {
+	if (error === null && missing.length === 0) return null;
+	const own = error && { step: error.facts.step ?? null, code: error.code };
 	const parts = missing.map(({ step, error }) => ({ step, code: error.code }));
-	const faults = own === null ? parts : [own, ...parts];
-	return faults.length === 0 ? null : JSON.stringify(faults);
+	return JSON.stringify(own === null ? parts : [own, ...parts]);
 }
 
-function upstreamsOf({ trail }: TrailEnded): string | null {
-	const names = new Set<string>();
-	for (const { calls } of trail.steps) {
-		for (const { upstream } of calls) names.add(upstream);
-	}
-	return names.size === 0 ? null : JSON.stringify([...names]);
+/** What is read of a row. */
+export interface ReadRow {
+	readonly n: number;
+	readonly id: string;
+	readonly at_ms: number;
+	readonly route: string | null;
+	readonly status: number;
+	readonly duration_ms: number;
+	readonly trail: string;
+	readonly record: string | null;
 }
 
-function nameOf({
-	step,
-	index,
-}: {
-	readonly step: string;
-	readonly index: readonly number[];
-}): string {
-	return index.length > 0 ? `${step}[${index.join(".")}]` : step;
+export function keptSummary(row: ReadRow): KeptSummary {
+	return withRecord(row, summaryOf);
+}
+
+export function keptDetail(row: ReadRow): KeptDetail {
+	return withRecord<RequestDetail>(row, detailOf);
+}
+
+function withRecord<Shown extends RequestSummary>(
+	row: ReadRow,
+	show: (end: TrailEnded, endedAt: number) => Shown,
+): Shown & Pick<KeptSummary, "record"> {
+	const { id, route, status, duration_ms: durationMs } = row;
+	const packed = JSON.parse(row.trail) as PackedEnd;
+	const end = unpackEnd({ id, route, status, durationMs }, packed);
+	const [calls, slowest] = packed.slice(10) as [number?, Shown["slowest"]?];
+	return {
+		...show(end, row.at_ms + durationMs),
+		...(calls !== undefined && { calls, slowest: slowest ?? null }),
+		record: row.record === null ? null : JSON.parse(row.record),
+	};
 }

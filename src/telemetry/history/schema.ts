@@ -5,66 +5,67 @@ import {
 } from "../../config/history-file.ts";
 import type { Database } from "./database.ts";
 
-/** `n` grows with the end of requests, so that the oldest have the least. */
-const tables = `
+/** `n` grows with the end of requests, so that the oldest have the least. `trail` is a `PackedEnd`. */
+const table = `
 CREATE TABLE request (
 	n INTEGER PRIMARY KEY,
 	id TEXT NOT NULL,
 	at_ms INTEGER NOT NULL,
-	method TEXT,
 	route TEXT,
 	status INTEGER NOT NULL,
 	duration_ms REAL NOT NULL,
 	completeness TEXT NOT NULL,
 	code TEXT,
 	faults TEXT,
-	calls INTEGER NOT NULL,
-	upstreams TEXT,
-	slowest TEXT,
-	slowest_ms REAL,
+	trail TEXT NOT NULL,
 	record TEXT
 ) STRICT;
-CREATE TABLE detail (n INTEGER PRIMARY KEY, json TEXT NOT NULL) STRICT;
 `;
+
+/** The positions are those of `PackedEnd`. */
+const eachCall =
+	"json_each(trail, '$[9]') step JOIN json_each(step.value, '$[9]') call";
+
+const instant = (ms: string) =>
+	`strftime('%Y-%m-%dT%H:%M:%fZ', (${ms}) / 1000.0, 'unixepoch')`;
 
 const callsView = `CREATE VIEW calls AS
 SELECT
-	r.id AS request_id,
-	r.route,
-	strftime('%Y-%m-%dT%H:%M:%fZ', (r.at_ms + (call.value ->> '$.startedMs')) / 1000.0, 'unixepoch') AS at,
-	step.value ->> '$.path' AS step,
-	step.value ->> '$.index' AS item,
-	call.value ->> '$.upstream' AS upstream,
-	call.value ->> '$.method' AS method,
-	call.value ->> '$.template' AS template,
-	call.value ->> '$.status' AS status,
-	(call.value ->> '$.endedMs') - (call.value ->> '$.startedMs') AS duration_ms,
-	json_array_length(call.value, '$.attempts') AS attempts,
-	call.value ->> '$.error.code' AS code
-FROM request r
-JOIN detail d ON d.n = r.n
-JOIN json_each(d.json, '$.steps') step
-JOIN json_each(step.value, '$.calls') call`;
+	request.id AS request_id,
+	route,
+	${instant("at_ms + (call.value ->> '$[3]') / 100.0")} AS at,
+	step.value ->> '$[0]' AS step,
+	step.value ->> '$[1]' AS item,
+	call.value ->> '$[0]' AS upstream,
+	call.value ->> '$[1]' AS method,
+	call.value ->> '$[2]' AS template,
+	call.value ->> '$[5]' AS status,
+	((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0 AS duration_ms,
+	json_array_length(call.value, '$[7]') AS attempts,
+	call.value ->> '$[6][0]' AS code
+FROM request JOIN ${eachCall}`;
 
 /** The author's columns are names of small letters, digits and `_`. */
 function requestsView(columns: readonly string[]): string {
 	const own = columns.map((name) => `,\n\trecord ->> '$.${name}' AS "${name}"`);
+	const slowest = (what: string) =>
+		`(SELECT ${what} FROM ${eachCall} WHERE call.value ->> '$[4]' IS NOT NULL ORDER BY (call.value ->> '$[4]') - (call.value ->> '$[3]') DESC LIMIT 1)`;
 	return `CREATE VIEW requests AS
 SELECT
 	n,
 	id,
-	strftime('%Y-%m-%dT%H:%M:%fZ', at_ms / 1000.0, 'unixepoch') AS at,
-	method,
+	${instant("at_ms")} AS at,
+	iif(route IS NULL, NULL, trail ->> '$[0]') AS method,
 	route,
 	status,
 	duration_ms,
 	completeness,
 	code,
 	faults,
-	calls,
-	upstreams,
-	slowest,
-	slowest_ms${own.join("")}
+	coalesce(trail ->> '$[10]', (SELECT count(*) FROM ${eachCall})) AS calls,
+	(SELECT json_group_array(DISTINCT call.value ->> '$[0]') FROM ${eachCall}) AS upstreams,
+	${slowest("step.value ->> '$[0]'")} AS slowest,
+	${slowest("((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0")} AS slowest_ms${own.join("")}
 FROM request`;
 }
 
@@ -85,13 +86,13 @@ function isOthers(db: Database): boolean {
 	return numberOf(db, "SELECT count(*) FROM sqlite_schema") > 0;
 }
 
-/** Makes the tables of a new file, and the views of these columns. */
+/** Makes the table of a new file, and the views of these columns. */
 export function prepareSchema(db: Database, columns: readonly string[]): void {
 	db.exec("BEGIN IMMEDIATE");
 	try {
 		// Another process may have made them meanwhile.
 		if (numberOf(db, "PRAGMA user_version") === 0) {
-			db.exec(tables);
+			db.exec(table);
 			db.exec(`PRAGMA application_id = ${historyApplicationId}`);
 			db.exec(`PRAGMA user_version = ${historyVersion}`);
 		}

@@ -1,10 +1,6 @@
 import type { Database } from "./database.ts";
-import type {
-	HistoryPage,
-	HistoryQuery,
-	KeptDetail,
-	RecordedColumns,
-} from "./messages.ts";
+import type { HistoryPage, HistoryQuery, KeptDetail } from "./messages.ts";
+import { keptDetail, keptSummary, type ReadRow } from "./row.ts";
 
 /** How many rows are looked at before something else may have its turn. */
 const pieceMax = 5_000;
@@ -17,24 +13,20 @@ const pageCharactersMax = 4 * 1024 ** 2;
 
 /** Null stands for any. The route and the columns before it decide most rows, so they stand first. */
 const found = `
-SELECT r.n, r.record, d.json FROM request r JOIN detail d ON d.n = r.n
-WHERE r.n < :before AND r.n >= :from
-	AND (:route IS NULL OR r.route = :route)
-	AND (:completeness IS NULL OR r.completeness = :completeness)
-	AND (:least IS NULL OR r.status BETWEEN :least AND :most)
-	AND (:slowMs IS NULL OR r.duration_ms >= :slowMs)
-	AND (:sinceMs IS NULL OR r.at_ms >= :sinceMs)
-	AND (:upstream IS NULL OR EXISTS (SELECT 1 FROM json_each(r.upstreams) WHERE value = :upstream))
+SELECT n, id, at_ms, route, status, duration_ms, trail, record FROM request
+WHERE n < :before AND n >= :from
+	AND (:route IS NULL OR route = :route)
+	AND (:completeness IS NULL OR completeness = :completeness)
+	AND (:least IS NULL OR status BETWEEN :least AND :most)
+	AND (:slowMs IS NULL OR duration_ms >= :slowMs)
+	AND (:sinceMs IS NULL OR at_ms >= :sinceMs)
+	AND (:upstream IS NULL OR EXISTS (
+		SELECT 1 FROM json_each(trail, '$[9]') step JOIN json_each(step.value, '$[9]') call
+		WHERE call.value ->> '$[0]' = :upstream))
 	AND (:error IS NULL AND :step IS NULL OR EXISTS (
-		SELECT 1 FROM json_each(r.faults)
+		SELECT 1 FROM json_each(faults)
 		WHERE (:error IS NULL OR value ->> '$.code' = :error) AND (:step IS NULL OR value ->> '$.step' = :step)))
-ORDER BY r.n DESC LIMIT :limit`;
-
-interface FoundRow {
-	readonly n: number;
-	readonly record: string | null;
-	readonly json: string;
-}
+ORDER BY n DESC LIMIT :limit`;
 
 /** Looks for requests from the newest to the oldest, piece by piece: others have their turn between two. */
 export async function search(
@@ -43,7 +35,7 @@ export async function search(
 ): Promise<HistoryPage> {
 	const select = db.prepare(found);
 	const least = boundOf(db, "min(n)");
-	const rows: FoundRow[] = [];
+	const rows: ReadRow[] = [];
 	const untilMs = performance.now() + searchMs;
 	let characters = 0;
 	let at = before ?? boundOf(db, "max(n)") + 1;
@@ -52,9 +44,9 @@ export async function search(
 		const range = { before: at, from, limit: limit - rows.length };
 		const more = select.all({ ...range, ...parametersOf(filter) });
 		at = from;
-		for (const row of more as unknown as FoundRow[]) {
+		for (const row of more as unknown as ReadRow[]) {
 			rows.push(row);
-			characters += row.json.length + (row.record?.length ?? 0);
+			characters += row.trail.length + (row.record?.length ?? 0);
 			if (rows.length < limit && characters < pageCharactersMax) continue;
 			at = row.n;
 			break;
@@ -71,11 +63,10 @@ export async function search(
 export function detailIn(db: Database, id: string): KeptDetail | null {
 	const row = db
 		.prepare(
-			"SELECT r.n, r.record, d.json FROM request r JOIN detail d ON d.n = r.n WHERE substr(r.id, 1, length(:id)) = :id ORDER BY r.n DESC LIMIT 1",
+			"SELECT * FROM request WHERE substr(id, 1, length(:id)) = :id ORDER BY n DESC LIMIT 1",
 		)
-		.get({ id }) as FoundRow | undefined;
-	if (row === undefined) return null;
-	return { ...JSON.parse(row.json), record: recordIn(row) };
+		.get({ id }) as ReadRow | undefined;
+	return row === undefined ? null : keptDetail(row);
 }
 
 function boundOf(db: Database, of: "max(n)" | "min(n)"): number {
@@ -101,15 +92,7 @@ function isBefore(db: Database, n: number, sinceMs: number | null): boolean {
 	return Number(row?.ended ?? 0) < sinceMs;
 }
 
-function pageOf(rows: readonly FoundRow[], next: number | null): HistoryPage {
-	const requests = rows.map((row) => {
-		const { readMs: _, begunMs: _1, steps: _2, ...rest } = JSON.parse(row.json);
-		const { more: _3, criticalPath: _4, ...summary } = rest;
-		return { ...summary, record: recordIn(row) };
-	});
+function pageOf(rows: readonly ReadRow[], next: number | null): HistoryPage {
+	const requests = rows.map(keptSummary);
 	return { requests, next: next === null ? null : String(next) };
-}
-
-function recordIn({ record }: FoundRow): RecordedColumns {
-	return record === null ? null : JSON.parse(record);
 }

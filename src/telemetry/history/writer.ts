@@ -43,7 +43,7 @@ const againMs = 1_000;
 const toldMs = 60_000;
 
 /** How many requests are made into rows in one turn of the loop. */
-const madeMax = 100;
+const madeMax = 250;
 
 /** More do not wait to be made into rows. Each still holds the values of its request. */
 const endedMax = 1_000;

@@ -23,7 +23,7 @@ describe("the history", () => {
 		const rows = await kept.closeAndRead(
 			"SELECT route, status, completeness, code, faults, calls, upstreams, slowest, city FROM requests ORDER BY route",
 		);
-		const none = { faults: null, calls: 0, upstreams: null, slowest: null };
+		const none = { faults: null, calls: 0, upstreams: "[]", slowest: null };
 		const user = { step: "user", code: "upstream_unreachable" };
 		assert.deepEqual(rows, [
 			{
@@ -125,7 +125,7 @@ describe("the history", () => {
 		await again.ask("/whole/new");
 		const rows = await again.closeAndRead("SELECT city FROM requests");
 		assert.deepEqual(rows, [{ city: "new" }]);
-		assert.deepEqual(readSql(kept.file, "SELECT count(*) AS n FROM detail"), [
+		assert.deepEqual(readSql(kept.file, "SELECT count(*) AS n FROM request"), [
 			{ n: 1 },
 		]);
 	});
@@ -168,7 +168,7 @@ describe("the history", () => {
 		const numbers = Array.from({ length: 900 }, (_, n) => `n=${n}`).join("&");
 		await kept.ask(`/many?${numbers}`);
 		const [row] = await kept.closeAndRead(
-			"SELECT calls, json_array_length(json, '$.steps') AS steps, json ->> '$.more' AS more FROM request JOIN detail USING (n)",
+			"SELECT calls, json_array_length(trail, '$[9]') AS steps, trail ->> '$[4]' AS more FROM requests JOIN request USING (n)",
 		);
 		assert.deepEqual(row, { calls: 200, steps: 0, more: 901 });
 	});

@@ -90,10 +90,9 @@ function fill(file: string, count: number): void {
 	const db = new sqlite.DatabaseSync(file);
 	db.exec(`BEGIN;
 WITH RECURSIVE row (value) AS (SELECT 100 UNION ALL SELECT value + 1 FROM row WHERE value < ${count - 1})
-INSERT INTO request (n, id, at_ms, route, status, duration_ms, completeness, calls)
-SELECT value, 'id-' || value, 1000 * value, iif(value % 100 = 99, 'GET /rare', 'GET /x'), 200, 1, 'whole', 0
+INSERT INTO request (n, id, at_ms, route, status, duration_ms, completeness, trail)
+SELECT value, 'id-' || value, 1000 * value, iif(value % 100 = 99, 'GET /rare', 'GET /x'), 200, 1, 'whole', '["GET",0,0,0,0,-1,null,[],[],[]]'
 FROM row;
-INSERT INTO detail SELECT n, json_object('id', id, 'steps', json('[]')) FROM request WHERE n >= 100;
 DELETE FROM request WHERE n = 1;
 COMMIT;`);
 	db.close();

@@ -100,7 +100,7 @@ describe("the writer of a history", () => {
 		assert.equal(evaluated, 0);
 		await clock.advance(50);
 		assert.equal(evaluated, 1);
-		assert.equal(writes[0]?.[0]?.at(-2), '{"city":"Oslo"}');
+		assert.equal(writes[0]?.[0]?.at(-1), '{"city":"Oslo"}');
 		assert.equal(writer.state().recordFaults, 2);
 	});
 
