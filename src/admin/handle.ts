@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
+import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -100,10 +100,6 @@ function responseOf(
 	{ status, type, body, policy }: PageAnswer,
 ): GatewayResponse {
 	const headers = ["content-type", type, ...unsniffed];
-	if (request.method === "HEAD") {
-		if (isStream(body)) leave(body);
-		return guarded({ status, headers, body: null }, policy);
-	}
 	if (!isStream(body)) request.memory.keepAnswer(2 * body.length);
 	return guarded({ status, headers, body }, policy);
 }

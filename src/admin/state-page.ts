@@ -88,7 +88,10 @@ export function statePage(sources: StateSources): Page {
 					limitBytes: memory.bytesMax,
 					residentBytes: process.memoryUsage.rss(),
 				},
-				loop: { lateMs: clock.turnLateMs, busy: busy() },
+				loop: {
+					lateMs: Math.round(100 * clock.turnLateMs) / 100,
+					busy: busy(),
+				},
 				connections: server?.connections() ?? null,
 				upstreams: upstreams.map((state) => ({
 					...shownUpstream(state),

@@ -144,6 +144,17 @@ describe("the admin server", () => {
 		}
 	});
 
+	it("answers HEAD with the head that GET has", async () => {
+		await using admin = await started();
+		for (const path of ["/config", "/traffic", "/plan", "/nothing"]) {
+			const head = await admin.get(path, { method: "HEAD" });
+			const { status, headers, text } = await admin.get(path);
+			assert.deepEqual([head.status, head.text], [status, ""], path);
+			assert.equal(Number(headers["content-length"]), text.length);
+			assert.equal(head.headers["content-length"], `${text.length}`);
+		}
+	});
+
 	it("says with every answer that nobody may keep, frame, run or sniff it", async () => {
 		await using admin = await started({ token });
 		const given = { headers: bearer(token) };

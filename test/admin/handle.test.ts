@@ -19,9 +19,6 @@ const text = (body: string): Page => ({
 	}),
 });
 
-/** How often the stream of `/stream` was left before its end. */
-let left = 0;
-
 const pages = new Map<string, Page>([
 	["/", { ...text("page"), open: true }],
 	[
@@ -52,13 +49,7 @@ const pages = new Map<string, Page>([
 				type: "text/event-stream",
 				body: {
 					length: null,
-					[Symbol.asyncIterator]: () => ({
-						next: async () => ({ done: true, value: undefined }),
-						return: async () => {
-							left++;
-							return { done: true, value: undefined };
-						},
-					}),
+					async *[Symbol.asyncIterator]() {},
 				},
 			}),
 		},
@@ -103,19 +94,12 @@ describe("pages of the admin server", () => {
 		}
 	});
 
-	it("answer texts, bytes and streams, and nothing but the head to HEAD", async () => {
+	it("answer texts, bytes and streams", async () => {
 		const file = await ask("/assets/a.js");
 		assert.deepEqual(file.body, new Uint8Array([1, 2]));
 		assert.equal(file.header("content-type"), "text/javascript");
 		const { body } = await ask("/stream");
 		assert.ok(isStream(body));
-		for (const path of ["/one", "/assets/a.js"]) {
-			const head = await ask(path, { method: "HEAD" });
-			assert.deepEqual([head.status, head.body], [200, null]);
-		}
-		assert.equal(left, 0);
-		assert.equal((await ask("/stream", { method: "HEAD" })).body, null);
-		assert.equal(left, 1);
 	});
 
 	it("have the policy that they name, else one that allows nothing", async () => {
