@@ -91,15 +91,22 @@ describe("more than the processor can do", () => {
 		}
 	}
 
-	test("does not keep the health check waiting", async () => {
+	// On a busy machine a crowd is answered slowly, and each question of its health waits among it.
+	const patience = { timeout: 150_000 };
+
+	test("does not keep the health check waiting", patience, async () => {
 		const { medianMs } = await healthBeside(300, 0);
 		assert.ok(medianMs < 1000, `${medianMs} ms`);
 	});
 
-	test("is refused while it waits, and the health check is still answered", async () => {
-		const { medianMs } = await healthBeside(1500, 1);
-		assert.ok(medianMs < 2000, `${medianMs} ms`);
-	});
+	test(
+		"is refused while it waits, and the health check is still answered",
+		patience,
+		async () => {
+			const { medianMs } = await healthBeside(1500, 1);
+			assert.ok(medianMs < 2000, `${medianMs} ms`);
+		},
+	);
 });
 
 test("connections are accepted several in each turn of the loop", async () => {

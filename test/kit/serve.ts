@@ -73,11 +73,21 @@ function checkedConfig(
 	env: Record<string, string>,
 ): Config {
 	if (typeof source === "object" && "functions" in source) return source;
-	return configOrThrow(
-		typeof source === "string"
+	const isText = typeof source === "string";
+	const config = configOrThrow(
+		isText
 			? checkText(source, "test.yaml", env)
 			: checkValue(source, "test", env),
 	);
+	const speaksOfLoad = isText
+		? /^overload:/m.test(source)
+		: "overload" in source;
+	return speaksOfLoad ? config : { ...config, overload: patient(config) };
+}
+
+/** The machine may be busy with other tests, and then every request is begun late. */
+function patient({ overload }: Config): Config["overload"] {
+	return overload && { ...overload, skipAtMs: 60_000, refuseAtMs: 60_000 };
 }
 
 /** One request, on a connection of its own unless an agent keeps some. */
