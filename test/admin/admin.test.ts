@@ -64,7 +64,7 @@ describe("the admin server", () => {
 
 	it("refuses a host that does not mean this machine, as after DNS rebinding", async () => {
 		await using admin = await started();
-		for (const path of ["/config", "/health/live", "/nothing"]) {
+		for (const path of ["/config", "/health/live", "/traffic", "/nothing"]) {
 			for (const host of ["evil.test", "evil.test:8081", "192.0.2.1"]) {
 				const { status, text } = await admin.get(path, { headers: { host } });
 				assert.equal(status, 421, `${path} ${host}`);
@@ -91,7 +91,7 @@ describe("the admin server", () => {
 			"sec-fetch-site": "cross-site",
 		};
 		for (const method of ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"]) {
-			for (const path of ["/config", "/health/live", "/nothing"]) {
+			for (const path of ["/config", "/health/live", "/try", "/nothing"]) {
 				const answer = await admin.get(path, { method, headers, body: "x" });
 				assert.equal(answer.status, 401, `${method} ${path}`);
 				assert.equal(answer.headers["access-control-allow-origin"], undefined);
