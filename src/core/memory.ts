@@ -92,7 +92,8 @@ export class Memory {
 	join(one: Yielding): () => void {
 		this.#yielding.push(one);
 		return () => {
-			this.#yielding.splice(this.#yielding.indexOf(one), 1);
+			const at = this.#yielding.indexOf(one);
+			if (at >= 0) this.#yielding.splice(at, 1);
 		};
 	}
 

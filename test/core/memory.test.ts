@@ -53,6 +53,21 @@ describe("the memory of a gateway", () => {
 		}
 	});
 
+	it("asks a cache that has left for nothing more, and the others still", () => {
+		const memory = new Memory(800);
+		const left: Yielding = {
+			bytes: 1_000,
+			yield: () => assert.fail("it has left"),
+		};
+		const leave = memory.join(left);
+		const other = new Entries(memory);
+		leave();
+		leave();
+		other.add(600);
+		assert.ok(memory.take(300));
+		assert.equal(other.bytes, 0);
+	});
+
 	it("is taken by new requests up to an eighth before its bound", () => {
 		for (const [bytes, fits] of [
 			[699, true],

@@ -129,6 +129,7 @@ describe("the last requests", () => {
 		assert.equal(idsOf(traffic)[0], "r20");
 		memory.give(most);
 		traffic.detach();
+		traffic.detach();
 		assert.equal(memory.kept, 0);
 		const { trailEnded, attemptEnded } = test.gateway.events;
 		// The test's own listener is left.
