@@ -23,6 +23,8 @@ interface CommandOptions {
 	/** Descriptors for its stdout and stderr, instead of pipes that the test reads. */
 	readonly stdout?: number;
 	readonly stderr?: number;
+	/** The command that runs it, such as `setpriv` with its options. */
+	readonly prefix?: readonly string[];
 }
 
 export function sluice(
@@ -35,9 +37,10 @@ export function sluice(
 /** Runs a file, with its arguments behind it. */
 export function runNode(
 	args: readonly string[],
-	{ cwd, env = {}, stdout: outTo, stderr: errTo }: CommandOptions,
+	{ cwd, env = {}, stdout: outTo, stderr: errTo, prefix = [] }: CommandOptions,
 ): RunningCommand {
-	const child = spawn(process.execPath, args, {
+	const [program = "", ...words] = [...prefix, process.execPath, ...args];
+	const child = spawn(program, words, {
 		cwd,
 		stdio: ["pipe", outTo ?? "pipe", errTo ?? "pipe"],
 		env: {

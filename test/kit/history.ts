@@ -47,6 +47,8 @@ export const everything = {
 /** Routes for all that a row can say. No call leaves the process: the port is closed. */
 export const keptConfig = {
 	history: true,
+	// On a busy machine optional parts would be left out.
+	overload: false,
 	upstreams: {
 		users: { url: "http://127.0.0.1:9", timeout: "1s" },
 		orders: { url: "http://127.0.0.1:9", timeout: "1s" },
