@@ -224,8 +224,10 @@ class Path {
 			}
 			this.#throughAttempt(attempt, step);
 		}
+		// Before its first attempt it waited for another's answer, for its cache, or for a place.
 		const joined = call.decisions.some(({ policy }) => policy === "coalesce");
-		this.#back(call.startedMs, whyNoAttempt(call, joined), step);
+		const alone = !joined && call.attempts.length > 0;
+		this.#back(call.startedMs, alone ? "slot" : "shared", step);
 	}
 
 	#throughAttempt(attempt: AttemptTrail, step: StepTrail): void {
@@ -248,12 +250,6 @@ function pausesAfter({ attempts, decisions }: CallTrail, atMs: number) {
 				one.atMs >= atMs,
 		)
 	);
-}
-
-/** Before its first attempt a call waits for a second one that is better, for another's answer, or for its cache. */
-function whyNoAttempt({ attempts }: CallTrail, joined: boolean): Spent {
-	if (attempts.length > 1) return "hedge";
-	return joined || attempts.length === 0 ? "shared" : "slot";
 }
 
 /** What the record of a wait, a call, an attempt or a step has in common. */

@@ -33,12 +33,12 @@ export const looks = {
 	light: {
 		name: "light",
 		colorScheme: "light",
-		viewport: { width: 1280, height: 860 },
+		viewport: { width: 1200, height: 760 },
 	},
 	dark: {
 		name: "dark",
 		colorScheme: "dark",
-		viewport: { width: 1280, height: 860 },
+		viewport: { width: 1200, height: 760 },
 	},
 	phone: {
 		name: "phone",
@@ -88,7 +88,9 @@ export async function openPage(
 /** What axe calls serious or critical, a line each: the rule, and where. */
 export async function seriousFaults(page: Page): Promise<string[]> {
 	await page.evaluate(axe.source);
-	const { violations } = (await page.evaluate("axe.run()")) as axe.AxeResults;
+	const { violations } = (await page.evaluate(
+		'axe.run({ resultTypes: ["violations"] })',
+	)) as axe.AxeResults;
 	return violations
 		.filter(({ impact }) => impact === "serious" || impact === "critical")
 		.flatMap(({ id, nodes }) =>

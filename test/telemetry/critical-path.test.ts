@@ -38,6 +38,29 @@ async function pathOf(
 const get = (name: string) => ({ get: `users/${name}` });
 const takes = (afterMs: number, json: unknown = 1) => ({ json, afterMs });
 
+/** The record of a request with one step, and of its call. */
+function oneCall(now: () => number) {
+	const trail = new Trail(
+		{ now },
+		{ requestId: "1", method: "GET", arrivedMs: 0 },
+	);
+	trail.read();
+	trail.begun();
+	const step = trail.step("a", [], null) ?? assert.fail();
+	step.started();
+	const of = { upstream: "users", method: "GET", template: "/a" };
+	const call = new CallTrail({ now }, of);
+	step.calls.push(call);
+	trail.last = step;
+	return { trail, call, step };
+}
+
+const spentOf = (trail: Trail, durationMs: number) =>
+	criticalPath({ trail, durationMs, error: null }).map(({ toMs, spent }) => [
+		toMs,
+		spent,
+	]);
+
 describe("the critical path", () => {
 	it("is the chain of steps that waited for each other, whatever else ran", async () => {
 		const path = await pathOf(
@@ -167,19 +190,41 @@ describe("the critical path", () => {
 		assert.deepEqual(path, ["0-15 request reading", "15-35 a upstream"]);
 	});
 
+	it("names what a call waited for before its first attempt, also if that was not the last", async () => {
+		let atMs = 0;
+		const { trail, call, step } = oneCall(() => atMs);
+		// The loop was busy.
+		atMs = 4;
+		for (const [endMs, status] of [
+			[10, 503],
+			[30, 200],
+		] as const) {
+			const attempt = call.attempt();
+			attempt.placed(0);
+			attempt.sent(true);
+			atMs = endMs;
+			attempt.head(status);
+			attempt.ended(null);
+			atMs += 5;
+		}
+		atMs = 30;
+		call.answered(200);
+		step.ended("ok");
+		assert.deepEqual(spentOf(trail, 30), [
+			...[
+				[4, "slot"],
+				[10, "upstream"],
+			],
+			...[
+				[15, "retry"],
+				[30, "upstream"],
+			],
+		]);
+	});
+
 	it("tells the pause before another attempt from the time in which an answer is taken over", async () => {
 		let atMs = 0;
-		const trail = new Trail(
-			{ now: () => atMs },
-			{ requestId: "1", method: "GET", arrivedMs: 0 },
-		);
-		trail.read();
-		trail.begun();
-		const step = trail.step("a", [], null) ?? assert.fail();
-		step.started();
-		const of = { upstream: "users", method: "GET", template: "/a" };
-		const call = new CallTrail({ now: () => atMs }, of);
-		step.calls.push(call);
+		const { trail, call, step } = oneCall(() => atMs);
 		const attempt = call.attempt();
 		attempt.placed(0);
 		attempt.sent(false);
@@ -190,16 +235,10 @@ describe("the critical path", () => {
 		atMs = 46;
 		call.answered(200);
 		step.ended("ok");
-		trail.last = step;
-		assert.deepEqual(
-			criticalPath({ trail, durationMs: 46, error: null }).map(
-				({ toMs, spent }) => [toMs, spent],
-			),
-			[
-				[40, "upstream"],
-				[46, "computing"],
-			],
-		);
+		assert.deepEqual(spentOf(trail, 46), [
+			[40, "upstream"],
+			[46, "computing"],
+		]);
 	});
 
 	it("names the pause before an attempt that was never begun, because the client left", async () => {

@@ -242,12 +242,12 @@ function Bar({
 			data-spot={spot}
 			data-spent={spent}
 			tabIndex={tabIndex}
-			aria-label={said}
 			onFocus={() => onFocus(said)}
 			onMouseEnter={() => onHover(said)}
 			onClick={onClick}
 		>
-			{isWide && spent !== "before" && <span>{barWord(spent)}</span>}
+			{isWide && spent !== "before" && <span>{barWord(spent)}</span>}{" "}
+			<span class="hidden">{said}</span>
 		</button>
 	);
 }

@@ -225,9 +225,9 @@ function Attempts({ call }: { call: ShownCall }) {
 						<th scope="col">Attempt</th>
 						{hasUrls && <th scope="col">URL</th>}
 						<th scope="col">Began</th>
-						<th scope="col">Place</th>
-						<th scope="col">Connection</th>
-						<th scope="col">First byte</th>
+						<th scope="col">For a place</th>
+						<th scope="col">To connect</th>
+						<th scope="col">To first byte</th>
 						<th scope="col">Body</th>
 						<th scope="col">Size</th>
 						<th scope="col">Result</th>

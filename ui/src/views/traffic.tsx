@@ -253,7 +253,7 @@ function Requests({
 				<span class="quiet">
 					{stands
 						? `standing still, ${counted(newer, "newer request")}`
-						: "the newest first, as they end"}
+						: "the newest first, as they end; a partial answer lacks a part"}
 					{live.lost > 0 &&
 						`; ${counted(live.lost, "request")} not shown, because too many came at once`}
 				</span>

@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import {
+	type RunningUpstream,
+	startLibreTranslate,
+	startOpenWeather,
+} from "../../examples/weather/upstreams.ts";
+import { serveAdmin } from "../../src/admin/admin.ts";
+import { type ServedGateway, serve } from "./serve.ts";
+
+export const weatherExample = readFileSync(
+	new URL("../../examples/weather/sluice.yaml", import.meta.url),
+	"utf8",
+);
+
+/** The weather gateway with its admin server. When `translate` is closed, translations fail. */
+export interface Weather extends AsyncDisposable {
+	readonly gateway: ServedGateway;
+	/** The admin server's. */
+	readonly url: string;
+	readonly translate: RunningUpstream;
+	ask(city: string): Promise<void>;
+}
+
+export interface WeatherOptions {
+	/** The admin server's. */
+	readonly token?: string | null;
+	readonly latencyMs?: readonly [number, number];
+	/** A piece of the config that is left out. */
+	readonly without?: string;
+}
+
+export async function startWeather({
+	token = null,
+	latencyMs = [20, 60],
+	without = "",
+}: WeatherOptions = {}): Promise<Weather> {
+	const openweather = await startOpenWeather({ latencyMs, key: "key" });
+	const translate = await startLibreTranslate({ latencyMs });
+	const gateway = await serve(weatherExample.replace(without, ""), {
+		OPENWEATHER_URL: openweather.url,
+		OPENWEATHER_KEY: "key",
+		TRANSLATE_URL: translate.url,
+	});
+	const admin = await serveAdmin(gateway.gateway, { port: 0, token });
+	return {
+		...{ gateway, translate, url: admin.url },
+		async ask(city) {
+			await gateway.get(`/weather?city=${encodeURIComponent(city)}`);
+		},
+		async [Symbol.asyncDispose]() {
+			await admin.close();
+			await gateway[Symbol.asyncDispose]();
+			await Promise.all([openweather.close(), translate.close()]);
+		},
+	};
+}
