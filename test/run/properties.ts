@@ -217,14 +217,15 @@ function assertRun(route: RandomRoute, ran: Ran, expected: Expected): void {
 }
 
 /**
- * Whether the page says what comes of it. Fails if it says otherwise, whichever of several things at one instant comes
- * first.
+ * Whether it was compared with what the page says. Fails if the page says otherwise, whichever of several things at one
+ * instant comes first.
  */
 function assertOutcome(
 	route: RandomRoute,
 	scenario: Scenario,
 	ran: Ran,
 ): boolean {
+	const tried: Expected[] = [];
 	let first: unknown = null;
 	for (const expected of outcomes(route, scenario)) {
 		if (!expected.certain) return false;
@@ -234,8 +235,16 @@ function assertOutcome(
 		} catch (error) {
 			first ??= error;
 		}
+		tried.push(expected);
 	}
+	// There are more orders than can be tried. One route in some ten thousand needs another.
+	const few = tried.slice(0, 5).map(wordsOf);
+	if (few.some((words) => words !== few[0])) return false;
 	throw first;
+}
+
+function wordsOf(expected: Expected): string {
+	return JSON.stringify([expected, expected.undo(() => true)]);
 }
 
 /** The time of a request is made of parts with a name, and nothing of it is computing, because that takes no virtual time. */
@@ -287,7 +296,7 @@ export async function endsAsItsPartsDo(numRuns: number): Promise<void> {
 		}),
 		{ numRuns },
 	);
-	assert.ok(compared > 0.95 * numRuns, `only ${compared} were compared`);
+	assert.ok(compared > 0.99 * numRuns, `only ${compared} were compared`);
 }
 
 /** Runs so many random routes twice, with other delays, where no bound of time is reached: the answers are equal. */
