@@ -8,7 +8,7 @@ import {
 	type Server,
 	type ServerOptions,
 } from "../../src/server/server.ts";
-import { realClock, type Scope } from "../../src/tasks/index.ts";
+import { realClock, type Scope, virtualClock } from "../../src/tasks/index.ts";
 import { serve as serveGateway } from "../kit/serve.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
@@ -89,25 +89,26 @@ describe("clients that never read", () => {
 	});
 
 	test("are not confused with those that read slowly", async () => {
+		const clock = virtualClock();
 		const { port } = await serve({
-			idleTimeoutMs: 600,
+			clock,
+			idleTimeoutMs: 6000,
 			handle: async () => ({ ...ok, body }),
 		});
 		const socket = open(port);
 		socket.write(asking("GET /"));
 		let read = 0;
-		const started = performance.now();
 		socket.on("data", (chunk) => {
 			read += chunk.length;
-			// 32 pauses of 40 ms: twice the idle time in all.
+			// 32 pauses of 400 ms: twice the idle time in all.
 			if (read % (bodyBytes / 32) < chunk.length) {
 				socket.pause();
-				setTimeout(() => socket.resume(), 40);
+				void clock.advance(400).then(() => socket.resume());
 			}
 			if (read > bodyBytes) socket.end();
 		});
 		await once(socket, "close");
-		assert.ok(performance.now() - started > 1200);
+		assert.ok(clock.now() > 12_000, `${clock.now()} ms`);
 		assert.ok(read > bodyBytes, `${read} bytes`);
 	});
 });
@@ -170,6 +171,19 @@ describe("the cap on connections", () => {
 	});
 });
 
+/** Aborts after so many milliseconds in which this process had its turns: what it waited for others does not count. */
+function afterTurns(ms: number) {
+	const controller = new AbortController();
+	let leftMs = ms;
+	const turn = setInterval(() => {
+		leftMs -= 20;
+		if (leftMs <= 0) controller.abort();
+	}, 20);
+	const cancel = () => clearInterval(turn);
+	controller.signal.addEventListener("abort", cancel);
+	return { signal: controller.signal, cancel };
+}
+
 test("500 slow clients do not keep 1,000 ordinary requests from being answered", async () => {
 	await using upstream = await startUpstream((_request, response) =>
 		json(response, { a: 1 }),
@@ -177,9 +191,9 @@ test("500 slow clients do not keep 1,000 ordinary requests from being answered",
 	// On a busy machine all of it takes longer than the default times, and no slow client may be cut by them.
 	await using gateway = await serveGateway(`
 server: { headersTimeout: 1m, requestTimeout: 1m, idleTimeout: 1m }
-upstreams: { up: { url: "${upstream.url}" } }
+upstreams: { up: { url: "${upstream.url}", timeout: 30s } }
 routes:
-  GET /x: { steps: { up: { get: up/x } } }
+  GET /x: { deadline: 30s, steps: { up: { get: up/x } } }
   POST /x: { request: { body: {} }, steps: { up: { post: up/x, body: "\${body}" } } }
 `);
 	const port = Number(new URL(gateway.url).port);
@@ -202,9 +216,9 @@ routes:
 	let answered = 0;
 	async function askInTurn(): Promise<void> {
 		for (let count = 0; count < 50; count++) {
-			const { status } = await gateway.get("/x", {
-				signal: AbortSignal.timeout(2000),
-			});
+			const { signal, cancel } = afterTurns(2000);
+			const { status } = await gateway.get("/x", { signal });
+			cancel();
 			if (status === 200) answered++;
 		}
 	}
