@@ -92,7 +92,8 @@ export class DatabaseThread {
 			});
 			this.#post({ kind: "close" });
 		});
-		await worker.terminate();
+		// One that hangs in the disk would not end before the disk does.
+		void worker.terminate();
 	}
 
 	/** Rejects with `overloaded` if the file cannot be read, or not in time. */

@@ -51,6 +51,9 @@ const endedMax = 1_000;
 /** How long what waits is written at the end. */
 const closingMs = 2_000;
 
+/** A write that hangs has so long after that. */
+const lastMs = 100;
+
 /** Makes rows of ended requests after their answers, and gives them to the thread. */
 export class HistoryWriter {
 	readonly #thread: Pick<DatabaseThread, "write" | "close">;
@@ -119,6 +122,7 @@ export class HistoryWriter {
 	}
 
 	async close(): Promise<void> {
+		const untilMs = this.#clock.now() + closingMs;
 		this.#make(Number.POSITIVE_INFINITY);
 		this.#give();
 		if (this.#queue.length > 0) {
@@ -132,7 +136,8 @@ export class HistoryWriter {
 		}
 		this.#closed = true;
 		// The thread may still write what it was given.
-		await this.#thread.close(closingMs);
+		const leftMs = untilMs - this.#clock.now();
+		await this.#thread.close(Math.max(lastMs, leftMs));
 		const left = this.#queue.length;
 		this.#queue.remove(left);
 		this.#drop(left, this.#fault ?? "closed");

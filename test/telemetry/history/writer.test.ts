@@ -11,11 +11,12 @@ import { HistoryWriter } from "../../../src/telemetry/history/writer.ts";
 function testWriter() {
 	const clock = virtualClock();
 	const writes: (readonly Row[])[] = [];
+	const closes: number[] = [];
 	const lines: [string, object][] = [];
 	const tell = (fields: object, words: string) => lines.push([words, fields]);
 	const thread = {
 		write: (rows: readonly Row[]) => void writes.push(rows),
-		close: async () => {},
+		close: async (timeoutMs: number) => void closes.push(timeoutMs),
 	};
 	const log = { info: tell, warn: tell } as unknown as ConstructorParameters<
 		typeof HistoryWriter
@@ -34,7 +35,10 @@ function testWriter() {
 	const written = () => writer.ended({ kind: "written", fileBytes: 4096 });
 	const failed = (fault: "full" | "locked" = "full") =>
 		writer.ended({ kind: "failed", fault, message: "no room" });
-	return { clock, writer, writes, lines, take, takeAll, written, failed };
+	return {
+		...{ clock, writer, writes, closes, lines },
+		...{ take, takeAll, written, failed },
+	};
 }
 
 function endOf(
@@ -182,7 +186,8 @@ describe("the writer of a history", () => {
 	});
 
 	test("writes at the end what waits, and counts what cannot be written within two seconds", async () => {
-		const { clock, writer, writes, take, written, failed } = testWriter();
+		const { clock, writer, writes, closes, take, written, failed } =
+			testWriter();
 		take(700);
 		const closing = writer.close();
 		assert.deepEqual(
@@ -198,6 +203,7 @@ describe("the writer of a history", () => {
 			[dropped.locked, waiting, writer.state().written],
 			[200, 0, 500],
 		);
+		assert.deepEqual(closes, [100]);
 		assert.equal(clock.pending, 0);
 	});
 });
