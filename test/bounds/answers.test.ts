@@ -29,7 +29,7 @@ async function scene(
 	});
 	const gateway = await serve({
 		// The upstream answers from this process, which computes.
-		upstreams: { service: { url: service.url, timeout: "30s", ...upstream } },
+		upstreams: { service: { url: service.url, timeout: "5m", ...upstream } },
 		routes: { "GET /x": route, "GET /light": { respond: 1 } },
 	});
 	return {

@@ -42,16 +42,17 @@ function routeOf(schema: object, server = {}) {
 }
 
 describe("a client's body that is costly to read", () => {
+	const bodies = kinds.flatMap((kind) => [
+		{
+			title: `as much as may be of ${kind.title}`,
+			body: filledUpTo(kind, 100_000, mebi),
+		},
+		{ title: `1 MiB of ${kind.title}`, body: kind.make(mebi) },
+	]);
+
 	for (const [title, schema] of Object.entries(schemas)) {
 		it(`keeps nobody waiting at the default limits, judged by ${title}`, async () => {
 			const over: string[] = [];
-			const bodies = kinds.flatMap((kind) => [
-				{
-					title: `as much as may be of ${kind.title}`,
-					body: filledUpTo(kind, 100_000, mebi),
-				},
-				{ title: `1 MiB of ${kind.title}`, body: kind.make(mebi) },
-			]);
 			for (const { title, body } of bodies) {
 				const { turns } = await turnsOf(() =>
 					routeOf(schema).ask("/x", { method: "POST", body }),

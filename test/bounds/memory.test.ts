@@ -14,6 +14,9 @@ const mebi = 1024 ** 2;
 /** Measured: 390 MiB at most. Without bounds each case below goes beyond 750 MiB or ends the process. */
 const rssMax = 600 * mebi;
 
+/** What is refused is refused for memory, and not because a busy machine begins it late. */
+const calm = "admin: false\noverload: { skipAt: 30s, refuseAt: 60s }";
+
 class Served implements AsyncDisposable {
 	readonly #stack = new AsyncDisposableStack();
 	readonly #child: ReturnType<typeof runNode>;
@@ -26,7 +29,7 @@ class Served implements AsyncDisposable {
 
 	/** The command in a process of its own. */
 	static async start(config: string): Promise<Served> {
-		const folder = folderWith({ "sluice.yaml": config });
+		const folder = folderWith({ "sluice.yaml": `${calm}${config}` });
 		const flags = ["--max-old-space-size=512"];
 		const child = runNode([...flags, bin, "serve", "--port", "0"], {
 			cwd: folder.path,
