@@ -9,6 +9,7 @@ import {
 	seriousFaults,
 	withoutChromium,
 } from "../kit/browser.ts";
+import { keptGateway } from "../kit/history.ts";
 import { serve } from "../kit/serve.ts";
 import { startWeather, type Weather, weatherExample } from "../kit/weather.ts";
 
@@ -62,6 +63,8 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		assert.match(await row.innerText(), /200.*ms\s+whole/s);
 		await row.getByRole("link").click();
 		await page.getByRole("heading", { name: "What happened when" }).waitFor();
+		assert.match(await page.title(), /^Request .* · Sluice$/);
+		assert.equal(await focused(page).getAttribute("id"), "content");
 		const [translated, asked, shown] = [
 			await barsOf(page, "city_en"),
 			await barsOf(page, "now"),
@@ -238,6 +241,28 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		await opened.page.getByText(/history: \{ file: /).waitFor();
 	});
 
+	it("searches the history, with the author's own columns, and shows a request of it", async () => {
+		await using kept = keptGateway();
+		await kept.ask("/whole/Oslo", "/partial");
+		const { gateway, history } = kept;
+		const admin = await serveAdmin(gateway, { port: 0, history });
+		try {
+			await using opened = await openPage(browser, looks.light, admin.url);
+			const { page } = opened;
+			// A request of before the admin server: only the history has it.
+			await page.getByText("No request yet.").waitFor();
+			await open(page, "History");
+			await rowWith(page, "city: Oslo").waitFor();
+			await page.getByText("Filter").click();
+			await page.getByLabel("Answer").selectOption("partial");
+			await rowWith(page, "city: Oslo").waitFor({ state: "detached" });
+			await rowWith(page, "GET /partial").getByRole("link").click();
+			await page.locator(".waterfall th", { hasText: "user" }).waitFor();
+		} finally {
+			await admin.close();
+		}
+	});
+
 	it("gives a line for a terminal where the admin server has no token", async () => {
 		await using opened = await openPage(browser, looks.light, weather.url);
 		const { page } = opened;
@@ -316,7 +341,7 @@ describe("the page of an admin server with a token", {
 		await page.getByText(/Answered 200 after/).waitFor();
 		await page.getByText(/"city":"Москва"/).waitFor();
 		await page.getByRole("link", { name: "What happened when" }).click();
-		await page.locator(".waterfall tr", { hasText: "city_en" }).waitFor();
+		await page.locator(".waterfall th", { hasText: "city_en" }).waitFor();
 		assert.deepEqual(faults, []);
 	});
 });

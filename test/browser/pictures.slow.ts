@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
-import {
-	looks,
-	openBrowser,
-	openPage,
-	withoutChromium,
-} from "../kit/browser.ts";
+import { looks, openBrowser, openPage } from "../kit/browser.ts";
 import { startWeather } from "../kit/weather.ts";
 
 /** `UPDATE_PICTURES=1` draws them again. Look at them before they are committed. */
@@ -25,8 +20,9 @@ describe("the pictures of the page in docs/", () => {
 		}
 	});
 
-	const skip = isUpdate ? withoutChromium() : "UPDATE_PICTURES is not set";
-	it("are drawn from a minute of the weather example", { skip }, async () => {
+	// Not skipped, but not there: no check needs pictures that are new each time.
+	if (!isUpdate) return;
+	it("are drawn from a minute of the weather example", async () => {
 		await using weather = await startWeather({
 			latencyMs: [60, 320],
 			without: "cache: { for: 1m, stale: 10m }",

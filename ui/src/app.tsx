@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type Link, type Live, useLive } from "./live.ts";
 import { hashOf, type Place, placeOf } from "./place.ts";
 import { setToken, whenDenied } from "./server.ts";
@@ -48,6 +48,7 @@ function Views() {
 		if (place.view === "traffic") setFilter(place.parameters);
 	}, [place]);
 	const live = useLive(filter);
+	useTitle(place);
 	const onSkip = (event: Event) => {
 		event.preventDefault();
 		document.getElementById("content")?.focus();
@@ -67,6 +68,17 @@ function Views() {
 			</main>
 		</>
 	);
+}
+
+/** Names the view in the browser's tab. A view that is come to has the keyboard, because the link to it may be gone. */
+function useTitle({ view, name }: Place): void {
+	const isFirst = useRef(true);
+	useEffect(() => {
+		const [, title = "Request"] = views.find(([one]) => one === view) ?? [];
+		document.title = `${[title, name].filter(Boolean).join(" ")} · Sluice`;
+		if (!isFirst.current) document.getElementById("content")?.focus();
+		isFirst.current = false;
+	}, [view, name]);
 }
 
 function Navigation({ current }: { current: string }) {
