@@ -143,9 +143,21 @@ function summaryRows(route: RouteExplanation): string[][] {
 		chainRow(route),
 		["worst case", cut],
 		readsRow("answer reads", route),
+		...partsRows(route),
 		...recordsRows(route),
 		...finishedRows(route),
 	];
+}
+
+/** One part is the whole answer. */
+function partsRows({ parts }: RouteExplanation): string[][] {
+	if (parts === null || parts.length < 2) return [];
+	const words = parts.map(({ at, waitsFor }) =>
+		waitsFor.length === 0
+			? `${at} at once`
+			: `${at} after ${waitsFor.join(" and ")}`,
+	);
+	return [["in parts", words.join("; ")]];
 }
 
 function finishedRows({ finishedFrom }: RouteExplanation): string[][] {

@@ -112,6 +112,11 @@ function refuseBesideProxy(
 	problems: Problem[],
 ): void {
 	for (const { key, at } of entriesOf(source)) {
+		if (key === "stream") {
+			const message =
+				"`stream` beside `proxy` does nothing: the upstream's answer is passed on as it comes";
+			problems.push({ at, message });
+		}
 		const instead = answerKeys.get(key);
 		if (instead !== undefined) {
 			const message = `\`${key}\` beside \`proxy\`: the upstream's answer is passed on, and ${instead}`;

@@ -498,6 +498,12 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 		RequestNames<Query> | StepNames<keyof StepsOf & string>
 	>;
 	/**
+	 * Whether clients that ask for `application/x-ndjson` or `text/event-stream` get the answer part by part, each as
+	 * soon as it can be made (docs/live.md). A route whose `headers` set a `content-type` always answers whole.
+	 * Default: `true`.
+	 */
+	readonly stream?: boolean;
+	/**
 	 * Columns of your own in the [`history`](#history), by name. They may read what `respond` may read, and are
 	 * evaluated after the answer. A text, a number, `true`, `false` and null stay what they are; anything else
 	 * becomes JSON. What fails or is longer than 4,000 characters is null.

@@ -24,8 +24,10 @@ import { explain, type RouteExplanation } from "../plan/explain.ts";
 import type { Plan } from "../plan/plan.ts";
 import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
+import { faceFor, isReconnecting, noMoreEvents } from "../run/faces.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
+import { composeInParts } from "../run/parts.ts";
 import {
 	type PreparedRoute,
 	preparePlan,
@@ -267,16 +269,19 @@ async function handle(
 		end.error = asGatewayError(thrown);
 		response = problemResponse(end.error, request.id);
 	}
-	const { route, missing, quotas, writes, outlived, ongoing } = end;
-	if (outlived) {
-		const left = asGatewayError(scope.reason);
-		end.error ??= left;
-		response = problemResponse(left, request.id);
+	if (end.outlived) {
+		// The client left before an answer in parts began, but the run went on.
+		await end.running;
+		const reason = asGatewayError(scope.reason);
+		end.error ??= reason;
+		response = problemResponse(reason, request.id);
 	}
+	const { quotas, ongoing } = end;
 	if (ongoing !== null) response = { ...response, ongoing };
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0 && trail === null) return;
+		const { route, missing, writes, outlived } = end;
 		const event: RequestEnded = {
 			...{ route, missing, writes, outlived },
 			error: error === null ? null : asGatewayError(error),
@@ -297,7 +302,13 @@ async function handle(
 	const { body } = response;
 	if (isStream(body)) {
 		if (request.method !== "HEAD") {
-			return { ...response, body: withEnd(body, scope, raiseEnd) };
+			const told = (error: unknown) => {
+				raiseEnd(end.error ?? error);
+				end.reported();
+			};
+			const onEnd = (error: unknown) =>
+				afterwards(end.running, () => told(error));
+			return { ...response, body: withEnd(body, scope, onEnd) };
 		}
 	} else if (ongoing === null) request.memory.keepAnswer(costOfAnswer(body));
 	else request.memory.hold(costOfAnswer(body));
@@ -335,16 +346,25 @@ function withEnd(
 	stopListening = scope.onCancel(end);
 	return {
 		length: body.length,
-		async *[Symbol.asyncIterator]() {
-			try {
-				yield* body;
-				end(null);
-			} catch (error) {
-				end(error);
-				throw error;
-			} finally {
-				if (!over) end(left());
-			}
+		[Symbol.asyncIterator]() {
+			const pieces = body[Symbol.asyncIterator]();
+			return {
+				async next() {
+					try {
+						const piece = await pieces.next();
+						if (piece.done) end(null);
+						return piece;
+					} catch (error) {
+						end(error);
+						throw error;
+					}
+				},
+				async return() {
+					end(left());
+					await pieces.return?.();
+					return { done: true, value: undefined };
+				},
+			};
 		},
 	};
 }
@@ -376,6 +396,9 @@ async function answer(
 	if (trail !== null) trail.route = end.route;
 	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
+	const { parts } = route;
+	const face = parts && faceFor(request);
+	if (face !== null && isReconnecting(face, request)) return noMoreEvents;
 	handling.overload?.expect(request.ip);
 	const { content } = route.requests;
 	const bytes = content
@@ -412,13 +435,16 @@ async function answer(
 			return await proxy(route, route.proxy, input, upload);
 		}
 		const result = await (stepped === null
-			? compose(route, input)
+			? parts && face
+				? composeInParts(route, parts, input, face)
+				: compose(route, input)
 			: composeProxied(stepped, input, upload, () => {
 					if (!coming) return;
 					overload?.leave();
 					leaves = false;
 				}));
 		end.missing = result.missing;
+		if (result.over) end.begins(result.over);
 		return result.response;
 	} finally {
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());

@@ -2,7 +2,7 @@ import type { GatewayError } from "../core/errors.ts";
 import type { StepFailure, StepWrite } from "../core/events.ts";
 import type { TraceIds } from "../core/trace-ids.ts";
 import type { Trail } from "../core/trail.ts";
-import type { Beyond } from "../run/run.ts";
+import type { Beyond, RunEnd } from "../run/run.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Quota } from "./rate-limit.ts";
 
@@ -21,8 +21,10 @@ export class RequestEnd implements Beyond {
 	error: GatewayError | null = null;
 	quotas: Quota[] | null = null;
 	writes: readonly StepWrite[] = [];
-	/** Resolves when the last write of its run has ended; null if none goes on after the answer. */
-	ongoing: Promise<void> | null = null;
+	/** Resolves when the last write of its run has ended; null if none goes on after the run. */
+	#writing: Promise<void> | null = null;
+	/** Resolves when its run has ended; null if that was before its answer began. */
+	running: Promise<void> | null = null;
 	/** Called when it has ended and was reported, if its client had left before. */
 	#reported: (() => void) | null = null;
 	readonly #outliving: Outliving;
@@ -46,6 +48,21 @@ export class RequestEnd implements Beyond {
 		return this.#reported !== null;
 	}
 
+	/** Resolves when nothing of it goes on any more; null if nothing goes on after its answer has begun. */
+	get ongoing(): Promise<void> | null {
+		return (
+			this.running?.then(() => this.#writing ?? undefined) ?? this.#writing
+		);
+	}
+
+	/** Its answer has begun before its run has ended. */
+	begins(over: Promise<RunEnd>): void {
+		this.running = over.then(({ missing, error }) => {
+			this.missing = missing;
+			this.error = error;
+		});
+	}
+
 	outlives(): void {
 		const { promise, resolve } = Promise.withResolvers<void>();
 		this.#reported = resolve;
@@ -57,7 +74,7 @@ export class RequestEnd implements Beyond {
 		this.writes = writes.map(({ step, index, outcome }) => ({
 			...{ step, index, outcome },
 		}));
-		this.ongoing = until;
+		this.#writing = until;
 		if (until !== null) this.#track(until);
 	}
 

@@ -10,6 +10,7 @@ import {
 } from "../config/timing.ts";
 import { printTemplate } from "../expression/print.ts";
 import { firstWrites } from "./first-writes.ts";
+import { partsOf } from "./parts.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 import { type PrintedTarget, printTargets } from "./print.ts";
 
@@ -43,6 +44,8 @@ export interface RouteExplanation {
 	readonly steps: readonly StepExplanation[];
 	/** The steps that the answer is made of, or that passing a request on reads. */
 	readonly answerReads: readonly string[];
+	/** The parts in which clients may ask for the answer; null if it is always sent whole. */
+	readonly parts: readonly PartExplanation[] | null;
 	/**
 	 * The steps that may be the first to write: `order`, `orders.item` in a group. Once a write was sent, the run goes on
 	 * to its end or its deadline, although the client leaves. Empty: a client that leaves ends the run.
@@ -50,6 +53,13 @@ export interface RouteExplanation {
 	readonly finishedFrom: readonly string[];
 	/** The author's own columns in the history. */
 	readonly records: readonly string[];
+}
+
+export interface PartExplanation {
+	/** The name of a member, or the number of an item; null for an answer that is one part. */
+	readonly at: string | number | null;
+	/** The steps that have to end before it is sent. */
+	readonly waitsFor: readonly string[];
 }
 
 export interface StepExplanation {
@@ -142,6 +152,11 @@ function explainRoute(
 		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
+		parts:
+			partsOf(route)?.map(({ at, waitsFor }) => ({
+				at,
+				waitsFor: waitsFor.flatMap((index) => names[index] ?? []),
+			})) ?? null,
 		finishedFrom: firstWrites(route.steps),
 		records: route.record.map(({ name }) => name),
 	};

@@ -66,7 +66,7 @@ function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
 	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
 	const { steps, respond, mayBeEmpty, respondReads, ...more } = made;
-	const { status, headers, record, ...rest } = more;
+	const { status, headers, stream, record, ...rest } = more;
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
@@ -85,6 +85,7 @@ function printRoute(route: RoutePlan): object {
 		respondReads: respondReads.map((index) => names[index]),
 		status: printTemplate(status),
 		headers: printEntries(headers),
+		stream: stream ? null : false,
 		record: printEntries(record),
 	});
 }

@@ -44,13 +44,16 @@ export function compose(
 	});
 }
 
-/** Starts the steps. `last` is called when all have ended well, unless one has answered. */
-function carryOut(
+/**
+ * Starts the steps. `last` is called when all have ended well, unless one has answered. Null if the run was over before it
+ * began.
+ */
+export function carryOut(
 	{ block: plan }: SteppedRoute,
 	run: Run,
 	last: (block: Block) => void,
-): void {
-	if (run.over) return;
+): Block | null {
+	if (run.over) return null;
 	const frame = createFrame(run.route, run.input);
 	noteRecord(run.route, run.input, frame);
 	const block: Block = new Block(plan, {
@@ -64,6 +67,7 @@ function carryOut(
 		onFail: (error) => run.fail(error),
 	});
 	block.start();
+	return block;
 }
 
 /** A route that passes requests on after its steps. */

@@ -34,6 +34,30 @@ export interface PreparedFreshness extends Dependence {
 	readonly lasting: boolean;
 }
 
+/** What the answers of a route depend on. `hasFaces` is whether it answers in parts, too. Null if they depend on nothing. */
+export function answersDependence(
+	{ request, headers }: RoutePlan,
+	hasFaces: boolean,
+): Dependence | null {
+	const declared = dependenceOf(request);
+	const isKept = headers.some(({ name }) => keepingFields.has(name));
+	if (!hasFaces || !isKept) return declared;
+	return withFaces(declared ?? independent);
+}
+
+/** Fields by which an author lets caches keep an answer. */
+const keepingFields: ReadonlySet<string> = new Set([
+	...["cache-control", "etag", "expires", "last-modified"],
+]);
+
+const independent: Dependence = { personal: false, vary: null };
+
+/** A cache must not give the whole answer to a client that asks for parts. */
+function withFaces<Depending extends Dependence>(of: Depending): Depending {
+	const names = new Set(["accept", ...(of.vary?.split(", ") ?? [])]);
+	return { ...of, vary: [...names].toSorted().join(", ") };
+}
+
 /**
  * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. Null if
  * nothing is declared.
@@ -55,6 +79,7 @@ export function dependenceOf({
 export function prepareFreshness(
 	route: RoutePlan,
 	upstreams: Plan["upstreams"],
+	hasFaces: boolean,
 ): PreparedFreshness | null {
 	const steps = allSteps(route.steps);
 	const cached = steps.some(
@@ -67,8 +92,9 @@ export function prepareFreshness(
 		route.status,
 		route.headers,
 	]);
+	const declared = dependenceOf(route.request) ?? independent;
 	return {
-		...(dependenceOf(route.request) ?? { personal: false, vary: null }),
+		...(hasFaces ? withFaces(declared) : declared),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
 			steps.every((step) => kindOf(step).pure) &&

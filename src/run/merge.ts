@@ -56,16 +56,19 @@ export interface AnswerTemplates {
 }
 
 /** The most missing parts that a partial answer names. */
-const missingNamedMax = 16;
+export const missingNamedMax = 16;
+
+/** The bound of an answer, whole or in parts. */
+export function answerBound(bytesMax: number): PrintBound {
+	return { bytesMax, what: "the answer (`maxAnswer` of the server)" };
+}
 
 /** Merging fails with `step_failed` if `status` is not a status that an answer may have. */
 export function prepareMerge(
 	templates: AnswerTemplates,
-	bytesMax: number,
+	bound: PrintBound,
 	layout: Layout,
 ): PreparedMerge {
-	const what = "the answer (`maxAnswer` of the server)";
-	const bound = { bytesMax, what };
 	const body = prepare(templates.body, layout);
 	const inputs = inputsOf(readsOf(templates.body), layout);
 	const status = prepare(templates.status, layout);
@@ -74,12 +77,7 @@ export function prepareMerge(
 	const printOnce = createPrinter(bound);
 	return (frame, missing) => {
 		const statusValue = status(frame);
-		if (!isStatus(statusValue)) {
-			throw new GatewayError(
-				"step_failed",
-				"`status` is no number from 200 to 599",
-			);
-		}
+		if (!isStatus(statusValue)) throw badStatus();
 		const own = headers(frame);
 		if (!hasContent(statusValue)) {
 			const marked = mark(own, missing);
@@ -106,6 +104,12 @@ export function prepareMerge(
 			},
 		};
 	};
+}
+
+/** The failure of an answer whose status is not one. */
+export function badStatus(): GatewayError {
+	const words = "`status` is no number from 200 to 599";
+	return new GatewayError("step_failed", words);
 }
 
 /** Prints a frozen value once. A cache or a plan always freezes a value to its depth. */

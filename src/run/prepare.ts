@@ -7,11 +7,12 @@ import type { Clock } from "../tasks/clock.ts";
 import { createPool } from "../tasks/pool.ts";
 import type { UpstreamState } from "../upstream/upstream.ts";
 import type { ComposedRoute, SteppedProxy } from "./compose.ts";
-import { dependenceOf, prepareFreshness } from "./freshness.ts";
+import { answersDependence, prepareFreshness } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
-import { prepareMerge } from "./merge.ts";
+import { answerBound, prepareMerge } from "./merge.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
+import { type PreparedParts, prepareParts } from "./parts.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
 import { type PreparedProxy, prepareProxy } from "./prepare-proxy.ts";
 import { prepareRefusal } from "./proxy-target.ts";
@@ -33,6 +34,8 @@ export interface Prepared {
 
 export interface PreparedRoute extends ComposedRoute {
 	readonly requests: RequestReader;
+	/** Null if its answer is always sent whole. */
+	readonly parts: PreparedParts | null;
 	/** Null if the route is composed. */
 	readonly proxy: PreparedProxy | null;
 	/** The same route, if it passes requests on after its steps; else null. */
@@ -108,7 +111,9 @@ function prepareRoute(
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
-	const { summary: _6, rest: _7, readBytesMax: _8, ...unread } = told;
+	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
+	// The parts of its answer are made of the whole plan.
+	const { stream: _9, ...unread } = judged;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
@@ -122,19 +127,25 @@ function prepareRoute(
 		proxy &&
 		prepareProxy(route, proxy, block.frameSize, layout, resources.upstreams);
 	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
+	const bound = answerBound(resources.answerBytesMax);
+	const parts = prepareParts(route, bound, layout);
+	const hasFaces = parts !== null;
 	const common = {
 		plan: route,
 		readsRequest: mayRead("request", [steps, result]),
 		frameSize: block.frameSize + (keepsHead ? 1 : 0),
 		block,
-		freshness: prepareFreshness(route, plan.upstreams),
+		freshness: prepareFreshness(route, plan.upstreams, hasFaces),
 		record: prepareRecord(record, layout),
-		dependence: reading.has(route.method) ? dependenceOf(request) : null,
+		dependence: reading.has(route.method)
+			? answersDependence(route, hasFaces)
+			: null,
 	};
 	return {
 		...common,
 		requests: prepareRequest(request, compileBody),
-		merge: prepareMerge(answer, resources.answerBytesMax, layout),
+		merge: prepareMerge(answer, bound, layout),
+		parts,
 		proxy: passes,
 		stepped:
 			passes && steps.length > 0

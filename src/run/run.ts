@@ -65,6 +65,15 @@ export interface RunResult {
 	readonly response: GatewayResponse;
 	/** The parts that a partial answer lacks, in plan order. */
 	readonly missing: readonly StepFailure[];
+	/** Present if the answer is sent while the run goes on. Resolves when the run has ended, and never rejects. */
+	readonly over?: Promise<RunEnd>;
+}
+
+/** How a run ended whose answer had begun before. */
+export interface RunEnd {
+	readonly missing: readonly StepFailure[];
+	/** Null if it ended well. */
+	readonly error: GatewayError | null;
 }
 
 /** The part of a route that every run of it needs. */

@@ -76,8 +76,10 @@ export interface Answer extends GatewayResponse {
 	readonly code: unknown;
 	/** The answer's header field, or null. */
 	header(name: string): string | null;
-	/** When it was answered, on the virtual clock. */
+	/** When it was answered to its end, on the virtual clock. */
 	readonly atMs: number;
+	/** The pieces of a body that came piece by piece, each with its time on the virtual clock. */
+	readonly pieces: readonly { readonly text: string; readonly atMs: number }[];
 }
 
 export interface SeenCall {
@@ -347,16 +349,26 @@ function sendTo(
 		readBody: (bytesMax: number) => readBody(options, bytesMax, clock),
 		streamBody: () => null,
 	};
-	const answer = gateway.handle(request, scope).then((response) => {
+	const answer = gateway.handle(request, scope).then(async (response) => {
 		const { body } = response;
-		assert.ok(!isStream(body), "a stream needs a socket");
-		const text =
-			typeof body === "string"
+		const pieces: Answer["pieces"][number][] = [];
+		if (isStream(body)) {
+			// A client that has left reads no further.
+			for await (const piece of body) {
+				if (scope.cancelled) break;
+				const text = new TextDecoder().decode(piece);
+				pieces.push({ text, atMs: clock.now() });
+			}
+		}
+		const text = isStream(body)
+			? pieces.map((piece) => piece.text).join("")
+			: typeof body === "string"
 				? body
 				: new TextDecoder().decode(body ?? noBody);
 		return {
 			...response,
 			text,
+			pieces,
 			get json() {
 				return JSON.parse(text);
 			},

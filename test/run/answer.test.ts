@@ -226,6 +226,8 @@ describe("a partial answer", () => {
 			"application/json; charset=utf-8",
 			"sluice-complete",
 			"?1",
+			"vary",
+			"accept",
 		]);
 		const partial = await testRoute(route, () => fails).ask("/x");
 		assert.deepEqual(partial.headers.slice(2), [

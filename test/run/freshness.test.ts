@@ -232,7 +232,7 @@ describe("an answer that depends on the client", () => {
 			const steps = { a: { get: "users/a", ...where } };
 			const parts = declaring(request, { steps });
 			const answer = await route(parts, () => told("max-age=60")).ask("/x");
-			assert.equal(answer.header("vary"), "accept-language, x-tenant");
+			assert.equal(answer.header("vary"), "accept, accept-language, x-tenant");
 			assert.equal(control(answer), "max-age=60");
 		}
 		const headers = { vary: "accept" };

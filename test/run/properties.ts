@@ -39,6 +39,7 @@ export async function runOnce(
 	scenario: Scenario,
 	config: object = configOf(route),
 	prepare: (kit: TestGateway) => void = () => {},
+	headers: readonly string[] = [],
 ): Promise<Ran> {
 	const steps = new Map(allSteps(route.steps).map((one) => [one.name, one]));
 	const kit = testGateway(config, ({ request }) => {
@@ -58,7 +59,7 @@ export async function runOnce(
 	const undone: UndoEnded[] = [];
 	kit.gateway.events.undoEnded.push((event) => undone.push(event));
 	prepare(kit);
-	const { answer, leave, scope } = kit.send("/x");
+	const { answer, leave, scope } = kit.send("/x", { headers });
 	const { leavesMs } = scenario;
 	const leaving = leavesMs === null ? null : scope.clock.after(leavesMs, leave);
 	void answer.then(() => leaving?.cancel());

@@ -5,7 +5,7 @@ import { bounds, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
 import { key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
-import { count, duration, size, text } from "./kinds.ts";
+import { count, duration, flag, size, text } from "./kinds.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
 import { record } from "./record.ts";
 import { requestKeys } from "./request.ts";
@@ -102,6 +102,12 @@ export const routeKeys = section({
 		description:
 			"The answer's header fields. A list repeats a field. With a `content-type` other than JSON, `respond` must be a text or bytes.",
 		example: "headers: { cache-control: max-age=60 }",
+	}),
+	stream: key(flag, {
+		description:
+			"Whether clients that ask for `application/x-ndjson` or `text/event-stream` get the answer part by part, each as soon as it can be made (docs/live.md). A route whose `headers` set a `content-type` always answers whole.",
+		example: "stream: false",
+		default: true,
 	}),
 	record: key(record, {
 		description:

@@ -1,7 +1,7 @@
 import type { ReplyConfig } from "../../config/steps/reply.ts";
 import type { Trail } from "../../core/trail.ts";
 import type { StepLinks } from "../../plan/plan.ts";
-import { prepareMerge } from "../merge.ts";
+import { answerBound, prepareMerge } from "../merge.ts";
 import type { Work } from "../spot.ts";
 import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 
@@ -14,7 +14,7 @@ export function prepareReply(
 	const { undo, kind: _, ...ofEveryStep } = others;
 	onlyWhatEveryStepHas(ofEveryStep);
 	const answer = { status, headers, body, mayBeEmpty };
-	const merge = prepareMerge(answer, answerBytesMax, layout);
+	const merge = prepareMerge(answer, answerBound(answerBytesMax), layout);
 	return ({ run, block, frame, trail, step: { index } }) => {
 		if (trail !== null) {
 			trail.ended("ok");

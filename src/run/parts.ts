@@ -1,0 +1,277 @@
+import { ByteQueue } from "../core/body/byte-queue.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import type { StepMark } from "../core/events.ts";
+import { type HeaderList, headersWithout } from "../core/http/headers.ts";
+import type { GatewayResponse } from "../core/http/messages.ts";
+import { problemResponse, unsniffed } from "../core/http/problem.ts";
+import { hasContent, isStatus } from "../core/http/status.ts";
+import { type PrintBound, printJson, tooLong } from "../core/json.ts";
+import type { Evaluate, Frame } from "../expression/evaluate.ts";
+import { Fuel } from "../expression/fuel.ts";
+import { partsOf } from "../plan/parts.ts";
+import type { RoutePlan, StepRef } from "../plan/plan.ts";
+import { openScope } from "../tasks/scope.ts";
+import type { Block } from "./block.ts";
+import { type ComposedRoute, carryOut } from "./compose.ts";
+import type { Face } from "./faces.ts";
+import { type Layout, prepare } from "./layout.ts";
+import { badStatus, type Merged, missingNamedMax } from "./merge.ts";
+import { Run, type RunEnd, type RunInput, type RunResult } from "./run.ts";
+import { prepareHeaders } from "./target.ts";
+
+/** The parts of a route's answer, in written order, and its head. */
+export interface PreparedParts {
+	readonly status: Evaluate;
+	readonly headers: (frame: Frame) => HeaderList;
+	readonly members: readonly PreparedMember[];
+	readonly bound: PrintBound;
+}
+
+interface PreparedMember {
+	/** The JSON that names its place: `"at":"user",`; empty if it is the whole answer. */
+	readonly at: string;
+	/** Whether it is left out if its value is null. */
+	readonly optional: boolean;
+	readonly evaluate: Evaluate;
+	/** The steps that must have ended before it is made. */
+	readonly reads: readonly StepRef[];
+}
+
+/** Null if the route never answers in parts. */
+export function prepareParts(
+	route: RoutePlan,
+	bound: PrintBound,
+	layout: Layout,
+): PreparedParts | null {
+	const parts = partsOf(route);
+	return (
+		parts && {
+			bound,
+			status: prepare(route.status, layout),
+			headers: prepareHeaders(route.headers, [unsniffed], layout),
+			members: parts.map(({ at, optional, value, waitsFor }) => ({
+				at: at === null ? "" : `"at":${JSON.stringify(at)},`,
+				optional,
+				evaluate: prepare(value, layout),
+				reads: waitsFor.map((index) => ({ up: 0, index })),
+			})),
+		}
+	);
+}
+
+/**
+ * Carries out a route's steps as `compose` does, but answers with the first part as soon as it can be made. The body
+ * sends each part, and in its last line how the run has ended. Until the first part it answers or rejects as `compose`.
+ */
+export function composeInParts(
+	route: ComposedRoute,
+	parts: PreparedParts,
+	input: RunInput,
+	face: Face,
+): Promise<RunResult> {
+	return new Promise((resolve, reject) => {
+		// Whoever leaves the body ends the run, as does a client whose connection is gone.
+		const scope = openScope({ parent: input.scope });
+		const parted = new PartedAnswer(parts, face, { ...input, scope });
+		const { promise: over, resolve: end } = Promise.withResolvers<RunEnd>();
+		parted.onBegin = (response) => resolve({ response, missing: [], over });
+		const run = new Run(
+			route,
+			{ ...input, scope },
+			(result) => {
+				scope.close();
+				if (!parted.begun) return resolve(result);
+				parted.end();
+				end({ missing: result.missing, error: null });
+			},
+			(error) => {
+				scope.close();
+				if (!parted.begun) return reject(error);
+				parted.fail(error);
+				end({ missing: [], error });
+			},
+		);
+		const merge = (frame: Frame, marks: readonly StepMark[]) =>
+			parted.rest(frame, marks) ?? route.merge(frame, marks);
+		const block = carryOut(route, run, ({ frame, account }) =>
+			run.answer(merge, frame, account),
+		);
+		if (block !== null) parted.follow(block, run);
+	});
+}
+
+interface Head {
+	readonly status: number;
+	readonly headers: HeaderList;
+}
+
+/** The answer of one run, which is sent while it is made. */
+class PartedAnswer {
+	readonly #parts: PreparedParts;
+	readonly #face: Face;
+	readonly #input: RunInput;
+	readonly #queue: ByteQueue;
+	/** Its nodes are those that a whole answer has. */
+	readonly #fuel: Fuel;
+	/** A member that was sent or left out is true. A failure is kept, because it counts only if the steps end well. */
+	readonly #made: (true | GatewayError | undefined)[] = [];
+	/** Null until it is first needed. */
+	#head: Head | GatewayError | null = null;
+	#marks: readonly StepMark[] = [];
+	#bytes = 0;
+	#number = 0;
+	begun = false;
+	onBegin: (response: GatewayResponse) => void = () => {};
+
+	constructor(parts: PreparedParts, face: Face, input: RunInput) {
+		const { request, scope } = input;
+		this.#parts = parts;
+		this.#face = face;
+		this.#input = input;
+		const { memory } = request;
+		this.#fuel = new Fuel(scope.clock.turn, undefined, memory, request.ip);
+		this.#queue = new ByteQueue({
+			length: null,
+			memory,
+			// `maxAnswer` bounds all that can wait.
+			onFull() {},
+			onWanted() {},
+			onLeft: () => scope.cancel(left()),
+		});
+	}
+
+	/** Sends each member as soon as the steps that it waits for have ended. */
+	follow(block: Block, run: Run): void {
+		const send = (index: number) => {
+			if (!run.over) this.#sendEarly(index, block.frame);
+		};
+		this.#parts.members.forEach(({ reads }, index) => {
+			const ended = block.ended(reads, run.calls);
+			const inTurn = () => void this.#fuel.piece(send, index);
+			if (ended === null) inTurn();
+			// If the run is cancelled, its end is the last line.
+			else ended.then(inTurn, () => {});
+		});
+	}
+
+	#sendEarly(index: number, frame: Frame): void {
+		if (this.#made[index] !== undefined) return;
+		try {
+			if (!hasContent(this.#headOf(frame).status)) return;
+			const line = this.#lineOf(index, frame);
+			this.#made[index] = true;
+			if (line !== null) this.#send([line]);
+		} catch (error) {
+			this.#made[index] = asGatewayError(error);
+		}
+	}
+
+	/**
+	 * Sends what is left when all steps have ended. Null, and nothing was sent, if the answer has no body. Throws the failure
+	 * that the whole answer would fail with.
+	 */
+	rest(frame: Frame, marks: readonly StepMark[]): Merged | null {
+		this.#fuel.begin();
+		const { status, headers } = this.#headOf(frame);
+		if (!hasContent(status)) return null;
+		const lines = this.#parts.members.flatMap((_, index) => {
+			const made = this.#made[index];
+			if (made === true) return [];
+			if (made !== undefined) throw made;
+			return this.#lineOf(index, frame) ?? [];
+		});
+		this.#marks = marks;
+		this.#send(lines);
+		return { response: { status, headers, body: null }, printed: null };
+	}
+
+	#headOf({ values, parent }: Frame): Head {
+		this.#head ??= this.#makeHead({ values, parent, fuel: this.#fuel });
+		if (this.#head instanceof GatewayError) throw this.#head;
+		return this.#head;
+	}
+
+	#makeHead(frame: Frame): Head | GatewayError {
+		try {
+			const status = this.#parts.status(frame);
+			if (!isStatus(status)) return badStatus();
+			const own = headersWithout(this.#parts.headers(frame), (name) =>
+				ofWholeAnswers.has(name),
+			);
+			const { contentType } = this.#face;
+			const headers = [...own, "content-type", contentType, ...neverKept];
+			return { status, headers };
+		} catch (error) {
+			return asGatewayError(error);
+		}
+	}
+
+	/** Null for a member that is left out. */
+	#lineOf(index: number, { values, parent }: Frame): string | null {
+		const { members, bound } = this.#parts;
+		const { at, optional, evaluate } = members[index] as PreparedMember;
+		const value = evaluate({ values, parent, fuel: this.#fuel });
+		if (value === null && optional) return null;
+		const json = printJson(value, this.#fuel, bound);
+		this.#bytes += Buffer.byteLength(json);
+		if (this.#bytes > bound.bytesMax) throw tooLong(bound);
+		// Throws if there is no room. The queue counts what waits, but refuses nothing.
+		const { memory } = this.#input.request;
+		memory.take(2 * json.length);
+		memory.give(2 * json.length);
+		return `{${at}"value":${json}}`;
+	}
+
+	#send(lines: readonly string[]): void {
+		for (const line of lines) this.#push("part", line);
+		if (this.begun) return;
+		this.begun = true;
+		this.onBegin({ ...(this.#head as Head), body: this.#queue });
+	}
+
+	#push(kind: "part" | "end", json: string): void {
+		const text = this.#face.print(kind, json, ++this.#number);
+		this.#queue.push(Buffer.from(text));
+	}
+
+	/** Sends the last line of an answer that has all its parts. */
+	end(): void {
+		this.#push("end", printEnd(this.#marks));
+		this.#queue.end();
+	}
+
+	/** Sends the problem instead. */
+	fail(error: GatewayError): void {
+		const { body } = problemResponse(error, this.#input.request.id);
+		this.#push("end", `{"complete":false,"problem":${body}}`);
+		this.#queue.end();
+	}
+}
+
+/** Fields that say how long a whole answer may be kept, and which it is. */
+const ofWholeAnswers: ReadonlySet<string> = new Set([
+	...["cache-control", "expires", "etag", "last-modified"],
+]);
+
+/** Proxies that hold an answer back until they have more of it read the second field. */
+const neverKept = ["cache-control", "no-store", "x-accel-buffering", "no"];
+
+function left(): GatewayError {
+	return new GatewayError("client_closed", "the client left the answer");
+}
+
+/** What `Sluice-Complete` and `Sluice-Missing` say of a whole answer. */
+function printEnd(marks: readonly StepMark[]): string {
+	const missing = marks.slice(0, missingNamedMax).map((mark) => ({
+		step: mark.step,
+		...(mark.index.length > 0 && { index: mark.index }),
+		...(mark.stale && { stale: true }),
+		...(mark.error && { error: mark.error.code }),
+	}));
+	const more = marks.length - missing.length;
+	return JSON.stringify({
+		complete: marks.every(({ error }) => error === null),
+		...(missing.length > 0 && { missing }),
+		...(more > 0 && { more }),
+	});
+}
