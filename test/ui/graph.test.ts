@@ -76,6 +76,33 @@ describe("the graph of a route", () => {
 		assert.equal(graph.edges.filter(({ inChain }) => inChain).length, 3);
 	});
 
+	it("marks only the arrows of the chain, and the group that stands for steps of it", () => {
+		const graph = graphOf(
+			{
+				a: { get: "up/a" },
+				group: {
+					steps: { b: { get: "up/b/${a}" }, c: { get: "up/c/${b}" } },
+				},
+			},
+			["${a}", "${group}"],
+		);
+		const marked = graph.edges.filter(({ inChain }) => inChain);
+		assert.deepEqual(
+			marked.map(({ from, to }) => [
+				from.path || from.kind,
+				to.path || to.kind,
+			]),
+			[
+				["group.b", "group.c"],
+				["a", "group"],
+				["request", "a"],
+				["group", "answer"],
+			],
+		);
+		assert.ok(nodeOf(graph, "group").inChain);
+		assert.ok(named(graph).includes("a start answer"));
+	});
+
 	it("draws a write that nothing reads before the answer, which waits for it", () => {
 		const graph = graphOf({ w: { post: "up/w" }, a: { get: "up/a" } }, "${a}");
 		assert.ok(named(graph).includes("w order answer"));

@@ -75,7 +75,7 @@ interface Block {
 export function layoutOf(
 	route: Pick<RouteExplanation, "steps" | "answerReads" | "longestChain">,
 ): Graph {
-	const chain = new Set(route.longestChain.steps);
+	const chain = route.longestChain.steps;
 	const items = itemsOf(route.steps, "", chain);
 	const links = linksOf(items);
 	const request = endItem("request");
@@ -100,7 +100,7 @@ export function layoutOf(
 	const block = placed([request, ...items, answer], all);
 	const nodes: GraphNode[] = [];
 	const edges: GraphEdge[] = [];
-	collect(block, 0, 0, nodes, edges);
+	collect(block, chain, { left: 0, top: 0, prefix: "" }, nodes, edges);
 	return { width: block.width, height: block.height, nodes, edges };
 }
 
@@ -115,7 +115,7 @@ function endItem(kind: "request" | "answer"): Item {
 function itemsOf(
 	steps: readonly StepExplanation[],
 	prefix: string,
-	chain: ReadonlySet<string>,
+	chain: readonly string[],
 ): Item[] {
 	return steps.map((step) => {
 		const path = `${prefix}${step.name}`;
@@ -129,7 +129,7 @@ function itemsOf(
 		return {
 			...{ name: step.name, path, kind: "step", step, inner },
 			...size,
-			...{ inChain: chain.has(step.name) || chain.has(path) },
+			inChain: namesIn(chain, prefix).includes(step.name),
 			...{ layer: 0, x: 0, y: 0 },
 		};
 	});
@@ -138,7 +138,7 @@ function itemsOf(
 function innerOf(
 	{ steps }: StepExplanation,
 	path: string,
-	chain: ReadonlySet<string>,
+	chain: readonly string[],
 ): Block | null {
 	if (steps.length === 0) return null;
 	const items = itemsOf(steps, `${path}.`, chain);
@@ -224,10 +224,24 @@ function orderedBySources(
 	);
 }
 
+/** The chain within a block, whose steps have this before their names. A group stands for the steps in it. */
+function namesIn(chain: readonly string[], prefix: string): string[] {
+	const names = chain
+		.filter((path) => path.startsWith(prefix))
+		.map((path) => path.slice(prefix.length).split(".", 1)[0] ?? "");
+	return [...new Set(names)];
+}
+
+interface BlockPlace {
+	readonly left: number;
+	readonly top: number;
+	readonly prefix: string;
+}
+
 function collect(
 	{ items, links }: Block,
-	left: number,
-	top: number,
+	chain: readonly string[],
+	{ left, top, prefix }: BlockPlace,
 	nodes: GraphNode[],
 	edges: GraphEdge[],
 ): void {
@@ -239,14 +253,30 @@ function collect(
 		made.set(item, node);
 		nodes.push(node);
 		if (inner === null) continue;
-		collect(inner, at.x + padding.x, at.y + padding.top, nodes, edges);
+		const place = {
+			left: at.x + padding.x,
+			top: at.y + padding.top,
+			prefix: `${path}.`,
+		};
+		collect(inner, chain, place, nodes, edges);
 	}
+	const follows = followers(["request", ...namesIn(chain, prefix), "answer"]);
 	for (const { from, to, kind } of links) {
 		const ends = { from: made.get(from), to: made.get(to) };
 		if (!ends.from || !ends.to) continue;
-		const inChain = kind !== "order" && ends.from.inChain && ends.to.inChain;
+		const inChain = kind !== "order" && follows(from.name, to.name);
 		edges.push({ from: ends.from, to: ends.to, kind, inChain });
 	}
+}
+
+/** Whether one of these names comes right after the other. */
+function followers(
+	names: readonly string[],
+): (one: string, other: string) => boolean {
+	return (one, other) => {
+		const at = names.indexOf(one);
+		return at >= 0 && names[at + 1] === other;
+	};
 }
 
 /** The line of an arrow, as the `d` of an SVG path: from the right side of one box to the left side of the other. */

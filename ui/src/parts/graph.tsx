@@ -18,6 +18,15 @@ export interface PlanGraphProps {
 export function PlanGraph({ title, graph, rates }: PlanGraphProps) {
 	const { width, height, nodes, edges } = graph;
 	const margin = 8;
+	const isGroup = ({ step }: GraphNode) => (step?.steps.length ?? 0) > 0;
+	const drawn = (some: readonly GraphNode[]) =>
+		some.map((node) => (
+			<Node
+				key={node.path || node.kind}
+				node={node}
+				rate={rates.get(node.path) ?? null}
+			/>
+		));
 	return (
 		<div class="scroll" tabIndex={0} role="region" aria-label={title}>
 			<svg
@@ -29,16 +38,12 @@ export function PlanGraph({ title, graph, rates }: PlanGraphProps) {
 				viewBox={`${-margin} ${-margin} ${width + 2 * margin} ${height + 2 * margin}`}
 			>
 				<Heads />
-				{nodes.map((node) => (
-					<Node
-						key={node.path || node.kind}
-						node={node}
-						rate={rates.get(node.path) ?? null}
-					/>
-				))}
+				{drawn(nodes.filter(isGroup))}
 				{edges.map((edge, at) => (
 					<Arrow key={at} edge={edge} />
 				))}
+				{/* Last, so that no arrow goes through their words. */}
+				{drawn(nodes.filter((node) => !isGroup(node)))}
 			</svg>
 		</div>
 	);

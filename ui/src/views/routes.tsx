@@ -3,7 +3,7 @@ import type {
 	StepExplanation,
 } from "../../../src/plan/explain.ts";
 import type { Rate } from "../../../src/telemetry/rate.ts";
-import { shownCount, shownMs, shownShare } from "../format.ts";
+import { counted, shownMs, shownShare } from "../format.ts";
 import { layoutOf } from "../graph.ts";
 import { useAsked } from "../live.ts";
 import { PlanGraph } from "../parts/graph.tsx";
@@ -88,7 +88,7 @@ function Counts({
 	if (all === 0) return <p class="quiet">It has had no request yet.</p>;
 	return (
 		<p>
-			{shownCount(all)} answers since the start: {shownShare(whole, all)} whole,{" "}
+			{counted(all, "answer")} since the start: {shownShare(whole, all)} whole,{" "}
 			{shownShare(partial, all)} partial, {shownShare(failed, all)} failed.
 			{recent.count > 0 &&
 				` In the last minute or two the median took ${shownMs(recent.p50Ms)}, 95 % took ${shownMs(recent.p95Ms)} or less.`}
