@@ -2,9 +2,4 @@ import { it } from "node:test";
 import { keepCostlyTurnsShort } from "./costly-turns.ts";
 
 it("no turn of the loop is long, whatever its route computes of whatever data", () =>
-	// On a busy machine fewer are tried.
-	keepCostlyTurnsShort({
-		numRuns: 32,
-		seed: 2,
-		interruptAfterTimeLimit: 45_000,
-	}));
+	keepCostlyTurnsShort({ numRuns: 32, seed: 2 }, 45_000));
