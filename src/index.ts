@@ -74,15 +74,15 @@ export {
 	type ServeOptions,
 	serve,
 } from "./server/serve.ts";
+export { type History, openHistory } from "./telemetry/history/history.ts";
 export {
 	attachLog,
 	type GatewayLog,
 	type LogOptions,
-} from "./telemetry/attach-log.ts";
+} from "./telemetry/log/attach-log.ts";
+export { createMetrics, type Metrics } from "./telemetry/metrics/metrics.ts";
 export {
 	attachTraces,
 	type GatewayTraces,
 	type TracesOptions,
-} from "./telemetry/attach-traces.ts";
-export { type History, openHistory } from "./telemetry/history/history.ts";
-export { createMetrics, type Metrics } from "./telemetry/metrics.ts";
+} from "./telemetry/traces/attach-traces.ts";

@@ -9,11 +9,11 @@ import { loadConfig } from "../../src/config/load.ts";
 import { printProblem } from "../../src/config/problem.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../../src/server/serve.ts";
-import { attachLog } from "../../src/telemetry/attach-log.ts";
-import { attachTraces } from "../../src/telemetry/attach-traces.ts";
 import { openHistory } from "../../src/telemetry/history/history.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
-import { createTraffic } from "../../src/telemetry/traffic.ts";
+import { attachLog } from "../../src/telemetry/log/attach-log.ts";
+import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
+import { attachTraces } from "../../src/telemetry/traces/attach-traces.ts";
+import { createTraffic } from "../../src/telemetry/traffic/traffic.ts";
 import { announce } from "./listen.ts";
 
 /** What can be seen, each as `sluice serve` does it. */

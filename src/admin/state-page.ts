@@ -3,10 +3,14 @@ import { packageVersion } from "../core/version.ts";
 import type { Gateway, GatewayState } from "../gateway/gateway.ts";
 import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
-import type { Decisions, Metrics, Totals } from "../telemetry/metrics.ts";
-import type { Rate } from "../telemetry/rate.ts";
-import type { RecentRoute } from "../telemetry/rates.ts";
-import type { Traffic } from "../telemetry/traffic.ts";
+import type {
+	Decisions,
+	Metrics,
+	Totals,
+} from "../telemetry/metrics/metrics.ts";
+import type { Rate } from "../telemetry/traffic/rate.ts";
+import type { RecentRoute } from "../telemetry/traffic/rates.ts";
+import type { Traffic } from "../telemetry/traffic/traffic.ts";
 import type { UpstreamState } from "../upstream/upstream.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
 

@@ -1,7 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { headerOf } from "../core/http/headers.ts";
-import { readRequestQuery } from "../telemetry/request-filter.ts";
-import type { Traffic, TrafficList } from "../telemetry/traffic.ts";
+import { readRequestQuery } from "../telemetry/traffic/request-filter.ts";
+import type { Traffic, TrafficList } from "../telemetry/traffic/traffic.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
 import { eventStream, type TrafficStreams } from "./traffic-streams.ts";
 

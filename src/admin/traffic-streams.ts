@@ -2,10 +2,13 @@ import { ByteQueue } from "../core/body/byte-queue.ts";
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { RequestMemory } from "../core/memory.ts";
-import type { EndedRequest } from "../telemetry/kept-requests.ts";
-import { matches, type RequestFilter } from "../telemetry/request-filter.ts";
-import { summaryOf } from "../telemetry/shown-request.ts";
-import type { Traffic } from "../telemetry/traffic.ts";
+import type { EndedRequest } from "../telemetry/traffic/kept-requests.ts";
+import {
+	matches,
+	type RequestFilter,
+} from "../telemetry/traffic/request-filter.ts";
+import type { Traffic } from "../telemetry/traffic/traffic.ts";
+import { summaryOf } from "../telemetry/trail/shown-request.ts";
 
 /** The media type of server-sent events. */
 export const eventStream = "text/event-stream";

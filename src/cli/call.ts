@@ -9,7 +9,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
-import { detailOf } from "../telemetry/shown-request.ts";
+import { detailOf } from "../telemetry/trail/shown-request.ts";
 import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";

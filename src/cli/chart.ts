@@ -1,8 +1,11 @@
 import { styleText } from "node:util";
 import { shownInOneLine } from "../core/shown.ts";
-import type { Spent } from "../telemetry/critical-path.ts";
-import type { Segment } from "../telemetry/segments.ts";
-import type { RequestDetail, ShownStep } from "../telemetry/shown-request.ts";
+import type { Spent } from "../telemetry/trail/critical-path.ts";
+import type { Segment } from "../telemetry/trail/segments.ts";
+import type {
+	RequestDetail,
+	ShownStep,
+} from "../telemetry/trail/shown-request.ts";
 import { pad, widthOf, wrapped } from "./columns.ts";
 
 /** The part of a request that a chart shows. */

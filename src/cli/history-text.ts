@@ -4,7 +4,7 @@ import type {
 	KeptSummary,
 	RecordedColumns,
 } from "../telemetry/history/messages.ts";
-import type { ShownError } from "../telemetry/shown-request.ts";
+import type { ShownError } from "../telemetry/trail/shown-request.ts";
 import { type ChartOptions, printChart } from "./chart.ts";
 import { printColumns } from "./columns.ts";
 

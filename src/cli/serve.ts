@@ -13,12 +13,12 @@ import {
 	type ServeOptions,
 	serve,
 } from "../server/serve.ts";
-import { attachLog } from "../telemetry/attach-log.ts";
-import { attachTraces } from "../telemetry/attach-traces.ts";
 import { type History, openHistory } from "../telemetry/history/history.ts";
-import type { Log } from "../telemetry/log.ts";
-import { logBug } from "../telemetry/log-events.ts";
-import { createMetrics, type Metrics } from "../telemetry/metrics.ts";
+import { attachLog } from "../telemetry/log/attach-log.ts";
+import type { Log } from "../telemetry/log/log.ts";
+import { logBug } from "../telemetry/log/log-events.ts";
+import { createMetrics, type Metrics } from "../telemetry/metrics/metrics.ts";
+import { attachTraces } from "../telemetry/traces/attach-traces.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { listOfRoutes, withOverview } from "./overview.ts";

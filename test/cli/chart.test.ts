@@ -7,7 +7,7 @@ import { CallTrail, type StepTrail, Trail } from "../../src/core/trail.ts";
 import {
 	detailOf,
 	type RequestDetail,
-} from "../../src/telemetry/shown-request.ts";
+} from "../../src/telemetry/trail/shown-request.ts";
 import { byPath, type Reply, testRoute } from "../kit/gateway.ts";
 
 const options = { columns: 80, colour: false };

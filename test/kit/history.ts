@@ -9,7 +9,7 @@ import {
 	type History,
 	openHistory,
 } from "../../src/telemetry/history/history.ts";
-import type { Log } from "../../src/telemetry/log.ts";
+import type { Log } from "../../src/telemetry/log/log.ts";
 
 /** A line of the log about a history. */
 export interface HistoryLine {

@@ -1,8 +1,8 @@
 import type { LogConfig } from "../../src/config/config.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
-import type { Log } from "../../src/telemetry/log.ts";
-import { logEvents } from "../../src/telemetry/log-events.ts";
-import { Repeats } from "../../src/telemetry/repeats.ts";
+import type { Log } from "../../src/telemetry/log/log.ts";
+import { logEvents } from "../../src/telemetry/log/log-events.ts";
+import { Repeats } from "../../src/telemetry/log/repeats.ts";
 
 export type Line = Readonly<Record<string, unknown>>;
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import type { TrailEnded } from "../../src/core/events.ts";
-import { dependenciesOf } from "../../src/telemetry/dependencies.ts";
-import type { SpanFacts } from "../../src/telemetry/span.ts";
-import { spansOf } from "../../src/telemetry/spans.ts";
+import { dependenciesOf } from "../../src/telemetry/traces/dependencies.ts";
+import type { SpanFacts } from "../../src/telemetry/traces/span.ts";
+import { spansOf } from "../../src/telemetry/traces/spans.ts";
 import type { SeenCall, TestGateway } from "./gateway.ts";
 
 /** Traces each request of a gateway. Gives the spans of those that have ended, whose clock is the gateway's. */

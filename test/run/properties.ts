@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { UndoEnded } from "../../src/core/events.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
-import { criticalPath } from "../../src/telemetry/critical-path.ts";
+import { criticalPath } from "../../src/telemetry/trail/critical-path.ts";
 import {
 	type Answer,
 	type Reply,

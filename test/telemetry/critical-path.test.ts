@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CallTrail, Trail } from "../../src/core/trail.ts";
-import { criticalPath } from "../../src/telemetry/critical-path.ts";
+import { criticalPath } from "../../src/telemetry/trail/critical-path.ts";
 import {
 	type AskOptions,
 	type Behaviour,

@@ -4,7 +4,7 @@ import { checkText } from "../../src/config/load.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents, raise } from "../../src/core/events.ts";
 import { Trail } from "../../src/core/trail.ts";
-import { attachLog } from "../../src/telemetry/attach-log.ts";
+import { attachLog } from "../../src/telemetry/log/attach-log.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { linesOf } from "../kit/log.ts";
 

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { describe, it } from "node:test";
 import { virtualClock } from "../../src/tasks/clock.ts";
-import { Repeats } from "../../src/telemetry/repeats.ts";
+import { Repeats } from "../../src/telemetry/log/repeats.ts";
 import {
 	folderWith,
 	type RunningCommand,
@@ -121,7 +121,7 @@ describe("a log that nobody takes", () => {
 	});
 
 	it("is bounded, and tells how many lines were dropped when somebody reads again", async () => {
-		const log = new URL("../../src/telemetry/log.ts", import.meta.url).href;
+		const log = new URL("../../src/telemetry/log/log.ts", import.meta.url).href;
 		const clock = new URL("../../src/tasks/clock.ts", import.meta.url).href;
 		using folder = folderWith({
 			"write.ts": `
@@ -166,7 +166,7 @@ process.stdin.once("data", async () => {
 	});
 
 	it("gets its last lines when the process ends by an error", async () => {
-		const log = new URL("../../src/telemetry/log.ts", import.meta.url).href;
+		const log = new URL("../../src/telemetry/log/log.ts", import.meta.url).href;
 		const clock = new URL("../../src/tasks/clock.ts", import.meta.url).href;
 		using folder = folderWith({
 			"fail.ts": `

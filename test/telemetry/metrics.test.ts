@@ -6,8 +6,8 @@ import { createGateway } from "../../src/gateway/gateway.ts";
 import {
 	decisionMetrics,
 	metrics as families,
-} from "../../src/telemetry/families.ts";
-import { createMetrics } from "../../src/telemetry/metrics.ts";
+} from "../../src/telemetry/metrics/families.ts";
+import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { type Reply, type SeenCall, testGateway } from "../kit/gateway.ts";
 import { promtool, withoutPromtool } from "../kit/promtool.ts";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { it } from "node:test";
 import { SpanKind } from "@opentelemetry/api";
 import fc from "fast-check";
-import type { SpanFacts } from "../../src/telemetry/span.ts";
+import type { SpanFacts } from "../../src/telemetry/traces/span.ts";
 import { sentId, tracing } from "../kit/spans.ts";
 import { runOnce } from "../run/properties.ts";
 import { randomRoute, scenario } from "../run/random-routes.ts";

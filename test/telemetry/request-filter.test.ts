@@ -5,7 +5,7 @@ import type { TrailEnded } from "../../src/core/events.ts";
 import {
 	matches,
 	readRequestQuery,
-} from "../../src/telemetry/request-filter.ts";
+} from "../../src/telemetry/traffic/request-filter.ts";
 import { byPath, testRoute } from "../kit/gateway.ts";
 
 const faultsOf = (target: string) => {

@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TrailEnded } from "../../src/core/events.ts";
-import { detailOf, summaryOf } from "../../src/telemetry/shown-request.ts";
+import {
+	detailOf,
+	summaryOf,
+} from "../../src/telemetry/trail/shown-request.ts";
 import { byPath, testRoute } from "../kit/gateway.ts";
 
 /** When the requests of these tests ended. */

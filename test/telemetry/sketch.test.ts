@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { quantilesOf, Sketch } from "../../src/telemetry/sketch.ts";
+import { quantilesOf, Sketch } from "../../src/telemetry/traffic/sketch.ts";
 
 const sketchOf = (durations: readonly number[]) => {
 	const sketch = new Sketch();

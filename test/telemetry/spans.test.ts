@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { UserContext } from "../../src/config/config.ts";
-import type { SpanFacts } from "../../src/telemetry/span.ts";
+import type { SpanFacts } from "../../src/telemetry/traces/span.ts";
 import {
 	type Behaviour,
 	byPath,

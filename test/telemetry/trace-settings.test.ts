@@ -4,7 +4,7 @@ import {
 	type TraceSettings,
 	traceSettings,
 	type Variables,
-} from "../../src/telemetry/trace-settings.ts";
+} from "../../src/telemetry/traces/trace-settings.ts";
 
 const base = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const own = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";

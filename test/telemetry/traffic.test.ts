@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { readRequestQuery } from "../../src/telemetry/request-filter.ts";
-import { createTraffic, type Traffic } from "../../src/telemetry/traffic.ts";
+import { readRequestQuery } from "../../src/telemetry/traffic/request-filter.ts";
+import {
+	createTraffic,
+	type Traffic,
+} from "../../src/telemetry/traffic/traffic.ts";
 import { byPath, type Reply, testGateway, testRoute } from "../kit/gateway.ts";
 
 const list = (traffic: Traffic, query = "") =>

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { Rate } from "../../src/telemetry/rate.ts";
-import type { Rates } from "../../src/telemetry/rates.ts";
+import type { Rate } from "../../src/telemetry/traffic/rate.ts";
+import type { Rates } from "../../src/telemetry/traffic/rates.ts";
 import {
 	countPoints,
 	latencyPoints,

@@ -3,7 +3,7 @@ import { describe, it } from "node:test";
 import {
 	detailOf,
 	type RequestDetail,
-} from "../../src/telemetry/shown-request.ts";
+} from "../../src/telemetry/trail/shown-request.ts";
 import { pathLines } from "../../ui/src/sentences.ts";
 import { type Row, rowsOf } from "../../ui/src/waterfall.ts";
 import { type Behaviour, byPath, testGateway } from "../kit/gateway.ts";

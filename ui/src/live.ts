@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import type { Rates } from "../../src/telemetry/rates.ts";
-import type { RequestSummary } from "../../src/telemetry/shown-request.ts";
+import type { Rates } from "../../src/telemetry/traffic/rates.ts";
+import type { RequestSummary } from "../../src/telemetry/trail/shown-request.ts";
 import type { SentEvent } from "./event-stream.ts";
 import { queryOf } from "./place.ts";
 import { withRates } from "./series.ts";

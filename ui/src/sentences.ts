@@ -1,12 +1,15 @@
 import type { Decision, PolicyKey } from "../../src/core/events.ts";
-import type { PathPart, Spent } from "../../src/telemetry/critical-path.ts";
+import type {
+	PathPart,
+	Spent,
+} from "../../src/telemetry/trail/critical-path.ts";
 import type {
 	RequestDetail,
 	ShownAttempt,
 	ShownCall,
 	ShownError,
 	ShownStep,
-} from "../../src/telemetry/shown-request.ts";
+} from "../../src/telemetry/trail/shown-request.ts";
 import { shownBytes, shownMs, shownStep } from "./format.ts";
 
 /** A stretch of a request's time, in milliseconds from its arrival. */

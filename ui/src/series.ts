@@ -1,5 +1,5 @@
-import type { Rate } from "../../src/telemetry/rate.ts";
-import type { Rates } from "../../src/telemetry/rates.ts";
+import type { Rate } from "../../src/telemetry/traffic/rate.ts";
+import type { Rates } from "../../src/telemetry/traffic/rates.ts";
 
 /** Whose numbers a chart shows. */
 export type Subject =

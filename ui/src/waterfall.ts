@@ -1,7 +1,7 @@
 import type {
 	RequestDetail,
 	ShownStep,
-} from "../../src/telemetry/shown-request.ts";
+} from "../../src/telemetry/trail/shown-request.ts";
 import { shownMs, shownStep } from "./format.ts";
 import { endOf, marksOf, type Stretch, sentenceOf } from "./sentences.ts";
 

@@ -1,5 +1,5 @@
-import { type Exposition, labels } from "../exposition.ts";
-import { metrics } from "../families.ts";
+import { type Exposition, labels } from "../metrics/exposition.ts";
+import { metrics } from "../metrics/families.ts";
 import { dropReasons, type WriterState } from "./writer.ts";
 
 /** How writing to the history goes. */

@@ -1,5 +1,5 @@
-import type { RequestQuery } from "../request-filter.ts";
-import type { RequestDetail, RequestSummary } from "../shown-request.ts";
+import type { RequestQuery } from "../traffic/request-filter.ts";
+import type { RequestDetail, RequestSummary } from "../trail/shown-request.ts";
 import type { Row } from "./row.ts";
 
 /** The file of a history, and its bounds. */

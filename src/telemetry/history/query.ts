@@ -1,6 +1,6 @@
 import { GatewayError } from "../../core/errors.ts";
 import { parseDays } from "../../core/units.ts";
-import { readRequestQuery } from "../request-filter.ts";
+import { readRequestQuery } from "../traffic/request-filter.ts";
 import type { HistoryQuery } from "./messages.ts";
 
 /**

@@ -6,7 +6,7 @@ import {
 	type RequestDetail,
 	type RequestSummary,
 	summaryOf,
-} from "../shown-request.ts";
+} from "../trail/shown-request.ts";
 import type { KeptDetail, KeptSummary } from "./messages.ts";
 import { type PackedEnd, packEnd, unpackEnd } from "./packed.ts";
 

@@ -1,7 +1,7 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
-import type { Log } from "../log.ts";
+import type { Log } from "../log/log.ts";
 import type { HistoryFault } from "./messages.ts";
 import { RowQueue } from "./queue.ts";
 import { rowOf } from "./row.ts";

@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { TrailEnded } from "../../../src/core/events.ts";
 import { packEnd, unpackEnd } from "../../../src/telemetry/history/packed.ts";
-import { detailOf, summaryOf } from "../../../src/telemetry/shown-request.ts";
+import {
+	detailOf,
+	summaryOf,
+} from "../../../src/telemetry/trail/shown-request.ts";
 import {
 	type Behaviour,
 	byPath,

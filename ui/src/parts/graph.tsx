@@ -1,4 +1,4 @@
-import type { Rate } from "../../../src/telemetry/rate.ts";
+import type { Rate } from "../../../src/telemetry/traffic/rate.ts";
 import { shownMs, shownShare } from "../format.ts";
 import {
 	type Graph,

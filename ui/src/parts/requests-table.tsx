@@ -1,4 +1,4 @@
-import type { RequestSummary } from "../../../src/telemetry/shown-request.ts";
+import type { RequestSummary } from "../../../src/telemetry/trail/shown-request.ts";
 import { shownMs, shownStep, shownTime } from "../format.ts";
 import { hashOf } from "../place.ts";
 import { errorLine } from "../sentences.ts";

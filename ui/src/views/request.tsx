@@ -4,7 +4,7 @@ import type {
 	ShownAttempt,
 	ShownCall,
 	ShownStep,
-} from "../../../src/telemetry/shown-request.ts";
+} from "../../../src/telemetry/trail/shown-request.ts";
 import {
 	counted,
 	shownBytes,

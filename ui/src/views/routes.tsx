@@ -2,7 +2,7 @@ import type {
 	RouteExplanation,
 	StepExplanation,
 } from "../../../src/plan/explain.ts";
-import type { Rate } from "../../../src/telemetry/rate.ts";
+import type { Rate } from "../../../src/telemetry/traffic/rate.ts";
 import { counted, shownMs, shownShare } from "../format.ts";
 import { layoutOf } from "../graph.ts";
 import { useAsked } from "../live.ts";

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Rate } from "../../../src/telemetry/rate.ts";
-import type { Rates } from "../../../src/telemetry/rates.ts";
-import type { RequestSummary } from "../../../src/telemetry/shown-request.ts";
+import type { Rate } from "../../../src/telemetry/traffic/rate.ts";
+import type { Rates } from "../../../src/telemetry/traffic/rates.ts";
+import type { RequestSummary } from "../../../src/telemetry/trail/shown-request.ts";
 import { counted, shownMs, shownRate, shownShare } from "../format.ts";
 import { type Live, useAsked } from "../live.ts";
 import { Chart, type Line } from "../parts/chart.tsx";

@@ -1,6 +1,6 @@
 // Not by name: an old Node, which has no `styleText`, must get as far as saying that it is too old.
 import util from "node:util";
-import { shown, shownInOneLine } from "../core/shown.ts";
+import { shown, shownInOneLine } from "../../core/shown.ts";
 
 /** The fields of a line of the log. */
 interface Fields {

@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../tasks/clock.ts";
+import type { Clock, Timer } from "../../tasks/clock.ts";
 
 /** Writes a line that stands for so many events. */
 export type WriteLine = (count: number) => void;

@@ -1,12 +1,12 @@
-import type { LogConfig } from "../config/config.ts";
-import { asGatewayError } from "../core/errors.ts";
+import type { LogConfig } from "../../config/config.ts";
+import { asGatewayError } from "../../core/errors.ts";
 import {
 	type Events,
 	listen,
 	type PolicyDecided,
 	type UndoEnded,
-} from "../core/events.ts";
-import type { Plan } from "../plan/plan.ts";
+} from "../../core/events.ts";
+import type { Plan } from "../../plan/plan.ts";
 import { type Log, wordsOf } from "./log.ts";
 import { callsOf } from "./log-calls.ts";
 import { tellEach } from "./log-each.ts";

@@ -1,4 +1,4 @@
-import type { GatewayError } from "../core/errors.ts";
+import type { GatewayError } from "../../core/errors.ts";
 import {
 	type AttemptEnded,
 	type LoadLevel,
@@ -7,16 +7,16 @@ import {
 	type PolicyKey,
 	policyDecisions,
 	type RequestEnded,
-} from "../core/events.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import { hashOf } from "../plan/print.ts";
-import type { RunningServer } from "../server/serve.ts";
-import { errorTypeOf, isCancelled } from "./attempt-end.ts";
+} from "../../core/events.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import { hashOf } from "../../plan/print.ts";
+import type { RunningServer } from "../../server/serve.ts";
+import type { History } from "../history/history.ts";
+import { writeHistory } from "../history/history-metrics.ts";
+import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
 import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { writeGauges } from "./gauges.ts";
-import type { History } from "./history/history.ts";
-import { writeHistory } from "./history/history-metrics.ts";
 import { Counts, Durations } from "./series.ts";
 
 /** Counts what a gateway does. Nothing is sent anywhere: the numbers are printed when they are asked for. */

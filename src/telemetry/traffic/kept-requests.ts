@@ -1,5 +1,5 @@
-import type { TrailEnded } from "../core/events.ts";
-import type { Yielding } from "../core/memory.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import type { Yielding } from "../../core/memory.ts";
 import { keepable, weightOf } from "./kept-trail.ts";
 import { matches, type RequestQuery } from "./request-filter.ts";
 

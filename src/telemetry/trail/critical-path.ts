@@ -1,11 +1,11 @@
-import type { TrailEnded } from "../core/events.ts";
+import type { TrailEnded } from "../../core/events.ts";
 import type {
 	AttemptTrail,
 	CallTrail,
 	StepTrail,
 	StepWait,
 	Trail,
-} from "../core/trail.ts";
+} from "../../core/trail.ts";
 
 /** What a piece of a request's time was spent on. The words are public and permanent. */
 export type Spent =

@@ -1,9 +1,9 @@
-import type { LoadLevel } from "../core/events.ts";
-import type { TracerState } from "../core/trace-ids.ts";
-import { packageVersion } from "../core/version.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import type { RunningServer } from "../server/serve.ts";
-import type { UpstreamState } from "../upstream/upstream.ts";
+import type { LoadLevel } from "../../core/events.ts";
+import type { TracerState } from "../../core/trace-ids.ts";
+import { packageVersion } from "../../core/version.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { RunningServer } from "../../server/serve.ts";
+import type { UpstreamState } from "../../upstream/upstream.ts";
 import { type Exposition, labels, type Metric } from "./exposition.ts";
 import { metrics } from "./families.ts";
 

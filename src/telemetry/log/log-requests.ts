@@ -1,6 +1,10 @@
-import type { LogConfig } from "../config/config.ts";
-import type { GatewayError } from "../core/errors.ts";
-import type { RequestEnded, StepFailure, StepWrite } from "../core/events.ts";
+import type { LogConfig } from "../../config/config.ts";
+import type { GatewayError } from "../../core/errors.ts";
+import type {
+	RequestEnded,
+	StepFailure,
+	StepWrite,
+} from "../../core/events.ts";
 import { type Log, wordsOf } from "./log.ts";
 import { type Calls, callOf } from "./log-calls.ts";
 

@@ -1,17 +1,17 @@
-import { listen } from "../core/events.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import type { Clock, Timer } from "../tasks/clock.ts";
-import { type EndedRequest, KeptRequests } from "./kept-requests.ts";
-import type { Rate } from "./rate.ts";
-import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
-import type { RequestQuery } from "./request-filter.ts";
+import { listen } from "../../core/events.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { Clock, Timer } from "../../tasks/clock.ts";
 import {
 	completenessOf,
 	detailOf,
 	type RequestDetail,
 	type RequestSummary,
 	summaryOf,
-} from "./shown-request.ts";
+} from "../trail/shown-request.ts";
+import { type EndedRequest, KeptRequests } from "./kept-requests.ts";
+import type { Rate } from "./rate.ts";
+import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
+import type { RequestQuery } from "./request-filter.ts";
 
 /** How often the rates are told. */
 const ratesEveryMs = 1_000;

@@ -1,5 +1,5 @@
 import { write, writeSync } from "node:fs";
-import type { Clock, Timer } from "../tasks/clock.ts";
+import type { Clock, Timer } from "../../tasks/clock.ts";
 
 /** How much may wait for the log's reader, in characters. Further lines are dropped and counted. */
 const waitingMax = 1024 * 1024;

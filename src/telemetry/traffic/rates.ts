@@ -1,7 +1,7 @@
-import type { AttemptEnded, RequestEnded } from "../core/events.ts";
-import type { StepTrail } from "../core/trail.ts";
-import type { Plan, StepPlan } from "../plan/plan.ts";
-import { errorTypeOf, isCancelled } from "./attempt-end.ts";
+import type { AttemptEnded, RequestEnded } from "../../core/events.ts";
+import type { StepTrail } from "../../core/trail.ts";
+import type { Plan, StepPlan } from "../../plan/plan.ts";
+import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
 import { Numbers, type Outcome, type Rate, Recent, rateOf } from "./rate.ts";
 
 /** What happened in the time since the one before. */

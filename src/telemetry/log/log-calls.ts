@@ -1,7 +1,7 @@
-import { printCallTarget } from "../config/steps/sent.ts";
-import type { GatewayError } from "../core/errors.ts";
-import type { Plan, StepPlan } from "../plan/plan.ts";
-import { printTargets } from "../plan/print.ts";
+import { printCallTarget } from "../../config/steps/sent.ts";
+import type { GatewayError } from "../../core/errors.ts";
+import type { Plan, StepPlan } from "../../plan/plan.ts";
+import { printTargets } from "../../plan/print.ts";
 
 /** Method and path template of each call, by route and step. */
 export type Calls = ReadonlyMap<string, string>;

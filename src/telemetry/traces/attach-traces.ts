@@ -1,5 +1,5 @@
-import type { Gateway } from "../gateway/gateway.ts";
-import type { Log } from "./log.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { Log } from "../log/log.ts";
 // Types only: it loads the SDK of OpenTelemetry.
 import type { TraceExport } from "./trace-export.ts";
 import {

@@ -1,8 +1,8 @@
 import { type Attributes, SpanKind } from "@opentelemetry/api";
-import type { AttemptTrail, CallTrail } from "../core/trail.ts";
-import { cancelledCodes } from "./attempt-end.ts";
-import { isHedge } from "./segments.ts";
-import { knownMethod } from "./series.ts";
+import type { AttemptTrail, CallTrail } from "../../core/trail.ts";
+import { knownMethod } from "../metrics/series.ts";
+import { cancelledCodes } from "../trail/attempt-end.ts";
+import { isHedge } from "../trail/segments.ts";
 import type { SpanEvent, SpanFacts } from "./span.ts";
 
 /**

@@ -1,7 +1,11 @@
-import { errorTable, GatewayError, type RequestFault } from "../core/errors.ts";
-import type { TrailEnded } from "../core/events.ts";
-import { parseDuration } from "../core/units.ts";
-import { completenessOf, type RequestSummary } from "./shown-request.ts";
+import {
+	errorTable,
+	GatewayError,
+	type RequestFault,
+} from "../../core/errors.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import { parseDuration } from "../../core/units.ts";
+import { completenessOf, type RequestSummary } from "../trail/shown-request.ts";
 
 /** Which requests somebody wants to see. Null: any. */
 export interface RequestFilter {

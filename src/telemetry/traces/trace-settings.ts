@@ -1,4 +1,4 @@
-import { isHeaderValue, isToken } from "../core/http/headers.ts";
+import { isHeaderValue, isToken } from "../../core/http/headers.ts";
 
 /** Variables by name, as in process.env. An empty one counts as not set, as OpenTelemetry says. */
 export type Variables = Readonly<Record<string, string | undefined>>;

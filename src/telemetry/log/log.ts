@@ -1,7 +1,7 @@
 import pino from "pino";
-import type { GatewayError } from "../core/errors.ts";
-import { shown } from "../core/shown.ts";
-import type { Clock } from "../tasks/clock.ts";
+import type { GatewayError } from "../../core/errors.ts";
+import { shown } from "../../core/shown.ts";
+import type { Clock } from "../../tasks/clock.ts";
 import { readable } from "./log-line.ts";
 import { LogOutput } from "./log-output.ts";
 import { Repeats } from "./repeats.ts";

@@ -1,5 +1,5 @@
-import type { GatewayError } from "../core/errors.ts";
-import type { Gateway } from "../gateway/gateway.ts";
+import type { GatewayError } from "../../core/errors.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
 import { createLog, type Log } from "./log.ts";
 import { logBug, logEvents } from "./log-events.ts";
 import { logRefusal } from "./log-requests.ts";

@@ -6,15 +6,15 @@ import {
 	SpanKind,
 	type TraceState,
 } from "@opentelemetry/api";
-import type { GatewayError } from "../core/errors.ts";
-import type { TrailEnded } from "../core/events.ts";
-import type { TraceIds } from "../core/trace-ids.ts";
-import type { CallTrail, StepTrail } from "../core/trail.ts";
+import type { GatewayError } from "../../core/errors.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import type { TraceIds } from "../../core/trace-ids.ts";
+import type { CallTrail, StepTrail } from "../../core/trail.ts";
+import { endingOf, nameOf } from "../log/log-requests.ts";
+import { knownMethod } from "../metrics/series.ts";
+import { criticalPath } from "../trail/critical-path.ts";
 import { attemptSpan } from "./attempt-span.ts";
-import { criticalPath } from "./critical-path.ts";
 import type { Dependencies } from "./dependencies.ts";
-import { endingOf, nameOf } from "./log-requests.ts";
-import { knownMethod } from "./series.ts";
 import type { SpanEvent, SpanFacts } from "./span.ts";
 
 /** How many missing parts of an answer are named. */

@@ -1,6 +1,6 @@
-import { type GatewayError, lightened } from "../core/errors.ts";
-import type { TrailEnded } from "../core/events.ts";
-import { AttemptTrail, CallTrail, StepTrail, Trail } from "../core/trail.ts";
+import { type GatewayError, lightened } from "../../core/errors.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import { AttemptTrail, CallTrail, StepTrail, Trail } from "../../core/trail.ts";
 
 /** What records take of the heap, in bytes: measured, and rounded up. */
 const weights = {

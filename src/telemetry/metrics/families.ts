@@ -1,4 +1,4 @@
-import { type PolicyKey, policyDecisions } from "../core/events.ts";
+import { type PolicyKey, policyDecisions } from "../../core/events.ts";
 import type { Metric } from "./exposition.ts";
 
 function counter(name: string, help: string): Metric {

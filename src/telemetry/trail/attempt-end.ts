@@ -1,5 +1,5 @@
-import type { ErrorCode } from "../core/errors.ts";
-import type { AttemptTrail } from "../core/trail.ts";
+import type { ErrorCode } from "../../core/errors.ts";
+import type { AttemptTrail } from "../../core/trail.ts";
 
 /** Ends of calls that say nothing about their upstream, because the gateway did not need them any more. */
 export const cancelledCodes: ReadonlySet<ErrorCode> = new Set([

@@ -1,5 +1,5 @@
-import type { ErrorCode, GatewayError } from "../core/errors.ts";
-import type { RequestEnded, StepWrite, TrailEnded } from "../core/events.ts";
+import type { ErrorCode, GatewayError } from "../../core/errors.ts";
+import type { RequestEnded, StepWrite, TrailEnded } from "../../core/events.ts";
 import type {
 	AttemptTrail,
 	CallTrail,
@@ -7,7 +7,7 @@ import type {
 	StepEnd,
 	StepTrail,
 	Trail,
-} from "../core/trail.ts";
+} from "../../core/trail.ts";
 import { criticalPath, type PathPart } from "./critical-path.ts";
 import { type Segment, segmentsOf } from "./segments.ts";
 

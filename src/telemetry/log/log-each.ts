@@ -1,5 +1,5 @@
-import type { TrailEnded } from "../core/events.ts";
-import type { StepTrail, Trail } from "../core/trail.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import type { StepTrail, Trail } from "../../core/trail.ts";
 import { type Log, wordsOf } from "./log.ts";
 import { type Calls, callOf } from "./log-calls.ts";
 import {

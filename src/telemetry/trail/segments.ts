@@ -1,4 +1,4 @@
-import type { AttemptTrail, CallTrail, StepTrail } from "../core/trail.ts";
+import type { AttemptTrail, CallTrail, StepTrail } from "../../core/trail.ts";
 import type { Spent } from "./critical-path.ts";
 
 /** A piece of a step's time, in milliseconds on the gateway's clock. */

@@ -1,4 +1,4 @@
-import type { Plan, StepPlan } from "../plan/plan.ts";
+import type { Plan, StepPlan } from "../../plan/plan.ts";
 
 /** The steps that a step waits for before it starts, by its path: `orders.items`. Of those that wait for none there is no entry. */
 export type Dependencies = ReadonlyMap<string, readonly string[]>;

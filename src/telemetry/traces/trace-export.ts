@@ -15,12 +15,12 @@ import {
 	SamplingDecision,
 	TraceIdRatioBasedSampler,
 } from "@opentelemetry/sdk-trace";
-import type { TrailEnded } from "../core/events.ts";
-import type { TraceParent } from "../core/http/trace-context.ts";
-import type { Tracer, TracerState } from "../core/trace-ids.ts";
-import { packageVersion } from "../core/version.ts";
-import type { Gateway } from "../gateway/gateway.ts";
-import type { Timer } from "../tasks/clock.ts";
+import type { TrailEnded } from "../../core/events.ts";
+import type { TraceParent } from "../../core/http/trace-context.ts";
+import type { Tracer, TracerState } from "../../core/trace-ids.ts";
+import { packageVersion } from "../../core/version.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
+import type { Timer } from "../../tasks/clock.ts";
 import { CountingExporter } from "./counting-exporter.ts";
 import { type Dependencies, dependenciesOf } from "./dependencies.ts";
 import { FinishedSpan, type SpanSource } from "./span.ts";
