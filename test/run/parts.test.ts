@@ -379,7 +379,7 @@ describe("a client that leaves an answer in parts", () => {
 async function unread({ gateway, clock }: TestGateway) {
 	const scope = openScope({ clock });
 	const memory = new RequestMemory(gateway.memory);
-	const { body } = await gateway.handle(
+	const { body, ongoing } = await gateway.handle(
 		{
 			...{ id: "unread", method: "GET", target: "/x", headers: ndjson.headers },
 			...{ ip: "127.0.0.1", arrivedMs: clock.now(), memory },
@@ -388,8 +388,38 @@ async function unread({ gateway, clock }: TestGateway) {
 		},
 		scope,
 	);
-	return { body: body as ByteStream, memory };
+	return { body: body as ByteStream, memory, ongoing };
 }
+
+describe("a request whose answer has begun", () => {
+	it("keeps its place until its run has ended", async () => {
+		const kit = testGateway(
+			{
+				overload: { requests: 1 },
+				upstreams: { users: { url: "http://users.test" } },
+				routes: {
+					"GET /x": {
+						steps: { slow: { get: "users/slow" } },
+						respond: { first: 1, slow: "${slow}" },
+					},
+				},
+			},
+			byPath({ "/slow": { json: 1, afterMs: 10 } }),
+		);
+		const { body, ongoing } = await unread(kit);
+		assert.equal(kit.gateway.state().requests?.running, 1);
+		let settled = false;
+		void ongoing?.then(() => {
+			settled = true;
+		});
+		await kit.clock.advance(9);
+		assert.equal(settled, false);
+		await kit.settle();
+		assert.equal(settled, true);
+		assert.equal(kit.gateway.state().requests?.running, 0);
+		leave(body);
+	});
+});
 
 describe("a client that reads an answer in parts slowly", () => {
 	it("costs what `maxAnswer` allows, and keeps no place among the requests in progress", async () => {
