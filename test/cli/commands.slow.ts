@@ -80,7 +80,7 @@ describe("sluice call", () => {
 		});
 		assert.match(
 			stderr,
-			/^200 OK\nx-content-type-options: nosniff\ncontent-type: application\/json; charset=utf-8\nsluice-complete: \?1\ncache-control: max-age=5\d\netag: ".+"\n\n$/,
+			/^200 OK\nx-content-type-options: nosniff\ncontent-type: application\/json; charset=utf-8\nsluice-complete: \?1\ncache-control: max-age=5\d\nvary: accept\netag: ".+"\n\n$/,
 		);
 	});
 
