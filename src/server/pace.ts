@@ -40,10 +40,13 @@ class Credit {
 		this.bytesBefore = bytes;
 	}
 
-	/** `bytes` is their number since the beginning. Returns whether there are more. */
+	/**
+	 * `bytes` is their number since the beginning, or less: it may have been read while others were on their way. Returns
+	 * whether there are more.
+	 */
 	pass(ms: number, bytes: number): boolean {
-		const more = bytes - this.bytesBefore;
-		this.bytesBefore = bytes;
+		const more = Math.max(0, bytes - this.bytesBefore);
+		this.bytesBefore += more;
 		this.left = Math.min(this.left + more - ms * this.#perMs, this.max);
 		return more > 0;
 	}
@@ -64,6 +67,8 @@ export class Pace {
 	#taking: Credit | null = null;
 	/** By what has reached the client's system. Asked for only if little has left this process. */
 	#reaching: Credit | null = null;
+	/** What had left this process when it was looked at. */
+	#leftBytes = 0;
 	/** How long nothing was seen to be taken of an answer that waits. Infinity if none was looked at. */
 	stillMs = Number.POSITIVE_INFINITY;
 
@@ -112,6 +117,7 @@ export class Pace {
 			return false;
 		}
 		const bytes = handle.bytesWritten - handle.writeQueueSize;
+		this.#leftBytes = bytes;
 		if (this.#taking === null) {
 			this.#taking = new Credit(this.#takingGraceMs, this.#perMs, bytes);
 			this.stillMs = 0;
@@ -126,15 +132,14 @@ export class Pace {
 	}
 
 	/**
-	 * `queuedBytes` have left this process and have not reached the client's system; null if nobody can tell. True if the
-	 * client takes too little.
+	 * `queuedBytes` have left this process and have not reached the client's system; null if nobody can tell. They were
+	 * asked for after the look, so they may be too many and never too few. True if the client takes too little.
 	 */
 	isTakingSlowly(ms: number, queuedBytes: number | null): boolean {
-		const handle = this.#handle;
 		const taking = this.#taking;
-		if (handle === null || taking === null) return false;
+		if (this.#handle === null || taking === null) return false;
 		if (queuedBytes === null) return taking.left < 0;
-		const bytes = handle.bytesWritten - handle.writeQueueSize - queuedBytes;
+		const bytes = this.#leftBytes - queuedBytes;
 		if (this.#reaching === null) {
 			this.#reaching = new Credit(this.#takingGraceMs, this.#perMs, bytes);
 			this.#reaching.left = taking.left;

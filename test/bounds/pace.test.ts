@@ -373,6 +373,24 @@ describe("the pace of a client", () => {
 		assert.equal(paced(null).slowAfter(190, queued), null);
 	});
 
+	it("is not too slow because bytes left this process while the system was asked", () => {
+		const { pace, handle } = paced(1000);
+		let slow = false;
+		const look = (queued: number) => {
+			const doubtful = pace.mayBeTakingSlowly(2000);
+			// While the system answers, it takes another megabyte from this process.
+			handle.bytesWritten += 1e6;
+			if (doubtful && pace.isTakingSlowly(2000, queued)) slow = true;
+			handle.bytesWritten -= 1e6;
+		};
+		for (let second = 2; second <= 20; second += 2) look(2e6);
+		look(3e6);
+		for (let second = 2; second <= 20; second += 2) {
+			look(2e6 - 3000 * second);
+		}
+		assert.equal(slow, false);
+	});
+
 	it("is too slow when nothing has reached it for thirty seconds", () => {
 		const after = paced(1000).slowAfter(190, () => 2e6) ?? 0;
 		assert.ok(after >= 30 && after <= 36, `${after}`);
