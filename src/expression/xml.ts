@@ -113,7 +113,12 @@ function addContent(
 	}
 	for (const key of keys) {
 		const value = of[key];
-		if (key.startsWith("@") || isNothing(key, value)) continue;
+		if (key.startsWith("@")) continue;
+		if (isNothing(key, value)) {
+			// A wrong name is wrong whatever stands under it.
+			if (key !== "#text") checkName(site, key);
+			continue;
+		}
 		if (isEmpty) made.add(">");
 		isEmpty = false;
 		if (key === "#text") {

@@ -621,6 +621,7 @@ test("fails with step_failed where an argument makes no sense", () => {
 		"printXml({ 'a b': 1 })": /`a…b` cannot be a name in XML/,
 		"printXml({ 'a><b': 1 })": /`a……b` cannot be a name in XML/,
 		"printXml({ '': 1 })": /cannot be a name in XML/,
+		"printXml({ a: { '': [] } })": /cannot be a name in XML/,
 		"printXml({ '1a': 1 })": /cannot be a name in XML/,
 		"printXml({ a: { '@': 1 } })": /cannot be a name in XML/,
 		"printXml({ a: { '@b c': 1 } })": /cannot be a name in XML/,
