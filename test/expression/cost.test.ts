@@ -19,7 +19,7 @@ function share(source: string, data: Data): number {
 	const evaluate = prepared(source, Object.keys(data));
 	const values = Object.values(data);
 	let least = Infinity;
-	for (let round = 0; round < 8 && least > 1; round++) {
+	for (let round = 0; round < 4 && least > 1; round++) {
 		const slow = slowness();
 		const frame = frameOf(values);
 		const computed = computing();

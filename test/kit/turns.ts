@@ -5,7 +5,7 @@ import { onQuietMachine, slowness } from "./slowness.ts";
 const longestMs = 100;
 
 /**
- * Does the work until no turn of the loop took too long, eight times at most. Gives the least share of the 100 ms that the
+ * Does the work until no turn of the loop took too long, four times at most. Gives the least share of the 100 ms that the
  * longest turn took, because chance only ever adds, and the value of the last time.
  */
 export async function turnsOf<T>(
@@ -18,6 +18,6 @@ export async function turnsOf<T>(
 			Math.min(ms / slow, onQuietMachine(ms, longestMs)),
 		);
 		turns = Math.min(turns, turnMs / longestMs);
-		if (turns < 1 || round === 8) return { turns, value: value as T };
+		if (turns < 1 || round === 4) return { turns, value: value as T };
 	}
 }
