@@ -1,9 +1,10 @@
 import { GatewayError } from "../core/errors.ts";
+import { eventStreamType } from "../core/http/event-stream.ts";
 import { headerOf } from "../core/http/headers.ts";
 import { readRequestQuery } from "../telemetry/traffic/request-filter.ts";
 import type { Traffic, TrafficList } from "../telemetry/traffic/traffic.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
-import { eventStream, type TrafficStreams } from "./traffic-streams.ts";
+import type { TrafficStreams } from "./traffic-streams.ts";
 
 /** A page of the last requests, as JSON. */
 export interface TrafficAnswer extends Omit<TrafficList, "newest"> {
@@ -17,10 +18,10 @@ export function trafficPage(traffic: Traffic, streams: TrafficStreams): Page {
 		answer({ target, headers, memory }) {
 			const query = readRequestQuery(target);
 			const accept = headerOf(headers, "accept") ?? "";
-			if (accept.includes(eventStream)) {
+			if (accept.includes(eventStreamType)) {
 				const lastId = headerOf(headers, "last-event-id");
 				const body = streams.open(query, lastId, memory);
-				return { status: 200, type: eventStream, body };
+				return { status: 200, type: eventStreamType, body };
 			}
 			const { newest, ...list } = traffic.list(query);
 			const answer: TrafficAnswer = { ...list, last: streams.idOf(newest) };

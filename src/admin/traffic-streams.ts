@@ -1,6 +1,7 @@
 import { ByteQueue } from "../core/body/byte-queue.ts";
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
+import { printEvent } from "../core/http/event-stream.ts";
 import type { RequestMemory } from "../core/memory.ts";
 import type { EndedRequest } from "../telemetry/traffic/kept-requests.ts";
 import {
@@ -9,9 +10,6 @@ import {
 } from "../telemetry/traffic/request-filter.ts";
 import type { Traffic } from "../telemetry/traffic/traffic.ts";
 import { summaryOf } from "../telemetry/trail/shown-request.ts";
-
-/** The media type of server-sent events. */
-export const eventStream = "text/event-stream";
 
 /** How many may listen at once. */
 const streamsMax = 16;
@@ -103,10 +101,10 @@ export class TrafficStreams {
 	}
 }
 
-function eventOf(name: string, data: object, id?: string): Uint8Array {
-	const head = id === undefined ? "" : `id: ${id}\n`;
-	const text = `event: ${name}\n${head}data: ${JSON.stringify(data)}\n\n`;
-	return Buffer.from(text);
+function eventOf(event: string, value: object, id?: string): Uint8Array {
+	const data = JSON.stringify(value);
+	const named = id === undefined ? { event, data } : { id, event, data };
+	return Buffer.from(printEvent(named));
 }
 
 /** One who listens. What a slow reader does not take is counted instead of held. */

@@ -1,4 +1,5 @@
 import { preferredType } from "../core/http/accept.ts";
+import { eventStreamType, printEvent } from "../core/http/event-stream.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 
@@ -18,10 +19,9 @@ const faces = {
 		contentType: "application/x-ndjson",
 		print: (_, json) => `${json}\n`,
 	},
-	"text/event-stream": {
-		contentType: "text/event-stream",
-		print: (kind, json, number) =>
-			`id: ${number}\nevent: ${kind}\ndata: ${json}\n\n`,
+	[eventStreamType]: {
+		contentType: eventStreamType,
+		print: (event, data, id) => printEvent({ id, event, data }),
 	},
 } as const satisfies Record<string, Face>;
 
@@ -39,7 +39,7 @@ export function faceFor({ method, headers }: GatewayRequest): Face | null {
 /** Whether a browser asks again because its stream has ended or was cut. To run the route again would do its work twice. */
 export function isReconnecting(face: Face, request: GatewayRequest): boolean {
 	const id = headerOf(request.headers, "last-event-id");
-	return face === faces["text/event-stream"] && id !== null;
+	return face === faces[eventStreamType] && id !== null;
 }
 
 /** The one answer after which an EventSource does not connect again (HTML, 9.2.3). */
