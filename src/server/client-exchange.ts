@@ -56,6 +56,8 @@ const cut = new Error("the answer is cut");
 export interface Owner {
 	/** The server's own lifetime. */
 	readonly scope: Scope;
+	/** Cancelled when the server takes no more requests. */
+	readonly accepting: Scope;
 	/** Null: pages of other origins read no answer. */
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
@@ -332,6 +334,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		// An upstream could send many, and a client that reads none would make us hold them.
 		if (this.#connection.socket.writableLength > 0) return;
 		sendInterim(response, status, this.#sayable(headers));
+	}
+
+	onDrain(callback: () => void): () => void {
+		return this.#owner.accepting.onCancel(callback);
 	}
 
 	/** Without the fields that the server sets itself. */

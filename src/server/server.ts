@@ -198,6 +198,7 @@ class Service implements Owner {
 	readonly #listeners: Listeners;
 	readonly #options: Settings;
 	readonly scope: Scope;
+	readonly accepting: Scope;
 	readonly cors: Cors | null;
 	readonly clientAddress: ClientAddress;
 	readonly clientScheme: ClientScheme;
@@ -225,6 +226,7 @@ class Service implements Owner {
 		this.limits = options.limits;
 		this.memory = options.memory;
 		this.scope = openScope({ clock: options.clock });
+		this.accepting = openScope({ clock: options.clock });
 		this.#paces = new PaceWatch(this.#connections, options.clock);
 		http.on("connection", (socket) => this.#connect(socket));
 		http.on("request", (message, response) => {
@@ -411,6 +413,8 @@ class Service implements Owner {
 		this.#refusing = true;
 		this.#beginDraining();
 		void this.#listeners.close();
+		// A client that is told to come back must not find this port open.
+		this.accepting.cancel(draining());
 	}
 }
 

@@ -1093,6 +1093,26 @@ describe("draining", () => {
 		await client.gone();
 	});
 
+	test("tells its requests when it takes no more, after the delay", async () => {
+		const next = await serveByHand();
+		client.send(asking("GET /"));
+		const { request, answer } = await next();
+		const told: string[] = [];
+		request.onDrain?.(() => told.push("kept"));
+		request.onDrain?.(() => told.push("removed"))();
+		const drained = server.drain(1000, 5000);
+		await clock.advance(4999);
+		assert.equal(told.join(), "");
+		await clock.advance(1);
+		assert.equal(told.join(), "kept");
+		await assert.rejects(connected(), { code: "ECONNREFUSED" });
+		request.onDrain?.(() => told.push("late"));
+		assert.equal(told.join(), "kept,late");
+		answer({});
+		assert.equal(await drained, true);
+		await client.answer();
+	});
+
 	test("does not wait for the delay when the server is closed meanwhile", async () => {
 		await serve(async () => ok);
 		const drained = server.drain(1000, 5000);

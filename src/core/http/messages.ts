@@ -40,6 +40,11 @@ export interface GatewayRequest {
 	 * it, or does not read, does not get it. Absent if its server has no way to send one.
 	 */
 	inform?(status: number, headers: HeaderList): void;
+	/**
+	 * Calls back when its server drains and takes no more requests, at once if it does already. By then an answer without an
+	 * end of its own has to end. Gives the removal. Absent if its server never drains.
+	 */
+	onDrain?(callback: () => void): () => void;
 }
 
 /** The answer, ready to be written. */

@@ -1,0 +1,17 @@
+import { allHeadersOf, type HeaderList, membersOf } from "./headers.ts";
+
+/**
+ * How many seconds a client would wait for its answer, by `Prefer: wait=25` (RFC 7240, 4.3). Null if it does not say. Of
+ * a preference that is given twice, the first counts (2). What is malformed says nothing.
+ */
+export function preferredWaitOf(headers: HeaderList): number | null {
+	const given = allHeadersOf(headers, "prefer").flatMap(membersOf);
+	for (const member of given) {
+		const [, value = ""] = wait.exec(member) ?? [];
+		if (value !== "") return /^\d{1,9}$/.test(value) ? Number(value) : null;
+	}
+	return null;
+}
+
+/** Parameters of a preference follow behind a semicolon. None is known of this one. */
+const wait = /^wait[\t ]*=[\t ]*"?([^\t ";]+)"?[\t ]*(?:;|$)/i;
