@@ -149,15 +149,24 @@ function summaryRows(route: RouteExplanation): string[][] {
 	];
 }
 
-/** One part is the whole answer. */
+/** One part is the whole answer, unless it is a list that is sent item by item. */
 function partsRows({ parts }: RouteExplanation): string[][] {
-	if (parts === null || parts.length < 2) return [];
-	const words = parts.map(({ at, waitsFor }) =>
-		waitsFor.length === 0
-			? `${at} at once`
-			: `${at} after ${waitsFor.join(" and ")}`,
-	);
-	return [["in parts", words.join("; ")]];
+	if (parts === null) return [];
+	const [only, ...others] = parts;
+	if (others.length > 0) {
+		const words = parts.map(
+			({ at, waitsFor }) => `${at} ${afterWords(waitsFor) || "at once"}`,
+		);
+		return [["in parts", words.join("; ")]];
+	}
+	const items = only?.items;
+	if (!items) return [];
+	const words = ["each item of", items.step, afterWords(items.waitsFor)];
+	return [["in parts", words.join(" ").trimEnd()]];
+}
+
+function afterWords(steps: readonly string[]): string {
+	return steps.length === 0 ? "" : `after ${steps.join(" and ")}`;
 }
 
 function finishedRows({ finishedFrom }: RouteExplanation): string[][] {

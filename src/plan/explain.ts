@@ -60,6 +60,14 @@ export interface PartExplanation {
 	readonly at: string | number | null;
 	/** The steps that have to end before it is sent. */
 	readonly waitsFor: readonly string[];
+	/**
+	 * Present if it is a list whose items are sent one by one: the step that makes them, and the steps that have to end before
+	 * the first.
+	 */
+	readonly items: {
+		readonly step: string;
+		readonly waitsFor: readonly string[];
+	} | null;
 }
 
 export interface StepExplanation {
@@ -152,14 +160,27 @@ function explainRoute(
 		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
 		answerReads: route.respondReads.flatMap((index) => names[index] ?? []),
-		parts:
-			partsOf(route)?.map(({ at, waitsFor }) => ({
-				at,
-				waitsFor: waitsFor.flatMap((index) => names[index] ?? []),
-			})) ?? null,
+		parts: explainParts(route, names),
 		finishedFrom: firstWrites(route.steps),
 		records: route.record.map(({ name }) => name),
 	};
+}
+
+function explainParts(
+	route: RoutePlan,
+	names: readonly string[],
+): RouteExplanation["parts"] {
+	const named = (indexes: readonly number[]) =>
+		indexes.flatMap((index) => names[index] ?? []);
+	const parts = partsOf(route)?.map(({ at, waitsFor, items }) => ({
+		at,
+		waitsFor: named(waitsFor),
+		items: items && {
+			step: names[items.step] ?? "",
+			waitsFor: named(items.waitsFor),
+		},
+	}));
+	return parts ?? null;
 }
 
 function explainSteps(

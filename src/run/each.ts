@@ -11,6 +11,7 @@ import {
 	prepare,
 	readsOnlyInput,
 } from "./layout.ts";
+import type { ItemListener } from "./run.ts";
 import { type Once, type Spot, skipped } from "./spot.ts";
 import type { WorkContext } from "./work.ts";
 
@@ -59,6 +60,8 @@ class Items {
 	readonly #once: Once;
 	/** The places of the step in this run; null if the lines of this list are all there are. */
 	readonly #places: Semaphore | null;
+	/** Null if nobody wants an item before the list. */
+	readonly #listener: ItemListener | null;
 	readonly #scope: Scope;
 	readonly #parallel: number;
 	/** How many items must succeed; null if all must. */
@@ -88,6 +91,8 @@ class Items {
 		this.#spot = spot;
 		this.#once = once;
 		this.#places = places;
+		const { items: listener } = spot.run;
+		this.#listener = listener?.step === spot.path ? listener : null;
 		this.#parallel = parallel;
 		this.#enough = enough;
 		this.#spare = enough === null ? 0 : items.length - enough;
@@ -168,6 +173,7 @@ class Items {
 			return this.#fail(this.#failing ?? { error, spot });
 		}
 		this.#values[at] = value;
+		this.#listener?.ended(at, value);
 		if (this.#enough === null) return spot.itemEnded();
 		this.#good.push(spot);
 		if (this.#good.length < this.#enough) return;

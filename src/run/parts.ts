@@ -9,14 +9,21 @@ import { type PrintBound, printJson, tooLong } from "../core/json.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import { partsOf } from "../plan/parts.ts";
-import type { RoutePlan, StepRef } from "../plan/plan.ts";
+import type { RoutePlan, StepPlan, StepRef } from "../plan/plan.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Block } from "./block.ts";
 import { type ComposedRoute, carryOut } from "./compose.ts";
 import type { Face } from "./faces.ts";
+import { ItemParts } from "./item-parts.ts";
 import { type Layout, prepare } from "./layout.ts";
 import { badStatus, type Merged, missingNamedMax } from "./merge.ts";
-import { Run, type RunEnd, type RunInput, type RunResult } from "./run.ts";
+import {
+	type ItemListener,
+	Run,
+	type RunEnd,
+	type RunInput,
+	type RunResult,
+} from "./run.ts";
 import { prepareHeaders } from "./target.ts";
 
 /** The parts of a route's answer, in written order, and its head. */
@@ -24,17 +31,33 @@ export interface PreparedParts {
 	readonly status: Evaluate;
 	readonly headers: (frame: Frame) => HeaderList;
 	readonly members: readonly PreparedMember[];
+	/** The only member is a list whose items are sent one by one; else null. */
+	readonly items: PreparedItems | null;
 	readonly bound: PrintBound;
 }
 
+interface PreparedItems {
+	/** The step that makes them. */
+	readonly step: string;
+	/** The steps that must have ended before any of them is sent. Null: all wait for the whole list. */
+	readonly reads: readonly StepRef[] | null;
+}
+
 interface PreparedMember {
-	/** The JSON that names its place: `"at":"user",`; empty if it is the whole answer. */
-	readonly at: string;
+	readonly place: Place;
 	/** Whether it is left out if its value is null. */
 	readonly optional: boolean;
 	readonly evaluate: Evaluate;
 	/** The steps that must have ended before it is made. */
 	readonly reads: readonly StepRef[];
+}
+
+/** Where a part stands in the whole answer. */
+interface Place {
+	/** The JSON that names it: `"at":"user",`; empty if the part is the whole answer. */
+	readonly json: string;
+	/** What the whole answer has there besides the value: `"user":`, and the comma or bracket before. */
+	readonly bytes: number;
 }
 
 /** Null if the route never answers in parts. */
@@ -44,19 +67,34 @@ export function prepareParts(
 	layout: Layout,
 ): PreparedParts | null {
 	const parts = partsOf(route);
-	return (
-		parts && {
-			bound,
-			status: prepare(route.status, layout),
-			headers: prepareHeaders(route.headers, [unsniffed], layout),
-			members: parts.map(({ at, optional, value, waitsFor }) => ({
-				at: at === null ? "" : `"at":${JSON.stringify(at)},`,
-				optional,
-				evaluate: prepare(value, layout),
-				reads: waitsFor.map((index) => ({ up: 0, index })),
-			})),
-		}
-	);
+	if (parts === null) return null;
+	const refsOf = (indexes: readonly number[]) =>
+		indexes.map((index) => ({ up: 0, index }));
+	const items = parts[0]?.items ?? null;
+	return {
+		bound,
+		status: prepare(route.status, layout),
+		headers: prepareHeaders(route.headers, [unsniffed], layout),
+		members: parts.map(({ at, optional, value, waitsFor }) => ({
+			place: placeOf(at),
+			optional,
+			evaluate: prepare(value, layout),
+			reads: refsOf(waitsFor),
+		})),
+		items: items && {
+			step: (route.steps[items.step] as StepPlan).name,
+			reads: items.waitsFor.includes(items.step)
+				? null
+				: refsOf(items.waitsFor),
+		},
+	};
+}
+
+function placeOf(at: string | number | null): Place {
+	if (at === null) return { json: "", bytes: 0 };
+	const name = JSON.stringify(at);
+	const bytes = typeof at === "number" ? 1 : Buffer.byteLength(name) + 2;
+	return { json: `"at":${name},`, bytes };
 }
 
 /**
@@ -93,6 +131,7 @@ export function composeInParts(
 		);
 		const merge = (frame: Frame, marks: readonly StepMark[]) =>
 			parted.rest(frame, marks) ?? route.merge(frame, marks);
+		run.items = parted.listenTo(run);
 		const block = carryOut(route, run, ({ frame, account }) =>
 			run.answer(merge, frame, account),
 		);
@@ -115,9 +154,12 @@ class PartedAnswer {
 	readonly #fuel: Fuel;
 	/** A member that was sent or left out is true. A failure is kept, because it counts only if the steps end well. */
 	readonly #made: (true | GatewayError | undefined)[] = [];
+	/** Null if its items are not sent one by one. */
+	#items: ItemParts | null = null;
 	/** Null until it is first needed. */
 	#head: Head | GatewayError | null = null;
 	#marks: readonly StepMark[] = [];
+	/** How long the whole answer is so far. */
 	#bytes = 0;
 	#number = 0;
 	begun = false;
@@ -140,30 +182,58 @@ class PartedAnswer {
 		});
 	}
 
-	/** Sends each member as soon as the steps that it waits for have ended. */
+	/** Hears of items as they end. Null if none is sent before all have ended. */
+	listenTo(run: Run): ItemListener | null {
+		const { items } = this.#parts;
+		this.#items =
+			items &&
+			new ItemParts({
+				step: items.step,
+				fuel: this.#fuel,
+				print: (at, value) => this.#print(placeOf(at), value),
+				send: (lines) => this.#send(lines),
+				isOver: () => run.over,
+			});
+		return items?.reads ? this.#items : null;
+	}
+
+	/** Sends each part as soon as the steps that it waits for have ended. */
 	follow(block: Block, run: Run): void {
-		const send = (index: number) => {
-			if (!run.over) this.#sendEarly(index, block.frame);
-		};
-		this.#parts.members.forEach(({ reads }, index) => {
+		const whenEnded = (reads: readonly StepRef[], then: () => void) => {
 			const ended = block.ended(reads, run.calls);
-			const inTurn = () => void this.#fuel.piece(send, index);
+			const inTurn = () => void this.#fuel.piece(then, undefined);
 			if (ended === null) inTurn();
 			// If the run is cancelled, its end is the last line.
 			else ended.then(inTurn, () => {});
+		};
+		const { members, items } = this.#parts;
+		if (items?.reads) {
+			whenEnded(items.reads, () => {
+				if (!run.over && this.#hasBody(block.frame)) this.#items?.open();
+			});
+		}
+		members.forEach(({ reads }, index) => {
+			whenEnded(reads, () => {
+				if (!run.over) this.#sendEarly(index, block.frame);
+			});
 		});
 	}
 
 	#sendEarly(index: number, frame: Frame): void {
-		if (this.#made[index] !== undefined) return;
+		if (this.#made[index] !== undefined || !this.#hasBody(frame)) return;
 		try {
-			if (!hasContent(this.#headOf(frame).status)) return;
-			const line = this.#lineOf(index, frame);
+			const lines = this.#linesOf(index, frame);
 			this.#made[index] = true;
-			if (line !== null) this.#send([line]);
+			if (lines.length > 0) this.#send(lines);
 		} catch (error) {
 			this.#made[index] = asGatewayError(error);
 		}
+	}
+
+	/** False also if the head cannot be made, which fails the answer when all steps have ended. */
+	#hasBody(frame: Frame): boolean {
+		const head = this.#headOf(frame);
+		return !(head instanceof GatewayError) && hasContent(head.status);
 	}
 
 	/**
@@ -172,22 +242,23 @@ class PartedAnswer {
 	 */
 	rest(frame: Frame, marks: readonly StepMark[]): Merged | null {
 		this.#fuel.begin();
-		const { status, headers } = this.#headOf(frame);
+		const head = this.#headOf(frame);
+		if (head instanceof GatewayError) throw head;
+		const { status, headers } = head;
 		if (!hasContent(status)) return null;
 		const lines = this.#parts.members.flatMap((_, index) => {
 			const made = this.#made[index];
 			if (made === true) return [];
 			if (made !== undefined) throw made;
-			return this.#lineOf(index, frame) ?? [];
+			return this.#linesOf(index, frame);
 		});
 		this.#marks = marks;
 		this.#send(lines);
 		return { response: { status, headers, body: null }, printed: null };
 	}
 
-	#headOf({ values, parent }: Frame): Head {
+	#headOf({ values, parent }: Frame): Head | GatewayError {
 		this.#head ??= this.#makeHead({ values, parent, fuel: this.#fuel });
-		if (this.#head instanceof GatewayError) throw this.#head;
 		return this.#head;
 	}
 
@@ -206,44 +277,54 @@ class PartedAnswer {
 		}
 	}
 
-	/** Null for a member that is left out. */
-	#lineOf(index: number, { values, parent }: Frame): string | null {
-		const { members, bound } = this.#parts;
-		const { at, optional, evaluate } = members[index] as PreparedMember;
-		const value = evaluate({ values, parent, fuel: this.#fuel });
-		if (value === null && optional) return null;
+	/** None for a member that is left out. A list may have sent some of its lines before. */
+	#linesOf(index: number, { values, parent }: Frame): string[] {
+		const member = this.#parts.members[index] as PreparedMember;
+		const value = member.evaluate({ values, parent, fuel: this.#fuel });
+		if (this.#items !== null) return this.#items.rest(value);
+		if (value === null && member.optional) return [];
+		return [this.#print(member.place, value)];
+	}
+
+	#print(place: Place, value: unknown): string {
+		const { bound } = this.#parts;
 		const json = printJson(value, this.#fuel, bound);
-		this.#bytes += Buffer.byteLength(json);
+		// The bracket at the end.
+		if (this.#bytes === 0 && place.bytes > 0) this.#bytes++;
+		this.#bytes += place.bytes + Buffer.byteLength(json);
 		if (this.#bytes > bound.bytesMax) throw tooLong(bound);
+		const line = `{${place.json}"value":${json}}`;
 		// Throws if there is no room. The queue counts what waits, but refuses nothing.
 		const { memory } = this.#input.request;
-		memory.take(2 * json.length);
-		memory.give(2 * json.length);
-		return `{${at}"value":${json}}`;
+		memory.take(2 * line.length);
+		memory.give(2 * line.length);
+		return line;
 	}
 
 	#send(lines: readonly string[]): void {
-		for (const line of lines) this.#push("part", line);
+		this.#push("part", lines);
 		if (this.begun) return;
 		this.begun = true;
 		this.onBegin({ ...(this.#head as Head), body: this.#queue });
 	}
 
-	#push(kind: "part" | "end", json: string): void {
-		const text = this.#face.print(kind, json, ++this.#number);
-		this.#queue.push(Buffer.from(text));
+	#push(kind: "part" | "end", lines: readonly string[]): void {
+		const events = lines.map((json) =>
+			this.#face.print(kind, json, ++this.#number),
+		);
+		this.#queue.push(Buffer.from(events.join("")));
 	}
 
 	/** Sends the last line of an answer that has all its parts. */
 	end(): void {
-		this.#push("end", printEnd(this.#marks));
+		this.#push("end", [printEnd(this.#marks)]);
 		this.#queue.end();
 	}
 
 	/** Sends the problem instead. */
 	fail(error: GatewayError): void {
 		const { body } = problemResponse(error, this.#input.request.id);
-		this.#push("end", `{"complete":false,"problem":${body}}`);
+		this.#push("end", [`{"complete":false,"problem":${body}}`]);
 		this.#queue.end();
 	}
 }

@@ -69,6 +69,12 @@ export interface RunResult {
 	readonly over?: Promise<RunEnd>;
 }
 
+/** Hears of each item that has a value for good, of one step of the route. */
+export interface ItemListener {
+	readonly step: string;
+	ended(at: number, value: unknown): void;
+}
+
 /** How a run ended whose answer had begun before. */
 export interface RunEnd {
 	readonly missing: readonly StepFailure[];
@@ -102,6 +108,8 @@ export class Run {
 	readonly deadline: number;
 	/** The scope of all calls: cancelled at the deadline, when the run fails, and when the client leaves. */
 	readonly calls: Scope;
+	/** Set before the steps start; null if nobody listens. */
+	items: ItemListener | null = null;
 	#trace: Trace | null = null;
 	#places: Map<EachConfig, Semaphore> | null = null;
 	/** Null until the first write is sent. */
