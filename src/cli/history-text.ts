@@ -91,7 +91,7 @@ function nameOf(step: string, index: readonly number[]): string {
 
 /** One request with all that was done for it: the chart of `sluice call`. */
 export function printKept(detail: KeptDetail, options: ChartOptions): string {
-	const { id, at, method, route, status, record, steps, error } = detail;
+	const { id, at, method, route, status, record, steps, error, parts } = detail;
 	const facts = [
 		["id", id],
 		["at", at],
@@ -101,6 +101,7 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 			name,
 			value === null ? "null" : String(value),
 		]),
+		...(parts === null ? [] : [["in parts", partsWords(parts)]]),
 		...(error === null ? [] : [["failed", inStep(wordsOf(error), error)]]),
 		...detail.missing.map(({ step, index, error }) => [
 			`without ${nameOf(step, index)}`,
@@ -111,6 +112,13 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	return [printColumns(facts, options.columns), ...chart].join("\n");
 }
 
+function partsWords({
+	face,
+	firstMs,
+}: NonNullable<KeptDetail["parts"]>): string {
+	return `${face}, the first after ${Math.round(firstMs)} ms`;
+}
+
 function wordsOf({ code, message }: ShownError): string {
 	return message === null ? code : `${code}: ${message}`;
 }
@@ -119,6 +127,7 @@ function wordsOf({ code, message }: ShownError): string {
 const csvColumns = [
 	...["at", "id", "method", "route", "status", "duration_ms"],
 	...["completeness", "code", "faults", "calls", "slowest", "slowest_ms"],
+	...["face", "first_part_ms"],
 ];
 
 /** As RFC 4180 has it, with a line of names. Whoever opens it in a spreadsheet runs no formula of a client's. */
@@ -139,7 +148,7 @@ type Cell = string | number | boolean | null;
 
 function cellsOf(request: KeptSummary): Cell[] {
 	const { at, id, method, route, status, durationMs, completeness } = request;
-	const { error, missing, calls, slowest } = request;
+	const { error, missing, calls, slowest, parts } = request;
 	const faults = missing.map(
 		({ step, index, error }) => `${nameOf(step, index)}: ${error.code}`,
 	);
@@ -148,6 +157,7 @@ function cellsOf(request: KeptSummary): Cell[] {
 		...[error?.code ?? null, faults.join("; "), calls],
 		slowest && nameOf(slowest.step, slowest.index),
 		slowest && slowest.durationMs,
+		...[parts && parts.face, parts && parts.firstMs],
 	];
 }
 

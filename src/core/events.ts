@@ -25,7 +25,19 @@ export interface RequestEnded {
 	readonly outlived: boolean;
 	/** The writes that it had sent, in that order, as far as they had come when it ended. */
 	readonly writes: readonly StepWrite[];
+	/** Null if its answer was not sent in parts, or failed before the first. */
+	readonly parts: SentParts | null;
 }
+
+/** An answer that was sent in parts. */
+export interface SentParts {
+	readonly face: PartsFace;
+	/** How long after the request's arrival the first part was sent. */
+	readonly firstMs: number;
+}
+
+/** The forms in which answers are sent in parts: lines of JSON, or events for browsers. */
+export type PartsFace = "ndjson" | "events";
 
 /** A write that a step has sent. */
 export interface StepWrite {

@@ -281,9 +281,9 @@ async function handle(
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0 && trail === null) return;
-		const { route, missing, writes, outlived } = end;
+		const { route, missing, writes, outlived, parts } = end;
 		const event: RequestEnded = {
-			...{ route, missing, writes, outlived },
+			...{ route, missing, writes, outlived, parts },
 			error: error === null ? null : asGatewayError(error),
 			requestId: request.id,
 			method: request.method,
@@ -444,7 +444,10 @@ async function answer(
 					leaves = false;
 				}));
 		end.missing = result.missing;
-		if (result.over) end.begins(result.over);
+		if (face && result.over) {
+			const firstMs = clock.now() - request.arrivedMs;
+			end.begins({ face: face.name, firstMs }, result.over);
+		}
 		return result.response;
 	} finally {
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());

@@ -1,5 +1,5 @@
 import type { GatewayError } from "../core/errors.ts";
-import type { StepFailure, StepWrite } from "../core/events.ts";
+import type { SentParts, StepFailure, StepWrite } from "../core/events.ts";
 import type { TraceIds } from "../core/trace-ids.ts";
 import type { Trail } from "../core/trail.ts";
 import type { Beyond, RunEnd } from "../run/run.ts";
@@ -21,6 +21,8 @@ export class RequestEnd implements Beyond {
 	error: GatewayError | null = null;
 	quotas: Quota[] | null = null;
 	writes: readonly StepWrite[] = [];
+	/** Null unless its answer has begun in parts. */
+	parts: SentParts | null = null;
 	/** Resolves when the last write of its run has ended; null if none goes on after the run. */
 	#writing: Promise<void> | null = null;
 	/** Resolves when its run has ended; null if that was before its answer began. */
@@ -55,8 +57,9 @@ export class RequestEnd implements Beyond {
 		);
 	}
 
-	/** Its answer has begun before its run has ended. */
-	begins(over: Promise<RunEnd>): void {
+	/** Its answer has begun in parts, before its run has ended. */
+	begins(parts: SentParts, over: Promise<RunEnd>): void {
+		this.parts = parts;
 		this.running = over.then(({ missing, error }) => {
 			this.missing = missing;
 			this.error = error;

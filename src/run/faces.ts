@@ -1,3 +1,4 @@
+import type { PartsFace } from "../core/events.ts";
 import { preferredType } from "../core/http/accept.ts";
 import { eventStreamType, printEvent } from "../core/http/event-stream.ts";
 import { headerOf } from "../core/http/headers.ts";
@@ -5,6 +6,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 
 /** A form in which an answer is sent in parts. */
 export interface Face {
+	readonly name: PartsFace;
 	readonly contentType: string;
 	/** The text that sends one piece of JSON. `number` counts them from 1. */
 	readonly print: (
@@ -16,10 +18,12 @@ export interface Face {
 
 const faces = {
 	"application/x-ndjson": {
+		name: "ndjson",
 		contentType: "application/x-ndjson",
 		print: (_, json) => `${json}\n`,
 	},
 	[eventStreamType]: {
+		name: "events",
 		contentType: eventStreamType,
 		print: (event, data, id) => printEvent({ id, event, data }),
 	},

@@ -132,6 +132,7 @@ describe("the chart of a request", () => {
 				...{ trail, durationMs: 500, error: null, missing: [], writes: [] },
 				...{ requestId: "a", method: "GET", route: "GET /x", status: 200 },
 				outlived: false,
+				parts: null,
 			},
 			500,
 		);

@@ -11,7 +11,13 @@ const whole: KeptSummary = {
 	id: "3f2a91c0-1111-2222-3333-444455556666",
 	at: "2026-11-29T15:03:05.123Z",
 	...{ method: "GET", route: "GET /weather", status: 200, durationMs: 812.34 },
-	...{ completeness: "whole", outlived: false, error: null, missing: [] },
+	...{
+		completeness: "whole",
+		outlived: false,
+		parts: null,
+		error: null,
+		missing: [],
+	},
 	...{ writes: [], calls: 2 },
 	slowest: { step: "cities", index: [3], durationMs: 700.5 },
 	record: { city: "Нижний Новгород", sky: null, hot: false },
@@ -72,11 +78,12 @@ describe("the table of kept requests", () => {
 
 describe("kept requests as CSV", () => {
 	it("have a line of names, the author's columns, and quotes where they must be", () => {
-		const odd = { ...whole, record: { city: 'a,"b"\nc', n: 1.5 } };
+		const parts = { face: "ndjson", firstMs: 12.5 } as const;
+		const odd = { ...whole, parts, record: { city: 'a,"b"\nc', n: 1.5 } };
 		assert.deepEqual(printCsv([odd, failed]).split("\r\n"), [
-			"at,id,method,route,status,duration_ms,completeness,code,faults,calls,slowest,slowest_ms,city,n",
-			'2026-11-29T15:03:05.123Z,3f2a91c0-1111-2222-3333-444455556666,GET,GET /weather,200,812.34,whole,,,2,cities[3],700.5,"a,""b""\nc",1.5',
-			"2026-11-29T15:03:05.123Z,3f2a91c0-1111-2222-3333-444455556666,GET,GET /weather,502,812.34,failed,upstream_unreachable,,2,,,,",
+			"at,id,method,route,status,duration_ms,completeness,code,faults,calls,slowest,slowest_ms,face,first_part_ms,city,n",
+			'2026-11-29T15:03:05.123Z,3f2a91c0-1111-2222-3333-444455556666,GET,GET /weather,200,812.34,whole,,,2,cities[3],700.5,ndjson,12.5,"a,""b""\nc",1.5',
+			"2026-11-29T15:03:05.123Z,3f2a91c0-1111-2222-3333-444455556666,GET,GET /weather,502,812.34,failed,upstream_unreachable,,2,,,,,,",
 			"",
 		]);
 	});
@@ -85,7 +92,7 @@ describe("kept requests as CSV", () => {
 		for (const text of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]) {
 			const record = { city: text, number: -1 };
 			const [, line = ""] = printCsv([{ ...whole, record }]).split(/\r\n(?!=)/);
-			const cells = line.slice(line.indexOf("700.5,") + 6);
+			const cells = line.slice(line.indexOf("700.5,,,") + 8);
 			assert.match(cells, /^"?'/, JSON.stringify(text));
 			assert.match(cells, /,-1$/);
 		}
@@ -102,17 +109,19 @@ describe("one kept request", () => {
 		};
 		const detail = {
 			...{ ...failed, record: { city: "Oslo", sky: null } },
+			parts: { face: "events", firstMs: 12.5 },
 			...{ readMs: 0, begunMs: 0, steps: [step], more: 0, criticalPath: [] },
 		} as unknown as KeptDetail;
 		assert.equal(
 			printKept(detail, { columns: 60, colour: false }),
-			`id       3f2a91c0-1111-2222-3333-444455556666
-at       2026-11-29T15:03:05.123Z
-request  GET /weather
-status   502
-city     Oslo
-sky      null
-failed   now: upstream_unreachable: no answer
+			`id        3f2a91c0-1111-2222-3333-444455556666
+at        2026-11-29T15:03:05.123Z
+request   GET /weather
+status    502
+city      Oslo
+sky       null
+in parts  events, the first after 13 ms
+failed    now: upstream_unreachable: no answer
 
   now  ████████████████████  0–800 ms  upstream_unreachable
 █upstream *critical

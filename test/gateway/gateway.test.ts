@@ -255,6 +255,7 @@ describe("what a gateway tells", () => {
 					status: 200,
 					durationMs: 30,
 					outlived: false,
+					parts: null,
 					writes: [],
 					error: null,
 					missing: ["b"],

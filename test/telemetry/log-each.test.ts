@@ -161,7 +161,7 @@ describe("a line for each request", () => {
 			const of = { requestId: "1", method: "GET", arrivedMs: 0 };
 			raise(test.gateway.events.trailEnded, {
 				...{ ...of, route: "GET /x", status: 503, durationMs: 1, error },
-				...{ missing: [], outlived: false },
+				...{ missing: [], outlived: false, parts: null },
 				writes: [{ step: "order", index: [], outcome }],
 				trail: new Trail(test.clock, of),
 			});

@@ -434,6 +434,7 @@ describe("the log of a request that has written", () => {
 					error: overloaded,
 					missing: [],
 					outlived: false,
+					parts: null,
 					writes: [{ step: "order", index: [], outcome }],
 				});
 			}

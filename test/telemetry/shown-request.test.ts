@@ -56,6 +56,7 @@ describe("a request as operators see it", () => {
 				},
 			],
 			writes: [],
+			parts: null,
 			calls: 3,
 			slowest: { step: "b", index: [], durationMs: 80 },
 		});

@@ -87,9 +87,17 @@ function requestRow(detail: RequestDetail): Row {
 		critical: own,
 		isCritical: isMuch(own, detail),
 		end: String(detail.status),
-		marks: detail.outlived ? ["went on without its client"] : [],
+		marks: [
+			...(detail.parts ? [partsMark(detail.parts)] : []),
+			...(detail.outlived ? ["went on without its client"] : []),
+		],
 		tone: toneOfRequest(detail),
 	};
+}
+
+/** `sent in parts, the first after 12 ms`. */
+function partsMark({ firstMs }: NonNullable<RequestDetail["parts"]>): string {
+	return `sent in parts, the first after ${shownMs(firstMs)}`;
 }
 
 /** Which colour a request's result has. */

@@ -1,5 +1,10 @@
 import type { ErrorCode, GatewayError } from "../../core/errors.ts";
-import type { StepFailure, StepWrite, TrailEnded } from "../../core/events.ts";
+import type {
+	PartsFace,
+	StepFailure,
+	StepWrite,
+	TrailEnded,
+} from "../../core/events.ts";
 import type {
 	AttemptTrail,
 	CallTrail,
@@ -34,8 +39,10 @@ export type PackedEnd = [
 	writes: [step: string, index: readonly number[], StepWrite["outcome"]][],
 	steps: PackedStep[],
 	/** Only if the steps were left out. */
-	calls?: number,
+	calls?: number | null,
 	slowest?: ShownSlowest | null,
+	/** Only if the answer was sent in parts. */
+	parts?: [face: PartsFace, firstAt: number],
 ];
 
 type PackedError =
@@ -97,7 +104,7 @@ type PackedAttempt = [
 
 /** Holds no data of the client or of an answer. Without the steps it has what a summary says of them. */
 export function packEnd(end: TrailEnded, withSteps: boolean): PackedEnd {
-	const { trail, method, outlived, error, missing, writes } = end;
+	const { trail, method, outlived, error, missing, writes, parts } = end;
 	const { steps, more, arrivedMs } = trail;
 	const head: PackedEnd = [
 		method,
@@ -114,11 +121,12 @@ export function packEnd(end: TrailEnded, withSteps: boolean): PackedEnd {
 		writes.map(({ step, index, outcome }) => [step, index, outcome]),
 		[],
 	];
-	if (!withSteps) {
-		const { calls, slowest } = summaryOf(end, 0);
-		head.push(calls, slowest);
-		return head;
-	}
+	const summary = withSteps ? null : summaryOf(end, 0);
+	if (parts !== null) {
+		const own = [parts.face, Math.round(parts.firstMs * 100)] as const;
+		head.push(summary?.calls ?? null, summary?.slowest ?? null, [...own]);
+	} else if (summary !== null) head.push(summary.calls, summary.slowest);
+	if (!withSteps) return head;
 	const positions = new Map<StepTrail, number>();
 	for (const step of steps) {
 		positions.set(step, positions.size);
@@ -222,7 +230,7 @@ export function unpackEnd(
 	{ id, route, status, durationMs }: RowHead,
 	[method, outlived, readAt, begunAt, more, last, ...rest]: PackedEnd,
 ): TrailEnded {
-	const [error, missing, writes, packed] = rest;
+	const [error, missing, writes, packed, _, _1, parts] = rest;
 	const steps: StepTrail[] = [];
 	for (const step of packed) steps.push(unpackStep(step, steps));
 	const trail = {
@@ -242,6 +250,7 @@ export function unpackEnd(
 				}) as StepFailure,
 		),
 		writes: writes.map(([step, index, outcome]) => ({ step, index, outcome })),
+		parts: parts ? { face: parts[0], firstMs: parts[1] / 100 } : null,
 	};
 }
 

@@ -87,10 +87,10 @@ function withRecord<Shown extends RequestSummary>(
 	const { id, route, status, duration_ms: durationMs } = row;
 	const packed = JSON.parse(row.trail) as PackedEnd;
 	const end = unpackEnd({ id, route, status, durationMs }, packed);
-	const [calls, slowest] = packed.slice(10) as [number?, Shown["slowest"]?];
+	const [, , , , , , , , , , calls = null, slowest = null] = packed;
 	return {
 		...show(end, row.at_ms + durationMs),
-		...(calls !== undefined && { calls, slowest: slowest ?? null }),
+		...(calls !== null && { calls, slowest }),
 		record: row.record === null ? null : JSON.parse(row.record),
 	};
 }

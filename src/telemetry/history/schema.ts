@@ -65,7 +65,9 @@ SELECT
 	coalesce(trail ->> '$[10]', (SELECT count(*) FROM ${eachCall})) AS calls,
 	(SELECT json_group_array(DISTINCT call.value ->> '$[0]') FROM ${eachCall}) AS upstreams,
 	${slowest("step.value ->> '$[0]'")} AS slowest,
-	${slowest("((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0")} AS slowest_ms${own.join("")}
+	${slowest("((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0")} AS slowest_ms,
+	trail ->> '$[12][0]' AS face,
+	(trail ->> '$[12][1]') / 100.0 AS first_part_ms${own.join("")}
 FROM request`;
 }
 

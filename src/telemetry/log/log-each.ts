@@ -65,6 +65,7 @@ function lineOf({
 	durationMs,
 	error,
 	missing,
+	parts,
 	trail,
 }: TrailEnded): Line {
 	const line: Line = {
@@ -76,6 +77,10 @@ function lineOf({
 	// Without a route it may be a word of the client's own.
 	if (route !== null) line.method = method;
 	if (error === null) line.complete = missing.length === 0;
+	if (parts !== null) {
+		line.face = parts.face;
+		line.firstPartMs = Math.round(parts.firstMs);
+	}
 	addCalls(line, trail, durationMs);
 	return line;
 }

@@ -30,6 +30,11 @@ export const metrics = {
 		help: "How long attempts of calls took once they had a slot, to the end of their answer",
 	},
 	answers: counter("sluice_answers_total", "Answers by completeness"),
+	firstPart: {
+		name: "sluice_first_part_duration_seconds",
+		type: "histogram",
+		help: "How long requests waited for the first part of an answer in parts",
+	},
 	missing: counter(
 		"sluice_missing_parts_total",
 		"Parts that partial answers lacked",

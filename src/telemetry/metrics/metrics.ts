@@ -3,10 +3,12 @@ import {
 	type AttemptEnded,
 	type LoadLevel,
 	listen,
+	type PartsFace,
 	type PolicyDecided,
 	type PolicyKey,
 	policyDecisions,
 	type RequestEnded,
+	type SentParts,
 } from "../../core/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { hashOf } from "../../plan/print.ts";
@@ -17,6 +19,7 @@ import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
 import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { writeGauges } from "./gauges.ts";
+import { Histogram } from "./histogram.ts";
 import { Counts, Durations } from "./series.ts";
 
 /** Counts what a gateway does. Nothing is sent anywhere: the numbers are printed when they are asked for. */
@@ -59,6 +62,8 @@ class RouteNumbers {
 	readonly durations: Durations;
 	/** As in the plan; empty without a route. */
 	readonly key: string;
+	/** How long the first part took, by the face; empty for an answer that was never sent in parts. */
+	readonly firstParts = new Map<PartsFace, Histogram>();
 	whole = 0;
 	partial = 0;
 	failed = 0;
@@ -68,6 +73,15 @@ class RouteNumbers {
 		this.key = key;
 		const http_route = key.slice(key.indexOf(" ") + 1);
 		this.durations = new Durations({ http_route });
+	}
+
+	firstPart({ face, firstMs }: SentParts): void {
+		let durations = this.firstParts.get(face);
+		if (durations === undefined) {
+			durations = new Histogram(labels({ route: this.key, face }));
+			this.firstParts.set(face, durations);
+		}
+		durations.record(firstMs);
 	}
 }
 
@@ -163,7 +177,7 @@ class Numbers {
 	request(end: RequestEnded): void {
 		const numbers = this.#routes.get(end.route);
 		if (numbers === undefined) return;
-		const { method, status, error, durationMs, missing, writes } = end;
+		const { method, status, error, durationMs, missing, writes, parts } = end;
 		const code = error?.code ?? "";
 		// A client that leaves is no error of anybody's: the status says it.
 		const errorType = code === "client_closed" ? "" : code;
@@ -174,6 +188,7 @@ class Numbers {
 		if (code === "too_many_requests") this.#rateLimited++;
 		else if (code === "overloaded") this.#shedRequests++;
 		const { key: route } = numbers;
+		if (parts !== null) numbers.firstPart(parts);
 		for (const { step, error } of missing) {
 			if (error.code === "overloaded") this.#shedParts++;
 			this.#missing.add(labels({ route, step, error_type: error.code }));
@@ -230,6 +245,12 @@ class Numbers {
 			}
 		}
 		this.#writeAnswers(out);
+		out.metric(metrics.firstPart);
+		for (const { firstParts } of this.#routes.values()) {
+			for (const durations of firstParts.values()) {
+				durations.write(metrics.firstPart.name, out);
+			}
+		}
 		this.#missing.write(metrics.missing, out);
 		this.#writes.write(metrics.writes, out);
 		this.undos.write(metrics.undos, out);

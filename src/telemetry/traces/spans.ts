@@ -97,6 +97,7 @@ class Making {
 
 	#request(): SpanFacts {
 		const { method, route, status, requestId, error, trail } = this.#end;
+		const { parts } = this.#end;
 		const { arrivedMs, readMs, begunMs } = trail;
 		const { parent, more } = this.#ids;
 		const known = knownMethod(method);
@@ -118,11 +119,13 @@ class Making {
 				...errorType(error),
 				"sluice.request_id": requestId,
 				...this.#completeness(),
+				...(parts && { "sluice.face": parts.face }),
 				...(left > 0 && { "sluice.spans_left_out": left }),
 			},
 			events: this.#instants([
 				["sluice.read", readMs],
 				["sluice.begun", begunMs],
+				["sluice.first_part", parts && arrivedMs + parts.firstMs],
 			]),
 		};
 	}

@@ -1,5 +1,10 @@
 import type { ErrorCode, GatewayError } from "../../core/errors.ts";
-import type { RequestEnded, StepWrite, TrailEnded } from "../../core/events.ts";
+import type {
+	RequestEnded,
+	SentParts,
+	StepWrite,
+	TrailEnded,
+} from "../../core/events.ts";
 import type {
 	AttemptTrail,
 	CallTrail,
@@ -39,6 +44,8 @@ export interface RequestSummary {
 	readonly error: ShownError | null;
 	readonly missing: readonly ShownMissing[];
 	readonly writes: readonly StepWrite[];
+	/** In which form its answer was sent in parts, and when the first went out, from its arrival. Null: not in parts. */
+	readonly parts: SentParts | null;
 	/** How many calls its steps made. */
 	readonly calls: number;
 	/** The step or item with the slowest call: `orders.items`. Null if there was no call. */
@@ -127,6 +134,7 @@ export interface ShownAttempt {
 /** `endedAt` is the wall clock's time in milliseconds when it ended. */
 export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 	const { requestId, method, route, status, durationMs, error, missing } = end;
+	const { parts } = end;
 	return {
 		id: requestId,
 		at: new Date(endedAt - durationMs).toISOString(),
@@ -142,6 +150,7 @@ export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 			stale: stale ?? false,
 		})),
 		writes: end.writes,
+		parts: parts && { ...parts, firstMs: rounded(parts.firstMs) },
 		...callsOf(end),
 	};
 }

@@ -62,6 +62,28 @@ describe("the history", () => {
 		);
 	});
 
+	test("has the face of an answer in parts, and when its first part went out", async () => {
+		await using kept = keptGateway();
+		for (const accept of ["application/x-ndjson", "text/event-stream", "*/*"]) {
+			const url = "http://gateway.test/whole/Oslo";
+			const answer = await kept.gateway.fetch(
+				new Request(url, { headers: { accept } }),
+			);
+			await answer.text();
+		}
+		const { requests } = await kept.history.search(everything);
+		const faces = requests.map(({ parts }) => parts?.face ?? null);
+		assert.deepEqual(faces, [null, "events", "ndjson"]);
+		const rows = await kept.closeAndRead(
+			"SELECT face, calls, first_part_ms BETWEEN 0 AND duration_ms AS within FROM requests ORDER BY n",
+		);
+		assert.deepEqual(rows, [
+			{ face: "ndjson", calls: 0, within: 1 },
+			{ face: "events", calls: 0, within: 1 },
+			{ face: null, calls: 0, within: null },
+		]);
+	});
+
 	test("has a row for each call", async () => {
 		await using kept = keptGateway();
 		await kept.ask("/failed");

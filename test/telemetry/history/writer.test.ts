@@ -50,7 +50,12 @@ function endOf(
 		...of,
 		...{ route: null, status: 500, durationMs: 0, missing: [] },
 		error: new GatewayError("step_failed", message),
-		...{ outlived: false, writes: [], trail: new Trail(clock, of) },
+		...{
+			outlived: false,
+			parts: null,
+			writes: [],
+			trail: new Trail(clock, of),
+		},
 	};
 }
 

@@ -100,17 +100,18 @@ export function recorded({ record }: ShownRequest): string {
 
 /** How it ended, and why, in a line. */
 export function Result({ request }: { request: RequestSummary }) {
-	const { completeness, error, missing, outlived } = request;
-	const parts = missing.map(
+	const { completeness, error, missing, outlived, parts } = request;
+	const lacks = missing.map(
 		({ step, index, error: why, stale }) =>
 			`${shownStep(step, index)} ${stale ? "is stale" : "is missing"}: ${why.code}`,
 	);
-	const why = error ? [errorLine(error)] : parts;
+	const why = error ? [errorLine(error)] : lacks;
 	const more = why.length > 2 ? `, and ${why.length - 2} more` : "";
 	return (
 		<>
 			<span class={`tone ${toneOfRequest(request)}`}>{completeness}</span>
 			{why.length > 0 && ` ${why.slice(0, 2).join("; ")}${more}`}
+			{parts && ` (in parts, the first after ${shownMs(parts.firstMs)})`}
 			{outlived && " (its client had left)"}
 		</>
 	);
