@@ -8,6 +8,8 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 export interface Face {
 	readonly name: PartsFace;
 	readonly contentType: string;
+	/** The text that shows that it is alive; null if the form has none. */
+	readonly heartbeat: string | null;
 	/** The text that sends one piece of JSON. `number` counts them from 1. */
 	readonly print: (
 		kind: "part" | "end",
@@ -19,11 +21,14 @@ export interface Face {
 const faces = {
 	"application/x-ndjson": {
 		name: "ndjson",
+		// Not every reader of lines takes an empty one.
+		heartbeat: null,
 		contentType: "application/x-ndjson",
 		print: (_, json) => `${json}\n`,
 	},
 	[eventStreamType]: {
 		name: "events",
+		heartbeat: printEvent({ comment: "waiting" }),
 		contentType: eventStreamType,
 		print: (event, data, id) => printEvent({ id, event, data }),
 	},

@@ -14,6 +14,7 @@ import { openScope } from "../tasks/scope.ts";
 import type { Block } from "./block.ts";
 import { type ComposedRoute, carryOut } from "./compose.ts";
 import type { Face } from "./faces.ts";
+import { Heartbeat } from "./heartbeat.ts";
 import { ItemParts } from "./item-parts.ts";
 import { type Layout, prepare } from "./layout.ts";
 import { badStatus, type Merged, missingNamedMax } from "./merge.ts";
@@ -150,6 +151,8 @@ class PartedAnswer {
 	readonly #face: Face;
 	readonly #input: RunInput;
 	readonly #queue: ByteQueue;
+	/** Null if its face has none. */
+	readonly #heartbeat: Heartbeat | null;
 	/** Its nodes are those that a whole answer has. */
 	readonly #fuel: Fuel;
 	/** A member that was sent or left out is true. A failure is kept, because it counts only if the steps end well. */
@@ -180,6 +183,11 @@ class PartedAnswer {
 			onWanted() {},
 			onLeft: () => scope.cancel(left()),
 		});
+		const { heartbeat } = face;
+		this.#heartbeat =
+			heartbeat === null
+				? null
+				: new Heartbeat(scope, () => this.#beat(heartbeat));
 	}
 
 	/** Hears of items as they end. Null if none is sent before all have ended. */
@@ -313,6 +321,13 @@ class PartedAnswer {
 			this.#face.print(kind, json, ++this.#number),
 		);
 		this.#queue.push(Buffer.from(events.join("")));
+		if (kind === "part") this.#heartbeat?.sent();
+		else this.#heartbeat?.stop();
+	}
+
+	/** A slow reader has something to read already. */
+	#beat(text: string): void {
+		if (this.#queue.empty) this.#queue.push(Buffer.from(text));
 	}
 
 	/** Sends the last line of an answer that has all its parts. */

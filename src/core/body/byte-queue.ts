@@ -70,6 +70,11 @@ export class ByteQueue implements ByteStream, AsyncIterator<Uint8Array> {
 		this.#wake?.();
 	}
 
+	/** Whether the reader has taken all that was pushed. */
+	get empty(): boolean {
+		return this.#chunks.length === 0;
+	}
+
 	get #over(): boolean {
 		return this.#ended || this.#failure !== null;
 	}
