@@ -118,7 +118,7 @@ export async function serveAdmin(
 		...bounds,
 		...{ host, port, hosts },
 		healthPath: null,
-		cors: null,
+		...{ cors: null, websocket: null },
 		...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
 		clock: gateway.clock,
 		memory: new Memory(memoryBytesMax),

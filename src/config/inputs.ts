@@ -110,6 +110,12 @@ export interface ServerInput {
 	 */
 	readonly connectionsPerClient?: InputOfKey<Server["connectionsPerClient"]>;
 	/**
+	 * The bounds of open WebSockets. A client that says nothing for `heartbeat` (default `30s`) is asked whether it
+	 * is there, and is cut off if it says nothing for as long again. If more than `maxWaiting` (default `1MiB`) waits
+	 * for a client, the next message ends its WebSocket with 1013.
+	 */
+	readonly websocket?: InputOfKey<Server["websocket"]>;
+	/**
 	 * The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is
 	 * (`request.ip`).
 	 */

@@ -46,6 +46,7 @@ import { completed, type PlainRequest } from "./plain-request.ts";
 import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
 import { type Outliving, RequestEnd } from "./request-end.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
+import { withSessionEnd } from "./session-end.ts";
 import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
@@ -226,7 +227,8 @@ async function alone(
 		if (whole !== request) whole.memory.end();
 		if (scope !== outer) scope.close();
 	};
-	afterwards(response.ongoing ?? null, end);
+	// Whoever opens the session ends its scope.
+	if (response.session === undefined) afterwards(response.ongoing ?? null, end);
 	return response;
 }
 
@@ -276,6 +278,7 @@ async function handle(
 		end.error ??= reason;
 		response = problemResponse(reason, request.id);
 	}
+	const { id: requestId, method, arrivedMs } = request;
 	const { quotas, ongoing } = end;
 	if (ongoing !== null) response = { ...response, ongoing };
 	if (quotas !== null) response = withQuotas(response, quotas);
@@ -285,10 +288,9 @@ async function handle(
 		const event: RequestEnded = {
 			...{ route, missing, writes, outlived, parts },
 			error: error === null ? null : asGatewayError(error),
-			requestId: request.id,
-			method: request.method,
+			...{ requestId, method },
 			status: response.status,
-			durationMs: handling.clock.now() - request.arrivedMs,
+			durationMs: handling.clock.now() - arrivedMs,
 		};
 		raise(requestEnded, event);
 		if (trail !== null) {
@@ -299,7 +301,18 @@ async function handle(
 			trail.recorded = null;
 		}
 	};
-	const { body } = response;
+	const { body, session } = response;
+	if (session !== undefined) {
+		const { closing } = handling.outliving;
+		const onEnd = (error: unknown) => {
+			raiseEnd(end.error ?? error);
+			end.reported();
+		};
+		return {
+			...response,
+			session: withSessionEnd(session, scope, closing, onEnd),
+		};
+	}
 	if (isStream(body)) {
 		if (request.method !== "HEAD") {
 			const told = (error: unknown) => {

@@ -7,6 +7,7 @@ import { problemResponse } from "../core/http/problem.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import type { ClientSession } from "./client-session.ts";
 import { Pace } from "./pace.ts";
 import { refused } from "./refuse.ts";
 
@@ -71,6 +72,8 @@ export class ClientConnection {
 	 */
 	over = false;
 	readonly pace: Pace;
+	/** The WebSocket that it has become; null before that. */
+	session: ClientSession | null = null;
 	readonly #onRefused: (error: GatewayError, requestId: string) => void;
 	readonly #idleTimeoutMs: number;
 	readonly #requestTimeoutMs: number;
@@ -164,6 +167,14 @@ export class ClientConnection {
 		process.nextTick(() => this.socket.pause());
 	}
 
+	/** The answer to this request, the only one, is a session. */
+	become(session: ClientSession, exchange: Unanswered): void {
+		this.session = session;
+		this.#running.delete(exchange);
+		this.#newest = null;
+		this.#begun = null;
+	}
+
 	end(exchange: Unanswered): void {
 		this.#running.delete(exchange);
 		this.#unreadBytes -= exchange.answerBytes;
@@ -194,6 +205,10 @@ export class ClientConnection {
 	 * slowly.
 	 */
 	look(ms: number): boolean {
+		if (this.session !== null) {
+			this.session.look(ms);
+			return this.pace.mayBeTakingSlowly(ms);
+		}
 		const awaited = this.#newest?.awaitsBody === true && !this.over;
 		if (this.pace.isSendingSlowly(ms, awaited)) this.onFault(sendsSlowly());
 		else if (this.#isLate()) this.onFault(tooLate());
@@ -245,6 +260,7 @@ export class ClientConnection {
 	/** The connection is gone, or is closed now. */
 	leave(reason: GatewayError = clientClosed()): void {
 		this.socket.destroy();
+		this.session?.leave(reason);
 		this.#lingering?.cancel();
 		this.#waiting.length = 0;
 		for (const exchange of this.#running) exchange.leave(reason);

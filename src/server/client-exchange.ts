@@ -10,6 +10,7 @@ import {
 } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import type { Session } from "../core/http/session.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
@@ -21,6 +22,7 @@ import {
 	lingerMs,
 	type Unanswered,
 } from "./client-connection.ts";
+import { ClientSession, type SessionOwner } from "./client-session.ts";
 import type { Cors } from "./cors.ts";
 import { sendInterim } from "./interim.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
@@ -29,6 +31,7 @@ import {
 	requestBodyOf,
 	type Unread,
 } from "./request-body.ts";
+import type { Upgrade } from "./upgrade.ts";
 
 /**
  * Answers a request. The scope is cancelled with `client_closed` if the client leaves before its answer is complete. The
@@ -53,7 +56,7 @@ function nothing(): void {}
 const cut = new Error("the answer is cut");
 
 /** The server an exchange belongs to. */
-export interface Owner {
+export interface Owner extends SessionOwner {
 	/** The server's own lifetime. */
 	readonly scope: Scope;
 	/** Cancelled when the server takes no more requests. */
@@ -64,10 +67,10 @@ export interface Owner {
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
+	/** Called with each session that has begun. */
+	onSession(session: ClientSession): void;
 	/** Called once, when the answer is out or the client is gone, and nothing of the request goes on any more. */
 	onOver(): void;
-	/** Called with errors that were thrown by mistake. */
-	onInternal(thrown: unknown, requestId: string): void;
 	/** Called with requests that `handle` never saw. */
 	onRefused(error: GatewayError, requestId: string): void;
 }
@@ -91,6 +94,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly #scope: Scope;
 	readonly #isHttp11: boolean;
 	readonly paced = true;
+	/** Only such a request has the property, because the others need not pay for it. */
+	declare readonly upgradable?: true;
+	readonly #upgrade: Upgrade | null;
 	#over = false;
 	#handling = false;
 	/** Resolves when what goes on after the answer has ended; null if nothing does. */
@@ -103,6 +109,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		response: ServerResponse,
 		connection: ClientConnection,
 		owner: Owner,
+		upgrade: Upgrade | null = null,
 	) {
 		this.id = requestIdOf(onlyHeaderOf(message.rawHeaders, "x-request-id"));
 		this.method = message.method ?? "GET";
@@ -114,6 +121,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#response = response;
 		this.#connection = connection;
 		this.#owner = owner;
+		this.#upgrade = upgrade;
+		if (upgrade !== null) this.upgradable = true;
 		this.#scope = openScope({ parent: owner.scope });
 		this.memory = new RequestMemory(owner.memory, connection.client);
 		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
@@ -180,9 +189,13 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	}
 
 	/** Throws if a header cannot be written. Then nothing was written. */
-	answer({ status, headers, body }: GatewayResponse): void {
+	answer({ status, headers, body, session }: GatewayResponse): void {
 		if (this.#over) {
 			if (isStream(body)) leave(body);
+			return;
+		}
+		if (session !== undefined) {
+			this.#open(session, headers);
 			return;
 		}
 		const rest = this.#unread();
@@ -208,6 +221,34 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (rest === "much") this.#answerLingering(sent);
 		else this.#end(sent);
 		if (rest === "little") this.#body?.letIn();
+	}
+
+	/** From here on the connection belongs to the session, and so does what the request holds. */
+	#open(session: Session, headers: HeaderList): void {
+		const { id, ip, memory } = this;
+		const scope = this.#scope;
+		const owner = this.#owner;
+		const connection = this.#connection;
+		const fields = [...this.#sayable(headers), "x-request-id", id];
+		const upgrade = this.#upgrade;
+		if (upgrade === null) throw new TypeError("a session without an upgrade");
+		const { bounds } = upgrade;
+		const ws = upgrade.open(session, fields);
+		if (ws === null) return;
+		const ongoing = this.#ongoing ?? Promise.resolve();
+		const onEnd = () => {
+			void ongoing.then(() => {
+				memory.end();
+				owner.onOver();
+			});
+		};
+		const opened = { id, ip, memory, scope, bounds, onEnd };
+		const one = new ClientSession(ws, connection.socket, owner, opened);
+		this.#over = true;
+		connection.become(one, this);
+		memory.keepAnswer(0);
+		one.begin(session);
+		owner.onSession(one);
 	}
 
 	/** Writes as fast as the client reads. An answer that breaks off must not look whole, so the connection is cut. */
@@ -271,6 +312,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		const demands = status === 426 ? allHeadersOf(headers, "upgrade") : [];
 		if (demands.length > 0) {
 			fields.push("upgrade", demands.join(", "), "connection", "upgrade");
+			// RFC 6455, 4.4: the only version that there is.
+			if (demands.includes("websocket")) {
+				fields.push("sec-websocket-version", "13");
+			}
 			this.#connection.finish();
 		}
 		if (this.#connection.endsWith(this)) {

@@ -12,6 +12,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
 import { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type ClientAddress,
@@ -21,6 +22,11 @@ import {
 } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
+import type {
+	ClientSession,
+	SessionBounds,
+	SessionCounts,
+} from "./client-session.ts";
 import { ConnectionShares } from "./connection-shares.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { type AnswersFor, createHosts } from "./hosts.ts";
@@ -34,6 +40,7 @@ import {
 	refusalOf,
 	refused,
 } from "./refuse.ts";
+import { asksForWebSocket, Handshakes, Upgrade } from "./upgrade.ts";
 
 export type { Handle };
 
@@ -50,7 +57,10 @@ export interface ServerOptions
 		| "drainMs"
 		| "memoryBytesMax"
 		| "valuesMax"
+		| "websocket"
 	> {
+	/** Null: a request for one is answered as if it asked for none. */
+	readonly websocket: ServerConfig["websocket"] | null;
 	readonly clock: Clock;
 	readonly handle: Handle;
 	/** What requests hold is counted there. Default: it is not bounded. */
@@ -76,6 +86,8 @@ export interface Server {
 	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
 	/** How many connections clients have now. */
 	connections(): number;
+	/** What has happened in its WebSockets. */
+	sessions(): Readonly<SessionCounts>;
 	/** Whether it drains, so that no further requests should be sent here. */
 	draining(): boolean;
 	/** Cuts running requests and closes all connections at once. */
@@ -96,6 +108,10 @@ const refusedConnectionsMax = 64;
  */
 const unansweredMax = 16;
 
+/** A draining server ends so many sessions per second at most, if it has the time: one in so many milliseconds. */
+const drainEachMs = 10;
+const drainStepMs = 50;
+
 /** Listens on a port. Fails with the system's error if it cannot (`EADDRINUSE`). */
 export async function listen(options: ServerOptions): Promise<Server> {
 	const {
@@ -113,8 +129,12 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
 	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
 	const { cors, hosts, connectionsPerClient, ...paces } = rest;
-	const { leastBytesPerSecond, schemeHeader, ...unread } = paces;
+	const { leastBytesPerSecond, schemeHeader, websocket, ...unread } = paces;
 	allRead(unread);
+	if (websocket !== null) {
+		const { heartbeatMs: _, waitingBytesMax: _1, ...unreadOfIt } = websocket;
+		allRead(unreadOfIt);
+	}
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
 	const http = createServer({
@@ -133,15 +153,18 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		requireHostHeader: false,
 		// A request without a body then needs no stream.
 		optimizeEmptyRequests: true,
+		// Any other `Upgrade` is ignored, so that its request is answered as if it had none.
+		shouldUpgradeCallback: (message) => service.mayUpgrade(message),
 	});
 	// We count fields ourselves: beyond its own count the parser drops fields silently, or has no request to answer.
 	http.maxHeadersCount = 0;
 	const listeners = new Listeners(http);
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
-	const service = new Service(http, listeners, {
+	const service: Service = new Service(http, listeners, {
 		...{ clock, handle, onInternal, onRefused, memory },
 		...{ idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond, healthPath },
 		limits: { headerFieldsMax, headerBytesMax },
+		sessionBounds: websocket,
 		shares: new ConnectionShares({
 			connectionsMax,
 			connectionsPerClient,
@@ -165,9 +188,18 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		port: taken,
 		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
 		connections: () => service.connections,
+		sessions: () => service.sessions,
 		draining: () => service.draining,
 		close: () => service.close(),
 	};
+}
+
+/** What not every request is. */
+interface Special {
+	/** It asks before it sends its body. */
+	readonly holdsBody?: boolean;
+	/** It may become a WebSocket. */
+	readonly upgrade?: Upgrade | null;
 }
 
 /** The options that connections and requests need. */
@@ -185,6 +217,8 @@ interface Settings
 		| "healthPath"
 	> {
 	readonly limits: HeadLimits;
+	/** Null: there are no WebSockets. */
+	readonly sessionBounds: SessionBounds | null;
 	readonly shares: ConnectionShares;
 	readonly cors: Cors | null;
 	/** Null: for any host. */
@@ -204,6 +238,12 @@ class Service implements Owner {
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
+	readonly sessionBounds: SessionBounds | null;
+	readonly sessions: SessionCounts = {
+		...{ open: 0, received: 0, sent: 0 },
+		closed: new Map(),
+	};
+	readonly #handshakes = new Handshakes();
 	readonly #connections = new Map<Socket, ClientConnection>();
 	readonly #paces: PaceWatch;
 	/** Connections beyond the bounds, which are on their way out. */
@@ -225,6 +265,7 @@ class Service implements Owner {
 		this.clientScheme = options.clientScheme;
 		this.limits = options.limits;
 		this.memory = options.memory;
+		this.sessionBounds = options.sessionBounds;
 		this.scope = openScope({ clock: options.clock });
 		this.accepting = openScope({ clock: options.clock });
 		this.#paces = new PaceWatch(this.#connections, options.clock);
@@ -232,10 +273,13 @@ class Service implements Owner {
 		http.on("request", (message, response) => {
 			this.#receive(message, response, refusalOf(message, this.limits));
 		});
+		http.on("upgrade", (message, socket, head) => {
+			this.#upgrade(message, socket as Socket, head);
+		});
 		// Node would say at once that the body is wanted, although it may be too long or have to wait.
 		http.on("checkContinue", (message, response) => {
 			const refusal = refusalOf(message, this.limits);
-			this.#receive(message, response, refusal, true);
+			this.#receive(message, response, refusal, { holdsBody: true });
 		});
 		// Any other `Expect`.
 		http.on("checkExpectation", (message, response) => {
@@ -291,11 +335,46 @@ class Service implements Owner {
 		});
 	}
 
+	get turn(): LoopTurn {
+		return this.#options.clock.turn;
+	}
+
+	/**
+	 * Whether Node is to let go of the connection of a request, so that it can become a WebSocket. Whatever is to be said
+	 * about the request otherwise is said by the same rules as about any other.
+	 */
+	mayUpgrade(message: IncomingMessage): boolean {
+		const connection = this.#connections.get(message.socket);
+		return (
+			this.sessionBounds !== null &&
+			connection !== undefined &&
+			!connection.over &&
+			// Answers that are not out yet would lose their way.
+			connection.unanswered === 0 &&
+			asksForWebSocket(message)
+		);
+	}
+
+	#upgrade(message: IncomingMessage, socket: Socket, head: Uint8Array): void {
+		const connection = this.#connections.get(socket);
+		const { sessionBounds } = this;
+		if (connection === undefined || sessionBounds === null) return;
+		// Node's own listener is gone.
+		socket.on("timeout", () => connection.onIdle());
+		const upgrade = new Upgrade(message, socket, head, {
+			handshakes: this.#handshakes,
+			bounds: sessionBounds,
+			onLeft: () => connection.leave(),
+		});
+		const refusal = refusalOf(message, this.limits);
+		this.#receive(message, upgrade.response, refusal, { upgrade });
+	}
+
 	#receive(
 		message: IncomingMessage,
 		response: ServerResponse,
 		refusal: GatewayError | null,
-		holdsBody = false,
+		{ holdsBody = false, upgrade = null }: Special = {},
 	): void {
 		const connection = this.#connections.get(message.socket);
 		if (connection === undefined) return;
@@ -305,7 +384,9 @@ class Service implements Owner {
 		}
 		const { healthPath, handle, answersFor } = this.#options;
 		const tooMany = connection.unanswered >= unansweredMax;
-		const exchange = new ClientExchange(message, response, connection, this);
+		const exchange = new ClientExchange(
+			...([message, response, connection, this, upgrade] as const),
+		);
 		connection.begin(exchange);
 		if (holdsBody) exchange.holdBody();
 		if (endsConnection(message)) connection.finish();
@@ -327,6 +408,10 @@ class Service implements Owner {
 		else if (connection.admits(exchange)) void exchange.run(handle);
 		else if (exchange.memory.short) exchange.fail(this.memory.usedUp);
 		else connection.later(exchange, () => void exchange.run(handle));
+	}
+
+	onSession(session: ClientSession): void {
+		if (this.#refusing) session.drain(draining());
 	}
 
 	onOver(): void {
@@ -365,10 +450,29 @@ class Service implements Owner {
 		// Whoever sends requests here looks at the health check now and then, and must see it before the port is closed.
 		if (delayMs > 0) await this.#pause(delayMs);
 		this.#stopAccepting();
+		void this.#drainSessions(timeoutMs / 2);
 		await this.#idleWithin(timeoutMs);
 		const finished = !this.scope.cancelled && this.#running === 0;
 		await this.close();
 		return finished;
+	}
+
+	/** One after the other, because their clients come back at once, to another server or to this one's successor. */
+	async #drainSessions(withinMs: number): Promise<void> {
+		const { clock } = this.#options;
+		const left = Array.from(this.#connections.values())
+			.map(({ session }) => session)
+			.filter((session) => session !== null);
+		const count = left.length;
+		const spreadMs = Math.min(withinMs, count * drainEachMs);
+		const startMs = clock.now();
+		while (left.length > 0 && !this.scope.cancelled) {
+			const share = spreadMs > 0 ? (clock.now() - startMs) / spreadMs : 1;
+			const due = Math.floor(count * share) + 1;
+			const stay = Math.max(0, count - due);
+			for (const session of left.splice(stay)) session.drain(draining());
+			if (left.length > 0) await this.#pause(drainStepMs);
+		}
 	}
 
 	/** Ends early if the server is closed, or when `onEarly` calls back. */

@@ -19,7 +19,7 @@ import {
 	size,
 	text,
 } from "./kinds.ts";
-import { map, section } from "./section.ts";
+import { map, mapOfDefaults, section } from "./section.ts";
 
 const originWords =
 	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone; `https://*.example.com` is any one label there";
@@ -100,6 +100,11 @@ export const corsKeys = section(
 		},
 	},
 );
+
+const websocketKeys = section({
+	heartbeat: part(patience, { field: "heartbeatMs", default: "30s" }),
+	maxWaiting: part(size, { field: "waitingBytesMax", default: "1MiB" }),
+});
 
 const subnetWords =
 	"an address or a range of them, such as `10.0.0.7` or `10.0.0.0/8`";
@@ -284,6 +289,11 @@ const serverParts = {
 		description:
 			"The most connections of one client at a time: one address, or with IPv6 one network of 64 bits. One more is answered 429 and closed. Trusted proxies may have any number. Without this key it is 500, and any number for clients on the gateway's own machine.",
 		example: "connectionsPerClient: 100",
+	}),
+	websocket: key(mapOfDefaults(websocketKeys), {
+		description:
+			"The bounds of open WebSockets. A client that says nothing for `heartbeat` (default {heartbeat}) is asked whether it is there, and is cut off if it says nothing for as long again. If more than `maxWaiting` (default {maxWaiting}) waits for a client, the next message ends its WebSocket with 1013.",
+		example: "websocket: { heartbeat: 20s, maxWaiting: 256KiB }",
 	}),
 	trustedProxies: key(subnets, {
 		description:

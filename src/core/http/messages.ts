@@ -6,6 +6,7 @@ import type { TraceIds } from "../trace-ids.ts";
 import type { Asker, AttemptTrail } from "../trail.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
+import type { Session } from "./session.ts";
 
 /** One request of a client, as the server hands it to the gateway. */
 export interface GatewayRequest {
@@ -45,6 +46,11 @@ export interface GatewayRequest {
 	 * end of its own has to end. Gives the removal. Absent if its server never drains.
 	 */
 	onDrain?(callback: () => void): () => void;
+	/**
+	 * Present if the client asks for a WebSocket in proper form, and its server can give it one: then an answer may have a
+	 * `session`.
+	 */
+	readonly upgradable?: true;
 }
 
 /** The answer, ready to be written. */
@@ -61,6 +67,8 @@ export interface GatewayResponse {
 	 * ended, and never rejects. Whoever made the request ends it, and its memory, not before.
 	 */
 	readonly ongoing?: Promise<void>;
+	/** The conversation that follows. Only with status 101, and only if the request is `upgradable`. Its body is null. */
+	readonly session?: Session;
 }
 
 /** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */

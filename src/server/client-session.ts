@@ -1,0 +1,431 @@
+import type { Socket } from "node:net";
+import { WebSocket } from "ws";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import type { Peer, Session, SessionListener } from "../core/http/session.ts";
+import { networkOf } from "../core/ip.ts";
+import type { RequestMemory } from "../core/memory.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { SessionSocket } from "./upgrade.ts";
+
+/** The bounds of the WebSockets of a server. */
+export interface SessionBounds {
+	/** After so long a silence a client is asked whether it is there. If it says nothing for as long again, it is gone. */
+	readonly heartbeatMs: number;
+	/** How many bytes may wait for one client, besides one message. */
+	readonly waitingBytesMax: number;
+}
+
+/** What has happened in all sessions of a server. */
+export interface SessionCounts {
+	open: number;
+	/** Messages from clients. */
+	received: number;
+	/** Messages to clients. */
+	sent: number;
+	/** How many have ended, by their code. Codes of applications count as `3xxx` and `4xxx`. */
+	readonly closed: Map<string, number>;
+}
+
+/** The server that a session belongs to. */
+export interface SessionOwner {
+	readonly sessions: SessionCounts;
+	readonly turn: LoopTurn;
+	/** Called with errors that were thrown by mistake. */
+	onInternal(thrown: unknown, requestId: string): void;
+}
+
+/** What a session takes over from its request. */
+export interface OpenedRequest {
+	readonly id: string;
+	readonly ip: string;
+	readonly memory: RequestMemory;
+	readonly scope: Scope;
+	readonly bounds: SessionBounds;
+	/** Called once, when the session has ended. */
+	readonly onEnd: () => void;
+}
+
+/** So many pings are answered one by one. Of more only the last is (RFC 6455, 5.5.3). Both begin anew with each look. */
+const pongsMax = 32;
+
+/** More pings between two looks are a flood. */
+const pingsMax = 1_000;
+
+/** What a message takes of a turn of the event loop at least: 5 µs, in units of 100 ns. */
+const messageCost = 50;
+
+/** What a message that waits takes besides its bytes. */
+const messageBytes = 128;
+
+/** A control frame of a client takes so many bytes besides its payload: two, and the mask. */
+const controlBytes = 6;
+
+/** The longest reason in a closing frame (RFC 6455, 5.5). */
+const reasonBytesMax = 123;
+
+/** The faults of `ws` that end a connection with another code than 1002. */
+const faultCodes: ReadonlyMap<unknown, number> = new Map([
+	["WS_ERR_INVALID_UTF8", 1007],
+	["WS_ERR_TOO_MANY_BUFFERED_PARTS", 1008],
+	["WS_ERR_UNSUPPORTED_DATA_PAYLOAD_LENGTH", 1009],
+	["WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", 1009],
+]);
+
+const nobody: SessionListener = { onMessage() {}, onClosed() {} };
+
+/** One open WebSocket of a client. It has ended when the connection is gone. */
+export class ClientSession implements Peer {
+	readonly #ws: SessionSocket;
+	readonly #socket: Socket;
+	readonly #owner: SessionOwner;
+	readonly #request: OpenedRequest;
+	#listener: SessionListener = nobody;
+	/** The code with which this side has ended it; 0 before that. */
+	#code = 0;
+	#reason = "";
+	#over = false;
+	/** Bytes that have come, of which no message was made yet. */
+	#comingBytes = 0;
+	/** Messages that came with one that is still worked on. Null: there were never any. */
+	#messages: [data: Uint8Array, isText: boolean][] | null = null;
+	#busy = false;
+	/** Bytes that wait for the client, as far as the memory counts them. */
+	#countedBytes = 0;
+	#onTaken: (() => void)[] | null = null;
+	#heard = false;
+	#asked = false;
+	#silentMs = 0;
+	#pings = 0;
+	#lastPing: Uint8Array | null = null;
+
+	constructor(
+		ws: SessionSocket,
+		socket: Socket,
+		owner: SessionOwner,
+		request: OpenedRequest,
+	) {
+		this.#ws = ws;
+		this.#socket = socket;
+		this.#owner = owner;
+		this.#request = request;
+		ws.session = this;
+		ws.on("message", onMessage).on("ping", onPing).on("pong", onPong);
+		ws.on("error", onError).on("close", onClose);
+		// Before the parser of `ws`, which makes messages of the bytes at once.
+		socket.prependListener("data", (bytes) => this.#onBytes(bytes.length));
+		owner.sessions.open++;
+	}
+
+	begin(session: Session): void {
+		try {
+			this.#listener = session.open(this, this.#request.scope);
+		} catch (thrown) {
+			this.#fail(thrown);
+		}
+	}
+
+	get #open(): boolean {
+		return this.#code === 0 && this.#ws.readyState === WebSocket.OPEN;
+	}
+
+	sendText(text: string | Uint8Array): void {
+		this.#send(text, false);
+	}
+
+	sendBytes(bytes: Uint8Array): void {
+		this.#send(bytes, true);
+	}
+
+	#send(data: string | Uint8Array, binary: boolean): void {
+		if (!this.#open) return;
+		if (this.waitingBytes > this.#request.bounds.waitingBytesMax) {
+			this.close(1013, "takes too slowly what is sent");
+			return;
+		}
+		this.#owner.sessions.sent++;
+		this.#ws.send(data, { binary }, this.#onWritten);
+		this.#countWaiting();
+	}
+
+	get waitingBytes(): number {
+		return this.#socket.writableLength;
+	}
+
+	whenTaken(callback: () => void): void {
+		if (this.#over) return;
+		if (this.waitingBytes === 0) {
+			callback();
+			return;
+		}
+		this.#onTaken ??= [];
+		this.#onTaken.push(callback);
+	}
+
+	readonly #onWritten = (): void => {
+		if (this.#countedBytes > 0) this.#countWaiting();
+		if (this.#onTaken === null || this.waitingBytes > 0) return;
+		const callbacks = this.#onTaken;
+		this.#onTaken = null;
+		for (const callback of callbacks) callback();
+	};
+
+	#countWaiting(): void {
+		const { memory } = this.#request;
+		const more = this.waitingBytes - this.#countedBytes;
+		if (more === 0) return;
+		this.#countedBytes += more;
+		if (more < 0) memory.give(-more);
+		else {
+			// They are held already, whether or not there is room for more.
+			const room = memory.bytesMax > this.#countedBytes && !memory.short;
+			memory.hold(more);
+			if (!room) this.close(1013, "too much waits for clients");
+		}
+	}
+
+	close(code: number, reason: string): void {
+		if (!this.#open) return;
+		const ws = this.#ws;
+		if (code === 1006) ws.terminate();
+		else if (code === 1005) ws.close();
+		else ws.close(code, reasonOf(reason));
+		this.#ends(code, reason);
+		// What the client says to it must be read.
+		ws.resume();
+	}
+
+	/** No message is of interest any more. */
+	#ends(code: number, reason: string): void {
+		this.#code = code;
+		this.#reason = reason;
+		this.#forget();
+	}
+
+	#forget(): void {
+		if (this.#messages === null) return;
+		for (const [data] of this.#messages) this.#giveBack(data);
+		this.#messages = null;
+	}
+
+	/** The connection is gone, or is cut now. If the other side has ended it, `ws` knows the code, and says it next. */
+	leave(reason: GatewayError): void {
+		if (this.#socket.closed) return;
+		if (this.#code === 0) this.#ends(1006, reason.message);
+		this.onEnd(1006, reason.message);
+	}
+
+	/** The server ends, and this session with it. */
+	drain(reason: GatewayError): void {
+		this.#request.scope.cancel(reason);
+		this.close(1001, "the server is ending: connect again");
+	}
+
+	/**
+	 * Called every few seconds. A client that is asked whether it is there has to say something, unless what it says is not
+	 * read now.
+	 */
+	look(ms: number): void {
+		this.#pings = 0;
+		if (!this.#open) return;
+		this.#countWaiting();
+		if (this.#heard) {
+			this.#heard = false;
+			this.#asked = false;
+			this.#silentMs = 0;
+			return;
+		}
+		this.#silentMs += ms;
+		if (this.#silentMs < this.#request.bounds.heartbeatMs) return;
+		if (this.#asked && !this.#busy) {
+			this.close(1006, "the client did not answer a ping");
+			return;
+		}
+		this.#asked = true;
+		this.#silentMs = 0;
+		this.#ws.ping(undefined, false, this.#onWritten);
+	}
+
+	#onBytes(bytes: number): void {
+		if (!this.#open) return;
+		this.#heard = true;
+		this.#comingBytes += bytes;
+		const refusal = this.#request.memory.takeBody(bytes);
+		if (refusal === null) return;
+		// They were not taken.
+		this.#comingBytes -= bytes;
+		const tooLong = refusal.code === "request_too_large";
+		this.close(tooLong ? 1009 : 1013, "there is no memory for the message");
+	}
+
+	onMessage(data: Uint8Array, isText: boolean): void {
+		this.#came(this.#comingBytes);
+		if (!this.#open) return;
+		this.#owner.sessions.received++;
+		const { turn } = this.#owner;
+		turn.spent += messageCost;
+		if (this.#busy) this.#wait(data, isText);
+		else if (turn.hasTimeFor()) this.#hand(data, isText);
+		else {
+			this.#wait(data, isText);
+			void this.#pause(turn.later(networkOf(this.#request.ip)));
+		}
+	}
+
+	#wait(data: Uint8Array, isText: boolean): void {
+		this.#messages ??= [];
+		this.#messages.push([data, isText]);
+		this.#request.memory.hold(data.length + messageBytes);
+	}
+
+	#giveBack(data: Uint8Array): void {
+		this.#request.memory.give(data.length + messageBytes);
+	}
+
+	/** Bytes have become a frame. */
+	#came(bytes: number): void {
+		const whole = Math.min(bytes, this.#comingBytes);
+		this.#comingBytes -= whole;
+		this.#request.memory.give(whole);
+	}
+
+	#hand(data: Uint8Array, isText: boolean): void {
+		try {
+			const worked = this.#listener.onMessage(data, isText);
+			if (worked !== undefined) void this.#pause(worked);
+		} catch (thrown) {
+			this.#fail(thrown);
+		}
+	}
+
+	/** Reads nothing until the promise has settled. Then it goes on with the messages that wait. */
+	async #pause(until: Promise<void>): Promise<void> {
+		this.#busy = true;
+		this.#ws.pause();
+		try {
+			await until;
+		} catch (thrown) {
+			this.#fail(thrown);
+		}
+		this.#busy = false;
+		const { turn } = this.#owner;
+		while (!this.#busy && this.#open) {
+			const message = this.#messages?.shift();
+			if (message === undefined) {
+				this.#messages = null;
+				this.#ws.resume();
+				return;
+			}
+			const [data, isText] = message;
+			if (turn.hasTimeFor()) {
+				turn.spent += messageCost;
+				this.#giveBack(data);
+				this.#hand(data, isText);
+			} else {
+				this.#messages?.unshift(message);
+				void this.#pause(turn.later(networkOf(this.#request.ip)));
+			}
+		}
+	}
+
+	/** The session itself has failed. */
+	#fail(thrown: unknown): void {
+		if (!this.#open) return;
+		const error = asGatewayError(thrown);
+		if (error.code === "internal") {
+			this.#owner.onInternal(thrown, this.#request.id);
+		}
+		this.close(1011, "the session failed");
+	}
+
+	onPing(data: Uint8Array): void {
+		this.#came(controlBytes + data.length);
+		if (!this.#open) return;
+		this.#pings++;
+		if (this.#pings > pingsMax) this.close(1008, "too many pings");
+		else if (this.#pings <= pongsMax) this.#pong(data);
+		else {
+			if (this.#lastPing === null) process.nextTick(this.#pongLast);
+			this.#lastPing = data;
+		}
+	}
+
+	readonly #pongLast = (): void => {
+		if (this.#open && this.#lastPing !== null) this.#pong(this.#lastPing);
+		this.#lastPing = null;
+	};
+
+	#pong(data: Uint8Array): void {
+		if (this.waitingBytes > this.#request.bounds.waitingBytesMax) return;
+		this.#ws.pong(data, false, this.#onWritten);
+		this.#countWaiting();
+	}
+
+	onPong(data: Uint8Array): void {
+		this.#came(controlBytes + data.length);
+	}
+
+	/** The client has broken the protocol, or a bound. It is told so already. */
+	onFault(error: Error & { readonly code?: unknown }): void {
+		if (this.#code !== 0) return;
+		this.#ends(faultCodes.get(error.code) ?? 1002, error.message);
+	}
+
+	onEnd(code: number, reason: string): void {
+		if (this.#over) return;
+		this.#over = true;
+		const { sessions } = this.#owner;
+		const { scope, onEnd, id } = this.#request;
+		const ended = this.#code || code;
+		this.#forget();
+		this.#onTaken = null;
+		sessions.open--;
+		const label = labelOf(ended);
+		sessions.closed.set(label, (sessions.closed.get(label) ?? 0) + 1);
+		try {
+			this.#listener.onClosed(ended, this.#code === 0 ? reason : this.#reason);
+		} catch (thrown) {
+			this.#owner.onInternal(thrown, id);
+		}
+		scope.cancel(
+			new GatewayError("client_closed", `the session ended with ${ended}`),
+		);
+		onEnd();
+	}
+}
+
+// One function for all sessions, because a closure for each would take memory.
+function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
+	(this as SessionSocket).session?.onMessage(data as Buffer, !isBinary);
+}
+
+function onPing(this: WebSocket, data: Buffer): void {
+	(this as SessionSocket).session?.onPing(data);
+}
+
+function onPong(this: WebSocket, data: Buffer): void {
+	(this as SessionSocket).session?.onPong(data);
+}
+
+function onError(this: WebSocket, error: Error): void {
+	(this as SessionSocket).session?.onFault(error);
+}
+
+function onClose(this: WebSocket, code: number, reason: Buffer): void {
+	(this as SessionSocket).session?.onEnd(code, reason.toString());
+}
+
+/** Never cut in the middle of a character. */
+function reasonOf(text: string): string {
+	const bytes = Buffer.from(text);
+	if (bytes.length <= reasonBytesMax) return text;
+	let end = reasonBytesMax;
+	while (((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+	return bytes.toString("utf8", 0, end);
+}
+
+function labelOf(code: number): string {
+	if (code < 1016) return String(code);
+	if (code >= 3000 && code < 5000) return code < 4000 ? "3xxx" : "4xxx";
+	return "other";
+}

@@ -1,0 +1,202 @@
+import { type IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import {
+	type Server,
+	type ServerOptions,
+	WebSocket,
+	WebSocketServer,
+} from "ws";
+import {
+	allHeadersOf,
+	eachHeader,
+	type HeaderList,
+	headerOf,
+	isFieldValue,
+	isToken,
+	namesIn,
+	onlyHeaderOf,
+} from "../core/http/headers.ts";
+import type { Session } from "../core/http/session.ts";
+import type { ClientSession, SessionBounds } from "./client-session.ts";
+
+/**
+ * Whether a request asks for a WebSocket exactly as RFC 6455, 4.2.1, says. Any other with `Upgrade` is a request of HTTP.
+ * One that has a body, or asks before it sends one, is not looked at further.
+ */
+export function asksForWebSocket(message: IncomingMessage): boolean {
+	const { rawHeaders, method, httpVersion } = message;
+	if (method !== "GET" || httpVersion !== "1.1") return false;
+	if (onlyHeaderOf(rawHeaders, "upgrade")?.toLowerCase() !== "websocket") {
+		return false;
+	}
+	return (
+		namesIn(rawHeaders, "connection").includes("upgrade") &&
+		onlyHeaderOf(rawHeaders, "sec-websocket-version") === "13" &&
+		key.test(onlyHeaderOf(rawHeaders, "sec-websocket-key") ?? "") &&
+		protocolsIn(rawHeaders) !== null &&
+		!hasBody(rawHeaders) &&
+		headerOf(rawHeaders, "expect") === null
+	);
+}
+
+/** 16 bytes in Base64. */
+const key = /^[+/\dA-Za-z]{22}==$/;
+
+/** The subprotocols that a client offers; null if they are not a list of different names. */
+function protocolsIn(headers: HeaderList): readonly string[] | null {
+	const names = allHeadersOf(headers, "sec-websocket-protocol").flatMap(
+		(line) => line.split(",").map((name) => name.trim()),
+	);
+	const different = new Set(names).size === names.length;
+	return different && names.every(isToken) ? names : null;
+}
+
+function hasBody(headers: HeaderList): boolean {
+	const length = headerOf(headers, "content-length");
+	return (
+		headerOf(headers, "transfer-encoding") !== null ||
+		(length !== null && Number(length) > 0)
+	);
+}
+
+/** A WebSocket of `ws`, which leads to its session without a closure for each. */
+export class SessionSocket extends WebSocket {
+	session: ClientSession | null = null;
+}
+
+/** How many bytes a client may send before it has the answer. It should send none (RFC 6455, 4.1). */
+const earlyBytesMax = 64 * 1024;
+
+/** How long the other side may take to answer a closing handshake. Then the connection is cut. */
+const closeMs = 5_000;
+
+/** A message may come in so many pieces, and in one more for each 64 bytes that it may have. */
+const piecesMin = 1024;
+const pieceBytes = 64;
+
+/** What an upgrade takes from its server. */
+interface UpgradeMeans {
+	readonly handshakes: Handshakes;
+	/** The bounds of a session. */
+	readonly bounds: SessionBounds;
+	/** Called if the client ends its side before it has the answer. */
+	readonly onLeft: () => void;
+}
+
+/**
+ * A request that may become a WebSocket. Node has let go of its connection, so what comes on it is kept here until there is
+ * an answer.
+ */
+export class Upgrade {
+	readonly response: ServerResponse;
+	readonly #message: IncomingMessage;
+	readonly #socket: Socket;
+	readonly #early: Uint8Array[] = [];
+	readonly #means: UpgradeMeans;
+	#earlyBytes = 0;
+
+	constructor(
+		message: IncomingMessage,
+		socket: Socket,
+		head: Uint8Array,
+		means: UpgradeMeans,
+	) {
+		this.#message = message;
+		this.#socket = socket;
+		this.response = new ServerResponse(message);
+		this.response.assignSocket(socket);
+		if (head.length > 0) this.#keep(head);
+		// Only a socket that is read tells that its client has left.
+		socket.on("data", this.#keep).on("end", means.onLeft);
+		this.#means = means;
+	}
+
+	get bounds(): SessionBounds {
+		return this.#means.bounds;
+	}
+
+	readonly #keep = (bytes: Uint8Array): void => {
+		this.#early.push(bytes);
+		this.#earlyBytes += bytes.length;
+		if (this.#earlyBytes > earlyBytesMax) this.#socket.pause();
+	};
+
+	/**
+	 * Answers with 101 and these fields. Null if the client has just left. Throws if a field cannot be written. Then nothing
+	 * was written.
+	 */
+	open(
+		{ protocol, messageBytesMax }: Session,
+		headers: HeaderList,
+	): SessionSocket | null {
+		const lines = linesOf(headers);
+		const socket = this.#socket;
+		this.response.detachSocket(socket);
+		socket.off("data", this.#keep).off("end", this.#means.onLeft);
+		const early = Buffer.concat(this.#early);
+		const server = this.#means.handshakes.serverFor(messageBytesMax);
+		server.options.handleProtocols = (offered) =>
+			protocol !== null && offered.has(protocol) ? protocol : false;
+		const add = (all: string[]) => all.push(...lines);
+		server.on("headers", add);
+		let opened: SessionSocket | null = null;
+		// It calls back before it returns, or never.
+		server.handleUpgrade(this.#message, socket, early, (one) => {
+			opened = one;
+		});
+		server.off("headers", add);
+		socket.resume();
+		return opened;
+	}
+}
+
+/** The greatest bound that `ws` takes. */
+const payloadMax = 2 ** 31 - 1;
+
+/** An option of `ws` that its types do not have. */
+interface CloseTimeout {
+	readonly closeTimeout: number;
+}
+
+/** Makes WebSockets for one server. */
+export class Handshakes {
+	/** A server of `ws` has one bound for all messages, so there is one for each bound that the config has. */
+	readonly #servers = new Map<number, Server<typeof SessionSocket>>();
+
+	serverFor(messageBytesMax: number): Server<typeof SessionSocket> {
+		const made = this.#servers.get(messageBytesMax);
+		if (made !== undefined) return made;
+		const piecesMax = piecesMin + Math.ceil(messageBytesMax / pieceBytes);
+		const options: ServerOptions<typeof SessionSocket> & CloseTimeout = {
+			noServer: true,
+			clientTracking: false,
+			// Each compressed connection takes some 300 KB more, and a few bytes could become many.
+			perMessageDeflate: false,
+			// A session answers pings itself, so that a flood of them makes no flood of answers.
+			autoPong: false,
+			allowSynchronousEvents: true,
+			skipUTF8Validation: false,
+			maxPayload: Math.min(messageBytesMax, payloadMax),
+			maxFragments: piecesMax,
+			maxBufferedChunks: piecesMax,
+			closeTimeout: closeMs,
+			WebSocket: SessionSocket,
+		};
+		const server: Server<typeof SessionSocket> = new WebSocketServer(options);
+		this.#servers.set(messageBytesMax, server);
+		return server;
+	}
+}
+
+/** What the handshake says itself, nobody else says. */
+function linesOf(headers: HeaderList): string[] {
+	const lines: string[] = [];
+	eachHeader(headers, (name, value) => {
+		if (name.toLowerCase().startsWith("sec-websocket-")) return;
+		if (!isToken(name) || !isFieldValue(value)) {
+			throw new TypeError(`the header ${name} cannot be written`);
+		}
+		lines.push(`${name}: ${value}`);
+	});
+	return lines;
+}
