@@ -43,6 +43,8 @@ export interface Unanswered {
 	leave(reason: GatewayError): void;
 	/** The bytes of its answer, once that was handed over whole. */
 	readonly answerBytes: number;
+	/** Whether the end of the connection would be the end of its answer, which is being written. */
+	readonly unframed: boolean;
 	/** It waits, and its head is held meanwhile. */
 	holdHead(): void;
 }
@@ -197,7 +199,7 @@ export class ClientConnection {
 	onIdle(): void {
 		// The client's system may have taken more than has left ours.
 		if (this.pace.stillMs < this.#idleTimeoutMs) this.watch();
-		else this.socket.destroy();
+		else this.cut();
 	}
 
 	/**
@@ -257,9 +259,21 @@ export class ClientConnection {
 		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());
 	}
 
+	/**
+	 * Closes it at once. In HTTP/1.0 the end of the connection may be the end of the answer, and an orderly end would make
+	 * the answer whole.
+	 */
+	cut(): void {
+		const { socket } = this;
+		const looksWhole = [...this.#running].some(({ unframed }) => unframed);
+		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
+		if (!looksWhole || socket.writableEnded) socket.destroy();
+		else socket.resetAndDestroy();
+	}
+
 	/** The connection is gone, or is closed now. */
 	leave(reason: GatewayError = clientClosed()): void {
-		this.socket.destroy();
+		this.cut();
 		this.session?.leave(reason);
 		this.#lingering?.cancel();
 		this.#waiting.length = 0;

@@ -86,6 +86,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	readonly memory: RequestMemory;
 	/** The bytes of an answer that was handed to the connection whole. */
 	answerBytes = 0;
+	unframed = false;
 	/** Null if the request announces none. Most requests do not, and pay nothing for a body. */
 	readonly #body: RequestBody | null;
 	readonly #response: ServerResponse;
@@ -182,7 +183,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		else this.#owner.onRefused(error, this.id);
 		// The answer failed in the middle of being written, so it can only be cut.
 		if (this.#response.headersSent) {
-			this.#connection.socket.destroy();
+			this.#connection.cut();
 			return;
 		}
 		this.answer(problemResponse(error, this.id));
@@ -255,6 +256,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	async #stream(body: ByteStream): Promise<void> {
 		const response = this.#response;
 		response.flushHeaders();
+		this.unframed = body.length === null && !response.chunkedEncoding;
 		try {
 			let written = 0;
 			for await (const chunk of body) {
@@ -267,7 +269,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			}
 			if (this.#over || written < (body.length ?? written)) throw cut;
 		} catch {
-			this.#cut(body.length !== null || response.chunkedEncoding);
+			this.#connection.cut();
 			return;
 		}
 		const rest = this.#unread();
@@ -276,16 +278,6 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			response.end(this.#onEnd);
 			this.#connection.answered(this);
 		}
-	}
-
-	/**
-	 * In HTTP/1.0 the end of the connection may be the end of the answer, and an orderly end would make the answer whole.
-	 */
-	#cut(framed: boolean): void {
-		const { socket } = this.#connection;
-		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
-		if (framed || socket.writableEnded) socket.destroy();
-		else socket.resetAndDestroy();
 	}
 
 	#drained(): Promise<void> {

@@ -16,6 +16,8 @@ export interface ServedGateway extends AsyncDisposable {
 	readonly gateway: Gateway;
 	readonly ended: readonly RequestEnded[];
 	get(path: string, options?: GetOptions): Promise<HttpAnswer>;
+	/** Takes no more requests, and lets those that run finish. */
+	drain(timeoutMs: number): Promise<boolean>;
 }
 
 export interface GetOptions {
@@ -61,6 +63,7 @@ export async function serve(
 		gateway,
 		ended,
 		get: (path, options) => ask(server.url + path, options),
+		drain: (timeoutMs) => server.drain(timeoutMs),
 		async [Symbol.asyncDispose]() {
 			await server.close();
 			await gateway.close();

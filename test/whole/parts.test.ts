@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
+import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { EventSource } from "undici";
 import { type ServedGateway, serve } from "../kit/serve.ts";
@@ -116,5 +117,125 @@ describe("an answer in parts over a real connection", () => {
 			gateway.ended.map(({ status }) => status),
 			[200, 204],
 		);
+	});
+});
+
+/** All that comes over a connection, from its first byte on. */
+class Connection {
+	readonly socket: Socket;
+	received = "";
+	/** How it ended: null as long as it is open. */
+	end: "in order" | "reset" | null = null;
+	#look = () => {};
+
+	constructor(text: string) {
+		const { port } = new URL(gateway.url);
+		this.socket = connect(Number(port), "127.0.0.1");
+		this.socket.setEncoding("latin1");
+		this.socket.on("data", (piece) => {
+			this.received += piece;
+			this.#look();
+		});
+		this.socket.on("error", () => {
+			this.end ??= "reset";
+		});
+		this.socket.on("end", () => {
+			this.end ??= "in order";
+		});
+		this.socket.on("close", () => this.#look());
+		this.socket.write(text);
+		stack.defer(() => void this.socket.destroy());
+	}
+
+	/** Resolves when these words have come, or when the connection is gone. */
+	async until(words: string): Promise<string> {
+		while (!(this.received.includes(words) || this.socket.closed)) {
+			await new Promise<void>((resolve) => {
+				this.#look = resolve;
+			});
+		}
+		return this.received;
+	}
+
+	async closed(): Promise<string> {
+		return await this.until("never sent");
+	}
+}
+
+const asked = (method: string, version: string, accept: string) =>
+	`${method} /board HTTP/${version}\r\nhost: gateway\r\naccept: ${accept}\r\n\r\n`;
+
+const firstLine = '{"at":"soon","value":"/soon"}';
+const lastLine = '{"complete":true}';
+
+describe("the bytes of an answer in parts", () => {
+	test("are a chunk for each part, as it comes, and end with the last chunk", async () => {
+		const client = new Connection(asked("GET", "1.1", "application/x-ndjson"));
+		const begun = await client.until(firstLine);
+		assert.match(begun, /^HTTP\/1\.1 200 OK\r\n/);
+		assert.match(begun, /^transfer-encoding: chunked\r$/im);
+		assert.doesNotMatch(begun, /^content-length/im);
+		release();
+		const whole = await client.until("\r\n0\r\n\r\n");
+		assert.ok(whole.endsWith(`${lastLine}\n\r\n0\r\n\r\n`), whole);
+		assert.equal(client.end, null, "the connection is kept");
+	});
+
+	test("lack the last chunk if the gateway is closed in the middle", async () => {
+		const client = new Connection(asked("GET", "1.1", "application/x-ndjson"));
+		await client.until(firstLine);
+		await gateway[Symbol.asyncDispose]();
+		const all = await client.closed();
+		assert.doesNotMatch(all, /\r\n0\r\n\r\n$/);
+		assert.ok(!all.includes('"complete":true'));
+	});
+
+	test("to a client of HTTP/1.0 end with the connection, in order only after the last line", async () => {
+		const text = asked("GET", "1.0", "application/x-ndjson");
+		const whole = new Connection(text);
+		const begun = await whole.until(firstLine);
+		assert.doesNotMatch(begun, /^(transfer-encoding|content-length):/im);
+		release();
+		assert.ok((await whole.closed()).endsWith(`${lastLine}\n`));
+		assert.equal(whole.end, "in order");
+	});
+
+	test("to a client of HTTP/1.0 end with a reset if they are cut", async () => {
+		const text = asked("GET", "1.0", "application/x-ndjson");
+		const cut = new Connection(text);
+		await cut.until(firstLine);
+		await gateway[Symbol.asyncDispose]();
+		assert.ok(!(await cut.closed()).includes('"complete":true'));
+		assert.equal(cut.end, "reset");
+	});
+
+	test("are not sent for HEAD, whose head is that of the whole", async () => {
+		release();
+		const client = new Connection(asked("HEAD", "1.1", "application/x-ndjson"));
+		const head = await client.until("\r\n\r\n");
+		assert.match(head, /^content-type: application\/json; charset=utf-8\r$/im);
+		assert.match(head, /^content-length: 31\r$/im);
+		assert.ok(head.endsWith("\r\n\r\n"));
+	});
+
+	test("come to their end while the gateway drains, and then the connection is closed", async () => {
+		const client = new Connection(asked("GET", "1.1", "application/x-ndjson"));
+		await client.until(firstLine);
+		const drained = gateway.drain(10_000);
+		release();
+		const all = await client.closed();
+		assert.ok(all.endsWith(`${lastLine}\n\r\n0\r\n\r\n`), all);
+		assert.equal(await drained, true);
+		assert.equal(client.end, "in order");
+	});
+
+	test("are cut if the time to drain is over, and are no whole answer then", async () => {
+		const client = new Connection(asked("GET", "1.1", "text/event-stream"));
+		await client.until(firstLine);
+		assert.equal(await gateway.drain(50), false);
+		const all = await client.closed();
+		assert.doesNotMatch(all, /\r\n0\r\n\r\n$/);
+		assert.ok(!all.includes('"complete":true'));
+		await upstream.aborted(1);
 	});
 });
