@@ -25,7 +25,7 @@ import {
 } from "../../src/tasks/index.ts";
 import { serve as serveGateway } from "../kit/serve.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
-import { startUpstream } from "../kit/upstream.ts";
+import { json, startUpstream } from "../kit/upstream.ts";
 import { asking, openClient, type TestClient } from "../server/client.ts";
 
 /** A client must send and take at a least rate, and one that does is never cut, however slow it is. */
@@ -119,13 +119,21 @@ function watched() {
  * Lets time pass until the request is cancelled, or nothing of its answer has reached the client's system for `stillMs`.
  * A system tries again to send after 200, 400 and 800 ms of real time, and the other may have made room by then.
  */
-async function passUntilCut(
+function passUntilCut(
 	scope: Scope,
 	reached: () => Promise<number>,
 	stillMs: number,
 ): Promise<void> {
+	return passUntil(() => scope.cancelled, reached, stillMs);
+}
+
+async function passUntil(
+	isCut: () => boolean,
+	reached: () => Promise<number>,
+	stillMs: number,
+): Promise<void> {
 	let before = await reached();
-	for (let still = 0; still < stillMs && !scope.cancelled; still += 2000) {
+	for (let still = 0; still < stillMs && !isCut(); still += 2000) {
 		await passAsking(2000);
 		const now = await reached();
 		if (now > before) still = 0;
@@ -495,5 +503,58 @@ describe("`idle`", () => {
 		);
 		await assert.rejects(gateway.get("/file"));
 		assert.equal(gateway.ended[0]?.error?.code, "upstream_timeout");
+	});
+});
+
+describe("a client that reads an answer in parts", () => {
+	it("not at all costs what the answer may, holds nothing up, and is cut", async () => {
+		const text = "x".repeat(1_000_000);
+		// To print more takes more than an answer may compute.
+		const count = 15;
+		const big = stack.use(
+			await startUpstream((_, response) => void json(response, text)),
+		);
+		const items = Array.from({ length: count }, (_, at) => at);
+		const gateway = stack.use(
+			await serveGateway(
+				{
+					server: { maxAnswer: "64MiB", memory: "512MiB" },
+					upstreams: { big: { url: big.url, maxBody: "2MiB" } },
+					routes: {
+						"GET /board": {
+							maxRead: "512MiB",
+							steps: {
+								all: { each: items, parallel: 4, get: "big/${item}" },
+							},
+							respond: "${all}",
+						},
+					},
+				},
+				{},
+				clock,
+			),
+		);
+		const { memory } = gateway.gateway;
+		const held = () => memory.held;
+		const before = held();
+		const reached = watched();
+		const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+		stack.defer(() => void socket.destroy());
+		socket.on("error", () => {});
+		socket.write(asking("GET /board", ["accept: application/x-ndjson"]));
+		await once(socket, "readable");
+		await big.arrived(count);
+		const running = () => gateway.gateway.state().requests?.running;
+		while (running() !== 0) await turns(1);
+		assert.ok(held() > 2_000_000, `${held()} are counted`);
+		assert.ok(held() < 3 * count * text.length, `${held()} are held`);
+		assert.equal(gateway.ended.length, 0, "its answer is not out");
+		const isCut = () => gateway.ended.length > 0;
+		await passUntil(isCut, reached, 84_000);
+		assert.deepEqual(
+			gateway.ended.map(({ error, parts }) => [error?.code, parts?.face]),
+			[["client_closed", "ndjson"]],
+		);
+		assert.equal(held(), before);
 	});
 });
