@@ -26,6 +26,7 @@ export {
 	defineGateway,
 	type GatewayConfig,
 	type HistoryInput,
+	type LiveInput,
 	type LogInput,
 	type OverloadInput,
 	type PoolInput,

@@ -208,7 +208,7 @@ const sections: readonly Section[] = [
 				key === "respond" || key === "steps" || key === "proxy"
 					? example
 					: `${example}\nrespond: text`,
-			),
+			).replace("POST", key === "live" ? "GET" : "POST"),
 	},
 	{
 		title: "`proxy`",

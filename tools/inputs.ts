@@ -3,6 +3,7 @@ import { adminKeys } from "../src/config/keys/admin.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
 import type { AnyKeys, KeyMeta } from "../src/config/keys/key.ts";
+import { liveKeys } from "../src/config/keys/live.ts";
 import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
@@ -63,6 +64,12 @@ const inputs: readonly Input[] = [
 			"How often clients may ask. `by` is a text with holes. It is read before the body and before any step.",
 		from: "rateLimitKeys",
 		keys: rateLimitKeys.keys,
+	},
+	{
+		name: "LiveInput",
+		words: "When a live route runs again, and how many may watch it.",
+		from: "liveKeys",
+		keys: liveKeys.keys,
 	},
 	{
 		name: "OverloadInput",
@@ -143,6 +150,7 @@ import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";

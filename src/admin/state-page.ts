@@ -27,6 +27,7 @@ export interface State {
 	readonly load: LoadLevel;
 	readonly requests: GatewayState["requests"];
 	readonly threads: GatewayState["threads"];
+	readonly live: GatewayState["live"];
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;
@@ -79,13 +80,13 @@ export function statePage(sources: StateSources): Page {
 	};
 	return {
 		answer() {
-			const { requests, threads, upstreams } = gateway.state();
+			const { requests, threads, live, upstreams } = gateway.state();
 			const { load, routes, decisions } = sources.metrics.totals();
 			const state: State = {
 				at: new Date().toISOString(),
 				...unchanging,
 				draining: server?.draining() ?? false,
-				...{ load, requests, threads },
+				...{ load, requests, threads, live },
 				memory: {
 					heldBytes: memory.held,
 					keptBytes: memory.kept,

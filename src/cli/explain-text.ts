@@ -144,6 +144,7 @@ function summaryRows(route: RouteExplanation): string[][] {
 		["worst case", cut],
 		readsRow("answer reads", route),
 		...partsRows(route),
+		...liveRows(route),
 		...recordsRows(route),
 		...finishedRows(route),
 	];
@@ -167,6 +168,25 @@ function partsRows({ parts }: RouteExplanation): string[][] {
 
 function afterWords(steps: readonly string[]): string {
 	return steps.length === 0 ? "" : `after ${steps.join(" and ")}`;
+}
+
+function liveRows({ live }: RouteExplanation): string[][] {
+	if (live === null) return [];
+	const { everyMs, diff, sharedBy, watchesMax, watchersMax } = live;
+	const when =
+		everyMs === null
+			? "runs again when an answer is no longer fresh"
+			: `runs every ${everyMs} ms while somebody watches`;
+	const names = sharedBy.map((one) =>
+		one === "forwarded" ? "address, host and scheme" : one,
+	);
+	const whom =
+		names.length === 0
+			? "one run for all"
+			: `one run for all with the same ${names.join(", ")}`;
+	const bounds = `at most ${watchesMax} at once, for ${watchersMax} clients`;
+	const changes = diff ? ["sends changes as patches"] : [];
+	return [["live", [when, whom, bounds, ...changes].join("; ")]];
 }
 
 function finishedRows({ finishedFrom }: RouteExplanation): string[][] {

@@ -1,5 +1,6 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
+import { checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
@@ -78,6 +79,9 @@ export function checkRoute(
 		problems,
 	);
 	if (checked.complete) {
+		if (!proxied && source.kind === "map") {
+			checkLive(route, source, context.upstreams, problems);
+		}
 		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
 			upstreams: context.upstreams,
 			problems,
@@ -112,9 +116,8 @@ function refuseBesideProxy(
 	problems: Problem[],
 ): void {
 	for (const { key, at } of entriesOf(source)) {
-		if (key === "stream") {
-			const message =
-				"`stream` beside `proxy` does nothing: the upstream's answer is passed on as it comes";
+		if (key === "stream" || key === "live") {
+			const message = `\`${key}\` beside \`proxy\` does nothing: the upstream's answer is passed on as it comes`;
 			problems.push({ at, message });
 		}
 		const instead = answerKeys.get(key);

@@ -3,6 +3,7 @@ import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
@@ -120,6 +121,12 @@ export type CorsConfig = ReadOf<typeof corsKeys.keys>;
  * together.
  */
 export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
+
+/**
+ * How a route's answer is watched. If `everyMs` is null, the route runs again when an answer of an upstream is no longer
+ * fresh. `diff` sends changes alone.
+ */
+export type LiveConfig = ReadOf<typeof liveKeys.keys>;
 
 /** The bounds beyond which requests are refused. */
 export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;

@@ -7,6 +7,7 @@ import type {
 	CorsInput,
 	DefaultsInput,
 	HistoryInput,
+	LiveInput,
 	LogInput,
 	OverloadInput,
 	PoolInput,
@@ -51,6 +52,7 @@ export type {
 	DefaultsInput,
 	Duration,
 	HistoryInput,
+	LiveInput,
 	LogInput,
 	OverloadInput,
 	PoolInput,
@@ -503,6 +505,14 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 * Default: `true`.
 	 */
 	readonly stream?: boolean;
+	/**
+	 * Lets clients watch the answer (docs/live.md): by `text/event-stream` or long polling they get it now, and again
+	 * whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next;
+	 * without it, as with `live: true`, the route runs again when an answer of an upstream with `cache` is no longer
+	 * fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different answers (`watches`)
+	 * are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
+	 */
+	readonly live?: LiveInput | boolean;
 	/**
 	 * Columns of your own in the [`history`](#history), by name. They may read what `respond` may read, and are
 	 * evaluated after the answer. A text, a number, `true`, `false` and null stay what they are; anything else

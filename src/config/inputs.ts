@@ -4,6 +4,7 @@ import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
 import type { poolKeys } from "./keys/pool.ts";
@@ -231,6 +232,16 @@ export interface RateLimitInput {
 	 * `${request.ip}`.
 	 */
 	readonly by?: InputOfKey<RateLimit["by"]>;
+}
+
+type Live = (typeof liveKeys)["keys"];
+
+/** When a live route runs again, and how many may watch it. */
+export interface LiveInput {
+	readonly every?: InputOfKey<Live["every"]>;
+	readonly diff?: InputOfKey<Live["diff"]>;
+	readonly watches?: InputOfKey<Live["watches"]>;
+	readonly watchers?: InputOfKey<Live["watchers"]>;
 }
 
 type Overload = (typeof overloadKeys)["keys"];

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { Config, ServerConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import type { Environment } from "../config/environment.ts";
@@ -13,15 +14,23 @@ import {
 } from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { pathOf } from "../core/http/path.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { networkOf } from "../core/ip.ts";
 import { leastCostOfReading } from "../core/json.ts";
-import { Memory } from "../core/memory.ts";
+import { Memory, RequestMemory } from "../core/memory.ts";
 import { TraceIds } from "../core/trace-ids.ts";
 import { Trail } from "../core/trail.ts";
+import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
+import type { Ran } from "../live/watch.ts";
+import { answerWatching } from "../live/watch-answer.ts";
+import { watchFaceOf } from "../live/watch-face.ts";
+import { watchKeyOf } from "../live/watch-key.ts";
+import { taggedAnswer } from "../live/watch-state.ts";
 import { compile } from "../plan/compile.ts";
 import { explain, type RouteExplanation } from "../plan/explain.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan, RoutePlan } from "../plan/plan.ts";
+import { type WatchedBy, watchedBy } from "../plan/watched.ts";
 import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
 import { faceFor, isReconnecting, noMoreEvents } from "../run/faces.ts";
@@ -35,7 +44,7 @@ import {
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
-import type { Load } from "../run/run.ts";
+import type { Load, Made, RunResult } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream, type UpstreamState } from "../upstream/upstream.ts";
@@ -95,6 +104,8 @@ export interface GatewayState {
 	} | null;
 	/** Null if no step runs on a thread. */
 	readonly threads: ThreadsState | null;
+	/** The live routes, in the plan's order. */
+	readonly live: readonly WatchesState[];
 }
 
 export interface GatewayOptions {
@@ -143,8 +154,10 @@ export function createGateway(
 		(route): GatewayRoute => ({
 			...route,
 			rateLimit: limits.ofRoute(route.plan),
+			live: liveRouteOf(route.plan, plan, { clock, memory }),
 		}),
 	);
+	const liveRoutes = routes.flatMap(({ live }) => live ?? []);
 	const handling: Handling = {
 		route: createRouter(routes),
 		events,
@@ -174,6 +187,7 @@ export function createGateway(
 			upstreams: prepared.upstreams(),
 			requests: overload?.state() ?? null,
 			threads: prepared.threads(),
+			live: liveRoutes.map(({ watches }) => watches.state),
 		}),
 		explain: () =>
 			explain(
@@ -183,7 +197,9 @@ export function createGateway(
 		async close() {
 			overload?.close();
 			const words = "the gateway was closed";
-			outliving.closing.cancel(new GatewayError("gateway_draining", words));
+			const reason = new GatewayError("gateway_draining", words);
+			outliving.closing.cancel(reason);
+			for (const { watches } of liveRoutes) watches.close(reason);
 			await prepared.close();
 			await Promise.all(outliving.running);
 		},
@@ -234,6 +250,26 @@ async function alone(
 
 interface GatewayRoute extends PreparedRoute {
 	readonly rateLimit: RateLimit | null;
+	/** Null if nobody may watch its answer. */
+	readonly live: LiveRoute | null;
+}
+
+/** What a live route has besides. */
+interface LiveRoute {
+	readonly watches: RouteWatches;
+	readonly watchedBy: WatchedBy;
+}
+
+function liveRouteOf(
+	{ key, live, ...route }: RoutePlan,
+	{ upstreams }: Plan,
+	held: { readonly clock: Clock; readonly memory: Memory },
+): LiveRoute | null {
+	if (live === null) return null;
+	return {
+		watches: new RouteWatches(key, live, held),
+		watchedBy: watchedBy({ key, live, ...route }, upstreams),
+	};
 }
 
 interface Handling {
@@ -250,10 +286,22 @@ interface Handling {
 	readonly outliving: Outliving;
 }
 
-async function handle(
+function handle(
 	request: GatewayRequest,
 	scope: Scope,
 	handling: Handling,
+): Promise<GatewayResponse> {
+	return reported(request, scope, handling, (end) =>
+		answer(request, scope, handling, end),
+	);
+}
+
+/** Answers a request, also if `answer` rejects, and tells of its end. */
+async function reported(
+	request: GatewayRequest,
+	scope: Scope,
+	handling: Handling,
+	answer: (end: RequestEnd) => Promise<GatewayResponse>,
 ): Promise<GatewayResponse> {
 	const { requestEnded, trailEnded, tracers } = handling.events;
 	const tracer = tracers[0] ?? null;
@@ -266,7 +314,7 @@ async function handle(
 	const end = new RequestEnd(handling.outliving, ids, trail);
 	let response: GatewayResponse;
 	try {
-		response = await answer(request, scope, handling, end);
+		response = await answer(end);
 	} catch (thrown) {
 		end.error = asGatewayError(thrown);
 		response = problemResponse(end.error, request.id);
@@ -409,8 +457,9 @@ async function answer(
 	if (trail !== null) trail.route = end.route;
 	const via = handling.via(request.headers);
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
-	const { parts } = route;
-	const face = parts && faceFor(request);
+	const { parts, live } = route;
+	const watching = live && watchFaceOf(request);
+	const face = watching === null ? parts && faceFor(request) : null;
 	if (face !== null && isReconnecting(face, request)) return noMoreEvents;
 	handling.overload?.expect(request.ip);
 	const { content } = route.requests;
@@ -433,6 +482,16 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	trail?.read();
+	if (live !== null && watching !== null) {
+		const { response, state } = await answerWatching({
+			...{ request, scope, face: watching, watches: live.watches },
+			key: watchKeyOf(live.watchedBy, request, values),
+			closing: handling.outliving.closing,
+			run: createWatchRun(route, live, request, values, handling),
+		});
+		if (!isStream(response.body)) end.missing = state.missing;
+		return response;
+	}
 	const given = { request, values, events, load, scope, via, trail, ids };
 	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
@@ -461,9 +520,82 @@ async function answer(
 			const firstMs = clock.now() - request.arrivedMs;
 			end.begins({ face: face.name, firstMs }, result.over);
 		}
-		return result.response;
+		return live !== null && face === null
+			? taggedAnswer(result.response, request)
+			: result.response;
 	} finally {
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
+	}
+}
+
+/**
+ * Carries out a live route for all who watch what a client asks. Each run is a request of the gateway's own, with an id, a
+ * deadline and a place among the requests in progress. Of the client it knows what tells this watch from others.
+ */
+function createWatchRun(
+	route: GatewayRoute,
+	{ watchedBy: { way } }: LiveRoute,
+	{ target, headers, scheme = null }: GatewayRequest,
+	values: RequestValues,
+	handling: Handling,
+): (ip: string, scope: Scope) => Promise<Ran> {
+	const { clock } = handling;
+	const path = pathOf(target);
+	const host = way ? headerOf(headers, "host") : null;
+	return async (ip, scope) => {
+		const request: GatewayRequest = {
+			...{ id: randomUUID(), method: "GET", target: path, ip },
+			headers: host === null ? [] : ["host", host],
+			scheme: way ? scheme : null,
+			arrivedMs: clock.now(),
+			memory: new RequestMemory(handling.memory),
+			readBody: async () => new Uint8Array(),
+			streamBody: () => null,
+		};
+		let made: Made | null = null;
+		let error: GatewayError | null = null;
+		const response = await reported(request, scope, handling, async (end) => {
+			try {
+				const result = await runForWatch(route, request, values, handling, {
+					...{ scope, end },
+				});
+				made = result.made ?? null;
+				end.missing = result.missing;
+				return result.response;
+			} catch (thrown) {
+				error = asGatewayError(thrown);
+				throw error;
+			}
+		});
+		request.memory.end();
+		return { requestId: request.id, response, error, made };
+	};
+}
+
+async function runForWatch(
+	route: GatewayRoute,
+	request: GatewayRequest,
+	values: RequestValues,
+	{ events, overload, load, clock, via, memory }: Handling,
+	{ scope, end }: { readonly scope: Scope; readonly end: RequestEnd },
+): Promise<RunResult> {
+	const { ip, arrivedMs } = request;
+	const { trail, ids } = end;
+	end.route = route.plan.key;
+	if (trail !== null) trail.route = end.route;
+	if (memory.short) throw memory.usedUp;
+	const deadline = arrivedMs + route.plan.deadlineMs;
+	const begun = overload?.begin(ip, clock.now(), deadline, scope) ?? null;
+	if (begun !== null) await begun;
+	trail?.read();
+	const turn = overload?.enter(ip, deadline, scope) ?? null;
+	if (turn !== null) await turn;
+	trail?.begun();
+	try {
+		const given = { request, values, events, load, scope, trail, ids };
+		return await compose(route, { ...given, via: via([]), beyond: end });
+	} finally {
+		overload?.leave();
 	}
 }
 

@@ -1,3 +1,4 @@
+import type { LiveConfig } from "../config/config.ts";
 import type { EachConfig } from "../config/steps/common.ts";
 import type { Durations } from "../config/steps/kind.ts";
 import { printCallTarget } from "../config/steps/sent.ts";
@@ -8,11 +9,13 @@ import {
 	stepsOf,
 	timesOf,
 } from "../config/timing.ts";
+import { allRead } from "../core/all-read.ts";
 import { printTemplate } from "../expression/print.ts";
 import { firstWrites } from "./first-writes.ts";
 import { partsOf } from "./parts.ts";
 import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 import { type PrintedTarget, printTargets } from "./print.ts";
+import { watchedBy } from "./watched.ts";
 
 /**
  * A route's steps, and the longest time that it takes. Plain JSON, and public: `sluice explain --json` prints it. Names
@@ -46,6 +49,8 @@ export interface RouteExplanation {
 	readonly answerReads: readonly string[];
 	/** The parts in which clients may ask for the answer; null if it is always sent whole. */
 	readonly parts: readonly PartExplanation[] | null;
+	/** How clients may watch the answer; null if it is not live. */
+	readonly live: LiveExplanation | null;
 	/**
 	 * The steps that may be the first to write: `order`, `orders.item` in a group. Once a write was sent, the run goes on
 	 * to its end or its deadline, although the client leaves. Empty: a client that leaves ends the run.
@@ -53,6 +58,21 @@ export interface RouteExplanation {
 	readonly finishedFrom: readonly string[];
 	/** The author's own columns in the history. */
 	readonly records: readonly string[];
+}
+
+export interface LiveExplanation {
+	/** From one run to the next. Null: the route runs again when an answer of an upstream is no longer fresh. */
+	readonly everyMs: number | null;
+	/** Whether changes are sent as JSON Merge Patch. */
+	readonly diff: boolean;
+	/**
+	 * What all have in common who share a run: `params.id`, `request.ip`, or `forwarded` for what an upstream is told of the
+	 * client. Empty: everybody shares it.
+	 */
+	readonly sharedBy: readonly string[];
+	/** The most that are watched at once, and the most clients that watch. */
+	readonly watchesMax: number;
+	readonly watchersMax: number;
 }
 
 export interface PartExplanation {
@@ -135,13 +155,16 @@ export function explain(
 		waves: wavesOf,
 		rounds: ({ max }) => max,
 	};
-	return plan.routes.map((route) => explainRoute(route, durations));
+	return plan.routes.map((route) => ({
+		...explainRoute(route, durations),
+		live: route.live && explainLive(route, route.live, plan),
+	}));
 }
 
 function explainRoute(
 	route: RoutePlan,
 	durations: Durations,
-): RouteExplanation {
+): Omit<RouteExplanation, "live"> {
 	const times = timesOf(route.steps, durations);
 	const { proxy } = route;
 	const { ms, chain } = lastEnd(times);
@@ -181,6 +204,22 @@ function explainParts(
 		},
 	}));
 	return parts ?? null;
+}
+
+function explainLive(
+	route: RoutePlan,
+	{ everyMs, diff, watchesMax, watchersMax, ...unread }: LiveConfig,
+	{ upstreams }: Plan,
+): LiveExplanation {
+	allRead(unread);
+	const { values, ip, path, way } = watchedBy(route, upstreams);
+	const sharedBy = [
+		...values,
+		...(ip ? ["request.ip"] : []),
+		...(path ? ["request.path"] : []),
+		...(way ? ["forwarded"] : []),
+	];
+	return { everyMs, diff, sharedBy, watchesMax, watchersMax };
 }
 
 function explainSteps(

@@ -66,7 +66,7 @@ function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
 	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
 	const { steps, respond, mayBeEmpty, respondReads, ...more } = made;
-	const { status, headers, stream, record, ...rest } = more;
+	const { status, headers, stream, live, record, ...rest } = more;
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
@@ -86,6 +86,7 @@ function printRoute(route: RoutePlan): object {
 		status: printTemplate(status),
 		headers: printEntries(headers),
 		stream: stream ? null : false,
+		live: live && set({ ...live, diff: live.diff || null }),
 		record: printEntries(record),
 	});
 }

@@ -9,8 +9,8 @@ import type {
 	GatewayRequest,
 	GatewayResponse,
 } from "../core/http/messages.ts";
-import type { Read } from "../expression/parse.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
+import { readsInPlan } from "../plan/reads.ts";
 import type { Merged } from "./merge.ts";
 
 /** How long an answer is fresh: as long as every part that it was made of. */
@@ -34,15 +34,23 @@ export interface PreparedFreshness extends Dependence {
 	readonly lasting: boolean;
 }
 
-/** What the answers of a route depend on. `hasFaces` is whether it answers in parts, too. Null if they depend on nothing. */
+/** The fields by which a client says in which form it wants a route's answer. */
+export function fieldsOfFaces({ live }: RoutePlan, inParts: boolean): string[] {
+	if (live !== null) return ["accept", "prefer"];
+	return inParts ? ["accept"] : [];
+}
+
+/** What the answers of a route depend on. `faces` are the fields that choose the form. Null if they depend on nothing. */
 export function answersDependence(
-	{ request, headers }: RoutePlan,
-	hasFaces: boolean,
+	{ request, headers, live }: RoutePlan,
+	faces: readonly string[],
 ): Dependence | null {
 	const declared = dependenceOf(request);
-	const isKept = headers.some(({ name }) => keepingFields.has(name));
-	if (!hasFaces || !isKept) return declared;
-	return withFaces(declared ?? independent);
+	// The answer of a live route has an ETag.
+	const isKept =
+		live !== null || headers.some(({ name }) => keepingFields.has(name));
+	if (faces.length === 0 || !isKept) return declared;
+	return withFaces(declared ?? independent, faces);
 }
 
 /** Fields by which an author lets caches keep an answer. */
@@ -52,9 +60,12 @@ const keepingFields: ReadonlySet<string> = new Set([
 
 const independent: Dependence = { personal: false, vary: null };
 
-/** A cache must not give the whole answer to a client that asks for parts. */
-function withFaces<Depending extends Dependence>(of: Depending): Depending {
-	const names = new Set(["accept", ...(of.vary?.split(", ") ?? [])]);
+/** A cache must not give the whole answer to a client that asks for parts, or that waits for a change. */
+function withFaces<Depending extends Dependence>(
+	of: Depending,
+	faces: readonly string[],
+): Depending {
+	const names = new Set([...faces, ...(of.vary?.split(", ") ?? [])]);
 	return { ...of, vary: [...names].toSorted().join(", ") };
 }
 
@@ -79,14 +90,14 @@ export function dependenceOf({
 export function prepareFreshness(
 	route: RoutePlan,
 	upstreams: Plan["upstreams"],
-	hasFaces: boolean,
+	faces: readonly string[],
 ): PreparedFreshness | null {
 	const steps = allSteps(route.steps);
 	const cached = steps.some(
 		(step) => "upstreamIndex" in step && upstreams[step.upstreamIndex]?.cache,
 	);
 	if (route.method !== "GET" || route.proxy !== null || !cached) return null;
-	const reads = readsIn([
+	const reads = readsInPlan([
 		route.steps,
 		route.respond,
 		route.status,
@@ -94,7 +105,7 @@ export function prepareFreshness(
 	]);
 	const declared = dependenceOf(route.request) ?? independent;
 	return {
-		...(hasFaces ? withFaces(declared) : declared),
+		...(faces.length > 0 ? withFaces(declared, faces) : declared),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.
 		lasting:
 			steps.every((step) => kindOf(step).pure) &&
@@ -116,14 +127,6 @@ function allSteps(steps: readonly StepPlan[]): readonly StepPlan[] {
 	return steps.flatMap((step) =>
 		"steps" in step ? [step, ...allSteps(step.steps)] : [step],
 	);
-}
-
-/** Calls back for every read of every expression in a plan's data. */
-function readsIn(data: unknown): Read[] {
-	if (typeof data !== "object" || data === null) return [];
-	const { reads } = data as { reads?: readonly Read[] };
-	if (Array.isArray(reads)) return [...reads];
-	return Object.values(data).flatMap(readsIn);
 }
 
 /** The freshness of one call's answer. */

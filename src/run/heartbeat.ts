@@ -5,7 +5,7 @@ import type { Scope } from "../tasks/scope.ts";
  * How long a stream of events may be silent before a comment shows that it is alive. Proxies and balancers cut a connection
  * that is silent for 30 seconds or a minute.
  */
-const heartbeatMs = 15_000;
+export const heartbeatMs = 15_000;
 
 /** Calls back whenever nothing was sent for a while, from the first sending on until its scope is cancelled. */
 export class Heartbeat {

@@ -357,7 +357,7 @@ function left(): GatewayError {
 }
 
 /** What `Sluice-Complete` and `Sluice-Missing` say of a whole answer. */
-function printEnd(marks: readonly StepMark[]): string {
+export function printEnd(marks: readonly StepMark[]): string {
 	const missing = marks.slice(0, missingNamedMax).map((mark) => ({
 		step: mark.step,
 		...(mark.index.length > 0 && { index: mark.index }),

@@ -7,7 +7,11 @@ import type { Clock } from "../tasks/clock.ts";
 import { createPool } from "../tasks/pool.ts";
 import type { UpstreamState } from "../upstream/upstream.ts";
 import type { ComposedRoute, SteppedProxy } from "./compose.ts";
-import { answersDependence, prepareFreshness } from "./freshness.ts";
+import {
+	answersDependence,
+	fieldsOfFaces,
+	prepareFreshness,
+} from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
 import { answerBound, prepareMerge } from "./merge.ts";
@@ -112,8 +116,8 @@ function prepareRoute(
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
-	// The parts of its answer are made of the whole plan.
-	const { stream: _9, ...unread } = judged;
+	// The parts of its answer are made of the whole plan, and the gateway lets clients watch.
+	const { stream: _9, live: _10, ...unread } = judged;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
@@ -129,16 +133,16 @@ function prepareRoute(
 	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
 	const bound = answerBound(resources.answerBytesMax);
 	const parts = prepareParts(route, bound, layout);
-	const hasFaces = parts !== null;
+	const faces = fieldsOfFaces(route, parts !== null);
 	const common = {
 		plan: route,
 		readsRequest: mayRead("request", [steps, result]),
 		frameSize: block.frameSize + (keepsHead ? 1 : 0),
 		block,
-		freshness: prepareFreshness(route, plan.upstreams, hasFaces),
+		freshness: prepareFreshness(route, plan.upstreams, faces),
 		record: prepareRecord(record, layout),
 		dependence: reading.has(route.method)
-			? answersDependence(route, hasFaces)
+			? answersDependence(route, faces)
 			: null,
 	};
 	return {

@@ -67,6 +67,16 @@ export interface RunResult {
 	readonly missing: readonly StepFailure[];
 	/** Present if the answer is sent while the run goes on. Resolves when the run has ended, and never rejects. */
 	readonly over?: Promise<RunEnd>;
+	/** Present if the route is live. */
+	readonly made?: Made;
+}
+
+/** What the run of a live route tells of its answer to those who watch it. */
+export interface Made {
+	/** What it says of its parts, in plan order. */
+	readonly marks: readonly StepMark[];
+	/** The instant on the clock until which all parts are fresh. Null if it is not known, or if a part is missing. */
+	readonly untilMs: number | null;
 }
 
 /** Hears of each item that has a value for good, of one step of the route. */
@@ -232,7 +242,13 @@ export class Run {
 					? this.#withFreshness(merged, account, made)
 					: merged.response;
 			this.#close(aborted.answered, undo);
-			this.#resolve({ response, missing });
+			if (this.route.plan.live === null) {
+				this.#resolve({ response, missing });
+				return;
+			}
+			const holding = missing.length > 0 ? null : account.holding(made);
+			const untilMs = holding?.untilMs ?? null;
+			this.#resolve({ response, missing, made: { marks, untilMs } });
 		} catch (error) {
 			this.fail(asGatewayError(error));
 		}

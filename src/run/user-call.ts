@@ -49,6 +49,7 @@ export function createUserCall(
 		const created = fuel.piece(create, options);
 		const request = created instanceof Promise ? await created : created;
 		const write = !request.safe;
+		if (write && run.route.plan.live !== null) throw mustRead();
 		const to = { upstream: upstream.upstream, method: request.method };
 		const caller = { ...to, template: null, trail, write, step, index };
 		const read = (response: UpstreamResponse): UserAnswer => {
@@ -73,6 +74,12 @@ export function createUserCall(
 		answer.catch(() => {});
 		return answer;
 	};
+}
+
+/** Its route runs again and again while somebody watches. */
+function mustRead(): GatewayError {
+	const words = "the function of a live route called with a method that writes";
+	return new GatewayError("step_failed", words);
 }
 
 function resolve(

@@ -82,6 +82,7 @@ describe("/state", () => {
 			url: admin.server.url,
 			...{ draining: false, load: "normal", threads: null },
 			requests: { running: 0, waiting: 0 },
+			live: [],
 		});
 		assert.ok(Math.abs(Date.parse(`${at}`) - Date.now()) < 60_000);
 		assert.ok(Date.parse(`${startedAt}`) <= Date.now());

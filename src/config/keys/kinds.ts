@@ -114,6 +114,12 @@ export const period = durationWhere(
 	(ms) => ms >= 100 && ms <= 600_000,
 );
 
+/** How often something happens again, for as long as somebody wants it. */
+export const rhythm = durationWhere(
+	"a duration from `100ms` to `24h`",
+	(ms) => ms >= 100 && ms <= 24 * 3_600_000,
+);
+
 /** How long answers may be kept. A longer time is a mistake in the unit. */
 export const keeping = durationWhere(
 	"a duration from `1ms` to `720h`",

@@ -6,10 +6,11 @@ import type { DataMap } from "./input.ts";
 import { key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, flag, size, text } from "./kinds.ts";
+import { liveKeys } from "./live.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
 import { record } from "./record.ts";
 import { requestKeys } from "./request.ts";
-import { mapOrMaps, section } from "./section.ts";
+import { mapOrMaps, policy, section } from "./section.ts";
 import { headerFields, status, template, textTemplate } from "./templates.ts";
 
 /** Read before the other keys, because they may read only the values that a route declares. */
@@ -108,6 +109,11 @@ export const routeKeys = section({
 			"Whether clients that ask for `application/x-ndjson` or `text/event-stream` get the answer part by part, each as soon as it can be made (docs/live.md). A route whose `headers` set a `content-type` always answers whole.",
 		example: "stream: false",
 		default: true,
+	}),
+	live: key(policy(liveKeys), {
+		description:
+			"Lets clients watch the answer (docs/live.md): by `text/event-stream` or long polling they get it now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next; without it, as with `live: true`, the route runs again when an answer of an upstream with `cache` is no longer fresh. `diff` (default {diff}) sends changes as JSON Merge Patch. At most {watches} different answers (`watches`) are watched at once, by {watchers} clients (`watchers`). For GET routes that only read.",
+		example: "live: { every: 10s, diff: true }",
 	}),
 	record: key(record, {
 		description:

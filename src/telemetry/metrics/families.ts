@@ -82,6 +82,12 @@ export const metrics = {
 		"sluice_upstream_connections",
 		"Connections to the upstream, used or idle",
 	),
+	watches: gauge("sluice_watches", "Answers of a live route that are watched"),
+	watchers: gauge("sluice_watchers", "Clients that watch a live route"),
+	watchRuns: counter(
+		"sluice_watch_runs_total",
+		"Runs of a live route for those who watch it",
+	),
 	clientConnections: gauge(
 		"sluice_client_connections",
 		"Connections of clients",

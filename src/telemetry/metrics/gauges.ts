@@ -1,7 +1,7 @@
 import type { LoadLevel } from "../../core/events.ts";
 import type { TracerState } from "../../core/trace-ids.ts";
 import { packageVersion } from "../../core/version.ts";
-import type { Gateway } from "../../gateway/gateway.ts";
+import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
 import { type Exposition, labels, type Metric } from "./exposition.ts";
@@ -24,13 +24,14 @@ export function writeGauges(
 	loaded: LoadedPlan,
 	out: Exposition,
 ): void {
-	const { upstreams, requests, threads } = gateway.state();
+	const { upstreams, requests, threads, live } = gateway.state();
 	const one = (metric: Metric, value: number | undefined) => {
 		if (value === undefined) return;
 		out.metric(metric);
 		out.sample(metric.name, "", value);
 	};
 	writeUpstreams(upstreams, out);
+	if (live.length > 0) writeLive(live, out);
 	one(metrics.clientConnections, server?.connections());
 	one(metrics.requestsRunning, requests?.running);
 	one(metrics.requestsWaiting, requests?.waiting);
@@ -57,6 +58,26 @@ export function writeGauges(
 	out.metric(metrics.config);
 	out.sample(metrics.config.name, labels({ hash: loaded.hash }), 1);
 	one(metrics.configLoaded, loaded.atMs / 1000);
+}
+
+function writeLive(live: GatewayState["live"], out: Exposition): void {
+	for (const [metric, field] of [
+		[metrics.watches, "watches"],
+		[metrics.watchers, "watchers"],
+	] as const) {
+		out.metric(metric);
+		for (const state of live) {
+			const { route } = state;
+			out.sample(metric.name, labels({ route }), state[field]);
+		}
+	}
+	out.metric(metrics.watchRuns);
+	for (const { route, runs } of live) {
+		for (const [outcome, count] of Object.entries(runs)) {
+			const text = labels({ route, outcome });
+			out.sample(metrics.watchRuns.name, text, count);
+		}
+	}
 }
 
 function writeSpans(

@@ -1,0 +1,94 @@
+import type { RouteConfig, UpstreamConfig } from "./config.ts";
+import { stepsInside } from "./graph.ts";
+import type { Problem } from "./problem.ts";
+import { entryOf, placeOfKey } from "./shape.ts";
+import type { MapSource, Source } from "./source.ts";
+import { kindOf, type StepConfig } from "./steps/kinds.ts";
+
+/** Refuses a live route that writes, that many could not share, or whose next run nobody could tell. */
+export function checkLive(
+	route: RouteConfig,
+	source: MapSource,
+	upstreams: ReadonlyMap<string, UpstreamConfig>,
+	problems: Problem[],
+): void {
+	const { live, method, request, steps, headers } = route;
+	if (live === null) return;
+	const say = (at: number, message: string) => problems.push({ at, message });
+	const at = placeOfKey(source, "live");
+	if (method !== "GET") say(at, "`live` is for routes with `GET` only");
+	if (request.body || request.form || request.text || request.bytes) {
+		say(at, "a `live` route reads no body: `EventSource` sends none");
+	}
+	const all = stepsWith(steps, entryOf(source, "steps"));
+	for (const { step, at } of all) {
+		if (!writes(step)) continue;
+		const message = `\`${step.name}\` writes, and a \`live\` route runs again and again: it must only read`;
+		say(at, message);
+	}
+	const heads = [
+		{ headers, of: source as Source },
+		...all.flatMap(({ step, source }) =>
+			step.kind === "reply"
+				? [{ headers: step.headers, of: entryOf(source, "reply") }]
+				: [],
+		),
+	];
+	for (const { headers, of } of heads) {
+		const fields = entryOf(of, "headers");
+		for (const { name } of headers) {
+			const why = refusedFields.get(name);
+			if (why === undefined || fields?.kind !== "map") continue;
+			const field = fields.entries.find((one) => isNamed(one.key, name));
+			say(field?.at ?? at, `\`${name}\` in a \`live\` route: ${why}`);
+		}
+	}
+	const isCached = all.some(
+		({ step }) =>
+			step.kind === "call" && (upstreams.get(step.upstream)?.cache ?? null),
+	);
+	// A time that could not be read was refused already.
+	const saysWhen = entryOf(entryOf(source, "live"), "every") !== null;
+	if (saysWhen || isCached) return;
+	say(
+		at,
+		"`live` does not say when the route runs again: write `every`, or `cache` at an upstream that it calls, whose answers then say how long they are fresh",
+	);
+}
+
+const refusedFields: ReadonlyMap<string, string> = new Map([
+	["content-type", "its answer is JSON, because events are texts"],
+	["set-cookie", "its answer is given to all who watch the same"],
+]);
+
+/** A field's name may be written in any case, and with a `?`. */
+function isNamed(key: string, name: string): boolean {
+	return key.replace(/\?$/, "").toLowerCase() === name;
+}
+
+/** A function and a reply count as effects, but a reply writes nothing, and a function's calls are looked at when it runs. */
+function writes(step: StepConfig): boolean {
+	const { kind } = step;
+	return kind !== "reply" && kind !== "run" && kindOf(step).hasEffect(step);
+}
+
+interface WrittenStep {
+	readonly step: StepConfig;
+	readonly at: number;
+	readonly source: Source | null;
+}
+
+/** All steps, those of groups too, each with its place. */
+function stepsWith(
+	steps: readonly StepConfig[],
+	written: Source | null,
+): WrittenStep[] {
+	if (written?.kind !== "map") return [];
+	return steps.flatMap((step) => {
+		const source = entryOf(written, step.name);
+		return [
+			{ step, at: placeOfKey(written, step.name), source },
+			...stepsWith(stepsInside(step), entryOf(source, "steps")),
+		];
+	});
+}
