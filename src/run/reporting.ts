@@ -21,7 +21,7 @@ export function trailOf(
 	const { name } = upstream;
 	const of = { upstream: name, method, template };
 	const call = new CallTrail(clock, of, trail?.ids ?? null);
-	trail?.calls.push(call);
+	trail?.called(call);
 	return call;
 }
 
@@ -33,7 +33,6 @@ export function reporting<T>(
 	run: Run,
 ): Promise<T> {
 	const tell = (error: GatewayError | null) => {
-		trail.ended(error);
 		const { route, input } = run;
 		const { step, index, upstream } = caller;
 		const { startedMs, endedMs, status } = trail;

@@ -5,7 +5,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../core/http/messages.ts";
-import type { Asker, StepTrail } from "../core/trail.ts";
+import type { Asker, CallTrail, StepTrail } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { hold } from "./answer.ts";
@@ -57,7 +57,9 @@ export function send<T>(
 	const asked = trail === null ? request : { ...request, trail };
 	const startedMs = clock.now();
 	const failed = (thrown: unknown): never => {
-		throw withCallTime(thrown, clock.now() - startedMs);
+		const error = withCallTime(thrown, clock.now() - startedMs);
+		trail?.ended(asGatewayError(error));
+		throw error;
 	};
 	const answer = write
 		? sendWrite(caller, run, asked, scope, read)
@@ -68,17 +70,29 @@ export function send<T>(
 		hold(run, response);
 		const { trial } = response;
 		try {
-			return trial
+			const made = trial
 				? readOnTrial(response, trial, asked, run, read)
 				: read(response);
+			return trail !== null && made instanceof Promise
+				? noted(made, trail)
+				: made;
 		} catch (thrown) {
 			return failed(thrown);
 		}
 	}, failed);
 	caller.undoable?.making(value);
-	// Whoever hears of attempts alone needs no end of the call.
-	const told = caller.trail !== null || run.input.events.callEnded.length > 0;
-	return trail === null || !told ? value : reporting(value, trail, caller, run);
+	const { callEnded } = run.input.events;
+	return trail === null || callEnded.length === 0
+		? value
+		: reporting(value, trail, caller, run);
+}
+
+/** Notes why the answer was of no use. */
+function noted<T>(made: Promise<T>, trail: CallTrail): Promise<T> {
+	return made.catch((thrown: unknown) => {
+		trail.ended(asGatewayError(thrown));
+		throw thrown;
+	});
 }
 
 /** Reads an answer of a cache. If it is of no use, the cache keeps it no longer, and may give a stale one instead. */

@@ -100,7 +100,7 @@ describe("the chart of a request", () => {
 		a.started();
 		const called = { upstream: "up", method: "GET", template: "/" };
 		const call = new CallTrail(clock, called);
-		a.calls.push(call);
+		a.called(call);
 		const first = call.attempt();
 		at(100, () => first.placed(0));
 		at(200, () => first.sent(false));
@@ -120,7 +120,7 @@ describe("the chart of a request", () => {
 		const b = trail.step("b", [], null, 0) as StepTrail;
 		at(250, () => {
 			b.started();
-			b.calls.push(new CallTrail(clock, called));
+			b.called(new CallTrail(clock, called));
 		});
 		at(500, () => {
 			b.calls[0]?.answered(200);

@@ -50,7 +50,7 @@ function oneCall(now: () => number) {
 	step.started();
 	const of = { upstream: "users", method: "GET", template: "/a" };
 	const call = new CallTrail({ now }, of);
-	step.calls.push(call);
+	step.called(call);
 	trail.last = step;
 	return { trail, call, step };
 }
