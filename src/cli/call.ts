@@ -10,6 +10,7 @@ import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { detailOf } from "../telemetry/trail/shown-request.ts";
+import { partsType, printParts } from "./call-parts.ts";
 import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -30,6 +31,8 @@ import {
 export interface CallOptions extends RequestOptions {
 	/** Prints the head of the answer to stdout, before the body, instead of to stderr. */
 	readonly include?: boolean;
+	/** Asks for the answer in parts, and prints each as it comes. */
+	readonly parts?: boolean;
 }
 
 /** `sluice call`: one request through a gateway without a port. Exits with 0 for an answer below 400. */
@@ -37,23 +40,40 @@ export async function callCommand(
 	words: readonly string[],
 	options: CallOptions,
 ): Promise<number> {
-	const { file, ...asked } = readRequest(words, options);
+	const { file, ...read } = readRequest(words, options);
+	const asked = options.parts ? inParts(read) : read;
 	const { config } = await loadAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
 	const gateway = createGateway(config);
 	try {
-		const seen = await ask(gateway, asked);
-		printAnswer(seen.response, asked.method, options);
+		const seen = await ask(gateway, asked, options);
+		const { response, wentWell } = seen;
+		if (wentWell === null) {
+			printAnswer(response, asked.method, options);
+			if (options.parts && response.status < 400) printError(cameWhole);
+		}
 		printCalls(seen);
 		// To close the gateway would cut writes that go on.
-		await seen.response.ongoing;
-		return seen.response.status < 400 ? exitCodes.ok : exitCodes.failed;
+		await response.ongoing;
+		const well = wentWell ?? response.status < 400;
+		return well ? exitCodes.ok : exitCodes.failed;
 	} finally {
 		await gateway.close();
 	}
 }
 
+const cameWhole =
+	"The answer came whole. docs/live.md says which routes answer in parts.";
+
 /* Asking */
+
+function inParts({ headers, ...asked }: Omit<AskedRequest, "file">) {
+	if (headerOf(headers, "accept") === null) {
+		return { ...asked, headers: [...headers, "accept", partsType] };
+	}
+	const message = "--parts asks by the header `accept`: leave one of them out";
+	throw new GatewayError("request_invalid", message);
+}
 
 interface Seen {
 	/** Reads the whole body, because a command shows no half of one. */
@@ -61,12 +81,15 @@ interface Seen {
 		readonly body: string | Uint8Array | null;
 	};
 	readonly end: TrailEnded | null;
+	/** Whether an answer in parts, which was printed as it came, did not fail. Null if it did not come in parts. */
+	readonly wentWell: boolean | null;
 }
 
 /** Ctrl-C counts as a client that leaves. */
 async function ask(
 	gateway: Gateway,
 	{ body, ...head }: Omit<AskedRequest, "file">,
+	options: CallOptions,
 ): Promise<Seen> {
 	const { clock, events } = gateway;
 	let end: TrailEnded | null = null;
@@ -91,12 +114,22 @@ async function ask(
 			request,
 			scope,
 		);
+		if (isStream(answered) && isInParts(response)) {
+			printHead(response, options);
+			const elapsedMs = () => clock.now() - request.arrivedMs;
+			const wentWell = await printParts(answered, elapsedMs);
+			return { response: { ...response, body: null }, end, wentWell };
+		}
 		const whole = isStream(answered) ? await buffer(answered) : answered;
-		return { response: { ...response, body: whole }, end };
+		return { response: { ...response, body: whole }, end, wentWell: null };
 	} finally {
 		process.off("SIGINT", leave);
 		scope.close();
 	}
+}
+
+function isInParts({ headers }: Pick<GatewayResponse, "headers">): boolean {
+	return headerOf(headers, "content-type") === partsType;
 }
 
 function bounded(body: Uint8Array, bytesMax: number): Uint8Array {
@@ -108,8 +141,18 @@ function bounded(body: Uint8Array, bytesMax: number): Uint8Array {
 /* What came of it */
 
 function printAnswer(
-	{ status, headers, body }: Seen["response"],
+	{ body, ...head }: Seen["response"],
 	method: string,
+	options: CallOptions,
+): void {
+	printHead(head, options);
+	if (body === null || method === "HEAD") return;
+	const type = headerOf(head.headers, "content-type") ?? "";
+	printBody(body, () => forPeople(body, type));
+}
+
+function printHead(
+	{ status, headers }: Pick<GatewayResponse, "headers" | "status">,
 	{ include = false }: CallOptions,
 ): void {
 	let head = `${`${status} ${STATUS_CODES[status] ?? ""}`.trimEnd()}\n`;
@@ -118,9 +161,6 @@ function printAnswer(
 	});
 	if (include) print(head);
 	else printError(head);
-	if (body === null || method === "HEAD") return;
-	const type = headerOf(headers, "content-type") ?? "";
-	printBody(body, () => forPeople(body, type));
 }
 
 function forPeople(body: string | Uint8Array, type: string): string {

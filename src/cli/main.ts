@@ -85,10 +85,13 @@ Examples:
   sluice call shop.yaml /users/7 --header 'accept-language: de'
   sluice call 'POST /orders' --data '{"item": 7}'
   sluice call 'POST /orders' --data @order.json | jq .id
+  sluice call '/board/7' --parts
 
 What a URL cannot hold is encoded. Without a method it is GET, with --data POST.
 The body goes to stdout, indented on a terminal; status and header go to stderr.
 On a terminal the calls that were made follow, as bars on one time axis.
+With --parts each part goes to stdout as it comes, a line of JSON each, and its
+time to stderr.
 Ctrl-C aborts the request.
 
 Exit codes:
@@ -215,6 +218,7 @@ export async function main(
 		)
 		.option("-d, --data <text>", "the body: a text, `@file`, or `@-` for stdin")
 		.option("-i, --include", "status and header to stdout, before the body")
+		.option("--parts", "ask for the answer in parts; show each as it comes")
 		.addHelpText("after", callHelp)
 		.action(async (words: readonly string[], options: CallOptions) => {
 			const { callCommand } = await import("./call.ts");

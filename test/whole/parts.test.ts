@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type ClientRequest, get, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -117,6 +118,42 @@ describe("an answer in parts over a real connection", () => {
 			gateway.ended.map(({ status }) => status),
 			[200, 204],
 		);
+	});
+});
+
+describe("the page of recipe 24", () => {
+	const recipes = readFileSync(
+		new URL("../../docs/recipes.md", import.meta.url),
+		"utf8",
+	);
+	const [, script = ""] = /^```js\n([^]*?)^```$/m.exec(recipes) ?? [];
+	const AsyncFunction = (async () => {}).constructor as new (
+		...words: string[]
+	) => (show: (at: string, value: unknown) => void) => Promise<void>;
+	const page = () => {
+		const text = script.replace("/accounts/7", `${gateway.url}/board`);
+		return new AsyncFunction("show", text);
+	};
+
+	test("shows each part as it comes", async () => {
+		const shown: unknown[] = [];
+		const { promise: begun, resolve } = Promise.withResolvers<void>();
+		const read = page()((at, value) => {
+			shown.push([at, value]);
+			resolve();
+		});
+		await begun;
+		assert.deepEqual(shown, [["soon", "/soon"]]);
+		release();
+		await read;
+		assert.deepEqual(shown.slice(1), [["late", "/late"]]);
+	});
+
+	test("knows an answer that was cut from a whole one", async () => {
+		const { promise: begun, resolve } = Promise.withResolvers<void>();
+		const read = page()(() => resolve());
+		await begun;
+		await Promise.all([assert.rejects(read), gateway[Symbol.asyncDispose]()]);
 	});
 });
 

@@ -36,6 +36,8 @@ function readCommand(command: string): Omit<Exchange, "shown"> {
 	while (words.length > 0) {
 		const word = words.shift() ?? "";
 		if (word === "-i") withHead = true;
+		// It prints each piece as it comes.
+		else if (word === "-N") continue;
 		else if (word === "-X") method = words.shift() ?? "";
 		else if (word === "-H") {
 			const [name = "", ...value] = words.shift()?.split(": ") ?? [];
@@ -68,6 +70,12 @@ const common = new Set([
 	"x-request-id",
 ]);
 
+const partsTypes = new Set(["application/x-ndjson", "text/event-stream"]);
+
+/** Requests have ids of their own. */
+const anId = /(?<="instance":")[^"]+/;
+const shownId = "5f3e1f2c-4a0e-4d5b-9a53-3f6d6f0c6f11";
+
 /** An answer as a page shows it: its fields sorted as sent, without those that all answers have. */
 export function printAnswer(
 	{ status, headers, text }: HttpAnswer,
@@ -75,7 +83,8 @@ export function printAnswer(
 ): string {
 	if (!withHead) {
 		assert.equal(status, 200, text);
-		return text;
+		const inParts = partsTypes.has(headers["content-type"] ?? "");
+		return inParts ? text.replace(anId, shownId).trimEnd() : text;
 	}
 	const fields = Object.entries(headers).flatMap(([name, value]) => {
 		if (common.has(name)) return [];

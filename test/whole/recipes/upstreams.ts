@@ -392,4 +392,11 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /europe/k1/documents": { from: "europe" },
 		"DELETE /america/k2/documents/7": { from: "america" },
 	},
+	24: {
+		"GET /accounts/accounts/7": { name: "Ada", customer: "c7" },
+		"GET /shop/orders?customer=c7": [{ item: "lamp" }],
+		"GET /advice/similar?item=lamp": status(503),
+		"GET /accounts/accounts/8": { name: "Bob", customer: "c8" },
+		"GET /shop/orders?customer=c8": status(500),
+	},
 };
