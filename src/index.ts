@@ -20,6 +20,7 @@ export type {
 } from "./config/config.ts";
 export {
 	type AdminInput,
+	type ChannelInput,
 	type CorsInput,
 	type DefaultsInput,
 	type Duration,

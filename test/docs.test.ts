@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import vm from "node:vm";
 import type { z } from "zod";
+import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
@@ -143,6 +144,7 @@ describe("the configs in README.md and docs", () => {
 	for (const name of [
 		"README.md",
 		"docs/language.md",
+		"docs/live.md",
 		"docs/protection.md",
 		"docs/server.md",
 		"docs/operating.md",
@@ -526,6 +528,7 @@ function defaultOf(key: string): string | undefined {
 		pool: poolKeys.shape,
 		proxy: proxyKeys.shape,
 		overload: overloadKeys.shape,
+		channel: channelKeys.shape,
 	};
 	const [map = "", member = ""] = key.split(".");
 	const schema = member ? maps[map]?.[member] : limits[key];

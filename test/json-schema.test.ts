@@ -113,7 +113,7 @@ function at(value: unknown, ...path: readonly string[]): unknown {
 
 /** Where the author gives the names, or the value is data. */
 const ownNames =
-	/^(upstreams|routes|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text|record)$/;
+	/^(upstreams|routes|channels|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text|record|member|message)$/;
 
 /** The config once for each key of the language in it, with that key misspelt. */
 function misspellings(config: Config): { path: string; misspelt: Config }[] {
@@ -139,7 +139,8 @@ function visit(
 	const holder = path.at(-1) ?? "";
 	const inRequest = path.at(-2) === "request";
 	const isData =
-		ownNames.test(holder) && !/^(upstreams|routes|steps)$/.test(holder);
+		ownNames.test(holder) &&
+		!/^(upstreams|routes|channels|steps)$/.test(holder);
 	if (isData && !inRequest) return;
 	if (inRequest && holder.startsWith("body")) return;
 	for (const [key, inner] of Object.entries(value)) {

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
+import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
@@ -92,18 +93,24 @@ const readable = `request:
   headers:
     accept-language?: { type: string, maxLength: 200 }`;
 
+const someChannels = "channels:\n  room:\n    presence: true";
+
 function stepAround(example: string): string {
 	const own = stepKeyNames.some((kind) =>
 		new RegExp(`^${kind}:`, "m").test(example),
 	);
 	const kind = own ? "" : "get: users/users/7\n";
-	return routeWith(`${readable}
+	const before = example.startsWith("publish:") ? `${someChannels}\n` : "";
+	return (
+		before +
+		routeWith(`${readable}
 steps:
   first:
     get: users/first
   step:
 ${indent(kind + example, 4)}
-respond: { first: "\${first}", step: "\${step}" }`);
+respond: { first: "\${first}", step: "\${step}" }`)
+	);
 }
 
 /* The sections */
@@ -125,6 +132,9 @@ function pickShape(shape: Shape, keep: (key: string) => boolean): Shape {
 	return Object.fromEntries(Object.entries(shape).filter(([key]) => keep(key)));
 }
 
+/** The keys of a route that listens. */
+const listens = ["listen", "member"];
+
 const sections: readonly Section[] = [
 	{
 		title: "The file",
@@ -133,7 +143,7 @@ const sections: readonly Section[] = [
 		around: (example, key) =>
 			[
 				key === "upstreams" || key === "routes" ? "" : upstreams,
-				key === "routes" ? upstreams : aRoute,
+				key === "channels" ? "" : key === "routes" ? upstreams : aRoute,
 				example,
 			].join("\n"),
 	},
@@ -199,16 +209,29 @@ const sections: readonly Section[] = [
 			`${aRoute}\nupstreams:\n  users:\n${key === "url" || key === "urls" ? "" : "    url: https://users.test\n"}${indent(example, 4)}`,
 	},
 	{
+		title: "`channels.<name>`",
+		text: "A stream of messages to whoever listens. Its name is a letter, then letters, digits, `_` and `-`. [live.md](live.md#channels) explains channels.",
+		shape: channelKeys.shape,
+		around: (example) =>
+			`channels:\n  room:${example === "" ? " {}" : `\n${indent(example, 4)}`}\nroutes:\n  GET /room/{id}:\n    listen: room/\${params.id}`,
+	},
+	{
 		title: "`routes.<METHOD /path>`",
 		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. It may have an end: `/{lang}.json`. Texts may have any letters, also percent-encoded: `/погода`, `/a%20b`. Routes with `proxy` may also have `ANY`, which is every method but CONNECT and TRACE without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
 		shape: routeKeys.shape,
 		around: (example, key) =>
 			(key === "record" ? "history: true\n" : "") +
-			routeWith(
-				key === "respond" || key === "steps" || key === "proxy"
-					? example
-					: `${example}\nrespond: text`,
-			).replace("POST", key === "live" ? "GET" : "POST"),
+			(listens.includes(key)
+				? `${someChannels}\n${routeWith(example)}`
+				: routeWith(
+						key === "respond" || key === "steps" || key === "proxy"
+							? example
+							: `${example}\nrespond: text`,
+					)
+			).replace(
+				"POST",
+				key === "live" || listens.includes(key) ? "GET" : "POST",
+			),
 	},
 	{
 		title: "`proxy`",
@@ -249,9 +272,13 @@ ${kindTable()}`,
 		around: stepAround,
 	},
 	{
-		title: "Keys of groups and functions",
-		text: "The value of a group, and the arguments of a function.",
-		shape: { ...ownShape("steps"), ...ownShape("run") },
+		title: "Keys of groups, functions and messages",
+		text: "The value of a group, the arguments of a function, and the message that is published.",
+		shape: {
+			...ownShape("steps"),
+			...ownShape("run"),
+			...ownShape("publish"),
+		},
 		around: stepAround,
 	},
 	{
@@ -289,6 +316,7 @@ function kindTable(): string {
 		value: "computes: no call",
 		steps: "groups steps",
 		run: "calls a function of yours",
+		publish: "sends a message to a channel: a write",
 		reply: "ends the run with an answer",
 	};
 	const rows = grouped(

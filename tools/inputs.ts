@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
+import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
 import type { AnyKeys, KeyMeta } from "../src/config/keys/key.ts";
@@ -96,6 +97,12 @@ const inputs: readonly Input[] = [
 		keys: adminKeys.keys,
 	},
 	{
+		name: "ChannelInput",
+		words: "A stream of messages to whoever listens.",
+		from: "channelKeys",
+		keys: channelKeys.keys,
+	},
+	{
 		name: "UpstreamInput",
 		words:
 			"A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`.",
@@ -148,6 +155,7 @@ export function inputsFile(metaOf: MetaOf): string {
 
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
 import type { liveKeys } from "./keys/live.ts";

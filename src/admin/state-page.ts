@@ -37,6 +37,7 @@ export interface State {
 	readonly loop: { readonly lateMs: number; readonly busy: number };
 	readonly connections: number | null;
 	readonly upstreams: readonly ShownUpstream[];
+	readonly channels: GatewayState["channels"];
 	readonly routes: readonly ShownRoute[];
 }
 
@@ -80,7 +81,7 @@ export function statePage(sources: StateSources): Page {
 	};
 	return {
 		answer() {
-			const { requests, threads, live, upstreams } = gateway.state();
+			const { requests, threads, live, upstreams, channels } = gateway.state();
 			const { load, routes, decisions } = sources.metrics.totals();
 			const state: State = {
 				at: new Date().toISOString(),
@@ -103,6 +104,7 @@ export function statePage(sources: StateSources): Page {
 					decisions: made(decisions.get(state.name)),
 					recent: sources.traffic.recentOfUpstream(state.name),
 				})),
+				channels,
 				routes: routes.map((route) => ({
 					...route,
 					...sources.traffic.recentOfRoute(route.route),

@@ -19,7 +19,11 @@ function printRoute(route: RouteExplanation, columns: number): string {
 		...steps.flatMap((step) => rowsOf(step, route)),
 	];
 	const parts = steps.length > 0 ? [printColumns(table, width)] : [];
-	const end = route.proxy ? proxyRows(route, route.proxy) : summaryRows(route);
+	const end = route.proxy
+		? proxyRows(route, route.proxy)
+		: route.listen === null
+			? summaryRows(route)
+			: listenRows(route, route.listen);
 	return [
 		wrapped(title, width).join(`\n${indentation}`),
 		...[...parts, printColumns(end, width)].map(indent),
@@ -46,6 +50,19 @@ function proxyRows(
 		...recordsRows(route),
 		...finishedRows(route),
 		["worst case", steps.length > 0 ? `${passed}; ${begun}` : begun],
+	];
+}
+
+function listenRows(route: RouteExplanation, listen: string): string[][] {
+	const { steps, worstMs } = route;
+	const begins = steps.length === 0 ? "at once" : `within ${worstMs} ms`;
+	return [
+		...(steps.length > 0 ? [chainRow(route)] : []),
+		["listens to", listen],
+		...(steps.length > 0 ? [readsRow("listen reads", route)] : []),
+		...recordsRows(route),
+		...finishedRows(route),
+		["worst case", `listens ${begins}, as long as the client stays`],
 	];
 }
 

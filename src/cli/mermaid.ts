@@ -34,7 +34,10 @@ function printRoute(route: RouteExplanation, nextId: NextId): string[] {
 	];
 }
 
-function answerWords({ proxy, worstMs }: RouteExplanation): string {
+function answerWords({ proxy, listen, worstMs }: RouteExplanation): string {
+	if (listen !== null) {
+		return label(`listens to ${listen} within ${worstMs} ms`);
+	}
 	if (proxy === null) return `answer, at most ${worstMs} ms`;
 	const targets = proxy.targets.map(({ to }) => to).join(" or ");
 	return label(`passed on to ${targets}, begun within ${worstMs} ms`);

@@ -229,19 +229,25 @@ function faultOfDefault({ type, ...schema }: FieldSchema): string | null {
 function checkBody(
 	required: MapSource | null,
 	optional: MapSource | null,
-	{ problems, faultOfSchema }: RequestContext,
+	context: RequestContext,
 ): RequestConfig["body"] {
 	const body = required ?? optional;
-	if (body === null) return null;
-	checkPatterns(body, problems);
-	const schema = plainOf(body) as object;
+	const schema = body && checkSchema(body, context);
+	return schema && { schema, required: required !== null };
+}
+
+/** A JSON Schema that takes bounded time. Null if it was refused. */
+export function checkSchema(
+	source: MapSource,
+	{ problems, faultOfSchema }: RequestContext,
+): object | null {
+	checkPatterns(source, problems);
+	const schema = plainOf(source) as object;
 	const fault = faultOfSchema(schema);
-	if (fault !== null) {
-		const { path, message } = fault;
-		problems.push({ at: sourceAt(body, path).source.at, message });
-		return null;
-	}
-	return { schema, required: required !== null };
+	if (fault === null) return schema;
+	const { path, message } = fault;
+	problems.push({ at: sourceAt(source, path).source.at, message });
+	return null;
 }
 
 /** Every pattern in a schema must be one that takes bounded time. */

@@ -1,5 +1,6 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
+import { checkListen } from "./check-listen.ts";
 import { checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";
@@ -33,44 +34,50 @@ export function checkRoute(
 	const before = problems.length;
 	const { key: written, method, path, rest } = key;
 	const proxied = entryOf(source, "proxy") !== null;
+	const listening = entryOf(source, "listen") !== null;
 	const params = paramsOf(key);
 	const request = checkRequest(entryOf(source, "request"), params, context);
 	const entries = entriesOf(entryOf(source, "steps"));
 	const names = namesOf(request, params, entries);
 	if (entries.length === 0) names.delete("missing");
-	// A key that a proxied route cannot have is refused as a whole. Nothing is said about its contents.
-	const reader = { names, problems: proxied ? [] : problems };
+	// A key that such a route cannot have is refused as a whole. Nothing is said about its contents.
+	const reader = { names, problems: proxied || listening ? [] : problems };
 	const judged = { what: "a route", problems };
 	const read = routeKeys.read(source, judged, {
 		...{ reader, names, request, defaults },
 		recordReader: { names, problems },
 	});
-	const { proxy, steps: _, headers, status, ...answered } = read;
+	const { listen, member, ...made } = read;
+	const { proxy, steps: _, headers, status, ...answered } = made;
 	const { respond, "respond?": respondOrNull, ...others } = answered;
 	refuseTwo(source, "respond", problems);
 	const limit = entryOf(source, "rateLimit");
 	warnOfEvadedLimits(others.rateLimits, context.rateLimits, limit, problems);
 	const head = { key: written, method, path, rest, ...others };
-	if (proxied) refuseBesideProxy(source, entries.length > 0, problems);
+	const hasSteps = entries.length > 0;
+	if (proxied) refuseBesideProxy(source, hasSteps, problems);
 	else refuseWithoutProxy(key, source, problems);
+	if (listening) refuseBesideListen(key, source, hasSteps, problems);
 	refuseNamesOfBody(entries, request, problems);
 	const reading = { ...context, reader: { names, problems } };
 	const checked = checkSteps(entries, { ...reading, depth: 0 });
 	const steps = checked.steps.map(({ step }) => step);
 	// A key that could not be read may be the missing one, misspelt.
 	const readable = !hasFault(problems, before);
-	const answer = proxied
-		? { headers: [], status: nothing, respond: nothing, mayBeEmpty: false }
-		: {
-				...{ headers, status },
-				respond:
-					respond ??
-					respondOrNull ??
-					onlyStep(source, entries, readable ? problems : []),
-				mayBeEmpty: respondOrNull !== null,
-			};
+	const answer =
+		proxied || listening
+			? { headers: [], status: nothing, respond: nothing, mayBeEmpty: false }
+			: {
+					...{ headers, status },
+					respond:
+						respond ??
+						respondOrNull ??
+						onlyStep(source, entries, readable ? problems : []),
+					mayBeEmpty: respondOrNull !== null,
+				};
 	const passed = proxy && checkProxy(proxy, rest, reading);
-	const route = { ...head, ...answer, proxy: passed, steps };
+	const heard = checkListen(listen, member, source, reading);
+	const route = { ...head, ...answer, proxy: passed, listen: heard, steps };
 	const readLast = readsAtLast(route);
 	const complete = !hasFault(problems, before);
 	const recorded = readsIn(valuesOf(others.record));
@@ -79,7 +86,7 @@ export function checkRoute(
 		problems,
 	);
 	if (checked.complete) {
-		if (!proxied && source.kind === "map") {
+		if (!proxied && !listening && source.kind === "map") {
 			checkLive(route, source, context.upstreams, problems);
 		}
 		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
@@ -108,7 +115,7 @@ const answerKeys: ReadonlyMap<string, string> = new Map([
 ]);
 
 /** The keys that bound what steps do. */
-const boundKeys = ["calls", "maxRead"];
+const boundKeys: readonly string[] = ["calls", "maxRead"];
 
 function refuseBesideProxy(
 	source: Source,
@@ -134,6 +141,53 @@ function refuseBesideProxy(
 		problems.push({
 			at,
 			message: `a proxy passes the body on as it comes, so nothing can read it: remove \`${key}\``,
+		});
+	}
+}
+
+/** The keys that make an answer of another kind. */
+const keysOfAnswers = [
+	...["headers", "live", "proxy", "respond", "respond?", "status"],
+];
+
+function refuseBesideListen(
+	{ method }: RouteKey,
+	source: Source,
+	hasSteps: boolean,
+	problems: Problem[],
+): void {
+	if (method !== "GET") {
+		const message =
+			"`listen` stands in routes of GET only: a POST route at the same path can `publish`";
+		problems.push({ at: source.at, message });
+	}
+	for (const { key, at } of entriesOf(source)) {
+		if (keysOfAnswers.includes(key)) {
+			const message = `\`${key}\` beside \`listen\`: what clients get are the messages of the channel, and a step with \`reply\` may answer instead`;
+			problems.push({ at, message });
+		}
+		if (boundKeys.includes(key) && !hasSteps) {
+			const message = `\`${key}\` beside \`listen\` does nothing without \`steps\``;
+			problems.push({ at, message });
+		}
+		if (key === "stream") {
+			const message =
+				"`stream` beside `listen` does nothing: the client chooses how it listens";
+			problems.push({ at, message });
+		}
+	}
+	const request = entryOf(source, "request");
+	for (const { key, at } of entriesOf(entryOf(request, "query"))) {
+		if (key.replace(/\?$/, "") !== "after") continue;
+		const message =
+			"`after` says where a client that listens goes on: take another name";
+		problems.push({ at, message });
+	}
+	for (const { key, at } of entriesOf(request)) {
+		if (!/^(?:body|form|text|bytes)\??$/.test(key)) continue;
+		problems.push({
+			at,
+			message: `whoever listens sends no body: remove \`${key}\``,
 		});
 	}
 }

@@ -1,5 +1,11 @@
-import { unknownUpstream } from "./names.ts";
-import { type Reader, readTarget, type Target } from "./read-template.ts";
+import type { PathSegment } from "./config.ts";
+import { unknownAmong, unknownUpstream } from "./names.ts";
+import {
+	type Reader,
+	readChannelTarget,
+	readTarget,
+	type Target,
+} from "./read-template.ts";
 import type { Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 
@@ -17,6 +23,29 @@ export function checkTarget(
 			at: source.at,
 			message: unknownUpstream(target.upstream, upstreams),
 		});
+	}
+	return target;
+}
+
+/** A channel, and which of its instances; null for a channel without instances. */
+export interface ChannelTarget {
+	readonly channel: string;
+	readonly instance: PathSegment | null;
+}
+
+/** Reads `<channel>/<instance>`, and notes that the channel is used. Null if it could not be read. */
+export function checkChannelTarget(
+	source: Source,
+	reader: Reader,
+	{ channels, usedChannels, problems }: RouteContext,
+): ChannelTarget | null {
+	const target = readChannelTarget(source, reader);
+	if (target === null) return null;
+	const { channel } = target;
+	usedChannels.add(channel);
+	if (!channels.has(channel)) {
+		const message = unknownAmong("channel", channel, channels.keys());
+		problems.push({ at: source.at, message });
 	}
 	return target;
 }

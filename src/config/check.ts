@@ -1,5 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { faultOfSchema } from "./body-schema.ts";
+import { checkChannels, warnOfUnusedChannels } from "./check-channel.ts";
 import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import {
@@ -8,7 +9,7 @@ import {
 	type FileReference,
 	type UpstreamContext,
 } from "./check-upstream.ts";
-import type { Config, RouteConfig, UpstreamConfig } from "./config.ts";
+import type { Config, RouteConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { configKeys } from "./keys/top.ts";
 import { hasFault, type Problem } from "./problem.ts";
@@ -50,13 +51,16 @@ export function check(root: Source | null, env: Environment): Checked {
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
-	const { log, admin, history, ...unread } = rest;
+	const { log, admin, history, channels: streams, ...unread } = rest;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
 	const used = new Set<string>();
+	const channels = checkChannels(streams, { problems, faultOfSchema });
+	const usedChannels = new Set<string>();
 	const context = {
 		...{ defaults, rateLimits, upstreams: byName(upstreams), used },
+		...{ channels: byName(channels), usedChannels },
 		...{ problems, references, faultOfSchema },
 	};
 	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
@@ -65,10 +69,13 @@ export function check(root: Source | null, env: Environment): Checked {
 	if (references.length === 0 && !hasFault(problems)) {
 		warnOfUnused(services, used, problems);
 	}
+	if (!hasFault(problems)) {
+		warnOfUnusedChannels(streams, usedChannels, problems);
+	}
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
-		history,
+		...{ history, channels },
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),
@@ -86,11 +93,11 @@ function withoutExtensions(root: MapSource): MapSource {
 	return createMap(root.at, own);
 }
 
-/** Of upstreams with one name, which is reported elsewhere, the first. */
-function byName(
-	upstreams: readonly UpstreamConfig[],
-): ReadonlyMap<string, UpstreamConfig> {
-	return new Map(upstreams.toReversed().map((one) => [one.name, one]));
+/** Of several with one name, which is reported elsewhere, the first. */
+function byName<T extends { readonly name: string }>(
+	all: readonly T[],
+): ReadonlyMap<string, T> {
+	return new Map(all.toReversed().map((one) => [one.name, one]));
 }
 
 function checkUpstreams(

@@ -2,6 +2,7 @@ import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { channelKeys } from "./keys/channel.ts";
 import type { historyKeys } from "./keys/history.ts";
 import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
@@ -24,6 +25,7 @@ export interface Config {
 	readonly pool: PoolConfig;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
+	readonly channels: readonly ChannelConfig[];
 	/** The limit of all requests, whatever their route; null without one. */
 	readonly rateLimits: readonly RateLimitConfig[];
 	/** Null if requests are never refused for overload. */
@@ -151,9 +153,15 @@ export type UpstreamConfig = Omit<
 	readonly urls: readonly Template[];
 };
 
+/** A stream of messages to whoever listens. Null for `schema` is any JSON. */
+export type ChannelConfig = Omit<ReadOf<typeof channelKeys.keys>, "message"> & {
+	readonly name: string;
+	readonly schema: object | null;
+};
+
 export type RouteConfig = Omit<
 	ReadOf<typeof routeKeys.keys>,
-	"proxy" | "respond" | "respond?" | "steps"
+	"listen" | "member" | "proxy" | "respond" | "respond?" | "steps"
 > & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
@@ -168,7 +176,18 @@ export type RouteConfig = Omit<
 	readonly mayBeEmpty: boolean;
 	/** The target of a proxied route; null if the route is composed. */
 	readonly proxy: ProxyConfig | null;
+	/** What its clients listen to; null if they get an answer and no more. */
+	readonly listen: ListenConfig | null;
 };
+
+/** What the clients of a route listen to. */
+export interface ListenConfig {
+	readonly channel: string;
+	/** Null for a channel without instances. */
+	readonly instance: PathSegment | null;
+	/** Who a listener is to the others; null if it is not among those who are there. */
+	readonly member: Template | null;
+}
 
 /** Null for `query` is the client's own. */
 export type ProxyConfig = Omit<ReadOf<typeof proxyKeys.keys>, "to"> & {

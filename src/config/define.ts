@@ -3,6 +3,7 @@ import type { From } from "./from.ts";
 import type {
 	AdminInput,
 	BodyInputs,
+	ChannelInput,
 	CommonInputs,
 	CorsInput,
 	DefaultsInput,
@@ -36,6 +37,7 @@ import type { StepKey } from "./steps/kinds.ts";
 export interface GatewayConfig {
 	readonly upstreams?: Readonly<Record<string, UpstreamInput>>;
 	readonly routes: Readonly<Record<string, unknown>>;
+	readonly channels?: Readonly<Record<string, ChannelInput>>;
 	readonly server?: ServerInput;
 	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
@@ -48,6 +50,7 @@ export interface GatewayConfig {
 
 export type {
 	AdminInput,
+	ChannelInput,
 	CorsInput,
 	DefaultsInput,
 	Duration,
@@ -298,6 +301,14 @@ interface RunStep<S extends Names, Input extends string>
 	readonly worker?: boolean;
 }
 
+/** A message to a channel: `<channel>`, or `<channel>/<instance>`. */
+interface PublishStep<S extends Names, Input extends string>
+	extends CommonInputs<S, Input>,
+		Only<"publish"> {
+	readonly publish: string;
+	readonly message: Data<Input>;
+}
+
 interface ReplyStep<S extends Names, Input extends string>
 	extends WaitInputs<S, Input>,
 		Only<"reply"> {
@@ -330,6 +341,7 @@ type StepOf<S extends Names, Input extends string, Inner> =
 	| CallStep<S, Input>
 	| ValueStep<S, Input>
 	| RunStep<S, Input>
+	| PublishStep<S, Input>
 	| GroupStep<S, Input, Inner>;
 
 /** If `as` names the item, the names that a `from` reads are only judged when the config loads. */
@@ -454,6 +466,19 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 */
 	readonly rateLimit?: RateLimitInput | readonly RateLimitInput[];
 	/**
+	 * The channel whose messages clients get, instead of `respond`: `<channel>`, or `<channel>/<instance>`. They get
+	 * them as events, over a WebSocket, or by long polling, whichever they ask for. With `steps` they listen when all
+	 * have ended well, and a step with `reply` may answer instead.
+	 */
+	readonly listen?: string;
+	/**
+	 * Who a listener is, for the others: any value. Only for a channel with `presence`. Without it the listener hears
+	 * who is there, and is not among them.
+	 */
+	readonly member?: Data<
+		RequestNames<Query> | StepNames<keyof StepsOf & string>
+	>;
+	/**
 	 * Passes requests on and answers back, streamed and unparsed, instead of `respond`. `<upstream>/<path>`, or a map
 	 * with `to` and the keys below. With `steps` a request is passed on when they have ended, and a step with `reply`
 	 * may answer instead.
@@ -548,6 +573,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 			readonly request?: RequestInput<QueryOf[Key]>;
 		};
 	};
+	readonly channels?: Readonly<Record<string, ChannelInput>>;
 	readonly server?: ServerInput;
 	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;

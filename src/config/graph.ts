@@ -41,7 +41,12 @@ export function stepsInside(step: StepConfig): readonly StepConfig[] {
 
 /** What is read when the steps have ended: by the answer's templates, or to pass the request on. */
 export function readsAtLast(route: RouteConfig): ReadonlySet<string> {
-	const { proxy, respond, status, headers } = route;
+	const { proxy, listen, respond, status, headers } = route;
+	if (listen !== null) {
+		const { instance, member } = listen;
+		const names = instance === null ? [] : readsOfSegment(instance);
+		return new Set([...stepsIn(names), ...readsIn([member])]);
+	}
 	if (proxy === null) return readsIn([respond, status, ...valuesOf(headers)]);
 	const { targets, after, query, headers: fields, answer } = proxy;
 	const templates = [

@@ -2,6 +2,7 @@
 
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
 import type { liveKeys } from "./keys/live.ts";
@@ -346,6 +347,46 @@ export interface AdminInput {
 	 * environment and has at least 16 characters.
 	 */
 	readonly token?: InputOfKey<Admin["token"]>;
+}
+
+type Channel = (typeof channelKeys)["keys"];
+
+/** A stream of messages to whoever listens. */
+export interface ChannelInput {
+	/**
+	 * The JSON Schema (2020-12) of a message. A message that does not fit fails the step that would publish it.
+	 * Without it any JSON is a message.
+	 */
+	readonly message?: InputOfKey<Channel["message"]>;
+	/**
+	 * The messages that clients may still get later: so many of the `last` (default `100`) in each instance, `for` so
+	 * long (default `1h`). If `server.memory` is short, fewer are kept.
+	 */
+	readonly keep?: InputOfKey<Channel["keep"]>;
+	/**
+	 * `true`: listeners hear who is there, and who comes and goes. Who somebody is says `member` of the route that
+	 * listens. Default: `false`.
+	 */
+	readonly presence?: InputOfKey<Channel["presence"]>;
+	/**
+	 * The longest message, as JSON. Beyond it the step that would publish it fails with `limit_exceeded`. Default:
+	 * `16KiB`.
+	 */
+	readonly maxMessage?: InputOfKey<Channel["maxMessage"]>;
+	/**
+	 * How many instances may be in use at once: those with a listener or a kept message. Beyond it `channel_full`.
+	 * Default: `10000`.
+	 */
+	readonly instances?: InputOfKey<Channel["instances"]>;
+	/**
+	 * How many clients may listen at once, to all instances together. Beyond it `channel_full`. Default: `10000`.
+	 */
+	readonly listeners?: InputOfKey<Channel["listeners"]>;
+	/**
+	 * How much may wait for one listener that reads too slowly: so many `messages` (default `1000`) and `bytes`
+	 * (default `256KiB`). Beyond it the listener is told so, and let go.
+	 */
+	readonly waiting?: InputOfKey<Channel["waiting"]>;
 }
 
 type Upstream = (typeof upstreamKeys)["keys"];

@@ -1,6 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { adminKeys } from "./keys/admin.ts";
+import { channelKeys } from "./keys/channel.ts";
 import type { KeyMeta } from "./keys/key.ts";
 import { overloadKeys } from "./keys/overload.ts";
 import { fieldSchemas, fileSchema } from "./keys/parameter.ts";
@@ -33,6 +34,7 @@ export function configJsonSchema(): JsonSchema {
 		...withProperties(printed(configKeys.schema), {
 			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
+			channels: mapOf(ref("channel"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			overload: { anyOf: [{ const: false }, ref("overload")] },
 			admin: { anyOf: [{ const: false }, ref("admin")] },
 		}),
@@ -47,6 +49,7 @@ export function configJsonSchema(): JsonSchema {
 				proxy: { anyOf: [{ type: "string" }, ref("proxy")] },
 				steps,
 			}),
+			channel: printed(channelKeys.schema),
 			overload: printed(overloadKeys.schema),
 			admin: printed(adminKeys.schema),
 			proxy: printed(proxyKeys.schema),

@@ -434,6 +434,49 @@ export function readTarget(source: Source, reader: Reader): Target | null {
 	return { upstream, path: isRoot(path) ? [] : path };
 }
 
+/**
+ * Reads `<channel>` or `<channel>/<instance>`. Null if it could not be read. The instance is one segment, as in the path of
+ * a call.
+ */
+export function readChannelTarget(
+	source: Source,
+	reader: Reader,
+): { readonly channel: string; readonly instance: PathSegment | null } | null {
+	if (source.kind !== "scalar" || typeof source.value !== "string") return null;
+	const parts = partsOf(readScalar(source, reader));
+	const [first, ...others] = parts;
+	if (first === undefined) return null;
+	const refuse = (message: string) => {
+		reader.problems.push({ at: source.at, message });
+		return null;
+	};
+	if (typeof first !== "string" || !/^[^/]+(\/|$)/.test(first)) {
+		return refuse(
+			typeof first === "string"
+				? "a channel is named without a slash before it: `<channel>/<instance>`"
+				: "the channel cannot be data, only its instance: `<channel>/<instance>`",
+		);
+	}
+	const slash = `${first}/`.indexOf("/");
+	const channel = first.slice(0, slash);
+	if (slash === first.length) {
+		return others.length === 0
+			? { channel, instance: null }
+			: refuse(
+					"the channel cannot be data, only its instance: `<channel>/<instance>`",
+				);
+	}
+	const [instance, second] = splitSegments([first.slice(slash + 1), ...others]);
+	if (second !== undefined) {
+		return refuse("an instance is one segment: `<channel>/<instance>`");
+	}
+	if (instance === undefined || instance.length === 0) {
+		return refuse("the instance behind the slash is empty");
+	}
+	checkSegment(instance, source, reader);
+	return { channel, instance };
+}
+
 function partsOf(template: Template): readonly (string | Expression)[] {
 	if (template.kind === "whole") return [template.expression];
 	if (template.kind === "mixed") return template.parts;

@@ -129,6 +129,12 @@ export const errorTable = {
 		meaning:
 			"Operator: as many calls as allowed are running and waiting for this upstream, or as many proxied requests as allowed are open (`streams`).",
 	},
+	channel_full: {
+		status: 503,
+		title: "Too many listen here",
+		meaning:
+			"Operator: a channel has as many `listeners` or `instances` as its config allows.",
+	},
 	overloaded: {
 		status: 503,
 		title: "The gateway is overloaded",

@@ -21,6 +21,9 @@ import { leastCostOfReading } from "../core/json.ts";
 import { Memory, RequestMemory } from "../core/memory.ts";
 import { TraceIds } from "../core/trace-ids.ts";
 import { Trail } from "../core/trail.ts";
+import type { ChannelState } from "../live/channel.ts";
+import { Channels } from "../live/channels.ts";
+import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
 import type { Ran } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
@@ -34,6 +37,7 @@ import { type WatchedBy, watchedBy } from "../plan/watched.ts";
 import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
 import { faceFor, isReconnecting, noMoreEvents } from "../run/faces.ts";
+import { composeListening, type ListenPlace } from "../run/listen.ts";
 import { costOfAnswer } from "../run/merge.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { composeInParts } from "../run/parts.ts";
@@ -106,6 +110,8 @@ export interface GatewayState {
 	readonly threads: ThreadsState | null;
 	/** The live routes, in the plan's order. */
 	readonly live: readonly WatchesState[];
+	/** In the plan's order. */
+	readonly channels: readonly ChannelState[];
 }
 
 export interface GatewayOptions {
@@ -134,8 +140,10 @@ export function createGateway(
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();
 	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
+	const channels = new Channels(plan.channels, { clock, memory });
 	const prepared = preparePlan(plan, {
 		upstreams,
+		publishers: channels.all,
 		clock,
 		events,
 		memory,
@@ -167,6 +175,7 @@ export function createGateway(
 		rateLimit: limits.gateway,
 		overload,
 		load: overload ?? unloaded,
+		channels,
 		via: createVia(),
 		outliving,
 	};
@@ -188,6 +197,7 @@ export function createGateway(
 			requests: overload?.state() ?? null,
 			threads: prepared.threads(),
 			live: liveRoutes.map(({ watches }) => watches.state),
+			channels: channels.states(),
 		}),
 		explain: () =>
 			explain(
@@ -196,6 +206,7 @@ export function createGateway(
 			),
 		async close() {
 			overload?.close();
+			channels.close();
 			const words = "the gateway was closed";
 			const reason = new GatewayError("gateway_draining", words);
 			outliving.closing.cancel(reason);
@@ -282,6 +293,7 @@ interface Handling {
 	readonly rateLimit: RateLimit | null;
 	readonly overload: Overload | null;
 	readonly load: Load;
+	readonly channels: Channels;
 	readonly via: Via;
 	readonly outliving: Outliving;
 }
@@ -461,6 +473,8 @@ async function answer(
 	const watching = live && watchFaceOf(request);
 	const face = watching === null ? parts && faceFor(request) : null;
 	if (face !== null && isReconnecting(face, request)) return noMoreEvents;
+	const { listen } = route;
+	const wanted = listen && wantedOf(request);
 	handling.overload?.expect(request.ip);
 	const { content } = route.requests;
 	const bytes = content
@@ -501,31 +515,39 @@ async function answer(
 	if (turn !== null) await turn;
 	let leaves = counts;
 	trail?.begun();
+	let place: ListenPlace;
 	try {
 		const { stepped } = route;
 		if (route.proxy !== null && stepped === null) {
 			return await proxy(route, route.proxy, input, upload);
 		}
-		const result = await (stepped === null
-			? parts && face
-				? composeInParts(route, parts, input, face)
-				: compose(route, input)
-			: composeProxied(stepped, input, upload, () => {
-					if (!coming) return;
-					overload?.leave();
-					leaves = false;
-				}));
+		const result = await (listen !== null
+			? composeListening(route, listen, input)
+			: stepped === null
+				? parts && face
+					? composeInParts(route, parts, input, face)
+					: compose(route, input)
+				: composeProxied(stepped, input, upload, () => {
+						if (!coming) return;
+						overload?.leave();
+						leaves = false;
+					}));
 		end.missing = result.missing;
-		if (face && result.over) {
-			const firstMs = clock.now() - request.arrivedMs;
-			end.begins({ face: face.name, firstMs }, result.over);
+		if ("response" in result) {
+			if (face && result.over) {
+				const firstMs = clock.now() - request.arrivedMs;
+				end.begins({ face: face.name, firstMs }, result.over);
+			}
+			return live !== null && face === null
+				? taggedAnswer(result.response, request)
+				: result.response;
 		}
-		return live !== null && face === null
-			? taggedAnswer(result.response, request)
-			: result.response;
+		place = result.place;
 	} finally {
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
 	}
+	// Whoever listens takes no place among the requests in progress.
+	return handling.channels.listen(place, wanted as Wanted, request, scope);
 }
 
 /**

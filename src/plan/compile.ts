@@ -29,6 +29,7 @@ export function compile(config: Config): Plan {
 			: null,
 		upstreams: config.upstreams,
 		routes,
+		channels: config.channels,
 		rateLimits: config.rateLimits,
 		overload: config.overload,
 		log: config.log,
@@ -55,6 +56,10 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 				upstreamIndex: indexOf(target.upstream, config),
 			})),
 		},
+		listen: route.listen && {
+			...route.listen,
+			channelIndex: channelIndexOf(route.listen.channel, config),
+		},
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
 		respondReads: ownIndexes(readsAtLast(route), names),
 	};
@@ -62,6 +67,10 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 
 function indexOf(upstream: string, { upstreams }: Config): number {
 	return upstreams.findIndex(({ name }) => name === upstream);
+}
+
+function channelIndexOf(channel: string, { channels }: Config): number {
+	return channels.findIndex(({ name }) => name === channel);
 }
 
 function ownIndexes(reads: ReadonlySet<string>, names: readonly string[]) {
@@ -83,6 +92,10 @@ function compileStep(
 			return { ...step, ...links, ...compileCall(step, config) };
 		case "group":
 			return { ...step, ...links, ...compileGroup(step, config, blocks) };
+		case "publish": {
+			const channelIndex = channelIndexOf(step.channel, config);
+			return { ...step, ...links, channelIndex };
+		}
 		default:
 			return { ...step, ...links };
 	}

@@ -1,7 +1,7 @@
 import type { LiveConfig } from "../config/config.ts";
 import type { EachConfig } from "../config/steps/common.ts";
 import type { Durations } from "../config/steps/kind.ts";
-import { printCallTarget } from "../config/steps/sent.ts";
+import { printCallTarget, printChannelTarget } from "../config/steps/sent.ts";
 import {
 	lastEnd,
 	longestMs,
@@ -34,9 +34,11 @@ export interface RouteExplanation {
 		/** How long the answer's body may stand still. It has no other bound. */
 		readonly idleMs: number;
 	} | null;
+	/** What clients listen to: `room/${params.id}`; null for a route that makes an answer. */
+	readonly listen: string | null;
 	/**
 	 * When the answer is there at the latest: after the longest chain, or at the deadline. For a proxied answer this is
-	 * its head.
+	 * its head. For a route that listens this is when it begins to.
 	 */
 	readonly worstMs: number;
 	/** The longest chain of steps, one after the other. Its time is null if only the deadline ends it. */
@@ -93,7 +95,7 @@ export interface PartExplanation {
 export interface StepExplanation {
 	readonly name: string;
 	readonly kind: StepPlan["kind"];
-	/** `GET users/users/${params.id}`, or `./score.ts#score`; null for the other kinds. */
+	/** `GET users/users/${params.id}`, `publish room/7`, or `./score.ts#score`; null for the other kinds. */
 	readonly call: string | null;
 	/** The most attempts of its call; null if it is no call. */
 	readonly attempts: number | null;
@@ -179,6 +181,7 @@ function explainRoute(
 			passedOnMs: ms < route.deadlineMs ? ms : null,
 			idleMs: proxy.idleMs,
 		},
+		listen: route.listen && printChannelTarget(route.listen),
 		worstMs: Math.min(wholeMs, route.deadlineMs),
 		longestChain: { steps: stepsOf({ chain }), ms: finite(ms) },
 		steps: explainSteps(route.steps, times, []),
@@ -267,7 +270,7 @@ function explainStep(
 	};
 }
 
-/** The facts about calls and functions alone. */
+/** The facts about calls, messages and functions alone. */
 function workOf(
 	step: StepPlan,
 ): Pick<
@@ -284,6 +287,10 @@ function workOf(
 			const call = printCallTarget(step);
 			const undo = step.undo && printCallTarget(step.undo);
 			return { ...other, call, attempts, writes, undo };
+		}
+		case "publish": {
+			const call = `publish ${printChannelTarget(step)}`;
+			return { ...other, call, writes: true };
 		}
 		case "reply":
 			return { ...other, undoes: step.undo };

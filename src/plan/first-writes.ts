@@ -49,7 +49,11 @@ function outwards(block: Block, up: number): Block {
 }
 
 function mayWrite(step: StepPlan): boolean {
-	return step.kind === "run" || (step.kind === "call" && step.write);
+	return step.kind === "run" || writes(step);
+}
+
+function writes(step: StepPlan): boolean {
+	return step.kind === "publish" || (step.kind === "call" && step.write);
 }
 
 /** A step that was skipped, or that has failed, need not have sent anything. */
@@ -59,5 +63,5 @@ function surelyWrites(step: StepPlan): boolean {
 		return false;
 	}
 	if (step.kind === "group") return step.steps.some(surelyWrites);
-	return step.kind === "call" && step.write;
+	return writes(step);
 }

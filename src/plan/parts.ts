@@ -30,9 +30,9 @@ export interface ItemsPlan {
  * status and the header fields read, and for every `reply`. So no part is sent before it is known that there is such an answer.
  */
 export function partsOf(route: RoutePlan): readonly PartPlan[] | null {
-	const { proxy, stream, status, headers, steps } = route;
+	const { proxy, listen, stream, status, headers, steps } = route;
 	const typed = headers.some(({ name }) => name === "content-type");
-	if (proxy !== null || !stream || typed) return null;
+	if (proxy !== null || listen !== null || !stream || typed) return null;
 	const replies = steps.filter((step) => kindOf(step).endsRun);
 	const first = new Set([
 		...readsIn([status, ...valuesOf(headers)]),

@@ -1,4 +1,6 @@
 import type {
+	ChannelConfig,
+	ListenConfig,
 	LogConfig,
 	OverloadConfig,
 	PoolConfig,
@@ -12,6 +14,7 @@ import type {
 import type { CallConfig } from "../config/steps/call.ts";
 import type { GroupConfig } from "../config/steps/group.ts";
 import type { StepConfig } from "../config/steps/kinds.ts";
+import type { PublishConfig } from "../config/steps/publish.ts";
 import type { UndoConfig } from "../config/steps/undo.ts";
 
 /**
@@ -25,14 +28,17 @@ export interface Plan {
 	readonly pool: PoolConfig | null;
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
+	readonly channels: readonly ChannelConfig[];
 	readonly rateLimits: readonly RateLimitConfig[];
 	readonly overload: OverloadConfig | null;
 	readonly log: LogConfig;
 }
 
 /** A route with its steps in written order, which is the order of parts in every answer. */
-export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
+export interface RoutePlan
+	extends Omit<RouteConfig, "steps" | "proxy" | "listen"> {
 	readonly proxy: ProxyPlan | null;
+	readonly listen: ListenPlan | null;
 	readonly steps: readonly StepPlan[];
 	/** The steps that the answer is made of, or that passing a request on reads, by index. */
 	readonly respondReads: readonly number[];
@@ -40,6 +46,11 @@ export interface RoutePlan extends Omit<RouteConfig, "steps" | "proxy"> {
 
 export interface ProxyPlan extends Omit<ProxyConfig, "targets"> {
 	readonly targets: readonly TargetPlan[];
+}
+
+export interface ListenPlan extends ListenConfig {
+	/** Index into the plan's channels. */
+	readonly channelIndex: number;
 }
 
 export interface TargetPlan extends ProxyTarget {
@@ -82,7 +93,14 @@ export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {
 	readonly valueReads: readonly number[];
 }
 
-/** For the other kinds a plan knows only their config, and how they depend on each other. */
-type OtherPlan = Exclude<StepConfig, CallConfig | GroupConfig> & StepLinks;
+export type PublishPlan = PublishConfig &
+	StepLinks & {
+		/** Index into the plan's channels. */
+		readonly channelIndex: number;
+	};
 
-export type StepPlan = CallPlan | GroupPlan | OtherPlan;
+/** For the other kinds a plan knows only their config, and how they depend on each other. */
+type OtherPlan = Exclude<StepConfig, CallConfig | GroupConfig | PublishConfig> &
+	StepLinks;
+
+export type StepPlan = CallPlan | GroupPlan | PublishPlan | OtherPlan;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { RateLimitConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
-import { printTarget } from "../config/steps/sent.ts";
+import { printChannelTarget, printTarget } from "../config/steps/sent.ts";
 import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
@@ -37,6 +37,11 @@ export function printPlan(plan: Plan): string {
 				}),
 			]),
 		),
+		...(plan.channels.length > 0 && {
+			channels: Object.fromEntries(
+				plan.channels.map(({ name, ...channel }) => [name, set(channel)]),
+			),
+		}),
 		routes: Object.fromEntries(
 			plan.routes.map((route) => [route.key, printRoute(route)]),
 		),
@@ -70,7 +75,7 @@ function printRoute(route: RoutePlan): object {
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
-	const { proxy: _4, ...unread } = unprinted;
+	const { proxy: _4, listen, ...unread } = unprinted;
 	allRead(unread);
 	const names = steps.map(({ name }) => name);
 	return set({
@@ -81,12 +86,20 @@ function printRoute(route: RoutePlan): object {
 		readBytesMax,
 		rateLimit: printLimits(rateLimits),
 		steps: printSteps(steps, []),
-		[mayBeEmpty ? "respond?" : "respond"]: printTemplate(respond),
-		respondReads: respondReads.map((index) => names[index]),
-		status: printTemplate(status),
-		headers: printEntries(headers),
-		stream: stream ? null : false,
-		live: live && set({ ...live, diff: live.diff || null }),
+		...(listen
+			? {
+					listen: printChannelTarget(listen),
+					member: listen.member && { value: printTemplate(listen.member) },
+					listenReads: respondReads.map((index) => names[index]),
+				}
+			: {
+					[mayBeEmpty ? "respond?" : "respond"]: printTemplate(respond),
+					respondReads: respondReads.map((index) => names[index]),
+					status: printTemplate(status),
+					headers: printEntries(headers),
+					stream: stream ? null : false,
+					live: live && set({ ...live, diff: live.diff || null }),
+				}),
 		record: printEntries(record),
 	});
 }

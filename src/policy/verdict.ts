@@ -106,6 +106,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		...noVerdict,
 		why: "A bug of the gateway would happen again, and must not be hidden.",
 	},
+	channel_full: notOfCalls,
 	config_invalid: notOfCalls,
 	route_not_found: notOfCalls,
 	method_not_allowed: notOfCalls,

@@ -1,5 +1,6 @@
 import type { PoolConfig, ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
+import type { Publisher } from "../core/channels.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { Slots } from "../policy/slots.ts";
@@ -14,7 +15,9 @@ import {
 } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
+import { type PreparedListen, prepareListen } from "./listen.ts";
 import { answerBound, prepareMerge } from "./merge.ts";
+import { prepareMessage } from "./message.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
 import { type PreparedParts, prepareParts } from "./parts.ts";
 import { mayRead, prepareBlock } from "./prepare-block.ts";
@@ -42,12 +45,17 @@ export interface PreparedRoute extends ComposedRoute {
 	readonly parts: PreparedParts | null;
 	/** Null if the route is composed. */
 	readonly proxy: PreparedProxy | null;
+	/** Null if its clients get an answer and no more. */
+	readonly listen: PreparedListen | null;
 	/** The same route, if it passes requests on after its steps; else null. */
 	readonly stepped: SteppedProxy | null;
 }
 
 export type PrepareOptions = OpenOptions &
-	Pick<Resources, "functions" | "workers">;
+	Pick<Resources, "functions" | "workers"> & {
+		/** In the order of the plan's channels. */
+		readonly publishers: readonly Publisher[];
+	};
 
 /** How many threads exist, and how many functions have one and wait for one. */
 export interface ThreadsState {
@@ -60,10 +68,16 @@ export interface ThreadsState {
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
 	const threads = plan.pool && openThreads(plan.pool, options.clock);
-	const { functions, workers } = options;
+	const { functions, workers, publishers } = options;
 	const { answerBytesMax } = plan.server;
-	const resources = { upstreams, functions, workers, threads, answerBytesMax };
 	const compileBody = createBodyCompiler();
+	const resources = {
+		...{ upstreams, functions, workers, threads, answerBytesMax },
+		channels: plan.channels.map((channel, index) => ({
+			publisher: publishers[index] as Publisher,
+			print: prepareMessage(channel, compileBody),
+		})),
+	};
 	return {
 		server: plan.server,
 		routes: plan.routes.map((route) =>
@@ -111,7 +125,7 @@ function prepareRoute(
 	resources: Resources,
 ): PreparedRoute {
 	const { steps, respond, mayBeEmpty, status, headers, ...all } = route;
-	const { proxy, request, record, ...others } = all;
+	const { proxy, listen, request, record, ...others } = all;
 	const { respondReads: reads, key: _, method: _1, path: _2, ...rest } = others;
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
@@ -121,7 +135,8 @@ function prepareRoute(
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
-	const result = proxy ? [proxy, record] : [respond, status, headers, record];
+	const made = listen ? [listen] : [respond, status, headers];
+	const result = proxy ? [proxy, record] : [...made, record];
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
@@ -151,6 +166,7 @@ function prepareRoute(
 		merge: prepareMerge(answer, bound, layout),
 		parts,
 		proxy: passes,
+		listen: listen && prepareListen(listen, layout),
 		stepped:
 			passes && steps.length > 0
 				? {

@@ -1,5 +1,6 @@
 import type { PathSegment } from "../config/config.ts";
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
+import { readsOfSegment } from "../config/steps/kind.ts";
 import { passesWithAll } from "../core/http/fields.ts";
 import {
 	type HeaderList,
@@ -60,6 +61,27 @@ export function prepareTarget(
 		if (target === "") target = "/";
 		const pairs = print(frame);
 		return pairs === "" ? target : `${target}?${pairs}`;
+	};
+}
+
+/** The longest name of an instance, encoded. */
+const instanceLengthMax = 256;
+
+/** The instance of a channel, as one encoded segment; empty without one. Two values that encode alike are the same. */
+export function prepareInstance(
+	instance: PathSegment | null,
+	layout: Layout,
+): (frame: Frame) => string {
+	if (instance === null) return () => "";
+	const segment = prepareSegment(instance, layout);
+	if (typeof segment === "string") return () => segment;
+	const reads = readsOfSegment(instance);
+	const inputs = inputsOf(reads, layout);
+	return (frame) => {
+		const name = segment(frame);
+		if (name.length <= instanceLengthMax) return name;
+		const words = `makes a name longer than ${instanceLengthMax} characters`;
+		throw refused(words, inputs, "a channel");
 	};
 }
 

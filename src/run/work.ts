@@ -1,12 +1,14 @@
 import type { UserFunction, WorkerFunction } from "../config/config.ts";
 import type { StepCommon } from "../config/steps/common.ts";
 import { handedOn } from "../core/all-read.ts";
+import type { Publisher } from "../core/channels.ts";
 import type { Template } from "../expression/template.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Slots } from "../policy/slots.ts";
 import type { Pool } from "../tasks/pool.ts";
 import type { PreparedBlock } from "./block.ts";
 import type { Layout } from "./layout.ts";
+import type { PrintMessage } from "./message.ts";
 import type { OpenedUpstream } from "./open.ts";
 
 /**
@@ -24,8 +26,16 @@ export interface Resources {
 	readonly workers: ReadonlyMap<string, WorkerFunction>;
 	/** Null if no step runs on a thread. */
 	readonly threads: Threads | null;
+	/** In the order of the plan. */
+	readonly channels: readonly OpenedChannel[];
 	/** The longest answer. */
 	readonly answerBytesMax: number;
+}
+
+/** A channel, with what makes its messages of values. */
+export interface OpenedChannel {
+	readonly publisher: Publisher;
+	readonly print: PrintMessage;
 }
 
 /** The threads of a gateway, and the slots for them, in which clients take turns. */

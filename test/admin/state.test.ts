@@ -83,6 +83,7 @@ describe("/state", () => {
 			...{ draining: false, load: "normal", threads: null },
 			requests: { running: 0, waiting: 0 },
 			live: [],
+			channels: [],
 		});
 		assert.ok(Math.abs(Date.parse(`${at}`) - Date.now()) < 60_000);
 		assert.ok(Date.parse(`${startedAt}`) <= Date.now());

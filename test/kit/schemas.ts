@@ -1,4 +1,5 @@
 import { adminKeys } from "../../src/config/keys/admin.ts";
+import { channelKeys } from "../../src/config/keys/channel.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { historyKeys } from "../../src/config/keys/history.ts";
 import { logKeys } from "../../src/config/keys/log.ts";
@@ -16,6 +17,7 @@ import { stepKeys } from "../../src/config/steps/kinds.ts";
 /** Every schema whose keys an author writes and a page lists. */
 export const keySchemas = [
 	configKeys,
+	channelKeys,
 	serverKeys,
 	poolKeys,
 	defaultsKeys,

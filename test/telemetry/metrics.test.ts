@@ -234,6 +234,36 @@ describe("metrics", () => {
 		assert.match(text, /^# TYPE sluice_build info$/m);
 	});
 
+	it("tells of channels by their names in the config, and of no instance", async () => {
+		const { gateway, ask } = testGateway(`
+channels:
+  room: { keep: { last: 1 } }
+routes:
+  POST /rooms/{id}:
+    steps: { said: { publish: "room/\${params.id}", message: hello } }
+    respond: "\${said}"
+  GET /rooms/{id}: { listen: "room/\${params.id}" }
+`);
+		const metrics = createMetrics(gateway);
+		await ask("/rooms/planted", { method: "POST" });
+		await ask("/rooms/planted", { method: "POST" });
+		await ask("/rooms/planted");
+		const lines = metrics.print("prometheus").split("\n");
+		const of = (name: string) =>
+			lines.find((line) => line.startsWith(`sluice_channel_${name}{`));
+		for (const [name, value] of [
+			["published_total", 2],
+			["delivered_total", 1],
+			["instances", 1],
+			["listeners", 0],
+			["dropped_listeners_total", 0],
+		]) {
+			const sample = `sluice_channel_${name}{channel="room"} ${value}`;
+			assert.equal(of(`${name}`), sample);
+		}
+		assert.ok(!metrics.print("prometheus").includes("planted"));
+	});
+
 	it("is described in docs/operating.md, metric by metric, and no other is", () => {
 		const page = readFileSync(
 			new URL("../../docs/operating.md", import.meta.url),

@@ -50,6 +50,7 @@ export const same: {
 		delete: true,
 		steps: true,
 		run: true,
+		publish: true,
 		reply: true,
 		value: true,
 	},

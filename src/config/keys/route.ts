@@ -82,6 +82,16 @@ export const routeKeys = section({
 			"Passes requests on and answers back, streamed and unparsed, instead of `respond`. `<upstream>/<path>`, or a map with `to` and the keys below. With `steps` a request is passed on when they have ended, and a step with `reply` may answer instead.",
 		example: "proxy: users/files",
 	}),
+	listen: key(asSource(textTemplate), {
+		description:
+			"The channel whose messages clients get, instead of `respond`: `<channel>`, or `<channel>/<instance>`. They get them as events, over a WebSocket, or by long polling, whichever they ask for. With `steps` they listen when all have ended well, and a step with `reply` may answer instead.",
+		example: "listen: room/${params.id}",
+	}),
+	member: key(asSource(z.unknown()), {
+		description:
+			"Who a listener is, for the others: any value. Only for a channel with `presence`. Without it the listener hears who is there, and is not among them.",
+		example: 'listen: room/${params.id}\nmember: { id: "${params.id}" }',
+	}),
 	steps: key(named<object>("a map of steps"), {
 		description:
 			"The steps by name. Each starts as soon as the values that it reads are there.",

@@ -27,6 +27,12 @@ export const configKeys = section({
 		example:
 			"routes:\n  GET /users/{id}:\n    steps:\n      user:\n        get: users/users/${params.id}",
 	}),
+	channels: key(named<object>("a map of channels"), {
+		description:
+			"Streams of messages by name: steps `publish` to them, and routes `listen` to them. docs/live.md explains them.",
+		example:
+			"channels:\n  news: { keep: { last: 20 } }\nroutes:\n  GET /news:\n    listen: news",
+	}),
 	server: key(mapOfDefaults(serverKeys), {
 		description: "Where the gateway listens, and its limits.",
 		example: "server: { port: 9000 }",

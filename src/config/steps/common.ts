@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Template } from "../../expression/template.ts";
 import type { FaultOfSchema } from "../body-schema.ts";
 import type {
+	ChannelConfig,
 	RateLimitConfig,
 	UpstreamConfig,
 	UserFunction,
@@ -186,6 +187,10 @@ export interface RouteContext {
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
 	/** Takes the names of the upstreams that are called. */
 	readonly used: Set<string>;
+	/** By name. */
+	readonly channels: ReadonlyMap<string, ChannelConfig>;
+	/** Takes the names of the channels that are published to or listened to. */
+	readonly usedChannels: Set<string>;
 	readonly defaults: Defaults;
 	/** The gateway's, which hold for every route. */
 	readonly rateLimits: readonly RateLimitConfig[];

@@ -2,6 +2,7 @@ import { type CallConfig, call, callKeys } from "./call.ts";
 import { type RunConfig, run, runKeys } from "./function.ts";
 import { type GroupConfig, group, groupKeys } from "./group.ts";
 import type { StepKind } from "./kind.ts";
+import { type PublishConfig, publish, publishKeys } from "./publish.ts";
 import { type ReplyConfig, reply, replyKeys } from "./reply.ts";
 import { type ValueConfig, value, valueKeys } from "./value.ts";
 
@@ -10,6 +11,7 @@ export type StepConfig =
 	| ValueConfig
 	| GroupConfig
 	| RunConfig
+	| PublishConfig
 	| ReplyConfig;
 
 type Kinds = {
@@ -18,13 +20,14 @@ type Kinds = {
 	>;
 };
 
-const kinds: Kinds = { call, group, run, reply, value };
+const kinds: Kinds = { call, group, run, publish, reply, value };
 
 /** The keys of a step, by the key that makes it what it is. */
 export const stepKeys = {
 	...callKeys,
 	...groupKeys,
 	...runKeys,
+	...publishKeys,
 	...replyKeys,
 	...valueKeys,
 };

@@ -12,7 +12,7 @@ import {
 	printTemplate,
 } from "../../expression/print.ts";
 import type { NamedTemplates, Template } from "../../expression/template.ts";
-import type { UpstreamConfig } from "../config.ts";
+import type { PathSegment, UpstreamConfig } from "../config.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { asSource, reading } from "../keys/kind.ts";
@@ -170,6 +170,17 @@ export function printTarget({
 	path,
 }: Pick<SentConfig, "upstream" | "path">): string {
 	return path.length === 0 ? upstream : upstream + printPath(path);
+}
+
+/** `room/${params.id}` */
+export function printChannelTarget({
+	channel,
+	instance,
+}: {
+	readonly channel: string;
+	readonly instance: PathSegment | null;
+}): string {
+	return instance === null ? channel : channel + printPath([instance]);
 }
 
 /** `/users/${params.id}`: what all calls of a step have in common. */

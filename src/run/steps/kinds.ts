@@ -4,6 +4,7 @@ import type { WorkContext } from "../work.ts";
 import { prepareCall } from "./call.ts";
 import { prepareFunction } from "./function.ts";
 import { prepareGroup } from "./group.ts";
+import { preparePublish } from "./publish.ts";
 import { prepareReply } from "./reply.ts";
 import { prepareValue } from "./value.ts";
 
@@ -18,6 +19,8 @@ export function prepareWork(step: StepPlan, context: WorkContext): Work {
 			return prepareValue(step, context);
 		case "run":
 			return prepareFunction(step, context);
+		case "publish":
+			return preparePublish(step, context);
 		case "reply":
 			return prepareReply(step, context);
 	}

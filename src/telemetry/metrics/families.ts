@@ -88,6 +88,38 @@ export const metrics = {
 		"sluice_watch_runs_total",
 		"Runs of a live route for those who watch it",
 	),
+	channelListeners: gauge(
+		"sluice_channel_listeners",
+		"Clients that listen to the channel",
+	),
+	channelInstances: gauge(
+		"sluice_channel_instances",
+		"Instances of the channel",
+	),
+	channelMembers: gauge(
+		"sluice_channel_members",
+		"Members that are there, in all instances together",
+	),
+	channelKept: gauge(
+		"sluice_channel_kept_bytes",
+		"What the messages that are kept for later take",
+	),
+	channelWaiting: gauge(
+		"sluice_channel_waiting_bytes",
+		"What waits for listeners that read slowly",
+	),
+	channelPublished: counter(
+		"sluice_channel_published_total",
+		"Messages that were published",
+	),
+	channelDelivered: counter(
+		"sluice_channel_delivered_total",
+		"Messages, once for each listener that has got them",
+	),
+	channelDropped: counter(
+		"sluice_channel_dropped_listeners_total",
+		"Listeners that were let go because they read too slowly",
+	),
 	clientConnections: gauge(
 		"sluice_client_connections",
 		"Connections of clients",

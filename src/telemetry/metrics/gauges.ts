@@ -2,6 +2,7 @@ import type { LoadLevel } from "../../core/events.ts";
 import type { TracerState } from "../../core/trace-ids.ts";
 import { packageVersion } from "../../core/version.ts";
 import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
+import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
 import { type Exposition, labels, type Metric } from "./exposition.ts";
@@ -24,7 +25,7 @@ export function writeGauges(
 	loaded: LoadedPlan,
 	out: Exposition,
 ): void {
-	const { upstreams, requests, threads, live } = gateway.state();
+	const { upstreams, requests, threads, live, channels } = gateway.state();
 	const one = (metric: Metric, value: number | undefined) => {
 		if (value === undefined) return;
 		out.metric(metric);
@@ -32,6 +33,7 @@ export function writeGauges(
 	};
 	writeUpstreams(upstreams, out);
 	if (live.length > 0) writeLive(live, out);
+	if (channels.length > 0) writeChannels(channels, out);
 	one(metrics.clientConnections, server?.connections());
 	one(metrics.requestsRunning, requests?.running);
 	one(metrics.requestsWaiting, requests?.waiting);
@@ -78,6 +80,28 @@ function writeLive(live: GatewayState["live"], out: Exposition): void {
 			out.sample(metrics.watchRuns.name, text, count);
 		}
 	}
+}
+
+/** By the channel's name in the config, never by its instances. */
+function writeChannels(
+	channels: readonly ChannelState[],
+	out: Exposition,
+): void {
+	const each = (metric: Metric, valueOf: (state: ChannelState) => number) => {
+		out.metric(metric);
+		for (const state of channels) {
+			const channel = labels({ channel: state.name });
+			out.sample(metric.name, channel, valueOf(state));
+		}
+	};
+	each(metrics.channelListeners, ({ listeners }) => listeners);
+	each(metrics.channelInstances, ({ instances }) => instances);
+	each(metrics.channelMembers, ({ members }) => members);
+	each(metrics.channelKept, ({ keptBytes }) => keptBytes);
+	each(metrics.channelWaiting, ({ waitingBytes }) => waitingBytes);
+	each(metrics.channelPublished, ({ published }) => published);
+	each(metrics.channelDelivered, ({ delivered }) => delivered);
+	each(metrics.channelDropped, ({ dropped }) => dropped);
 }
 
 function writeSpans(

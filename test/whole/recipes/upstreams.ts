@@ -399,4 +399,7 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /accounts/accounts/8": { name: "Bob", customer: "c8" },
 		"GET /shop/orders?customer=c8": status(500),
 	},
+	25: {
+		'POST /shop/orders {"place":"7","dish":"soup"}': { id: "o1" },
+	},
 };

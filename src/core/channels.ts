@@ -1,0 +1,16 @@
+/** A channel, as those see it who publish. */
+export interface Publisher {
+	/**
+	 * Sends a message, as JSON, to everybody who listens to the instance. Throws `channel_full` if it is one instance too many,
+	 * and `overloaded` if there is no memory for the message.
+	 */
+	publish(instance: string, json: string): Published;
+}
+
+/** The value of a step that publishes. */
+export interface Published {
+	/** The message's id: `<epoch>-<offset>`. */
+	readonly id: string;
+	/** How many clients listened when it was published. */
+	readonly listeners: number;
+}

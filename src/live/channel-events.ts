@@ -1,0 +1,128 @@
+import type { ByteStream } from "../core/body/byte-stream.ts";
+import { printEvent } from "../core/http/event-stream.ts";
+import type { Hearing, Listener } from "./channel-hearing.ts";
+import type { MessageId } from "./channel-instance.ts";
+import type { Place } from "./channel-place.ts";
+import { type EndReason, tellEnd } from "./channel-told.ts";
+
+/** As much is handed to the connection at once. */
+const chunkBytesMax = 64 * 1024;
+
+const heartbeat = Buffer.from(printEvent({ comment: "waiting" }));
+
+const done = { done: true as const, value: undefined };
+type Result = IteratorResult<Uint8Array, undefined>;
+
+/** The messages of a channel as a stream of events. Its reader takes them as fast as its client does. */
+export class ChannelEvents
+	implements ByteStream, AsyncIterator<Uint8Array, undefined>, Listener
+{
+	readonly length = null;
+	readonly hearing: Hearing;
+	readonly #place: Place;
+	readonly #retryMs: () => number;
+	readonly #onOver: (events: ChannelEvents) => void;
+	/** Set while its reader waits. */
+	#resolve: ((result: Result) => void) | null = null;
+	#over = false;
+	/** What is sent after the end; null if nothing is. */
+	#last: Uint8Array | null = null;
+	/** Whether anything was sent since the last heartbeat was due. */
+	#sent = true;
+
+	/** `retryMs` says when a client that is sent away should come back. Throws `channel_full` or `request_invalid`. */
+	constructor(
+		place: Place,
+		after: MessageId | "latest" | null,
+		retryMs: () => number,
+		onOver: (events: ChannelEvents) => void,
+	) {
+		this.#place = place;
+		this.#retryMs = retryMs;
+		this.#onOver = onOver;
+		this.hearing = place.hear(after);
+		place.join(this);
+		place.begin(this.hearing);
+	}
+
+	[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+		return this;
+	}
+
+	next(): Promise<Result> {
+		const chunk = this.#over ? this.#takeLast() : this.#take();
+		if (chunk !== null) return Promise.resolve({ done: false, value: chunk });
+		if (this.#over) return Promise.resolve(done);
+		this.#place.rest(this);
+		return new Promise((resolve) => {
+			this.#resolve = resolve;
+		});
+	}
+
+	#take(): Uint8Array | null {
+		const first = this.hearing.next();
+		if (first === null) return null;
+		this.#sent = true;
+		if (!this.hearing.hasMore) return first.event;
+		const events = [first.event];
+		let bytes = first.event.length;
+		while (bytes < chunkBytesMax) {
+			const told = this.hearing.next();
+			if (told === null) break;
+			events.push(told.event);
+			bytes += told.event.length;
+		}
+		return Buffer.concat(events, bytes);
+	}
+
+	#takeLast(): Uint8Array | null {
+		const last = this.#last;
+		this.#last = null;
+		return last;
+	}
+
+	wake(): void {
+		const chunk = this.#take();
+		if (chunk !== null) this.#give({ done: false, value: chunk });
+	}
+
+	#give(result: Result): void {
+		const resolve = this.#resolve;
+		this.#resolve = null;
+		resolve?.(result);
+	}
+
+	/** A while has passed. Shows that the stream is alive, unless something else has. */
+	beat(): void {
+		if (!this.#sent && this.#resolve !== null) {
+			this.#give({ done: false, value: heartbeat });
+		}
+		this.#sent = false;
+	}
+
+	end(reason: EndReason): void {
+		if (this.#over) return;
+		this.#last = tellEnd(reason, this.hearing.after, this.#retryMs()).event;
+		this.#leave();
+		const last = this.#resolve === null ? null : this.#takeLast();
+		if (last !== null) this.#give({ done: false, value: last });
+	}
+
+	/** The client has gone. */
+	cut(): void {
+		if (this.#over) return;
+		this.#leave();
+		this.#give(done);
+	}
+
+	#leave(): void {
+		this.#over = true;
+		this.#place.leave(this);
+		this.#onOver(this);
+	}
+
+	async return(): Promise<Result> {
+		this.cut();
+		return done;
+	}
+}

@@ -1,0 +1,89 @@
+import type { GatewayResponse } from "../core/http/messages.ts";
+import { unsniffed } from "../core/http/problem.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { Hearing, Listener } from "./channel-hearing.ts";
+import type { MessageId } from "./channel-instance.ts";
+import type { Place } from "./channel-place.ts";
+
+/** No answer has more of JSON than this and one message. Whoever asks again gets the rest at once. */
+const answerBytesMax = 1024 * 1024;
+
+/** How long a client would wait for something new. */
+export interface Wait {
+	readonly ms: number;
+	/** Calls back when waiting has to end. Gives the removal. */
+	readonly onDrain: (callback: () => void) => () => void;
+}
+
+/**
+ * The messages after `after`, at once if there are any, or when the first one comes. When the wait is over, there are none.
+ * Throws `channel_full` or `request_invalid`.
+ */
+export async function answerPoll(
+	place: Place,
+	after: MessageId | "latest" | null,
+	wait: Wait | null,
+	scope: Scope,
+): Promise<GatewayResponse> {
+	const hearing = place.hear(after);
+	if (wait !== null) await waitForNews(place, hearing, wait, scope);
+	return answerOf(place, hearing, wait);
+}
+
+/** Listens, and is a member, as long as it waits. */
+async function waitForNews(
+	place: Place,
+	hearing: Hearing,
+	{ ms, onDrain }: Wait,
+	scope: Scope,
+): Promise<void> {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const end = () => resolve();
+	const listener: Listener = { hearing, wake: end, end };
+	place.join(listener);
+	// What is there already is taken at once.
+	if (!place.rest(listener)) resolve();
+	const timer = scope.clock.after(ms, end);
+	const stopDraining = onDrain(end);
+	const stopListening = scope.onCancel(end);
+	await promise;
+	timer.cancel();
+	stopDraining();
+	stopListening();
+	place.leave(listener, !scope.cancelled);
+	if (scope.cancelled) throw scope.reason;
+}
+
+function answerOf(
+	place: Place,
+	hearing: Hearing,
+	wait: Wait | null,
+): GatewayResponse {
+	const events: Uint8Array[] = [];
+	let bytes = 0;
+	while (bytes < answerBytesMax) {
+		const told = hearing.next();
+		if (told === null) break;
+		// Who is there stands beside the list.
+		if (told.kind !== "message" && told.kind !== "gap") continue;
+		events.push(comma, told.json);
+		bytes += told.json.length;
+	}
+	const { members } = place;
+	const head = `{"after":"${hearing.after}"${members === "" ? "" : `,${members}`},"events":[`;
+	const body = Buffer.concat([
+		Buffer.from(head),
+		...events.slice(1),
+		Buffer.from("]}"),
+	]);
+	const headers = [
+		...["content-type", "application/json", "cache-control", "no-store"],
+		...unsniffed,
+	];
+	if (wait !== null) {
+		headers.push("preference-applied", `wait=${Math.floor(wait.ms / 1000)}`);
+	}
+	return { status: 200, headers, body };
+}
+
+const comma = Buffer.from(",");

@@ -1,0 +1,199 @@
+import type { ChannelConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
+import type { Published, Publisher } from "../core/channels.ts";
+import { GatewayError } from "../core/errors.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Listener } from "./channel-hearing.ts";
+import { Instance, type InstanceOwner } from "./channel-instance.ts";
+
+/** How a channel is now, and what it has done. */
+export interface ChannelState {
+	readonly name: string;
+	readonly instances: number;
+	readonly listeners: number;
+	/** How many members are there, in all instances together. */
+	readonly members: number;
+	readonly keptBytes: number;
+	/** What waits for listeners that read slowly. */
+	readonly waitingBytes: number;
+	readonly published: number;
+	/** Messages, once for each listener that has got them. */
+	readonly delivered: number;
+	/** Listeners that were let go because they were too slow. */
+	readonly dropped: number;
+}
+
+export interface ChannelContext {
+	readonly clock: Clock;
+	readonly memory: Memory;
+	/** Makes the epoch of an instance. */
+	readonly nextEpoch: () => string;
+	/** Called with the bytes that are kept for later, more or less than before. */
+	readonly onKept: (bytes: number) => void;
+	/** Called when there is an instance, so that it is looked after. */
+	readonly onInstance: () => void;
+}
+
+/** An instance that nobody uses is kept for so long, so that whoever asks now and then misses nothing. */
+const unusedMs = 60_000;
+
+/** One channel of the plan, with its instances. */
+export class Channel implements Publisher, InstanceOwner {
+	readonly config: ChannelConfig;
+	readonly clock: Clock;
+	readonly #context: ChannelContext;
+	readonly #instances = new Map<string, Instance>();
+	/** Those of them that nobody would miss. */
+	readonly #unused = new Set<Instance>();
+	#keptBytes = 0;
+	#waitingBytes = 0;
+	#listeners = 0;
+	#published = 0;
+	#delivered = 0;
+	#dropped = 0;
+
+	constructor(config: ChannelConfig, context: ChannelContext) {
+		const { name: _, schema: _1, messageBytesMax: _2, ...own } = config;
+		const { keep: _3, presence: _4, waiting: _5, ...bounds } = own;
+		const { instancesMax: _6, listenersMax: _7, ...unread } = bounds;
+		allRead(unread);
+		this.config = config;
+		this.clock = context.clock;
+		this.#context = context;
+	}
+
+	publish(name: string, json: string): Published {
+		const { memory } = this.#context;
+		if (!memory.fitsNew(json.length)) throw memory.usedUp;
+		const instance = this.instance(name);
+		const id = instance.publish(json);
+		this.#published++;
+		return { id, listeners: instance.listeners };
+	}
+
+	/** The instance of that name, which is made if there is none. Throws `channel_full` if it is one too many. */
+	instance(name: string): Instance {
+		const known = this.#instances.get(name);
+		if (known !== undefined) return known;
+		if (this.#instances.size >= this.config.instancesMax) this.#makeRoom();
+		const instance = new Instance(name, this.#context.nextEpoch(), this);
+		this.#instances.set(name, instance);
+		this.#unused.add(instance);
+		this.#context.onInstance();
+		return instance;
+	}
+
+	#makeRoom(): void {
+		const [unused] = this.#unused;
+		if (unused === undefined) throw this.#full("instances");
+		this.#remove(unused);
+	}
+
+	#full(what: "instances" | "listeners" | "members"): GatewayError {
+		const { name } = this.config;
+		const words = `the channel \`${name}\` has as many ${what} as it may have`;
+		return new GatewayError("channel_full", words);
+	}
+
+	#remove(instance: Instance): void {
+		instance.close();
+		this.#instances.delete(instance.name);
+		this.#unused.delete(instance);
+	}
+
+	/** Throws `channel_full` if so many listen already. */
+	join(instance: Instance, listener: Listener, member: string | null): void {
+		const { listenersMax } = this.config;
+		if (this.#listeners >= listenersMax) throw this.#full("listeners");
+		const { presence } = instance;
+		// Somebody who asks again and again counts for a while after each answer.
+		const isNew = member !== null && presence?.has(member) === false;
+		if (isNew && presence.size >= listenersMax) throw this.#full("members");
+		this.#listeners++;
+		instance.join(listener, member);
+	}
+
+	leave(
+		instance: Instance,
+		listener: Listener,
+		member: string | null,
+		asksAgain = false,
+	): void {
+		this.#listeners--;
+		instance.leave(listener, member, asksAgain);
+	}
+
+	keeps(bytes: number): void {
+		this.#keptBytes += bytes;
+		this.#context.onKept(bytes);
+	}
+
+	holds(bytes: number): boolean {
+		const { memory } = this.#context;
+		if (bytes > 0 && !memory.takeNew(bytes)) return false;
+		if (bytes < 0) memory.give(-bytes);
+		this.#waitingBytes += bytes;
+		return true;
+	}
+
+	heard(): void {
+		this.#delivered++;
+	}
+
+	letGo(): void {
+		this.#dropped++;
+	}
+
+	used(instance: Instance): void {
+		if (!this.#instances.has(instance.name)) return;
+		if (instance.inUse) this.#unused.delete(instance);
+		else this.#unused.add(instance);
+	}
+
+	/** Drops the oldest messages until so many bytes less are kept, or none. Returns how many less. */
+	shrink(bytes: number): number {
+		let less = 0;
+		for (const instance of this.#instances.values()) {
+			if (less >= bytes) break;
+			less += instance.shrink(bytes - less);
+		}
+		return less;
+	}
+
+	/** Drops what was kept for long enough, and instances that nobody has used for long. Returns how many are left. */
+	tidy(): number {
+		const sinceMs = this.clock.now() - unusedMs;
+		for (const instance of this.#instances.values()) instance.expire();
+		for (const instance of this.#unused) {
+			if (instance.usedMs <= sinceMs) this.#remove(instance);
+		}
+		return this.#instances.size;
+	}
+
+	state(): ChannelState {
+		const { name } = this.config;
+		let members = 0;
+		for (const { presence } of this.#instances.values()) {
+			members += presence?.size ?? 0;
+		}
+		return {
+			name,
+			instances: this.#instances.size,
+			listeners: this.#listeners,
+			members,
+			keptBytes: this.#keptBytes,
+			waitingBytes: this.#waitingBytes,
+			published: this.#published,
+			delivered: this.#delivered,
+			dropped: this.#dropped,
+		};
+	}
+
+	close(): void {
+		for (const instance of this.#instances.values()) {
+			for (const listener of instance.allListeners) listener.end("closed");
+			this.#remove(instance);
+		}
+	}
+}

@@ -1,0 +1,182 @@
+import { randomBytes } from "node:crypto";
+import type { ChannelConfig } from "../config/config.ts";
+import { eventStreamType } from "../core/http/event-stream.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { unsniffed } from "../core/http/problem.ts";
+import type { Memory, Yielding } from "../core/memory.ts";
+import type { ListenPlace } from "../run/listen.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+import { Channel, type ChannelState } from "./channel.ts";
+import { ChannelEvents } from "./channel-events.ts";
+import { Place } from "./channel-place.ts";
+import { answerPoll } from "./channel-poll.ts";
+import type { Wanted } from "./listen-face.ts";
+
+/** How often a stream is shown to be alive, at least every second time. Proxies cut what is silent for a minute. */
+const heartbeatMs = 15_000;
+
+/** How often old messages and unused instances are looked for. */
+const tidyMs = 10_000;
+
+/** Clients that are sent away come back after a second, spread over the next nine. */
+const retryMinMs = 1_000;
+const retrySpreadMs = 9_000;
+
+/** To write a heartbeat or an end. In units of 100 ns. */
+const writeCost = 100;
+
+export interface ChannelsOptions {
+	readonly clock: Clock;
+	readonly memory: Memory;
+	readonly random?: () => number;
+}
+
+/** The channels of one gateway, and who listens to them. */
+export class Channels implements Yielding {
+	/** In the order of the plan. */
+	readonly all: readonly Channel[];
+	/** Bytes of messages that are kept for later. */
+	bytes = 0;
+	readonly #clock: Clock;
+	readonly #memory: Memory;
+	readonly #random: () => number;
+	readonly #leaveMemory: () => void;
+	readonly #streams = new Set<ChannelEvents>();
+	readonly #ending: ChannelEvents[] = [];
+	#isEnding = false;
+	#beating: Timer | null = null;
+	#tidying: Timer | null = null;
+
+	constructor(
+		configs: readonly ChannelConfig[],
+		{ clock, memory, random = Math.random }: ChannelsOptions,
+	) {
+		this.#clock = clock;
+		this.#memory = memory;
+		this.#random = random;
+		this.#leaveMemory = memory.join(this);
+		// Another process, or the next one, never gives the same ids.
+		const own = randomBytes(5).toString("hex");
+		let count = 0;
+		const context = {
+			...{ clock, memory },
+			nextEpoch: () => `${own}${(count++).toString(36)}`,
+			onKept: (bytes: number) => this.#keep(bytes),
+			onInstance: () => this.#tidySoon(),
+		};
+		this.all = configs.map((config) => new Channel(config, context));
+	}
+
+	#keep(bytes: number): void {
+		this.bytes += bytes;
+		this.#memory.keep(bytes);
+	}
+
+	yield(bytes: number): void {
+		let left = bytes;
+		for (const channel of this.all) {
+			if (left <= 0) return;
+			left -= channel.shrink(left);
+		}
+	}
+
+	/** Answers a client that listens, in the form that it wants. Throws `channel_full` or `request_invalid`. */
+	listen(
+		{ channelIndex, instance, member }: ListenPlace,
+		{ face, after, waitMs }: Wanted,
+		request: GatewayRequest,
+		scope: Scope,
+	): GatewayResponse | Promise<GatewayResponse> {
+		const channel = this.all[channelIndex] as Channel;
+		const place = new Place(channel, instance, member);
+		const onDrain = (callback: () => void) =>
+			request.onDrain?.(callback) ?? nothing;
+		if (face === "poll") {
+			const wait = waitMs === null ? null : { ms: waitMs, onDrain };
+			return answerPoll(place, after, wait, scope);
+		}
+		const body = new ChannelEvents(place, after, this.#retryMs, (stream) => {
+			this.#streams.delete(stream);
+			stopDraining();
+			stopListening();
+		});
+		let stopDraining = nothing;
+		let stopListening = nothing;
+		this.#streams.add(body);
+		this.#beatSoon();
+		stopDraining = onDrain(() => this.#endSoon(body));
+		stopListening = scope.onCancel(() => body.cut());
+		return { status: 200, headers: eventHeaders, body };
+	}
+
+	readonly #retryMs = (): number =>
+		retryMinMs + Math.floor(this.#random() * retrySpreadMs);
+
+	#beatSoon(): void {
+		this.#beating ??= this.#clock.aside(heartbeatMs, () => {
+			this.#beating = null;
+			if (this.#streams.size === 0) return;
+			this.#beatSoon();
+			void this.#inSlices(this.#streams, (stream) => stream.beat());
+		});
+	}
+
+	#endSoon(stream: ChannelEvents): void {
+		this.#ending.push(stream);
+		if (this.#isEnding) return;
+		this.#isEnding = true;
+		void this.#endAll();
+	}
+
+	async #endAll(): Promise<void> {
+		while (this.#ending.length > 0) {
+			const streams = this.#ending.splice(0);
+			await this.#inSlices(streams, (stream) => stream.end("draining"));
+		}
+		this.#isEnding = false;
+	}
+
+	/** So that a turn of the loop is never long, however many there are. */
+	async #inSlices(
+		streams: Iterable<ChannelEvents>,
+		work: (stream: ChannelEvents) => void,
+	): Promise<void> {
+		const { turn } = this.#clock;
+		for (const stream of streams) {
+			if (!turn.hasTimeFor(writeCost)) await turn.later("listeners", writeCost);
+			turn.spent += writeCost;
+			work(stream);
+		}
+	}
+
+	#tidySoon(): void {
+		this.#tidying ??= this.#clock.aside(tidyMs, () => {
+			this.#tidying = null;
+			let left = 0;
+			for (const channel of this.all) left += channel.tidy();
+			if (left > 0) this.#tidySoon();
+		});
+	}
+
+	states(): readonly ChannelState[] {
+		return this.all.map((channel) => channel.state());
+	}
+
+	/** Ends everybody's listening. */
+	close(): void {
+		this.#beating?.cancel();
+		this.#tidying?.cancel();
+		for (const channel of this.all) channel.close();
+		this.#leaveMemory();
+	}
+}
+
+function nothing(): void {}
+
+/** Proxies that hold an answer back until they have more of it read the last field. */
+const eventHeaders = Object.freeze([
+	...["content-type", eventStreamType, "cache-control", "no-store"],
+	...unsniffed,
+	...["x-accel-buffering", "no"],
+]);

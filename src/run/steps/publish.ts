@@ -1,0 +1,38 @@
+import { printChannelTarget } from "../../config/steps/sent.ts";
+import type { PublishPlan } from "../../plan/plan.ts";
+import { prepare } from "../layout.ts";
+import { SentWrite } from "../sent-write.ts";
+import type { Work } from "../spot.ts";
+import { prepareInstance } from "../target.ts";
+import {
+	type OpenedChannel,
+	onlyWhatEveryStepHas,
+	type WorkContext,
+} from "../work.ts";
+
+/** Sends a message to whoever listens. It is a write that is done as soon as it has begun. */
+export function preparePublish(
+	step: PublishPlan,
+	{ layout, channels }: WorkContext,
+): Work {
+	const { channel, channelIndex, instance, message, ...others } = step;
+	const { kind: _, ...ofEveryStep } = others;
+	onlyWhatEveryStepHas(ofEveryStep);
+	const { publisher, print } = channels[channelIndex] as OpenedChannel;
+	const instanceOf = prepareInstance(instance, layout);
+	const messageOf = prepare(message, layout);
+	const call = `publish ${printChannelTarget({ channel, instance })}`;
+	return ({ run, frame, scope, path, index }) => {
+		if (scope.cancelled) throw scope.reason;
+		const name = instanceOf(frame);
+		const json = print(messageOf(frame), frame.fuel);
+		run.countCall();
+		const published = publisher.publish(name, json);
+		const write = new SentWrite(path, index);
+		write.call = call;
+		run.sent(write);
+		write.answered(200);
+		run.writeEnded(write);
+		return published;
+	};
+}
