@@ -531,11 +531,11 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 */
 	readonly stream?: boolean;
 	/**
-	 * Lets clients watch the answer (docs/live.md): by `text/event-stream` or long polling they get it now, and again
-	 * whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next;
-	 * without it, as with `live: true`, the route runs again when an answer of an upstream with `cache` is no longer
-	 * fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different answers (`watches`)
-	 * are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
+	 * Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it
+	 * now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run
+	 * to the next; without it, as with `live: true`, the route runs again when an answer of an upstream with `cache`
+	 * is no longer fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different
+	 * answers (`watches`) are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
 	 */
 	readonly live?: LiveInput | boolean;
 	/**

@@ -52,6 +52,12 @@ export const errorTable = {
 		meaning:
 			"Client: send the body in a media type that `Accept` of the answer lists, and in a coding of its `Accept-Encoding` or in none.",
 	},
+	foreign_origin: {
+		status: 403,
+		title: "Pages of this origin may not open a WebSocket here",
+		meaning:
+			"Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them. Client: ask from a page of the same host.",
+	},
 	misdirected: {
 		status: 421,
 		title: "This server does not answer for this host",

@@ -24,6 +24,7 @@ import { Trail } from "../core/trail.ts";
 import type { ChannelState } from "../live/channel.ts";
 import { Channels } from "../live/channels.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
+import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
 import type { Ran } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
@@ -32,7 +33,7 @@ import { watchKeyOf } from "../live/watch-key.ts";
 import { taggedAnswer } from "../live/watch-state.ts";
 import { compile } from "../plan/compile.ts";
 import { explain, type RouteExplanation } from "../plan/explain.ts";
-import type { Plan, RoutePlan } from "../plan/plan.ts";
+import type { Plan } from "../plan/plan.ts";
 import { type WatchedBy, watchedBy } from "../plan/watched.ts";
 import { compose, composeProxied } from "../run/compose.ts";
 import type { ContentReader } from "../run/content.ts";
@@ -162,7 +163,7 @@ export function createGateway(
 		(route): GatewayRoute => ({
 			...route,
 			rateLimit: limits.ofRoute(route.plan),
-			live: liveRouteOf(route.plan, plan, { clock, memory }),
+			live: liveRouteOf(route, plan, { clock, memory }),
 		}),
 	);
 	const liveRoutes = routes.flatMap(({ live }) => live ?? []);
@@ -269,17 +270,20 @@ interface GatewayRoute extends PreparedRoute {
 interface LiveRoute {
 	readonly watches: RouteWatches;
 	readonly watchedBy: WatchedBy;
+	readonly refusePage: RefusePage;
 }
 
 function liveRouteOf(
-	{ key, live, ...route }: RoutePlan,
-	{ upstreams }: Plan,
+	{ plan: route, dependence }: PreparedRoute,
+	{ upstreams, server }: Plan,
 	held: { readonly clock: Clock; readonly memory: Memory },
 ): LiveRoute | null {
+	const { key, live } = route;
 	if (live === null) return null;
 	return {
 		watches: new RouteWatches(key, live, held),
-		watchedBy: watchedBy({ key, live, ...route }, upstreams),
+		watchedBy: watchedBy(route, upstreams),
+		refusePage: createPageRefusal(server.cors, dependence?.personal ?? false),
 	};
 }
 
@@ -471,6 +475,7 @@ async function answer(
 	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	const { parts, live } = route;
 	const watching = live && watchFaceOf(request);
+	if (watching?.kind === "session") live?.refusePage(request);
 	const face = watching === null ? parts && faceFor(request) : null;
 	if (face !== null && isReconnecting(face, request)) return noMoreEvents;
 	const { listen } = route;

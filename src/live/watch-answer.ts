@@ -12,6 +12,7 @@ import type { RouteWatches } from "./route-watches.ts";
 import type { Ran, Watch, Watcher } from "./watch.ts";
 import { WatchEvents } from "./watch-events.ts";
 import type { WatchFace } from "./watch-face.ts";
+import { WatchSession } from "./watch-session.ts";
 import { type WatchState, withTag } from "./watch-state.ts";
 
 /** A client's request for what it wants to watch. */
@@ -41,9 +42,14 @@ export interface Watched {
 export function answerWatching(watching: Watching): Promise<Watched> {
 	const { watches, key, face, run } = watching;
 	const watch = watches.watchOf(key, run);
-	return face.kind === "events"
-		? answerByEvents(watch, watching)
-		: answerInTime(watch, watching, face.ms);
+	switch (face.kind) {
+		case "events":
+			return answerByEvents(watch, watching);
+		case "session":
+			return answerBySession(watch, watching);
+		case "wait":
+			return answerInTime(watch, watching, face.ms);
+	}
 }
 
 async function answerByEvents(
@@ -77,13 +83,40 @@ async function answerByEvents(
 
 function nothing(): void {}
 
+async function answerBySession(
+	watch: Watch,
+	{ watches, request, scope }: Watching,
+): Promise<Watched> {
+	const stops: (() => void)[] = [];
+	const session = new WatchSession(watch, request.ip, () => {
+		for (const stop of stops) stop();
+	});
+	stops.push(watches.join(watch, session));
+	try {
+		const state = await watch.first(scope);
+		if (!state.isGood) {
+			session.onClosed();
+			return { response: state.response, state };
+		}
+		// The client may leave before the conversation begins.
+		session.onBegin = scope.onCancel(() => session.onClosed());
+		const headers = ownFields(state.response.headers);
+		return { response: { status: 101, headers, body: null, session }, state };
+	} catch (error) {
+		session.onClosed();
+		throw error;
+	}
+}
+
 /** The author's own fields are those of the answer with which the stream begins. */
 function streamHead(state: WatchState, body: WatchEvents): GatewayResponse {
-	const own = headersWithout(state.response.headers, (name) =>
-		ofOneAnswer.has(name),
-	);
+	const own = ownFields(state.response.headers);
 	const headers = [...own, "content-type", eventStreamType, ...neverKept];
 	return { status: 200, headers, body };
+}
+
+function ownFields(headers: HeaderList): string[] {
+	return headersWithout(headers, (name) => ofOneAnswer.has(name));
 }
 
 const ofOneAnswer: ReadonlySet<string> = new Set([

@@ -7,6 +7,8 @@ import { preferredWaitOf } from "../core/http/prefer.ts";
 /** How a client watches an answer. */
 export type WatchFace =
 	| { readonly kind: "events" }
+	/** Over WebSocket. */
+	| { readonly kind: "session" }
 	/** Long polling: until the answer is another than the client has, or so long. */
 	| { readonly kind: "wait"; readonly ms: number };
 
@@ -15,14 +17,18 @@ const waitSecondsMax = 60;
 
 const events: WatchFace = { kind: "events" };
 
+const session: WatchFace = { kind: "session" };
+
 const ifNoneMatch: ReadonlySet<string> = new Set(["if-none-match"]);
 
 /** The face in which a client of a live route watches; null if it wants the answer once, at once. */
 export function watchFaceOf({
 	method,
 	headers,
+	upgradable,
 }: GatewayRequest): WatchFace | null {
 	if (method !== "GET") return null;
+	if (upgradable) return session;
 	const accept = headerOf(headers, "accept");
 	if (accept !== null && accept !== "*/*") {
 		const type = preferredType(headers, "application/json", streamTypes);

@@ -112,6 +112,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	method_not_allowed: notOfCalls,
 	request_too_large: notOfCalls,
 	unsupported_media_type: notOfCalls,
+	foreign_origin: notOfCalls,
 	misdirected: notOfCalls,
 	unauthorized: notOfCalls,
 	too_many_requests: notOfCalls,

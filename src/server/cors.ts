@@ -7,6 +7,7 @@ import {
 	onlyHeaderOf,
 } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
+import { originsOf } from "../core/http/origin.ts";
 
 /**
  * Tells browsers which pages of other origins may read an answer (Fetch standard, 3.3, CORS protocol). It lives in the
@@ -36,12 +37,7 @@ export function createCors(config: CorsConfig): Cors {
 	const { origins, methods, headers, expose, ...unread } = lists;
 	allRead(unread);
 	const anyOrigin = origins.includes("*");
-	const allowed = new Set(origins);
-	const patterns = origins.filter((origin) => origin.includes("//*."));
-	const allowsKind =
-		patterns.length === 0
-			? () => false
-			: (origin: string) => patterns.some((one) => isOfKind(origin, one));
+	const matches = originsOf(origins);
 	const readable = [exposed, ...expose.map((name) => name.toLowerCase())].join(
 		", ",
 	);
@@ -57,7 +53,7 @@ export function createCors(config: CorsConfig): Cors {
 		: [];
 
 	const isAllowed = (origin: string | null): origin is string =>
-		origin !== null && (anyOrigin || allowed.has(origin) || allowsKind(origin));
+		origin !== null && matches(origin);
 
 	function isPermitted({ method, headers }: Asking): boolean {
 		if (method !== "OPTIONS") return false;
@@ -85,16 +81,6 @@ export function createCors(config: CorsConfig): Cors {
 		},
 		owns: (name) => name.toLowerCase().startsWith("access-control-"),
 	};
-}
-
-/** Whether an origin has one label in place of the star of `https://*.example.com`. */
-function isOfKind(origin: string, pattern: string): boolean {
-	const [start = "", end = ""] = pattern.split("*");
-	return (
-		origin.startsWith(start) &&
-		origin.endsWith(end) &&
-		/^[a-z\d_-]+$/.test(origin.slice(start.length, -end.length))
-	);
 }
 
 const permitted: GatewayResponse = { status: 204, headers: [], body: null };
