@@ -7,8 +7,11 @@ const waitingMax = 1024 * 1024;
 /** The longest piece of one write. */
 const pieceMax = 64 * 1024;
 
-/** Lines of this time are one write: each costs a turn of a thread, which is more than to make the line. */
-const gatheredMs = 10;
+/** Lines of this time are one write: each costs a turn of a thread, which is more than to make a hundred lines. */
+const gatheredMs = 100;
+
+/** A line after a pause is written so soon. */
+const soonMs = 10;
 
 /** When the system takes nothing, it is asked again after this time. */
 const againMs = 100;
@@ -23,6 +26,8 @@ export class LogOutput {
 	readonly #fd: number;
 	#lines: string[] = [];
 	#waiting = 0;
+	/** When the last write began, on the gateway's clock. */
+	#sentMs = Number.NEGATIVE_INFINITY;
 	/** The piece that is being written. */
 	#piece: Uint8Array | null = null;
 	/** Begins the next piece. */
@@ -48,9 +53,7 @@ export class LogOutput {
 		}
 		this.#waiting += line.length;
 		this.#lines.push(line);
-		if (this.#piece === null) {
-			this.#due ??= this.#clock.aside(gatheredMs, () => this.#next());
-		}
+		if (this.#piece === null) this.#nextSoon();
 	}
 
 	/** Resolves when all is written, or after this time. */
@@ -80,6 +83,15 @@ export class LogOutput {
 		}
 	}
 
+	#nextSoon(): void {
+		if (this.#waiting >= pieceMax) return this.#next();
+		if (this.#due !== null) return;
+		const pauseMs = this.#sentMs + gatheredMs - this.#clock.now();
+		this.#due = this.#clock.aside(Math.max(soonMs, pauseMs), () =>
+			this.#next(),
+		);
+	}
+
 	#next(): void {
 		this.#due?.cancel();
 		this.#due = null;
@@ -98,15 +110,18 @@ export class LogOutput {
 
 	#send(piece: Uint8Array): void {
 		this.#piece = piece;
+		this.#sentMs = this.#clock.now();
 		write(this.#fd, piece, (error, written) => {
 			if (error !== null) {
 				this.#clock.aside(againMs, () => this.#send(piece));
 			} else if (written < piece.length) {
 				this.#send(piece.subarray(written));
 			} else {
-				this.#piece = null;
+				// Its line waits behind this piece, like every other.
 				this.#tellGap();
-				this.#next();
+				this.#piece = null;
+				if (this.#onFlushed !== null) this.#next();
+				else if (this.#lines.length > 0) this.#nextSoon();
 			}
 		});
 	}

@@ -1,8 +1,7 @@
-import pino from "pino";
 import type { GatewayError } from "../../core/errors.ts";
 import { shown } from "../../core/shown.ts";
 import type { Clock } from "../../tasks/clock.ts";
-import { readable } from "./log-line.ts";
+import { jsonLine, readable } from "./log-line.ts";
 import { LogOutput } from "./log-output.ts";
 import { Repeats } from "./repeats.ts";
 
@@ -16,8 +15,14 @@ export interface LogTarget {
 	readonly colour: boolean;
 }
 
+/** Writes one line: its fields, which must print as JSON, and what happened. An undefined field is left out. */
+type Tell = (fields: object, words: string) => void;
+
 /** To write a line never waits and never fails. */
-export interface Log extends Pick<pino.Logger, "info" | "warn" | "error"> {
+export interface Log {
+	readonly info: Tell;
+	readonly warn: Tell;
+	readonly error: Tell;
 	/** Bounds the lines of events that may come in thousands. */
 	readonly repeats: Repeats;
 	/** Resolves when all lines are written, or after a second. */
@@ -33,27 +38,28 @@ export function createLog(
 	const output = new LogOutput(fd, clock, (dropped) =>
 		log.warn({ dropped }, "lines of the log were dropped: nobody took them"),
 	);
-	// JSON escapes the control characters of ASCII alone.
-	const lineOf = (json: string) =>
-		format === "text" ? readable(json, colour) : shown(json);
-	const log = pino(
-		{ base: null, timestamp: pino.stdTimeFunctions.isoTime },
-		{ write: (json: string) => output.write(lineOf(json)) },
-	);
+	const teller =
+		(level: number): Tell =>
+		(fields, words) => {
+			const json = jsonLine(level, fields, words);
+			// JSON escapes the control characters of ASCII alone.
+			output.write(format === "text" ? readable(json, colour) : shown(json));
+		};
 	const repeats = new Repeats(clock);
 	const onExit = () => output.writeRest();
 	process.once("exit", onExit);
-	return {
+	const log: Log = {
 		repeats,
-		info: log.info.bind(log),
-		warn: log.warn.bind(log),
-		error: log.error.bind(log),
+		info: teller(30),
+		warn: teller(40),
+		error: teller(50),
 		async close() {
 			repeats.writeHeld();
 			await output.flush(flushMs);
 			process.off("exit", onExit);
 		},
 	};
+	return log;
 }
 
 /** The log's words for an error: its message and where it happened, never the data that was sent or received. */

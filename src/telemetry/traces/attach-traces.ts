@@ -39,7 +39,7 @@ export async function attachTraces(
 	{ env = process.env, log }: TracesOptions = {},
 ): Promise<GatewayTraces | null> {
 	const settings = traceSettings(env, (variable, message) =>
-		log?.warn(`${variable} ${message}`),
+		log?.warn({}, `${variable} ${message}`),
 	);
 	if (settings === null) return null;
 	const losses = new Losses(gateway, log);

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, it } from "node:test";
+import { virtualClock } from "../../src/tasks/clock.ts";
+import { createLog } from "../../src/telemetry/log/log.ts";
+import { jsonLine } from "../../src/telemetry/log/log-line.ts";
+import { LogOutput } from "../../src/telemetry/log/log-output.ts";
+import { folderWith } from "../kit/cli.ts";
+
+/** Writes of the system end when they end, whatever the virtual clock says. */
+async function until(holds: () => boolean): Promise<void> {
+	while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+async function turns(): Promise<void> {
+	for (let count = 0; count < 20; count++) {
+		await new Promise((resolve) => setImmediate(resolve));
+	}
+}
+
+describe("lines of the log", () => {
+	it("are one write in a tenth of a second, and a line after a pause is written at once", async () => {
+		using folder = folderWith({ log: "" });
+		const path = join(folder.path, "log");
+		const fd = openSync(path, "a");
+		const clock = virtualClock();
+		const output = new LogOutput(fd, clock, () => {});
+		const written = () => readFileSync(path, "utf8");
+		await clock.advance(1_000);
+		output.write("1\n");
+		await clock.advance(9);
+		await turns();
+		assert.equal(written(), "");
+		await clock.advance(1);
+		await until(() => written() === "1\n");
+		await turns();
+		for (const line of ["2\n", "3\n", "4\n"]) {
+			output.write(line);
+			await clock.advance(33);
+			await turns();
+			assert.equal(written(), "1\n");
+		}
+		await clock.advance(1);
+		await until(() => written() === "1\n2\n3\n4\n");
+		await turns();
+		// As much as one write takes waits for no time.
+		const long = `${"x".repeat(64 * 1024)}\n`;
+		output.write(long);
+		await until(() => written().endsWith(long));
+		closeSync(fd);
+	});
+
+	it("are JSON in the order of their fields, and show what a terminal would obey", async () => {
+		using folder = folderWith({ log: "" });
+		const path = join(folder.path, "log");
+		const fd = openSync(path, "a");
+		const log = createLog(virtualClock(), {
+			fd,
+			format: "json",
+			colour: false,
+		});
+		const text = 'a "quoted" \u001b[2K\u009b2K \u202e\n\ud800';
+		log.warn({ text, none: undefined, list: [1], nan: Number.NaN }, "words");
+		log.info({}, "nothing");
+		await log.close();
+		closeSync(fd);
+		const lines = readFileSync(path, "utf8").split("\n");
+		assert.match(
+			lines[0] ?? "",
+			/^\{"level":40,"time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","text":"[ -~]*","list":\[1\],"nan":null,"msg":"words"\}$/,
+		);
+		assert.equal(JSON.parse(lines[0] ?? "").text, text);
+		assert.match(
+			lines[1] ?? "",
+			/^\{"level":30,"time":"[^"]*","msg":"nothing"\}$/,
+		);
+		assert.equal(lines.length, 3);
+	});
+
+	it("have the time at which they were made", async () => {
+		const timeOf = () => Date.parse(JSON.parse(jsonLine(30, {}, "x")).time);
+		for (let round = 0; round < 3; round++) {
+			const beforeMs = Date.now();
+			const ms = timeOf();
+			assert.ok(ms >= beforeMs && ms <= Date.now());
+			await until(() => Date.now() > ms);
+		}
+	});
+});
