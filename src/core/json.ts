@@ -313,19 +313,20 @@ export interface Meter {
  * Writes JSON; bigints print their digits. `undefined` cannot occur in data, so the result is always a text. Throws
  * `limit_exceeded` for a value that is too large, and `step_failed` for one that is nested too deeply. A value that holds
  * one part many times is small in memory and endless when it is printed. The meter counts before anything is printed. It
- * does not count what takes less than some 5 ms.
+ * does not count what takes less than some 5 ms. Values that are one answer together share a `size`.
  */
 export function printJson(
 	value: unknown,
 	meter: Meter | null = null,
 	bound: PrintBound = usualBound,
+	size: PrintedSize = sizeWithin(bound, meter),
 ): string {
-	const { bytesMax } = bound;
-	const size = { values: 0, characters: 0, bytesMax, bigints: false, meter };
+	const { values } = size;
+	size.bigints = false;
 	try {
 		if (!fits(value, size)) throw tooLong(bound);
 		const text = size.bigints
-			? printWithDigits(value, size)
+			? printWithDigits(value, size.values - values, size)
 			: JSON.stringify(value);
 		checkLength(text, bound);
 		return text;
@@ -344,7 +345,16 @@ export function checkLength(text: string, bound: PrintBound): void {
 	if (Buffer.byteLength(text) > bytesMax) throw tooLong(bound);
 }
 
-interface Size {
+/** The size of what is printed, for values that are bounded together. */
+export function sizeWithin(
+	{ bytesMax }: PrintBound,
+	meter: Meter | null,
+): PrintedSize {
+	return { values: 0, characters: 0, bytesMax, bigints: false, meter };
+}
+
+/** How much has been printed. */
+export interface PrintedSize {
 	values: number;
 	characters: number;
 	readonly bytesMax: number;
@@ -357,12 +367,12 @@ const freeValues = 5_000;
 const freeLength = 1_024;
 
 /** Whether a lower bound of the printed length fits: a value has a character, and one behind it. */
-function fits(value: unknown, size: Size): boolean {
+function fits(value: unknown, size: PrintedSize): boolean {
 	measure(value, size);
 	return size.characters + 2 * size.values <= size.bytesMax + 2;
 }
 
-function measure(value: unknown, size: Size): void {
+function measure(value: unknown, size: PrintedSize): void {
 	// What is behind the bound is not looked at.
 	if (size.characters + 2 * ++size.values > size.bytesMax + 2) return;
 	const counted = size.values > freeValues;
@@ -413,8 +423,12 @@ export function tooLong({ bytesMax, what }: PrintBound): GatewayError {
 	return new GatewayError("limit_exceeded", message);
 }
 
-function printWithDigits(value: unknown, { values, meter }: Size): string {
-	if (values > freeValues) meter?.burn(2 * values);
+function printWithDigits(
+	value: unknown,
+	count: number,
+	{ values, meter }: PrintedSize,
+): string {
+	if (values > freeValues) meter?.burn(2 * count);
 	return printDigits(value);
 }
 

@@ -19,7 +19,10 @@ interface Item {
 	readonly value: unknown;
 }
 
-/** The items of an answer that is a list, each of which is sent as soon as it has ended. */
+/**
+ * The items of an answer that is a list, each of which is sent as soon as it has ended. However many there are, they are
+ * sent in pieces of computing, so that others have their turn.
+ */
 export class ItemParts implements ItemListener {
 	readonly step: string;
 	readonly #options: ItemPartsOptions;
@@ -27,12 +30,17 @@ export class ItemParts implements ItemListener {
 	#ended: Item[] = [];
 	/** The first of them that was not taken to be sent. */
 	#next = 0;
+	/** The whole list, once it has ended; null before that. */
+	#list: readonly unknown[] | null = null;
+	/** The first item of the list that was not looked at since it has ended. */
+	#nextOfList = 0;
 	readonly #sent = new Set<number>();
 	/** Whether items may be sent: the head is known, and no item has failed. */
 	#open = false;
 	#sending = false;
+	#onSent: () => void = () => {};
 	/** It counts only if the steps end well. */
-	#failure: GatewayError | null = null;
+	failure: GatewayError | null = null;
 
 	constructor(options: ItemPartsOptions) {
 		this.step = options.step;
@@ -50,10 +58,31 @@ export class ItemParts implements ItemListener {
 		this.#sendOn();
 	}
 
+	/** The list has ended, so all the others can be sent. An empty one, or what stands for it, is one line. */
+	close(value: unknown): void {
+		if (this.#list !== null || this.failure !== null) return;
+		this.#list = [];
+		if (Array.isArray(value) && value.length > 0) this.#list = value;
+		else
+			this.#try(() => this.#options.send([this.#options.print(null, value)]));
+		this.open();
+	}
+
+	/** Calls back when all are sent that the list has, or when one has failed. If the run ends before, never. */
+	whenSent(then: () => void): void {
+		this.#onSent = then;
+		if (!this.#sending && this.#isDone()) then();
+	}
+
+	#isDone(): boolean {
+		if (this.failure !== null) return true;
+		return this.#list !== null && this.#nextOfList === this.#list.length;
+	}
+
 	#sendOn(): void {
-		if (this.#sending) return;
+		if (this.#sending || !this.#open) return;
 		const { fuel } = this.#options;
-		while (this.#open && this.#ended.length > 0) {
+		while (this.#hasMore()) {
 			const sent = fuel.piece(this.#sendSome, undefined);
 			if (sent instanceof Promise) {
 				this.#sending = true;
@@ -64,46 +93,60 @@ export class ItemParts implements ItemListener {
 				return;
 			}
 		}
+		if (this.#isDone()) this.#onSent();
+	}
+
+	#hasMore(): boolean {
+		if (this.failure !== null || this.#options.isOver()) return false;
+		if (this.#next < this.#ended.length) return true;
+		return this.#list !== null && this.#nextOfList < this.#list.length;
 	}
 
 	/** Sends what has ended, for as long as this turn of the event loop has time. */
 	readonly #sendSome = (): void => {
-		const { fuel, send, isOver } = this.#options;
-		if (isOver()) this.#open = false;
+		const { fuel, send } = this.#options;
 		const lines: string[] = [];
-		try {
-			while (this.#open && this.#next < this.#ended.length) {
-				lines.push(this.#lineOf(this.#ended[this.#next++] as Item));
+		this.#try(() => {
+			while (this.#hasMore()) {
+				const line = this.#lineOf(this.#take());
+				if (line !== null) lines.push(line);
 				if (!fuel.turn.hasTimeFor()) break;
 			}
-		} catch (error) {
-			this.#failure = asGatewayError(error);
-			this.#open = false;
+		});
+		if (lines.length > 0) send(lines);
+	};
+
+	/** Those that ended first, and then what is left of the list. */
+	#take(): Item {
+		const item = this.#ended[this.#next];
+		if (item === undefined) {
+			const at = this.#nextOfList++;
+			return { at, value: this.#list?.[at] };
 		}
+		this.#next++;
 		if (this.#next === this.#ended.length) {
 			this.#ended = [];
 			this.#next = 0;
 		}
-		if (lines.length > 0) send(lines);
-	};
+		return item;
+	}
 
-	#lineOf({ at, value }: Item): string {
-		const line = this.#options.print(at, value);
-		this.#options.fuel.turn.spent += itemCost + line.length * characterCost;
+	/** Null if it was sent before. */
+	#lineOf({ at, value }: Item): string | null {
+		const { fuel, print } = this.#options;
+		if (this.#sent.has(at)) return null;
+		const line = print(at, value);
+		fuel.turn.spent += itemCost + line.length * characterCost;
 		this.#sent.add(at);
 		return line;
 	}
 
-	/** The lines that are left when the list has ended. Throws if an item could not be made. */
-	rest(value: unknown): string[] {
-		if (this.#failure !== null) throw this.#failure;
-		this.#open = false;
-		if (!Array.isArray(value) || value.length === 0) {
-			return [this.#options.print(null, value)];
+	#try(send: () => void): void {
+		try {
+			send();
+		} catch (error) {
+			this.failure = asGatewayError(error);
 		}
-		return value.flatMap((item, at) =>
-			this.#sent.has(at) ? [] : this.#lineOf({ at, value: item }),
-		);
 	}
 }
 

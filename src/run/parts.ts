@@ -5,7 +5,13 @@ import { type HeaderList, headersWithout } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse, unsniffed } from "../core/http/problem.ts";
 import { hasContent, isStatus } from "../core/http/status.ts";
-import { type PrintBound, printJson, tooLong } from "../core/json.ts";
+import {
+	type PrintBound,
+	type PrintedSize,
+	printJson,
+	sizeWithin,
+	tooLong,
+} from "../core/json.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
 import { partsOf } from "../plan/parts.ts";
@@ -134,7 +140,7 @@ export function composeInParts(
 			parted.rest(frame, marks) ?? route.merge(frame, marks);
 		run.items = parted.listenTo(run);
 		const block = carryOut(route, run, ({ frame, account }) =>
-			run.answer(merge, frame, account),
+			parted.beforeEnd(frame, () => run.answer(merge, frame, account)),
 		);
 		if (block !== null) parted.follow(block, run);
 	});
@@ -164,6 +170,8 @@ class PartedAnswer {
 	#marks: readonly StepMark[] = [];
 	/** How long the whole answer is so far. */
 	#bytes = 0;
+	/** To print all parts may take no more than to print the whole. */
+	readonly #size: PrintedSize;
 	#number = 0;
 	begun = false;
 	onBegin: (response: GatewayResponse) => void = () => {};
@@ -175,6 +183,7 @@ class PartedAnswer {
 		this.#input = input;
 		const { memory } = request;
 		this.#fuel = new Fuel(scope.clock.turn, undefined, memory, request.ip);
+		this.#size = sizeWithin(parts.bound, this.#fuel);
 		this.#queue = new ByteQueue({
 			length: null,
 			memory,
@@ -227,12 +236,21 @@ class PartedAnswer {
 		});
 	}
 
+	/** Calls back when the steps have ended, and the items of their list are sent. */
+	beforeEnd(frame: Frame, then: () => void): void {
+		if (this.#items === null || !this.#hasBody(frame)) return then();
+		this.#fuel.begin();
+		this.#sendEarly(0, frame);
+		if (this.#made[0] === true) this.#items.whenSent(then);
+		else then();
+	}
+
 	#sendEarly(index: number, frame: Frame): void {
 		if (this.#made[index] !== undefined || !this.#hasBody(frame)) return;
 		try {
-			const lines = this.#linesOf(index, frame);
+			const line = this.#lineOf(index, frame);
 			this.#made[index] = true;
-			if (lines.length > 0) this.#send(lines);
+			if (line !== null) this.#send([line]);
 		} catch (error) {
 			this.#made[index] = asGatewayError(error);
 		}
@@ -258,8 +276,9 @@ class PartedAnswer {
 			const made = this.#made[index];
 			if (made === true) return [];
 			if (made !== undefined) throw made;
-			return this.#linesOf(index, frame);
+			return this.#lineOf(index, frame) ?? [];
 		});
+		if (this.#items?.failure) throw this.#items.failure;
 		this.#marks = marks;
 		this.#send(lines);
 		return { response: { status, headers, body: null }, printed: null };
@@ -285,18 +304,21 @@ class PartedAnswer {
 		}
 	}
 
-	/** None for a member that is left out. A list may have sent some of its lines before. */
-	#linesOf(index: number, { values, parent }: Frame): string[] {
+	/** Null for a member that is left out, and for a list, which sends its own lines. */
+	#lineOf(index: number, { values, parent }: Frame): string | null {
 		const member = this.#parts.members[index] as PreparedMember;
 		const value = member.evaluate({ values, parent, fuel: this.#fuel });
-		if (this.#items !== null) return this.#items.rest(value);
-		if (value === null && member.optional) return [];
-		return [this.#print(member.place, value)];
+		if (this.#items !== null) {
+			this.#items.close(value);
+			return null;
+		}
+		if (value === null && member.optional) return null;
+		return this.#print(member.place, value);
 	}
 
 	#print(place: Place, value: unknown): string {
 		const { bound } = this.#parts;
-		const json = printJson(value, this.#fuel, bound);
+		const json = printJson(value, this.#fuel, bound, this.#size);
 		// The bracket at the end.
 		if (this.#bytes === 0 && place.bytes > 0) this.#bytes++;
 		this.#bytes += place.bytes + Buffer.byteLength(json);

@@ -278,6 +278,35 @@ describe("a long list of items", () => {
 		assert.deepEqual(end, { complete: true });
 		assert.ok(new Set(Object.values(times)).size > 100, "as they ended");
 	});
+
+	for (const [title, filling] of [
+		["the status is known", {}],
+		["it is known that nothing stands for it", { enough: 1, fallback: [] }],
+	] as const) {
+		it(`lets others have their turn while it is sent, when ${title}`, async () => {
+			const many = Array.from({ length: 3 * count }, (_, at) => at);
+			const kit = testRoute(
+				{
+					steps: {
+						all: {
+							...{ each: many, as: "one", max: many.length },
+							...{ value: "${one}", ...filling },
+						},
+						late: { get: "users/late" },
+					},
+					respond: "${all}",
+					status: "${late}",
+				},
+				byPath({ "/late": { json: 203, afterMs: 10 } }),
+			);
+			const answer = await kit.ask("/x", ndjson);
+			const { value, end } = putTogether(answer);
+			assert.equal((value as unknown[]).length, many.length);
+			assert.deepEqual(end, { complete: true });
+			const { length } = answer.pieces;
+			assert.ok(length >= 4, `it came in ${length} pieces`);
+		});
+	}
 });
 
 describe("the bound of a list of items", () => {
@@ -305,4 +334,23 @@ describe("the bound of a list of items", () => {
 			}
 		});
 	}
+
+	it("is that of the whole answer for computing, too: many parts are no way around it", async () => {
+		const kit = testRoute(
+			{
+				steps: {
+					big: { get: "users/big" },
+					all: {
+						...{ each: Array.from({ length: 600 }, (_, at) => at), max: 600 },
+						value: "${big}",
+					},
+				},
+				respond: "${all}",
+			},
+			byPath({ "/big": { json: Array.from({ length: 4_000 }, () => 1) } }),
+		);
+		const { whole, end } = await inParts(kit);
+		assert.equal(whole.code, "limit_exceeded");
+		assert.equal(end?.problem?.code, "limit_exceeded");
+	});
 });

@@ -1,4 +1,5 @@
 import { describe, it } from "node:test";
+import { addsUpToTheWhole } from "./parts-properties.ts";
 import {
 	answersTheSame,
 	endsAsItsPartsDo,
@@ -7,6 +8,9 @@ import {
 
 describe("any of many routes", () => {
 	it("does as docs/language.md says", () => endsAsItsPartsDo(60_000));
+
+	it("adds up to the whole answer if it comes in parts", () =>
+		addsUpToTheWhole(20_000));
 
 	it("answers the same whichever part arrives first", () =>
 		answersTheSame(3000));
