@@ -23,7 +23,10 @@ import { tryPage } from "./try-page.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
-	readonly server?: Pick<RunningServer, "connections" | "draining" | "url">;
+	readonly server?: Pick<
+		RunningServer,
+		"connections" | "draining" | "sessions" | "url"
+	>;
 	/** Default: 8081. 0 takes any free one. */
 	readonly port?: number;
 	/** Default: this machine alone. Any other needs a token. */
@@ -144,7 +147,7 @@ export async function serveAdmin(
 /** Whoever asks for OpenMetrics gets it. Prometheus names it first among what it takes. */
 function metricsPage(
 	metrics: Metrics,
-	server: Pick<RunningServer, "connections"> | null,
+	server: Pick<RunningServer, "connections" | "sessions"> | null,
 	history: History | null,
 ): Page {
 	return {

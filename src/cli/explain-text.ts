@@ -32,9 +32,10 @@ function printRoute(route: RouteExplanation, columns: number): string {
 
 function proxyRows(
 	route: RouteExplanation,
-	{ targets, passedOnMs, idleMs }: NonNullable<RouteExplanation["proxy"]>,
+	proxy: NonNullable<RouteExplanation["proxy"]>,
 ): string[][] {
 	const { steps, deadlineMs } = route;
+	const { targets, passedOnMs, idleMs, websocketIdleMs } = proxy;
 	const passed =
 		passedOnMs === null
 			? "may never be passed on"
@@ -50,6 +51,11 @@ function proxyRows(
 		...recordsRows(route),
 		...finishedRows(route),
 		["worst case", steps.length > 0 ? `${passed}; ${begun}` : begun],
+		...(websocketIdleMs === null
+			? []
+			: [
+					["WebSocket", `passed on; may stand still for ${websocketIdleMs} ms`],
+				]),
 	];
 }
 

@@ -24,6 +24,7 @@ import type {
 	DataMap,
 	Duration,
 	Hole,
+	Origin,
 	Size,
 	Written,
 } from "./keys/input.ts";
@@ -428,6 +429,19 @@ export interface ProxyInput<
 	 * `false`.
 	 */
 	readonly cache?: boolean;
+	/**
+	 * Also passes WebSockets on: `true`, or a map of what differs. `origins` are the pages that may open one, as in
+	 * `server.cors`; any other page is answered 403. Without it only pages of the host that is asked may. Programs
+	 * send no origin, and pass. `maxMessage` (default `1MiB`) bounds each message, either way. `idle` (default `10m`)
+	 * is how long neither side may send one.
+	 */
+	readonly websocket?:
+		| boolean
+		| {
+				readonly origins?: readonly Origin[];
+				readonly maxMessage?: Size;
+				readonly idle?: Duration;
+		  };
 	/**
 	 * The longest request body that is passed on. Beyond it 413: at once if its length is announced. Default: `1GiB`.
 	 */

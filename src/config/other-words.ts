@@ -216,6 +216,7 @@ const rows: readonly Row[] = [
 		"a certificate is always verified: name the file of its CA in `ca`",
 	),
 	// The policies.
+	row("upgrade ws wss websockets", "websocket", "write `websocket: true`"),
 	row("count times max retries maxattempts", "attempts"),
 	row(
 		"backoff delay interval wait",

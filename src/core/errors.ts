@@ -204,6 +204,8 @@ export interface ErrorFacts {
 	readonly accept?: string;
 	/** The codings that a body may have, for the `Accept-Encoding` header of a 415. */
 	readonly acceptEncoding?: string;
+	/** The protocol that a client must change to, for the `Upgrade` header of a 426. */
+	readonly upgrade?: string;
 	/** When another try may help, in milliseconds from now. `Retry-After` of the answer gives it in whole seconds. */
 	readonly retryAfterMs?: number;
 	/** Where an expression failed: characters from the start of its source. */

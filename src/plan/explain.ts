@@ -33,6 +33,8 @@ export interface RouteExplanation {
 		readonly passedOnMs: number | null;
 		/** How long the answer's body may stand still. It has no other bound. */
 		readonly idleMs: number;
+		/** How long a WebSocket may stand still. Null: none is passed on. */
+		readonly websocketIdleMs: number | null;
 	} | null;
 	/** What clients listen to: `room/${params.id}`; null for a route that makes an answer. */
 	readonly listen: string | null;
@@ -180,6 +182,7 @@ function explainRoute(
 			targets: printTargets(route, proxy),
 			passedOnMs: ms < route.deadlineMs ? ms : null,
 			idleMs: proxy.idleMs,
+			websocketIdleMs: proxy.websocket?.idleMs ?? null,
 		},
 		listen: route.listen && printChannelTarget(route.listen),
 		worstMs: Math.min(wholeMs, route.deadlineMs),

@@ -134,7 +134,7 @@ export function printTargets(
 function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 	const { query, headers, pass, drop, paths, answer, ...more } = proxy;
 	const { cache, after, ...bounds } = more;
-	const { bodyBytesMax, idleMs, targets: _, ...unread } = bounds;
+	const { bodyBytesMax, idleMs, websocket, targets: _, ...unread } = bounds;
 	allRead(unread);
 	const [first, ...others] = printTargets(route, proxy).map((one) =>
 		set({ ...one }),
@@ -164,6 +164,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 					? { headers: printEntries(answer.headers) }
 					: null,
 			cache: cache || null,
+			websocket: websocket && set({ ...websocket }),
 			bodyBytesMax,
 			idleMs,
 		}),

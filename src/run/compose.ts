@@ -89,7 +89,7 @@ export async function composeProxied(
 ): Promise<RunResult> {
 	let passing = false;
 	try {
-		refuseUpgrade(input.request.headers);
+		refuseUpgrade(input.request, route.proxy);
 		route.refuse(input.request);
 		return await new Promise((resolve, reject) => {
 			const run = new Run(route, input, resolve, reject);

@@ -2,6 +2,7 @@ import { printPath } from "../config/steps/sent.ts";
 import { allRead } from "../core/all-read.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { isOfHost, originsOf } from "../core/http/origin.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -29,6 +30,17 @@ export interface PreparedProxy {
 	readonly targets: readonly PreparedTarget[];
 	/** Null if the answer's fields are the upstream's alone. */
 	readonly own: OwnFields | null;
+	/** Null if no WebSocket is passed on. */
+	readonly websocket: PreparedWebSocket | null;
+}
+
+/** How WebSockets are passed on. */
+export interface PreparedWebSocket {
+	readonly messageBytesMax: number;
+	/** How long neither side may send a message. */
+	readonly idleMs: number;
+	/** Whether a page of this origin may open one at this host. */
+	readonly admits: (origin: string, host: string) => boolean;
 }
 
 /** Where requests are passed on to. */
@@ -58,7 +70,8 @@ export function prepareProxy(
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
 ): PreparedProxy {
-	const { targets, cache, idleMs, bodyBytesMax, ...others } = proxy;
+	const { targets, cache, idleMs, bodyBytesMax, ...more } = proxy;
+	const { websocket, ...others } = more;
 	// The plan counts what it names among the steps that are read.
 	const { after: _, ...passed } = others;
 	return {
@@ -66,6 +79,7 @@ export function prepareProxy(
 		idleMs,
 		bodyBytesMax,
 		own: prepareOwnFields(proxy.answer, slot, layout),
+		websocket: websocket && prepareWebSocket(websocket),
 		targets: targets.map((target) =>
 			prepareTarget(
 				route,
@@ -75,6 +89,14 @@ export function prepareProxy(
 			),
 		),
 	};
+}
+
+function prepareWebSocket({
+	origins,
+	...bounds
+}: NonNullable<ProxyPlan["websocket"]>): PreparedWebSocket {
+	const admits = origins === null ? isOfHost : originsOf(origins);
+	return { ...bounds, admits };
 }
 
 /** What passes, wherever it goes. */

@@ -7,7 +7,9 @@ import {
 	type HeaderList,
 	headerOf,
 	isFieldValue,
+	membersOf,
 	namesIn,
+	onlyHeaderOf,
 } from "../core/http/headers.ts";
 import type {
 	GatewayRequest,
@@ -27,8 +29,10 @@ import { mark } from "./merge.ts";
 import {
 	type PreparedProxy,
 	type PreparedTarget,
+	type PreparedWebSocket,
 	targetFor,
 } from "./prepare-proxy.ts";
+import { relayed } from "./proxy-session.ts";
 import type { OwnFields } from "./proxy-target.ts";
 import { noteRecord } from "./record.ts";
 import { trailOf } from "./reporting.ts";
@@ -64,7 +68,7 @@ export function proxy(
 ): Promise<GatewayResponse> {
 	const frame = createFrame(route, input);
 	noteRecord(route, input, frame);
-	refuseUpgrade(input.request.headers);
+	refuseUpgrade(input.request, prepared);
 	const trace = new Trace(input.request, input.via, input.ids);
 	const passage = { route, input, body, frame, trace, marks: null };
 	return frame.fuel.piece((one) => passOn(prepared, one), passage);
@@ -94,6 +98,7 @@ export function passOn(
 		cached: prepared.cached,
 		idleMs: prepared.idleMs,
 		untakenMs: request.paced ? null : prepared.idleMs,
+		...(request.upgradable && upgradeOf(request.headers, prepared.websocket)),
 	};
 	return new Promise((resolve, reject) => {
 		void send(prepared, target, passage, call, resolve, reject);
@@ -102,13 +107,25 @@ export function passOn(
 
 /**
  * Whoever asks for another protocol by name gets no answer of this one. A wish for HTTP/2 is not refused, because common
- * clients put it into every first request and go on without it.
+ * clients put it into every first request and go on without it. A WebSocket is passed on if the proxy passes some on, and
+ * if the page may open one.
  */
-export function refuseUpgrade(headers: HeaderList): void {
+export function refuseUpgrade(
+	{ headers, upgradable }: GatewayRequest,
+	{ websocket }: Pick<PreparedProxy, "websocket">,
+): void {
 	if (headerOf(headers, "upgrade") === null) return;
+	if (upgradable && websocket !== null) {
+		refuseOrigin(headers, websocket);
+		return;
+	}
 	// Without it the field says nothing (RFC 9110, 7.8).
 	if (!namesIn(headers, "connection").includes("upgrade")) return;
-	if (namesIn(headers, "upgrade").every((name) => name === "h2c")) return;
+	const names = namesIn(headers, "upgrade");
+	if (names.every((name) => name === "h2c")) return;
+	if (websocket !== null && names.includes("websocket")) {
+		throw improper(headers);
+	}
 	const message = "asks for a protocol to which this gateway does not change";
 	throw new GatewayError("request_invalid", `\`Upgrade\` ${message}`, {
 		status: 501,
@@ -116,8 +133,52 @@ export function refuseUpgrade(headers: HeaderList): void {
 	});
 }
 
+/** It asks for a WebSocket, but not as RFC 6455 says, or where there is none. */
+function improper(headers: HeaderList): GatewayError {
+	const version = "sec-websocket-version";
+	if (headerOf(headers, version) !== "13") {
+		const message = "is not 13";
+		return new GatewayError("request_invalid", `the version ${message}`, {
+			...{ status: 426, upgrade: "websocket" },
+			errors: [{ at: `headers.${version}`, message }],
+		});
+	}
+	const message = "asks for a WebSocket in another way than RFC 6455, 4.2.1";
+	const errors = [{ at: "headers.upgrade", message }];
+	return new GatewayError("request_invalid", message, { errors });
+}
+
+/** Browsers let any page open a WebSocket anywhere, with the user's cookies, and say only which page it is. */
+function refuseOrigin(
+	headers: HeaderList,
+	{ admits }: PreparedWebSocket,
+): void {
+	if (headerOf(headers, "origin") === null) return;
+	const origin = onlyHeaderOf(headers, "origin") ?? "";
+	if (admits(origin, headerOf(headers, "host") ?? "")) return;
+	const message = "is of a page that may open no WebSocket here";
+	throw new GatewayError("request_invalid", `the origin ${message}`, {
+		status: 403,
+		errors: [{ at: "headers.origin", message }],
+	});
+}
+
+/** A kept answer is no WebSocket, and an open one is nobody's answer to read. */
+function upgradeOf(
+	headers: HeaderList,
+	websocket: PreparedWebSocket | null,
+): Pick<StreamRequest, "upgrade" | "cached" | "untakenMs"> | null {
+	if (websocket === null) return null;
+	const { messageBytesMax } = websocket;
+	const protocols = allHeadersOf(headers, "sec-websocket-protocol").flatMap(
+		membersOf,
+	);
+	const upgrade = { protocols, messageBytesMax };
+	return { upgrade, cached: false, untakenMs: null };
+}
+
 async function send(
-	{ own }: PreparedProxy,
+	{ own, websocket }: PreparedProxy,
 	{ upstream, template, answerHeaders }: PreparedTarget,
 	{ route, input, frame, marks }: Passage,
 	given: Omit<StreamRequest, "onHead" | "onInterim">,
@@ -150,8 +211,16 @@ async function send(
 		status = head.status;
 		try {
 			const fields = answerHeaders(head.headers, upstream.name, passed);
-			const answer = (set: HeaderList) =>
-				resolve(responseOf(head, fieldsOf(head, [...fields, ...set], marks)));
+			const answer = (set: HeaderList) => {
+				const all = fieldsOf(head, [...fields, ...set], marks);
+				const response = responseOf(head, all);
+				const { tunnel } = head;
+				if (tunnel === undefined || websocket === null) resolve(response);
+				else {
+					const session = relayed(tunnel, websocket, clock);
+					resolve({ ...response, body: null, session });
+				}
+			};
 			const set = own === null ? none : ownFieldsOf(own, head, frame);
 			// A small body comes with its head. A moment later it is there, and is answered in one piece.
 			if (!(set instanceof Promise)) queueMicrotask(() => answer(set));

@@ -4,10 +4,10 @@ import type { Socket } from "node:net";
 import { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
 import { problemResponse } from "../core/http/problem.ts";
+import type { WebSocketSession } from "../core/http/web-socket.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
-import type { ClientSession } from "./client-session.ts";
 import { Pace } from "./pace.ts";
 import { refused } from "./refuse.ts";
 
@@ -75,7 +75,7 @@ export class ClientConnection {
 	over = false;
 	readonly pace: Pace;
 	/** The WebSocket that it has become; null before that. */
-	session: ClientSession | null = null;
+	session: WebSocketSession | null = null;
 	readonly #onRefused: (error: GatewayError, requestId: string) => void;
 	readonly #idleTimeoutMs: number;
 	readonly #requestTimeoutMs: number;
@@ -170,7 +170,7 @@ export class ClientConnection {
 	}
 
 	/** The answer to this request, the only one, is a session. */
-	become(session: ClientSession, exchange: Unanswered): void {
+	become(session: WebSocketSession, exchange: Unanswered): void {
 		this.session = session;
 		this.#running.delete(exchange);
 		this.#newest = null;

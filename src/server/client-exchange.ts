@@ -12,6 +12,10 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import type { Session } from "../core/http/session.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
+import {
+	type SessionOwner,
+	WebSocketSession,
+} from "../core/http/web-socket.ts";
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
@@ -22,7 +26,6 @@ import {
 	lingerMs,
 	type Unanswered,
 } from "./client-connection.ts";
-import { ClientSession, type SessionOwner } from "./client-session.ts";
 import type { Cors } from "./cors.ts";
 import { sendInterim } from "./interim.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
@@ -68,7 +71,7 @@ export interface Owner extends SessionOwner {
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
 	/** Called with each session that has begun. */
-	onSession(session: ClientSession): void;
+	onSession(session: WebSocketSession): void;
 	/** Called once, when the answer is out or the client is gone, and nothing of the request goes on any more. */
 	onOver(): void;
 	/** Called with requests that `handle` never saw. */
@@ -244,7 +247,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			});
 		};
 		const opened = { id, ip, memory, scope, bounds, onEnd };
-		const one = new ClientSession(ws, connection.socket, owner, opened);
+		const one = new WebSocketSession(ws, connection.socket, owner, opened);
 		this.#over = true;
 		connection.become(one, this);
 		memory.keepAnswer(0);

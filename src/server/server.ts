@@ -10,6 +10,11 @@ import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
+import type {
+	SessionBounds,
+	SessionCounts,
+	WebSocketSession,
+} from "../core/http/web-socket.ts";
 import { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
@@ -22,11 +27,6 @@ import {
 } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
 import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
-import type {
-	ClientSession,
-	SessionBounds,
-	SessionCounts,
-} from "./client-session.ts";
 import { ConnectionShares } from "./connection-shares.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { type AnswersFor, createHosts } from "./hosts.ts";
@@ -410,7 +410,7 @@ class Service implements Owner {
 		else connection.later(exchange, () => void exchange.run(handle));
 	}
 
-	onSession(session: ClientSession): void {
+	onSession(session: WebSocketSession): void {
 		if (this.#refusing) session.drain(draining());
 	}
 

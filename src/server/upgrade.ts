@@ -1,11 +1,6 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import {
-	type Server,
-	type ServerOptions,
-	WebSocket,
-	WebSocketServer,
-} from "ws";
+import { type Server, type ServerOptions, WebSocketServer } from "ws";
 import {
 	allHeadersOf,
 	eachHeader,
@@ -17,7 +12,11 @@ import {
 	onlyHeaderOf,
 } from "../core/http/headers.ts";
 import type { Session } from "../core/http/session.ts";
-import type { ClientSession, SessionBounds } from "./client-session.ts";
+import {
+	protocolOptions,
+	type SessionBounds,
+	SessionSocket,
+} from "../core/http/web-socket.ts";
 
 /**
  * Whether a request asks for a WebSocket exactly as RFC 6455, 4.2.1, says. Any other with `Upgrade` is a request of HTTP.
@@ -59,20 +58,8 @@ function hasBody(headers: HeaderList): boolean {
 	);
 }
 
-/** A WebSocket of `ws`, which leads to its session without a closure for each. */
-export class SessionSocket extends WebSocket {
-	session: ClientSession | null = null;
-}
-
 /** How many bytes a client may send before it has the answer. It should send none (RFC 6455, 4.1). */
 const earlyBytesMax = 64 * 1024;
-
-/** How long the other side may take to answer a closing handshake. Then the connection is cut. */
-const closeMs = 5_000;
-
-/** A message may come in so many pieces, and in one more for each 64 bytes that it may have. */
-const piecesMin = 1024;
-const pieceBytes = 64;
 
 /** What an upgrade takes from its server. */
 interface UpgradeMeans {
@@ -150,14 +137,6 @@ export class Upgrade {
 	}
 }
 
-/** The greatest bound that `ws` takes. */
-const payloadMax = 2 ** 31 - 1;
-
-/** An option of `ws` that its types do not have. */
-interface CloseTimeout {
-	readonly closeTimeout: number;
-}
-
 /** Makes WebSockets for one server. */
 export class Handshakes {
 	/** A server of `ws` has one bound for all messages, so there is one for each bound that the config has. */
@@ -166,20 +145,10 @@ export class Handshakes {
 	serverFor(messageBytesMax: number): Server<typeof SessionSocket> {
 		const made = this.#servers.get(messageBytesMax);
 		if (made !== undefined) return made;
-		const piecesMax = piecesMin + Math.ceil(messageBytesMax / pieceBytes);
-		const options: ServerOptions<typeof SessionSocket> & CloseTimeout = {
+		const options: ServerOptions<typeof SessionSocket> = {
+			...protocolOptions(messageBytesMax),
 			noServer: true,
 			clientTracking: false,
-			// Each compressed connection takes some 300 KB more, and a few bytes could become many.
-			perMessageDeflate: false,
-			// A session answers pings itself, so that a flood of them makes no flood of answers.
-			autoPong: false,
-			allowSynchronousEvents: true,
-			skipUTF8Validation: false,
-			maxPayload: Math.min(messageBytesMax, payloadMax),
-			maxFragments: piecesMax,
-			maxBufferedChunks: piecesMax,
-			closeTimeout: closeMs,
 			WebSocket: SessionSocket,
 		};
 		const server: Server<typeof SessionSocket> = new WebSocketServer(options);

@@ -49,3 +49,6 @@ export type Data<Input extends string = string> =
 export interface DataMap<Input extends string> {
 	readonly [key: string]: Data<Input>;
 }
+
+/** Scheme, host and port of pages, or `*` for any. */
+export type Origin = "*" | `http://${string}` | `https://${string}`;

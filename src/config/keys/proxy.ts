@@ -15,7 +15,8 @@ import type { DataMap } from "./input.ts";
 import { key, part } from "./key.ts";
 import { asSource, type Kind, reading } from "./kind.ts";
 import { duration, flag, oneOf, size, text } from "./kinds.ts";
-import { mapOfDefaults, section } from "./section.ts";
+import { origins } from "./origins.ts";
+import { mapOfDefaults, policy, section } from "./section.ts";
 import {
 	condition,
 	headerFields,
@@ -120,6 +121,13 @@ const answerFields = {
 	absent: () => [],
 };
 
+const websocketKeys = section({
+	// Null: the origin of the host that is asked.
+	origins: part(origins, {}),
+	maxMessage: part(size, { field: "messageBytesMax", default: "1MiB" }),
+	idle: part(duration, { field: "idleMs", default: "10m" }),
+});
+
 const answerKeys = section({ headers: part(answerFields, {}) });
 
 /** The keys of `proxy` as a map. */
@@ -175,6 +183,12 @@ export const proxyKeys = section({
 			"`true`: the upstream's `cache` keeps answers to GET while they are passed on, and gives them again.",
 		example: "cache: true",
 		default: false,
+	}),
+	websocket: key(policy(websocketKeys), {
+		description:
+			"Also passes WebSockets on: `true`, or a map of what differs. `origins` are the pages that may open one, as in `server.cors`; any other page is answered 403. Without it only pages of the host that is asked may. Programs send no origin, and pass. `maxMessage` (default {maxMessage}) bounds each message, either way. `idle` (default {idle}) is how long neither side may send one.",
+		example:
+			"websocket: { origins: ['https://app.example.com'], maxMessage: 64KiB, idle: 1h }",
 	}),
 	maxBody: key(size, {
 		field: "bodyBytesMax",

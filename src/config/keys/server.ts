@@ -19,38 +19,10 @@ import {
 	size,
 	text,
 } from "./kinds.ts";
+import { origins } from "./origins.ts";
 import { map, mapOfDefaults, section } from "./section.ts";
 
-const originWords =
-	"an origin as browsers write it, such as `https://app.example.com`: scheme, host and port alone; `https://*.example.com` is any one label there";
-
-type Origin = "*" | `http://${string}` | `https://${string}`;
-
-/** Scheme, host and port, as browsers write them. `*` is every origin, and stands for the first label of a host. */
-function isOrigin(text: string): boolean {
-	if (text === "*") return true;
-	// With one label behind the star anybody could register a name.
-	const named = text.replace(/^(https?:\/\/)\*(?=\.[^.]+\.[^.]+)/, "$1x");
-	const url = URL.parse(named);
-	return url !== null && /^https?:$/.test(url.protocol) && url.origin === named;
-}
-
 const corsListWords = "at least one, or leave the key out";
-
-const origins = plain<readonly Origin[], readonly string[]>(
-	z
-		.array(
-			z.string({ error: originWords }).refine(isOrigin, {
-				error: originWords,
-			}),
-			{ error: "a list of origins, or of `*` alone for all" },
-		)
-		.min(1, { error: corsListWords })
-		.refine((list) => list.length === 1 || !list.includes("*"), {
-			error: "either `*` alone or the origins one by one",
-		}),
-	(written) => written,
-);
 
 const methodWords = "a method in capitals, other than CONNECT and TRACE";
 

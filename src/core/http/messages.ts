@@ -6,7 +6,7 @@ import type { TraceIds } from "../trace-ids.ts";
 import type { Asker, AttemptTrail } from "../trail.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
-import type { Session } from "./session.ts";
+import type { Session, Tunnel } from "./session.ts";
 
 /** One request of a client, as the server hands it to the gateway. */
 export interface GatewayRequest {
@@ -193,6 +193,16 @@ export interface StreamRequest extends Asker {
 	readonly onInterim?: ((status: number, headers: HeaderList) => void) | null;
 	/** Called once, when the head of the answer is there. */
 	readonly onHead: (head: StreamHead) => void;
+	/** The wish for a WebSocket. Absent: the answer is one of HTTP in any case. */
+	readonly upgrade?: UpgradeWish;
+}
+
+/** What an upstream is asked for if it is asked for a WebSocket. */
+export interface UpgradeWish {
+	/** The subprotocols that the client offers. */
+	readonly protocols: readonly string[];
+	/** The longest message that the upstream may send, in bytes. */
+	readonly messageBytesMax: number;
 }
 
 /** The head of a final answer, of any status, and its body as it was sent: neither decoded nor bounded. */
@@ -201,4 +211,6 @@ export interface StreamHead {
 	readonly headers: HeaderList;
 	/** Without pieces if the status or the method has no body. Then `length` is the length that it would have. */
 	readonly body: ByteStream;
+	/** Present if the upstream has agreed to a WebSocket, with 101. Then the stream lasts until that has ended. */
+	readonly tunnel?: Tunnel;
 }

@@ -34,6 +34,8 @@ export function problemResponse(
 	if (facts.acceptEncoding) {
 		headers.push("accept-encoding", facts.acceptEncoding);
 	}
+	// RFC 9110, 15.5.22.
+	if (facts.upgrade) headers.push("upgrade", facts.upgrade);
 	if (facts.retryAfterMs !== undefined) {
 		headers.push("retry-after", secondsOf(facts.retryAfterMs));
 	}

@@ -33,3 +33,11 @@ export interface Session {
 	/** Begins it. The scope is cancelled when the connection is gone, when the server drains, or when the gateway closes. */
 	open(peer: Peer, scope: Scope): SessionListener;
 }
+
+/** A WebSocket that an upstream has agreed to. */
+export interface Tunnel {
+	/** The subprotocol that the upstream has chosen of those that it was offered; null for none. */
+	readonly protocol: string | null;
+	/** Begins it, once. Nothing is read before. */
+	open(listener: SessionListener): Peer;
+}

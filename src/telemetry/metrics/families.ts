@@ -120,6 +120,15 @@ export const metrics = {
 		"sluice_channel_dropped_listeners_total",
 		"Listeners that were let go because they read too slowly",
 	),
+	websocketsOpen: gauge("sluice_websockets_open", "Open WebSockets of clients"),
+	websocketMessages: counter(
+		"sluice_websocket_messages_total",
+		"Messages of WebSockets, from clients and to them",
+	),
+	websocketsClosed: counter(
+		"sluice_websockets_closed_total",
+		"WebSockets that have ended, by their code",
+	),
 	clientConnections: gauge(
 		"sluice_client_connections",
 		"Connections of clients",

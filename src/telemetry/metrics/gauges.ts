@@ -20,7 +20,7 @@ export interface LoadedPlan {
 /** Asks the parts that know. Nothing is looked at between two scrapes. */
 export function writeGauges(
 	gateway: Gateway,
-	server: Pick<RunningServer, "connections"> | null,
+	server: Pick<RunningServer, "connections" | "sessions"> | null,
 	load: LoadLevel,
 	loaded: LoadedPlan,
 	out: Exposition,
@@ -35,6 +35,7 @@ export function writeGauges(
 	if (live.length > 0) writeLive(live, out);
 	if (channels.length > 0) writeChannels(channels, out);
 	one(metrics.clientConnections, server?.connections());
+	if (server !== null) writeSessions(server.sessions(), out);
 	one(metrics.requestsRunning, requests?.running);
 	one(metrics.requestsWaiting, requests?.waiting);
 	one(metrics.poolThreads, threads?.threads);
@@ -102,6 +103,22 @@ function writeChannels(
 	each(metrics.channelPublished, ({ published }) => published);
 	each(metrics.channelDelivered, ({ delivered }) => delivered);
 	each(metrics.channelDropped, ({ dropped }) => dropped);
+}
+
+function writeSessions(
+	{ open, received, sent, closed }: ReturnType<RunningServer["sessions"]>,
+	out: Exposition,
+): void {
+	out.metric(metrics.websocketsOpen);
+	out.sample(metrics.websocketsOpen.name, "", open);
+	out.metric(metrics.websocketMessages);
+	const { name } = metrics.websocketMessages;
+	out.sample(name, labels({ direction: "received" }), received);
+	out.sample(name, labels({ direction: "sent" }), sent);
+	out.metric(metrics.websocketsClosed);
+	for (const [code, count] of closed) {
+		out.sample(metrics.websocketsClosed.name, labels({ code }), count);
+	}
 }
 
 function writeSpans(

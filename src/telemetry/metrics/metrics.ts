@@ -27,7 +27,7 @@ export interface Metrics {
 	/** The text that Prometheus reads. `server` adds the connections of clients, `history` how it is written. */
 	print(
 		format: MetricsFormat,
-		server?: Pick<RunningServer, "connections"> | null,
+		server?: Pick<RunningServer, "connections" | "sessions"> | null,
 		history?: Pick<History, "state"> | null,
 	): string;
 	/** What was counted since its beginning. */

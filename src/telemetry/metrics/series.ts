@@ -9,7 +9,7 @@ const knownMethods: ReadonlySet<string> = new Set([
 
 /** Statuses are known to the hundreds alone if no standard has them, because upstreams choose them. */
 const knownStatuses: ReadonlySet<number> = new Set([
-	...[200, 201, 202, 203, 204, 205, 206, 207, 208, 226],
+	...[101, 200, 201, 202, 203, 204, 205, 206, 207, 208, 226],
 	...[300, 301, 302, 303, 304, 307, 308],
 	...[400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412, 413],
 	...[414, 415, 416, 417, 421, 422, 423, 424, 425, 426, 428, 429, 431, 451],

@@ -16,11 +16,11 @@ import { Race } from "./race.ts";
 import type { WireSettings } from "./wire.ts";
 
 /**
- * Begins a connection. `onReady` is called when a request may be sent on it, with TLS only after the server was verified.
+ * Begins a connection. Without `onread` its bytes come as events. `onReady` is called when a request may be sent on it, with TLS only after the server was verified.
  * Stop the race to end it before.
  */
 export type Connect = (
-	onread: OnReadOpts,
+	onread: OnReadOpts | null,
 	onReady: (socket: Socket) => void,
 	onFailed: (error: Error) => void,
 ) => Race;
@@ -63,7 +63,7 @@ export function createConnect(
 
 type Open = (
 	address: string,
-	onread: OnReadOpts,
+	onread: OnReadOpts | null,
 	onReady: () => void,
 ) => Socket;
 
@@ -75,7 +75,7 @@ const keptOpen = {
 
 function openPlain(port: number): Open {
 	return (host, onread, onReady) =>
-		connectTcp({ ...keptOpen, host, port, onread }, onReady);
+		connectTcp({ ...keptOpen, host, port, ...(onread && { onread }) }, onReady);
 }
 
 function openSecure(
@@ -94,9 +94,10 @@ function openSecure(
 	let session: Buffer | undefined;
 	return (host, onread, onReady) => {
 		// The types do not show that it takes the options of a plain connection, too.
-		const all = { ...options, host, session, onread } as ConnectionOptions;
-		return connectTls(all, onReady).on("session", (given) => {
-			session = given;
+		const given = { host, session, ...(onread && { onread }) };
+		const all = { ...options, ...given } as ConnectionOptions;
+		return connectTls(all, onReady).on("session", (next) => {
+			session = next;
 		});
 	};
 }

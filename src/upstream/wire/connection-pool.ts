@@ -1,3 +1,4 @@
+import type { SessionCounts } from "../../core/http/web-socket.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import { type Connect, createConnect } from "./connect.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
@@ -22,6 +23,11 @@ const sweepMs = 500;
 /** The most bytes of one read. */
 const readBytesMax = 64 * 1024;
 
+/** A connection that was taken out of the pool for good. */
+interface Tunneling {
+	close(): Promise<void>;
+}
+
 /** The connections to one origin. There are as many as calls at once. Connections at rest are used again. */
 export class ConnectionPool implements ConnectionOwner {
 	readonly settings: WireSettings;
@@ -29,6 +35,12 @@ export class ConnectionPool implements ConnectionOwner {
 	readonly heads = new HeadReader();
 	readonly memory: Buffer = Buffer.allocUnsafeSlow(readBytesMax);
 	readonly connect: Connect;
+	/** Connections that are WebSockets, or are to become some. They are nobody else's any more. */
+	readonly tunnels = new Set<Tunneling>();
+	readonly sessions: SessionCounts = {
+		...{ open: 0, received: 0, sent: 0 },
+		closed: new Map(),
+	};
 	readonly #clock: Clock;
 	readonly #all = new Set<UpstreamConnection>();
 	/**
@@ -58,7 +70,7 @@ export class ConnectionPool implements ConnectionOwner {
 		for (const { exchange, dead } of this.#all) {
 			if (exchange === null && !dead) idle++;
 		}
-		return { connections: this.#all.size, idle };
+		return { connections: this.#all.size + this.tunnels.size, idle };
 	}
 
 	/** A connection that nobody uses. It may have to settle first. */
@@ -141,7 +153,8 @@ export class ConnectionPool implements ConnectionOwner {
 		this.closed = true;
 		this.#sweep?.cancel();
 		this.#sweep = null;
-		await Promise.all(Array.from(this.#all, (each) => each.close()));
+		const all = [...this.#all, ...this.tunnels];
+		await Promise.all(all.map((each) => each.close()));
 	}
 }
 

@@ -7,6 +7,7 @@ import { ConnectionPool } from "./connection-pool.ts";
 import { UpstreamExchange } from "./exchange.ts";
 import { Relay } from "./relay.ts";
 import { RequestWriter } from "./request-writer.ts";
+import { TunnelCall } from "./tunnel.ts";
 import { Upload } from "./upload.ts";
 import type { Wire, WireSettings } from "./wire.ts";
 import { closed } from "./wire-errors.ts";
@@ -21,10 +22,8 @@ export function openWire(
 	memory = new Memory(),
 ): Wire {
 	const pool = new ConnectionPool(settings, clock);
-	const writer = new RequestWriter(
-		settings.name,
-		settings.host ?? new URL(settings.origin).host,
-	);
+	const host = settings.host ?? new URL(settings.origin).host;
+	const writer = new RequestWriter(settings.name, host);
 	return {
 		call(request, scope) {
 			const refusal = refusalToSend(pool, scope);
@@ -56,6 +55,14 @@ export function openWire(
 		stream(request, scope) {
 			const refusal = refusalToSend(pool, scope);
 			if (refusal !== null) return Promise.reject(refusal.reason);
+			const { upgrade } = request;
+			if (upgrade !== undefined) {
+				return new Promise((resolve, reject) => {
+					const asked = { ...request, upgrade };
+					const means = { clock, scope };
+					new TunnelCall(pool, host, asked, means, resolve, reject);
+				});
+			}
 			return new Promise((resolve, reject) => {
 				const { method, target, headers, body, idempotent } = request;
 				const { expects = false, timeoutMs, attempt = null } = request;

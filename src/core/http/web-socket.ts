@@ -1,33 +1,64 @@
 import type { Socket } from "node:net";
 import { WebSocket } from "ws";
-import { asGatewayError, GatewayError } from "../core/errors.ts";
-import type { Peer, Session, SessionListener } from "../core/http/session.ts";
-import { networkOf } from "../core/ip.ts";
-import type { RequestMemory } from "../core/memory.ts";
-import type { LoopTurn } from "../tasks/loop-turn.ts";
-import type { Scope } from "../tasks/scope.ts";
-import type { SessionSocket } from "./upgrade.ts";
+import type { LoopTurn } from "../../tasks/loop-turn.ts";
+import type { Scope } from "../../tasks/scope.ts";
+import { asGatewayError, GatewayError } from "../errors.ts";
+import { networkOf } from "../ip.ts";
+import type { RequestMemory } from "../memory.ts";
+import type { Peer, Session, SessionListener } from "./session.ts";
 
-/** The bounds of the WebSockets of a server. */
+/** A WebSocket of `ws`, which leads to its session without a closure for each. */
+export class SessionSocket extends WebSocket {
+	session: WebSocketSession | null = null;
+}
+
+/** How long the other side may take to answer a closing handshake. Then the connection is cut. */
+const closeMs = 5_000;
+
+/** A message may come in so many pieces, and in one more for each 64 bytes that it may have. */
+const piecesMin = 1024;
+const pieceBytes = 64;
+
+/** The greatest bound that `ws` takes. */
+const payloadMax = 2 ** 31 - 1;
+
+/** How `ws` speaks, as a server and as a client, if messages to it may be so long. */
+export function protocolOptions(messageBytesMax: number) {
+	const piecesMax = piecesMin + Math.ceil(messageBytesMax / pieceBytes);
+	return {
+		// Each compressed connection takes some 300 KB more, and a few bytes could become many.
+		perMessageDeflate: false,
+		// A session answers pings itself, so that a flood of them makes no flood of answers.
+		autoPong: false,
+		allowSynchronousEvents: true,
+		skipUTF8Validation: false,
+		maxPayload: Math.min(messageBytesMax, payloadMax),
+		maxFragments: piecesMax,
+		maxBufferedChunks: piecesMax,
+		closeTimeout: closeMs,
+	} as const;
+}
+
+/** The bounds of a session. */
 export interface SessionBounds {
-	/** After so long a silence a client is asked whether it is there. If it says nothing for as long again, it is gone. */
+	/** After so long a silence the other side is asked whether it is there. If it says nothing for as long again, it is gone. */
 	readonly heartbeatMs: number;
-	/** How many bytes may wait for one client, besides one message. */
+	/** How many bytes may wait for the other side, besides one message. */
 	readonly waitingBytesMax: number;
 }
 
-/** What has happened in all sessions of a server. */
+/** What has happened in all sessions of one kind. */
 export interface SessionCounts {
 	open: number;
-	/** Messages from clients. */
+	/** Messages from the other side. */
 	received: number;
-	/** Messages to clients. */
+	/** Messages to it. */
 	sent: number;
 	/** How many have ended, by their code. Codes of applications count as `3xxx` and `4xxx`. */
 	readonly closed: Map<string, number>;
 }
 
-/** The server that a session belongs to. */
+/** Who has sessions: a server, or a wire. */
 export interface SessionOwner {
 	readonly sessions: SessionCounts;
 	readonly turn: LoopTurn;
@@ -74,8 +105,11 @@ const faultCodes: ReadonlyMap<unknown, number> = new Map([
 
 const nobody: SessionListener = { onMessage() {}, onClosed() {} };
 
-/** One open WebSocket of a client. It has ended when the connection is gone. */
-export class ClientSession implements Peer {
+/**
+ * One open WebSocket, and the bounds of what the other side may do. That is a client, or an upstream through a proxy. It has
+ * ended when the connection is gone.
+ */
+export class WebSocketSession implements Peer {
 	readonly #ws: SessionSocket;
 	readonly #socket: Socket;
 	readonly #owner: SessionOwner;
@@ -90,7 +124,7 @@ export class ClientSession implements Peer {
 	/** Messages that came with one that is still worked on. Null: there were never any. */
 	#messages: [data: Uint8Array, isText: boolean][] | null = null;
 	#busy = false;
-	/** Bytes that wait for the client, as far as the memory counts them. */
+	/** Bytes that wait for the other side, as far as the memory counts them. */
 	#countedBytes = 0;
 	#onTaken: (() => void)[] | null = null;
 	#heard = false;
@@ -127,6 +161,11 @@ export class ClientSession implements Peer {
 
 	get #open(): boolean {
 		return this.#code === 0 && this.#ws.readyState === WebSocket.OPEN;
+	}
+
+	/** Whether this side has ended it. The other may not have agreed yet. */
+	get closing(): boolean {
+		return this.#code !== 0;
 	}
 
 	sendText(text: string | Uint8Array): void {
@@ -180,7 +219,7 @@ export class ClientSession implements Peer {
 			// They are held already, whether or not there is room for more.
 			const room = memory.bytesMax > this.#countedBytes && !memory.short;
 			memory.hold(more);
-			if (!room) this.close(1013, "too much waits for clients");
+			if (!room) this.close(1013, "too much waits");
 		}
 	}
 
@@ -222,7 +261,7 @@ export class ClientSession implements Peer {
 	}
 
 	/**
-	 * Called every few seconds. A client that is asked whether it is there has to say something, unless what it says is not
+	 * Called every few seconds. Whoever is asked whether it is there has to say something, unless what it says is not
 	 * read now.
 	 */
 	look(ms: number): void {
@@ -238,7 +277,7 @@ export class ClientSession implements Peer {
 		this.#silentMs += ms;
 		if (this.#silentMs < this.#request.bounds.heartbeatMs) return;
 		if (this.#asked && !this.#busy) {
-			this.close(1006, "the client did not answer a ping");
+			this.close(1006, "a ping was not answered");
 			return;
 		}
 		this.#asked = true;
@@ -254,6 +293,7 @@ export class ClientSession implements Peer {
 		if (refusal === null) return;
 		// They were not taken.
 		this.#comingBytes -= bytes;
+		this.faulty = true;
 		const tooLong = refusal.code === "request_too_large";
 		this.close(tooLong ? 1009 : 1013, "there is no memory for the message");
 	}
@@ -365,9 +405,13 @@ export class ClientSession implements Peer {
 		this.#came(controlBytes + data.length);
 	}
 
-	/** The client has broken the protocol, or a bound. It is told so already. */
+	/** Whether the other side has broken the protocol, or a bound of what it may send. */
+	faulty = false;
+
+	/** It is told so already. */
 	onFault(error: Error & { readonly code?: unknown }): void {
 		if (this.#code !== 0) return;
+		this.faulty = true;
 		this.#ends(faultCodes.get(error.code) ?? 1002, error.message);
 	}
 
