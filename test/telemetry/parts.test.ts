@@ -124,4 +124,49 @@ describe("a request that was answered in parts", () => {
 		const [row] = rowsOf(detailOf(endOf(kit), 0));
 		assert.deepEqual(row?.marks, ["sent in parts, the first after 20 ms"]);
 	});
+
+	it("is told as failed, and not as cut, if it failed after its first part", async () => {
+		const failing = { ...replies, "/late": { status: 500, afterMs: 80 } };
+		for (const requests of ["failed", "all"] as const) {
+			const kit = testRoute(route, byPath(failing));
+			const spans = tracing(kit);
+			const [line, ...others] = await linesAfter(kit, requests);
+			assert.deepEqual(others, []);
+			assert.equal(line?.level, "error");
+			const words = "request failed after a part of its answer was sent";
+			assert.equal(line?.words, words);
+			assert.deepEqual([line?.code, line?.status], ["upstream_status", 200]);
+			const [span] = spans().filter(({ name }) => name === "GET /x");
+			assert.equal(span?.failed, true);
+		}
+	});
+
+	it("is no failure of the gateway if its last part says that the client is to blame", async () => {
+		const kit = testRoute(
+			{
+				request: { body: { type: "array" } },
+				steps: {
+					soon: route.steps.soon,
+					all: { each: "${body}", value: 1, max: 1, after: ["soon"] },
+				},
+				respond: { soon: 1, all: "${all}" },
+			},
+			byPath(replies),
+			{ key: "POST /x" },
+		);
+		const lines = linesOf(kit.gateway, { requests: "all" });
+		await kit.ask("/x", { ...ndjson, method: "POST", body: [1, 2] });
+		assert.equal(endOf(kit).error?.status, 400);
+		assert.deepEqual(
+			lines.map(({ level, words }) => [level, words]),
+			[["info", "request refused"]],
+		);
+	});
 });
+
+/** What the log has of one request. */
+async function linesAfter(kit: TestGateway, requests: "all" | "failed") {
+	const lines = linesOf(kit.gateway, { requests });
+	await kit.ask("/x", ndjson);
+	return lines;
+}

@@ -44,7 +44,8 @@ export function openHistory(
 	const thread = new DatabaseThread(bounds, clock, (end) => writer.ended(end));
 	const writer = new HistoryWriter(thread, clock, log);
 	const kept: ReadonlySet<Ending> = new Set([
-		...(["failed", "failed_alone", "cut", "overloaded"] as const),
+		...(["failed", "failed_alone", "failed_late", "cut"] as const),
+		"overloaded",
 		...others[requests],
 	]);
 	const detach = listen(events.trailEnded, (end: TrailEnded) => {

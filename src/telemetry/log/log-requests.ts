@@ -27,6 +27,8 @@ export type Ending =
 	| "failed"
 	/** Its answer broke off after its head. */
 	| "cut"
+	/** It failed after a part of its answer was sent. Its last part said so. */
+	| "failed_late"
 	/** It failed after its client had left. */
 	| "failed_alone";
 
@@ -36,13 +38,18 @@ export function endingOf({
 	missing,
 	outlived,
 	writes,
+	parts,
 }: RequestEnded): Ending {
 	if (error === null) return missing.length > 0 ? "partial" : "whole";
 	if (error.code === "client_closed") return "left";
 	const wrote = writes.some(({ outcome }) => outcome !== "refused");
 	if (!wrote && error.code === "overloaded") return "overloaded";
 	if (outlived) return "failed_alone";
-	if (!wrote && status >= 400 && status < 500) return "refused";
+	// What the last part said. A server that closes sends none.
+	const isLate = parts !== null && error.code !== "gateway_draining";
+	const said = isLate ? error.status : status;
+	if (!wrote && said >= 400 && said < 500) return "refused";
+	if (isLate) return "failed_late";
 	return status < 400 ? "cut" : "failed";
 }
 
@@ -53,6 +60,7 @@ export const endingWords = {
 	overloaded: "request failed",
 	failed: "request failed",
 	cut: "answer cut",
+	failed_late: "request failed after a part of its answer was sent",
 	failed_alone: "request failed after its client had left",
 } as const;
 
@@ -104,6 +112,7 @@ function tellEnd(
 		}
 		case "failed":
 		case "cut":
+		case "failed_late":
 		case "failed_alone": {
 			const written = writtenOf(end.writes);
 			const write = (count: number) =>

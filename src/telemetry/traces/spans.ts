@@ -10,7 +10,7 @@ import type { GatewayError } from "../../core/errors.ts";
 import type { TrailEnded } from "../../core/events.ts";
 import type { TraceIds } from "../../core/trace-ids.ts";
 import type { CallTrail, StepTrail } from "../../core/trail.ts";
-import { endingOf, nameOf } from "../log/log-requests.ts";
+import { type Ending, endingOf, nameOf } from "../log/log-requests.ts";
 import { knownMethod } from "../metrics/series.ts";
 import { criticalPath } from "../trail/critical-path.ts";
 import { attemptSpan } from "./attempt-span.ts";
@@ -22,6 +22,9 @@ const missingMax = 16;
 
 /** Of a request with more steps the critical path is not looked for, because that takes a time that grows with their square. */
 const criticalMax = 1_000;
+
+/** Endings of requests whose status was sent before they failed. */
+const failedLate: ReadonlySet<Ending> = new Set(["cut", "failed_late"]);
 
 /**
  * The spans of one request: of itself, below it of its steps, and below these of their attempts. A step is below the list
@@ -111,7 +114,7 @@ class Making {
 			...(parent && { parent: this.#contextOf(parent.spanId, true) }),
 			startMs: this.#wallMs + arrivedMs,
 			endMs: this.#wallMs + this.#endMs,
-			failed: status >= 500 || endingOf(this.#end) === "cut",
+			failed: status >= 500 || failedLate.has(endingOf(this.#end)),
 			attributes: {
 				"http.request.method": known,
 				"http.response.status_code": status,
