@@ -61,6 +61,7 @@ import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
 import { type Outliving, RequestEnd } from "./request-end.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 import { withSessionEnd } from "./session-end.ts";
+import { createPost } from "./session-post.ts";
 import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
@@ -177,6 +178,7 @@ export function createGateway(
 		overload,
 		load: overload ?? unloaded,
 		channels,
+		refusePage: refuseListenersOf(plan.server.cors),
 		via: createVia(),
 		outliving,
 	};
@@ -287,6 +289,17 @@ function liveRouteOf(
 	};
 }
 
+/** What such a client says goes to other routes, with its cookies. So its cookies count, whatever its own route reads. */
+function refuseListenersOf(cors: ServerConfig["cors"]): RefusePage {
+	const [refuse, refusePersonal] = [false, true].map((personal) =>
+		createPageRefusal(cors, personal),
+	);
+	return (request) => {
+		const isPersonal = headerOf(request.headers, "cookie") !== null;
+		(isPersonal ? refusePersonal : refuse)?.(request);
+	};
+}
+
 interface Handling {
 	readonly route: Route<GatewayRoute>;
 	readonly events: Events;
@@ -298,6 +311,8 @@ interface Handling {
 	readonly overload: Overload | null;
 	readonly load: Load;
 	readonly channels: Channels;
+	/** Of whoever listens over a WebSocket. */
+	readonly refusePage: RefusePage;
 	readonly via: Via;
 	readonly outliving: Outliving;
 }
@@ -480,6 +495,7 @@ async function answer(
 	if (face !== null && isReconnecting(face, request)) return noMoreEvents;
 	const { listen } = route;
 	const wanted = listen && wantedOf(request);
+	if (wanted?.face === "session") handling.refusePage(request);
 	handling.overload?.expect(request.ip);
 	const { content } = route.requests;
 	const bytes = content
@@ -552,7 +568,13 @@ async function answer(
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
 	}
 	// Whoever listens takes no place among the requests in progress.
-	return handling.channels.listen(place, wanted as Wanted, request, scope);
+	const post = () =>
+		createPost(request, {
+			...{ clock, memory },
+			handle: (posted, scope) => handle(posted, scope, handling),
+		});
+	const { channels } = handling;
+	return channels.listen(place, wanted as Wanted, request, scope, post);
 }
 
 /**

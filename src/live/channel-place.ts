@@ -16,6 +16,10 @@ export class Place {
 		this.#member = member;
 	}
 
+	get messageBytesMax(): number {
+		return this.#channel.config.messageBytesMax;
+	}
+
 	hear(after: MessageId | "latest" | null): Hearing {
 		return this.#instance.hear(after);
 	}

@@ -11,6 +11,7 @@ import { Channel, type ChannelState } from "./channel.ts";
 import { ChannelEvents } from "./channel-events.ts";
 import { Place } from "./channel-place.ts";
 import { answerPoll } from "./channel-poll.ts";
+import { ChannelSession, type Post } from "./channel-session.ts";
 import type { Wanted } from "./listen-face.ts";
 
 /** How often a stream is shown to be alive, at least every second time. Proxies cut what is silent for a minute. */
@@ -81,12 +82,13 @@ export class Channels implements Yielding {
 		}
 	}
 
-	/** Answers a client that listens, in the form that it wants. Throws `channel_full` or `request_invalid`. */
+	/** Answers a client that listens, in the form that it wants. `createPost` makes what carries out its frames. Throws `channel_full` or `request_invalid`. */
 	listen(
 		{ channelIndex, instance, member }: ListenPlace,
 		{ face, after, waitMs }: Wanted,
 		request: GatewayRequest,
 		scope: Scope,
+		createPost: () => Post,
 	): GatewayResponse | Promise<GatewayResponse> {
 		const channel = this.all[channelIndex] as Channel;
 		const place = new Place(channel, instance, member);
@@ -95,6 +97,11 @@ export class Channels implements Yielding {
 		if (face === "poll") {
 			const wait = waitMs === null ? null : { ms: waitMs, onDrain };
 			return answerPoll(place, after, wait, scope);
+		}
+		if (face === "session") {
+			const post = createPost();
+			const session = new ChannelSession(place, after, post, scope);
+			return { status: 101, headers: [], body: null, session };
 		}
 		const body = new ChannelEvents(place, after, this.#retryMs, (stream) => {
 			this.#streams.delete(stream);

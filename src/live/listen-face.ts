@@ -12,7 +12,7 @@ const waitMsMax = 55_000;
 
 /** How a client wants to listen. */
 export interface Wanted {
-	readonly face: "events" | "poll";
+	readonly face: "events" | "poll" | "session";
 	/** The last message that it has; null for what is kept and what comes, `latest` for what comes alone. */
 	readonly after: MessageId | "latest" | null;
 	/** How long it would wait for the first message; null if not at all. */
@@ -21,7 +21,10 @@ export interface Wanted {
 
 /** Reads it from the request. Throws `request_invalid` if it is not clear where the client begins. */
 export function wantedOf(request: GatewayRequest): Wanted {
-	const { method, headers } = request;
+	const { method, headers, target } = request;
+	if (request.upgradable) {
+		return { face: "session", after: afterIn(target), waitMs: null };
+	}
 	const asksForEvents =
 		method !== "HEAD" &&
 		preferredType(headers, "application/json", [eventStreamType]) !== null;
@@ -29,7 +32,7 @@ export function wantedOf(request: GatewayRequest): Wanted {
 	const came = asksForEvents ? headerOf(headers, "last-event-id") : null;
 	const after =
 		came === null || came === ""
-			? afterIn(request.target)
+			? afterIn(target)
 			: idOf(came, "headers.last-event-id");
 	if (asksForEvents) return { face: "events", after, waitMs: null };
 	const seconds = method === "HEAD" ? null : preferredWaitOf(headers);

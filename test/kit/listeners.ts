@@ -16,7 +16,7 @@ export interface ReadEvent {
 /** What the listeners of a channel are told. */
 export interface Told {
 	readonly event: string;
-	readonly id?: string;
+	readonly id?: string | number;
 	readonly message?: unknown;
 	readonly member?: unknown;
 	readonly members?: readonly unknown[];
@@ -26,6 +26,9 @@ export interface Told {
 	readonly lost?: number | null;
 	readonly reason?: string;
 	readonly after?: string;
+	/** Of a reply. */
+	readonly status?: number;
+	readonly body?: unknown;
 }
 
 /** Reads events from a text that comes in pieces. */
@@ -149,4 +152,119 @@ export async function listenTo(
 	};
 	void read();
 	return listener;
+}
+
+/** Somebody who listens to a gateway without a port, over a WebSocket. */
+export interface TestPeer {
+	readonly status: number;
+	/** The problem, if there is no WebSocket. */
+	readonly code: unknown;
+	/** What was told, and as what texts. */
+	readonly told: Told[];
+	readonly texts: string[];
+	readonly scope: Scope;
+	/** How this side was closed; null if it is open. */
+	readonly closed: readonly [code: number, reason: string] | null;
+	readonly messageBytesMax: number;
+	/** Sends a frame. Resolves when the next one would be read. */
+	say(frame: unknown): Promise<void>;
+	sayBytes(bytes: Uint8Array): void;
+	/** What waits for the client from now on: it takes nothing. */
+	stall(bytes: number): void;
+	/** It takes everything again. */
+	take(): void;
+	/** The client is gone. */
+	leave(): void;
+	/** The server drains. */
+	drain(): void;
+}
+
+export async function connectTo(
+	gateway: Gateway,
+	target: string,
+	{ headers = [], ip = "127.0.0.1" }: ListenOptions = {},
+): Promise<TestPeer> {
+	const { clock } = gateway;
+	const scope = openScope({ clock });
+	const memory = new RequestMemory(gateway.memory);
+	const response = await gateway.handle(
+		{
+			id: "peer",
+			method: "GET",
+			target,
+			headers: ["host", "gateway.test", ...headers],
+			ip,
+			arrivedMs: clock.now(),
+			memory,
+			readBody: async () => new Uint8Array(),
+			streamBody: () => null,
+			upgradable: true,
+		},
+		scope,
+	);
+	const told: Told[] = [];
+	const texts: string[] = [];
+	let closed: TestPeer["closed"] = null;
+	let waitingBytes = 0;
+	let stalled = false;
+	const taken: (() => void)[] = [];
+	const { session } = response;
+	const listener = session?.open(
+		{
+			sendText(text) {
+				if (closed !== null) return;
+				const json = Buffer.from(text as string).toString();
+				texts.push(json);
+				told.push(JSON.parse(json) as Told);
+				if (stalled) waitingBytes += json.length;
+			},
+			sendBytes() {},
+			get waitingBytes() {
+				return waitingBytes;
+			},
+			whenTaken(callback) {
+				if (waitingBytes === 0) callback();
+				else taken.push(callback);
+			},
+			close(code, reason) {
+				closed ??= [code, reason];
+			},
+		},
+		scope,
+	);
+	const end = (code: number, reason: unknown) => {
+		scope.cancel(reason);
+		listener?.onClosed(code, "");
+		memory.end();
+	};
+	return {
+		status: response.status,
+		code: session ? null : JSON.parse(String(response.body)).code,
+		...{ told, texts, scope },
+		messageBytesMax: session?.messageBytesMax ?? 0,
+		get closed() {
+			return closed;
+		},
+		async say(frame) {
+			const text = typeof frame === "string" ? frame : JSON.stringify(frame);
+			await listener?.onMessage(Buffer.from(text), true);
+		},
+		sayBytes(bytes) {
+			void listener?.onMessage(bytes, false);
+		},
+		stall(bytes) {
+			stalled = true;
+			waitingBytes = bytes;
+		},
+		take() {
+			stalled = false;
+			waitingBytes = 0;
+			for (const callback of taken.splice(0)) callback();
+		},
+		leave: () => end(1006, new GatewayError("client_closed", "it left")),
+		drain() {
+			scope.cancel(new GatewayError("gateway_draining", "the server drains"));
+			closed ??= [1001, "the server is ending"];
+		},
+	};
 }

@@ -1,0 +1,53 @@
+import { hopFields } from "../core/http/fields.ts";
+import { headersWithout } from "../core/http/headers.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+import { completed } from "./plain-request.ts";
+
+/** The means to carry out a request of a session. */
+interface Posting {
+	readonly clock: Clock;
+	readonly memory: Memory;
+	readonly handle: (
+		request: GatewayRequest,
+		scope: Scope,
+	) => Promise<GatewayResponse>;
+}
+
+/**
+ * Makes a POST of each frame of a WebSocket, to the address at which it was opened, with the header fields with which it was
+ * opened. So the same rules hold as for any request. Nothing else of the opening request is held.
+ */
+export function createPost(
+	{ target, headers, ip, scheme = null }: GatewayRequest,
+	{ clock, memory, handle }: Posting,
+): (json: string, scope: Scope) => Promise<GatewayResponse> {
+	const own = headersWithout(headers, (name) => ofOpening(name));
+	const fields = [...own, "content-type", "application/json"];
+	return async (json, scope) => {
+		const plain = { method: "POST", target, headers: fields, body: json, ip };
+		const request = { ...completed(plain, clock, memory), scheme };
+		const response = await handle(request, scope);
+		const end = () => request.memory.end();
+		if (response.ongoing === undefined) end();
+		else void response.ongoing.then(end);
+		return response;
+	};
+}
+
+/** Fields that speak of the connection, of another answer or of this one request. */
+function ofOpening(name: string): boolean {
+	return (
+		hopFields.has(name) ||
+		left.has(name) ||
+		name.startsWith("sec-websocket-") ||
+		name.startsWith("if-")
+	);
+}
+
+const left: ReadonlySet<string> = new Set([
+	...["accept", "content-encoding", "content-length", "content-type"],
+	...["expect", "last-event-id", "prefer", "range", "x-request-id"],
+]);
