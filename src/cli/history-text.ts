@@ -1,3 +1,4 @@
+import type { WatchRole } from "../core/events.ts";
 import { shownInOneLine } from "../core/shown.ts";
 import type {
 	KeptDetail,
@@ -92,6 +93,7 @@ function nameOf(step: string, index: readonly number[]): string {
 /** One request with all that was done for it: the chart of `sluice call`. */
 export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	const { id, at, method, route, status, record, steps, error, parts } = detail;
+	const { watch } = detail;
 	const facts = [
 		["id", id],
 		["at", at],
@@ -102,6 +104,7 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 			value === null ? "null" : String(value),
 		]),
 		...(parts === null ? [] : [["in parts", partsWords(parts)]]),
+		...(watch === undefined ? [] : [["watched", watchWords[watch]]]),
 		...(error === null ? [] : [["failed", inStep(wordsOf(error), error)]]),
 		...detail.missing.map(({ step, index, error }) => [
 			`without ${nameOf(step, index)}`,
@@ -111,6 +114,13 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	const chart = steps.length > 0 ? ["", printChart(detail, options)] : [];
 	return [printColumns(facts, options.columns), ...chart].join("\n");
 }
+
+const watchWords: Readonly<Record<WatchRole, string>> = {
+	run: "by others: the gateway ran it for them",
+	events: "by events",
+	websocket: "over WebSocket",
+	wait: "by long polling",
+};
 
 function partsWords({
 	face,

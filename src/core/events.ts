@@ -27,7 +27,15 @@ export interface RequestEnded {
 	readonly writes: readonly StepWrite[];
 	/** Null if its answer was not sent in parts, or failed before the first. */
 	readonly parts: SentParts | null;
+	/** Present if it has to do with a live route that is watched. */
+	readonly watch?: WatchRole;
 }
+
+/**
+ * `run`: a run of the gateway's own, for all who watch. Else a client that watched, until it left or was told that it ends:
+ * by events, over WebSocket, or waiting for another answer.
+ */
+export type WatchRole = "run" | "events" | "websocket" | "wait";
 
 /** An answer that was sent in parts. */
 export interface SentParts {

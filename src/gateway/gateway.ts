@@ -11,6 +11,7 @@ import {
 	type Events,
 	type RequestEnded,
 	raise,
+	type WatchRole,
 } from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -28,7 +29,7 @@ import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
 import type { Ran } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
-import { watchFaceOf } from "../live/watch-face.ts";
+import { type WatchFace, watchFaceOf } from "../live/watch-face.ts";
 import { watchKeyOf } from "../live/watch-key.ts";
 import { taggedAnswer } from "../live/watch-state.ts";
 import { compile } from "../plan/compile.ts";
@@ -363,9 +364,10 @@ async function reported(
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0 && trail === null) return;
-		const { route, missing, writes, outlived, parts } = end;
+		const { route, missing, writes, outlived, parts, watch } = end;
 		const event: RequestEnded = {
 			...{ route, missing, writes, outlived, parts },
+			...(watch !== null && { watch }),
 			error: error === null ? null : asGatewayError(error),
 			...{ requestId, method },
 			status: response.status,
@@ -381,10 +383,12 @@ async function reported(
 		}
 	};
 	const { body, session } = response;
+	// A client that watches leaves when it has seen enough.
+	const failureOf = (error: unknown) => end.error ?? (end.watch ? null : error);
 	if (session !== undefined) {
 		const { closing } = handling.outliving;
 		const onEnd = (error: unknown) => {
-			raiseEnd(end.error ?? error);
+			raiseEnd(failureOf(error));
 			end.reported();
 		};
 		return {
@@ -395,7 +399,7 @@ async function reported(
 	if (isStream(body)) {
 		if (request.method !== "HEAD") {
 			const told = (error: unknown) => {
-				raiseEnd(end.error ?? error);
+				raiseEnd(failureOf(error));
 				end.reported();
 			};
 			const onEnd = (error: unknown) =>
@@ -524,7 +528,9 @@ async function answer(
 			closing: handling.outliving.closing,
 			run: createWatchRun(route, live, request, values, handling),
 		});
-		if (!isStream(response.body)) end.missing = state.missing;
+		// A stream says of each answer what it lacks, and is no partial answer itself.
+		if (watching.kind === "wait") end.missing = state.missing;
+		if (response.status < 400) end.watch = watchRoles[watching.kind];
 		return response;
 	}
 	const given = { request, values, events, load, scope, via, trail, ids };
@@ -631,6 +637,7 @@ async function runForWatch(
 	const { ip, arrivedMs } = request;
 	const { trail, ids } = end;
 	end.route = route.plan.key;
+	end.watch = "run";
 	if (trail !== null) trail.route = end.route;
 	if (memory.short) throw memory.usedUp;
 	const deadline = arrivedMs + route.plan.deadlineMs;
@@ -647,6 +654,10 @@ async function runForWatch(
 		overload?.leave();
 	}
 }
+
+const watchRoles = {
+	...{ events: "events", session: "websocket", wait: "wait" },
+} as const satisfies Record<WatchFace["kind"], WatchRole>;
 
 /** Calls back at once, or when what goes on has ended. */
 function afterwards(ongoing: Promise<void> | null, then: () => void): void {

@@ -1,5 +1,10 @@
 import type { GatewayError } from "../core/errors.ts";
-import type { SentParts, StepFailure, StepWrite } from "../core/events.ts";
+import type {
+	SentParts,
+	StepFailure,
+	StepWrite,
+	WatchRole,
+} from "../core/events.ts";
 import type { TraceIds } from "../core/trace-ids.ts";
 import type { Trail } from "../core/trail.ts";
 import type { Beyond, RunEnd } from "../run/run.ts";
@@ -21,6 +26,8 @@ export class RequestEnd implements Beyond {
 	error: GatewayError | null = null;
 	quotas: Quota[] | null = null;
 	writes: readonly StepWrite[] = [];
+	/** Null if it has to do with no watch. */
+	watch: WatchRole | null = null;
 	/** Null unless its answer has begun in parts. */
 	parts: SentParts | null = null;
 	/** Resolves when the last write of its run has ended; null if none goes on after the run. */

@@ -89,6 +89,7 @@ function requestRow(detail: RequestDetail): Row {
 		end: String(detail.status),
 		marks: [
 			...(detail.parts ? [partsMark(detail.parts)] : []),
+			...(detail.watch ? [watchMark(detail.watch)] : []),
 			...(detail.outlived ? ["went on without its client"] : []),
 		],
 		tone: toneOfRequest(detail),
@@ -98,6 +99,20 @@ function requestRow(detail: RequestDetail): Row {
 /** `sent in parts, the first after 12 ms`. */
 function partsMark({ firstMs }: NonNullable<RequestDetail["parts"]>): string {
 	return `sent in parts, the first after ${shownMs(firstMs)}`;
+}
+
+/** `watched by events`; a run of the gateway's own is `run for those who watch`. */
+export function watchMark(watch: NonNullable<RequestDetail["watch"]>): string {
+	switch (watch) {
+		case "run":
+			return "run for those who watch";
+		case "events":
+			return "watched by events";
+		case "websocket":
+			return "watched over WebSocket";
+		case "wait":
+			return "waited for another answer";
+	}
 }
 
 /** Which colour a request's result has. */

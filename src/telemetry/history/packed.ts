@@ -1,9 +1,11 @@
 import type { ErrorCode, GatewayError } from "../../core/errors.ts";
 import type {
 	PartsFace,
+	SentParts,
 	StepFailure,
 	StepWrite,
 	TrailEnded,
+	WatchRole,
 } from "../../core/events.ts";
 import type {
 	AttemptTrail,
@@ -42,7 +44,9 @@ export type PackedEnd = [
 	calls?: number | null,
 	slowest?: ShownSlowest | null,
 	/** Only if the answer was sent in parts. */
-	parts?: [face: PartsFace, firstAt: number],
+	parts?: [face: PartsFace, firstAt: number] | null,
+	/** Only if it has to do with a watch. */
+	watch?: WatchRole,
 ];
 
 type PackedError =
@@ -104,7 +108,8 @@ type PackedAttempt = [
 
 /** Holds no data of the client or of an answer. Without the steps it has what a summary says of them. */
 export function packEnd(end: TrailEnded, withSteps: boolean): PackedEnd {
-	const { trail, method, outlived, error, missing, writes, parts } = end;
+	const { trail, method, outlived, error, missing, writes } = end;
+	const { parts, watch } = end;
 	const { steps, more, arrivedMs } = trail;
 	const head: PackedEnd = [
 		method,
@@ -122,9 +127,10 @@ export function packEnd(end: TrailEnded, withSteps: boolean): PackedEnd {
 		[],
 	];
 	const summary = withSteps ? null : summaryOf(end, 0);
-	if (parts !== null) {
-		const own = [parts.face, Math.round(parts.firstMs * 100)] as const;
-		head.push(summary?.calls ?? null, summary?.slowest ?? null, [...own]);
+	if (parts !== null || watch !== undefined) {
+		const sent = parts && packParts(parts);
+		head.push(summary?.calls ?? null, summary?.slowest ?? null, sent);
+		if (watch !== undefined) head.push(watch);
 	} else if (summary !== null) head.push(summary.calls, summary.slowest);
 	if (!withSteps) return head;
 	const positions = new Map<StepTrail, number>();
@@ -215,6 +221,10 @@ function packAttempt(attempt: AttemptTrail, arrivedMs: number): PackedAttempt {
 	];
 }
 
+function packParts({ face, firstMs }: SentParts): [PartsFace, number] {
+	return [face, Math.round(firstMs * 100)];
+}
+
 /* Unpacking, for whoever reads */
 
 /** What stands beside the packed end in its row. */
@@ -230,7 +240,7 @@ export function unpackEnd(
 	{ id, route, status, durationMs }: RowHead,
 	[method, outlived, readAt, begunAt, more, last, ...rest]: PackedEnd,
 ): TrailEnded {
-	const [error, missing, writes, packed, _, _1, parts] = rest;
+	const [error, missing, writes, packed, _, _1, parts, watch] = rest;
 	const steps: StepTrail[] = [];
 	for (const step of packed) steps.push(unpackStep(step, steps));
 	const trail = {
@@ -251,6 +261,7 @@ export function unpackEnd(
 		),
 		writes: writes.map(([step, index, outcome]) => ({ step, index, outcome })),
 		parts: parts ? { face: parts[0], firstMs: parts[1] / 100 } : null,
+		...(watch !== undefined && { watch }),
 	};
 }
 

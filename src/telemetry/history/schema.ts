@@ -67,7 +67,8 @@ SELECT
 	${slowest("step.value ->> '$[0]'")} AS slowest,
 	${slowest("((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0")} AS slowest_ms,
 	trail ->> '$[12][0]' AS face,
-	(trail ->> '$[12][1]') / 100.0 AS first_part_ms${own.join("")}
+	(trail ->> '$[12][1]') / 100.0 AS first_part_ms,
+	trail ->> '$[13]' AS watch${own.join("")}
 FROM request`;
 }
 

@@ -66,6 +66,7 @@ function lineOf({
 	error,
 	missing,
 	parts,
+	watch,
 	trail,
 }: TrailEnded): Line {
 	const line: Line = {
@@ -81,6 +82,7 @@ function lineOf({
 		line.face = parts.face;
 		line.firstPartMs = Math.round(parts.firstMs);
 	}
+	if (watch !== undefined) line.watch = watch;
 	addCalls(line, trail, durationMs);
 	return line;
 }

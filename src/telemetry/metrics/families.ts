@@ -35,6 +35,11 @@ export const metrics = {
 		type: "histogram",
 		help: "How long requests waited for the first part of an answer in parts",
 	},
+	watchRunTimes: {
+		name: "sluice_watch_run_duration_seconds",
+		type: "histogram",
+		help: "How long runs of a live route took for those who watch it",
+	},
 	missing: counter(
 		"sluice_missing_parts_total",
 		"Parts that partial answers lacked",

@@ -64,6 +64,8 @@ class RouteNumbers {
 	readonly key: string;
 	/** How long the first part took, by the face; empty for an answer that was never sent in parts. */
 	readonly firstParts = new Map<PartsFace, Histogram>();
+	/** How long runs for those who watch took; null if there was none. */
+	watchRuns: Histogram | null = null;
 	whole = 0;
 	partial = 0;
 	failed = 0;
@@ -73,6 +75,17 @@ class RouteNumbers {
 		this.key = key;
 		const http_route = key.slice(key.indexOf(" ") + 1);
 		this.durations = new Durations({ http_route });
+	}
+
+	answer(failed: boolean, partial: boolean): void {
+		if (failed) this.failed++;
+		else if (partial) this.partial++;
+		else this.whole++;
+	}
+
+	watchRun(durationMs: number): void {
+		this.watchRuns ??= new Histogram(labels({ route: this.key }));
+		this.watchRuns.record(durationMs);
 	}
 
 	firstPart({ face, firstMs }: SentParts): void {
@@ -178,13 +191,16 @@ class Numbers {
 		const numbers = this.#routes.get(end.route);
 		if (numbers === undefined) return;
 		const { method, status, error, durationMs, missing, writes, parts } = end;
+		const { watch } = end;
 		const code = error?.code ?? "";
 		// A client that leaves is no error of anybody's: the status says it.
 		const errorType = code === "client_closed" ? "" : code;
-		numbers.durations.record(method, status, errorType, durationMs);
-		if (error !== null) numbers.failed++;
-		else if (missing.length > 0) numbers.partial++;
-		else numbers.whole++;
+		if (watch === "run") numbers.watchRun(durationMs);
+		else numbers.answer(error !== null, missing.length > 0);
+		// A client decides how long it watches.
+		if (watch === undefined) {
+			numbers.durations.record(method, status, errorType, durationMs);
+		}
 		if (code === "too_many_requests") this.#rateLimited++;
 		else if (code === "overloaded") this.#shedRequests++;
 		const { key: route } = numbers;
@@ -250,6 +266,10 @@ class Numbers {
 			for (const durations of firstParts.values()) {
 				durations.write(metrics.firstPart.name, out);
 			}
+		}
+		out.metric(metrics.watchRunTimes);
+		for (const { watchRuns } of this.#routes.values()) {
+			watchRuns?.write(metrics.watchRunTimes.name, out);
 		}
 		this.#missing.write(metrics.missing, out);
 		this.#writes.write(metrics.writes, out);

@@ -100,7 +100,7 @@ class Making {
 
 	#request(): SpanFacts {
 		const { method, route, status, requestId, error, trail } = this.#end;
-		const { parts } = this.#end;
+		const { parts, watch } = this.#end;
 		const { arrivedMs, readMs, begunMs } = trail;
 		const { parent, more } = this.#ids;
 		const known = knownMethod(method);
@@ -109,7 +109,8 @@ class Making {
 		const left = more + trail.more;
 		return {
 			name: path === undefined ? shown : `${shown} ${path}`,
-			kind: SpanKind.SERVER,
+			// Nobody has asked for a run of the gateway's own.
+			kind: watch === "run" ? SpanKind.INTERNAL : SpanKind.SERVER,
 			context: this.#own,
 			...(parent && { parent: this.#contextOf(parent.spanId, true) }),
 			startMs: this.#wallMs + arrivedMs,
@@ -123,6 +124,7 @@ class Making {
 				"sluice.request_id": requestId,
 				...this.#completeness(),
 				...(parts && { "sluice.face": parts.face }),
+				...(watch && { "sluice.watch": watch }),
 				...(left > 0 && { "sluice.spans_left_out": left }),
 			},
 			events: this.#instants([

@@ -63,12 +63,15 @@ export class RateCounter {
 	request(end: RequestEnded, steps: readonly StepTrail[], atMs: number): void {
 		const series = this.#routes.get(end.route);
 		if (series === undefined) return;
-		const { durationMs } = end;
+		const { durationMs, watch } = end;
 		const outcome = outcomeOf(end);
-		series.recent.add(atMs, durationMs, outcome);
-		if (this.live) {
-			series.moment.add(durationMs, outcome);
-			this.#all.add(durationMs, outcome);
+		// A client decides how long it watches.
+		if (watch === undefined || watch === "run") {
+			series.recent.add(atMs, durationMs, outcome);
+			if (this.live) {
+				series.moment.add(durationMs, outcome);
+				this.#all.add(durationMs, outcome);
+			}
 		}
 		for (const step of steps) {
 			const { path, index, readyMs, endedMs, end: ended, error } = step;

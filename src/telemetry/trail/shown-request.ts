@@ -4,6 +4,7 @@ import type {
 	SentParts,
 	StepWrite,
 	TrailEnded,
+	WatchRole,
 } from "../../core/events.ts";
 import type {
 	AttemptTrail,
@@ -46,6 +47,8 @@ export interface RequestSummary {
 	readonly writes: readonly StepWrite[];
 	/** In which form its answer was sent in parts, and when the first went out, from its arrival. Null: not in parts. */
 	readonly parts: SentParts | null;
+	/** Present if it has to do with a live route that is watched. */
+	readonly watch?: WatchRole;
 	/** How many calls its steps made. */
 	readonly calls: number;
 	/** The step or item with the slowest call: `orders.items`. Null if there was no call. */
@@ -134,7 +137,7 @@ export interface ShownAttempt {
 /** `endedAt` is the wall clock's time in milliseconds when it ended. */
 export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 	const { requestId, method, route, status, durationMs, error, missing } = end;
-	const { parts } = end;
+	const { parts, watch } = end;
 	return {
 		id: requestId,
 		at: new Date(endedAt - durationMs).toISOString(),
@@ -151,6 +154,7 @@ export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 		})),
 		writes: end.writes,
 		parts: parts && { ...parts, firstMs: rounded(parts.firstMs) },
+		...(watch && { watch }),
 		...callsOf(end),
 	};
 }
