@@ -124,6 +124,8 @@ export interface GatewayOptions {
 	readonly clock?: Clock;
 	/** How upstreams are reached. Default: over HTTP. */
 	readonly openUpstream?: OpenUpstream;
+	/** How many processes share the memory of the machine or the container. The default of `server.memory` is a part of it. Default: 1. */
+	readonly processes?: number;
 }
 
 /**
@@ -136,13 +138,16 @@ export function createGateway(
 		env,
 		clock = realClock(),
 		openUpstream = createUpstream,
+		processes = 1,
 	}: GatewayOptions = {},
 ): Gateway {
 	const config = checkedIn(input, env);
 	const plan = compile(config);
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();
-	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
+	const memory = new Memory(
+		plan.server.memoryBytesMax ?? memoryOfProcess(processes),
+	);
 	const channels = new Channels(plan.channels, { clock, memory });
 	const prepared = preparePlan(plan, {
 		upstreams,

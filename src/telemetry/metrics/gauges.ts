@@ -5,7 +5,7 @@ import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
 import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
-import { type Exposition, labels, type Metric } from "./exposition.ts";
+import { labels, type Metric, type MetricsOut } from "./exposition.ts";
 import { metrics } from "./families.ts";
 
 const breakerStates = ["closed", "half_open", "open"] as const;
@@ -23,7 +23,7 @@ export function writeGauges(
 	server: Pick<RunningServer, "connections" | "sessions"> | null,
 	load: LoadLevel,
 	loaded: LoadedPlan,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const { upstreams, requests, threads, live, channels } = gateway.state();
 	const one = (metric: Metric, value: number | undefined) => {
@@ -63,7 +63,7 @@ export function writeGauges(
 	one(metrics.configLoaded, loaded.atMs / 1000);
 }
 
-function writeLive(live: GatewayState["live"], out: Exposition): void {
+function writeLive(live: GatewayState["live"], out: MetricsOut): void {
 	for (const [metric, field] of [
 		[metrics.watches, "watches"],
 		[metrics.watchers, "watchers"],
@@ -86,7 +86,7 @@ function writeLive(live: GatewayState["live"], out: Exposition): void {
 /** By the channel's name in the config, never by its instances. */
 function writeChannels(
 	channels: readonly ChannelState[],
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const each = (metric: Metric, valueOf: (state: ChannelState) => number) => {
 		out.metric(metric);
@@ -107,7 +107,7 @@ function writeChannels(
 
 function writeSessions(
 	{ open, received, sent, closed }: ReturnType<RunningServer["sessions"]>,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	out.metric(metrics.websocketsOpen);
 	out.sample(metrics.websocketsOpen.name, "", open);
@@ -123,7 +123,7 @@ function writeSessions(
 
 function writeSpans(
 	{ sent, failed, dropped, leftOut, waiting }: TracerState,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const outcomes = { sent, failed, dropped, left_out: leftOut };
 	out.metric(metrics.spans);
@@ -136,7 +136,7 @@ function writeSpans(
 
 function writeUpstreams(
 	upstreams: readonly UpstreamState[],
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const each = (
 		metric: Metric,
