@@ -246,6 +246,7 @@ type Live = (typeof liveKeys)["keys"];
 /** When a live route runs again, and how many may watch it. */
 export interface LiveInput {
 	readonly every?: InputOfKey<Live["every"]>;
+	readonly on?: InputOfKey<Live["on"]>;
 	readonly diff?: InputOfKey<Live["diff"]>;
 	readonly watches?: InputOfKey<Live["watches"]>;
 	readonly watchers?: InputOfKey<Live["watchers"]>;

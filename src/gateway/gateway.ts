@@ -27,7 +27,7 @@ import { Channels } from "../live/channels.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
-import type { Ran } from "../live/watch.ts";
+import type { Ran, WatchSource } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
 import { type WatchFace, watchFaceOf } from "../live/watch-face.ts";
 import { watchKeyOf } from "../live/watch-key.ts";
@@ -50,7 +50,7 @@ import {
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
-import type { Load, Made, RunResult } from "../run/run.ts";
+import type { Load, Made, RunInput, RunResult } from "../run/run.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream, type UpstreamState } from "../upstream/upstream.ts";
@@ -526,20 +526,23 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	trail?.read();
+	const given = { request, values, events, load, scope, via, trail, ids };
+	const input = { ...given, beyond: end };
 	if (live !== null && watching !== null) {
 		const { response, state } = await answerWatching({
 			...{ request, scope, face: watching, watches: live.watches },
 			key: watchKeyOf(live.watchedBy, request, values),
 			closing: handling.outliving.closing,
-			run: createWatchRun(route, live, request, values, handling),
+			source: {
+				run: createWatchRun(route, live, request, values, handling),
+				hear: hearingOf(route, input, handling),
+			},
 		});
 		// A stream says of each answer what it lacks, and is no partial answer itself.
 		if (watching.kind === "wait") end.missing = state.missing;
 		if (response.status < 400) end.watch = watchRoles[watching.kind];
 		return response;
 	}
-	const given = { request, values, events, load, scope, via, trail, ids };
-	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;
 	const counts = !coming || route.stepped !== null;
@@ -658,6 +661,19 @@ async function runForWatch(
 	} finally {
 		overload?.leave();
 	}
+}
+
+/** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */
+function hearingOf(
+	{ heard, plan }: GatewayRoute,
+	input: RunInput,
+	{ channels }: Handling,
+): WatchSource["hear"] {
+	const { on = null } = plan.live ?? {};
+	const channel = on && channels.all[on.channelIndex];
+	if (heard === null || !channel) return null;
+	const instance = heard(input);
+	return (onMessage) => channel.hear(instance, onMessage);
 }
 
 const watchRoles = {
