@@ -12,6 +12,7 @@ export type {
 	Config,
 	HistoryConfig,
 	ServerConfig,
+	StoreConfig,
 	UserAnswer,
 	UserCall,
 	UserCallOptions,
@@ -34,6 +35,7 @@ export {
 	type RateLimitInput,
 	type ServerInput,
 	type Size,
+	type StoreInput,
 	type UpstreamInput,
 } from "./config/define.ts";
 export { type From, from } from "./config/from.ts";
@@ -59,6 +61,8 @@ export type {
 	PolicyDecided,
 	RequestEnded,
 	StepFailure,
+	StoreChanged,
+	StoreFault,
 } from "./core/events.ts";
 export type { HeaderList } from "./core/http/headers.ts";
 export type { GatewayRequest, GatewayResponse } from "./core/http/messages.ts";

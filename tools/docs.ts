@@ -18,6 +18,7 @@ import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
 import { requestKeys } from "../src/config/keys/request.ts";
 import { routeKeys } from "../src/config/keys/route.ts";
 import { serverKeys } from "../src/config/keys/server.ts";
+import { storeKeys } from "../src/config/keys/store.ts";
 import { configKeys } from "../src/config/keys/top.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import {
@@ -194,6 +195,16 @@ const sections: readonly Section[] = [
 		shape: historyKeys.shape,
 		around: (example) =>
 			aRoute + (block("history", example) || "\nhistory: true"),
+	},
+	{
+		title: "`store`",
+		text: "What several gateways share. [scaling.md](scaling.md) tells what that is, and what happens while the store is away. `store: ${env.STORE_URL}` is the same as a map with `url` alone.",
+		shape: storeKeys.shape,
+		around: (example, key) => {
+			const url = key === "url" ? "" : "url: redis://127.0.0.1:6379\n";
+			const limited = "rateLimit: { limit: 100, per: 1m }";
+			return `${aRoute}\n${limited}${block("store", url + example)}`;
+		},
 	},
 	{
 		title: "`admin`",

@@ -13,6 +13,7 @@ import { rateLimitKeys } from "../src/config/keys/rate-limit.ts";
 import { requestKeys } from "../src/config/keys/request.ts";
 import { routeKeys } from "../src/config/keys/route.ts";
 import { corsKeys, serverKeys } from "../src/config/keys/server.ts";
+import { storeKeys } from "../src/config/keys/store.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import { sentKeys } from "../src/config/steps/call.ts";
 import { commonKeys, waitKeys } from "../src/config/steps/common.ts";
@@ -91,6 +92,12 @@ const inputs: readonly Input[] = [
 		keys: historyKeys.keys,
 	},
 	{
+		name: "StoreInput",
+		words: "What several gateways share, and where.",
+		from: "storeKeys",
+		keys: storeKeys.keys,
+	},
+	{
 		name: "AdminInput",
 		words: "The server for operators.",
 		from: "adminKeys",
@@ -165,6 +172,7 @@ import type { poolKeys } from "./keys/pool.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { InputOfKey } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { storeKeys } from "./keys/store.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { sentKeys } from "./steps/call.ts";
 import type { commonKeys, waitKeys } from "./steps/common.ts";

@@ -3,6 +3,7 @@ import { packageVersion } from "../core/version.ts";
 import type { Gateway, GatewayState } from "../gateway/gateway.ts";
 import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
+import type { StoreState } from "../store/store.ts";
 import type {
 	Decisions,
 	Metrics,
@@ -28,6 +29,7 @@ export interface State {
 	readonly requests: GatewayState["requests"];
 	readonly threads: GatewayState["threads"];
 	readonly live: GatewayState["live"];
+	readonly store: ShownStore | null;
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;
@@ -39,6 +41,12 @@ export interface State {
 	readonly upstreams: readonly ShownUpstream[];
 	readonly channels: GatewayState["channels"];
 	readonly routes: readonly ShownRoute[];
+}
+
+/** How the store is. Null for `reason` unless it is away. */
+export interface ShownStore
+	extends Pick<StoreState, "state" | "forMs" | "calls" | "local"> {
+	readonly reason: StoreState["fault"];
 }
 
 /** How one upstream is. */
@@ -81,13 +89,15 @@ export function statePage(sources: StateSources): Page {
 	};
 	return {
 		answer() {
-			const { requests, threads, live, upstreams, channels } = gateway.state();
+			const { requests, threads, live, upstreams, channels, store } =
+				gateway.state();
 			const { load, routes, decisions } = sources.metrics.totals();
 			const state: State = {
 				at: new Date().toISOString(),
 				...unchanging,
 				draining: server?.draining() ?? false,
 				...{ load, requests, threads, live },
+				store: store && shownStore(store),
 				memory: {
 					heldBytes: memory.held,
 					keptBytes: memory.kept,
@@ -113,6 +123,11 @@ export function statePage(sources: StateSources): Page {
 			return jsonAnswer(state);
 		},
 	};
+}
+
+function shownStore(store: StoreState): ShownStore {
+	const { state, fault: reason, forMs, calls, local } = store;
+	return { state, reason, forMs: Math.round(forMs), calls, local };
 }
 
 function shownUpstream({

@@ -195,15 +195,11 @@ function afterWords(steps: readonly string[]): string {
 
 function liveRows({ live }: RouteExplanation): string[][] {
 	if (live === null) return [];
-	const { everyMs, on, diff, sharedBy, watchesMax, watchersMax } = live;
-	const times = [
-		...(everyMs === null ? [] : [`every ${everyMs} ms`]),
-		...(on === null ? [] : [`after each message to ${on}`]),
-	];
+	const { everyMs, diff, sharedBy, watchesMax, watchersMax } = live;
 	const when =
-		times.length === 0
+		everyMs === null
 			? "runs again when an answer is no longer fresh"
-			: `runs ${times.join(" and ")} while somebody watches`;
+			: `runs every ${everyMs} ms while somebody watches`;
 	const names = sharedBy.map((one) =>
 		one === "forwarded" ? "address, host and scheme" : one,
 	);

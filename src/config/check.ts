@@ -51,7 +51,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
-	const { log, admin, history, channels: streams, ...unread } = rest;
+	const { log, admin, history, channels: streams, store, ...unread } = rest;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
@@ -73,9 +73,10 @@ export function check(root: Source | null, env: Environment): Checked {
 		warnOfUnusedChannels(streams, usedChannels, problems);
 	}
 	if (history === null) warnOfUnkept(routes, written, problems);
+	if (store !== null) warnOfUnshared(rateLimits, routes, root, problems);
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
-		...{ history, channels },
+		...{ history, channels, store },
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),
@@ -144,6 +145,23 @@ function warnOfUnkept(
 			"`record` does nothing without `history`: add it, such as `history: true`";
 		problems.push({ at: written.at, warning: true, message });
 	}
+}
+
+/** A store in which nothing is shared. */
+function warnOfUnshared(
+	rateLimits: Config["rateLimits"],
+	routes: readonly RouteConfig[],
+	root: MapSource,
+	problems: Problem[],
+): void {
+	const written = entryOf(root, "store");
+	const holders = [{ rateLimits }, ...routes];
+	if (written === null || holders.some((one) => one.rateLimits.length > 0)) {
+		return;
+	}
+	const message =
+		"`store` does nothing here: it shares rate limits, and there is none";
+	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 
 function checkRoutes(

@@ -13,6 +13,7 @@ import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { routeKeys } from "./keys/route.ts";
 import type { ReadOf } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { storeKeys } from "./keys/store.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 import type { RouteKey } from "./route-key.ts";
@@ -35,6 +36,8 @@ export interface Config {
 	readonly log: LogConfig;
 	/** Null without a history. Never part of the plan, because it is for no request. */
 	readonly history: HistoryConfig | null;
+	/** Null without a store. Never part of the plan, because it holds a secret. */
+	readonly store: StoreConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
 	readonly functions: ReadonlyMap<string, UserFunction>;
 	/** Where threads find their functions, by reference. */
@@ -125,20 +128,10 @@ export type CorsConfig = ReadOf<typeof corsKeys.keys>;
 export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
 
 /**
- * How a route's answer is watched. If `everyMs` and `on` are null, the route runs again when an answer of an upstream is no
- * longer fresh. `diff` sends changes alone.
+ * How a route's answer is watched. If `everyMs` is null, the route runs again when an answer of an upstream is no longer
+ * fresh. `diff` sends changes alone.
  */
-export interface LiveConfig extends Omit<ReadOf<typeof liveKeys.keys>, "on"> {
-	/** The channel after whose messages it runs; null for none. */
-	readonly on: ChannelTarget | null;
-}
-
-/** A channel, and which instance of it. */
-export interface ChannelTarget {
-	readonly channel: string;
-	/** Null for a channel without instances. */
-	readonly instance: PathSegment | null;
-}
+export type LiveConfig = ReadOf<typeof liveKeys.keys>;
 
 /** The bounds beyond which requests are refused. */
 export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
@@ -147,6 +140,8 @@ export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 export type AdminConfig = ReadOf<typeof adminKeys.keys>;
 /** `file` is absolute if the config is a file, else relative to the working directory. */
 export type HistoryConfig = ReadOf<typeof historyKeys.keys>;
+/** What processes share, and where. */
+export type StoreConfig = ReadOf<typeof storeKeys.keys>;
 /** `sample` is the share of whole answers that have a line if `requests` is `all`. */
 export type LogConfig = ReadOf<typeof logKeys.keys>;
 
@@ -171,7 +166,7 @@ export type ChannelConfig = Omit<ReadOf<typeof channelKeys.keys>, "message"> & {
 
 export type RouteConfig = Omit<
 	ReadOf<typeof routeKeys.keys>,
-	"listen" | "live" | "member" | "proxy" | "respond" | "respond?" | "steps"
+	"listen" | "member" | "proxy" | "respond" | "respond?" | "steps"
 > & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
@@ -188,12 +183,13 @@ export type RouteConfig = Omit<
 	readonly proxy: ProxyConfig | null;
 	/** What its clients listen to; null if they get an answer and no more. */
 	readonly listen: ListenConfig | null;
-	/** Null if nobody may watch its answer. */
-	readonly live: LiveConfig | null;
 };
 
 /** What the clients of a route listen to. */
-export interface ListenConfig extends ChannelTarget {
+export interface ListenConfig {
+	readonly channel: string;
+	/** Null for a channel without instances. */
+	readonly instance: PathSegment | null;
 	/** Who a listener is to the others; null if it is not among those who are there. */
 	readonly member: Template | null;
 }

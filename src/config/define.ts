@@ -15,6 +15,7 @@ import type {
 	RateLimitInput,
 	SentInputs,
 	ServerInput,
+	StoreInput,
 	UndoInputs,
 	UpstreamInput,
 	WaitInputs,
@@ -47,6 +48,7 @@ export interface GatewayConfig {
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
 	readonly history?: HistoryInput | boolean;
+	readonly store?: string | StoreInput;
 }
 
 export type {
@@ -63,6 +65,7 @@ export type {
 	RateLimitInput,
 	ServerInput,
 	Size,
+	StoreInput,
 	UpstreamInput,
 };
 
@@ -547,10 +550,9 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	/**
 	 * Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it
 	 * now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run
-	 * to the next, and `on` a channel, `<channel>` or `<channel>/<instance>`, after whose messages the route runs.
-	 * With neither, as with `live: true`, it runs again when an answer of an upstream with `cache` is no longer
-	 * fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different answers (`watches`)
-	 * are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
+	 * to the next; without it, as with `live: true`, the route runs again when an answer of an upstream with `cache`
+	 * is no longer fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different
+	 * answers (`watches`) are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
 	 */
 	readonly live?: LiveInput | boolean;
 	/**
@@ -597,6 +599,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
 	readonly history?: HistoryInput | boolean;
+	readonly store?: string | StoreInput;
 }): GatewayConfig {
 	return config;
 }

@@ -12,6 +12,7 @@ import type { poolKeys } from "./keys/pool.ts";
 import type { rateLimitKeys } from "./keys/rate-limit.ts";
 import type { InputOfKey } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
+import type { storeKeys } from "./keys/store.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { sentKeys } from "./steps/call.ts";
 import type { commonKeys, waitKeys } from "./steps/common.ts";
@@ -31,12 +32,6 @@ export interface ServerInput {
 	 * environment. Default: `127.0.0.1`.
 	 */
 	readonly host?: InputOfKey<Server["host"]>;
-	/**
-	 * How many processes of `sluice serve` share the port, under one more that starts and watches them: each can use
-	 * one core. `auto` is one for each core that the process may use. Limits and caches are those of each process:
-	 * docs/scaling.md. It may come from the environment. Default: `1`.
-	 */
-	readonly workers?: InputOfKey<Server["workers"]>;
 	/**
 	 * The hosts that are answered, as `Host` names them, with any port: names, addresses, `*.example.com` for all
 	 * names below one, or `*` for any. Beyond them 421. Without this key: `localhost`, the names below it and the
@@ -246,7 +241,6 @@ type Live = (typeof liveKeys)["keys"];
 /** When a live route runs again, and how many may watch it. */
 export interface LiveInput {
 	readonly every?: InputOfKey<Live["every"]>;
-	readonly on?: InputOfKey<Live["on"]>;
 	readonly diff?: InputOfKey<Live["diff"]>;
 	readonly watches?: InputOfKey<Live["watches"]>;
 	readonly watchers?: InputOfKey<Live["watchers"]>;
@@ -328,6 +322,27 @@ export interface HistoryInput {
 	 * `all`. Default: `all`.
 	 */
 	readonly requests?: InputOfKey<History["requests"]>;
+}
+
+type Store = (typeof storeKeys)["keys"];
+
+/** What several gateways share, and where. */
+export interface StoreInput {
+	/**
+	 * Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database. A
+	 * user and a password come from the environment alone.
+	 */
+	readonly url: InputOfKey<Store["url"]>;
+	/**
+	 * Every key in the store begins with it and a colon. Gateways with one prefix share, others do not. Default:
+	 * `sluice`.
+	 */
+	readonly prefix?: InputOfKey<Store["prefix"]>;
+	/**
+	 * How long the store may take to answer. A request that gets no answer in this time goes on without it. Default:
+	 * `50ms`.
+	 */
+	readonly timeout?: InputOfKey<Store["timeout"]>;
 }
 
 type Admin = (typeof adminKeys)["keys"];

@@ -192,6 +192,37 @@ export interface LoadChanged {
 	readonly reason: OverloadReason | null;
 }
 
+/** Why the store is away. The words are public and permanent: they may stand as labels in metrics. */
+export const storeFaults = [
+	/** No connection could be made. */
+	"unreachable",
+	/** The connection ended. */
+	"closed",
+	/** It did not answer in time. */
+	"slow",
+	/** What came is no answer to what was asked. */
+	"garbled",
+	/** It does not know the user or the password, or forbids what was asked. */
+	"denied",
+	/** It takes no writes, because it is a replica. */
+	"read_only",
+	/** It has no memory left for writes. */
+	"full",
+	/** It is starting, or does something long. */
+	"busy",
+	/** It answers with another error. */
+	"refused",
+] as const;
+
+export type StoreFault = (typeof storeFaults)[number];
+
+/** The store cannot be used any more, or can be used again. It begins away, which is not told. */
+export interface StoreChanged {
+	readonly state: "up" | "away";
+	/** Null if it is up. */
+	readonly fault: StoreFault | null;
+}
+
 type Listener<T> = (event: T) => void;
 
 /**
@@ -206,6 +237,7 @@ export interface Events {
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
 	readonly undoEnded: Listener<UndoEnded>[];
+	readonly storeChanged: Listener<StoreChanged>[];
 	/** Empty if nobody makes spans of requests. There is one at most. */
 	readonly tracers: Tracer[];
 }
@@ -220,6 +252,7 @@ export function createEvents(): Events {
 		policyDecided: [],
 		loadChanged: [],
 		undoEnded: [],
+		storeChanged: [],
 		tracers: [],
 	};
 }

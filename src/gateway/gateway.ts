@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Config, ServerConfig } from "../config/config.ts";
+import type { Config, ServerConfig, StoreConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import type { Environment } from "../config/environment.ts";
 import { checkValue, configOrThrow } from "../config/load.ts";
 import { inEnvironment } from "../config/resolve-upstream.ts";
+import { allRead } from "../core/all-read.ts";
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import {
@@ -27,7 +28,7 @@ import { Channels } from "../live/channels.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
-import type { Ran, WatchSource } from "../live/watch.ts";
+import type { Ran } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
 import { type WatchFace, watchFaceOf } from "../live/watch-face.ts";
 import { watchKeyOf } from "../live/watch-key.ts";
@@ -50,7 +51,11 @@ import {
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
-import type { Load, Made, RunInput, RunResult } from "../run/run.ts";
+import type { Load, Made, RunResult } from "../run/run.ts";
+import type { Counted } from "../store/limit.ts";
+import { openRedis } from "../store/redis.ts";
+import { type Ask, SharedLimits } from "../store/shared-limits.ts";
+import { Store, type StoreState } from "../store/store.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream, type UpstreamState } from "../upstream/upstream.ts";
@@ -92,6 +97,11 @@ export interface Gateway {
 	readonly fetch: Fetch;
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
+	/**
+	 * Resolves when it is known whether the store can be used, at once without one. A request that comes before is
+	 * answered as if the store were away.
+	 */
+	readonly settled: Promise<void>;
 	/** What waits for what in each route, and how long it can take. Computed when it is asked for. */
 	explain(): readonly RouteExplanation[];
 	/**
@@ -115,6 +125,8 @@ export interface GatewayState {
 	readonly live: readonly WatchesState[];
 	/** In the plan's order. */
 	readonly channels: readonly ChannelState[];
+	/** Null without a store. */
+	readonly store: StoreState | null;
 }
 
 export interface GatewayOptions {
@@ -124,8 +136,6 @@ export interface GatewayOptions {
 	readonly clock?: Clock;
 	/** How upstreams are reached. Default: over HTTP. */
 	readonly openUpstream?: OpenUpstream;
-	/** How many processes share the memory of the machine or the container. The default of `server.memory` is a part of it. Default: 1. */
-	readonly processes?: number;
 }
 
 /**
@@ -138,16 +148,13 @@ export function createGateway(
 		env,
 		clock = realClock(),
 		openUpstream = createUpstream,
-		processes = 1,
 	}: GatewayOptions = {},
 ): Gateway {
 	const config = checkedIn(input, env);
 	const plan = compile(config);
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();
-	const memory = new Memory(
-		plan.server.memoryBytesMax ?? memoryOfProcess(processes),
-	);
+	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
 	const channels = new Channels(plan.channels, { clock, memory });
 	const prepared = preparePlan(plan, {
 		upstreams,
@@ -160,6 +167,7 @@ export function createGateway(
 		workers: config.workers,
 	});
 	const limits = createRateLimits(plan, clock.turn);
+	const store = config.store && openStore(config.store, clock, events);
 	const outliving: Outliving = {
 		closing: openScope({ clock }),
 		running: new Set(),
@@ -181,6 +189,7 @@ export function createGateway(
 		clock,
 		memory,
 		rateLimit: limits.gateway,
+		shared: store && new SharedLimits(store),
 		overload,
 		load: overload ?? unloaded,
 		channels,
@@ -207,7 +216,9 @@ export function createGateway(
 			threads: prepared.threads(),
 			live: liveRoutes.map(({ watches }) => watches.state),
 			channels: channels.states(),
+			store: store?.state() ?? null,
 		}),
+		settled: store?.settled ?? Promise.resolve(),
 		explain: () =>
 			explain(
 				plan,
@@ -221,9 +232,21 @@ export function createGateway(
 			outliving.closing.cancel(reason);
 			for (const { watches } of liveRoutes) watches.close(reason);
 			await prepared.close();
+			store?.close();
 			await Promise.all(outliving.running);
 		},
 	};
+}
+
+function openStore(config: StoreConfig, clock: Clock, events: Events): Store {
+	const { url, prefix, timeoutMs, ...unread } = config;
+	allRead(unread);
+	const changed = events.storeChanged;
+	const open = openRedis(url.reveal());
+	return new Store(
+		{ prefix: `${prefix}:`, timeoutMs },
+		{ clock, changed, open },
+	);
 }
 
 /** Without a bound on overload nothing is left out. */
@@ -314,6 +337,8 @@ interface Handling {
 	readonly memory: Memory;
 	/** Of every request. */
 	readonly rateLimit: RateLimit | null;
+	/** Null if limits hold for this process alone. */
+	readonly shared: SharedLimits | null;
 	readonly overload: Overload | null;
 	readonly load: Load;
 	readonly channels: Channels;
@@ -486,17 +511,12 @@ async function answer(
 		throw memory.usedUp;
 	}
 	handling.overload?.admit(request.ip, request.arrivedMs);
-	if (handling.rateLimit) count(handling.rateLimit, request, {}, end);
-	const match: Match<GatewayRoute> = handling.route(
-		request.method,
-		request.target,
-	);
-	const { target: route, params } = match;
-	end.route = route.plan.key;
+	const { shared } = handling;
+	const found = shared
+		? await findShared(shared, request, scope, handling, end)
+		: find(request, handling, end);
+	const { route, params, via } = found;
 	const { trail, ids } = end;
-	if (trail !== null) trail.route = end.route;
-	const via = handling.via(request.headers);
-	if (route.rateLimit) count(route.rateLimit, request, params, end);
 	const { parts, live } = route;
 	const watching = live && watchFaceOf(request);
 	if (watching?.kind === "session") live?.refusePage(request);
@@ -517,7 +537,8 @@ async function answer(
 	const { events, load, overload, clock } = handling;
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
 	// Without a body it is still the turn of the loop in which the request came.
-	const hasWaited = bytes !== null || awaited instanceof Promise;
+	const hasWaited =
+		bytes !== null || awaited instanceof Promise || found.waited;
 	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
 	const begun = overload?.begin(request.ip, nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
@@ -526,23 +547,20 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	trail?.read();
-	const given = { request, values, events, load, scope, via, trail, ids };
-	const input = { ...given, beyond: end };
 	if (live !== null && watching !== null) {
 		const { response, state } = await answerWatching({
 			...{ request, scope, face: watching, watches: live.watches },
 			key: watchKeyOf(live.watchedBy, request, values),
 			closing: handling.outliving.closing,
-			source: {
-				run: createWatchRun(route, live, request, values, handling),
-				hear: hearingOf(route, input, handling),
-			},
+			run: createWatchRun(route, live, request, values, handling),
 		});
 		// A stream says of each answer what it lacks, and is no partial answer itself.
 		if (watching.kind === "wait") end.missing = state.missing;
 		if (response.status < 400) end.watch = watchRoles[watching.kind];
 		return response;
 	}
+	const given = { request, values, events, load, scope, via, trail, ids };
+	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;
 	const counts = !coming || route.stepped !== null;
@@ -663,19 +681,6 @@ async function runForWatch(
 	}
 }
 
-/** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */
-function hearingOf(
-	{ heard, plan }: GatewayRoute,
-	input: RunInput,
-	{ channels }: Handling,
-): WatchSource["hear"] {
-	const { on = null } = plan.live ?? {};
-	const channel = on && channels.all[on.channelIndex];
-	if (heard === null || !channel) return null;
-	const instance = heard(input);
-	return (onMessage) => channel.hear(instance, onMessage);
-}
-
 const watchRoles = {
 	...{ events: "events", session: "websocket", wait: "wait" },
 } as const satisfies Record<WatchFace["kind"], WatchRole>;
@@ -704,14 +709,94 @@ async function readWithBody(
 	return requests.read(request, params, content, turn);
 }
 
-/** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
-function count(
-	limit: RateLimit,
+/** The route of a request that may go on. */
+interface Found {
+	readonly route: GatewayRoute;
+	readonly params: Readonly<Record<string, string>>;
+	readonly via: ReturnType<Via>;
+	/** Whether another turn of the loop may have begun. */
+	readonly waited: boolean;
+}
+
+/** Counts a request to the limits of the gateway and of its route, in this process. Throws if it may not go on. */
+function find(
 	request: GatewayRequest,
-	params: Readonly<Record<string, string>>,
+	handling: Handling,
+	end: RequestEnd,
+): Found {
+	const { rateLimit } = handling;
+	const count = (limit: RateLimit, params: Found["params"]) => {
+		const keys = limit.keysOf(request, params);
+		noteQuota(limit, limit.holder.local.count(keys, request.arrivedMs), end);
+	};
+	if (rateLimit) count(rateLimit, {});
+	const { target: route, params } = locate(request, handling);
+	noteRoute(route, end);
+	const via = handling.via(request.headers);
+	if (route.rateLimit) count(route.rateLimit, params);
+	return { route, params, via, waited: false };
+}
+
+/**
+ * The same with limits that processes share, and all limits in one round trip. What a request is refused for comes in the same order: first the gateway's limit,
+ * then that no route matches, last the route's limit.
+ */
+async function findShared(
+	shared: SharedLimits,
+	request: GatewayRequest,
+	scope: Scope,
+	handling: Handling,
+	end: RequestEnd,
+): Promise<Found> {
+	const { rateLimit } = handling;
+	const asks: Ask[] = [];
+	const ask = (limit: RateLimit, params: Found["params"]) => {
+		const keys = limit.keysOf(request, params);
+		asks.push({ holder: limit.holder, keys });
+	};
+	if (rateLimit) ask(rateLimit, {});
+	let match: Match<GatewayRoute> | null = null;
+	let via: Found["via"] | null = null;
+	let failure: { readonly thrown: unknown } | null = null;
+	try {
+		match = locate(request, handling);
+		via = handling.via(request.headers);
+		if (match.target.rateLimit) ask(match.target.rateLimit, match.params);
+	} catch (thrown) {
+		failure = { thrown };
+	}
+	const waited = asks.length > 0;
+	const counted = waited ? await shared.count(asks) : [];
+	let at = 0;
+	if (rateLimit) noteQuota(rateLimit, counted[at++], end);
+	if (match !== null) noteRoute(match.target, end);
+	if (failure !== null) throw failure.thrown;
+	const { target: route, params } = match as Match<GatewayRoute>;
+	if (route.rateLimit) noteQuota(route.rateLimit, counted[at], end);
+	if (scope.cancelled) throw scope.reason;
+	return { route, params, via: via as Found["via"], waited };
+}
+
+function locate(
+	{ method, target }: GatewayRequest,
+	handling: Handling,
+): Match<GatewayRoute> {
+	return handling.route(method, target);
+}
+
+function noteRoute({ plan }: GatewayRoute, end: RequestEnd): void {
+	end.route = plan.key;
+	if (end.trail !== null) end.trail.route = plan.key;
+}
+
+/** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
+function noteQuota(
+	limit: RateLimit,
+	counted: Counted | undefined,
 	end: RequestEnd,
 ): void {
-	const quota = limit(request, params);
+	if (counted === undefined) return;
+	const quota = limit.quotaOf(counted);
 	end.quotas = [...(end.quotas ?? []), quota];
 	if (quota.refusal !== null) throw quota.refusal;
 }

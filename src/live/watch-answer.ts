@@ -9,7 +9,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { RouteWatches } from "./route-watches.ts";
-import type { Watch, Watcher, WatchSource } from "./watch.ts";
+import type { Ran, Watch, Watcher } from "./watch.ts";
 import { WatchEvents } from "./watch-events.ts";
 import type { WatchFace } from "./watch-face.ts";
 import { WatchSession } from "./watch-session.ts";
@@ -25,7 +25,8 @@ export interface Watching {
 	readonly scope: Scope;
 	/** Cancelled when the gateway closes. */
 	readonly closing: Scope;
-	readonly source: WatchSource;
+	/** Carries out the route once, for whoever watches. Never rejects. */
+	readonly run: (ip: string, scope: Scope) => Promise<Ran>;
 }
 
 /** An answer to a client that watches, and the newest answer that it was made of. */
@@ -39,8 +40,8 @@ export interface Watched {
  * `overloaded` if too many watch, and with the scope's reason.
  */
 export function answerWatching(watching: Watching): Promise<Watched> {
-	const { watches, key, face, source } = watching;
-	const watch = watches.watchOf(key, source);
+	const { watches, key, face, run } = watching;
+	const watch = watches.watchOf(key, run);
 	switch (face.kind) {
 		case "events":
 			return answerByEvents(watch, watching);

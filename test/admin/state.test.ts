@@ -84,6 +84,7 @@ describe("/state", () => {
 			requests: { running: 0, waiting: 0 },
 			live: [],
 			channels: [],
+			store: null,
 		});
 		assert.ok(Math.abs(Date.parse(`${at}`) - Date.now()) < 60_000);
 		assert.ok(Date.parse(`${startedAt}`) <= Date.now());

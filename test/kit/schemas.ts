@@ -10,6 +10,7 @@ import { rateLimitKeys } from "../../src/config/keys/rate-limit.ts";
 import { requestKeys } from "../../src/config/keys/request.ts";
 import { routeKeys } from "../../src/config/keys/route.ts";
 import { serverKeys } from "../../src/config/keys/server.ts";
+import { storeKeys } from "../../src/config/keys/store.ts";
 import { configKeys } from "../../src/config/keys/top.ts";
 import { upstreamKeys } from "../../src/config/keys/upstream.ts";
 import { stepKeys } from "../../src/config/steps/kinds.ts";
@@ -25,6 +26,7 @@ export const keySchemas = [
 	logKeys,
 	overloadKeys,
 	adminKeys,
+	storeKeys,
 	rateLimitKeys,
 	upstreamKeys,
 	routeKeys,

@@ -45,12 +45,9 @@ export function frame(
 		head.push(mask | 127, ...long);
 	}
 	if (!masked) return Buffer.concat([Buffer.from(head), bytes]);
-	const key = [0x37, 0xfa, 0x21, 0x3d] as const;
-	const hidden = Buffer.alloc(bytes.length);
-	for (let at = 0; at < bytes.length; at++) {
-		hidden[at] = (bytes[at] ?? 0) ^ (key[at & 3] ?? 0);
-	}
-	return Buffer.concat([Buffer.from(head), Buffer.from(key), hidden]);
+	const key = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
+	const hidden = bytes.map((byte, at) => byte ^ (key[at % 4] ?? 0));
+	return Buffer.concat([Buffer.from(head), key, hidden]);
 }
 
 /** The payload of a frame that closes. */
@@ -101,29 +98,15 @@ export async function openWebSocket(
 	const { port, hostname } = new URL(url);
 	const socket = connect(Number(port), hostname);
 	let bytes: Buffer = Buffer.alloc(0);
-	// Long frames come in many pieces, which are put together once.
-	let more: Buffer[] = [];
-	let size = 0;
-	let wanted = 0;
 	let ended = false;
 	let look = () => {};
 	socket.on("error", () => {});
 	socket.on("data", (chunk: Buffer) => {
-		more.push(chunk);
-		size += chunk.length;
-		if (bytes.length + size < wanted) return;
-		join();
+		bytes = Buffer.concat([bytes, chunk]);
 		look();
 	});
-	const join = () => {
-		bytes = Buffer.concat([bytes, ...more]);
-		more = [];
-		size = 0;
-		wanted = 0;
-	};
 	const end = () => {
 		ended = true;
-		join();
 		look();
 	};
 	socket.on("end", end).on("close", end);
@@ -168,10 +151,7 @@ export async function openWebSocket(
 	}
 	const take = (): Frame | null => {
 		const read = readFrame(bytes);
-		if (typeof read === "number") {
-			wanted = read;
-			return null;
-		}
+		if (read === null) return null;
 		bytes = bytes.subarray(read.length);
 		return read.frame;
 	};
@@ -193,27 +173,27 @@ export async function openWebSocket(
 	};
 }
 
-/** A frame of a server, which must have no mask; or how many bytes it takes at least, if they are not there. */
+/** A frame of a server, which must have no mask. */
 function readFrame(
 	bytes: Buffer,
-): { readonly frame: Frame; readonly length: number } | number {
-	if (bytes.length < 2) return 2;
+): { readonly frame: Frame; readonly length: number } | null {
+	if (bytes.length < 2) return null;
 	const [first = 0, second = 0] = bytes;
 	assert.equal(second & 0x80, 0, "a server sent a mask");
 	let length = second & 0x7f;
 	let at = 2;
 	if (length === 126) {
-		if (bytes.length < 4) return 4;
+		if (bytes.length < 4) return null;
 		length = bytes.readUInt16BE(2);
 		assert.ok(length > 125, "a length could be written shorter");
 		at = 4;
 	} else if (length === 127) {
-		if (bytes.length < 10) return 10;
+		if (bytes.length < 10) return null;
 		length = Number(bytes.readBigUInt64BE(2));
 		assert.ok(length > 65_535, "a length could be written shorter");
 		at = 10;
 	}
-	if (bytes.length < at + length) return at + length;
+	if (bytes.length < at + length) return null;
 	const frame = {
 		fin: (first & 0x80) !== 0,
 		rsv: (first >> 4) & 7,

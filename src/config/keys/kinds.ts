@@ -108,6 +108,12 @@ export const patience = durationWhere(
 	(ms) => ms <= 3_600_000,
 );
 
+/** How long something may take for which a request waits besides its work. */
+export const briefly = durationWhere(
+	"a duration from `1ms` to `1s`",
+	(ms) => ms >= 1 && ms <= 1_000,
+);
+
 /** The length of a period or a pause of the gateway's own. */
 export const period = durationWhere(
 	"a duration from `100ms` to `10m`",

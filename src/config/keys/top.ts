@@ -15,6 +15,7 @@ import {
 	section,
 } from "./section.ts";
 import { serverKeys } from "./server.ts";
+import { urlOrMap } from "./store.ts";
 
 export const configKeys = section({
 	upstreams: key(named<object>("a map of upstreams"), {
@@ -66,6 +67,12 @@ export const configKeys = section({
 		description:
 			"Writes requests to a SQLite database: what was done for each, and the columns of a route's `record`. Off without this key. `true` for the defaults.",
 		example: "history: { file: ./sluice.db, for: 7d }",
+	}),
+	store: key(urlOrMap(), {
+		description:
+			"A Valkey or Redis in which several gateways share what they count. Off without this key: each process counts for itself. While it is away each counts alone, and no request fails for it. A URL, or a map.",
+		example:
+			"store: ${env.STORE_URL ?? 'redis://127.0.0.1:6379'}\nrateLimit: { limit: 100, per: 1m }",
 	}),
 	admin: key(mapOrFalse(adminKeys), {
 		description:

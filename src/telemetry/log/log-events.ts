@@ -4,6 +4,7 @@ import {
 	type Events,
 	listen,
 	type PolicyDecided,
+	type StoreChanged,
 	type UndoEnded,
 } from "../../core/events.ts";
 import type { Plan } from "../../plan/plan.ts";
@@ -33,6 +34,7 @@ export function logEvents(
 			if (level === "normal") log.info({ load: level }, "load is normal again");
 			else log.warn({ load: level, reason }, loadWords[level]);
 		}),
+		listen(events.storeChanged, (change) => tellStore(change, log)),
 	];
 	return () => {
 		for (const remove of removals) remove();
@@ -60,6 +62,19 @@ function listenToRequests(
 				listen(requestEnded, (end) => tellRequest(end, calls, log, settings)),
 			];
 	}
+}
+
+function tellStore({ state, fault }: StoreChanged, log: Log): void {
+	log.repeats.tell(`store ${state} ${fault}`, 1, (count) => {
+		if (state === "up") {
+			log.info({ store: state, ...countOf(count) }, "the store is back");
+		} else {
+			log.warn(
+				{ store: state, reason: fault, ...countOf(count) },
+				"the store is away: each process counts alone",
+			);
+		}
+	});
 }
 
 const loadWords = {

@@ -4,8 +4,9 @@ import { packageVersion } from "../../core/version.ts";
 import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
 import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
+import type { StoreState } from "../../store/store.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
-import { labels, type Metric, type MetricsOut } from "./exposition.ts";
+import { type Exposition, labels, type Metric } from "./exposition.ts";
 import { metrics } from "./families.ts";
 
 const breakerStates = ["closed", "half_open", "open"] as const;
@@ -23,9 +24,10 @@ export function writeGauges(
 	server: Pick<RunningServer, "connections" | "sessions"> | null,
 	load: LoadLevel,
 	loaded: LoadedPlan,
-	out: MetricsOut,
+	out: Exposition,
 ): void {
-	const { upstreams, requests, threads, live, channels } = gateway.state();
+	const { upstreams, requests, threads, live, channels, store } =
+		gateway.state();
 	const one = (metric: Metric, value: number | undefined) => {
 		if (value === undefined) return;
 		out.metric(metric);
@@ -41,6 +43,7 @@ export function writeGauges(
 	one(metrics.poolThreads, threads?.threads);
 	one(metrics.poolRunning, threads?.running);
 	one(metrics.poolWaiting, threads?.waiting);
+	if (store !== null) writeStore(store, out);
 	const spans = gateway.events.tracers[0]?.state();
 	if (spans !== undefined) writeSpans(spans, out);
 	out.metric(metrics.load);
@@ -63,7 +66,7 @@ export function writeGauges(
 	one(metrics.configLoaded, loaded.atMs / 1000);
 }
 
-function writeLive(live: GatewayState["live"], out: MetricsOut): void {
+function writeLive(live: GatewayState["live"], out: Exposition): void {
 	for (const [metric, field] of [
 		[metrics.watches, "watches"],
 		[metrics.watchers, "watchers"],
@@ -86,7 +89,7 @@ function writeLive(live: GatewayState["live"], out: MetricsOut): void {
 /** By the channel's name in the config, never by its instances. */
 function writeChannels(
 	channels: readonly ChannelState[],
-	out: MetricsOut,
+	out: Exposition,
 ): void {
 	const each = (metric: Metric, valueOf: (state: ChannelState) => number) => {
 		out.metric(metric);
@@ -107,7 +110,7 @@ function writeChannels(
 
 function writeSessions(
 	{ open, received, sent, closed }: ReturnType<RunningServer["sessions"]>,
-	out: MetricsOut,
+	out: Exposition,
 ): void {
 	out.metric(metrics.websocketsOpen);
 	out.sample(metrics.websocketsOpen.name, "", open);
@@ -121,9 +124,23 @@ function writeSessions(
 	}
 }
 
+function writeStore(store: StoreState, out: Exposition): void {
+	const by = (metric: Metric, label: string, counts: object) => {
+		out.metric(metric);
+		for (const [word, count] of Object.entries(counts)) {
+			out.sample(metric.name, labels({ [label]: word }), count);
+		}
+	};
+	out.metric(metrics.storeUp);
+	out.sample(metrics.storeUp.name, "", Number(store.state === "up"));
+	by(metrics.storeCalls, "outcome", store.calls);
+	by(metrics.storeAway, "reason", store.away);
+	by(metrics.storeLocal, "use", store.local);
+}
+
 function writeSpans(
 	{ sent, failed, dropped, leftOut, waiting }: TracerState,
-	out: MetricsOut,
+	out: Exposition,
 ): void {
 	const outcomes = { sent, failed, dropped, left_out: leftOut };
 	out.metric(metrics.spans);
@@ -136,7 +153,7 @@ function writeSpans(
 
 function writeUpstreams(
 	upstreams: readonly UpstreamState[],
-	out: MetricsOut,
+	out: Exposition,
 ): void {
 	const each = (
 		metric: Metric,

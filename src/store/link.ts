@@ -1,0 +1,33 @@
+import type { StoreFault } from "../core/events.ts";
+
+/** What a command is made of. Bytes are sent as they are. */
+export type Word = string | Buffer;
+
+/** One connection to a store. It never connects again by itself. */
+export interface Link {
+	/** Rejects with a `StoreError`, also when the connection ends. */
+	command(words: readonly Word[]): Promise<unknown>;
+	/** Ends the connection at once, and with it every command. Nothing is called back any more. */
+	destroy(): void;
+}
+
+/** Makes a connection that is ready for commands. Rejects with a `StoreError`. */
+export type OpenLink = (
+	/** Called once if the connection ends by itself. */
+	onLost: (fault: StoreFault) => void,
+	/** Called when it begins to connect, with a function that ends the attempt and what was made by then. */
+	onBegun: (destroy: () => void) => void,
+) => Promise<Link>;
+
+/** The store could not do what was asked. It holds no word of the store's, so it can be shown anywhere. */
+export class StoreError extends Error {
+	readonly fault: StoreFault;
+
+	constructor(fault: StoreFault) {
+		super(`the store is away: ${fault}`);
+		this.fault = fault;
+	}
+}
+
+/** The error for a script that the store does not know, or not any more. Its connection is sound. */
+export class UnknownScript extends Error {}

@@ -1,0 +1,359 @@
+import {
+	raise,
+	type StoreChanged,
+	type StoreFault,
+	storeFaults,
+} from "../core/events.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
+import {
+	type Link,
+	type OpenLink,
+	StoreError,
+	UnknownScript,
+	type Word,
+} from "./link.ts";
+
+export interface StoreOptions {
+	/** Every key begins with it. */
+	readonly prefix: string;
+	/** How long an answer may take. */
+	readonly timeoutMs: number;
+}
+
+/** The means that a store takes from its gateway. */
+export interface StoreContext {
+	readonly clock: Clock;
+	readonly changed: readonly ((event: StoreChanged) => void)[];
+	readonly open: OpenLink;
+}
+
+/** A script of Lua, and the digest by which a store that has run it knows it. */
+export interface Script {
+	readonly text: string;
+	readonly sha1: string;
+}
+
+/** What can be decided without the store while it is away. */
+export type StoreUse = "limits";
+
+/** How a store is. Counts are since the gateway was made. */
+export interface StoreState {
+	readonly state: "connecting" | "up" | "away";
+	/** Null unless it is away. */
+	readonly fault: StoreFault | null;
+	/** For how long it has been so. */
+	readonly forMs: number;
+	/** Calls by how they ended. */
+	readonly calls: {
+		readonly answered: number;
+		readonly slow: number;
+		readonly failed: number;
+	};
+	/** How often it has gone away, by the reason. */
+	readonly away: Readonly<Record<StoreFault, number>>;
+	/** What was decided without it. */
+	readonly local: Readonly<Record<StoreUse, number>>;
+}
+
+/** An attempt to connect must be ready for use within this. */
+const openMs = 1_000;
+
+/** The pauses before attempts to connect. With an attempt, the longest is well within five seconds. */
+const pauseMsMin = 250;
+const pauseMsMax = 2_000;
+
+/** A store that has been up for so long begins with the shortest pause again. */
+const steadyMs = 10_000;
+
+/** After so long without a call the store is asked whether it is there, so that a request need not find out. */
+const idleMs = 5_000;
+
+/** After so many late answers one after the other it is slow, although it answers. */
+const lateMax = 5;
+
+/** A turn of the event loop that came so late may have kept an answer waiting. A call is given two more turns for it. */
+const lateTurnMs = 5;
+const lateTurnsMax = 2;
+
+/** The most calls that wait for their answer. */
+const waitingMax = 1_024;
+
+/** A write that shows whether the store can be used. It expires by itself. */
+const probeValue = "1";
+const probeExpiresMs = "10000";
+
+/**
+ * What processes share, on a Valkey or Redis. It stands behind a timeout and a breaker of its own: a call waits for `timeoutMs` at most, and while
+ * the store is away each call fails at once. It comes back by itself. Nothing waits for it to come back.
+ */
+export class Store {
+	readonly prefix: string;
+	readonly clock: Clock;
+	/** Resolves when it is known for the first time whether the store can be used. */
+	readonly settled: Promise<void>;
+	readonly #timeoutMs: number;
+	readonly #context: StoreContext;
+	readonly #settle: () => void;
+	readonly #waiting = new Set<(error: StoreError) => void>();
+	readonly #calls = { answered: 0, slow: 0, failed: 0 };
+	readonly #away = Object.fromEntries(
+		storeFaults.map((fault) => [fault, 0]),
+	) as Record<StoreFault, number>;
+	readonly #local: Record<StoreUse, number> = { limits: 0 };
+	#link: Link | null = null;
+	/** Ends the attempt to connect that is being made. */
+	#giveUp: (() => void) | null = null;
+	#timer: Timer | null = null;
+	#state: StoreState["state"] = "connecting";
+	#fault: StoreFault | null = null;
+	#sinceMs: number;
+	#heardMs = 0;
+	#calledMs = 0;
+	#late = 0;
+	#pauseMs = pauseMsMin;
+	#closed = false;
+
+	constructor(options: StoreOptions, context: StoreContext) {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		this.settled = promise;
+		this.#settle = resolve;
+		this.prefix = options.prefix;
+		this.#timeoutMs = options.timeoutMs;
+		this.clock = context.clock;
+		this.#context = context;
+		this.#sinceMs = context.clock.now();
+		this.#open();
+	}
+
+	/** Whether a call is worth making. */
+	get up(): boolean {
+		return this.#state === "up" && this.#waiting.size < waitingMax;
+	}
+
+	/** Counts something that was decided without the store. */
+	decidedLocally(use: StoreUse, count = 1): void {
+		this.#local[use] += count;
+	}
+
+	state(): StoreState {
+		return {
+			state: this.#state,
+			fault: this.#fault,
+			forMs: this.clock.now() - this.#sinceMs,
+			calls: { ...this.#calls },
+			away: { ...this.#away },
+			local: { ...this.#local },
+		};
+	}
+
+	/** Runs a script. `read` takes its answer, and gives null if it is none that the script can give. */
+	async script<Value>(
+		{ text, sha1 }: Script,
+		keys: readonly string[],
+		args: readonly Word[],
+		read: (reply: unknown) => Value | null,
+	): Promise<Value> {
+		const rest = [String(keys.length), ...keys, ...args];
+		try {
+			return await this.call(["EVALSHA", sha1, ...rest], read);
+		} catch (error) {
+			if (!(error instanceof UnknownScript)) throw error;
+			return await this.call(["EVAL", text, ...rest], read);
+		}
+	}
+
+	/** One command. Rejects with a `StoreError` if the store is away, or goes away by it. */
+	call<Value>(
+		words: readonly Word[],
+		read: (reply: unknown) => Value | null,
+	): Promise<Value> {
+		const link = this.#link;
+		if (link === null || !this.up) {
+			return Promise.reject(new StoreError(this.#fault ?? "busy"));
+		}
+		return this.#callOn(link, words, read);
+	}
+
+	/** Ends the connection, and what waits for it. It does not come back. */
+	close(): void {
+		if (this.#closed) return;
+		this.#closed = true;
+		this.#drop("closed");
+		this.#settle();
+	}
+
+	#callOn<Value>(
+		link: Link,
+		words: readonly Word[],
+		read: (reply: unknown) => Value | null,
+	): Promise<Value> {
+		const sentMs = this.clock.now();
+		this.#calledMs = sentMs;
+		return new Promise<Value>((resolve, reject) => {
+			const end = () => {
+				timer.cancel();
+				return this.#waiting.delete(fail);
+			};
+			const fail = (error: Error) => {
+				if (!end()) return;
+				this.#calls.failed++;
+				reject(error);
+			};
+			const onSlow = () => {
+				if (!end()) return;
+				this.#calls.slow++;
+				this.#late++;
+				reject(new StoreError("slow"));
+				const silent = this.#heardMs <= sentMs;
+				if (silent || this.#late >= lateMax) this.#lose(link, "slow");
+			};
+			let timer = this.clock.after(this.#timeoutMs, () => onTime(lateTurnsMax));
+			// A command is sent in one turn of the loop and its answer read in another. If the loop is late, that is not the store's fault.
+			const onTime = (turnsLeft: number) => {
+				if (turnsLeft === 0 || this.clock.turnLateMs < lateTurnMs) {
+					// What has come by now is read before the immediate.
+					setImmediate(onSlow);
+				} else timer = this.clock.after(0, () => onTime(turnsLeft - 1));
+			};
+			this.#waiting.add(fail);
+			link.command(words).then(
+				(reply) => {
+					this.#heardMs = this.clock.now();
+					if (!end()) return;
+					this.#late = 0;
+					const value = read(reply);
+					if (value !== null) {
+						this.#calls.answered++;
+						return resolve(value);
+					}
+					this.#calls.failed++;
+					reject(new StoreError("garbled"));
+					this.#lose(link, "garbled");
+				},
+				(error: Error) => {
+					this.#heardMs = this.clock.now();
+					if (error instanceof UnknownScript) {
+						if (end()) reject(error);
+						return;
+					}
+					fail(error);
+					this.#lose(
+						link,
+						error instanceof StoreError ? error.fault : "refused",
+					);
+				},
+			);
+		});
+	}
+
+	#open(): void {
+		let begun: () => void = () => {};
+		let over = false;
+		let opened: Link | null = null;
+		const end = (fault: StoreFault) => {
+			if (over) return;
+			over = true;
+			begun();
+			this.#giveUp = null;
+			if (!this.#closed) this.#goAway(fault);
+		};
+		this.#giveUp = () => end("closed");
+		this.#context
+			.open(
+				(fault) => (opened === null ? end(fault) : this.#lose(opened, fault)),
+				(destroy) => {
+					if (over) return destroy();
+					begun = destroy;
+					this.#timer = this.clock.aside(openMs, () => end("unreachable"));
+				},
+			)
+			.then(async (link) => {
+				// It may know the password and yet take no writes.
+				await link.command(this.#probe);
+				if (over) return;
+				over = true;
+				opened = link;
+				this.#giveUp = null;
+				this.#comeUp(link);
+			})
+			.catch((error: unknown) =>
+				end(error instanceof StoreError ? error.fault : "refused"),
+			);
+	}
+
+	get #probe(): readonly Word[] {
+		return ["SET", `${this.prefix}probe`, probeValue, "PX", probeExpiresMs];
+	}
+
+	#comeUp(link: Link): void {
+		this.#timer?.cancel();
+		this.#link = link;
+		this.#heardMs = this.clock.now();
+		this.#calledMs = this.#heardMs;
+		this.#late = 0;
+		const isNews = this.#state === "away";
+		this.#become("up", null);
+		if (isNews) this.#tell();
+		this.#settle();
+		this.#watch(link);
+	}
+
+	/** Asks now and then, if nobody else does. */
+	#watch(link: Link): void {
+		const leftMs = this.#calledMs + idleMs - this.clock.now();
+		this.#timer = this.clock.aside(Math.max(leftMs, 1), () => {
+			if (this.#link !== link) return;
+			if (this.clock.now() - this.#calledMs >= idleMs) {
+				this.#callOn(link, this.#probe, isOk).catch(() => {});
+			}
+			this.#watch(link);
+		});
+	}
+
+	#lose(link: Link, fault: StoreFault): void {
+		if (this.#link !== link) return;
+		const upMs = this.clock.now() - this.#sinceMs;
+		if (upMs >= steadyMs) this.#pauseMs = pauseMsMin;
+		this.#drop(fault);
+		this.#goAway(fault);
+	}
+
+	/** Lets go of the connection. Whoever waits for it goes on at once. */
+	#drop(fault: StoreFault): void {
+		this.#timer?.cancel();
+		const link = this.#link;
+		this.#link = null;
+		link?.destroy();
+		this.#giveUp?.();
+		for (const fail of [...this.#waiting]) fail(new StoreError(fault));
+	}
+
+	#goAway(fault: StoreFault): void {
+		this.#timer?.cancel();
+		const isNews = this.#state !== "away";
+		if (isNews) {
+			this.#away[fault]++;
+			this.#become("away", fault);
+			this.#tell();
+			this.#settle();
+		} else this.#fault = fault;
+		const pauseMs = this.#pauseMs;
+		this.#pauseMs = Math.min(2 * pauseMs, pauseMsMax);
+		this.#timer = this.clock.aside(pauseMs, () => this.#open());
+	}
+
+	#become(state: "up" | "away", fault: StoreFault | null): void {
+		this.#state = state;
+		this.#fault = fault;
+		this.#sinceMs = this.clock.now();
+	}
+
+	#tell(): void {
+		const state = this.#state === "up" ? "up" : "away";
+		raise(this.#context.changed, { state, fault: this.#fault });
+	}
+}
+
+function isOk(reply: unknown): true | null {
+	return reply === "OK" ? true : null;
+}

@@ -1,0 +1,232 @@
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
+import { describe, it } from "node:test";
+import type { StoreChanged } from "../../src/core/events.ts";
+import { openRedis } from "../../src/store/redis.ts";
+import { Store } from "../../src/store/store.ts";
+import { realClock } from "../../src/tasks/clock.ts";
+import { startStore, type TestStore, withoutStore } from "../kit/store.ts";
+
+const skip = withoutStore();
+
+/** A store at this address, and how it changes. */
+function connected(url: string, timeoutMs = 1000) {
+	const told: StoreChanged[] = [];
+	const waiting: (() => void)[] = [];
+	const changed = [
+		(change: StoreChanged) => {
+			told.push(change);
+			for (const go of waiting.splice(0)) go();
+		},
+	];
+	const store = new Store(
+		{ prefix: "test:", timeoutMs },
+		{ clock: realClock(), changed, open: openRedis(url) },
+	);
+	return {
+		store,
+		told,
+		/** Resolves when so many changes were told. */
+		async changes(count: number) {
+			while (told.length < count) {
+				await new Promise<void>((resolve) => waiting.push(resolve));
+			}
+			return told[count - 1] as StoreChanged;
+		},
+		get: (key: string) => store.call(["GET", key], (reply) => [reply]),
+		set: (key: string, value: string) =>
+			store.call(["SET", key, value], (reply) => [reply]),
+		[Symbol.dispose]: () => store.close(),
+	};
+}
+
+/** Something that takes connections and answers with what it likes. */
+async function liar(answer: (socket: Socket, piece: string) => void) {
+	const sockets = new Set<Socket>();
+	const server = createServer((socket) => {
+		sockets.add(socket);
+		socket.on("error", () => {});
+		socket.on("data", (piece) => answer(socket, piece.toString()));
+	}).listen(0, "127.0.0.1");
+	await once(server, "listening");
+	const { port } = server.address() as AddressInfo;
+	return {
+		url: `redis://127.0.0.1:${port}`,
+		async [Symbol.asyncDispose]() {
+			for (const socket of sockets) socket.destroy();
+			server.close();
+			await once(server, "close");
+		},
+	};
+}
+
+describe("a real store", { skip }, () => {
+	const inside = async (
+		work: (server: TestStore) => Promise<void>,
+		...options: string[]
+	) => {
+		await using server = await startStore(...options);
+		await work(server);
+	};
+
+	it("keeps what it is given", () =>
+		inside(async ({ url }) => {
+			using one = connected(url);
+			await one.store.settled;
+			await one.set("test:a", "é");
+			assert.deepEqual(await one.get("test:a"), ["é"]);
+			assert.deepEqual(await one.get("test:b"), [null]);
+		}));
+
+	it("that is killed fails what waits at once, and is used again when it is back", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.store.settled;
+			server.stop();
+			const waiting = Array.from({ length: 50 }, () =>
+				one.get("x").catch((error: Error) => error.message),
+			);
+			await server.kill();
+			assert.deepEqual(
+				new Set(await Promise.all(waiting)),
+				new Set(["the store is away: closed"]),
+			);
+			await one.changes(1);
+			await server.restart();
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+			assert.deepEqual(await one.get("x"), [null]);
+			assert.deepEqual(one.told[0], { state: "away", fault: "closed" });
+		}));
+
+	it("that is stopped is slow, and is used again when it goes on", () =>
+		inside(async (server) => {
+			using one = connected(server.url, 50);
+			await one.store.settled;
+			server.stop();
+			await assert.rejects(one.get("x"), /slow/);
+			assert.deepEqual(await one.changes(1), { state: "away", fault: "slow" });
+			server.goOn();
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+		}));
+
+	it("that is not there is unreachable, and is used when it comes", () =>
+		inside(async (server) => {
+			await server.kill();
+			using one = connected(server.url);
+			const fault = "unreachable";
+			assert.deepEqual(await one.changes(1), { state: "away", fault });
+			await one.store.settled;
+			await server.restart();
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+		}));
+
+	it("with another password is denied, and never tells the password", () =>
+		inside(
+			async ({ port }) => {
+				using wrong = connected(`redis://:wr0ng-secret@127.0.0.1:${port}`);
+				using none = connected(`redis://127.0.0.1:${port}`);
+				using right = connected(`redis://:s3cret@127.0.0.1:${port}`);
+				const denied = { state: "away", fault: "denied" };
+				assert.deepEqual(await wrong.changes(1), denied);
+				assert.deepEqual(await none.changes(1), denied);
+				await right.store.settled;
+				assert.equal(right.store.state().state, "up");
+				const shown = await wrong.get("x").catch((error: Error) => error.stack);
+				assert.doesNotMatch(String(shown), /s3cret|wr0ng/);
+			},
+			"--requirepass",
+			"s3cret",
+		));
+
+	it("whose memory is full is away until it has some", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.store.settled;
+			await server.command("CONFIG", "SET", "maxmemory", "1");
+			await assert.rejects(one.set("x", "y"), /full/);
+			await server.command("CONFIG", "SET", "maxmemory", "0");
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+		}));
+
+	it("that is full when a script writes is away", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.store.settled;
+			await server.command("CONFIG", "SET", "maxmemory", "1");
+			const text = "return redis.call('SET', KEYS[1], 'x')";
+			const script = { text, sha1: "0".repeat(40) };
+			await assert.rejects(
+				one.store.script(script, ["x"], [], (reply) => [reply]),
+				/full/,
+			);
+		}));
+
+	it("that becomes a replica takes no writes, so it is away", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.store.settled;
+			await server.command("REPLICAOF", "127.0.0.1", "1");
+			await assert.rejects(one.set("x", "y"), /read_only/);
+			await server.command("REPLICAOF", "NO", "ONE");
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+		}));
+
+	it("whose connection is cut from its side is used again on another", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.store.settled;
+			await server.command("CLIENT", "KILL", "TYPE", "normal");
+			assert.deepEqual(await one.changes(1), {
+				state: "away",
+				fault: "closed",
+			});
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+		}));
+
+	it("is left without a connection when it is closed", () =>
+		inside(async (server) => {
+			const one = connected(server.url);
+			await one.store.settled;
+			assert.match(await clients(server), /name=sluice/);
+			one.store.close();
+			for (;;) if (!/name=sluice/.test(await clients(server))) break;
+		}));
+});
+
+async function clients(server: TestStore): Promise<string> {
+	return server.command("CLIENT", "LIST");
+}
+
+describe("what is no store", () => {
+	for (const [name, answer] of [
+		["speaks HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n"],
+		["sends bytes without a meaning", "\u0000\u0001\u0002 nothing\r\n"],
+		["announces a text without an end", "$999999999\r\nx"],
+	] as const) {
+		it(`and ${name} is away, and nothing is made of it`, async () => {
+			await using server = await liar((socket) => socket.write(answer));
+			using one = connected(server.url);
+			const { state, fault } = await one.changes(1);
+			assert.equal(state, "away");
+			assert.ok(fault !== null && fault !== "denied", `${fault}`);
+			await assert.rejects(one.get("x"), /away/);
+		});
+	}
+
+	it("and answers more often than it is asked is left", async () => {
+		let connections = 0;
+		await using server = await liar((socket, piece) => {
+			const asked = piece.split(/\*\d+\r\n/).length - 1;
+			for (let count = 0; count < asked; count++) socket.write("+OK\r\n");
+			if (/SET/.test(piece) && /probe/.test(piece)) {
+				connections++;
+				socket.write("+OK\r\n+OK\r\n");
+			}
+		});
+		using one = connected(server.url);
+		const { state } = await one.changes(1);
+		assert.equal(state, "away");
+		assert.ok(connections > 0);
+	});
+});
