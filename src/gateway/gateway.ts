@@ -390,7 +390,11 @@ async function reported(
 	}
 	const { id: requestId, method, arrivedMs } = request;
 	const { quotas, ongoing } = end;
-	if (ongoing !== null) response = { ...response, ongoing };
+	if (ongoing !== null) {
+		const own = response.ongoing;
+		const all = own ? Promise.all([own, ongoing]).then(() => {}) : ongoing;
+		response = { ...response, ongoing: all };
+	}
 	if (quotas !== null) response = withQuotas(response, quotas);
 	const raiseEnd = (error: unknown = end.error) => {
 		if (requestEnded.length === 0 && trail === null) return;
@@ -418,8 +422,10 @@ async function reported(
 	if (session !== undefined) {
 		const { closing } = handling.outliving;
 		const onEnd = (error: unknown) => {
-			raiseEnd(failureOf(error));
-			end.reported();
+			afterwards(response.ongoing ?? null, () => {
+				raiseEnd(failureOf(error));
+				end.reported();
+			});
 		};
 		return {
 			...response,

@@ -88,6 +88,10 @@ export class RequestEnd implements Beyond {
 		if (until !== null) this.#track(until);
 	}
 
+	failed(error: GatewayError): void {
+		this.error ??= error;
+	}
+
 	reported(): void {
 		this.#reported?.();
 	}

@@ -101,7 +101,10 @@ export function passOn(
 		...(request.upgradable && upgradeOf(request.headers, prepared.websocket)),
 	};
 	return new Promise((resolve, reject) => {
-		void send(prepared, target, passage, call, resolve, reject);
+		const answered = (response: GatewayResponse) =>
+			// Its call goes on as long as the session.
+			resolve(response.session ? { ...response, ongoing: sent } : response);
+		const sent = send(prepared, target, passage, call, answered, reject);
 	});
 }
 
@@ -240,6 +243,8 @@ async function send(
 		error = asGatewayError(withCallTime(thrown, clock.now() - startedMs));
 		// If the request was never sent, its body has not been released yet.
 		if (call.body !== null) leave(call.body);
+		// Whoever has got the session is told by its end, and the record by its error.
+		if (status === 101 && !input.scope.cancelled) input.beyond.failed(error);
 		reject(error);
 	} finally {
 		wait.close();

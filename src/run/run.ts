@@ -53,6 +53,8 @@ export interface Beyond {
 	outlives(): void;
 	/** The run has ended, after it had sent these writes. Some of them go on until then; null if none does. */
 	ended(writes: readonly SentWrite[], until: Promise<void> | null): void;
+	/** What follows the answer has failed. */
+	failed(error: GatewayError): void;
 }
 
 /** How loaded the run's gateway is. */

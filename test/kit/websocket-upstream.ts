@@ -5,6 +5,7 @@ import {
 	type IncomingMessage,
 	type Server,
 } from "node:http";
+import type { Server as SecureServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { type WebSocket, WebSocketServer } from "ws";
 
@@ -33,7 +34,8 @@ export interface UpstreamOptions {
 	/** Instead of agreeing. */
 	readonly refuse?: (request: IncomingMessage, socket: Socket) => boolean;
 	readonly onMessage?: (ws: WebSocket, data: Buffer, isBinary: boolean) => void;
-	readonly server?: Server;
+	/** Instead of a plain one. */
+	readonly server?: SecureServer;
 }
 
 export async function startWebSocketUpstream({
@@ -41,8 +43,9 @@ export async function startWebSocketUpstream({
 	protocol,
 	refuse,
 	onMessage = (ws, data, binary) => ws.send(data, { binary }),
-	server = createServer(),
+	server: secure,
 }: UpstreamOptions = {}): Promise<WebSocketUpstream> {
+	const server: Server | SecureServer = secure ?? createServer();
 	const peers: UpstreamPeer[] = [];
 	let wake = () => {};
 	const sockets = new WebSocketServer({
@@ -74,7 +77,7 @@ export async function startWebSocketUpstream({
 	const { port } = server.address() as AddressInfo;
 	let taken = 0;
 	const upstream: WebSocketUpstream = {
-		origin: `http://127.0.0.1:${port}`,
+		origin: secure ? `https://localhost:${port}` : `http://127.0.0.1:${port}`,
 		peers,
 		asked: 0,
 		async peer() {

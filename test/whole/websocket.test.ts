@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createServer as createSecureServer } from "node:https";
 import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import type { TrailEnded } from "../../src/core/events.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/index.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
 import {
@@ -64,10 +67,15 @@ routes:
   GET /plain/{rest*}:
     proxy: { to: "chat/rooms/{rest*}" }
 `,
-			{},
+			{ CA: pem("cert") },
 			clock,
 		),
 	);
+}
+
+function pem(name: string): string {
+	const file = new URL(`../upstream/tls/${name}.pem`, import.meta.url);
+	return readFileSync(file, "utf8");
 }
 
 async function open(
@@ -138,6 +146,22 @@ describe("a WebSocket through a proxy", () => {
 			"a, b",
 		);
 		await offered[Symbol.dispose]();
+	});
+
+	test("passes over TLS, if the upstream is the one that was meant", async () => {
+		const server = createSecureServer({ key: pem("key"), cert: pem("cert") });
+		await start({ server }, { upstream: ", tls: { ca: '${env.CA}' }" });
+		const client = await open();
+		assert.equal(client.status, 101);
+		client.send(frame(opcodes.text, "x"));
+		assert.equal((await client.next())?.payload.toString(), "x");
+		client.send(frame(opcodes.close, closing(1000)));
+		await nothingOpen();
+		await front(upstream.origin);
+		const other = await open();
+		assert.equal(other.status, 502);
+		assert.match(other.body, /upstream_unreachable/);
+		assert.equal(upstream.asked, 1);
 	});
 
 	test("has no subprotocol if the upstream chooses none", async () => {
@@ -335,6 +359,9 @@ describe("the end of one side", () => {
 		assert.equal(await client.closed(), 1011);
 		client.send(frame(opcodes.close, closing(1011)));
 		await nothingOpen();
+		await ended();
+		assert.equal(served.ended[0]?.status, 101);
+		assert.equal(served.ended[0]?.error?.code, "upstream_invalid");
 	});
 
 	test("is 1011 to the client if the upstream breaks the protocol", async () => {
@@ -393,6 +420,33 @@ describe("the end of one side", () => {
 		assert.equal(await client.closed(), 1001);
 		assert.equal((await peer.closed)[0], 1001);
 	});
+});
+
+describe("the record of a WebSocket", () => {
+	for (const [who, end] of [
+		[
+			"the client",
+			(client) => client.send(frame(opcodes.close, closing(1000))),
+		],
+		["the upstream", async () => (await upstream.peer()).ws.close(1000)],
+	] as [string, (client: WebSocketClient) => unknown][]) {
+		test(`has a call that went well if ${who} has ended it`, async () => {
+			await start();
+			const trails: TrailEnded[] = [];
+			served.gateway.events.trailEnded.push((event) => trails.push(event));
+			const client = await open();
+			await end(client);
+			const frameOfEnd = await client.next();
+			client.send(frame(opcodes.close, frameOfEnd?.payload));
+			await ended();
+			const [step] = trails[0]?.trail.steps ?? [];
+			assert.equal(step?.end, "ok");
+			const [call] = step?.calls ?? [];
+			assert.equal(call?.status, 101);
+			assert.equal(call?.error, null);
+			assert.notEqual(call?.endedMs, null);
+		});
+	}
 });
 
 describe("what a page may open", () => {
@@ -497,8 +551,8 @@ describe("the protection of the upstream", () => {
 			}),
 		);
 		for (let at = 0; at < 4; at++) assert.equal((await open()).status, 101);
-		assert.equal(upstream.asked, 2);
-		assert.equal(other.asked, 2);
+		assert.equal(upstream.asked + other.asked, 4);
+		assert.ok(upstream.asked > 0 && other.asked > 0);
 	});
 
 	test("lets an upstream send no faster than its client takes", async () => {
