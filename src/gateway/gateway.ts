@@ -67,7 +67,7 @@ import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
 import { type Outliving, RequestEnd } from "./request-end.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
 import { withSessionEnd } from "./session-end.ts";
-import { createPost } from "./session-post.ts";
+import { createPost, type Posting } from "./session-post.ts";
 import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
@@ -606,13 +606,18 @@ async function answer(
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
 	}
 	// Whoever listens takes no place among the requests in progress.
-	const post = () =>
-		createPost(request, {
-			...{ clock, memory },
-			handle: (posted, scope) => handle(posted, scope, handling),
-		});
+	const post = () => createPost(request, postingOf(handling));
 	const { channels } = handling;
 	return channels.listen(place, wanted as Wanted, request, scope, post);
+}
+
+/** Made apart, because a function made where the request is would hold the request as long as the session. */
+function postingOf(handling: Handling): Posting {
+	const { clock, memory } = handling;
+	return {
+		...{ clock, memory },
+		handle: (posted, scope) => handle(posted, scope, handling),
+	};
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Scope } from "../tasks/scope.ts";
 import { completed } from "./plain-request.ts";
 
 /** The means to carry out a request of a session. */
-interface Posting {
+export interface Posting {
 	readonly clock: Clock;
 	readonly memory: Memory;
 	readonly handle: (
