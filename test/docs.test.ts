@@ -146,6 +146,7 @@ describe("the configs in README.md and docs", () => {
 		"docs/language.md",
 		"docs/live.md",
 		"docs/protection.md",
+		"docs/scaling.md",
 		"docs/server.md",
 		"docs/operating.md",
 	]) {

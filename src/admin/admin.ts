@@ -1,25 +1,17 @@
 import { GatewayError } from "../core/errors.ts";
-import { headerOf } from "../core/http/headers.ts";
 import { isLocal } from "../core/ip.ts";
 import { Memory } from "../core/memory.ts";
-import { packageVersion } from "../core/version.ts";
 import type { Gateway } from "../gateway/gateway.ts";
-import { hashOf } from "../plan/print.ts";
 import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
+import type { Clock } from "../tasks/clock.ts";
 import type { History } from "../telemetry/history/history.ts";
-import { contentTypes } from "../telemetry/metrics/exposition.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics/metrics.ts";
-import { createTraffic } from "../telemetry/traffic/traffic.ts";
-import { createAdminHandle, jsonAnswer, type Page } from "./handle.ts";
-import { historyPage, keptRequestPage } from "./history-pages.ts";
+import { createAdminHandle, type Page } from "./handle.ts";
 import { pagesOfFiles } from "./page-files.ts";
-import { planPage } from "./plan-page.ts";
-import { shownPlan } from "./shown-config.ts";
-import { statePage } from "./state-page.ts";
-import { requestPage, trafficPage } from "./traffic-pages.ts";
-import { TrafficStreams } from "./traffic-streams.ts";
-import { tryPage } from "./try-page.ts";
+import { createPages } from "./pages.ts";
+import type { AskedWorkers } from "./questions.ts";
+import { pagesOfWorkers } from "./workers-pages.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
@@ -89,106 +81,87 @@ export async function serveAdmin(
 		onInternal,
 	}: AdminOptions = {},
 ): Promise<AdminServer> {
-	if (token === null && !isLocal(host)) {
-		const message = "the admin server listens for other machines: give a token";
-		throw new GatewayError("config_invalid", message);
-	}
+	refuseOpen(host, token);
 	const counted = metrics ?? createMetrics(gateway);
-	const traffic = createTraffic(gateway);
-	const streams = new TrafficStreams(traffic);
-	const detach = () => {
-		counted.detach();
-		traffic.detach();
-	};
-	const pages = new Map<string, Page>([
-		...pagesOfFiles(),
-		["/health/live", { answer: () => jsonAnswer({ status: "ok" }) }],
-		["/health/ready", readyPage(server ?? null)],
-		["/metrics", metricsPage(counted, server ?? null, history)],
-		["/config", configPage(gateway)],
-		["/traffic", trafficPage(traffic, streams)],
-		["/traffic/*", requestPage(traffic)],
-		["/history", historyPage(history)],
-		["/history/*", keptRequestPage(history)],
-		[
-			"/state",
-			statePage({ gateway, server: server ?? null, metrics: counted, traffic }),
-		],
-		["/plan", planPage(gateway)],
-		["/try", tryPage(gateway)],
-	]);
-	const listening = listen({
-		...bounds,
-		...{ host, port, hosts },
-		healthPath: null,
-		...{ cors: null, websocket: null },
-		...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
-		clock: gateway.clock,
-		memory: new Memory(memoryBytesMax),
-		handle: createAdminHandle(pages, token),
+	const parts = { server: server ?? null, metrics: counted, history };
+	const { pages, endStreams, close } = createPages(gateway, parts);
+	return await openAdmin(pages, {
+		...{ port, host, hosts, token, clock: gateway.clock },
 		...(onInternal && { onInternal }),
+		endStreams,
+		close() {
+			counted.detach();
+			close();
+		},
 	});
+}
+
+/** Where an admin server listens, and for whom. */
+interface AdminDoor
+	extends Required<Pick<AdminOptions, "host" | "port" | "hosts" | "token">>,
+		Pick<AdminOptions, "onInternal"> {
+	readonly clock: Clock;
+	/** Called before its connections are closed. */
+	endStreams(): void;
+	/** Called when it is closed, and if it cannot listen. */
+	close(): void;
+}
+
+async function openAdmin(
+	pages: ReadonlyMap<string, Page>,
+	{ host, port, hosts, token, clock, onInternal, endStreams, close }: AdminDoor,
+): Promise<AdminServer> {
 	try {
-		const { url, drain } = await listening;
+		const { url, drain } = await listen({
+			...bounds,
+			...{ host, port, hosts },
+			healthPath: null,
+			...{ cors: null, websocket: null },
+			...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
+			clock,
+			memory: new Memory(memoryBytesMax),
+			handle: createAdminHandle(new Map([...pagesOfFiles(), ...pages]), token),
+			...(onInternal && { onInternal }),
+		});
 		return {
 			url,
 			async close() {
-				streams.close();
+				endStreams();
 				await drain(closingMs);
-				detach();
+				close();
 			},
 		};
 	} catch (error) {
-		detach();
+		close();
 		throw error;
 	}
 }
 
-/** Whoever asks for OpenMetrics gets it. Prometheus names it first among what it takes. */
-function metricsPage(
-	metrics: Metrics,
-	server: Pick<RunningServer, "connections" | "sessions"> | null,
-	history: History | null,
-): Page {
-	return {
-		answer({ headers }) {
-			const accept = headerOf(headers, "accept") ?? "";
-			const format = accept.includes("application/openmetrics-text")
-				? "openmetrics"
-				: "prometheus";
-			const body = metrics.print(format, server, history);
-			return { status: 200, type: contentTypes[format], body };
-		},
-	};
+/** The admin server of several workers: it asks them, and adds up what they say. Fails as `serveAdmin` does. */
+export async function serveAdminOfWorkers(
+	workers: AskedWorkers,
+	{
+		clock,
+		port = usualAdminPort,
+		host = "127.0.0.1",
+		hosts = null,
+		token = null,
+		onInternal,
+	}: Omit<AdminOptions, "server" | "metrics" | "history"> & {
+		readonly clock: Clock;
+	},
+): Promise<AdminServer> {
+	refuseOpen(host, token);
+	return await openAdmin(pagesOfWorkers(workers), {
+		...{ port, host, hosts, token, clock },
+		...(onInternal && { onInternal }),
+		endStreams() {},
+		close() {},
+	});
 }
 
-function readyPage(server: Pick<RunningServer, "draining"> | null): Page {
-	return {
-		answer: () =>
-			server?.draining()
-				? { ...jsonAnswer({ status: "draining" }), status: 503 }
-				: jsonAnswer({ status: "ok" }),
-	};
-}
-
-/** The config in force. Equal hashes mean equal plans, whatever the environment. */
-function configPage({ plan }: Gateway): Page {
-	const loadedAt = new Date().toISOString();
-	let body: string | null = null;
-	return {
-		answer() {
-			body ??= `${JSON.stringify(
-				{
-					version: packageVersion(),
-					node: process.version,
-					loadedAt,
-					hash: hashOf(plan),
-					plan: shownPlan(plan),
-				},
-				null,
-				2,
-			)}\n`;
-			return { status: 200, type: "application/json", body };
-		},
-	};
+function refuseOpen(host: string, token: string | null): void {
+	if (token !== null || isLocal(host)) return;
+	const message = "the admin server listens for other machines: give a token";
+	throw new GatewayError("config_invalid", message);
 }

@@ -9,7 +9,7 @@ import { jsonAnswer, type Page } from "./handle.ts";
 import { readTriedRequest, type TriedRequest } from "./tried-request.ts";
 
 /** The most of a request to try, as JSON. */
-const requestBytesMax = 256 * 1024;
+export const requestBytesMax = 256 * 1024;
 
 /** The most of an answer's body that is shown. */
 const shownBytesMax = 256 * 1024;

@@ -1,3 +1,4 @@
+import { eachWorkerHas } from "./each-worker-has.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
 import { print, printError } from "./terminal.ts";
@@ -23,6 +24,10 @@ export async function checkCommand(
 	print(
 		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
 	);
+	if (config.server.workers !== 1) {
+		const own = eachWorkerHas(config).join(", ");
+		print(`each worker has its own: ${own} (docs/scaling.md)`);
+	}
 	if (!connect) return exitCodes.ok;
 	const { askUpstreams } = await import("./connect.ts");
 	const answered = await askUpstreams(config.resolved.reveal());

@@ -195,11 +195,15 @@ function afterWords(steps: readonly string[]): string {
 
 function liveRows({ live }: RouteExplanation): string[][] {
 	if (live === null) return [];
-	const { everyMs, diff, sharedBy, watchesMax, watchersMax } = live;
+	const { everyMs, on, diff, sharedBy, watchesMax, watchersMax } = live;
+	const times = [
+		...(everyMs === null ? [] : [`every ${everyMs} ms`]),
+		...(on === null ? [] : [`after each message to ${on}`]),
+	];
 	const when =
-		everyMs === null
+		times.length === 0
 			? "runs again when an answer is no longer fresh"
-			: `runs every ${everyMs} ms while somebody watches`;
+			: `runs ${times.join(" and ")} while somebody watches`;
 	const names = sharedBy.map((one) =>
 		one === "forwarded" ? "address, host and scheme" : one,
 	);

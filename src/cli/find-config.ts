@@ -39,8 +39,17 @@ export function inspectAndReport(file: string): Promise<Loaded> {
 	return report(inspectConfig(file, process.env));
 }
 
+/** Loads a config with its functions. Prints its problems only if it cannot be used. */
+export async function loadQuietly(file: string): Promise<Loaded> {
+	const loaded = await loadConfig(file, process.env);
+	return loaded.config === null ? reported(loaded) : loaded;
+}
+
 async function report(loading: Promise<Loaded>): Promise<Loaded> {
-	const loaded = await loading;
+	return reported(await loading);
+}
+
+function reported(loaded: Loaded): Loaded {
 	for (const problem of loaded.problems) {
 		printError(shownInOneLine(printProblem(problem)));
 	}

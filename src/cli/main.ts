@@ -7,7 +7,7 @@ import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { HistoryOptions } from "./history.ts";
-import type { ServeHooks } from "./serve.ts";
+import type { ServeFlags, ServeHooks } from "./serve.ts";
 import { print, printError } from "./terminal.ts";
 
 const help = `
@@ -41,6 +41,7 @@ Examples:
   sluice serve                             ./sluice.yaml, where it says
   sluice serve shop.yaml --port 0          on any free port
   PORT=9000 sluice serve                   with \`port: \${env.PORT ?? 8080}\`
+  sluice serve --workers auto              a process for each core, on one port
 
 It prints the address and the routes to stdout, and the log to stderr.
 
@@ -48,7 +49,9 @@ Signals:
   SIGTERM, SIGINT (Ctrl-C), SIGHUP, SIGQUIT
                     finish the running requests, and end
   a second one      end at once
-  SIGUSR1, SIGUSR2  do nothing
+  SIGUSR2           with several workers: start each anew, one after another,
+                    without a lost request; the config is read again
+  SIGUSR1           does nothing, and neither does SIGUSR2 without workers
 
 Exit codes:
   0  a signal ended it, and all requests were finished
@@ -161,15 +164,11 @@ export async function main(
 			"--host <address>",
 			"listen on this address instead of the config's",
 		)
-		.action(
-			async (
-				config: string | undefined,
-				options: { port?: string; host?: string },
-			) => {
-				const { serveCommand } = await import("./serve.ts");
-				exitCode = await serveCommand(config, options, hooks);
-			},
-		);
+		.option("--workers <number>", "so many processes, or `auto`: one a core")
+		.action(async (config: string | undefined, options: ServeFlags) => {
+			const { serveCommand } = await import("./serve.ts");
+			exitCode = await serveCommand(config, options, hooks);
+		});
 	program
 		.command("check")
 		.description("say everything that is wrong with a config, and where")

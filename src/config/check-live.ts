@@ -1,9 +1,31 @@
-import type { RouteConfig, UpstreamConfig } from "./config.ts";
+import { checkChannelTarget } from "./check-target.ts";
+import type { LiveConfig, RouteConfig, UpstreamConfig } from "./config.ts";
 import { stepsInside } from "./graph.ts";
+import type { liveKeys } from "./keys/live.ts";
+import type { ReadOf } from "./keys/section.ts";
+import type { Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
 import { entryOf, placeOfKey } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
+import type { RouteContext } from "./steps/common.ts";
 import { kindOf, type StepConfig } from "./steps/kinds.ts";
+
+/** The names that say which instance of a channel is meant. It is known before the route runs. */
+const ofRequest = ["params", "query", "headers", "cookies"];
+
+/** Reads which channel a live route hears. `names` are those of the route. */
+export function checkHeard(
+	live: ReadOf<typeof liveKeys.keys>,
+	names: Names,
+	context: RouteContext,
+): LiveConfig {
+	const { on, ...others } = live;
+	const known = ofRequest.map(
+		(name) => [name, names.get(name) ?? null] as const,
+	);
+	const reader = { names: new Map(known), problems: context.problems };
+	return { ...others, on: on && checkChannelTarget(on, reader, context) };
+}
 
 /** Refuses a live route that writes, that many could not share, or whose next run nobody could tell. */
 export function checkLive(
@@ -48,11 +70,12 @@ export function checkLive(
 			step.kind === "call" && (upstreams.get(step.upstream)?.cache ?? null),
 	);
 	// A time that could not be read was refused already.
-	const saysWhen = entryOf(entryOf(source, "live"), "every") !== null;
+	const written = entryOf(source, "live");
+	const saysWhen = ["every", "on"].some((key) => entryOf(written, key));
 	if (saysWhen || isCached) return;
 	say(
 		at,
-		"`live` does not say when the route runs again: write `every`, or `cache` at an upstream that it calls, whose answers then say how long they are fresh",
+		"`live` does not say when the route runs again: write `every`, `on`, or `cache` at an upstream that it calls, whose answers then say how long they are fresh",
 	);
 }
 

@@ -1,7 +1,7 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkListen } from "./check-listen.ts";
-import { checkLive } from "./check-live.ts";
+import { checkHeard, checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
@@ -47,7 +47,7 @@ export function checkRoute(
 		...{ reader, names, request, defaults },
 		recordReader: { names, problems },
 	});
-	const { listen, member, ...made } = read;
+	const { listen, member, live, ...made } = read;
 	const { proxy, steps: _, headers, status, ...answered } = made;
 	const { respond, "respond?": respondOrNull, ...others } = answered;
 	refuseTwo(source, "respond", problems);
@@ -77,7 +77,9 @@ export function checkRoute(
 				};
 	const passed = proxy && checkProxy(proxy, rest, reading);
 	const heard = checkListen(listen, member, source, reading);
-	const route = { ...head, ...answer, proxy: passed, listen: heard, steps };
+	const watched = live && checkHeard(live, names, context);
+	const passing = { proxy: passed, listen: heard, live: watched };
+	const route = { ...head, ...answer, ...passing, steps };
 	const readLast = readsAtLast(route);
 	const complete = !hasFault(problems, before);
 	const recorded = readsIn(valuesOf(others.record));

@@ -1,4 +1,4 @@
-import type { PathSegment } from "./config.ts";
+import type { ChannelTarget } from "./config.ts";
 import { unknownAmong, unknownUpstream } from "./names.ts";
 import {
 	type Reader,
@@ -25,12 +25,6 @@ export function checkTarget(
 		});
 	}
 	return target;
-}
-
-/** A channel, and which of its instances; null for a channel without instances. */
-export interface ChannelTarget {
-	readonly channel: string;
-	readonly instance: PathSegment | null;
 }
 
 /** Reads `<channel>/<instance>`, and notes that the channel is used. Null if it could not be read. */

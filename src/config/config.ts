@@ -128,10 +128,20 @@ export type CorsConfig = ReadOf<typeof corsKeys.keys>;
 export type RateLimitConfig = ReadOf<typeof rateLimitKeys.keys>;
 
 /**
- * How a route's answer is watched. If `everyMs` is null, the route runs again when an answer of an upstream is no longer
- * fresh. `diff` sends changes alone.
+ * How a route's answer is watched. If `everyMs` and `on` are null, the route runs again when an answer of an upstream is no
+ * longer fresh. `diff` sends changes alone.
  */
-export type LiveConfig = ReadOf<typeof liveKeys.keys>;
+export interface LiveConfig extends Omit<ReadOf<typeof liveKeys.keys>, "on"> {
+	/** The channel after whose messages it runs; null for none. */
+	readonly on: ChannelTarget | null;
+}
+
+/** A channel, and which instance of it. */
+export interface ChannelTarget {
+	readonly channel: string;
+	/** Null for a channel without instances. */
+	readonly instance: PathSegment | null;
+}
 
 /** The bounds beyond which requests are refused. */
 export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
@@ -166,7 +176,7 @@ export type ChannelConfig = Omit<ReadOf<typeof channelKeys.keys>, "message"> & {
 
 export type RouteConfig = Omit<
 	ReadOf<typeof routeKeys.keys>,
-	"listen" | "member" | "proxy" | "respond" | "respond?" | "steps"
+	"listen" | "live" | "member" | "proxy" | "respond" | "respond?" | "steps"
 > & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
@@ -183,13 +193,12 @@ export type RouteConfig = Omit<
 	readonly proxy: ProxyConfig | null;
 	/** What its clients listen to; null if they get an answer and no more. */
 	readonly listen: ListenConfig | null;
+	/** Null if nobody may watch its answer. */
+	readonly live: LiveConfig | null;
 };
 
 /** What the clients of a route listen to. */
-export interface ListenConfig {
-	readonly channel: string;
-	/** Null for a channel without instances. */
-	readonly instance: PathSegment | null;
+export interface ListenConfig extends ChannelTarget {
 	/** Who a listener is to the others; null if it is not among those who are there. */
 	readonly member: Template | null;
 }

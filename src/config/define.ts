@@ -550,9 +550,10 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	/**
 	 * Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it
 	 * now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run
-	 * to the next; without it, as with `live: true`, the route runs again when an answer of an upstream with `cache`
-	 * is no longer fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different
-	 * answers (`watches`) are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
+	 * to the next, and `on` a channel, `<channel>` or `<channel>/<instance>`, after whose messages the route runs.
+	 * With neither, as with `live: true`, it runs again when an answer of an upstream with `cache` is no longer
+	 * fresh. `diff` (default `false`) sends changes as JSON Merge Patch. At most `1000` different answers (`watches`)
+	 * are watched at once, by `10000` clients (`watchers`). For GET routes that only read.
 	 */
 	readonly live?: LiveInput | boolean;
 	/**

@@ -33,6 +33,12 @@ export interface ServerInput {
 	 */
 	readonly host?: InputOfKey<Server["host"]>;
 	/**
+	 * How many processes of `sluice serve` share the port, under one more that starts and watches them: each can use
+	 * one core. `auto` is one for each core that the process may use. Limits and caches are those of each process:
+	 * docs/scaling.md. It may come from the environment. Default: `1`.
+	 */
+	readonly workers?: InputOfKey<Server["workers"]>;
+	/**
 	 * The hosts that are answered, as `Host` names them, with any port: names, addresses, `*.example.com` for all
 	 * names below one, or `*` for any. Beyond them 421. Without this key: `localhost`, the names below it and the
 	 * addresses of this machine, if `host` is one of these, else any.
@@ -241,6 +247,7 @@ type Live = (typeof liveKeys)["keys"];
 /** When a live route runs again, and how many may watch it. */
 export interface LiveInput {
 	readonly every?: InputOfKey<Live["every"]>;
+	readonly on?: InputOfKey<Live["on"]>;
 	readonly diff?: InputOfKey<Live["diff"]>;
 	readonly watches?: InputOfKey<Live["watches"]>;
 	readonly watchers?: InputOfKey<Live["watchers"]>;

@@ -56,7 +56,7 @@ export const errorTable = {
 		status: 403,
 		title: "Pages of this origin may not open a WebSocket here",
 		meaning:
-			"Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them. Client: ask from a page of the same host.",
+			"Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them, or in `websocket.origins` of a proxied route. Client: ask from a page of the same host.",
 	},
 	misdirected: {
 		status: 421,

@@ -28,7 +28,7 @@ import { Channels } from "../live/channels.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
-import type { Ran } from "../live/watch.ts";
+import type { Ran, WatchSource } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
 import { type WatchFace, watchFaceOf } from "../live/watch-face.ts";
 import { watchKeyOf } from "../live/watch-key.ts";
@@ -51,7 +51,7 @@ import {
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
-import type { Load, Made, RunResult } from "../run/run.ts";
+import type { Load, Made, RunInput, RunResult } from "../run/run.ts";
 import type { Counted } from "../store/limit.ts";
 import { openRedis } from "../store/redis.ts";
 import { type Ask, SharedLimits } from "../store/shared-limits.ts";
@@ -136,6 +136,8 @@ export interface GatewayOptions {
 	readonly clock?: Clock;
 	/** How upstreams are reached. Default: over HTTP. */
 	readonly openUpstream?: OpenUpstream;
+	/** How many processes share the memory of the machine or the container. The default of `server.memory` is a part of it. Default: 1. */
+	readonly processes?: number;
 }
 
 /**
@@ -148,13 +150,16 @@ export function createGateway(
 		env,
 		clock = realClock(),
 		openUpstream = createUpstream,
+		processes = 1,
 	}: GatewayOptions = {},
 ): Gateway {
 	const config = checkedIn(input, env);
 	const plan = compile(config);
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();
-	const memory = new Memory(plan.server.memoryBytesMax ?? memoryOfProcess());
+	const memory = new Memory(
+		plan.server.memoryBytesMax ?? memoryOfProcess(processes),
+	);
 	const channels = new Channels(plan.channels, { clock, memory });
 	const prepared = preparePlan(plan, {
 		upstreams,
@@ -553,20 +558,23 @@ async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	trail?.read();
+	const given = { request, values, events, load, scope, via, trail, ids };
+	const input = { ...given, beyond: end };
 	if (live !== null && watching !== null) {
 		const { response, state } = await answerWatching({
 			...{ request, scope, face: watching, watches: live.watches },
 			key: watchKeyOf(live.watchedBy, request, values),
 			closing: handling.outliving.closing,
-			run: createWatchRun(route, live, request, values, handling),
+			source: {
+				run: createWatchRun(route, live, request, values, handling),
+				hear: hearingOf(route, input, handling),
+			},
 		});
 		// A stream says of each answer what it lacks, and is no partial answer itself.
 		if (watching.kind === "wait") end.missing = state.missing;
 		if (response.status < 400) end.watch = watchRoles[watching.kind];
 		return response;
 	}
-	const given = { request, values, events, load, scope, via, trail, ids };
-	const input = { ...given, beyond: end };
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;
 	const counts = !coming || route.stepped !== null;
@@ -690,6 +698,19 @@ async function runForWatch(
 	} finally {
 		overload?.leave();
 	}
+}
+
+/** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */
+function hearingOf(
+	{ heard, plan }: GatewayRoute,
+	input: RunInput,
+	{ channels }: Handling,
+): WatchSource["hear"] {
+	const { on = null } = plan.live ?? {};
+	const channel = on && channels.all[on.channelIndex];
+	if (heard === null || !channel) return null;
+	const instance = heard(input);
+	return (onMessage) => channel.hear(instance, onMessage);
 }
 
 const watchRoles = {

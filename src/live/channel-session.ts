@@ -24,6 +24,12 @@ const frameBytesMore = 4 * 1024;
 /** The longest id that a client gives a frame. */
 const idLengthMax = 100;
 
+interface SessionContext {
+	readonly post: Post;
+	readonly retryMs: () => number;
+	readonly asking: Scope;
+}
+
 /** One client that listens over a WebSocket, and may say something in frames of its own. */
 export class ChannelSession implements Session, SessionListener, Listener {
 	readonly protocol = null;
@@ -31,6 +37,7 @@ export class ChannelSession implements Session, SessionListener, Listener {
 	readonly hearing: Hearing;
 	readonly #place: Place;
 	readonly #post: Post;
+	readonly #retryMs: () => number;
 	/** Null before it is open. */
 	#peer: Peer | null = null;
 	#scope: Scope | null = null;
@@ -39,15 +46,18 @@ export class ChannelSession implements Session, SessionListener, Listener {
 	#frames = 0;
 	#stopListening = () => {};
 
-	/** Throws `channel_full` or `request_invalid`. `asking` is the scope of the request. */
+	/**
+	 * `retryMs` says when a client that is sent away should come back. `asking` is the scope of the request. Throws
+	 * `channel_full` or `request_invalid`.
+	 */
 	constructor(
 		place: Place,
 		after: MessageId | "latest" | null,
-		post: Post,
-		asking: Scope,
+		{ post, retryMs, asking }: SessionContext,
 	) {
 		this.#place = place;
 		this.#post = post;
+		this.#retryMs = retryMs;
 		this.messageBytesMax = place.messageBytesMax + frameBytesMore;
 		this.hearing = place.hear(after);
 		place.join(this);
@@ -102,7 +112,8 @@ export class ChannelSession implements Session, SessionListener, Listener {
 
 	#tellEnd(reason: EndReason): void {
 		if (this.#over) return;
-		this.#peer?.sendText(tellEnd(reason, this.hearing.after).json);
+		const told = tellEnd(reason, this.hearing.after, this.#retryMs());
+		this.#peer?.sendText(told.json);
 	}
 
 	#leave(): void {

@@ -44,11 +44,12 @@ export function tell(
 /** What a client is told when its listening is ended. */
 export type EndReason = "closed" | "draining" | "slow";
 
+/** `retryMs` says after how long it should come back. Scripts of a page read it in the JSON alone. */
 export function tellEnd(
 	reason: EndReason,
 	after: string,
-	retryMs?: number,
+	retryMs: number,
 ): Told {
-	const members = `"reason":"${reason}","after":"${after}"`;
-	return tell("end", members, retryMs === undefined ? {} : { retryMs });
+	const members = `"reason":"${reason}","after":"${after}","retry":${retryMs}`;
+	return tell("end", members, { retryMs });
 }

@@ -46,6 +46,8 @@ export class Channel implements Publisher, InstanceOwner {
 	readonly #instances = new Map<string, Instance>();
 	/** Those of them that nobody would miss. */
 	readonly #unused = new Set<Instance>();
+	/** Who hears of messages without being a listener, by the instance's name. */
+	readonly #hearing = new Map<string, Set<() => void>>();
 	#keptBytes = 0;
 	#waitingBytes = 0;
 	#listeners = 0;
@@ -69,7 +71,18 @@ export class Channel implements Publisher, InstanceOwner {
 		const instance = this.instance(name);
 		const id = instance.publish(json);
 		this.#published++;
+		for (const hear of this.#hearing.get(name) ?? []) hear();
 		return { id, listeners: instance.listeners };
+	}
+
+	/** Calls back after each message to the instance of that name, also if there is none yet. Gives the removal. */
+	hear(name: string, onMessage: () => void): () => void {
+		const hearing = this.#hearing.get(name) ?? new Set();
+		this.#hearing.set(name, hearing.add(onMessage));
+		return () => {
+			hearing.delete(onMessage);
+			if (hearing.size === 0) this.#hearing.delete(name);
+		};
 	}
 
 	/** The instance of that name, which is made if there is none. Throws `channel_full` if it is one too many. */

@@ -100,7 +100,11 @@ export class Channels implements Yielding {
 		}
 		if (face === "session") {
 			const post = createPost();
-			const session = new ChannelSession(place, after, post, scope);
+			const session = new ChannelSession(place, after, {
+				post,
+				retryMs: this.#retryMs,
+				asking: scope,
+			});
 			return { status: 101, headers: [], body: null, session };
 		}
 		const body = new ChannelEvents(place, after, this.#retryMs, (stream) => {

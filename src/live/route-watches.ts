@@ -1,9 +1,13 @@
-import type { LiveConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Memory } from "../core/memory.ts";
+import type { LivePlan } from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
-import type { Scope } from "../tasks/scope.ts";
-import { type Ran, type RunOutcome, Watch, type Watcher } from "./watch.ts";
+import {
+	type RunOutcome,
+	Watch,
+	type Watcher,
+	type WatchSource,
+} from "./watch.ts";
 
 /** How the watches of a route are now, and what their runs have come to. */
 export interface WatchesState {
@@ -17,7 +21,7 @@ export interface WatchesState {
 /** All watches of one route. */
 export class RouteWatches {
 	readonly #route: string;
-	readonly #live: LiveConfig;
+	readonly #live: LivePlan;
 	readonly #clock: Clock;
 	readonly #memory: Memory;
 	readonly #watches = new Map<string, Watch>();
@@ -26,7 +30,7 @@ export class RouteWatches {
 
 	constructor(
 		route: string,
-		live: LiveConfig,
+		live: LivePlan,
 		{ clock, memory }: { readonly clock: Clock; readonly memory: Memory },
 	) {
 		this.#route = route;
@@ -35,8 +39,8 @@ export class RouteWatches {
 		this.#memory = memory;
 	}
 
-	/** The watch of this key, or a new one that runs so. Throws `overloaded` if there are too many, or too many watchers. */
-	watchOf(key: string, run: (ip: string, scope: Scope) => Promise<Ran>): Watch {
+	/** The watch of this key, or a new one. Throws `overloaded` if there are too many, or too many watchers. */
+	watchOf(key: string, source: WatchSource): Watch {
 		const { watchersMax, watchesMax, everyMs, diff } = this.#live;
 		if (this.#watchers >= watchersMax) {
 			throw tooMany(`${watchersMax} clients watch the route`);
@@ -52,7 +56,7 @@ export class RouteWatches {
 				...{ clock: this.#clock, memory: this.#memory, everyMs, diff },
 				onRun: (outcome) => this.#runs[outcome]++,
 			},
-			run,
+			source,
 			() => this.#watches.delete(key),
 		);
 		this.#watches.set(key, watch);

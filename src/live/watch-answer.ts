@@ -9,7 +9,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { RouteWatches } from "./route-watches.ts";
-import type { Ran, Watch, Watcher } from "./watch.ts";
+import type { Watch, Watcher, WatchSource } from "./watch.ts";
 import { WatchEvents } from "./watch-events.ts";
 import type { WatchFace } from "./watch-face.ts";
 import { WatchSession } from "./watch-session.ts";
@@ -25,8 +25,7 @@ export interface Watching {
 	readonly scope: Scope;
 	/** Cancelled when the gateway closes. */
 	readonly closing: Scope;
-	/** Carries out the route once, for whoever watches. Never rejects. */
-	readonly run: (ip: string, scope: Scope) => Promise<Ran>;
+	readonly source: WatchSource;
 }
 
 /** An answer to a client that watches, and the newest answer that it was made of. */
@@ -40,8 +39,8 @@ export interface Watched {
  * `overloaded` if too many watch, and with the scope's reason.
  */
 export function answerWatching(watching: Watching): Promise<Watched> {
-	const { watches, key, face, run } = watching;
-	const watch = watches.watchOf(key, run);
+	const { watches, key, face, source } = watching;
+	const watch = watches.watchOf(key, source);
 	switch (face.kind) {
 		case "events":
 			return answerByEvents(watch, watching);

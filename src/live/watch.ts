@@ -34,11 +34,19 @@ export interface Ran {
 	readonly made: Made | null;
 }
 
+/** What one watch is of. */
+export interface WatchSource {
+	/** Carries out the route once, for the client of this address. Never rejects. */
+	readonly run: (ip: string, scope: Scope) => Promise<Ran>;
+	/** Calls back after each message of a channel. Gives the removal. Null if it hears none. */
+	readonly hear: ((onMessage: () => void) => () => void) | null;
+}
+
 /** What the watches of one route have in common. */
 export interface WatchOptions {
 	readonly clock: Clock;
 	readonly memory: Memory;
-	/** Null: the route runs again when its answer is no longer fresh. */
+	/** Null: without `hear` the route runs again when its answer is no longer fresh. */
 	readonly everyMs: number | null;
 	readonly diff: boolean;
 	/** Counts a run that has ended, unless it was aborted. */
@@ -74,6 +82,9 @@ export class WatchProblem {
 /** If an answer does not say how long it is fresh, or a run has failed, the next run follows after this time. */
 const unknownFreshMs = 10_000;
 
+/** However many messages come, the runs after them begin no closer together. */
+const heardPauseMs = 100;
+
 /** An answer may be fresh for no time at all. */
 const leastFreshMs = 1_000;
 
@@ -98,7 +109,8 @@ const patchedBytesMax = 1024 * 1024;
  */
 export class Watch {
 	readonly #options: WatchOptions;
-	readonly #run: (ip: string, scope: Scope) => Promise<Ran>;
+	readonly #source: WatchSource;
+	readonly #stopHearing: () => void;
 	/** Called once, when nobody watches and nothing is kept any more. */
 	readonly #onOver: () => void;
 	readonly #watchers = new Set<Watcher>();
@@ -114,19 +126,18 @@ export class Watch {
 	/** When the run began that is under way, or was the last. */
 	#startedMs = 0;
 	#dueMs = 0;
+	/** Whether a message came during the run, which may not know of it. */
+	#heardMore = false;
 	#firsts: PromiseWithResolvers<WatchState>[] = [];
 	#telling = false;
 	#toTell: "nothing" | "news" = "nothing";
 	#over = false;
 
-	constructor(
-		options: WatchOptions,
-		run: (ip: string, scope: Scope) => Promise<Ran>,
-		onOver: () => void,
-	) {
+	constructor(options: WatchOptions, source: WatchSource, onOver: () => void) {
 		this.#options = options;
-		this.#run = run;
+		this.#source = source;
 		this.#onOver = onOver;
+		this.#stopHearing = source.hear?.(() => this.#heard()) ?? nothing;
 	}
 
 	/** Whether nobody watches. Then it may give way to another. */
@@ -161,6 +172,24 @@ export class Watch {
 		return first.promise.finally(stop);
 	}
 
+	/** A message was published. What nobody watches is no longer the newest. */
+	#heard(): void {
+		if (this.isIdle) return this.end();
+		if (this.#running !== null) {
+			this.#heardMore = true;
+			return;
+		}
+		if (this.state === null) return;
+		this.#dueMs = Math.min(this.#dueMs, this.#soonest);
+		this.#wait();
+	}
+
+	/** When a run may begin after a message. */
+	get #soonest(): number {
+		const { clock } = this.#options;
+		return Math.max(clock.now(), this.#startedMs + heardPauseMs);
+	}
+
 	/** Runs when the next run is due. */
 	#wait(): void {
 		this.#timer?.cancel();
@@ -168,6 +197,7 @@ export class Watch {
 		if (this.state === null) return this.#begin();
 		const ms = this.#dueMs - this.#options.clock.now();
 		if (ms <= 0) return this.#begin();
+		if (ms === Number.POSITIVE_INFINITY) return;
 		this.#timer = this.#options.clock.after(ms, () => this.#begin());
 	}
 
@@ -192,6 +222,7 @@ export class Watch {
 		this.#over = true;
 		this.#timer?.cancel();
 		this.#beating?.cancel();
+		this.#stopHearing();
 		this.#options.memory.give(this.#held);
 		this.#held = 0;
 		this.#onOver();
@@ -215,9 +246,10 @@ export class Watch {
 		this.#timer = null;
 		this.#running = scope;
 		this.#startedMs = clock.now();
-		void this.#run(oldest?.ip ?? nobody, scope).then((ran) =>
-			this.#ended(ran, scope),
-		);
+		this.#heardMore = false;
+		void this.#source
+			.run(oldest?.ip ?? nobody, scope)
+			.then((ran) => this.#ended(ran, scope));
 	}
 
 	async #ended(ran: Ran, scope: Scope): Promise<void> {
@@ -232,6 +264,7 @@ export class Watch {
 		this.#running = null;
 		scope.close();
 		this.#dueMs = this.#startedMs + this.#pauseAfter(ran.made);
+		if (this.#heardMore) this.#dueMs = Math.min(this.#dueMs, this.#soonest);
 		if (this.isIdle) this.#rest();
 		// After a first run that failed nothing is waited for, but somebody may have come meanwhile.
 		else if (this.state !== null || this.#firsts.length > 0) this.#wait();
@@ -241,6 +274,10 @@ export class Watch {
 	#pauseAfter(made: Made | null): number {
 		const { everyMs } = this.#options;
 		if (everyMs !== null) return everyMs;
+		if (this.#source.hear !== null) {
+			const isWhole = made?.marks.every(({ error }) => error === null);
+			return isWhole ? Number.POSITIVE_INFINITY : unknownFreshMs;
+		}
 		const freshMs = (made?.untilMs ?? Number.NaN) - this.#startedMs;
 		if (Number.isNaN(freshMs)) return unknownFreshMs;
 		return Math.min(Math.max(freshMs, leastFreshMs), longestFreshMs);
@@ -379,6 +416,8 @@ async function inTurns<One>(
 		call(one);
 	}
 }
+
+function nothing(): void {}
 
 function nobodyWatches(): GatewayError {
 	return new GatewayError("client_closed", "nobody watches any more");

@@ -60,6 +60,13 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 			...route.listen,
 			channelIndex: channelIndexOf(route.listen.channel, config),
 		},
+		live: route.live && {
+			...route.live,
+			on: route.live.on && {
+				...route.live.on,
+				channelIndex: channelIndexOf(route.live.on.channel, config),
+			},
+		},
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
 		respondReads: ownIndexes(readsAtLast(route), names),
 	};

@@ -1,4 +1,3 @@
-import type { LiveConfig } from "../config/config.ts";
 import type { EachConfig } from "../config/steps/common.ts";
 import type { Durations } from "../config/steps/kind.ts";
 import { printCallTarget, printChannelTarget } from "../config/steps/sent.ts";
@@ -13,7 +12,7 @@ import { allRead } from "../core/all-read.ts";
 import { printTemplate } from "../expression/print.ts";
 import { firstWrites } from "./first-writes.ts";
 import { partsOf } from "./parts.ts";
-import type { Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
+import type { LivePlan, Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
 import { type PrintedTarget, printTargets } from "./print.ts";
 import { watchedBy } from "./watched.ts";
 
@@ -65,8 +64,13 @@ export interface RouteExplanation {
 }
 
 export interface LiveExplanation {
-	/** From one run to the next. Null: the route runs again when an answer of an upstream is no longer fresh. */
+	/** From one run to the next. Null without a time. */
 	readonly everyMs: number | null;
+	/**
+	 * The channel after whose messages it runs: `room/${params.id}`. Null for none. Without both it runs again when an answer of
+	 * an upstream is no longer fresh.
+	 */
+	readonly on: string | null;
 	/** Whether changes are sent as JSON Merge Patch. */
 	readonly diff: boolean;
 	/**
@@ -214,7 +218,7 @@ function explainParts(
 
 function explainLive(
 	route: RoutePlan,
-	{ everyMs, diff, watchesMax, watchersMax, ...unread }: LiveConfig,
+	{ everyMs, on, diff, watchesMax, watchersMax, ...unread }: LivePlan,
 	{ upstreams }: Plan,
 ): LiveExplanation {
 	allRead(unread);
@@ -225,7 +229,10 @@ function explainLive(
 		...(path ? ["request.path"] : []),
 		...(way ? ["forwarded"] : []),
 	];
-	return { everyMs, diff, sharedBy, watchesMax, watchersMax };
+	return {
+		...{ everyMs, on: on && printChannelTarget(on), diff, sharedBy },
+		...{ watchesMax, watchersMax },
+	};
 }
 
 function explainSteps(

@@ -1,6 +1,8 @@
 import type {
 	ChannelConfig,
+	ChannelTarget,
 	ListenConfig,
+	LiveConfig,
 	LogConfig,
 	OverloadConfig,
 	PoolConfig,
@@ -36,9 +38,10 @@ export interface Plan {
 
 /** A route with its steps in written order, which is the order of parts in every answer. */
 export interface RoutePlan
-	extends Omit<RouteConfig, "steps" | "proxy" | "listen"> {
+	extends Omit<RouteConfig, "steps" | "proxy" | "listen" | "live"> {
 	readonly proxy: ProxyPlan | null;
 	readonly listen: ListenPlan | null;
+	readonly live: LivePlan | null;
 	readonly steps: readonly StepPlan[];
 	/** The steps that the answer is made of, or that passing a request on reads, by index. */
 	readonly respondReads: readonly number[];
@@ -46,6 +49,16 @@ export interface RoutePlan
 
 export interface ProxyPlan extends Omit<ProxyConfig, "targets"> {
 	readonly targets: readonly TargetPlan[];
+}
+
+export interface LivePlan extends Omit<LiveConfig, "on"> {
+	readonly on: HeardPlan | null;
+}
+
+/** A channel whose messages are heard. */
+export interface HeardPlan extends ChannelTarget {
+	/** Index into the plan's channels. */
+	readonly channelIndex: number;
 }
 
 export interface ListenPlan extends ListenConfig {

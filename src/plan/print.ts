@@ -6,7 +6,14 @@ import { printChannelTarget, printTarget } from "../config/steps/sent.ts";
 import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
-import type { Plan, ProxyPlan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
+import type {
+	LivePlan,
+	Plan,
+	ProxyPlan,
+	RoutePlan,
+	StepPlan,
+	StepRef,
+} from "./plan.ts";
 
 /**
  * The plan as text for its author: templates as written, dependencies by name, without unset values. Equal plans print
@@ -98,9 +105,17 @@ function printRoute(route: RoutePlan): object {
 					status: printTemplate(status),
 					headers: printEntries(headers),
 					stream: stream ? null : false,
-					live: live && set({ ...live, diff: live.diff || null }),
+					live: live && printLive(live),
 				}),
 		record: printEntries(record),
+	});
+}
+
+function printLive({ on, diff, ...live }: LivePlan): object {
+	return set({
+		...live,
+		on: on && printChannelTarget(on),
+		diff: diff || null,
 	});
 }
 

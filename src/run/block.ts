@@ -188,18 +188,28 @@ export class Block {
 
 	/** Starts those of these steps that wait for nothing any more. Replies stand before the others. */
 	#startReady(indexes: readonly number[], after: StepTrail | null): void {
+		const { trail } = this.run.input;
+		// They became ready together, when what they waited for had ended.
+		const readyMs = trail && (after?.endedMs ?? this.scope.clock.now());
 		for (const index of indexes) {
 			const standing = this.#standings[index] as Standing;
-			if (standing.waitsFor === 0) this.#startStep(standing, after);
+			if (standing.waitsFor > 0) continue;
+			this.#startStep(standing, after, readyMs ?? undefined);
 		}
 	}
 
-	#startStep(standing: Standing, after: StepTrail | null): void {
+	#startStep(
+		standing: Standing,
+		after: StepTrail | null,
+		readyMs: number | undefined,
+	): void {
 		const { step } = standing;
 		if (this.#over || standing.state !== "waiting") return;
 		standing.state = "running";
 		const { trail } = this.run.input;
-		if (trail !== null) standing.trail = this.#trailOf(standing, trail, after);
+		if (trail !== null) {
+			standing.trail = this.#trailOf(standing, trail, after, readyMs);
+		}
 		if (step.droppable) standing.life = openScope({ parent: this.scope });
 		const life = standing.life ?? this.scope;
 		if (step.withinMs !== null) {
@@ -327,8 +337,9 @@ export class Block {
 		{ step }: Standing,
 		trail: Trail,
 		after: StepTrail | null,
+		readyMs?: number,
 	): StepTrail | null {
-		return trail.step(this.path + step.name, this.index, after);
+		return trail.step(this.path + step.name, this.index, after, readyMs);
 	}
 
 	#ended(trail: StepTrail, end: StepEnd, error?: GatewayError): void {

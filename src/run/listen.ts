@@ -2,10 +2,17 @@ import { asGatewayError } from "../core/errors.ts";
 import type { StepFailure } from "../core/events.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { ListenPlan } from "../plan/plan.ts";
+import type { HeardPlan, ListenPlan } from "../plan/plan.ts";
 import { type ComposedRoute, carryOut } from "./compose.ts";
 import { type Layout, prepare } from "./layout.ts";
-import { isFailure, Run, type RunInput, type RunResult } from "./run.ts";
+import {
+	createFrame,
+	isFailure,
+	Run,
+	type RunInput,
+	type RunResult,
+	type RunRoute,
+} from "./run.ts";
 import { prepareInstance } from "./target.ts";
 
 /** Where a client listens, and who it is there. */
@@ -34,6 +41,19 @@ export function prepareListen(
 		instance: instanceOf(frame),
 		member: memberOf && printJson(memberOf(frame), frame.fuel, memberBound),
 	});
+}
+
+/** Which instance of a channel a request means before any step has run. Throws if it means none. */
+export type PreparedHeard = (input: RunInput) => string;
+
+/** The channel of a live route, after whose messages it runs again. */
+export function prepareHeard(
+	{ instance }: HeardPlan,
+	route: RunRoute,
+	layout: Layout,
+): PreparedHeard {
+	const instanceOf = prepareInstance(instance, layout);
+	return (input) => instanceOf(createFrame(route, input));
 }
 
 /** The end of the steps before listening: a place, unless a step has answered. */

@@ -15,7 +15,12 @@ import {
 } from "./freshness.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
-import { type PreparedListen, prepareListen } from "./listen.ts";
+import {
+	type PreparedHeard,
+	type PreparedListen,
+	prepareHeard,
+	prepareListen,
+} from "./listen.ts";
 import { answerBound, prepareMerge } from "./merge.ts";
 import { prepareMessage } from "./message.ts";
 import { type OpenOptions, openUpstreams } from "./open.ts";
@@ -47,6 +52,8 @@ export interface PreparedRoute extends ComposedRoute {
 	readonly proxy: PreparedProxy | null;
 	/** Null if its clients get an answer and no more. */
 	readonly listen: PreparedListen | null;
+	/** Which instance of the channel its watches hear; null if they hear none. */
+	readonly heard: PreparedHeard | null;
 	/** The same route, if it passes requests on after its steps; else null. */
 	readonly stepped: SteppedProxy | null;
 }
@@ -131,7 +138,7 @@ function prepareRoute(
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
 	// The parts of its answer are made of the whole plan, and the gateway lets clients watch.
-	const { stream: _9, live: _10, ...unread } = judged;
+	const { stream: _9, live, ...unread } = judged;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
@@ -167,6 +174,7 @@ function prepareRoute(
 		parts,
 		proxy: passes,
 		listen: listen && prepareListen(listen, layout),
+		heard: live?.on ? prepareHeard(live.on, common, layout) : null,
 		stepped:
 			passes && steps.length > 0
 				? {

@@ -159,11 +159,8 @@ function refuseOrigin(
 	if (headerOf(headers, "origin") === null) return;
 	const origin = onlyHeaderOf(headers, "origin") ?? "";
 	if (admits(origin, headerOf(headers, "host") ?? "")) return;
-	const message = "is of a page that may open no WebSocket here";
-	throw new GatewayError("request_invalid", `the origin ${message}`, {
-		status: 403,
-		errors: [{ at: "headers.origin", message }],
-	});
+	const message = "a page of another origin asked for a WebSocket";
+	throw new GatewayError("foreign_origin", message);
 }
 
 /** A kept answer is no WebSocket, and an open one is nobody's answer to read. */

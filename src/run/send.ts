@@ -55,15 +55,17 @@ export function send<T>(
 	const { clock } = run.calls;
 	const trail = trailOf(caller, run.input.events, clock);
 	const asked = trail === null ? request : { ...request, trail };
-	const startedMs = clock.now();
+	const startedMs = trail === null ? clock.now() : trail.startedMs;
 	const failed = (thrown: unknown): never => {
 		const error = withCallTime(thrown, clock.now() - startedMs);
 		trail?.ended(asGatewayError(error));
 		throw error;
 	};
+	if (trail !== null) trail.atOnce = true;
 	const answer = write
 		? sendWrite(caller, run, asked, scope, read)
 		: upstream.call(asked, scope);
+	if (trail !== null) trail.atOnce = false;
 	const value = answer.then((response) => {
 		trail?.answered(response.status);
 		memory.give(sentBytes);

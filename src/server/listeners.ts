@@ -10,7 +10,17 @@ import {
  * How many sockets listen on the port. In one turn the event loop accepts one connection of each. So a single one would let
  * clients wait for as many turns as there are clients before them.
  */
-const socketsMax = 32;
+export const socketsMax = 32;
+
+/** Where a server listens. */
+export interface Where {
+	readonly host: string;
+	readonly port: number;
+	/** Descriptors of sockets that are bound there already. Default: it makes its own. */
+	readonly sockets?: readonly number[];
+}
+
+type Listened = ListenOptions | { readonly fd: number };
 
 /** All sockets that listen on the port of a server. */
 export class Listeners {
@@ -28,15 +38,11 @@ export class Listeners {
 	 * cannot be had (`EADDRINUSE`). Later errors, such as too many open files, go to `onError`.
 	 */
 	async open(
-		where: { readonly host: string; readonly port: number },
+		where: Where,
 		onError: (error: Error) => void,
 	): Promise<AddressInfo> {
-		const shared = { ...where, port: await claimed(where), reusePort: true };
 		try {
-			if (await this.#openFirst(shared)) {
-				while (this.#servers.length < socketsMax)
-					await this.#openBeside(shared);
-			}
+			await (where.sockets ? this.#take(where.sockets) : this.#openAll(where));
 		} catch (error) {
 			void this.close();
 			throw error;
@@ -44,6 +50,19 @@ export class Listeners {
 		// Without a listener an error would end the process.
 		for (const server of this.#servers) server.on("error", onError);
 		return this.#http.address() as AddressInfo;
+	}
+
+	async #openAll(where: Where): Promise<void> {
+		const { host } = where;
+		const shared = { host, port: await claimed(where), reusePort: true };
+		if (!(await this.#openFirst(shared))) return;
+		while (this.#servers.length < socketsMax) await this.#openBeside(shared);
+	}
+
+	/** Sockets that are bound already. Other processes may accept from them, too. */
+	async #take([first = -1, ...others]: readonly number[]): Promise<void> {
+		await listening(this.#http, { fd: first });
+		for (const fd of others) await this.#openBeside({ fd });
 	}
 
 	/** Whether others may listen beside it. */
@@ -58,12 +77,20 @@ export class Listeners {
 		}
 	}
 
-	async #openBeside(where: ListenOptions): Promise<void> {
+	async #openBeside(where: Listened): Promise<void> {
 		// As Node's own server for HTTP makes its sockets.
 		const server = createServer({ allowHalfOpen: true, noDelay: true });
 		server.on("connection", (socket) => this.#http.emit("connection", socket));
 		this.#servers.push(server);
 		await listening(server, where);
+	}
+
+	/** Accepts no more. Connections at rest stay open, because a request may be on its way on them. */
+	stop(): void {
+		// Node's own `close` closes them.
+		this.#http.closeIdleConnections = () => {};
+		void this.close();
+		Reflect.deleteProperty(this.#http, "closeIdleConnections");
 	}
 
 	/** Accepts no more, and closes the connections at rest. Resolves when no connection is left. */
@@ -78,9 +105,9 @@ export class Listeners {
 }
 
 /** A port that could be had for us alone. Sockets that share a port would share it with another gateway, too. */
-async function claimed(where: ListenOptions): Promise<number> {
+export async function claimed({ host, port: asked }: Where): Promise<number> {
 	const claim = createServer();
-	await listening(claim, where);
+	await listening(claim, { host, port: asked });
 	const { port } = claim.address() as AddressInfo;
 	await new Promise((resolve) => claim.close(resolve));
 	return port;
@@ -92,7 +119,7 @@ function cannotShare(error: unknown): boolean {
 	return code === "ENOTSUP" || code === "EINVAL";
 }
 
-function listening(server: NetServer, options: ListenOptions): Promise<void> {
+function listening(server: NetServer, options: Listened): Promise<void> {
 	return new Promise((resolve, reject) => {
 		server.once("error", reject);
 		server.listen(options, () => {

@@ -25,6 +25,8 @@ export interface ServeOptions {
 	readonly port?: number;
 	/** Instead of the config's host. */
 	readonly host?: string;
+	/** Descriptors of sockets that are bound there already, and that other processes may share. Default: it makes its own. */
+	readonly sockets?: readonly number[];
 	/** Called with errors that are bugs, and with the request's id, or an empty text if there is no request. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 	/** Called with requests that the server itself refused, and with their ids. The gateway never saw them. */
@@ -32,13 +34,18 @@ export interface ServeOptions {
 }
 
 /** A server that takes requests. */
-export interface RunningServer extends Omit<Server, "drain"> {
+export interface RunningServer extends Omit<Server, "drain" | "retire"> {
 	/**
 	 * Answers the health check with 503, and takes requests for the delay. Then it stops accepting connections, and answers
 	 * further requests on open ones with 503. Lets running requests finish. Both times are by default those of the config.
 	 * True if all of them finished; else the rest was cut.
 	 */
 	drain(timeoutMs?: number, delayMs?: number): Promise<boolean>;
+	/**
+	 * Leaves the port to other processes that share its sockets: accepts no more, and closes each connection with its next
+	 * answer, or after the time of the config if it is at rest. True if all running requests finished.
+	 */
+	retire(): Promise<boolean>;
 }
 
 /**
@@ -47,9 +54,9 @@ export interface RunningServer extends Omit<Server, "drain"> {
  */
 export async function serve(
 	{ server: settings, clock, handle, memory }: Served,
-	{ port, host, onInternal, onRefused }: ServeOptions = {},
+	{ port, host, sockets, onInternal, onRefused }: ServeOptions = {},
 ): Promise<RunningServer> {
-	// The gateway itself reads bodies, makes answers and bounds its memory.
+	// The gateway itself reads bodies, makes answers and bounds its memory. Only the command starts further processes.
 	const {
 		bodyBytesMax: _,
 		valuesMax: _1,
@@ -57,7 +64,7 @@ export async function serve(
 		...others
 	} = settings;
 	const { memoryBytesMax: _3, ...times } = others;
-	const { drainMs, drainDelayMs, ...bounds } = times;
+	const { drainMs, drainDelayMs, workers: _4, ...bounds } = times;
 	const where = host ?? bounds.host;
 	const server = await listen({
 		...bounds,
@@ -66,11 +73,13 @@ export async function serve(
 		clock,
 		handle,
 		memory,
+		...(sockets && { sockets }),
 		...(onInternal && { onInternal }),
 		...(onRefused && { onRefused }),
 	});
 	return {
 		...server,
+		retire: () => server.retire(drainMs, drainDelayMs ?? usualDelayMs),
 		drain: (
 			timeoutMs = drainMs,
 			delayMs = drainDelayMs ?? (isLocal(where) ? 0 : usualDelayMs),

@@ -58,9 +58,12 @@ export interface ServerOptions
 		| "memoryBytesMax"
 		| "valuesMax"
 		| "websocket"
+		| "workers"
 	> {
 	/** Null: a request for one is answered as if it asked for none. */
 	readonly websocket: ServerConfig["websocket"] | null;
+	/** Descriptors of sockets that are bound to the host and the port already. Default: it makes its own. */
+	readonly sockets?: readonly number[];
 	readonly clock: Clock;
 	readonly handle: Handle;
 	/** What requests hold is counted there. Default: it is not bounded. */
@@ -84,6 +87,12 @@ export interface Server {
 	 * all requests finished within the time, which begins after the delay; else the rest was cut.
 	 */
 	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
+	/**
+	 * Leaves the port to other processes that accept from the same sockets. Accepts no more, and closes each connection with
+	 * its next answer. The health check goes on answering 200. Connections at rest are closed after `restMs`. Then running
+	 * requests have `timeoutMs`, as in `drain`.
+	 */
+	retire(timeoutMs: number, restMs: number): Promise<boolean>;
 	/** How many connections clients have now. */
 	connections(): number;
 	/** What has happened in its WebSockets. */
@@ -117,6 +126,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const {
 		host,
 		port,
+		sockets,
 		clock,
 		handle,
 		memory = new Memory(),
@@ -180,13 +190,17 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		address,
 		port: taken,
 		family,
-	} = await listeners.open({ port, host }, (error) => onInternal(error, ""));
+	} = await listeners.open(
+		{ port, host, ...(sockets && { sockets }) },
+		(error) => onInternal(error, ""),
+	);
 	const authority = family === "IPv6" ? `[${address}]` : address;
 	return {
 		url: `http://${authority}:${taken}`,
 		host: address,
 		port: taken,
 		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
+		retire: (timeoutMs, restMs) => service.retire(timeoutMs, restMs),
 		connections: () => service.connections,
 		sessions: () => service.sessions,
 		draining: () => service.draining,
@@ -255,9 +269,15 @@ class Service implements Owner {
 	/** Whether requests are refused. */
 	#refusing = false;
 	#drained: Promise<boolean> | null = null;
+	/** Whether connections end with their next answer, although the health check does not fail. */
+	#retiring = false;
 	#onIdle: (() => void) | null = null;
+	/** Called when the last connection is gone. */
+	#onEmpty: () => void = nothing;
+	readonly #http: HttpServer;
 
 	constructor(http: HttpServer, listeners: Listeners, options: Settings) {
+		this.#http = http;
 		this.#listeners = listeners;
 		this.#options = options;
 		this.cors = options.cors;
@@ -318,7 +338,7 @@ class Service implements Owner {
 		this.memory.held += connectionBytes;
 		this.#paces.start();
 		// A draining server closes each connection as soon as it can, also those that the system had accepted before.
-		connection.closing = this.#draining;
+		connection.closing = this.#draining || this.#retiring;
 		// Node's own listener is gone after a CONNECT. Without a listener a reset would end the process.
 		socket.on("error", nothing);
 		if (refusal === null) connection.client = shares.memoryOf(peer);
@@ -332,6 +352,7 @@ class Service implements Owner {
 			this.#connections.delete(socket);
 			this.memory.give(connectionBytes);
 			connection.leave();
+			if (this.#connections.size === 0) this.#onEmpty();
 		});
 	}
 
@@ -475,6 +496,30 @@ class Service implements Owner {
 		}
 	}
 
+	retire(timeoutMs: number, restMs: number): Promise<boolean> {
+		this.#drained ??= this.#retire(timeoutMs, restMs);
+		return this.#drained;
+	}
+
+	async #retire(timeoutMs: number, restMs: number): Promise<boolean> {
+		this.#listeners.stop();
+		this.#retiring = true;
+		this.#endConnections();
+		// Whoever is told to come back finds another process.
+		this.accepting.cancel(draining());
+		void this.#drainSessions(timeoutMs / 2);
+		if (this.#connections.size > 0) {
+			await this.#pause(restMs, (end) => {
+				this.#onEmpty = end;
+			});
+		}
+		this.#http.closeIdleConnections();
+		await this.#idleWithin(timeoutMs);
+		const finished = !this.scope.cancelled && this.#running === 0;
+		await this.close();
+		return finished;
+	}
+
 	/** Ends early if the server is closed, or when `onEarly` calls back. */
 	#pause(ms: number, onEarly: (end: () => void) => void = nothing) {
 		if (this.scope.cancelled) return Promise.resolve();
@@ -507,6 +552,10 @@ class Service implements Owner {
 
 	#beginDraining(): void {
 		this.#draining = true;
+		this.#endConnections();
+	}
+
+	#endConnections(): void {
 		for (const connection of this.#connections.values()) {
 			connection.closing = true;
 		}

@@ -26,6 +26,7 @@ export interface Told {
 	readonly lost?: number | null;
 	readonly reason?: string;
 	readonly after?: string;
+	readonly retry?: number;
 	/** Of a reply. */
 	readonly status?: number;
 	readonly body?: unknown;

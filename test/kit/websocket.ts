@@ -45,9 +45,12 @@ export function frame(
 		head.push(mask | 127, ...long);
 	}
 	if (!masked) return Buffer.concat([Buffer.from(head), bytes]);
-	const key = Buffer.from([0x37, 0xfa, 0x21, 0x3d]);
-	const hidden = bytes.map((byte, at) => byte ^ (key[at % 4] ?? 0));
-	return Buffer.concat([Buffer.from(head), key, hidden]);
+	const key = [0x37, 0xfa, 0x21, 0x3d] as const;
+	const hidden = Buffer.alloc(bytes.length);
+	for (let at = 0; at < bytes.length; at++) {
+		hidden[at] = (bytes[at] ?? 0) ^ (key[at & 3] ?? 0);
+	}
+	return Buffer.concat([Buffer.from(head), Buffer.from(key), hidden]);
 }
 
 /** The payload of a frame that closes. */
@@ -98,15 +101,29 @@ export async function openWebSocket(
 	const { port, hostname } = new URL(url);
 	const socket = connect(Number(port), hostname);
 	let bytes: Buffer = Buffer.alloc(0);
+	// Long frames come in many pieces, which are put together once.
+	let more: Buffer[] = [];
+	let size = 0;
+	let wanted = 0;
 	let ended = false;
 	let look = () => {};
 	socket.on("error", () => {});
 	socket.on("data", (chunk: Buffer) => {
-		bytes = Buffer.concat([bytes, chunk]);
+		more.push(chunk);
+		size += chunk.length;
+		if (bytes.length + size < wanted) return;
+		join();
 		look();
 	});
+	const join = () => {
+		bytes = Buffer.concat([bytes, ...more]);
+		more = [];
+		size = 0;
+		wanted = 0;
+	};
 	const end = () => {
 		ended = true;
+		join();
 		look();
 	};
 	socket.on("end", end).on("close", end);
@@ -151,7 +168,10 @@ export async function openWebSocket(
 	}
 	const take = (): Frame | null => {
 		const read = readFrame(bytes);
-		if (read === null) return null;
+		if (typeof read === "number") {
+			wanted = read;
+			return null;
+		}
 		bytes = bytes.subarray(read.length);
 		return read.frame;
 	};
@@ -173,27 +193,27 @@ export async function openWebSocket(
 	};
 }
 
-/** A frame of a server, which must have no mask. */
+/** A frame of a server, which must have no mask; or how many bytes it takes at least, if they are not there. */
 function readFrame(
 	bytes: Buffer,
-): { readonly frame: Frame; readonly length: number } | null {
-	if (bytes.length < 2) return null;
+): { readonly frame: Frame; readonly length: number } | number {
+	if (bytes.length < 2) return 2;
 	const [first = 0, second = 0] = bytes;
 	assert.equal(second & 0x80, 0, "a server sent a mask");
 	let length = second & 0x7f;
 	let at = 2;
 	if (length === 126) {
-		if (bytes.length < 4) return null;
+		if (bytes.length < 4) return 4;
 		length = bytes.readUInt16BE(2);
 		assert.ok(length > 125, "a length could be written shorter");
 		at = 4;
 	} else if (length === 127) {
-		if (bytes.length < 10) return null;
+		if (bytes.length < 10) return 10;
 		length = Number(bytes.readBigUInt64BE(2));
 		assert.ok(length > 65_535, "a length could be written shorter");
 		at = 10;
 	}
-	if (bytes.length < at + length) return null;
+	if (bytes.length < at + length) return at + length;
 	const frame = {
 		fin: (first & 0x80) !== 0,
 		rsv: (first >> 4) & 7,

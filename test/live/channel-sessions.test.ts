@@ -103,6 +103,9 @@ describe("a client that listens over a WebSocket", () => {
 		assert.partialDeepStrictEqual(other.told.at(-1), {
 			...{ event: "end", reason: "closed" },
 		});
+		// Not all at once.
+		const retries = [one, other].map(({ told }) => told.at(-1)?.retry ?? 0);
+		assert.ok(retries.every((ms) => ms >= 1_000 && ms < 10_000));
 		assert.equal(other.closed?.[0], 1001);
 		other.leave();
 		one.leave();

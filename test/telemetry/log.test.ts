@@ -274,3 +274,37 @@ routes: { GET /x: { steps: { a: { get: gone/x } } } }
 		assert.deepEqual(counts, [...Array(10).fill(1), 2]);
 	});
 });
+
+describe("a log to which several processes write", () => {
+	it("has whole lines, each with the number of its process", async () => {
+		const log = new URL("../../src/telemetry/log/log.ts", import.meta.url).href;
+		const clock = new URL("../../src/tasks/clock.ts", import.meta.url).href;
+		using folder = folderWith({
+			"write.ts": `
+import { createLog } from ${JSON.stringify(log)};
+import { realClock } from ${JSON.stringify(clock)};
+const worker = Number(process.argv[2]);
+const log = createLog(realClock(), { fd: 2, shared: true, format: "json", colour: false, worker });
+for (let at = 0; at < 3000; at++) log.info({ at, text: "ы".repeat(at % 300) }, "line");
+await log.close();
+`,
+			"start.ts": `
+import { spawn } from "node:child_process";
+for (const number of ["1", "2", "3"]) spawn(process.execPath, ["write.ts", number], { stdio: "inherit" });
+`,
+		});
+		const command = runNode(["start.ts"], { cwd: folder.path });
+		assert.equal(await command.ended, 0);
+		const lines = command.stderr().trim().split("\n");
+		const seen = Map.groupBy(
+			lines.map((line) => JSON.parse(line)),
+			({ worker }) => worker,
+		);
+		for (const worker of [1, 2, 3]) {
+			assert.deepEqual(
+				seen.get(worker)?.map(({ at }) => at),
+				Array.from({ length: 3000 }, (_, at) => at),
+			);
+		}
+	});
+});

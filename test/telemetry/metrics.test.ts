@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
+import type { Metric } from "../../src/telemetry/metrics/exposition.ts";
 import {
 	decisionMetrics,
 	metrics as families,
+	workerMetrics,
 } from "../../src/telemetry/metrics/families.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { type Reply, type SeenCall, testGateway } from "../kit/gateway.ts";
@@ -272,7 +274,8 @@ routes:
 		const rows = [...page.matchAll(/^\| `((?:http|sluice|process)_\w+)`/gm)];
 		assert.deepEqual(
 			rows.map(([, name]) => name).sort(),
-			[...Object.values(families), ...Object.values(decisionMetrics)]
+			[families, decisionMetrics, workerMetrics]
+				.flatMap((some) => Object.values<Metric>(some))
 				.map(({ name }) => name)
 				.sort(),
 		);

@@ -472,6 +472,7 @@ describe("what a page may open", () => {
 			const client = await open(lines);
 			assert.equal(client.status, status);
 			assert.equal(upstream.asked, status === 101 ? 1 : 0);
+			if (status === 403) assert.match(client.body, /"foreign_origin"/);
 		});
 	}
 

@@ -122,7 +122,7 @@ export const routeKeys = section({
 	}),
 	live: key(policy(liveKeys), {
 		description:
-			"Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next; without it, as with `live: true`, the route runs again when an answer of an upstream with `cache` is no longer fresh. `diff` (default {diff}) sends changes as JSON Merge Patch. At most {watches} different answers (`watches`) are watched at once, by {watchers} clients (`watchers`). For GET routes that only read.",
+			"Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next, and `on` a channel, `<channel>` or `<channel>/<instance>`, after whose messages the route runs. With neither, as with `live: true`, it runs again when an answer of an upstream with `cache` is no longer fresh. `diff` (default {diff}) sends changes as JSON Merge Patch. At most {watches} different answers (`watches`) are watched at once, by {watchers} clients (`watchers`). For GET routes that only read.",
 		example: "live: { every: 10s, diff: true }",
 	}),
 	record: key(record, {

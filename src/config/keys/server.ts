@@ -136,6 +136,22 @@ export const port = orFromEnvironment(
 	(text) => (/^\d{1,5}$/.test(text) ? Number(text) : null),
 );
 
+const workersWords = "a whole number from 1 to 64, or `auto`";
+
+/** `auto` is as many as the process may use cores. */
+const workers = plain<number | "auto">(
+	z.union([z.int().min(1).max(64), z.literal("auto")], { error: workersWords }),
+	(written) => written,
+);
+
+/** As `--workers` reads it, too. Null if it is neither. */
+export function parseWorkers(text: string): number | "auto" | null {
+	if (text === "auto") return "auto";
+	return /^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 64
+		? Number(text)
+		: null;
+}
+
 const delayOrFalse = plain<Duration | false, number, "Ms">(
 	z.union([patience.schema, z.literal(false)], {
 		error:
@@ -156,6 +172,12 @@ const serverParts = {
 			"The address to listen on. `0.0.0.0` lets other machines in; the default does not. It may come from the environment.",
 		example: "host: 0.0.0.0",
 		default: "127.0.0.1",
+	}),
+	workers: key(orFromEnvironment(workers, workersWords, parseWorkers), {
+		description:
+			"How many processes of `sluice serve` share the port, under one more that starts and watches them: each can use one core. `auto` is one for each core that the process may use. Limits and caches are those of each process: docs/scaling.md. It may come from the environment.",
+		example: "workers: ${env.WORKERS ?? 'auto'}",
+		default: 1,
 	}),
 	hosts: key(hosts, {
 		description:

@@ -1,11 +1,11 @@
-import { type Exposition, labels } from "../metrics/exposition.ts";
+import { labels, type MetricsOut } from "../metrics/exposition.ts";
 import { metrics } from "../metrics/families.ts";
 import { dropReasons, type WriterState } from "./writer.ts";
 
 /** How writing to the history goes. */
 export function writeHistory(
 	{ written, dropped, recordFaults, waiting, fileBytes }: WriterState,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	out.metric(metrics.historyDropped);
 	for (const reason of dropReasons) {

@@ -1,5 +1,7 @@
+import type { LogConfig } from "../../config/config.ts";
 import type { GatewayError } from "../../core/errors.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
+import type { Clock } from "../../tasks/clock.ts";
 import { createLog, type Log } from "./log.ts";
 import { logBug, logEvents } from "./log-events.ts";
 import { logRefusal } from "./log-requests.ts";
@@ -12,6 +14,8 @@ export interface LogOptions {
 	readonly isTerminal?: boolean;
 	/** Whether lines for people have colours. Default: false. */
 	readonly colour?: boolean;
+	/** The number of the process, if several write to this log. It stands in each line. Default: null, there is no other. */
+	readonly worker?: number | null;
 }
 
 /** The log of one gateway. */
@@ -24,16 +28,30 @@ export interface GatewayLog extends Log {
 	close(): Promise<void>;
 }
 
+/** A log of which nothing is told yet. */
+export function openLog(
+	clock: Clock,
+	{ format: asked }: Pick<LogConfig, "format">,
+	{
+		fd = 2,
+		isTerminal = false,
+		colour = false,
+		worker = null,
+	}: LogOptions = {},
+	shared = worker !== null,
+): Log {
+	const text = asked === "auto" ? isTerminal : asked === "text";
+	const format = text ? "text" : "json";
+	return createLog(clock, { fd, shared, format, colour, worker });
+}
+
 /** Writes what happens in a gateway, as its config's `log` says. It keeps no request waiting, and none fails with it. */
 export function attachLog(
 	gateway: Pick<Gateway, "plan" | "events" | "clock">,
-	{ fd = 2, isTerminal = false, colour = false }: LogOptions = {},
+	options: LogOptions = {},
 ): GatewayLog {
 	const settings = gateway.plan.log;
-	const { format: asked } = settings;
-	const text = asked === "auto" ? isTerminal : asked === "text";
-	const format = text ? "text" : "json";
-	const log = createLog(gateway.clock, { fd, format, colour });
+	const log = openLog(gateway.clock, settings, options);
 	const detach = logEvents(gateway, log, settings);
 	return {
 		...log,

@@ -7,6 +7,9 @@ const waitingMax = 1024 * 1024;
 /** The longest piece of one write. */
 const pieceMax = 64 * 1024;
 
+/** What the system writes to a pipe as one, whoever else writes to it (POSIX has at least 512; Linux this). */
+const wholeBytesMax = 4096;
+
 /** Lines of this time are one write: each costs a turn of a thread, which is more than to make a hundred lines. */
 const gatheredMs = 100;
 
@@ -24,7 +27,11 @@ export class LogOutput {
 	readonly #clock: Clock;
 	readonly #onGap: (dropped: number) => void;
 	readonly #fd: number;
+	/** Then no piece is so long that the system could tear it. */
+	readonly #shared: boolean;
 	#lines: string[] = [];
+	/** How many of them are written now, one piece after the other. */
+	#gathered = 0;
 	#waiting = 0;
 	/** When the last write began, on the gateway's clock. */
 	#sentMs = Number.NEGATIVE_INFINITY;
@@ -35,13 +42,22 @@ export class LogOutput {
 	#dropped = 0;
 	#onFlushed: (() => void) | null = null;
 
-	/** `onGap` is told how many lines were dropped, once others are written again. */
-	constructor(fd: number, clock: Clock, onGap: (dropped: number) => void) {
+	/**
+	 * `onGap` is told how many lines were dropped, once others are written again. If other processes write there, too, it is
+	 * `shared`: then lines of up to 4 KiB stay whole.
+	 */
+	constructor(
+		fd: number,
+		clock: Clock,
+		onGap: (dropped: number) => void,
+		shared = false,
+	) {
 		// Else the first line would fail on a request's path.
 		if (!(Number.isInteger(fd) && fd >= 0 && fd < 2 ** 31)) {
 			throw new RangeError(`fd is the number of an open file, not ${fd}`);
 		}
 		this.#fd = fd;
+		this.#shared = shared;
 		this.#clock = clock;
 		this.#onGap = onGap;
 	}
@@ -72,11 +88,12 @@ export class LogOutput {
 	/** Writes what waits before the process ends, as far as the system takes it at once. */
 	writeRest(): void {
 		// The piece that is being written may be out already, and would stand there twice.
-		const rest = Buffer.from(this.#lines.join(""));
-		this.#lines = [];
 		try {
-			for (let at = 0; at < rest.length; ) {
-				at += writeSync(this.#fd, rest, at);
+			while (this.#lines.length > 0) {
+				const rest = this.#takePiece();
+				for (let at = 0; at < rest.length; ) {
+					at += writeSync(this.#fd, rest, at);
+				}
 			}
 		} catch {
 			// Nobody is left to be told.
@@ -95,17 +112,29 @@ export class LogOutput {
 	#next(): void {
 		this.#due?.cancel();
 		this.#due = null;
+		this.#gathered = this.#lines.length;
+		this.#go();
+	}
+
+	#go(): void {
+		if (this.#lines.length === 0) this.#onFlushed?.();
+		else this.#send(this.#takePiece());
+	}
+
+	/** The lines of the next write: one at least. */
+	#takePiece(): Uint8Array {
 		let length = 0;
+		let bytes = 0;
 		let count = 0;
-		while (count < this.#lines.length && length < pieceMax) {
-			length += (this.#lines[count++] as string).length;
-		}
-		if (count === 0) {
-			this.#onFlushed?.();
-			return;
+		for (const line of this.#lines) {
+			bytes += this.#shared ? Buffer.byteLength(line) : 0;
+			if (length >= pieceMax || (count > 0 && bytes > wholeBytesMax)) break;
+			length += line.length;
+			count++;
 		}
 		this.#waiting -= length;
-		this.#send(Buffer.from(this.#lines.splice(0, count).join("")));
+		this.#gathered -= count;
+		return Buffer.from(this.#lines.splice(0, count).join(""));
 	}
 
 	#send(piece: Uint8Array): void {
@@ -120,7 +149,7 @@ export class LogOutput {
 				// Its line waits behind this piece, like every other.
 				this.#tellGap();
 				this.#piece = null;
-				if (this.#onFlushed !== null) this.#next();
+				if (this.#onFlushed !== null || this.#gathered > 0) this.#go();
 				else if (this.#lines.length > 0) this.#nextSoon();
 			}
 		});

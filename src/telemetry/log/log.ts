@@ -9,10 +9,14 @@ import { Repeats } from "./repeats.ts";
 export interface LogTarget {
 	/** A descriptor whose writes should not wait. Its owner closes it. */
 	readonly fd: number;
+	/** Whether other processes write to it, too. Then lines of up to 4 KiB stay whole. Default: false. */
+	readonly shared?: boolean;
 	/** `text` is for people, who watch the lines on a terminal. */
 	readonly format: "text" | "json";
 	/** Whether a text has colours. */
 	readonly colour: boolean;
+	/** Stands in each line, because several processes write to one log. Default: null, it stands in none. */
+	readonly worker?: number | null;
 }
 
 /** Writes one line: its fields, which must print as JSON, and what happened. An undefined field is left out. */
@@ -33,15 +37,19 @@ const flushMs = 1000;
 
 export function createLog(
 	clock: Clock,
-	{ fd, format, colour }: LogTarget,
+	{ fd, shared = false, format, colour, worker = null }: LogTarget,
 ): Log {
-	const output = new LogOutput(fd, clock, (dropped) =>
-		log.warn({ dropped }, "lines of the log were dropped: nobody took them"),
-	);
+	const onGap = (dropped: number) =>
+		log.warn({ dropped }, "lines of the log were dropped: nobody took them");
+	const output = new LogOutput(fd, clock, onGap, shared);
 	const teller =
 		(level: number): Tell =>
 		(fields, words) => {
-			const json = jsonLine(level, fields, words);
+			const json = jsonLine(
+				level,
+				worker === null ? fields : { worker, ...fields },
+				words,
+			);
 			// JSON escapes the control characters of ASCII alone.
 			output.write(format === "text" ? readable(json, colour) : shown(json));
 		};

@@ -14,6 +14,18 @@ export interface Metric {
 	readonly type: MetricType;
 	/** The help line. It ends without a dot. */
 	readonly help: string;
+	/**
+	 * What the numbers of several processes are together: their sum, the most of them, or each with the label `worker` because
+	 * neither says anything. Default: the sum.
+	 */
+	readonly across?: "sum" | "most" | "worker";
+}
+
+/** Takes metrics, one after the other. */
+export interface MetricsOut {
+	/** The head of a metric, whose samples follow. */
+	metric(metric: Metric): void;
+	sample(name: string, labels: string, value: number): void;
 }
 
 /** Labels as they are printed: `route="GET /x",step="now"`; empty if there are none. */
@@ -31,8 +43,27 @@ function escaped(value: string): string {
 		.replaceAll("\n", "\\n");
 }
 
-/** Writes metrics, one after the other. The two formats differ in the names of counters and in the end. */
-export class Exposition {
+/** The samples of one metric: name, labels and value of each. */
+export interface FamilySamples {
+	readonly name: string;
+	readonly samples: (readonly [name: string, labels: string, value: number])[];
+}
+
+/** Holds metrics as numbers, for another process. */
+export class Samples implements MetricsOut {
+	readonly families: FamilySamples[] = [];
+
+	metric({ name }: Metric): void {
+		this.families.push({ name, samples: [] });
+	}
+
+	sample(name: string, labels: string, value: number): void {
+		this.families.at(-1)?.samples.push([name, labels, value]);
+	}
+}
+
+/** Writes metrics as text. The two formats differ in the names of counters and in the end. */
+export class Exposition implements MetricsOut {
 	readonly #format: MetricsFormat;
 	readonly #lines: string[] = [];
 
@@ -40,7 +71,6 @@ export class Exposition {
 		this.#format = format;
 	}
 
-	/** The head of a metric, whose samples follow. */
 	metric({ name, type, help }: Metric): void {
 		const open = this.#format === "openmetrics";
 		const family = open ? name.replace(/_(?:total|info)$/, "") : name;

@@ -1,12 +1,16 @@
 import { type PolicyKey, policyDecisions } from "../../core/events.ts";
 import type { Metric } from "./exposition.ts";
 
-function counter(name: string, help: string): Metric {
-	return { name, type: "counter", help };
+function counter(
+	name: string,
+	help: string,
+	across?: Metric["across"],
+): Metric {
+	return { name, type: "counter", help, ...(across && { across }) };
 }
 
-function gauge(name: string, help: string): Metric {
-	return { name, type: "gauge", help };
+function gauge(name: string, help: string, across?: Metric["across"]): Metric {
+	return { name, type: "gauge", help, ...(across && { across }) };
 }
 
 /** The decisions of one policy, by its own words. */
@@ -73,10 +77,23 @@ export const metrics = {
 	breakerState: gauge(
 		"sluice_breaker_state",
 		"1 for the state in which the breaker is",
+		"worker",
 	),
-	callsRunning: gauge("sluice_calls_running", "Calls that have a slot"),
-	callsWaiting: gauge("sluice_calls_waiting", "Calls that wait for a slot"),
-	callsLimit: gauge("sluice_calls_limit", "How many calls may run at once"),
+	callsRunning: gauge(
+		"sluice_calls_running",
+		"Calls that have a slot",
+		"worker",
+	),
+	callsWaiting: gauge(
+		"sluice_calls_waiting",
+		"Calls that wait for a slot",
+		"worker",
+	),
+	callsLimit: gauge(
+		"sluice_calls_limit",
+		"How many calls may run at once",
+		"worker",
+	),
 	streamsOpen: gauge("sluice_streams_open", "Proxied requests that are open"),
 	cacheBytes: gauge("sluice_cache_bytes", "What the cache holds"),
 	cacheEntries: gauge(
@@ -154,7 +171,11 @@ export const metrics = {
 		"sluice_traces_spans_waiting",
 		"Spans that wait to be sent",
 	),
-	storeUp: gauge("sluice_store_up", "1 if the store can be used, else 0"),
+	storeUp: gauge(
+		"sluice_store_up",
+		"1 if the store can be used, else 0",
+		"worker",
+	),
 	storeCalls: counter(
 		"sluice_store_calls_total",
 		"Calls of the store, by how they ended",
@@ -186,8 +207,9 @@ export const metrics = {
 	historyBytes: gauge(
 		"sluice_history_bytes",
 		"What the history takes on the disk, with its journal",
+		"most",
 	),
-	load: gauge("sluice_load", "1 for the level of load"),
+	load: gauge("sluice_load", "1 for the level of load", "worker"),
 	memory: gauge(
 		"sluice_memory_bytes",
 		"What requests, answers and caches hold",
@@ -195,36 +217,57 @@ export const metrics = {
 	loopDelay: gauge(
 		"sluice_event_loop_delay_seconds",
 		"How late the event loop came round the last time",
+		"worker",
 	),
 	loopBusy: counter(
 		"sluice_event_loop_busy_seconds_total",
 		"How long the event loop has been busy",
+		"worker",
 	),
 	cpu: counter(
 		"process_cpu_seconds_total",
 		"Processor time of the process, user and system",
+		"worker",
 	),
 	resident: gauge(
 		"process_resident_memory_bytes",
 		"Memory of the process that is resident",
+		"worker",
 	),
 	started: gauge(
 		"process_start_time_seconds",
 		"When the process started, in seconds since 1970",
+		"worker",
 	),
 	build: {
 		name: "sluice_build_info",
 		type: "info",
 		help: "The version of Sluice and of Node",
+		across: "most",
 	},
 	config: {
 		name: "sluice_config_info",
 		type: "info",
 		help: "The hash of the plan in force",
+		across: "most",
 	},
 	configLoaded: gauge(
 		"sluice_config_loaded_timestamp_seconds",
 		"When the config in force was loaded, in seconds since 1970",
+		"worker",
+	),
+} as const satisfies Readonly<Record<string, Metric>>;
+
+/** Of `serve` with several workers alone. The process that watches them knows these. */
+export const workerMetrics = {
+	up: gauge("sluice_workers", "Workers that take requests"),
+	silent: gauge(
+		"sluice_workers_silent",
+		"Workers that did not answer, so that their gauges are missing here",
+	),
+	restarts: counter(
+		"sluice_worker_restarts_total",
+		"Workers that were started again because they had ended unasked",
 	),
 } as const satisfies Readonly<Record<string, Metric>>;
 
@@ -234,3 +277,14 @@ export const decisionMetrics = Object.fromEntries(
 		decisionsOf(policy as PolicyKey),
 	]),
 ) as Readonly<Record<PolicyKey, Metric>>;
+
+const all: ReadonlyMap<string, Metric> = new Map(
+	[...Object.values(metrics), ...Object.values(decisionMetrics)].map(
+		(metric) => [metric.name, metric],
+	),
+);
+
+/** Null if there is no metric of this name. */
+export function metricOf(name: string): Metric | null {
+	return all.get(name) ?? null;
+}

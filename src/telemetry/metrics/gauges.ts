@@ -6,7 +6,7 @@ import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import type { StoreState } from "../../store/store.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
-import { type Exposition, labels, type Metric } from "./exposition.ts";
+import { labels, type Metric, type MetricsOut } from "./exposition.ts";
 import { metrics } from "./families.ts";
 
 const breakerStates = ["closed", "half_open", "open"] as const;
@@ -24,7 +24,7 @@ export function writeGauges(
 	server: Pick<RunningServer, "connections" | "sessions"> | null,
 	load: LoadLevel,
 	loaded: LoadedPlan,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const { upstreams, requests, threads, live, channels, store } =
 		gateway.state();
@@ -66,7 +66,7 @@ export function writeGauges(
 	one(metrics.configLoaded, loaded.atMs / 1000);
 }
 
-function writeLive(live: GatewayState["live"], out: Exposition): void {
+function writeLive(live: GatewayState["live"], out: MetricsOut): void {
 	for (const [metric, field] of [
 		[metrics.watches, "watches"],
 		[metrics.watchers, "watchers"],
@@ -89,7 +89,7 @@ function writeLive(live: GatewayState["live"], out: Exposition): void {
 /** By the channel's name in the config, never by its instances. */
 function writeChannels(
 	channels: readonly ChannelState[],
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const each = (metric: Metric, valueOf: (state: ChannelState) => number) => {
 		out.metric(metric);
@@ -110,7 +110,7 @@ function writeChannels(
 
 function writeSessions(
 	{ open, received, sent, closed }: ReturnType<RunningServer["sessions"]>,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	out.metric(metrics.websocketsOpen);
 	out.sample(metrics.websocketsOpen.name, "", open);
@@ -124,7 +124,7 @@ function writeSessions(
 	}
 }
 
-function writeStore(store: StoreState, out: Exposition): void {
+function writeStore(store: StoreState, out: MetricsOut): void {
 	const by = (metric: Metric, label: string, counts: object) => {
 		out.metric(metric);
 		for (const [word, count] of Object.entries(counts)) {
@@ -140,7 +140,7 @@ function writeStore(store: StoreState, out: Exposition): void {
 
 function writeSpans(
 	{ sent, failed, dropped, leftOut, waiting }: TracerState,
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const outcomes = { sent, failed, dropped, left_out: leftOut };
 	out.metric(metrics.spans);
@@ -153,7 +153,7 @@ function writeSpans(
 
 function writeUpstreams(
 	upstreams: readonly UpstreamState[],
-	out: Exposition,
+	out: MetricsOut,
 ): void {
 	const each = (
 		metric: Metric,

@@ -1,4 +1,4 @@
-import type { Exposition } from "./exposition.ts";
+import type { MetricsOut } from "./exposition.ts";
 
 /** OpenTelemetry's bounds for durations of HTTP, in milliseconds. */
 const boundsMs = [
@@ -29,7 +29,7 @@ export class Histogram {
 		this.#counts[at] = (this.#counts[at] as number) + 1;
 	}
 
-	write(name: string, out: Exposition): void {
+	write(name: string, out: MetricsOut): void {
 		const labels = this.#labels;
 		const before = labels === "" ? "" : `${labels},`;
 		let count = 0;

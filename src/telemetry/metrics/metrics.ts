@@ -16,7 +16,14 @@ import type { RunningServer } from "../../server/serve.ts";
 import type { History } from "../history/history.ts";
 import { writeHistory } from "../history/history-metrics.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
-import { Exposition, labels, type MetricsFormat } from "./exposition.ts";
+import {
+	Exposition,
+	type FamilySamples,
+	labels,
+	type MetricsFormat,
+	type MetricsOut,
+	Samples,
+} from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { writeGauges } from "./gauges.ts";
 import { Histogram } from "./histogram.ts";
@@ -30,6 +37,11 @@ export interface Metrics {
 		server?: Pick<RunningServer, "connections" | "sessions"> | null,
 		history?: Pick<History, "state"> | null,
 	): string;
+	/** The same as numbers, for a process that adds up several. */
+	samples(
+		server?: Pick<RunningServer, "connections" | "sessions"> | null,
+		history?: Pick<History, "state"> | null,
+	): readonly FamilySamples[];
 	/** What was counted since its beginning. */
 	totals(): Totals;
 	/** A request that the server refused, so that the gateway never saw it. */
@@ -146,14 +158,21 @@ export function createMetrics(gateway: Gateway): Metrics {
 			numbers.load = level;
 		}),
 	];
+	const write = <Out extends MetricsOut>(
+		out: Out,
+		server: Pick<RunningServer, "connections" | "sessions"> | null,
+		history: Pick<History, "state"> | null,
+	): Out => {
+		numbers.write(out);
+		if (history !== null) writeHistory(history.state(), out);
+		writeGauges(gateway, server, numbers.load, loaded, out);
+		return out;
+	};
 	return {
-		print(format, server = null, history = null) {
-			const out = new Exposition(format);
-			numbers.write(out);
-			if (history !== null) writeHistory(history.state(), out);
-			writeGauges(gateway, server, numbers.load, loaded, out);
-			return out.text();
-		},
+		print: (format, server = null, history = null) =>
+			write(new Exposition(format), server, history).text(),
+		samples: (server = null, history = null) =>
+			write(new Samples(), server, history).families,
 		totals: () => numbers.totals(),
 		refused: ({ code }) =>
 			numbers.refusedRequests.add(labels({ error_type: code })),
@@ -249,7 +268,7 @@ class Numbers {
 		};
 	}
 
-	write(out: Exposition): void {
+	write(out: MetricsOut): void {
 		out.metric(metrics.serverDuration);
 		for (const { durations } of this.#routes.values()) {
 			durations.write(metrics.serverDuration.name, out);
@@ -287,7 +306,7 @@ class Numbers {
 		this.#writeUpstreams(out);
 	}
 
-	#writeAnswers(out: Exposition): void {
+	#writeAnswers(out: MetricsOut): void {
 		out.metric(metrics.answers);
 		for (const {
 			key: route,
@@ -306,7 +325,7 @@ class Numbers {
 		}
 	}
 
-	#writeUpstreams(out: Exposition): void {
+	#writeUpstreams(out: MetricsOut): void {
 		const all = [...this.#upstreams.values()];
 		out.metric(metrics.cancelledAttempts);
 		for (const { name: upstream, cancelled: count } of all) {

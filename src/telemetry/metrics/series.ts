@@ -1,4 +1,4 @@
-import { type Exposition, labels, type Metric } from "./exposition.ts";
+import { labels, type Metric, type MetricsOut } from "./exposition.ts";
 import { Histogram } from "./histogram.ts";
 
 /** The methods that may stand as labels. Clients choose methods, so all others are one. */
@@ -76,7 +76,7 @@ export class Durations {
 		return found;
 	}
 
-	write(name: string, out: Exposition): void {
+	write(name: string, out: MetricsOut): void {
 		for (const one of this.#all.values()) one.write(name, out);
 	}
 }
@@ -94,7 +94,7 @@ export class Counts {
 		this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1);
 	}
 
-	write(metric: Metric, out: Exposition): void {
+	write(metric: Metric, out: MetricsOut): void {
 		out.metric(metric);
 		for (const [text, count] of this.#counts) {
 			out.sample(metric.name, text, count);

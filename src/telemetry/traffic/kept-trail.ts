@@ -82,6 +82,9 @@ function copyOf(trail: Trail): Trail {
 /** The clock of what has ended. */
 const still = { now: () => 0 };
 
+/** Stands for the call of a copied attempt, whose error would be kept as well. */
+const ended = { atOnce: false, startedMs: 0 };
+
 function copyOfStep(step: StepTrail, after: StepTrail | null): StepTrail {
 	return Object.assign(new StepTrail(still, step, 0, null), step, {
 		after,
@@ -94,7 +97,7 @@ function copyOfCall(call: CallTrail): CallTrail {
 	return Object.assign(new CallTrail(still, call), call, {
 		error: call.error && lightened(call.error),
 		attempts: call.attempts.map((attempt) =>
-			Object.assign(new AttemptTrail(still, null), attempt, {
+			Object.assign(new AttemptTrail(still, null, ended), attempt, {
 				error: attempt.error && lightened(attempt.error),
 			}),
 		),

@@ -1,0 +1,133 @@
+import { GatewayError } from "../core/errors.ts";
+import type { Scope } from "../tasks/scope.ts";
+import { AddedUp } from "../telemetry/metrics/added-up.ts";
+import {
+	Exposition,
+	type MetricsFormat,
+} from "../telemetry/metrics/exposition.ts";
+import { workerMetrics } from "../telemetry/metrics/families.ts";
+import type { Page } from "./handle.ts";
+import { livePage, metricsPage, readyPage } from "./pages.ts";
+import type { AskedWorker, AskedWorkers, Question, Said } from "./questions.ts";
+import { requestBytesMax } from "./try-page.ts";
+
+/** How long a worker may take to say what it has in memory. */
+const answerMs = 1_000;
+
+/** How long it may take to look into the history, which has a bound of its own. */
+const lookUpMs = 6_000;
+
+/** The pages of all workers together. */
+export function pagesOfWorkers(
+	workers: AskedWorkers,
+): ReadonlyMap<string, Page> {
+	return new Map<string, Page>([
+		["/health/live", livePage],
+		["/health/ready", readyPage(() => !isReady(workers))],
+		["/metrics", metricsOf(workers)],
+		["/config", byOne(workers, "/config")],
+		["/plan", byOne(workers, "/plan")],
+		["/history", byOne(workers, "/history")],
+		["/history/*", byOne(workers, "/history/*")],
+		["/try", { ...byOne(workers, "/try", null), method: "POST" }],
+	]);
+}
+
+function isReady(workers: AskedWorkers): boolean {
+	return !workers.draining() && workers.all().some(({ leaves }) => !leaves);
+}
+
+function metricsOf(workers: AskedWorkers): Page {
+	const sums = new AddedUp();
+	workers.onEnd((worker, last) => {
+		if (last !== null) sums.take(worker, last);
+		sums.leave(worker);
+	});
+	return metricsPage(async (format, scope) => {
+		const asked = await askAll(workers, { kind: "metrics" }, scope);
+		for (const { worker, said } of asked) {
+			if (said !== null) sums.take(worker, said);
+		}
+		return printed(workers, asked, sums, format);
+	});
+}
+
+function printed(
+	workers: AskedWorkers,
+	asked: readonly Asked<"metrics">[],
+	sums: AddedUp,
+	format: MetricsFormat,
+): string {
+	const out = new Exposition(format);
+	sums.write(
+		// One that has ended meanwhile is among those that are gone.
+		workers.all().map((worker) => ({
+			...{ process: worker, worker: worker.number },
+			answers:
+				!worker.leaves &&
+				asked.some((one) => one.worker === worker && one.said !== null),
+		})),
+		out,
+	);
+	const up = workers.all().filter(({ leaves }) => !leaves).length;
+	const silent = asked.filter(({ said }) => said === null).length;
+	for (const [metric, value] of [
+		[workerMetrics.up, up],
+		[workerMetrics.silent, silent],
+		[workerMetrics.restarts, workers.restarts()],
+	] as const) {
+		out.metric(metric);
+		out.sample(metric.name, "", value);
+	}
+	return out.text();
+}
+
+/** What one worker said. Null: it did not answer in time, or has ended. */
+interface Asked<Kind extends Question["kind"]> {
+	readonly worker: AskedWorker;
+	readonly said: Said[Kind] | null;
+}
+
+/** Asks all at once. */
+function askAll<Kind extends Question["kind"]>(
+	workers: AskedWorkers,
+	question: Extract<Question, { readonly kind: Kind }>,
+	scope: Scope,
+): Promise<readonly Asked<Kind>[]> {
+	const until = { timeoutMs: answerMs, scope };
+	return Promise.all(
+		workers.all().map(async (worker) => ({
+			worker,
+			said: await worker.ask<Kind>(question, until),
+		})),
+	);
+}
+
+/** What is the same for all workers, or needs one alone. The first that answers says it. */
+function byOne(
+	workers: AskedWorkers,
+	path: string,
+	timeoutMs: number | null = lookUpMs,
+): Page {
+	return {
+		async answer(request, scope, name) {
+			const { method, target, headers } = request;
+			const body =
+				method === "POST"
+					? await request.readBody(requestBytesMax)
+					: new Uint8Array();
+			const question = {
+				...{ kind: "page" as const, path, name },
+				...{ method, target, headers, body },
+			};
+			const ready = workers.all().filter(({ leaves }) => !leaves);
+			for (const worker of ready) {
+				const said = await worker.ask(question, { timeoutMs, scope });
+				if (said !== null) return said;
+				// It may have been tried already.
+				if (method === "POST") break;
+			}
+			throw new GatewayError("overloaded", "no worker answers now");
+		},
+	};
+}

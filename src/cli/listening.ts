@@ -1,0 +1,66 @@
+import type { AdminOptions, AdminServer } from "../admin/admin.ts";
+import { usualAdminPort } from "../admin/admin.ts";
+import type { AdminConfig } from "../config/config.ts";
+import { allRead } from "../core/all-read.ts";
+import type { Log } from "../telemetry/log/log.ts";
+import { logBug } from "../telemetry/log/log-events.ts";
+import { printError } from "./terminal.ts";
+
+/** Where and for whom an admin server listens, and who hears of its bugs. */
+export type AdminDoor = Required<
+	Pick<AdminOptions, "port" | "host" | "hosts" | "token" | "onInternal">
+>;
+
+/**
+ * Opens the admin server. Null if nobody chose its port and another process has it. It failed if the config's own address
+ * cannot be listened on. Then stderr says why.
+ */
+export async function openAdmin(
+	config: AdminConfig,
+	log: Log,
+	open: (door: AdminDoor) => Promise<AdminServer>,
+): Promise<AdminServer | null | "failed"> {
+	const { port, host, hosts, token, ...unread } = config;
+	allRead(unread);
+	const taken = port ?? usualAdminPort;
+	try {
+		return await open({
+			...{ port: taken, host, hosts },
+			token: token?.reveal() ?? null,
+			onInternal: (error, requestId) =>
+				logBug(log, error, { requestId }, "admin request failed"),
+		});
+	} catch (error) {
+		const { code } = error as NodeJS.ErrnoException;
+		if (port === null && code === "EADDRINUSE") {
+			log.warn(
+				{ port: taken },
+				"there is no admin server: its usual port is taken, so choose another as `admin.port`",
+			);
+			return null;
+		}
+		printError(
+			`the admin server cannot listen on \`admin.host\` and port ${taken}: ${code}`,
+		);
+		return "failed";
+	}
+}
+
+/** The host is named by its key, because it may come from the environment. */
+export function cannotListen(
+	{ code }: NodeJS.ErrnoException,
+	host: string | undefined,
+	port: number,
+): string {
+	switch (code) {
+		case "EADDRINUSE":
+			return `port ${port} is taken by another process: stop it, or choose another with --port`;
+		case "EACCES":
+			return `listening on port ${port} is not allowed: ports below 1024 need rights`;
+		case "EADDRNOTAVAIL":
+		case "ENOTFOUND":
+			return `${host ?? "`server.host`"} is no address of this machine`;
+		default:
+			return `cannot listen on ${host ?? "`server.host`"} and port ${port}: ${code}`;
+	}
+}

@@ -1,0 +1,69 @@
+import type { Question, Said } from "../../admin/questions.ts";
+import type { ErrorCode, ErrorFacts } from "../../core/errors.ts";
+import type { FamilySamples } from "../../telemetry/metrics/exposition.ts";
+
+/** What a worker is told at its start, as JSON on its command line. */
+export interface WorkerStart {
+	/** The file of the config. */
+	readonly file: string;
+	/** From 1. */
+	readonly number: number;
+	/** How many workers share the machine. */
+	readonly count: number;
+	/** Where its sockets are bound. */
+	readonly host: string;
+	readonly port: number;
+	/** How many sockets it has been given, from `firstSocket` on. */
+	readonly sockets: number;
+}
+
+/** The descriptor of a worker's first socket: after stdin, stdout, stderr and the channel to the primary. */
+export const firstSocket = 4;
+
+/** To a worker. */
+export type ToWorker =
+	| { readonly kind: "ping" }
+	/** Drains as after a signal. Without `delayMs` the config says it. */
+	| { readonly kind: "drain"; readonly delayMs?: 0 }
+	/** Leaves the port to the others, and ends. */
+	| { readonly kind: "retire" }
+	/** Cuts what still runs. */
+	| { readonly kind: "cut" }
+	| {
+			readonly kind: "ask";
+			readonly call: number;
+			readonly question: Question;
+	  }
+	/** Nobody waits for this answer any more. */
+	| { readonly kind: "leave"; readonly call: number };
+
+/** From a worker. */
+export type FromWorker = Life | Saying;
+
+/** What a worker says of its own life. */
+type Life =
+	/** It takes requests. `endingMs` is how long its end may take at most, once it was told. */
+	| {
+			readonly kind: "ready";
+			readonly routes: number;
+			readonly traces: boolean;
+			readonly endingMs: number;
+	  }
+	| { readonly kind: "pong" };
+
+/** What it says of its requests. */
+export type Saying =
+	| {
+			readonly kind: "answered";
+			readonly call: number;
+			readonly value: Said[Question["kind"]];
+	  }
+	| {
+			readonly kind: "refused";
+			readonly call: number;
+			readonly code: ErrorCode;
+			readonly message: string;
+			readonly facts: Omit<ErrorFacts, "cause">;
+	  }
+	/** All that it has counted. It ends now. */
+	| { readonly kind: "counted"; readonly metrics: readonly FamilySamples[] };

@@ -1,0 +1,128 @@
+import { serveAdminOfWorkers } from "../../admin/admin.ts";
+import type { Config } from "../../config/config.ts";
+import { realClock } from "../../tasks/clock.ts";
+import { openLog } from "../../telemetry/log/attach-log.ts";
+import { eachWorkerHas } from "../each-worker-has.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { cannotListen, openAdmin } from "../listening.ts";
+import { listOfRoutes } from "../overview.ts";
+import type { ServeHooks, ServePlace } from "../serve.ts";
+import { stderrForLog } from "../serving.ts";
+import { hearSignals } from "../signals.ts";
+import { print, printError } from "../terminal.ts";
+import { Asking } from "./asking.ts";
+import { startChild } from "./child.ts";
+import { canHoldSockets, type HeldSockets, holdSockets } from "./sockets.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** Where several workers serve, and what. */
+export interface WorkersPlace extends ServePlace {
+	/** The file of the config, which each worker reads. */
+	readonly path: string;
+	readonly count: number;
+}
+
+/** Serves with several workers. This process holds the port, watches them, and has the admin server. */
+export async function serveWithWorkers(
+	config: Config,
+	{ host, port, namedHost, path, count }: WorkersPlace,
+	hooks: ServeHooks,
+): Promise<number> {
+	if (!canHoldSockets()) {
+		printError(
+			`${count} workers need Node 26.4 or newer, and no Windows: this is ${process.versions.node} on ${process.platform}`,
+		);
+		return exitCodes.failed;
+	}
+	const clock = realClock();
+	let sockets: HeldSockets;
+	try {
+		sockets = await holdSockets({ host, port });
+	} catch (error) {
+		printError(cannotListen(error as NodeJS.ErrnoException, namedHost, port));
+		return exitCodes.failed;
+	}
+	const log = openLog(clock, config.log, stderrForLog(), true);
+	const { descriptors } = sockets;
+	const asking = new Asking(clock, () => supervisor);
+	const supervisor = new Supervisor({
+		...{ count, clock, log },
+		start: (number, hears) =>
+			startChild(
+				{
+					...{ file: path, number, count, host },
+					port: sockets.port,
+					sockets: descriptors.length,
+				},
+				descriptors,
+				hears,
+			),
+		onSaying: (worker, saying) => asking.hear(worker, saying),
+		onEnd: (worker) => asking.ended(worker),
+	});
+	const signals = hearSignals(() => {
+		if (!supervisor.ending) void supervisor.roll();
+	});
+	const fail = async () => {
+		signals.leave();
+		sockets.close();
+		await supervisor.cut();
+		await log.close();
+		return exitCodes.failed;
+	};
+	const begun = await Promise.race([
+		supervisor.begin(),
+		signals.first.then(() => true),
+	]);
+	if (!begun) return await fail();
+	const admin =
+		config.admin &&
+		(await openAdmin(config.admin, log, (door) =>
+			serveAdminOfWorkers(asking, { ...door, clock }),
+		));
+	if (admin === "failed") return await fail();
+	const url = urlOf(sockets);
+	const lines = [
+		`listening on ${url}, with ${count} workers`,
+		...listOfRoutes(config),
+	];
+	if (admin) lines.push(`admin page: ${admin.url}`);
+	print(lines.join("\n"));
+	log.info(
+		{
+			url,
+			routes: config.routes.length,
+			workers: count,
+			...(admin && { admin: admin.url }),
+			eachHas: eachWorkerHas(config),
+		},
+		"started",
+	);
+	if (config.channels.length > 0) {
+		log.warn(
+			{ channels: config.channels.length },
+			"each worker has its own channels: who listens in one does not hear what is published in another",
+		);
+	}
+	hooks.onListening?.(url);
+	const signal = await signals.first;
+	const { drainMs } = config.server;
+	log.info({ signal, drainMs }, "draining");
+	// Those of the workers keep the port open until they close it.
+	sockets.close();
+	const finished = await Promise.race([
+		supervisor.drain(signal === "SIGINT" ? 0 : undefined),
+		signals.second.then(() => false),
+	]);
+	if (!finished) await supervisor.cut();
+	log.info({ finished }, "stopped");
+	signals.leave();
+	// Last, so that operators see the drain to its end.
+	await admin?.close();
+	await log.close();
+	return finished ? exitCodes.ok : exitCodes.failed;
+}
+
+function urlOf({ host, port }: HeldSockets): string {
+	return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}

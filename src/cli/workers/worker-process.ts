@@ -1,0 +1,163 @@
+/** The program of a worker. Nothing here is called by another file. */
+import {
+	createWorkerAnswers,
+	type WorkerAnswers,
+} from "../../admin/worker-answers.ts";
+import { GatewayError } from "../../core/errors.ts";
+import type { RunningServer } from "../../server/serve.ts";
+import { openScope, type Scope } from "../../tasks/scope.ts";
+import { exitCodes } from "../exit-codes.ts";
+import { loadQuietly } from "../find-config.ts";
+import { createServing, type Serving } from "../serving.ts";
+import { ignoreSignals } from "../signals.ts";
+import {
+	type FromWorker,
+	firstSocket,
+	type ToWorker,
+	type WorkerStart,
+} from "./messages.ts";
+
+/** How long requests are still taken while the health check fails, and connections at rest stay open, at most. */
+const usualDelayMs = 5_000;
+
+async function run(given: WorkerStart): Promise<number> {
+	const { file, host, port, number, count } = given;
+	const { config } = await loadQuietly(file);
+	if (config === null) return exitCodes.configInvalid;
+	const worker = { number, count };
+	const serving = await createServing(config, { host, port, worker });
+	const sockets = Array.from(
+		{ length: given.sockets },
+		(_, at) => firstSocket + at,
+	);
+	const server = await serving.open(sockets);
+	const finished = await serveUntilTold(serving, server);
+	await serving.log.close();
+	return finished ? exitCodes.ok : exitCodes.failed;
+}
+
+/** True if nothing had to be cut. */
+async function serveUntilTold(
+	serving: Serving,
+	server: RunningServer,
+): Promise<boolean> {
+	const { gateway, metrics, history } = serving;
+	const answers =
+		metrics && createWorkerAnswers(gateway, { server, metrics, history });
+	const drained = Promise.withResolvers<boolean>();
+	const cut = Promise.withResolvers<void>();
+	const calls = answers && new Calls(answers, serving);
+	process.on("message", (message: ToWorker) => {
+		switch (message.kind) {
+			case "ping":
+				return tell({ kind: "pong" });
+			case "drain":
+				return drained.resolve(server.drain(undefined, message.delayMs));
+			case "retire":
+				return drained.resolve(server.retire());
+			case "cut":
+				return cut.resolve();
+			case "ask":
+				return void calls?.answer(message);
+			case "leave":
+				calls?.leave(message.call);
+		}
+	});
+	// Without the primary nobody would start or end workers, or show what they do.
+	void left.promise.then(() => drained.resolve(server.drain()));
+	const { drainMs, drainDelayMs } = gateway.server;
+	tell({
+		kind: "ready",
+		routes: gateway.plan.routes.length,
+		traces: serving.traces,
+		endingMs: drainMs + (drainDelayMs ?? usualDelayMs),
+	});
+	const finished = await Promise.race([
+		drained.promise,
+		cut.promise.then(() => false),
+	]);
+	if (!finished) await server.close();
+	await serving.close(cut.promise);
+	calls?.close();
+	if (metrics) {
+		const counted = metrics.samples(server, history);
+		await told({ kind: "counted", metrics: counted });
+	}
+	return finished;
+}
+
+/** What the primary asks, until it is answered. */
+class Calls {
+	readonly #answers: WorkerAnswers;
+	readonly #serving: Serving;
+	readonly #scopes = new Map<number, Scope>();
+
+	constructor(answers: WorkerAnswers, serving: Serving) {
+		this.#answers = answers;
+		this.#serving = serving;
+	}
+
+	async answer({
+		call,
+		question,
+	}: Extract<ToWorker, { readonly kind: "ask" }>): Promise<void> {
+		const { clock } = this.#serving.gateway;
+		const scope = openScope({ clock });
+		this.#scopes.set(call, scope);
+		try {
+			const value = await this.#answers.answer(question, scope);
+			tell({ kind: "answered", call, value });
+		} catch (thrown) {
+			tell({ kind: "refused", call, ...this.#refusal(thrown) });
+		} finally {
+			this.#scopes.delete(call);
+			scope.close();
+		}
+	}
+
+	#refusal(
+		thrown: unknown,
+	): Pick<
+		Extract<FromWorker, { readonly kind: "refused" }>,
+		"code" | "message" | "facts"
+	> {
+		if (thrown instanceof GatewayError) {
+			const { cause: _, ...facts } = thrown.facts;
+			return { code: thrown.code, message: thrown.message, facts };
+		}
+		this.#serving.log.onInternal(thrown, "");
+		return { code: "internal", message: "a worker failed", facts: {} };
+	}
+
+	leave(call: number): void {
+		const reason = new GatewayError("client_closed", "the asker left");
+		this.#scopes.get(call)?.cancel(reason);
+	}
+
+	close(): void {
+		for (const call of this.#scopes.keys()) this.leave(call);
+		this.#answers.close();
+	}
+}
+
+/** The primary may be gone, and then nobody hears it. */
+function tell(message: FromWorker): void {
+	void told(message);
+}
+
+/** Resolves when it is on its way. */
+function told(message: FromWorker): Promise<void> {
+	return new Promise((resolve) => {
+		if (process.send === undefined || !process.connected) resolve();
+		else process.send(message, undefined, {}, () => resolve());
+	});
+}
+
+// Nobody can be told.
+process.stderr.on("error", () => {});
+// Of the console or of its group. The primary gets them too, and says what is to be done.
+ignoreSignals();
+const left = Promise.withResolvers<void>();
+process.once("disconnect", left.resolve);
+const start = JSON.parse(process.argv[2] ?? "") as WorkerStart;
+process.exit(await run(start));
