@@ -301,6 +301,7 @@ export class Instance {
 
 	close(): void {
 		this.presence?.close();
+		this.shrink(Number.POSITIVE_INFINITY);
 		this.#hold(0);
 	}
 }

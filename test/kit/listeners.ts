@@ -116,16 +116,22 @@ export async function listenTo(
 	const told: Told[] = [];
 	let going = Promise.resolve();
 	let go = () => {};
+	let paused = false;
 	const listener: TestListener = {
 		status: response.status,
 		...{ events, told, reader, scope },
 		ended: false,
 		pause() {
+			if (paused) return;
+			paused = true;
 			going = new Promise((resolve) => {
 				go = resolve;
 			});
 		},
-		go: () => go(),
+		go() {
+			paused = false;
+			go();
+		},
 		leave() {
 			scope.cancel(new GatewayError("client_closed", "the client left"));
 			memory.end();

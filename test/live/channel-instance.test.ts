@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import type { ChannelConfig } from "../../src/config/config.ts";
+import { Memory } from "../../src/core/memory.ts";
+import { Channel } from "../../src/live/channel.ts";
+import type { Listener } from "../../src/live/channel-hearing.ts";
+import { Place } from "../../src/live/channel-place.ts";
+import type { Told } from "../../src/live/channel-told.ts";
+import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
+
+function channelOf(config: Partial<ChannelConfig> = {}, memory = new Memory()) {
+	const clock = virtualClock();
+	let count = 0;
+	const channel = new Channel(
+		{
+			...{ name: "room", schema: null, presence: true },
+			...{ keep: { last: 10, forMs: 60_000 }, messageBytesMax: 1_000_000 },
+			...{ instancesMax: 10, listenersMax: 10_000 },
+			waiting: { messagesMax: 100_000, bytesMax: 1024 ** 2 },
+			...config,
+		},
+		{
+			...{ clock, memory },
+			nextEpoch: () => `e${count++}`,
+			onKept: (bytes) => memory.keep(bytes),
+			onInstance: () => {},
+		},
+	);
+	return { channel, clock, memory };
+}
+
+/** A listener that takes everything at once, until it is told to take nothing. */
+class Taking implements Listener {
+	readonly hearing;
+	readonly told: Told[] = [];
+	taking = true;
+	ended: string | null = null;
+	readonly #place: Place;
+
+	constructor(channel: Channel, member: string | null = null) {
+		this.#place = new Place(channel, "7", member);
+		this.hearing = this.#place.hear("latest");
+		this.#place.join(this);
+		this.wake();
+	}
+
+	wake(): void {
+		if (!this.taking) return;
+		for (let told = this.hearing.next(); told; told = this.hearing.next()) {
+			this.told.push(told);
+		}
+		this.#place.rest(this);
+	}
+
+	end(reason: string): void {
+		assert.equal(this.ended, null, "it is ended once");
+		this.ended = reason;
+		this.#place.leave(this);
+	}
+}
+
+const many = 5_000;
+
+async function listening(
+	channel: Channel,
+	clock: VirtualClock,
+	count: number,
+): Promise<Taking[]> {
+	const all = Array.from(
+		{ length: count },
+		(_, index) => new Taking(channel, `"m${index}"`),
+	);
+	await clock.advance(0);
+	return all;
+}
+
+describe("an instance of a channel", () => {
+	it("encodes a message once for all who hear it", async () => {
+		const { channel, clock } = channelOf();
+		const all = await listening(channel, clock, 100);
+		channel.publish("7", '"hello"');
+		await clock.advance(0);
+		const told = new Set(all.map(({ told }) => told.at(-1)));
+		assert.equal(told.size, 1);
+		const [one] = told;
+		assert.equal(one?.json.buffer, one?.event.buffer);
+	});
+
+	it("lets thousands go at once, and tells the others of each", async () => {
+		const { channel, clock } = channelOf();
+		const slow = await listening(channel, clock, many);
+		const other = new Taking(channel);
+		for (const one of slow) one.taking = false;
+		const long = JSON.stringify("x".repeat(200 * 1024));
+		for (let at = 0; at < 6; at++) {
+			channel.publish("7", long);
+			await clock.advance(0);
+		}
+		assert.ok(slow.every(({ ended }) => ended === "slow"));
+		const left = other.told.filter(({ kind }) => kind === "left");
+		assert.equal(left.length, many);
+		assert.partialDeepStrictEqual(channel.state(), {
+			...{ listeners: 1, members: 0, dropped: many, waitingBytes: 0 },
+		});
+	});
+
+	it("holds what waits once, however many are slow", async () => {
+		const { channel, clock, memory } = channelOf({
+			keep: { last: 0, forMs: 1 },
+		});
+		const slow = await listening(channel, clock, 1_000);
+		for (const one of slow) one.taking = false;
+		// The first wakes them, and from the second on they have something to take.
+		for (let at = 0; at < 5; at++) {
+			channel.publish("7", JSON.stringify("x".repeat(10_000)));
+			await clock.advance(0);
+		}
+		const { waitingBytes } = channel.state();
+		assert.ok(waitingBytes > 40_000 && waitingBytes < 60_000);
+		assert.equal(memory.held, waitingBytes);
+		for (const one of slow) one.taking = true;
+		for (const one of slow) one.wake();
+		await clock.advance(0);
+		assert.deepEqual([channel.state().waitingBytes, memory.held], [0, 0]);
+		assert.equal(slow[0]?.told.at(-1)?.offset, 5);
+	});
+
+	it("lets those go that need memory which is not there, and nobody else", async () => {
+		const memory = new Memory(1_000_000);
+		const { channel, clock } = channelOf({}, memory);
+		const [slow, other] = await listening(channel, clock, 2);
+		assert.ok(slow && other);
+		slow.taking = false;
+		channel.publish("7", '"first"');
+		await clock.advance(0);
+		memory.held += 7 * 125_000 - memory.held - memory.kept - 40;
+		channel.publish("7", '"second"');
+		await clock.advance(0);
+		assert.deepEqual([slow.ended, other.ended], ["slow", null]);
+		assert.throws(() => channel.publish("7", `"${"x".repeat(900_000)}"`), {
+			code: "overloaded",
+		});
+	});
+
+	it("wakes nobody who has gone while others had their turn", async () => {
+		const { channel, clock } = channelOf();
+		const all = await listening(channel, clock, many);
+		channel.publish("7", '"hello"');
+		// Some of them are woken in a later turn of the loop.
+		await Promise.resolve();
+		await Promise.resolve();
+		const hasHeard = ({ told }: Taking) =>
+			told.some(({ kind }) => kind === "message");
+		const gone = all.filter((one) => !hasHeard(one));
+		assert.ok(gone.length > many / 2, `${gone.length}`);
+		for (const one of gone) one.end("gone");
+		await clock.advance(0);
+		assert.ok(!gone.some(hasHeard));
+		assert.equal(channel.state().listeners, many - gone.length);
+	});
+});
