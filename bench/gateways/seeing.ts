@@ -21,7 +21,7 @@ const sights: Readonly<
 	Record<string, (gateway: Gateway, config: Config) => unknown>
 > = {
 	metrics: createMetrics,
-	traffic: createTraffic,
+	traffic: (gateway) => createTraffic(gateway),
 	history: (gateway, { history }) => history && openHistory(gateway, history),
 	log: (gateway) =>
 		attachLog(gateway, { fd: openSync(join(folder, "log.json"), "a") }),

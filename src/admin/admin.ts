@@ -12,6 +12,7 @@ import { pagesOfFiles } from "./page-files.ts";
 import { createPages } from "./pages.ts";
 import type { AskedWorkers } from "./questions.ts";
 import { pagesOfWorkers } from "./workers-pages.ts";
+import { WorkersStreams } from "./workers-streams.ts";
 
 export interface AdminOptions {
 	/** The gateway's own server. While it drains, the gateway is not ready. Without it the gateway is always ready. */
@@ -152,10 +153,11 @@ export async function serveAdminOfWorkers(
 	},
 ): Promise<AdminServer> {
 	refuseOpen(host, token);
-	return await openAdmin(pagesOfWorkers(workers), {
+	const streams = new WorkersStreams(workers, clock);
+	return await openAdmin(pagesOfWorkers(workers, streams), {
 		...{ port, host, hosts, token, clock },
 		...(onInternal && { onInternal }),
-		endStreams() {},
+		endStreams: () => streams.close(),
 		close() {},
 	});
 }

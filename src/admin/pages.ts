@@ -10,12 +10,12 @@ import {
 	type MetricsFormat,
 } from "../telemetry/metrics/exposition.ts";
 import type { Metrics } from "../telemetry/metrics/metrics.ts";
-import { createTraffic } from "../telemetry/traffic/traffic.ts";
+import { createTraffic, type Traffic } from "../telemetry/traffic/traffic.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
 import { historyPage, keptRequestPage } from "./history-pages.ts";
 import { planPage } from "./plan-page.ts";
 import { shownPlan } from "./shown-config.ts";
-import { statePage } from "./state-page.ts";
+import { type State, stateOf, statePage } from "./state-page.ts";
 import { requestPage, trafficPage } from "./traffic-pages.ts";
 import { TrafficStreams } from "./traffic-streams.ts";
 import { tryPage } from "./try-page.ts";
@@ -35,18 +35,26 @@ export interface AdminParts {
 /** The pages of one process, by their paths. */
 export interface AdminPages {
 	readonly pages: ReadonlyMap<string, Page>;
+	readonly traffic: Traffic;
+	readonly state: () => State;
 	/** Ends the streams. */
 	endStreams(): void;
 	/** Keeps nothing from now on. */
 	close(): void;
 }
 
-/** Begins to keep what the pages show. */
-export function createPages(gateway: Gateway, parts: AdminParts): AdminPages {
+/** Begins to keep what the pages show. `adds`: whether another process adds it to what others say. */
+export function createPages(
+	gateway: Gateway,
+	parts: AdminParts,
+	adds = false,
+): AdminPages {
 	const { server, metrics, history } = parts;
-	const traffic = createTraffic(gateway);
+	const traffic = createTraffic(gateway, adds);
+	const state = stateOf({ gateway, server, metrics, traffic });
 	const streams = new TrafficStreams(traffic);
 	return {
+		...{ traffic, state },
 		pages: new Map<string, Page>([
 			["/health/live", livePage],
 			["/health/ready", readyPage(() => server?.draining() ?? false)],
@@ -59,7 +67,7 @@ export function createPages(gateway: Gateway, parts: AdminParts): AdminPages {
 			["/traffic/*", requestPage(traffic)],
 			["/history", historyPage(history)],
 			["/history/*", keptRequestPage(history)],
-			["/state", statePage({ gateway, server, metrics, traffic })],
+			["/state", statePage(state)],
 			["/plan", planPage(gateway)],
 			["/try", tryPage(gateway)],
 		]),

@@ -41,6 +41,25 @@ export interface State {
 	readonly upstreams: readonly ShownUpstream[];
 	readonly channels: GatewayState["channels"];
 	readonly routes: readonly ShownRoute[];
+	/** Each of several processes whose sum this is. Empty if there is only one. */
+	readonly workers: readonly ShownWorker[];
+}
+
+/** How one of several processes is. */
+export interface ShownWorker {
+	readonly worker: number;
+	/** Null if it does not answer. Then it is no part of the sum. */
+	readonly state: Pick<
+		State,
+		| "startedAt"
+		| "hash"
+		| "draining"
+		| "load"
+		| "requests"
+		| "memory"
+		| "loop"
+		| "connections"
+	> | null;
 }
 
 /** How the store is. Null for `reason` unless it is away. */
@@ -76,7 +95,12 @@ export interface StateSources {
 }
 
 /** How the gateway is now. Nothing is looked at until somebody asks. */
-export function statePage(sources: StateSources): Page {
+export function statePage(state: () => State): Page {
+	return { answer: () => jsonAnswer(state()) };
+}
+
+/** Asks the parts that know. */
+export function stateOf(sources: StateSources): () => State {
 	const { gateway, server } = sources;
 	const { memory, clock } = gateway;
 	const busy = busyShare();
@@ -87,41 +111,39 @@ export function statePage(sources: StateSources): Page {
 		startedAt: new Date(performance.timeOrigin).toISOString(),
 		url: server?.url ?? null,
 	};
-	return {
-		answer() {
-			const { requests, threads, live, upstreams, channels, store } =
-				gateway.state();
-			const { load, routes, decisions } = sources.metrics.totals();
-			const state: State = {
-				at: new Date().toISOString(),
-				...unchanging,
-				draining: server?.draining() ?? false,
-				...{ load, requests, threads, live },
-				store: store && shownStore(store),
-				memory: {
-					heldBytes: memory.held,
-					keptBytes: memory.kept,
-					limitBytes: memory.bytesMax,
-					residentBytes: process.memoryUsage.rss(),
-				},
-				loop: {
-					lateMs: Math.round(100 * clock.turnLateMs) / 100,
-					busy: busy(),
-				},
-				connections: server?.connections() ?? null,
-				upstreams: upstreams.map((state) => ({
-					...shownUpstream(state),
-					decisions: made(decisions.get(state.name)),
-					recent: sources.traffic.recentOfUpstream(state.name),
-				})),
-				channels,
-				routes: routes.map((route) => ({
-					...route,
-					...sources.traffic.recentOfRoute(route.route),
-				})),
-			};
-			return jsonAnswer(state);
-		},
+	return () => {
+		const { requests, threads, live, upstreams, channels, store } =
+			gateway.state();
+		const { load, routes, decisions } = sources.metrics.totals();
+		return {
+			at: new Date().toISOString(),
+			...unchanging,
+			draining: server?.draining() ?? false,
+			...{ load, requests, threads, live },
+			store: store && shownStore(store),
+			memory: {
+				heldBytes: memory.held,
+				keptBytes: memory.kept,
+				limitBytes: memory.bytesMax,
+				residentBytes: process.memoryUsage.rss(),
+			},
+			loop: {
+				lateMs: Math.round(100 * clock.turnLateMs) / 100,
+				busy: busy(),
+			},
+			connections: server?.connections() ?? null,
+			upstreams: upstreams.map((state) => ({
+				...shownUpstream(state),
+				decisions: made(decisions.get(state.name)),
+				recent: sources.traffic.recentOfUpstream(state.name),
+			})),
+			channels,
+			routes: routes.map((route) => ({
+				...route,
+				...sources.traffic.recentOfRoute(route.route),
+			})),
+			workers: [],
+		};
 	};
 }
 

@@ -12,10 +12,10 @@ import type { Traffic } from "../telemetry/traffic/traffic.ts";
 import { summaryOf } from "../telemetry/trail/shown-request.ts";
 
 /** How many may listen at once. */
-const streamsMax = 16;
+export const streamsMax = 16;
 
 /** How many requests a second are sent to each of them. */
-const requestsPerSecond = 50;
+export const requestsPerSecond = 50;
 
 /** Those who listen to the requests of a gateway as they come. Each event is written once for all of them. */
 export class TrafficStreams {
@@ -42,10 +42,7 @@ export class TrafficStreams {
 		lastId: string | null,
 		memory: RequestMemory,
 	): ByteStream {
-		if (this.#streams.size === streamsMax) {
-			const message = `${streamsMax} listen already`;
-			throw new GatewayError("overloaded", message, { retryAfterMs: 5_000 });
-		}
+		if (this.#streams.size === streamsMax) throw tooManyListen();
 		const stream = new TrafficStream(filter, memory, () => this.#left(stream));
 		if (lastId !== null) this.#resume(stream, lastId);
 		this.#streams.add(stream);
@@ -101,14 +98,21 @@ export class TrafficStreams {
 	}
 }
 
-function eventOf(event: string, value: object, id?: string): Uint8Array {
+/** One more is answered so. */
+export function tooManyListen(): GatewayError {
+	const message = `${streamsMax} listen already`;
+	return new GatewayError("overloaded", message, { retryAfterMs: 5_000 });
+}
+
+/** The bytes of an event whose data is JSON. */
+export function eventOf(event: string, value: object, id?: string): Uint8Array {
 	const data = JSON.stringify(value);
 	const named = id === undefined ? { event, data } : { id, event, data };
 	return Buffer.from(printEvent(named));
 }
 
 /** One who listens. What a slow reader does not take is counted instead of held. */
-class TrafficStream {
+export class TrafficStream {
 	readonly queue: ByteQueue;
 	readonly #filter: RequestFilter;
 	/** How many requests it may still get in this second. */

@@ -1,4 +1,6 @@
 import { GatewayError } from "../core/errors.ts";
+import { eventStreamType } from "../core/http/event-stream.ts";
+import { headerOf } from "../core/http/headers.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { AddedUp } from "../telemetry/metrics/added-up.ts";
 import {
@@ -6,10 +8,13 @@ import {
 	type MetricsFormat,
 } from "../telemetry/metrics/exposition.ts";
 import { workerMetrics } from "../telemetry/metrics/families.ts";
-import type { Page } from "./handle.ts";
+import { addedState } from "./added-state.ts";
+import { jsonAnswer, type Page } from "./handle.ts";
+import { mergedTraffic, readMergedQuery } from "./merged-traffic.ts";
 import { livePage, metricsPage, readyPage } from "./pages.ts";
 import type { AskedWorker, AskedWorkers, Question, Said } from "./questions.ts";
 import { requestBytesMax } from "./try-page.ts";
+import type { WorkersStreams } from "./workers-streams.ts";
 
 /** How long a worker may take to say what it has in memory. */
 const answerMs = 1_000;
@@ -20,11 +25,15 @@ const lookUpMs = 6_000;
 /** The pages of all workers together. */
 export function pagesOfWorkers(
 	workers: AskedWorkers,
+	streams: WorkersStreams,
 ): ReadonlyMap<string, Page> {
 	return new Map<string, Page>([
 		["/health/live", livePage],
 		["/health/ready", readyPage(() => !isReady(workers))],
 		["/metrics", metricsOf(workers)],
+		["/state", stateOfAll(workers)],
+		["/traffic", trafficOfAll(workers, streams)],
+		["/traffic/*", requestOfAny(workers)],
 		["/config", byOne(workers, "/config")],
 		["/plan", byOne(workers, "/plan")],
 		["/history", byOne(workers, "/history")],
@@ -82,6 +91,68 @@ function printed(
 	return out.text();
 }
 
+function stateOfAll(workers: AskedWorkers): Page {
+	const startedAt = new Date(performance.timeOrigin).toISOString();
+	return {
+		async answer(_request, scope) {
+			const asked = await askAll(workers, { kind: "state" }, scope);
+			const state = addedState(
+				asked.map(({ worker, said }) => ({
+					...{ worker: worker.number, state: said },
+				})),
+				{
+					...{ at: new Date().toISOString(), startedAt },
+					draining: workers.draining(),
+				},
+			);
+			if (state === null) throw nobodyAnswers();
+			return jsonAnswer(state);
+		},
+	};
+}
+
+function trafficOfAll(workers: AskedWorkers, streams: WorkersStreams): Page {
+	return {
+		async answer({ target, headers, memory }, scope) {
+			const { query, before } = readMergedQuery(target);
+			const accept = headerOf(headers, "accept") ?? "";
+			if (accept.includes(eventStreamType)) {
+				const lastId = headerOf(headers, "last-event-id");
+				const body = streams.open(query, lastId, memory);
+				return { status: 200, type: eventStreamType, body };
+			}
+			const until = { timeoutMs: answerMs, scope };
+			const pages = await Promise.all(
+				workers.all().map(async (worker) => {
+					// What a worker has done that the page before did not know is newer than that page.
+					const from = before === null ? null : (before.get(worker.id) ?? 0);
+					const own = { ...query, before: from };
+					const question = { kind: "traffic", query: own } as const;
+					const page = await worker.ask<"traffic">(question, until);
+					return { id: worker.id, before: from, page };
+				}),
+			);
+			return jsonAnswer(mergedTraffic(pages, query.limit));
+		},
+	};
+}
+
+function requestOfAny(workers: AskedWorkers): Page {
+	return {
+		async answer(_request, scope, id) {
+			const asked = await askAll(workers, { kind: "request", id }, scope);
+			const found = asked.flatMap(({ said }) => said ?? []);
+			const newest = found.toSorted((a, b) => (a.at < b.at ? 1 : -1))[0];
+			if (newest !== undefined) return jsonAnswer(newest);
+			throw new GatewayError("route_not_found", "no such request is kept");
+		},
+	};
+}
+
+function nobodyAnswers(): GatewayError {
+	return new GatewayError("overloaded", "no worker answers now");
+}
+
 /** What one worker said. Null: it did not answer in time, or has ended. */
 interface Asked<Kind extends Question["kind"]> {
 	readonly worker: AskedWorker;
@@ -127,7 +198,7 @@ function byOne(
 				// It may have been tried already.
 				if (method === "POST") break;
 			}
-			throw new GatewayError("overloaded", "no worker answers now");
+			throw nobodyAnswers();
 		},
 	};
 }

@@ -85,6 +85,7 @@ describe("/state", () => {
 			live: [],
 			channels: [],
 			store: null,
+			workers: [],
 		});
 		assert.ok(Math.abs(Date.parse(`${at}`) - Date.now()) < 60_000);
 		assert.ok(Date.parse(`${startedAt}`) <= Date.now());

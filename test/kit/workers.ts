@@ -74,8 +74,13 @@ function childrenOf(pid: number): number[] {
 	return text.split(" ").filter(Boolean).map(Number);
 }
 
+/** Resolves when a process has ended that is no child of ours, so that nobody tells us. */
+export async function gone(pid: number): Promise<void> {
+	while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+}
+
 /** Whether a process still runs. One that has ended may be there until somebody asks how. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
 	try {
 		return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));
 	} catch {

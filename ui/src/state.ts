@@ -25,6 +25,17 @@ export interface State {
 	readonly connections: number | null;
 	readonly upstreams: readonly UpstreamState[];
 	readonly routes: readonly RouteState[];
+	readonly workers: readonly WorkerState[];
+}
+
+/** One of several workers; `state` is null if it does not answer. */
+export interface WorkerState {
+	readonly worker: number;
+	readonly state:
+		| (Pick<State, "memory" | "loop" | "connections"> & {
+				readonly draining: boolean;
+		  })
+		| null;
 }
 
 export interface UpstreamState {

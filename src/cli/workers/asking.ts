@@ -1,6 +1,8 @@
 import type {
 	AskedWorker,
 	AskedWorkers,
+	Heard,
+	Listening,
 	Question,
 	Said,
 } from "../../admin/questions.ts";
@@ -26,6 +28,8 @@ export class Asking implements AskedWorkers {
 	readonly #supervisor: () => Supervisor;
 	readonly #workers = new Map<Worker, AskedOne>();
 	readonly #listeners: Listener[] = [];
+	readonly #began = Date.now().toString(36);
+	#ids = 0;
 
 	constructor(clock: Clock, supervisor: () => Supervisor) {
 		this.#clock = clock;
@@ -62,10 +66,15 @@ export class Asking implements AskedWorkers {
 		for (const listener of this.#listeners) listener(one, one.counted);
 	}
 
+	/** Ids of another primary are others. */
+	#nextId(): string {
+		return this.#began + (++this.#ids).toString(36);
+	}
+
 	#of(worker: Worker): AskedOne {
 		let one = this.#workers.get(worker);
 		if (one === undefined) {
-			one = new AskedOne(worker, this.#clock);
+			one = new AskedOne(worker, this.#nextId(), this.#clock);
 			this.#workers.set(worker, one);
 		}
 		return one;
@@ -73,16 +82,30 @@ export class Asking implements AskedWorkers {
 }
 
 class AskedOne implements AskedWorker {
+	readonly id: string;
 	readonly #worker: Worker;
 	readonly #clock: Clock;
 	readonly #waiting = new Map<number, Waiting>();
+	/** Those who listen, by their calls. */
+	readonly #hearing = new Map<number, (heard: Heard) => void>();
 	#calls = 0;
 	/** What it has counted in all, if it could still say so. */
 	counted: readonly FamilySamples[] | null = null;
 
-	constructor(worker: Worker, clock: Clock) {
+	constructor(worker: Worker, id: string, clock: Clock) {
+		this.id = id;
 		this.#worker = worker;
 		this.#clock = clock;
+	}
+
+	listen(listening: Listening, hear: (heard: Heard) => void): () => void {
+		const call = ++this.#calls;
+		const { process } = this.#worker;
+		this.#hearing.set(call, hear);
+		process.send({ kind: "listen", call, listening });
+		return () => {
+			if (this.#hearing.delete(call)) process.send({ kind: "leave", call });
+		};
 	}
 
 	get number(): number {
@@ -129,6 +152,9 @@ class AskedOne implements AskedWorker {
 				this.#waiting.get(call)?.refuse(error);
 				return;
 			}
+			case "heard":
+				this.#hearing.get(message.call)?.(message.heard);
+				return;
 			case "counted":
 				this.counted = message.metrics;
 		}

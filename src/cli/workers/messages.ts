@@ -1,4 +1,9 @@
-import type { Question, Said } from "../../admin/questions.ts";
+import type {
+	Heard,
+	Listening,
+	Question,
+	Said,
+} from "../../admin/questions.ts";
 import type { ErrorCode, ErrorFacts } from "../../core/errors.ts";
 import type { FamilySamples } from "../../telemetry/metrics/exposition.ts";
 
@@ -34,7 +39,12 @@ export type ToWorker =
 			readonly call: number;
 			readonly question: Question;
 	  }
-	/** Nobody waits for this answer any more. */
+	| {
+			readonly kind: "listen";
+			readonly call: number;
+			readonly listening: Listening;
+	  }
+	/** Nobody waits for this answer any more, or listens. */
 	| { readonly kind: "leave"; readonly call: number };
 
 /** From a worker. */
@@ -65,5 +75,6 @@ export type Saying =
 			readonly message: string;
 			readonly facts: Omit<ErrorFacts, "cause">;
 	  }
+	| { readonly kind: "heard"; readonly call: number; readonly heard: Heard }
 	/** All that it has counted. It ends now. */
 	| { readonly kind: "counted"; readonly metrics: readonly FamilySamples[] };

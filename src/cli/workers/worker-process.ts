@@ -59,6 +59,8 @@ async function serveUntilTold(
 				return cut.resolve();
 			case "ask":
 				return void calls?.answer(message);
+			case "listen":
+				return calls?.listen(message);
 			case "leave":
 				calls?.leave(message.call);
 		}
@@ -91,6 +93,8 @@ class Calls {
 	readonly #answers: WorkerAnswers;
 	readonly #serving: Serving;
 	readonly #scopes = new Map<number, Scope>();
+	/** Ends of listening. */
+	readonly #stops = new Map<number, () => void>();
 
 	constructor(answers: WorkerAnswers, serving: Serving) {
 		this.#answers = answers;
@@ -129,13 +133,26 @@ class Calls {
 		return { code: "internal", message: "a worker failed", facts: {} };
 	}
 
+	listen({
+		call,
+		listening,
+	}: Extract<ToWorker, { readonly kind: "listen" }>): void {
+		const stop = this.#answers.listen(listening, (heard) =>
+			tell({ kind: "heard", call, heard }),
+		);
+		this.#stops.set(call, stop);
+	}
+
 	leave(call: number): void {
+		this.#stops.get(call)?.();
+		this.#stops.delete(call);
 		const reason = new GatewayError("client_closed", "the asker left");
 		this.#scopes.get(call)?.cancel(reason);
 	}
 
 	close(): void {
-		for (const call of this.#scopes.keys()) this.leave(call);
+		const all = [...this.#scopes.keys(), ...this.#stops.keys()];
+		for (const call of all) this.leave(call);
 		this.#answers.close();
 	}
 }

@@ -1,4 +1,4 @@
-import { quantilesOf, Sketch } from "./sketch.ts";
+import { type Buckets, bucketsOf, quantilesOf, Sketch } from "./sketch.ts";
 
 /** How many there were in some time, and how long they took. */
 export interface Rate {
@@ -8,6 +8,8 @@ export interface Rate {
 	readonly p50Ms: number | null;
 	readonly p95Ms: number | null;
 	readonly p99Ms: number | null;
+	/** What the quantiles are made of. Only for a process that adds up several. */
+	readonly buckets?: Buckets;
 }
 
 /** How something ended, for its rate. */
@@ -42,8 +44,8 @@ const none: Rate = {
 	...{ p50Ms: null, p95Ms: null, p99Ms: null },
 };
 
-/** The rate of all of them together. */
-export function rateOf(...all: readonly Numbers[]): Rate {
+/** The rate of all of them together, with its buckets if somebody adds it to others. */
+export function rateOf(all: readonly Numbers[], adds = false): Rate {
 	const sum = (one: (numbers: Numbers) => number) =>
 		all.reduce((total, numbers) => total + one(numbers), 0);
 	const count = sum(({ count: one }) => one);
@@ -55,7 +57,20 @@ export function rateOf(...all: readonly Numbers[]): Rate {
 		partial: sum(({ partial }) => partial),
 		errors: sum(({ errors }) => errors),
 		...{ p50Ms, p95Ms, p99Ms },
+		...(adds && { buckets: bucketsOf(sketches) }),
 	};
+}
+
+/** The rate of what several processes counted. Each rate has its buckets, or nothing in it. */
+export function sumOfRates(rates: readonly Rate[]): Rate {
+	const all = new Numbers();
+	for (const { count, partial, errors, buckets = [] } of rates) {
+		all.count += count;
+		all.partial += partial;
+		all.errors += errors;
+		all.sketch.add(buckets);
+	}
+	return rateOf([all]);
 }
 
 /** The length of a half of what is recent. */
@@ -72,9 +87,9 @@ export class Recent {
 		this.#now.add(ms, outcome);
 	}
 
-	rate(atMs: number): Rate {
+	rate(atMs: number, adds: boolean): Rate {
 		this.#turn(atMs);
-		return rateOf(this.#now, this.#before);
+		return rateOf([this.#now, this.#before], adds);
 	}
 
 	#turn(atMs: number): void {

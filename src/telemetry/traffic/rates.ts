@@ -2,7 +2,14 @@ import type { AttemptEnded, RequestEnded } from "../../core/events.ts";
 import type { StepTrail } from "../../core/trail.ts";
 import type { Plan, StepPlan } from "../../plan/plan.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
-import { Numbers, type Outcome, type Rate, Recent, rateOf } from "./rate.ts";
+import {
+	Numbers,
+	type Outcome,
+	type Rate,
+	Recent,
+	rateOf,
+	sumOfRates,
+} from "./rate.ts";
 
 /** What happened in the time since the one before. */
 export interface Rates {
@@ -50,7 +57,11 @@ export class RateCounter {
 	readonly #routes: ReadonlyMap<string | null, RouteSeries>;
 	readonly #upstreams: ReadonlyMap<string, Series>;
 
-	constructor({ routes, upstreams }: Plan) {
+	/** Whether rates have their buckets. */
+	readonly #adds: boolean;
+
+	constructor({ routes, upstreams }: Plan, adds = false) {
+		this.#adds = adds;
 		this.#routes = new Map([
 			[null, ofSteps([])],
 			...routes.map(({ key, steps }) => [key, ofSteps(steps)] as const),
@@ -98,21 +109,27 @@ export class RateCounter {
 	ofRoute(key: string | null, atMs: number): RecentRoute {
 		const { recent, steps } = this.#routes.get(key) ?? ofSteps([]);
 		return {
-			recent: recent.rate(atMs),
+			recent: recent.rate(atMs, this.#adds),
 			steps: [...steps].map(([step, { recent: own }]) => ({
 				step,
-				...own.rate(atMs),
+				...own.rate(atMs, this.#adds),
 			})),
 		};
 	}
 
 	/** The recent numbers of an upstream's attempts. */
 	ofUpstream(name: string, atMs: number): Rate {
-		return (this.#upstreams.get(name) ?? new Series()).recent.rate(atMs);
+		const { recent } = this.#upstreams.get(name) ?? new Series();
+		return recent.rate(atMs, this.#adds);
 	}
 
 	/** The numbers since the last time. Then they begin anew. */
 	takeMoment(): Omit<Rates, "at" | "forMs"> {
+		const taken = (moment: Numbers) => {
+			const rate = rateOf([moment], this.#adds);
+			moment.clear();
+			return rate;
+		};
 		const requests = taken(this.#all);
 		const some = ([, { moment }]: readonly [unknown, Series]) =>
 			moment.count > 0;
@@ -128,10 +145,31 @@ export class RateCounter {
 	}
 }
 
-function taken(moment: Numbers): Rate {
-	const rate = rateOf(moment);
-	moment.clear();
-	return rate;
+/** The rates of several processes as one. */
+export function ratesTogether(
+	all: readonly Rates[],
+	{ at, forMs }: Pick<Rates, "at" | "forMs">,
+): Rates {
+	const routes = Map.groupBy(
+		all.flatMap((one) => one.routes),
+		({ route }) => route,
+	);
+	const upstreams = Map.groupBy(
+		all.flatMap((one) => one.upstreams),
+		({ upstream }) => upstream,
+	);
+	return {
+		...{ at, forMs },
+		requests: sumOfRates(all.map(({ requests }) => requests)),
+		routes: [...routes].map(([route, some]) => ({
+			route,
+			...sumOfRates(some),
+		})),
+		upstreams: [...upstreams].map(([upstream, some]) => ({
+			upstream,
+			...sumOfRates(some),
+		})),
+	};
 }
 
 function outcomeOf({ status, missing }: RequestEnded): Outcome {

@@ -9,6 +9,9 @@ const buckets = 192;
 
 const perBucket = 1 / Math.log(factor);
 
+/** How many durations fell into which bucket, for those that have any. */
+export type Buckets = readonly (readonly [bucket: number, count: number])[];
+
 /** Durations as counts, so that any number of them takes the same room. The counts are made with the first one. */
 export class Sketch {
 	#counts: Uint32Array | null = null;
@@ -19,6 +22,14 @@ export class Sketch {
 		this.#counts[at] = (this.#counts[at] as number) + 1;
 	}
 
+	/** Adds durations that were counted elsewhere. */
+	add(all: Buckets): void {
+		this.#counts ??= new Uint32Array(buckets);
+		for (const [at, count] of all) {
+			this.#counts[at] = (this.#counts[at] as number) + count;
+		}
+	}
+
 	clear(): void {
 		this.#counts?.fill(0);
 	}
@@ -26,6 +37,17 @@ export class Sketch {
 	countOf(bucket: number): number {
 		return this.#counts?.[bucket] ?? 0;
 	}
+}
+
+/** The counts of all of them, as data. */
+export function bucketsOf(sketches: readonly Sketch[]): Buckets {
+	const all: [number, number][] = [];
+	for (let at = 0; at < buckets; at++) {
+		let count = 0;
+		for (const sketch of sketches) count += sketch.countOf(at);
+		if (count > 0) all.push([at, count]);
+	}
+	return all;
 }
 
 function bucketOf(ms: number): number {

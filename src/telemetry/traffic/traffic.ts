@@ -37,9 +37,27 @@ export interface TrafficList {
 	readonly dropped: number;
 }
 
+/** The same for a process that puts several together. */
+export interface TrafficPage
+	extends Pick<TrafficList, "since" | "ended" | "dropped"> {
+	readonly found: readonly NumberedRequest[];
+	/** Whether there are older ones. */
+	readonly more: boolean;
+}
+
+export interface NumberedRequest {
+	readonly number: number;
+	/** The wall clock's time in milliseconds. */
+	readonly endedAt: number;
+	readonly summary: RequestSummary;
+}
+
 /** The last requests of a gateway, and how they go on the whole. */
 export interface Traffic {
 	list(query: RequestQuery): TrafficList;
+	page(query: RequestQuery): TrafficPage;
+	/** The number of the newest request that has ended; 0 if none has. */
+	newest(): number;
 	/** The newest with this id; null if none is kept. */
 	detail(id: string): RequestDetail | null;
 	/** Those that are kept and ended after this one, the oldest first, and how many others have ended since. */
@@ -55,15 +73,29 @@ export interface Traffic {
 	detach(): void;
 }
 
-/** Keeps the last requests of a gateway from now on, and counts all. They give way when its memory is needed. */
-export function createTraffic(gateway: Gateway): Traffic {
+/**
+ * Keeps the last requests of a gateway from now on, and counts all. They give way when its memory is needed. If another
+ * process adds up its rates, they have their buckets.
+ */
+export function createTraffic(gateway: Gateway, adds = false): Traffic {
 	const { clock, events, memory, plan } = gateway;
 	const kept = new KeptRequests((bytes) => memory.keep(bytes));
-	const counter = new RateCounter(plan);
+	const counter = new RateCounter(plan, adds);
 	const listeners = new Listeners(clock, counter);
 	const since = new Date().toISOString();
 	const [whole, others] = [new Allowance(), new Allowance()];
 	let ended = 0;
+	const page = (query: RequestQuery): TrafficPage => {
+		const { found, more } = kept.find(query);
+		return {
+			found: found.map(({ number, end, endedAt }) => ({
+				...{ number, endedAt },
+				summary: summaryOf(end, endedAt),
+			})),
+			more,
+			...{ since, ended, dropped: ended - kept.count },
+		};
+	};
 	const removals = [
 		memory.join(kept),
 		listen(events.trailEnded, (end) => {
@@ -82,15 +114,16 @@ export function createTraffic(gateway: Gateway): Traffic {
 	];
 	return {
 		list(query) {
-			const { found, more } = kept.find(query);
-			const requests = found.map(({ end, endedAt }) => summaryOf(end, endedAt));
+			const { found, more, ...counts } = page(query);
 			return {
-				requests,
+				requests: found.map(({ summary }) => summary),
 				next: more ? String(found.at(-1)?.number) : null,
 				newest: ended,
-				...{ since, ended, dropped: ended - kept.count },
+				...counts,
 			};
 		},
+		page,
+		newest: () => ended,
 		detail(id) {
 			const found = kept.newestFirst().find(({ end }) => end.requestId === id);
 			return found === undefined ? null : detailOf(found.end, found.endedAt);

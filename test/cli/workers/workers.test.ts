@@ -5,10 +5,11 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { folderWith, sluice } from "../../kit/cli.ts";
+import { readEvents } from "../../kit/events.ts";
 import { ask, type HttpAnswer } from "../../kit/serve.ts";
 import { json, startUpstream } from "../../kit/upstream.ts";
 import {
-	isAlive,
+	gone,
 	pidFile,
 	type RunningWorkers,
 	startWorkers,
@@ -76,10 +77,28 @@ describe("`sluice serve --workers 2`", () => {
 			plan: { routes: object };
 		};
 		assert.deepEqual(Object.keys(plan.routes), ["GET /pid", "GET /version"]);
+		const state = await ask(`${workers.admin}/state`);
+		const shown = (state.json as { workers: { worker: number }[] }).workers;
+		assert.deepEqual(
+			shown.map(({ worker }) => worker),
+			[1, 2],
+		);
+		const traffic = await ask(`${workers.admin}/traffic?limit=3`);
+		const { ended, requests } = traffic.json as {
+			ended: number;
+			requests: { id: string }[];
+		};
+		assert.deepEqual([ended, requests.length], [40, 3]);
+		const detail = await ask(`${workers.admin}/traffic/${requests[0]?.id}`);
+		assert.equal((detail.json as { steps: unknown[] }).steps.length, 1);
+		const events = await readEvents(`${workers.admin}/traffic`);
+		await workers.get("/version");
+		assert.equal((await events.next("request")).data.route, "GET /version");
+		events.leave();
 		const pids = workers.pids();
 		command.process.kill("SIGTERM");
 		assert.equal(await command.ended, 0);
-		assert.deepEqual(pids.filter(isAlive), []);
+		for (const pid of pids) await gone(pid);
 		assert.equal(workers.lines("stopped")[0]?.finished, true);
 	});
 
@@ -142,7 +161,7 @@ describe("`sluice serve --workers 2`", () => {
 		}
 		// Their pipes close when they have ended.
 		await workers.command.ended;
-		assert.deepEqual(pids.filter(isAlive), []);
+		for (const pid of pids) await gone(pid);
 	});
 
 	it("cuts what runs at a second signal", async () => {

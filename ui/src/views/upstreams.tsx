@@ -1,7 +1,7 @@
 import { shownBytes, shownCount, shownMs, shownShare } from "../format.ts";
 import { useAsked } from "../live.ts";
 import { hashOf } from "../place.ts";
-import type { State, UpstreamState } from "../state.ts";
+import type { State, UpstreamState, WorkerState } from "../state.ts";
 
 /** How each upstream is, and what protects it. */
 export function UpstreamsView() {
@@ -164,6 +164,16 @@ const loadWords = {
 	refusing: ["bad", "too high: requests are refused"],
 } as const;
 
+function workerWords({
+	loop,
+	memory,
+	connections,
+	draining,
+}: NonNullable<WorkerState["state"]>): string {
+	const words = `${shownShare(loop.busy, 1)} busy, ${shownBytes(memory.residentBytes)}, ${connections ?? 0} connections`;
+	return draining ? `${words}, draining` : words;
+}
+
 function Gateway({ state }: { state: State }) {
 	const { load, requests, memory, loop, connections, threads } = state;
 	const [tone, words] = loadWords[load];
@@ -212,6 +222,12 @@ function Gateway({ state }: { state: State }) {
 						</dd>
 					</div>
 				)}
+				{state.workers.map(({ worker, state: one }) => (
+					<div>
+						<dt>Worker {worker}</dt>
+						<dd>{one === null ? "does not answer" : workerWords(one)}</dd>
+					</div>
+				))}
 				<div>
 					<dt>Version</dt>
 					<dd>
