@@ -1,5 +1,10 @@
 import type { GatewayError } from "./errors.ts";
-import type { Decision, DecisionReason, PolicyKey } from "./events.ts";
+import type {
+	AttemptEnded,
+	Decision,
+	DecisionReason,
+	PolicyKey,
+} from "./events.ts";
 import type { TraceIds } from "./trace-ids.ts";
 
 /** For whom something is done to an upstream. */
@@ -89,10 +94,10 @@ export class CallTrail {
 		this.decisions = withAnother(this.decisions, { atMs, ...mark });
 	}
 
-	/** Begins the record of another attempt. */
-	attempt(): AttemptTrail {
+	/** Begins the record of another attempt. These hear of its end. */
+	attempt(listeners: AttemptListeners = none): AttemptTrail {
 		const spanId = this.#ids?.next() ?? null;
-		const attempt = new AttemptTrail(this.#clock, spanId, this);
+		const attempt = new AttemptTrail(this.#clock, spanId, this, listeners);
 		this.attempts = withAnother(this.attempts, attempt);
 		return attempt;
 	}
@@ -108,6 +113,8 @@ export class CallTrail {
 		this.error = error;
 	}
 }
+
+type AttemptListeners = readonly ((event: AttemptEnded) => void)[];
 
 /** The record of one attempt. An instant is null if the attempt did not come so far. */
 export class AttemptTrail {
@@ -130,15 +137,18 @@ export class AttemptTrail {
 	status: number | null = null;
 	error: GatewayError | null = null;
 	readonly #clock: Instants;
-	readonly #call: Pick<CallTrail, "atOnce" | "startedMs">;
+	readonly #call: CallTrail;
+	readonly #listeners: AttemptListeners;
 
 	constructor(
 		clock: Instants,
 		spanId: string | null,
-		call: Pick<CallTrail, "atOnce" | "startedMs">,
+		call: CallTrail,
+		listeners: AttemptListeners,
 	) {
 		this.#clock = clock;
 		this.#call = call;
+		this.#listeners = listeners;
 		this.spanId = spanId;
 		this.startedMs = call.atOnce ? call.startedMs : clock.now();
 	}
@@ -160,9 +170,14 @@ export class AttemptTrail {
 		this.status = status;
 	}
 
+	/** Only the first end counts: each attempt ends once, also if its request has been answered long before. */
 	ended(error: GatewayError | null): void {
+		if (this.endedMs !== null) return;
 		this.endedMs = this.#clock.now();
 		this.error = error;
+		for (const listener of this.#listeners) {
+			listener({ call: this.#call, attempt: this });
+		}
 	}
 }
 

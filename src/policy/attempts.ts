@@ -1,6 +1,6 @@
 import { asGatewayError } from "../core/errors.ts";
-import { type Events, raise } from "../core/events.ts";
-import type { AttemptTrail, CallTrail } from "../core/trail.ts";
+import type { Events } from "../core/events.ts";
+import type { AttemptTrail } from "../core/trail.ts";
 import type { Guard } from "./policy.ts";
 
 /**
@@ -8,41 +8,42 @@ import type { Guard } from "./policy.ts";
  * passes.
  */
 export function attempts({ attemptEnded }: Events): Guard {
-	/** Each attempt ends once, also if its request has been answered long before. */
-	const ended = (call: CallTrail, attempt: AttemptTrail, thrown?: unknown) => {
-		attempt.ended(thrown === undefined ? null : asGatewayError(thrown));
-		raise(attemptEnded, { call, attempt });
-	};
-	function noted<T>(
-		call: CallTrail,
-		attempt: AttemptTrail,
-		answer: Promise<T>,
-	): Promise<T> {
-		return answer.then(
-			(value) => {
-				ended(call, attempt);
-				return value;
-			},
-			(thrown: unknown) => {
-				ended(call, attempt, thrown);
-				throw thrown;
-			},
-		);
-	}
 	return {
 		call: (next) =>
 			function callNoted(request, scope) {
 				const { trail } = request;
 				if (!trail) return next(request, scope);
-				const attempt = trail.attempt();
-				return noted(trail, attempt, next({ ...request, attempt }, scope));
+				const attempt = trail.attempt(attemptEnded);
+				const answer = next({ ...request, attempt }, scope);
+				// The timeout, which has let it through already, ends it as well. Another promise would cost every call.
+				return attempt.placedMs === null ? noted(attempt, answer) : answer;
 			},
 		stream: (next) =>
 			function streamNoted(request, scope) {
 				const { trail } = request;
 				if (!trail) return next(request, scope);
-				const attempt = trail.attempt();
-				return noted(trail, attempt, next({ ...request, attempt }, scope));
+				const attempt = trail.attempt(attemptEnded);
+				return noted(attempt, next({ ...request, attempt }, scope));
 			},
 	};
+}
+
+/** The same answer. When it is there, the attempt has ended, and `end` is called. */
+export function noted<T>(
+	attempt: AttemptTrail,
+	answer: Promise<T>,
+	end?: () => void,
+): Promise<T> {
+	return answer.then(
+		(value) => {
+			end?.();
+			attempt.ended(null);
+			return value;
+		},
+		(thrown: unknown) => {
+			end?.();
+			attempt.ended(asGatewayError(thrown));
+			throw thrown;
+		},
+	);
 }

@@ -2,6 +2,7 @@ import { GatewayError } from "../core/errors.ts";
 import { printDuration } from "../core/units.ts";
 import { openScope } from "../tasks/scope.ts";
 import { begunBy } from "./attempt.ts";
+import { noted } from "./attempts.ts";
 import type { Policy } from "./policy.ts";
 
 /**
@@ -11,7 +12,8 @@ import type { Policy } from "./policy.ts";
 export function timeout(upstream: string, url = 0): Policy {
 	return (next) =>
 		function callInTime(request, scope) {
-			request.attempt?.placed(url);
+			const record = request.attempt ?? null;
+			record?.placed(url);
 			const attempt = openScope({
 				parent: scope,
 				timeoutMs: request.timeoutMs,
@@ -19,6 +21,7 @@ export function timeout(upstream: string, url = 0): Policy {
 			});
 			const end = () => attempt.close();
 			const answer = begunBy(() => next(request, attempt));
+			if (record !== null) return noted(record, answer, end);
 			// The promise is passed on as it is: another promise around it, as of an async function, would cost every call
 			// 0.3 µs.
 			answer.then(end, end);

@@ -49,6 +49,7 @@ export function prepareRequest(
 			idempotent: repeatable,
 			tried: null,
 			requestId: run.input.request.id,
+			trail: null,
 			client: run.input.request.ip,
 			timeoutMs,
 			onSent: null,

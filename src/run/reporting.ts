@@ -33,6 +33,7 @@ export function reporting<T>(
 	run: Run,
 ): Promise<T> {
 	const tell = (error: GatewayError | null) => {
+		trail.ended(error);
 		const { route, input } = run;
 		const { step, index, upstream } = caller;
 		const { startedMs, endedMs, status } = trail;

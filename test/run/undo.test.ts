@@ -512,6 +512,20 @@ describe("`undo`", () => {
 			],
 		);
 	});
+
+	it("is reported with its error and its time, if it was refused or got no answer", async () => {
+		for (const [undo, expected] of [
+			[{ status: 409, afterMs: 10 }, [409, "upstream_status", 10]],
+			[hanging, [null, "upstream_timeout", 2_000]],
+		] as const) {
+			const replies = { ...booked, "/hotels": { status: 409 } };
+			const kit = testRoute(trip, byPath({ ...replies, "/flights/f": undo }));
+			await askIn(kit);
+			const { status, error, durationMs, trail } = kit.callsEnded.at(-1) ?? {};
+			assert.deepEqual([status, error?.code, durationMs], expected);
+			assert.equal(trail?.error, error);
+		}
+	});
 });
 
 describe("`undo` of a write whose value waits for other steps", () => {

@@ -3,7 +3,7 @@ import type { Decoded } from "../body/decoded.ts";
 import type { GatewayError } from "../errors.ts";
 import type { RequestMemory } from "../memory.ts";
 import type { TraceIds } from "../trace-ids.ts";
-import type { Asker, AttemptTrail } from "../trail.ts";
+import type { Asker, AttemptTrail, CallTrail } from "../trail.ts";
 import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
 import type { Session, Tunnel } from "./session.ts";
@@ -73,6 +73,8 @@ export interface GatewayResponse {
 
 /** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */
 export interface UpstreamRequest extends Asker {
+	/** Whoever sends it sets it before. A copy of the request only for that would cost every call. */
+	trail?: CallTrail | null;
 	readonly method: CallMethod;
 	/** Path and query, encoded, from the upstream's origin: begins with `/`. */
 	readonly target: string;

@@ -1,6 +1,6 @@
 import { type GatewayError, lightened } from "../../core/errors.ts";
 import type { TrailEnded } from "../../core/events.ts";
-import { AttemptTrail, CallTrail, StepTrail, Trail } from "../../core/trail.ts";
+import { CallTrail, StepTrail, Trail } from "../../core/trail.ts";
 
 /** What records take of the heap, in bytes: measured, and rounded up. */
 const weights = {
@@ -82,9 +82,6 @@ function copyOf(trail: Trail): Trail {
 /** The clock of what has ended. */
 const still = { now: () => 0 };
 
-/** Stands for the call of a copied attempt, whose error would be kept as well. */
-const ended = { atOnce: false, startedMs: 0 };
-
 function copyOfStep(step: StepTrail, after: StepTrail | null): StepTrail {
 	return Object.assign(new StepTrail(still, step, 0, null), step, {
 		after,
@@ -94,10 +91,11 @@ function copyOfStep(step: StepTrail, after: StepTrail | null): StepTrail {
 }
 
 function copyOfCall(call: CallTrail): CallTrail {
-	return Object.assign(new CallTrail(still, call), call, {
+	const copy = new CallTrail(still, call);
+	return Object.assign(copy, call, {
 		error: call.error && lightened(call.error),
 		attempts: call.attempts.map((attempt) =>
-			Object.assign(new AttemptTrail(still, null, ended), attempt, {
+			Object.assign(copy.attempt(), attempt, {
 				error: attempt.error && lightened(attempt.error),
 			}),
 		),
