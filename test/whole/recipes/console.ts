@@ -97,5 +97,6 @@ export function printAnswer(
 		return [value].flat().map((one) => `${name}: ${one}`);
 	});
 	const head = [`HTTP/1.1 ${status} ${STATUS_CODES[status]}`, ...fields];
-	return `${head.join("\n")}\n\n${text}`;
+	// A page shows no empty line at the end.
+	return head.join("\n") + (text === "" ? "" : `\n\n${text}`);
 }

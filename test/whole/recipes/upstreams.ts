@@ -402,4 +402,9 @@ export const canned: Readonly<Record<number, Canned>> = {
 	25: {
 		'POST /shop/orders {"place":"7","dish":"soup"}': { id: "o1" },
 	},
+	26: {
+		"GET /shop/items/7": { name: "lamp" },
+		"GET /stores/stock/7": { count: 3 },
+		'POST /shop/sales {"item":"7"}': { id: "s1" },
+	},
 };
