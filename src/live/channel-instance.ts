@@ -29,6 +29,8 @@ const wakeCost = 100;
 export interface MessageId {
 	readonly epoch: string;
 	readonly offset: number;
+	/** Of whoever polls: the mark of the list of members that it has; null if it has none. */
+	readonly membersMark: string | null;
 	/** Where the client gave it, as a fault names it. */
 	readonly at: string;
 }

@@ -44,6 +44,11 @@ export class Place {
 		return this.#instance.presence?.told ?? "";
 	}
 
+	/** What tells one list of who is there from another; null if the channel does not tell. */
+	get membersMark(): string | null {
+		return this.#instance.presence?.mark ?? null;
+	}
+
 	/** The first thing that a listener is told: where it begins, and who is there. */
 	begin(hearing: Hearing): void {
 		const { members } = this;

@@ -26,14 +26,16 @@ export async function answerPoll(
 	scope: Scope,
 ): Promise<GatewayResponse> {
 	const hearing = place.hear(after);
-	if (wait !== null) await waitForNews(place, hearing, wait, scope);
+	const mark = after === null || after === "latest" ? null : after.membersMark;
+	if (wait !== null) await waitForNews(place, hearing, mark, wait, scope);
 	return answerOf(place, hearing, wait);
 }
 
-/** Listens, and is a member, as long as it waits. */
+/** Listens, and is a member, as long as it waits. Does not wait if it knows another list of members than there is. */
 async function waitForNews(
 	place: Place,
 	hearing: Hearing,
+	membersMark: string | null,
 	{ ms, onDrain }: Wait,
 	scope: Scope,
 ): Promise<void> {
@@ -43,6 +45,8 @@ async function waitForNews(
 	place.join(listener);
 	// What is there already is taken at once.
 	if (!place.rest(listener)) resolve();
+	// Somebody has come or gone since the last answer.
+	if (membersMark !== null && membersMark !== place.membersMark) resolve();
 	const timer = scope.clock.after(ms, end);
 	const stopDraining = onDrain(end);
 	const stopListening = scope.onCancel(end);
@@ -69,8 +73,9 @@ function answerOf(
 		events.push(comma, told.json);
 		bytes += told.json.length;
 	}
-	const { members } = place;
-	const head = `{"after":"${hearing.after}"${members === "" ? "" : `,${members}`},"events":[`;
+	const { members, membersMark } = place;
+	const mark = membersMark === null ? "" : `.${membersMark}`;
+	const head = `{"after":"${hearing.after}${mark}"${members === "" ? "" : `,${members}`},"events":[`;
 	const body = Buffer.concat([
 		Buffer.from(head),
 		...events.slice(1),

@@ -1,3 +1,4 @@
+import { hash } from "node:crypto";
 import type { Clock, Timer } from "../tasks/clock.ts";
 
 /** How long somebody who asks again and again counts as there after an answer. */
@@ -19,6 +20,7 @@ export class Presence {
 	readonly #members = new Map<string, Member>();
 	readonly #onLeft: (member: string) => void;
 	#told: string | null = null;
+	#mark: string | null = null;
 
 	/** `onLeft` is called when the last listener of a member has gone. */
 	constructor(clock: Clock, onLeft: (member: string) => void) {
@@ -44,7 +46,7 @@ export class Presence {
 			return false;
 		}
 		this.#members.set(member, { connections: 1, leaving: null });
-		this.#told = null;
+		this.#changed();
 		return true;
 	}
 
@@ -61,14 +63,25 @@ export class Presence {
 
 	#gone(member: string): void {
 		this.#members.delete(member);
-		this.#told = null;
+		this.#changed();
 		this.#onLeft(member);
+	}
+
+	#changed(): void {
+		this.#told = null;
+		this.#mark = null;
 	}
 
 	/** The list as members of JSON: `"members":[…]`, and `"more":7` if they are too many to be told. */
 	get told(): string {
 		this.#told ??= this.#print();
 		return this.#told;
+	}
+
+	/** Eight hex digits that are others when the list is another. */
+	get mark(): string {
+		this.#mark ??= hash("sha1", this.told).slice(0, 8);
+		return this.#mark;
 	}
 
 	#print(): string {

@@ -54,14 +54,15 @@ function afterIn(target: string): MessageId | "latest" | null {
 /** More parameters are not looked at. */
 const pairsMax = 1000;
 
-/** `<epoch>-<offset>` */
+/** `<epoch>-<offset>`, and behind it `.<mark>` if it is from the answer to a poll. */
 function idOf(text: string, at: string): MessageId {
-	const [, epoch, offset] = /^([0-9a-z]{1,32})-(\d{1,15})$/.exec(text) ?? [];
+	const [, epoch, offset, membersMark = null] =
+		/^([0-9a-z]{1,32})-(\d{1,15})(?:\.([0-9a-f]{8}))?$/.exec(text) ?? [];
 	if (epoch === undefined) {
 		const message = "is no id of a message";
 		throw new GatewayError("request_invalid", `${at} ${message}`, {
 			errors: [{ at, message }],
 		});
 	}
-	return { epoch, offset: Number(offset), at };
+	return { epoch, offset: Number(offset), membersMark, at };
 }

@@ -255,6 +255,40 @@ describe("a client that polls", () => {
 		);
 	});
 
+	it("hears at once who came or went between two answers", async () => {
+		const { listen, poll, send, clock, channel } = rooms(
+			"{ presence: true }",
+			`
+routes:
+  GET /rooms/{id}:
+    request: { query: { name?: { type: string } } }
+    listen: room/\${params.id}
+    member: \${query.name ?? 'somebody'}
+`,
+		);
+		const now = ["prefer", "wait=0"];
+		const wait = ["prefer", "wait=20"];
+		const first = await poll("/rooms/7?name=Ada", now);
+		assert.deepEqual(first.members, ["Ada"]);
+		const bob = await listen("/rooms/7?name=Bob");
+		const next = (after: string) => `/rooms/7?name=Ada&after=${after}`;
+		const came = await poll(next(first.after), wait);
+		assert.deepEqual([came.members, came.events], [["Ada", "Bob"], []]);
+		bob.leave();
+		await clock.advance(0);
+		const went = await poll(next(came.after), wait);
+		assert.deepEqual(went.members, ["Ada"]);
+		// Now it knows all, and waits.
+		const { answer } = send(next(went.after), { headers: wait });
+		await clock.advance(19_000);
+		assert.equal(channel()?.listeners, 1);
+		await clock.advance(1_000);
+		assert.deepEqual((await answer).json, went);
+		// What a poll gave is an id for whoever listens, too.
+		const other = await listen(next(went.after));
+		assert.equal(other.told[0]?.event, "start");
+	});
+
 	it("waits no longer than a proxy before the gateway would", async () => {
 		const { send, clock } = rooms();
 		const { answer } = send("/rooms/7", { headers: ["prefer", "wait=3600"] });
@@ -289,7 +323,10 @@ describe("a client that polls", () => {
 });
 
 describe("a client is refused with 400 that comes with", () => {
-	for (const after of ["x", "1", "abc-", "-1", "ABC-1", "abc-1x", "%FF"]) {
+	for (const after of [
+		...["x", "1", "abc-", "-1", "ABC-1", "abc-1x", "%FF"],
+		...["abc-1.", "abc-1.1234567", "abc-1.1234567z"],
+	]) {
 		it(`what is no id: ${after}`, async () => {
 			const { ask } = rooms();
 			const answer = await ask(`/rooms/7?after=${after}`);

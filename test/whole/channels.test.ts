@@ -133,9 +133,11 @@ describe("a channel over real connections", () => {
 		}
 		const id = await say("hello");
 		const { json, headers } = await polled;
+		const { after, ...others } = json as { readonly after: string };
+		assert.match(after, new RegExp(`^${id}\\.[0-9a-f]{8}$`));
 		assert.equal(headers["preference-applied"], "wait=50");
-		assert.deepEqual(json, {
-			...{ after: id, members: [{ name: "Ada" }] },
+		assert.deepEqual(others, {
+			members: [{ name: "Ada" }],
 			events: [{ event: "message", id, message: "hello" }],
 		});
 		assert.deepEqual(
