@@ -15,6 +15,7 @@ export interface State {
 		readonly running: number;
 		readonly waiting: number;
 	} | null;
+	readonly live: readonly LiveState[];
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;
@@ -26,6 +27,18 @@ export interface State {
 	readonly upstreams: readonly UpstreamState[];
 	readonly routes: readonly RouteState[];
 	readonly workers: readonly WorkerState[];
+}
+
+/** A live route: who watches it, and what the runs for them came to. */
+export interface LiveState {
+	readonly route: string;
+	readonly watches: number;
+	readonly watchers: number;
+	readonly runs: {
+		readonly changed: number;
+		readonly unchanged: number;
+		readonly failed: number;
+	};
 }
 
 /** One of several workers; `state` is null if it does not answer. */

@@ -8,7 +8,8 @@ import { layoutOf } from "../graph.ts";
 import { useAsked } from "../live.ts";
 import { PlanGraph } from "../parts/graph.tsx";
 import { hashOf } from "../place.ts";
-import type { RouteState, State } from "../state.ts";
+import type { LiveState, RouteState, State } from "../state.ts";
+import { watchingWords } from "../watching.ts";
 
 interface PlanAnswer {
 	readonly hash: string;
@@ -24,6 +25,7 @@ export function RoutesView({ name }: { name: string }) {
 	const { routes } = plan;
 	const route = routes.find((one) => one.route === name) ?? routes[0];
 	const found = state?.routes.find((one) => one.route === route?.route);
+	const live = state?.live.find((one) => one.route === route?.route);
 	return (
 		<>
 			<h1>Routes</h1>
@@ -43,7 +45,9 @@ export function RoutesView({ name }: { name: string }) {
 					</ul>
 				</nav>
 			)}
-			{route && <Route route={route} state={found ?? null} />}
+			{route && (
+				<Route route={route} state={found ?? null} live={live ?? null} />
+			)}
 		</>
 	);
 }
@@ -51,9 +55,11 @@ export function RoutesView({ name }: { name: string }) {
 function Route({
 	route,
 	state,
+	live,
 }: {
 	route: RouteExplanation;
 	state: RouteState | null;
+	live: LiveState | null;
 }) {
 	const rates = new Map(state?.steps.map((step) => [step.step, step]));
 	const filter = { view: "traffic", parameters: { route: route.route } };
@@ -62,6 +68,7 @@ function Route({
 			<h2>{route.route}</h2>
 			{route.summary && <p>{route.summary}</p>}
 			{state && <Counts state={state} />}
+			{live && <p>{watchingWords(live)}</p>}
 			<p>
 				<a href={hashOf(filter)}>Its requests</a>
 			</p>
