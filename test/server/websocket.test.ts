@@ -148,6 +148,41 @@ describe("a request for a WebSocket", () => {
 		assert.deepEqual(opened, []);
 	});
 
+	test("is answered by the health check, and refused by a server that drains", async () => {
+		await serve(undefined, { healthPath: "/-/health" });
+		const health = await open([], handshake("/-/health"));
+		assert.equal(health.status, 200);
+		assert.match(health.body, /"ok"/);
+		const first = stack.use(await openClient(server.port));
+		const drained = server.drain(1_000, 1_000);
+		first.send(handshake("/-/health"));
+		assert.equal((await first.answer()).status, 503);
+		await clock.advance(1_000);
+		assert.equal(await drained, true);
+		assert.deepEqual(opened, []);
+	});
+
+	test("counts as a connection of its client as long as it is open", async () => {
+		await serve(undefined, { connectionsPerClient: 1 });
+		const first = await open();
+		assert.equal(first.status, 101);
+		assert.equal(server.connections(), 1);
+		assert.equal((await open()).status, 429);
+		first.send(frame(opcodes.close, closing(1000)));
+		await first.gone();
+		// The one that was refused lingers.
+		while (server.connections() > 1) await new Promise(setImmediate);
+		assert.equal((await open()).status, 101);
+	});
+
+	test("takes any case, and other names of `Connection`, as Firefox sends them", async () => {
+		await serve();
+		const head = handshake("/chat")
+			.replace(": websocket", ": WebSocket")
+			.replace("Connection: Upgrade", "connection: keep-alive, upgrade");
+		assert.equal((await open([], head)).status, 101);
+	});
+
 	test("gets a session with the fields of the answer and the id", async () => {
 		await serve();
 		const client = await open();

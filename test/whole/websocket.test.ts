@@ -40,6 +40,14 @@ interface Written {
 	readonly clock?: VirtualClock;
 }
 
+/** What a page hears of its WebSocket. */
+interface Heard extends Event {
+	readonly data?: unknown;
+	readonly code?: number;
+	readonly reason?: string;
+	readonly wasClean?: boolean;
+}
+
 /** A gateway that passes everything below `/chat/` on to an upstream. */
 async function start(
 	options: UpstreamOptions = {},
@@ -171,6 +179,57 @@ describe("a WebSocket through a proxy", () => {
 		assert.equal(client.headers["sec-websocket-protocol"], undefined);
 		client.send(frame(opcodes.text, "x"));
 		assert.equal((await client.next())?.payload.toString(), "x");
+	});
+
+	test("serves a client of the web's own interface", async () => {
+		await start();
+		const address = `${served.url.replace("http", "ws")}/chat/7`;
+		const client = new WebSocket(address, ["a", "b"]);
+		client.binaryType = "arraybuffer";
+		const next = (kind: "close" | "message" | "open") =>
+			new Promise<Heard>((resolve) => {
+				client.addEventListener(kind, (event) => resolve(event as Heard), {
+					once: true,
+				});
+			});
+		await next("open");
+		assert.equal(client.protocol, "a");
+		assert.equal(client.extensions, "");
+		client.send("шлюз");
+		assert.equal((await next("message")).data, "шлюз");
+		client.send(new Uint8Array([1, 2, 3]));
+		const { data } = await next("message");
+		assert.deepEqual(
+			new Uint8Array(data as ArrayBuffer),
+			new Uint8Array([1, 2, 3]),
+		);
+		client.close(4000, "bye");
+		const { code, reason, wasClean } = await next("close");
+		assert.deepEqual(
+			{ code, reason, wasClean },
+			{ code: 4000, reason: "bye", wasClean: true },
+		);
+		assert.deepEqual(await (await upstream.peer()).closed, [4000, "bye"]);
+	});
+
+	test("is refused by a rate limit before the upstream is asked", async () => {
+		upstream = stack.use(await startWebSocketUpstream());
+		served = stack.use(
+			await serve({
+				upstreams: { chat: { url: upstream.origin } },
+				routes: {
+					"GET /chat/{rest*}": {
+						rateLimit: { limit: 1, per: "1m" },
+						proxy: { to: "chat/{rest*}", websocket: true },
+					},
+				},
+			}),
+		);
+		assert.equal((await open()).status, 101);
+		const refused = await open();
+		assert.equal(refused.status, 429);
+		assert.ok(refused.headers["retry-after"]);
+		assert.equal(upstream.asked, 1);
 	});
 
 	test("leaves a route without `websocket` as it was", async () => {
