@@ -121,5 +121,6 @@ function joined(text: string, body: string, bodyBytes: number): Buffer {
 
 const namesMax = 256;
 
-const isTarget = /^\/[\x21-\x7e]*$/;
+/** Path and query as they stand in a request: nothing in them can end its line. */
+export const isTarget = /^\/[\x21-\x7e]*$/;
 const notInValue = /[^\t\x20-\x7e\x80-\xff]/;

@@ -19,6 +19,7 @@ import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 import { headBytesMax } from "./head.ts";
 import type { Race } from "./race.ts";
+import { isTarget } from "./request-writer.ts";
 import { brokenOff, closed, invalid, wordsOf } from "./wire-errors.ts";
 
 /** A request that asks for a WebSocket. */
@@ -90,6 +91,7 @@ export class TunnelCall {
 			.on("error", () => {});
 		attempt?.sent(false);
 		try {
+			if (!isTarget.test(target)) throw new TypeError("not a target");
 			// The address only names the protocol. `createConnection` and `finishRequest` say where it goes.
 			const ws = new SessionSocket("ws://upstream/", [], {
 				...protocolOptions(upgrade.messageBytesMax),
