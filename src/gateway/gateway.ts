@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { Config, ServerConfig, StoreConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import type { Environment } from "../config/environment.ts";
@@ -16,11 +15,10 @@ import {
 } from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
-import { pathOf } from "../core/http/path.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { networkOf } from "../core/ip.ts";
 import { leastCostOfReading } from "../core/json.ts";
-import { Memory, RequestMemory } from "../core/memory.ts";
+import { Memory } from "../core/memory.ts";
 import { TraceIds } from "../core/trace-ids.ts";
 import { Trail } from "../core/trail.ts";
 import type { ChannelState } from "../live/channel.ts";
@@ -28,7 +26,7 @@ import { Channels } from "../live/channels.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { createPageRefusal, type RefusePage } from "../live/page-origin.ts";
 import { RouteWatches, type WatchesState } from "../live/route-watches.ts";
-import type { Ran, WatchSource } from "../live/watch.ts";
+import type { WatchSource } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
 import { type WatchFace, watchFaceOf } from "../live/watch-face.ts";
 import { watchKeyOf } from "../live/watch-key.ts";
@@ -51,7 +49,7 @@ import {
 } from "../run/prepare.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RequestValues } from "../run/request.ts";
-import type { Load, Made, RunInput, RunResult } from "../run/run.ts";
+import type { Load, RunInput } from "../run/run.ts";
 import type { Counted } from "../store/limit.ts";
 import { openRedis } from "../store/redis.ts";
 import { type Ask, SharedLimits } from "../store/shared-limits.ts";
@@ -71,6 +69,7 @@ import { createPost, type Posting } from "./session-post.ts";
 import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
 import { createVia, type Via } from "./via.ts";
+import { createWatchRun } from "./watch-run.ts";
 
 /** A plan at work. Two gateways share nothing. */
 export interface Gateway {
@@ -566,7 +565,11 @@ async function answer(
 			key: watchKeyOf(live.watchedBy, request, values),
 			closing: handling.outliving.closing,
 			source: {
-				run: createWatchRun(route, live, request, values, handling),
+				run: createWatchRun(route, live.watchedBy, request, values, {
+					...handling,
+					report: (own, scope, answer) =>
+						reported(own, scope, handling, answer),
+				}),
 				hear: hearingOf(route, input, handling),
 			},
 		});
@@ -626,78 +629,6 @@ function postingOf(handling: Handling): Posting {
 		...{ clock, memory },
 		handle: (posted, scope) => handle(posted, scope, handling),
 	};
-}
-
-/**
- * Carries out a live route for all who watch what a client asks. Each run is a request of the gateway's own, with an id, a
- * deadline and a place among the requests in progress. Of the client it knows what tells this watch from others.
- */
-function createWatchRun(
-	route: GatewayRoute,
-	{ watchedBy: { way } }: LiveRoute,
-	{ target, headers, scheme = null }: GatewayRequest,
-	values: RequestValues,
-	handling: Handling,
-): (ip: string, scope: Scope) => Promise<Ran> {
-	const { clock } = handling;
-	const path = pathOf(target);
-	const host = way ? headerOf(headers, "host") : null;
-	return async (ip, scope) => {
-		const request: GatewayRequest = {
-			...{ id: randomUUID(), method: "GET", target: path, ip },
-			headers: host === null ? [] : ["host", host],
-			scheme: way ? scheme : null,
-			arrivedMs: clock.now(),
-			memory: new RequestMemory(handling.memory),
-			readBody: async () => new Uint8Array(),
-			streamBody: () => null,
-		};
-		let made: Made | null = null;
-		let error: GatewayError | null = null;
-		const response = await reported(request, scope, handling, async (end) => {
-			try {
-				const result = await runForWatch(route, request, values, handling, {
-					...{ scope, end },
-				});
-				made = result.made ?? null;
-				end.missing = result.missing;
-				return result.response;
-			} catch (thrown) {
-				error = asGatewayError(thrown);
-				throw error;
-			}
-		});
-		request.memory.end();
-		return { requestId: request.id, response, error, made };
-	};
-}
-
-async function runForWatch(
-	route: GatewayRoute,
-	request: GatewayRequest,
-	values: RequestValues,
-	{ events, overload, load, clock, via, memory }: Handling,
-	{ scope, end }: { readonly scope: Scope; readonly end: RequestEnd },
-): Promise<RunResult> {
-	const { ip, arrivedMs } = request;
-	const { trail, ids } = end;
-	end.route = route.plan.key;
-	end.watch = "run";
-	if (trail !== null) trail.route = end.route;
-	if (memory.short) throw memory.usedUp;
-	const deadline = arrivedMs + route.plan.deadlineMs;
-	const begun = overload?.begin(ip, clock.now(), deadline, scope) ?? null;
-	if (begun !== null) await begun;
-	trail?.read();
-	const turn = overload?.enter(ip, deadline, scope) ?? null;
-	if (turn !== null) await turn;
-	trail?.begun();
-	try {
-		const given = { request, values, events, load, scope, trail, ids };
-		return await compose(route, { ...given, via: via([]), beyond: end });
-	} finally {
-		overload?.leave();
-	}
 }
 
 /** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */
