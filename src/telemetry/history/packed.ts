@@ -18,6 +18,7 @@ import {
 	shownError,
 	summaryOf,
 } from "../trail/shown-request.ts";
+import { JsonBytes } from "./json-bytes.ts";
 
 /**
  * A request's end and its record as lists, because to write names costs more than to write what they name. All times are
@@ -106,119 +107,153 @@ type PackedAttempt = [
 
 /* Packing, on the event loop */
 
-/** Holds no data of the client or of an answer. Without the steps it has what a summary says of them. */
-export function packEnd(end: TrailEnded, withSteps: boolean): PackedEnd {
-	const { trail, method, outlived, error, missing, writes } = end;
-	const { parts, watch } = end;
+const out = new JsonBytes();
+
+/**
+ * The JSON of a `PackedEnd`. Holds no data of the client or of an answer. Without the steps it has what a summary says of
+ * them.
+ */
+export function packEnd(end: TrailEnded, withSteps: boolean): string {
+	const { trail, outlived, error, missing, writes, parts, watch } = end;
 	const { steps, more, arrivedMs } = trail;
-	const head: PackedEnd = [
-		method,
-		outlived ? 1 : 0,
-		maybe(trail.readMs, arrivedMs),
-		maybe(trail.begunMs, arrivedMs),
-		withSteps ? more : steps.length + more,
-		-1,
-		packError(error),
-		missing.map(({ step, index, error, stale }) => [
-			...[step, index, packError(error)],
-			stale ? 1 : 0,
-		]) as PackedEnd[7],
-		writes.map(({ step, index, outcome }) => [step, index, outcome]),
-		[],
-	];
-	const summary = withSteps ? null : summaryOf(end, 0);
-	if (parts !== null || watch !== undefined) {
-		const sent = parts && packParts(parts);
-		head.push(summary?.calls ?? null, summary?.slowest ?? null, sent);
-		if (watch !== undefined) head.push(watch);
-	} else if (summary !== null) head.push(summary.calls, summary.slowest);
-	if (!withSteps) return head;
-	const positions = new Map<StepTrail, number>();
-	for (const step of steps) {
-		positions.set(step, positions.size);
-		head[9].push(packStep(step, positions, arrivedMs));
+	out.open();
+	// It may be a word of the client's own, of which there are many.
+	if (end.route === null) out.value(end.method);
+	else out.name(end.method);
+	out.number(outlived ? 1 : 0);
+	packTime(trail.readMs, arrivedMs);
+	packTime(trail.begunMs, arrivedMs);
+	out.number(withSteps ? more : steps.length + more);
+	out.number(withSteps ? positionOf(trail.last, steps) : -1);
+	packError(error);
+	out.open();
+	for (const { step, index, error, stale } of missing) {
+		out.open();
+		out.name(step);
+		packIndex(index);
+		packError(error);
+		out.number(stale ? 1 : 0);
+		out.close();
 	}
-	if (trail.last !== null) head[5] = positions.get(trail.last) ?? -1;
-	return head;
+	out.close();
+	out.open();
+	for (const { step, index, outcome } of writes) {
+		out.value([step, index, outcome]);
+	}
+	out.close();
+	out.open();
+	if (withSteps) {
+		for (const step of steps) packStep(step, steps, arrivedMs);
+	}
+	out.close();
+	const summary = withSteps ? null : summaryOf(end, 0);
+	const isSpecial = parts !== null || watch !== undefined;
+	if (summary !== null || isSpecial) {
+		out.number(summary?.calls ?? null);
+		out.value(summary?.slowest ?? null);
+	}
+	if (isSpecial) out.value(parts && packParts(parts));
+	if (watch !== undefined) out.name(watch);
+	out.close();
+	return out.take();
 }
 
 /** More digits would only be noise. */
-function times(atMs: number, arrivedMs: number): number {
-	return Math.round((atMs - arrivedMs) * 100);
+function packTime(atMs: number | null, arrivedMs: number): void {
+	out.number(atMs === null ? null : Math.round((atMs - arrivedMs) * 100));
 }
 
-function maybe(atMs: number | null, arrivedMs: number): number | null {
-	return atMs === null ? null : times(atMs, arrivedMs);
+function packIndex(index: readonly number[]): void {
+	out.open();
+	for (const position of index) out.number(position);
+	out.close();
 }
 
-function packError(error: GatewayError | null): PackedError {
-	if (error === null) return null;
+function positionOf(
+	step: StepTrail | null,
+	steps: readonly StepTrail[],
+): number {
+	return step === null ? -1 : steps.indexOf(step);
+}
+
+function packError(error: GatewayError | null): void {
+	if (error === null) return out.number(null);
 	const { code, message, step, upstream, upstreamStatus } = shownError(error);
 	const { status } = error;
-	if (step === undefined && upstream === undefined) {
-		return [code, message, status];
-	}
-	return [
-		...([code, message, status, step ?? null, upstream ?? null] as const),
-		upstreamStatus ?? null,
-	];
+	const places = [step ?? null, upstream ?? null, upstreamStatus ?? null];
+	const hasPlace = step !== undefined || upstream !== undefined;
+	out.value([code, message, status, ...(hasPlace ? places : [])]);
 }
 
 /** A step that made this one ready stands before it. */
 function packStep(
 	step: StepTrail,
-	positions: ReadonlyMap<StepTrail, number>,
+	steps: readonly StepTrail[],
 	arrivedMs: number,
-): PackedStep {
-	const { after } = step;
-	return [
-		step.path,
-		step.index,
-		after === null ? -1 : (positions.get(after) ?? -1),
-		times(step.readyMs, arrivedMs),
-		maybe(step.startedMs, arrivedMs),
-		maybe(step.endedMs, arrivedMs),
-		step.end,
-		packError(step.error),
-		step.waits.map(({ steps, fromMs, toMs }) => [
-			steps,
-			times(fromMs, arrivedMs),
-			maybe(toMs, arrivedMs),
-		]),
-		step.calls.map((call) => packCall(call, arrivedMs)),
-	];
+): void {
+	out.open();
+	out.name(step.path);
+	packIndex(step.index);
+	out.number(positionOf(step.after, steps));
+	packTime(step.readyMs, arrivedMs);
+	packTime(step.startedMs, arrivedMs);
+	packTime(step.endedMs, arrivedMs);
+	out.name(step.end);
+	packError(step.error);
+	out.open();
+	for (const { steps: awaited, fromMs, toMs } of step.waits) {
+		out.open();
+		out.value(awaited);
+		packTime(fromMs, arrivedMs);
+		packTime(toMs, arrivedMs);
+		out.close();
+	}
+	out.close();
+	out.open();
+	for (const call of step.calls) packCall(call, arrivedMs);
+	out.close();
+	out.close();
 }
 
-function packCall(call: CallTrail, arrivedMs: number): PackedCall {
-	return [
-		call.upstream,
-		call.method,
-		call.template,
-		times(call.startedMs, arrivedMs),
-		maybe(call.endedMs, arrivedMs),
-		call.status,
-		packError(call.error),
-		call.attempts.map((attempt) => packAttempt(attempt, arrivedMs)),
-		call.decisions.map(({ atMs, policy, decision, number, reason }) => [
-			times(atMs, arrivedMs),
-			...([policy, decision, number, reason] as const),
-		]),
-	];
+function packCall(call: CallTrail, arrivedMs: number): void {
+	out.open();
+	out.name(call.upstream);
+	out.name(call.method);
+	out.name(call.template);
+	packTime(call.startedMs, arrivedMs);
+	packTime(call.endedMs, arrivedMs);
+	out.number(call.status);
+	packError(call.error);
+	out.open();
+	for (const attempt of call.attempts) packAttempt(attempt, arrivedMs);
+	out.close();
+	out.open();
+	for (const { atMs, policy, decision, number, reason } of call.decisions) {
+		out.open();
+		packTime(atMs, arrivedMs);
+		out.name(policy);
+		out.name(decision);
+		out.number(number);
+		out.name(reason);
+		out.close();
+	}
+	out.close();
+	out.close();
 }
 
-function packAttempt(attempt: AttemptTrail, arrivedMs: number): PackedAttempt {
-	return [
-		attempt.url,
-		times(attempt.startedMs, arrivedMs),
-		maybe(attempt.placedMs, arrivedMs),
-		maybe(attempt.sentMs, arrivedMs),
-		maybe(attempt.headMs, arrivedMs),
-		maybe(attempt.endedMs, arrivedMs),
-		attempt.kept ? 1 : 0,
-		attempt.bytes,
-		attempt.status,
-		packError(attempt.error),
-	];
+function packAttempt(attempt: AttemptTrail, arrivedMs: number): void {
+	out.open();
+	out.number(attempt.url);
+	packTime(attempt.startedMs, arrivedMs);
+	packTime(attempt.placedMs, arrivedMs);
+	packTime(attempt.sentMs, arrivedMs);
+	packTime(attempt.headMs, arrivedMs);
+	packTime(attempt.endedMs, arrivedMs);
+	out.number(attempt.kept ? 1 : 0);
+	out.number(attempt.bytes);
+	out.number(attempt.status);
+	packError(attempt.error);
+	out.close();
 }
 
 function packParts({ face, firstMs }: SentParts): [PartsFace, number] {

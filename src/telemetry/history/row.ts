@@ -48,8 +48,8 @@ export function rowOf(
 
 function trailOf(end: TrailEnded): string {
 	const isShort = end.trail.steps.length <= stepsMax;
-	const text = JSON.stringify(packEnd(end, isShort));
-	return text.length <= trailMax ? text : JSON.stringify(packEnd(end, false));
+	const text = packEnd(end, isShort);
+	return text.length <= trailMax ? text : packEnd(end, false);
 }
 
 /** The steps that failed, with their codes: `[{"step":"now","code":"upstream_timeout"}]`. */
