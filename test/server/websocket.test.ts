@@ -357,6 +357,22 @@ describe("a session", () => {
 		assert.deepEqual([...server.sessions().closed], [["4xxx", 1]]);
 	});
 
+	test("is counted by few codes, whatever clients choose", async () => {
+		await serve();
+		for (const code of [1000, 1000, 3000, 3999, 4000, 4999]) {
+			const client = await open();
+			client.send(frame(opcodes.close, closing(code)));
+			assert.equal(await client.closed(), code);
+			await client.gone();
+		}
+		const cut = await open();
+		cut.socket.resetAndDestroy();
+		await opened.at(-1)?.closed;
+		assert.deepEqual(Object.fromEntries(server.sessions().closed), {
+			...{ 1000: 2, "3xxx": 2, "4xxx": 2, 1006: 1 },
+		});
+	});
+
 	test("ends with 1005 if its client gives no code", async () => {
 		await serve();
 		const client = await open();
@@ -543,6 +559,35 @@ describe("bounds of a session", () => {
 		assert.equal(server.sessions().open, 1);
 		await pass(2_000);
 		assert.equal((await there.next())?.opcode, opcodes.ping);
+	});
+
+	test("cuts off a client that does not answer a closing frame, or does not end", async () => {
+		await serve(async () => sessionOf({}, ({ peer }) => peer.close(4000, "")));
+		const silent = await open();
+		silent.send(frame(opcodes.text, "x"));
+		assert.equal(await silent.closed(), 4000);
+		// The rest of what it says is not looked at.
+		silent.send(frame(opcodes.text, "x"), frame(opcodes.ping, "x"));
+		await pass(4_000);
+		assert.equal(server.sessions().open, 1);
+		await pass(4_000);
+		await silent.gone();
+		assert.equal((await opened[0]?.closed)?.[0], 4000);
+	});
+
+	test("looks at nothing behind a request that was refused", async () => {
+		let handled = 0;
+		await serve(async () => {
+			handled++;
+			return { status: 403, headers: [], body: "no" };
+		});
+		const client = await open(
+			[],
+			handshake("/chat") + asking("GET /second") + asking("GET /third"),
+		);
+		assert.equal(client.status, 403);
+		assert.equal(client.body, "no");
+		assert.equal(handled, 1);
 	});
 
 	test("closes with 1013 if there is no memory for a message", async () => {

@@ -216,6 +216,30 @@ describe("metrics", () => {
 		assert.ok(!metrics.print("prometheus").includes(`${server}_count{`));
 	});
 
+	it("shows the WebSockets of its server, and none without one", async () => {
+		const { metrics, text } = await counted(() => ({}), []);
+		assert.doesNotMatch(text, /^sluice_websocket/m);
+		const shown = metrics.print("prometheus", {
+			connections: () => 3,
+			sessions: () => ({
+				...{ open: 2, received: 5, sent: 7 },
+				closed: new Map([
+					["1000", 4],
+					["4xxx", 1],
+				]),
+			}),
+		});
+		for (const line of [
+			"sluice_websockets_open 2",
+			'sluice_websocket_messages_total{direction="received"} 5',
+			'sluice_websocket_messages_total{direction="sent"} 7',
+			'sluice_websockets_closed_total{code="1000"} 4',
+			'sluice_websockets_closed_total{code="4xxx"} 1',
+		]) {
+			assert.ok(shown.includes(`\n${line}\n`), line);
+		}
+	});
+
 	it("shows breakers, slots and caches as they are", async () => {
 		const { value } = await counted(() => ({}), [["/users/1"]]);
 		const upstream = "users";

@@ -12,8 +12,11 @@ export class SessionSocket extends WebSocket {
 	session: WebSocketSession | null = null;
 }
 
-/** How long the other side may take to answer a closing handshake. Then the connection is cut. */
+/** How long the other side may take to answer a closing handshake. Then the connection is cut, when it is looked at. */
 const closeMs = 5_000;
+
+/** The time of `ws` for the same, if nobody looks any more. */
+const unlookedCloseMs = 30_000;
 
 /** A message may come in so many pieces, and in one more for each 64 bytes that it may have. */
 const piecesMin = 1024;
@@ -35,7 +38,7 @@ export function protocolOptions(messageBytesMax: number) {
 		maxPayload: Math.min(messageBytesMax, payloadMax),
 		maxFragments: piecesMax,
 		maxBufferedChunks: piecesMax,
-		closeTimeout: closeMs,
+		closeTimeout: unlookedCloseMs,
 	} as const;
 }
 
@@ -130,6 +133,7 @@ export class WebSocketSession implements Peer {
 	#heard = false;
 	#asked = false;
 	#silentMs = 0;
+	#closingMs = 0;
 	#pings = 0;
 	#lastPing: Uint8Array | null = null;
 
@@ -266,7 +270,11 @@ export class WebSocketSession implements Peer {
 	 */
 	look(ms: number): void {
 		this.#pings = 0;
-		if (!this.#open) return;
+		if (!this.#open) {
+			this.#closingMs += ms;
+			if (this.#closingMs > closeMs) this.#ws.terminate();
+			return;
+		}
 		this.#countWaiting();
 		if (this.#heard) {
 			this.#heard = false;

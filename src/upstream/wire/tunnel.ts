@@ -86,7 +86,10 @@ export class TunnelCall {
 		const { headerBytesMax = headBytesMax } = this.#pool.settings;
 		this.#socket = socket;
 		socket
-			.on("close", () => this.#pool.tunnels.delete(this))
+			.on("close", () => {
+				this.#pool.tunnels.delete(this);
+				this.#looking?.cancel();
+			})
 			// Whoever reads hears of it, too. Without a listener it would end the process.
 			.on("error", () => {});
 		attempt?.sent(false);
@@ -278,7 +281,6 @@ export class TunnelCall {
 	#end(settle: () => void): void {
 		if (this.#over) return;
 		this.#over = true;
-		this.#looking?.cancel();
 		this.#leaveScope();
 		settle();
 	}
