@@ -89,10 +89,12 @@ export interface Server {
 	drain(timeoutMs: number, delayMs?: number): Promise<boolean>;
 	/**
 	 * Leaves the port to other processes that accept from the same sockets. Accepts no more, and closes each connection with
-	 * its next answer. The health check goes on answering 200. Connections at rest are closed after `restMs`. Then running
-	 * requests have `timeoutMs`, as in `drain`.
+	 * its next answer. The health check goes on answering 200. Connections at rest are closed after `restMs`. Then the
+	 * others have `timeoutMs`.
 	 */
 	retire(timeoutMs: number, restMs: number): Promise<boolean>;
+	/** Closes so many connections, each with the answer that is now made on it. Their clients come back on others. */
+	letGo(count: number): void;
 	/** How many connections clients have now. */
 	connections(): number;
 	/** What has happened in its WebSockets. */
@@ -201,6 +203,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		port: taken,
 		drain: (timeoutMs, delayMs = 0) => service.drain(timeoutMs, delayMs),
 		retire: (timeoutMs, restMs) => service.retire(timeoutMs, restMs),
+		letGo: (count) => service.letGo(count),
 		connections: () => service.connections,
 		sessions: () => service.sessions,
 		draining: () => service.draining,
@@ -496,6 +499,17 @@ class Service implements Owner {
 		}
 	}
 
+	letGo(count: number): void {
+		let left = count;
+		for (const connection of this.#connections.values()) {
+			if (left === 0) return;
+			// On one at rest a request may be on its way.
+			if (connection.closing || connection.unanswered === 0) continue;
+			connection.closing = true;
+			left--;
+		}
+	}
+
 	retire(timeoutMs: number, restMs: number): Promise<boolean> {
 		this.#drained ??= this.#retire(timeoutMs, restMs);
 		return this.#drained;
@@ -508,13 +522,15 @@ class Service implements Owner {
 		// Whoever is told to come back finds another process.
 		this.accepting.cancel(draining());
 		void this.#drainSessions(timeoutMs / 2);
-		if (this.#connections.size > 0) {
-			await this.#pause(restMs, (end) => {
-				this.#onEmpty = end;
-			});
-		}
+		await this.#emptyWithin(restMs);
+		// What has come is read before the timers' next turn. Until then a request may wait unread.
+		await new Promise((resolve) => setImmediate(resolve));
 		this.#http.closeIdleConnections();
-		await this.#idleWithin(timeoutMs);
+		for (const [socket, connection] of this.#connections) {
+			// To Node one that never asked is not idle.
+			if (socket.bytesRead === 0) connection.leave();
+		}
+		await this.#emptyWithin(timeoutMs);
 		const finished = !this.scope.cancelled && this.#running === 0;
 		await this.close();
 		return finished;
@@ -539,6 +555,13 @@ class Service implements Owner {
 		if (this.#running === 0) return;
 		await this.#pause(timeoutMs, (end) => {
 			this.#onIdle = end;
+		});
+	}
+
+	async #emptyWithin(timeoutMs: number): Promise<void> {
+		if (this.#connections.size === 0) return;
+		await this.#pause(timeoutMs, (end) => {
+			this.#onEmpty = end;
 		});
 	}
 

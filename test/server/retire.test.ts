@@ -91,13 +91,33 @@ describe("a server that retires", () => {
 		assert.equal(await retired, true);
 	});
 
+	it("lets a request come to its end that is half there, and closes who never asked", async () => {
+		const { server, clock } = await served();
+		using never = await openClient(server.port);
+		using half = await openClient(server.port);
+		half.send("GET / HTTP/1.1\r\nhost");
+		// Both are accepted, and the half of a request is read.
+		using whole = await openClient(server.port);
+		whole.send(request("/"));
+		await whole.answer();
+		const retired = server.retire(1_000, restMs);
+		await clock.advance(restMs);
+		assert.equal(await never.gone(), "");
+		half.send(": x\r\n\r\n");
+		const { status, headers } = await half.answer();
+		assert.deepEqual([status, headers.connection], [200, "close"]);
+		assert.equal(await retired, true);
+	});
+
 	it("cuts what runs for longer than it may", async () => {
 		const { server, clock, begun } = await served();
 		using runs = await openClient(server.port);
 		runs.send(request("/held"));
 		await begun;
 		const retired = server.retire(1_000, restMs);
-		await clock.advance(restMs + 1_000);
+		await clock.advance(restMs);
+		await clock.advance(0);
+		await clock.advance(1_000);
 		assert.equal(await retired, false);
 		assert.equal(await runs.gone(), "");
 	});

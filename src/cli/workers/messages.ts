@@ -6,6 +6,7 @@ import type {
 } from "../../admin/questions.ts";
 import type { ErrorCode, ErrorFacts } from "../../core/errors.ts";
 import type { FamilySamples } from "../../telemetry/metrics/exposition.ts";
+import type { WorkerLoad } from "./balance.ts";
 
 /** What a worker is told at its start, as JSON on its command line. */
 export interface WorkerStart {
@@ -28,6 +29,8 @@ export const firstSocket = 4;
 /** To a worker. */
 export type ToWorker =
 	| { readonly kind: "ping" }
+	/** Closes so many connections with their next answers. */
+	| { readonly kind: "let go"; readonly connections: number }
 	/** Drains as after a signal. Without `delayMs` the config says it. */
 	| { readonly kind: "drain"; readonly delayMs?: 0 }
 	/** Leaves the port to the others, and ends. */
@@ -59,7 +62,8 @@ type Life =
 			readonly traces: boolean;
 			readonly endingMs: number;
 	  }
-	| { readonly kind: "pong" };
+	/** The answer to a ping, with how it was since the last one. */
+	| { readonly kind: "pong"; readonly load: WorkerLoad };
 
 /** What it says of its requests. */
 export type Saying =

@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../../telemetry/log/log.ts";
+import { toLetGo, type WorkerLoad } from "./balance.ts";
 import type { FromWorker, Saying, ToWorker } from "./messages.ts";
 
 /** A process that was started. */
@@ -72,6 +73,8 @@ class Started implements Worker {
 	/** Since when it owes an answer to a ping. Null: it owes none. */
 	pingedMs: number | null = null;
 	toldSilent = false;
+	/** What it has said since the others were last compared with it. */
+	load: WorkerLoad | null = null;
 	readyMs = 0;
 	/** Kills it if it takes too long to begin or to end. */
 	late: Timer | null = null;
@@ -294,6 +297,8 @@ export class Supervisor {
 				}
 				one.pingedMs = null;
 				one.toldSilent = false;
+				one.load = message.load;
+				this.#balance();
 				return;
 			default:
 				this.#options.onSaying?.(one, message);
@@ -375,6 +380,18 @@ export class Supervisor {
 			}
 			this.#pingLater();
 		});
+	}
+
+	/** When each has said how it is, the busier ones let connections go. */
+	#balance(): void {
+		const all = [...this.#all].filter(({ state }) => state === "ready");
+		const loads = all.flatMap(({ load }) => load ?? []);
+		if (loads.length < all.length) return;
+		for (const [at, connections] of toLetGo(loads).entries()) {
+			const one = all[at] as Started;
+			one.load = null;
+			if (connections > 0) one.process.send({ kind: "let go", connections });
+		}
 	}
 
 	#ping(one: Started): void {

@@ -47,10 +47,16 @@ async function serveUntilTold(
 	const drained = Promise.withResolvers<boolean>();
 	const cut = Promise.withResolvers<void>();
 	const calls = answers && new Calls(answers, serving);
+	const busy = busyShare();
 	process.on("message", (message: ToWorker) => {
 		switch (message.kind) {
 			case "ping":
-				return tell({ kind: "pong" });
+				return tell({
+					kind: "pong",
+					load: { connections: server.connections(), busy: busy() },
+				});
+			case "let go":
+				return server.letGo(message.connections);
 			case "drain":
 				return drained.resolve(server.drain(undefined, message.delayMs));
 			case "retire":
@@ -86,6 +92,17 @@ async function serveUntilTold(
 		await told({ kind: "counted", metrics: counted });
 	}
 	return finished;
+}
+
+/** The busy share of the event loop since it was asked for last. */
+function busyShare(): () => number {
+	let before = performance.eventLoopUtilization();
+	return () => {
+		const now = performance.eventLoopUtilization();
+		const { utilization } = performance.eventLoopUtilization(now, before);
+		before = now;
+		return utilization;
+	};
 }
 
 /** What the primary asks, until it is answered. */

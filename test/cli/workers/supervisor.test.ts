@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { WorkerLoad } from "../../../src/cli/workers/balance.ts";
 import type { ToWorker } from "../../../src/cli/workers/messages.ts";
 import {
 	Supervisor,
@@ -15,7 +16,7 @@ interface FakeWorker {
 	readonly heard: ToWorker["kind"][];
 	killed: boolean;
 	ready(): void;
-	pong(): void;
+	pong(load?: WorkerLoad): void;
 	end(end?: Partial<WorkerEnd>): void;
 }
 
@@ -37,7 +38,8 @@ function supervised({ count = 2, begins = true } = {}) {
 		const one: FakeWorker = {
 			...{ number, pid: 100 + started.length, heard: [], killed: false },
 			ready: () => hears.message(ready as never),
-			pong: () => hears.message({ kind: "pong" }),
+			pong: (load = { connections: 0, busy: 0 }) =>
+				hears.message({ kind: "pong", load }),
 			end({ code = null, signal = null } = {}) {
 				if (over) return;
 				over = true;
@@ -163,6 +165,20 @@ describe("the supervisor of workers", () => {
 		assert.equal(said("a worker answers again"), 1);
 		await clock.advance(60_000);
 		assert.equal(slow.killed, false);
+	});
+
+	it("lets the busier worker let go of connections, once each has said how it is", async () => {
+		const { supervisor, started, stubborn } = supervised();
+		await supervisor.begin();
+		const [one, two] = started as [FakeWorker, FakeWorker];
+		for (const each of started) stubborn.add(each);
+		one.pong({ connections: 30, busy: 1 });
+		assert.deepEqual(one.heard, []);
+		two.pong({ connections: 0, busy: 0 });
+		assert.deepEqual([one.heard, two.heard], [["let go"], []]);
+		two.pong({ connections: 30, busy: 1 });
+		one.pong({ connections: 0, busy: 0.9 });
+		assert.deepEqual([one.heard, two.heard], [["let go"], []]);
 	});
 
 	it("drains all, and says whether one was cut", async () => {

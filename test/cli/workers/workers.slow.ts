@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { Agent } from "node:http";
+import { connect } from "node:net";
+import { describe, it } from "node:test";
+import { ask } from "../../kit/serve.ts";
+import { pidFile, startWorkers } from "../../kit/workers.ts";
+
+const functions = `${pidFile}
+export const hang = () => { for (;;); };
+export const work = () => {
+	const endMs = performance.now() + 4;
+	while (performance.now() < endMs);
+	return process.pid;
+};
+`;
+
+const config = (more = "") => `
+admin: { port: 0 }
+server: { port: 0, drainDelay: 3s, drain: 20s, headersTimeout: 1s }
+overload: false
+${more}
+routes:
+  GET /pid: { steps: { pid: { run: "f.js#pid" } }, respond: "\${pid}" }
+  GET /work: { steps: { pid: { run: "f.js#work" } }, respond: "\${pid}" }
+  GET /hang: { steps: { never: { run: "f.js#hang" } }, respond: "\${never}" }
+`;
+
+const files = (more?: string) => ({
+	"f.js": functions,
+	"sluice.yaml": config(more),
+});
+
+describe("several workers", () => {
+	it("tell of one that hangs, kill it, and go on without it meanwhile", async () => {
+		await using workers = await startWorkers(files());
+		const hangs = ask(`${workers.url}/hang`).catch(() => "cut");
+		await workers.command.printed('"msg":"a worker does not answer"');
+		const [told] = workers.lines("a worker does not answer");
+		for (let at = 0; at < 50; at++) {
+			const { json } = await workers.get("/pid");
+			assert.notEqual(json, told?.pid);
+		}
+		assert.equal(await workers.metric("sluice_workers_silent"), 1);
+		await workers.command.printed('"msg":"a worker hangs, and is killed"');
+		assert.equal(await hangs, "cut");
+		await workers.command.printed('"msg":"a worker takes its place"');
+		assert.equal(await workers.metric("sluice_workers_silent"), 0);
+		assert.equal(await workers.metric("sluice_worker_restarts_total"), 1);
+	});
+
+	it("share connections that all were opened to one of them", async () => {
+		await using workers = await startWorkers(files());
+		const agents = Array.from(
+			{ length: 12 },
+			() => new Agent({ keepAlive: true, maxSockets: 1 }),
+		);
+		// One after the other, so that the same worker may take them all.
+		for (const agent of agents) await ask(`${workers.url}/pid`, { agent });
+		let goes = true;
+		const faults: unknown[] = [];
+		const last = new Map<Agent, number>();
+		const loops = agents.map(async (agent) => {
+			while (goes) {
+				try {
+					const { json } = await ask(`${workers.url}/work`, { agent });
+					last.set(agent, json as number);
+				} catch (error) {
+					faults.push(error);
+				}
+			}
+		});
+		const isShared = () => {
+			const all = Map.groupBy(last.values(), (pid) => pid);
+			return (
+				all.size === 2 && [...all.values()].every((some) => some.length > 2)
+			);
+		};
+		while (!isShared()) await new Promise((resolve) => setImmediate(resolve));
+		goes = false;
+		await Promise.all(loops);
+		for (const agent of agents) agent.destroy();
+		assert.deepEqual(faults, []);
+	});
+
+	it("lose no request in three restarts under load", async () => {
+		await using workers = await startWorkers(files());
+		const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+		let goes = true;
+		let answered = 0;
+		const faults: unknown[] = [];
+		const loop = async (path: string, own: Agent | null) => {
+			while (goes) {
+				try {
+					const { status } = await ask(
+						workers.url + path,
+						own ? { agent: own } : {},
+					);
+					if (status === 200) answered++;
+					else faults.push(status);
+				} catch (error) {
+					faults.push(error);
+				}
+			}
+		};
+		const loops = Array.from({ length: 24 }, (_, at) =>
+			loop(at % 8 === 0 ? "/work" : "/pid", at < 16 ? agent : null),
+		);
+		for (let round = 1; round <= 3; round++) {
+			workers.command.process.kill("SIGUSR2");
+			while (workers.lines("restarted the workers").length < round) {
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+		}
+		goes = false;
+		await Promise.all(loops);
+		agent.destroy();
+		assert.deepEqual(faults, []);
+		assert.ok(answered > 300, `${answered} were answered`);
+		assert.equal(
+			await workers.metric("http_server_request_duration_seconds_count"),
+			answered,
+		);
+	});
+
+	it("write one history, and lose none of it", async () => {
+		await using workers = await startWorkers(
+			files("history: { file: ./kept.db, requests: all }"),
+		);
+		const agent = new Agent({ keepAlive: true, maxSockets: 8 });
+		const count = 2_000;
+		const pids = new Set<unknown>();
+		const loop = async () => {
+			for (let at = 0; at < count / 8; at++) {
+				pids.add((await ask(`${workers.url}/pid`, { agent })).json);
+			}
+		};
+		await Promise.all(Array.from({ length: 8 }, loop));
+		agent.destroy();
+		assert.equal(pids.size, 2);
+		workers.command.process.kill("SIGTERM");
+		assert.equal(await workers.command.ended, 0);
+		const { default: sqlite } = await import("node:sqlite");
+		using db = new sqlite.DatabaseSync(`${workers.folder}/kept.db`, {
+			readOnly: true,
+		});
+		const rows = db
+			.prepare("SELECT count(DISTINCT id) AS n FROM request")
+			.get();
+		assert.equal(rows?.n, count);
+		assert.equal(
+			workers.lines("requests are missing in the history").length,
+			0,
+		);
+	});
+
+	it("time clients as one process does", async () => {
+		await using workers = await startWorkers(files());
+		const { port, hostname } = new URL(workers.url);
+		const socket = connect(Number(port), hostname);
+		socket.write("GET / HTTP/1.1\r\n");
+		let text = "";
+		for await (const chunk of socket) text += chunk;
+		assert.match(text, /^HTTP\/1\.1 408 /);
+	});
+
+	it("are started again however often they die, while the others answer", async () => {
+		await using workers = await startWorkers(files());
+		const [first] = workers.pids();
+		const survivor = workers.pids()[1];
+		process.kill(first ?? 0, "SIGKILL");
+		for (const deaths of [1, 2]) {
+			while (workers.lines("a worker takes its place").length < deaths) {
+				await workers.get("/pid").catch(() => {});
+			}
+			const next = workers.pids().find((pid) => pid !== survivor);
+			process.kill(next ?? 0, "SIGKILL");
+		}
+		while (workers.lines("a worker ended").length < 3) {
+			assert.equal((await workers.get("/pid")).status, 200);
+		}
+		assert.deepEqual(
+			workers.lines("a worker ended").map(({ againMs }) => againMs),
+			[0, 1_000, 2_000],
+		);
+		assert.ok(survivor && workers.pids().includes(survivor));
+	});
+});
