@@ -5,6 +5,8 @@ import type { AttemptTrail, CallTrail, Trail } from "./trail.ts";
 /** One request has been answered, or its client has left. */
 export interface RequestEnded {
 	readonly requestId: string;
+	/** Present if it is traced: the trace that its spans belong to. */
+	readonly traceId?: string;
 	readonly method: string;
 	/**
 	 * The route's key (`GET /weather/{id}`). Null if no route matched, or if the gateway refused the request before it

@@ -406,6 +406,7 @@ async function reported(
 		const event: RequestEnded = {
 			...{ route, missing, writes, outlived, parts },
 			...(watch !== null && { watch }),
+			...(traced !== null && { traceId: traced.traceId }),
 			error: error === null ? null : asGatewayError(error),
 			...{ requestId, method },
 			status: response.status,

@@ -109,6 +109,41 @@ describe("a line for each request", () => {
 		);
 	});
 
+	it("has the trace's id in each line of a request that is traced, and in no other", async () => {
+		const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+		const route = {
+			steps: { a: { get: "users/a" }, b: { get: "users/b", optional: true } },
+			respond: "${[a, b]}",
+		};
+		for (const [requests, of, words] of [
+			["all", { a: 200, b: 200 }, ["answered"]],
+			["all", { a: 200, b: 500 }, ["answered in part"]],
+			["all", { a: 500, b: 200 }, ["request failed"]],
+			["partial", { a: 500, b: 200 }, ["request failed"]],
+			[
+				"partial",
+				{ a: 200, b: 500 },
+				["an answer lacks a part: a fallback or null stands in"],
+			],
+		] as const) {
+			for (const samples of [true, false]) {
+				const replies = { "/a": { status: of.a }, "/b": { status: of.b } };
+				const test = testRoute(route, byPath(replies));
+				test.gateway.events.tracers.push({
+					...{ spansMax: 10, samples: () => samples, ended() {} },
+					state: () => assert.fail("nobody asks"),
+				});
+				const lines = linesOf(test.gateway, { requests });
+				const traceparent = `00-${traceId}-00f067aa0ba902b7-01`;
+				await test.ask("/x", { headers: ["traceparent", traceparent] });
+				assert.deepEqual(
+					lines.map((line) => [line.words, line.traceId]),
+					words.map((one) => [one, samples ? traceId : undefined]),
+				);
+			}
+		}
+	});
+
 	it("says that its client left", async () => {
 		const test = testRoute(
 			{ steps: { a: { get: "users/a" } }, respond: "${a}" },

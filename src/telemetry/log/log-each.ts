@@ -22,6 +22,7 @@ const missingMax = 16;
 /** A line while it is made. Most requests need no other fields. */
 interface Line extends Record<string, unknown> {
 	requestId: string;
+	traceId?: string;
 	method?: string;
 	route: string | null;
 	status: number;
@@ -59,6 +60,7 @@ export function tellEach(
 
 function lineOf({
 	requestId,
+	traceId,
 	method,
 	route,
 	status,
@@ -75,6 +77,7 @@ function lineOf({
 		status,
 		durationMs: Math.round(durationMs),
 	};
+	if (traceId !== undefined) line.traceId = traceId;
 	// Without a route it may be a word of the client's own.
 	if (route !== null) line.method = method;
 	if (error === null) line.complete = missing.length === 0;
@@ -143,13 +146,13 @@ function addError(
 }
 
 function tellOverloaded(
-	{ requestId, route, status }: TrailEnded,
+	{ requestId, traceId, route, status }: TrailEnded,
 	log: Log,
 ): void {
 	const code = "overloaded";
 	log.repeats.tell(`${code} ${route}`, 1, (count) =>
 		log.warn(
-			{ requestId, route, status, code, ...countOf(count) },
+			{ requestId, traceId, route, status, code, ...countOf(count) },
 			endingWords.overloaded,
 		),
 	);

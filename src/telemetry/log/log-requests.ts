@@ -86,7 +86,7 @@ function tellEnd(
 	log: Log,
 	{ requests, clientErrors }: LogConfig,
 ): void {
-	const { requestId, method, route, status, outlived } = end;
+	const { requestId, traceId, method, route, status, outlived } = end;
 	const { code, facts } = error;
 	const durationMs = Math.round(end.durationMs);
 	const ending = endingOf(end);
@@ -99,14 +99,14 @@ function tellEnd(
 			if (requests === "failed") return;
 			log.repeats.tell(`left ${route} ${outlived}`, 1, (count) =>
 				log.info(
-					{ requestId, route, durationMs, ...countOf(count) },
+					{ requestId, traceId, route, durationMs, ...countOf(count) },
 					outlived ? finishedWords : endingWords.left,
 				),
 			);
 			return;
 		case "refused": {
 			if (!clientErrors) return;
-			const fields = { requestId, route, status, durationMs, code };
+			const fields = { requestId, traceId, route, status, durationMs, code };
 			tellRefused(log, fields, { faults: placesOf(error) });
 			return;
 		}
@@ -118,7 +118,7 @@ function tellEnd(
 			const write = (count: number) =>
 				log.error(
 					{
-						...{ requestId, method, route, status, durationMs },
+						...{ requestId, traceId, method, route, status, durationMs },
 						...wordsOf(error),
 						...callOf(calls, route, error),
 						...written,
@@ -177,6 +177,7 @@ export function logRefusal(
 function tellRefused(
 	log: Log,
 	fields: Pick<RequestEnded, "requestId" | "route" | "status"> & {
+		readonly traceId?: string | undefined;
 		readonly code: string;
 		readonly durationMs?: number;
 	},
@@ -193,7 +194,7 @@ export function placesOf({ facts: { errors = [] } }: GatewayError): string[] {
 }
 
 function tellMissing(
-	{ requestId, route }: RequestEnded,
+	{ requestId, traceId, route }: RequestEnded,
 	{ step, index, error, stale }: StepFailure,
 	calls: Calls,
 	log: Log,
@@ -206,7 +207,7 @@ function tellMissing(
 	log.repeats.tell(`${words} ${route} ${step} ${code}`, 1, (count) =>
 		log.warn(
 			{
-				...{ requestId, route },
+				...{ requestId, traceId, route },
 				...wordsOf(error),
 				step,
 				...(index.length > 0 ? { index } : {}),
