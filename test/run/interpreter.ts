@@ -426,6 +426,9 @@ class Interpreter {
 			case "value":
 				this.#computes(turn);
 				break;
+			case "publish":
+				this.#publishes(turn);
+				break;
 			case "reply":
 				this.#replies(turn);
 				break;
@@ -450,6 +453,18 @@ class Interpreter {
 		else {
 			const value = made("value", run.step.reads, run.block);
 			this.#reads(turn, [], () => this.#done(turn, value));
+		}
+	}
+
+	#publishes(turn: Turn): void {
+		const { of: run, item } = turn;
+		if (run.cut) this.#stop(turn, "upstream_timeout");
+		else if (this.#late) this.#stop(turn, "deadline_exceeded");
+		else if (endingOf(run.step, item) === "refused") {
+			this.#stop(turn, "reference_missing");
+		} else {
+			this.#wrote = true;
+			this.#reads(turn, [], () => this.#done(turn, null));
 		}
 	}
 

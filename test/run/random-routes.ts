@@ -9,7 +9,7 @@ export interface Read {
 /** A random step. It reads only steps before it in the list that it stands in, and in the lists around. */
 export interface RandomStep {
 	readonly name: string;
-	readonly kind: "get" | "post" | "value" | "group" | "reply";
+	readonly kind: "get" | "post" | "value" | "publish" | "group" | "reply";
 	/** Its position among its siblings, as the config has them. */
 	readonly rank: number;
 	/** Read before it starts. A group has none. */
@@ -126,7 +126,7 @@ const endsCount = 4;
 
 interface Seed {
 	readonly rank: number;
-	readonly kind: "get" | "post" | "value" | "reply";
+	readonly kind: "get" | "post" | "value" | "publish" | "reply";
 	readonly reads: readonly number[];
 	readonly sending: Sending;
 	readonly empties: boolean;
@@ -173,6 +173,7 @@ const { seed } = fc.letrec<{ seed: Seed }>((tie) => ({
 		kind: fc.constantFrom<Seed["kind"]>(
 			...(["get", "get", "get", "get", "get", "get"] as const),
 			...(["post", "post", "post", "value", "value", "reply"] as const),
+			"publish",
 		),
 		reads: some(2),
 		sending: fc.record({
@@ -303,12 +304,12 @@ function stepsOf(
 	for (const one of seeds) {
 		const step = stepOf(one, { ...around, names }, nextName);
 		steps.push(step);
-		if (step.kind !== "reply") names.push(step.name);
+		if (!isUnread(step)) names.push(step.name);
 	}
 	const readInside = new Set(steps.flatMap(readsOf));
 	const read = steps
 		.filter((step, at) => {
-			if (step.kind === "reply") return false;
+			if (isUnread(step)) return false;
 			return (
 				seeds[at]?.answered || (!hasEffect(step) && !readInside.has(step.name))
 			);
@@ -324,11 +325,11 @@ function stepOf(
 ): RandomStep {
 	const name = nextName();
 	const group = one.steps.length > 0;
-	const kind = group
-		? "group"
-		: one.kind === "reply" && !(top && names.length > 0)
-			? "value"
-			: one.kind;
+	const mayBe =
+		one.kind === "reply"
+			? top && names.length > 0
+			: one.kind !== "publish" || top;
+	const kind = group ? "group" : mayBe ? one.kind : "value";
 	const named = (picks: readonly number[]): Read[] =>
 		names.length === 0
 			? []
@@ -375,6 +376,11 @@ function stepOf(
 		},
 		steps: inner.steps,
 	};
+}
+
+/** A reply has no value, and that of a message is another each time. A group could not leave them out of its own. */
+function isUnread({ kind }: RandomStep): boolean {
+	return kind === "reply" || kind === "publish";
 }
 
 function itemOf(step: string): string {
@@ -426,7 +432,8 @@ export function readsOf(step: RandomStep): string[] {
 
 /** Whether it does something besides giving a value. */
 export function hasEffect({ kind, steps }: RandomStep): boolean {
-	return kind === "post" || kind === "reply" || steps.some(hasEffect);
+	const ofItsOwn = kind === "post" || kind === "reply" || kind === "publish";
+	return ofItsOwn || steps.some(hasEffect);
 }
 
 /** The key of `answers` that stands for the status of a call that ends so; null if none does. */
@@ -478,6 +485,7 @@ export function configOf(route: RandomRoute, connections?: number): object {
 				connections: connections ?? 4096,
 			},
 		},
+		channels: { room: { maxMessage: "1MiB" } },
 		routes: {
 			"GET /x": {
 				deadline: `${route.deadlineMs}ms`,
@@ -597,6 +605,11 @@ function workOf(step: RandomStep, refused: string): object {
 	switch (kind) {
 		case "value":
 			return { value: list("value", step.reads, refused) };
+		case "publish":
+			return {
+				publish: "room",
+				message: list("published", step.reads, refused),
+			};
 		case "group": {
 			const fails = endsIn(step, "pick");
 			const value = pick && { value: list("group", pick, fails) };
