@@ -63,7 +63,7 @@ async function answerByEvents(
 	});
 	stops.push(watches.join(watch, events));
 	try {
-		const state = await watch.first(scope);
+		const state = await firstOf(watch, scope);
 		if (!state.isGood) {
 			events.leave();
 			return { response: state.response, state };
@@ -82,6 +82,13 @@ async function answerByEvents(
 
 function nothing(): void {}
 
+/** Whoever leaves while it waits has nothing to listen for any more. */
+async function firstOf(watch: Watch, scope: Scope): Promise<WatchState> {
+	const state = await watch.first(scope);
+	if (scope.cancelled) throw scope.reason;
+	return state;
+}
+
 async function answerBySession(
 	watch: Watch,
 	{ watches, request, scope }: Watching,
@@ -92,7 +99,7 @@ async function answerBySession(
 	});
 	stops.push(watches.join(watch, session));
 	try {
-		const state = await watch.first(scope);
+		const state = await firstOf(watch, scope);
 		if (!state.isGood) {
 			session.onClosed();
 			return { response: state.response, state };
@@ -143,7 +150,7 @@ async function answerInTime(
 	};
 	const stops = [watches.join(watch, watcher)];
 	try {
-		const first = await watch.first(scope);
+		const first = await firstOf(watch, scope);
 		if (!isNew(first)) {
 			stops.push(
 				waited(scope.clock, ms, resolve),

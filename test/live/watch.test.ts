@@ -339,6 +339,18 @@ describe("a live route by events", () => {
 		await left(kit, [one, back]);
 	});
 
+	it("begins nothing for a client that has left already", async () => {
+		const kit = liveRoute(() => ({ json: 1 }));
+		const one = watch(kit, "/x");
+		await kit.clock.advance(0);
+		const gone = watch(kit, "/x");
+		gone.leave();
+		await kit.clock.advance(0);
+		assert.equal(gone.status, 499);
+		assert.equal(kit.gateway.state().live[0]?.watchers, 1);
+		await left(kit, [one, gone]);
+	});
+
 	it("sends null for an answer without a body", async () => {
 		const kit = liveRoute(() => ({}), { every: "1s" }, { status: 204 });
 		const one = watch(kit, "/x");
