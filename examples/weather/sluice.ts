@@ -4,6 +4,19 @@
  */
 import { defineGateway } from "../../src/index.ts";
 
+const ofCity = {
+	as: "name",
+	parallel: 12,
+	get: "openweather/data/2.5/weather",
+	query: { q: "${name}" },
+	pick: {
+		city: "${answer.name}",
+		temp: "${answer.main.temp}",
+		sky: "${answer.weather[0].main}",
+	},
+	fallback: { city: "${name}", sky: "Нет данных" },
+} as const;
+
 export default defineGateway({
 	upstreams: {
 		openweather: {
@@ -65,18 +78,30 @@ export default defineGateway({
 				},
 			},
 			steps: {
+				cities: { each: "${query.city}", ...ofCity },
+			},
+			respond: "${cities}",
+		},
+		"GET /board": {
+			summary: "Twelve cities, told again whenever one has changed",
+			live: true,
+			steps: {
 				cities: {
-					each: "${query.city}",
-					as: "name",
-					parallel: 12,
-					get: "openweather/data/2.5/weather",
-					query: { q: "${name}" },
-					pick: {
-						city: "${answer.name}",
-						temp: "${answer.main.temp}",
-						sky: "${answer.weather[0].main}",
-					},
-					fallback: { city: "${name}", sky: "Нет данных" },
+					each: [
+						"Moscow",
+						"Saint Petersburg",
+						"Rostov-on-Don",
+						"Kaliningrad",
+						"Vladivostok",
+						"Minsk",
+						"London",
+						"New York",
+						"Tokyo",
+						"Beijing",
+						"Delhi",
+						"Istanbul",
+					],
+					...ofCity,
 				},
 			},
 			respond: "${cities}",

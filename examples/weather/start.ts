@@ -16,7 +16,7 @@ try {
 	const recorded = !env.OPENWEATHER_URL;
 	env.OPENWEATHER_KEY ||= "demo-key";
 	env.OPENWEATHER_URL ||= await start(
-		startOpenWeather({ key: env.OPENWEATHER_KEY }),
+		startOpenWeather({ key: env.OPENWEATHER_KEY, wavers: true }),
 	);
 	env.TRANSLATE_URL ||= await start(startLibreTranslate());
 	const config = join(import.meta.dirname, "sluice.yaml");
@@ -46,6 +46,7 @@ Try, in another terminal:
   curl -G --data-urlencode 'city=Москва' ${url}/weather
   curl -G --data-urlencode 'city=Москва' -d city=London -d city=Tokyo -d city=Istanbul ${url}/weather/compare
   curl -iG --data-urlencode 'city=Атлантида' ${url}/weather    # no such city: still an answer
+  curl -N -H 'accept: text/event-stream' ${url}/board          # twelve cities, again whenever one has changed
 
 ${data}Weather data provided by OpenWeather, https://openweathermap.org/ (CC BY-SA 4.0 / ODbL).
 `;

@@ -2,10 +2,15 @@
  * Runs one of the two services by itself, as compose.yaml does: `node upstream.ts openweather 8001 0.0.0.0`, or
  * `libretranslate`; on loopback where no address is given.
  */
-import { startLibreTranslate, startOpenWeather } from "./upstreams.ts";
+import {
+	startLibreTranslate,
+	startOpenWeather,
+	type UpstreamOptions,
+} from "./upstreams.ts";
 
 const services = {
-	openweather: startOpenWeather,
+	openweather: (options: UpstreamOptions) =>
+		startOpenWeather({ ...options, wavers: true }),
 	libretranslate: startLibreTranslate,
 };
 const [, , name = "", port = "0", host = "127.0.0.1"] = process.argv;

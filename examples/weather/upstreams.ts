@@ -20,6 +20,11 @@ export interface UpstreamOptions {
 	host?: string;
 }
 
+export interface OpenWeatherOptions extends UpstreamOptions {
+	/** Whether temperatures waver by up to a degree, so that whoever watches sees something; else they are as recorded. */
+	wavers?: boolean;
+}
+
 /** An upstream that listens. */
 export interface RunningUpstream extends AsyncDisposable {
 	/** Its origin, without a slash at the end. */
@@ -45,12 +50,14 @@ export interface UpstreamStats {
 
 /** Starts a server that answers `GET /data/2.5/weather` for the twelve recorded cities. */
 export function startOpenWeather(
-	options: UpstreamOptions = {},
+	options: OpenWeatherOptions = {},
 ): Promise<RunningUpstream> {
-	const { key = "demo-key" } = options;
-	return listen({ seed: 1, ...options }, (request) =>
-		answerAsOpenWeather(request, key),
-	);
+	const { key = "demo-key", wavers = false } = options;
+	let calls = 0;
+	return listen({ seed: 1, ...options }, (request) => {
+		const warmer = wavers ? Math.sin(calls++) : 0;
+		return answerAsOpenWeather(request, key, warmer);
+	});
 }
 
 /** Starts a server that answers `POST /translate` and `GET /languages`, for Russian and English. */

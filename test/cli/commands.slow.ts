@@ -207,7 +207,7 @@ describe("sluice explain", () => {
 		assert.equal(answer.code, 1);
 		assert.equal(
 			answer.stderr,
-			"there is no route `/weathr` — did you mean `GET /weather`?\nThe routes:\n  GET /weather\n  GET /weather/compare\n",
+			"there is no route `/weathr` — did you mean `GET /weather`?\nThe routes:\n  GET /weather\n  GET /weather/compare\n  GET /board\n",
 		);
 	});
 });

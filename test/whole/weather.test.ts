@@ -1,10 +1,14 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { get, type IncomingMessage } from "node:http";
 import { describe, it } from "node:test";
 import {
 	startLibreTranslate,
 	startOpenWeather,
 } from "../../examples/weather/upstreams.ts";
+import { virtualClock } from "../../src/tasks/clock.ts";
+import { EventReader } from "../kit/listeners.ts";
 import { type HttpAnswer, serve } from "../kit/serve.ts";
 import { type Answering, json, startUpstream } from "../kit/upstream.ts";
 
@@ -297,5 +301,111 @@ describe("the weather example", () => {
 			`/data/2.5/weather?appid=${key}&units=metric&q=Moscow`,
 		);
 		assert.ok(!JSON.stringify(all.translate.seen).includes(key));
+	});
+});
+
+describe("the board of the weather example", () => {
+	/** The gateway on a clock that stands still, and what those who watch have been told. */
+	async function watched(yaml: string) {
+		const clock = virtualClock();
+		const openweather = await startOpenWeather({
+			latencyMs: [0, 0],
+			key,
+			wavers: true,
+		});
+		const gateway = await serve(
+			yaml,
+			{
+				OPENWEATHER_URL: openweather.url,
+				OPENWEATHER_KEY: key,
+				TRANSLATE_URL: "http://127.0.0.1:1",
+			},
+			clock,
+		);
+		const url = `${gateway.url}/board`;
+		const closing: (() => void)[] = [];
+		const byEvents = async () => {
+			const headers = { accept: "text/event-stream" };
+			const request = get(url, { headers, agent: false });
+			closing.push(() => request.destroy());
+			const [response] = (await once(request, "response")) as [IncomingMessage];
+			response.setEncoding("utf8");
+			response.on("error", () => {});
+			const reader = new EventReader();
+			const answers: unknown[] = [];
+			response.on("data", (text: string) => {
+				for (const { event, data } of reader.read(text)) {
+					if (event === "answer") answers.push(data);
+				}
+			});
+			return answers;
+		};
+		const bySocket = () => {
+			const socket = new WebSocket(url.replace("http", "ws"));
+			closing.push(() => socket.close());
+			const answers: unknown[] = [];
+			socket.onmessage = ({ data }) => {
+				const { event, data: answer } = JSON.parse(data);
+				if (event === "answer") answers.push(answer);
+			};
+			return answers;
+		};
+		const all = [await byEvents(), bySocket(), await byEvents()];
+		return {
+			...{ all, clock, openweather },
+			runs: () => gateway.gateway.state().live[0]?.runs,
+			/** Waits until each has been told so many answers. */
+			async until(count: number) {
+				while (all.some((answers) => answers.length < count)) {
+					await new Promise(setImmediate);
+				}
+			},
+			async [Symbol.asyncDispose]() {
+				for (const close of closing) close();
+				await gateway[Symbol.asyncDispose]();
+				await openweather.close();
+			},
+		};
+	}
+
+	it("has one run an interval for three who watch", async () => {
+		const yaml = example
+			.replace(/^ +cache: { for: 1m, stale: 10m }.*\n/m, "")
+			.replace("live: true", "live: { every: 1m }");
+		await using board = await watched(yaml);
+		for (const count of [1, 2, 3, 4]) {
+			await board.until(count);
+			assert.equal(board.openweather.stats.calls, 12 * count);
+			assert.deepEqual(board.runs(), {
+				...{ changed: count, unchanged: 0, failed: 0 },
+			});
+			await board.clock.advance(60_000);
+		}
+		await board.until(5);
+		const [one = [], ...others] = board.all;
+		for (const answers of others) assert.deepEqual(answers, one);
+		for (const answer of one) assert.equal((answer as unknown[]).length, 12);
+	});
+
+	it("asks for each city once a minute, and tells of it as soon as it is another", async () => {
+		// The clock goes on while calls are under way.
+		await using board = await watched(
+			example.replace("timeout: 1s", "timeout: 1m"),
+		);
+		const { stats } = board.openweather;
+		await board.until(1);
+		await board.clock.advance(59_000);
+		assert.equal(stats.calls, 12);
+		while (board.all.some((answers) => answers.length < 2)) {
+			await board.clock.advance(1_000);
+			do await new Promise(setImmediate);
+			while (stats.inFlight > 0);
+		}
+		assert.equal(stats.calls, 24);
+		assert.equal(board.runs()?.changed, 2);
+		const [first, second] = board.all[1] as { city: string; temp: number }[][];
+		const cities = (answer: typeof first) => answer?.map(({ city }) => city);
+		assert.deepEqual(cities(second), cities(first));
+		assert.notDeepEqual(second, first);
 	});
 });
