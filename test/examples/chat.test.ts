@@ -1,13 +1,14 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { get, type IncomingMessage } from "node:http";
+import { createServer, get, type IncomingMessage } from "node:http";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { EventSource } from "undici";
 import { type Chat, startChat, startStrict } from "../kit/chat.ts";
 import { runNode } from "../kit/cli.ts";
 import { ask } from "../kit/serve.ts";
-import { exchangesOf } from "../whole/recipes/console.ts";
+import { exchangesOf, withShownIds } from "../whole/recipes/console.ts";
 
 // Browsers have it.
 Object.assign(globalThis, { EventSource });
@@ -213,6 +214,36 @@ describe("a page of the chat", () => {
 		bob.visit.leave();
 	});
 
+	it("hears a message once, also if it is sent twice", async () => {
+		const messageOf = (offset: number) => ({
+			...{ event: "message", id: `abc-${offset}` },
+			message: { text: `${offset}` },
+		});
+		const answers = [1, 1, 2].map((offset) => ({
+			...{ after: "abc-1", members: [], events: [messageOf(offset)] },
+		}));
+		const server = createServer(({ headers, socket }, response) => {
+			if (headers.accept === "text/event-stream") {
+				socket.destroy();
+				return;
+			}
+			const answer = answers.shift();
+			if (answer === undefined) return;
+			response.setHeader("content-type", "application/json");
+			response.end(JSON.stringify(answer));
+		});
+		server.on("upgrade", (_, socket) => socket.destroy());
+		server.listen(0, "127.0.0.1");
+		await once(server, "listening");
+		const { port } = server.address() as AddressInfo;
+		const ada = new Visitor("Ada", `http://127.0.0.1:${port}`);
+		await ada.until(() => ada.texts.includes("2"));
+		assert.deepEqual(ada.texts, ["1", "2"]);
+		ada.visit.leave();
+		server.close();
+		server.closeAllConnections();
+	});
+
 	it("is told why it cannot enter, and does not try again", async () => {
 		const nobody = new Visitor("   ");
 		await nobody.until(() => nobody.shown.length > 0);
@@ -268,9 +299,7 @@ describe("the README of the chat", () => {
 
 	/** With the ids and the instant that the page shows. */
 	const asShown = (text: string) =>
-		text
-			.replaceAll(/[0-9a-z]{11,}(?=-\d)/g, "3f9c02a17b0")
-			.replaceAll(/(?<=-\d\.)[0-9a-f]{8}/g, "5d1f0a9c")
+		withShownIds(text)
 			.replaceAll(/(?<="at":)\d{13}/g, "1795982635733")
 			.trimEnd();
 

@@ -76,6 +76,13 @@ const partsTypes = new Set(["application/x-ndjson", "text/event-stream"]);
 const anId = /(?<="instance":")[^"]+/;
 const shownId = "5f3e1f2c-4a0e-4d5b-9a53-3f6d6f0c6f11";
 
+/** With the ids of messages and the mark of a list of members that pages show. */
+export function withShownIds(text: string): string {
+	return text
+		.replaceAll(/[0-9a-f]{10}[0-9a-z]+(?=-\d)/g, "3f9c02a17b0")
+		.replaceAll(/(?<="3f9c02a17b0-\d+\.)[0-9a-f]{8}/g, "5d1f0a9c");
+}
+
 /** An answer as a page shows it: its fields sorted as sent, without those that all answers have. */
 export function printAnswer(
 	{ status, headers, text }: HttpAnswer,
@@ -84,7 +91,7 @@ export function printAnswer(
 	if (!withHead) {
 		assert.equal(status, 200, text);
 		const inParts = partsTypes.has(headers["content-type"] ?? "");
-		return inParts ? text.replace(anId, shownId).trimEnd() : text;
+		return inParts ? text.replace(anId, shownId).trimEnd() : withShownIds(text);
 	}
 	const fields = Object.entries(headers).flatMap(([name, value]) => {
 		if (common.has(name)) return [];

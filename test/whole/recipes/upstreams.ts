@@ -407,4 +407,13 @@ export const canned: Readonly<Record<number, Canned>> = {
 		"GET /stores/stock/7": { count: 3 },
 		'POST /shop/sales {"item":"7"}': { id: "s1" },
 	},
+	27: {
+		"GET /shop/orders/today": { count: 12 },
+		"GET /stock/items?below=5": [{ name: "lamp" }],
+		"GET /support/tickets/open": status(503),
+	},
+	28: {
+		"GET /users/sessions/s1": { name: "Ada" },
+		"GET /users/sessions/s2": status(404),
+	},
 };
