@@ -291,6 +291,25 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		await admin.close();
 		await again[Symbol.asyncDispose]();
 	});
+
+	it("says that there is no place for it, and goes on when there is one", async () => {
+		await using others = await startWeather();
+		const listening = new AbortController();
+		const headers = { accept: "text/event-stream" };
+		for (let count = 0; count < 16; count++) {
+			const { signal } = listening;
+			const { status } = await fetch(`${others.url}/traffic`, {
+				...{ headers, signal },
+			});
+			assert.equal(status, 200);
+		}
+		await using opened = await openPage(browser, looks.light, others.url);
+		const { page } = opened;
+		await page.getByText(/too many others listen/).waitFor();
+		assert.equal(await page.getByText(/connection lost/).count(), 0);
+		listening.abort();
+		await page.getByText("live", { exact: true }).waitFor();
+	});
 });
 
 describe("the page of an admin server with a token", {

@@ -105,6 +105,7 @@ const linkWords: Readonly<Record<Link, string>> = {
 	connecting: "connecting…",
 	open: "live",
 	lost: "connection lost, trying again…",
+	full: "too many others listen, trying again…",
 };
 
 function LinkState({ link }: { link: Link }) {

@@ -7,7 +7,12 @@ import { withRates } from "./series.ts";
 import { ask, Refused, readEvents } from "./server.ts";
 
 /** How the page stands with the gateway. */
-export type Link = "connecting" | "open" | "lost";
+export type Link =
+	| "connecting"
+	| "open"
+	| "lost"
+	/** The gateway has no place for another listener. */
+	| "full";
 
 /** What has come of the gateway's traffic. */
 export interface Live {
@@ -62,6 +67,7 @@ async function follow(
 	signal: AbortSignal,
 ): Promise<void> {
 	for (let failures = 0; !signal.aborted; ) {
+		let isFull = false;
 		try {
 			await followOnce(query, change, signal, () => {
 				failures = 0;
@@ -74,9 +80,12 @@ async function follow(
 				change((live) => ({ ...live, link: "open", faults: told }));
 				return;
 			}
+			isFull = error instanceof Refused && error.status === 503;
 		}
 		if (signal.aborted) return;
-		change((live) => ({ ...live, link: "lost" }));
+		change((live) => ({ ...live, link: isFull ? "full" : "lost" }));
+		// The list is still given then, so it is no failure, but to ask for it often would help nobody.
+		if (isFull) failures = pausesMs.length;
 		await pause(pausesMs[Math.min(failures++, pausesMs.length - 1)] ?? 0);
 	}
 }
@@ -91,7 +100,7 @@ async function followOnce(
 	const list = await ask<TrafficAnswer>(`traffic${query}`, { signal });
 	onOpen();
 	const { requests, last } = list;
-	change((live) => ({ ...live, link: "open", requests, faults: [] }));
+	change((live) => ({ ...live, ...linkOf(live), requests, faults: [] }));
 	const collected = collector(change);
 	try {
 		const headers = { "last-event-id": last };
@@ -99,6 +108,11 @@ async function followOnce(
 	} finally {
 		collected.end();
 	}
+}
+
+/** While there is no place, only an event says that there is one again. */
+function linkOf({ link }: Live): Pick<Live, "link"> {
+	return { link: link === "full" ? link : "open" };
 }
 
 /** Collects events, and hands them on together a few times a second. */
@@ -112,7 +126,7 @@ function collector(change: Change): {
 		timer = undefined;
 		const events = waiting;
 		waiting = [];
-		change((live) => events.reduce(withEvent, live));
+		change((live) => ({ ...events.reduce(withEvent, live), link: "open" }));
 	};
 	return {
 		take(event) {
