@@ -19,6 +19,8 @@ export interface Target {
 	/** How many connections ask at once, each again as soon as it has its answer. */
 	readonly connections: number;
 	readonly seconds: number;
+	/** Header fields that each request has besides, as wrk takes them: `connection: close`. */
+	readonly headers?: readonly string[];
 	/** Over so many routes the requests go: `N` in the path is the route's number. Default: the path as it is. */
 	readonly routes?: number;
 }
@@ -43,11 +45,12 @@ export async function load(
 	processes: Processes,
 	target: Target,
 ): Promise<Slice> {
-	const { pid, url, connections, seconds, routes } = target;
+	const { pid, url, connections, seconds, headers = [], routes } = target;
 	const beforeNs = cpuNs(pid);
 	const output = await processes.run("load", [
 		...["wrk", "--threads", "1", "--connections", `${connections}`],
 		...["--duration", `${seconds}s`, "--timeout", "10s"],
+		...headers.flatMap((field) => ["--header", field]),
 		...["--script", routes === undefined ? script : rotating, url],
 		...(routes === undefined ? [] : ["--", `${routes}`]),
 	]);

@@ -31,13 +31,17 @@ export interface Processes extends AsyncDisposable {
 /** How long a process may take to begin; a config of 10,000 routes is among them. */
 const patienceMs = 60_000;
 
-/** Starts processes, each on its side of the machine, and ends them all when it is left or the program is interrupted. */
-export function createProcesses(): Processes {
+/**
+ * Starts processes, each on its side of the machine, and ends them all when it is left or the program is interrupted.
+ * `together`: all of them share all cores.
+ */
+export function createProcesses({ together = false } = {}): Processes {
 	const children = new Set<ChildProcess>();
 	const endsWithUs = has("setpriv", "--help")
 		? ["setpriv", "--pdeathsig", "TERM"]
 		: [];
-	const pinned = availableParallelism() > 1 && has("taskset", "--help");
+	const pinned =
+		!together && availableParallelism() > 1 && has("taskset", "--help");
 	const spawnOn = (side: Side, command: readonly string[]) => {
 		const core = side === "gateway" ? "0" : "1";
 		const pin = pinned ? ["taskset", "--cpu-list", core] : [];

@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { getHeapStatistics } from "node:v8";
 
 /** What the program itself has in the heap. */
@@ -14,7 +15,10 @@ const bytesMin = 16 * 1024 ** 2;
 export function memoryOfProcess(processes: number): number {
 	const ofHeap = (getHeapStatistics().heap_size_limit - ownBytes) / 3;
 	// Without a limit it is 0, or larger than any memory.
-	const limit = process.constrainedMemory();
-	const least = limit > 0 ? Math.min(ofHeap, limit / 4 / processes) : ofHeap;
+	const limit = Math.min(
+		process.constrainedMemory() || Number.POSITIVE_INFINITY,
+		totalmem(),
+	);
+	const least = Math.min(ofHeap, limit / 4 / processes);
 	return Math.floor(Math.max(least, bytesMin));
 }

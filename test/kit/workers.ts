@@ -43,7 +43,7 @@ export async function startWorkers(
 		await end();
 		throw error;
 	}
-	const [, url = ""] = /listening on ([^\s,]+)/.exec(command.stdout()) ?? [];
+	const [, url = ""] = /listening on (\S+)/.exec(command.stdout()) ?? [];
 	const [, admin = ""] = /admin page: (\S+)/.exec(command.stdout()) ?? [];
 	return {
 		...{ command, url, admin, folder: folder.path },

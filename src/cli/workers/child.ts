@@ -16,7 +16,7 @@ export function startChild(
 ): WorkerProcess {
 	const child: ChildProcess = spawn(
 		process.execPath,
-		[...process.execArgv, code, JSON.stringify(start)],
+		[...nodeOptions(), code, JSON.stringify(start)],
 		{
 			stdio: ["ignore", "inherit", "inherit", "ipc", ...sockets],
 			serialization: "advanced",
@@ -44,4 +44,9 @@ export function startChild(
 			child.kill("SIGKILL");
 		},
 	};
+}
+
+/** Those of this process. Its port for debuggers is taken. */
+function nodeOptions(): readonly string[] {
+	return process.execArgv.filter((option) => !option.startsWith("--inspect"));
 }

@@ -83,7 +83,7 @@ export async function serveWithWorkers(
 	if (admin === "failed") return await fail();
 	const url = urlOf(sockets);
 	const lines = [
-		`listening on ${url}, with ${count} workers`,
+		`listening on ${url} with ${count} workers`,
 		...listOfRoutes(config),
 	];
 	if (admin) lines.push(`admin page: ${admin.url}`);

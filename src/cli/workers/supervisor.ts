@@ -29,11 +29,14 @@ export type StartWorker = (number: number, hears: WorkerHears) => WorkerProcess;
 /** How often each worker is asked whether it is there. */
 const pingEveryMs = 1_000;
 
-/** A worker whose event loop stands still for so long is told of. */
-const silentMs = 3_000;
+/** A worker that owes an answer for so many rounds of pings is told of. */
+const silentRounds = 3;
 
-/** After so long it is killed. What a function of the author's may compute in one piece is less. */
-const hungMs = 10_000;
+/**
+ * After so many it is killed. What a function of the author's may compute in one piece is less than these seconds. They are
+ * counted in rounds, because then a primary that was itself stopped finds none.
+ */
+const hungRounds = 10;
 
 /** How long a worker may take to begin. */
 const beginMs = 60_000;
@@ -70,8 +73,8 @@ class Started implements Worker {
 	routes = 0;
 	traces = false;
 	endingMs = 0;
-	/** Since when it owes an answer to a ping. Null: it owes none. */
-	pingedMs: number | null = null;
+	/** For how many rounds it owes an answer to a ping. Null: it owes none. */
+	owes: number | null = null;
 	toldSilent = false;
 	/** What it has said since the others were last compared with it. */
 	load: WorkerLoad | null = null;
@@ -282,6 +285,7 @@ export class Supervisor {
 		switch (message.kind) {
 			case "ready":
 				one.late?.cancel();
+				one.late = null;
 				one.state = "ready";
 				one.routes = message.routes;
 				one.traces = message.traces;
@@ -295,7 +299,7 @@ export class Supervisor {
 					const { pid } = process;
 					this.#options.log.info({ worker, pid }, "a worker answers again");
 				}
-				one.pingedMs = null;
+				one.owes = null;
 				one.toldSilent = false;
 				one.load = message.load;
 				this.#balance();
@@ -314,16 +318,24 @@ export class Supervisor {
 
 	#killIn(one: Started, ms: number): void {
 		one.late?.cancel();
-		one.late = this.#options.clock.after(ms, () => {
-			const { number: worker, process, state } = one;
-			const { pid } = process;
-			const words =
-				state === "starting"
-					? "a worker did not begin, and is killed"
-					: "a worker did not end, and is killed";
-			this.#options.log.error({ worker, pid, afterMs: ms }, words);
-			process.kill();
+		const late = this.#options.clock.after(ms, () => {
+			// If this process was stopped, what the worker said meanwhile is read first.
+			setImmediate(() => {
+				if (one.late === late && this.#all.has(one)) this.#killLate(one, ms);
+			});
 		});
+		one.late = late;
+	}
+
+	#killLate(one: Started, ms: number): void {
+		const { number: worker, process, state } = one;
+		const { pid } = process;
+		const words =
+			state === "starting"
+				? "a worker did not begin, and is killed"
+				: "a worker did not end, and is killed";
+		this.#options.log.error({ worker, pid, afterMs: ms }, words);
+		process.kill();
 	}
 
 	#ended(one: Started, end: WorkerEnd): void {
@@ -395,19 +407,19 @@ export class Supervisor {
 	}
 
 	#ping(one: Started): void {
-		const { clock, log } = this.#options;
-		const nowMs = clock.now();
-		if (one.pingedMs === null) {
-			one.pingedMs = nowMs;
+		const { log } = this.#options;
+		if (one.owes === null) {
+			one.owes = 0;
 			one.process.send({ kind: "ping" });
 			return;
 		}
-		const forMs = Math.round(nowMs - one.pingedMs);
+		one.owes++;
+		const forMs = one.owes * pingEveryMs;
 		const about = { worker: one.number, pid: one.process.pid, forMs };
-		if (forMs >= hungMs) {
+		if (one.owes >= hungRounds) {
 			log.error(about, "a worker hangs, and is killed");
 			one.process.kill();
-		} else if (forMs >= silentMs && !one.toldSilent) {
+		} else if (one.owes >= silentRounds && !one.toldSilent) {
 			one.toldSilent = true;
 			log.warn(about, "a worker does not answer");
 		}

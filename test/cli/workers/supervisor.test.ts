@@ -154,6 +154,23 @@ describe("the supervisor of workers", () => {
 		assert.equal(started[0]?.killed, false);
 	});
 
+	it("kills none because it was itself stopped meanwhile", async () => {
+		const { supervisor, started, stubborn, clock, said } = supervised();
+		await supervisor.begin();
+		for (const each of started) stubborn.add(each);
+		await clock.advance(1_000);
+		// Their answers wait in the channel.
+		clock.block(60_000);
+		await clock.advance(0);
+		for (const each of started) {
+			stubborn.delete(each);
+			each.pong();
+		}
+		await clock.advance(20_000);
+		assert.equal(said("a worker does not answer"), 0);
+		assert.ok(started.every(({ killed }) => !killed));
+	});
+
 	it("says so when a worker answers again", async () => {
 		const { supervisor, started, stubborn, clock, said } = supervised();
 		await supervisor.begin();

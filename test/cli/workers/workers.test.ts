@@ -56,7 +56,7 @@ describe("`sluice serve --workers 2`", () => {
 		const { command } = workers;
 		assert.match(
 			command.stdout(),
-			/^listening on http:\/\/127\.0\.0\.1:\d+, with 2 workers\n/,
+			/^listening on http:\/\/127\.0\.0\.1:\d+ with 2 workers\n/,
 		);
 		assert.equal(workers.pids().length, 2);
 		const asked = Array.from({ length: 40 }, () => workers.get("/pid"));
