@@ -1,5 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
-import type { Memory } from "../core/memory.ts";
+import type { Memory, Yielding } from "../core/memory.ts";
 import type { LivePlan } from "../plan/plan.ts";
 import type { Clock } from "../tasks/clock.ts";
 import {
@@ -19,7 +19,9 @@ export interface WatchesState {
 }
 
 /** All watches of one route. */
-export class RouteWatches {
+export class RouteWatches implements Yielding {
+	/** Bytes of answers that nobody watches, kept for who comes back. */
+	bytes = 0;
 	readonly #route: string;
 	readonly #live: LivePlan;
 	readonly #clock: Clock;
@@ -27,6 +29,7 @@ export class RouteWatches {
 	readonly #watches = new Map<string, Watch>();
 	readonly #runs = { changed: 0, unchanged: 0, failed: 0 };
 	#watchers = 0;
+	readonly #leaveMemory: () => void;
 
 	constructor(
 		route: string,
@@ -37,6 +40,17 @@ export class RouteWatches {
 		this.#live = live;
 		this.#clock = clock;
 		this.#memory = memory;
+		this.#leaveMemory = memory.join(this);
+	}
+
+	yield(bytes: number): void {
+		let left = bytes;
+		for (const watch of [...this.#watches.values()]) {
+			if (left <= 0) return;
+			if (!watch.isIdle) continue;
+			left -= watch.bytes;
+			watch.end();
+		}
 	}
 
 	/** The watch of this key, or a new one. Throws `overloaded` if there are too many, or too many watchers. */
@@ -54,6 +68,10 @@ export class RouteWatches {
 		const watch = new Watch(
 			{
 				...{ clock: this.#clock, memory: this.#memory, everyMs, diff },
+				onKept: (bytes) => {
+					this.bytes += bytes;
+					this.#memory.keep(bytes);
+				},
 				onRun: (outcome) => this.#runs[outcome]++,
 			},
 			source,
@@ -97,6 +115,7 @@ export class RouteWatches {
 	/** Ends all runs. Those who watch have been told. */
 	close(reason: GatewayError): void {
 		for (const watch of [...this.#watches.values()]) watch.close(reason);
+		this.#leaveMemory();
 	}
 }
 

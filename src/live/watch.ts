@@ -49,6 +49,8 @@ export interface WatchOptions {
 	/** Null: without `hear` the route runs again when its answer is no longer fresh. */
 	readonly everyMs: number | null;
 	readonly diff: boolean;
+	/** What is kept for who comes back takes so many bytes more, or less. It gives way to requests. */
+	readonly onKept: (bytes: number) => void;
 	/** Counts a run that has ended, unless it was aborted. */
 	readonly onRun: (outcome: RunOutcome) => void;
 }
@@ -115,9 +117,11 @@ export class Watch {
 	readonly #onOver: () => void;
 	readonly #watchers = new Set<Watcher>();
 	state: WatchState | null = null;
+	/** The bytes of what it holds, or keeps while nobody watches. */
+	bytes = 0;
+	#isKept = false;
 	/** Null if the last run has ended well. */
 	problem: WatchProblem | null = null;
-	#held = 0;
 	/** What the answer is made of, to compare the next with it. Undefined until it is needed. */
 	#value: unknown;
 	#running: Scope | null = null;
@@ -152,7 +156,9 @@ export class Watch {
 	join(watcher: Watcher): void {
 		this.#watchers.add(watcher);
 		if (watcher.beat) this.#beating ??= this.#beatLater();
-		if (this.#watchers.size === 1) this.#wait();
+		if (this.#watchers.size > 1) return;
+		this.#keep(false);
+		this.#wait();
 	}
 
 	leave(watcher: Watcher): void {
@@ -214,6 +220,17 @@ export class Watch {
 		const ms = Math.min(keptMs, this.#dueMs - this.#options.clock.now());
 		if (this.state === null || ms <= 0) return this.end();
 		this.#timer = this.#options.clock.aside(ms, () => this.end());
+		// It may have to give way at once.
+		this.#keep(true);
+	}
+
+	#keep(kept: boolean): void {
+		if (this.#isKept === kept) return;
+		this.#isKept = kept;
+		const { memory, onKept } = this.#options;
+		if (!kept) onKept(-this.bytes);
+		memory.held += kept ? -this.bytes : this.bytes;
+		if (kept) onKept(this.bytes);
 	}
 
 	/** Lets go of all that it holds. */
@@ -223,8 +240,9 @@ export class Watch {
 		this.#timer?.cancel();
 		this.#beating?.cancel();
 		this.#stopHearing();
-		this.#options.memory.give(this.#held);
-		this.#held = 0;
+		this.#keep(false);
+		this.#options.memory.give(this.bytes);
+		this.bytes = 0;
 		this.#onOver();
 	}
 
@@ -302,8 +320,8 @@ export class Watch {
 		if (!memory.take(cost)) throw memory.usedUp;
 		const patch = await this.#patchOf(before, response).catch(() => null);
 		if (isAborted()) return memory.give(cost);
-		memory.give(this.#held);
-		this.#held = cost;
+		memory.give(this.bytes);
+		this.bytes = cost;
 		this.state = patch ? new WatchState(response, made, patch) : next;
 		this.problem = null;
 		onRun("changed");

@@ -29,6 +29,9 @@ async function left(kit: TestGateway, watchers: readonly TestWatcher[]) {
 	assert.equal(state?.watches, 0);
 	assert.equal(state?.watchers, 0);
 	assert.equal(kit.gateway.memory.held, 0);
+	const caches = kit.gateway.state().upstreams.map(({ cache }) => cache?.bytes);
+	const cached = caches.reduce((sum: number, bytes = 0) => sum + bytes, 0);
+	assert.equal(kit.gateway.memory.kept, cached);
 }
 
 describe("a live route by events", () => {
@@ -527,6 +530,39 @@ describe("the bounds of a live route", () => {
 		await kit.clock.advance(0);
 		assert.equal(other.status, 200);
 		await left(kit, [one, other]);
+	});
+
+	it("let what is kept for who comes back give way to requests", async () => {
+		const kit = testRoute(
+			{
+				live: { every: "10s" },
+				request: { query: { n: { type: "integer" } } },
+				respond: ["${query.n}", "x".repeat(1_000_000)],
+			},
+			undefined,
+			{ server: { memory: "16MiB" } },
+		);
+		const { memory } = kit.gateway;
+		const all: TestWatcher[] = [];
+		for (let n = 0; n < 10; n++) {
+			const one = watch(kit, `/x?n=${n}`);
+			all.push(one);
+			await kit.clock.advance(0);
+			assert.equal(one.status, 200);
+			one.leave();
+			await kit.clock.advance(0);
+			assert.equal(memory.held, 0);
+			assert.ok(memory.kept > 0);
+			assert.ok(memory.kept <= memory.bytesMax);
+		}
+		assert.ok(memory.kept > 0.5 * memory.bytesMax, `${memory.kept}`);
+		const newest = watch(kit, "/x?n=9");
+		await kit.clock.advance(0);
+		const [, last] = newest.value as unknown[];
+		assert.equal(last, "x".repeat(1_000_000));
+		const runs = kit.ended.filter(({ watch }) => watch === "run");
+		assert.equal(runs.length, 10, "the newest was still kept");
+		await left(kit, [...all, newest]);
 	});
 
 	it("refuse one watcher too many, and count those that have left no more", async () => {
