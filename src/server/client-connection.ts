@@ -271,10 +271,15 @@ export class ClientConnection {
 		else socket.resetAndDestroy();
 	}
 
-	/** The connection is gone, or is closed now. */
+	/** Cuts it. */
 	leave(reason: GatewayError = clientClosed()): void {
 		this.cut();
 		this.session?.leave(reason);
+		this.gone(reason);
+	}
+
+	/** The connection is gone. A session hears of it itself, and knows the code. */
+	gone(reason: GatewayError = clientClosed()): void {
 		this.#lingering?.cancel();
 		this.#waiting.length = 0;
 		for (const exchange of this.#running) exchange.leave(reason);

@@ -354,7 +354,7 @@ class Service implements Owner {
 			else this.#refused--;
 			this.#connections.delete(socket);
 			this.memory.give(connectionBytes);
-			connection.leave();
+			connection.gone();
 			if (this.#connections.size === 0) this.#onEmpty();
 		});
 	}

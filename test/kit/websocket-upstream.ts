@@ -33,7 +33,11 @@ export interface UpstreamOptions {
 	readonly protocol?: string | null;
 	/** Instead of agreeing. */
 	readonly refuse?: (request: IncomingMessage, socket: Socket) => boolean;
-	readonly onMessage?: (ws: WebSocket, data: Buffer, isBinary: boolean) => void;
+	readonly onMessage?: (
+		ws: WebSocket,
+		data: Buffer,
+		isBinary: boolean,
+	) => unknown;
 	/** Instead of a plain one. */
 	readonly server?: SecureServer;
 }

@@ -347,6 +347,49 @@ describe("a session", () => {
 		gates[3]?.();
 	});
 
+	test("works on what came before an end in order, and not on what came before a cut", async () => {
+		const taken: string[] = [];
+		const gates: (() => void)[] = [];
+		await serve(async () =>
+			sessionOf({}, (_seen, data) => {
+				taken.push(Buffer.from(data).toString());
+				return new Promise<void>((resolve) => gates.push(resolve));
+			}),
+		);
+		const texts = ["1", "2", "3"].map((text) => frame(opcodes.text, text));
+		const client = await open();
+		client.send(...texts, frame(opcodes.close, closing(1000, "done")));
+		assert.equal(await client.closed(), 1000);
+		await client.gone();
+		for (let at = 0; at < 3; at++) {
+			while (gates.length <= at) await new Promise(setImmediate);
+			assert.equal(server.sessions().open, 1);
+			gates[at]?.();
+		}
+		assert.deepEqual(await opened[0]?.closed, [1000, "done"]);
+		assert.deepEqual(taken, ["1", "2", "3"]);
+		const cut = await open();
+		cut.send(...texts);
+		while (gates.length < 4) await new Promise(setImmediate);
+		await server.close();
+		gates[3]?.();
+		assert.equal((await opened[1]?.closed)?.[0], 1006);
+		assert.deepEqual(taken, ["1", "2", "3", "1"]);
+	});
+
+	test("ends at last if what came before an end is worked on for too long", async () => {
+		await serve(async () => sessionOf({}, () => new Promise(() => {})));
+		const client = await open();
+		client.send(frame(opcodes.text, "x"), frame(opcodes.close, closing(1000)));
+		assert.equal(await client.closed(), 1000);
+		await client.gone();
+		while (server.connections() > 0) await new Promise(setImmediate);
+		assert.equal(opened[0]?.scope.cancelled, false);
+		await pass(5_000);
+		assert.deepEqual(await opened[0]?.closed, [1000, ""]);
+		assert.ok(opened[0]?.scope.cancelled);
+	});
+
 	test("ends with the code and the reason of its client", async () => {
 		await serve();
 		const client = await open();

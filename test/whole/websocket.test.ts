@@ -396,6 +396,22 @@ describe("the end of one side", () => {
 		await nothingOpen();
 	});
 
+	test("comes after everything that was said before", async () => {
+		const sizes: number[] = [];
+		await start({ onMessage: (_, data) => sizes.push(data.length) });
+		const client = await open();
+		const peer = await upstream.peer();
+		peer.ws.pause();
+		const piece = frame(opcodes.binary, Buffer.alloc(10_000));
+		const all = Array.from({ length: 400 }, () => piece);
+		client.send(...all, frame(opcodes.close, closing(4000)));
+		await turns(500);
+		peer.ws.resume();
+		assert.equal((await peer.closed)[0], 4000);
+		assert.equal(sizes.length, 400);
+		assert.equal(await client.closed(), 4000);
+	});
+
 	test("is passed on without a code if it had none", async () => {
 		await start();
 		const one = await open();

@@ -127,6 +127,8 @@ export class WebSocketSession implements Peer {
 	/** Messages that came with one that is still worked on. Null: there were never any. */
 	#messages: [data: Uint8Array, isText: boolean][] | null = null;
 	#busy = false;
+	/** Called when nothing that came is worked on any more. Null as long as the connection is there. */
+	#onWorked: (() => void) | null = null;
 	/** Bytes that wait for the other side, as far as the memory counts them. */
 	#countedBytes = 0;
 	#onTaken: (() => void)[] | null = null;
@@ -251,11 +253,11 @@ export class WebSocketSession implements Peer {
 		this.#messages = null;
 	}
 
-	/** The connection is gone, or is cut now. If the other side has ended it, `ws` knows the code, and says it next. */
+	/** The connection is cut now. */
 	leave(reason: GatewayError): void {
-		if (this.#socket.closed) return;
+		if (this.#over) return;
 		if (this.#code === 0) this.#ends(1006, reason.message);
-		this.onEnd(1006, reason.message);
+		this.#finish(1006, reason.message);
 	}
 
 	/** The server ends, and this session with it. */
@@ -357,11 +359,12 @@ export class WebSocketSession implements Peer {
 		}
 		this.#busy = false;
 		const { turn } = this.#owner;
-		while (!this.#busy && this.#open) {
+		while (!this.#busy && this.#code === 0 && !this.#over) {
 			const message = this.#messages?.shift();
 			if (message === undefined) {
 				this.#messages = null;
-				this.#ws.resume();
+				if (this.#onWorked === null) this.#ws.resume();
+				else this.#onWorked();
 				return;
 			}
 			const [data, isText] = message;
@@ -378,12 +381,13 @@ export class WebSocketSession implements Peer {
 
 	/** The session itself has failed. */
 	#fail(thrown: unknown): void {
-		if (!this.#open) return;
+		if (this.#code !== 0 || this.#over) return;
 		const error = asGatewayError(thrown);
 		if (error.code === "internal") {
 			this.#owner.onInternal(thrown, this.#request.id);
 		}
 		this.close(1011, "the session failed");
+		this.#forget();
 	}
 
 	onPing(data: Uint8Array): void {
@@ -423,7 +427,29 @@ export class WebSocketSession implements Peer {
 		this.#ends(faultCodes.get(error.code) ?? 1002, error.message);
 	}
 
+	/**
+	 * The connection is gone. If the other side has ended it in order, what it had said before is worked on first, for as long
+	 * as a closing handshake may take.
+	 */
 	onEnd(code: number, reason: string): void {
+		if (this.#over || this.#onWorked !== null) return;
+		const { scope } = this.#request;
+		const inOrder = this.#code === 0 && code !== 1006;
+		if (!this.#busy || !inOrder || scope.cancelled) {
+			this.#finish(code, reason);
+			return;
+		}
+		const end = () => {
+			timer.cancel();
+			stay();
+			this.#finish(code, reason);
+		};
+		this.#onWorked = end;
+		const timer = scope.clock.after(closeMs, end);
+		const stay = scope.onCancel(end);
+	}
+
+	#finish(code: number, reason: string): void {
 		if (this.#over) return;
 		this.#over = true;
 		const { sessions } = this.#owner;
