@@ -20,6 +20,8 @@ export class News {
 /** Somebody who listens, in any of the forms. */
 export interface Listener {
 	readonly hearing: Hearing;
+	/** What it takes of a turn of the loop to wake it, in units of 100 ns. */
+	readonly wakeCost: number;
 	/** There is something to take. Called if it rests. */
 	wake(): void;
 	/** It is told why, and gets nothing more. */

@@ -11,7 +11,7 @@ export interface InstanceOwner {
 	readonly config: ChannelConfig;
 	readonly clock: Clock;
 	/** The bytes of messages that are kept for later, more or less than before. */
-	keeps(bytes: number): void;
+	keeps(bytes: number, instance: Instance): void;
 	/** The bytes that wait for slow listeners, more or less than before. False if there is no room for more. */
 	holds(bytes: number): boolean;
 	/** A listener has got a message. */
@@ -21,9 +21,6 @@ export interface InstanceOwner {
 	/** It may have come into use, or be in use no longer. */
 	used(instance: Instance): void;
 }
-
-/** To wake a listener and to write what it is told takes some 10 µs. In units of 100 ns. */
-const wakeCost = 100;
 
 /** What a client comes back with: the id of the last message that it has. */
 export interface MessageId {
@@ -136,7 +133,7 @@ export class Instance {
 		const before = this.#kept.bytes;
 		change();
 		if (this.#kept.bytes !== before) {
-			this.#owner.keeps(this.#kept.bytes - before);
+			this.#owner.keeps(this.#kept.bytes - before, this);
 		}
 		if (this.#kept.count === 0) this.#owner.used(this);
 	}
@@ -208,6 +205,7 @@ export class Instance {
 			this.#waking = this.#resting;
 			this.#resting = empty;
 			for (const listener of this.#waking) {
+				const { wakeCost } = listener;
 				if (!turn.hasTimeFor(wakeCost)) {
 					await turn.later("listeners", wakeCost);
 				}

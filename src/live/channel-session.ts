@@ -33,6 +33,7 @@ interface SessionContext {
 /** One client that listens over a WebSocket, and may say something in frames of its own. */
 export class ChannelSession implements Session, SessionListener, Listener {
 	readonly protocol = null;
+	readonly wakeCost = 100;
 	readonly messageBytesMax: number;
 	readonly hearing: Hearing;
 	readonly #place: Place;

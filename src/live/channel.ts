@@ -48,6 +48,8 @@ export class Channel implements Publisher, InstanceOwner {
 	readonly #unused = new Set<Instance>();
 	/** Who hears of messages without being a listener, by the instance's name. */
 	readonly #hearing = new Map<string, Set<() => void>>();
+	/** Those that keep messages. The one that was published to longest ago is the first. */
+	readonly #keeping = new Set<Instance>();
 	#keptBytes = 0;
 	#waitingBytes = 0;
 	#listeners = 0;
@@ -137,7 +139,10 @@ export class Channel implements Publisher, InstanceOwner {
 		instance.leave(listener, member, asksAgain);
 	}
 
-	keeps(bytes: number): void {
+	keeps(bytes: number, instance: Instance): void {
+		if (bytes > 0) this.#keeping.delete(instance);
+		if (instance.keptBytes > 0) this.#keeping.add(instance);
+		else this.#keeping.delete(instance);
 		this.#keptBytes += bytes;
 		this.#context.onKept(bytes);
 	}
@@ -167,7 +172,7 @@ export class Channel implements Publisher, InstanceOwner {
 	/** Drops the oldest messages until so many bytes less are kept, or none. Returns how many less. */
 	shrink(bytes: number): number {
 		let less = 0;
-		for (const instance of this.#instances.values()) {
+		for (const instance of this.#keeping) {
 			if (less >= bytes) break;
 			less += instance.shrink(bytes - less);
 		}
@@ -177,7 +182,7 @@ export class Channel implements Publisher, InstanceOwner {
 	/** Drops what was kept for long enough, and instances that nobody has used for long. Returns how many are left. */
 	tidy(): number {
 		const sinceMs = this.clock.now() - unusedMs;
-		for (const instance of this.#instances.values()) instance.expire();
+		for (const instance of this.#keeping) instance.expire();
 		for (const instance of this.#unused) {
 			if (instance.usedMs <= sinceMs) this.#remove(instance);
 		}

@@ -9,8 +9,9 @@ import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { Channel, type ChannelState } from "./channel.ts";
 import { ChannelEvents } from "./channel-events.ts";
+import type { Listener } from "./channel-hearing.ts";
 import { Place } from "./channel-place.ts";
-import { answerPoll } from "./channel-poll.ts";
+import { answerPoll, pollCost } from "./channel-poll.ts";
 import { ChannelSession, type Post } from "./channel-session.ts";
 import type { Wanted } from "./listen-face.ts";
 
@@ -24,14 +25,14 @@ const tidyMs = 10_000;
 const retryMinMs = 1_000;
 const retrySpreadMs = 9_000;
 
-/** To write a heartbeat or an end. In units of 100 ns. */
-const writeCost = 100;
-
 export interface ChannelsOptions {
 	readonly clock: Clock;
 	readonly memory: Memory;
 	readonly random?: () => number;
 }
+
+/** Somebody whose listening is ended because the server drains. */
+type Ending = Pick<Listener, "end" | "wakeCost">;
 
 /** The channels of one gateway, and who listens to them. */
 export class Channels implements Yielding {
@@ -44,7 +45,7 @@ export class Channels implements Yielding {
 	readonly #random: () => number;
 	readonly #leaveMemory: () => void;
 	readonly #streams = new Set<ChannelEvents>();
-	readonly #ending: ChannelEvents[] = [];
+	readonly #ending: Ending[] = [];
 	#isEnding = false;
 	#beating: Timer | null = null;
 	#tidying: Timer | null = null;
@@ -95,7 +96,15 @@ export class Channels implements Yielding {
 		const onDrain = (callback: () => void) =>
 			request.onDrain?.(callback) ?? nothing;
 		if (face === "poll") {
-			const wait = waitMs === null ? null : { ms: waitMs, onDrain };
+			const endWith = (end: () => void) => () =>
+				this.#endSoon({ end, wakeCost: pollCost });
+			const wait =
+				waitMs === null
+					? null
+					: {
+							ms: waitMs,
+							onDrain: (end: () => void) => onDrain(endWith(end)),
+						};
 			return answerPoll(place, after, wait, scope);
 		}
 		if (face === "session") {
@@ -133,8 +142,8 @@ export class Channels implements Yielding {
 		});
 	}
 
-	#endSoon(stream: ChannelEvents): void {
-		this.#ending.push(stream);
+	#endSoon(one: Ending): void {
+		this.#ending.push(one);
 		if (this.#isEnding) return;
 		this.#isEnding = true;
 		void this.#endAll();
@@ -142,22 +151,24 @@ export class Channels implements Yielding {
 
 	async #endAll(): Promise<void> {
 		while (this.#ending.length > 0) {
-			const streams = this.#ending.splice(0);
-			await this.#inSlices(streams, (stream) => stream.end("draining"));
+			await this.#inSlices(this.#ending.splice(0), (one) =>
+				one.end("draining"),
+			);
 		}
 		this.#isEnding = false;
 	}
 
 	/** So that a turn of the loop is never long, however many there are. */
-	async #inSlices(
-		streams: Iterable<ChannelEvents>,
-		work: (stream: ChannelEvents) => void,
+	async #inSlices<One extends Pick<Listener, "wakeCost">>(
+		all: Iterable<One>,
+		work: (one: One) => void,
 	): Promise<void> {
 		const { turn } = this.#clock;
-		for (const stream of streams) {
-			if (!turn.hasTimeFor(writeCost)) await turn.later("listeners", writeCost);
-			turn.spent += writeCost;
-			work(stream);
+		for (const one of all) {
+			const { wakeCost } = one;
+			if (!turn.hasTimeFor(wakeCost)) await turn.later("listeners", wakeCost);
+			turn.spent += wakeCost;
+			work(one);
 		}
 	}
 

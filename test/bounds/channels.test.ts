@@ -22,8 +22,8 @@ routes:
 
 const many = 10_000;
 
-/** To write a piece to a socket takes 20 µs, measured. So the pieces of a turn take less than half of what it may take. */
-const inTurnMax = 2_000;
+/** To write a piece to a socket takes 20 µs, measured. So the pieces of a turn take a fifth of what it may take. */
+const inTurnMax = 1_000;
 
 /** Clients that read everything, and count the pieces. */
 class Crowd {

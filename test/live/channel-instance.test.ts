@@ -32,6 +32,7 @@ function channelOf(config: Partial<ChannelConfig> = {}, memory = new Memory()) {
 /** A listener that takes everything at once, until it is told to take nothing. */
 class Taking implements Listener {
 	readonly hearing;
+	readonly wakeCost = 100;
 	readonly told: Told[] = [];
 	taking = true;
 	ended: string | null = null;
@@ -140,6 +141,19 @@ describe("an instance of a channel", () => {
 		assert.throws(() => channel.publish("7", `"${"x".repeat(900_000)}"`), {
 			code: "overloaded",
 		});
+	});
+
+	it("gives way with its messages if it was published to longest ago", () => {
+		const { channel, memory } = channelOf();
+		for (const name of ["a", "b", "a"]) channel.publish(name, '"hello"');
+		const kept = () =>
+			["a", "b"].map((name) => channel.instance(name).keptBytes);
+		const [ofA = 0, ofB = 0] = kept();
+		assert.equal(channel.shrink(1), ofB);
+		assert.deepEqual(kept(), [ofA, 0]);
+		assert.equal(memory.kept, ofA);
+		assert.equal(channel.shrink(ofA / 2 + 1), ofA);
+		assert.equal(channel.shrink(1), 0);
 	});
 
 	it("wakes nobody who has gone while others had their turn", async () => {

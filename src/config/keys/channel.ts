@@ -38,7 +38,7 @@ export const channelKeys = section({
 		example: "maxMessage: 4KiB",
 		default: "16KiB",
 	}),
-	instances: key(count(1_000_000), {
+	instances: key(count(100_000), {
 		field: "instancesMax",
 		description:
 			"How many instances may be in use at once: those with a listener or a kept message. Beyond it `channel_full`.",
