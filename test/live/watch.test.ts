@@ -824,6 +824,33 @@ describe("a live route by freshness", () => {
 		await left(kit, [one]);
 	});
 
+	it("runs again a second after a stale answer, which another one follows", async () => {
+		let n = 0;
+		const kit: TestGateway = testRoute(
+			{ live: true, steps: { a: { get: "kept/a" } } },
+			() => ({ json: n++, afterMs: 100 }),
+			{
+				upstreams: {
+					kept: {
+						url: "http://kept.test",
+						cache: { for: "30s", stale: "10m" },
+					},
+				},
+			},
+		);
+		const one = watch(kit, "/x");
+		await kit.clock.advance(40_000);
+		assert.deepEqual(
+			one.events.map(({ event, atMs, data }) => [event, atMs, data]),
+			[
+				["answer", 100, 0],
+				["answer", 31_000, 1],
+			],
+		);
+		assert.equal(kit.calls.length, 2);
+		await left(kit, [one]);
+	});
+
 	it("runs each second if an answer is never fresh, and in ten if nobody knows", async () => {
 		const never = cached(() => ({ headers: ["cache-control", "no-cache"] }));
 		const one = watch(never, "/x");
