@@ -50,12 +50,22 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 		{
 			url = chat.url,
 			look = looks.light,
-		}: { readonly url?: string; readonly look?: Look } = {},
+			prepare,
+		}: {
+			readonly url?: string;
+			readonly look?: Look;
+			/** What is done to the page before it is loaded again. */
+			readonly prepare?: (page: Page) => Promise<void>;
+		} = {},
 	): Promise<Entered> {
 		const opened = await openPage(browser, look, `${url}/#kitchen`);
 		const { page, faults } = opened;
 		// The browser itself reports each connection that is cut. That is no fault of the page.
 		const ownFaults = () => faults.filter((one) => !/WebSocket|ERR_/.test(one));
+		if (prepare !== undefined) {
+			await prepare(page);
+			await page.reload();
+		}
 		await page.getByLabel("Your name").fill(name);
 		await page.keyboard.press("Enter");
 		const state = (text: string | RegExp) =>
@@ -194,6 +204,31 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 		}
 		await bob.hears("last");
 		assert.deepEqual(await bob.log(), ["hello", "twice", "last"]);
+	});
+
+	it("takes a WebSocket that answers nothing for dead, and opens another", async () => {
+		let opened = 0;
+		await using ada = await enter("Ada", {
+			async prepare(page) {
+				await page.clock.install();
+				await page.routeWebSocket("**/rooms/**", (socket) => {
+					opened++;
+					socket.connectToServer();
+					// What the page says goes nowhere.
+					if (opened === 1) socket.onMessage(() => {});
+				});
+			},
+		});
+		await ada.say("hello");
+		const outbox = ada.page.locator("#outbox li");
+		await outbox.getByText("Sending …").waitFor();
+		await ada.page.clock.fastForward(10_000);
+		await outbox.getByText(/^Not sent/).waitFor();
+		await ada.page.clock.fastForward(2_000);
+		await ada.state("Connected over a WebSocket");
+		assert.equal(opened, 2);
+		await outbox.getByRole("button", { name: "Send again" }).click();
+		await ada.hears("hello");
 	});
 
 	it("says why a message was refused", async () => {

@@ -159,7 +159,8 @@ async function overWebSocket(visit, begin) {
 					if (reply) resolve(reply);
 					else reject(new Error("no answer came"));
 				};
-				const timer = setTimeout(settle, answerMs);
+				// A connection may be dead long before anybody tells the browser. This closes it, and settles all that wait.
+				const timer = setTimeout(close, answerMs);
 				waiting.set(id, settle);
 				socket.send(JSON.stringify({ id, body }));
 			});
