@@ -95,12 +95,16 @@ export class Upgrade {
 		if (head.length > 0) this.#keep(head);
 		// Only a socket that is read tells that its client has left.
 		socket.on("data", this.#keep).on("end", means.onLeft);
+		socket.on("drain", this.#onDrain);
 		this.#means = means;
 	}
 
 	get bounds(): SessionBounds {
 		return this.#means.bounds;
 	}
+
+	/** Node has let go of the connection, so it tells the answer no more that the client has read. */
+	readonly #onDrain = (): void => void this.response.emit("drain");
 
 	readonly #keep = (bytes: Uint8Array): void => {
 		this.#early.push(bytes);
@@ -120,6 +124,7 @@ export class Upgrade {
 		const socket = this.#socket;
 		this.response.detachSocket(socket);
 		socket.off("data", this.#keep).off("end", this.#means.onLeft);
+		socket.off("drain", this.#onDrain);
 		const early = Buffer.concat(this.#early);
 		const server = this.#means.handshakes.serverFor(messageBytesMax);
 		server.options.handleProtocols = (offered) =>

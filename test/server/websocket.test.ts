@@ -124,6 +124,10 @@ afterEach(async () => {
 	assert.equal(server.sessions().open, 0);
 });
 
+function iterable<T>(items: AsyncIterator<T>): AsyncIterable<T> {
+	return { [Symbol.asyncIterator]: () => items };
+}
+
 describe("a request for a WebSocket", () => {
 	test("is answered over HTTP unless the answer is a session", async () => {
 		await serve(async ({ upgradable }) => ({
@@ -256,6 +260,40 @@ describe("a request for a WebSocket", () => {
 		const { headers } = await client.answer();
 		assert.equal(headers["sec-websocket-version"], "13");
 		assert.equal(headers["upgrade"], "websocket");
+	});
+
+	test("is refused with an answer of any length, as fast as its client reads", async () => {
+		const piece = Buffer.alloc(256 * 1024, "x");
+		async function* pieces() {
+			for (let at = 0; at < 40; at++) yield piece;
+		}
+		await serve(async () => ({
+			...{ status: 403, headers: [] },
+			body: { length: 40 * piece.length, ...iterable(pieces()) },
+		}));
+		const client = stack.use(await openClient(server.port));
+		client.socket.pause();
+		client.send(handshake("/chat"));
+		for (let at = 0; at < 500; at++) await new Promise(setImmediate);
+		client.socket.resume();
+		const { status, body } = await client.answer();
+		assert.equal(status, 403);
+		assert.equal(body.length, 40 * piece.length);
+	});
+
+	test("looks at nothing behind a request that was refused", async () => {
+		let handled = 0;
+		await serve(async () => {
+			handled++;
+			return { status: 403, headers: [], body: "no" };
+		});
+		const client = await open(
+			[],
+			handshake("/chat") + asking("GET /second") + asking("GET /third"),
+		);
+		assert.equal(client.status, 403);
+		assert.equal(client.body, "no");
+		assert.equal(handled, 1);
 	});
 
 	test("ends when its client leaves before the answer", async () => {
@@ -616,21 +654,6 @@ describe("bounds of a session", () => {
 		await pass(4_000);
 		await silent.gone();
 		assert.equal((await opened[0]?.closed)?.[0], 4000);
-	});
-
-	test("looks at nothing behind a request that was refused", async () => {
-		let handled = 0;
-		await serve(async () => {
-			handled++;
-			return { status: 403, headers: [], body: "no" };
-		});
-		const client = await open(
-			[],
-			handshake("/chat") + asking("GET /second") + asking("GET /third"),
-		);
-		assert.equal(client.status, 403);
-		assert.equal(client.body, "no");
-		assert.equal(handled, 1);
 	});
 
 	test("closes with 1013 if there is no memory for a message", async () => {
