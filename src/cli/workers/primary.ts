@@ -60,8 +60,10 @@ export async function serveWithWorkers(
 		onSaying: (worker, saying) => asking.hear(worker, saying),
 		onEnd: (worker) => asking.ended(worker),
 	});
+	let serves = false;
 	const signals = hearSignals(() => {
-		if (!supervisor.ending) void supervisor.roll();
+		// Those that are being started have just read the config.
+		if (serves && !supervisor.ending) void supervisor.roll();
 	});
 	const fail = async () => {
 		signals.leave();
@@ -105,6 +107,7 @@ export async function serveWithWorkers(
 		);
 	}
 	hooks.onListening?.(url);
+	serves = true;
 	const signal = await signals.first;
 	const { drainMs } = config.server;
 	log.info({ signal, drainMs }, "draining");

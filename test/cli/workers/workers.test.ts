@@ -184,7 +184,7 @@ describe("`sluice serve --workers 2`", () => {
 		await new Promise((resolve) => taken.once("listening", resolve));
 		const { port } = taken.address() as AddressInfo;
 		using folder = folderWith({
-			"sluice.yaml": simple,
+			"sluice.yaml": simple.replace("drain: 10s", "workers: auto"),
 			"f.js": pidFile,
 			"bad.yaml": 'routes: { GET /x: { respond: "${nothing}" } }\n',
 		});
@@ -194,7 +194,13 @@ describe("`sluice serve --workers 2`", () => {
 		});
 		const bad = sluice(["serve", "bad.yaml", "--workers", "2"], { cwd });
 		const wrong = sluice(["serve", "bad.yaml", "--workers", "0"], { cwd });
+		const told = sluice(["check"], { cwd });
 		const codes = await Promise.all([one.ended, bad.ended, wrong.ended]);
+		assert.equal(await told.ended, 0);
+		assert.match(
+			told.stdout(),
+			/^each worker has its own: server\.connections \(docs\/scaling\.md\)$/m,
+		);
 		taken.close();
 		assert.match(
 			wrong.stderr(),
