@@ -593,6 +593,24 @@ describe("an event stream", () => {
 		assert.equal(gateway.state().requests?.running, 0);
 	});
 
+	it("is an answer to a Web-standard request, too, which ends when nobody reads it any more", async () => {
+		const { gateway, channel, clock } = rooms();
+		const asked = gateway.fetch(
+			new Request("http://gateway.test/rooms/7", {
+				headers: { accept: "text/event-stream" },
+			}),
+		);
+		await clock.advance(0);
+		const { body } = await asked;
+		const reader = body?.getReader();
+		const { value } = (await reader?.read()) ?? {};
+		assert.match(Buffer.from(value as Uint8Array).toString(), /event: start/);
+		assert.equal(channel()?.listeners, 1);
+		await reader?.cancel();
+		await clock.advance(0);
+		assert.equal(channel()?.listeners, 0);
+	});
+
 	it("ends with a reason when the server drains, and spreads those that come back", async () => {
 		const { listen, channel, say } = rooms();
 		const listeners = await Promise.all([1, 2, 3, 4, 5, 6].map(() => listen()));
