@@ -10,9 +10,7 @@ export function cpuNs(pid: number, proc = "/proc"): number {
 		const task = `${proc}/${pid}/task/${thread}`;
 		const [running = ""] = readFileSync(`${task}/schedstat`, "utf8").split(" ");
 		sum += Number(running);
-		for (const child of readFileSync(`${task}/children`, "utf8").split(" ")) {
-			if (child.trim() !== "") sum += cpuNs(Number(child), proc);
-		}
+		for (const child of childrenOf(task)) sum += cpuNs(child, proc);
 	}
 	return sum;
 }
@@ -22,4 +20,21 @@ export function residentBytes(pid: number, proc = "/proc"): number {
 	const status = readFileSync(`${proc}/${pid}/status`, "utf8");
 	const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1];
 	return Number(kibibytes) * 1024;
+}
+
+/** As `residentBytes`, with that of all its children that are alive. What they share counts once for each. */
+export function residentBytesOfAll(pid: number, proc = "/proc"): number {
+	let sum = residentBytes(pid, proc);
+	for (const thread of readdirSync(`${proc}/${pid}/task`)) {
+		for (const child of childrenOf(`${proc}/${pid}/task/${thread}`)) {
+			sum += residentBytesOfAll(child, proc);
+		}
+	}
+	return sum;
+}
+
+/** The processes that a thread has started. */
+function childrenOf(task: string): number[] {
+	const pids = readFileSync(`${task}/children`, "utf8").split(" ");
+	return pids.filter((pid) => pid.trim() !== "").map(Number);
 }

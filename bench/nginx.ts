@@ -11,6 +11,10 @@ import {
 export interface NginxConfig {
 	/** Whether it needs the Lua module. */
 	readonly lua: boolean;
+	/** Files of further modules. Default: none. */
+	readonly modules?: readonly string[];
+	/** How many connections it may have. Default: enough for every loader. */
+	readonly connections?: number;
 	/** What stands in `http`, and in its one server. */
 	readonly http: string;
 	readonly server: string;
@@ -47,6 +51,12 @@ export function luaModules(): readonly string[] | null {
 	return files.every((file) => existsSync(file)) ? files : null;
 }
 
+/** The file of the module that pushes messages; null where it is not. */
+export function pushModule(): string | null {
+	const file = join(modulesFolder(), "ngx_nchan_module.so");
+	return existsSync(file) ? file : null;
+}
+
 function modulesFolder(): string {
 	// nginx tells how it was built on its standard error.
 	const built = execFileSync("sh", ["-c", "nginx -V 2>&1"], {
@@ -55,8 +65,10 @@ function modulesFolder(): string {
 	return /--modules-path=(\S+)/.exec(built)?.[1] ?? "/usr/lib/nginx/modules";
 }
 
-function nginxConfig(port: number, { lua, http, server }: NginxConfig): string {
-	const modules = lua ? (luaModules() ?? []) : [];
+function nginxConfig(port: number, config: NginxConfig): string {
+	const { lua, http, server, connections = 8192 } = config;
+	const { modules: others = [] } = config;
+	const modules = [...(lua ? (luaModules() ?? []) : []), ...others];
 	const folders = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
 	return `
 ${modules.map((file) => `load_module ${file};`).join("\n")}
@@ -64,7 +76,7 @@ daemon off;
 worker_processes 1;
 pid nginx.pid;
 ${process.getuid?.() === 0 ? "user root;" : ""}
-events { worker_connections 8192; }
+events { worker_connections ${connections}; }
 http {
 	access_log off;
 	default_type application/json;

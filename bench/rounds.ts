@@ -7,12 +7,12 @@ export type Samples = readonly Slice[];
  * Runs every contender once a round, each round beginning with the next one: whatever changes on the machine meanwhile
  * meets all of them, and none is always first.
  */
-export async function interleave<Name>(
+export async function interleave<Name, Sample>(
 	contenders: readonly Name[],
 	rounds: number,
-	run: (contender: Name, round: number) => Promise<Slice>,
-): Promise<ReadonlyMap<Name, Samples>> {
-	const samples = new Map<Name, Slice[]>(
+	run: (contender: Name, round: number) => Promise<Sample>,
+): Promise<ReadonlyMap<Name, readonly Sample[]>> {
+	const samples = new Map<Name, Sample[]>(
 		contenders.map((contender) => [contender, []]),
 	);
 	for (let round = 0; round < rounds; round++) {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { cpuNs, residentBytes } from "../../bench/cpu.ts";
+import { cpuNs, residentBytes, residentBytesOfAll } from "../../bench/cpu.ts";
 import { folderWith } from "../kit/cli.ts";
 
 /** A folder as Linux shows its processes: 1 has two threads and, by the second, the child 9. */
@@ -15,6 +15,7 @@ function proc() {
 		"9/task/9/schedstat": "30 5 7\n",
 		"9/task/9/children": "",
 		"1/status": "Name:\tx\nVmRSS:\t     12 kB\n",
+		"9/status": "Name:\ty\nVmRSS:\t      3 kB\n",
 	});
 }
 
@@ -33,4 +34,10 @@ test("the CPU time of a process that is gone cannot be read", () => {
 test("memory is what is in RAM, in bytes", () => {
 	using folder = proc();
 	assert.equal(residentBytes(1, folder.path), 12 * 1024);
+});
+
+test("memory of all is also that of the children", () => {
+	using folder = proc();
+	assert.equal(residentBytesOfAll(1, folder.path), 15 * 1024);
+	assert.equal(residentBytesOfAll(9, folder.path), 3 * 1024);
 });

@@ -1,0 +1,154 @@
+import type { LiveContender } from "./live-contenders.ts";
+import { markdownTable } from "./report.ts";
+import { pairedRatios, quartilesOf } from "./statistics.ts";
+
+/** What one listener takes. */
+export interface MemoryPerListener {
+	readonly residentBytes: number;
+	/** Null if there is no heap. */
+	readonly heapBytes: number | null;
+}
+
+/** CPU microseconds per listener and message, one number a round. */
+export interface CpuResult {
+	/** How many listened. */
+	readonly count: number;
+	readonly samples: ReadonlyMap<LiveContender, readonly number[]>;
+}
+
+/** What the bench of listeners has measured. */
+export interface LiveResults {
+	readonly date: Date;
+	readonly machine: readonly string[];
+	readonly apart: string;
+	readonly rounds: number;
+	/** How many were idle. */
+	readonly memoryCounts: readonly number[];
+	/** In each round one for each of these numbers. */
+	readonly memory: ReadonlyMap<
+		LiveContender,
+		readonly (readonly MemoryPerListener[])[]
+	>;
+	readonly cpu: readonly CpuResult[];
+}
+
+/** What one listener should take at most, and what it should cost to send it one message. */
+const aims = { bytes: 8 * 1024, us: 8 };
+
+const formTitles = { events: "event stream", websocket: "WebSocket" } as const;
+
+/** The results as a page of Markdown. */
+export function livePage(results: LiveResults): string {
+	const { date, rounds, machine, apart } = results;
+	const parts = [
+		"# What listeners cost",
+		[
+			`${date.toISOString().slice(0, 10)}, ${rounds} rounds.`,
+			...machine.map((fact) => `${fact}.`),
+			`Pinning: ${apart}.`,
+		].join("\n"),
+		"All who listen get each message of 200 bytes, and the next one is sent when all have it. Sluice has a channel, with ids, kept messages, bounds, metrics and the last requests. By hand there is a set of connections and a loop. Medians, in parentheses the quartiles. `npm run bench:live` writes this page.",
+		`## Memory of an idle listener\n\n${memoryTable(results)}`,
+		"By difference to the same process before. `RSS` is what is in RAM, without what the system's sockets take. `heap` is what is in use of V8's heap and beside it, after a garbage collection.",
+		`## CPU per listener and message\n\n${cpuTable(results)}`,
+		"CPU microseconds of the process, all threads, with the kernel's part and the POST that says the message. The ratio is that of Sluice in the same form, taken round by round.",
+		`## Aims\n\n${aimsTable(results)}`,
+	];
+	return `${parts.join("\n\n")}\n`;
+}
+
+function nameOf({ title, form }: LiveContender): string {
+	return `${title}, ${formTitles[form]}`;
+}
+
+function memoryTable({ memory, memoryCounts }: LiveResults): string {
+	const rows = Array.from(memory, ([contender, roundsOf]) => [
+		nameOf(contender),
+		...memoryCounts.flatMap((_, at) => {
+			const of = roundsOf.map((round) => round[at] as MemoryPerListener);
+			const heaps = of.flatMap(({ heapBytes }) => heapBytes ?? []);
+			return [
+				kibibytes(of.map(({ residentBytes }) => residentBytes)),
+				heaps.length === 0 ? "" : kibibytes(heaps),
+			];
+		}),
+	]);
+	const head = memoryCounts.flatMap((count) => [
+		`RSS KiB at ${count}`,
+		`heap KiB at ${count}`,
+	]);
+	return markdownTable(["", ...head], rows);
+}
+
+function cpuTable({ cpu }: LiveResults): string {
+	const contenders = Array.from(cpu[0]?.samples.keys() ?? []);
+	const rows = contenders.map((contender) => [
+		nameOf(contender),
+		...cpu.flatMap(({ samples }) => {
+			const own = samples.get(contender) ?? [];
+			const ours = samples.get(oursFor(contender, contenders)) ?? [];
+			return [
+				spread(own, 1),
+				contender.isOurs || ours.length === 0
+					? ""
+					: spread(pairedRatios(ours, own), 2),
+			];
+		}),
+	]);
+	const head = cpu.flatMap(({ count }) => [
+		`µs at ${count}`,
+		"Sluice takes of it",
+	]);
+	return markdownTable(["", ...head], rows);
+}
+
+/** Sluice in the same form. */
+function oursFor(
+	{ form }: LiveContender,
+	all: readonly LiveContender[],
+): LiveContender {
+	return all.find((one) => one.isOurs && one.form === form) ?? noOne;
+}
+
+const noOne = {} as LiveContender;
+
+/** What Sluice's listeners should take, and what was measured. */
+function aimsTable({ memory, memoryCounts, cpu }: LiveResults): string {
+	const ours = Array.from(memory.keys()).filter(({ isOurs }) => isOurs);
+	const rows = ours.flatMap((one) => [
+		...memoryCounts.map((count, at) => {
+			const of = (memory.get(one) ?? []).map(
+				(round) => round[at]?.residentBytes ?? 0,
+			);
+			const reached = quartilesOf(of)[1] <= aims.bytes;
+			return [
+				`${nameOf(one)}: memory of one of ${count}`,
+				`${aims.bytes / 1024} KiB`,
+				`${kibibytes(of)} KiB`,
+				reached ? "yes" : "no",
+			];
+		}),
+		...cpu.map(({ count, samples }) => {
+			const of = samples.get(one) ?? [];
+			return [
+				`${nameOf(one)}: a message to one of ${count}`,
+				`${aims.us} µs`,
+				`${spread(of, 1)} µs`,
+				quartilesOf(of)[1] <= aims.us ? "yes" : "no",
+			];
+		}),
+	]);
+	return markdownTable(["", "aim at most", "measured", "reached"], rows);
+}
+
+function kibibytes(bytes: readonly number[]): string {
+	return spread(
+		bytes.map((one) => one / 1024),
+		1,
+	);
+}
+
+function spread(values: readonly number[], digits: number): string {
+	const [low, middle, high] = quartilesOf(values);
+	return `${middle.toFixed(digits)} (${low.toFixed(digits)}–${high.toFixed(digits)})`;
+}
