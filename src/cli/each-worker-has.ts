@@ -17,10 +17,12 @@ export function eachWorkerHas({
 		store === null &&
 		(rateLimits.length > 0 ||
 			routes.some((route) => route.rateLimits.length > 0));
+	const isKeptAlone = ({ cache }: (typeof upstreams)[number]) =>
+		cache && !(store && cache.shared);
 	return [
 		...(channels.length > 0 ? ["channels"] : []),
 		...(limited ? ["rateLimit"] : []),
-		...(upstreams.some(({ cache }) => cache !== null) ? ["cache"] : []),
+		...(upstreams.some(isKeptAlone) ? ["cache"] : []),
 		...(upstreams.some(({ breaker }) => breaker !== null) ? ["breaker"] : []),
 		...(upstreams.length > 0 ? ["connections of upstreams"] : []),
 		"server.connections",

@@ -73,7 +73,10 @@ export function check(root: Source | null, env: Environment): Checked {
 		warnOfUnusedChannels(streams, usedChannels, problems);
 	}
 	if (history === null) warnOfUnkept(routes, written, problems);
-	if (store !== null) warnOfUnshared(rateLimits, routes, root, problems);
+	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
+	if (store !== null && !caches) {
+		warnOfUnshared(rateLimits, routes, root, problems);
+	}
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
 		...{ history, channels, store },
@@ -160,7 +163,7 @@ function warnOfUnshared(
 		return;
 	}
 	const message =
-		"`store` does nothing here: it shares rate limits, and there is none";
+		"`store` does nothing here: it shares rate limits and what `cache` keeps, and there is none";
 	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 

@@ -142,6 +142,7 @@ export const policyDecisions = {
 		"revalidated",
 		"refresh_failed",
 		"invalidated",
+		"shared",
 	],
 	coalesce: ["joined"],
 	retry: ["attempt", "no_time", "no_budget"],

@@ -160,7 +160,9 @@ export function createGateway(
 		plan.server.memoryBytesMax ?? memoryOfProcess(processes),
 	);
 	const channels = new Channels(plan.channels, { clock, memory });
+	const store = config.store && openStore(config.store, clock, events);
 	const prepared = preparePlan(plan, {
+		store,
 		upstreams,
 		publishers: channels.all,
 		clock,
@@ -171,7 +173,6 @@ export function createGateway(
 		workers: config.workers,
 	});
 	const limits = createRateLimits(plan, clock.turn);
-	const store = config.store && openStore(config.store, clock, events);
 	const outliving: Outliving = {
 		closing: openScope({ clock }),
 		running: new Set(),
@@ -524,7 +525,7 @@ async function answer(
 	handling.overload?.admit(request.ip, request.arrivedMs);
 	const { shared } = handling;
 	const found = shared
-		? await findShared(shared, request, scope, handling, end)
+		? await findShared(shared, request, handling, end)
 		: find(request, handling, end);
 	const { route, params, via } = found;
 	const { trail, ids } = end;
@@ -708,7 +709,6 @@ function find(
 async function findShared(
 	shared: SharedLimits,
 	request: GatewayRequest,
-	scope: Scope,
 	handling: Handling,
 	end: RequestEnd,
 ): Promise<Found> {
@@ -737,7 +737,6 @@ async function findShared(
 	if (failure !== null) throw failure.thrown;
 	const { target: route, params } = match as Match<GatewayRoute>;
 	if (route.rateLimit) noteQuota(route.rateLimit, counted[at], end);
-	if (scope.cancelled) throw scope.reason;
 	return { route, params, via: via as Found["via"], waited };
 }
 

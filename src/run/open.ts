@@ -1,6 +1,7 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import type { Events } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
+import type { Store } from "../store/store.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Upstream, UpstreamContext } from "../upstream/upstream.ts";
 
@@ -17,6 +18,7 @@ export interface OpenOptions {
 	readonly clock: Clock;
 	readonly events: Events;
 	readonly memory: Memory;
+	readonly store: Store | null;
 	readonly openUpstream: OpenUpstream;
 }
 
@@ -32,10 +34,11 @@ export function openUpstreams({
 	clock,
 	events,
 	memory,
+	store,
 	openUpstream,
 }: OpenOptions): OpenedUpstream[] {
 	return upstreams.map((settings) => ({
 		settings,
-		upstream: openUpstream(settings, { clock, events, memory }),
+		upstream: openUpstream(settings, { clock, events, memory, store }),
 	}));
 }

@@ -5,8 +5,10 @@ export type Word = string | Buffer;
 
 /** One connection to a store. It never connects again by itself. */
 export interface Link {
-	/** Rejects with a `StoreError`, also when the connection ends. */
+	/** Texts in its answer that are one value are bytes. Rejects with a `StoreError`, also when the connection ends. */
 	command(words: readonly Word[]): Promise<unknown>;
+	/** Hears what is published on a channel, as long as the connection lasts. Rejects with a `StoreError`. */
+	subscribe(channel: string, hear: (message: string) => void): Promise<void>;
 	/** Ends the connection at once, and with it every command. Nothing is called back any more. */
 	destroy(): void;
 }

@@ -10,7 +10,7 @@ const connectMs = 1_000;
  */
 export function openRedis(url: string): OpenLink {
 	return async (onLost, onBegun) => {
-		const { createClient } = await import("@redis/client");
+		const { createClient, RESP_TYPES } = await import("@redis/client");
 		const client = createClient({
 			url,
 			name: "sluice",
@@ -37,11 +37,14 @@ export function openRedis(url: string): OpenLink {
 			if (!over) destroy();
 			throw translated(error);
 		}
+		const fail = (error: unknown): never => {
+			throw translated(error);
+		};
+		// What was kept may be any bytes.
+		const options = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
 		const link: Link = {
-			command: (words) =>
-				client.sendCommand([...words]).catch((error: unknown) => {
-					throw translated(error);
-				}),
+			command: (words) => client.sendCommand([...words], options).catch(fail),
+			subscribe: (channel, hear) => client.subscribe(channel, hear).catch(fail),
 			destroy,
 		};
 		return link;

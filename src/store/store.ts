@@ -34,7 +34,7 @@ export interface Script {
 }
 
 /** What can be decided without the store while it is away. */
-export type StoreUse = "limits";
+export type StoreUse = "limits" | "answers";
 
 /** How a store is. Counts are since the gateway was made. */
 export interface StoreState {
@@ -99,7 +99,8 @@ export class Store {
 	readonly #away = Object.fromEntries(
 		storeFaults.map((fault) => [fault, 0]),
 	) as Record<StoreFault, number>;
-	readonly #local: Record<StoreUse, number> = { limits: 0 };
+	readonly #local: Record<StoreUse, number> = { limits: 0, answers: 0 };
+	readonly #channels = new Map<string, (message: string) => void>();
 	#link: Link | null = null;
 	/** Ends the attempt to connect that is being made. */
 	#giveUp: (() => void) | null = null;
@@ -174,6 +175,11 @@ export class Store {
 		return this.#callOn(link, words, read);
 	}
 
+	/** Hears what is published on a channel, whenever the store can be used. Called before it is connected to. */
+	listen(channel: string, hear: (message: string) => void): void {
+		this.#channels.set(channel, hear);
+	}
+
 	/** Ends the connection, and what waits for it. It does not come back. */
 	close(): void {
 		if (this.#closed) return;
@@ -207,14 +213,7 @@ export class Store {
 				const silent = this.#heardMs <= sentMs;
 				if (silent || this.#late >= lateMax) this.#lose(link, "slow");
 			};
-			let timer = this.clock.after(this.#timeoutMs, () => onTime(lateTurnsMax));
-			// A command is sent in one turn of the loop and its answer read in another. If the loop is late, that is not the store's fault.
-			const onTime = (turnsLeft: number) => {
-				if (turnsLeft === 0 || this.clock.turnLateMs < lateTurnMs) {
-					// What has come by now is read before the immediate.
-					setImmediate(onSlow);
-				} else timer = this.clock.after(0, () => onTime(turnsLeft - 1));
-			};
+			const timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
 			this.#waiting.add(fail);
 			link.command(words).then(
 				(reply) => {
@@ -264,12 +263,16 @@ export class Store {
 				(destroy) => {
 					if (over) return destroy();
 					begun = destroy;
-					this.#timer = this.clock.aside(openMs, () => end("unreachable"));
+					const onSlow = () => end("unreachable");
+					this.#timer = afterTurns(this.clock, openMs, onSlow);
 				},
 			)
 			.then(async (link) => {
 				// It may know the password and yet take no writes.
 				await link.command(this.#probe);
+				for (const [channel, hear] of this.#channels) {
+					await link.subscribe(channel, hear);
+				}
 				if (over) return;
 				over = true;
 				opened = link;
@@ -352,6 +355,32 @@ export class Store {
 		const state = this.#state === "up" ? "up" : "away";
 		raise(this.#context.changed, { state, fault: this.#fault });
 	}
+}
+
+/**
+ * As `after`, for what waits for an answer. A command is sent in one turn of the event loop, and its answer is read in another. If the loop is late, that is
+ * not the fault of whoever answers.
+ */
+function afterTurns(clock: Clock, ms: number, fn: () => void): Timer {
+	let over = false;
+	let timer: Timer;
+	const wait = (ms: number, turnsLeft: number) => {
+		timer = clock.after(ms, () => {
+			const late = clock.turnLateMs >= lateTurnMs;
+			if (late && turnsLeft > 0) return wait(0, turnsLeft - 1);
+			// What has come by now is read before the immediate.
+			setImmediate(() => {
+				if (!over) fn();
+			});
+		});
+	};
+	wait(ms, lateTurnsMax);
+	return {
+		cancel() {
+			over = true;
+			timer.cancel();
+		},
+	};
 }
 
 function isOk(reply: unknown): true | null {

@@ -30,6 +30,7 @@ import type { Blamable, Call, StreamCall } from "../policy/policy.ts";
 import { type RetryOptions, retry } from "../policy/retry.ts";
 import { stall } from "../policy/stall.ts";
 import { timeout } from "../policy/timeout.ts";
+import type { Store } from "../store/store.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { headBytesMax } from "./wire/head.ts";
@@ -69,6 +70,8 @@ export interface UpstreamContext {
 	readonly events: Events;
 	/** Counts what its answers and its cache hold. Default: nothing bounds it. */
 	readonly memory?: Memory;
+	/** Where gateways share answers. Absent or null: nowhere. */
+	readonly store?: Store | null;
 	/** From 0 to below 1. Default: the machine's. */
 	readonly random?: () => number;
 	/** Default: the machine's. */
@@ -118,7 +121,7 @@ export function createUpstream(
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
 	const { random = Math.random, memory = new Memory() } = context;
-	const { nameServers } = context;
+	const { nameServers, store = null } = context;
 	const wires = origins.map((origin, index) => {
 		const from = { origin, originFrom: originsFrom[index] ?? "" };
 		const bounds = { bodyBytesMax, headerBytesMax };
@@ -145,6 +148,7 @@ export function createUpstream(
 				origins,
 				credentials,
 				coalesced: joined,
+				store,
 			})
 		: null;
 	const breaking = breaks ? breaker(breaks, shared) : null;
@@ -171,6 +175,8 @@ export function createUpstream(
 			keeping && keeping.call,
 			// Next: a shared call needs its protection once for all who share it.
 			joined ? coalesce({ ...shared, scope }) : null,
+			// Inside `coalesce`: a shared call looks once. Outside all that protects the upstream: it is not asked.
+			keeping && keeping.second,
 			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
 			again ? retry(again, { ...shared, budget, random }) : null,
 			// In place of `retry`: each would multiply the attempts of the other.

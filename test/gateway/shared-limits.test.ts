@@ -4,9 +4,15 @@ import { serveAdmin } from "../../src/admin/admin.ts";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { StoreChanged } from "../../src/core/events.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
+import type { StoreState } from "../../src/store/store.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { ask } from "../kit/serve.ts";
-import { startStore, type TestStore, withoutStore } from "../kit/store.ts";
+import {
+	startStore,
+	type TestStore,
+	untilUp,
+	withoutStore,
+} from "../kit/store.ts";
 
 const skip = withoutStore();
 
@@ -19,7 +25,10 @@ async function opened(config: object, url: string) {
 	);
 	const told: StoreChanged[] = [];
 	gateway.events.storeChanged.push((change) => told.push(change));
-	await gateway.settled;
+	const { settled } = gateway;
+	const state = () => gateway.state().store as StoreState;
+	await untilUp({ settled, state }, gateway.events.storeChanged);
+	told.length = 0;
 	return {
 		...gateway,
 		told,
@@ -201,7 +210,7 @@ describe("limits of several gateways", { skip }, () => {
 				{
 					...{ state: "up", reason: null, forMs: 0 },
 					calls: { answered: 1, slow: 0, failed: 0 },
-					local: { limits: 0 },
+					local: { limits: 0, answers: 0 },
 				},
 			);
 			await server.kill();

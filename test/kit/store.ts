@@ -5,6 +5,8 @@ import { globSync, mkdtempSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { StoreChanged } from "../../src/core/events.ts";
+import type { Store } from "../../src/store/store.ts";
 
 const programs = ["valkey-server", "redis-server"];
 
@@ -121,4 +123,15 @@ async function answering(port: number): Promise<void> {
 		await new Promise((resolve) => setTimeout(resolve, 25));
 	}
 	throw new Error("the store did not answer");
+}
+
+/** Resolves when the store can be used. On a busy machine the first attempt to connect may come too late. */
+export async function untilUp(
+	store: Pick<Store, "settled" | "state">,
+	changed: ((event: StoreChanged) => void)[],
+): Promise<void> {
+	await store.settled;
+	while (store.state().state !== "up") {
+		await new Promise<void>((resolve) => changed.push(() => resolve()));
+	}
 }

@@ -16,13 +16,21 @@ import { openRedis } from "../../src/store/redis.ts";
 import { SharedLimits } from "../../src/store/shared-limits.ts";
 import { Store } from "../../src/store/store.ts";
 import { realClock, virtualClock } from "../../src/tasks/clock.ts";
-import { startStore, type TestStore, withoutStore } from "../kit/store.ts";
+import {
+	startStore,
+	type TestStore,
+	untilUp,
+	withoutStore,
+} from "../kit/store.ts";
 
 const skip = withoutStore();
 
-function open(url: string, timeoutMs = 1000) {
-	const context = { clock: realClock(), changed: [], open: openRedis(url) };
-	return new Store({ prefix: "test:", timeoutMs }, context);
+async function open(url: string) {
+	const changed: (() => void)[] = [];
+	const context = { clock: realClock(), changed, open: openRedis(url) };
+	const store = new Store({ prefix: "test:", timeoutMs: 10_000 }, context);
+	await untilUp(store, changed);
+	return store;
 }
 
 /** The script, told the time instead of asking the store for it. */
@@ -56,8 +64,7 @@ describe("limits in a store", { skip }, () => {
 
 	it("count as those in memory do, whatever the limits, the keys and the times", () =>
 		inside(async ({ url }) => {
-			const store = open(url);
-			await store.settled;
+			const store = await open(url);
 			let round = 0;
 			const groups = fc.array(fc.array(rule, { minLength: 1, maxLength: 3 }), {
 				minLength: 1,
@@ -123,8 +130,7 @@ describe("limits in a store", { skip }, () => {
 	it("are one limit for all who share the store", () =>
 		inside(async ({ url }) => {
 			const rules = [{ limit: 10, perMs: 3_600_000 }];
-			const gateways = Array.from({ length: 3 }, () => open(url));
-			await Promise.all(gateways.map(({ settled }) => settled));
+			const gateways = await Promise.all([open(url), open(url), open(url)]);
 			const limits = gateways.map((store) => new SharedLimits(store));
 			const holders = gateways.map(() => holderOf("x", rules));
 			const all = await Promise.all(
@@ -144,8 +150,7 @@ describe("limits in a store", { skip }, () => {
 
 	it("go on from what was last heard of a key when the store is gone", () =>
 		inside(async (server) => {
-			const store = open(server.url);
-			await store.settled;
+			const store = await open(server.url);
 			const limits = new SharedLimits(store);
 			const holder = holderOf("x", [{ limit: 5, perMs: 3_600_000 }]);
 			const count = async (keys: string[]) =>
@@ -161,8 +166,7 @@ describe("limits in a store", { skip }, () => {
 
 	it("are not harmed by what somebody else has written under their keys", () =>
 		inside(async (server) => {
-			const store = open(server.url);
-			await store.settled;
+			const store = await open(server.url);
 			const limits = new SharedLimits(store);
 			const holder = holderOf("x", [{ limit: 2, perMs: 3_600_000 }]);
 			const count = async () =>
@@ -185,8 +189,7 @@ describe("limits in a store", { skip }, () => {
 
 	it("outlive no client: a key expires when it owes nothing", () =>
 		inside(async (server) => {
-			const store = open(server.url);
-			await store.settled;
+			const store = await open(server.url);
 			const limits = new SharedLimits(store);
 			const holder = holderOf("x", [{ limit: 2, perMs: 1_000 }]);
 			await limits.count([{ holder, keys: ["k"] }]);
@@ -199,8 +202,7 @@ describe("limits in a store", { skip }, () => {
 
 	it("do not move when the store's clock is set back", () =>
 		inside(async ({ url }) => {
-			const store = open(url);
-			await store.settled;
+			const store = await open(url);
 			const rules = [{ limit: 2, perMs: 60_000 }];
 			const asked = [{ rules, keys: ["back"] }];
 			const at = (seconds: number) =>
@@ -266,6 +268,7 @@ describe("limits while the store does not answer", () => {
 						commands++;
 						return new Promise(() => {});
 					},
+					subscribe: async () => {},
 					destroy: () => {},
 				}),
 			},

@@ -32,6 +32,7 @@ function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
 		opened: 0,
 		destroyed: 0,
 		commands: [] as (readonly unknown[])[],
+		channels: new Map<string, (message: string) => void>(),
 		cut: (_fault: StoreFault) => {},
 	};
 	const open: OpenLink = async (onLost, onBegun) => {
@@ -53,6 +54,9 @@ function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
 			command(words) {
 				server.commands.push(words);
 				return server.answer(words);
+			},
+			async subscribe(channel, hear) {
+				server.channels.set(channel, hear);
 			},
 			destroy,
 		};

@@ -192,6 +192,7 @@ const decisionWords: DecisionWords = {
 		revalidated: "the upstream confirmed the answer of the cache",
 		refresh_failed: "the cache could not get a newer answer",
 		invalidated: "the cache forgot answers that this write changed",
+		shared: "another gateway had it",
 	},
 	coalesce: { joined: "joined an equal call that was under way" },
 	retry: {

@@ -70,7 +70,7 @@ export const configKeys = section({
 	}),
 	store: key(urlOrMap(), {
 		description:
-			"A Valkey or Redis in which several gateways share what they count. Off without this key: each process counts for itself. While it is away each counts alone, and no request fails for it. A URL, or a map.",
+			"A Valkey or Redis in which several gateways share rate limits and the answers that `cache` keeps. Off without this key: each process has its own. While it is away each is alone, and no request fails for it. A URL, or a map.",
 		example:
 			"store: ${env.STORE_URL ?? 'redis://127.0.0.1:6379'}\nrateLimit: { limit: 100, per: 1m }",
 	}),

@@ -1,7 +1,14 @@
 import { allRead } from "../../core/all-read.ts";
 import { Memory } from "../../core/memory.ts";
+import { SharedAnswers } from "../../store/answers.ts";
+import type { Store } from "../../store/store.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import { createReporter, type Guard, type PolicyContext } from "../policy.ts";
+import {
+	createReporter,
+	type Guard,
+	type Policy,
+	type PolicyContext,
+} from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
 import { Intake } from "./intake.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -9,6 +16,7 @@ import { Misses } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
 import { Refreshes } from "./refresh.ts";
 import type { RuleOptions } from "./rules.ts";
+import { SecondLevel } from "./shared.ts";
 import { cacheStreams } from "./streams.ts";
 
 export interface CacheOptions
@@ -16,6 +24,8 @@ export interface CacheOptions
 		KeeperOptions {
 	/** The longest body that is kept, in bytes. */
 	readonly answerBytesMax: number;
+	/** Whether answers to calls are also kept in the store, if there is one. Absent: they are. */
+	readonly shared?: boolean;
 }
 
 /** The means that a cache takes from its upstream. */
@@ -28,6 +38,8 @@ export interface CacheContext extends PolicyContext {
 	readonly scope: Scope;
 	/** Whether equal calls share one already. */
 	readonly coalesced: boolean;
+	/** What gateways share. Absent or null: each keeps its own answers. */
+	readonly store?: Store | null;
 	/** Counts what is kept. Default: nothing bounds it but its own keys. */
 	readonly memory?: Memory;
 }
@@ -40,6 +52,8 @@ export interface CacheState {
 
 /** A guard that knows what it keeps. */
 export interface CacheGuard extends Guard {
+	/** What stands between its calls and the upstream: answers that gateways share. Null if they share none. */
+	readonly second: Policy | null;
 	state(): CacheState;
 }
 
@@ -53,25 +67,35 @@ export function cache(
 	context: CacheContext,
 ): CacheGuard {
 	const { bytesMax, entriesMax, answerBytesMax, ...others } = options;
-	const { forMs, staleMs, ifErrorMs, ...unread } = others;
+	const { forMs, staleMs, ifErrorMs, shared = true, ...unread } = others;
 	allRead(unread);
 	const { upstream, clock, scope, credentials, origins, coalesced } = context;
-	const { memory = new Memory() } = context;
+	const { memory = new Memory(), store = null } = context;
 	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax }, memory);
 	const rules = { forMs, staleMs, ifErrorMs, credentials };
+	const second =
+		store && shared
+			? new SecondLevel({
+					...{ clock, report },
+					answers: new SharedAnswers(
+						store,
+						JSON.stringify([upstream, origins, [...credentials], forMs]),
+						(target) => intake.changedElsewhere(target),
+					),
+				})
+			: null;
+	const intake = new Intake(
+		{ ...rules, answerBytesMax, origins },
+		...([keeper, clock, report, second] as const),
+	);
 	const parts: CacheParts = {
 		upstream,
 		clock,
 		report,
 		memory,
 		keeper,
-		intake: new Intake(
-			{ ...rules, answerBytesMax, origins },
-			keeper,
-			clock,
-			report,
-		),
+		intake,
 		refreshes: new Refreshes({
 			upstream,
 			scope,
@@ -85,6 +109,7 @@ export function cache(
 	return {
 		call: cacheCalls(parts),
 		stream: cacheStreams(parts),
+		second: second && second.policy(intake),
 		state: () => ({ bytes: keeper.bytes, entries: keeper.entries }),
 	};
 }

@@ -16,6 +16,7 @@ import {
 	type RuleOptions,
 	withDate,
 } from "./rules.ts";
+import type { SecondLevel } from "./shared.ts";
 import { AnswerTrial } from "./trial.ts";
 import { areOfOthers, conditionsOf, freshened, outdates } from "./validate.ts";
 
@@ -42,6 +43,7 @@ export class Intake {
 	readonly #keeper: Keeper;
 	readonly #clock: Clock;
 	readonly #report: ReportDecision<"cache">;
+	readonly #second: SecondLevel | null;
 	/** Flights by address: a change of the address makes their answers old. */
 	readonly #flights = new Map<string, Set<Flight>>();
 	/** How often anything was changed. */
@@ -52,7 +54,9 @@ export class Intake {
 		keeper: Keeper,
 		clock: Clock,
 		report: ReportDecision<"cache">,
+		second: SecondLevel | null,
 	) {
+		this.#second = second;
 		this.#report = report;
 		this.#options = options;
 		this.#keeper = keeper;
@@ -108,7 +112,10 @@ export class Intake {
 		flight: Flight,
 	): UpstreamResponse {
 		const dated = { ...response, headers: withDate(response.headers) };
-		return this.#take(form, key, dated, flight, response, null);
+		const olderMs = this.#second?.olderMs(response) ?? 0;
+		const asked =
+			olderMs === 0 ? flight : { ...flight, askedMs: flight.askedMs - olderMs };
+		return this.#take(form, key, dated, asked, response, null);
 	}
 
 	/** What is kept of an address is old: an answer came that is not kept. A failure says nothing about it. */
@@ -197,6 +204,8 @@ export class Intake {
 		};
 		if (trial) trial.kept = kept;
 		this.#keeper.keep(kept);
+		// A 304 has confirmed an answer that a step has used before.
+		if (trial?.passed) this.#second?.keep(kept);
 		return kept.response;
 	}
 
@@ -221,7 +230,8 @@ export class Intake {
 	#trial(good: Kept | null): AnswerTrial {
 		const keeper = this.#keeper;
 		const [clock, report] = [this.#clock, this.#report];
-		return new AnswerTrial({ keeper, clock, report }, good);
+		const second = this.#second;
+		return new AnswerTrial({ keeper, clock, report, second }, good);
 	}
 
 	/** A kept answer is old: `newer` came, and is not kept. Until a step has used it, the old one may stand in for it. */
@@ -255,12 +265,25 @@ export class Intake {
 	 */
 	change(target: string, { status, headers }: Judged): boolean {
 		if (status >= 400) return false;
+		const old = [target, ...this.#targetsIn(headers, target)];
+		this.#makeOld(old);
+		this.#second?.changed(old);
+		return true;
+	}
+
+	/** Another gateway has changed what is at this address; at any, if it is null. */
+	changedElsewhere(target: string | null): void {
+		if (target !== null) return this.#makeOld([target]);
+		this.#makeOld([...this.#flights.keys()]);
+		this.#keeper.yield(this.#keeper.bytes);
+	}
+
+	#makeOld(targets: readonly string[]): void {
 		this.#changes++;
-		for (const old of [target, ...this.#targetsIn(headers, target)]) {
+		for (const old of targets) {
 			this.#keeper.invalidate(old);
 			for (const flight of this.#flights.get(old) ?? []) flight.changed = true;
 		}
-		return true;
 	}
 
 	/** Only addresses of the upstream itself: it must not make another's answers old. */

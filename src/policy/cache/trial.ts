@@ -4,12 +4,15 @@ import type { Asker } from "../../core/trail.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { ReportDecision } from "../policy.ts";
 import type { Keeper, Kept } from "./keeper.ts";
+import type { SecondLevel } from "./shared.ts";
 
 /** The means that trials take from their cache. */
 export interface TrialContext {
 	readonly keeper: Keeper;
 	readonly clock: Clock;
 	readonly report: ReportDecision<"cache">;
+	/** Null if nothing is shared. */
+	readonly second: Pick<SecondLevel, "keep" | "refuse"> | null;
 }
 
 /**
@@ -27,6 +30,11 @@ export class AnswerTrial implements Trial {
 		this.#context = context;
 		this.#good = good;
 		this.#passed = passed;
+	}
+
+	/** Whether a step has used the answer. */
+	get passed(): boolean {
+		return this.#passed;
 	}
 
 	/** The answer that stands in for the one on trial if it is refused. */
@@ -48,6 +56,7 @@ export class AnswerTrial implements Trial {
 	accept(): void {
 		if (this.#passed) return;
 		this.#passed = true;
+		if (this.kept !== null) this.#context.second?.keep(this.kept);
 		const good = this.#good;
 		if (good === null) return;
 		this.#good = null;
@@ -57,7 +66,8 @@ export class AnswerTrial implements Trial {
 	}
 
 	refuse(error: GatewayError, asker: Asker): UpstreamResponse | null {
-		const { keeper, report } = this.#context;
+		const { keeper, report, second } = this.#context;
+		if (this.kept !== null) second?.refuse(this.kept);
 		const good = this.#good && this.#standsIn(this.#good) ? this.#good : null;
 		if (this.kept !== null) keeper.replace(this.kept, good);
 		// A change of the address may have dropped both meanwhile.

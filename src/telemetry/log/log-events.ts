@@ -71,7 +71,7 @@ function tellStore({ state, fault }: StoreChanged, log: Log): void {
 		} else {
 			log.warn(
 				{ store: state, reason: fault, ...countOf(count) },
-				"the store is away: each process counts alone",
+				"the store is away: this process goes on alone",
 			);
 		}
 	});

@@ -1,0 +1,430 @@
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import fc from "fast-check";
+import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
+import {
+	keptMsMax,
+	packed,
+	storedBytesMax,
+	unpacked,
+} from "../../src/store/answer-value.ts";
+import type { StoreState } from "../../src/store/store.ts";
+import {
+	startStore,
+	type TestStore,
+	untilUp,
+	withoutStore,
+} from "../kit/store.ts";
+import {
+	type Answering,
+	type RealUpstream,
+	startUpstream,
+} from "../kit/upstream.ts";
+
+const skip = withoutStore();
+
+const json =
+	(value: unknown, headers: Record<string, string> = {}): Answering =>
+	(_request, response) => {
+		response.writeHead(200, { "content-type": "application/json", ...headers });
+		response.end(JSON.stringify(value));
+	};
+
+interface Asked {
+	readonly status: number;
+	readonly text: string;
+}
+
+interface TestGateway extends AsyncDisposable {
+	get(path: string, headers?: Record<string, string>): Promise<Asked>;
+	post(path: string): Promise<Asked>;
+	store(): StoreState;
+	/** How often its caches have taken an answer from the store. */
+	shared(): number;
+}
+
+async function opened(
+	store: string,
+	upstream: string,
+	cache: object = { for: "1m" },
+	more: object = {},
+): Promise<TestGateway> {
+	const config = {
+		overload: false,
+		store: { url: "${env.STORE}", timeout: "1s" },
+		upstreams: { things: { url: upstream, timeout: "10s", cache, ...more } },
+		routes: {
+			"GET /x/{id}": {
+				request: { headers: { "authorization?": { type: "string" } } },
+				deadline: "30s",
+				steps: {
+					thing: {
+						get: "things/x/${params.id}",
+						headers: { "authorization?": "${headers.authorization}" },
+					},
+				},
+				respond: "${thing}",
+			},
+			"POST /x/{id}": {
+				steps: { done: { post: "things/x/${params.id}" } },
+				respond: "${done}",
+			},
+			"GET /picky/{id}": {
+				steps: {
+					thing: { get: "things/x/${params.id}", expect: "${answer.good}" },
+				},
+				respond: "${thing}",
+			},
+		},
+	};
+	const gateway = createGateway(
+		configOrThrow(checkValue(config, "t", { STORE: store })),
+	);
+	let shared = 0;
+	gateway.events.policyDecided.push(({ decision }) => {
+		if (decision === "shared") shared++;
+	});
+	const state = () => gateway.state().store as StoreState;
+	const { settled } = gateway;
+	await untilUp({ settled, state }, gateway.events.storeChanged);
+	const ask = async (method: string, path: string, headers = {}) => {
+		const request = new Request(`http://gateway${path}`, { method, headers });
+		const answer = await gateway.fetch(request);
+		return { status: answer.status, text: await answer.text() };
+	};
+	return {
+		get: (path, headers) => ask("GET", path, headers),
+		post: (path) => ask("POST", path),
+		store: state,
+		shared: () => shared,
+		[Symbol.asyncDispose]: () => gateway.close(),
+	};
+}
+
+/** Waits for something that the store or another gateway does. */
+async function until(done: () => boolean | Promise<boolean>): Promise<void> {
+	while (!(await done())) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("answers that gateways share", { skip }, () => {
+	const inside = async (
+		answer: Answering,
+		work: (server: TestStore, upstream: RealUpstream) => Promise<void>,
+	) => {
+		await using server = await startStore();
+		await using upstream = await startUpstream(answer);
+		await work(server, upstream);
+	};
+	const keys = async (server: TestStore) =>
+		(await server.command("KEYS", "*answer:*")).match(/sluice:answer:\S+/g) ??
+		[];
+	/** Waits until so many are in the store. */
+	const stored = (server: TestStore, count: number) =>
+		until(async () => (await keys(server)).length === count);
+
+	it("are asked for once, and are no older for the one that gets them later", () =>
+		inside(json({ id: 1 }, { age: "7" }), async (server, upstream) => {
+			await using one = await opened(server.url, upstream.url);
+			await using two = await opened(server.url, upstream.url);
+			assert.deepEqual(await one.get("/x/1"), {
+				status: 200,
+				text: '{"id":1}',
+			});
+			await stored(server, 1);
+			assert.deepEqual(await two.get("/x/1"), {
+				status: 200,
+				text: '{"id":1}',
+			});
+			assert.equal(two.shared(), 1);
+			assert.equal((await two.get("/x/1")).status, 200);
+			assert.equal(two.shared(), 1);
+			assert.equal(upstream.seen.length, 1);
+			// What it has taken from there is not put there again.
+			const [key = ""] = await keys(server);
+			const leftMs = Number((await server.command("PTTL", key)).slice(1));
+			assert.ok(leftMs > 0 && leftMs <= 53_000, `${leftMs}`);
+		}));
+
+	for (const more of [{}, { coalesce: true }]) {
+		it(`are asked for once if 3,000 requests miss at once in three gateways ${JSON.stringify(more)}`, () =>
+			inside(
+				(request, response) => {
+					setTimeout(() => json({ ok: true })(request, response), 300);
+				},
+				async (server, upstream) => {
+					const gateways = await Promise.all(
+						[0, 1, 2].map(() =>
+							opened(server.url, upstream.url, { for: "1m" }, more),
+						),
+					);
+					const all = await Promise.all(
+						Array.from({ length: 3000 }, (_, at) =>
+							(gateways[at % 3] as TestGateway).get("/x/1"),
+						),
+					);
+					assert.deepEqual(
+						new Set(all.map(({ text }) => text)),
+						new Set(['{"ok":true}']),
+					);
+					assert.equal(upstream.seen.length, 1);
+					for (const gateway of gateways) {
+						assert.equal(gateway.store().local.answers, 0);
+						await gateway[Symbol.asyncDispose]();
+					}
+				},
+			));
+	}
+
+	it("are old for all once a call of one gateway has changed them", () => {
+		let version = 0;
+		return inside(
+			(request, response) => {
+				if (request.method === "POST") version++;
+				json({ version })(request, response);
+			},
+			async (server, upstream) => {
+				await using one = await opened(server.url, upstream.url);
+				await using two = await opened(server.url, upstream.url);
+				await one.get("/x/1");
+				await stored(server, 1);
+				assert.equal((await two.get("/x/1")).text, '{"version":0}');
+				await one.post("/x/1");
+				assert.equal((await one.get("/x/1")).text, '{"version":1}');
+				await until(
+					async () => (await two.get("/x/1")).text === '{"version":1}',
+				);
+				const gets = upstream.seen.filter(({ method }) => method === "GET");
+				assert.ok(gets.length <= 3, `${gets.length}`);
+			},
+		);
+	});
+
+	it("are not given if they were changed while the store was away", () => {
+		let version = 0;
+		return inside(
+			(request, response) => {
+				if (request.method === "POST") version++;
+				json({ version })(request, response);
+			},
+			async (server, upstream) => {
+				await using one = await opened(server.url, upstream.url);
+				await one.get("/x/1");
+				await stored(server, 1);
+				await server.command("CONFIG", "SET", "maxmemory", "1");
+				await until(async () => {
+					await one.get(`/x/${Math.random()}`);
+					return one.store().state === "away";
+				});
+				await one.post("/x/1");
+				await server.command("CONFIG", "SET", "maxmemory", "0");
+				await until(() => one.store().state === "up");
+				await using two = await opened(server.url, upstream.url);
+				assert.equal((await one.get("/x/1")).text, '{"version":1}');
+				assert.equal((await two.get("/x/1")).text, '{"version":1}');
+			},
+		);
+	});
+
+	it("are each asked for by whoever wants them if they may not be kept, and nobody waits", () =>
+		inside(
+			json({}, { "cache-control": "no-store" }),
+			async (server, upstream) => {
+				await using one = await opened(server.url, upstream.url);
+				await using two = await opened(server.url, upstream.url);
+				await one.get("/x/1");
+				for (let count = 0; count < 5; count++) {
+					await Promise.all([one.get("/x/1"), two.get("/x/1")]);
+				}
+				assert.equal(upstream.seen.length, 11);
+				assert.deepEqual(await keys(server), []);
+			},
+		));
+
+	it("are asked for by the next one at once if asking fails", () => {
+		let count = 0;
+		return inside(
+			(request, response) => {
+				if (++count > 1) return json({ ok: true })(request, response);
+				response.writeHead(500).end();
+			},
+			async (server, upstream) => {
+				await using one = await opened(server.url, upstream.url);
+				await using two = await opened(server.url, upstream.url);
+				assert.equal((await one.get("/x/1")).status, 502);
+				const beganMs = performance.now();
+				assert.equal((await two.get("/x/1")).status, 200);
+				assert.ok(performance.now() - beganMs < 1900);
+			},
+		);
+	});
+
+	it("are not kept for others if a step could not use them", () => {
+		let good = false;
+		return inside(
+			(request, response) => json({ good })(request, response),
+			async (server, upstream) => {
+				await using one = await opened(server.url, upstream.url);
+				await using two = await opened(server.url, upstream.url);
+				assert.equal((await one.get("/picky/1")).status, 502);
+				good = true;
+				assert.equal((await two.get("/picky/1")).text, '{"good":true}');
+				await stored(server, 1);
+			},
+		);
+	});
+
+	it("are no user's own", () =>
+		inside(json({ whose: "?" }), async (server, upstream) => {
+			await using one = await opened(server.url, upstream.url);
+			await using two = await opened(server.url, upstream.url);
+			for (const who of ["ada", "bob"]) {
+				const headers = { authorization: `Bearer ${who}` };
+				await one.get("/x/1", headers);
+				await two.get("/x/1", headers);
+			}
+			assert.equal(upstream.seen.length, 4);
+			assert.deepEqual(await keys(server), []);
+		}));
+
+	it("stay in each gateway's memory with `shared: false`", () =>
+		inside(json({}), async (server, upstream) => {
+			const cache = { for: "1m", shared: false };
+			await using one = await opened(server.url, upstream.url, cache);
+			await one.get("/x/1");
+			await one.get("/x/1");
+			assert.equal(upstream.seen.length, 1);
+			assert.doesNotMatch(await server.command("KEYS", "*"), /answer|lease/);
+		}));
+
+	it("come from the upstream while the store is stopped, and none fails", () =>
+		inside(json({ ok: true }), async (server, upstream) => {
+			await using one = await opened(server.url, upstream.url);
+			server.stop();
+			const all = await Promise.all(
+				Array.from({ length: 20 }, (_, at) => one.get(`/x/${at}`)),
+			);
+			assert.ok(all.every(({ status }) => status === 200));
+			assert.equal(one.store().state, "away");
+			assert.ok(one.store().local.answers >= 20);
+		}));
+
+	it("are asked for anew if what is in the store is none", () =>
+		inside(json({ ok: true }), async (server, upstream) => {
+			await using one = await opened(server.url, upstream.url);
+			await one.get("/x/1");
+			await stored(server, 1);
+			const [key = ""] = await keys(server);
+			let asked = 1;
+			for (const value of [
+				"",
+				"x",
+				"\u0001:",
+				`\u0001:${"\u0001".repeat(40)}`,
+			]) {
+				await server.command("SET", key, value);
+				await using two = await opened(server.url, upstream.url);
+				assert.equal((await two.get("/x/1")).text, '{"ok":true}');
+				assert.equal(upstream.seen.length, ++asked);
+				assert.equal(two.store().state, "up");
+			}
+			await server.command("DEL", key);
+			await server.command("LPUSH", key, "a");
+			await using two = await opened(server.url, upstream.url);
+			assert.equal((await two.get("/x/1")).status, 200);
+			assert.equal(two.store().state, "up");
+		}));
+
+	it("outlive no message that is none", () =>
+		inside(json({ ok: true }), async (server, upstream) => {
+			await using one = await opened(server.url, upstream.url);
+			await one.get("/x/1");
+			await stored(server, 1);
+			const listed = await server.command("PUBSUB", "CHANNELS");
+			const channel = /sluice:changed:\S+/.exec(listed)?.[0] as string;
+			for (const message of ["", "{", "7", "[]", '["x"]', '["x",[7,null]]']) {
+				await server.command("PUBLISH", channel, message);
+			}
+			await one.get("/x/2");
+			await one.get("/x/1");
+			assert.equal(upstream.seen.length, 2);
+			await server.command("PUBLISH", channel, '["x",null]');
+			await until(async () => {
+				await one.get("/x/1");
+				return one.shared() === 1;
+			});
+		}));
+});
+
+describe("an answer in the store", () => {
+	const answer = fc.record({
+		status: fc.integer({ min: 200, max: 599 }),
+		headers: fc
+			.array(
+				fc.tuple(
+					fc.stringMatching(/^[a-z-]{1,9}$/),
+					fc.stringMatching(/^[ -~]{0,20}$/),
+				),
+			)
+			.map((pairs) => pairs.flat()),
+		body: fc.oneof(
+			fc.uint8Array({ maxLength: 4000 }),
+			fc
+				.integer({ min: 0, max: 50_000 })
+				.map((length) => new Uint8Array(length)),
+		),
+		ageMs: fc.integer({ min: 0, max: 1e9 }),
+		keptMs: fc.integer({ min: 0, max: keptMsMax }),
+	});
+
+	it("is the one that was put there", async () => {
+		await fc.assert(
+			fc.asyncProperty(answer, async (one) => {
+				const value = await packed(one);
+				assert.ok(value);
+				const got = await unpacked(value, 1e6);
+				assert.deepEqual(got && { ...got, body: Uint8Array.from(got.body) }, {
+					...one,
+					body: Uint8Array.from(one.body),
+				});
+				if (one.body.length > 0) {
+					assert.equal(await unpacked(value, one.body.length - 1), null);
+				}
+			}),
+		);
+	});
+
+	it("is none if one bit of it is another, or a piece is missing", async () => {
+		await fc.assert(
+			fc.asyncProperty(answer, fc.nat(), async (one, chance) => {
+				const value = (await packed(one)) as Buffer;
+				const cut = value.subarray(0, chance % value.length);
+				assert.equal(await unpacked(cut, 1e6), null);
+				const at = chance % value.length;
+				value[at] = (value[at] as number) ^ (1 << (chance % 8));
+				assert.equal(await unpacked(value, 1e6), null);
+			}),
+		);
+	});
+
+	it("is compressed from a KiB on, and is not put there if it is longer than 128 KiB then", async () => {
+		const of = (body: Uint8Array) =>
+			packed({ status: 200, headers: [], body, ageMs: 0, keptMs: 1000 });
+		assert.ok(((await of(new Uint8Array(1_000_000)))?.length ?? 1e9) < 1000);
+		assert.ok(((await of(new Uint8Array(1023)))?.length ?? 0) > 1023);
+		const noise = crypto.getRandomValues(new Uint8Array(65_536));
+		const long = Buffer.concat([noise, noise.toReversed()]);
+		assert.equal(await of(long), null);
+		assert.ok((await of(long.subarray(0, storedBytesMax - 200))) !== null);
+	});
+
+	it("breaks no request by a field that it says to have had", async () => {
+		const value = await packed({
+			status: 200,
+			headers: ["etag", '"a"\r\nx: y'],
+			body: new Uint8Array(),
+			...{ ageMs: 0, keptMs: 1000 },
+		});
+		assert.equal(await unpacked(value as Buffer, 100), null);
+	});
+});
