@@ -4,12 +4,14 @@ import { buffer } from "node:stream/consumers";
 import { isStream, streamOf } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { TrailEnded } from "../core/events.ts";
+import { eventStreamType } from "../core/http/event-stream.ts";
 import { eachHeader, headerOf } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";
 import { detailOf } from "../telemetry/trail/shown-request.ts";
+import { printEvents } from "./call-events.ts";
 import { partsType, printParts } from "./call-parts.ts";
 import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
@@ -120,6 +122,11 @@ async function ask(
 			const wentWell = await printParts(answered, elapsedMs);
 			return { response: { ...response, body: null }, end, wentWell };
 		}
+		if (isStream(answered) && isOfEvents(response)) {
+			printHead(response, options);
+			await printEvents(answered, scope);
+			return { response: { ...response, body: null }, end, wentWell: true };
+		}
 		const whole = isStream(answered) ? await buffer(answered) : answered;
 		return { response: { ...response, body: whole }, end, wentWell: null };
 	} finally {
@@ -130,6 +137,10 @@ async function ask(
 
 function isInParts({ headers }: Pick<GatewayResponse, "headers">): boolean {
 	return headerOf(headers, "content-type") === partsType;
+}
+
+function isOfEvents({ headers }: Pick<GatewayResponse, "headers">): boolean {
+	return headerOf(headers, "content-type") === eventStreamType;
 }
 
 function bounded(body: Uint8Array, bytesMax: number): Uint8Array {

@@ -69,7 +69,7 @@ async function answerByEvents(
 			return { response: state.response, state };
 		}
 		stops.push(
-			scope.onCancel(() => events.leave()),
+			scope.onCancel((reason) => events.cut(reason)),
 			closing.onCancel(() => events.end("closed")),
 			request.onDrain?.(() => events.end("draining")) ?? nothing,
 		);

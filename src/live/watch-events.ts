@@ -23,6 +23,8 @@ export class WatchEvents
 	#sentMs: number;
 	#beats = false;
 	#left = false;
+	/** Null unless its client is gone. */
+	#cut: { readonly reason: unknown } | null = null;
 	#wake: (() => void) | null = null;
 
 	/** `onLeft` is called once: it was read to its end, or its reader has left. */
@@ -63,6 +65,7 @@ export class WatchEvents
 
 	async next(): Promise<IteratorResult<Uint8Array, undefined>> {
 		for (;;) {
+			if (this.#cut !== null) throw this.#cut.reason;
 			if (this.#left) return done;
 			const pieces = this.#cursor.next();
 			if (pieces !== null) return this.#sent(joined(pieces));
@@ -87,6 +90,13 @@ export class WatchEvents
 	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
 		this.leave();
 		return done;
+	}
+
+	/** Its client is gone. Whoever reads on must not take what came for all that there is. */
+	cut(reason: unknown): void {
+		if (this.#left) return;
+		this.#cut = { reason };
+		this.leave();
 	}
 
 	leave(): void {

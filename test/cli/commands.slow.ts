@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import { describe, it } from "node:test";
 import {
 	startLibreTranslate,
@@ -145,6 +147,29 @@ describe("sluice call", () => {
 		await users.aborted(1);
 		assert.equal(await command.ended, 1);
 		assert.match(command.stderr(), /client_closed/);
+	});
+
+	it("shows each event of a live route as it comes, until Ctrl-C", async () => {
+		const live = `
+routes:
+  GET /now:
+    live: { every: 100ms }
+    respond: { time: "\${request.time}" }
+`;
+		using folder = folderWith({ "sluice.yaml": live });
+		const args = ["call", "/now", "-H", "accept: text/event-stream"];
+		const command = sluice(args, { cwd: folder.path });
+		const events = () => command.stdout().match(/^event: answer$/gm) ?? [];
+		while (events().length < 3) {
+			await once(command.process.stdout as Readable, "data");
+		}
+		command.process.kill("SIGINT");
+		assert.equal(await command.ended, 0);
+		assert.match(
+			command.stdout(),
+			/^id: ".+"\nevent: answer\ndata: \{"time":\d+\}\n\n/,
+		);
+		assert.match(command.stderr(), /^200 OK\n/);
 	});
 
 	it("exits with 1 for what is no request, and with 2 for a config with problems", async () => {

@@ -120,13 +120,18 @@ export function watch(
 		answeredMs = clock.now();
 		if (isStream(response.body)) {
 			let text = "";
-			for await (const piece of response.body) {
-				text += new TextDecoder().decode(piece);
-				const blocks = text.split("\n\n");
-				text = blocks.pop() ?? "";
-				for (const block of blocks) take(block);
-				if (scope.cancelled) break;
-				await paused?.promise;
+			try {
+				for await (const piece of response.body) {
+					text += new TextDecoder().decode(piece);
+					const blocks = text.split("\n\n");
+					text = blocks.pop() ?? "";
+					for (const block of blocks) take(block);
+					if (scope.cancelled) break;
+					await paused?.promise;
+				}
+			} catch (reason) {
+				// Whoever has left reads on in vain.
+				assert.equal(reason, scope.reason);
 			}
 			assert.equal(text, "", "no event is cut");
 		}

@@ -68,6 +68,6 @@ describe("three thousand who watch", () => {
 		assert.ok(most > 100, `${most} in one turn`);
 		assert.equal(kit.calls.length, 2);
 		for (const scope of scopes) scope.cancel("left");
-		await all;
+		await assert.rejects(all, (reason) => reason === "left");
 	});
 });
