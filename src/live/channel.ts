@@ -164,7 +164,7 @@ export class Channel implements Publisher, InstanceOwner {
 	}
 
 	used(instance: Instance): void {
-		if (!this.#instances.has(instance.name)) return;
+		if (this.#instances.get(instance.name) !== instance) return;
 		if (instance.inUse) this.#unused.delete(instance);
 		else this.#unused.add(instance);
 	}
