@@ -48,7 +48,10 @@ function install(packed: string, project: string): string {
 	const args = ["-xzf", packed, "-C", installed, "--strip-components=1"];
 	execFileSync("tar", args);
 	for (const name of Object.keys(manifest.dependencies)) {
-		symlinkSync(join(root, "node_modules", name), join(modules, name));
+		const link = join(modules, name);
+		// A name with a scope stands in a folder of its own.
+		mkdirSync(dirname(link), { recursive: true });
+		symlinkSync(join(root, "node_modules", name), link);
 	}
 	return installed;
 }
