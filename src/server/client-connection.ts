@@ -66,7 +66,7 @@ export class ClientConnection {
 	readonly peer: string;
 	/** Where the memory of its requests is counted. */
 	client: ClientMemory = { held: 0 };
-	/** True if it is to be closed as soon as its requests have been answered. */
+	/** True if it is to be closed with the next answer, which says so. */
 	closing = false;
 	/**
 	 * True if further bytes are not looked at, because the client was told that the connection ends, or because it cannot
@@ -182,8 +182,8 @@ export class ClientConnection {
 		this.#unreadBytes -= exchange.answerBytes;
 		this.#next();
 		if (this.#running.size > 0) this.watch();
-		// If answers got ready out of order, none of them knew that it was the last.
-		else if (this.closing) this.socket.destroySoon();
+		// A client that was not told may have sent another request already, which is to be answered.
+		else if (this.over) this.socket.destroySoon();
 	}
 
 	/** Called when an answer is on its way. A client that reads nothing of it for the idle time counts as gone. */

@@ -31,7 +31,19 @@ async function served() {
 				begin();
 				await released;
 			}
-			return { status: 200, headers: [], body: "done" };
+			if (target !== "/stream") {
+				return { status: 200, headers: [], body: "done" };
+			}
+			const body = {
+				length: 4,
+				async *[Symbol.asyncIterator]() {
+					yield Buffer.from("do");
+					begin();
+					await released;
+					yield Buffer.from("ne");
+				},
+			};
+			return { status: 200, headers: [], body };
 		},
 	});
 	return { server, clock, release, begun };
@@ -106,6 +118,38 @@ describe("a server that retires", () => {
 		half.send(": x\r\n\r\n");
 		const { status, headers } = await half.answer();
 		assert.deepEqual([status, headers.connection], [200, "close"]);
+		assert.equal(await retired, true);
+	});
+
+	it("answers once more on a connection whose answer was under way, and could not say that it ends", async () => {
+		const { server, clock, release, begun } = await served();
+		using client = await openClient(server.port);
+		client.send(request("/stream"));
+		await begun;
+		const retired = server.retire(20_000, restMs);
+		await clock.advance(restMs);
+		await clock.advance(0);
+		release();
+		assert.equal((await client.answer()).headers.connection, "keep-alive");
+		client.send(request("/"));
+		const { status, headers } = await client.answer();
+		assert.deepEqual([status, headers.connection], [200, "close"]);
+		assert.equal(await retired, true);
+	});
+
+	it("closes such a connection if nothing more is asked", async () => {
+		const { server, clock, release, begun } = await served();
+		using client = await openClient(server.port);
+		client.send(request("/stream"));
+		await begun;
+		const retired = server.retire(20_000, restMs);
+		await clock.advance(restMs);
+		await clock.advance(0);
+		release();
+		await client.answer();
+		await clock.advance(0);
+		await clock.advance(restMs);
+		await client.gone();
 		assert.equal(await retired, true);
 	});
 

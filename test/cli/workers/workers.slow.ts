@@ -7,6 +7,11 @@ import { pidFile, startWorkers } from "../../kit/workers.ts";
 
 const functions = `${pidFile}
 export const hang = () => { for (;;); };
+export const burn = () => {
+	const endMs = performance.now() + 300;
+	while (performance.now() < endMs);
+	return process.pid;
+};
 export const work = () => {
 	const endMs = performance.now() + 4;
 	while (performance.now() < endMs);
@@ -14,14 +19,15 @@ export const work = () => {
 };
 `;
 
-const config = (more = "") => `
+const config = (more = "", headersTimeout = "15s") => `
 admin: { port: 0 }
-server: { port: 0, drainDelay: 3s, drain: 20s, headersTimeout: 1s }
+server: { port: 0, drainDelay: 3s, drain: 20s, headersTimeout: ${headersTimeout} }
 overload: false
 ${more}
 routes:
   GET /pid: { steps: { pid: { run: "f.js#pid" } }, respond: "\${pid}" }
   GET /work: { steps: { pid: { run: "f.js#work" } }, respond: "\${pid}" }
+  GET /burn: { steps: { pid: { run: "f.js#burn" } }, respond: "\${pid}" }
   GET /hang: { steps: { never: { run: "f.js#hang" } }, respond: "\${never}" }
 `;
 
@@ -46,6 +52,29 @@ describe("several workers", () => {
 		await workers.command.printed('"msg":"a worker takes its place"');
 		assert.equal(await workers.metric("sluice_workers_silent"), 0);
 		assert.equal(await workers.metric("sluice_worker_restarts_total"), 1);
+	});
+
+	it("give new connections to whoever has time", async () => {
+		await using workers = await startWorkers(files());
+		const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+		let goes = true;
+		const busy = new Set<unknown>();
+		const loop = (async () => {
+			while (goes) {
+				busy.add((await ask(`${workers.url}/burn`, { agent })).json);
+			}
+		})();
+		while (busy.size === 0) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		let byOther = 0;
+		for (let at = 0; at < 100; at++) {
+			if (!busy.has((await workers.get("/pid")).json)) byOther++;
+		}
+		goes = false;
+		await loop;
+		agent.destroy();
+		assert.ok(byOther >= 80, `${byOther} of 100`);
 	});
 
 	it("share connections that all were opened to one of them", async () => {
@@ -131,7 +160,9 @@ describe("several workers", () => {
 		const pids = new Set<unknown>();
 		const loop = async () => {
 			for (let at = 0; at < count / 8; at++) {
-				pids.add((await ask(`${workers.url}/pid`, { agent })).json);
+				// A connection for each, so that both have some.
+				const own = at % 2 === 0 ? { agent } : {};
+				pids.add((await ask(`${workers.url}/pid`, own)).json);
 			}
 		};
 		await Promise.all(Array.from({ length: 8 }, loop));
@@ -154,7 +185,10 @@ describe("several workers", () => {
 	});
 
 	it("time clients as one process does", async () => {
-		await using workers = await startWorkers(files());
+		await using workers = await startWorkers({
+			"f.js": functions,
+			"sluice.yaml": config("", "1s"),
+		});
 		const { port, hostname } = new URL(workers.url);
 		const socket = connect(Number(port), hostname);
 		socket.write("GET / HTTP/1.1\r\n");
