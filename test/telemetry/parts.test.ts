@@ -68,7 +68,7 @@ describe("a request that was answered in parts", () => {
 		const end = endOf(kit);
 		const { requestId: id, status, durationMs } = end;
 		for (const withSteps of [true, false]) {
-			const text = JSON.stringify(packEnd(end, withSteps));
+			const text = packEnd(end, withSteps);
 			const head = { id, route: end.route, status, durationMs };
 			assert.deepEqual(unpackEnd(head, JSON.parse(text)).parts, end.parts);
 		}

@@ -84,7 +84,7 @@ describe("a watch", () => {
 			const end = trailOf(kit, role);
 			const { requestId: id, status, durationMs, route } = end;
 			for (const withSteps of [true, false]) {
-				const text = JSON.stringify(packEnd(end, withSteps));
+				const text = packEnd(end, withSteps);
 				const head = { id, route, status, durationMs };
 				const read = unpackEnd(head, JSON.parse(text));
 				assert.equal(read.watch, role);
@@ -95,7 +95,11 @@ describe("a watch", () => {
 		const plain = await kit.ask("/x");
 		assert.equal(plain.status, 200);
 		const last = kit.trails.at(-1) as TrailEnded;
-		assert.equal(packEnd(last, true).length, 10, "others take no more room");
+		assert.equal(
+			JSON.parse(packEnd(last, true)).length,
+			10,
+			"others take no more room",
+		);
 	});
 
 	it("is told in the log, in spans, on the page and in the terminal", async () => {
