@@ -4,15 +4,9 @@ import type { Environment } from "../config/environment.ts";
 import { checkValue, configOrThrow } from "../config/load.ts";
 import { inEnvironment } from "../config/resolve-upstream.ts";
 import { allRead } from "../core/all-read.ts";
-import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
+import { isStream } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
-import {
-	createEvents,
-	type Events,
-	type RequestEnded,
-	raise,
-	type WatchRole,
-} from "../core/events.ts";
+import { createEvents, type Events, type WatchRole } from "../core/events.ts";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
@@ -63,8 +57,12 @@ import { createOverload, type Overload } from "./overload.ts";
 import { completed, type PlainRequest } from "./plain-request.ts";
 import { createRateLimits, type RateLimit, withQuotas } from "./rate-limit.ts";
 import { type Outliving, RequestEnd } from "./request-end.ts";
+import {
+	ReportedSession,
+	ReportedStream,
+	RequestReport,
+} from "./request-report.ts";
 import { createRouter, type Match, type Route } from "./router.ts";
-import { withSessionEnd } from "./session-end.ts";
 import { createPost, type Posting } from "./session-post.ts";
 import { uncoded } from "./uncoded.ts";
 import { uploadOf } from "./upload.ts";
@@ -201,6 +199,10 @@ export function createGateway(
 		refusePage: refuseListenersOf(plan.server.cors),
 		via: createVia(),
 		outliving,
+		posting: {
+			...{ clock, memory },
+			handle: (request, scope) => handle(request, scope, handling),
+		},
 	};
 	const handleIn = (request: GatewayRequest, scope: Scope) =>
 		handle(request, scope, handling);
@@ -351,6 +353,8 @@ interface Handling {
 	readonly refusePage: RefusePage;
 	readonly via: Via;
 	readonly outliving: Outliving;
+	/** Made once, because each listener over a WebSocket holds it. */
+	readonly posting: Posting;
 }
 
 function handle(
@@ -370,7 +374,7 @@ async function reported(
 	handling: Handling,
 	answer: (end: RequestEnd) => Promise<GatewayResponse>,
 ): Promise<GatewayResponse> {
-	const { requestEnded, trailEnded, tracers } = handling.events;
+	const { trailEnded, tracers } = handling.events;
 	const tracer = tracers[0] ?? null;
 	const ids = tracer && new TraceIds(request.headers, tracer);
 	const traced = ids?.sampled ? ids : null;
@@ -393,7 +397,6 @@ async function reported(
 		end.error ??= reason;
 		response = problemResponse(reason, request.id);
 	}
-	const { id: requestId, method, arrivedMs } = request;
 	const { quotas, ongoing } = end;
 	if (ongoing !== null) {
 		const own = response.ongoing;
@@ -401,57 +404,22 @@ async function reported(
 		response = { ...response, ongoing: all };
 	}
 	if (quotas !== null) response = withQuotas(response, quotas);
-	const raiseEnd = (error: unknown = end.error) => {
-		if (requestEnded.length === 0 && trail === null) return;
-		const { route, missing, writes, outlived, parts, watch } = end;
-		const event: RequestEnded = {
-			...{ route, missing, writes, outlived, parts },
-			...(watch !== null && { watch }),
-			...(traced !== null && { traceId: traced.traceId }),
-			error: error === null ? null : asGatewayError(error),
-			...{ requestId, method },
-			status: response.status,
-			durationMs: handling.clock.now() - arrivedMs,
-		};
-		raise(requestEnded, event);
-		if (trail !== null) {
-			trail.close();
-			const trailed = { ...event, trail };
-			raise(trailEnded, trailed);
-			traced?.tracer.ended(trailed);
-			trail.recorded = null;
-		}
-	};
+	const report = new RequestReport(request, response, end, handling, traced);
 	const { body, session } = response;
-	// A client that watches leaves when it has seen enough.
-	const failureOf = (error: unknown) => end.error ?? (end.watch ? null : error);
 	if (session !== undefined) {
 		const { closing } = handling.outliving;
-		const onEnd = (error: unknown) => {
-			afterwards(response.ongoing ?? null, () => {
-				raiseEnd(failureOf(error));
-				end.reported();
-			});
-		};
 		return {
 			...response,
-			session: withSessionEnd(session, scope, closing, onEnd),
+			session: new ReportedSession(session, scope, closing, report),
 		};
 	}
 	if (isStream(body)) {
 		if (request.method !== "HEAD") {
-			const told = (error: unknown) => {
-				raiseEnd(failureOf(error));
-				end.reported();
-			};
-			const onEnd = (error: unknown) =>
-				afterwards(end.running, () => told(error));
-			return { ...response, body: withEnd(body, scope, onEnd) };
+			return { ...response, body: new ReportedStream(body, scope, report) };
 		}
 	} else if (ongoing === null) request.memory.keepAnswer(costOfAnswer(body));
 	else request.memory.hold(costOfAnswer(body));
-	raiseEnd();
-	end.reported();
+	report.tell(end.error);
 	return response;
 }
 
@@ -462,53 +430,6 @@ function trailOf(
 ): Trail {
 	const { id: requestId, method, arrivedMs } = request;
 	return new Trail(clock, { requestId, method, arrivedMs }, ids);
-}
-
-/**
- * A request ends when its answer's body ends: it is read to its end, breaks off, or is left, perhaps before it was
- * begun.
- */
-function withEnd(
-	body: ByteStream,
-	scope: Scope,
-	raiseEnd: (error: unknown) => void,
-): ByteStream {
-	let over = false;
-	const end = (error: unknown) => {
-		if (over) return;
-		over = true;
-		stopListening();
-		raiseEnd(error);
-	};
-	let stopListening = () => {};
-	stopListening = scope.onCancel(end);
-	return {
-		length: body.length,
-		[Symbol.asyncIterator]() {
-			const pieces = body[Symbol.asyncIterator]();
-			return {
-				async next() {
-					try {
-						const piece = await pieces.next();
-						if (piece.done) end(null);
-						return piece;
-					} catch (error) {
-						end(error);
-						throw error;
-					}
-				},
-				async return() {
-					end(left());
-					await pieces.return?.();
-					return { done: true, value: undefined };
-				},
-			};
-		},
-	};
-}
-
-function left(): GatewayError {
-	return new GatewayError("client_closed", "the client left the answer");
 }
 
 async function answer(
@@ -619,18 +540,9 @@ async function answer(
 		if (leaves && overload) afterwards(end.ongoing, () => overload.leave());
 	}
 	// Whoever listens takes no place among the requests in progress.
-	const post = () => createPost(request, postingOf(handling));
+	const post = () => createPost(request, handling.posting);
 	const { channels } = handling;
 	return channels.listen(place, wanted as Wanted, request, scope, post);
-}
-
-/** Made apart, because a function made where the request is would hold the request as long as the session. */
-function postingOf(handling: Handling): Posting {
-	const { clock, memory } = handling;
-	return {
-		...{ clock, memory },
-		handle: (posted, scope) => handle(posted, scope, handling),
-	};
 }
 
 /** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */

@@ -10,10 +10,11 @@ import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
-import type {
-	SessionBounds,
-	SessionCounts,
-	WebSocketSession,
+import {
+	type SessionBounds,
+	type SessionCounts,
+	SharedFrame,
+	type WebSocketSession,
 } from "../core/http/web-socket.ts";
 import { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -263,6 +264,7 @@ class Service implements Owner {
 		...{ open: 0, received: 0, sent: 0 },
 		closed: new Map(),
 	};
+	readonly shared = new SharedFrame();
 	readonly #handshakes = new Handshakes();
 	readonly #connections = new Map<Socket, ClientConnection>();
 	readonly #paces: PaceWatch;

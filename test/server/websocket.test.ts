@@ -490,6 +490,35 @@ describe("a session", () => {
 		await client.gone();
 	});
 
+	test("sends a text whose bytes go to many clients whole to each, between their own, whatever its length", async () => {
+		const lengths = [0, 125, 126, 65_535, 65_536];
+		const shared = lengths.map((length) => Buffer.alloc(length, "ш"));
+		await serve(async () =>
+			sessionOf({}, () => {
+				for (const text of shared) {
+					for (const { peer } of opened) {
+						peer.sendText("own");
+						peer.sendText(text);
+						peer.sendBytes(Buffer.from([1]));
+					}
+				}
+			}),
+		);
+		const clients = [await open(), await open(), await open(), await open()];
+		clients[0]?.send(frame(opcodes.text, "say"));
+		for (const client of clients) {
+			for (const text of shared) {
+				assert.equal(`${(await client.next())?.payload}`, "own");
+				const { opcode, payload } = (await client.next()) ?? {};
+				assert.equal(opcode, opcodes.text);
+				assert.ok(payload?.equals(text), `${payload?.length}`);
+				assert.equal((await client.next())?.opcode, opcodes.binary);
+			}
+		}
+		const sent = 4 * 3 * lengths.length;
+		assert.equal(server.sessions().sent, sent);
+	});
+
 	test("is closed with 1011 if it fails, and the error is reported", async () => {
 		await serve(async () =>
 			sessionOf({}, async () => {

@@ -2,7 +2,10 @@ import type { Scope } from "../../tasks/scope.ts";
 
 /** The other end of a WebSocket, as a session sees it. */
 export interface Peer {
-	/** Sends one message. A text may be given as its UTF-8 bytes, so that it is encoded once for many peers. */
+	/**
+	 * Sends one message. A text may be given as its UTF-8 bytes, so that it is encoded once for many peers. Their content never
+	 * changes.
+	 */
 	sendText(text: string | Uint8Array): void;
 	sendBytes(bytes: Uint8Array): void;
 	/** The bytes that were sent, but that the client's side has not taken yet. */

@@ -65,8 +65,51 @@ export interface SessionCounts {
 export interface SessionOwner {
 	readonly sessions: SessionCounts;
 	readonly turn: LoopTurn;
+	/** Of a server, whose frames are the same for all clients. Absent: each frame is masked by itself. */
+	readonly shared?: SharedFrame;
 	/** Called with errors that were thrown by mistake. */
 	onInternal(thrown: unknown, requestId: string): void;
+}
+
+/** Longer messages are not copied into a frame that is held until the next one. Their lengths would also need more bytes. */
+const sharedBytesMax = 2 ** 16 - 1;
+
+/** FIN, and the opcode of a text (RFC 6455, 5.2). */
+const textOpcode = 0x81;
+
+/**
+ * The last message that went to several clients, as a whole frame. To hand it to a socket as it is takes half of what it
+ * takes to let `ws` write a head and the message for each.
+ */
+export class SharedFrame {
+	#text: Uint8Array | null = null;
+	/** Null before the message is sent for the second time. */
+	#frame: Uint8Array | null = null;
+
+	/** The frame of a text that was the last one, too; else null. */
+	of(text: Uint8Array): Uint8Array | null {
+		if (text === this.#text) {
+			this.#frame ??= frameOf(text);
+			return this.#frame;
+		}
+		this.#text = text.length > sharedBytesMax ? null : text;
+		this.#frame = null;
+		return null;
+	}
+}
+
+function frameOf(text: Uint8Array): Uint8Array {
+	const { length } = text;
+	const headBytes = length < 126 ? 2 : 4;
+	const frame = Buffer.allocUnsafeSlow(headBytes + length);
+	frame[0] = textOpcode;
+	if (headBytes === 2) frame[1] = length;
+	else {
+		frame[1] = 126;
+		frame.writeUInt16BE(length, 2);
+	}
+	frame.set(text, headBytes);
+	return frame;
 }
 
 /** What a session takes over from its request. */
@@ -189,7 +232,13 @@ export class WebSocketSession implements Peer {
 			return;
 		}
 		this.#owner.sessions.sent++;
-		this.#ws.send(data, { binary }, this.#onWritten);
+		const frame =
+			binary || typeof data === "string"
+				? null
+				: (this.#owner.shared?.of(data) ?? null);
+		// Without compression `ws` writes at once, too, so the order is kept.
+		if (frame !== null) this.#socket.write(frame, this.#onWritten);
+		else this.#ws.send(data, { binary }, this.#onWritten);
 		this.#countWaiting();
 	}
 

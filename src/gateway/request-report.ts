@@ -1,0 +1,223 @@
+import type { ByteStream } from "../core/body/byte-stream.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { type Events, type RequestEnded, raise } from "../core/events.ts";
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import type { Peer, Session, SessionListener } from "../core/http/session.ts";
+import type { TraceIds } from "../core/trace-ids.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { RequestEnd } from "./request-end.ts";
+
+interface ReportContext {
+	readonly clock: Clock;
+	readonly events: Events;
+}
+
+// Objects and no closures, because each listener holds them as long as it listens: a closure holds its surroundings, too.
+
+/** Tells of the end of one request, once it is known how it ended. */
+export class RequestReport {
+	readonly #end: RequestEnd;
+	readonly #context: ReportContext;
+	readonly #traced: TraceIds | null;
+	readonly #requestId: string;
+	readonly #method: string;
+	readonly #arrivedMs: number;
+	readonly #status: number;
+	readonly #ongoing: Promise<void> | null;
+
+	/** `traced` is null if nobody makes spans of it. */
+	constructor(
+		{ id, method, arrivedMs }: GatewayRequest,
+		{ status, ongoing }: GatewayResponse,
+		end: RequestEnd,
+		context: ReportContext,
+		traced: TraceIds | null,
+	) {
+		this.#end = end;
+		this.#context = context;
+		this.#traced = traced;
+		this.#requestId = id;
+		this.#method = method;
+		this.#arrivedMs = arrivedMs;
+		this.#status = status;
+		this.#ongoing = ongoing ?? null;
+	}
+
+	/** Nothing of the request goes on any more. */
+	tell(error: unknown): void {
+		const { requestEnded, trailEnded } = this.#context.events;
+		const end = this.#end;
+		const { trail } = end;
+		const traced = this.#traced;
+		if (requestEnded.length > 0 || trail !== null) {
+			const { route, missing, writes, outlived, parts, watch } = end;
+			const event: RequestEnded = {
+				...{ route, missing, writes, outlived, parts },
+				...(watch !== null && { watch }),
+				...(traced !== null && { traceId: traced.traceId }),
+				error: error === null ? null : asGatewayError(error),
+				...{ requestId: this.#requestId, method: this.#method },
+				status: this.#status,
+				durationMs: this.#context.clock.now() - this.#arrivedMs,
+			};
+			raise(requestEnded, event);
+			if (trail !== null) {
+				trail.close();
+				const trailed = { ...event, trail };
+				raise(trailEnded, trailed);
+				traced?.tracer.ended(trailed);
+				trail.recorded = null;
+			}
+		}
+		end.reported();
+	}
+
+	/** The body of its answer has ended. */
+	bodyEnded(error: unknown): void {
+		this.#tellAfter(this.#end.running, error);
+	}
+
+	/** The session that its answer was has ended. */
+	sessionEnded(error: unknown): void {
+		this.#tellAfter(this.#ongoing, error);
+	}
+
+	#tellAfter(ongoing: Promise<void> | null, error: unknown): void {
+		if (ongoing === null) this.#tellOf(error);
+		else void ongoing.then(() => this.#tellOf(error));
+	}
+
+	#tellOf(error: unknown): void {
+		const end = this.#end;
+		// A client that watches leaves when it has seen enough.
+		this.tell(end.error ?? (end.watch ? null : error));
+	}
+}
+
+/**
+ * The body of an answer, whose end is the request's: it is read to its end, breaks off, or is left, perhaps before it was
+ * begun.
+ */
+export class ReportedStream
+	implements ByteStream, AsyncIterator<Uint8Array, undefined>
+{
+	readonly length: number | null;
+	readonly #body: ByteStream;
+	readonly #report: RequestReport;
+	#stopListening = nothing;
+	#pieces: AsyncIterator<Uint8Array> | null = null;
+	#over = false;
+
+	constructor(body: ByteStream, scope: Scope, report: RequestReport) {
+		this.length = body.length;
+		this.#body = body;
+		this.#report = report;
+		this.#stopListening = scope.onCancel((reason) => this.#end(reason));
+	}
+
+	#end(error: unknown): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.#stopListening();
+		this.#report.bodyEnded(error);
+	}
+
+	[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
+		this.#pieces = this.#body[Symbol.asyncIterator]();
+		return this;
+	}
+
+	async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+		try {
+			const pieces = this.#pieces as AsyncIterator<Uint8Array, undefined>;
+			const piece = await pieces.next();
+			if (piece.done) this.#end(null);
+			return piece;
+		} catch (error) {
+			this.#end(error);
+			throw error;
+		}
+	}
+
+	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+		this.#end(left());
+		await this.#pieces?.return?.();
+		return { done: true, value: undefined };
+	}
+}
+
+function nothing(): void {}
+
+function left(): GatewayError {
+	return new GatewayError("client_closed", "the client left the answer");
+}
+
+/**
+ * A session that tells of its end, once: when it was closed, when its request is cancelled before it has begun, or when it
+ * could not begin. It ends when the gateway closes. A client whose connection was cut is `client_closed`.
+ */
+export class ReportedSession implements Session, SessionListener {
+	readonly protocol: string | null;
+	readonly messageBytesMax: number;
+	readonly #session: Session;
+	readonly #closing: Scope;
+	readonly #report: RequestReport;
+	/** First it would hear that the request is cancelled, and later that the gateway closes. */
+	#stopListening: () => void;
+	#listener: SessionListener | null = null;
+	#scope: Scope | null = null;
+
+	constructor(
+		session: Session,
+		asking: Scope,
+		closing: Scope,
+		report: RequestReport,
+	) {
+		this.protocol = session.protocol;
+		this.messageBytesMax = session.messageBytesMax;
+		this.#session = session;
+		this.#closing = closing;
+		this.#report = report;
+		this.#stopListening = asking.onCancel((reason) =>
+			report.sessionEnded(reason),
+		);
+	}
+
+	open(peer: Peer, scope: Scope): SessionListener {
+		this.#stopListening();
+		this.#scope = scope;
+		this.#stopListening = this.#closing.onCancel((reason) => {
+			scope.cancel(reason);
+			peer.close(1001, "the gateway was closed");
+		});
+		try {
+			this.#listener = this.#session.open(peer, scope);
+			return this;
+		} catch (thrown) {
+			this.#stopListening();
+			this.#report.sessionEnded(thrown);
+			throw thrown;
+		}
+	}
+
+	onMessage(data: Uint8Array, isText: boolean): void | Promise<void> {
+		return this.#listener?.onMessage(data, isText);
+	}
+
+	onClosed(code: number, reason: string): void {
+		this.#stopListening();
+		try {
+			this.#listener?.onClosed(code, reason);
+		} finally {
+			const scope = this.#scope;
+			const why = scope?.cancelled ? scope.reason : cut(reason);
+			this.#report.sessionEnded(code === 1006 ? why : null);
+		}
+	}
+}
+
+function cut(reason: string): GatewayError {
+	const message = reason || "the client's connection was cut";
+	return new GatewayError("client_closed", message);
+}
