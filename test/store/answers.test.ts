@@ -3,13 +3,19 @@ import { describe, it } from "node:test";
 import fc from "fast-check";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
+import { cache } from "../../src/policy/cache/cache.ts";
 import {
 	keptMsMax,
 	packed,
 	storedBytesMax,
 	unpacked,
 } from "../../src/store/answer-value.ts";
-import type { StoreState } from "../../src/store/store.ts";
+import { SharedAnswers } from "../../src/store/answers.ts";
+import { openRedis } from "../../src/store/redis.ts";
+import { Store, type StoreState } from "../../src/store/store.ts";
+import { realClock, virtualClock } from "../../src/tasks/clock.ts";
+import { openScope } from "../../src/tasks/scope.ts";
+import { contextOf, hangs, requestOf } from "../kit/policy.ts";
 import {
 	startStore,
 	type TestStore,
@@ -200,6 +206,34 @@ describe("answers that gateways share", { skip }, () => {
 		);
 	});
 
+	it("are not kept if they were asked for before their address was changed", () =>
+		inside(json({}), async (server) => {
+			const changed: (() => void)[] = [];
+			const open = openRedis(server.url);
+			const context = { clock: realClock(), changed, open };
+			const store = new Store({ prefix: "t:", timeoutMs: 10_000 }, context);
+			const heard: (string | null)[] = [];
+			const one = new SharedAnswers(store, "x", () => {});
+			const two = new SharedAnswers(store, "x", (target) => heard.push(target));
+			await untilUp(store, changed);
+			const find = (of: SharedAnswers) => of.find("asked", "/a", 1000);
+			const [first, second] = [await find(one), await find(two)];
+			assert.ok(first.kind === "ask");
+			assert.equal(second.kind, "wait");
+			one.changed(["/a", "/b"]);
+			const body = new Uint8Array([1]);
+			const answer = { status: 200, headers: [], body, ageMs: 0, keptMs: 5000 };
+			await one.keep(first.lease, answer);
+			const again = await find(two);
+			assert.ok(again.kind === "ask");
+			await two.keep(again.lease, answer);
+			const found = await find(one);
+			assert.ok(found.kind === "kept");
+			assert.deepEqual(Uint8Array.from(found.answer.body), body);
+			assert.ok(found.answer.ageMs < 5000);
+			store.close();
+		}));
+
 	it("are not given if they were changed while the store was away", () => {
 		let version = 0;
 		return inside(
@@ -268,7 +302,10 @@ describe("answers that gateways share", { skip }, () => {
 				await using two = await opened(server.url, upstream.url);
 				assert.equal((await one.get("/picky/1")).status, 502);
 				good = true;
+				const beganMs = performance.now();
 				assert.equal((await two.get("/picky/1")).text, '{"good":true}');
+				// Nobody waits for what was refused: a lease would last two seconds.
+				assert.ok(performance.now() - beganMs < 1900);
 				await stored(server, 1);
 			},
 		);
@@ -416,6 +453,35 @@ describe("an answer in the store", () => {
 		const long = Buffer.concat([noise, noise.toReversed()]);
 		assert.equal(await of(long), null);
 		assert.ok((await of(long.subarray(0, storedBytesMax - 200))) !== null);
+	});
+
+	it("is fresh until the instant at which it ends where it came from", async () => {
+		const clock = virtualClock();
+		const scope = openScope({ clock });
+		const value = await packed({
+			status: 200,
+			headers: ["cache-control", "max-age=10"],
+			body: Buffer.from("{}"),
+			...{ ageMs: 1200, keptMs: 8800 },
+		});
+		const reply = [Buffer.from("kept"), Buffer.from(":"), value, 8500];
+		const store = {
+			...{ prefix: "t:", up: true, listen: () => {} },
+			script: async (...args: ((reply: unknown) => unknown)[]) =>
+				args.at(-1)?.(reply),
+		} as unknown as Store;
+		const bounds = { bytesMax: 1e6, entriesMax: 10, answerBytesMax: 1000 };
+		const guard = cache(
+			{ forMs: null, staleMs: 0, ifErrorMs: 0, ...bounds },
+			{
+				...{ ...contextOf(clock), scope, store, coalesced: false },
+				...{ origins: ["http://users.test"], credentials: new Map() },
+			},
+		);
+		assert.ok(guard.second);
+		const request = requestOf({ safe: true });
+		const answer = await guard.call(guard.second(hangs))(request, scope);
+		assert.equal(answer.freshness?.untilMs, clock.now() + 10_000 - 1_500);
 	});
 
 	it("breaks no request by a field that it says to have had", async () => {

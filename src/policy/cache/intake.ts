@@ -175,6 +175,7 @@ export class Intake {
 		if (this.#isOutranked(response.status, old)) return marked;
 		if (form === "sent" && !fails) this.#dropPart(key);
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
+			this.#second?.refuse({ key });
 			// A failure says nothing about the kept answer. Any other answer replaces it.
 			return old && !fails ? this.#outdate(old, marked) : marked;
 		}

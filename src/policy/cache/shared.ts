@@ -65,11 +65,10 @@ export class SecondLevel {
 	}
 
 	/** A step has used an answer that is kept. */
-	keep({ key, response, origin, bornMs, freshUntilMs }: Kept): void {
+	keep({ key, response, bornMs, freshUntilMs }: Kept): void {
 		const asked = askedOf(key);
 		const lease = this.#leases.get(asked);
-		const isFound = this.#found.has((origin as UpstreamResponse).body);
-		if (lease === undefined || isFound) return;
+		if (lease === undefined) return;
 		this.#leases.delete(asked);
 		const { status, headers, body } = response;
 		const nowMs = this.#context.clock.now();
@@ -80,7 +79,7 @@ export class SecondLevel {
 		});
 	}
 
-	/** A step could not use an answer. */
+	/** An answer was not kept after all, or a step could not use it. */
 	refuse({ key }: Pick<Kept, "key">): void {
 		this.#giveBack(askedOf(key), true);
 	}
