@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { describe, it } from "node:test";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
+import { fileURLToPath } from "node:url";
 import type { StoreChanged } from "../../src/core/events.ts";
 import { openRedis } from "../../src/store/redis.ts";
 import { Store } from "../../src/store/store.ts";
 import { realClock } from "../../src/tasks/clock.ts";
 import {
+	freePort,
 	startStore,
 	type TestStore,
 	untilUp,
@@ -194,6 +198,38 @@ describe("a real store", { skip }, () => {
 			assert.ok(performance.now() - beganMs < 4000);
 			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
 		}));
+
+	it("is spoken to over TLS, and only if its certificate is trusted", async () => {
+		const file = (name: string) =>
+			fileURLToPath(new URL(`../upstream/tls/${name}.pem`, import.meta.url));
+		const port = String(await freePort());
+		const pair = [
+			"--tls-cert-file",
+			file("cert"),
+			"--tls-key-file",
+			file("key"),
+		];
+		const tls = ["--tls-port", port, "--tls-auth-clients", "no", ...pair];
+		await inside(
+			async () => {
+				const url = `rediss://localhost:${port}`;
+				using distrusted = connected(url);
+				const fault = "unreachable";
+				assert.deepEqual(await distrusted.changes(1), { state: "away", fault });
+				setDefaultCACertificates([
+					...getCACertificates("default"),
+					readFileSync(file("cert"), "utf8"),
+				]);
+				using trusted = connected(url);
+				await trusted.up();
+				await trusted.set("a", "b");
+				assert.deepEqual(await trusted.get("a"), ["b"]);
+				using plain = connected(`redis://127.0.0.1:${port}`);
+				assert.equal((await plain.changes(1)).state, "away");
+			},
+			...tls,
+		);
+	});
 
 	it("is left without a connection when it is closed", () =>
 		inside(async (server) => {
