@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Writable } from "node:stream";
 import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { serverFields } from "../core/http/fields.ts";
@@ -11,6 +12,7 @@ import {
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import type { Session } from "../core/http/session.ts";
+import type { SharedFrame } from "../core/http/shared-frame.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
 import {
 	type SessionOwner,
@@ -70,6 +72,8 @@ export interface Owner extends SessionOwner {
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
+	/** The last piece of a stream that went to several clients, as a chunk. */
+	readonly sharedChunk: SharedFrame;
 	/** Called with each session that has begun. */
 	onSession(session: WebSocketSession): void;
 	/** Called once, when the answer is out or the client is gone, and nothing of the request goes on any more. */
@@ -265,9 +269,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			for await (const chunk of body) {
 				written += chunk.length;
 				if (this.#over || written > (body.length ?? written)) throw cut;
-				if (response.write(chunk)) continue;
+				const from = this.#write(chunk);
+				if (from === null) continue;
 				this.memory.hold(chunk.length);
-				await this.#drained();
+				await this.#drained(from);
 				this.memory.give(chunk.length);
 			}
 			if (this.#over || written < (body.length ?? written)) throw cut;
@@ -283,18 +288,35 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		}
 	}
 
-	#drained(): Promise<void> {
+	/** Gives what tells when there is room for more; null if there is some. */
+	#write(piece: Uint8Array): Writable | null {
 		const response = this.#response;
+		const { socket } = this.#connection;
+		// An empty chunk would be the end.
+		const frame =
+			response.chunkedEncoding && piece.length > 0
+				? this.#owner.sharedChunk.of(piece)
+				: null;
+		// Node itself would write four pieces, in the next tick. Until then, or as long as the connection is another answer's, it
+		// holds what was written.
+		const isHeld = response.writableCorked > 0 || response.socket !== socket;
+		if (frame === null || isHeld || !socket.writable) {
+			return response.write(piece) ? null : response;
+		}
+		return socket.write(frame) ? null : socket;
+	}
+
+	#drained(from: Writable): Promise<void> {
 		return new Promise((resolve, reject) => {
 			const resume = () => {
 				leaveScope();
 				resolve();
 			};
 			const leaveScope = this.#scope.onCancel((reason) => {
-				response.off("drain", resume);
+				from.off("drain", resume);
 				reject(reason);
 			});
-			response.once("drain", resume);
+			from.once("drain", resume);
 		});
 	}
 
@@ -426,6 +448,12 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#connection.end(this);
 		this.#release();
 	};
+}
+
+/** A piece of a body as a chunk (RFC 9112, 7.1). */
+export function chunkOf(bytes: Uint8Array): Uint8Array {
+	const head = Buffer.from(`${bytes.length.toString(16)}\r\n`);
+	return Buffer.concat([head, bytes, Buffer.from("\r\n")]);
 }
 
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {

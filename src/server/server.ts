@@ -10,10 +10,11 @@ import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
+import { SharedFrame } from "../core/http/shared-frame.ts";
 import {
+	frameOf,
 	type SessionBounds,
 	type SessionCounts,
-	SharedFrame,
 	type WebSocketSession,
 } from "../core/http/web-socket.ts";
 import { Memory } from "../core/memory.ts";
@@ -27,7 +28,12 @@ import {
 	createClientScheme,
 } from "./client-address.ts";
 import { ClientConnection } from "./client-connection.ts";
-import { ClientExchange, type Handle, type Owner } from "./client-exchange.ts";
+import {
+	ClientExchange,
+	chunkOf,
+	type Handle,
+	type Owner,
+} from "./client-exchange.ts";
 import { ConnectionShares } from "./connection-shares.ts";
 import { type Cors, createCors } from "./cors.ts";
 import { type AnswersFor, createHosts } from "./hosts.ts";
@@ -264,7 +270,8 @@ class Service implements Owner {
 		...{ open: 0, received: 0, sent: 0 },
 		closed: new Map(),
 	};
-	readonly shared = new SharedFrame();
+	readonly shared = new SharedFrame(frameOf);
+	readonly sharedChunk = new SharedFrame(chunkOf);
 	readonly #handshakes = new Handshakes();
 	readonly #connections = new Map<Socket, ClientConnection>();
 	readonly #paces: PaceWatch;

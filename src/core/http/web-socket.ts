@@ -6,6 +6,7 @@ import { asGatewayError, GatewayError } from "../errors.ts";
 import { networkOf } from "../ip.ts";
 import type { RequestMemory } from "../memory.ts";
 import type { Peer, Session, SessionListener } from "./session.ts";
+import type { SharedFrame } from "./shared-frame.ts";
 
 /** A WebSocket of `ws`, which leads to its session without a closure for each. */
 export class SessionSocket extends WebSocket {
@@ -71,34 +72,11 @@ export interface SessionOwner {
 	onInternal(thrown: unknown, requestId: string): void;
 }
 
-/** Longer messages are not copied into a frame that is held until the next one. Their lengths would also need more bytes. */
-const sharedBytesMax = 2 ** 16 - 1;
-
 /** FIN, and the opcode of a text (RFC 6455, 5.2). */
 const textOpcode = 0x81;
 
-/**
- * The last message that went to several clients, as a whole frame. To hand it to a socket as it is takes half of what it
- * takes to let `ws` write a head and the message for each.
- */
-export class SharedFrame {
-	#text: Uint8Array | null = null;
-	/** Null before the message is sent for the second time. */
-	#frame: Uint8Array | null = null;
-
-	/** The frame of a text that was the last one, too; else null. */
-	of(text: Uint8Array): Uint8Array | null {
-		if (text === this.#text) {
-			this.#frame ??= frameOf(text);
-			return this.#frame;
-		}
-		this.#text = text.length > sharedBytesMax ? null : text;
-		this.#frame = null;
-		return null;
-	}
-}
-
-function frameOf(text: Uint8Array): Uint8Array {
+/** A short text as a whole frame of a server. To write it as it is takes less than to let `ws` write a head and the text. */
+export function frameOf(text: Uint8Array): Uint8Array {
 	const { length } = text;
 	const headBytes = length < 126 ? 2 : 4;
 	const frame = Buffer.allocUnsafeSlow(headBytes + length);
