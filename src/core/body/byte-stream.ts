@@ -1,6 +1,6 @@
 /**
  * A body that comes piece by piece. It is read once, at the pace of its reader. The reader gives it up by leaving the
- * loop.
+ * loop. The content of a piece never changes, so the same piece may be given to many readers, and is encoded once for them.
  */
 export interface ByteStream extends AsyncIterable<Uint8Array> {
 	/** How many bytes come in all, or reading fails. Null if only the end will show it. */
