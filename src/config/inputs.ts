@@ -403,7 +403,8 @@ export interface ChannelInput {
 	 */
 	readonly maxMessage?: InputOfKey<Channel["maxMessage"]>;
 	/**
-	 * How many instances may be in use at once: those with a listener or a kept message. Beyond it `channel_full`.
+	 * How many instances there may be at once. If it is one more, the one that nobody has used for longest and to
+	 * which nobody listens gives way, with the messages that it keeps. If somebody listens to each, `channel_full`.
 	 * Default: `10000`.
 	 */
 	readonly instances?: InputOfKey<Channel["instances"]>;

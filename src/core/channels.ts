@@ -1,8 +1,8 @@
 /** A channel, as those see it who publish. */
 export interface Publisher {
 	/**
-	 * Sends a message, as JSON, to everybody who listens to the instance. Throws `channel_full` if it is one instance too many,
-	 * and `overloaded` if there is no memory for the message.
+	 * Sends a message, as JSON, to everybody who listens to the instance. Throws `channel_full` if it is one instance too many
+	 * and somebody is in each of the others, and `overloaded` if there is no memory for the message.
 	 */
 	publish(instance: string, json: string): Published;
 }

@@ -139,7 +139,7 @@ export const errorTable = {
 		status: 503,
 		title: "Too many listen here",
 		meaning:
-			"Operator: a channel has as many `listeners` or `instances` as its config allows.",
+			"Operator: a channel has as many `listeners`, or as many `instances` with listeners, as its config allows.",
 	},
 	overloaded: {
 		status: 503,

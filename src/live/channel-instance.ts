@@ -74,10 +74,14 @@ export class Instance {
 		return this.#resting.size + this.#waking.size + this.#busy.size;
 	}
 
-	/** Whether somebody would miss it: a listener, a member, or whoever comes for what is kept. */
-	get inUse(): boolean {
-		const members = this.presence?.size ?? 0;
-		return this.listeners > 0 || this.#kept.count > 0 || members > 0;
+	/** Whether somebody is there: a listener, or a member who asks again and again. */
+	get hasSomebody(): boolean {
+		return this.listeners > 0 || (this.presence?.size ?? 0) > 0;
+	}
+
+	/** Whether it has messages for whoever comes. */
+	get keepsSome(): boolean {
+		return this.#kept.count > 0;
 	}
 
 	get keptBytes(): number {

@@ -46,6 +46,8 @@ export class Channel implements Publisher, InstanceOwner {
 	readonly #instances = new Map<string, Instance>();
 	/** Those of them that nobody would miss. */
 	readonly #unused = new Set<Instance>();
+	/** Those where nobody is, and that keep messages. The one that nobody has used for longest is the first. */
+	readonly #left = new Set<Instance>();
 	/** Who hears of messages without being a listener, by the instance's name. */
 	readonly #hearing = new Map<string, Set<() => void>>();
 	/** Those that keep messages. The one that was published to longest ago is the first. */
@@ -87,7 +89,10 @@ export class Channel implements Publisher, InstanceOwner {
 		};
 	}
 
-	/** The instance of that name, which is made if there is none. Throws `channel_full` if it is one too many. */
+	/**
+	 * The instance of that name, which is made if there is none. If it is one too many, another where nobody is gives way. Throws
+	 * `channel_full` if somebody is in each.
+	 */
 	instance(name: string): Instance {
 		const known = this.#instances.get(name);
 		if (known !== undefined) return known;
@@ -99,10 +104,13 @@ export class Channel implements Publisher, InstanceOwner {
 		return instance;
 	}
 
+	/** Else one client could keep all others from new instances, by a message to each of so many. */
 	#makeRoom(): void {
 		const [unused] = this.#unused;
-		if (unused === undefined) throw this.#full("instances");
-		this.#remove(unused);
+		const [left] = this.#left;
+		const least = unused ?? left;
+		if (least === undefined) throw this.#full("instances");
+		this.#remove(least);
 	}
 
 	#full(what: "instances" | "listeners" | "members"): GatewayError {
@@ -115,6 +123,7 @@ export class Channel implements Publisher, InstanceOwner {
 		instance.close();
 		this.#instances.delete(instance.name);
 		this.#unused.delete(instance);
+		this.#left.delete(instance);
 	}
 
 	/** Throws `channel_full` if so many listen already. */
@@ -165,8 +174,13 @@ export class Channel implements Publisher, InstanceOwner {
 
 	used(instance: Instance): void {
 		if (this.#instances.get(instance.name) !== instance) return;
-		if (instance.inUse) this.#unused.delete(instance);
-		else this.#unused.add(instance);
+		// Added anew, so that the order is that of their last use.
+		this.#left.delete(instance);
+		if (instance.hasSomebody) this.#unused.delete(instance);
+		else if (instance.keepsSome) {
+			this.#unused.delete(instance);
+			this.#left.add(instance);
+		} else this.#unused.add(instance);
 	}
 
 	/** Drops the oldest messages until so many bytes less are kept, or none. Returns how many less. */

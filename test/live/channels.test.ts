@@ -475,10 +475,11 @@ routes:
 		assert.equal(events[0]?.lost, null);
 	});
 
-	it("that is one too many is refused, unless another is unused", async () => {
+	it("that is one too many is refused, unless nobody listens to another", async () => {
 		const { ask, say, listen, clock } = rooms(
 			"{ instances: 2, keep: { for: 5s } }",
 		);
+		const first = await listen("/rooms/1");
 		await say("a", "1");
 		const { leave } = await listen("/rooms/2");
 		assert.equal((await ask("/rooms/3")).code, "channel_full");
@@ -487,7 +488,64 @@ routes:
 		leave();
 		await clock.advance(0);
 		await say("b", "3");
+		await listen("/rooms/3");
 		assert.equal((await ask("/rooms/2")).code, "channel_full");
+		await say("c", "1");
+		assert.deepEqual(messagesOf(first.told), ["a", "c"]);
+	});
+
+	it("that only keeps messages gives way, and whoever comes back hears that they are lost", async () => {
+		const { say, poll, listen, channel } = rooms("{ instances: 3 }");
+		const id = await say("a", "1");
+		await say("b", "2");
+		await say("c", "1");
+		await say("d", "3");
+		// Nobody has used this one for longest: it is not the oldest.
+		await say("e", "4");
+		assert.equal(channel()?.instances, 3);
+		assert.deepEqual(messagesOf((await poll("/rooms/1")).events), ["a", "c"]);
+		await listen("/rooms/1");
+		await say("f", "5");
+		await say("g", "6");
+		await say("h", "7");
+		// With a listener it stays, although others were used later.
+		const { events } = await poll(`/rooms/1?after=${id}`);
+		assert.deepEqual(messagesOf(events), ["c"]);
+		const lost = await poll(`/rooms/4?after=${id}`);
+		assert.equal(lost.events[0]?.lost, null);
+		assert.deepEqual(messagesOf(lost.events), []);
+	});
+
+	it("gives way after those that keep nothing", async () => {
+		const { say, poll, ask, channel } = rooms("{ instances: 2 }");
+		await say("a", "1");
+		for (const room of [2, 3, 4]) {
+			assert.equal((await ask(`/rooms/${room}`)).status, 200);
+		}
+		assert.equal(channel()?.instances, 2);
+		assert.deepEqual(messagesOf((await poll("/rooms/1")).events), ["a"]);
+	});
+
+	it("whose member polls does not give way while the member is expected back", async () => {
+		const { say, ask, poll, clock } = rooms(
+			"{ instances: 1, presence: true }",
+			`
+routes:
+  GET /rooms/{id}: { listen: "room/\${params.id}", member: ada }
+  POST /rooms/{id}:
+    request: { body: {} }
+    steps:
+      said: { publish: "room/\${params.id}", message: "\${body}" }
+    respond: \${said}
+    status: 201
+`,
+		);
+		await say("a", "1");
+		await poll("/rooms/1", ["prefer", "wait=0"]);
+		assert.equal((await ask("/rooms/2")).code, "channel_full");
+		await clock.advance(10_000);
+		await say("b", "2");
+		assert.deepEqual(messagesOf((await poll("/rooms/2")).events), ["b"]);
 	});
 });
 

@@ -41,7 +41,7 @@ export const channelKeys = section({
 	instances: key(count(100_000), {
 		field: "instancesMax",
 		description:
-			"How many instances may be in use at once: those with a listener or a kept message. Beyond it `channel_full`.",
+			"How many instances there may be at once. If it is one more, the one that nobody has used for longest and to which nobody listens gives way, with the messages that it keeps. If somebody listens to each, `channel_full`.",
 		example: "instances: 500",
 		default: 10_000,
 	}),
