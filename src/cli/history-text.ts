@@ -104,7 +104,9 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 			value === null ? "null" : String(value),
 		]),
 		...(parts === null ? [] : [["in parts", partsWords(parts)]]),
-		...(watch === undefined ? [] : [["watched", watchWords[watch]]]),
+		...(watch === undefined
+			? []
+			: [[watch === "run" ? "watched" : "followed", watchWords[watch]]]),
 		...(error === null ? [] : [["failed", inStep(wordsOf(error), error)]]),
 		...detail.missing.map(({ step, index, error }) => [
 			`without ${nameOf(step, index)}`,

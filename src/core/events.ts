@@ -29,13 +29,13 @@ export interface RequestEnded {
 	readonly writes: readonly StepWrite[];
 	/** Null if its answer was not sent in parts, or failed before the first. */
 	readonly parts: SentParts | null;
-	/** Present if it has to do with a live route that is watched. */
+	/** Present if its client watched a live route or listened to a channel, and for a run for those who watch. */
 	readonly watch?: WatchRole;
 }
 
 /**
- * `run`: a run of the gateway's own, for all who watch. Else a client that watched, until it left or was told that it ends:
- * by events, over WebSocket, or waiting for another answer.
+ * `run`: a run of the gateway's own, for all who watch. Else a client that watched or listened, until it left or was told
+ * that it ends: by events, over WebSocket, or waiting for news.
  */
 export type WatchRole = "run" | "events" | "websocket" | "wait";
 

@@ -387,8 +387,11 @@ async function reported(
 	try {
 		response = await answer(end);
 	} catch (thrown) {
-		end.error = asGatewayError(thrown);
-		response = problemResponse(end.error, request.id);
+		const error = asGatewayError(thrown);
+		// A client that waits for news leaves when it likes.
+		const leaves = end.watch === "wait" && error.code === "client_closed";
+		if (!leaves) end.error = error;
+		response = problemResponse(error, request.id);
 	}
 	if (end.outlived) {
 		// The client left before an answer in parts began, but the run went on.
@@ -483,23 +486,24 @@ async function answer(
 	const given = { request, values, events, load, scope, via, trail, ids };
 	const input = { ...given, beyond: end };
 	if (live !== null && watching !== null) {
-		const { response, state } = await answerWatching({
-			...{ request, scope, face: watching, watches: live.watches },
-			key: watchKeyOf(live.watchedBy, request, values),
-			closing: handling.outliving.closing,
-			source: {
-				run: createWatchRun(route, live.watchedBy, request, values, {
-					...handling,
-					report: (own, scope, answer) =>
-						reported(own, scope, handling, answer),
-				}),
-				hear: hearingOf(route, input, handling),
-			},
+		return following(end, watchRoles[watching.kind], scope, async () => {
+			const { response, state } = await answerWatching({
+				...{ request, scope, face: watching, watches: live.watches },
+				key: watchKeyOf(live.watchedBy, request, values),
+				closing: handling.outliving.closing,
+				source: {
+					run: createWatchRun(route, live.watchedBy, request, values, {
+						...handling,
+						report: (own, scope, answer) =>
+							reported(own, scope, handling, answer),
+					}),
+					hear: hearingOf(route, input, handling),
+				},
+			});
+			// A stream says of each answer what it lacks, and is no partial answer itself.
+			if (watching.kind === "wait") end.missing = state.missing;
+			return response;
 		});
-		// A stream says of each answer what it lacks, and is no partial answer itself.
-		if (watching.kind === "wait") end.missing = state.missing;
-		if (response.status < 400) end.watch = watchRoles[watching.kind];
-		return response;
 	}
 	// A request that still comes takes no place but for its steps, because its client decides how long that takes.
 	const coming = upload !== null && upload.arrived !== true;
@@ -542,7 +546,32 @@ async function answer(
 	// Whoever listens takes no place among the requests in progress.
 	const post = () => createPost(request, handling.posting);
 	const { channels } = handling;
-	return channels.listen(place, wanted as Wanted, request, scope, post);
+	const how = wanted as Wanted;
+	return following(end, listenRoleOf(how), scope, async () =>
+		channels.listen(place, how, request, scope, post),
+	);
+}
+
+/** Answers a client that watches or listens, and notes how, unless that could not begin. A role of null is that of a client that does not wait. */
+async function following(
+	end: RequestEnd,
+	role: WatchRole | null,
+	scope: Scope,
+	answer: () => Promise<GatewayResponse>,
+): Promise<GatewayResponse> {
+	try {
+		const response = await answer();
+		if (response.status < 400) end.watch = role;
+		return response;
+	} catch (thrown) {
+		if (role === "wait" && scope.cancelled) end.watch = role;
+		throw thrown;
+	}
+}
+
+function listenRoleOf({ face, waitMs }: Wanted): WatchRole | null {
+	if (face !== "poll") return watchRoles[face];
+	return waitMs === null ? null : "wait";
 }
 
 /** How a watch hears of messages; null if it hears none. Throws if the request means no instance of the channel. */

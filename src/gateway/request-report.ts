@@ -90,7 +90,7 @@ export class RequestReport {
 
 	#tellOf(error: unknown): void {
 		const end = this.#end;
-		// A client that watches leaves when it has seen enough.
+		// A client that watches or listens leaves when it has seen enough.
 		this.tell(end.error ?? (end.watch ? null : error));
 	}
 }
@@ -155,7 +155,8 @@ function left(): GatewayError {
 
 /**
  * A session that tells of its end, once: when it was closed, when its request is cancelled before it has begun, or when it
- * could not begin. It ends when the gateway closes. A client whose connection was cut is `client_closed`.
+ * could not begin. It ends when the gateway closes. A client that leaves is no failure, also if its connection is cut: many
+ * never close a session otherwise.
  */
 export class ReportedSession implements Session, SessionListener {
 	readonly protocol: string | null;
@@ -210,14 +211,15 @@ export class ReportedSession implements Session, SessionListener {
 		try {
 			this.#listener?.onClosed(code, reason);
 		} finally {
-			const scope = this.#scope;
-			const why = scope?.cancelled ? scope.reason : cut(reason);
-			this.#report.sessionEnded(code === 1006 ? why : null);
+			this.#report.sessionEnded(code === 1006 ? this.#failure() : null);
 		}
 	}
-}
 
-function cut(reason: string): GatewayError {
-	const message = reason || "the client's connection was cut";
-	return new GatewayError("client_closed", message);
+	/** Why its connection was cut; null if its client has left. */
+	#failure(): GatewayError | null {
+		const scope = this.#scope;
+		if (!scope?.cancelled) return null;
+		const error = asGatewayError(scope.reason);
+		return error.code === "client_closed" ? null : error;
+	}
 }

@@ -101,17 +101,17 @@ function partsMark({ firstMs }: NonNullable<RequestDetail["parts"]>): string {
 	return `sent in parts, the first after ${shownMs(firstMs)}`;
 }
 
-/** `watched by events`; a run of the gateway's own is `run for those who watch`. */
+/** `followed by events`; a run of the gateway's own is `run for those who watch`. */
 export function watchMark(watch: NonNullable<RequestDetail["watch"]>): string {
 	switch (watch) {
 		case "run":
 			return "run for those who watch";
 		case "events":
-			return "watched by events";
+			return "followed by events";
 		case "websocket":
-			return "watched over WebSocket";
+			return "followed over WebSocket";
 		case "wait":
-			return "waited for another answer";
+			return "waited for news";
 	}
 }
 

@@ -14,7 +14,9 @@ import {
 } from "./log-requests.ts";
 
 /** Endings of which `sample` takes a share. `requests: partial` tells of all others. */
-const sampled: ReadonlySet<Ending> = new Set(["whole", "left", "refused"]);
+const sampled: ReadonlySet<Ending> = new Set([
+	...(["whole", "left", "unwatched", "refused"] as const),
+]);
 
 /** How many parts of one answer are named as missing. */
 const missingMax = 16;
@@ -51,8 +53,9 @@ export function tellEach(
 		addMissing(line, end);
 		addError(line, end, ending, calls);
 		if (ending === "partial") log.warn(line, "answered in part");
-		else if (ending === "refused") log.info(line, endingWords.refused);
-		else if (ending === "left") {
+		else if (ending === "refused" || ending === "unwatched") {
+			log.info(line, endingWords[ending]);
+		} else if (ending === "left") {
 			log.info(line, end.outlived ? finishedWords : endingWords.left);
 		} else log.error(line, endingWords[ending]);
 	};
@@ -134,7 +137,7 @@ function addError(
 	ending: Ending,
 	calls: Calls,
 ): void {
-	if (error === null || ending === "left") return;
+	if (error === null || ending === "left" || ending === "unwatched") return;
 	if (ending === "refused") {
 		// Its words may quote the client.
 		line.code = error.code;

@@ -20,6 +20,8 @@ export type Ending =
 	| "partial"
 	/** Its client left, and nothing that was done for it failed. */
 	| "left"
+	/** A run for those who watch, the last of whom has left. */
+	| "unwatched"
 	/** A client's own fault: 400 to 499. */
 	| "refused"
 	/** Refused for overload, with nothing written. */
@@ -39,9 +41,12 @@ export function endingOf({
 	outlived,
 	writes,
 	parts,
+	watch,
 }: RequestEnded): Ending {
 	if (error === null) return missing.length > 0 ? "partial" : "whole";
-	if (error.code === "client_closed") return "left";
+	if (error.code === "client_closed") {
+		return watch === "run" ? "unwatched" : "left";
+	}
 	const wrote = writes.some(({ outcome }) => outcome !== "refused");
 	if (!wrote && error.code === "overloaded") return "overloaded";
 	if (outlived) return "failed_alone";
@@ -56,6 +61,7 @@ export function endingOf({
 /** What a line says of an ending that is no good one. */
 export const endingWords = {
 	left: "the client left before it had its answer",
+	unwatched: "run ended: nobody watches its answer any more",
 	refused: "request refused",
 	overloaded: "request failed",
 	failed: "request failed",
@@ -94,6 +100,7 @@ function tellEnd(
 		case "whole":
 		case "partial":
 		case "overloaded":
+		case "unwatched":
 			return;
 		case "left":
 			if (requests === "failed") return;

@@ -16,6 +16,7 @@ import type { RunningServer } from "../../server/serve.ts";
 import type { History } from "../history/history.ts";
 import { writeHistory } from "../history/history-metrics.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
+import { isOpenEnded } from "../trail/shown-request.ts";
 import {
 	Exposition,
 	type FamilySamples,
@@ -216,8 +217,7 @@ class Numbers {
 		const errorType = code === "client_closed" ? "" : code;
 		if (watch === "run") numbers.watchRun(durationMs);
 		else numbers.answer(error !== null, missing.length > 0);
-		// A client decides how long it watches.
-		if (watch === undefined) {
+		if (watch !== "run" && !isOpenEnded(end)) {
 			numbers.durations.record(method, status, errorType, durationMs);
 		}
 		if (code === "too_many_requests") this.#rateLimited++;

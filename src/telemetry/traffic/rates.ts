@@ -2,6 +2,7 @@ import type { AttemptEnded, RequestEnded } from "../../core/events.ts";
 import type { StepTrail } from "../../core/trail.ts";
 import type { Plan, StepPlan } from "../../plan/plan.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
+import { isOpenEnded } from "../trail/shown-request.ts";
 import {
 	Numbers,
 	type Outcome,
@@ -74,10 +75,9 @@ export class RateCounter {
 	request(end: RequestEnded, steps: readonly StepTrail[], atMs: number): void {
 		const series = this.#routes.get(end.route);
 		if (series === undefined) return;
-		const { durationMs, watch } = end;
+		const { durationMs } = end;
 		const outcome = outcomeOf(end);
-		// A client decides how long it watches.
-		if (watch === undefined || watch === "run") {
+		if (!isOpenEnded(end)) {
 			series.recent.add(atMs, durationMs, outcome);
 			if (this.live) {
 				series.moment.add(durationMs, outcome);

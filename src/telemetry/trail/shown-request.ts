@@ -47,7 +47,7 @@ export interface RequestSummary {
 	readonly writes: readonly StepWrite[];
 	/** In which form its answer was sent in parts, and when the first went out, from its arrival. Null: not in parts. */
 	readonly parts: SentParts | null;
-	/** Present if it has to do with a live route that is watched. */
+	/** Present if its client watched a live route or listened to a channel, and for a run for those who watch. */
 	readonly watch?: WatchRole;
 	/** How many calls its steps made. */
 	readonly calls: number;
@@ -186,6 +186,14 @@ export function completenessOf({
 }: RequestEnded): RequestSummary["completeness"] {
 	if (error !== null) return "failed";
 	return missing.length > 0 ? "partial" : "whole";
+}
+
+/** Whether its client decided how long it took: it watched, listened, or held a WebSocket open. */
+export function isOpenEnded({
+	watch,
+	status,
+}: Pick<RequestEnded, "watch" | "status">): boolean {
+	return watch === undefined ? status === 101 : watch !== "run";
 }
 
 /** What operators are told of an error. */
