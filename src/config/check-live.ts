@@ -1,7 +1,7 @@
 import { checkChannelTarget } from "./check-target.ts";
 import type { LiveConfig, RouteConfig, UpstreamConfig } from "./config.ts";
 import { stepsInside } from "./graph.ts";
-import type { liveKeys } from "./keys/live.ts";
+import { liveKeys } from "./keys/live.ts";
 import type { ReadOf } from "./keys/section.ts";
 import type { Names } from "./names.ts";
 import type { Problem } from "./problem.ts";
@@ -69,10 +69,13 @@ export function checkLive(
 		({ step }) =>
 			step.kind === "call" && (upstreams.get(step.upstream)?.cache ?? null),
 	);
-	// A time that could not be read was refused already.
+	// A time that could not be read was refused already, and so was a key that may be meant for one.
 	const written = entryOf(source, "live");
 	const saysWhen = ["every", "on"].some((key) => entryOf(written, key));
-	if (saysWhen || isCached) return;
+	const isRefused =
+		written?.kind === "map" &&
+		written.entries.some(({ key }) => !Object.hasOwn(liveKeys.keys, key));
+	if (saysWhen || isRefused || isCached) return;
 	say(
 		at,
 		"`live` does not say when the route runs again: write `every`, `on`, or `cache` at an upstream that it calls, whose answers then say how long they are fresh",

@@ -38,7 +38,10 @@ export function checkChannelTarget(
 	const { channel } = target;
 	usedChannels.add(channel);
 	if (!channels.has(channel)) {
-		const message = unknownAmong("channel", channel, channels.keys());
+		const message =
+			channels.size === 0
+				? `there is no channel \`${channel}\`: write it under \`channels\``
+				: unknownAmong("channel", channel, channels.keys());
 		problems.push({ at: source.at, message });
 	}
 	return target;

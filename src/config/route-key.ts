@@ -82,9 +82,10 @@ function parseSegment(
 	if (name !== undefined) {
 		return { wrong: `\`${text}\`: a path parameter is written \`{${name}}\`` };
 	}
-	if (/^\*+$/.test(text)) {
+	const all = restOfOthers(text);
+	if (all !== null) {
 		return {
-			wrong: `\`${text}\`: what stands for all that follows is written \`{rest*}\`, in routes with \`proxy\``,
+			wrong: `\`${text}\`: what stands for all that follows is written \`{${all}*}\`, in routes with \`proxy\``,
 		};
 	}
 	if (/[{}]/.test(text)) {
@@ -99,6 +100,16 @@ function parseSegment(
 		};
 	}
 	return { text: plain };
+}
+
+/** The name that other routers give to all that follows: `{rest...}`, `{...rest}`, `[...rest]`, `*rest`; `rest` for a bare `*`. Null if it is something else. */
+function restOfOthers(text: string): string | null {
+	if (/^\*+$/.test(text)) return "rest";
+	const [, ...names] =
+		/^(?:\{([a-z]\w*)(?:\.\.\.|\+|:\.[*+])\}|[{[](?:\.\.\.|\*{1,2})([a-z]\w*)[\]}]|\*([a-z]\w*)|:([a-z]\w*)[*+])$/.exec(
+			text,
+		) ?? [];
+	return names.find(Boolean) ?? null;
 }
 
 const literal = /^[\p{L}\p{M}\p{N} \-._~!$&'()+,;=:@]*$/u;
