@@ -131,6 +131,27 @@ describe("a client that waits for another answer and leaves", () => {
 	});
 });
 
+describe("a client that leaves before its stream has begun", () => {
+	it("has left before its answer", async () => {
+		const route = {
+			live: { every: "10s" },
+			steps: { a: { get: "users/a" } },
+		};
+		const kit = testRoute(route, () => ({ json: 1, afterMs: 1_000 }));
+		const lines = linesOf(kit.gateway, { requests: "partial" });
+		const one = watch(kit, "/x");
+		await kit.clock.advance(500);
+		one.leave();
+		await kit.clock.advance(60_000);
+		const client = kit.ended.find(({ watch }) => watch !== "run");
+		assert.equal(client?.error?.code, "client_closed");
+		assert.deepEqual(
+			lines.map(({ words }) => words),
+			["the client left before it had its answer"],
+		);
+	});
+});
+
 describe("a run that nobody watches any more", () => {
 	const hanging = () =>
 		testRoute(

@@ -5,6 +5,7 @@ import { createServer, type Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { TrailEnded } from "../../src/core/events.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/index.ts";
+import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
 import {
 	closing,
@@ -425,9 +426,17 @@ describe("the end of one side", () => {
 	test("is 1001 to the upstream if the client was cut off", async () => {
 		await start();
 		const client = await open();
+		const metrics = createMetrics(served.gateway);
 		client.socket.resetAndDestroy();
 		assert.equal((await (await upstream.peer()).closed)[0], 1001);
 		await ended();
+		const text = metrics.print("prometheus");
+		assert.match(text, /^sluice_answers_total.*completeness="whole"\} 1$/m);
+		assert.doesNotMatch(
+			text,
+			/^http_server_request_duration_seconds_count/m,
+			"its client decides how long it lasts",
+		);
 		assert.deepEqual(
 			served.ended.map(({ status, error }) => [status, error]),
 			[[101, null]],
