@@ -11,7 +11,7 @@ COPY src/ src/
 COPY ui/ ui/
 RUN npm run build && npm run build:ui
 # The image can send traces. What that takes is installed beside the package only where somebody wants it.
-RUN mv node_modules/@opentelemetry . && npm prune --omit=dev && mv @opentelemetry node_modules/
+RUN cp -r node_modules/@opentelemetry . && npm prune --omit=dev && cp -r @opentelemetry node_modules/
 
 FROM node:26.10.0-slim
 ENV NODE_ENV=production

@@ -37,7 +37,7 @@ const laterThanNode18 = new Set(
 		"sqlite: DatabaseSync",
 		"util: MIMEType getCallSites parseEnv styleText",
 		"worker_threads: isInternalThread locks postMessageToThread",
-		"zlib: crc32 createZstdCompress createZstdDecompress",
+		"zlib: crc32 createZstdCompress createZstdDecompress zstdCompress zstdDecompress",
 	].flatMap((line) => {
 		const [module = "", names = ""] = line.split(": ");
 		return names.split(" ").map((name) => `node:${module} ${name}`);

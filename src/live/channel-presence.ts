@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import crypto from "node:crypto";
 import type { Clock, Timer } from "../tasks/clock.ts";
 
 /** How long somebody who asks again and again counts as there after an answer. */
@@ -80,7 +80,7 @@ export class Presence {
 
 	/** Eight hex digits that are others when the list is another. */
 	get mark(): string {
-		this.#mark ??= hash("sha1", this.told).slice(0, 8);
+		this.#mark ??= crypto.hash("sha1", this.told).slice(0, 8);
 		return this.#mark;
 	}
 

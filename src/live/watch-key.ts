@@ -1,4 +1,4 @@
-import { hash } from "node:crypto";
+import crypto from "node:crypto";
 import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
@@ -20,7 +20,7 @@ export function watchKeyOf(
 		path ? pathOf(request.target) : null,
 		way ? [headerOf(request.headers, "host"), request.scheme ?? null] : null,
 	];
-	return hash("sha256", JSON.stringify(asked, withDigits), "base64url");
+	return crypto.hash("sha256", JSON.stringify(asked, withDigits), "base64url");
 }
 
 /** A declared field has one type, so no text is taken for a number. */

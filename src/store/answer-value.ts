@@ -1,4 +1,4 @@
-import { crc32, zstdCompress, zstdDecompress } from "node:zlib";
+import zlib from "node:zlib";
 import type { HeaderList } from "../core/http/headers.ts";
 
 /** An answer as it stands in the store. Its age is that of when it was put there. */
@@ -45,7 +45,7 @@ export async function packed(answer: StoredAnswer): Promise<Buffer | null> {
 	value.writeUInt32BE(head.length, 5);
 	head.copy(value, prefixBytes);
 	value.set(sent, prefixBytes + head.length);
-	value.writeUInt32BE(crc32(value.subarray(5)), 1);
+	value.writeUInt32BE(zlib.crc32(value.subarray(5)), 1);
 	return value;
 }
 
@@ -55,7 +55,7 @@ export async function unpacked(
 	bytesMax: number,
 ): Promise<StoredAnswer | null> {
 	if (value.length < prefixBytes || value[0] !== version) return null;
-	if (crc32(value.subarray(5)) !== value.readUInt32BE(1)) return null;
+	if (zlib.crc32(value.subarray(5)) !== value.readUInt32BE(1)) return null;
 	const bodyAt = prefixBytes + value.readUInt32BE(5);
 	const head = headOf(value.subarray(prefixBytes, bodyAt));
 	if (head === null || bodyAt > value.length || head.bytes > bytesMax)
@@ -115,7 +115,7 @@ const fieldValue = /^[^\u0000-\u0008\u000a-\u001f\u007f\u0100-\uffff]*$/;
 
 function compressed(body: Uint8Array): Promise<Buffer> {
 	return new Promise((resolve, reject) =>
-		zstdCompress(body, (error, bytes) =>
+		zlib.zstdCompress(body, (error, bytes) =>
 			error ? reject(error) : resolve(bytes),
 		),
 	);
@@ -124,7 +124,7 @@ function compressed(body: Uint8Array): Promise<Buffer> {
 function expanded(sent: Uint8Array, bytes: number): Promise<Buffer> {
 	const bound = { maxOutputLength: Math.max(1, bytes) };
 	return new Promise((resolve, reject) =>
-		zstdDecompress(sent, bound, (error, body) =>
+		zlib.zstdDecompress(sent, bound, (error, body) =>
 			error ? reject(error) : resolve(body),
 		),
 	);
