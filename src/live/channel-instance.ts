@@ -1,6 +1,6 @@
 import type { ChannelConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Clock } from "../tasks/clock.ts";
+import type { Clock, Timer } from "../tasks/clock.ts";
 import { Hearing, type Listener, News } from "./channel-hearing.ts";
 import { KeptMessages } from "./channel-log.ts";
 import { Presence } from "./channel-presence.ts";
@@ -32,6 +32,21 @@ export interface MessageId {
 	readonly at: string;
 }
 
+/** Where so few listen, they hear at once who comes and goes. */
+const fewListeners = 50;
+
+/** They never wait longer for it than this, so that a list of who is there is good enough to read. */
+const gatherMsMax = 1_000;
+
+/**
+ * To wake a listener takes some 20 µs. If many come, each waking all others would take all time. So who comes and goes is gathered for
+ * a fifth of a millisecond for each listener, and telling it takes a tenth of the time.
+ */
+function gatherMsFor(listeners: number): number {
+	if (listeners < fewListeners) return 0;
+	return Math.min(Math.floor(listeners / 5), gatherMsMax);
+}
+
 /**
  * One stream of messages: a log of the last ones for those who come, and a chain of news for those who listen. Each listener
  * stands somewhere in the chain. What nobody needs any more falls off by itself.
@@ -49,8 +64,12 @@ export class Instance {
 	#resting = new Set<Listener>();
 	/** Listeners that were resting, and are about to be woken. */
 	#waking = new Set<Listener>();
-	/** Where those stand. */
-	#wakingFrom = this.#last;
+	/** No listener that rests or is being woken stands before it. */
+	#behindFrom = this.#last;
+	/** Whoever rests before this position is to be woken now. */
+	#dueTo = 0;
+	/** Set while there are news for which nobody was woken yet. */
+	#gathering: Timer | null = null;
 	/** Listeners that have something to take. */
 	readonly #busy = new Set<Listener>();
 	#isWaking = false;
@@ -108,6 +127,7 @@ export class Instance {
 		this.#lastOffset = offset;
 		this.#change(() => this.#kept.add(told, this.#owner.clock.now()));
 		this.#append(told);
+		this.#wakeAll();
 		this.#touch();
 		return id;
 	}
@@ -143,7 +163,14 @@ export class Instance {
 	}
 
 	#tellOf(kind: "joined" | "left", member: string): void {
+		const gatherMs = gatherMsFor(this.listeners);
 		this.#append(tell(kind, `"member":${member}`));
+		if (gatherMs === 0 || this.#gathersMuch) this.#wakeAll();
+		else {
+			this.#gathering ??= this.#owner.clock.aside(gatherMs, () =>
+				this.#wakeAll(),
+			);
+		}
 		this.#owner.used(this);
 	}
 
@@ -152,8 +179,17 @@ export class Instance {
 		const last = new News(told, position + 1, endBytes + told.event.length);
 		this.#last.next = last;
 		this.#last = last;
+		// Else what nobody has to hear would be held.
+		if (!this.#isWaking && this.#resting.size === 0) this.#behindFrom = last;
 		this.#letSlowGo();
-		this.#wakeAll();
+	}
+
+	/** Whether those who rest could soon be taken for slow, through no fault of theirs. */
+	get #gathersMuch(): boolean {
+		const { messagesMax, bytesMax } = this.#owner.config.waiting;
+		const news = this.#last.position - this.#behindFrom.position;
+		const bytes = this.#last.endBytes - this.#behindFrom.endBytes;
+		return news > messagesMax / 4 || bytes > bytesMax / 4;
 	}
 
 	/** Listeners that have too much to take are told so, and let go. The others do not feel it. */
@@ -161,7 +197,8 @@ export class Instance {
 		const { waiting } = this.#owner.config;
 		const { position, endBytes } = this.#last;
 		const slow: Listener[] = [];
-		let most = this.#isWaking ? endBytes - this.#wakingFrom.endBytes : 0;
+		const someWait = this.#isWaking || this.#gathering !== null;
+		let most = someWait ? endBytes - this.#behindFrom.endBytes : 0;
 		this.#owner.clock.turn.spent += this.#busy.size >>> 2;
 		for (const listener of this.#busy) {
 			const at = listener.hearing.position;
@@ -194,6 +231,9 @@ export class Instance {
 	}
 
 	#wakeAll(): void {
+		this.#gathering?.cancel();
+		this.#gathering = null;
+		this.#dueTo = this.#last.position;
 		if (this.#isWaking || this.#resting.size === 0) return;
 		this.#isWaking = true;
 		void this.#wake();
@@ -204,7 +244,9 @@ export class Instance {
 		const { turn } = this.#owner.clock;
 		// Whoever publishes is not to wait for those who hear it.
 		await Promise.resolve();
-		while (this.#someRestBehind()) {
+		while (this.#behindFrom.position < this.#dueTo && this.#resting.size > 0) {
+			// Whoever rests from here on has heard so much.
+			const from = this.#last;
 			const empty = this.#waking;
 			this.#waking = this.#resting;
 			this.#resting = empty;
@@ -223,16 +265,11 @@ export class Instance {
 				this.#busy.add(listener);
 				listener.wake();
 			}
-			this.#wakingFrom = this.#last;
+			this.#behindFrom = from;
 		}
 		this.#isWaking = false;
-		this.#wakingFrom = this.#last;
+		if (this.#resting.size === 0) this.#behindFrom = this.#last;
 		if (this.#busy.size === 0) this.#hold(0);
-	}
-
-	#someRestBehind(): boolean {
-		const [first] = this.#resting;
-		return first?.hearing.hasMore === true;
 	}
 
 	/** The listener has taken everything, and waits for more. False if there is more. */
@@ -304,6 +341,7 @@ export class Instance {
 	}
 
 	close(): void {
+		this.#gathering?.cancel();
 		this.presence?.close();
 		this.shrink(Number.POSITIVE_INFINITY);
 		this.#hold(0);

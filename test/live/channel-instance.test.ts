@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { ChannelConfig } from "../../src/config/config.ts";
 import { Memory } from "../../src/core/memory.ts";
 import { Channel } from "../../src/live/channel.ts";
@@ -35,6 +37,7 @@ class Taking implements Listener {
 	readonly wakeCost = 100;
 	readonly told: Told[] = [];
 	taking = true;
+	wakes = -1;
 	ended: string | null = null;
 	readonly #place: Place;
 
@@ -46,6 +49,7 @@ class Taking implements Listener {
 	}
 
 	wake(): void {
+		this.wakes++;
 		if (!this.taking) return;
 		for (let told = this.hearing.next(); told; told = this.hearing.next()) {
 			this.told.push(told);
@@ -75,7 +79,142 @@ async function listening(
 	return all;
 }
 
+describe("those who come and go", () => {
+	const kinds = ({ told }: Taking) => told.map(({ kind }) => kind);
+
+	it("are told of at once if few listen", async () => {
+		const { channel, clock } = channelOf();
+		const [first] = await listening(channel, clock, 10);
+		assert.ok(first);
+		const before = first.told.length;
+		new Taking(channel, '"new"').end("gone");
+		await clock.advance(0);
+		assert.deepEqual(kinds(first).slice(before), ["joined", "left"]);
+	});
+
+	it("are told of together if many listen, a fifth of a millisecond later for each", async () => {
+		const { channel, clock } = channelOf();
+		const all = await listening(channel, clock, 100);
+		await clock.advance(1_000);
+		const [first] = all;
+		assert.ok(first);
+		const [toldBefore, wakesBefore] = [first.told.length, first.wakes];
+		const came: Taking[] = [];
+		for (let at = 0; at < 19; at++) {
+			came.push(new Taking(channel, `"new${at}"`));
+			await clock.advance(1);
+			assert.equal(first.wakes, wakesBefore);
+		}
+		await clock.advance(1);
+		assert.equal(first.wakes, wakesBefore + 1);
+		const told = first.told.slice(toldBefore);
+		assert.deepEqual(
+			told.map(({ json }) => JSON.parse(String(json)).member),
+			came.map((_, at) => `new${at}`),
+		);
+		// Nobody hears of those who came before, and each hears of those who came after.
+		assert.deepEqual(
+			came.map(({ told }) => told.length),
+			came.map((_, at) => came.length - 1 - at),
+		);
+		for (const one of came) one.end("gone");
+		await clock.advance(19);
+		assert.equal(first.wakes, wakesBefore + 1);
+		await clock.advance(5);
+		assert.equal(kinds(first).filter((kind) => kind === "left").length, 19);
+		assert.equal(clock.pending, 0);
+	});
+
+	it("are told of a second later at most", async () => {
+		const { channel, clock } = channelOf();
+		const [first] = await listening(channel, clock, 9_000);
+		await clock.advance(1_000);
+		assert.ok(first);
+		const before = first.told.length;
+		new Taking(channel, '"new"');
+		await clock.advance(999);
+		assert.equal(first.told.length, before);
+		await clock.advance(1);
+		assert.deepEqual(kinds(first).slice(before), ["joined"]);
+	});
+
+	it("are told of before what they say", async () => {
+		const { channel, clock } = channelOf();
+		const [first] = await listening(channel, clock, 100);
+		await clock.advance(1_000);
+		assert.ok(first);
+		const before = first.told.length;
+		new Taking(channel, '"new"');
+		await clock.advance(1);
+		channel.publish("7", '"hello"');
+		await clock.advance(0);
+		assert.deepEqual(kinds(first).slice(before), ["joined", "message"]);
+		const { wakes } = first;
+		await clock.advance(1_000);
+		assert.equal(first.wakes, wakes);
+	});
+
+	it("are told of while a listener takes nothing, and those who rest do not miss it", async () => {
+		const { channel, clock } = channelOf();
+		const [first, other] = await listening(channel, clock, 100);
+		await clock.advance(1_000);
+		assert.ok(first && other);
+		const before = other.told.length;
+		new Taking(channel, '"new"');
+		// As after a heartbeat: it takes what is there before it is woken.
+		first.wake();
+		await clock.advance(1_000);
+		assert.deepEqual(kinds(other).slice(before), ["joined"]);
+	});
+
+	it("are told of before it is a quarter of what may wait for a listener", async () => {
+		const waiting = { messagesMax: 40, bytesMax: 1024 ** 2 };
+		const { channel, clock } = channelOf({ waiting });
+		const [first] = await listening(channel, clock, 100);
+		await clock.advance(1_000);
+		assert.ok(first);
+		const before = first.told.length;
+		for (let at = 0; at < 10; at++) new Taking(channel, `"new${at}"`);
+		await clock.advance(0);
+		assert.equal(first.told.length, before);
+		new Taking(channel, '"one more"');
+		await clock.advance(0);
+		assert.equal(first.told.length, before + 11);
+	});
+});
+
 describe("an instance of a channel", () => {
+	it("holds nothing of messages that nobody hears and that are not kept", async () => {
+		setFlagsFromString("--expose-gc");
+		const gc = runInNewContext("gc") as () => void;
+		// The first may leave buffers to a thread. The second waits for it.
+		const collect = () => {
+			gc();
+			gc();
+		};
+		const { channel, clock } = channelOf({
+			keep: { last: 1, forMs: 60_000 },
+		});
+		const publish = async () => {
+			const json = JSON.stringify("x".repeat(100_000));
+			for (let at = 0; at < 100; at++) channel.publish("7", json);
+			await clock.advance(0);
+		};
+		// In functions of their own, whose frames hold nobody.
+		const comeAndGo = async () => {
+			const all = await listening(channel, clock, 3);
+			for (const one of all) one.end("gone");
+		};
+		await comeAndGo();
+		await publish();
+		collect();
+		const before = process.memoryUsage().arrayBuffers;
+		for (let round = 0; round < 3; round++) await publish();
+		collect();
+		const more = process.memoryUsage().arrayBuffers - before;
+		assert.ok(more < 10_000_000, `${more} bytes more`);
+	});
+
 	it("encodes a message once for all who hear it", async () => {
 		const { channel, clock } = channelOf();
 		const all = await listening(channel, clock, 100);
