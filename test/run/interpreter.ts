@@ -89,14 +89,16 @@ export function* outcomes(
 	route: RandomRoute,
 	scenario: Scenario,
 ): Generator<Expected, void> {
-	const outcome = (order: Order) =>
-		new Interpreter(route, scenario, order).run();
+	const outcome = (order: Order, valuesFirst = false) =>
+		new Interpreter(route, scenario, order, valuesFirst).run();
 	yield outcome(forwards);
 	yield outcome(backwards);
 	yield outcome(unordered);
+	yield outcome(forwards, true);
 	for (let seed = 1; seed < 100; seed++) {
 		yield outcome(mixed(seed));
 		yield outcome(inChains(seed));
+		yield outcome(mixed(seed), true);
 	}
 }
 
@@ -106,6 +108,10 @@ class Interpreter {
 	readonly #route: RandomRoute;
 	readonly #scenario: Scenario;
 	readonly #order: Order;
+	/**
+	 * Whether a write whose step waits for others has its value first, if they end at the instant at which the run ends, too.
+	 */
+	readonly #valuesFirst: boolean;
 	readonly #calls: OwnCall[] = [];
 	readonly #turns: Turn[] = [];
 	readonly #steps: StepRun[] = [];
@@ -127,10 +133,16 @@ class Interpreter {
 		"endMs" | "status" | "code" | "body" | "missing"
 	> | null = null;
 
-	constructor(route: RandomRoute, scenario: Scenario, order: Order) {
+	constructor(
+		route: RandomRoute,
+		scenario: Scenario,
+		order: Order,
+		valuesFirst: boolean,
+	) {
 		this.#route = route;
 		this.#scenario = scenario;
 		this.#order = order;
+		this.#valuesFirst = valuesFirst;
 		this.#main = this.#open(route.steps, route.respond, null);
 	}
 
@@ -145,7 +157,9 @@ class Interpreter {
 			}
 		}
 		for (const write of this.#written) {
-			if (!write.waited) write.own = madeLate(write);
+			const { waited, kept, turn } = write;
+			const waits = !kept && turn.phase === "reads";
+			if (!waited || (waits && this.#valuesFirst)) write.own = madeLate(write);
 		}
 		const { deadlineMs } = this.#route;
 		const calls = this.#calls
