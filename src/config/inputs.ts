@@ -383,8 +383,8 @@ type Channel = (typeof channelKeys)["keys"];
 /** A stream of messages to whoever listens. */
 export interface ChannelInput {
 	/**
-	 * The JSON Schema (2020-12) of a message. A message that does not fit fails the step that would publish it.
-	 * Without it any JSON is a message.
+	 * The JSON Schema (2020-12) of a message. A message that does not fit is answered 400 if only the request makes
+	 * it, and else fails the step that would publish it. Without it any JSON is a message.
 	 */
 	readonly message?: InputOfKey<Channel["message"]>;
 	/**
@@ -398,8 +398,8 @@ export interface ChannelInput {
 	 */
 	readonly presence?: InputOfKey<Channel["presence"]>;
 	/**
-	 * The longest message, as JSON. Beyond it the step that would publish it fails with `limit_exceeded`. Default:
-	 * `16KiB`.
+	 * The longest message, as JSON. Beyond it the step that would publish it fails with `limit_exceeded`, a 400 if
+	 * only the request makes the message. Default: `16KiB`.
 	 */
 	readonly maxMessage?: InputOfKey<Channel["maxMessage"]>;
 	/**

@@ -2,9 +2,15 @@ import { asGatewayError } from "../core/errors.ts";
 import type { StepFailure } from "../core/events.ts";
 import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { Template } from "../expression/template.ts";
 import type { HeardPlan, ListenPlan } from "../plan/plan.ts";
 import { type ComposedRoute, carryOut } from "./compose.ts";
-import { type Layout, prepare } from "./layout.ts";
+import {
+	blamingClient,
+	type Layout,
+	prepare,
+	readsOnlyInput,
+} from "./layout.ts";
 import {
 	createFrame,
 	isFailure,
@@ -35,12 +41,22 @@ export function prepareListen(
 	layout: Layout,
 ): PreparedListen {
 	const instanceOf = prepareInstance(instance, layout);
-	const memberOf = member && prepare(member, layout);
+	const memberOf = member && prepareMember(member, layout);
 	return (frame) => ({
 		channelIndex,
 		instance: instanceOf(frame),
-		member: memberOf && printJson(memberOf(frame), frame.fuel, memberBound),
+		member: memberOf && memberOf(frame),
 	});
+}
+
+function prepareMember(
+	member: Template,
+	layout: Layout,
+): (frame: Frame) => string {
+	const memberOf = prepare(member, layout);
+	const print = (frame: Frame) =>
+		printJson(memberOf(frame), frame.fuel, memberBound);
+	return readsOnlyInput(member, layout) ? blamingClient(print) : print;
 }
 
 /** Which instance of a channel a request means before any step has run. Throws if it means none. */

@@ -4,12 +4,17 @@ import { printJson } from "../core/json.ts";
 import type { Fuel } from "../expression/fuel.ts";
 import { faultOf } from "./body-faults.ts";
 import type { CompileBody } from "./json-body.ts";
+import type { Inputs } from "./layout.ts";
 
 /**
- * The JSON of a message. Throws `step_failed` if the value does not fit the channel's schema, and `limit_exceeded` if it is
- * too long.
+ * The JSON of a message. Throws `limit_exceeded` if it is too long. If the value does not fit the channel's schema, throws
+ * `request_invalid` if only `inputs` of the client make it, else `step_failed`.
  */
-export type PrintMessage = (value: unknown, fuel: Fuel) => string;
+export type PrintMessage = (
+	value: unknown,
+	fuel: Fuel,
+	inputs: Inputs,
+) => string;
 
 export function prepareMessage(
 	{
@@ -22,7 +27,7 @@ export function prepareMessage(
 	const what = `a message of the channel \`${name}\` (\`maxMessage\`)`;
 	const bound = { bytesMax: messageBytesMax, what };
 	const check = schema && compileBody(schema);
-	return (value, fuel) => {
+	return (value, fuel, inputs) => {
 		const json = printJson(value, fuel, bound);
 		if (check === null) return json;
 		// As for a body: a pattern takes 75 ns for a character.
@@ -37,10 +42,14 @@ export function prepareMessage(
 		}
 		if (fits) return json;
 		const [first] = check.first.errors ?? [];
-		const at = first === undefined ? "body" : faultOf(first).at;
+		const fault = first && faultOf(first);
+		const at = fault?.at ?? "body";
 		// Only where the fault is, because the log must not repeat data.
 		const place = at.replace(/^body/, "message");
 		const words = `the message does not fit the schema of the channel \`${name}\`, at \`${place}\``;
-		throw new GatewayError("step_failed", words);
+		if (inputs === null) throw new GatewayError("step_failed", words);
+		const message = `makes a message that does not fit: \`${place}\` ${fault?.message ?? "is invalid"}`;
+		const errors = inputs.map((input) => ({ at: input, message }));
+		throw new GatewayError("request_invalid", words, { errors });
 	};
 }

@@ -255,6 +255,32 @@ describe("a client that polls", () => {
 		);
 	});
 
+	it("is told if the member that it alone makes is too long, and that of a step fails", async () => {
+		const { ask, channel } = rooms(
+			"{ presence: true }",
+			`
+routes:
+  GET /rooms/{id}:
+    request: { query: { name?: { type: string } } }
+    listen: room/\${params.id}
+    member: { name: "\${query.name}" }
+  GET /made/{id}:
+    request: { query: { name?: { type: string } } }
+    steps:
+      own: { value: "\${query.name}" }
+    listen: room/\${params.id}
+    member: { name: "\${own}" }
+`,
+		);
+		const long = (length: number) => "x".repeat(length - '{"name":""}'.length);
+		assert.equal((await ask(`/rooms/7?name=${long(1024)}`)).status, 200);
+		const byClient = await ask(`/rooms/7?name=${long(1025)}`);
+		assert.deepEqual([byClient.status, byClient.code], [400, "limit_exceeded"]);
+		const byStep = await ask(`/made/7?name=${long(1025)}`);
+		assert.deepEqual([byStep.status, byStep.code], [500, "limit_exceeded"]);
+		assert.equal(channel()?.listeners, 0);
+	});
+
 	it("hears at once who came or went between two answers", async () => {
 		const { listen, poll, send, clock, channel } = rooms(
 			"{ presence: true }",
@@ -350,13 +376,41 @@ describe("a message", () => {
 	const schema =
 		"{ message: { type: object, required: [text], properties: { text: { type: string, maxLength: 5 } } }, maxMessage: 61B }";
 
-	it("must fit the schema of its channel, or its step fails", async () => {
+	/** As `routes`, but what is said is made of more than the client's input. */
+	const made = routes
+		.replace("steps:", 'steps:\n      own: { value: "${body}" }')
+		.replace('"${body}" }\n    respond', '"${own}" }\n    respond');
+
+	it("that a client alone makes must fit the schema of its channel, or it is told what does not fit", async () => {
 		const { ask, channel, ended } = rooms(schema);
 		const faulty = await ask("/rooms/7", {
 			method: "POST",
 			body: { text: "secret" },
 		});
-		assert.equal(faulty.code, "step_failed");
+		assert.deepEqual([faulty.status, faulty.code], [400, "request_invalid"]);
+		assert.partialDeepStrictEqual(faulty.json, {
+			errors: [
+				{
+					at: "body",
+					message:
+						"makes a message that does not fit: `message/text` is longer than 5 characters",
+				},
+			],
+		});
+		const [end] = ended;
+		assert.match(end?.error?.message ?? "", /`room`, at `message\/text`$/);
+		assert.doesNotMatch(end?.error?.message ?? "", /secret/);
+		assert.equal(channel()?.published, 0);
+		assert.equal(channel()?.instances, 0);
+	});
+
+	it("must fit the schema of its channel, or its step fails", async () => {
+		const { ask, channel, ended } = rooms(schema, made);
+		const faulty = await ask("/rooms/7", {
+			method: "POST",
+			body: { text: "secret" },
+		});
+		assert.deepEqual([faulty.status, faulty.code], [500, "step_failed"]);
 		const [end] = ended;
 		assert.match(end?.error?.message ?? "", /`room`, at `message\/text`$/);
 		assert.doesNotMatch(end?.error?.message ?? "", /secret/);
@@ -374,7 +428,10 @@ describe("a message", () => {
 		await say(padded(61));
 		const body = padded(63);
 		const answer = await ask("/rooms/7", { method: "POST", body });
-		assert.equal(answer.code, "limit_exceeded");
+		assert.deepEqual([answer.status, answer.code], [400, "limit_exceeded"]);
+		const other = rooms(schema, made);
+		const failed = await other.ask("/rooms/7", { method: "POST", body });
+		assert.deepEqual([failed.status, failed.code], [500, "limit_exceeded"]);
 	});
 
 	it("that fails may be filled in as any step", async () => {

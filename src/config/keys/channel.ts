@@ -16,7 +16,7 @@ const waitingKeys = section({
 export const channelKeys = section({
 	message: key(named<object>("a JSON Schema"), {
 		description:
-			"The JSON Schema (2020-12) of a message. A message that does not fit fails the step that would publish it. Without it any JSON is a message.",
+			"The JSON Schema (2020-12) of a message. A message that does not fit is answered 400 if only the request makes it, and else fails the step that would publish it. Without it any JSON is a message.",
 		example:
 			"message:\n  type: object\n  required: [text]\n  properties:\n    text: { type: string, maxLength: 2000 }",
 	}),
@@ -34,7 +34,7 @@ export const channelKeys = section({
 	maxMessage: key(size, {
 		field: "messageBytesMax",
 		description:
-			"The longest message, as JSON. Beyond it the step that would publish it fails with `limit_exceeded`.",
+			"The longest message, as JSON. Beyond it the step that would publish it fails with `limit_exceeded`, a 400 if only the request makes the message.",
 		example: "maxMessage: 4KiB",
 		default: "16KiB",
 	}),

@@ -1,6 +1,7 @@
 import { printChannelTarget } from "../../config/steps/sent.ts";
+import { readsOf } from "../../expression/template.ts";
 import type { PublishPlan } from "../../plan/plan.ts";
-import { prepare } from "../layout.ts";
+import { blamingClient, inputsOf, prepare } from "../layout.ts";
 import { SentWrite } from "../sent-write.ts";
 import type { Work } from "../spot.ts";
 import { prepareInstance } from "../target.ts";
@@ -21,11 +22,13 @@ export function preparePublish(
 	const { publisher, print } = channels[channelIndex] as OpenedChannel;
 	const instanceOf = prepareInstance(instance, layout);
 	const messageOf = prepare(message, layout);
+	const inputs = inputsOf(readsOf(message), layout);
+	const printMessage = inputs === null ? print : blamingClient(print);
 	const call = `publish ${printChannelTarget({ channel, instance })}`;
 	return ({ run, frame, scope, path, index }) => {
 		if (scope.cancelled) throw scope.reason;
 		const name = instanceOf(frame);
-		const json = print(messageOf(frame), frame.fuel);
+		const json = printMessage(messageOf(frame), frame.fuel, inputs);
 		run.countCall();
 		const published = publisher.publish(name, json);
 		const write = new SentWrite(path, index);
