@@ -106,6 +106,8 @@ export interface Written {
 	readonly sends: readonly string[];
 	/** Whether its step still waited for its answer. */
 	waited: boolean;
+	/** When its step was ended that had the answer, and waited for others to make a value of it. */
+	leftMs: number;
 	/** The value that its step makes of the answer; null if none is made. */
 	own: unknown;
 	/** How its call ends: nothing was done, its answer is one to take, or nobody knows. */

@@ -60,6 +60,7 @@ export function writtenBy(
 			...(undo.answer ? [`answer=${answer}`] : []),
 		],
 		waited: false,
+		leftMs: never,
 		own: null,
 		ends: cut
 			? "unknown"

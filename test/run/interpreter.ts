@@ -157,9 +157,8 @@ class Interpreter {
 			}
 		}
 		for (const write of this.#written) {
-			const { waited, kept, turn } = write;
-			const waits = !kept && turn.phase === "reads";
-			if (!waited || (waits && this.#valuesFirst)) write.own = madeLate(write);
+			const isFirst = this.#valuesFirst && write.leftMs === this.#nowMs;
+			if (!write.waited || isFirst) write.own = madeLate(write);
 		}
 		const { deadlineMs } = this.#route;
 		const calls = this.#calls
@@ -520,6 +519,9 @@ class Interpreter {
 		const { call, inside, of: run } = turn;
 		if (turn.phase === "calls" && call !== null && run.step.kind !== "post") {
 			call.endMs = Math.min(call.endMs, this.#nowMs);
+		}
+		if (turn.phase === "reads" && turn.write !== null) {
+			turn.write.leftMs = this.#nowMs;
 		}
 		turn.phase = "gone";
 		if (inside !== null) this.#leave(inside);
