@@ -1,4 +1,5 @@
 import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import { createPattern } from "../core/pattern.ts";
 import { suggest } from "../core/suggest.ts";
 import { typeMeant } from "./other-words.ts";
 
@@ -39,6 +40,40 @@ export const faultOfSchema: FaultOfSchema = (schema) => {
 	}
 };
 
+let judge: Ajv2020 | null = null;
+
+/** The keys that lead to where data do not fit a schema; null if they fit, or if the schema has a fault of its own. */
+export function misfitOf(
+	schema: object,
+	data: unknown,
+): readonly string[] | null {
+	// As a message is judged when it is published.
+	judge ??= new Ajv2020({
+		...{ strict: false, validateSchema: false, addUsedSchema: false },
+		...{ ownProperties: true, multipleOfPrecision: 12, logger: false },
+		code: { regExp: Object.assign(createPattern, { code: "" }) },
+	});
+	try {
+		const fits = judge.compile(schema);
+		if (fits(data)) return null;
+		const [first] = fits.errors ?? [];
+		if (first === undefined) return [];
+		const { missingProperty, additionalProperty } = first.params;
+		const key = missingProperty ?? additionalProperty;
+		const path = keysOf(first.instancePath);
+		return typeof key === "string" ? [...path, key] : path;
+	} catch {
+		return null;
+	} finally {
+		judge.removeSchema(schema);
+	}
+}
+
+function keysOf(pointer: string): string[] {
+	const keys = pointer.split("/").slice(1);
+	return keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
 function anyPattern(): { test: () => boolean } {
 	return { test: () => true };
 }
@@ -46,10 +81,7 @@ function anyPattern(): { test: () => boolean } {
 function firstFault({ errors }: Ajv2020, schema: object): SchemaFault {
 	const [first] = errors ?? [];
 	if (first === undefined) return { path: [], message: noSchema };
-	const path = first.instancePath
-		.split("/")
-		.slice(1)
-		.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~"));
+	const path = keysOf(first.instancePath);
 	const name = path.at(-1) ?? "body";
 	return { path, message: `\`${name}\` takes ${wanted(first, path, schema)}` };
 }

@@ -1,11 +1,16 @@
+import { printJson } from "../../core/json.ts";
 import { printTemplate } from "../../expression/print.ts";
 import { readsOf, type Template } from "../../expression/template.ts";
+import { misfitOf } from "../body-schema.ts";
 import { checkChannelTarget } from "../check-target.ts";
-import type { PathSegment } from "../config.ts";
+import type { ChannelConfig, PathSegment } from "../config.ts";
 import { key } from "../keys/key.ts";
 import { asSource } from "../keys/kind.ts";
 import { section } from "../keys/section.ts";
 import { template, textTemplate } from "../keys/templates.ts";
+import type { Problem } from "../problem.ts";
+import { entryOf, sourceAt } from "../shape.ts";
+import type { Source } from "../source.ts";
 import {
 	commonKeys,
 	commonOf,
@@ -73,5 +78,33 @@ function check(step: StepSource): PublishConfig | null {
 	const target = checkChannelTarget(written, reading.reader, context);
 	const ofEveryStep = commonOf(common, step);
 	if (target === null) return null;
+	const channel = context.channels.get(target.channel);
+	const place = entryOf(source, "message");
+	if (channel !== undefined && place !== null && message.kind === "literal") {
+		checkConstant(message.value, place, channel, context.problems);
+	}
 	return { ...ofEveryStep, kind: "publish", ...target, message };
+}
+
+/** A message without a hole fits always or never. */
+function checkConstant(
+	message: unknown,
+	source: Source,
+	{ name, schema, messageBytesMax }: ChannelConfig,
+	problems: Problem[],
+): void {
+	const json = printJson(message);
+	if (Buffer.byteLength(json) > messageBytesMax) {
+		problems.push({
+			at: source.at,
+			message: `this message is longer than ${messageBytesMax} bytes, the \`maxMessage\` of the channel \`${name}\``,
+		});
+		return;
+	}
+	const path = schema && misfitOf(schema, JSON.parse(json));
+	if (path === null) return;
+	problems.push({
+		at: sourceAt(source, path).source.at,
+		message: `this message does not fit the channel \`${name}\`: see its \`message\`, at \`${["message", ...path].join("/")}\``,
+	});
 }
