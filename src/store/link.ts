@@ -19,6 +19,8 @@ export type OpenLink = (
 	onLost: (fault: StoreFault) => void,
 	/** Called when it begins to connect, with a function that ends the attempt and what was made by then. */
 	onBegun: (destroy: () => void) => void,
+	/** Called when it has reached somebody. The rest is waiting for answers. */
+	onReached: () => void,
 ) => Promise<Link>;
 
 /** The store could not do what was asked. It holds no word of the store's, so it can be shown anywhere. */

@@ -9,7 +9,7 @@ const connectMs = 1_000;
  * back: the store decides when to try again.
  */
 export function openRedis(url: string): OpenLink {
-	return async (onLost, onBegun) => {
+	return async (onLost, onBegun, onReached) => {
 		const { createClient, RESP_TYPES } = await import("@redis/client");
 		const client = createClient({
 			url,
@@ -30,6 +30,7 @@ export function openRedis(url: string): OpenLink {
 			destroy();
 			onLost(faultOf(error));
 		});
+		client.on("connect", onReached);
 		onBegun(destroy);
 		try {
 			await client.connect();

@@ -249,6 +249,7 @@ export class Store {
 		let begun: () => void = () => {};
 		let over = false;
 		let opened: Link | null = null;
+		let reached = false;
 		const end = (fault: StoreFault) => {
 			if (over) return;
 			over = true;
@@ -263,8 +264,11 @@ export class Store {
 				(destroy) => {
 					if (over) return destroy();
 					begun = destroy;
-					const onSlow = () => end("unreachable");
+					const onSlow = () => end(reached ? "slow" : "unreachable");
 					this.#timer = afterTurns(this.clock, openMs, onSlow);
+				},
+				() => {
+					reached = true;
 				},
 			)
 			.then(async (link) => {

@@ -28,14 +28,14 @@ function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
 	const server = {
 		answer,
 		/** What happens to an attempt to connect; null lets it succeed. */
-		refuse: null as StoreFault | "hangs" | null,
+		refuse: null as StoreFault | "hangs" | "mute" | null,
 		opened: 0,
 		destroyed: 0,
 		commands: [] as (readonly unknown[])[],
 		channels: new Map<string, (message: string) => void>(),
 		cut: (_fault: StoreFault) => {},
 	};
-	const open: OpenLink = async (onLost, onBegun) => {
+	const open: OpenLink = async (onLost, onBegun, onReached) => {
 		server.opened++;
 		let over = false;
 		const destroy = () => {
@@ -43,7 +43,10 @@ function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
 			over = true;
 		};
 		onBegun(destroy);
-		if (server.refuse === "hangs") await new Promise(() => {});
+		if (server.refuse === "mute") onReached();
+		if (server.refuse === "hangs" || server.refuse === "mute") {
+			await new Promise(() => {});
+		}
 		if (server.refuse !== null) {
 			throw new StoreError(server.refuse as StoreFault);
 		}
@@ -155,6 +158,20 @@ describe("a store", () => {
 		assert.equal(await call(), "OK");
 		assert.deepEqual(told.slice(1), [{ state: "up", fault: null }]);
 		assert.equal(store.state().fault, null);
+	});
+
+	it("that is reached and answers nothing stays slow, and one that is not reached is unreachable", async () => {
+		for (const [refuse, fault] of [
+			["mute", "slow"],
+			["hangs", "unreachable"],
+		] as const) {
+			const { store, clock, server } = testStore();
+			await clock.advance(0);
+			server.refuse = refuse;
+			server.cut("slow");
+			await clock.advance(10_000);
+			assert.equal(store.state().fault, fault);
+		}
 	});
 
 	it("that was away comes back within five seconds also if an attempt hangs", async () => {
