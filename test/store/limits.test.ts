@@ -33,13 +33,18 @@ async function open(url: string) {
 	return store;
 }
 
-/** The script, told the time instead of asking the store for it. */
+/**
+ * The script, told the time instead of asking the store for it. The store lets go of keys by its own time, which goes on
+ * while the test's stands still, so they last longer here.
+ */
 const timed = (() => {
-	const text = limitScript.text.replace(
+	const { text: own } = limitScript;
+	const told = own.replace(
 		"redis.call('TIME')",
 		"{ ARGV[#ARGV - 1], ARGV[#ARGV] }",
 	);
-	assert.notEqual(text, limitScript.text);
+	const text = told.replace("math.ceil(debt) + 1", "math.ceil(debt) + 60000");
+	assert.ok(told !== own && text !== told);
 	return { text, sha1: crypto.hash("sha1", text) };
 })();
 
