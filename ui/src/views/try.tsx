@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { shownMs } from "../format.ts";
 import { useAsked } from "../live.ts";
 import { hashOf } from "../place.ts";
@@ -23,28 +23,36 @@ interface Tried {
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
 
-/** A form that makes one request to a route. */
+/** A form that makes one request to a route. It comes with the routes, because they would change what is typed by then. */
 export function TryView() {
-	const { answer: state } = useAsked<State>("state");
-	const [route, setRoute] = useState("");
-	const [request, setRequest] = useState<TrialRequest>({
-		...{ method: "GET", path: "/", headers: "", body: "" },
-	});
-	const set = (change: Partial<TrialRequest>) =>
-		setRequest({ ...request, ...change });
-	const routes = (state?.routes ?? []).flatMap((one) => one.route ?? []);
-	const [first] = routes;
-	useEffect(() => {
-		if (route === "" && request.path === "/" && first) onRoute(first);
-	}, [first]);
-	const onRoute = (key: string) => {
-		setRoute(key);
-		const [method = "GET", path = "/"] = key.split(" ", 2);
-		if (key !== "") set({ method: method === "ANY" ? "GET" : method, path });
-	};
+	const { answer: state, error } = useAsked<State>("state");
 	return (
 		<>
 			<h1>Try a route</h1>
+			{state === null && error === null ? (
+				<p>Asking…</p>
+			) : (
+				<Trial state={state} />
+			)}
+		</>
+	);
+}
+
+function Trial({ state }: { state: State | null }) {
+	const routes = (state?.routes ?? []).flatMap((one) => one.route ?? []);
+	const [route, setRoute] = useState(routes[0] ?? "");
+	const [request, setRequest] = useState<TrialRequest>({
+		...{ method: "GET", path: "/", headers: "", body: "" },
+		...lineOf(route),
+	});
+	const set = (change: Partial<TrialRequest>) =>
+		setRequest({ ...request, ...change });
+	const onRoute = (key: string) => {
+		setRoute(key);
+		set(lineOf(key));
+	};
+	return (
+		<>
 			<form class="try" onSubmit={(event) => event.preventDefault()}>
 				<div class="field">
 					<label for="try-route">Route</label>
@@ -70,6 +78,13 @@ export function TryView() {
 			)}
 		</>
 	);
+}
+
+/** The method and path of a route's key. */
+function lineOf(key: string): Partial<TrialRequest> {
+	if (key === "") return {};
+	const [method = "GET", path = "/"] = key.split(" ", 2);
+	return { method: method === "ANY" ? "GET" : method, path };
 }
 
 function Fields({
