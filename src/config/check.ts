@@ -1,6 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { faultOfSchema } from "./body-schema.ts";
-import { checkChannels, warnOfUnusedChannels } from "./check-channel.ts";
+import { checkChannels } from "./check-channel.ts";
 import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import {
@@ -67,10 +67,13 @@ export function check(root: Source | null, env: Environment): Checked {
 	const routes = checkRoutes(written, root, context);
 	// A function may call any upstream. After a fault, what could not be read may be the call.
 	if (references.length === 0 && !hasFault(problems)) {
-		warnOfUnused(services, used, problems);
+		const words = (name: string) => `no route calls ${name}: call it`;
+		warnOfUnused(services, used, words, problems);
 	}
 	if (!hasFault(problems)) {
-		warnOfUnusedChannels(streams, usedChannels, problems);
+		const words = (name: string) =>
+			`no step publishes to ${name}, and no route listens to it: use it`;
+		warnOfUnused(streams, usedChannels, words, problems);
 	}
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
@@ -119,9 +122,11 @@ function checkUpstreams(
 	});
 }
 
+/** A name that nobody uses is likely misspelt somewhere. It may be there on purpose, so it is no error. */
 function warnOfUnused(
 	source: MapSource | null,
 	used: ReadonlySet<string>,
+	words: (name: string) => string,
 	problems: Problem[],
 ): void {
 	for (const { key, at } of source?.entries ?? []) {
@@ -130,7 +135,7 @@ function warnOfUnused(
 			at,
 			warning: true,
 			follows: true,
-			message: `no route calls \`${key}\`: call it, or remove it`,
+			message: `${words(`\`${key}\``)}, or remove it`,
 		});
 	}
 }
