@@ -1,0 +1,62 @@
+import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { noMoreEvents } from "../run/faces.ts";
+import type { Scope } from "../tasks/scope.ts";
+import { answeringOf } from "./answering.ts";
+import { Asked } from "./asked.ts";
+import { find, findShared } from "./find.ts";
+import type { Handling } from "./handling.ts";
+import { bodyToRead, readWithBody } from "./request-content.ts";
+import type { RequestEnd } from "./request-end.ts";
+import { uploadOf } from "./upload.ts";
+
+/**
+ * The way of a request through the gateway: let in, counted to its limits, led to its route, read, answered. Rejects with
+ * what it is refused for or fails by.
+ */
+export async function answer(
+	request: GatewayRequest,
+	scope: Scope,
+	handling: Handling,
+	end: RequestEnd,
+): Promise<GatewayResponse> {
+	const { memory, overload, shared, clock } = handling;
+	if (request.memory.short) {
+		overload?.refuse("memory");
+		throw memory.usedUp;
+	}
+	overload?.admit(request.ip, request.arrivedMs);
+	const found = shared
+		? await findShared(shared, request, handling, end)
+		: find(request, handling, end);
+	const { route, params } = found;
+	const answering = answeringOf(request, route, handling);
+	if (answering === null) return noMoreEvents;
+	overload?.expect(request.ip);
+	const { content } = route.requests;
+	const bytes = content
+		? await bodyToRead(request, content, route, handling, scope)
+		: null;
+	const awaited = route.proxy
+		? uploadOf(request, route.proxy.bodyBytesMax)
+		: null;
+	const upload = awaited instanceof Promise ? await awaited : awaited;
+	const deadline = request.arrivedMs + route.plan.deadlineMs;
+	// Without a body it is still the turn of the loop in which the request came.
+	const hasWaited =
+		bytes !== null || awaited instanceof Promise || found.waited;
+	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
+	const begun = overload?.begin(request.ip, nowMs, deadline, scope) ?? null;
+	if (begun !== null) await begun;
+	const values =
+		bytes === null
+			? route.requests.read(request, params, null, clock.turn)
+			: await readWithBody(request, params, bytes, route, handling);
+	end.trail?.read();
+	const readout = { request, scope, values, upload };
+	const asked = new Asked(found, readout, handling, end);
+	try {
+		return await answering(asked);
+	} finally {
+		asked.leave();
+	}
+}
