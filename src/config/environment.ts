@@ -1,4 +1,5 @@
 import { GatewayError } from "../core/errors.ts";
+import type { Read } from "../expression/ast.ts";
 import { Fuel } from "../expression/fuel.ts";
 import {
 	prepareTemplate,
@@ -8,8 +9,9 @@ import {
 	textOf,
 } from "../expression/template.ts";
 import { nothing } from "./read-template.ts";
+import { readVariableFile } from "./variable-file.ts";
 
-/** Variables by name, as in process.env. */
+/** Variables by name, as in process.env. For one that is not set, `NAME_FILE` names a file that holds its value. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** The text of a setting; null if there is none. `key` is the setting's, for faults. */
@@ -24,13 +26,7 @@ export function environmentReader(
 	env: Environment,
 	say: (key: string, message: string) => void,
 ): EvaluateSetting {
-	// Own and set variables only, so that a missing one is null and not an inherited property.
-	const variables = Object.fromEntries(
-		Object.entries(env).filter(
-			([, value]) => value !== undefined && value !== "",
-		),
-	);
-	const frame = { values: [variables], parent: null, fuel: new Fuel() };
+	const variables = setVariables(env);
 	return (key, template, optional = false) => {
 		const reads = readsOf(template);
 		// A template that could not be read, or that reads other names, has been reported already.
@@ -38,6 +34,12 @@ export function environmentReader(
 			return null;
 		}
 		const names = variablesOf(template);
+		const files = fromFiles(namesIn(reads), variables, (message) =>
+			say(key, message),
+		);
+		if (files === null) return null;
+		const values = [{ ...variables, ...files }];
+		const frame = { values, parent: null, fuel: new Fuel() };
 		try {
 			const value = prepareTemplate(template, {
 				slotOf: () => ({ up: 0, slot: 0 }),
@@ -56,10 +58,46 @@ export function environmentReader(
 	};
 }
 
+type Variables = Readonly<Record<string, string>>;
+
+/** Own and set variables only, so that a missing one is null and not an inherited property. */
+function setVariables(env: Environment): Variables {
+	const set = Object.entries(env).filter(
+		([, value]) => value !== undefined && value !== "",
+	);
+	return Object.fromEntries(set) as Variables;
+}
+
+/**
+ * The variables of these names that are not set, from the files that their `NAME_FILE` names. Only what a config reads
+ * is opened. Null if a file cannot be read.
+ */
+function fromFiles(
+	names: readonly string[],
+	variables: Variables,
+	say: (message: string) => void,
+): Variables | null {
+	const found: Record<string, string> = {};
+	for (const name of names) {
+		const path = variables[`${name}_FILE`];
+		if (path === undefined || Object.hasOwn(variables, name)) continue;
+		const file = readVariableFile(path);
+		if (file.fault !== undefined) {
+			say(`the file that ${name}_FILE names ${file.fault}`);
+			return null;
+		}
+		found[name] = file.text;
+	}
+	return found;
+}
+
 /** The variables that a template reads, as a list in words; empty if it reads none. */
 export function variablesOf(template: Template): string {
-	const names = readsOf(template).map(({ path }) => path[0] ?? "");
-	return [...new Set(names)].join(", ");
+	return namesIn(readsOf(template)).join(", ");
+}
+
+function namesIn(reads: readonly Read[]): string[] {
+	return [...new Set(reads.map(({ path }) => path[0] ?? ""))];
 }
 
 /** The texts of a map of settings, by name. A setting that is optional and null is left out. */

@@ -1,6 +1,6 @@
 import { isLocal } from "../../core/ip.ts";
 import { Secret } from "../secret.ts";
-import { orFromEnvironment } from "./from-environment.ts";
+import { listFromEnvironment, orFromEnvironment } from "./from-environment.ts";
 import type { Hole } from "./input.ts";
 import { key } from "./key.ts";
 import type { Kind } from "./kind.ts";
@@ -46,7 +46,7 @@ export const adminKeys = section(
 			example: "host: 0.0.0.0\ntoken: ${env.ADMIN_TOKEN}",
 			default: "127.0.0.1",
 		}),
-		hosts: key(hosts, {
+		hosts: key(listFromEnvironment(hosts), {
 			description:
 				"The hosts for which the admin server answers, as in `server.hosts`. Without this key: those that mean this machine if `host` is one of them, else any.",
 			example: "hosts: [admin.internal]",

@@ -3,7 +3,7 @@ import { isToken } from "../../core/http/headers.ts";
 import { parseAddress, parseSubnet } from "../../core/ip.ts";
 import { parseDuration } from "../../core/units.ts";
 import { bounds } from "./defaults.ts";
-import { orFromEnvironment } from "./from-environment.ts";
+import { listFromEnvironment, orFromEnvironment } from "./from-environment.ts";
 import type { Duration } from "./input.ts";
 import { key, part } from "./key.ts";
 import { plain } from "./kind.ts";
@@ -51,7 +51,7 @@ const headers = listOf<string>(
 
 export const corsKeys = section(
 	{
-		origins: part(origins, { required: true }),
+		origins: part(listFromEnvironment(origins), { required: true }),
 		// The methods that pages may send without asking, and the type of the bodies that routes read.
 		methods: part(methods, { default: ["GET", "HEAD", "POST"] }),
 		headers: part(headers, { default: ["content-type"] }),
@@ -179,107 +179,107 @@ const serverParts = {
 		example: "workers: ${env.WORKERS ?? 'auto'}",
 		default: 1,
 	}),
-	hosts: key(hosts, {
+	hosts: key(listFromEnvironment(hosts), {
 		description:
 			"The hosts that are answered, as `Host` names them, with any port: names, addresses, `*.example.com` for all names below one, or `*` for any. Beyond them 421. Without this key: `localhost`, the names below it and the addresses of this machine, if `host` is one of these, else any.",
 		example: 'hosts: [api.example.com, "*.example.org"]',
 	}),
-	health: key(pathOrFalse, {
+	health: key(orFromEnvironment(pathOrFalse), {
 		field: "healthPath",
 		description:
 			"The path of the health check. It answers 200, and 503 while draining. `false` for none.",
 		example: "health: /healthz",
 		default: "/-/health",
 	}),
-	maxBody: key(size, {
+	maxBody: key(orFromEnvironment(size), {
 		field: "bodyBytesMax",
 		description: "The longest request body that is read. Beyond it 413.",
 		example: "maxBody: 256KiB",
 		default: "1MiB",
 	}),
-	maxValues: key(count(bounds.values), {
+	maxValues: key(orFromEnvironment(count(bounds.values)), {
 		field: "valuesMax",
 		description:
 			"The most values and keys of a request's JSON body. An integer of 16 digits or more counts as four. Beyond it 413.",
 		example: "maxValues: 20000",
 		default: 100_000,
 	}),
-	maxAnswer: key(size, {
+	maxAnswer: key(orFromEnvironment(size), {
 		field: "answerBytesMax",
 		description:
 			"The longest answer that a route makes, in bytes as they are sent. Beyond it 500 `limit_exceeded`. Proxied answers are not bounded.",
 		example: "maxAnswer: 1MiB",
 		default: "8MiB",
 	}),
-	memory: key(heap, {
+	memory: key(orFromEnvironment(heap), {
 		field: "memoryBytesMax",
 		description:
 			"How much requests, answers and caches may hold in all. Beyond it caches drop answers first, then requests are answered 503 `overloaded`. Default: a third of the heap that the program leaves, at most a quarter of the process's memory.",
 		example: "memory: 256MiB",
 	}),
-	maxHeaders: key(count(2000), {
+	maxHeaders: key(orFromEnvironment(count(2000)), {
 		field: "headerFieldsMax",
 		description:
 			"The most header fields of a request, trailers included. Beyond it 431.",
 		example: "maxHeaders: 50",
 		default: 100,
 	}),
-	maxHeaderBytes: key(size, {
+	maxHeaderBytes: key(orFromEnvironment(size), {
 		field: "headerBytesMax",
 		description:
 			"The size of the request's target and all its header fields together, trailers included. Beyond it 431.",
 		example: "maxHeaderBytes: 8KiB",
 		default: "16KiB",
 	}),
-	drain: key(duration, {
+	drain: key(orFromEnvironment(duration), {
 		field: "drainMs",
 		description:
 			"How long running requests may take to finish after SIGTERM before they are cut.",
 		example: "drain: 10s",
 		default: "30s",
 	}),
-	drainDelay: key(delayOrFalse, {
+	drainDelay: key(orFromEnvironment(delayOrFalse), {
 		field: "drainDelayMs",
 		description:
 			"How long requests are still taken after SIGTERM, while the health check already answers 503. So load balancers can notice before the port is closed. `false` for none. Without it `5s`, or none if `host` is this machine alone. `drain` begins after it.",
 		example: "drainDelay: 10s",
 	}),
-	headersTimeout: key(patience, {
+	headersTimeout: key(orFromEnvironment(patience), {
 		field: "headersTimeoutMs",
 		description:
 			"How long a client may take to send a request's header fields. Beyond it 408. Never longer than `requestTimeout`.",
 		example: "headersTimeout: 5s",
 		default: "15s",
 	}),
-	requestTimeout: key(patience, {
+	requestTimeout: key(orFromEnvironment(patience), {
 		field: "requestTimeoutMs",
 		description:
 			"How long a client may take to send a request's body, after its header fields. Beyond it 408. A body that a proxied route passes on as it comes may take longer, as long as it moves.",
 		example: "requestTimeout: 30s",
 		default: "60s",
 	}),
-	idleTimeout: key(patience, {
+	idleTimeout: key(orFromEnvironment(patience), {
 		field: "idleTimeoutMs",
 		description:
 			"How long a connection may stand still before it is closed: without a request, or with an answer that its client does not read. The default is longer than the 60 s of load balancers, so that they close first.",
 		example: "idleTimeout: 20s",
 		default: "65s",
 	}),
-	minRate: key(rateOrFalse, {
+	minRate: key(orFromEnvironment(rateOrFalse), {
 		field: "leastBytesPerSecond",
 		description:
 			"How many bytes per second a client must send of a body that is waited for, and take of an answer that waits for it. A body that comes slower for 10 s is answered 408, and an answer that is taken slower for 30 s is cut. `false`: any rate will do.",
 		example: "minRate: 1KiB",
 		default: "240B",
 	}),
-	connections: key(count(1_000_000), {
+	connections: key(orFromEnvironment(count(1_000_000)), {
 		field: "connectionsMax",
 		description:
 			"The most connections of clients at a time. One more is answered 503 and closed.",
 		example: "connections: 2000",
 		default: 10_000,
 	}),
-	connectionsPerClient: key(count(1_000_000), {
+	connectionsPerClient: key(orFromEnvironment(count(1_000_000)), {
 		description:
 			"The most connections of one client at a time: one address, or with IPv6 one network of 64 bits. One more is answered 429 and closed. Trusted proxies may have any number. Without this key it is 500, and any number for clients on the gateway's own machine.",
 		example: "connectionsPerClient: 100",
@@ -289,18 +289,18 @@ const serverParts = {
 			"The bounds of open WebSockets. A client that says nothing for `heartbeat` (default {heartbeat}) is asked whether it is there, and is cut off if it says nothing for as long again. If more than `maxWaiting` (default {maxWaiting}) waits for a client, the next message ends its WebSocket with 1013.",
 		example: "websocket: { heartbeat: 20s, maxWaiting: 256KiB }",
 	}),
-	trustedProxies: key(subnets, {
+	trustedProxies: key(listFromEnvironment(subnets), {
 		description:
 			"The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is (`request.ip`).",
 		example:
 			"trustedProxies: [10.0.0.7, fd00::/64]\naddressHeader: x-forwarded-for",
 	}),
-	addressHeader: key(headerName, {
+	addressHeader: key(orFromEnvironment(headerName), {
 		description:
 			"The header in which the proxies write the client's address. Required with `trustedProxies`. `x-forwarded-for` and `forwarded` are lists that each proxy adds to. Any other, such as `x-real-ip` or `cf-connecting-ip`, holds one address.",
 		example: "trustedProxies: [10.0.0.7]\naddressHeader: x-real-ip",
 	}),
-	schemeHeader: key(headerName, {
+	schemeHeader: key(orFromEnvironment(headerName), {
 		description:
 			"The header in which the proxies write by which scheme the client came, `http` or `https`. They must not pass on a client's own. Only `forwarded` of an upstream reads it.",
 		example:

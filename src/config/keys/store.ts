@@ -77,13 +77,13 @@ export const storeKeys = section({
 			"Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database. A user and a password come from the environment alone.",
 		example: "url: ${env.STORE_URL ?? 'redis://127.0.0.1:6379'}",
 	}),
-	prefix: key(prefix, {
+	prefix: key(orFromEnvironment(prefix), {
 		description:
 			"Every key in the store begins with it and a colon. Gateways with one prefix share, others do not.",
 		example: "prefix: shop",
 		default: "sluice",
 	}),
-	timeout: key(briefly, {
+	timeout: key(orFromEnvironment(briefly), {
 		field: "timeoutMs",
 		description:
 			"How long the store may take to answer. A request that gets no answer in this time goes on without it.",
