@@ -2,12 +2,17 @@ import { randomUUID } from "node:crypto";
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { GatewayError } from "../core/errors.ts";
-import { eachHeader } from "../core/http/headers.ts";
+import {
+	allHeadersOf,
+	eachHeader,
+	type HeaderList,
+} from "../core/http/headers.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import type { WebSocketSession } from "../core/http/web-socket.ts";
-import { parseAddress } from "../core/ip.ts";
 import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import type { Carrier, Connection, Unanswered } from "./carrier.ts";
+import type { Admission } from "./client-connections.ts";
 import { Pace } from "./pace.ts";
 import { refused } from "./refuse.ts";
 
@@ -30,25 +35,6 @@ export interface ConnectionOptions {
 	readonly onRefused: (error: GatewayError, requestId: string) => void;
 }
 
-/** A request that came on a connection and whose answer is not yet out. */
-export interface Unanswered {
-	/** Whether its body is waited for. */
-	readonly awaitsBody: boolean;
-	/** Whether its body is still to come, and is not passed on while it comes. */
-	readonly lacksBody: boolean;
-	readonly arrivedMs: number;
-	/** The bytes on the connection can no longer be understood. */
-	onFault(error: GatewayError): void;
-	/** The connection is gone, and this is why. */
-	leave(reason: GatewayError): void;
-	/** The bytes of its answer, once that was handed over whole. */
-	readonly answerBytes: number;
-	/** Whether the end of the connection would be the end of its answer, which is being written. */
-	readonly unframed: boolean;
-	/** It waits, and its head is held meanwhile. */
-	holdHead(): void;
-}
-
 /**
  * A client that leaves so much of its answers unread gets no further one made. So it makes us hold one answer and these
  * bytes.
@@ -59,13 +45,13 @@ const unreadBytesMax = 64 * 1024;
  * A client's connection. Several requests may have come on it. They are carried out one after the other, in the order in
  * which they came.
  */
-export class ClientConnection {
+export class ClientConnection implements Carrier, Connection {
+	readonly lingers = true;
 	readonly socket: Socket;
 	readonly clock: Clock;
 	/** The address of the other end, in canonical form; empty if the connection is gone already. */
 	readonly peer: string;
-	/** Where the memory of its requests is counted. */
-	client: ClientMemory = { held: 0 };
+	readonly client: ClientMemory;
 	/** True if it is to be closed with the next answer, which says so. */
 	closing = false;
 	/**
@@ -91,16 +77,21 @@ export class ClientConnection {
 	#watched = false;
 	#lingering: Timer | null = null;
 
-	constructor(socket: Socket, options: ConnectionOptions) {
+	constructor(
+		socket: Socket,
+		{ peer, client }: Admission,
+		options: ConnectionOptions,
+	) {
 		const { clock, idleTimeoutMs, leastBytesPerSecond } = options;
 		this.socket = socket;
 		this.clock = clock;
+		this.peer = peer;
+		this.client = client;
 		this.pace = new Pace(socket, options);
 		this.#onRefused = options.onRefused;
 		this.#idleTimeoutMs = idleTimeoutMs;
 		this.#requestTimeoutMs = options.requestTimeoutMs;
 		this.#leastBytesPerSecond = leastBytesPerSecond;
-		this.peer = parseAddress(socket.remoteAddress ?? "") ?? "";
 	}
 
 	/** Requests whose answer is not yet out. */
@@ -113,24 +104,29 @@ export class ClientConnection {
 		this.#newest = exchange;
 	}
 
-	/**
-	 * Whether a request may be carried out now. Not before the answers ahead of it are ready, and most of them are read: a
-	 * client that asks and never reads would have us make them all.
-	 */
-	admits(exchange: Unanswered): boolean {
-		if (this.#begun !== null || this.#unreadBytes > unreadBytesMax)
-			return false;
-		this.#begun = exchange;
-		return true;
+	get fd(): number | null {
+		return this.pace.fd;
 	}
 
-	/** Calls `begin` when the request may be carried out. */
-	later(exchange: Unanswered, begin: () => void): void {
-		exchange.holdHead();
-		this.#waiting.push(() => {
+	get destroyed(): boolean {
+		return this.socket.destroyed;
+	}
+
+	/**
+	 * Not before the answers ahead of the request are ready, and most of them are read: a client that asks and never reads
+	 * would have us make them all.
+	 */
+	inTurn(exchange: Unanswered, begin: () => void): boolean {
+		const free = this.#begun === null && this.#unreadBytes <= unreadBytesMax;
+		if (!free && exchange.memory.short) return false;
+		if (!free) exchange.holdHead();
+		const start = () => {
 			this.#begun = exchange;
 			begin();
-		});
+		};
+		if (free) start();
+		else this.#waiting.push(start);
+		return true;
 	}
 
 	/** The answer was handed over, whole. */
@@ -149,8 +145,31 @@ export class ClientConnection {
 		}
 	}
 
+	fieldsFor(
+		exchange: Unanswered,
+		status: number,
+		headers: HeaderList,
+	): readonly string[] {
+		const fields: string[] = [];
+		// The one answer that is of no use without it (RFC 9110, 15.5.22). Whoever follows it needs a connection of its own.
+		const demands = status === 426 ? allHeadersOf(headers, "upgrade") : [];
+		if (demands.length > 0) {
+			fields.push("upgrade", demands.join(", "), "connection", "upgrade");
+			// RFC 6455, 4.4: the only version that there is.
+			if (demands.includes("websocket")) {
+				fields.push("sec-websocket-version", "13");
+			}
+			this.finish();
+		}
+		if (this.#endsWith(exchange)) {
+			fields.push("connection", "close");
+			this.finish();
+		}
+		return fields;
+	}
+
 	/** Whether the answer is to announce the end of the connection. Then it is the last that goes out. */
-	endsWith(exchange: Unanswered): boolean {
+	#endsWith(exchange: Unanswered): boolean {
 		const last = this.over
 			? this.#newest === exchange
 			: this.#running.size === 1;
@@ -163,16 +182,21 @@ export class ClientConnection {
 		this.over = true;
 	}
 
+	closeIfResting(): void {
+		// To Node one that never asked is not idle.
+		if (this.socket.bytesRead === 0) this.leave();
+	}
+
 	/** Bytes came that are not to be looked at, so no more are read. */
 	ignore(): void {
 		// At the end of each message Node reads on, which has happened by the next tick.
 		process.nextTick(() => this.socket.pause());
 	}
 
-	/** The answer to this request, the only one, is a session. */
-	become(session: WebSocketSession, exchange: Unanswered): void {
+	/** The answer to the only request is a session. */
+	become(session: WebSocketSession): void {
 		this.session = session;
-		this.#running.delete(exchange);
+		this.#running.clear();
 		this.#newest = null;
 		this.#begun = null;
 	}

@@ -1,10 +1,8 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Writable } from "node:stream";
 import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { serverFields } from "../core/http/fields.ts";
 import {
-	allHeadersOf,
 	type HeaderList,
 	headersWithout,
 	onlyHeaderOf,
@@ -12,7 +10,6 @@ import {
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import type { Session } from "../core/http/session.ts";
-import type { SharedFrame } from "../core/http/shared-frame.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
 import {
 	type SessionOwner,
@@ -21,21 +18,12 @@ import {
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import type { AnswerWriter, Carrier, Unanswered } from "./carrier.ts";
 import type { ClientAddress, ClientScheme } from "./client-address.ts";
-import {
-	type ClientConnection,
-	clientClosed,
-	lingerMs,
-	type Unanswered,
-} from "./client-connection.ts";
+import { clientClosed, lingerMs } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
-import { sendInterim } from "./interim.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
-import {
-	type RequestBody,
-	requestBodyOf,
-	type Unread,
-} from "./request-body.ts";
+import { type BodySource, RequestBody, type Unread } from "./request-body.ts";
 import type { Upgrade } from "./upgrade.ts";
 
 /**
@@ -49,9 +37,6 @@ export type Handle = (
 
 /** How much of a body that nobody reads may come while the client reads its answer. */
 const lingerBytesMax = 256 * 1024;
-
-/** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
-const textBytesMax = 16 * 1024;
 
 const noBytes = new Uint8Array(0);
 
@@ -72,14 +57,32 @@ export interface Owner extends SessionOwner {
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
 	readonly memory: Memory;
-	/** The last piece of a stream that went to several clients, as a chunk. */
-	readonly sharedChunk: SharedFrame;
 	/** Called with each session that has begun. */
 	onSession(session: WebSocketSession): void;
 	/** Called once, when the answer is out or the client is gone, and nothing of the request goes on any more. */
 	onOver(): void;
 	/** Called with requests that `handle` never saw. */
 	onRefused(error: GatewayError, requestId: string): void;
+}
+
+/** A request whose head has come, in whatever version of HTTP. */
+export interface Incoming extends BodySource {
+	readonly method?: string | undefined;
+	/** A path, or an address with a scheme. */
+	readonly url?: string | undefined;
+	readonly rawHeaders: string[];
+}
+
+/** What an exchange is made of. */
+interface Parts {
+	readonly incoming: Incoming;
+	/** The length of its body; Infinity if only the body's end says it, and 0 if it has none. */
+	readonly bodyBytes: number;
+	readonly answer: AnswerWriter;
+	readonly carrier: Carrier;
+	readonly owner: Owner;
+	/** Null if it cannot become a WebSocket. */
+	readonly upgrade: Upgrade | null;
 }
 
 /** One request and its answer. */
@@ -96,11 +99,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	unframed = false;
 	/** Null if the request announces none. Most requests do not, and pay nothing for a body. */
 	readonly #body: RequestBody | null;
-	readonly #response: ServerResponse;
-	readonly #connection: ClientConnection;
+	readonly #answer: AnswerWriter;
+	readonly #carrier: Carrier;
 	readonly #owner: Owner;
 	readonly #scope: Scope;
-	readonly #isHttp11: boolean;
 	readonly paced = true;
 	/** Only such a request has the property, because the others need not pay for it. */
 	declare readonly upgradable?: true;
@@ -112,32 +114,33 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	#bodyAsked = false;
 	#stopLingering: () => void = nothing;
 
-	constructor(
-		message: IncomingMessage,
-		response: ServerResponse,
-		connection: ClientConnection,
-		owner: Owner,
-		upgrade: Upgrade | null = null,
-	) {
-		this.id = requestIdOf(onlyHeaderOf(message.rawHeaders, "x-request-id"));
-		this.method = message.method ?? "GET";
-		this.#isHttp11 = message.httpVersionMinor === 1;
-		this.target = originForm(message.url ?? "/");
-		this.headers = message.rawHeaders;
-		this.ip = owner.clientAddress(connection.peer, message.rawHeaders);
+	constructor(parts: Parts) {
+		const { incoming, bodyBytes, answer, carrier, owner, upgrade } = parts;
+		const { rawHeaders } = incoming;
+		this.id = requestIdOf(onlyHeaderOf(rawHeaders, "x-request-id"));
+		this.method = incoming.method ?? "GET";
+		this.target = originForm(incoming.url ?? "/");
+		this.headers = rawHeaders;
+		this.ip = owner.clientAddress(carrier.peer, rawHeaders);
 		this.arrivedMs = owner.scope.clock.now();
-		this.#response = response;
-		this.#connection = connection;
+		this.#answer = answer;
+		this.#carrier = carrier;
 		this.#owner = owner;
 		this.#upgrade = upgrade;
 		if (upgrade !== null) this.upgradable = true;
 		this.#scope = openScope({ parent: owner.scope });
-		this.memory = new RequestMemory(owner.memory, connection.client);
-		this.#body = requestBodyOf(message, this.#scope, this.memory, owner.limits);
+		this.memory = new RequestMemory(owner.memory, carrier.client);
+		this.#body =
+			bodyBytes === 0
+				? null
+				: new RequestBody(
+						...([incoming, bodyBytes, this.#scope] as const),
+						...([this.memory, owner.limits] as const),
+					);
 	}
 
 	get scheme(): "http" | "https" | null {
-		return this.#owner.clientScheme(this.#connection.peer, this.headers);
+		return this.#owner.clientScheme(this.#carrier.peer, this.headers);
 	}
 
 	/** Counts its head, which is held while it waits for the requests before it. */
@@ -179,7 +182,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	/** Answers with a problem document, and looks at nothing that comes after. */
 	refuse(error: GatewayError): void {
-		this.#connection.finish();
+		this.#carrier.finish();
 		this.fail(error);
 	}
 
@@ -189,8 +192,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (error.code === "internal") this.#owner.onInternal(thrown, this.id);
 		else this.#owner.onRefused(error, this.id);
 		// The answer failed in the middle of being written, so it can only be cut.
-		if (this.#response.headersSent) {
-			this.#connection.cut();
+		if (this.#answer.begun) {
+			this.#carrier.cut();
 			return;
 		}
 		this.answer(problemResponse(error, this.id));
@@ -210,7 +213,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		// A body that is being passed on may or may not have come by the end of the answer, which is not known yet.
 		const streamed = rest !== "nothing" && this.#body?.streamed === true;
 		if (rest === "much" || rest === "broken" || streamed) {
-			this.#connection.closing = true;
+			this.#carrier.closing = true;
 		}
 		const fields = this.#fieldsOf(status, headers);
 		const content = hasContent(status) ? body : null;
@@ -218,7 +221,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		if (hasFramedBody(status) && length !== null) {
 			fields.push("content-length", String(length));
 		}
-		this.#response.writeHead(status, fields);
+		this.#answer.begin(status, fields);
 		const sent = this.method === "HEAD" ? null : content;
 		if (isStream(sent)) {
 			void this.#stream(sent);
@@ -226,7 +229,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		}
 		if (isStream(body)) leave(body);
 		else if (sent !== null) this.answerBytes = length ?? 0;
-		if (rest === "much") this.#answerLingering(sent);
+		if (rest === "much" && this.#carrier.lingers) this.#answerLingering(sent);
 		else this.#end(sent);
 		if (rest === "little") this.#body?.letIn();
 	}
@@ -236,11 +239,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		const { id, ip, memory } = this;
 		const scope = this.#scope;
 		const owner = this.#owner;
-		const connection = this.#connection;
 		const fields = [...this.#sayable(headers), "x-request-id", id];
 		const upgrade = this.#upgrade;
 		if (upgrade === null) throw new TypeError("a session without an upgrade");
-		const { bounds } = upgrade;
+		const { bounds, socket } = upgrade;
 		const ws = upgrade.open(session, fields);
 		if (ws === null) return;
 		const ongoing = this.#ongoing ?? Promise.resolve();
@@ -251,9 +253,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			});
 		};
 		const opened = { id, ip, memory, scope, bounds, onEnd };
-		const one = new WebSocketSession(ws, connection.socket, owner, opened);
+		const one = new WebSocketSession(ws, socket, owner, opened);
 		this.#over = true;
-		connection.become(one, this);
+		upgrade.become(one);
 		memory.keepAnswer(0);
 		one.begin(session);
 		owner.onSession(one);
@@ -261,15 +263,15 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	/** Writes as fast as the client reads. An answer that breaks off must not look whole, so the connection is cut. */
 	async #stream(body: ByteStream): Promise<void> {
-		const response = this.#response;
-		response.flushHeaders();
-		this.unframed = body.length === null && !response.chunkedEncoding;
+		const answer = this.#answer;
+		answer.flush();
+		this.unframed = body.length === null && !answer.framed;
 		try {
 			let written = 0;
 			for await (const chunk of body) {
 				written += chunk.length;
 				if (this.#over || written > (body.length ?? written)) throw cut;
-				const from = this.#write(chunk);
+				const from = answer.write(chunk);
 				if (from === null) continue;
 				this.memory.hold(chunk.length);
 				await this.#drained(from);
@@ -277,33 +279,13 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			}
 			if (this.#over || written < (body.length ?? written)) throw cut;
 		} catch {
-			this.#connection.cut();
+			this.#carrier.cut();
 			return;
 		}
 		const rest = this.#unread();
-		if (rest === "much" || rest === "little") this.#answerLingering(null);
-		else {
-			response.end(this.#onEnd);
-			this.#connection.answered(this);
-		}
-	}
-
-	/** Gives what tells when there is room for more; null if there is some. */
-	#write(piece: Uint8Array): Writable | null {
-		const response = this.#response;
-		const { socket } = this.#connection;
-		// An empty chunk would be the end.
-		const frame =
-			response.chunkedEncoding && piece.length > 0
-				? this.#owner.sharedChunk.of(piece)
-				: null;
-		// Node itself would write four pieces, in the next tick. Until then, or as long as the connection is another answer's, it
-		// holds what was written.
-		const isHeld = response.writableCorked > 0 || response.socket !== socket;
-		if (frame === null || isHeld || !socket.writable) {
-			return response.write(piece) ? null : response;
-		}
-		return socket.write(frame) ? null : socket;
+		const remains = rest === "much" || rest === "little";
+		if (remains && this.#carrier.lingers) this.#answerLingering(null);
+		else this.#end(null);
 	}
 
 	#drained(from: Writable): Promise<void> {
@@ -325,30 +307,13 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		const fields = this.#sayable(headers);
 		fields.push("x-request-id", this.id);
 		if (cors !== null) fields.push(...cors.fieldsFor(this));
-		// The one answer that is of no use without it (RFC 9110, 15.5.22). Whoever follows it needs a connection of its own.
-		const demands = status === 426 ? allHeadersOf(headers, "upgrade") : [];
-		if (demands.length > 0) {
-			fields.push("upgrade", demands.join(", "), "connection", "upgrade");
-			// RFC 6455, 4.4: the only version that there is.
-			if (demands.includes("websocket")) {
-				fields.push("sec-websocket-version", "13");
-			}
-			this.#connection.finish();
-		}
-		if (this.#connection.endsWith(this)) {
-			fields.push("connection", "close");
-			this.#connection.finish();
-		}
+		fields.push(...this.#carrier.fieldsFor(this, status, headers));
 		return fields;
 	}
 
 	#end(body: string | Uint8Array | null): void {
-		const response = this.#response;
-		if (body instanceof Uint8Array && body.length <= textBytesMax) {
-			// The bytes are the same, but Node writes head and body with one plain write if both are texts.
-			response.end(bufferOf(body).toString("latin1"), "latin1", this.#onEnd);
-		} else response.end(body, this.#onEnd);
-		this.#connection.answered(this);
+		this.#answer.end(body, this.#onEnd);
+		this.#carrier.answered(this);
 	}
 
 	#unread(): Unread {
@@ -364,10 +329,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 			stopDiscarding();
 			this.#end(null);
 		};
-		const timer = this.#connection.clock.after(lingerMs, stop);
+		const timer = this.#owner.scope.clock.after(lingerMs, stop);
 		this.#stopLingering = stop;
-		this.#response.flushHeaders();
-		if (sent !== null) this.#response.write(sent);
+		this.#answer.flush();
+		if (sent !== null) this.#answer.write(sent);
 		// From here on a client that leaves has been answered.
 		this.#scope.close();
 		const body = this.#body as RequestBody;
@@ -390,12 +355,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	}
 
 	inform(status: number, headers: HeaderList): void {
-		const response = this.#response;
-		// HTTP/1.0 has none: it would take the first of them for the answer.
-		if (this.#over || response.headersSent || !this.#isHttp11) return;
-		// An upstream could send many, and a client that reads none would make us hold them.
-		if (this.#connection.socket.writableLength > 0) return;
-		sendInterim(response, status, this.#sayable(headers));
+		if (this.#over || this.#answer.begun) return;
+		this.#answer.inform(status, this.#sayable(headers));
 	}
 
 	onDrain(callback: () => void): () => void {
@@ -417,7 +378,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	/** The client sends its body when it hears that it is wanted. */
 	holdBody(): void {
-		this.#body?.hold(() => this.#response.writeContinue());
+		this.#body?.hold(() => this.#answer.proceed());
 	}
 
 	get awaitsBody(): boolean {
@@ -439,25 +400,15 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 
 	/** All was written, or cannot be written: Node raises the same event for both. */
 	readonly #onEnd = (error?: Error | null): void => {
-		if (error || this.#connection.socket.destroyed) this.leave(clientClosed());
+		if (error || this.#carrier.destroyed) this.leave(clientClosed());
 		if (this.#over) return;
 		this.#over = true;
 		this.#scope.close();
 		// The next request on the connection begins at once, and needs memory.
 		if (this.#ongoing === null) this.memory.end();
-		this.#connection.end(this);
+		this.#carrier.end(this);
 		this.#release();
 	};
-}
-
-/** A piece of a body as a chunk (RFC 9112, 7.1). */
-export function chunkOf(bytes: Uint8Array): Uint8Array {
-	const head = Buffer.from(`${bytes.length.toString(16)}\r\n`);
-	return Buffer.concat([head, bytes, Buffer.from("\r\n")]);
-}
-
-function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
-	return Buffer.from(buffer, byteOffset, length);
 }
 
 /** Null if it is not known before the end. */

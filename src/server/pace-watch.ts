@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "../tasks/clock.ts";
-import type { ClientConnection } from "./client-connection.ts";
+import type { Connection } from "./carrier.ts";
 import { sendQueuesOf } from "./send-queues.ts";
 
 /** How often all connections are looked at together. A timer for each would cost every request. */
@@ -7,15 +7,12 @@ const lookEveryMs = 2_000;
 
 /** Looks how fast clients send and take, as long as there are any. */
 export class PaceWatch {
-	readonly #connections: { values(): Iterable<ClientConnection> };
+	readonly #connections: Iterable<Connection>;
 	readonly #clock: Clock;
 	#timer: Timer | null = null;
 	#lookedMs = 0;
 
-	constructor(
-		connections: { values(): Iterable<ClientConnection> },
-		clock: Clock,
-	) {
+	constructor(connections: Iterable<Connection>, clock: Clock) {
 		this.#connections = connections;
 		this.#clock = clock;
 	}
@@ -34,12 +31,12 @@ export class PaceWatch {
 
 	#look(): void {
 		const ms = this.#clock.now() - this.#lookedMs;
-		const doubtful = new Map<number, ClientConnection>();
+		const doubtful = new Map<number, Connection>();
 		this.#timer = null;
-		for (const connection of this.#connections.values()) {
+		for (const connection of this.#connections) {
 			this.start();
 			if (!connection.look(ms)) continue;
-			const { fd } = connection.pace;
+			const { fd } = connection;
 			if (fd === null) connection.lookCloser(ms, null);
 			else doubtful.set(fd, connection);
 		}
@@ -49,12 +46,12 @@ export class PaceWatch {
 
 async function lookCloser(
 	ms: number,
-	doubtful: ReadonlyMap<number, ClientConnection>,
+	doubtful: ReadonlyMap<number, Connection>,
 ): Promise<void> {
 	const queues = await sendQueuesOf([...doubtful.keys()]);
 	for (const [fd, connection] of doubtful) {
 		// Another connection may have its number by now.
-		if (connection.pace.fd !== fd) continue;
+		if (connection.fd !== fd) continue;
 		connection.lookCloser(ms, queues.get(fd) ?? null);
 	}
 }

@@ -135,7 +135,10 @@ function isInexact(name: string, value: string): boolean {
 
 /** The reason to refuse a request whose trailers have come. They count among the header fields. */
 export function trailerFault(
-	{ rawHeaders, rawTrailers }: IncomingMessage,
+	{
+		rawHeaders,
+		rawTrailers,
+	}: Pick<IncomingMessage, "rawHeaders" | "rawTrailers">,
 	{ headerFieldsMax, headerBytesMax }: HeadLimits,
 ): GatewayError | null {
 	if (rawTrailers.length === 0) return null;

@@ -1,9 +1,7 @@
-import type { IncomingMessage } from "node:http";
 import { ByteQueue } from "../core/body/byte-queue.ts";
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { createCollector } from "../core/body/collector.ts";
 import { GatewayError } from "../core/errors.ts";
-import { type HeaderList, headerOf } from "../core/http/headers.ts";
 import type { RequestMemory } from "../core/memory.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { type HeadLimits, trailerFault } from "./refuse.ts";
@@ -17,9 +15,25 @@ const unreadBytes = 64 * 1024;
 /** The unread part of a body. It stands between its request and the next one on the connection. */
 export type Unread = "nothing" | "little" | "much" | "broken";
 
+/** Where the bytes of a body come from, as node:http says it. */
+export interface BodySource {
+	/** Whether all of it has come, read or not. */
+	readonly complete: boolean;
+	readonly readableEnded: boolean;
+	readonly readableFlowing: boolean | null;
+	readonly rawHeaders: string[];
+	readonly rawTrailers: string[];
+	on(event: "data", take: (chunk: Uint8Array) => void): this;
+	on(event: "end", end: () => void): this;
+	off(event: "data", take: (chunk: Uint8Array) => void): this;
+	off(event: "end", end: () => void): this;
+	pause(): this;
+	resume(): this;
+}
+
 /** The body of a request that announces one: read whole or as a stream, once, or let in unread. */
 export class RequestBody {
-	readonly #message: IncomingMessage;
+	readonly #message: BodySource;
 	readonly #scope: Scope;
 	readonly #memory: RequestMemory;
 	readonly #limits: HeadLimits;
@@ -32,7 +46,7 @@ export class RequestBody {
 	#fail: (reason: unknown) => void = nothing;
 
 	constructor(
-		message: IncomingMessage,
+		message: BodySource,
 		announced: number,
 		scope: Scope,
 		memory: RequestMemory,
@@ -217,25 +231,6 @@ export class RequestBody {
 		this.#fail(fault);
 		return true;
 	}
-}
-
-/** The body that the request announces; null if it announces none. */
-export function requestBodyOf(
-	message: IncomingMessage,
-	scope: Scope,
-	memory: RequestMemory,
-	limits: HeadLimits,
-): RequestBody | null {
-	const announced = announcedIn(message.rawHeaders);
-	if (announced === 0) return null;
-	return new RequestBody(message, announced, scope, memory, limits);
-}
-
-function announcedIn(headers: HeaderList): number {
-	if (headerOf(headers, "transfer-encoding") !== null) {
-		return Number.POSITIVE_INFINITY;
-	}
-	return Number(headerOf(headers, "content-length") ?? 0);
 }
 
 function tooLarge(bytesMax: number): GatewayError {

@@ -16,6 +16,7 @@ import {
 	protocolOptions,
 	type SessionBounds,
 	SessionSocket,
+	type WebSocketSession,
 } from "../core/http/web-socket.ts";
 
 /**
@@ -68,6 +69,8 @@ interface UpgradeMeans {
 	readonly bounds: SessionBounds;
 	/** Called if the client ends its side before it has the answer. */
 	readonly onLeft: () => void;
+	/** Called when the answer is a session. */
+	readonly onSession: (session: WebSocketSession) => void;
 }
 
 /**
@@ -76,8 +79,8 @@ interface UpgradeMeans {
  */
 export class Upgrade {
 	readonly response: ServerResponse;
+	readonly socket: Socket;
 	readonly #message: IncomingMessage;
-	readonly #socket: Socket;
 	readonly #early: Uint8Array[] = [];
 	readonly #means: UpgradeMeans;
 	#earlyBytes = 0;
@@ -89,7 +92,7 @@ export class Upgrade {
 		means: UpgradeMeans,
 	) {
 		this.#message = message;
-		this.#socket = socket;
+		this.socket = socket;
 		this.response = new ServerResponse(message);
 		this.response.assignSocket(socket);
 		if (head.length > 0) this.#keep(head);
@@ -97,6 +100,11 @@ export class Upgrade {
 		socket.on("data", this.#keep).on("end", means.onLeft);
 		socket.on("drain", this.#onDrain);
 		this.#means = means;
+	}
+
+	/** The connection is the session's from now on. */
+	become(session: WebSocketSession): void {
+		this.#means.onSession(session);
 	}
 
 	get bounds(): SessionBounds {
@@ -109,7 +117,7 @@ export class Upgrade {
 	readonly #keep = (bytes: Uint8Array): void => {
 		this.#early.push(bytes);
 		this.#earlyBytes += bytes.length;
-		if (this.#earlyBytes > earlyBytesMax) this.#socket.pause();
+		if (this.#earlyBytes > earlyBytesMax) this.socket.pause();
 	};
 
 	/**
@@ -121,7 +129,7 @@ export class Upgrade {
 		headers: HeaderList,
 	): SessionSocket | null {
 		const lines = linesOf(headers);
-		const socket = this.#socket;
+		const socket = this.socket;
 		this.response.detachSocket(socket);
 		socket.off("data", this.#keep).off("end", this.#means.onLeft);
 		socket.off("drain", this.#onDrain);

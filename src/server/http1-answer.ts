@@ -1,0 +1,96 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import type { HeaderList } from "../core/http/headers.ts";
+import type { SharedFrame } from "../core/http/shared-frame.ts";
+import type { AnswerWriter } from "./carrier.ts";
+import { sendInterim } from "./interim.ts";
+
+/** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
+const textBytesMax = 16 * 1024;
+
+/** An answer in HTTP/1.1, or in 1.0. */
+export class Http1Answer implements AnswerWriter {
+	readonly #response: ServerResponse;
+	readonly #socket: Socket;
+	readonly #sharedChunk: SharedFrame;
+	readonly #isHttp11: boolean;
+
+	/** `sharedChunk` is the last piece of a stream that went to several clients, as a chunk. */
+	constructor(
+		message: IncomingMessage,
+		response: ServerResponse,
+		sharedChunk: SharedFrame,
+	) {
+		this.#response = response;
+		this.#socket = message.socket;
+		this.#sharedChunk = sharedChunk;
+		this.#isHttp11 = message.httpVersionMinor === 1;
+	}
+
+	get begun(): boolean {
+		return this.#response.headersSent;
+	}
+
+	get framed(): boolean {
+		return this.#response.chunkedEncoding;
+	}
+
+	begin(status: number, fields: string[]): void {
+		this.#response.writeHead(status, fields);
+	}
+
+	flush(): void {
+		this.#response.flushHeaders();
+	}
+
+	write(piece: string | Uint8Array): Writable | null {
+		const response = this.#response;
+		const socket = this.#socket;
+		// An empty chunk would be the end.
+		const frame =
+			response.chunkedEncoding && typeof piece !== "string" && piece.length > 0
+				? this.#sharedChunk.of(piece)
+				: null;
+		// Node itself would write four pieces, in the next tick. Until then, or as long as the connection is another answer's, it
+		// holds what was written.
+		const isHeld = response.writableCorked > 0 || response.socket !== socket;
+		if (frame === null || isHeld || !socket.writable) {
+			return response.write(piece) ? null : response;
+		}
+		return socket.write(frame) ? null : socket;
+	}
+
+	end(
+		body: string | Uint8Array | null,
+		onEnd: (error?: Error | null) => void,
+	): void {
+		if (body instanceof Uint8Array && body.length <= textBytesMax) {
+			// The bytes are the same, but Node writes head and body with one plain write if both are texts.
+			const text = bufferOf(body).toString("latin1");
+			this.#response.end(text, "latin1", onEnd);
+		} else this.#response.end(body, onEnd);
+	}
+
+	proceed(): void {
+		this.#response.writeContinue();
+	}
+
+	inform(status: number, headers: HeaderList): void {
+		// HTTP/1.0 has none: it would take the first of them for the answer.
+		if (!this.#isHttp11) return;
+		// An upstream could send many, and a client that reads none would make us hold them.
+		if (this.#socket.writableLength > 0) return;
+		sendInterim(this.#response, status, headers);
+	}
+}
+
+/** A piece of a body as a chunk (RFC 9112, 7.1). */
+export function chunkOf(bytes: Uint8Array): Uint8Array {
+	const head = Buffer.from(`${bytes.length.toString(16)}\r\n`);
+	return Buffer.concat([head, bytes, Buffer.from("\r\n")]);
+}
+
+function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+	return Buffer.from(buffer, byteOffset, length);
+}

@@ -1,0 +1,129 @@
+import type { GatewayError } from "../core/errors.ts";
+import { SharedFrame } from "../core/http/shared-frame.ts";
+import {
+	frameOf,
+	type SessionCounts,
+	type WebSocketSession,
+} from "../core/http/web-socket.ts";
+import type { Memory } from "../core/memory.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { LoopTurn } from "../tasks/loop-turn.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { Carrier } from "./carrier.ts";
+import type { ClientAddress, ClientScheme } from "./client-address.ts";
+import type { ClientExchange, Handle, Owner } from "./client-exchange.ts";
+import type { Cors } from "./cors.ts";
+import { draining } from "./drain.ts";
+import type { AnswersFor } from "./hosts.ts";
+import { type HeadLimits, isAboutServer } from "./refuse.ts";
+import {
+	answerHealth,
+	isAt,
+	itsOptions,
+	unknownHost,
+} from "./server-answers.ts";
+
+/** What all requests of a server need. */
+export interface ServiceOptions {
+	readonly clock: Clock;
+	readonly handle: Handle;
+	readonly memory: Memory;
+	readonly onInternal: (error: unknown, requestId: string) => void;
+	readonly onRefused: (error: GatewayError, requestId: string) => void;
+	readonly scope: Scope;
+	readonly accepting: Scope;
+	readonly limits: HeadLimits;
+	/** Null for no health check. */
+	readonly healthPath: string | null;
+	readonly cors: Cors | null;
+	/** Null: for any host. */
+	readonly answersFor: AnswersFor | null;
+	readonly clientAddress: ClientAddress;
+	readonly clientScheme: ClientScheme;
+	/** How far the server is on its way to its end. */
+	readonly ending: { readonly draining: boolean; readonly refusing: boolean };
+	/** Called when no request is running any more. */
+	readonly onIdle: () => void;
+}
+
+/** What a server does with each request, on whatever connection it came. */
+export class Service implements Owner {
+	readonly #options: ServiceOptions;
+	readonly scope: Scope;
+	readonly accepting: Scope;
+	readonly cors: Cors | null;
+	readonly clientAddress: ClientAddress;
+	readonly clientScheme: ClientScheme;
+	readonly limits: HeadLimits;
+	readonly memory: Memory;
+	readonly sessions: SessionCounts = {
+		...{ open: 0, received: 0, sent: 0 },
+		closed: new Map(),
+	};
+	readonly shared = new SharedFrame(frameOf);
+	/** Requests whose answer is not yet out. */
+	running = 0;
+
+	constructor(options: ServiceOptions) {
+		this.#options = options;
+		this.scope = options.scope;
+		this.accepting = options.accepting;
+		this.cors = options.cors;
+		this.clientAddress = options.clientAddress;
+		this.clientScheme = options.clientScheme;
+		this.limits = options.limits;
+		this.memory = options.memory;
+	}
+
+	get turn(): LoopTurn {
+		return this.#options.clock.turn;
+	}
+
+	/** A request has come. `url` is its target as it came, and `refusal` the reason not to look at it. */
+	receive(
+		exchange: ClientExchange,
+		carrier: Carrier,
+		url: string,
+		refusal: GatewayError | null,
+	): void {
+		const { healthPath, handle, answersFor, ending } = this.#options;
+		this.running++;
+		const preflight = this.cors?.preflight(exchange) ?? null;
+		// Load balancers ask for health by address, and the answer tells nothing.
+		const misdirected =
+			answersFor !== null &&
+			!answersFor(url, exchange.headers) &&
+			!isAt(exchange.target, healthPath);
+		if (refusal !== null) exchange.refuse(refusal);
+		else if (ending.refusing) exchange.fail(draining());
+		else if (misdirected) exchange.fail(unknownHost());
+		else if (preflight !== null) exchange.answer(preflight);
+		else if (isAboutServer(exchange.method, url)) exchange.answer(itsOptions);
+		else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
+		else if (!carrier.inTurn(exchange, () => void exchange.run(handle))) {
+			exchange.fail(this.memory.usedUp);
+		}
+	}
+
+	#answerHealth(exchange: ClientExchange): void {
+		if (this.#options.ending.draining) exchange.fail(draining());
+		else answerHealth(exchange);
+	}
+
+	onSession(session: WebSocketSession): void {
+		if (this.#options.ending.refusing) session.drain(draining());
+	}
+
+	onOver(): void {
+		this.running--;
+		if (this.running === 0) this.#options.onIdle();
+	}
+
+	onInternal(thrown: unknown, requestId: string): void {
+		this.#options.onInternal(thrown, requestId);
+	}
+
+	onRefused(error: GatewayError, requestId: string): void {
+		this.#options.onRefused(error, requestId);
+	}
+}
