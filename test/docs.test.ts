@@ -147,6 +147,7 @@ describe("the configs in README.md and docs", () => {
 		"docs/live.md",
 		"docs/protection.md",
 		"docs/scaling.md",
+		"docs/kubernetes.md",
 		"docs/server.md",
 		"docs/operating.md",
 	]) {

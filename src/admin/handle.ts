@@ -11,7 +11,7 @@ import type { Scope } from "../tasks/scope.ts";
 export interface Page {
 	/** Default: it is read, by GET and HEAD. */
 	readonly method?: "POST";
-	/** Whether nobody needs the token to read it. For files that hold no data. Default: false. */
+	/** Whether nobody needs the token to read it. For files that hold no data, and for probes, which can bring none. Default: false. */
 	readonly open?: true;
 	/** `name` is the last part of the path where the page stands at `/…/*`, else empty. It fails with what the client gets. */
 	answer(

@@ -76,7 +76,10 @@ export function createPages(
 	};
 }
 
-export const livePage: Page = { answer: () => jsonAnswer({ status: "ok" }) };
+export const livePage: Page = {
+	open: true,
+	answer: () => jsonAnswer({ status: "ok" }),
+};
 
 /** Whoever asks for OpenMetrics gets it. Prometheus names it first among what it takes. */
 export function metricsPage(
@@ -97,6 +100,7 @@ export function metricsPage(
 /** 503 if it drains. */
 export function readyPage(draining: () => boolean): Page {
 	return {
+		open: true,
 		answer: () =>
 			draining()
 				? { ...jsonAnswer({ status: "draining" }), status: 503 }

@@ -99,11 +99,22 @@ describe("the admin server", () => {
 		}
 	});
 
-	it("wants the token for everything if it has one", async () => {
+	it("tells probes without the token that it lives and is ready, and nothing else", async () => {
+		await using admin = await started({ token });
+		for (const path of ["/health/live", "/health/ready"]) {
+			const { status, json, headers } = await admin.get(path);
+			assert.deepEqual([status, json], [200, { status: "ok" }], path);
+			assert.equal(headers["cache-control"], "no-store");
+			const written = await admin.get(path, { method: "POST" });
+			assert.equal(written.status, 401, path);
+		}
+	});
+
+	it("wants the token for everything else if it has one", async () => {
 		await using admin = await started({ token });
 		const status = async (headers: Record<string, string>, path = "/config") =>
 			(await admin.get(path, { headers })).status;
-		for (const path of ["/config", "/health/live", "/health/ready", "/x"]) {
+		for (const path of ["/config", "/metrics", "/state", "/x"]) {
 			assert.equal(await status({}, path), 401, path);
 		}
 		assert.equal(await status(bearer(token)), 200);
