@@ -49,7 +49,7 @@ export function livePage(results: LiveResults): string {
 		].join("\n"),
 		"All who listen get each message of 200 bytes, and the next one is sent when all have it. Sluice has a channel, with ids, kept messages, bounds, metrics and the last requests. By hand there is a set of connections and a loop. Medians, in parentheses the quartiles. `npm run bench:live` writes this page.",
 		`## Memory of an idle listener\n\n${memoryTable(results)}`,
-		"By difference to the same process before. `RSS` is what is in RAM, without what the system's sockets take. `heap` is what is in use of V8's heap and beside it, after a garbage collection.",
+		"By difference to the same process before. `RSS` is what is in RAM, without what the system's sockets take. `heap` is what is in use of V8's heap and beside it, after a garbage collection. A process with many listeners also has a larger young generation: some 20 MB, however many they are. So a figure of few listeners has more of it. `each more` has none: it is the slope between the numbers of listeners, and what one more listener takes.",
 		`## CPU per listener and message\n\n${cpuTable(results)}`,
 		"CPU microseconds of the process, all threads, with the kernel's part and the POST that says the message. The ratio is that of Sluice in the same form, taken round by round.",
 		`## Aims\n\n${aimsTable(results)}`,
@@ -64,20 +64,54 @@ function nameOf({ title, form }: LiveContender): string {
 function memoryTable({ memory, memoryCounts }: LiveResults): string {
 	const rows = Array.from(memory, ([contender, roundsOf]) => [
 		nameOf(contender),
-		...memoryCounts.flatMap((_, at) => {
-			const of = roundsOf.map((round) => round[at] as MemoryPerListener);
-			const heaps = of.flatMap(({ heapBytes }) => heapBytes ?? []);
-			return [
-				kibibytes(of.map(({ residentBytes }) => residentBytes)),
-				heaps.length === 0 ? "" : kibibytes(heaps),
-			];
-		}),
+		...memoryCounts.flatMap((_, at) =>
+			memoryCells(roundsOf.map((round) => round[at] as MemoryPerListener)),
+		),
+		...memoryCells(slopesOf(roundsOf, memoryCounts)),
 	]);
-	const head = memoryCounts.flatMap((count) => [
-		`RSS KiB at ${count}`,
-		`heap KiB at ${count}`,
-	]);
+	const head = [
+		...memoryCounts.map((count) => `at ${count}`),
+		...(hasSlope(memoryCounts) ? ["each more"] : []),
+	].flatMap((of) => [`RSS KiB ${of}`, `heap KiB ${of}`]);
 	return markdownTable(["", ...head], rows);
+}
+
+/** None if there is nothing. */
+function memoryCells(of: readonly MemoryPerListener[]): readonly string[] {
+	if (of.length === 0) return [];
+	const heaps = of.flatMap(({ heapBytes }) => heapBytes ?? []);
+	return [
+		kibibytes(of.map(({ residentBytes }) => residentBytes)),
+		heaps.length === 0 ? "" : kibibytes(heaps),
+	];
+}
+
+function hasSlope(counts: readonly number[]): boolean {
+	return counts.length > 1;
+}
+
+/** What one more listener takes between the least and the most of them, one for each round. None if there is one number only. */
+function slopesOf(
+	rounds: readonly (readonly MemoryPerListener[])[],
+	counts: readonly number[],
+): readonly MemoryPerListener[] {
+	if (!hasSlope(counts)) return [];
+	const few = counts[0] as number;
+	const many = counts.at(-1) as number;
+	const slope = (ofFew: number, ofMany: number) =>
+		(ofMany * many - ofFew * few) / (many - few);
+	return rounds.map((round) => {
+		const [atFew, atMany] = [round[0], round.at(-1)] as [
+			MemoryPerListener,
+			MemoryPerListener,
+		];
+		const heaps = [atFew.heapBytes, atMany.heapBytes] as const;
+		return {
+			residentBytes: slope(atFew.residentBytes, atMany.residentBytes),
+			heapBytes:
+				heaps[0] === null || heaps[1] === null ? null : slope(...heaps),
+		};
+	});
 }
 
 function cpuTable({ cpu }: LiveResults): string {
@@ -115,19 +149,30 @@ const noOne = {} as LiveContender;
 /** What Sluice's listeners should take, and what was measured. */
 function aimsTable({ memory, memoryCounts, cpu }: LiveResults): string {
 	const ours = Array.from(memory.keys()).filter(({ isOurs }) => isOurs);
+	const memoryAim = (what: string, of: readonly MemoryPerListener[]) => {
+		const bytes = of.map(({ residentBytes }) => residentBytes);
+		return [
+			what,
+			`${aims.bytes / 1024} KiB`,
+			`${kibibytes(bytes)} KiB`,
+			quartilesOf(bytes)[1] <= aims.bytes ? "yes" : "no",
+		];
+	};
 	const rows = ours.flatMap((one) => [
-		...memoryCounts.map((count, at) => {
-			const of = (memory.get(one) ?? []).map(
-				(round) => round[at]?.residentBytes ?? 0,
-			);
-			const reached = quartilesOf(of)[1] <= aims.bytes;
-			return [
+		...memoryCounts.map((count, at) =>
+			memoryAim(
 				`${nameOf(one)}: memory of one of ${count}`,
-				`${aims.bytes / 1024} KiB`,
-				`${kibibytes(of)} KiB`,
-				reached ? "yes" : "no",
-			];
-		}),
+				(memory.get(one) ?? []).flatMap((round) => round[at] ?? []),
+			),
+		),
+		...(hasSlope(memoryCounts)
+			? [
+					memoryAim(
+						`${nameOf(one)}: memory of each more`,
+						slopesOf(memory.get(one) ?? [], memoryCounts),
+					),
+				]
+			: []),
 		...cpu.map(({ count, samples }) => {
 			const of = samples.get(one) ?? [];
 			return [

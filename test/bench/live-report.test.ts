@@ -48,7 +48,21 @@ test("memory is that of each number of listeners, with its spread", () => {
 		"2.0 (1.5–2.5)",
 		"8.0 (6.0–10.0)",
 		"2.0 (1.5–2.5)",
+		"4.6 (3.4–5.7)",
+		"2.0 (1.5–2.5)",
 	]);
+});
+
+test("each more is the slope between the numbers of listeners, round by round", () => {
+	// 2000 take 20 KiB each, and 9000 take 8: 32,000 KiB more for 7000 more.
+	assert.deepEqual(row("| nginx, event stream ").slice(-2), [
+		"2.0 (1.5–2.5)",
+		"",
+	]);
+	assert.equal(
+		row("| Sluice, event stream: memory of each more").at(-1),
+		"yes",
+	);
 });
 
 test("what has no heap has an empty cell", () => {
