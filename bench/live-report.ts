@@ -105,11 +105,11 @@ function slopesOf(
 			MemoryPerListener,
 			MemoryPerListener,
 		];
-		const heaps = [atFew.heapBytes, atMany.heapBytes] as const;
+		const [heapFew, heapMany] = [atFew.heapBytes, atMany.heapBytes];
+		const hasHeap = heapFew !== null && heapMany !== null;
 		return {
 			residentBytes: slope(atFew.residentBytes, atMany.residentBytes),
-			heapBytes:
-				heaps[0] === null || heaps[1] === null ? null : slope(...heaps),
+			heapBytes: hasHeap ? slope(heapFew, heapMany) : null,
 		};
 	});
 }

@@ -13,7 +13,7 @@ import type { Asked } from "./asked.ts";
 import { following, listenRoleOf, watch } from "./following.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { Handling } from "./handling.ts";
-import { createPost } from "./session-post.ts";
+import { SessionPost } from "./session-post.ts";
 
 /** Answers a request in one of the forms that its route has. */
 export type Answering = (asked: Asked) => Promise<GatewayResponse>;
@@ -103,9 +103,9 @@ async function listenTo(
 	trail?.begun();
 	const result = await composeListening(route, listen, asked);
 	if ("response" in result) return ended(asked, result);
-	beyond.missing = result.missing;
+	if (result.missing.length > 0) beyond.missing = result.missing;
 	asked.leave();
-	const post = () => createPost(request, handling.posting);
+	const post = () => new SessionPost(request, handling.posting);
 	return following(beyond, listenRoleOf(wanted), scope, async () =>
 		handling.channels.listen(result.place, wanted, request, scope, post),
 	);

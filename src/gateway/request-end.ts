@@ -19,13 +19,16 @@ export interface Outliving {
 	readonly running: Set<Promise<void>>;
 }
 
+/** One for all, because each listener holds its request's end. */
+const none: readonly never[] = [];
+
 /** How a request ended, for its event and its answer. */
 export class RequestEnd implements Beyond {
 	route: string | null = null;
-	missing: readonly StepFailure[] = [];
+	missing: readonly StepFailure[] = none;
 	error: GatewayError | null = null;
 	quotas: Quota[] | null = null;
-	writes: readonly StepWrite[] = [];
+	writes: readonly StepWrite[] = none;
 	/** Null if it has to do with no watch. */
 	watch: WatchRole | null = null;
 	/** Null unless its answer has begun in parts. */

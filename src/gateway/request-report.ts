@@ -4,8 +4,10 @@ import { type Events, type RequestEnded, raise } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Peer, Session, SessionListener } from "../core/http/session.ts";
 import type { TraceIds } from "../core/trace-ids.ts";
+import type { Trail } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
-import type { Scope } from "../tasks/scope.ts";
+import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
+import { listenTo, type Scope } from "../tasks/scope.ts";
 import type { RequestEnd } from "./request-end.ts";
 
 interface ReportContext {
@@ -20,15 +22,14 @@ export class RequestReport {
 	readonly #end: RequestEnd;
 	readonly #context: ReportContext;
 	readonly #traced: TraceIds | null;
-	readonly #requestId: string;
-	readonly #method: string;
-	readonly #arrivedMs: number;
+	/** Its record, if it has one. */
+	readonly #request: Pick<Trail, "requestId" | "method" | "arrivedMs">;
 	readonly #status: number;
 	readonly #ongoing: Promise<void> | null;
 
 	/** `traced` is null if nobody makes spans of it. */
 	constructor(
-		{ id, method, arrivedMs }: GatewayRequest,
+		{ id: requestId, method, arrivedMs }: GatewayRequest,
 		{ status, ongoing }: GatewayResponse,
 		end: RequestEnd,
 		context: ReportContext,
@@ -37,9 +38,7 @@ export class RequestReport {
 		this.#end = end;
 		this.#context = context;
 		this.#traced = traced;
-		this.#requestId = id;
-		this.#method = method;
-		this.#arrivedMs = arrivedMs;
+		this.#request = end.trail ?? { requestId, method, arrivedMs };
 		this.#status = status;
 		this.#ongoing = ongoing ?? null;
 	}
@@ -52,14 +51,15 @@ export class RequestReport {
 		const traced = this.#traced;
 		if (requestEnded.length > 0 || trail !== null) {
 			const { route, missing, writes, outlived, parts, watch } = end;
+			const { requestId, method, arrivedMs } = this.#request;
 			const event: RequestEnded = {
 				...{ route, missing, writes, outlived, parts },
 				...(watch !== null && { watch }),
 				...(traced !== null && { traceId: traced.traceId }),
 				error: error === null ? null : asGatewayError(error),
-				...{ requestId: this.#requestId, method: this.#method },
+				...{ requestId, method },
 				status: this.#status,
-				durationMs: this.#context.clock.now() - this.#arrivedMs,
+				durationMs: this.#context.clock.now() - arrivedMs,
 			};
 			raise(requestEnded, event);
 			if (trail !== null) {
@@ -100,12 +100,13 @@ export class RequestReport {
  * begun.
  */
 export class ReportedStream
-	implements ByteStream, AsyncIterator<Uint8Array, undefined>
+	implements ByteStream, AsyncIterator<Uint8Array, undefined>, CancelTarget
 {
 	readonly length: number | null;
 	readonly #body: ByteStream;
 	readonly #report: RequestReport;
-	#stopListening = nothing;
+	/** Null if it was cancelled before. */
+	readonly #listening: Listening | null = null;
 	#pieces: AsyncIterator<Uint8Array> | null = null;
 	#over = false;
 
@@ -113,13 +114,17 @@ export class ReportedStream
 		this.length = body.length;
 		this.#body = body;
 		this.#report = report;
-		this.#stopListening = scope.onCancel((reason) => this.#end(reason));
+		this.#listening = listenTo(scope, this);
+	}
+
+	onCancelled(reason: unknown): void {
+		this.#end(reason);
 	}
 
 	#end(error: unknown): void {
 		if (this.#over) return;
 		this.#over = true;
-		this.#stopListening();
+		this.#listening?.stop();
 		this.#report.bodyEnded(error);
 	}
 
@@ -147,8 +152,6 @@ export class ReportedStream
 	}
 }
 
-function nothing(): void {}
-
 function left(): GatewayError {
 	return new GatewayError("client_closed", "the client left the answer");
 }
@@ -158,15 +161,15 @@ function left(): GatewayError {
  * could not begin. It ends when the gateway closes. A client that leaves is no failure, also if its connection is cut: many
  * never close a session otherwise.
  */
-export class ReportedSession implements Session, SessionListener {
-	readonly protocol: string | null;
-	readonly messageBytesMax: number;
+export class ReportedSession implements Session, SessionListener, CancelTarget {
 	readonly #session: Session;
 	readonly #closing: Scope;
 	readonly #report: RequestReport;
 	/** First it would hear that the request is cancelled, and later that the gateway closes. */
-	#stopListening: () => void;
+	#listening: Listening;
 	#listener: SessionListener | null = null;
+	/** Null before it is open. */
+	#peer: Peer | null = null;
 	#scope: Scope | null = null;
 
 	constructor(
@@ -175,28 +178,38 @@ export class ReportedSession implements Session, SessionListener {
 		closing: Scope,
 		report: RequestReport,
 	) {
-		this.protocol = session.protocol;
-		this.messageBytesMax = session.messageBytesMax;
 		this.#session = session;
 		this.#closing = closing;
 		this.#report = report;
-		this.#stopListening = asking.onCancel((reason) =>
-			report.sessionEnded(reason),
-		);
+		this.#listening = listenTo(asking, this);
+	}
+
+	get protocol(): string | null {
+		return this.#session.protocol;
+	}
+
+	get messageBytesMax(): number {
+		return this.#session.messageBytesMax;
+	}
+
+	onCancelled(reason: unknown): void {
+		if (this.#peer === null) this.#report.sessionEnded(reason);
+		else {
+			this.#scope?.cancel(reason);
+			this.#peer.close(1001, "the gateway was closed");
+		}
 	}
 
 	open(peer: Peer, scope: Scope): SessionListener {
-		this.#stopListening();
+		this.#listening.stop();
+		this.#peer = peer;
 		this.#scope = scope;
-		this.#stopListening = this.#closing.onCancel((reason) => {
-			scope.cancel(reason);
-			peer.close(1001, "the gateway was closed");
-		});
+		this.#listening = listenTo(this.#closing, this);
 		try {
 			this.#listener = this.#session.open(peer, scope);
 			return this;
 		} catch (thrown) {
-			this.#stopListening();
+			this.#listening.stop();
 			this.#report.sessionEnded(thrown);
 			throw thrown;
 		}
@@ -207,7 +220,7 @@ export class ReportedSession implements Session, SessionListener {
 	}
 
 	onClosed(code: number, reason: string): void {
-		this.#stopListening();
+		this.#listening.stop();
 		try {
 			this.#listener?.onClosed(code, reason);
 		} finally {

@@ -1,5 +1,5 @@
 import { hopFields } from "../core/http/fields.ts";
-import { headersWithout } from "../core/http/headers.ts";
+import { type HeaderList, headersWithout } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -20,22 +20,44 @@ export interface Posting {
  * Makes a POST of each frame of a WebSocket, to the address at which it was opened, with the header fields with which it was
  * opened. So the same rules hold as for any request. Nothing else of the opening request is held.
  */
-export function createPost(
-	{ target, headers, ip, scheme = null }: GatewayRequest,
-	{ clock, memory, handle }: Posting,
-): (json: string, scope: Scope) => Promise<GatewayResponse> {
-	const own = headersWithout(headers, (name) => ofOpening(name));
-	const fields = [...own, "content-type", "application/json"];
-	return async (json, scope) => {
-		const plain = { method: "POST", target, headers: fields, body: json, ip };
-		const request = { ...completed(plain, clock, memory), scheme };
+export class SessionPost {
+	readonly #target: string;
+	readonly #headers: HeaderList;
+	readonly #ip: string;
+	readonly #scheme: GatewayRequest["scheme"];
+	readonly #posting: Posting;
+
+	constructor(
+		{ target, headers, ip, scheme = null }: GatewayRequest,
+		posting: Posting,
+	) {
+		const own = headersWithout(headers, (name) => ofOpening(name));
+		this.#target = target;
+		// A list that has grown by pushing has room for more, which each session would hold.
+		this.#headers = own.concat(contentType);
+		this.#ip = ip;
+		this.#scheme = scheme;
+		this.#posting = posting;
+	}
+
+	/** Never rejects. */
+	async post(json: string, scope: Scope): Promise<GatewayResponse> {
+		const { clock, memory, handle } = this.#posting;
+		const [target, headers, ip] = [this.#target, this.#headers, this.#ip];
+		const plain = { method: "POST", target, headers, body: json, ip };
+		const request = {
+			...completed(plain, clock, memory),
+			scheme: this.#scheme ?? null,
+		};
 		const response = await handle(request, scope);
 		const end = () => request.memory.end();
 		if (response.ongoing === undefined) end();
 		else void response.ongoing.then(end);
 		return response;
-	};
+	}
 }
+
+const contentType = ["content-type", "application/json"];
 
 /** Fields that speak of the connection, of another answer or of this one request. */
 function ofOpening(name: string): boolean {

@@ -31,7 +31,8 @@ export interface Listener {
 /** How far one listener has heard: first what is its own, then messages that were kept, then the news. */
 export class Hearing {
 	readonly instance: Instance;
-	readonly #own: Told[];
+	/** Null when it has heard that. */
+	#own: Told[] | null;
 	/** The next message of those that were kept when it came, and the last. */
 	#nextKept: number;
 	readonly #lastKept: number;
@@ -50,7 +51,7 @@ export class Hearing {
 		this.#nextKept = kept.from;
 		this.#lastKept = kept.to;
 		this.#heard = kept.from - 1;
-		this.#own = [...own];
+		this.#own = own.length === 0 ? null : own.slice();
 	}
 
 	/** The id with which it misses nothing if it comes back. */
@@ -60,7 +61,7 @@ export class Hearing {
 
 	/** It is told this before anything else. */
 	begin(told: Told): void {
-		this.#own.unshift(told);
+		this.#own = [told, ...(this.#own ?? [])];
 	}
 
 	/** It is not told of what happened before. */
@@ -72,20 +73,25 @@ export class Hearing {
 		return (
 			this.position.next !== null ||
 			this.#nextKept <= this.#lastKept ||
-			this.#own.length > 0
+			this.#own !== null
 		);
 	}
 
 	/** The next thing to hear; null if there is none yet. */
 	next(): Told | null {
-		const own = this.#own.shift();
-		if (own !== undefined) return own;
+		if (this.#own !== null) return this.#nextOwn(this.#own);
 		if (this.#nextKept <= this.#lastKept) return this.#nextOfKept();
 		const { next } = this.position;
 		if (next === null) return null;
 		this.position = next;
 		const told = next.told as Told;
 		if (told.offset > 0) this.#hear(told.offset);
+		return told;
+	}
+
+	#nextOwn(own: Told[]): Told {
+		const told = own.shift() as Told;
+		if (own.length === 0) this.#own = null;
 		return told;
 	}
 

@@ -6,14 +6,17 @@ import { problemResponse } from "../core/http/problem.ts";
 import type { Peer, Session, SessionListener } from "../core/http/session.ts";
 import { parseJson, printJson } from "../core/json.ts";
 import { requestIdOf } from "../core/request-id.ts";
-import type { Scope } from "../tasks/scope.ts";
+import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
+import { listenTo, type Scope } from "../tasks/scope.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
 import type { MessageId } from "./channel-instance.ts";
 import type { Place } from "./channel-place.ts";
 import { type EndReason, tellEnd } from "./channel-told.ts";
 
 /** Sends what a client says in a frame to the route that takes it by POST. Never rejects. */
-export type Post = (json: string, scope: Scope) => Promise<GatewayResponse>;
+export interface Post {
+	post(json: string, scope: Scope): Promise<GatewayResponse>;
+}
 
 /** While so much waits for the client, it is told nothing more. */
 const waitingBytesMax = 16 * 1024;
@@ -31,10 +34,9 @@ interface SessionContext {
 }
 
 /** One client that listens over a WebSocket, and may say something in frames of its own. */
-export class ChannelSession implements Session, SessionListener, Listener {
-	readonly protocol = null;
-	readonly wakeCost = 100;
-	readonly messageBytesMax: number;
+export class ChannelSession
+	implements Session, SessionListener, Listener, CancelTarget
+{
 	readonly hearing: Hearing;
 	readonly #place: Place;
 	readonly #post: Post;
@@ -45,7 +47,7 @@ export class ChannelSession implements Session, SessionListener, Listener {
 	#over = false;
 	/** How many frames have come. */
 	#frames = 0;
-	#stopListening = () => {};
+	#listening: Listening | null = null;
 
 	/**
 	 * `retryMs` says when a client that is sent away should come back. `asking` is the scope of the request. Throws
@@ -59,24 +61,37 @@ export class ChannelSession implements Session, SessionListener, Listener {
 		this.#place = place;
 		this.#post = post;
 		this.#retryMs = retryMs;
-		this.messageBytesMax = place.messageBytesMax + frameBytesMore;
 		this.hearing = place.hear(after);
 		place.join(this);
 		place.begin(this.hearing);
-		this.#stopListening = asking.onCancel((reason) => this.#left(reason));
+		this.#listening = listenTo(asking, this);
+	}
+
+	// Not fields, because each listener would hold them.
+
+	get protocol(): null {
+		return null;
+	}
+
+	get wakeCost(): number {
+		return 100;
+	}
+
+	get messageBytesMax(): number {
+		return this.#place.messageBytesMax + frameBytesMore;
 	}
 
 	open(peer: Peer, scope: Scope): SessionListener {
 		this.#peer = peer;
 		this.#scope = scope;
-		this.#stopListening();
-		this.#stopListening = scope.onCancel((reason) => this.#left(reason));
+		this.#listening?.stop();
+		this.#listening = listenTo(scope, this);
 		this.#send();
 		return this;
 	}
 
 	/** The client is gone, or its server drains. Then it can still be told. */
-	#left(reason: unknown): void {
+	onCancelled(reason: unknown): void {
 		const { code } = asGatewayError(reason);
 		if (code === "gateway_draining") this.#tellEnd("draining");
 		this.#leave();
@@ -86,7 +101,7 @@ export class ChannelSession implements Session, SessionListener, Listener {
 		this.#send();
 	}
 
-	readonly #send = (): void => {
+	#send(): void {
 		const peer = this.#peer;
 		if (peer === null || this.#over) return;
 		while (peer.waitingBytes < waitingBytesMax) {
@@ -99,8 +114,8 @@ export class ChannelSession implements Session, SessionListener, Listener {
 			// It may have been closed for being slow.
 			if (this.#over) return;
 		}
-		peer.whenTaken(this.#send);
-	};
+		peer.whenTaken(() => this.#send());
+	}
 
 	end(reason: EndReason): void {
 		if (this.#over) return;
@@ -120,7 +135,7 @@ export class ChannelSession implements Session, SessionListener, Listener {
 	#leave(): void {
 		if (this.#over) return;
 		this.#over = true;
-		this.#stopListening();
+		this.#listening?.stop();
 		this.#place.leave(this);
 	}
 
@@ -147,9 +162,9 @@ export class ChannelSession implements Session, SessionListener, Listener {
 			return;
 		}
 		const { id = this.#frames, json } = read;
-		return this.#post(json, this.#scope as Scope).then((response) =>
-			this.#reply(id, response),
-		);
+		return this.#post
+			.post(json, this.#scope as Scope)
+			.then((response) => this.#reply(id, response));
 	}
 
 	#reply(id: string | number, response: GatewayResponse): void {

@@ -12,7 +12,7 @@ import type { WebSocketSession } from "../core/http/web-socket.ts";
 import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Carrier, Connection, Unanswered } from "./carrier.ts";
-import type { Admission } from "./client-connections.ts";
+import { type Admission, outliveErrors } from "./client-connections.ts";
 import { Pace } from "./pace.ts";
 import { refused } from "./refuse.ts";
 
@@ -48,10 +48,6 @@ const unreadBytesMax = 64 * 1024;
 export class ClientConnection implements Carrier, Connection {
 	readonly lingers = true;
 	readonly socket: Socket;
-	readonly clock: Clock;
-	/** The address of the other end, in canonical form; empty if the connection is gone already. */
-	readonly peer: string;
-	readonly client: ClientMemory;
 	/** True if it is to be closed with the next answer, which says so. */
 	closing = false;
 	/**
@@ -59,19 +55,19 @@ export class ClientConnection implements Carrier, Connection {
 	 * be understood.
 	 */
 	over = false;
-	readonly pace: Pace;
 	/** The WebSocket that it has become; null before that. */
 	session: WebSocketSession | null = null;
-	readonly #onRefused: (error: GatewayError, requestId: string) => void;
-	readonly #idleTimeoutMs: number;
-	readonly #requestTimeoutMs: number;
-	readonly #leastBytesPerSecond: number | null;
-	readonly #running = new Set<Unanswered>();
+	readonly #admission: Admission;
+	readonly #options: ConnectionOptions;
+	/** Null before anything had to be waited for, so that those at rest do not hold it. */
+	#pace: Pace | null = null;
+	/** Replaced with each change: most connections have none or one. */
+	#running: readonly Unanswered[] = none;
 	#newest: Unanswered | null = null;
 	/** The request that is carried out. */
 	#begun: Unanswered | null = null;
-	/** The beginnings of requests that wait for the answers before them. */
-	readonly #waiting: (() => void)[] = [];
+	/** The beginnings of requests that wait for the answers before them; null if there never were any. */
+	#waiting: (() => void)[] | null = null;
 	/** Bytes of answers that were handed over and are not out yet. */
 	#unreadBytes = 0;
 	#watched = false;
@@ -79,28 +75,39 @@ export class ClientConnection implements Carrier, Connection {
 
 	constructor(
 		socket: Socket,
-		{ peer, client }: Admission,
+		admission: Admission,
 		options: ConnectionOptions,
 	) {
-		const { clock, idleTimeoutMs, leastBytesPerSecond } = options;
 		this.socket = socket;
-		this.clock = clock;
-		this.peer = peer;
-		this.client = client;
-		this.pace = new Pace(socket, options);
-		this.#onRefused = options.onRefused;
-		this.#idleTimeoutMs = idleTimeoutMs;
-		this.#requestTimeoutMs = options.requestTimeoutMs;
-		this.#leastBytesPerSecond = leastBytesPerSecond;
+		this.#admission = admission;
+		this.#options = options;
+	}
+
+	get clock(): Clock {
+		return this.#options.clock;
+	}
+
+	get peer(): string {
+		return this.#admission.peer;
+	}
+
+	get client(): ClientMemory {
+		return this.#admission.client;
+	}
+
+	get pace(): Pace {
+		this.#pace ??= new Pace(this.socket, this.#options);
+		return this.#pace;
 	}
 
 	/** Requests whose answer is not yet out. */
 	get unanswered(): number {
-		return this.#running.size;
+		return this.#running.length;
 	}
 
 	begin(exchange: Unanswered): void {
-		this.#running.add(exchange);
+		// A list that is grown has room for 16 more.
+		this.#running = this.#running.concat(exchange);
 		this.#newest = exchange;
 	}
 
@@ -125,7 +132,10 @@ export class ClientConnection implements Carrier, Connection {
 			begin();
 		};
 		if (free) start();
-		else this.#waiting.push(start);
+		else {
+			this.#waiting ??= [];
+			this.#waiting.push(start);
+		}
 		return true;
 	}
 
@@ -139,7 +149,7 @@ export class ClientConnection implements Carrier, Connection {
 
 	#next(): void {
 		while (this.#begun === null && this.#unreadBytes <= unreadBytesMax) {
-			const begin = this.#waiting.shift();
+			const begin = this.#waiting?.shift();
 			if (begin === undefined) return;
 			begin();
 		}
@@ -172,7 +182,7 @@ export class ClientConnection implements Carrier, Connection {
 	#endsWith(exchange: Unanswered): boolean {
 		const last = this.over
 			? this.#newest === exchange
-			: this.#running.size === 1;
+			: this.#running.length === 1;
 		return this.closing && last;
 	}
 
@@ -196,16 +206,21 @@ export class ClientConnection implements Carrier, Connection {
 	/** The answer to the only request is a session. */
 	become(session: WebSocketSession): void {
 		this.session = session;
-		this.#running.clear();
+		this.#running = none;
 		this.#newest = null;
 		this.#begun = null;
+		// `ws` has its own.
+		this.socket.off("error", outliveErrors);
 	}
 
 	end(exchange: Unanswered): void {
-		this.#running.delete(exchange);
+		this.#running =
+			this.#running.length > 1
+				? this.#running.filter((one) => one !== exchange)
+				: none;
 		this.#unreadBytes -= exchange.answerBytes;
 		this.#next();
-		if (this.#running.size > 0) this.watch();
+		if (this.#running.length > 0) this.watch();
 		// A client that was not told may have sent another request already, which is to be answered.
 		else if (this.over) this.socket.destroySoon();
 	}
@@ -216,13 +231,13 @@ export class ClientConnection implements Carrier, Connection {
 		if (!waits && !this.#watched) return;
 		this.#watched = waits;
 		// Node's own timer, because only Node can see how much the system has taken.
-		this.socket.setTimeout(waits ? this.#idleTimeoutMs : 0);
+		this.socket.setTimeout(waits ? this.#options.idleTimeoutMs : 0);
 	}
 
 	/** The connection has stood still for the idle time, as far as Node can see. */
 	onIdle(): void {
 		// The client's system may have taken more than has left ours.
-		if (this.pace.stillMs < this.#idleTimeoutMs) this.watch();
+		if (this.pace.stillMs < this.#options.idleTimeoutMs) this.watch();
 		else this.cut();
 	}
 
@@ -233,28 +248,36 @@ export class ClientConnection implements Carrier, Connection {
 	look(ms: number): boolean {
 		if (this.session !== null) {
 			this.session.look(ms);
-			return this.pace.mayBeTakingSlowly(ms);
+			return this.#mayBeTakingSlowly(ms);
 		}
 		const awaited = this.#newest?.awaitsBody === true && !this.over;
-		if (this.pace.isSendingSlowly(ms, awaited)) this.onFault(sendsSlowly());
-		else if (this.#isLate()) this.onFault(tooLate());
-		return this.pace.mayBeTakingSlowly(ms);
+		const paced = awaited || this.#pace !== null;
+		if (paced && this.pace.isSendingSlowly(ms, awaited)) {
+			this.onFault(sendsSlowly());
+		} else if (this.#isLate()) this.onFault(tooLate());
+		return this.#mayBeTakingSlowly(ms);
+	}
+
+	#mayBeTakingSlowly(ms: number): boolean {
+		const paced = this.socket.writableLength > 0 || this.#pace !== null;
+		return paced && this.pace.mayBeTakingSlowly(ms);
 	}
 
 	/** Whether the newest request, answered or not, has taken too long to come. */
 	#isLate(): boolean {
 		const newest = this.#newest;
 		if (this.over || newest?.lacksBody !== true) return false;
-		return this.clock.now() - newest.arrivedMs > this.#requestTimeoutMs;
+		return this.clock.now() - newest.arrivedMs > this.#options.requestTimeoutMs;
 	}
 
 	/** Called after `look`, with the bytes that have not reached the client's system; null if nobody can tell. */
 	lookCloser(ms: number, queuedBytes: number | null): void {
 		if (!this.pace.isTakingSlowly(ms, queuedBytes)) return;
+		const { leastBytesPerSecond } = this.#options;
 		const least =
-			this.#leastBytesPerSecond === null
+			leastBytesPerSecond === null
 				? "nothing"
-				: `less than ${this.#leastBytesPerSecond} bytes per second`;
+				: `less than ${leastBytesPerSecond} bytes per second`;
 		const message = `the client took ${least} of its answer`;
 		this.leave(new GatewayError("client_closed", message));
 	}
@@ -268,7 +291,7 @@ export class ClientConnection implements Carrier, Connection {
 			return;
 		}
 		this.finish();
-		if (this.#running.size === 0) this.refuse(error);
+		if (this.#running.length === 0) this.refuse(error);
 		for (const exchange of this.#running) exchange.onFault(error);
 	}
 
@@ -276,7 +299,7 @@ export class ClientConnection implements Carrier, Connection {
 	refuse(error: GatewayError): void {
 		this.finish();
 		const id = randomUUID();
-		this.#onRefused(error, id);
+		this.#options.onRefused(error, id);
 		this.socket.end(rawAnswer(error, id));
 		// After a CONNECT nobody else reads, and nobody would notice that the client has left.
 		this.socket.resume();
@@ -289,7 +312,7 @@ export class ClientConnection implements Carrier, Connection {
 	 */
 	cut(): void {
 		const { socket } = this;
-		const looksWhole = [...this.#running].some(({ unframed }) => unframed);
+		const looksWhole = this.#running.some(({ unframed }) => unframed);
 		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
 		if (!looksWhole || socket.writableEnded) socket.destroy();
 		else socket.resetAndDestroy();
@@ -305,10 +328,12 @@ export class ClientConnection implements Carrier, Connection {
 	/** The connection is gone. A session hears of it itself, and knows the code. */
 	gone(reason: GatewayError = clientClosed()): void {
 		this.#lingering?.cancel();
-		this.#waiting.length = 0;
+		this.#waiting = null;
 		for (const exchange of this.#running) exchange.leave(reason);
 	}
 }
+
+const none: readonly Unanswered[] = [];
 
 export function clientClosed(): GatewayError {
 	const message = "the client closed the connection";

@@ -29,7 +29,7 @@ export class ClientConnections {
 	readonly #memory: Memory;
 	readonly #paces: PaceWatch;
 	readonly #open = new Set<Connection>();
-	readonly #sockets = new Set<Socket>();
+	readonly #sockets = new Map<Socket, Admission>();
 	/** Connections beyond the bounds, which are on their way out. */
 	#refused = 0;
 	/** Whether each ends with its next answer, new ones too. */
@@ -62,21 +62,25 @@ export class ClientConnections {
 			socket.destroy();
 			return null;
 		}
-		this.#sockets.add(socket);
+		const client = refusal === null ? shares.memoryOf(peer) : { held: 0 };
+		const admission = { peer, client, refusal };
+		this.#sockets.set(socket, admission);
 		this.#memory.held += connectionBytes;
 		if (refusal !== null) this.#refused++;
-		// Without a listener a reset would end the process.
-		socket.on("error", nothing);
-		socket.once("close", () => {
-			if (refusal === null) shares.give(peer);
-			else this.#refused--;
-			this.#sockets.delete(socket);
-			this.#memory.give(connectionBytes);
-			if (this.#sockets.size === 0) this.onEmpty();
-		});
-		const client = refusal === null ? shares.memoryOf(peer) : { held: 0 };
-		return { peer, client, refusal };
+		socket.on("error", outliveErrors);
+		socket.on("close", this.#onClose);
+		return admission;
 	}
+
+	readonly #onClose = givenItsSocket((socket) => {
+		const admission = this.#sockets.get(socket);
+		if (admission === undefined) return;
+		if (admission.refusal === null) this.#shares.give(admission.peer);
+		else this.#refused--;
+		this.#sockets.delete(socket);
+		this.#memory.give(connectionBytes);
+		if (this.#sockets.size === 0) this.onEmpty();
+	});
 
 	/** Requests may come on it from now on. */
 	add(connection: Connection): void {
@@ -121,8 +125,18 @@ export class ClientConnections {
 	cut(): void {
 		this.#paces.stop();
 		for (const connection of this.#open) connection.leave();
-		for (const socket of this.#sockets) socket.destroy();
+		for (const socket of this.#sockets.keys()) socket.destroy();
 	}
 }
+
+/** A listener of sockets, which is given the socket that it is called for. One for each socket would take memory. */
+export function givenItsSocket(listener: (socket: Socket) => void) {
+	return function (this: Socket): void {
+		listener(this);
+	};
+}
+
+/** Listens to the errors of a socket. If nobody did, a reset would end the process. */
+export function outliveErrors(): void {}
 
 function nothing(): void {}

@@ -24,6 +24,7 @@ import { clientClosed, lingerMs } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
 import { type BodySource, RequestBody, type Unread } from "./request-body.ts";
+import { SessionRequest } from "./session-request.ts";
 import type { Upgrade } from "./upgrade.ts";
 
 /**
@@ -245,14 +246,8 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		const { bounds, socket } = upgrade;
 		const ws = upgrade.open(session, fields);
 		if (ws === null) return;
-		const ongoing = this.#ongoing ?? Promise.resolve();
-		const onEnd = () => {
-			void ongoing.then(() => {
-				memory.end();
-				owner.onOver();
-			});
-		};
-		const opened = { id, ip, memory, scope, bounds, onEnd };
+		const held = { id, ip, memory, scope, bounds };
+		const opened = new SessionRequest(held, this.#ongoing, owner);
 		const one = new WebSocketSession(ws, socket, owner, opened);
 		this.#over = true;
 		upgrade.become(one);

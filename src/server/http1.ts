@@ -13,7 +13,10 @@ import {
 	ClientConnection,
 	type ConnectionOptions,
 } from "./client-connection.ts";
-import type { ClientConnections } from "./client-connections.ts";
+import {
+	type ClientConnections,
+	givenItsSocket,
+} from "./client-connections.ts";
 import { ClientExchange } from "./client-exchange.ts";
 import { chunkOf, Http1Answer } from "./http1-answer.ts";
 import { endsConnection, parserFault, refusalOf, refused } from "./refuse.ts";
@@ -128,11 +131,19 @@ export class Http1 {
 		this.#connections.set(socket, connection);
 		connections.add(connection);
 		if (admission.refusal !== null) connection.refuse(admission.refusal);
-		socket.once("close", () => {
-			this.#connections.delete(socket);
-			connections.delete(connection);
-		});
+		socket.on("close", this.#onClose);
 	}
+
+	readonly #onClose = givenItsSocket((socket) => {
+		const connection = this.#connections.get(socket);
+		if (connection === undefined) return;
+		this.#connections.delete(socket);
+		this.#means.connections.delete(connection);
+	});
+
+	readonly #onTimeout = givenItsSocket((socket) =>
+		this.#connections.get(socket)?.onIdle(),
+	);
 
 	/**
 	 * Whether Node is to let go of the connection of a request, so that it can become a WebSocket. Whatever is to be said
@@ -155,7 +166,7 @@ export class Http1 {
 		const { sessionBounds, service } = this.#means;
 		if (connection === undefined || sessionBounds === null) return;
 		// Node's own listener is gone.
-		socket.on("timeout", () => connection.onIdle());
+		socket.on("timeout", this.#onTimeout);
 		const upgrade = new Upgrade(message, socket, head, {
 			handshakes: this.#handshakes,
 			bounds: sessionBounds,

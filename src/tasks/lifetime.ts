@@ -40,6 +40,33 @@ class Listener extends Link {
 	}
 }
 
+/** Hears of the cancellation of a scope. Must not throw. */
+export interface CancelTarget {
+	onCancelled(reason: unknown): void;
+}
+
+/** Listens for one who listens for long: one object, where a function, its removal and what they hold are five. */
+export class Listening extends Link {
+	readonly #target: CancelTarget;
+	#lifetime: Lifetime | null;
+
+	constructor(target: CancelTarget, lifetime: Lifetime) {
+		super();
+		this.#target = target;
+		this.#lifetime = lifetime;
+	}
+
+	override notify(reason: unknown): void {
+		this.#target.onCancelled(reason);
+	}
+
+	/** May be called twice. */
+	stop(): void {
+		this.#lifetime?.dismiss(this);
+		this.#lifetime = null;
+	}
+}
+
 /**
  * The part of a scope that the request path pays for. It ends, in time or by cancellation, and then calls its
  * listeners. An inner lifetime stands in its parent's ring itself, so that to open it makes one object.
@@ -103,7 +130,15 @@ export class Lifetime extends Link {
 		if (this.over) return nothing;
 		const listener = new Listener(fn);
 		this.#admit(listener);
-		return () => this.#dismiss(listener);
+		return () => this.dismiss(listener);
+	}
+
+	/** As `onCancel`, for an object. */
+	listen(target: CancelTarget): Listening {
+		const listening = new Listening(target, this);
+		if (this.cancelled) target.onCancelled(this.reason);
+		if (!this.over) this.#admit(listening);
+		return listening;
 	}
 
 	#admit(link: Link): void {
@@ -112,7 +147,7 @@ export class Lifetime extends Link {
 		this.listeners++;
 	}
 
-	#dismiss(link: Link): void {
+	dismiss(link: Link): void {
 		if (link.unlink()) this.listeners--;
 	}
 
@@ -143,7 +178,7 @@ export class Lifetime extends Link {
 		this.reason = reason;
 		this.#timer?.cancel();
 		this.#timer = null;
-		if (this.parent !== null) this.parent.#dismiss(this);
+		if (this.parent !== null) this.parent.dismiss(this);
 		const ring = this.#ring;
 		this.#ring = null;
 		if (this.cancelled && ring !== null) this.#tellAll(ring, reason);
@@ -153,7 +188,7 @@ export class Lifetime extends Link {
 	#tellAll(ring: Link, reason: unknown): void {
 		while (ring.behind !== ring) {
 			const link = ring.behind;
-			this.#dismiss(link);
+			this.dismiss(link);
 			try {
 				link.notify(reason);
 			} catch (error) {

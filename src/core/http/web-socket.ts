@@ -8,9 +8,35 @@ import type { RequestMemory } from "../memory.ts";
 import type { Peer, Session, SessionListener } from "./session.ts";
 import type { SharedFrame } from "./shared-frame.ts";
 
-/** A WebSocket of `ws`, which leads to its session without a closure for each. */
+/** A WebSocket of `ws` that tells its session itself. A table of listeners for each would take a quarter of a kilobyte. */
 export class SessionSocket extends WebSocket {
+	/** Null: its listeners are told. */
 	session: WebSocketSession | null = null;
+
+	override emit(event: string | symbol, ...args: unknown[]): boolean {
+		const { session } = this;
+		if (session === null) return super.emit(event, ...args);
+		const [first, second] = args;
+		if (event === "message") session.onMessage(first as Buffer, !second);
+		else if (event === "ping") session.onPing(first as Buffer);
+		else if (event === "pong") session.onPong(first as Buffer);
+		else if (event === "error") session.onFault(first as Error);
+		else if (event === "close") {
+			session.onEnd(first as number, (second as Buffer).toString());
+		}
+		return true;
+	}
+}
+
+/** A socket under a session leads to it, so that one function listens to all of them. */
+const sessionKey = Symbol("session");
+
+interface SessionedSocket extends Socket {
+	[sessionKey]?: WebSocketSession;
+}
+
+function countBytes(this: SessionedSocket, bytes: Uint8Array): void {
+	this[sessionKey]?.onBytes(bytes.length);
 }
 
 /** How long the other side may take to answer a closing handshake. Then the connection is cut, when it is looked at. */
@@ -98,7 +124,7 @@ export interface OpenedRequest {
 	readonly scope: Scope;
 	readonly bounds: SessionBounds;
 	/** Called once, when the session has ended. */
-	readonly onEnd: () => void;
+	onEnd(): void;
 }
 
 /** So many pings are answered one by one. Of more only the last is (RFC 6455, 5.5.3). Both begin anew with each look. */
@@ -127,6 +153,8 @@ const faultCodes: ReadonlyMap<unknown, number> = new Map([
 	["WS_ERR_UNSUPPORTED_MESSAGE_LENGTH", 1009],
 ]);
 
+const nothing = new Uint8Array(0);
+
 const nobody: SessionListener = { onMessage() {}, onClosed() {} };
 
 /**
@@ -153,6 +181,8 @@ export class WebSocketSession implements Peer {
 	/** Bytes that wait for the other side, as far as the memory counts them. */
 	#countedBytes = 0;
 	#onTaken: (() => void)[] | null = null;
+	/** Whether it will hear when that is taken. */
+	#watching = false;
 	#heard = false;
 	#asked = false;
 	#silentMs = 0;
@@ -171,10 +201,9 @@ export class WebSocketSession implements Peer {
 		this.#owner = owner;
 		this.#request = request;
 		ws.session = this;
-		ws.on("message", onMessage).on("ping", onPing).on("pong", onPong);
-		ws.on("error", onError).on("close", onClose);
+		(socket as SessionedSocket)[sessionKey] = this;
 		// Before the parser of `ws`, which makes messages of the bytes at once.
-		socket.prependListener("data", (bytes) => this.#onBytes(bytes.length));
+		socket.prependListener("data", countBytes);
 		owner.sessions.open++;
 	}
 
@@ -215,8 +244,8 @@ export class WebSocketSession implements Peer {
 				? null
 				: (this.#owner.shared?.of(data) ?? null);
 		// Without compression `ws` writes at once, too, so the order is kept.
-		if (frame !== null) this.#socket.write(frame, this.#onWritten);
-		else this.#ws.send(data, { binary }, this.#onWritten);
+		if (frame !== null) this.#socket.write(frame);
+		else this.#ws.send(data, { binary });
 		this.#countWaiting();
 	}
 
@@ -232,19 +261,31 @@ export class WebSocketSession implements Peer {
 		}
 		this.#onTaken ??= [];
 		this.#onTaken.push(callback);
+		this.#watchWaiting();
 	}
 
-	readonly #onWritten = (): void => {
-		if (this.#countedBytes > 0) this.#countWaiting();
-		if (this.#onTaken === null || this.waitingBytes > 0) return;
-		const callbacks = this.#onTaken;
-		this.#onTaken = null;
-		for (const callback of callbacks) callback();
-	};
+	/**
+	 * Hears when what waits has been taken, by a piece of nothing behind it. To be told by each piece would take a tick of
+	 * Node's each time, although nearly all are taken at once, and a function that each session holds.
+	 */
+	#watchWaiting(): void {
+		if (this.#watching || !this.#socket.writable) return;
+		this.#watching = true;
+		this.#socket.write(nothing, () => {
+			this.#watching = false;
+			this.#countWaiting();
+			if (this.#onTaken === null || this.waitingBytes > 0) return;
+			const callbacks = this.#onTaken;
+			this.#onTaken = null;
+			for (const callback of callbacks) callback();
+		});
+	}
 
 	#countWaiting(): void {
 		const { memory } = this.#request;
-		const more = this.waitingBytes - this.#countedBytes;
+		const waiting = this.waitingBytes;
+		if (waiting > 0) this.#watchWaiting();
+		const more = waiting - this.#countedBytes;
 		if (more === 0) return;
 		this.#countedBytes += more;
 		if (more < 0) memory.give(-more);
@@ -319,10 +360,11 @@ export class WebSocketSession implements Peer {
 		}
 		this.#asked = true;
 		this.#silentMs = 0;
-		this.#ws.ping(undefined, false, this.#onWritten);
+		this.#ws.ping(undefined, false);
+		this.#countWaiting();
 	}
 
-	#onBytes(bytes: number): void {
+	onBytes(bytes: number): void {
 		if (!this.#open) return;
 		this.#heard = true;
 		this.#comingBytes += bytes;
@@ -424,19 +466,19 @@ export class WebSocketSession implements Peer {
 		if (this.#pings > pingsMax) this.close(1008, "too many pings");
 		else if (this.#pings <= pongsMax) this.#pong(data);
 		else {
-			if (this.#lastPing === null) process.nextTick(this.#pongLast);
+			if (this.#lastPing === null) process.nextTick(() => this.#pongLast());
 			this.#lastPing = data;
 		}
 	}
 
-	readonly #pongLast = (): void => {
+	#pongLast(): void {
 		if (this.#open && this.#lastPing !== null) this.#pong(this.#lastPing);
 		this.#lastPing = null;
-	};
+	}
 
 	#pong(data: Uint8Array): void {
 		if (this.waitingBytes > this.#request.bounds.waitingBytesMax) return;
-		this.#ws.pong(data, false, this.#onWritten);
+		this.#ws.pong(data, false);
 		this.#countWaiting();
 	}
 
@@ -480,7 +522,7 @@ export class WebSocketSession implements Peer {
 		if (this.#over) return;
 		this.#over = true;
 		const { sessions } = this.#owner;
-		const { scope, onEnd, id } = this.#request;
+		const { scope, id } = this.#request;
 		const ended = this.#code || code;
 		this.#forget();
 		this.#onTaken = null;
@@ -495,29 +537,8 @@ export class WebSocketSession implements Peer {
 		scope.cancel(
 			new GatewayError("client_closed", `the session ended with ${ended}`),
 		);
-		onEnd();
+		this.#request.onEnd();
 	}
-}
-
-// One function for all sessions, because a closure for each would take memory.
-function onMessage(this: WebSocket, data: unknown, isBinary: boolean): void {
-	(this as SessionSocket).session?.onMessage(data as Buffer, !isBinary);
-}
-
-function onPing(this: WebSocket, data: Buffer): void {
-	(this as SessionSocket).session?.onPing(data);
-}
-
-function onPong(this: WebSocket, data: Buffer): void {
-	(this as SessionSocket).session?.onPong(data);
-}
-
-function onError(this: WebSocket, error: Error): void {
-	(this as SessionSocket).session?.onFault(error);
-}
-
-function onClose(this: WebSocket, code: number, reason: Buffer): void {
-	(this as SessionSocket).session?.onEnd(code, reason.toString());
 }
 
 /** Never cut in the middle of a character. */
