@@ -8,6 +8,7 @@ import { adminKeys } from "../src/config/keys/admin.ts";
 import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
+import { jobsKeys } from "../src/config/keys/jobs.ts";
 import type { KeyMeta } from "../src/config/keys/key.ts";
 import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
@@ -195,6 +196,13 @@ const sections: readonly Section[] = [
 		shape: historyKeys.shape,
 		around: (example) =>
 			aRoute + (block("history", example) || "\nhistory: true"),
+	},
+	{
+		title: "`jobs`",
+		text: "Where jobs are kept, and how many there may be. [jobs.md](jobs.md) explains them. It is for routes with `job`.",
+		shape: jobsKeys.shape,
+		around: (example) =>
+			"routes:\n  GET /x: { job: true, respond: 1 }" + block("jobs", example),
 	},
 	{
 		title: "`store`",

@@ -4,6 +4,8 @@ import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
 import type { AnyKeys, KeyMeta } from "../src/config/keys/key.ts";
+import { jobKeys } from "../src/config/keys/job.ts";
+import { jobsKeys } from "../src/config/keys/jobs.ts";
 import { liveKeys } from "../src/config/keys/live.ts";
 import { logKeys } from "../src/config/keys/log.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
@@ -72,6 +74,18 @@ const inputs: readonly Input[] = [
 		words: "When a live route runs again, and how many may watch it.",
 		from: "liveKeys",
 		keys: liveKeys.keys,
+	},
+	{
+		name: "JobInput",
+		words: "How requests of a route become jobs.",
+		from: "jobKeys",
+		keys: jobKeys.keys,
+	},
+	{
+		name: "JobsInput",
+		words: "Where jobs are kept, and how many there may be.",
+		from: "jobsKeys",
+		keys: jobsKeys.keys,
 	},
 	{
 		name: "OverloadInput",
@@ -165,6 +179,8 @@ import type { adminKeys } from "./keys/admin.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { jobKeys } from "./keys/job.ts";
+import type { jobsKeys } from "./keys/jobs.ts";
 import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";

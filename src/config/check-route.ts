@@ -1,6 +1,7 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkListen } from "./check-listen.ts";
+import { checkJob } from "./check-job.ts";
 import { checkHeard, checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";
@@ -90,6 +91,7 @@ export function checkRoute(
 	if (checked.complete) {
 		if (!proxied && !listening && source.kind === "map") {
 			checkLive(route, source, context.upstreams, problems);
+			checkJob(route, source, problems);
 		}
 		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
 			upstreams: context.upstreams,
@@ -125,7 +127,7 @@ function refuseBesideProxy(
 	problems: Problem[],
 ): void {
 	for (const { key, at } of entriesOf(source)) {
-		if (key === "stream" || key === "live") {
+		if (key === "stream" || key === "live" || key === "job") {
 			const message = `\`${key}\` beside \`proxy\` does nothing: the upstream's answer is passed on as it comes`;
 			problems.push({ at, message });
 		}
@@ -149,7 +151,7 @@ function refuseBesideProxy(
 
 /** The keys that make an answer of another kind. */
 const keysOfAnswers = [
-	...["headers", "live", "proxy", "respond", "respond?", "status"],
+	...["headers", "job", "live", "proxy", "respond", "respond?", "status"],
 ];
 
 function refuseBesideListen(

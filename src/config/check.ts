@@ -51,7 +51,8 @@ export function check(root: Source | null, env: Environment): Checked {
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
-	const { log, admin, history, channels: streams, store, ...unread } = rest;
+	const { log, admin, history, channels: streams, store, ...more } = rest;
+	const { jobs, ...unread } = more;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
@@ -75,6 +76,7 @@ export function check(root: Source | null, env: Environment): Checked {
 			`no step publishes to ${name}, and no route listens to it: use it`;
 		warnOfUnused(streams, usedChannels, words, problems);
 	}
+	if (!hasFault(problems)) warnOfNoJobs(routes, root, problems);
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
@@ -83,6 +85,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
 		...{ history, channels, store },
+		jobs: routes.some(({ job }) => job !== null) ? jobs : null,
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
 		),
@@ -153,6 +156,19 @@ function warnOfUnkept(
 			"`record` does nothing without `history`: add it, such as `history: true`";
 		problems.push({ at: written.at, warning: true, message });
 	}
+}
+
+/** Settings of jobs that there are not. */
+function warnOfNoJobs(
+	routes: readonly RouteConfig[],
+	root: MapSource,
+	problems: Problem[],
+): void {
+	const written = entryOf(root, "jobs");
+	if (written === null || routes.some(({ job }) => job !== null)) return;
+	const message =
+		"`jobs` does nothing without a route with `job`: add it, such as `job: true`";
+	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 
 /** A store in which nothing is shared. */

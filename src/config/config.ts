@@ -4,6 +4,8 @@ import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { jobKeys } from "./keys/job.ts";
+import type { jobsKeys } from "./keys/jobs.ts";
 import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
@@ -36,6 +38,8 @@ export interface Config {
 	readonly log: LogConfig;
 	/** Null without a history. Never part of the plan, because it is for no request. */
 	readonly history: HistoryConfig | null;
+	/** Null if no route has jobs. Never part of the plan, because it is for no request alone. */
+	readonly jobs: JobsConfig | null;
 	/** Null without a store. Never part of the plan, because it holds a secret. */
 	readonly store: StoreConfig | null;
 	/** The user's functions that `run` steps call, by reference. */
@@ -150,6 +154,10 @@ export type OverloadConfig = ReadOf<typeof overloadKeys.keys>;
 export type AdminConfig = ReadOf<typeof adminKeys.keys>;
 /** `file` is absolute if the config is a file, else relative to the working directory. */
 export type HistoryConfig = ReadOf<typeof historyKeys.keys>;
+/** Where jobs are kept, and how many. `file` is as that of the history. */
+export type JobsConfig = ReadOf<typeof jobsKeys.keys>;
+/** How a request of a route becomes a job. Null for `attempts` leaves it to the route's steps. */
+export type JobConfig = ReadOf<typeof jobKeys.keys>;
 /** What processes share, and where. */
 export type StoreConfig = ReadOf<typeof storeKeys.keys>;
 /** `sample` is the share of whole answers that have a line if `requests` is `all`. */

@@ -8,6 +8,8 @@ import type {
 	CorsInput,
 	DefaultsInput,
 	HistoryInput,
+	JobInput,
+	JobsInput,
 	LiveInput,
 	LogInput,
 	OverloadInput,
@@ -48,6 +50,7 @@ export interface GatewayConfig {
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
 	readonly history?: HistoryInput | boolean;
+	readonly jobs?: JobsInput;
 	readonly store?: string | StoreInput;
 }
 
@@ -58,6 +61,8 @@ export type {
 	DefaultsInput,
 	Duration,
 	HistoryInput,
+	JobInput,
+	JobsInput,
 	LiveInput,
 	LogInput,
 	OverloadInput,
@@ -557,6 +562,14 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 */
 	readonly live?: LiveInput | boolean;
 	/**
+	 * Lets clients have the request done as a job (docs/jobs.md): with `Prefer: respond-async` they get 202 and the
+	 * address of the job at once, and its answer there later. With `always` (default `false`) every request becomes
+	 * one. A job waits for its turn for `expires` at most (default `1h`), and its answer is kept for `keep` (default
+	 * `1h`). `attempts` says how often a job is begun if the process that runs it dies. Without it: three times if
+	 * all steps only read or may be sent twice, else once.
+	 */
+	readonly job?: JobInput | boolean;
+	/**
 	 * Columns of your own in the [`history`](#history), by name. They may read what `respond` may read, and are
 	 * evaluated after the answer. A text, a number, `true`, `false` and null stay what they are; anything else
 	 * becomes JSON. What fails or is longer than 4,000 characters is null.
@@ -600,6 +613,7 @@ export function defineGateway<Upstreams, StepsOf, QueryOf>(config: {
 	readonly admin?: AdminInput | false;
 	readonly log?: LogInput;
 	readonly history?: HistoryInput | boolean;
+	readonly jobs?: JobsInput;
 	readonly store?: string | StoreInput;
 }): GatewayConfig {
 	return config;

@@ -5,6 +5,8 @@ import type { adminKeys } from "./keys/admin.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
+import type { jobKeys } from "./keys/job.ts";
+import type { jobsKeys } from "./keys/jobs.ts";
 import type { liveKeys } from "./keys/live.ts";
 import type { logKeys } from "./keys/log.ts";
 import type { overloadKeys } from "./keys/overload.ts";
@@ -251,6 +253,45 @@ export interface LiveInput {
 	readonly diff?: InputOfKey<Live["diff"]>;
 	readonly watches?: InputOfKey<Live["watches"]>;
 	readonly watchers?: InputOfKey<Live["watchers"]>;
+}
+
+type Job = (typeof jobKeys)["keys"];
+
+/** How requests of a route become jobs. */
+export interface JobInput {
+	readonly always?: InputOfKey<Job["always"]>;
+	readonly expires?: InputOfKey<Job["expires"]>;
+	readonly keep?: InputOfKey<Job["keep"]>;
+	readonly attempts?: InputOfKey<Job["attempts"]>;
+}
+
+type Jobs = (typeof jobsKeys)["keys"];
+
+/** Where jobs are kept, and how many there may be. */
+export interface JobsInput {
+	/**
+	 * The database of the jobs, relative to the config's folder. Its folder must be there. It may come from the
+	 * environment. Default: `./sluice-jobs.db`.
+	 */
+	readonly file?: InputOfKey<Jobs["file"]>;
+	/**
+	 * The most that the database takes on the disk, without its journal. Beyond it a new job is refused with 503.
+	 * Default: `1GiB`.
+	 */
+	readonly maxBytes?: InputOfKey<Jobs["maxBytes"]>;
+	/**
+	 * How many jobs may wait for their turn, of all routes. Beyond it a new one is refused with 503. Default: `1000`.
+	 */
+	readonly queued?: InputOfKey<Jobs["queued"]>;
+	/**
+	 * How many jobs that have ended may be kept for their clients, of all routes. Beyond it a new one is refused with
+	 * 503. Default: `10000`.
+	 */
+	readonly kept?: InputOfKey<Jobs["kept"]>;
+	/**
+	 * How many jobs a process runs at once. Default: `4`.
+	 */
+	readonly parallel?: InputOfKey<Jobs["parallel"]>;
 }
 
 type Overload = (typeof overloadKeys)["keys"];

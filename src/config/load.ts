@@ -89,7 +89,19 @@ async function load(
 		workers: workersOf(named),
 		files,
 	});
-	return place(withHistory(found, source, dirname(file)), source, file);
+	const folder = dirname(file);
+	const kept = withJobs(withHistory(found, source, folder), folder);
+	return place(kept, source, file);
+}
+
+/** Finds the jobs' file from the config's folder. It is looked at when the first job comes, because a store takes its place. */
+function withJobs(
+	{ config, problems }: Pick<Checked, "config" | "problems">,
+	folder: string,
+): Pick<Checked, "config" | "problems"> {
+	if (!config?.jobs) return { config, problems };
+	const file = resolve(folder, config.jobs.file);
+	return { config: { ...config, jobs: { ...config.jobs, file } }, problems };
 }
 
 /** Finds the history's file from the config's folder, and says what keeps it from being one. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RateLimitConfig } from "../config/config.ts";
+import type { JobConfig, RateLimitConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
 import { printChannelTarget, printTarget } from "../config/steps/sent.ts";
@@ -78,7 +78,7 @@ function printRoute(route: RoutePlan): object {
 	if (route.proxy) return printProxied(route, route.proxy);
 	const { summary, request, deadlineMs, callsMax, rateLimits, ...made } = route;
 	const { steps, respond, mayBeEmpty, respondReads, ...more } = made;
-	const { status, headers, stream, live, record, ...rest } = more;
+	const { status, headers, stream, live, job, record, ...rest } = more;
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
@@ -106,6 +106,7 @@ function printRoute(route: RoutePlan): object {
 					headers: printEntries(headers),
 					stream: stream ? null : false,
 					live: live && printLive(live),
+					job: job && printJob(job),
 				}),
 		record: printEntries(record),
 	});
@@ -117,6 +118,10 @@ function printLive({ on, diff, ...live }: LivePlan): object {
 		on: on && printChannelTarget(on),
 		diff: diff || null,
 	});
+}
+
+function printJob({ always, ...job }: JobConfig): object {
+	return set({ ...job, always: always || null });
 }
 
 /** The ways to read the body stand there only if they are declared. */

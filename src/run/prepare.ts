@@ -137,8 +137,8 @@ function prepareRoute(
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
-	// The parts of its answer are made of the whole plan, and the gateway lets clients watch.
-	const { stream: _9, live, ...unread } = judged;
+	// The parts of its answer are made of the whole plan, and the gateway lets clients watch, and makes jobs.
+	const { stream: _9, live, job: _10, ...unread } = judged;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };

@@ -2,6 +2,7 @@ import { adminKeys } from "../../src/config/keys/admin.ts";
 import { channelKeys } from "../../src/config/keys/channel.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { historyKeys } from "../../src/config/keys/history.ts";
+import { jobsKeys } from "../../src/config/keys/jobs.ts";
 import { logKeys } from "../../src/config/keys/log.ts";
 import { overloadKeys } from "../../src/config/keys/overload.ts";
 import { poolKeys } from "../../src/config/keys/pool.ts";
@@ -23,6 +24,7 @@ export const keySchemas = [
 	poolKeys,
 	defaultsKeys,
 	historyKeys,
+	jobsKeys,
 	logKeys,
 	overloadKeys,
 	adminKeys,

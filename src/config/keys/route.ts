@@ -3,6 +3,7 @@ import { answerFieldsRefused } from "../../core/http/fields.ts";
 import type { RequestConfig } from "../config.ts";
 import { bounds, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
+import { jobKeys } from "./job.ts";
 import { key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, flag, size, text } from "./kinds.ts";
@@ -124,6 +125,11 @@ export const routeKeys = section({
 		description:
 			"Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run to the next, and `on` a channel, `<channel>` or `<channel>/<instance>`, after whose messages the route runs. With neither, as with `live: true`, it runs again when an answer of an upstream with `cache` is no longer fresh. `diff` (default {diff}) sends changes as JSON Merge Patch. At most {watches} different answers (`watches`) are watched at once, by {watchers} clients (`watchers`). For GET routes that only read.",
 		example: "live: { every: 10s, diff: true }",
+	}),
+	job: key(policy(jobKeys), {
+		description:
+			"Lets clients have the request done as a job (docs/jobs.md): with `Prefer: respond-async` they get 202 and the address of the job at once, and its answer there later. With `always` (default {always}) every request becomes one. A job waits for its turn for `expires` at most (default {expires}), and its answer is kept for `keep` (default {keep}). `attempts` says how often a job is begun if the process that runs it dies. Without it: three times if all steps only read or may be sent twice, else once.",
+		example: "job: { keep: 24h }",
 	}),
 	record: key(record, {
 		description:

@@ -1,6 +1,7 @@
 import { adminKeys } from "./admin.ts";
 import { defaultsKeys } from "./defaults.ts";
 import { historyKeys } from "./history.ts";
+import { jobsKeys } from "./jobs.ts";
 import { key } from "./key.ts";
 import { named } from "./kind.ts";
 import { logKeys } from "./log.ts";
@@ -67,6 +68,11 @@ export const configKeys = section({
 		description:
 			"Writes requests to a SQLite database: what was done for each, and the columns of a route's `record`. Off without this key. `true` for the defaults.",
 		example: "history: { file: ./sluice.db, for: 7d }",
+	}),
+	jobs: key(mapOfDefaults(jobsKeys), {
+		description:
+			"Where jobs are kept, and how many there may be. It is for routes with `job`.",
+		example: "jobs: { queued: 100, parallel: 2 }",
 	}),
 	store: key(urlOrMap(), {
 		description:
