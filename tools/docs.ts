@@ -72,6 +72,13 @@ const upstreams = "upstreams:\n  users:\n    url: http://127.0.0.1:3001";
 
 const aRoute = "routes:\n  GET /x:\n    respond: 1";
 
+/** What stands before the example of a key of the file, if that is not a route of any kind. */
+const routesAround: Readonly<Record<string, string>> = {
+	channels: "",
+	routes: upstreams,
+	jobs: "routes:\n  GET /x: { job: true, respond: 1 }",
+};
+
 /** A map under a key of the file; an empty one is left out. */
 function block(key: string, example: string): string {
 	return example === "" ? "" : `\n${key}:\n${indent(example, 2)}`;
@@ -145,7 +152,7 @@ const sections: readonly Section[] = [
 		around: (example, key) =>
 			[
 				key === "upstreams" || key === "routes" ? "" : upstreams,
-				key === "channels" ? "" : key === "routes" ? upstreams : aRoute,
+				routesAround[key] ?? aRoute,
 				example,
 			].join("\n"),
 	},

@@ -3,7 +3,7 @@ import { serveAdmin } from "../admin/admin.ts";
 import type { Config } from "../config/config.ts";
 import { parseWorkers } from "../config/keys/server.ts";
 import type { RunningServer } from "../server/serve.ts";
-import type { Log } from "../telemetry/log/log.ts";
+import { drainWithJobs } from "./draining.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
 import { cannotListen, openAdmin } from "./listening.ts";
@@ -107,7 +107,7 @@ async function serveAlone(
 	);
 	hooks.onListening?.(server.url);
 	const { drainMs } = config.server;
-	const finished = await drainOnSignal(server, signals, drainMs, log);
+	const finished = await drainOnSignal(serving, server, signals, drainMs);
 	signals.leave();
 	const flushed = await serving.close(signals.second);
 	if (!flushed) hooks.onLeftBehind?.();
@@ -146,16 +146,16 @@ async function open(
 
 /** Waits for a signal that ends, then for the running requests. False if one had to be cut. A second signal cuts at once. */
 async function drainOnSignal(
+	{ gateway, log }: Pick<Serving, "gateway" | "log">,
 	server: RunningServer,
 	signals: Signals,
 	drainMs: number,
-	log: Log,
 ): Promise<boolean> {
 	const signal = await signals.first;
 	log.info({ signal, drainMs }, "draining");
 	const delayMs = signal === "SIGINT" ? 0 : undefined;
 	const finished = await Promise.race([
-		server.drain(drainMs, delayMs),
+		drainWithJobs(gateway, server.drain(drainMs, delayMs)),
 		signals.second.then(() => false),
 	]);
 	if (!finished) await server.close();

@@ -71,6 +71,7 @@ export async function createServing(
 				},
 			});
 			process.on("unhandledRejection", onLeftover);
+			gateway.jobs?.begin();
 			return server;
 		},
 		async close(hurry) {

@@ -1,7 +1,7 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
-import { checkListen } from "./check-listen.ts";
 import { checkJob } from "./check-job.ts";
+import { checkListen } from "./check-listen.ts";
 import { checkHeard, checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";

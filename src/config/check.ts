@@ -76,7 +76,7 @@ export function check(root: Source | null, env: Environment): Checked {
 			`no step publishes to ${name}, and no route listens to it: use it`;
 		warnOfUnused(streams, usedChannels, words, problems);
 	}
-	if (!hasFault(problems)) warnOfNoJobs(routes, root, problems);
+	checkJobs(routes, written, root, problems);
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
@@ -158,14 +158,23 @@ function warnOfUnkept(
 	}
 }
 
-/** Settings of jobs that there are not. */
-function warnOfNoJobs(
+/** Routes where jobs have their addresses, and settings of jobs that there are not. */
+function checkJobs(
 	routes: readonly RouteConfig[],
+	source: MapSource | null,
 	root: MapSource,
 	problems: Problem[],
 ): void {
+	if (routes.some(({ job }) => job !== null)) {
+		for (const { key, at } of source?.entries ?? []) {
+			if (!/^[A-Z]+ \/-\/jobs(?:\/|$)/.test(key)) continue;
+			const message = `\`${key}\`: jobs have their addresses there, so choose another path`;
+			problems.push({ at, message });
+		}
+		return;
+	}
 	const written = entryOf(root, "jobs");
-	if (written === null || routes.some(({ job }) => job !== null)) return;
+	if (written === null || hasFault(problems)) return;
 	const message =
 		"`jobs` does nothing without a route with `job`: add it, such as `job: true`";
 	problems.push({ at: written.at, warning: true, follows: true, message });

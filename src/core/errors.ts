@@ -52,6 +52,46 @@ export const errorTable = {
 		meaning:
 			"Client: send the body in a media type that `Accept` of the answer lists, and in a coding of its `Accept-Encoding` or in none.",
 	},
+	job_not_found: {
+		status: 404,
+		title: "There is no such job",
+		meaning:
+			"Client: the address of a job is wrong, the job is another's, or it has been gone for more than a day.",
+	},
+	job_gone: {
+		status: 410,
+		title: "This job is not kept any more",
+		meaning:
+			"Client: the job was kept for the `keep` of its route, or it was deleted. Ask for a new one.",
+	},
+	job_not_ended: {
+		status: 409,
+		title: "This job has no answer yet",
+		meaning: "Client: ask again after `Retry-After`, or with `Prefer: wait`.",
+	},
+	job_cancelled: {
+		status: 410,
+		title: "This job was cancelled",
+		meaning: "Client: it was deleted before it had an answer.",
+	},
+	job_expired: {
+		status: 504,
+		title: "This job did not begin in time",
+		meaning:
+			"Operator: the job waited for longer than the `expires` of its route: let more jobs run at once (`jobs.parallel`), or more processes. Nothing of it was done.",
+	},
+	job_interrupted: {
+		status: 500,
+		title: "This job was interrupted",
+		meaning:
+			"Operator: the process that ran the job ended, and the job may not be run again (`attempts` of its route). A part of it may have been done.",
+	},
+	idempotency_key_reused: {
+		status: 422,
+		title: "This key was used for another request",
+		meaning:
+			"Client: a job with this `Idempotency-Key` was asked for before, with another path, other header fields or another body. Take a new key for each request.",
+	},
 	foreign_origin: {
 		status: 403,
 		title: "Pages of this origin may not open a WebSocket here",
@@ -140,6 +180,18 @@ export const errorTable = {
 		title: "Too many listen here",
 		meaning:
 			"Operator: a channel has as many `listeners`, or as many `instances` with listeners, as its config allows.",
+	},
+	jobs_full: {
+		status: 503,
+		title: "Too many jobs are there already",
+		meaning:
+			"Operator: as many jobs wait (`jobs.queued`) or are kept (`jobs.kept`) as the config allows, or they take as much of the disk (`jobs.maxBytes`).",
+	},
+	jobs_unavailable: {
+		status: 503,
+		title: "Jobs cannot be had now",
+		meaning:
+			"Operator: the jobs' database cannot be read or written (the disk is full, the file is locked or may not be written), or their store is away. A request that gets this answer has become no job.",
 	},
 	overloaded: {
 		status: 503,

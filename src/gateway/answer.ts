@@ -1,10 +1,13 @@
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { answerJob } from "../jobs/answer-job.ts";
+import { jobTargetOf } from "../jobs/job-path.ts";
 import { noMoreEvents } from "../run/faces.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { answeringOf } from "./answering.ts";
 import { Asked } from "./asked.ts";
-import { find, findShared } from "./find.ts";
+import { count, find, findShared } from "./find.ts";
 import type { Handling } from "./handling.ts";
+import { ownerOf } from "./job-owner.ts";
 import { bodyToRead, readWithBody } from "./request-content.ts";
 import type { RequestEnd } from "./request-end.ts";
 import { uploadOf } from "./upload.ts";
@@ -19,12 +22,20 @@ export async function answer(
 	handling: Handling,
 	end: RequestEnd,
 ): Promise<GatewayResponse> {
-	const { memory, overload, shared, clock } = handling;
+	const { memory, overload, shared, clock, jobs } = handling;
 	if (request.memory.short) {
 		overload?.refuse("memory");
 		throw memory.usedUp;
 	}
 	overload?.admit(request.ip, request.arrivedMs);
+	const aboutJob = jobs && jobTargetOf(request.target);
+	if (jobs && aboutJob) {
+		await count(request, handling, end);
+		return await answerJob(aboutJob, {
+			...{ request, scope, jobs, closing: end.closing },
+			owner: ownerOf(request),
+		});
+	}
 	const found = shared
 		? await findShared(shared, request, handling, end)
 		: find(request, handling, end);
@@ -52,7 +63,8 @@ export async function answer(
 			? route.requests.read(request, params, null, clock.turn)
 			: await readWithBody(request, params, bytes, route, handling);
 	end.trail?.read();
-	const readout = { request, scope, values, upload };
+	const body = route.job === null ? null : bytes;
+	const readout = { request, scope, values, upload, body };
 	const asked = new Asked(found, readout, handling, end);
 	try {
 		return await answering(asked);

@@ -10,6 +10,7 @@ import type { PreparedProxy } from "../run/prepare-proxy.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RunResult } from "../run/run.ts";
 import type { Asked } from "./asked.ts";
+import { becomeJob, wantsJob } from "./become-job.ts";
 import { following, listenRoleOf, watch } from "./following.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { Handling } from "./handling.ts";
@@ -27,7 +28,11 @@ export function answeringOf(
 	route: GatewayRoute,
 	handling: Handling,
 ): Answering | null {
-	const { live, listen, parts } = route;
+	const { live, listen, parts, job } = route;
+	const { jobs } = handling;
+	if (job !== null && jobs !== null && wantsJob(job, request.headers)) {
+		return (asked) => becomeJob(asked, job, jobs);
+	}
 	const watching = live && watchFaceOf(request);
 	if (live !== null && watching !== null) {
 		if (watching.kind === "session") live.refusePage(request);

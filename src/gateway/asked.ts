@@ -24,12 +24,14 @@ export class Asked implements RunInput {
 	readonly route: Found["route"];
 	/** The body that a proxied route passes on; null if there is none. */
 	readonly upload: ByteStream | null;
+	/** The body as it was read, if the request may become a job; else null. */
+	readonly body: Uint8Array | null;
 	readonly handling: Handling;
 	#hasPlace = false;
 
 	constructor(
 		{ route, via }: Found,
-		{ request, scope, values, upload }: Readout,
+		{ request, scope, values, upload, body }: Readout,
 		handling: Handling,
 		end: RequestEnd,
 	) {
@@ -44,6 +46,7 @@ export class Asked implements RunInput {
 		this.beyond = end;
 		this.route = route;
 		this.upload = upload;
+		this.body = body;
 		this.handling = handling;
 	}
 
@@ -79,4 +82,5 @@ export interface Readout {
 	readonly scope: Scope;
 	readonly values: RequestValues;
 	readonly upload: ByteStream | null;
+	readonly body: Uint8Array | null;
 }

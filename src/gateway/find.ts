@@ -36,6 +36,21 @@ export function find(
 	return { route, params, via, waited: false };
 }
 
+/** Counts a request that needs no route to the limit of the gateway. Throws if it may not go on. */
+export async function count(
+	request: GatewayRequest,
+	{ rateLimit: limit, shared }: Handling,
+	end: RequestEnd,
+): Promise<void> {
+	if (limit === null) return;
+	const { holder } = limit;
+	const keys = limit.keysOf(request, {});
+	const counted = shared
+		? (await shared.count([{ holder, keys }]))[0]
+		: holder.local.count(keys, request.arrivedMs);
+	noteQuota(limit, counted, end);
+}
+
 /**
  * The same with limits that processes share, and all limits in one round trip. What a request is refused for comes in the same order: first the gateway's limit,
  * then that no route matches, last the route's limit.
@@ -81,7 +96,7 @@ function locate(
 	return handling.route(method, target);
 }
 
-function noteRoute({ plan }: GatewayRoute, end: RequestEnd): void {
+export function noteRoute({ plan }: GatewayRoute, end: RequestEnd): void {
 	end.route = plan.key;
 	if (end.trail !== null) end.trail.route = plan.key;
 }

@@ -7,6 +7,7 @@ import type { Plan } from "../plan/plan.ts";
 import { type WatchedBy, watchedBy } from "../plan/watched.ts";
 import type { PreparedRoute } from "../run/prepare.ts";
 import type { Clock } from "../tasks/clock.ts";
+import type { JobRoute } from "./job-route.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 /** A route as the gateway answers by it. */
@@ -14,6 +15,8 @@ export interface GatewayRoute extends PreparedRoute {
 	readonly rateLimit: RateLimit | null;
 	/** Null if nobody may watch its answer. */
 	readonly live: LiveRoute | null;
+	/** Null if no request of it becomes a job. */
+	readonly job: JobRoute | null;
 }
 
 /** What a live route has besides. */

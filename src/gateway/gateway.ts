@@ -8,6 +8,7 @@ import { GatewayError } from "../core/errors.ts";
 import { createEvents, type Events } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { Memory } from "../core/memory.ts";
+import type { Jobs, JobsState } from "../jobs/jobs.ts";
 import type { ChannelState } from "../live/channel.ts";
 import { Channels } from "../live/channels.ts";
 import type { WatchesState } from "../live/route-watches.ts";
@@ -31,7 +32,10 @@ import {
 	refuseListenersOf,
 } from "./gateway-route.ts";
 import type { Handling } from "./handling.ts";
+import { jobRouteOf } from "./job-route.ts";
+import { runJob } from "./job-run.ts";
 import { memoryOfProcess } from "./memory-default.ts";
+import { openJobs } from "./open-jobs.ts";
 import { createOverload } from "./overload.ts";
 import { completed, type PlainRequest } from "./plain-request.ts";
 import { createRateLimits } from "./rate-limit.ts";
@@ -63,6 +67,8 @@ export interface Gateway {
 	 * the client leaves. Uses no `this`, so that it can be passed on.
 	 */
 	readonly fetch: Fetch;
+	/** The work that outlives its requests; null if no route has jobs. It begins with the first job that is asked for here, or before. */
+	readonly jobs: Pick<Jobs, "begin" | "stop"> | null;
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
 	/**
@@ -95,6 +101,8 @@ export interface GatewayState {
 	readonly channels: readonly ChannelState[];
 	/** Null without a store. */
 	readonly store: StoreState | null;
+	/** Null if no route has jobs. */
+	readonly jobs: JobsState | null;
 }
 
 export interface GatewayOptions {
@@ -153,9 +161,16 @@ export function createGateway(
 			...route,
 			rateLimit: limits.ofRoute(route.plan),
 			live: liveRouteOf(route, plan, { clock, memory }),
+			job: jobRouteOf(route.plan, plan),
 		}),
 	);
 	const liveRoutes = routes.flatMap(({ live }) => live ?? []);
+	const jobs =
+		config.jobs &&
+		openJobs(config.jobs, {
+			...{ clock, memory },
+			start: (taken, scope) => runJob(taken, scope, handling),
+		});
 	const handling: Handling = {
 		route: createRouter(routes),
 		events,
@@ -168,6 +183,7 @@ export function createGateway(
 		load: overload ?? unloaded,
 		channels,
 		refusePage: refuseListenersOf(plan.server.cors),
+		jobs,
 		via: createVia(),
 		outliving,
 		posting: {
@@ -195,7 +211,9 @@ export function createGateway(
 			live: liveRoutes.map(({ watches }) => watches.state),
 			channels: channels.states(),
 			store: store?.state() ?? null,
+			jobs: jobs?.state() ?? null,
 		}),
+		jobs,
 		settled: store?.settled ?? Promise.resolve(),
 		explain: () =>
 			explain(
@@ -207,6 +225,7 @@ export function createGateway(
 			channels.close();
 			const words = "the gateway was closed";
 			const reason = new GatewayError("gateway_draining", words);
+			await jobs?.close();
 			outliving.closing.cancel(reason);
 			for (const { watches } of liveRoutes) watches.close(reason);
 			await prepared.close();

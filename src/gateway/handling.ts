@@ -1,6 +1,7 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { Events } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
+import type { Jobs } from "../jobs/jobs.ts";
 import type { Channels } from "../live/channels.ts";
 import type { RefusePage } from "../live/page-origin.ts";
 import type { Load } from "../run/run.ts";
@@ -30,6 +31,8 @@ export interface Handling {
 	readonly channels: Channels;
 	/** Of whoever listens over a WebSocket. */
 	readonly refusePage: RefusePage;
+	/** Null if no route has jobs. */
+	readonly jobs: Jobs | null;
 	readonly via: Via;
 	readonly outliving: Outliving;
 	/** Made once, because each listener over a WebSocket holds it. */

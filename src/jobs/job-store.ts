@@ -45,7 +45,12 @@ export interface JobStore {
 		steps: readonly StepProgress[],
 	): Promise<boolean>;
 	/** Ends a run. Gives the job, or null if it was not this run's any more. */
-	end(id: string, run: string, outcome: RunOutcome): Promise<Job | null>;
+	end(
+		id: string,
+		run: string,
+		outcome: RunOutcome,
+		steps: readonly StepProgress[],
+	): Promise<Job | null>;
 	/** Cancels it; of a job that has ended, keeps no more than that it was there. */
 	cancel(id: string): Promise<Found>;
 	counts(): Promise<JobCounts>;

@@ -22,6 +22,13 @@ export const jobStates: readonly JobState[] = [
 	...(["cancelled", "expired", "interrupted"] as const),
 ];
 
+/** The errors of jobs that ended without a run's answer. */
+export const endCodes = {
+	cancelled: "job_cancelled",
+	expired: "job_expired",
+	interrupted: "job_interrupted",
+} as const satisfies Partial<Record<JobState, ErrorCode>>;
+
 /** Whether nothing more happens to it. */
 export function hasEnded(state: JobState): boolean {
 	return state !== "queued" && state !== "running";

@@ -6,6 +6,7 @@ import {
 import { GatewayError } from "../../core/errors.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
+import { drainWithJobs } from "../draining.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { loadQuietly } from "../find-config.ts";
 import { createServing, type Serving } from "../serving.ts";
@@ -48,6 +49,8 @@ async function serveUntilTold(
 	const cut = Promise.withResolvers<void>();
 	const calls = answers && new Calls(answers, serving);
 	const busy = busyShare();
+	const drain = (draining: Promise<boolean>) =>
+		drained.resolve(drainWithJobs(gateway, draining));
 	process.on("message", (message: ToWorker) => {
 		switch (message.kind) {
 			case "ping":
@@ -58,9 +61,9 @@ async function serveUntilTold(
 			case "let go":
 				return server.letGo(message.connections);
 			case "drain":
-				return drained.resolve(server.drain(undefined, message.delayMs));
+				return drain(server.drain(undefined, message.delayMs));
 			case "retire":
-				return drained.resolve(server.retire());
+				return drain(server.retire());
 			case "cut":
 				return cut.resolve();
 			case "ask":
@@ -72,7 +75,7 @@ async function serveUntilTold(
 		}
 	});
 	// Without the primary nobody would start or end workers, or show what they do.
-	void left.promise.then(() => drained.resolve(server.drain()));
+	void left.promise.then(() => drain(server.drain()));
 	const { drainMs, drainDelayMs } = gateway.server;
 	tell({
 		kind: "ready",

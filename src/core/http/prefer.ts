@@ -19,3 +19,10 @@ const secondsMax = 999_999_999;
 
 /** Parameters of a preference follow behind a semicolon. None is known of this one. */
 const wait = /^wait[\t ]*=[\t ]*"?([^\t ";]+)"?[\t ]*(?:;|$)/i;
+
+/** Whether a client would have its answer later (RFC 7240, 4.1). */
+export function prefersAsync(headers: HeaderList): boolean {
+	return allHeadersOf(headers, "prefer")
+		.flatMap(membersOf)
+		.some((member) => /^respond-async[\t ]*(?:$|[;=])/i.test(member));
+}

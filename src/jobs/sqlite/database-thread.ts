@@ -1,5 +1,6 @@
 /** The code of the thread that has the database of jobs. Nothing here is called in another thread. */
 import { parentPort, workerData } from "node:worker_threads";
+import { realClock } from "../../tasks/clock.ts";
 import { JobDatabase, type JobFile } from "./database.ts";
 import type { FromJobs, Operation, ToJobs } from "./messages.ts";
 
@@ -11,19 +12,23 @@ let open: JobDatabase | null = null;
 
 parentPort?.on("message", (message: ToJobs) => {
 	if (message.kind === "do") return carryOut(message);
-	clearInterval(beating);
+	beating.cancel();
 	shut();
 	// Nothing else keeps the thread.
 	parentPort?.close();
 });
 
-const beating = setInterval(() => {
+const clock = realClock();
+let beating = clock.aside(beatMs, beat);
+
+function beat(): void {
 	try {
 		if (open !== null) opened().beat();
 	} catch {
 		// Whoever asks for something hears of it.
 	}
-}, beatMs);
+	beating = clock.aside(beatMs, beat);
+}
 
 function carryOut({
 	call,

@@ -1,16 +1,24 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
 import sqlite, { type DatabaseSync, type StatementSync } from "node:sqlite";
-import type {
-	Job,
-	NewJob,
-	RunOutcome,
-	StepProgress,
-	StoredAnswer,
-	TakenJob,
+import {
+	endCodes,
+	type Job,
+	type NewJob,
+	type RunOutcome,
+	type StepProgress,
+	type StoredAnswer,
+	type TakenJob,
 } from "../job.ts";
 import type { Added, Found, JobCounts } from "../job-store.ts";
-import { answerOf, countsOf, jobOf, type Row, takenOf } from "./row.ts";
+import {
+	answerOf,
+	countsOf,
+	foundOf,
+	jobOf,
+	type Row,
+	takenOf,
+} from "./row.ts";
 import { numberOf, prepareSchema } from "./schema.ts";
 
 /** Where the jobs of a machine stand, and their bounds. */
@@ -155,16 +163,21 @@ export class JobDatabase {
 		return row !== undefined;
 	}
 
-	end(id: string, run: string, outcome: RunOutcome): Job | null {
+	end(
+		id: string,
+		run: string,
+		outcome: RunOutcome,
+		steps: readonly StepProgress[],
+	): Job | null {
 		const row = this.#write(() =>
 			outcome.state === "left"
 				? this.#leave(id, run, outcome.wrote)
 				: this.#get(
-						`UPDATE job SET state = ?, code = ?, status = ?, headers = ?, body = ?, ended_at = ?, ${withoutRequest}
+						`UPDATE job SET state = ?, code = ?, status = ?, headers = ?, body = ?, progress = ?, ended_at = ?, ${withoutRequest}
 						WHERE id = ? AND run = ? RETURNING *`,
 						...[outcome.state, outcome.code, outcome.answer.status],
 						...[JSON.stringify(outcome.answer.headers), outcome.answer.body],
-						...[Date.now(), id, run],
+						...[JSON.stringify(steps), Date.now(), id, run],
 					),
 		);
 		this.#runs.delete(run);
@@ -179,8 +192,8 @@ export class JobDatabase {
 			const changed = this.#get(
 				isOver
 					? "UPDATE job SET state = 'gone', headers = NULL, body = NULL, progress = '[]' WHERE id = ? RETURNING *"
-					: `UPDATE job SET state = 'cancelled', code = 'job_cancelled', ended_at = ?, ${withoutRequest} WHERE id = ? RETURNING *`,
-				...(isOver ? [id] : [Date.now(), id]),
+					: `UPDATE job SET state = 'cancelled', code = ?, ended_at = ?, ${withoutRequest} WHERE id = ? RETURNING *`,
+				...(isOver ? [id] : [endCodes.cancelled, Date.now(), id]),
 			);
 			return foundOf(changed);
 		});
@@ -249,12 +262,12 @@ export class JobDatabase {
 			...leaseNow(),
 		);
 		this.#get(
-			`UPDATE job SET state = 'interrupted', code = 'job_interrupted', ended_at = ?, ${withoutRequest} WHERE state = 'running' AND ${lapsed}`,
-			...[now, ...leaseNow()],
+			`UPDATE job SET state = 'interrupted', code = ?, ended_at = ?, ${withoutRequest} WHERE state = 'running' AND ${lapsed}`,
+			...[endCodes.interrupted, now, ...leaseNow()],
 		);
 		this.#get(
-			`UPDATE job SET state = 'expired', code = 'job_expired', ended_at = ?, ${withoutRequest} WHERE state = 'queued' AND expires_at < ?`,
-			...[now, now],
+			`UPDATE job SET state = 'expired', code = ?, ended_at = ?, ${withoutRequest} WHERE state = 'queued' AND expires_at < ?`,
+			...[endCodes.expired, now, now],
 		);
 		this.#get(
 			`UPDATE job SET state = 'gone', headers = NULL, body = NULL, progress = '[]' WHERE state IN (${ended}) AND ended_at + kept_ms < ?`,

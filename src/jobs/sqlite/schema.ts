@@ -48,7 +48,8 @@ export function prepareSchema(db: DatabaseSync): void {
 		const application = numberOf(db, "PRAGMA application_id");
 		const written = numberOf(db, "PRAGMA user_version");
 		if (application === 0 && written === 0) {
-			if (numberOf(db, "SELECT count(*) FROM sqlite_schema") > 0) throw others();
+			if (numberOf(db, "SELECT count(*) FROM sqlite_schema") > 0)
+				throw others();
 			db.exec(tables);
 			db.exec(`PRAGMA application_id = ${applicationId}`);
 			db.exec(`PRAGMA user_version = ${version}`);

@@ -1,7 +1,7 @@
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
-import { GatewayError } from "../../core/errors.ts";
+import type { GatewayError } from "../../core/errors.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { NewJob, RunOutcome, StepProgress } from "../job.ts";
 import type { Added, JobStore } from "../job-store.ts";
@@ -73,8 +73,13 @@ export class SqliteJobs implements JobStore {
 		return this.#do("progress", id, run, steps);
 	}
 
-	end(id: string, run: string, outcome: RunOutcome) {
-		return this.#do("end", id, run, outcome);
+	end(
+		id: string,
+		run: string,
+		outcome: RunOutcome,
+		steps: readonly StepProgress[],
+	) {
+		return this.#do("end", id, run, outcome, steps);
 	}
 
 	cancel(id: string) {
