@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync, statSync } from "node:fs";
-import sqlite, { type DatabaseSync, type StatementSync } from "node:sqlite";
+import sqlite, { type SQLInputValue } from "node:sqlite";
 import {
 	endCodes,
 	type Job,
@@ -19,7 +19,9 @@ import {
 	type Row,
 	takenOf,
 } from "./row.ts";
-import { numberOf, prepareSchema } from "./schema.ts";
+import { type Database, numberOf, prepareSchema } from "./schema.ts";
+
+type Statement = ReturnType<Database["prepare"]>;
 
 /** Where the jobs of a machine stand, and their bounds. */
 export interface JobFile {
@@ -67,8 +69,8 @@ function monotonicMs(): number {
 export class JobDatabase {
 	readonly #options: JobFile;
 	readonly #inode: bigint;
-	readonly #db: DatabaseSync;
-	readonly #statements = new Map<string, StatementSync>();
+	readonly #db: Database;
+	readonly #statements = new Map<string, Statement>();
 	readonly #pagesMax: number;
 	/** The runs of this process. */
 	readonly #runs = new Set<string>();
@@ -303,7 +305,7 @@ export class JobDatabase {
 		}
 	}
 
-	#get(sql: string, ...values: readonly sqlite.SQLInputValue[]) {
+	#get(sql: string, ...values: readonly SQLInputValue[]) {
 		return this.#statement(sql).get(...values) as Row | undefined;
 	}
 
@@ -311,7 +313,7 @@ export class JobDatabase {
 		return this.#statement(sql).all() as unknown as Row[];
 	}
 
-	#statement(sql: string): StatementSync {
+	#statement(sql: string): Statement {
 		let statement = this.#statements.get(sql);
 		if (statement === undefined) {
 			statement = this.#db.prepare(sql);

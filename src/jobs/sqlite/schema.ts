@@ -1,4 +1,6 @@
-import type { DatabaseSync } from "node:sqlite";
+import type sqlite from "node:sqlite";
+
+export type Database = InstanceType<typeof sqlite.DatabaseSync>;
 
 /** `Sluj`: says that a database has jobs of ours. */
 const applicationId = 0x536c756a;
@@ -42,7 +44,7 @@ CREATE INDEX job_ended ON job (ended_at) WHERE ended_at IS NOT NULL;
 `;
 
 /** Makes the tables of a new file. Throws if the file is another's, or a newer version's. */
-export function prepareSchema(db: DatabaseSync): void {
+export function prepareSchema(db: Database): void {
 	db.exec("BEGIN IMMEDIATE");
 	try {
 		const application = numberOf(db, "PRAGMA application_id");
@@ -69,6 +71,6 @@ function others(): Error {
 }
 
 /** The one number that a statement gives. */
-export function numberOf(db: DatabaseSync, sql: string): number {
+export function numberOf(db: Database, sql: string): number {
 	return Number(Object.values(db.prepare(sql).get() ?? {})[0] ?? 0);
 }
