@@ -35,7 +35,7 @@ export interface JobFile {
 const busyMs = 2_000;
 
 /** A process that has not renewed its leases for so long is dead. It renews them every second, on a thread of its own. */
-export const leaseMs = 5_000;
+const leaseMs = 5_000;
 
 /** For so long it is remembered that a job was there. */
 const rememberedMs = 24 * 3_600_000;
