@@ -22,10 +22,17 @@ export interface Nginx extends AsyncDisposable {
 }
 
 /** A real nginx on loopback; `locations` is what stands in its one server. */
-export async function startNginx(locations: string): Promise<Nginx> {
+export const startNginx = (locations: string): Promise<Nginx> =>
+	startConfiguredNginx((port) => configOf(port, locations));
+
+/** A real nginx whose config is made for a port and a folder of its own. It begins when a GET of `path` is answered. */
+export async function startConfiguredNginx(
+	configFor: (port: number, folder: string) => string,
+	path = "/",
+): Promise<Nginx> {
 	const folder = mkdtempSync(join(tmpdir(), "sluice-nginx-"));
 	const port = await freePort();
-	writeFileSync(join(folder, "nginx.conf"), configOf(port, locations));
+	writeFileSync(join(folder, "nginx.conf"), configFor(port, folder));
 	const nginx = spawn(
 		"nginx",
 		["-p", folder, "-c", "nginx.conf", "-e", "error.log"],
@@ -39,7 +46,7 @@ export async function startNginx(locations: string): Promise<Nginx> {
 		rmSync(folder, { recursive: true });
 	};
 	try {
-		await answering(url);
+		await answering(url + path);
 	} catch (error) {
 		await stop();
 		throw error;
