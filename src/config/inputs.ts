@@ -377,8 +377,9 @@ type Store = (typeof storeKeys)["keys"];
 /** What several gateways share, and where. */
 export interface StoreInput {
 	/**
-	 * Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database. A
-	 * user and a password come from the environment alone.
+	 * Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database.
+	 * `redis-sentinel://` has several hosts and the name of the servers that they watch, `redis-cluster://` several
+	 * hosts. A user and a password come from the environment alone.
 	 */
 	readonly url: InputOfKey<Store["url"]>;
 	/**

@@ -18,6 +18,7 @@ import type { Plan } from "../plan/plan.ts";
 import type { OpenUpstream } from "../run/open.ts";
 import { preparePlan, type ThreadsState } from "../run/prepare.ts";
 import type { Load } from "../run/run.ts";
+import { keyPrefix } from "../store/address.ts";
 import { openRedis } from "../store/redis.ts";
 import { SharedLimits } from "../store/shared-limits.ts";
 import { Store, type StoreState } from "../store/store.ts";
@@ -239,11 +240,10 @@ function openStore(config: StoreConfig, clock: Clock, events: Events): Store {
 	const { url, prefix, timeoutMs, ...unread } = config;
 	allRead(unread);
 	const changed = events.storeChanged;
-	const open = openRedis(url.reveal());
-	return new Store(
-		{ prefix: `${prefix}:`, timeoutMs },
-		{ clock, changed, open },
-	);
+	const address = url.reveal();
+	const keys = keyPrefix(address, prefix);
+	const open = openRedis(address, keys);
+	return new Store({ prefix: keys, timeoutMs }, { clock, changed, open });
 }
 
 /** Without a bound on overload nothing is left out. */

@@ -1,55 +1,95 @@
 import type { StoreFault } from "../core/events.ts";
+import { parseStoreUrl } from "./address.ts";
+import { findServer } from "./find-server.ts";
 import { type Link, type OpenLink, StoreError, UnknownScript } from "./link.ts";
 
 /** How long the library waits for a connection. */
 const connectMs = 1_000;
 
+/** A connection to one server. `onLost` is called if it ends by itself after it was made. */
+type Connect = (
+	url: string,
+	onLost: (fault: StoreFault) => void,
+) => Promise<Link>;
+
 /**
  * Opens connections to a Valkey or Redis. The library is loaded with the first one. It connects once, and holds no command
- * back: the store decides when to try again.
+ * back: the store decides when to try again. So with Sentinels or a Cluster each attempt asks anew which server takes writes. Each attempt
+ * asks another of those who know, because one that does not answer takes all of its time. `prefix` is that of all keys.
  */
-export function openRedis(url: string): OpenLink {
+export function openRedis(written: string, prefix = ""): OpenLink {
+	const address = parseStoreUrl(written);
+	if (address === null) throw new Error("this is no address of a store");
+	let attempts = 0;
 	return async (onLost, onBegun, onReached) => {
-		const { createClient, RESP_TYPES } = await import("@redis/client");
-		const client = createClient({
-			url,
-			name: "sluice",
-			disableOfflineQueue: true,
-			disableClientInfo: true,
-			maintNotifications: "disabled",
-			socket: { reconnectStrategy: false, connectTimeout: connectMs },
-		});
+		const library = await import("@redis/client");
 		let over = false;
-		const destroy = () => {
+		let destroy = () => {};
+		onBegun(() => {
 			over = true;
-			client.destroy();
-		};
-		// What it could not read may be half an answer, and then every answer behind it is another's. So no error is passed over.
-		client.on("error", (error: unknown) => {
-			if (over) return;
 			destroy();
-			onLost(faultOf(error));
 		});
-		client.on("connect", onReached);
-		onBegun(destroy);
-		try {
-			await client.connect();
-		} catch (error) {
-			if (!over) destroy();
-			throw translated(error);
-		}
-		const fail = (error: unknown): never => {
-			throw translated(error);
+		const connect: Connect = (url, onLost) => {
+			if (over) return Promise.reject(new StoreError("closed"));
+			const made = connectionTo(url, library, onLost, onReached);
+			destroy = made.destroy;
+			return made.ready;
 		};
-		// What was kept may be any bytes.
-		const options = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
-		const link: Link = {
-			command: (words) => client.sendCommand([...words], options).catch(fail),
-			subscribe: (channel, hear) => client.subscribe(channel, hear).catch(fail),
-			destroy,
-		};
-		return link;
+		const { seeds, kind, database } = address;
+		const seed = seeds[attempts++ % seeds.length] ?? seeds[0];
+		const url =
+			kind === "server"
+				? `${seed}${database && `/${database}`}`
+				: await findServer(address, seed, { prefix, connect });
+		return connect(url, onLost);
 	};
+}
+
+function connectionTo(
+	url: string,
+	{ createClient, RESP_TYPES }: typeof import("@redis/client"),
+	onLost: (fault: StoreFault) => void,
+	onReached: () => void,
+): { readonly ready: Promise<Link>; destroy(): void } {
+	const client = createClient({
+		url,
+		name: "sluice",
+		disableOfflineQueue: true,
+		disableClientInfo: true,
+		maintNotifications: "disabled",
+		socket: { reconnectStrategy: false, connectTimeout: connectMs },
+	});
+	let over = false;
+	const destroy = () => {
+		if (over) return;
+		over = true;
+		client.destroy();
+	};
+	// What it could not read may be half an answer, and then every answer behind it is another's. So no error is passed over.
+	client.on("error", (error: unknown) => {
+		if (over) return;
+		destroy();
+		onLost(faultOf(error));
+	});
+	client.on("connect", onReached);
+	const fail = (error: unknown): never => {
+		throw translated(error);
+	};
+	// What was kept may be any bytes.
+	const options = { typeMapping: { [RESP_TYPES.BLOB_STRING]: Buffer } };
+	const link: Link = {
+		command: (words) => client.sendCommand([...words], options).catch(fail),
+		subscribe: (channel, hear) => client.subscribe(channel, hear).catch(fail),
+		destroy,
+	};
+	const ready = client.connect().then(
+		() => link,
+		(error: unknown) => {
+			destroy();
+			throw translated(error);
+		},
+	);
+	return { ready, destroy };
 }
 
 function translated(error: unknown): Error {
@@ -64,6 +104,7 @@ const faults: Readonly<Record<string, StoreFault>> = {
 	WRONGPASS: "denied",
 	NOPERM: "denied",
 	READONLY: "read_only",
+	MOVED: "read_only",
 	NOREPLICAS: "read_only",
 	MISCONF: "full",
 	OOM: "full",
@@ -71,6 +112,7 @@ const faults: Readonly<Record<string, StoreFault>> = {
 	BUSY: "busy",
 	MASTERDOWN: "busy",
 	TRYAGAIN: "busy",
+	ASK: "busy",
 	CLUSTERDOWN: "busy",
 };
 

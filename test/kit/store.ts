@@ -52,8 +52,13 @@ export interface TestStore extends AsyncDisposable {
 	restart(): Promise<void>;
 }
 
-export async function startStore(
-	...options: readonly string[]
+export const startStore = (...options: readonly string[]) =>
+	startConfiguredStore([], options);
+
+/** `files` are configs that the server may write, before its options. */
+export async function startConfiguredStore(
+	files: readonly string[],
+	options: readonly string[],
 ): Promise<TestStore> {
 	const folder = mkdtempSync(join(tmpdir(), "sluice-store-"));
 	const port = await freePort();
@@ -62,7 +67,8 @@ export async function startStore(
 	const start = () => {
 		const own = ["--port", String(port), "--save", "", "--dir", folder];
 		const bound = ["--bind", "127.0.0.1"];
-		return spawn(name, [...own, ...bound, ...options], { stdio: "ignore" });
+		const words = [...files, ...own, ...bound, ...options];
+		return spawn(name, words, { stdio: "ignore" });
 	};
 	let child = start();
 	await answering(port);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseStoreUrl } from "../../store/address.ts";
 import { Secret } from "../secret.ts";
 import type { Judged } from "../shape.ts";
 import { createMap, type Source } from "../source.ts";
@@ -10,7 +11,7 @@ import { briefly, hole, text } from "./kinds.ts";
 import { type InputOf, map, section } from "./section.ts";
 
 const urlWords =
-	"a URL such as `redis://cache.internal:6379`, or `rediss://` for TLS";
+	"a URL such as `redis://cache.internal:6379`, `redis-sentinel://a:26379,b:26379/main` or `redis-cluster://a:6379,b:6379`, or the same with `rediss` for TLS";
 
 const read = orFromEnvironment(text, urlWords, (written) =>
 	isStoreUrl(written) ? written : null,
@@ -37,22 +38,9 @@ const url: Kind<string | Hole, Secret, FromEnvironment> = {
 	},
 };
 
-function isStoreUrl(text: string): boolean {
-	const url = URL.parse(text);
-	return (
-		url !== null &&
-		/^rediss?:$/.test(url.protocol) &&
-		url.hostname !== "" &&
-		/^(\/\d{0,5})?$/.test(url.pathname) &&
-		url.search === "" &&
-		url.hash === ""
-	);
-}
+const isStoreUrl = (text: string): boolean => parseStoreUrl(text) !== null;
 
-function hasPassword(text: string): boolean {
-	const { username, password } = new URL(text);
-	return username !== "" || password !== "";
-}
+const hasPassword = (text: string): boolean => parseStoreUrl(text)?.user !== "";
 
 const prefixWords =
 	"at most 64 letters, digits and any of `-_.`, such as `shop`";
@@ -74,7 +62,7 @@ export const storeKeys = section({
 	url: key(url, {
 		required: true,
 		description:
-			"Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database. A user and a password come from the environment alone.",
+			"Required. Where the store is: `redis://` or `rediss://`, a host, perhaps a port and the number of a database. `redis-sentinel://` has several hosts and the name of the servers that they watch, `redis-cluster://` several hosts. A user and a password come from the environment alone.",
 		example: "url: ${env.STORE_URL ?? 'redis://127.0.0.1:6379'}",
 	}),
 	prefix: key(orFromEnvironment(prefix), {
