@@ -20,7 +20,7 @@ export function eachWorkerHas({
 	const isKeptAlone = ({ cache }: (typeof upstreams)[number]) =>
 		cache && !(store && cache.shared);
 	return [
-		...(channels.length > 0 ? ["channels"] : []),
+		...(store === null && channels.length > 0 ? ["channels"] : []),
 		...(limited ? ["rateLimit"] : []),
 		...(upstreams.some(isKeptAlone) ? ["cache"] : []),
 		...(upstreams.some(({ breaker }) => breaker !== null) ? ["breaker"] : []),

@@ -216,6 +216,12 @@ export const errorTable = {
 		meaning:
 			"Operator of the upstream: no answer within `timeout`, or the step was not done `within` its time; the log says if it was still waiting for its turn.",
 	},
+	publish_unknown: {
+		status: 504,
+		title: "It is not known whether this was said",
+		meaning:
+			"Operator: the `store` went away after a message was sent there and before it answered. The message is published or lost. Client: whoever says it again may say it twice.",
+	},
 	not_cached: {
 		status: 504,
 		title: "Nothing is kept that answers this request",

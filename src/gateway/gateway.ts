@@ -137,8 +137,8 @@ export function createGateway(
 	const memory = new Memory(
 		plan.server.memoryBytesMax ?? memoryOfProcess(processes),
 	);
-	const channels = new Channels(plan.channels, { clock, memory });
 	const store = config.store && openStore(config.store, clock, events);
+	const channels = new Channels(plan.channels, { clock, memory, store });
 	const prepared = preparePlan(plan, {
 		store,
 		upstreams,
@@ -223,13 +223,14 @@ export function createGateway(
 			),
 		async close() {
 			overload?.close();
-			channels.close();
+			const channelsLeft = channels.close();
 			const words = "the gateway was closed";
 			const reason = new GatewayError("gateway_draining", words);
 			await jobs?.close();
 			outliving.closing.cancel(reason);
 			for (const { watches } of liveRoutes) watches.close(reason);
 			await prepared.close();
+			await channelsLeft;
 			store?.close();
 			await Promise.all(outliving.running);
 		},

@@ -1,7 +1,7 @@
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { printEvent } from "../core/http/event-stream.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
-import type { MessageId } from "./channel-instance.ts";
+import type { MessageId } from "./channel-numbering.ts";
 import type { Place } from "./channel-place.ts";
 import { type EndReason, tellEnd } from "./channel-told.ts";
 

@@ -1,6 +1,6 @@
 // Types only: an instance makes them.
 import type { Instance } from "./channel-instance.ts";
-import { type EndReason, type Told, tell } from "./channel-told.ts";
+import { type EndReason, type Told, tellGap, toldAs } from "./channel-told.ts";
 
 /** A link of the chain of what the listeners of an instance are told. The chain holds only what somebody has still to hear. */
 export class News {
@@ -28,6 +28,16 @@ export interface Listener {
 	end(reason: EndReason): void;
 }
 
+/** How somebody begins to hear. */
+export interface Beginning {
+	/** The id with which it would miss nothing. */
+	readonly after: string;
+	/** What it is told first. */
+	readonly own: readonly Told[];
+	/** Where it was before this gateway lost its store, if that is not where the gateway was. */
+	readonly base: string | null;
+}
+
 /** How far one listener has heard: first what is its own, then messages that were kept, then the news. */
 export class Hearing {
 	readonly instance: Instance;
@@ -35,28 +45,34 @@ export class Hearing {
 	#own: Told[] | null;
 	/** The next message of those that were kept when it came, and the last. */
 	#nextKept: number;
-	readonly #lastKept: number;
-	/** The last message that it has heard, or that it came with. */
-	#heard: number;
+	#lastKept: number;
+	#after: string;
+	#base: string | null;
 	position: News;
 
 	constructor(
 		instance: Instance,
 		position: News,
 		kept: { readonly from: number; readonly to: number },
-		own: readonly Told[],
+		{ after, own, base }: Beginning,
 	) {
 		this.instance = instance;
 		this.position = position;
 		this.#nextKept = kept.from;
 		this.#lastKept = kept.to;
-		this.#heard = kept.from - 1;
+		this.#after = after;
 		this.#own = own.length === 0 ? null : own.slice();
+		this.#base = base;
 	}
 
 	/** The id with which it misses nothing if it comes back. */
 	get after(): string {
-		return this.instance.idOf(this.#heard);
+		return this.#after;
+	}
+
+	/** Whether it is somewhere else than this gateway was when it lost its store. */
+	get isElsewhere(): boolean {
+		return this.#base !== null;
 	}
 
 	/** It is told this before anything else. */
@@ -67,6 +83,24 @@ export class Hearing {
 	/** It is not told of what happened before. */
 	skipNews(position: News): void {
 		this.position = position;
+	}
+
+	/** The messages after this offset are not those any more that it would have heard. */
+	cutKept(offset: number): void {
+		this.#lastKept = Math.min(this.#lastKept, offset);
+	}
+
+	/** It goes on as if it had come back. */
+	becomes(other: Hearing): void {
+		// The start of its listening is still to be told.
+		const starts = (this.#own ?? []).filter(({ kind }) => kind === "start");
+		const own = [...starts, ...(other.#own ?? [])];
+		this.#own = own.length === 0 ? null : own;
+		this.#nextKept = other.#nextKept;
+		this.#lastKept = other.#lastKept;
+		this.#after = other.#after;
+		this.#base = other.#base;
+		this.position = other.position;
 	}
 
 	get hasMore(): boolean {
@@ -80,13 +114,11 @@ export class Hearing {
 	/** The next thing to hear; null if there is none yet. */
 	next(): Told | null {
 		if (this.#own !== null) return this.#nextOwn(this.#own);
-		if (this.#nextKept <= this.#lastKept) return this.#nextOfKept();
+		if (this.#nextKept <= this.#lastKept) return this.#hear(this.#takeKept());
 		const { next } = this.position;
 		if (next === null) return null;
 		this.position = next;
-		const told = next.told as Told;
-		if (told.offset > 0) this.#hear(told.offset);
-		return told;
+		return this.#hear(next.told as Told);
 	}
 
 	#nextOwn(own: Told[]): Told {
@@ -95,26 +127,29 @@ export class Hearing {
 		return told;
 	}
 
-	#hear(offset: number): void {
-		this.#heard = offset;
-		this.instance.heard();
+	#hear(told: Told): Told {
+		if (told.id === null) return told;
+		if (told.kind === "message") this.instance.heard();
+		const own =
+			told.isApart && this.#base !== null
+				? toldAs(told, this.instance.numbering.apartId(told.offset, this.#base))
+				: told;
+		this.#after = own.id as string;
+		return own;
 	}
 
 	/** A message may be dropped before a slow listener has taken it. Then it is told of the gap. */
-	#nextOfKept(): Told {
+	#takeKept(): Told {
 		const { instance } = this;
 		const from = this.#nextKept;
 		const told = instance.messageAt(from);
 		if (told !== null) {
 			this.#nextKept++;
-			this.#hear(from);
 			return told;
 		}
 		const to = Math.min(instance.firstOffset - 1, this.#lastKept);
 		this.#nextKept = to + 1;
-		this.#heard = to;
-		const [first, last] = [instance.idOf(from), instance.idOf(to)];
-		const lost = `"from":"${first}","to":"${last}","lost":${to - from + 1}`;
-		return tell("gap", lost, { id: last });
+		const { numbering } = instance;
+		return tellGap(numbering.idOf(from), numbering.idOf(to), to - from + 1);
 	}
 }

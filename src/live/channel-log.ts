@@ -43,11 +43,25 @@ export class KeptMessages {
 		return this.#all[this.#from + offset - first]?.told ?? null;
 	}
 
+	/** If some between are missing, those before are dropped. `atMs` is when it was said: earlier ones have no later time. */
 	add(told: Told, atMs: number): void {
+		const newest = this.#all.at(-1);
+		const follows = newest?.told.offset === told.offset - 1;
+		while (!follows && this.count > 0) this.dropOldest();
 		this.#all.push({ told, atMs });
 		this.bytes += bytesOf(told);
 		if (this.count > this.#lastMax) this.dropOldest();
 		this.expire(atMs);
+	}
+
+	/** Drops those after an offset. */
+	cut(offset: number): void {
+		while (this.count > 0) {
+			const newest = this.#all.at(-1) as Kept;
+			if (newest.told.offset <= offset) return;
+			this.bytes -= bytesOf(newest.told);
+			this.#all.pop();
+		}
 	}
 
 	/** Drops those that were kept for long enough. */

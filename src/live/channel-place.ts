@@ -1,6 +1,7 @@
 import type { Channel } from "./channel.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
-import type { Instance, MessageId } from "./channel-instance.ts";
+import type { Instance } from "./channel-instance.ts";
+import type { MessageId } from "./channel-numbering.ts";
 import { tell } from "./channel-told.ts";
 
 /** Where a client listens: an instance of a channel, and who the client is there. */

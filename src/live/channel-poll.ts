@@ -2,7 +2,7 @@ import type { GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
-import type { MessageId } from "./channel-instance.ts";
+import type { MessageId } from "./channel-numbering.ts";
 import type { Place } from "./channel-place.ts";
 
 /** No answer has more of JSON than this and one message. Whoever asks again gets the rest at once. */

@@ -9,7 +9,7 @@ import { requestIdOf } from "../core/request-id.ts";
 import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
 import { listenTo, type Scope } from "../tasks/scope.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
-import type { MessageId } from "./channel-instance.ts";
+import type { MessageId } from "./channel-numbering.ts";
 import type { Place } from "./channel-place.ts";
 import { type EndReason, tellEnd } from "./channel-told.ts";
 

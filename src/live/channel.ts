@@ -3,16 +3,19 @@ import { allRead } from "../core/all-read.ts";
 import type { Published, Publisher } from "../core/channels.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Memory } from "../core/memory.ts";
+import type { SharedChannels } from "../store/shared-channels.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Listener } from "./channel-hearing.ts";
 import { Instance, type InstanceOwner } from "./channel-instance.ts";
+import { type MessageId, Numbering } from "./channel-numbering.ts";
+import { ChannelSharing } from "./channel-sharing.ts";
 
 /** How a channel is now, and what it has done. */
 export interface ChannelState {
 	readonly name: string;
 	readonly instances: number;
 	readonly listeners: number;
-	/** How many members are there, in all instances together. */
+	/** How many members are there in this gateway, in all instances together. */
 	readonly members: number;
 	readonly keptBytes: number;
 	/** What waits for listeners that read slowly. */
@@ -29,6 +32,8 @@ export interface ChannelContext {
 	readonly memory: Memory;
 	/** Makes the epoch of an instance. */
 	readonly nextEpoch: () => string;
+	/** What gateways share; null if this one is alone. */
+	readonly shared: SharedChannels | null;
 	/** Called with the bytes that are kept for later, more or less than before. */
 	readonly onKept: (bytes: number) => void;
 	/** Called when there is an instance, so that it is looked after. */
@@ -43,6 +48,7 @@ export class Channel implements Publisher, InstanceOwner {
 	readonly config: ChannelConfig;
 	readonly clock: Clock;
 	readonly #context: ChannelContext;
+	readonly #sharing: ChannelSharing | null;
 	readonly #instances = new Map<string, Instance>();
 	/** Those of them that nobody would miss. */
 	readonly #unused = new Set<Instance>();
@@ -67,25 +73,67 @@ export class Channel implements Publisher, InstanceOwner {
 		this.config = config;
 		this.clock = context.clock;
 		this.#context = context;
+		const { shared } = context;
+		this.#sharing =
+			shared && new ChannelSharing(config, shared, (name) => this.#news(name));
 	}
 
-	publish(name: string, json: string): Published {
+	publish(name: string, json: string): Published | Promise<Published> {
 		const { memory } = this.#context;
 		if (!memory.fitsNew(json.length)) throw memory.usedUp;
+		const sharing = this.#sharing;
+		if (sharing === null) return this.#publishHere(name, json);
+		const apart = () => {
+			if (sharing.owesMany) throw this.#full("instances");
+			return { ...this.#publishHere(name, json), shared: false };
+		};
+		if (!sharing.reachable) {
+			sharing.decidedApart();
+			return apart();
+		}
+		return sharing.publish(name, json, apart).then((said) => {
+			if (said.shared === true) this.#published++;
+			return said;
+		});
+	}
+
+	#publishHere(name: string, json: string): Published {
 		const instance = this.instance(name);
 		const id = instance.publish(json);
 		this.#published++;
-		for (const hear of this.#hearing.get(name) ?? []) hear();
+		this.#news(name);
 		return { id, listeners: instance.listeners };
 	}
 
-	/** Calls back after each message to the instance of that name, also if there is none yet. Gives the removal. */
+	#news(name: string): void {
+		for (const hear of this.#hearing.get(name) ?? []) hear();
+	}
+
+	/**
+	 * Waits until it is known what there is after an id in the instance of that name. Null if it is known, or if nobody can say it. Throws as
+	 * `instance` does.
+	 */
+	ready(
+		name: string,
+		after: MessageId | "latest" | null,
+	): Promise<void> | null {
+		return this.#sharing?.ready(this.instance(name), after) ?? null;
+	}
+
+	/**
+	 * Calls back after each message to the instance of that name, also if there is none yet. Gives the removal. Throws as `instance` does if
+	 * the channel is shared.
+	 */
 	hear(name: string, onMessage: () => void): () => void {
+		const instance = this.#sharing && this.instance(name);
 		const hearing = this.#hearing.get(name) ?? new Set();
 		this.#hearing.set(name, hearing.add(onMessage));
+		if (instance) this.used(instance);
 		return () => {
 			hearing.delete(onMessage);
-			if (hearing.size === 0) this.#hearing.delete(name);
+			if (hearing.size > 0) return;
+			this.#hearing.delete(name);
+			if (instance) this.used(instance);
 		};
 	}
 
@@ -97,11 +145,18 @@ export class Channel implements Publisher, InstanceOwner {
 		const known = this.#instances.get(name);
 		if (known !== undefined) return known;
 		if (this.#instances.size >= this.config.instancesMax) this.#makeRoom();
-		const instance = new Instance(name, this.#context.nextEpoch(), this);
+		const sharing = this.#sharing;
+		const epochs = sharing ? [] : [{ name: this.nextEpoch(), from: 1 }];
+		const instance = new Instance(name, new Numbering(epochs), this);
 		this.#instances.set(name, instance);
+		sharing?.add(instance);
 		this.#unused.add(instance);
 		this.#context.onInstance();
 		return instance;
+	}
+
+	nextEpoch(): string {
+		return this.#context.nextEpoch();
 	}
 
 	/** Else one client could keep all others from new instances, by a message to each of so many. */
@@ -121,6 +176,7 @@ export class Channel implements Publisher, InstanceOwner {
 
 	#remove(instance: Instance): void {
 		instance.close();
+		this.#sharing?.remove(instance);
 		this.#instances.delete(instance.name);
 		this.#unused.delete(instance);
 		this.#left.delete(instance);
@@ -176,8 +232,11 @@ export class Channel implements Publisher, InstanceOwner {
 		if (this.#instances.get(instance.name) !== instance) return;
 		// Added anew, so that the order is that of their last use.
 		this.#left.delete(instance);
-		if (instance.hasSomebody) this.#unused.delete(instance);
-		else if (instance.keepsSome) {
+		this.#sharing?.listenersChanged(instance);
+		const isUsed = instance.hasSomebody || this.#hearing.has(instance.name);
+		const keeps = this.#sharing?.isMissed(instance) ?? instance.keepsSome;
+		if (isUsed) this.#unused.delete(instance);
+		else if (keeps) {
 			this.#unused.delete(instance);
 			this.#left.add(instance);
 		} else this.#unused.add(instance);
@@ -224,8 +283,9 @@ export class Channel implements Publisher, InstanceOwner {
 
 	close(): void {
 		for (const instance of this.#instances.values()) {
-			for (const listener of instance.allListeners) listener.end("closed");
+			for (const listener of instance.audience.all) listener.end("closed");
 			this.#remove(instance);
 		}
+		this.#sharing?.close();
 	}
 }

@@ -5,6 +5,8 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { unsniffed } from "../core/http/problem.ts";
 import type { Memory, Yielding } from "../core/memory.ts";
 import type { ListenPlace } from "../run/listen.ts";
+import { SharedChannels } from "../store/shared-channels.ts";
+import type { Store } from "../store/store.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { Channel, type ChannelState } from "./channel.ts";
@@ -28,6 +30,8 @@ const retrySpreadMs = 9_000;
 export interface ChannelsOptions {
 	readonly clock: Clock;
 	readonly memory: Memory;
+	/** Null if each gateway has its own channels. */
+	readonly store: Store | null;
 	readonly random?: () => number;
 }
 
@@ -44,6 +48,7 @@ export class Channels implements Yielding {
 	readonly #memory: Memory;
 	readonly #random: () => number;
 	readonly #leaveMemory: () => void;
+	readonly #shared: SharedChannels | null;
 	readonly #streams = new Set<ChannelEvents>();
 	readonly #ending: Ending[] = [];
 	#isEnding = false;
@@ -52,7 +57,7 @@ export class Channels implements Yielding {
 
 	constructor(
 		configs: readonly ChannelConfig[],
-		{ clock, memory, random = Math.random }: ChannelsOptions,
+		{ clock, memory, store, random = Math.random }: ChannelsOptions,
 	) {
 		this.#clock = clock;
 		this.#memory = memory;
@@ -61,8 +66,11 @@ export class Channels implements Yielding {
 		// Another process, or the next one, never gives the same ids.
 		const own = randomBytes(5).toString("hex");
 		let count = 0;
+		const shared =
+			store !== null && configs.length > 0 ? new SharedChannels(store) : null;
+		this.#shared = shared;
 		const context = {
-			...{ clock, memory },
+			...{ clock, memory, shared },
 			nextEpoch: () => `${own}${(count++).toString(36)}`,
 			onKept: (bytes: number) => this.#keep(bytes),
 			onInstance: () => this.#tidySoon(),
@@ -85,13 +93,31 @@ export class Channels implements Yielding {
 
 	/** Answers a client that listens, in the form that it wants. `createPost` makes what carries out its frames. Throws `channel_full` or `request_invalid`. */
 	listen(
-		{ channelIndex, instance, member }: ListenPlace,
+		place: ListenPlace,
+		wanted: Wanted,
+		request: GatewayRequest,
+		scope: Scope,
+		createPost: () => Post,
+	): GatewayResponse | Promise<GatewayResponse> {
+		const channel = this.all[place.channelIndex] as Channel;
+		const listen = () =>
+			this.#listen(channel, place, wanted, request, scope, createPost);
+		const ready = channel.ready(place.instance, wanted.after);
+		if (ready === null) return listen();
+		return ready.then(() => {
+			if (scope.cancelled) throw scope.reason;
+			return listen();
+		});
+	}
+
+	#listen(
+		channel: Channel,
+		{ instance, member }: ListenPlace,
 		{ face, after, waitMs }: Wanted,
 		request: GatewayRequest,
 		scope: Scope,
 		createPost: () => Post,
 	): GatewayResponse | Promise<GatewayResponse> {
-		const channel = this.all[channelIndex] as Channel;
 		const place = new Place(channel, instance, member);
 		const onDrain = (callback: () => void) =>
 			request.onDrain?.(callback) ?? nothing;
@@ -185,12 +211,15 @@ export class Channels implements Yielding {
 		return this.all.map((channel) => channel.state());
 	}
 
-	/** Ends everybody's listening. */
-	close(): void {
+	/** Ends everybody's listening. Resolves when the other gateways know it, or the store is away. */
+	async close(): Promise<void> {
 		this.#beating?.cancel();
 		this.#tidying?.cancel();
+		// First, so that not each instance is left by itself.
+		const left = this.#shared?.close();
 		for (const channel of this.all) channel.close();
 		this.#leaveMemory();
+		await left;
 	}
 }
 

@@ -5,7 +5,7 @@ import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { preferredWaitOf } from "../core/http/prefer.ts";
 import { eachPair } from "../run/query.ts";
-import type { MessageId } from "./channel-instance.ts";
+import { type MessageId, readMessageId } from "./channel-numbering.ts";
 
 /** The longest wait of a poll. Proxies cut what is silent for a minute. */
 const waitMsMax = 55_000;
@@ -54,15 +54,11 @@ function afterIn(target: string): MessageId | "latest" | null {
 /** More parameters are not looked at. */
 const pairsMax = 1000;
 
-/** `<epoch>-<offset>`, and behind it `.<mark>` if it is from the answer to a poll. */
 function idOf(text: string, at: string): MessageId {
-	const [, epoch, offset, membersMark = null] =
-		/^([0-9a-z]{1,32})-(\d{1,15})(?:\.([0-9a-f]{8}))?$/.exec(text) ?? [];
-	if (epoch === undefined) {
-		const message = "is no id of a message";
-		throw new GatewayError("request_invalid", `${at} ${message}`, {
-			errors: [{ at, message }],
-		});
-	}
-	return { epoch, offset: Number(offset), membersMark, at };
+	const id = readMessageId(text, at);
+	if (id !== null) return id;
+	const message = "is no id of a message";
+	throw new GatewayError("request_invalid", `${at} ${message}`, {
+		errors: [{ at, message }],
+	});
 }

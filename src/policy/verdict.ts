@@ -107,6 +107,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		why: "A bug of the gateway would happen again, and must not be hidden.",
 	},
 	channel_full: notOfCalls,
+	publish_unknown: notOfCalls,
 	config_invalid: notOfCalls,
 	route_not_found: notOfCalls,
 	method_not_allowed: notOfCalls,

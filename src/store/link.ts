@@ -26,10 +26,13 @@ export type OpenLink = (
 /** The store could not do what was asked. It holds no word of the store's, so it can be shown anywhere. */
 export class StoreError extends Error {
 	readonly fault: StoreFault;
+	/** Whether it is certain that nothing was done: nothing was sent, or the store has refused it. Else nobody knows. */
+	readonly undone: boolean;
 
-	constructor(fault: StoreFault) {
+	constructor(fault: StoreFault, undone = false) {
 		super(`the store is away: ${fault}`);
 		this.fault = fault;
+		this.undone = undone;
 	}
 }
 

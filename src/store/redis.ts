@@ -95,7 +95,13 @@ function connectionTo(
 function translated(error: unknown): Error {
 	const text = error instanceof Error ? error.message : "";
 	if (text.startsWith("NOSCRIPT")) return new UnknownScript();
-	return new StoreError(faultOf(error));
+	return new StoreError(faultOf(error), isRefusal(error));
+}
+
+/** Whether it is an answer of the store's own. */
+function isRefusal(thrown: unknown): boolean {
+	const name = (thrown as object | null)?.constructor.name ?? "";
+	return /ErrorReply$|^(Simple|Blob)Error$/.test(name);
 }
 
 /** By the first word of an error that the store sends. */
@@ -135,5 +141,5 @@ function faultOf(thrown: unknown): StoreFault {
 	const within = /\b(OOM|READONLY|NOPERM|MISCONF|NOREPLICAS)\b/.exec(text)?.[0];
 	const known = faults[word] ?? faults[within ?? ""];
 	if (known !== undefined) return known;
-	return /ErrorReply$|^(Simple|Blob)Error$/.test(name) ? "refused" : "garbled";
+	return isRefusal(thrown) ? "refused" : "garbled";
 }

@@ -34,7 +34,13 @@ export interface Script {
 }
 
 /** What can be decided without the store while it is away. */
-export type StoreUse = "limits" | "answers";
+export type StoreUse = "limits" | "answers" | "channels";
+
+/** Who has to do something when the store comes and goes. */
+export interface StoreFollower {
+	up(): void;
+	away(): void;
+}
 
 /** How a store is. Counts are since the gateway was made. */
 export interface StoreState {
@@ -99,8 +105,11 @@ export class Store {
 	readonly #away = Object.fromEntries(
 		storeFaults.map((fault) => [fault, 0]),
 	) as Record<StoreFault, number>;
-	readonly #local: Record<StoreUse, number> = { limits: 0, answers: 0 };
+	readonly #local: Record<StoreUse, number> = {
+		...{ limits: 0, answers: 0, channels: 0 },
+	};
 	readonly #channels = new Map<string, (message: string) => void>();
+	readonly #followers = new Set<StoreFollower>();
 	#link: Link | null = null;
 	/** Ends the attempt to connect that is being made. */
 	#giveUp: (() => void) | null = null;
@@ -147,19 +156,23 @@ export class Store {
 		};
 	}
 
-	/** Runs a script. `read` takes its answer, and gives null if it is none that the script can give. */
+	/**
+	 * Runs a script. `read` takes its answer, and gives null if it is none that the script can give. Whoever has to know what became of it waits for a late answer as
+	 * long as the store is not away: five times as long at most.
+	 */
 	async script<Value>(
 		{ text, sha1 }: Script,
 		keys: readonly string[],
 		args: readonly Word[],
 		read: (reply: unknown) => Value | null,
+		hasToKnow = false,
 	): Promise<Value> {
 		const rest = [String(keys.length), ...keys, ...args];
 		try {
-			return await this.call(["EVALSHA", sha1, ...rest], read);
+			return await this.call(["EVALSHA", sha1, ...rest], read, hasToKnow);
 		} catch (error) {
 			if (!(error instanceof UnknownScript)) throw error;
-			return await this.call(["EVAL", text, ...rest], read);
+			return await this.call(["EVAL", text, ...rest], read, hasToKnow);
 		}
 	}
 
@@ -167,12 +180,24 @@ export class Store {
 	call<Value>(
 		words: readonly Word[],
 		read: (reply: unknown) => Value | null,
+		hasToKnow = false,
 	): Promise<Value> {
 		const link = this.#link;
 		if (link === null || !this.up) {
-			return Promise.reject(new StoreError(this.#fault ?? "busy"));
+			return Promise.reject(new StoreError(this.#fault ?? "busy", true));
 		}
-		return this.#callOn(link, words, read);
+		return this.#callOn(link, words, read, hasToKnow);
+	}
+
+	/** Whether there is a connection that can be used, also if too much waits for it. */
+	get reachable(): boolean {
+		return this.#state === "up";
+	}
+
+	/** Tells somebody when it comes and goes. Gives the removal. */
+	follow(follower: StoreFollower): () => void {
+		this.#followers.add(follower);
+		return () => this.#followers.delete(follower);
 	}
 
 	/** Hears what is published on a channel, whenever the store can be used. Called before it is connected to. */
@@ -192,9 +217,11 @@ export class Store {
 		link: Link,
 		words: readonly Word[],
 		read: (reply: unknown) => Value | null,
+		hasToKnow = false,
 	): Promise<Value> {
-		const sentMs = this.clock.now();
-		this.#calledMs = sentMs;
+		let sinceMs = this.clock.now();
+		let waits = hasToKnow ? lateMax : 1;
+		this.#calledMs = sinceMs;
 		return new Promise<Value>((resolve, reject) => {
 			const end = () => {
 				timer.cancel();
@@ -206,14 +233,21 @@ export class Store {
 				reject(error);
 			};
 			const onSlow = () => {
-				if (!end()) return;
-				this.#calls.slow++;
+				if (!this.#waiting.has(fail)) return;
+				const silent = this.#heardMs <= sinceMs;
 				this.#late++;
+				const isAway = silent || this.#late >= lateMax;
+				if (!isAway && --waits > 0) {
+					sinceMs = this.clock.now();
+					timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
+					return;
+				}
+				end();
+				this.#calls.slow++;
 				reject(new StoreError("slow"));
-				const silent = this.#heardMs <= sentMs;
-				if (silent || this.#late >= lateMax) this.#lose(link, "slow");
+				if (isAway || hasToKnow) this.#lose(link, "slow");
 			};
-			const timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
+			let timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
 			this.#waiting.add(fail);
 			link.command(words).then(
 				(reply) => {
@@ -300,6 +334,7 @@ export class Store {
 		this.#late = 0;
 		const isNews = this.#state === "away";
 		this.#become("up", null);
+		for (const follower of this.#followers) follower.up();
 		if (isNews) this.#tell();
 		this.#settle();
 		this.#watch(link);
@@ -341,6 +376,7 @@ export class Store {
 		if (isNews) {
 			this.#away[fault]++;
 			this.#become("away", fault);
+			for (const follower of this.#followers) follower.away();
 			this.#tell();
 			this.#settle();
 		} else this.#fault = fault;

@@ -34,6 +34,14 @@ routes:
 `),
 			["channels", "rateLimit", "server.connections"],
 		);
+		assert.deepEqual(
+			owned(`
+store: redis://127.0.0.1:6379
+channels: { room: {} }
+routes: { ${hello} }
+`),
+			["server.connections"],
+		);
 	});
 
 	it("is a part of the memory that the process may have", (t) => {

@@ -22,7 +22,7 @@ function channelOf(config: Partial<ChannelConfig> = {}, memory = new Memory()) {
 			...config,
 		},
 		{
-			...{ clock, memory },
+			...{ clock, memory, shared: null },
 			nextEpoch: () => `e${count++}`,
 			onKept: (bytes) => memory.keep(bytes),
 			onInstance: () => {},
@@ -146,7 +146,7 @@ describe("those who come and go", () => {
 		const before = first.told.length;
 		new Taking(channel, '"new"');
 		await clock.advance(1);
-		channel.publish("7", '"hello"');
+		void channel.publish("7", '"hello"');
 		await clock.advance(0);
 		assert.deepEqual(kinds(first).slice(before), ["joined", "message"]);
 		const { wakes } = first;
@@ -197,7 +197,7 @@ describe("an instance of a channel", () => {
 		});
 		const publish = async () => {
 			const json = JSON.stringify("x".repeat(100_000));
-			for (let at = 0; at < 100; at++) channel.publish("7", json);
+			for (let at = 0; at < 100; at++) void channel.publish("7", json);
 			await clock.advance(0);
 		};
 		// In functions of their own, whose frames hold nobody.
@@ -218,7 +218,7 @@ describe("an instance of a channel", () => {
 	it("encodes a message once for all who hear it", async () => {
 		const { channel, clock } = channelOf();
 		const all = await listening(channel, clock, 100);
-		channel.publish("7", '"hello"');
+		void channel.publish("7", '"hello"');
 		await clock.advance(0);
 		const told = new Set(all.map(({ told }) => told.at(-1)));
 		assert.equal(told.size, 1);
@@ -233,7 +233,7 @@ describe("an instance of a channel", () => {
 		for (const one of slow) one.taking = false;
 		const long = JSON.stringify("x".repeat(200 * 1024));
 		for (let at = 0; at < 6; at++) {
-			channel.publish("7", long);
+			void channel.publish("7", long);
 			await clock.advance(0);
 		}
 		assert.ok(slow.every(({ ended }) => ended === "slow"));
@@ -252,7 +252,7 @@ describe("an instance of a channel", () => {
 		for (const one of slow) one.taking = false;
 		// The first wakes them, and from the second on they have something to take.
 		for (let at = 0; at < 5; at++) {
-			channel.publish("7", JSON.stringify("x".repeat(10_000)));
+			void channel.publish("7", JSON.stringify("x".repeat(10_000)));
 			await clock.advance(0);
 		}
 		const { waitingBytes } = channel.state();
@@ -271,10 +271,10 @@ describe("an instance of a channel", () => {
 		const [slow, other] = await listening(channel, clock, 2);
 		assert.ok(slow && other);
 		slow.taking = false;
-		channel.publish("7", '"first"');
+		void channel.publish("7", '"first"');
 		await clock.advance(0);
 		memory.held += 7 * 125_000 - memory.held - memory.kept - 40;
-		channel.publish("7", '"second"');
+		void channel.publish("7", '"second"');
 		await clock.advance(0);
 		assert.deepEqual([slow.ended, other.ended], ["slow", null]);
 		assert.throws(() => channel.publish("7", `"${"x".repeat(900_000)}"`), {
@@ -284,7 +284,7 @@ describe("an instance of a channel", () => {
 
 	it("gives way with its messages if it was published to longest ago", () => {
 		const { channel, memory } = channelOf();
-		for (const name of ["a", "b", "a"]) channel.publish(name, '"hello"');
+		for (const name of ["a", "b", "a"]) void channel.publish(name, '"hello"');
 		const kept = () =>
 			["a", "b"].map((name) => channel.instance(name).keptBytes);
 		const [ofA = 0, ofB = 0] = kept();
@@ -298,7 +298,7 @@ describe("an instance of a channel", () => {
 	it("wakes nobody who has gone while others had their turn", async () => {
 		const { channel, clock } = channelOf();
 		const all = await listening(channel, clock, many);
-		channel.publish("7", '"hello"');
+		void channel.publish("7", '"hello"');
 		// Some of them are woken in a later turn of the loop.
 		await Promise.resolve();
 		await Promise.resolve();

@@ -100,10 +100,10 @@ export async function serveWithWorkers(
 		},
 		"started",
 	);
-	if (config.channels.length > 0) {
+	if (config.channels.length > 0 && config.store === null) {
 		log.warn(
 			{ channels: config.channels.length },
-			"each worker has its own channels: who listens in one does not hear what is published in another",
+			"each worker has its own channels: who listens in one does not hear what is published in another. With `store` they share them",
 		);
 	}
 	hooks.onListening?.(url);

@@ -35,7 +35,7 @@ export const publishKeys = {
 			field: "target",
 			required: true,
 			description:
-				"The channel to which a message goes: `<channel>`, or `<channel>/<instance>`. A `${…}` in the instance stays within it, encoded. The value of the step is `{ id, listeners }`.",
+				"The channel to which a message goes: `<channel>`, or `<channel>/<instance>`. A `${…}` in the instance stays within it, encoded. The value of the step is `{ id, listeners }`, with a `store` also `shared`: whether all gateways hear of it.",
 			example: "publish: room/${query.id}\nmessage: { text: hello }",
 		}),
 		message: key(template, {

@@ -1,6 +1,7 @@
 import { printChannelTarget } from "../../config/steps/sent.ts";
 import { readsOf } from "../../expression/template.ts";
 import type { PublishPlan } from "../../plan/plan.ts";
+import type { Scope } from "../../tasks/scope.ts";
 import { blamingClient, inputsOf, prepare } from "../layout.ts";
 import { SentWrite } from "../sent-write.ts";
 import type { Work } from "../spot.ts";
@@ -11,7 +12,7 @@ import {
 	type WorkContext,
 } from "../work.ts";
 
-/** Sends a message to whoever listens. It is a write that is done as soon as it has begun. */
+/** Sends a message to whoever listens. Without a store it is a write that is done as soon as it has begun. */
 export function preparePublish(
 	step: PublishPlan,
 	{ layout, channels }: WorkContext,
@@ -34,8 +35,27 @@ export function preparePublish(
 		const write = new SentWrite(path, index);
 		write.call = call;
 		run.sent(write);
-		write.answered(200);
-		run.writeEnded(write);
+		const done = () => {
+			write.answered(200);
+			run.writeEnded(write);
+		};
+		if (published instanceof Promise) {
+			const failed = () => run.writeEnded(write);
+			published.then(done, failed);
+			return untilCancelled(published, scope);
+		}
+		done();
 		return published;
 	};
+}
+
+/** What was sent is not taken back, but its step ends with its scope. */
+function untilCancelled<Value>(
+	value: Promise<Value>,
+	scope: Scope,
+): Promise<Value> {
+	return new Promise((resolve, reject) => {
+		const stop = scope.onCancel((reason) => reject(reason as Error));
+		value.then(resolve, reject).finally(stop);
+	});
 }

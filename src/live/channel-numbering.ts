@@ -1,0 +1,188 @@
+import type { Epoch } from "../store/channel-replies.ts";
+
+/** What a client comes back with: the id of the last message that it has. */
+export interface MessageId {
+	readonly epoch: string;
+	readonly offset: number;
+	/** What it has heard since of a gateway that was without its store; null if nothing. */
+	readonly apart: Apart | null;
+	/** Of whoever polls: the mark of the list of members that it has; null if it has none. */
+	readonly membersMark: string | null;
+	/** Where the client gave it, as a fault names it. */
+	readonly at: string;
+}
+
+/** A row of messages of one gateway without its store. */
+interface Apart {
+	readonly epoch: string;
+	readonly offset: number;
+}
+
+/** `<epoch>-<offset>`, then `~<epoch>-<offset>` of a gateway without its store, and then `.<mark>` of the answer to a poll. */
+const pattern =
+	/^([0-9a-z]{1,32})-(\d{1,15})(?:~([0-9a-z]{1,32})-(\d{1,15}))?(?:\.([0-9a-f]{8}))?$/;
+
+/** Null for a text that is no id. */
+export function readMessageId(text: string, at: string): MessageId | null {
+	const [, epoch, offset, own, count, mark = null] = pattern.exec(text) ?? [];
+	if (epoch === undefined) return null;
+	const apart =
+		own === undefined ? null : { epoch: own, offset: Number(count) };
+	return { epoch, offset: Number(offset), apart, membersMark: mark, at };
+}
+
+/** Where a client is among the messages. */
+export type Found =
+	/** It has heard up to this offset, and if it is not `exact` perhaps lacks something. `base` as in `Numbering.baseOf`. */
+	| {
+			readonly kind: "known";
+			readonly offset: number;
+			readonly exact: boolean;
+			readonly base: string | null;
+	  }
+	/** Behind the last message, although its epoch goes on. */
+	| { readonly kind: "ahead" }
+	| { readonly kind: "unknown" };
+
+/**
+ * How the messages of an instance are called. They have offsets from 1 on. The id of one is the epoch that it was said in and its offset. Messages that a gateway says
+ * without its store come after the last that it had heard from there, and have a second epoch and a number in it.
+ */
+export class Numbering {
+	/** The oldest first. Empty if nothing was heard of the store yet. */
+	#epochs: readonly Epoch[];
+	#last = 0;
+	#apart: { readonly epoch: string; readonly after: number } | null = null;
+
+	constructor(epochs: readonly Epoch[]) {
+		this.#epochs = epochs;
+	}
+
+	get last(): number {
+		return this.#last;
+	}
+
+	/** The last offset that comes from the store. */
+	get lastShared(): number {
+		return this.#apart?.after ?? this.#last;
+	}
+
+	/** Whether the gateway has said something that the store does not have. */
+	get saidApart(): boolean {
+		return this.#last > this.lastShared;
+	}
+
+	/** Its name is empty if nothing was heard of the store yet. */
+	get newest(): Epoch {
+		return this.#epochs.at(-1) ?? { name: "", from: 1 };
+	}
+
+	/** From now on messages are not those of the store. */
+	part(epoch: string): void {
+		this.#apart ??= { epoch, after: this.#last };
+	}
+
+	/** The offset of a new message. */
+	next(): number {
+		this.#last++;
+		return this.#last;
+	}
+
+	/** The epochs that the store has now, and the last offset up to which both are the same. */
+	adopt(epochs: readonly Epoch[], last: number): void {
+		this.#epochs = epochs;
+		this.#last = last;
+		this.#apart = null;
+	}
+
+	skipTo(last: number): void {
+		this.#last = last;
+	}
+
+	/** Up to which offset the store has the same messages; null if none of the epochs is the same. */
+	commonWith(epochs: readonly Epoch[], last: number): number | null {
+		const { name } = this.newest;
+		const at = epochs.findIndex((epoch) => epoch.name === name);
+		if (at < 0) return null;
+		return Math.min(this.lastShared, endOf(epochs, at, last));
+	}
+
+	/** The epoch in which a message was said. */
+	epochAt(offset: number): Epoch {
+		return this.#epochs.findLast(({ from }) => from <= offset) ?? this.newest;
+	}
+
+	/** The epochs that begin after this one, the oldest first. */
+	epochsAfter(name: string): readonly Epoch[] {
+		const at = this.#epochs.findIndex((epoch) => epoch.name === name);
+		return this.#epochs.slice(at + 1);
+	}
+
+	/** The id of a message. */
+	idOf(offset: number): string {
+		if (this.#apart !== null && offset > this.#apart.after) {
+			return this.#apartId(offset, null);
+		}
+		return `${this.epochAt(offset).name}-${offset}`;
+	}
+
+	/** The id for one who has heard all up to this offset, and knows of each epoch that has begun by then. */
+	placeOf(offset: number): string {
+		if (this.#apart !== null && offset >= this.lastShared) {
+			return this.#apartId(offset, null);
+		}
+		const { name } = this.epochAt(offset + 1);
+		return `${name}-${offset}`;
+	}
+
+	/** The id of a message that was said without the store, for one who comes from another place than the gateway had heard of. */
+	apartId(offset: number, base: string): string {
+		return this.#apartId(offset, base);
+	}
+
+	#apartId(offset: number, base: string | null): string {
+		const { epoch, after } = this.#apart as { epoch: string; after: number };
+		const own = `${epoch}-${offset - after}`;
+		const from = base ?? this.#base;
+		return from === "" ? own : `${from}~${own}`;
+	}
+
+	get #base(): string {
+		const { name } = this.newest;
+		return name === "" ? "" : `${name}-${this.lastShared}`;
+	}
+
+	/** `isSettled`: the store says that this is all that there is. */
+	find(id: MessageId, isSettled: boolean): Found {
+		const apart = this.#findApart(id);
+		if (apart !== null) return apart;
+		const at = this.#epochs.findIndex(({ name }) => name === id.epoch);
+		if (at < 0) return { kind: "unknown" };
+		const isNewest = at === this.#epochs.length - 1;
+		const end = endOf(this.#epochs, at, this.lastShared);
+		if (id.offset > end && (isNewest || !isSettled)) return { kind: "ahead" };
+		const offset = Math.min(id.offset, end);
+		const exact = isNewest && id.apart === null;
+		return { kind: "known", offset, exact, base: null };
+	}
+
+	/** One who has heard what this gateway says without its store. */
+	#findApart(id: MessageId): Found | null {
+		if (this.#apart === null) return null;
+		const { epoch, after } = this.#apart;
+		const own = id.apart ?? id;
+		if (own.epoch !== epoch) return null;
+		if (own.offset > this.#last - after) return { kind: "ahead" };
+		const base = id.apart === null ? "" : `${id.epoch}-${id.offset}`;
+		return {
+			...{ kind: "known", offset: after + own.offset, exact: true },
+			base: base === this.#base ? null : base,
+		};
+	}
+}
+
+/** The last offset of an epoch. */
+function endOf(epochs: readonly Epoch[], at: number, last: number): number {
+	const next = epochs[at + 1];
+	return next === undefined ? last : next.from - 1;
+}
