@@ -329,30 +329,6 @@ export function inStep(error: GatewayError, step: string): GatewayError {
 	return named;
 }
 
-/**
- * The same error for whoever keeps it for long. It has no cause, no stack and nothing of an answer: each may hold on to
- * all values of the request.
- */
-export function lightened({
-	code,
-	message,
-	facts,
-}: GatewayError): GatewayError {
-	const { status, step, upstream, upstreamStatus } = facts;
-	const { stackTraceLimit } = Error;
-	Error.stackTraceLimit = 0;
-	try {
-		return new GatewayError(code, message, {
-			...(status !== undefined && { status }),
-			...(step !== undefined && { step }),
-			...(upstream !== undefined && { upstream }),
-			...(upstreamStatus !== undefined && { upstreamStatus }),
-		});
-	} finally {
-		Error.stackTraceLimit = stackTraceLimit;
-	}
-}
-
 /** Notes how long a call took that failed by its upstream. Returns the error. */
 export function withCallTime(thrown: unknown, ms: number): unknown {
 	if (thrown instanceof GatewayError && thrown.code.startsWith("upstream_")) {

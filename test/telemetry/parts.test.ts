@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import type { TrailEnded } from "../../src/core/events.ts";
-import { packEnd, unpackEnd } from "../../src/telemetry/history/packed.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
+import { packEnd, unpackEnd } from "../../src/telemetry/trail/packed.ts";
 import {
 	detailOf,
 	summaryOf,

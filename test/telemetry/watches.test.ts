@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { printKept } from "../../src/cli/history-text.ts";
 import type { TrailEnded } from "../../src/core/events.ts";
-import { packEnd, unpackEnd } from "../../src/telemetry/history/packed.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { RateCounter } from "../../src/telemetry/traffic/rates.ts";
+import { packEnd, unpackEnd } from "../../src/telemetry/trail/packed.ts";
 import {
 	detailOf,
 	summaryOf,

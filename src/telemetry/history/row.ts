@@ -1,5 +1,6 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
+import { type PackedEnd, packEnd, unpackEnd } from "../trail/packed.ts";
 import {
 	completenessOf,
 	detailOf,
@@ -8,7 +9,6 @@ import {
 	summaryOf,
 } from "../trail/shown-request.ts";
 import type { KeptDetail, KeptSummary } from "./messages.ts";
-import { type PackedEnd, packEnd, unpackEnd } from "./packed.ts";
 
 /** The columns of a kept request, in the order in which they are written. */
 export const rowColumns = [

@@ -1,6 +1,11 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Yielding } from "../../core/memory.ts";
-import { keepable, weightOf } from "./kept-trail.ts";
+import {
+	type PackedEnd,
+	packEnd,
+	type RowHead,
+	unpackEnd,
+} from "../trail/packed.ts";
 import { matches, type RequestQuery } from "./request-filter.ts";
 
 /** The most requests that are kept. */
@@ -8,6 +13,9 @@ const requestsMax = 200;
 
 /** The most that their records may take. */
 const bytesMax = 16 * 2 ** 20;
+
+/** What a kept request takes of the heap besides its packed record, in bytes: measured, and rounded up. */
+const headBytes = 400;
 
 /** A request that has ended. */
 export interface EndedRequest {
@@ -18,8 +26,11 @@ export interface EndedRequest {
 	readonly endedAt: number;
 }
 
-interface Kept extends EndedRequest {
-	readonly weight: number;
+/** The same in one text: a record has dozens of objects, which the collector would move again and again. */
+interface Kept extends RowHead {
+	readonly number: number;
+	readonly endedAt: number;
+	readonly packed: string;
 }
 
 /** The last requests, under bounds. The oldest go first. */
@@ -37,21 +48,23 @@ export class KeptRequests implements Yielding {
 	}
 
 	add({ number, end, endedAt }: EndedRequest): void {
-		const weight = weightOf(end);
+		const { requestId: id, route, status, durationMs } = end;
+		const packed = packEnd(end, true);
+		const kept = { id, route, status, durationMs, number, endedAt, packed };
 		if (this.count === requestsMax) this.#dropOldest();
-		this.#ring[this.#next] = { number, end: keepable(end), endedAt, weight };
+		this.#ring[this.#next] = kept;
 		this.#next = (this.#next + 1) % requestsMax;
 		this.count++;
-		this.#change(weight);
+		this.#change(bytesOf(kept));
 		while (this.bytes > bytesMax) this.#dropOldest();
 	}
 
 	#dropOldest(): void {
 		const at = this.#placeOf(this.count);
-		const weight = this.#ring[at]?.weight ?? 0;
+		const bytes = bytesOf(this.#ring[at] as Kept);
 		this.#ring[at] = null;
 		this.count--;
-		this.#change(-weight);
+		this.#change(-bytes);
 	}
 
 	/** Of the newest, 1, or of one before it. */
@@ -69,10 +82,28 @@ export class KeptRequests implements Yielding {
 		while (this.count > 0 && this.bytes > wanted) this.#dropOldest();
 	}
 
-	*newestFirst(): Generator<EndedRequest, void, undefined> {
+	*#newestFirst(): Generator<Kept, void, undefined> {
 		for (let back = 1; back <= this.count; back++) {
 			yield this.#ring[this.#placeOf(back)] as Kept;
 		}
+	}
+
+	/** The newest with this id; null if there is none. */
+	newest(id: string): EndedRequest | null {
+		for (const kept of this.#newestFirst()) {
+			if (kept.id === id) return unpacked(kept);
+		}
+		return null;
+	}
+
+	/** Those that ended after this one, the oldest first. */
+	after(number: number): readonly EndedRequest[] {
+		const found: EndedRequest[] = [];
+		for (const kept of this.#newestFirst()) {
+			if (kept.number <= number) break;
+			found.push(unpacked(kept));
+		}
+		return found.reverse();
 	}
 
 	/** A page, and whether there are older ones. */
@@ -81,12 +112,22 @@ export class KeptRequests implements Yielding {
 		readonly more: boolean;
 	} {
 		const found: EndedRequest[] = [];
-		for (const request of this.newestFirst()) {
-			if (before !== null && request.number >= before) continue;
+		for (const kept of this.#newestFirst()) {
+			if (before !== null && kept.number >= before) continue;
+			const request = unpacked(kept);
 			if (!matches(filter, request.end)) continue;
 			if (found.length === limit) return { found, more: true };
 			found.push(request);
 		}
 		return { found, more: false };
 	}
+}
+
+function bytesOf({ id, packed }: Kept): number {
+	return headBytes + 2 * id.length + packed.length;
+}
+
+function unpacked({ number, endedAt, packed, ...head }: Kept): EndedRequest {
+	const end = unpackEnd(head, JSON.parse(packed) as PackedEnd);
+	return { number, endedAt, end };
 }

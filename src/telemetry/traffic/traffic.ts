@@ -125,13 +125,11 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 		page,
 		newest: () => ended,
 		detail(id) {
-			const found = kept.newestFirst().find(({ end }) => end.requestId === id);
-			return found === undefined ? null : detailOf(found.end, found.endedAt);
+			const found = kept.newest(id);
+			return found && detailOf(found.end, found.endedAt);
 		},
 		after: (number) => {
-			const found = [...kept.newestFirst()]
-				.filter((request) => request.number > number)
-				.reverse();
+			const found = kept.after(number);
 			return { found, lost: Math.max(0, ended - number - found.length) };
 		},
 		listen: (listener) => listeners.add(listener),

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import fc from "fast-check";
-import { JsonBytes } from "../../../src/telemetry/history/json-bytes.ts";
+import { JsonBytes } from "../../src/telemetry/trail/json-bytes.ts";
 
 type Value = number | null | string | boolean | readonly Value[];
 

@@ -13,12 +13,8 @@ import type {
 	StepTrail,
 	Trail,
 } from "../../core/trail.ts";
-import {
-	type ShownSlowest,
-	shownError,
-	summaryOf,
-} from "../trail/shown-request.ts";
 import { JsonBytes } from "./json-bytes.ts";
+import { type ShownSlowest, shownError, summaryOf } from "./shown-request.ts";
 
 /**
  * A request's end and its record as lists, because to write names costs more than to write what they name. All times are

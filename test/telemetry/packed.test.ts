@@ -1,17 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-import type { TrailEnded } from "../../../src/core/events.ts";
-import { packEnd, unpackEnd } from "../../../src/telemetry/history/packed.ts";
+import type { TrailEnded } from "../../src/core/events.ts";
+import { packEnd, unpackEnd } from "../../src/telemetry/trail/packed.ts";
 import {
 	detailOf,
 	summaryOf,
-} from "../../../src/telemetry/trail/shown-request.ts";
+} from "../../src/telemetry/trail/shown-request.ts";
 import {
 	type Behaviour,
 	byPath,
 	hanging,
 	testGateway,
-} from "../../kit/gateway.ts";
+} from "../kit/gateway.ts";
 
 async function endOf(
 	route: object,
