@@ -7,7 +7,7 @@ import type {
 	HistoryFile,
 	ToDatabase,
 } from "./messages.ts";
-import type { Row } from "./row.ts";
+import type { PackedRows } from "./rows.ts";
 import { detailIn, search } from "./search.ts";
 
 const file = workerData as HistoryFile;
@@ -36,7 +36,7 @@ function post(message: FromDatabase): void {
 	parentPort?.postMessage(message);
 }
 
-function write(rows: readonly Row[]): void {
+function write(rows: PackedRows): void {
 	try {
 		const history = opened();
 		history.write(rows);

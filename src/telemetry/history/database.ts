@@ -1,7 +1,7 @@
 import { closeSync, openSync, statSync } from "node:fs";
 import sqlite from "node:sqlite";
 import type { HistoryFile } from "./messages.ts";
-import { type Row, rowColumns } from "./row.ts";
+import { type PackedRows, rowColumns, rowsOf } from "./rows.ts";
 import { numberOf, prepareSchema, refuseOther } from "./schema.ts";
 
 export type Database = InstanceType<typeof sqlite.DatabaseSync>;
@@ -68,13 +68,13 @@ export class HistoryDatabase {
 	}
 
 	/** Writes all rows, or none and throws. */
-	write(rows: readonly Row[]): void {
+	write(rows: PackedRows): void {
 		this.#boundJournal();
 		this.#dropOld();
 		this.#makeRoom(rows);
 		inTransaction(this.db, () => {
 			const statement = this.db.prepare(insert);
-			for (const row of rows) statement.run(...row);
+			for (const row of rowsOf(rows)) statement.run(...row);
 		});
 	}
 
@@ -106,7 +106,7 @@ export class HistoryDatabase {
 	}
 
 	/** Drops the oldest rows until there is room for these. Pages that are free are taken again. */
-	#makeRoom(rows: readonly Row[]): void {
+	#makeRoom(rows: PackedRows): void {
 		const needed = pagesOf(rows);
 		for (;;) {
 			const pages = numberOf(this.db, "PRAGMA page_count");
@@ -134,14 +134,10 @@ export class HistoryDatabase {
 export class FullError extends Error {}
 
 /** More than they will take, with pages for the table's own tree. */
-function pagesOf(rows: readonly Row[]): number {
-	let characters = 0;
-	for (const row of rows) {
-		for (const value of row) {
-			characters += typeof value === "string" ? value.length : 8;
-		}
-	}
-	return Math.ceil((2 * characters) / pageBytes) + 16;
+function pagesOf({ numbers, texts, names, count }: PackedRows): number {
+	const nameBytes = Math.max(0, ...names.map((name) => name.length));
+	const bytes = numbers.byteLength + texts.length + 3 * nameBytes * count;
+	return Math.ceil((2 * bytes) / pageBytes) + 16;
 }
 
 /** What stands in it is for its owner alone. SQLite makes its other files with the same rights. */

@@ -1,6 +1,6 @@
 import type { RequestQuery } from "../traffic/request-filter.ts";
 import type { RequestDetail, RequestSummary } from "../trail/shown-request.ts";
-import type { Row } from "./row.ts";
+import type { PackedRows } from "./rows.ts";
 
 /** The file of a history, and its bounds. */
 export interface HistoryFile {
@@ -50,7 +50,7 @@ export interface HistoryPage {
 
 /** To the thread of the database. */
 export type ToDatabase =
-	| { readonly kind: "write"; readonly rows: readonly Row[] }
+	| { readonly kind: "write"; readonly rows: PackedRows }
 	| {
 			readonly kind: "search";
 			readonly call: number;

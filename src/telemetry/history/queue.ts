@@ -1,68 +1,77 @@
-import type { Row } from "./row.ts";
+import { type PackedRows, RowChunk } from "./rows.ts";
 
 /** More rows than these do not wait for the database. */
 const rowsMax = 10_000;
 
-/** How much they may hold in all, in characters. */
-const charactersMax = 16 * 1024 ** 2;
-
-/** The rows of one transaction: it takes some milliseconds, in which others may want to read. */
-const batchRowsMax = 500;
-const batchCharactersMax = 1024 ** 2;
+/** How much they may hold in all. */
+const bytesMax = 16 * 1024 ** 2;
 
 /** Rows that wait to be written, the oldest first. What does not fit is not taken. */
 export class RowQueue {
-	#rows: Row[] = [];
-	#characters = 0;
+	/** Each is one transaction at most. All but the last are full. */
+	#chunks: RowChunk[] = [new RowChunk()];
+	#rows = 0;
+	#bytes = 0;
 
 	get length(): number {
-		return this.#rows.length;
+		return this.#rows;
 	}
 
 	/** Whether there is enough for a whole transaction. */
 	get isBatch(): boolean {
-		return (
-			this.#rows.length >= batchRowsMax ||
-			this.#characters >= batchCharactersMax
-		);
+		return this.#chunks.length > 1 || this.#last.isFullFor(0);
 	}
 
-	/** False if there is no room for it. */
-	add(row: Row): boolean {
-		const length = lengthOf(row);
-		const fits =
-			this.#rows.length < rowsMax && this.#characters + length <= charactersMax;
-		if (!fits) return false;
-		this.#rows.push(row);
-		this.#characters += length;
+	/** False if there is no room for the row that `write` writes. */
+	add(write: (chunk: RowChunk) => void): boolean {
+		if (this.#rows === rowsMax) return false;
+		if (this.#last.isFullFor(0)) this.#chunks.push(new RowChunk());
+		let chunk = this.#last;
+		write(chunk);
+		const bytes = chunk.nextBytes;
+		if (this.#bytes + bytes > bytesMax) {
+			chunk.dropRow();
+			return false;
+		}
+		if (chunk.isFullFor(bytes)) {
+			chunk.dropRow();
+			chunk = new RowChunk();
+			this.#chunks.push(chunk);
+			write(chunk);
+		}
+		chunk.keepRow();
+		this.#rows++;
+		this.#bytes += bytes;
 		return true;
 	}
 
+	get #last(): RowChunk {
+		return this.#chunks.at(-1) as RowChunk;
+	}
+
 	/** The rows of the next transaction. They stay until they are removed. */
-	batch(): readonly Row[] {
-		let count = 0;
-		let characters = 0;
-		for (const row of this.#rows) {
-			characters += lengthOf(row);
-			if (count > 0 && characters > batchCharactersMax) break;
-			if (++count === batchRowsMax) break;
-		}
-		return this.#rows.slice(0, count);
+	batch(): PackedRows {
+		return (this.#chunks[0] as RowChunk).packed();
 	}
 
 	/** Removes so many of the oldest. */
 	remove(count: number): void {
-		for (const row of this.#rows.splice(0, count)) {
-			this.#characters -= lengthOf(row);
+		for (let left = count; left > 0; ) {
+			const chunk = this.#chunks[0] as RowChunk;
+			const removed = Math.min(left, chunk.count);
+			const before = chunk.bytes;
+			chunk.remove(removed);
+			this.#bytes -= before - chunk.bytes;
+			left -= removed;
+			if (chunk.count === 0) this.#dropFirst();
 		}
+		this.#rows -= count;
 	}
-}
 
-/** The detail is most of a row. */
-function lengthOf(row: Row): number {
-	let characters = 0;
-	for (const value of row) {
-		characters += typeof value === "string" ? value.length : 8;
+	#dropFirst(): void {
+		const [chunk] = this.#chunks.splice(0, 1);
+		if (this.#chunks.length > 0) return;
+		chunk?.clear();
+		this.#chunks.push(chunk as RowChunk);
 	}
-	return characters;
 }

@@ -1,6 +1,6 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
-import { type PackedEnd, packEnd, unpackEnd } from "../trail/packed.ts";
+import { type PackedEnd, packedBytes, unpackEnd } from "../trail/packed.ts";
 import {
 	completenessOf,
 	detailOf,
@@ -9,15 +9,7 @@ import {
 	summaryOf,
 } from "../trail/shown-request.ts";
 import type { KeptDetail, KeptSummary } from "./messages.ts";
-
-/** The columns of a kept request, in the order in which they are written. */
-export const rowColumns = [
-	...["id", "at_ms", "route", "status", "duration_ms", "completeness"],
-	...["code", "faults", "trail", "record"],
-] as const;
-
-/** A request as the database takes it: one value for each of `rowColumns`. */
-export type Row = readonly (string | number | null)[];
+import type { RowChunk } from "./rows.ts";
 
 /** Of a request with more steps and items only the summary is kept: to pack the rest takes longer than a turn may. */
 const stepsMax = 500;
@@ -25,31 +17,30 @@ const stepsMax = 500;
 /** A longer record would fill the database with one request. */
 const trailMax = 256 * 1024;
 
-/** `endedAt` is the wall clock's time in milliseconds when it ended. */
-export function rowOf(
+/** Writes the row of a request. `endedAt` is the wall clock's time in milliseconds when it ended. */
+export function writeRow(
+	row: RowChunk,
 	end: TrailEnded,
 	endedAt: number,
 	recorded: Recorded | null,
-): Row {
+): void {
 	const { requestId, route, status, durationMs, error } = end;
-	return [
-		requestId.toWellFormed(),
-		Math.round(endedAt - durationMs),
-		route,
-		status,
-		Math.round(durationMs * 100) / 100,
-		completenessOf(end),
-		error?.code ?? null,
-		faultsOf(end),
-		trailOf(end),
-		recorded && JSON.stringify(recorded.values),
-	];
+	row.number(Math.round(endedAt - durationMs));
+	row.number(status);
+	row.number(Math.round(durationMs * 100) / 100);
+	row.name(route);
+	row.name(completenessOf(end));
+	row.name(error?.code ?? null);
+	row.text(requestId.toWellFormed());
+	row.text(faultsOf(end));
+	row.utf8(trailOf(end));
+	row.text(recorded && JSON.stringify(recorded.values));
 }
 
-function trailOf(end: TrailEnded): string {
+function trailOf(end: TrailEnded): Uint8Array {
 	const isShort = end.trail.steps.length <= stepsMax;
-	const text = packEnd(end, isShort);
-	return text.length <= trailMax ? text : packEnd(end, false);
+	const packed = packedBytes(end, isShort);
+	return packed.length <= trailMax ? packed : packedBytes(end, false);
 }
 
 /** The steps that failed, with their codes: `[{"step":"now","code":"upstream_timeout"}]`. */

@@ -11,7 +11,7 @@ import type {
 	KeptDetail,
 	ToDatabase,
 } from "./messages.ts";
-import type { Row } from "./row.ts";
+import type { PackedRows } from "./rows.ts";
 
 /** What became of the rows that were given last. */
 export type WriteEnd = Extract<
@@ -61,10 +61,11 @@ export class DatabaseThread {
 		this.#onWritten = onWritten;
 	}
 
-	/** Writes all of these rows, or none. The next ones must wait for its end. */
-	write(rows: readonly Row[]): void {
+	/** Writes all of these rows, or none, and takes their memory. The next ones must wait for its end. */
+	write(rows: PackedRows): void {
 		this.#writing = true;
-		this.#post({ kind: "write", rows });
+		const { numbers, texts } = rows;
+		this.#post({ kind: "write", rows }, [numbers.buffer, texts.buffer]);
 	}
 
 	search(query: HistoryQuery): Promise<HistoryPage> {
@@ -127,9 +128,10 @@ export class DatabaseThread {
 		});
 	}
 
-	#post(message: ToDatabase): void {
+	/** `moved` is not copied, and is gone here. */
+	#post(message: ToDatabase, moved: readonly ArrayBuffer[] = []): void {
 		this.#worker ??= this.#start();
-		this.#worker.postMessage(message);
+		this.#worker.postMessage(message, moved);
 	}
 
 	#start(): Worker {

@@ -4,7 +4,7 @@ import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../log/log.ts";
 import type { HistoryFault } from "./messages.ts";
 import { RowQueue } from "./queue.ts";
-import { rowOf } from "./row.ts";
+import { writeRow } from "./row.ts";
 import type { DatabaseThread, WriteEnd } from "./thread.ts";
 
 /** Why requests are not in the history: the file's fault, too many at once, or the end of the process. */
@@ -153,7 +153,10 @@ export class HistoryWriter {
 		for (const { end, endedAt, recorded } of this.#ended.splice(0, most)) {
 			const values = recorded?.() ?? null;
 			this.#recordFaults += values?.faults ?? 0;
-			if (!this.#queue.add(rowOf(end, endedAt, values))) this.#drop(1);
+			const isKept = this.#queue.add((row) =>
+				writeRow(row, end, endedAt, values),
+			);
+			if (!isKept) this.#drop(1);
 		}
 		if (this.#ended.length > 0) {
 			this.#making = this.#clock.aside(0, () => this.#make(madeMax));
@@ -178,7 +181,7 @@ export class HistoryWriter {
 		this.#giving = null;
 		if (this.#given > 0 || this.#queue.length === 0 || this.#closed) return;
 		const rows = this.#queue.batch();
-		this.#given = rows.length;
+		this.#given = rows.count;
 		this.#thread.write(rows);
 	}
 

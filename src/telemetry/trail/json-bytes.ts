@@ -70,15 +70,15 @@ export class JsonBytes {
 		this.#ascii(asciiOf(value));
 	}
 
-	/** What was made since the last time. */
-	take(): string {
-		const text = this.#bytes.toString("latin1", 0, this.#at);
+	/** What was made since the last time, as ASCII. Holds until the next value is written. */
+	take(): Buffer {
+		const made = this.#bytes.subarray(0, this.#at);
 		this.#at = 0;
 		this.#follows = false;
 		if (this.#bytes.length > keptBytes) {
 			this.#bytes = Buffer.allocUnsafeSlow(keptBytes);
 		}
-		return text;
+		return made;
 	}
 
 	#ascii(json: string): void {

@@ -110,6 +110,17 @@ const out = new JsonBytes();
  * them.
  */
 export function packEnd(end: TrailEnded, withSteps: boolean): string {
+	pack(end, withSteps);
+	return out.take().toString("latin1");
+}
+
+/** The same as bytes, which hold until the next request is packed. */
+export function packedBytes(end: TrailEnded, withSteps: boolean): Uint8Array {
+	pack(end, withSteps);
+	return out.take();
+}
+
+function pack(end: TrailEnded, withSteps: boolean): void {
 	const { trail, outlived, error, missing, writes, parts, watch } = end;
 	const { steps, more, arrivedMs } = trail;
 	out.open();
@@ -151,7 +162,6 @@ export function packEnd(end: TrailEnded, withSteps: boolean): string {
 	if (isSpecial) out.value(parts && packParts(parts));
 	if (watch !== undefined) out.name(watch);
 	out.close();
-	return out.take();
 }
 
 /** More digits would only be noise. */

@@ -4,18 +4,21 @@ import { GatewayError } from "../../../src/core/errors.ts";
 import type { TrailEnded } from "../../../src/core/events.ts";
 import { Trail } from "../../../src/core/trail.ts";
 import { virtualClock } from "../../../src/tasks/clock.ts";
-import type { Row } from "../../../src/telemetry/history/row.ts";
+import {
+	type PackedRows,
+	rowsOf,
+} from "../../../src/telemetry/history/rows.ts";
 import { HistoryWriter } from "../../../src/telemetry/history/writer.ts";
 
 /** A writer on a virtual clock, before a thread that does what the test says. */
 function testWriter() {
 	const clock = virtualClock();
-	const writes: (readonly Row[])[] = [];
+	const writes: PackedRows[] = [];
 	const closes: number[] = [];
 	const lines: [string, object][] = [];
 	const tell = (fields: object, words: string) => lines.push([words, fields]);
 	const thread = {
-		write: (rows: readonly Row[]) => void writes.push(rows),
+		write: (rows: PackedRows) => void writes.push(rows),
 		close: async (timeoutMs: number) => void closes.push(timeoutMs),
 	};
 	const log = { info: tell, warn: tell } as unknown as ConstructorParameters<
@@ -68,7 +71,7 @@ describe("the writer of a history", () => {
 		take(1);
 		await clock.advance(1);
 		assert.deepEqual(
-			writes.map((rows) => rows.length),
+			writes.map((rows) => rows.count),
 			[3],
 		);
 		assert.equal(writer.state().written, 0);
@@ -84,12 +87,12 @@ describe("the writer of a history", () => {
 		assert.equal(writes.length, 1);
 		await clock.advance(100);
 		assert.deepEqual(
-			writes.map((rows) => rows.length),
+			writes.map((rows) => rows.count),
 			[500],
 		);
 		written();
 		assert.deepEqual(
-			writes.map((rows) => rows.length),
+			writes.map((rows) => rows.count),
 			[500, 500],
 		);
 		written();
@@ -109,7 +112,8 @@ describe("the writer of a history", () => {
 		assert.equal(evaluated, 0);
 		await clock.advance(50);
 		assert.equal(evaluated, 1);
-		assert.equal(writes[0]?.[0]?.at(-1), '{"city":"Oslo"}');
+		const [row] = rowsOf(writes[0] as PackedRows);
+		assert.equal(row?.at(-1), '{"city":"Oslo"}');
 		assert.equal(writer.state().recordFaults, 2);
 	});
 
@@ -123,7 +127,7 @@ describe("the writer of a history", () => {
 		assert.equal(writes.length, 1);
 		await clock.advance(1);
 		assert.deepEqual(
-			writes.map((rows) => rows.length),
+			writes.map((rows) => rows.count),
 			[1, 2],
 		);
 		written();
@@ -196,7 +200,7 @@ describe("the writer of a history", () => {
 		take(700);
 		const closing = writer.close();
 		assert.deepEqual(
-			writes.map((rows) => rows.length),
+			writes.map((rows) => rows.count),
 			[500],
 		);
 		written();

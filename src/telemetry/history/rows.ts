@@ -1,0 +1,201 @@
+/** The columns of a kept request that are numbers. */
+const numberColumns = ["at_ms", "status", "duration_ms"] as const;
+
+/** Those with texts of which there are few. */
+const nameColumns = ["route", "completeness", "code"] as const;
+
+/** Those with other texts. */
+const textColumns = ["id", "faults", "trail", "record"] as const;
+
+/** The columns of a kept request, in the order in which they are written. */
+export const rowColumns = [
+	...numberColumns,
+	...nameColumns,
+	...textColumns,
+] as const;
+
+/** How many numbers stand for one row: a name's is its position, a text's its length. For null -1 stands. */
+const width = rowColumns.length;
+const textsFrom = numberColumns.length + nameColumns.length;
+
+/** The most rows of one transaction: it takes some milliseconds, in which others may want to read. */
+const batchRowsMax = 500;
+const batchBytesMax = 1024 ** 2;
+
+/** How many bytes of texts there is room for at first. */
+const textBytes = 256 * 1024;
+
+/** A longer text is written faster by Node. */
+const shortMax = 50;
+
+/** A request as the database takes it: one value for each of `rowColumns`. */
+export type Row = readonly (string | number | null)[];
+
+/** Rows on their way to the thread of the database. */
+export interface PackedRows {
+	readonly count: number;
+	readonly numbers: Float64Array<ArrayBuffer>;
+	/** All texts in UTF-8, one behind the other. */
+	readonly texts: Uint8Array<ArrayBuffer>;
+	readonly names: readonly string[];
+}
+
+/**
+ * Rows that wait to be written together. They stand outside the heap: as lists of values the collectors of both threads
+ * would move them, and to hand them over would cost more than to make them.
+ */
+export class RowChunk {
+	readonly #numbers = new Float64Array(batchRowsMax * width);
+	#numberAt = 0;
+	#texts = Buffer.allocUnsafeSlow(textBytes);
+	#textAt = 0;
+	readonly #names: string[] = [];
+	readonly #positions = new Map<string, number>();
+	/** Where the first row begins that is not removed. */
+	#from = 0;
+	#textFrom = 0;
+	/** Where the next row begins. */
+	#to = 0;
+	#textTo = 0;
+
+	/** How many rows wait. */
+	get count(): number {
+		return (this.#to - this.#from) / width;
+	}
+
+	/** How many bytes they hold. */
+	get bytes(): number {
+		return bytesOf(this.count, this.#textTo - this.#textFrom);
+	}
+
+	/** What is written of the next row, in bytes. */
+	get nextBytes(): number {
+		return bytesOf(1, this.#textAt - this.#textTo);
+	}
+
+	/** Whether a row of so many bytes belongs into another chunk. */
+	isFullFor(bytes: number): boolean {
+		const isFull = this.#to === this.#numbers.length;
+		return isFull || (this.count > 0 && this.bytes + bytes > batchBytesMax);
+	}
+
+	/* The values of the next row, in the order of `rowColumns` */
+
+	number(value: number): void {
+		this.#numbers[this.#numberAt++] = value;
+	}
+
+	name(text: string | null): void {
+		if (text === null) return this.number(-1);
+		let position = this.#positions.get(text);
+		if (position === undefined) {
+			position = this.#names.push(text) - 1;
+			this.#positions.set(text, position);
+		}
+		this.number(position);
+	}
+
+	text(text: string | null): void {
+		if (text === null) return this.number(-1);
+		const from = this.#textAt;
+		this.#makeRoom(3 * text.length);
+		const isWritten = text.length <= shortMax && this.#writeAscii(text);
+		if (!isWritten) this.#textAt += this.#texts.write(text, from);
+		this.number(this.#textAt - from);
+	}
+
+	/** A text that is UTF-8 already. */
+	utf8(text: Uint8Array): void {
+		this.#makeRoom(text.length);
+		this.#texts.set(text, this.#textAt);
+		this.#textAt += text.length;
+		this.number(text.length);
+	}
+
+	/** All values are written. */
+	keepRow(): void {
+		this.#to = this.#numberAt;
+		this.#textTo = this.#textAt;
+	}
+
+	dropRow(): void {
+		this.#numberAt = this.#to;
+		this.#textAt = this.#textTo;
+	}
+
+	/** A copy of them. */
+	packed(): PackedRows {
+		return {
+			count: this.count,
+			numbers: this.#numbers.slice(this.#from, this.#to),
+			texts: new Uint8Array(this.#texts.subarray(this.#textFrom, this.#textTo)),
+			names: this.#names,
+		};
+	}
+
+	/** Removes the oldest. */
+	remove(count: number): void {
+		for (let left = count; left > 0; left--) {
+			for (let at = textsFrom; at < width; at++) {
+				const length = this.#numbers[this.#from + at] as number;
+				this.#textFrom += Math.max(0, length);
+			}
+			this.#from += width;
+		}
+	}
+
+	/** Begins anew. It has to be empty. */
+	clear(): void {
+		this.#numberAt = this.#from = this.#to = 0;
+		this.#textAt = this.#textFrom = this.#textTo = 0;
+		if (this.#texts.length > textBytes) {
+			this.#texts = Buffer.allocUnsafeSlow(textBytes);
+		}
+	}
+
+	#writeAscii(text: string): boolean {
+		const from = this.#textAt;
+		for (let at = 0; at < text.length; at++) {
+			const code = text.charCodeAt(at);
+			if (code > 0x7f) return false;
+			this.#texts[from + at] = code;
+		}
+		this.#textAt = from + text.length;
+		return true;
+	}
+
+	#makeRoom(bytes: number): void {
+		const needed = this.#textAt + bytes;
+		if (needed <= this.#texts.length) return;
+		const texts = Buffer.allocUnsafeSlow(2 * needed);
+		this.#texts.copy(texts, 0, 0, this.#textAt);
+		this.#texts = texts;
+	}
+}
+
+function bytesOf(rows: number, texts: number): number {
+	return rows * width * Float64Array.BYTES_PER_ELEMENT + texts;
+}
+
+/** Unpacks rows, one after the other. */
+export function* rowsOf(rows: PackedRows): Generator<Row, void, undefined> {
+	const { count, numbers, names } = rows;
+	const { buffer, byteOffset, byteLength } = rows.texts;
+	const texts = Buffer.from(buffer, byteOffset, byteLength);
+	let textAt = 0;
+	for (let row = 0; row < count; row++) {
+		const values: (string | number | null)[] = [];
+		for (let column = 0; column < width; column++) {
+			const number = numbers[row * width + column] as number;
+			if (column < numberColumns.length) values.push(number);
+			else if (number < 0) values.push(null);
+			else if (column < textsFrom) values.push(names[number] as string);
+			else {
+				const end = textAt + number;
+				values.push(texts.toString("utf8", textAt, end));
+				textAt = end;
+			}
+		}
+		yield values;
+	}
+}
