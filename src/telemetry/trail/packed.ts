@@ -150,7 +150,7 @@ function pack(end: TrailEnded, withSteps: boolean): void {
 	out.close();
 	out.open();
 	if (withSteps) {
-		for (const step of steps) packStep(step, steps, arrivedMs);
+		for (let at = 0; at < steps.length; at++) packStep(steps, at, arrivedMs);
 	}
 	out.close();
 	const summary = withSteps ? null : summaryOf(end, 0);
@@ -178,8 +178,10 @@ function packIndex(index: readonly number[]): void {
 function positionOf(
 	step: StepTrail | null,
 	steps: readonly StepTrail[],
+	before = steps.length,
 ): number {
-	return step === null ? -1 : steps.indexOf(step);
+	// Of thousands it is one of the last.
+	return step === null ? -1 : steps.lastIndexOf(step, before - 1);
 }
 
 function packError(error: GatewayError | null): void {
@@ -193,14 +195,15 @@ function packError(error: GatewayError | null): void {
 
 /** A step that made this one ready stands before it. */
 function packStep(
-	step: StepTrail,
 	steps: readonly StepTrail[],
+	at: number,
 	arrivedMs: number,
 ): void {
+	const step = steps[at] as StepTrail;
 	out.open();
 	out.name(step.path);
 	packIndex(step.index);
-	out.number(positionOf(step.after, steps));
+	out.number(positionOf(step.after, steps, at));
 	packTime(step.readyMs, arrivedMs);
 	packTime(step.startedMs, arrivedMs);
 	packTime(step.endedMs, arrivedMs);
