@@ -1,6 +1,6 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
-import { type PackedEnd, packedBytes, unpackEnd } from "../trail/packed.ts";
+import { type PackedEnd, unpackEnd, writePacked } from "../trail/packed.ts";
 import {
 	completenessOf,
 	detailOf,
@@ -33,14 +33,20 @@ export function writeRow(
 	row.name(error?.code ?? null);
 	row.text(requestId.toWellFormed());
 	row.text(faultsOf(end));
-	row.utf8(trailOf(end));
+	writeTrail(row, end);
 	row.text(recorded && JSON.stringify(recorded.values));
 }
 
-function trailOf(end: TrailEnded): Uint8Array {
+function writeTrail(row: RowChunk, end: TrailEnded): void {
+	const { texts } = row;
+	const from = texts.length;
 	const isShort = end.trail.steps.length <= stepsMax;
-	const packed = packedBytes(end, isShort);
-	return packed.length <= trailMax ? packed : packedBytes(end, false);
+	writePacked(texts, end, isShort);
+	if (texts.length - from > trailMax) {
+		texts.cut(from);
+		writePacked(texts, end, false);
+	}
+	row.written();
 }
 
 /** The steps that failed, with their codes: `[{"step":"now","code":"upstream_timeout"}]`. */

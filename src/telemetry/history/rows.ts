@@ -1,3 +1,5 @@
+import { JsonBytes } from "../trail/json-bytes.ts";
+
 /** The columns of a kept request that are numbers. */
 const numberColumns = ["at_ms", "status", "duration_ms"] as const;
 
@@ -25,29 +27,32 @@ const batchBytesMax = 1024 ** 2;
 /** How many bytes of texts there is room for at first. */
 const textBytes = 256 * 1024;
 
-/** A longer text is written faster by Node. */
-const shortMax = 50;
-
 /** A request as the database takes it: one value for each of `rowColumns`. */
 export type Row = readonly (string | number | null)[];
 
-/** Rows on their way to the thread of the database. */
+/** Rows that the thread of the database may read, until it says that it has written them. */
 export interface PackedRows {
 	readonly count: number;
-	readonly numbers: Float64Array<ArrayBuffer>;
+	readonly numbers: Float64Array;
 	/** All texts in UTF-8, one behind the other. */
-	readonly texts: Uint8Array<ArrayBuffer>;
+	readonly texts: Uint8Array;
 	readonly names: readonly string[];
 }
 
 /**
- * Rows that wait to be written together. They stand outside the heap: as lists of values the collectors of both threads
- * would move them, and to hand them over would cost more than to make them.
+ * Rows that wait to be written together. They stand in memory that both threads share: as lists of values the collectors
+ * of both would move them, and to hand them over would cost more than to make them.
  */
 export class RowChunk {
-	readonly #numbers = new Float64Array(batchRowsMax * width);
+	/** A text of the next row may be written here. Then `written` takes it. */
+	readonly texts = new JsonBytes(textBytes, true);
+	readonly #numbers = new Float64Array(
+		new SharedArrayBuffer(
+			batchRowsMax * width * Float64Array.BYTES_PER_ELEMENT,
+		),
+	);
 	#numberAt = 0;
-	#texts = Buffer.allocUnsafeSlow(textBytes);
+	/** Where the last text of the next row ends. */
 	#textAt = 0;
 	readonly #names: string[] = [];
 	readonly #positions = new Map<string, number>();
@@ -68,9 +73,9 @@ export class RowChunk {
 		return bytesOf(this.count, this.#textTo - this.#textFrom);
 	}
 
-	/** What is written of the next row, in bytes. */
+	/** What the next row takes, in bytes. */
 	get nextBytes(): number {
-		return bytesOf(1, this.#textAt - this.#textTo);
+		return bytesOf(1, this.texts.length - this.#textTo);
 	}
 
 	/** Whether a row of so many bytes belongs into another chunk. */
@@ -97,19 +102,15 @@ export class RowChunk {
 
 	text(text: string | null): void {
 		if (text === null) return this.number(-1);
-		const from = this.#textAt;
-		this.#makeRoom(3 * text.length);
-		const isWritten = text.length <= shortMax && this.#writeAscii(text);
-		if (!isWritten) this.#textAt += this.#texts.write(text, from);
-		this.number(this.#textAt - from);
+		this.texts.raw(text);
+		this.written();
 	}
 
-	/** A text that is UTF-8 already. */
-	utf8(text: Uint8Array): void {
-		this.#makeRoom(text.length);
-		this.#texts.set(text, this.#textAt);
-		this.#textAt += text.length;
-		this.number(text.length);
+	/** What was written to `texts` is a value. */
+	written(): void {
+		const { length } = this.texts;
+		this.number(length - this.#textAt);
+		this.#textAt = length;
 	}
 
 	/** All values are written. */
@@ -121,19 +122,19 @@ export class RowChunk {
 	dropRow(): void {
 		this.#numberAt = this.#to;
 		this.#textAt = this.#textTo;
+		this.texts.cut(this.#textTo);
 	}
 
-	/** A copy of them. */
 	packed(): PackedRows {
 		return {
 			count: this.count,
-			numbers: this.#numbers.slice(this.#from, this.#to),
-			texts: new Uint8Array(this.#texts.subarray(this.#textFrom, this.#textTo)),
+			numbers: this.#numbers.subarray(this.#from, this.#to),
+			texts: this.texts.slice(this.#textFrom, this.#textTo),
 			names: this.#names,
 		};
 	}
 
-	/** Removes the oldest. */
+	/** Removes the oldest. Nobody may read them any more. */
 	remove(count: number): void {
 		for (let left = count; left > 0; left--) {
 			for (let at = textsFrom; at < width; at++) {
@@ -148,28 +149,7 @@ export class RowChunk {
 	clear(): void {
 		this.#numberAt = this.#from = this.#to = 0;
 		this.#textAt = this.#textFrom = this.#textTo = 0;
-		if (this.#texts.length > textBytes) {
-			this.#texts = Buffer.allocUnsafeSlow(textBytes);
-		}
-	}
-
-	#writeAscii(text: string): boolean {
-		const from = this.#textAt;
-		for (let at = 0; at < text.length; at++) {
-			const code = text.charCodeAt(at);
-			if (code > 0x7f) return false;
-			this.#texts[from + at] = code;
-		}
-		this.#textAt = from + text.length;
-		return true;
-	}
-
-	#makeRoom(bytes: number): void {
-		const needed = this.#textAt + bytes;
-		if (needed <= this.#texts.length) return;
-		const texts = Buffer.allocUnsafeSlow(2 * needed);
-		this.#texts.copy(texts, 0, 0, this.#textAt);
-		this.#texts = texts;
+		this.texts.cut(0);
 	}
 }
 

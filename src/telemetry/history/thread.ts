@@ -61,11 +61,10 @@ export class DatabaseThread {
 		this.#onWritten = onWritten;
 	}
 
-	/** Writes all of these rows, or none, and takes their memory. The next ones must wait for its end. */
+	/** Writes all of these rows, or none. They must not change before its end, for which the next ones wait. */
 	write(rows: PackedRows): void {
 		this.#writing = true;
-		const { numbers, texts } = rows;
-		this.#post({ kind: "write", rows }, [numbers.buffer, texts.buffer]);
+		this.#post({ kind: "write", rows });
 	}
 
 	search(query: HistoryQuery): Promise<HistoryPage> {
@@ -128,10 +127,9 @@ export class DatabaseThread {
 		});
 	}
 
-	/** `moved` is not copied, and is gone here. */
-	#post(message: ToDatabase, moved: readonly ArrayBuffer[] = []): void {
+	#post(message: ToDatabase): void {
 		this.#worker ??= this.#start();
-		this.#worker.postMessage(message, moved);
+		this.#worker.postMessage(message);
 	}
 
 	#start(): Worker {

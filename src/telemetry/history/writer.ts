@@ -42,11 +42,8 @@ const againMs = 1_000;
 /** How often the log is told of requests that are lost. */
 const toldMs = 60_000;
 
-/** How many requests are made into rows in one turn of the loop. */
-const madeMax = 250;
-
-/** More do not wait to be made into rows. Each still holds the values of its request. */
-const endedMax = 1_000;
+/** So many requests are made into rows together. Each still holds the values of its request. */
+const togetherMax = 32;
 
 /** How long what waits is written at the end. */
 const closingMs = 2_000;
@@ -88,12 +85,12 @@ export class HistoryWriter {
 		this.#log = log;
 	}
 
-	/** Only notes it, because its answer has not been sent. */
+	/** Only notes it, because its answer has not been sent. Those before it become rows if there are many. */
 	take(end: TrailEnded): void {
-		if (this.#ended.length === endedMax) return this.#drop(1);
+		if (this.#ended.length === togetherMax) this.#make();
 		const { recorded } = end.trail;
 		this.#ended.push({ end, endedAt: Date.now(), recorded });
-		this.#making ??= this.#clock.aside(0, () => this.#make(madeMax));
+		this.#making ??= this.#clock.aside(0, () => this.#make());
 	}
 
 	/** What became of the rows that the thread was given. */
@@ -123,7 +120,7 @@ export class HistoryWriter {
 
 	async close(): Promise<void> {
 		const untilMs = this.#clock.now() + closingMs;
-		this.#make(Number.POSITIVE_INFINITY);
+		this.#make();
 		this.#give();
 		if (this.#queue.length > 0) {
 			await new Promise<void>((resolve) => {
@@ -147,10 +144,10 @@ export class HistoryWriter {
 		this.#telling?.cancel();
 	}
 
-	#make(most: number): void {
+	#make(): void {
 		this.#making?.cancel();
 		this.#making = null;
-		for (const { end, endedAt, recorded } of this.#ended.splice(0, most)) {
+		for (const { end, endedAt, recorded } of this.#ended) {
 			const values = recorded?.() ?? null;
 			this.#recordFaults += values?.faults ?? 0;
 			const isKept = this.#queue.add((row) =>
@@ -158,9 +155,7 @@ export class HistoryWriter {
 			);
 			if (!isKept) this.#drop(1);
 		}
-		if (this.#ended.length > 0) {
-			this.#making = this.#clock.aside(0, () => this.#make(madeMax));
-		}
+		this.#ended = [];
 		this.#giveSoon();
 	}
 

@@ -1,5 +1,5 @@
-/** How much memory it keeps between two texts. */
-const keptBytes = 64 * 1024;
+/** The memory of one that is told nothing else. */
+const usualBytes = 64 * 1024;
 
 /** The most digits of a number of 31 bits, with its comma. */
 const numberMax = 11;
@@ -11,6 +11,9 @@ const nameMax = 200;
 /** More bytes are copied faster by Node. */
 const copiedMax = 64;
 
+/** The JSON of names, for all who write them. */
+const names = new Map<string, Uint8Array>();
+
 const comma = 0x2c;
 const zero = 0x30;
 const opening = 0x5b;
@@ -21,10 +24,24 @@ const closing = 0x5d;
  * longer, and leaves eight times as much garbage.
  */
 export class JsonBytes {
-	#bytes: Buffer = Buffer.allocUnsafeSlow(keptBytes);
+	/** How much memory it keeps if it begins anew. */
+	readonly #keptBytes: number;
+	/** Whether its memory may be handed to other threads. */
+	readonly #shared: boolean;
+	#bytes: Buffer;
 	/** Behind the last value and its comma. */
 	#at = 0;
-	readonly #names = new Map<string, Uint8Array>();
+
+	constructor(keptBytes = usualBytes, shared = false) {
+		this.#keptBytes = keptBytes;
+		this.#shared = shared;
+		this.#bytes = memoryOf(keptBytes, shared);
+	}
+
+	/** How many bytes were made. */
+	get length(): number {
+		return this.#at;
+	}
 
 	/** Begins a list. */
 	open(): void {
@@ -58,11 +75,11 @@ export class JsonBytes {
 	/** A text of which there are few, such as a name in the plan. Its JSON is kept. */
 	name(text: string | null): void {
 		if (text === null) return this.#ascii(nullBytes);
-		let json = this.#names.get(text);
+		let json = names.get(text);
 		if (json === undefined) {
 			json = asciiOf(text);
-			const keeps = this.#names.size < namesMax && text.length <= nameMax;
-			if (keeps) this.#names.set(text, json);
+			const keeps = names.size < namesMax && text.length <= nameMax;
+			if (keeps) names.set(text, json);
 		}
 		this.#ascii(json);
 	}
@@ -72,14 +89,41 @@ export class JsonBytes {
 		this.#ascii(asciiOf(value));
 	}
 
-	/** What was made since the last time, as ASCII. Holds until the next value is written. */
-	take(): Buffer {
-		const made = this.#bytes.subarray(0, Math.max(0, this.#at - 1));
-		this.#at = 0;
-		if (this.#bytes.length > keptBytes) {
-			this.#bytes = Buffer.allocUnsafeSlow(keptBytes);
+	/** A text in UTF-8 that is no JSON, without quotes and comma. */
+	raw(text: string): void {
+		this.#makeRoom(3 * text.length);
+		const isWritten = text.length <= copiedMax && this.#rawAscii(text);
+		if (!isWritten) this.#at += this.#bytes.write(text, this.#at);
+	}
+
+	#rawAscii(text: string): boolean {
+		const bytes = this.#bytes;
+		const from = this.#at;
+		for (let at = 0; at < text.length; at++) {
+			const code = text.charCodeAt(at);
+			if (code > 0x7f) return false;
+			bytes[from + at] = code;
 		}
-		return made;
+		this.#at = from + text.length;
+		return true;
+	}
+
+	/** The outermost list is closed: no comma follows. */
+	end(): void {
+		this.#at--;
+	}
+
+	/** Takes back what was made behind this length. */
+	cut(length: number): void {
+		this.#at = length;
+		if (length === 0 && this.#bytes.length > this.#keptBytes) {
+			this.#bytes = memoryOf(this.#keptBytes, this.#shared);
+		}
+	}
+
+	/** What was made, without a copy. What is made after a cut stands in the same memory. */
+	slice(from: number, to: number): Buffer {
+		return this.#bytes.subarray(from, to);
 	}
 
 	#ascii(json: Uint8Array): void {
@@ -98,10 +142,16 @@ export class JsonBytes {
 	#makeRoom(length: number): void {
 		const needed = this.#at + length;
 		if (needed <= this.#bytes.length) return;
-		const bytes = Buffer.allocUnsafeSlow(2 * needed);
+		const bytes = memoryOf(2 * needed, this.#shared);
 		this.#bytes.copy(bytes, 0, 0, this.#at);
 		this.#bytes = bytes;
 	}
+}
+
+function memoryOf(bytes: number, shared: boolean): Buffer {
+	return shared
+		? Buffer.from(new SharedArrayBuffer(bytes))
+		: Buffer.allocUnsafeSlow(bytes);
 }
 
 /** Writes the digits of a whole number of 31 bits. Gives where they end. */

@@ -103,24 +103,25 @@ type PackedAttempt = [
 
 /* Packing, on the event loop */
 
-const out = new JsonBytes();
+const text = new JsonBytes();
+
+/** The JSON of a `PackedEnd`, as `writePacked` writes it. */
+export function packEnd(end: TrailEnded, withSteps: boolean): string {
+	writePacked(text, end, withSteps);
+	const packed = text.slice(0, text.length).toString("latin1");
+	text.cut(0);
+	return packed;
+}
 
 /**
- * The JSON of a `PackedEnd`. Holds no data of the client or of an answer. Without the steps it has what a summary says of
- * them.
+ * Writes the JSON of a `PackedEnd`, in ASCII. It holds no data of the client or of an answer. Without the steps it has what
+ * a summary says of them.
  */
-export function packEnd(end: TrailEnded, withSteps: boolean): string {
-	pack(end, withSteps);
-	return out.take().toString("latin1");
-}
-
-/** The same as bytes, which hold until the next request is packed. */
-export function packedBytes(end: TrailEnded, withSteps: boolean): Uint8Array {
-	pack(end, withSteps);
-	return out.take();
-}
-
-function pack(end: TrailEnded, withSteps: boolean): void {
+export function writePacked(
+	out: JsonBytes,
+	end: TrailEnded,
+	withSteps: boolean,
+): void {
 	const { trail, outlived, error, missing, writes, parts, watch } = end;
 	const { steps, more, arrivedMs } = trail;
 	out.open();
@@ -128,17 +129,17 @@ function pack(end: TrailEnded, withSteps: boolean): void {
 	if (end.route === null) out.value(end.method);
 	else out.name(end.method);
 	out.number(outlived ? 1 : 0);
-	packTime(trail.readMs, arrivedMs);
-	packTime(trail.begunMs, arrivedMs);
+	packTime(out, trail.readMs, arrivedMs);
+	packTime(out, trail.begunMs, arrivedMs);
 	out.number(withSteps ? more : steps.length + more);
 	out.number(withSteps ? positionOf(trail.last, steps) : -1);
-	packError(error);
+	packError(out, error);
 	out.open();
 	for (const { step, index, error, stale } of missing) {
 		out.open();
 		out.name(step);
-		packIndex(index);
-		packError(error);
+		packIndex(out, index);
+		packError(out, error);
 		out.number(stale ? 1 : 0);
 		out.close();
 	}
@@ -150,7 +151,8 @@ function pack(end: TrailEnded, withSteps: boolean): void {
 	out.close();
 	out.open();
 	if (withSteps) {
-		for (let at = 0; at < steps.length; at++) packStep(steps, at, arrivedMs);
+		for (let at = 0; at < steps.length; at++)
+			packStep(out, steps, at, arrivedMs);
 	}
 	out.close();
 	const summary = withSteps ? null : summaryOf(end, 0);
@@ -162,14 +164,19 @@ function pack(end: TrailEnded, withSteps: boolean): void {
 	if (isSpecial) out.value(parts && packParts(parts));
 	if (watch !== undefined) out.name(watch);
 	out.close();
+	out.end();
 }
 
 /** More digits would only be noise. */
-function packTime(atMs: number | null, arrivedMs: number): void {
+function packTime(
+	out: JsonBytes,
+	atMs: number | null,
+	arrivedMs: number,
+): void {
 	out.number(atMs === null ? null : Math.round((atMs - arrivedMs) * 100));
 }
 
-function packIndex(index: readonly number[]): void {
+function packIndex(out: JsonBytes, index: readonly number[]): void {
 	out.open();
 	for (const position of index) out.number(position);
 	out.close();
@@ -184,7 +191,7 @@ function positionOf(
 	return step === null ? -1 : steps.lastIndexOf(step, before - 1);
 }
 
-function packError(error: GatewayError | null): void {
+function packError(out: JsonBytes, error: GatewayError | null): void {
 	if (error === null) return out.number(null);
 	const { code, message, step, upstream, upstreamStatus } = shownError(error);
 	const { status } = error;
@@ -195,6 +202,7 @@ function packError(error: GatewayError | null): void {
 
 /** A step that made this one ready stands before it. */
 function packStep(
+	out: JsonBytes,
 	steps: readonly StepTrail[],
 	at: number,
 	arrivedMs: number,
@@ -202,44 +210,44 @@ function packStep(
 	const step = steps[at] as StepTrail;
 	out.open();
 	out.name(step.path);
-	packIndex(step.index);
+	packIndex(out, step.index);
 	out.number(positionOf(step.after, steps, at));
-	packTime(step.readyMs, arrivedMs);
-	packTime(step.startedMs, arrivedMs);
-	packTime(step.endedMs, arrivedMs);
+	packTime(out, step.readyMs, arrivedMs);
+	packTime(out, step.startedMs, arrivedMs);
+	packTime(out, step.endedMs, arrivedMs);
 	out.name(step.end);
-	packError(step.error);
+	packError(out, step.error);
 	out.open();
 	for (const { steps: awaited, fromMs, toMs } of step.waits) {
 		out.open();
 		out.value(awaited);
-		packTime(fromMs, arrivedMs);
-		packTime(toMs, arrivedMs);
+		packTime(out, fromMs, arrivedMs);
+		packTime(out, toMs, arrivedMs);
 		out.close();
 	}
 	out.close();
 	out.open();
-	for (const call of step.calls) packCall(call, arrivedMs);
+	for (const call of step.calls) packCall(out, call, arrivedMs);
 	out.close();
 	out.close();
 }
 
-function packCall(call: CallTrail, arrivedMs: number): void {
+function packCall(out: JsonBytes, call: CallTrail, arrivedMs: number): void {
 	out.open();
 	out.name(call.upstream);
 	out.name(call.method);
 	out.name(call.template);
-	packTime(call.startedMs, arrivedMs);
-	packTime(call.endedMs, arrivedMs);
+	packTime(out, call.startedMs, arrivedMs);
+	packTime(out, call.endedMs, arrivedMs);
 	out.number(call.status);
-	packError(call.error);
+	packError(out, call.error);
 	out.open();
-	for (const attempt of call.attempts) packAttempt(attempt, arrivedMs);
+	for (const attempt of call.attempts) packAttempt(out, attempt, arrivedMs);
 	out.close();
 	out.open();
 	for (const { atMs, policy, decision, number, reason } of call.decisions) {
 		out.open();
-		packTime(atMs, arrivedMs);
+		packTime(out, atMs, arrivedMs);
 		out.name(policy);
 		out.name(decision);
 		out.number(number);
@@ -250,18 +258,22 @@ function packCall(call: CallTrail, arrivedMs: number): void {
 	out.close();
 }
 
-function packAttempt(attempt: AttemptTrail, arrivedMs: number): void {
+function packAttempt(
+	out: JsonBytes,
+	attempt: AttemptTrail,
+	arrivedMs: number,
+): void {
 	out.open();
 	out.number(attempt.url);
-	packTime(attempt.startedMs, arrivedMs);
-	packTime(attempt.placedMs, arrivedMs);
-	packTime(attempt.sentMs, arrivedMs);
-	packTime(attempt.headMs, arrivedMs);
-	packTime(attempt.endedMs, arrivedMs);
+	packTime(out, attempt.startedMs, arrivedMs);
+	packTime(out, attempt.placedMs, arrivedMs);
+	packTime(out, attempt.sentMs, arrivedMs);
+	packTime(out, attempt.headMs, arrivedMs);
+	packTime(out, attempt.endedMs, arrivedMs);
 	out.number(attempt.kept ? 1 : 0);
 	out.number(attempt.bytes);
 	out.number(attempt.status);
-	packError(attempt.error);
+	packError(out, attempt.error);
 	out.close();
 }
 

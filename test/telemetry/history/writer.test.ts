@@ -162,11 +162,22 @@ describe("the writer of a history", () => {
 		);
 	});
 
-	test("takes no more than 1,000 in one turn of the loop", async () => {
-		const { writer, take } = testWriter();
-		take(1001);
-		const { dropped, waiting } = writer.state();
-		assert.deepEqual([dropped.queue, waiting], [1, 1000]);
+	test("holds the values of 32 requests at most, and makes rows of them before another comes", () => {
+		const { clock, writer } = testWriter();
+		let evaluated = 0;
+		const take = () => {
+			const end = endOf(clock, "broken");
+			end.trail.recorded = () => {
+				evaluated++;
+				return { values: {}, faults: 0 };
+			};
+			writer.take(end);
+		};
+		for (let n = 0; n < 32; n++) take();
+		assert.equal(evaluated, 0);
+		take();
+		assert.equal(evaluated, 32);
+		assert.equal(writer.state().waiting, 33);
 	});
 
 	test("tells of what is lost once a minute, and of a new fault once", async () => {
