@@ -22,6 +22,7 @@ export type {
 } from "./config/config.ts";
 export {
 	type AdminInput,
+	type AuthInput,
 	type ChannelInput,
 	type CorsInput,
 	type DefaultsInput,
@@ -57,6 +58,7 @@ export {
 	GatewayError,
 } from "./core/errors.ts";
 export type {
+	AuthChanged,
 	CallEnded,
 	Events,
 	LoadChanged,

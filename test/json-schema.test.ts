@@ -113,7 +113,7 @@ function at(value: unknown, ...path: readonly string[]): unknown {
 
 /** Where the author gives the names, or the value is data. */
 const ownNames =
-	/^(upstreams|routes|channels|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text|record|member|message)$/;
+	/^(upstreams|routes|channels|auth|claims|steps|args|value|respond|fallback|pick|body|form|answers|query|headers|params|cookies|each|when|status|expect|text|record|member|message)$/;
 
 /** The config once for each key of the language in it, with that key misspelt. */
 function misspellings(config: Config): { path: string; misspelt: Config }[] {
@@ -140,7 +140,7 @@ function visit(
 	const inRequest = path.at(-2) === "request";
 	const isData =
 		ownNames.test(holder) &&
-		!/^(upstreams|routes|channels|steps)$/.test(holder);
+		!/^(upstreams|routes|channels|auth|steps)$/.test(holder);
 	if (isData && !inRequest) return;
 	if (inRequest && holder.startsWith("body")) return;
 	for (const [key, inner] of Object.entries(value)) {

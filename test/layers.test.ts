@@ -5,7 +5,7 @@ import { circlesIn, type Module, moduleOf, modulesIn } from "./kit/modules.ts";
 
 /** The import order of ARCHITECTURE.md: a file imports from its own folder and from folders to its left. */
 const layers =
-	"tasks core store policy upstream expression config plan run live jobs server gateway telemetry admin cli".split(
+	"tasks core store policy upstream expression config plan auth run live jobs server gateway telemetry admin cli".split(
 		" ",
 	);
 

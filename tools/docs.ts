@@ -5,6 +5,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
+import { apiKeyKeys, authKeys, basicKeys } from "../src/config/keys/auth.ts";
+import { jwtKeys } from "../src/config/keys/auth-jwt.ts";
 import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
@@ -74,6 +76,7 @@ const aRoute = "routes:\n  GET /x:\n    respond: 1";
 
 /** What stands before the example of a key of the file, if that is not a route of any kind. */
 const routesAround: Readonly<Record<string, string>> = {
+	auth: "",
 	channels: "",
 	routes: upstreams,
 	jobs: "routes:\n  GET /x: { job: true, respond: 1 }",
@@ -102,6 +105,8 @@ const readable = `request:
   headers:
     accept-language?: { type: string, maxLength: 200 }`;
 
+const someAuth = "auth:\n  users: { basic: { list: [] } }";
+
 const someChannels = "channels:\n  room:\n    presence: true";
 
 function stepAround(example: string): string {
@@ -120,6 +125,28 @@ steps:
 ${indent(kind + example, 4)}
 respond: { first: "\${first}", step: "\${step}" }`)
 	);
+}
+
+/** A config whose route takes these credentials. */
+function authAround(name: string, example: string): string {
+	const doors = example === "" ? "basic: { list: [] }" : example;
+	return `auth:
+  ${name}:
+${indent(doors, 4)}
+routes:
+  GET /x:
+    auth: ${name}
+    respond: 1`;
+}
+
+function insideOf(kind: string, lines: readonly string[]): string {
+	const given = lines.filter((line) => line !== "").join("\n");
+	return `${kind}:\n${indent(given, 2)}`;
+}
+
+/** Where entries come from, unless the example says it. */
+function sourceOf(key: string): readonly string[] {
+	return key === "file" || key === "list" ? [] : ["list: []"];
 }
 
 /* The sections */
@@ -242,11 +269,47 @@ const sections: readonly Section[] = [
 			`channels:\n  room:${example === "" ? " {}" : `\n${indent(example, 4)}`}\nroutes:\n  GET /room/{id}:\n    listen: room/\${params.id}`,
 	},
 	{
+		title: "`auth.<name>`",
+		text: "One kind of credentials, by which a route with `auth` knows who asks. Its name is a letter, then letters, digits, `_` and `-`. [auth.md](auth.md) explains them. Texts may read the environment.",
+		shape: authKeys.shape,
+		around: (example) => authAround("staff", example),
+	},
+	{
+		title: "`auth.<name>.jwt`",
+		text: "The tokens of one issuer, as [auth.md](auth.md#tokens) explains. `issuer`, `audience` and one of `jwks` and `keys` are required.",
+		shape: jwtKeys.shape,
+		around: (example, key) => {
+			const needed = [
+				"issuer: https://login.example.com/",
+				"audience: https://api.example.com",
+				...(key === "keys" ? [] : ["jwks: https://login.example.com/keys"]),
+			];
+			const others = needed.filter((line) => !line.startsWith(`${key}:`));
+			return authAround("staff", insideOf("jwt", [...others, example]));
+		},
+	},
+	{
+		title: "`auth.<name>.keys`",
+		text: "API keys, as [auth.md](auth.md#api-keys) explains. One of `file` and `list` is required.",
+		shape: apiKeyKeys.shape,
+		around: (example, key) =>
+			authAround("staff", insideOf("keys", [...sourceOf(key), example])),
+	},
+	{
+		title: "`auth.<name>.basic`",
+		text: "Names and passwords, as [auth.md](auth.md#names-and-passwords) explains. One of `file` and `list` is required.",
+		shape: basicKeys.shape,
+		around: (example, key) =>
+			authAround("staff", insideOf("basic", [...sourceOf(key), example])),
+	},
+	{
 		title: "`routes.<METHOD /path>`",
 		text: "A request that clients can make, and its answer. The method is `GET`, `POST`, `PUT`, `PATCH` or `DELETE`. GET routes answer HEAD too. `{id}` in the path is one segment, decoded, in `params.id`. It may have an end: `/{lang}.json`. Texts may have any letters, also percent-encoded: `/погода`, `/a%20b`. Routes with `proxy` may also have `ANY`, which is every method but CONNECT and TRACE without a route of its own, and a last `{rest*}`, which is everything that follows. If two routes match, the more specific one wins.",
 		shape: routeKeys.shape,
 		around: (example, key) =>
 			(key === "record" ? "history: true\n" : "") +
+			(key === "auth" || key === "require" ? `${someAuth}\n` : "") +
+			(key === "auth" ? "  partners: { keys: { list: [] } }\n" : "") +
 			(listens.includes(key)
 				? `${someChannels}\n${routeWith(example)}`
 				: routeWith(

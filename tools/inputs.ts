@@ -1,5 +1,7 @@
 import type { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
+import { apiKeyKeys, authKeys, basicKeys } from "../src/config/keys/auth.ts";
+import { jwtKeys } from "../src/config/keys/auth-jwt.ts";
 import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
@@ -124,6 +126,30 @@ const inputs: readonly Input[] = [
 		keys: channelKeys.keys,
 	},
 	{
+		name: "AuthInput",
+		words: "One kind of credentials.",
+		from: "authKeys",
+		keys: authKeys.keys,
+	},
+	{
+		name: "JwtInput",
+		words: "Tokens of one issuer.",
+		from: "jwtKeys",
+		keys: jwtKeys.keys,
+	},
+	{
+		name: "ApiKeysInput",
+		words: "API keys.",
+		from: "apiKeyKeys",
+		keys: apiKeyKeys.keys,
+	},
+	{
+		name: "BasicInput",
+		words: "Names and passwords.",
+		from: "basicKeys",
+		keys: basicKeys.keys,
+	},
+	{
 		name: "UpstreamInput",
 		words:
 			"A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`.",
@@ -176,6 +202,8 @@ export function inputsFile(metaOf: MetaOf): string {
 
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { apiKeyKeys, basicKeys } from "./keys/auth.ts";
+import type { jwtKeys } from "./keys/auth-jwt.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
@@ -208,17 +236,22 @@ function printInput(
 	const lines = Object.entries(keys).map(([key, { options, schema }]) => {
 		const own = `InputOfKey<${alias}["${key}"]>`;
 		const type =
-			key === "cors" ? "CorsInput" : ofSteps ? `Filled<${own}, S, Input>` : own;
+			inner[alias]?.[key] ?? (ofSteps ? `Filled<${own}, S, Input>` : own);
 		const mark = options.required ? "" : "?";
 		return `${comment(metaOf(schema), "\t")}\treadonly ${key}${mark}: ${type};\n`;
 	});
-	return `type ${alias} = ${held};
-
-/** ${words} */
+	const used = lines.some((line) => line.includes(`<${alias}["`));
+	return `${used ? `type ${alias} = ${held};\n\n` : ""}/** ${words} */
 export interface ${name}${parameters} {
 ${lines.join("")}}
 `;
 }
+
+/** Maps that have a type of their own. */
+const inner: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+	Server: { cors: "CorsInput" },
+	Auth: { jwt: "JwtInput", keys: "ApiKeysInput", basic: "BasicInput" },
+};
 
 /** The lines of a comment, none wider than a page of code. */
 function comment(meta: KeyMeta | null | undefined, indent: string): string {

@@ -7,6 +7,7 @@ import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import type { ExplainOptions } from "./explain.ts";
 import type { HistoryOptions } from "./history.ts";
+import type { KeyOptions } from "./key.ts";
 import type { ServeFlags, ServeHooks } from "./serve.ts";
 import { print, printError } from "./terminal.ts";
 
@@ -19,6 +20,7 @@ Examples:
   sluice serve                        serve ./sluice.yaml
   sluice serve shop.yaml --port 80    serve another file on another port
   sluice history --since 1h           show the requests of the last hour
+  sluice key acme                     make an API key
   sluice schema > sluice.schema.json  let the editor complete the config
 
 Without a config, a command takes the first that exists of ./sluice.yaml, .yml,
@@ -118,6 +120,16 @@ Exit codes:
   0  done
   1  there is nothing to read, or the command was misused
   2  the config has problems`;
+
+const keyHelp = `
+Examples:
+  sluice key acme --expires 90d --scope orders:read
+  sluice key ada --password
+  sluice key acme 2>> keys.yaml > acme.key
+
+The key goes to stdout, and what the gateway has to know of it to stderr: an
+entry for the file or the list of \`keys\` or \`basic\`. Nobody can find out the
+key from that. docs/auth.md explains both.`;
 
 const schemaHelp = `
   sluice schema > sluice.schema.json
@@ -245,6 +257,18 @@ export async function main(
 		.action(async (config: string | undefined, options: HistoryOptions) => {
 			const { historyCommand } = await import("./history.ts");
 			exitCode = await historyCommand(config, options);
+		});
+	program
+		.command("key")
+		.description("make an API key, or a password, for `auth`")
+		.addHelpText("after", keyHelp)
+		.argument("<name>", "whose it is, as `auth.key` or `auth.sub` says it")
+		.option("--password", "a password, for `basic`")
+		.option("--expires <time>", "the day on which it ends, or `90d`")
+		.option("--scope <scope>", "what it is for: `auth.scope`")
+		.action(async (name: string, options: KeyOptions) => {
+			const { keyCommand } = await import("./key.ts");
+			exitCode = keyCommand(name, options);
 		});
 	program
 		.command("schema")

@@ -7,7 +7,9 @@ import { nothing, readTemplate } from "./read-template.ts";
 import type { Source } from "./source.ts";
 
 /** The names that `by` may read: those that exist before the body is read and any step has run. */
-const readable = new Set(["params", "query", "headers", "cookies", "request"]);
+const readable = new Set([
+	...["params", "query", "headers", "cookies", "request", "auth"],
+]);
 
 /** Members that are different for every request. */
 const unique = new Set(["id", "time"]);
@@ -122,7 +124,9 @@ function isEvaded({ by }: RateLimitConfig): boolean {
 	return readsOf(by).some(isChosen);
 }
 
+/** A client cannot choose who it is. */
 function isChosen({ name, path: [member] }: Read): boolean {
+	if (name === "auth") return false;
 	return name !== "request" || member === "path";
 }
 

@@ -9,6 +9,7 @@ import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsAtLast, readsIn } from "./graph.ts";
+import { authOfRoute } from "./keys/auth.ts";
 import { routeKeys } from "./keys/route.ts";
 import { warnOfNullPaths } from "./null-paths.ts";
 import { hasFault, type Problem } from "./problem.ts";
@@ -23,6 +24,7 @@ import { warnOfUselessBounds } from "./useless-bounds.ts";
 
 const textMembers: ReadonlySet<string> = new Set(["length"]);
 const noMembers: ReadonlySet<string> = new Set();
+const authMembers = new Set(["by", "claims", "key", "scope", "sub"]);
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
 /** Always gives a route, so that the next ones are checked too. It is of use only if no problem was added. */
@@ -39,13 +41,15 @@ export function checkRoute(
 	const params = paramsOf(key);
 	const request = checkRequest(entryOf(source, "request"), params, context);
 	const entries = entriesOf(entryOf(source, "steps"));
+	const auth = authOf(entryOf(source, "auth"), context);
 	const names = namesOf(request, params, entries);
+	if (auth.length > 0) names.set("auth", authMembers);
 	if (entries.length === 0) names.delete("missing");
 	// A key that such a route cannot have is refused as a whole. Nothing is said about its contents.
 	const reader = { names, problems: proxied || listening ? [] : problems };
 	const judged = { what: "a route", problems };
 	const read = routeKeys.read(source, judged, {
-		...{ reader, names, request, defaults },
+		...{ reader, names, request, auth, defaults },
 		recordReader: { names, problems },
 	});
 	const { listen, member, live, ...made } = read;
@@ -101,6 +105,17 @@ export function checkRoute(
 		warnOfUselessBounds(route, entryOf(source, "steps"), problems);
 	}
 	return route;
+}
+
+/** Those of `defaults` if the route says nothing. */
+function authOf(
+	source: Source | null,
+	{ auths, defaults, problems }: RouteContext,
+): readonly string[] {
+	if (source === null) return defaults.auth ?? [];
+	return (
+		authOfRoute.take(source, { what: "`auth`", problems }, { auths }) ?? []
+	);
 }
 
 function paramsOf({ path }: RouteKey): string[] {

@@ -1,5 +1,6 @@
 import { allRead } from "../core/all-read.ts";
 import { faultOfSchema } from "./body-schema.ts";
+import { checkAuth } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
 import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
@@ -45,23 +46,26 @@ export function check(root: Source | null, env: Environment): Checked {
 		return { config: null, problems, references, files };
 	}
 	const judged = { what: "the config", problems };
+	const auths = namesAt(entryOf(root, "auth"));
 	const read = configKeys.read(withoutExtensions(root), judged, {
 		names: undeclaredNames,
 		env,
+		auths,
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
 	const { log, admin, history, channels: streams, store, ...more } = rest;
-	const { jobs, ...unread } = more;
+	const { jobs, auth: doors, ...unread } = more;
 	allRead(unread);
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
+	const auth = checkAuth(doors, { env, problems });
 	const used = new Set<string>();
 	const channels = checkChannels(streams, { problems, faultOfSchema });
 	const usedChannels = new Set<string>();
 	const context = {
 		...{ defaults, rateLimits, upstreams: byName(upstreams), used },
-		...{ channels: byName(channels), usedChannels },
+		...{ channels: byName(channels), usedChannels, auths },
 		...{ problems, references, faultOfSchema },
 	};
 	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
@@ -77,6 +81,14 @@ export function check(root: Source | null, env: Environment): Checked {
 		warnOfUnused(streams, usedChannels, words, problems);
 	}
 	checkJobs(routes, written, root, problems);
+	const namedAuths = new Set(
+		[...routes, { auth: defaults.auth ?? [] }].flatMap(({ auth }) => auth),
+	);
+	if (!hasFault(problems)) {
+		const words = (name: string) =>
+			`no route has ${name} as its \`auth\`: name it there`;
+		warnOfUnused(doors, namedAuths, words, problems);
+	}
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
@@ -84,7 +96,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	}
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
-		...{ history, channels, store },
+		...{ history, channels, store, auth },
 		jobs: routes.some(({ job }) => job !== null) ? jobs : null,
 		functions: new Map(
 			references.flatMap(({ name, call }) => (call ? [[name, call]] : [])),
@@ -108,6 +120,10 @@ function byName<T extends { readonly name: string }>(
 	all: readonly T[],
 ): ReadonlyMap<string, T> {
 	return new Map(all.toReversed().map((one) => [one.name, one]));
+}
+
+function namesAt(source: Source | null): readonly string[] {
+	return source?.kind === "map" ? source.entries.map(({ key }) => key) : [];
 }
 
 function checkUpstreams(

@@ -2,6 +2,8 @@ import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { apiKeyList, passwordList } from "./keys/auth-entries.ts";
+import type { jwtKeys, TokenPlace } from "./keys/auth-jwt.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { historyKeys } from "./keys/history.ts";
 import type { jobKeys } from "./keys/job.ts";
@@ -19,6 +21,7 @@ import type { storeKeys } from "./keys/store.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 import type { RouteKey } from "./route-key.ts";
+import type { Secret } from "./secret.ts";
 import type { DecodeInput } from "./steps/decode.ts";
 import type { StepConfig } from "./steps/kinds.ts";
 
@@ -29,6 +32,8 @@ export interface Config {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RouteConfig[];
 	readonly channels: readonly ChannelConfig[];
+	/** The kinds of credentials by which routes let clients in. */
+	readonly auth: readonly AuthConfig[];
 	/** The limit of all requests, whatever their route; null without one. */
 	readonly rateLimits: readonly RateLimitConfig[];
 	/** Null if requests are never refused for overload. */
@@ -204,6 +209,45 @@ export type RouteConfig = Omit<
 	/** Null if nobody may watch its answer. */
 	readonly live: LiveConfig | null;
 };
+
+export type { TokenPlace } from "./keys/auth-jwt.ts";
+
+/** Credentials of one kind. Paths of files are absolute if the config is a file, else relative to the working directory. */
+export type AuthConfig = { readonly name: string } & (
+	| (JwtConfig & { readonly kind: "jwt" })
+	| {
+			readonly kind: "keys";
+			/** Null if the entries stand in the config. */
+			readonly file: string | null;
+			readonly list: readonly ApiKeyEntry[];
+			readonly place: TokenPlace;
+	  }
+	| {
+			readonly kind: "basic";
+			readonly file: string | null;
+			readonly list: readonly PasswordEntry[];
+	  }
+);
+
+/** How tokens of one issuer are judged. */
+export type JwtConfig = Omit<ReadOf<typeof jwtKeys.keys>, "jwks" | "keys"> & {
+	readonly keys:
+		| { readonly kind: "url"; readonly url: string }
+		| { readonly kind: "file"; readonly file: string }
+		| { readonly kind: "text"; readonly text: Secret };
+};
+
+type EntryOf<List> = List extends {
+	readonly take: (...args: never[]) => readonly (infer Entry)[] | undefined;
+}
+	? Entry
+	: never;
+
+/** What is known of one API key. */
+export type ApiKeyEntry = EntryOf<typeof apiKeyList>;
+
+/** What is known of one name with a password. */
+export type PasswordEntry = EntryOf<typeof passwordList>;
 
 /** What the clients of a route listen to. */
 export interface ListenConfig extends ChannelTarget {

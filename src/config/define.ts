@@ -2,6 +2,7 @@ import type { UserContext } from "./config.ts";
 import type { From } from "./from.ts";
 import type {
 	AdminInput,
+	AuthInput,
 	BodyInputs,
 	ChannelInput,
 	CommonInputs,
@@ -42,6 +43,7 @@ export interface GatewayConfig {
 	readonly upstreams?: Readonly<Record<string, UpstreamInput>>;
 	readonly routes: Readonly<Record<string, unknown>>;
 	readonly channels?: Readonly<Record<string, ChannelInput>>;
+	readonly auth?: Readonly<Record<string, AuthInput>>;
 	readonly server?: ServerInput;
 	readonly pool?: PoolInput;
 	readonly defaults?: DefaultsInput;
@@ -56,6 +58,7 @@ export interface GatewayConfig {
 
 export type {
 	AdminInput,
+	AuthInput,
 	ChannelInput,
 	CorsInput,
 	DefaultsInput,
@@ -150,7 +153,11 @@ type Path<Name extends string> =
 /** A declared name as it is read: without its `?`. */
 type Declared<Key> = Key extends `${infer Name}?` ? Name : Key & string;
 
+/** Who asks, in a route with `auth`. */
+type AuthNames = Path<"auth">;
+
 type RequestNames<Query> =
+	| AuthNames
 	| Path<"params" | "headers" | "cookies" | "body" | "form" | "text">
 	| "bytes"
 	| "query"
@@ -473,6 +480,17 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 * steps fail. Default: `10s`.
 	 */
 	readonly deadline?: Duration;
+	/**
+	 * Who may ask: a name under [`auth`](#authname), or a list of names, of which any lets a client in. `false`:
+	 * anybody, also if `defaults` say otherwise. Others are answered 401 before anything of their body is read.
+	 * Expressions then know `auth`: who asks.
+	 */
+	readonly auth?: string | readonly string[] | false;
+	/**
+	 * What must hold besides. If it is false or null, 403. It may read `auth`, `params`, `query`, `headers`,
+	 * `cookies` and `request`, and is judged before the body is read.
+	 */
+	readonly require?: Data<RequestNames<Query>>;
 	/**
 	 * How many upstream calls one request may make. Beyond it `limit_exceeded`. Default: `200`.
 	 */

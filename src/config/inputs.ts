@@ -2,6 +2,8 @@
 
 import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
+import type { apiKeyKeys, basicKeys } from "./keys/auth.ts";
+import type { jwtKeys } from "./keys/auth-jwt.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
@@ -216,6 +218,10 @@ export interface DefaultsInput {
 	 * The `maxValues` of upstreams that set none. Default: `200000`.
 	 */
 	readonly maxValues?: InputOfKey<Defaults["maxValues"]>;
+	/**
+	 * The `auth` of routes that set none.
+	 */
+	readonly auth?: InputOfKey<Defaults["auth"]>;
 	/**
 	 * The `maxRead` of routes that set none. Default: `16MiB`.
 	 */
@@ -459,6 +465,121 @@ export interface ChannelInput {
 	 * (default `256KiB`). Beyond it the listener is told so, and let go.
 	 */
 	readonly waiting?: InputOfKey<Channel["waiting"]>;
+}
+
+/** One kind of credentials. */
+export interface AuthInput {
+	/**
+	 * Tokens that somebody else signs (JSON Web Tokens): users of an identity provider, or other services.
+	 */
+	readonly jwt?: JwtInput;
+	/**
+	 * API keys, which `sluice key` makes.
+	 */
+	readonly keys?: ApiKeysInput;
+	/**
+	 * Names and passwords (`Authorization: Basic`), for a few people or programs.
+	 */
+	readonly basic?: BasicInput;
+}
+
+type Jwt = (typeof jwtKeys)["keys"];
+
+/** Tokens of one issuer. */
+export interface JwtInput {
+	/**
+	 * Required. Who makes the tokens: `iss` of each must be this text, to the last slash.
+	 */
+	readonly issuer: InputOfKey<Jwt["issuer"]>;
+	/**
+	 * Required. For whom tokens are made: one of these must be in `aud`. Otherwise a token for another service would
+	 * do here.
+	 */
+	readonly audience: InputOfKey<Jwt["audience"]>;
+	/**
+	 * Where the issuer has its keys (`jwks_uri`). They are fetched at start and renewed in the background. `jwks` or
+	 * `keys` is required.
+	 */
+	readonly jwks?: InputOfKey<Jwt["jwks"]>;
+	/**
+	 * Keys that are not fetched: a file of a JWK set or of PEM texts, which is read again when it changes, or that
+	 * text itself. A secret (HS256) comes from a file or the environment.
+	 */
+	readonly keys?: InputOfKey<Jwt["keys"]>;
+	/**
+	 * The signatures that are taken. Without it each key is good for what its `alg` says, and without `alg` for what
+	 * its kind says: RS256 of RSA keys. A token never chooses.
+	 */
+	readonly algorithms?: InputOfKey<Jwt["algorithms"]>;
+	/**
+	 * Claims that each token must have, with one of these values. If a claim is a list, one of its items must be.
+	 */
+	readonly claims?: InputOfKey<Jwt["claims"]>;
+	/**
+	 * The `typ` that each token must have. Without it `JWT`, `at+jwt` and none are taken.
+	 */
+	readonly type?: InputOfKey<Jwt["type"]>;
+	/**
+	 * By how much the issuer's clock may be wrong. Default: `5s`.
+	 */
+	readonly leeway?: InputOfKey<Jwt["leeway"]>;
+	/**
+	 * Where the token stands, if it is not `Authorization: Bearer`: in a `header`, a `cookie` or a `query` parameter.
+	 * What stands in a URL is written to many logs.
+	 */
+	readonly from?: InputOfKey<Jwt["from"]>;
+	/**
+	 * How often the keys of `jwks` are fetched again. Default: `10m`.
+	 */
+	readonly renew?: InputOfKey<Jwt["renew"]>;
+	/**
+	 * How long the last keys hold if the issuer of `jwks` does not answer. Default: `24h`.
+	 */
+	readonly keep?: InputOfKey<Jwt["keep"]>;
+	/**
+	 * The address by which clients know this gateway. With it the gateway tells clients where they get tokens (RFC
+	 * 9728).
+	 */
+	readonly resource?: InputOfKey<Jwt["resource"]>;
+}
+
+type ApiKeys = (typeof apiKeyKeys)["keys"];
+
+/** API keys. */
+export interface ApiKeysInput {
+	/**
+	 * A file of entries, YAML or JSON, relative to the config. It is read again when it changes. `file` or `list` is
+	 * required.
+	 */
+	readonly file?: InputOfKey<ApiKeys["file"]>;
+	/**
+	 * The entries themselves, as `sluice key` prints them: `name`, `hash`, perhaps `expires` and `claims`. One name
+	 * may have several keys, so that a new one is good before the old one ends.
+	 */
+	readonly list?: InputOfKey<ApiKeys["list"]>;
+	/**
+	 * The header field of the key, `x-api-key` if nothing else is said. In `authorization` it stands behind `Bearer`.
+	 */
+	readonly header?: InputOfKey<ApiKeys["header"]>;
+	/**
+	 * The query parameter of the key, instead of a header field. What stands in a URL is written to many logs.
+	 */
+	readonly query?: InputOfKey<ApiKeys["query"]>;
+}
+
+type Basic = (typeof basicKeys)["keys"];
+
+/** Names and passwords. */
+export interface BasicInput {
+	/**
+	 * A file of entries, YAML or JSON, relative to the config. It is read again when it changes. `file` or `list` is
+	 * required.
+	 */
+	readonly file?: InputOfKey<Basic["file"]>;
+	/**
+	 * The entries themselves, as `sluice key --password` prints them: `name`, `hash`, perhaps `claims`.
+	 */
+	readonly list?: InputOfKey<Basic["list"]>;
 }
 
 type Upstream = (typeof upstreamKeys)["keys"];

@@ -1,6 +1,7 @@
 import { parse } from "yaml";
 import { z } from "zod";
 import { adminKeys } from "./keys/admin.ts";
+import { authKeys } from "./keys/auth.ts";
 import { channelKeys } from "./keys/channel.ts";
 import type { KeyMeta } from "./keys/key.ts";
 import { overloadKeys } from "./keys/overload.ts";
@@ -35,6 +36,7 @@ export function configJsonSchema(): JsonSchema {
 			upstreams: mapOf(ref("upstream"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			routes: mapOf(ref("route"), `^(${routeMethods.join("|")}) /\\S*$`),
 			channels: mapOf(ref("channel"), "^[A-Za-z][A-Za-z0-9_-]*$"),
+			auth: mapOf(ref("auth"), "^[A-Za-z][A-Za-z0-9_-]*$"),
 			overload: { anyOf: [{ const: false }, ref("overload")] },
 			admin: { anyOf: [{ const: false }, ref("admin")] },
 		}),
@@ -50,6 +52,10 @@ export function configJsonSchema(): JsonSchema {
 				steps,
 			}),
 			channel: printed(channelKeys.schema),
+			auth: {
+				...printed(authKeys.schema),
+				oneOf: [required("jwt"), required("keys"), required("basic")],
+			},
 			overload: printed(overloadKeys.schema),
 			admin: printed(adminKeys.schema),
 			proxy: printed(proxyKeys.schema),

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { type Checked, check } from "./check.ts";
+import { withAuthFiles } from "./check-auth.ts";
 import { isPem, tlsProblems } from "./check-tls.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
@@ -91,7 +92,7 @@ async function load(
 	});
 	const folder = dirname(file);
 	const kept = withJobs(withHistory(found, source, folder), folder);
-	return place(kept, source, file);
+	return place(withAuth(kept, source, folder), source, file);
 }
 
 /** Finds the jobs' file from the config's folder. It is looked at when the first job comes, because a store takes its place. */
@@ -121,6 +122,20 @@ function withHistory(
 	return {
 		config: fault && !fault.warning ? null : { ...config, history },
 		problems: fault ? [...problems, { at, ...fault }] : problems,
+	};
+}
+
+/** Finds the files of `auth`, and says what is wrong with them. */
+function withAuth(
+	{ config, problems }: Pick<Checked, "config" | "problems">,
+	{ root }: SourceFile,
+	folder: string,
+): Pick<Checked, "config" | "problems"> {
+	if (config === null) return { config, problems };
+	const found = withAuthFiles(config, root, folder);
+	return {
+		config: found.problems.length > 0 ? null : found.config,
+		problems: [...problems, ...found.problems],
 	};
 }
 

@@ -32,6 +32,7 @@ export const clientNames: ReadonlySet<string> = new Set([
 	"text",
 	"bytes",
 	"request",
+	"auth",
 ]);
 
 /**
@@ -124,6 +125,11 @@ export function faultOfRead(
 			? "`failure.body` is kept only of a call: write `keepBody: true` there"
 			: `\`${whole}\` does not exist: \`failure\` has ${list(members)}${suggest(member, members)}`;
 	}
+	if (read.name === "auth") {
+		return clientNames.has(member)
+			? `\`${whole}\` does not exist: write \`${read.path.join(".")}\``
+			: `\`${whole}\` does not exist: \`auth\` has ${list(members)}${suggest(member, members)}`;
+	}
 	if (read.name === "request") {
 		return clientNames.has(member)
 			? `\`${whole}\` does not exist: write \`${read.path.join(".")}\``
@@ -171,6 +177,8 @@ function unknownName(read: Read, names: Names): Problem["message"] {
 		case "last":
 		case "round":
 			return `\`${name}\` exists only in what each round of a step with \`repeat\` reads`;
+		case "auth":
+			return "`auth` exists only in a route with `auth`: write there who may ask, such as `auth: users`";
 		case "body":
 			return "`body` is not declared: write its JSON Schema under `request.body`";
 		case "form":

@@ -26,9 +26,15 @@ export const errorTable = {
 	},
 	unauthorized: {
 		status: 401,
-		title: "This needs a token",
+		title: "This needs valid credentials",
 		meaning:
-			"Client of the admin server: send the token as `Authorization: Bearer …`. The public port has no such answer of its own.",
+			"Client: send credentials that the route takes; `WWW-Authenticate` says which, and the log says what was wrong with those that came. On the admin server: its token, as `Authorization: Bearer …`.",
+	},
+	forbidden: {
+		status: 403,
+		title: "This is not allowed for you",
+		meaning:
+			"Client: it is known who asks, and what the route `require`s does not hold for that.",
 	},
 	route_not_found: {
 		status: 404,
@@ -175,6 +181,12 @@ export const errorTable = {
 		meaning:
 			"Operator: as many calls as allowed are running and waiting for this upstream, or as many proxied requests as allowed are open (`streams`).",
 	},
+	auth_unavailable: {
+		status: 503,
+		title: "Credentials cannot be checked at the moment",
+		meaning:
+			"Operator: the keys of a token's issuer are not there, because `jwks` could not be fetched; the log says why. Client: ask again after `Retry-After`; the token may be good.",
+	},
 	channel_full: {
 		status: 503,
 		title: "Too many listen here",
@@ -244,8 +256,8 @@ export interface RequestFault {
 	readonly message: string;
 }
 
-/** The details of a failure. They go to logs. Only `errors`, `allow`, `accept`, `acceptEncoding` and
- * `retryAfterMs` ever reach a client. */
+/** The details of a failure. They go to logs. Only `errors`, `allow`, `challenges`, `accept`,
+ * `acceptEncoding` and `retryAfterMs` ever reach a client. */
 export interface ErrorFacts {
 	/** Overrides the table's status: 400 if the client's input is the cause. */
 	readonly status?: number;
@@ -258,6 +270,8 @@ export interface ErrorFacts {
 	readonly errors?: readonly RequestFault[];
 	/** Methods for the `Allow` header of a 405. */
 	readonly allow?: readonly string[];
+	/** How to ask with credentials, for the `WWW-Authenticate` fields of a 401 or 403. */
+	readonly challenges?: readonly string[];
 	/** The media types that a body may have, for the `Accept` header of a 415. */
 	readonly accept?: string;
 	/** The codings that a body may have, for the `Accept-Encoding` header of a 415. */

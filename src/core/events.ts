@@ -226,6 +226,14 @@ export interface StoreChanged {
 	readonly fault: StoreFault | null;
 }
 
+/** The keys or entries of an `auth` cannot be read again, or can be. What was read before goes on. */
+export interface AuthChanged {
+	/** Its name. */
+	readonly auth: string;
+	/** Null if it went well again. */
+	readonly error: GatewayError | null;
+}
+
 type Listener<T> = (event: T) => void;
 
 /**
@@ -241,6 +249,7 @@ export interface Events {
 	readonly loadChanged: Listener<LoadChanged>[];
 	readonly undoEnded: Listener<UndoEnded>[];
 	readonly storeChanged: Listener<StoreChanged>[];
+	readonly authChanged: Listener<AuthChanged>[];
 	/** Empty if nobody makes spans of requests. There is one at most. */
 	readonly tracers: Tracer[];
 }
@@ -256,6 +265,7 @@ export function createEvents(): Events {
 		loadChanged: [],
 		undoEnded: [],
 		storeChanged: [],
+		authChanged: [],
 		tracers: [],
 	};
 }

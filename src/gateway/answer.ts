@@ -1,4 +1,6 @@
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { pathOf } from "../core/http/path.ts";
+import { unsniffed } from "../core/http/problem.ts";
 import { answerJob } from "../jobs/answer-job.ts";
 import { jobTargetOf } from "../jobs/job-path.ts";
 import { noMoreEvents } from "../run/faces.ts";
@@ -13,7 +15,8 @@ import type { RequestEnd } from "./request-end.ts";
 import { uploadOf } from "./upload.ts";
 
 /**
- * The way of a request through the gateway: let in, counted to its limits, led to its route, read, answered. Rejects with
+ * The way of a request through the gateway: let in, counted to its limits, led to its route, known by its
+ * credentials, read, answered. Rejects with
  * what it is refused for or fails by.
  */
 export async function answer(
@@ -28,18 +31,23 @@ export async function answer(
 		throw memory.usedUp;
 	}
 	overload?.admit(request.ip, request.arrivedMs);
+	const document = documentFor(request, handling);
+	if (document !== null) return document;
 	const aboutJob = jobs && jobTargetOf(request.target);
 	if (jobs && aboutJob) {
 		await count(request, handling, end);
 		return await answerJob(aboutJob, {
 			...{ request, scope, jobs, closing: end.closing },
-			owner: ownerOf(request),
+			owner: ownerOf((await handling.whoAsks(request, scope))?.values),
 		});
 	}
 	const found = shared
 		? await findShared(shared, request, handling, end)
 		: find(request, handling, end);
 	const { route, params } = found;
+	const identity = route.door
+		? await route.door({ request, params, scope, end, shared })
+		: null;
 	const answering = answeringOf(request, route, handling);
 	if (answering === null) return noMoreEvents;
 	overload?.expect(request.ip);
@@ -54,7 +62,10 @@ export async function answer(
 	const deadline = request.arrivedMs + route.plan.deadlineMs;
 	// Without a body it is still the turn of the loop in which the request came.
 	const hasWaited =
-		bytes !== null || awaited instanceof Promise || found.waited;
+		bytes !== null ||
+		awaited instanceof Promise ||
+		identity !== null ||
+		found.waited;
 	const nowMs = hasWaited ? clock.now() : request.arrivedMs;
 	const begun = overload?.begin(request.ip, nowMs, deadline, scope) ?? null;
 	if (begun !== null) await begun;
@@ -64,11 +75,27 @@ export async function answer(
 			: await readWithBody(request, params, bytes, route, handling);
 	end.trail?.read();
 	const body = route.job === null ? null : bytes;
-	const readout = { request, scope, values, upload, body };
+	const readout = {
+		...{ request, scope, upload, body },
+		values: identity === null ? values : { ...values, auth: identity.values },
+	};
 	const asked = new Asked(found, readout, handling, end);
 	try {
 		return await answering(asked);
 	} finally {
 		asked.leave();
 	}
+}
+
+/** What is asked before anybody has a token, so anybody may read it. */
+function documentFor(
+	{ method, target }: GatewayRequest,
+	{ metadata }: Handling,
+): GatewayResponse | null {
+	if (metadata.size === 0) return null;
+	const body = metadata.get(pathOf(target));
+	if (body === undefined || (method !== "GET" && method !== "HEAD"))
+		return null;
+	const headers = ["content-type", "application/json", ...unsniffed];
+	return { status: 200, headers, body };
 }

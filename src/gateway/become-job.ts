@@ -54,13 +54,13 @@ export async function becomeJob(
 }
 
 function newJob(
-	{ request, body, route: { plan } }: Asked,
+	{ request, body, values, route: { plan } }: Asked,
 	{ config, attempts, keep }: JobRoute,
 ): NewJob {
 	const { expiresMs, keptMs } = config;
 	const acceptedAt = Date.now();
-	const owner = ownerOf(request);
-	const stored = keep(request, body);
+	const owner = ownerOf(values.auth);
+	const stored = keep(request, body, values);
 	return {
 		...{ id: newJobId(), route: plan.key, owner, requestId: request.id },
 		...{ acceptedAt, expiresAt: acceptedAt + expiresMs, keptMs, attempts },

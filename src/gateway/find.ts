@@ -102,7 +102,7 @@ export function noteRoute({ plan }: GatewayRoute, end: RequestEnd): void {
 }
 
 /** Notes what is left of a limit, for the answer's header. Throws if nothing is left. */
-function noteQuota(
+export function noteQuota(
 	limit: RateLimit,
 	counted: Counted | undefined,
 	end: RequestEnd,

@@ -4,7 +4,7 @@ import type { Wanted } from "../live/listen-face.ts";
 import type { WatchSource } from "../live/watch.ts";
 import { answerWatching } from "../live/watch-answer.ts";
 import type { WatchFace } from "../live/watch-face.ts";
-import { watchKeyOf } from "../live/watch-key.ts";
+import { valuesOfWatch, watchKeyOf } from "../live/watch-key.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { Asked } from "./asked.ts";
 import type { LiveRoute } from "./gateway-route.ts";
@@ -18,7 +18,8 @@ export function watch(
 	{ watches, watchedBy }: LiveRoute,
 	face: WatchFace,
 ): Promise<GatewayResponse> {
-	const { request, values, scope, route, handling, beyond } = asked;
+	const { request, scope, route, handling, beyond } = asked;
+	const values = valuesOfWatch(watchedBy, asked.values);
 	return following(beyond, watchRoles[face.kind], scope, async () => {
 		const { response, state } = await answerWatching({
 			...{ request, scope, face, watches },

@@ -7,12 +7,15 @@ import type { Plan } from "../plan/plan.ts";
 import { type WatchedBy, watchedBy } from "../plan/watched.ts";
 import type { PreparedRoute } from "../run/prepare.ts";
 import type { Clock } from "../tasks/clock.ts";
+import type { Door } from "./door.ts";
 import type { JobRoute } from "./job-route.ts";
 import type { RateLimit } from "./rate-limit.ts";
 
 /** A route as the gateway answers by it. */
 export interface GatewayRoute extends PreparedRoute {
 	readonly rateLimit: RateLimit | null;
+	/** Null if anybody may ask. */
+	readonly door: Door | null;
 	/** Null if nobody may watch its answer. */
 	readonly live: LiveRoute | null;
 	/** Null if no request of it becomes a job. */

@@ -1,3 +1,4 @@
+import { resourceMetadata } from "../auth/metadata.ts";
 import type { Config, ServerConfig, StoreConfig } from "../config/config.ts";
 import type { GatewayConfig } from "../config/define.ts";
 import type { Environment } from "../config/environment.ts";
@@ -26,6 +27,7 @@ import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { createUpstream, type UpstreamState } from "../upstream/upstream.ts";
 import { answer } from "./answer.ts";
+import { openDoors } from "./door.ts";
 import { createFetch, type Fetch } from "./fetch.ts";
 import {
 	type GatewayRoute,
@@ -73,8 +75,8 @@ export interface Gateway {
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
 	/**
-	 * Resolves when it is known whether the store can be used, at once without one. A request that comes before is
-	 * answered as if the store were away.
+	 * Resolves when it is known whether the store can be used, and whether the keys of tokens are there; at once without
+	 * either. A request that comes before is answered as if they were away.
 	 */
 	readonly settled: Promise<void>;
 	/** What waits for what in each route, and how long it can take. Computed when it is asked for. */
@@ -151,6 +153,10 @@ export function createGateway(
 		workers: config.workers,
 	});
 	const limits = createRateLimits(plan, clock.turn);
+	const doors = openDoors(config.auth, {
+		...{ clock, memory, events },
+		open: openUpstream,
+	});
 	const outliving: Outliving = {
 		closing: openScope({ clock }),
 		running: new Set(),
@@ -161,6 +167,7 @@ export function createGateway(
 		(route): GatewayRoute => ({
 			...route,
 			rateLimit: limits.ofRoute(route.plan),
+			door: doors.ofRoute(route.plan, limits.ofIdentity(route.plan)),
 			live: liveRouteOf(route, plan, { clock, memory }),
 			job: jobRouteOf(route.plan, plan),
 		}),
@@ -178,6 +185,8 @@ export function createGateway(
 		server: plan.server,
 		clock,
 		memory,
+		metadata: resourceMetadata(plan.auth),
+		whoAsks: doors.whoAsks,
 		rateLimit: limits.gateway,
 		shared: store && new SharedLimits(store),
 		overload,
@@ -215,7 +224,7 @@ export function createGateway(
 			jobs: jobs?.state() ?? null,
 		}),
 		jobs,
-		settled: store?.settled ?? Promise.resolve(),
+		settled: Promise.all([store?.settled, doors.settled]).then(() => {}),
 		explain: () =>
 			explain(
 				plan,
@@ -229,7 +238,7 @@ export function createGateway(
 			await jobs?.close();
 			outliving.closing.cancel(reason);
 			for (const { watches } of liveRoutes) watches.close(reason);
-			await prepared.close();
+			await Promise.all([prepared.close(), doors.close()]);
 			await channelsLeft;
 			store?.close();
 			await Promise.all(outliving.running);

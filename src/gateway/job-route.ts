@@ -5,10 +5,13 @@ import {
 	headersWithout,
 } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { printJson } from "../core/json.ts";
 import type { StoredRequest } from "../jobs/job.ts";
+import { identityWith } from "../plan/identity-parts.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { attemptsOf } from "../plan/run-again.ts";
 import { watchedBy } from "../plan/watched.ts";
+import type { RequestValues } from "../run/request.ts";
 
 /** What a route with jobs has besides. */
 export interface JobRoute {
@@ -19,6 +22,7 @@ export interface JobRoute {
 	readonly keep: (
 		request: GatewayRequest,
 		body: Uint8Array | null,
+		values: RequestValues,
 	) => StoredRequest;
 }
 
@@ -31,7 +35,7 @@ export function jobRouteOf(
 ): JobRoute | null {
 	const { job, request } = route;
 	if (job === null) return null;
-	const { way } = watchedBy(route, upstreams);
+	const { way, auth: parts } = watchedBy(route, upstreams);
 	const kept = new Set([
 		...alwaysKept,
 		...request.headers.map(({ wireName }) => wireName.toLowerCase()),
@@ -42,10 +46,11 @@ export function jobRouteOf(
 	return {
 		config: job,
 		attempts: attemptsOf(route),
-		keep({ method, target, headers, ip, scheme = null }, body) {
+		keep({ method, target, headers, ip, scheme = null }, body, { auth }) {
 			const some = headersWithout(headers, (name) => !kept.has(name));
 			return {
 				...{ method, target, ip, scheme: way ? scheme : null },
+				...(auth && { auth: printJson(identityWith(auth, parts)) }),
 				headers: kept.has("cookie")
 					? some
 					: [...some, ...cookiesOf(headers, cookies)],

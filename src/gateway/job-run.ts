@@ -1,5 +1,7 @@
+import type { IdentityValues } from "../auth/identity.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import { parseJson } from "../core/json.ts";
 import { RequestMemory } from "../core/memory.ts";
 import { Trail } from "../core/trail.ts";
 import type {
@@ -95,13 +97,18 @@ class RunOfJob {
 		const trail =
 			end.trail ?? new Trail(handling.clock, { requestId, method, arrivedMs });
 		this.#names = route.plan.steps.map(({ name }) => name);
-		const values = await readWithBody(
+		const read = await readWithBody(
 			request,
 			params,
 			this.#taken.request.body,
 			route,
 			handling,
 		);
+		const { auth } = this.#taken.request;
+		const values =
+			auth === undefined
+				? read
+				: { ...read, auth: parseJson(auth) as Partial<IdentityValues> };
 		trail.read();
 		trail.begun();
 		this.#trail = trail;

@@ -1,3 +1,4 @@
+import type { IdentityValues } from "../auth/identity.ts";
 import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
 import type { RateLimitConfig, RequestConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
@@ -5,13 +6,10 @@ import { GatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { networkOf } from "../core/ip.ts";
-import { Fuel } from "../expression/fuel.ts";
 import { printTemplate } from "../expression/print.ts";
-import { textOf } from "../expression/template.ts";
+import { readsOf, textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
-import { createBodyCompiler } from "../run/json-body.ts";
-import { prepare, requestSlots, routeLayout } from "../run/layout.ts";
-import { prepareRequest } from "../run/request.ts";
+import { prepare, routeLayout } from "../run/layout.ts";
 import {
 	type Counted,
 	type LimitRule,
@@ -21,6 +19,7 @@ import {
 } from "../store/limit.ts";
 import type { SharedHolder } from "../store/shared-limits.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
+import { prepareEarlyFrame } from "./early-frame.ts";
 
 /** The limits of the gateway, or of one route. They hold together: a request that one of them refuses is counted to none. */
 export interface RateLimit {
@@ -28,6 +27,7 @@ export interface RateLimit {
 	keysOf(
 		request: GatewayRequest,
 		params: Readonly<Record<string, string>>,
+		identity?: IdentityValues | null,
 	): readonly string[];
 	/** What is said of a request that was counted. */
 	quotaOf(counted: Counted): Quota;
@@ -50,15 +50,14 @@ const keysMax = 100_000;
 /** Each limit may hold at least so many keys, however many limits there are. */
 const keysMin = 1_000;
 
-/** The most nodes that a key visits: some 10 ms, because nothing has been refused yet. */
-const keyNodesMax = 100_000;
-
 /** Limits of a plan, made once. */
 export interface RateLimits {
 	/** The limits of every request. */
 	readonly gateway: RateLimit | null;
-	/** The limits of one route. */
+	/** The limits of one route that hold before anybody knows who asks. */
 	ofRoute(route: RoutePlan): RateLimit | null;
+	/** Those that read who asks. */
+	ofIdentity(route: RoutePlan): RateLimit | null;
 }
 
 /** Each limit counts separately. All state is in memory, and bounded. */
@@ -84,7 +83,8 @@ export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
 		]);
 		const local = new LocalLimits(rules, share);
 		return {
-			keysOf: (request, params) => keys.map((keyOf) => keyOf(request, params)),
+			keysOf: (request, params, identity = null) =>
+				keys.map((keyOf) => keyOf(request, params, identity)),
 			quotaOf: createQuotas(name, rules),
 			holder: {
 				...{ rules, local },
@@ -95,8 +95,21 @@ export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
 	return {
 		gateway: create("gateway", "", plan.rateLimits, fieldsUndeclared),
 		ofRoute: ({ key, rateLimits, request }) =>
-			create("route", key, rateLimits, (by) => fieldsRead(by, request)),
+			create("route", key, rateLimits.filter(isEarly), (by) =>
+				fieldsRead(by, request),
+			),
+		ofIdentity: ({ key, rateLimits, request }) =>
+			create(
+				"identity",
+				key,
+				rateLimits.filter((limit) => !isEarly(limit)),
+				(by) => fieldsRead(by, request),
+			),
 	};
+}
+
+function isEarly({ by }: RateLimitConfig): boolean {
+	return readsOf(by).every(({ name }) => name !== "auth");
 }
 
 /** Says what is left after a request was counted. */
@@ -155,6 +168,7 @@ export function withQuotas(
 type KeyOf = (
 	request: GatewayRequest,
 	params: Readonly<Record<string, string>>,
+	identity: IdentityValues | null,
 ) => string;
 
 /**
@@ -168,29 +182,18 @@ function prepareKey(
 ): KeyOf {
 	const source = by.kind === "whole" ? by.expression.source.trim() : "by";
 	if (source === "request.ip") return ({ ip }) => networkOf(ip);
-	// A key reads no body, so the body's schema is not compiled.
-	const { read } = prepareRequest(fields, createBodyCompiler());
+	const frameOf = prepareEarlyFrame(fields, turn, namesOf);
 	const evaluate = prepare(by, routeLayout([]));
-	return (request, params) => {
-		const values = read(request, params, null, turn);
-		const slots: unknown[] = new Array(slotCount).fill(null);
-		slots[requestSlots.params] = values.params;
-		slots[requestSlots.query] = values.query;
-		slots[requestSlots.headers] = values.headers;
-		slots[requestSlots.cookies] = values.cookies;
-		slots[requestSlots.request] = {
-			ip: networkOf(request.ip),
-			method: request.method,
-			path: pathOf(request.target),
-		};
-		const fuel = new Fuel(turn, keyNodesMax);
-		const value = evaluate({ values: slots, parent: null, fuel });
+	return (request, params, identity) => {
+		const value = evaluate(frameOf(request, params, identity));
 		if (value === null) throw keyMissing(source);
 		return textOf(value, source);
 	};
 }
 
-const slotCount = Object.keys(requestSlots).length;
+function namesOf({ ip, method, target }: GatewayRequest): object {
+	return { ip: networkOf(ip), method, path: pathOf(target) };
+}
 
 /**
  * Everything that a key reads is the client's. If a null key were not counted, a client that leaves it out would have

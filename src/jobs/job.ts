@@ -44,6 +44,8 @@ export interface StoredRequest {
 	readonly body: Uint8Array;
 	readonly ip: string;
 	readonly scheme: "http" | "https" | null;
+	/** What the route reads of who asked, as JSON. Absent if anybody might ask. */
+	readonly auth?: string;
 }
 
 /** A key by which a client asks for the same job again, and what the request has to agree with then. */

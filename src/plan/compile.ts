@@ -1,4 +1,9 @@
-import type { Config, RouteConfig } from "../config/config.ts";
+import type {
+	AuthConfig,
+	Config,
+	RouteConfig,
+	TokenPlace,
+} from "../config/config.ts";
 import {
 	hasEffect,
 	readsAfterwards,
@@ -11,6 +16,7 @@ import type { CallConfig } from "../config/steps/call.ts";
 import type { GroupConfig } from "../config/steps/group.ts";
 import type { StepConfig } from "../config/steps/kinds.ts";
 import type {
+	AuthPlan,
 	CallPlan,
 	GroupPlan,
 	Plan,
@@ -30,6 +36,7 @@ export function compile(config: Config): Plan {
 		upstreams: config.upstreams,
 		routes,
 		channels: config.channels,
+		auth: config.auth.map(planOfAuth),
 		rateLimits: config.rateLimits,
 		overload: config.overload,
 		log: config.log,
@@ -67,9 +74,44 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 				channelIndex: channelIndexOf(route.live.on.channel, config),
 			},
 		},
+		...compileAuth(route.auth, config),
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
 		respondReads: ownIndexes(readsAtLast(route), names),
 	};
+}
+
+function planOfAuth(auth: AuthConfig): AuthPlan {
+	if (auth.kind !== "jwt") {
+		const { list: _, ...shown } = auth;
+		return shown;
+	}
+	const { keys, ...shown } = auth;
+	const { url, file } = { url: null, file: null, ...keys };
+	return { ...shown, keys: url ?? file };
+}
+
+function compileAuth(names: RouteConfig["auth"], { auth: all }: Config) {
+	const authIndexes = names.map((name) =>
+		all.findIndex((one) => one.name === name),
+	);
+	const places = authIndexes.map((at) => placeOf(all[at] as AuthConfig));
+	const namesIn = (inQuery: boolean) => {
+		const own = places.filter((place) => (place.in === "query") === inQuery);
+		const given = own.map(({ in: where, name }) =>
+			where === "cookie" ? "cookie" : name,
+		);
+		return [...new Set(given)];
+	};
+	return {
+		authIndexes,
+		credentialFields: namesIn(false),
+		credentialParameters: namesIn(true),
+	};
+}
+
+function placeOf(auth: AuthConfig): TokenPlace {
+	if (auth.kind === "basic") return { in: "header", name: "authorization" };
+	return auth.kind === "jwt" ? auth.from : auth.place;
 }
 
 function indexOf(upstream: string, { upstreams }: Config): number {

@@ -1,4 +1,5 @@
 import type {
+	AuthConfig,
 	ChannelConfig,
 	ChannelTarget,
 	ListenConfig,
@@ -31,10 +32,25 @@ export interface Plan {
 	readonly upstreams: readonly UpstreamConfig[];
 	readonly routes: readonly RoutePlan[];
 	readonly channels: readonly ChannelConfig[];
+	readonly auth: readonly AuthPlan[];
 	readonly rateLimits: readonly RateLimitConfig[];
 	readonly overload: OverloadConfig | null;
 	readonly log: LogConfig;
 }
+
+/** Credentials of one kind, without what could let somebody in. */
+export type AuthPlan =
+	| (Omit<OfKind<"jwt">, "keys"> & {
+			/** Where its keys are; null if they are a text. */
+			readonly keys: string | null;
+	  })
+	| Omit<OfKind<"keys">, "list">
+	| Omit<OfKind<"basic">, "list">;
+
+type OfKind<Kind extends AuthConfig["kind"]> = Extract<
+	AuthConfig,
+	{ readonly kind: Kind }
+>;
 
 /** A route with its steps in written order, which is the order of parts in every answer. */
 export interface RoutePlan
@@ -43,6 +59,12 @@ export interface RoutePlan
 	readonly listen: ListenPlan | null;
 	readonly live: LivePlan | null;
 	readonly steps: readonly StepPlan[];
+	/** The indexes into the plan's `auth` of those that let a client in, in the order in which they are asked. */
+	readonly authIndexes: readonly number[];
+	/** The header fields in which credentials for it come, in lower case. */
+	readonly credentialFields: readonly string[];
+	/** The query parameters in which they come. */
+	readonly credentialParameters: readonly string[];
 	/** The steps that the answer is made of, or that passing a request on reads, by index. */
 	readonly respondReads: readonly number[];
 }

@@ -49,6 +49,11 @@ export function printPlan(plan: Plan): string {
 				plan.channels.map(({ name, ...channel }) => [name, set(channel)]),
 			),
 		}),
+		...(plan.auth.length > 0 && {
+			auth: Object.fromEntries(
+				plan.auth.map(({ name, ...auth }) => [name, set(auth)]),
+			),
+		}),
 		routes: Object.fromEntries(
 			plan.routes.map((route) => [route.key, printRoute(route)]),
 		),
@@ -82,7 +87,10 @@ function printRoute(route: RoutePlan): object {
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
-	const { proxy: _4, listen, ...unread } = unprinted;
+	const { proxy: _4, listen, ...told } = unprinted;
+	// Names say it.
+	const { auth: _5, require: _6, authIndexes: _7, ...last } = told;
+	const { credentialFields: _8, credentialParameters: _9, ...unread } = last;
 	allRead(unread);
 	const names = steps.map(({ name }) => name);
 	return set({
@@ -92,6 +100,7 @@ function printRoute(route: RoutePlan): object {
 		callsMax,
 		readBytesMax,
 		rateLimit: printLimits(rateLimits),
+		...printAuth(route),
 		steps: printSteps(steps, []),
 		...(listen
 			? {
@@ -109,6 +118,13 @@ function printRoute(route: RoutePlan): object {
 					job: job && printJob(job),
 				}),
 		record: printEntries(record),
+	});
+}
+
+function printAuth({ auth, require }: RoutePlan): object {
+	return set({
+		auth: auth.length > 0 ? auth : null,
+		require: require && printTemplate(require),
 	});
 }
 
@@ -167,6 +183,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 		deadlineMs: route.deadlineMs,
 		...(steps.length > 0 && { callsMax, readBytesMax }),
 		rateLimit: printLimits(route.rateLimits),
+		...printAuth(route),
 		...(steps.length > 0 && {
 			steps: printSteps(steps, []),
 			proxyReads: route.respondReads.map((index) => names[index]),

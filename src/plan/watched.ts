@@ -1,3 +1,4 @@
+import { type IdentityPart, identityParts } from "./identity-parts.ts";
 import type { Plan, RoutePlan, StepPlan } from "./plan.ts";
 import { readsInPlan } from "./reads.ts";
 
@@ -5,6 +6,8 @@ import { readsInPlan } from "./reads.ts";
 export interface WatchedBy {
 	/** The declared values, as they are read: `params.id`, `headers.accept_language`. */
 	readonly values: readonly string[];
+	/** The parts of who asks that count, because the route reads them. */
+	readonly auth: readonly IdentityPart[];
 	/** Whether the client's address counts, because the route reads it. */
 	readonly ip: boolean;
 	/** Whether the path counts, because the route reads it. The same values may be written in several ways. */
@@ -19,12 +22,14 @@ export function watchedBy(
 	upstreams: Plan["upstreams"],
 ): WatchedBy {
 	const { request, path, steps, respond, status, headers, record } = route;
+	const { live } = route;
 	const named = (what: string, fields: readonly { readonly name: string }[]) =>
 		fields.map(({ name }) => `${what}.${name}`);
 	const params = path.flatMap((part) =>
 		typeof part === "string" ? [] : [{ name: part.param }],
 	);
-	const reads = readsInPlan([steps, respond, status, headers, record]);
+	const all = [steps, respond, status, headers, record, live];
+	const reads = readsInPlan(all);
 	const readsOfRequest = (member: string) =>
 		reads.some(
 			({ name, path: [first] }) =>
@@ -37,6 +42,7 @@ export function watchedBy(
 			...named("headers", request.headers),
 			...named("cookies", request.cookies),
 		],
+		auth: identityParts(reads),
 		ip: readsOfRequest("ip"),
 		path: readsOfRequest("path"),
 		way: calledBy(steps, upstreams).some(({ forwarded }) => forwarded),

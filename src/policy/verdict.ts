@@ -125,6 +125,8 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	jobs_unavailable: notOfCalls,
 	misdirected: notOfCalls,
 	unauthorized: notOfCalls,
+	forbidden: notOfCalls,
+	auth_unavailable: notOfCalls,
 	too_many_requests: notOfCalls,
 	step_failed: notOfCalls,
 	loop_detected: notOfCalls,

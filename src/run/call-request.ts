@@ -2,11 +2,17 @@ import type { SentConfig } from "../config/steps/sent.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type { UpstreamRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { TemplateEntry } from "../expression/template.ts";
 import { prepareBody } from "./body.ts";
 import { type Layout, roundSlots } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
 import type { Run } from "./run.ts";
-import { defaultHeaders, prepareCallHeaders, prepareTarget } from "./target.ts";
+import {
+	defaultHeaders,
+	isConstant,
+	prepareCallHeaders,
+	prepareTarget,
+} from "./target.ts";
 import { saidBeside } from "./trace.ts";
 
 /** Makes the request of a call of a frame that holds what it reads. Throws if it cannot be made. */
@@ -14,6 +20,8 @@ export type PreparedRequest = (run: Run, frame: Frame) => UpstreamRequest;
 
 interface RequestContext {
 	readonly layout: Layout;
+	/** Whether its route knows who asks. */
+	readonly personal: boolean;
 	/** Whether it asks the same in each round of a `repeat`. */
 	readonly polls: boolean;
 }
@@ -36,6 +44,9 @@ export function prepareRequest(
 		...("all" in call.headers ? [] : call.headers.map(({ name }) => name)),
 	];
 	const said = saidBeside(new Set(names), settings);
+	const { headers: own } = call;
+	const made = "all" in own ? ("all" as const) : madeFields(own);
+	const identifying = context.personal ? made : [];
 	const requestOf = (run: Run, frame: Frame): UpstreamRequest => {
 		const { trace } = run;
 		return {
@@ -45,6 +56,7 @@ export function prepareRequest(
 			along: trace.linesOf(said),
 			traced: trace.tracedBy(said),
 			body: body ? body.print(frame) : null,
+			...(identifying.length > 0 && { identifying }),
 			safe: !write,
 			idempotent: repeatable,
 			tried: null,
@@ -59,6 +71,16 @@ export function prepareRequest(
 	return body?.binary
 		? (run, frame) => ({ ...requestOf(run, frame), binary: true })
 		: requestOf;
+}
+
+/**
+ * The fields that are made anew for each request. Some of them may be made of who asks, by steps between. For the others it
+ * changes nothing, because equal values share an answer.
+ */
+export function madeFields(headers: readonly TemplateEntry[]): string[] {
+	return headers
+		.filter(({ value }) => !isConstant(value))
+		.map(({ name }) => name.toLowerCase());
 }
 
 /** From the second round on no cache may answer a call that polls, unless its author says something else. */

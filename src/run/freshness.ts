@@ -1,4 +1,3 @@
-import type { RequestConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import { isStream } from "../core/body/byte-stream.ts";
 import { etagOf, knowsEtag } from "../core/http/etag.ts";
@@ -42,10 +41,11 @@ export function fieldsOfFaces({ live }: RoutePlan, inParts: boolean): string[] {
 
 /** What the answers of a route depend on. `faces` are the fields that choose the form. Null if they depend on nothing. */
 export function answersDependence(
-	{ request, headers, live }: RoutePlan,
+	route: RoutePlan,
 	faces: readonly string[],
 ): Dependence | null {
-	const declared = dependenceOf(request);
+	const { headers, live } = route;
+	const declared = dependenceOf(route);
 	// The answer of a live route has an ETag.
 	const isKept =
 		live !== null || headers.some(({ name }) => keepingFields.has(name));
@@ -70,18 +70,27 @@ function withFaces<Depending extends Dependence>(
 }
 
 /**
- * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. Null if
- * nothing is declared.
+ * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. An answer to
+ * who has to be known belongs to that client, also if all get the same: a cache asks nobody who it is. Null if nothing
+ * is declared.
  */
 export function dependenceOf({
-	headers,
-	cookies,
-}: RequestConfig): Dependence | null {
-	if (headers.length === 0 && cookies.length === 0) return null;
-	const names = headers.map(({ wireName }) => wireName).toSorted();
+	request: { headers, cookies },
+	auth,
+	credentialFields: given,
+}: Pick<
+	RoutePlan,
+	"request" | "auth" | "credentialFields"
+>): Dependence | null {
+	const declared = headers.length + cookies.length;
+	if (declared === 0 && auth.length === 0) return null;
+	const wireNames = headers.map(({ wireName }) => wireName);
+	const names = [...new Set([...wireNames, ...given])].toSorted();
 	return {
 		personal:
-			cookies.length > 0 || names.some((name) => credentialFields.has(name)),
+			auth.length > 0 ||
+			cookies.length > 0 ||
+			names.some((name) => credentialFields.has(name)),
 		vary: names.length > 0 ? names.join(", ") : null,
 	};
 }
@@ -103,7 +112,7 @@ export function prepareFreshness(
 		route.status,
 		route.headers,
 	]);
-	const declared = dependenceOf(route.request) ?? independent;
+	const declared = dependenceOf(route) ?? independent;
 	return {
 		...(faces.length > 0 ? withFaces(declared, faces) : declared),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.

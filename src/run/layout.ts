@@ -39,6 +39,7 @@ export const requestSlots = {
 	form: 6,
 	text: 7,
 	bytes: 8,
+	auth: 9,
 } as const;
 
 /** The slots of an item's frame; its step has two of its own from `own` on. */
@@ -50,7 +51,7 @@ export const roundSlots = { last: 0, round: 1, again: 2, own: 3 } as const;
 export const roundFrameSize = 5;
 
 /** The first slot of a block's steps in its frame. */
-export const firstSlots = { route: 9, group: 0 } as const;
+export const firstSlots = { route: 10, group: 0 } as const;
 
 /** A step has a slot for its value, behind it two slots of its own, and one for its error code. */
 const slotsPerStep = 4;

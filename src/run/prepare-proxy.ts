@@ -6,6 +6,7 @@ import { isOfHost, originsOf } from "../core/http/origin.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { madeFields } from "./call-request.ts";
 import { dependenceOf, stepsDecide } from "./freshness.ts";
 import { type Layout, prepare } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
@@ -54,6 +55,8 @@ export interface PreparedTarget {
 	/** Path and query of the call. Throws `request_invalid` if the client's own would lead elsewhere. */
 	readonly target: (request: GatewayRequest, frame: Frame) => string;
 	readonly headers: (request: GatewayRequest, frame: Frame) => HeaderList;
+	/** The fields of the call that are made of who asks. */
+	readonly identifying: readonly string[];
 	readonly said: Said;
 	/** The header fields of an answer that the client gets. Throws `upstream_invalid`. */
 	readonly answerHeaders: (
@@ -112,7 +115,7 @@ function prepareTarget(
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
 ): PreparedTarget {
-	const { path, request } = route;
+	const { path } = route;
 	const asksAgain = stepsDecide(route);
 	const { upstream: _, upstreamIndex: _1, path: base, rest, ...more } = target;
 	const { when, query, paths, headers, pass, drop, answer, ...unread } = more;
@@ -123,8 +126,18 @@ function prepareTarget(
 		upstream,
 		template: printPath(rest ? [...base, `{${route.rest}*}`] : base),
 		timeoutMs: settings.timeoutMs,
-		target: prepareProxyTarget(path.length, to, settings, layout),
+		target: prepareProxyTarget(
+			path.length,
+			to,
+			settings,
+			layout,
+			route.credentialParameters,
+		),
 		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
+		identifying:
+			route.auth.length > 0
+				? [...madeFields(headers), ...route.credentialFields]
+				: [],
 		said: saidBeside(
 			new Set([
 				...settings.headers.map(([name]) => name),
@@ -134,7 +147,7 @@ function prepareTarget(
 		),
 		answerHeaders: answerHeadersOf(
 			{ pass, drop, answer },
-			dependenceOf(request),
+			dependenceOf(route),
 			asksAgain,
 			prepareMapField(path.length, to, settings),
 		),

@@ -80,6 +80,7 @@ export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const compileBody = createBodyCompiler();
 	const resources = {
 		...{ upstreams, functions, workers, threads, answerBytesMax },
+		personal: false,
 		channels: plan.channels.map((channel, index) => ({
 			publisher: publishers[index] as Publisher,
 			print: prepareMessage(channel, compileBody),
@@ -138,7 +139,10 @@ function prepareRoute(
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
 	// The parts of its answer are made of the whole plan, and the gateway lets clients watch, and makes jobs.
-	const { stream: _9, live, job: _10, ...unread } = judged;
+	const { stream: _9, live, job: _15, ...doored } = judged;
+	// The gateway finds out who asks.
+	const { auth: _10, require: _11, authIndexes: _12, ...last } = doored;
+	const { credentialFields: _13, credentialParameters: _14, ...unread } = last;
 	allRead(unread);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
@@ -147,7 +151,7 @@ function prepareRoute(
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
-		resources,
+		{ ...resources, personal: route.auth.length > 0 },
 	);
 	const passes =
 		proxy &&

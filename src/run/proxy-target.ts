@@ -35,10 +35,13 @@ export function prepareProxyTarget(
 	proxy: Pick<TargetPlan, "path" | "rest"> & Pick<ProxyPlan, "query" | "paths">,
 	upstream: ResolvedUpstream,
 	layout: Layout,
+	credentials: readonly string[],
 ): (request: GatewayRequest, frame: Frame) => string {
 	const own = prepareTarget(proxy.path, proxy.query ?? [], upstream, layout);
+	// A credential is for the gateway alone.
+	const names = [...upstream.query.map(([name]) => name), ...credentials];
 	const set = new Set(
-		upstream.query.map(([name]) => lenientName(encodeURIComponent(name))),
+		names.map((name) => lenientName(encodeURIComponent(name))),
 	);
 	const raw = proxy.paths === "raw";
 	return ({ target }, frame) => {

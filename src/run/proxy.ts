@@ -96,6 +96,7 @@ export function passOn(
 		memory: request.memory,
 		timeoutMs: target.timeoutMs,
 		cached: prepared.cached,
+		identifying: target.identifying,
 		idleMs: prepared.idleMs,
 		untakenMs: request.paced ? null : prepared.idleMs,
 		...(request.upgradable && upgradeOf(request.headers, prepared.websocket)),

@@ -1,5 +1,7 @@
+import type { IdentityValues } from "../auth/identity.ts";
 import type { FieldConfig, RequestConfig } from "../config/config.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
+import { cookieOf } from "../core/http/cookies.ts";
 import { allHeadersOf, decodedValue, membersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
@@ -21,6 +23,8 @@ export interface RequestValues {
 	readonly cookies: Readonly<Record<string, unknown>>;
 	/** Null if the route declares no body. */
 	readonly content: ContentValues | null;
+	/** Who asks; absent if anybody may. A watch knows only what its route reads of it. */
+	readonly auth?: Partial<IdentityValues>;
 }
 
 /** How a route's requests are read. */
@@ -68,7 +72,7 @@ export function prepareRequest(
 			headers[index]?.(headerGiven(request, field), values.headers, faults);
 		});
 		config.cookies.forEach(({ wireName }, index) => {
-			cookies[index]?.(cookieOf(request, wireName), values.cookies, faults);
+			cookies[index]?.(cookieGiven(request, wireName), values.cookies, faults);
 		});
 		if (contents && content) {
 			values.content = contents.judge(content, faults, turn);
@@ -105,18 +109,7 @@ function headerGiven(
 	return [lines.join(wireName === "cookie" ? "; " : ", ")];
 }
 
-/**
- * RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. Of a name that is
- * given twice the first counts: browsers send the cookie of the longest path first (5.4).
- */
-function cookieOf(request: GatewayRequest, name: string): Given {
-	for (const line of allHeadersOf(request.headers, "cookie")) {
-		for (const pair of line.split(";")) {
-			const equals = pair.indexOf("=");
-			if (equals < 0 || pair.slice(0, equals).trim() !== name) continue;
-			const value = pair.slice(equals + 1).trim();
-			return [decodedValue(value.replace(/^"(.*)"$/, "$1"))];
-		}
-	}
-	return [];
+function cookieGiven({ headers }: GatewayRequest, name: string): Given {
+	const value = cookieOf(headers, name);
+	return value === null ? [] : [value];
 }

@@ -350,6 +350,7 @@ export function createFrame(
 		slots[requestSlots.text] = values.content.text;
 		slots[requestSlots.bytes] = values.content.bytes;
 	}
+	if (values.auth !== undefined) slots[requestSlots.auth] = values.auth;
 	if (readsRequest) slots[requestSlots.request] = namesOf(request, scope);
 	return {
 		values: slots,

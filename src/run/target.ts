@@ -288,7 +288,7 @@ export function defaultHeaders(
 /**
  * Whether it is a text that can be sent as it stands. Anything else may fail, and then fails the request that needs it.
  */
-function isConstant(template: Template): boolean {
+export function isConstant(template: Template): boolean {
 	const value = template.kind === "literal" ? template.value : null;
 	return typeof value === "string" && isHeaderValue(value);
 }

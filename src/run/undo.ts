@@ -54,7 +54,11 @@ export function prepareUndo(
 		trail: null,
 		readsAnswer: reads.some(({ name }) => own.includes(name)),
 		when: undo.when && prepare(undo.when, layout),
-		request: prepareRequest(undo, opened, { layout, polls: false }),
+		request: prepareRequest(undo, opened, {
+			layout,
+			polls: false,
+			personal: false,
+		}),
 		target: prepareTarget(
 			undo.path,
 			undo.query,

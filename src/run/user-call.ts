@@ -142,6 +142,8 @@ function createRequest(
 		along: run.trace.linesOf(said),
 		traced: run.trace.tracedBy(said),
 		body: body && body.text,
+		// Nobody knows what the function made of who asks.
+		...(run.route.plan.auth.length > 0 && { identifying: "all" as const }),
 		...(body?.binary && { binary: true }),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),

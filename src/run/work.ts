@@ -28,6 +28,8 @@ export interface Resources {
 	readonly threads: Threads | null;
 	/** In the order of the plan. */
 	readonly channels: readonly OpenedChannel[];
+	/** Whether the route knows who asks. */
+	readonly personal: boolean;
 	/** The longest answer. */
 	readonly answerBytesMax: number;
 }

@@ -1,4 +1,6 @@
 import { adminKeys } from "../../src/config/keys/admin.ts";
+import { apiKeyKeys, authKeys, basicKeys } from "../../src/config/keys/auth.ts";
+import { jwtKeys } from "../../src/config/keys/auth-jwt.ts";
 import { channelKeys } from "../../src/config/keys/channel.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { historyKeys } from "../../src/config/keys/history.ts";
@@ -20,6 +22,10 @@ import { stepKeys } from "../../src/config/steps/kinds.ts";
 export const keySchemas = [
 	configKeys,
 	channelKeys,
+	authKeys,
+	jwtKeys,
+	apiKeyKeys,
+	basicKeys,
 	serverKeys,
 	poolKeys,
 	defaultsKeys,

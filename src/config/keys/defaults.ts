@@ -1,3 +1,4 @@
+import { authOfRoute } from "./auth.ts";
 import { type AnyKey, key } from "./key.ts";
 import type { AnyKind } from "./kind.ts";
 import { count, duration, durationText, size, sizeText } from "./kinds.ts";
@@ -49,6 +50,10 @@ export const defaultsKeys = section({
 		description: "The `maxValues` of upstreams that set none.",
 		example: "maxValues: 500000",
 		default: 200_000,
+	}),
+	auth: key(authOfRoute, {
+		description: "The `auth` of routes that set none.",
+		example: "auth: false",
 	}),
 	maxRead: key(size, {
 		field: "readBytesMax",

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { answerFieldsRefused } from "../../core/http/fields.ts";
+import { readRequirement } from "../check-require.ts";
 import type { RequestConfig } from "../config.ts";
-import { bounds, inherited } from "./defaults.ts";
+import { authOfRoute } from "./auth.ts";
+import { bounds, defaultsKeys, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
 import { jobKeys } from "./job.ts";
-import { key, part } from "./key.ts";
+import { type AnyKey, key, part } from "./key.ts";
 import { asSource, named, reading } from "./kind.ts";
 import { count, duration, flag, size, text } from "./kinds.ts";
 import { liveKeys } from "./live.ts";
@@ -12,11 +14,18 @@ import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
 import { record } from "./record.ts";
 import { requestKeys } from "./request.ts";
 import { mapOrMaps, policy, section } from "./section.ts";
-import { headerFields, status, template, textTemplate } from "./templates.ts";
+import {
+	headerFields,
+	type Reading,
+	status,
+	template,
+	textTemplate,
+} from "./templates.ts";
 
-/** Read before the other keys, because they may read only the values that a route declares. */
+/** Read before the other keys, because these say what the others may read. */
 export interface Declared {
 	readonly request: RequestConfig;
+	readonly auth: readonly string[];
 }
 
 const declared = ({ request }: Declared) => request;
@@ -28,6 +37,21 @@ const request = {
 	schema: requestKeys.schema,
 	absent: declared,
 };
+
+const auth = {
+	...reading<string | readonly string[] | false, readonly string[], Declared>(
+		authOfRoute.schema,
+		(_, context) => context.auth,
+	),
+	absent: (context: Declared) => context.auth,
+	inherits: defaultsKeys.keys.auth as AnyKey,
+};
+
+const requirement = reading<
+	string,
+	ReturnType<typeof readRequirement>,
+	Reading & Declared
+>(textTemplate, readRequirement);
 
 const deadline = inherited(
 	"deadline",
@@ -52,6 +76,16 @@ export const routeKeys = section({
 		description:
 			"What the client may send. To read anything that is not declared here is an error at load. Anything else that arrives is ignored.",
 		example: "request:\n  query:\n    city: { type: string, maxLength: 80 }",
+	}),
+	auth: key(auth, {
+		description:
+			"Who may ask: a name under [`auth`](#authname), or a list of names, of which any lets a client in. `false`: anybody, also if `defaults` say otherwise. Others are answered 401 before anything of their body is read. Expressions then know `auth`: who asks.",
+		example: "auth: [users, partners]",
+	}),
+	require: key(requirement, {
+		description:
+			"What must hold besides. If it is false or null, 403. It may read `auth`, `params`, `query`, `headers`, `cookies` and `request`, and is judged before the body is read.",
+		example: "auth: users\nrequire: ${auth.scope.includes('orders:read')}",
 	}),
 	deadline: key(deadline, {
 		field: "deadlineMs",

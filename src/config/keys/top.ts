@@ -35,6 +35,12 @@ export const configKeys = section({
 		example:
 			"channels:\n  news: { keep: { last: 20 } }\nroutes:\n  GET /news:\n    listen: news",
 	}),
+	auth: key(named<object>("a map of auths"), {
+		description:
+			"Who may ask, by name: each is one kind of credentials, and routes name those that they take. docs/auth.md explains it.",
+		example:
+			"auth:\n  partners:\n    keys: { list: [] }\nroutes:\n  GET /orders:\n    auth: partners\n    respond: []",
+	}),
 	server: key(mapOfDefaults(serverKeys), {
 		description: "Where the gateway listens, and its limits.",
 		example: "server: { port: 9000 }",

@@ -189,6 +189,8 @@ export interface RouteContext {
 	readonly used: Set<string>;
 	/** By name. */
 	readonly channels: ReadonlyMap<string, ChannelConfig>;
+	/** The names under `auth`. */
+	readonly auths: readonly string[];
 	/** Takes the names of the channels that are published to or listened to. */
 	readonly usedChannels: Set<string>;
 	readonly defaults: Defaults;

@@ -71,6 +71,9 @@ export interface GatewayResponse {
 	readonly session?: Session;
 }
 
+/** Names of header fields, or all of them. */
+export type Identifying = readonly string[] | "all";
+
 /** One call of a step to an upstream. It is complete: nothing in it is looked up or defaulted later. */
 export interface UpstreamRequest extends Asker {
 	/** Whoever sends it sets it before. A copy of the request only for that would cost every call. */
@@ -87,6 +90,11 @@ export interface UpstreamRequest extends Asker {
 	/** Writes the line that names the span of each attempt. Null or absent if the call is not traced. */
 	readonly traced?: TraceIds | null;
 	readonly body: string | null;
+	/**
+	 * The fields that are made of who asks, with names in lower case. A cache takes each for one that `Vary` names, because
+	 * upstreams forget to. Absent: none.
+	 */
+	readonly identifying?: Identifying;
 	/** Whether each character of the body stands for a byte (Latin-1). Absent: the body is a text, sent as UTF-8. */
 	readonly binary?: boolean;
 	/** Whether it only reads. Then equal calls may share an answer. */
@@ -183,6 +191,8 @@ export interface StreamRequest extends Asker {
 	readonly timeoutMs: number;
 	/** Whether a cache may keep the answer, and give it from what it keeps. Absent: no. */
 	readonly cached?: boolean;
+	/** As for a call. */
+	readonly identifying?: Identifying;
 	/** How long the upstream may keep the reader of the answer's body waiting, in milliseconds. */
 	readonly idleMs: number;
 	/** How long that reader may take nothing; null if somebody else sees to that. */

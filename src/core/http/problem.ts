@@ -28,6 +28,9 @@ export function problemResponse(
 		"no-store",
 		...unsniffed,
 	];
+	for (const challenge of facts.challenges ?? []) {
+		headers.push("www-authenticate", challenge);
+	}
 	if (facts.allow) headers.push("allow", facts.allow.join(", "));
 	// RFC 9110, 12.5.1 and 12.5.3.
 	if (facts.accept) headers.push("accept", facts.accept);

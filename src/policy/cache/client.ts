@@ -43,14 +43,17 @@ export class Client {
 	readonly #parts: CacheParts;
 
 	constructor(parts: CacheParts, request: StreamRequest) {
-		const { headers, target, method } = request;
+		const { headers, target, method, identifying = [] } = request;
 		const ranged = headerOf(headers, "range") !== null;
 		const range = ranged && method === "GET" ? rangeOf(headers) : null;
 		const whole = ranged ? withoutRange(headers) : headers;
 		const asked = withoutCondition(whole);
 		this.#parts = parts;
 		this.request = request;
-		this.key = { method: "GET", target, headers: asked, body: null };
+		this.key = {
+			...{ method: "GET", target, headers: asked, body: null },
+			identifying,
+		};
 		this.condition = conditionOf(headers);
 		this.range = range;
 		this.ranges = ranged && range === null;

@@ -23,7 +23,7 @@ export interface KeeperOptions {
 /** The request that finds an answer again, together with the answer's form. */
 export type Key = Pick<
 	UpstreamRequest,
-	"method" | "target" | "headers" | "body" | "binary"
+	"method" | "target" | "headers" | "body" | "binary" | "identifying"
 >;
 
 /**

@@ -60,11 +60,12 @@ export interface Judgement {
 
 /** Judges an answer to a request that only reads, as it comes. Its age at that time is taken off already. */
 export function judge(
-	request: Pick<UpstreamRequest, "headers" | "body">,
+	request: Pick<UpstreamRequest, "headers" | "body" | "identifying">,
 	answer: Judged,
 	options: RuleOptions,
 ): Judgement {
 	const { status, headers } = answer;
+	const { identifying = [] } = request;
 	const targeted = targetedDirectivesOf(headers);
 	const directives = targeted ?? directivesOf(headers);
 	// What is for such caches alone holds instead of all else (RFC 9213, 2.2).
@@ -89,7 +90,10 @@ export function judge(
 			: stalenessOf(directives, options)),
 		sharing: isUnstored(status, directives) ? "none" : personal ? "one" : "all",
 		// An answer that says nothing about caches says nothing about what it depends on either.
-		vary: silent || request.body !== null ? null : vary,
+		vary:
+			silent || request.body !== null || identifying === "all"
+				? null
+				: [...new Set([...vary, ...identifying])],
 	};
 }
 

@@ -45,6 +45,7 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const requestOf = prepareRequest({ ...sent, timeoutMs }, opened, {
 		layout,
 		polls: polls(step, layout),
+		personal: context.personal,
 	});
 	const undo = undone && prepareUndo(undone, step.name, context);
 	const readsResponse = kindOf(step)

@@ -1,6 +1,7 @@
 import type { LogConfig } from "../../config/config.ts";
 import { asGatewayError } from "../../core/errors.ts";
 import {
+	type AuthChanged,
 	type Events,
 	listen,
 	type PolicyDecided,
@@ -35,6 +36,7 @@ export function logEvents(
 			else log.warn({ load: level, reason }, loadWords[level]);
 		}),
 		listen(events.storeChanged, (change) => tellStore(change, log)),
+		listen(events.authChanged, (change) => tellAuth(change, log)),
 	];
 	return () => {
 		for (const remove of removals) remove();
@@ -75,6 +77,18 @@ function tellStore({ state, fault }: StoreChanged, log: Log): void {
 			);
 		}
 	});
+}
+
+function tellAuth({ auth, error }: AuthChanged, log: Log): void {
+	if (error === null) {
+		log.info({ auth }, "the credentials of an auth could be read again");
+		return;
+	}
+	const { code, message } = error;
+	log.warn(
+		{ auth, code, error: message },
+		"the credentials of an auth could not be read: what was read before goes on",
+	);
 }
 
 const loadWords = {

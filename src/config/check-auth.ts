@@ -1,0 +1,207 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { allRead } from "../core/all-read.ts";
+import { isToken } from "../core/http/headers.ts";
+import { type KeyRules, KeysUnreadable, readKeySet } from "../core/key-set.ts";
+import type { AuthConfig, Config, JwtConfig } from "./config.ts";
+import { authKeys } from "./keys/auth.ts";
+import { readApiKeys, readPasswords } from "./keys/auth-entries.ts";
+import type { FromEnvironment } from "./keys/from-environment.ts";
+import type { ReadOf } from "./keys/section.ts";
+import { hasFault, messageOf, type Problem } from "./problem.ts";
+import { entryOf, type Judged } from "./shape.ts";
+import { type MapSource, readSource, type Source } from "./source.ts";
+
+type Say = (key: string, message: string) => void;
+
+/** Of use only if no problem was added. */
+export function checkAuth(
+	source: MapSource | null,
+	context: FromEnvironment & { readonly problems: Problem[] },
+): AuthConfig[] {
+	const { problems } = context;
+	return (source?.entries ?? []).flatMap(({ key: name, at, value }) => {
+		if (!/^[A-Za-z][A-Za-z0-9_-]*$/.test(name)) {
+			problems.push({
+				at,
+				message: `\`${name}\` cannot name an auth: a letter first, then letters, digits, \`_\` and \`-\``,
+			});
+		}
+		const before = problems.length;
+		const read = authKeys.read(value, { what: "an auth", problems }, context);
+		if (hasFault(problems, before)) return [];
+		const auth = checkKind(name, read, (kind) => (key, message) => {
+			const written = entryOf(value, kind) ?? value;
+			const { at } = entryOf(written, key) ?? written;
+			problems.push({ at, message });
+		});
+		return auth ?? [];
+	});
+}
+
+type Read = ReadOf<typeof authKeys.keys>;
+
+function checkKind(
+	name: string,
+	{ jwt, keys, basic, ...unread }: Read,
+	sayOf: (kind: string) => Say,
+): AuthConfig | null {
+	allRead(unread);
+	const kinds = [jwt, keys, basic].filter((one) => one !== null);
+	if (kinds.length === 1 && jwt) return checkJwt(name, jwt, sayOf("jwt"));
+	if (kinds.length === 1 && keys) return checkKeys(name, keys, sayOf("keys"));
+	if (kinds.length === 1 && basic) {
+		return checkBasic(name, basic, sayOf("basic"));
+	}
+	const message =
+		"an auth has one kind of credentials: write one of `jwt`, `keys`, `basic`";
+	sayOf("")("", message);
+	return null;
+}
+
+function checkJwt(
+	name: string,
+	{ jwks, keys, ...rules }: NonNullable<Read["jwt"]>,
+	say: Say,
+): AuthConfig | null {
+	if ((jwks === null) === (keys === null)) {
+		say("jwks", "write one of `jwks` and `keys`");
+		return null;
+	}
+	const common = { name, kind: "jwt" as const, ...rules };
+	if (jwks !== null) return { ...common, keys: { kind: "url", url: jwks } };
+	if (keys === null) return null;
+	if ("file" in keys) {
+		return { ...common, keys: { kind: "file", file: keys.file } };
+	}
+	const fault = faultOfKeys(keys.text.reveal(), rules.algorithms);
+	if (fault !== null) say("keys", `\`keys\`: ${fault}`);
+	return { ...common, keys: { kind: "text", text: keys.text } };
+}
+
+function checkKeys(
+	name: string,
+	{ file, list, header, query, ...unread }: NonNullable<Read["keys"]>,
+	say: Say,
+): AuthConfig {
+	allRead(unread);
+	refuseTwoSources(file, list, say);
+	if (header !== null && query !== null) {
+		say("query", "the key stands in one place: write `header` or `query`");
+	}
+	const place =
+		query === null
+			? { in: "header" as const, name: (header ?? "x-api-key").toLowerCase() }
+			: { in: "query" as const, name: query };
+	if (place.in === "header" && !isToken(place.name)) {
+		say("header", `\`${place.name}\` cannot be a header's name`);
+	}
+	return { name, kind: "keys", file, list: list ?? [], place };
+}
+
+function checkBasic(
+	name: string,
+	{ file, list, ...unread }: NonNullable<Read["basic"]>,
+	say: Say,
+): AuthConfig {
+	allRead(unread);
+	refuseTwoSources(file, list, say);
+	return { name, kind: "basic", file, list: list ?? [] };
+}
+
+function refuseTwoSources(
+	file: string | null,
+	list: readonly unknown[] | null,
+	say: Say,
+): void {
+	if ((file === null) === (list === null)) {
+		say("file", "write one of `file` and `list`");
+	}
+}
+
+/** What the file of an auth is; the text of its keys is no file. */
+function fileOf(auth: AuthConfig): string | null {
+	if (auth.kind !== "jwt") return auth.file;
+	return auth.keys.kind === "file" ? auth.keys.file : null;
+}
+
+/** The rules by which the keys of a file or a text are read. */
+export function rulesOfKeys({
+	algorithms,
+}: Pick<JwtConfig, "algorithms">): KeyRules {
+	return { algorithms, secrets: true };
+}
+
+function faultOfKeys(
+	text: string,
+	algorithms: JwtConfig["algorithms"],
+): string | null {
+	try {
+		const { size } = readKeySet(text, rulesOfKeys({ algorithms }));
+		return size > 0 ? null : noKey;
+	} catch (error) {
+		if (error instanceof KeysUnreadable) return error.message;
+		throw error;
+	}
+}
+
+const noKey =
+	"there is no key that tokens can be verified with: RSA of 2,048 bits or more, EC, Ed25519, or a secret with its `alg` and as many bits as that needs";
+
+/** Reads a text of entries. Throws an error in words for the operator. */
+export function entriesIn<Entry>(
+	text: string,
+	read: (source: Source, judged: Judged) => readonly Entry[] | undefined,
+): readonly Entry[] {
+	const { root, problems, positionOf } = readSource(text);
+	const all = [...problems];
+	const judged = { what: "the file", problems: all };
+	const entries = root === null ? [] : read(root, judged);
+	const [first] = all;
+	if (first === undefined && entries !== undefined) return entries;
+	const { line = 1 } = first ? positionOf(first.at) : {};
+	const words = first ? messageOf(first) : "there is no list of entries";
+	throw new Error(`line ${line}: ${words}`);
+}
+
+/** Finds the files from the config's folder, and says what is wrong with what they hold. */
+export function withAuthFiles(
+	config: Config,
+	root: Source | null,
+	folder: string,
+): { readonly config: Config; readonly problems: readonly Problem[] } {
+	const problems: Problem[] = [];
+	const auth = config.auth.map((one): AuthConfig => {
+		const path = fileOf(one);
+		if (path === null) return one;
+		const file = resolve(folder, path);
+		const fault = faultOfFile(one, file);
+		if (fault !== null) {
+			const written = entryOf(
+				entryOf(entryOf(root, "auth"), one.name),
+				one.kind,
+			);
+			const key = one.kind === "jwt" ? "keys" : "file";
+			const { at = 0 } = entryOf(written, key) ?? {};
+			problems.push({ at, message: `${path}: ${fault}` });
+		}
+		return one.kind === "jwt"
+			? { ...one, keys: { kind: "file", file } }
+			: { ...one, file };
+	});
+	return { config: { ...config, auth }, problems };
+}
+
+function faultOfFile(auth: AuthConfig, file: string): string | null {
+	try {
+		const text = readFileSync(file, "utf8");
+		if (auth.kind === "jwt") return faultOfKeys(text, auth.algorithms);
+		if (auth.kind === "keys") entriesIn(text, readApiKeys);
+		else entriesIn(text, readPasswords);
+		return null;
+	} catch (error) {
+		const { code, message } = error as NodeJS.ErrnoException;
+		if (code === "ENOENT") return "there is no such file";
+		return code === undefined ? message : `it cannot be read (${code})`;
+	}
+}

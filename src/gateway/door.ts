@@ -1,0 +1,133 @@
+import { type Auth, createAuth, identify } from "../auth/auth.ts";
+import { insufficientChallenge } from "../auth/challenge.ts";
+import type { OpenIssuer } from "../auth/fetched-keys.ts";
+import type { Identity } from "../auth/identity.ts";
+import type { AuthConfig } from "../config/config.ts";
+import { asGatewayError, GatewayError } from "../core/errors.ts";
+import { type Events, raise } from "../core/events.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
+import type { Memory } from "../core/memory.ts";
+import type { RoutePlan } from "../plan/plan.ts";
+import type { SharedLimits } from "../store/shared-limits.ts";
+import type { Clock } from "../tasks/clock.ts";
+import type { Scope } from "../tasks/scope.ts";
+import { noteQuota } from "./find.ts";
+import type { RateLimit } from "./rate-limit.ts";
+import type { RequestEnd } from "./request-end.ts";
+import { prepareRequirement } from "./requirement.ts";
+
+/** A request that wants in. */
+export interface Wanting {
+	readonly request: GatewayRequest;
+	readonly params: Readonly<Record<string, string>>;
+	readonly scope: Scope;
+	readonly end: RequestEnd;
+	/** Null if limits hold for this process alone. */
+	readonly shared: SharedLimits | null;
+}
+
+/**
+ * Finds out who asks, counts that to the limits by identity, and judges what the route requires. Throws `unauthorized`,
+ * `auth_unavailable`, `too_many_requests` or `forbidden`.
+ */
+export type Door = (wanting: Wanting) => Promise<Identity>;
+
+/** Throws only if nobody can tell now. */
+export type WhoAsks = (
+	request: GatewayRequest,
+	scope: Scope,
+) => Promise<Identity | null>;
+
+/** All that lets clients in. */
+export interface Doors {
+	/** Null if anybody may ask. `limit` counts by identity. */
+	ofRoute(route: RoutePlan, limit: RateLimit | null): Door | null;
+	/** By any of them. */
+	readonly whoAsks: WhoAsks;
+	/** Resolves when it is known whether credentials can be judged. */
+	readonly settled: Promise<void>;
+	close(): Promise<void>;
+}
+
+export interface DoorsContext {
+	readonly clock: Clock;
+	readonly memory: Memory;
+	readonly events: Events;
+	readonly open: OpenIssuer;
+}
+
+export function openDoors(
+	configs: readonly AuthConfig[],
+	{ clock, memory, open, events }: DoorsContext,
+): Doors {
+	const told = tellingChanges(events);
+	const auths = configs.map((config) =>
+		createAuth(config, { clock, memory, open, told }),
+	);
+	return {
+		ofRoute(route, limit) {
+			const own = route.authIndexes.map((at) => auths[at] as Auth);
+			return own.length === 0 ? null : createDoor(route, own, limit, clock);
+		},
+		async whoAsks(request, scope) {
+			try {
+				return await identify(auths, request, scope);
+			} catch (error) {
+				// A job of somebody is then one that is not there.
+				if (asGatewayError(error).code === "unauthorized") return null;
+				throw error;
+			}
+		},
+		settled: Promise.all(auths.map(({ settled }) => settled)).then(() => {}),
+		async close() {
+			await Promise.all(auths.map((auth) => auth.close()));
+		},
+	};
+}
+
+/** A failure is told when it begins and when it is over. */
+function tellingChanges({ authChanged }: Events) {
+	const failing = new Set<string>();
+	return (auth: string, error: GatewayError | null) => {
+		if ((error === null) !== failing.has(auth)) return;
+		if (error === null) failing.delete(auth);
+		else failing.add(auth);
+		raise(authChanged, { auth, error });
+	};
+}
+
+function createDoor(
+	route: RoutePlan,
+	auths: readonly Auth[],
+	limit: RateLimit | null,
+	clock: Clock,
+): Door {
+	const refusal = route.require && prepareRequirement(route, clock.turn);
+	return async ({ request, params, scope, end, shared }) => {
+		const identity = await identify(auths, request, scope);
+		if (limit !== null) {
+			const { holder } = limit;
+			const keys = limit.keysOf(request, params, identity.values);
+			const counted =
+				shared === null
+					? holder.local.count(keys, request.arrivedMs)
+					: (await shared.count([{ holder, keys }]))[0];
+			noteQuota(limit, counted, end);
+		}
+		const why = refusal && refusal(request, params, identity.values);
+		if (why !== null) throw forbidden(why, auths, identity);
+		return identity;
+	};
+}
+
+function forbidden(
+	why: string,
+	auths: readonly Auth[],
+	{ values: { by } }: Identity,
+): GatewayError {
+	const auth = auths.find(({ name }) => name === by);
+	const challenges = auth?.bearsTokens
+		? [insufficientChallenge(by, auth.resource)]
+		: [];
+	return new GatewayError("forbidden", why, { challenges });
+}
