@@ -1,3 +1,4 @@
+import { linesOfTls } from "../config/tls-files.ts";
 import { eachWorkerHas } from "./each-worker-has.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
@@ -24,6 +25,8 @@ export async function checkCommand(
 	print(
 		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
 	);
+	const { tls } = config.server;
+	for (const line of tls === null ? [] : linesOfTls(tls)) print(line);
 	if (config.server.workers !== 1) {
 		const own = eachWorkerHas(config).join(", ");
 		print(`each worker has its own: ${own} (docs/scaling.md)`);

@@ -1,14 +1,9 @@
-import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
+import { certificateOf, faultOfPair, isPem } from "./pem.ts";
 import type { Problem } from "./problem.ts";
 import type { ResolvedUpstream } from "./resolve-upstream.ts";
 import { entryOf } from "./shape.ts";
 import type { Source } from "./source.ts";
-
-/** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
-export function isPem(text: string): boolean {
-	return text.includes("-----BEGIN ");
-}
 
 /** The problems of certificates and keys whose texts are known. What a file or a variable holds is not shown. */
 export function tlsProblems(
@@ -30,31 +25,7 @@ export function faultOfTls({ ca, cert, key }: TlsSettings): string | null {
 	if (ca !== undefined && certificateOf(ca) === null) {
 		return "`ca` holds no certificate that can be read";
 	}
-	if (cert === undefined || key === undefined) return null;
-	const certificate = certificateOf(cert);
-	if (certificate === null)
-		return "`cert` holds no certificate that can be read";
-	const own = keyOf(key);
-	if (own === null) {
-		return "`key` holds no private key that can be read without a passphrase";
-	}
-	return certificate.checkPrivateKey(own)
+	return cert === undefined || key === undefined
 		? null
-		: "`key` is not the private key of `cert`";
-}
-
-function certificateOf(text: string): X509Certificate | null {
-	try {
-		return new X509Certificate(text);
-	} catch {
-		return null;
-	}
-}
-
-function keyOf(text: string): KeyObject | null {
-	try {
-		return createPrivateKey(text);
-	} catch {
-		return null;
-	}
+		: faultOfPair(cert, key);
 }

@@ -1,9 +1,9 @@
-import { isPem } from "./check-tls.ts";
 import type { UpstreamConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { Defaults } from "./keys/defaults.ts";
 import { budgetKeys } from "./keys/policies.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
+import { isPem } from "./pem.ts";
 import type { Problem } from "./problem.ts";
 import {
 	type ResolvedUpstream,

@@ -18,6 +18,7 @@ import type { routeKeys } from "./keys/route.ts";
 import type { ReadOf } from "./keys/section.ts";
 import type { corsKeys, serverKeys } from "./keys/server.ts";
 import type { storeKeys } from "./keys/store.ts";
+import type { tlsKeys } from "./keys/tls.ts";
 import type { upstreamKeys } from "./keys/upstream.ts";
 import type { ResolvedUpstreams } from "./resolve-upstream.ts";
 import type { RouteKey } from "./route-key.ts";
@@ -126,6 +127,9 @@ export type PoolConfig = ReadOf<typeof poolKeys.keys>;
 
 /** If `healthPath` is null, there is no health check. If `cors` is null, pages of other origins may read no answer. */
 export type ServerConfig = ReadOf<typeof serverKeys.keys>;
+
+/** How clients reach the server by TLS. */
+export type TlsConfig = ReadOf<typeof tlsKeys.keys>;
 
 /** Which pages of other origins may read answers, and what they may ask for. */
 export type CorsConfig = ReadOf<typeof corsKeys.keys>;

@@ -129,6 +129,14 @@ export interface ServerInput {
 	 */
 	readonly websocket?: InputOfKey<Server["websocket"]>;
 	/**
+	 * TLS for clients, with HTTP/2 and HTTP/1.1 on one port: docs/tls.md. `cert` is the certificate with its chain,
+	 * and `key` its private key. `sni` has another pair for each host that clients may ask for. Each is a file,
+	 * relative to the config, or the PEM text itself from the environment. Files are read again when they change.
+	 * With `clientCa` every client must show a certificate that one of these authorities has issued. `minVersion` is
+	 * `"1.2"` or `"1.3"` (default `1.2`). `redirect` is a second port, whose requests are answered 308 to the first.
+	 */
+	readonly tls?: InputOfKey<Server["tls"]>;
+	/**
 	 * The addresses of the proxies in front; none without this key. Only their `addressHeader` says who the client is
 	 * (`request.ip`).
 	 */

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { type Checked, check } from "./check.ts";
 import { withAuthFiles } from "./check-auth.ts";
-import { isPem, tlsProblems } from "./check-tls.ts";
+import { tlsProblems } from "./check-tls.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
 import type { Environment } from "./environment.ts";
@@ -19,6 +19,7 @@ import {
 } from "./functions.ts";
 import { faultOfHistoryFile } from "./history-file.ts";
 import { positionsInModule } from "./module-positions.ts";
+import { isPem } from "./pem.ts";
 import {
 	hasFault,
 	messageOf,
@@ -36,6 +37,7 @@ import {
 	type SourceFile,
 } from "./source.ts";
 import { readValue } from "./source-value.ts";
+import { faultsOfTls, inFolder } from "./tls-files.ts";
 
 export interface Loaded {
 	/** Null if there is any problem that is not a warning. */
@@ -91,7 +93,8 @@ async function load(
 		files,
 	});
 	const folder = dirname(file);
-	const kept = withJobs(withHistory(found, source, folder), folder);
+	const secured = withCertificates(found, source, folder);
+	const kept = withJobs(withHistory(secured, source, folder), folder);
 	return place(withAuth(kept, source, folder), source, file);
 }
 
@@ -103,6 +106,28 @@ function withJobs(
 	if (!config?.jobs) return { config, problems };
 	const file = resolve(folder, config.jobs.file);
 	return { config: { ...config, jobs: { ...config.jobs, file } }, problems };
+}
+
+/** Finds the files of `server.tls` from the config's folder, and says what is wrong with them. */
+function withCertificates(
+	{ config, problems }: Pick<Checked, "config" | "problems">,
+	{ root }: SourceFile,
+	folder: string,
+): Pick<Checked, "config" | "problems"> {
+	if (!config?.server.tls) return { config, problems };
+	const tls = inFolder(config.server.tls, folder);
+	const faults = faultsOfTls(tls, Date.now());
+	const valid = faults.every(({ warning }) => warning === true);
+	const placed = faults.map(({ keys, ...fault }) => {
+		const path = ["server", "tls", ...keys];
+		let at = root;
+		for (const key of path) at = (at && entryOf(at, key)) ?? at;
+		return { at: at?.at ?? 0, ...fault };
+	});
+	return {
+		config: valid ? { ...config, server: { ...config.server, tls } } : null,
+		problems: [...problems, ...placed],
+	};
 }
 
 /** Finds the history's file from the config's folder, and says what keeps it from being one. */

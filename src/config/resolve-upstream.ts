@@ -10,7 +10,7 @@ import {
 } from "../expression/template.ts";
 import type { UpstreamSettings } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
-import { faultOfTls, isPem } from "./check-tls.ts";
+import { faultOfTls } from "./check-tls.ts";
 import type { Config, UpstreamConfig } from "./config.ts";
 import {
 	type Environment,
@@ -19,6 +19,7 @@ import {
 	variablesOf,
 } from "./environment.ts";
 import { bounds } from "./keys/defaults.ts";
+import { isPem } from "./pem.ts";
 import { printProblem } from "./problem.ts";
 import { accessOf } from "./source-value.ts";
 

@@ -234,6 +234,23 @@ export interface AuthChanged {
 	readonly error: GatewayError | null;
 }
 
+/** The server's certificates were read again, because their files have changed. */
+export interface CertificateChanged {
+	/** `refused`: they cannot be used, and those before stay in force. */
+	readonly outcome: "loaded" | "refused";
+	/** Null if they are in force. Holds nothing of the files. */
+	readonly fault: string | null;
+	/** Those in force. */
+	readonly certificates: readonly {
+		/** The host whose clients get it; null for all others. */
+		readonly name: string | null;
+		/** The hosts that it is for. */
+		readonly hosts: readonly string[];
+		/** When it expires, in milliseconds since 1970. */
+		readonly untilMs: number;
+	}[];
+}
+
 type Listener<T> = (event: T) => void;
 
 /**
@@ -250,6 +267,7 @@ export interface Events {
 	readonly undoEnded: Listener<UndoEnded>[];
 	readonly storeChanged: Listener<StoreChanged>[];
 	readonly authChanged: Listener<AuthChanged>[];
+	readonly certificateChanged: Listener<CertificateChanged>[];
 	/** Empty if nobody makes spans of requests. There is one at most. */
 	readonly tracers: Tracer[];
 }
@@ -266,6 +284,7 @@ export function createEvents(): Events {
 		undoEnded: [],
 		storeChanged: [],
 		authChanged: [],
+		certificateChanged: [],
 		tracers: [],
 	};
 }

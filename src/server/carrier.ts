@@ -1,6 +1,7 @@
 import type { Writable } from "node:stream";
 import type { GatewayError } from "../core/errors.ts";
 import type { HeaderList } from "../core/http/headers.ts";
+import type { ClientCertificate } from "../core/http/messages.ts";
 import type { WebSocketSession } from "../core/http/web-socket.ts";
 import type { ClientMemory, RequestMemory } from "../core/memory.ts";
 
@@ -30,6 +31,8 @@ export interface Carrier {
 	readonly peer: string;
 	/** Where the memory of its requests is counted. */
 	readonly client: ClientMemory;
+	/** What the client has shown; null if none was asked for. */
+	readonly certificate: ClientCertificate | null;
 	/** Whether nothing can be sent on it any more. */
 	readonly destroyed: boolean;
 	/** Whether it ends with its next answer. */

@@ -45,15 +45,18 @@ export type ClientScheme = (
 	headers: HeaderList,
 ) => "http" | "https" | null;
 
-/** The server itself speaks no TLS. Of a trusted proxy it believes the one header that the proxies write. */
+/** `own` is what the server itself speaks. Of a trusted proxy it believes the one header that the proxies write. */
 export function createClientScheme({
 	trustedProxies,
 	schemeHeader,
-}: Pick<ServerConfig, "trustedProxies" | "schemeHeader">): ClientScheme {
-	if (trustedProxies === null) return () => "http";
+	own,
+}: Pick<ServerConfig, "trustedProxies" | "schemeHeader"> & {
+	readonly own: "http" | "https";
+}): ClientScheme {
+	if (trustedProxies === null) return () => own;
 	const trusted = blockListOf(trustedProxies);
 	return (peer, headers) => {
-		if (peer === "" || !trusted.check(peer, familyOf(peer))) return "http";
+		if (peer === "" || !trusted.check(peer, familyOf(peer))) return own;
 		const said = schemeHeader && onlyHeaderOf(headers, schemeHeader);
 		const scheme = said?.trim().toLowerCase();
 		return scheme === "http" || scheme === "https" ? scheme : null;

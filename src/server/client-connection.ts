@@ -1,20 +1,16 @@
-import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import { GatewayError } from "../core/errors.ts";
-import {
-	allHeadersOf,
-	eachHeader,
-	type HeaderList,
-} from "../core/http/headers.ts";
-import { problemResponse } from "../core/http/problem.ts";
+import { allHeadersOf, type HeaderList } from "../core/http/headers.ts";
+import type { ClientCertificate } from "../core/http/messages.ts";
 import type { WebSocketSession } from "../core/http/web-socket.ts";
 import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Carrier, Connection, Unanswered } from "./carrier.ts";
 import { type Admission, outliveErrors } from "./client-connections.ts";
-import { Pace } from "./pace.ts";
-import { refused } from "./refuse.ts";
+import { flowOf, Pace } from "./pace.ts";
+import { plainAnswer } from "./raw-answer.ts";
+import { rawSocketOf } from "./raw-socket.ts";
+import { sendsSlowly, takesSlowly, tooLate } from "./slowness.ts";
 
 /**
  * How long a client that still sends a body may go on reading our answer. To close a connection while bytes come in
@@ -95,8 +91,12 @@ export class ClientConnection implements Carrier, Connection {
 		return this.#admission.client;
 	}
 
+	get certificate(): ClientCertificate | null {
+		return this.#admission.certificate;
+	}
+
 	get pace(): Pace {
-		this.#pace ??= new Pace(this.socket, this.#options);
+		this.#pace ??= new Pace(flowOf(this.socket), this.#options);
 		return this.#pace;
 	}
 
@@ -273,13 +273,7 @@ export class ClientConnection implements Carrier, Connection {
 	/** Called after `look`, with the bytes that have not reached the client's system; null if nobody can tell. */
 	lookCloser(ms: number, queuedBytes: number | null): void {
 		if (!this.pace.isTakingSlowly(ms, queuedBytes)) return;
-		const { leastBytesPerSecond } = this.#options;
-		const least =
-			leastBytesPerSecond === null
-				? "nothing"
-				: `less than ${leastBytesPerSecond} bytes per second`;
-		const message = `the client took ${least} of its answer`;
-		this.leave(new GatewayError("client_closed", message));
+		this.leave(takesSlowly(this.#options.leastBytesPerSecond));
 	}
 
 	/** The bytes are no request, or not the rest of one. Requests that were whole before are still answered. */
@@ -298,9 +292,7 @@ export class ClientConnection implements Carrier, Connection {
 	/** Answers bytes that are no request with a problem document, and ends. */
 	refuse(error: GatewayError): void {
 		this.finish();
-		const id = randomUUID();
-		this.#options.onRefused(error, id);
-		this.socket.end(rawAnswer(error, id));
+		this.socket.end(plainAnswer(error, this.#options.onRefused));
 		// After a CONNECT nobody else reads, and nobody would notice that the client has left.
 		this.socket.resume();
 		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());
@@ -315,7 +307,7 @@ export class ClientConnection implements Carrier, Connection {
 		const looksWhole = this.#running.some(({ unframed }) => unframed);
 		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
 		if (!looksWhole || socket.writableEnded) socket.destroy();
-		else socket.resetAndDestroy();
+		else (rawSocketOf(socket) ?? socket).resetAndDestroy();
 	}
 
 	/** Cuts it. */
@@ -338,29 +330,4 @@ const none: readonly Unanswered[] = [];
 export function clientClosed(): GatewayError {
 	const message = "the client closed the connection";
 	return new GatewayError("client_closed", message);
-}
-
-function tooLate(): GatewayError {
-	return refused(408, "request", "took too long to come");
-}
-
-function sendsSlowly(): GatewayError {
-	return refused(408, "body", "came too slowly");
-}
-
-/** A problem document as bytes, for requests for which Node has made no response object. */
-function rawAnswer(error: GatewayError, id: string): string {
-	const { status, headers, body } = problemResponse(error, id);
-	const fields = [
-		...headers,
-		...["date", new Date().toUTCString()],
-		...["x-request-id", id],
-		...["content-length", String(Buffer.byteLength(body))],
-		...["connection", "close"],
-	];
-	let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ""}\r\n`;
-	eachHeader(fields, (name, value) => {
-		text += `${name}: ${value}\r\n`;
-	});
-	return `${text}\r\n${body}`;
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { GatewayError } from "../core/errors.ts";
+import type { ClientCertificate } from "../core/http/messages.ts";
 import { parseAddress } from "../core/ip.ts";
 import type { ClientMemory, Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -19,8 +20,17 @@ export interface Admission {
 	readonly peer: string;
 	/** Where the memory of its requests is counted. */
 	readonly client: ClientMemory;
+	/** What the client has shown; null if none was asked for. */
+	readonly certificate: ClientCertificate | null;
 	/** The reason if it is one too many. Its requests get it as their answer. */
 	readonly refusal: GatewayError | null;
+}
+
+/** What a request takes that counts as a connection. */
+export interface Place {
+	/** The reason if it is one too many. */
+	readonly refusal: GatewayError | null;
+	readonly give: () => void;
 }
 
 /** The connections of a server's clients, and their bounds. */
@@ -63,7 +73,7 @@ export class ClientConnections {
 			return null;
 		}
 		const client = refusal === null ? shares.memoryOf(peer) : { held: 0 };
-		const admission = { peer, client, refusal };
+		const admission = { peer, client, certificate: null, refusal };
 		this.#sockets.set(socket, admission);
 		this.#memory.held += connectionBytes;
 		if (refusal !== null) this.#refused++;
@@ -81,6 +91,13 @@ export class ClientConnections {
 		this.#memory.give(connectionBytes);
 		if (this.#sockets.size === 0) this.onEmpty();
 	});
+
+	/** Counts a request as one more connection of its client. */
+	takePlace(peer: string): Place {
+		const refusal = this.#shares.take(peer);
+		const give = refusal === null ? () => this.#shares.give(peer) : nothing;
+		return { refusal, give };
+	}
 
 	/** Requests may come on it from now on. */
 	add(connection: Connection): void {

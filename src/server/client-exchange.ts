@@ -7,7 +7,11 @@ import {
 	headersWithout,
 	onlyHeaderOf,
 } from "../core/http/headers.ts";
-import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
+import type {
+	ClientCertificate,
+	GatewayRequest,
+	GatewayResponse,
+} from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import type { Session } from "../core/http/session.ts";
 import { hasContent, hasFramedBody } from "../core/http/status.ts";
@@ -138,6 +142,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 						...([incoming, bodyBytes, this.#scope] as const),
 						...([this.memory, owner.limits] as const),
 					);
+	}
+
+	get certificate(): ClientCertificate | null {
+		return this.#carrier.certificate;
 	}
 
 	get scheme(): "http" | "https" | null {

@@ -14,12 +14,14 @@ import {
 	type ConnectionOptions,
 } from "./client-connection.ts";
 import {
+	type Admission,
 	type ClientConnections,
 	givenItsSocket,
 } from "./client-connections.ts";
 import { ClientExchange } from "./client-exchange.ts";
 import { chunkOf, Http1Answer } from "./http1-answer.ts";
 import { endsConnection, parserFault, refusalOf, refused } from "./refuse.ts";
+import { connectRefused } from "./server-answers.ts";
 import type { Service } from "./service.ts";
 import { asksForWebSocket, Handshakes, Upgrade } from "./upgrade.ts";
 
@@ -73,6 +75,8 @@ interface Http1Means {
 	readonly options: ConnectionOptions;
 	/** Null: there are no WebSockets. */
 	readonly sessionBounds: SessionBounds | null;
+	/** Counts a connection, or has done so. Null if it was closed at once. */
+	readonly admit: (socket: Socket) => Admission | null;
 }
 
 /** What not every request is. */
@@ -124,8 +128,8 @@ export class Http1 {
 	}
 
 	#connect(socket: Socket): void {
-		const { connections, options } = this.#means;
-		const admission = connections.admit(socket);
+		const { connections, options, admit } = this.#means;
+		const admission = admit(socket);
 		if (admission === null) return;
 		const connection = new ClientConnection(socket, admission, options);
 		this.#connections.set(socket, connection);
@@ -214,16 +218,6 @@ function announcedIn(headers: HeaderList): number {
 		return Number.POSITIVE_INFINITY;
 	}
 	return Number(headerOf(headers, "content-length") ?? 0);
-}
-
-function connectRefused(): GatewayError {
-	// No resource has it, so none of them is named (RFC 9110, 10.2.1).
-	const facts = { allow: [] };
-	return new GatewayError(
-		"method_not_allowed",
-		"CONNECT is for proxies",
-		facts,
-	);
 }
 
 function tooManyUnanswered(): GatewayError {

@@ -1,9 +1,9 @@
-import type { Server as HttpServer } from "node:http";
 import {
 	type AddressInfo,
 	createServer,
 	type ListenOptions,
 	type Server as NetServer,
+	type Socket,
 } from "node:net";
 
 /**
@@ -24,13 +24,14 @@ type Listened = ListenOptions | { readonly fd: number };
 
 /** All sockets that listen on the port of a server. */
 export class Listeners {
-	readonly #http: HttpServer;
+	/** Gets the connections of all others, too. */
+	readonly #first: NetServer;
 	readonly #servers: NetServer[];
 	#closed: Promise<unknown> | null = null;
 
-	constructor(http: HttpServer) {
-		this.#http = http;
-		this.#servers = [http];
+	constructor(first: NetServer) {
+		this.#first = first;
+		this.#servers = [first];
 	}
 
 	/**
@@ -49,7 +50,7 @@ export class Listeners {
 		}
 		// Without a listener an error would end the process.
 		for (const server of this.#servers) server.on("error", onError);
-		return this.#http.address() as AddressInfo;
+		return this.#first.address() as AddressInfo;
 	}
 
 	async #openAll(where: Where): Promise<void> {
@@ -61,39 +62,40 @@ export class Listeners {
 
 	/** Sockets that are bound already. Other processes may accept from them, too. */
 	async #take([first = -1, ...others]: readonly number[]): Promise<void> {
-		await listening(this.#http, { fd: first });
+		await listening(this.#first, { fd: first });
 		for (const fd of others) await this.#openBeside({ fd });
 	}
 
 	/** Whether others may listen beside it. */
 	async #openFirst(where: ListenOptions): Promise<boolean> {
 		try {
-			await listening(this.#http, where);
+			await listening(this.#first, where);
 			return true;
 		} catch (error) {
 			if (!cannotShare(error)) throw error;
-			await listening(this.#http, { ...where, reusePort: false });
+			await listening(this.#first, { ...where, reusePort: false });
 			return false;
 		}
 	}
 
 	async #openBeside(where: Listened): Promise<void> {
-		// As Node's own server for HTTP makes its sockets.
-		const server = createServer({ allowHalfOpen: true, noDelay: true });
-		server.on("connection", (socket) => this.#http.emit("connection", socket));
+		const server = createListener((socket) =>
+			this.#first.emit("connection", socket),
+		);
 		this.#servers.push(server);
 		await listening(server, where);
 	}
 
 	/** Accepts no more. Connections at rest stay open, because a request may be on its way on them. */
 	stop(): void {
-		// Node's own `close` closes them.
-		this.#http.closeIdleConnections = () => {};
+		const http = this.#first as { closeIdleConnections?: () => void };
+		// The `close` of Node's server for HTTP closes them.
+		http.closeIdleConnections = () => {};
 		void this.close();
-		Reflect.deleteProperty(this.#http, "closeIdleConnections");
+		Reflect.deleteProperty(http, "closeIdleConnections");
 	}
 
-	/** Accepts no more, and closes the connections at rest. Resolves when no connection is left. */
+	/** Accepts no more. Node's server for HTTP closes its connections at rest. Resolves when no connection is left. */
 	close(): Promise<unknown> {
 		this.#closed ??= Promise.all(
 			this.#servers.map(
@@ -102,6 +104,11 @@ export class Listeners {
 		);
 		return this.#closed;
 	}
+}
+
+/** A server of connections, which it makes as Node's own server for HTTP does. */
+export function createListener(accept: (socket: Socket) => void): NetServer {
+	return createServer({ allowHalfOpen: true, noDelay: true }, accept);
 }
 
 /** A port that could be had for us alone. Sockets that share a port would share it with another gateway, too. */

@@ -16,6 +16,20 @@ export interface PaceOptions {
 	readonly idleTimeoutMs: number;
 }
 
+/** How far the bytes of a client have come, on a connection or on one of its streams. */
+export interface Flow {
+	/** Those that have come from it. */
+	readonly bytesRead: number;
+	/** Whether some wait for it. */
+	readonly waits: boolean;
+	/** Those that were handed over and have left this process; null if there is nobody to take any. */
+	readonly bytesLeft: number | null;
+	/** The number of its socket at the system; null if it has none of its own. */
+	readonly fd: number | null;
+	/** How many bytes may leave before any of them is seen to. */
+	readonly bytesUnseen: number;
+}
+
 /** The part of a socket's handle that says how far its bytes have come. */
 interface Handle {
 	/** Those that were handed over to be sent. */
@@ -26,6 +40,28 @@ interface Handle {
 	readonly fd?: number;
 }
 
+/** The flow of a connection. */
+export function flowOf(socket: Socket): Flow {
+	const handle = () => (socket as { _handle?: Handle | null })._handle ?? null;
+	return {
+		bytesUnseen: 0,
+		get bytesRead() {
+			return socket.bytesRead;
+		},
+		get waits() {
+			return socket.writableLength > 0;
+		},
+		get bytesLeft() {
+			const now = handle();
+			return now && now.bytesWritten - now.writeQueueSize;
+		},
+		get fd() {
+			const fd = handle()?.fd ?? -1;
+			return fd < 0 ? null : fd;
+		},
+	};
+}
+
 /** An account that is charged as time passes and credited with bytes. Beyond a full one nothing is saved. */
 class Credit {
 	left: number;
@@ -33,8 +69,8 @@ class Credit {
 	readonly #perMs: number;
 	bytesBefore: number;
 
-	constructor(graceMs: number, perMs: number, bytes: number) {
-		this.max = graceMs * perMs;
+	constructor(graceMs: number, perMs: number, bytes: number, more = 0) {
+		this.max = graceMs * perMs + more;
 		this.left = this.max;
 		this.#perMs = perMs;
 		this.bytesBefore = bytes;
@@ -57,7 +93,7 @@ class Credit {
  * body counts while the server waits for it, and an answer while bytes of it wait to be taken.
  */
 export class Pace {
-	readonly #socket: Socket;
+	readonly #flow: Flow;
 	readonly #idleTimeoutMs: number;
 	readonly #perMs: number;
 	readonly #sendingGraceMs: number;
@@ -72,11 +108,8 @@ export class Pace {
 	/** How long nothing was seen to be taken of an answer that waits. Infinity if none was looked at. */
 	stillMs = Number.POSITIVE_INFINITY;
 
-	constructor(
-		socket: Socket,
-		{ leastBytesPerSecond, idleTimeoutMs }: PaceOptions,
-	) {
-		this.#socket = socket;
+	constructor(flow: Flow, { leastBytesPerSecond, idleTimeoutMs }: PaceOptions) {
+		this.#flow = flow;
 		this.#idleTimeoutMs = idleTimeoutMs;
 		const off = leastBytesPerSecond === null;
 		// One byte in all that time.
@@ -87,12 +120,7 @@ export class Pace {
 
 	/** The number of the socket at the system; null if there is none. */
 	get fd(): number | null {
-		const fd = this.#handle?.fd ?? -1;
-		return fd < 0 ? null : fd;
-	}
-
-	get #handle(): Handle | null {
-		return (this.#socket as { _handle?: Handle | null })._handle ?? null;
+		return this.#flow.fd;
 	}
 
 	/** Time has passed in which a body may have been waited for. True if it comes too slowly. */
@@ -101,7 +129,7 @@ export class Pace {
 			this.#sending = null;
 			return false;
 		}
-		const { bytesRead } = this.#socket;
+		const { bytesRead } = this.#flow;
 		this.#sending ??= new Credit(this.#sendingGraceMs, this.#perMs, bytesRead);
 		this.#sending.pass(ms, bytesRead);
 		return this.#sending.left < 0;
@@ -109,17 +137,16 @@ export class Pace {
 
 	/** Time has passed in which an answer may have been taken. True if little of it was seen to leave this process. */
 	mayBeTakingSlowly(ms: number): boolean {
-		const handle = this.#handle;
-		if (handle === null || this.#socket.writableLength === 0) {
+		const bytes = this.#flow.bytesLeft;
+		if (bytes === null || !this.#flow.waits) {
 			this.#taking = null;
 			this.#reaching = null;
 			this.stillMs = Number.POSITIVE_INFINITY;
 			return false;
 		}
-		const bytes = handle.bytesWritten - handle.writeQueueSize;
 		this.#leftBytes = bytes;
 		if (this.#taking === null) {
-			this.#taking = new Credit(this.#takingGraceMs, this.#perMs, bytes);
+			this.#taking = this.#creditFor(bytes);
 			this.stillMs = 0;
 			return false;
 		}
@@ -137,13 +164,18 @@ export class Pace {
 	 */
 	isTakingSlowly(ms: number, queuedBytes: number | null): boolean {
 		const taking = this.#taking;
-		if (this.#handle === null || taking === null) return false;
+		if (this.#flow.bytesLeft === null || taking === null) return false;
 		if (queuedBytes === null) return taking.left < 0;
 		const bytes = this.#leftBytes - queuedBytes;
 		if (this.#reaching === null) {
-			this.#reaching = new Credit(this.#takingGraceMs, this.#perMs, bytes);
+			this.#reaching = this.#creditFor(bytes);
 			this.#reaching.left = taking.left;
 		} else if (this.#reaching.pass(ms, bytes)) this.stillMs = 0;
 		return this.#reaching.left < 0;
+	}
+
+	#creditFor(bytes: number): Credit {
+		const { bytesUnseen } = this.#flow;
+		return new Credit(this.#takingGraceMs, this.#perMs, bytes, bytesUnseen);
 	}
 }

@@ -51,7 +51,7 @@ export function isAboutServer(method: string, url: string): boolean {
 	return method === "OPTIONS" && (url === "*" || absoluteAlone.test(url));
 }
 
-function headFault(
+export function headFault(
 	rawHeaders: readonly string[],
 	httpVersion: string,
 ): GatewayError | null {
@@ -148,12 +148,12 @@ export function trailerFault(
 	return bytes > headerBytesMax ? tooManyBytes() : null;
 }
 
-function tooManyFields(headerFieldsMax: number): GatewayError {
+export function tooManyFields(headerFieldsMax: number): GatewayError {
 	const message = `more than ${headerFieldsMax} header fields`;
 	return refused(431, "headers", message);
 }
 
-function tooManyBytes(): GatewayError {
+export function tooManyBytes(): GatewayError {
 	return refused(431, "headers", "the header fields are too long");
 }
 
@@ -190,7 +190,7 @@ function isAuthority(text: string): boolean {
 	return /^(?:[\w.~!$&'()*+,;=%-]+|\[[\da-f:.]+\])(?::\d{0,5})?$/i.test(text);
 }
 
-function targetFault(url: string): GatewayError | null {
+export function targetFault(url: string): GatewayError | null {
 	// Node reads a head as Latin-1.
 	if (/[^\x21-\x7e]/.test(url)) return notEncoded();
 	if (url.startsWith("/")) return null;

@@ -1,5 +1,6 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { GatewayError } from "../core/errors.ts";
+import { type Events, raise } from "../core/events.ts";
 import { isLocal } from "../core/ip.ts";
 import type { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -18,6 +19,8 @@ export interface Served {
 	readonly handle: Handle;
 	/** Counts what its requests hold. */
 	readonly memory: Memory;
+	/** Where it is told that certificates were read again. Absent: nobody listens. */
+	readonly events?: Pick<Events, "certificateChanged">;
 }
 
 export interface ServeOptions {
@@ -27,6 +30,8 @@ export interface ServeOptions {
 	readonly host?: string;
 	/** Descriptors of sockets that are bound there already, and that other processes may share. Default: it makes its own. */
 	readonly sockets?: readonly number[];
+	/** The same for the port of `tls.redirect`. */
+	readonly redirectSockets?: readonly number[];
 	/** Called with errors that are bugs, and with the request's id, or an empty text if there is no request. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 	/** Called with requests that the server itself refused, and with their ids. The gateway never saw them. */
@@ -53,9 +58,11 @@ export interface RunningServer extends Omit<Server, "drain" | "retire"> {
  * (`EADDRINUSE`). Closing the server does not close the gateway.
  */
 export async function serve(
-	{ server: settings, clock, handle, memory }: Served,
-	{ port, host, sockets, onInternal, onRefused }: ServeOptions = {},
+	{ server: settings, clock, handle, memory, events }: Served,
+	options: ServeOptions = {},
 ): Promise<RunningServer> {
+	const { port, host, sockets, redirectSockets, ...hooks } = options;
+	const { onInternal, onRefused } = hooks;
 	// The gateway itself reads bodies, makes answers and bounds its memory. Only the command starts further processes.
 	const {
 		bodyBytesMax: _,
@@ -74,6 +81,10 @@ export async function serve(
 		handle,
 		memory,
 		...(sockets && { sockets }),
+		...(redirectSockets && { redirectSockets }),
+		...(events && {
+			onCertificate: (event) => raise(events.certificateChanged, event),
+		}),
 		...(onInternal && { onInternal }),
 		...(onRefused && { onRefused }),
 	});

@@ -36,6 +36,16 @@ export function unknownHost(): GatewayError {
 	return new GatewayError("misdirected", message, { errors });
 }
 
+export function connectRefused(): GatewayError {
+	// No resource has it, so none of them is named (RFC 9110, 10.2.1).
+	const facts = { allow: [] };
+	return new GatewayError(
+		"method_not_allowed",
+		"CONNECT is for proxies",
+		facts,
+	);
+}
+
 export function isAt(target: string, path: string | null): boolean {
 	if (path === null || !target.startsWith(path)) return false;
 	return target.length === path.length || target[path.length] === "?";

@@ -1,10 +1,13 @@
+import type { AddressInfo } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import type { GatewayError } from "../core/errors.ts";
+import type { CertificateChanged } from "../core/events.ts";
 import type { SessionCounts } from "../core/http/web-socket.ts";
 import { Memory } from "../core/memory.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope } from "../tasks/scope.ts";
+import type { CertificateState } from "./certificates.ts";
 import { createClientAddress, createClientScheme } from "./client-address.ts";
 import { ClientConnections } from "./client-connections.ts";
 import type { Handle } from "./client-exchange.ts";
@@ -13,7 +16,8 @@ import { createCors } from "./cors.ts";
 import { Drain } from "./drain.ts";
 import { createHosts } from "./hosts.ts";
 import { createHttpServer, Http1 } from "./http1.ts";
-import { Listeners } from "./listeners.ts";
+import { createListener, Listeners } from "./listeners.ts";
+import { redirectTo } from "./redirect.ts";
 import { Service } from "./service.ts";
 
 export type { Handle };
@@ -36,8 +40,12 @@ export interface ServerOptions
 	> {
 	/** Null: a request for one is answered as if it asked for none. */
 	readonly websocket: ServerConfig["websocket"] | null;
+	/** Told when certificates were read again, or could not be. */
+	readonly onCertificate?: (event: CertificateChanged) => void;
 	/** Descriptors of sockets that are bound to the host and the port already. Default: it makes its own. */
 	readonly sockets?: readonly number[];
+	/** The same for the port of `tls.redirect`. */
+	readonly redirectSockets?: readonly number[];
 	readonly clock: Clock;
 	readonly handle: Handle;
 	/** What requests hold is counted there. Default: it is not bounded. */
@@ -51,10 +59,21 @@ export interface ServerOptions
 	readonly onRefused?: (error: GatewayError, requestId: string) => void;
 }
 
+/** How clients come by TLS. */
+export interface TlsState {
+	readonly certificates: readonly CertificateState[];
+	/** How often the certificates were read again, by what became of it. */
+	readonly reloads: { readonly loaded: number; readonly refused: number };
+	/** Handshakes that failed, by the code of the error. */
+	readonly failures: ReadonlyMap<string, number>;
+}
+
 export interface Server {
 	readonly url: string;
 	readonly host: string;
 	readonly port: number;
+	/** The port that only redirects; null without one. */
+	readonly redirect: number | null;
 	/**
 	 * Answers the health check with 503, and takes requests for the delay. Then it stops accepting connections, answers
 	 * further requests on open ones with 503, and lets running requests finish. Then all connections are closed. True if
@@ -73,23 +92,48 @@ export interface Server {
 	connections(): number;
 	/** What has happened in its WebSockets. */
 	sessions(): Readonly<SessionCounts>;
+	/** Its certificates, and what became of handshakes; null without TLS. */
+	tls(): TlsState | null;
+	/** Sessions of TLS that another process has begun with these keys go on here. */
+	useTicketKeys(keys: Buffer): void;
 	/** Whether it drains, so that no further requests should be sent here. */
 	draining(): boolean;
 	/** Cuts running requests and closes all connections at once. */
 	close(): Promise<void>;
 }
 
-/** Listens on a port. Fails with the system's error if it cannot (`EADDRINUSE`). */
+/** Listens on a port, and on that of `tls.redirect`. Fails with the system's error if it cannot (`EADDRINUSE`). */
 export async function listen(options: ServerOptions): Promise<Server> {
+	const server = await listenAlone(options);
+	const redirect = options.tls?.redirect ?? null;
+	if (redirect === null) return server;
+	const { redirectSockets, sockets: _, ...others } = options;
+	try {
+		const plain = await listenAlone({
+			...others,
+			...{ tls: null, cors: null, websocket: null, port: redirect },
+			...(redirectSockets && { sockets: redirectSockets }),
+			handle: redirectTo(server.port),
+		});
+		return withRedirect(server, plain);
+	} catch (error) {
+		await server.close();
+		throw error;
+	}
+}
+
+async function listenAlone(options: ServerOptions): Promise<Server> {
 	const {
 		host,
 		port,
 		sockets,
+		redirectSockets: _,
 		clock,
 		handle,
 		memory = new Memory(),
 		onInternal = nothing,
 		onRefused = nothing,
+		onCertificate = nothing,
 		...bounds
 	} = options;
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
@@ -97,7 +141,8 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
 	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
 	const { cors, hosts, connectionsPerClient, ...paces } = rest;
-	const { leastBytesPerSecond, schemeHeader, websocket, ...unread } = paces;
+	const { leastBytesPerSecond, schemeHeader, websocket, tls, ...unread } =
+		paces;
 	allRead(unread);
 	if (websocket !== null) {
 		const { heartbeatMs: _, waitingBytesMax: _1, ...unreadOfIt } = websocket;
@@ -109,7 +154,6 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		{ headersMs, idleTimeoutMs, headerBytesMax },
 		(message) => http1.mayUpgrade(message),
 	);
-	const listeners = new Listeners(http);
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
 	const scope = openScope({ clock });
 	const accepting = openScope({ clock });
@@ -124,7 +168,10 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		...{ clock, scope, accepting, connections },
 		port: {
 			stop: () => listeners.stop(),
-			close: () => listeners.close(),
+			close() {
+				door?.close();
+				return listeners.close();
+			},
 			async closeResting() {
 				await connections.closeResting();
 				http.closeIdleConnections();
@@ -138,36 +185,76 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		limits: { headerFieldsMax, headerBytesMax },
 		cors: cors === null ? null : createCors(cors),
 		answersFor: createHosts({ hosts, host }),
-		clientScheme: createClientScheme({ trustedProxies, schemeHeader }),
+		clientScheme: createClientScheme({
+			...{ trustedProxies, schemeHeader, own: tls ? "https" : "http" },
+		}),
 		onIdle: () => drain.onIdle(),
 	});
+	const connectionOptions = {
+		...{ clock, idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond },
+		onRefused,
+	};
+	const doorMeans = {
+		...{ http, service, connections, headersMs },
+		options: connectionOptions,
+		tell: onCertificate,
+	};
+	// A server without TLS does not load it.
+	const door =
+		tls && (await (await import("./tls-door.ts")).openDoor(tls, doorMeans));
 	const http1: Http1 = new Http1(http, {
 		...{ service, connections, sessionBounds: websocket },
-		options: {
-			...{ clock, idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond },
-			onRefused,
-		},
+		options: connectionOptions,
+		admit: door
+			? (socket) => door.admissionOf(socket)
+			: (socket) => connections.admit(socket),
 	});
-	const {
-		address,
-		port: taken,
-		family,
-	} = await listeners.open(
-		{ port, host, ...(sockets && { sockets }) },
-		(error) => onInternal(error, ""),
+	const listeners = new Listeners(
+		door ? createListener((socket) => door.accept(socket)) : http,
 	);
-	const authority = family === "IPv6" ? `[${address}]` : address;
+	const where = { port, host, ...(sockets && { sockets }) };
+	const taken = await listeners
+		.open(where, (error) => onInternal(error, ""))
+		.catch((error: unknown) => {
+			door?.close();
+			throw error;
+		});
 	return {
-		url: `http://${authority}:${taken}`,
-		host: address,
-		port: taken,
+		url: urlOf(taken, tls ? "https" : "http"),
+		host: taken.address,
+		port: taken.port,
+		redirect: null,
 		drain: (timeoutMs, delayMs = 0) => drain.drain(timeoutMs, delayMs),
 		retire: (timeoutMs, restMs) => drain.retire(timeoutMs, restMs),
 		letGo: (count) => connections.letGo(count),
 		connections: () => connections.size,
 		sessions: () => service.sessions,
+		tls: () => door && door.state,
+		useTicketKeys: (keys) => door?.useTicketKeys(keys),
 		draining: () => drain.draining,
 		close: () => drain.close(),
+	};
+}
+
+function urlOf({ address, port, family }: AddressInfo, scheme: string): string {
+	return `${scheme}://${family === "IPv6" ? `[${address}]` : address}:${port}`;
+}
+
+/** Both ports end together. What is said of connections is said of the first. */
+function withRedirect(server: Server, plain: Server): Server {
+	const both = async <T>(one: Promise<T>, other: Promise<unknown>) => {
+		const [first] = await Promise.all([one, other]);
+		return first;
+	};
+	return {
+		...server,
+		redirect: plain.port,
+		drain: (timeoutMs, delayMs) =>
+			both(server.drain(timeoutMs, delayMs), plain.drain(timeoutMs, delayMs)),
+		retire: (timeoutMs, restMs) =>
+			both(server.retire(timeoutMs, restMs), plain.retire(timeoutMs, restMs)),
+		connections: () => server.connections() + plain.connections(),
+		close: () => both(server.close(), plain.close()),
 	};
 }
 

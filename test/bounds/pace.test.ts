@@ -10,7 +10,7 @@ import type {
 	GatewayRequest,
 	GatewayResponse,
 } from "../../src/core/http/messages.ts";
-import { Pace } from "../../src/server/pace.ts";
+import { flowOf, Pace } from "../../src/server/pace.ts";
 import { sendQueuesOf } from "../../src/server/send-queues.ts";
 import {
 	listen,
@@ -357,7 +357,7 @@ describe("the pace of a client", () => {
 		const handle = { bytesWritten: 3e6, writeQueueSize: 1e6, fd: 7 };
 		const socket = { bytesRead: 0, writableLength: 1e6, _handle: handle };
 		const options = { leastBytesPerSecond, idleTimeoutMs: 60_000 };
-		const pace = new Pace(socket as unknown as Socket, options);
+		const pace = new Pace(flowOf(socket as unknown as Socket), options);
 		/** Looks every two seconds. `queued` tells what the system holds, null if it tells nothing. */
 		const slowAfter = (
 			seconds: number,
@@ -447,7 +447,7 @@ describe("the pace of a client", () => {
 			stack.defer(() => void client.destroy());
 			const [socket] = (await once(server, "connection")) as [Socket];
 			stack.defer(() => void socket.destroy());
-			const { fd } = new Pace(socket, {
+			const { fd } = new Pace(flowOf(socket), {
 				leastBytesPerSecond: null,
 				idleTimeoutMs: 1,
 			});

@@ -3,12 +3,14 @@ import {
 	request as httpRequest,
 	type IncomingHttpHeaders,
 } from "node:http";
+import { request as httpsRequest } from "node:https";
 import type { Config } from "../../src/config/config.ts";
 import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
 import { type Clock, realClock } from "../../src/tasks/clock.ts";
+import { askHttp2, transport, transportTls, trusting } from "./transport.ts";
 
 /** A gateway on a real port, asked over HTTP. */
 export interface ServedGateway extends AsyncDisposable {
@@ -52,6 +54,7 @@ export async function serve(
 		...config.server,
 		// Most tests write whatever into `Host`.
 		hosts: config.server.hosts ?? ["*"],
+		tls: config.server.tls ?? transportTls,
 		host: "127.0.0.1",
 		port: 0,
 		clock: gateway.clock,
@@ -96,12 +99,20 @@ function patient({ overload }: Config): Config["overload"] {
 /** One request, on a connection of its own unless an agent keeps some. */
 export function ask(
 	url: string,
-	{ method = "GET", headers = {}, body, agent, signal }: GetOptions = {},
+	options: GetOptions = {},
 ): Promise<HttpAnswer> {
+	const isTls = url.startsWith("https:");
+	if (isTls && transport === "h2") return askHttp2(url, options);
+	const { method = "GET", headers = {}, body, agent, signal } = options;
 	return new Promise((resolve, reject) => {
-		const request = httpRequest(
+		const request = (isTls ? httpsRequest : httpRequest)(
 			url,
-			{ method, headers, agent: agent ?? false, ...(signal ? { signal } : {}) },
+			{
+				...{ method, headers, ...(isTls && trusting) },
+				...(signal ? { signal } : {}),
+				// One for plain HTTP cannot keep connections of TLS.
+				agent: isTls ? false : (agent ?? false),
+			},
 			(response) => {
 				const chunks: Buffer[] = [];
 				response.on("data", (chunk: Buffer) => chunks.push(chunk));

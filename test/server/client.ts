@@ -1,5 +1,7 @@
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { rawSocketOf } from "../../src/server/raw-socket.ts";
+import { connectTo, transport } from "../kit/transport.ts";
 
 export interface Answer {
 	readonly status: number;
@@ -12,6 +14,8 @@ export interface Answer {
 export interface TestClient extends Disposable {
 	readonly socket: Socket;
 	send(...texts: string[]): void;
+	/** Resets the connection. */
+	reset(): void;
 	/** The next answer; one to HEAD must be asked for as such, as nothing in it says that its body is left out. */
 	answer(method?: "HEAD"): Promise<Answer>;
 	/** Resolves when the connection is gone, with what came and was no whole answer. */
@@ -19,7 +23,7 @@ export interface TestClient extends Disposable {
 }
 
 export async function openClient(port: number): Promise<TestClient> {
-	const socket = connect(port, "127.0.0.1");
+	const socket = connectTo(port);
 	socket.on("error", () => {});
 	let received = "";
 	let look = () => {};
@@ -33,7 +37,7 @@ export async function openClient(port: number): Promise<TestClient> {
 			resolve(received);
 		});
 	});
-	await once(socket, "connect");
+	await once(socket, transport === "http" ? "connect" : "secureConnect");
 
 	function take(head: boolean): Answer | null {
 		const end = received.indexOf("\r\n\r\n");
@@ -66,6 +70,7 @@ export async function openClient(port: number): Promise<TestClient> {
 				look();
 			});
 		},
+		reset: () => void (rawSocketOf(socket) ?? socket).resetAndDestroy(),
 		gone: () => closed,
 		[Symbol.dispose]: () => socket.destroy(),
 	};

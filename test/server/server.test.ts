@@ -19,6 +19,7 @@ import {
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
+import { transport } from "../kit/transport.ts";
 import { type Answer, asking, openClient, type TestClient } from "./client.ts";
 
 const headerFieldsMax = 10;
@@ -134,7 +135,8 @@ describe("listening", () => {
 	test("says where, with the port that was free", async () => {
 		await serve(async () => ok);
 		assert.equal(server.host, "127.0.0.1");
-		assert.equal(server.url, `http://127.0.0.1:${server.port}`);
+		const scheme = transport === "http" ? "http" : "https";
+		assert.equal(server.url, `${scheme}://127.0.0.1:${server.port}`);
 		assert.ok(server.port > 0);
 	});
 
@@ -271,7 +273,7 @@ describe("a request", () => {
 			"CONNECT elsewhere:443 HTTP/1.1\r\nhost: elsewhere:443\r\n\r\n",
 		);
 		await client.answer();
-		client.socket.resetAndDestroy();
+		client.reset();
 		client = await connected();
 		assert.equal((await ask("GET /")).status, 200);
 	});
@@ -916,7 +918,7 @@ describe("a client that leaves", () => {
 		first.answer({ body: "x".repeat(50_000) });
 		const second = await next();
 		const left = cancelled(second.scope);
-		client.socket.resetAndDestroy();
+		client.reset();
 		assert.equal(((await left) as GatewayError).code, "client_closed");
 		assert.equal(second.scope.listeners, 0);
 		second.answer({});

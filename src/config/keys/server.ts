@@ -21,6 +21,7 @@ import {
 } from "./kinds.ts";
 import { origins } from "./origins.ts";
 import { map, mapOfDefaults, section } from "./section.ts";
+import { tlsKeys } from "./tls.ts";
 
 const corsListWords = "at least one, or leave the key out";
 
@@ -288,6 +289,12 @@ const serverParts = {
 		description:
 			"The bounds of open WebSockets. A client that says nothing for `heartbeat` (default {heartbeat}) is asked whether it is there, and is cut off if it says nothing for as long again. If more than `maxWaiting` (default {maxWaiting}) waits for a client, the next message ends its WebSocket with 1013.",
 		example: "websocket: { heartbeat: 20s, maxWaiting: 256KiB }",
+	}),
+	tls: key(map(tlsKeys), {
+		description:
+			'TLS for clients, with HTTP/2 and HTTP/1.1 on one port: docs/tls.md. `cert` is the certificate with its chain, and `key` its private key. `sni` has another pair for each host that clients may ask for. Each is a file, relative to the config, or the PEM text itself from the environment. Files are read again when they change. With `clientCa` every client must show a certificate that one of these authorities has issued. `minVersion` is `"1.2"` or `"1.3"` (default {minVersion}). `redirect` is a second port, whose requests are answered 308 to the first.',
+		example:
+			"port: 8443\ntls: { cert: ./fullchain.pem, key: ./privkey.pem, redirect: 8080 }",
 	}),
 	trustedProxies: key(listFromEnvironment(subnets), {
 		description:

@@ -8,6 +8,21 @@ import type { HeaderList } from "./headers.ts";
 import type { CallMethod } from "./method.ts";
 import type { Session, Tunnel } from "./session.ts";
 
+/** The certificate that a client has proved to own. One of the server's `clientCa` has issued it. */
+export interface ClientCertificate {
+	/** The parts of the subject's name, with commas between: `O=Example, CN=orders`. */
+	readonly subject: string;
+	readonly issuer: string;
+	/** The other names, as OpenSSL writes them: `DNS:orders.internal, URI:spiffe://example/orders`. Empty if there is none. */
+	readonly names: string;
+	/** In hexadecimal, as its issuer gave it. */
+	readonly serial: string;
+	/** The SHA-256 of the certificate, in small hexadecimal letters. */
+	readonly fingerprint: string;
+	/** When it expires, in milliseconds since 1970. */
+	readonly untilMs: number;
+}
+
 /** One request of a client, as the server hands it to the gateway. */
 export interface GatewayRequest {
 	/** Unique; stands in `X-Request-Id`, in problem documents and in the log. */
@@ -20,6 +35,8 @@ export interface GatewayRequest {
 	readonly ip: string;
 	/** The scheme by which the client came; null or absent if it is not known. */
 	readonly scheme?: "http" | "https" | null;
+	/** What the client has shown; null or absent if its server asks for none. */
+	readonly certificate?: ClientCertificate | null;
 	/** Present if its server sees to it that the client takes the answer. */
 	readonly paced?: true;
 	/** When the request arrived, in milliseconds on the gateway's clock. The deadline counts from here. */

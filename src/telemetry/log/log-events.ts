@@ -2,6 +2,7 @@ import type { LogConfig } from "../../config/config.ts";
 import { asGatewayError } from "../../core/errors.ts";
 import {
 	type AuthChanged,
+	type CertificateChanged,
 	type Events,
 	listen,
 	type PolicyDecided,
@@ -37,6 +38,9 @@ export function logEvents(
 		}),
 		listen(events.storeChanged, (change) => tellStore(change, log)),
 		listen(events.authChanged, (change) => tellAuth(change, log)),
+		listen(events.certificateChanged, (change) =>
+			tellCertificates(change, log),
+		),
 	];
 	return () => {
 		for (const remove of removals) remove();
@@ -88,6 +92,26 @@ function tellAuth({ auth, error }: AuthChanged, log: Log): void {
 	log.warn(
 		{ auth, code, error: message },
 		"the credentials of an auth could not be read: what was read before goes on",
+	);
+}
+
+/** Once for each change of the files, so that there are few. */
+function tellCertificates(
+	{ outcome, fault, certificates }: CertificateChanged,
+	log: Log,
+): void {
+	const inForce = certificates.map(({ name, hosts, untilMs }) => ({
+		...(name !== null && { sni: name }),
+		hosts,
+		until: new Date(untilMs).toISOString(),
+	}));
+	if (outcome === "loaded") {
+		log.info({ certificates: inForce }, "certificates were read again");
+		return;
+	}
+	log.error(
+		{ reason: fault, certificates: inForce },
+		"the changed certificates cannot be used: those before stay in force",
 	);
 }
 

@@ -209,6 +209,19 @@ export const metrics = {
 		"What the history takes on the disk, with its journal",
 		"most",
 	),
+	certificateExpiry: gauge(
+		"sluice_tls_certificate_expiry_timestamp_seconds",
+		"When the certificate expires, in seconds since 1970",
+		"most",
+	),
+	certificateReloads: counter(
+		"sluice_tls_certificate_reloads_total",
+		"Changes of certificate files, by what became of them",
+	),
+	handshakeFailures: counter(
+		"sluice_tls_handshake_failures_total",
+		"Connections that ended before their handshake, by OpenSSL's or Node's code",
+	),
 	load: gauge("sluice_load", "1 for the level of load", "worker"),
 	memory: gauge(
 		"sluice_memory_bytes",

@@ -4,6 +4,7 @@ import { packageVersion } from "../../core/version.ts";
 import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
 import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
+import type { TlsState } from "../../server/server.ts";
 import type { StoreState } from "../../store/store.ts";
 import type { UpstreamState } from "../../upstream/upstream.ts";
 import { labels, type Metric, type MetricsOut } from "./exposition.ts";
@@ -18,10 +19,14 @@ export interface LoadedPlan {
 	readonly atMs: number;
 }
 
+/** The server, as far as it is counted. */
+export type CountedServer = Pick<RunningServer, "connections" | "sessions"> &
+	Partial<Pick<RunningServer, "tls">>;
+
 /** Asks the parts that know. Nothing is looked at between two scrapes. */
 export function writeGauges(
 	gateway: Gateway,
-	server: Pick<RunningServer, "connections" | "sessions"> | null,
+	server: CountedServer | null,
 	load: LoadLevel,
 	loaded: LoadedPlan,
 	out: MetricsOut,
@@ -38,6 +43,8 @@ export function writeGauges(
 	if (channels.length > 0) writeChannels(channels, out);
 	one(metrics.clientConnections, server?.connections());
 	if (server !== null) writeSessions(server.sessions(), out);
+	const tls = server?.tls?.() ?? null;
+	if (tls !== null) writeTls(tls, out);
 	one(metrics.requestsRunning, requests?.running);
 	one(metrics.requestsWaiting, requests?.waiting);
 	one(metrics.poolThreads, threads?.threads);
@@ -121,6 +128,26 @@ function writeSessions(
 	out.metric(metrics.websocketsClosed);
 	for (const [code, count] of closed) {
 		out.sample(metrics.websocketsClosed.name, labels({ code }), count);
+	}
+}
+
+function writeTls(
+	{ certificates, reloads, failures }: TlsState,
+	out: MetricsOut,
+): void {
+	out.metric(metrics.certificateExpiry);
+	for (const { name, untilMs } of certificates) {
+		const host = labels({ host: name ?? "" });
+		out.sample(metrics.certificateExpiry.name, host, untilMs / 1000);
+	}
+	out.metric(metrics.certificateReloads);
+	for (const [outcome, count] of Object.entries(reloads)) {
+		const text = labels({ outcome });
+		out.sample(metrics.certificateReloads.name, text, count);
+	}
+	out.metric(metrics.handshakeFailures);
+	for (const [reason, count] of failures) {
+		out.sample(metrics.handshakeFailures.name, labels({ reason }), count);
 	}
 }
 

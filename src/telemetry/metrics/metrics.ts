@@ -12,7 +12,6 @@ import {
 } from "../../core/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import { hashOf } from "../../plan/print.ts";
-import type { RunningServer } from "../../server/serve.ts";
 import type { History } from "../history/history.ts";
 import { writeHistory } from "../history/history-metrics.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
@@ -26,7 +25,7 @@ import {
 	Samples,
 } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
-import { writeGauges } from "./gauges.ts";
+import { type CountedServer, writeGauges } from "./gauges.ts";
 import { Histogram } from "./histogram.ts";
 import { Counts, Durations } from "./series.ts";
 
@@ -35,12 +34,12 @@ export interface Metrics {
 	/** The text that Prometheus reads. `server` adds the connections of clients, `history` how it is written. */
 	print(
 		format: MetricsFormat,
-		server?: Pick<RunningServer, "connections" | "sessions"> | null,
+		server?: CountedServer | null,
 		history?: Pick<History, "state"> | null,
 	): string;
 	/** The same as numbers, for a process that adds up several. */
 	samples(
-		server?: Pick<RunningServer, "connections" | "sessions"> | null,
+		server?: CountedServer | null,
 		history?: Pick<History, "state"> | null,
 	): readonly FamilySamples[];
 	/** What was counted since its beginning. */
@@ -161,7 +160,7 @@ export function createMetrics(gateway: Gateway): Metrics {
 	];
 	const write = <Out extends MetricsOut>(
 		out: Out,
-		server: Pick<RunningServer, "connections" | "sessions"> | null,
+		server: CountedServer | null,
 		history: Pick<History, "state"> | null,
 	): Out => {
 		numbers.write(out);

@@ -1,0 +1,37 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+
+/** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
+export function isPem(text: string): boolean {
+	return text.includes("-----BEGIN ");
+}
+
+/** The first certificate of a text; null if it holds none that can be read. */
+export function certificateOf(text: string): X509Certificate | null {
+	try {
+		return new X509Certificate(text);
+	} catch {
+		return null;
+	}
+}
+
+function keyOf(text: string): KeyObject | null {
+	try {
+		return createPrivateKey(text);
+	} catch {
+		return null;
+	}
+}
+
+/** What is wrong with the texts of a certificate and its key; null if nothing is. */
+export function faultOfPair(cert: string, key: string): string | null {
+	const certificate = certificateOf(cert);
+	if (certificate === null)
+		return "`cert` holds no certificate that can be read";
+	const own = keyOf(key);
+	if (own === null) {
+		return "`key` holds no private key that can be read without a passphrase";
+	}
+	return certificate.checkPrivateKey(own)
+		? null
+		: "`key` is not the private key of `cert`";
+}

@@ -1,0 +1,149 @@
+import type { X509Certificate } from "node:crypto";
+import { readFileSync, statSync } from "node:fs";
+import { resolve } from "node:path";
+import type { TlsConfig } from "./config.ts";
+import type { PemSource } from "./keys/tls.ts";
+import { certificateOf, faultOfPair, isPem } from "./pem.ts";
+
+/** No chain of certificates is longer. A longer file is likely another one. */
+export const pemBytesMax = 256 * 1024;
+
+/** A fault of the server's TLS, at a key of `server.tls`. */
+export interface TlsFault {
+	readonly keys: readonly string[];
+	readonly message: string;
+	readonly warning?: true;
+}
+
+/** The same settings, with each file found from the config's folder. */
+export function inFolder(tls: TlsConfig, folder: string): TlsConfig {
+	const found = (source: PemSource): PemSource =>
+		"file" in source ? { file: resolve(folder, source.file) } : source;
+	return {
+		...tls,
+		cert: found(tls.cert),
+		key: found(tls.key),
+		clientCa: tls.clientCa && found(tls.clientCa),
+		sni: tls.sni.map(({ name, cert, key }) => ({
+			name,
+			cert: found(cert),
+			key: found(key),
+		})),
+	};
+}
+
+/** A certificate and its key, and where they stand under `server.tls`. */
+interface PlacedPair {
+	readonly keys: readonly string[];
+	/** The host whose clients get it; null for all others. */
+	readonly name: string | null;
+	readonly cert: PemSource;
+	readonly key: PemSource;
+}
+
+function pairsOf({ cert, key, sni }: TlsConfig): readonly PlacedPair[] {
+	return [
+		{ keys: [], name: null, cert, key },
+		...sni.map((one) => ({ ...one, keys: ["sni", one.name] })),
+	];
+}
+
+/** What is wrong with the certificates now. A faulty one is no reason to be silent about the others. */
+export function faultsOfTls(tls: TlsConfig, nowMs: number): TlsFault[] {
+	const faults = pairsOf(tls).flatMap((pair) => faultsOfPair(pair, nowMs));
+	if (tls.clientCa === null) return faults;
+	const keys = ["clientCa"];
+	const authority = readPem(tls.clientCa);
+	if (authority === null) faults.push(unread(keys));
+	else if (certificateOf(authority) === null) {
+		const message = "`clientCa` holds no certificate that can be read";
+		faults.push({ keys, message });
+	}
+	return faults;
+}
+
+function faultsOfPair(pair: PlacedPair, nowMs: number): TlsFault[] {
+	const certKeys = [...pair.keys, "cert"];
+	const cert = readPem(pair.cert);
+	const key = readPem(pair.key);
+	const missing = [
+		...(cert === null ? [unread(certKeys)] : []),
+		...(key === null ? [unread([...pair.keys, "key"])] : []),
+	];
+	if (cert === null || key === null) return missing;
+	const message = faultOfPair(cert, key);
+	if (message !== null) return [{ keys: certKeys, message }];
+	const certificate = certificateOf(cert);
+	return (certificate ? doubtsOf(certificate, pair.name, nowMs) : []).map(
+		(doubt) => ({ keys: certKeys, message: doubt, warning: true }),
+	);
+}
+
+function unread(keys: readonly string[]): TlsFault {
+	const message = `the file of \`${keys.at(-1)}\` cannot be read, or holds no PEM text`;
+	return { keys, message };
+}
+
+/** What clients will not like about a certificate. */
+function doubtsOf(
+	certificate: X509Certificate,
+	name: string | null,
+	nowMs: number,
+): string[] {
+	const doubts: string[] = [];
+	const { validFromDate, validToDate } = certificate;
+	if (validToDate.getTime() < nowMs) {
+		doubts.push(`\`cert\` has expired on ${dayOf(validToDate)}`);
+	} else if (validFromDate.getTime() > nowMs) {
+		doubts.push(`\`cert\` is not valid before ${dayOf(validFromDate)}`);
+	}
+	const names = namesOf(certificate);
+	if (names.length === 0) {
+		doubts.push("`cert` names no host (subjectAltName), so no client takes it");
+	} else if (name !== null && !isFor(certificate, name)) {
+		doubts.push(`\`cert\` is for ${names.join(", ")}, and not for \`${name}\``);
+	}
+	return doubts;
+}
+
+function isFor(certificate: X509Certificate, name: string): boolean {
+	const host = name.replace(/^\*\./, "any.");
+	return certificate.checkHost(host, { subject: "never" }) !== undefined;
+}
+
+/** The hosts and addresses that a certificate is for. */
+export function namesOf({ subjectAltName }: X509Certificate): string[] {
+	return (subjectAltName ?? "")
+		.split(", ")
+		.flatMap((one) => /^(?:DNS|IP Address):(.+)$/.exec(one)?.[1] ?? []);
+}
+
+function dayOf(date: Date): string {
+	return date.toISOString().slice(0, 10);
+}
+
+/** What is told of the certificates that can be read, a line for each. */
+export function linesOfTls(tls: TlsConfig): string[] {
+	return pairsOf(tls).flatMap(({ name, cert }) => {
+		const text = readPem(cert);
+		const certificate = text === null ? null : certificateOf(text);
+		if (certificate === null) return [];
+		const who = name === null ? "" : ` of ${name}`;
+		const until = dayOf(certificate.validToDate);
+		return [
+			`certificate${who}: for ${namesOf(certificate).join(", ") || "nobody"}, until ${until}`,
+		];
+	});
+}
+
+/** Null if it cannot be read. */
+function readPem(source: PemSource): string | null {
+	if (!("file" in source)) return source.text.reveal();
+	try {
+		if (statSync(source.file).size > pemBytesMax) return null;
+		const text = readFileSync(source.file, "utf8");
+		return isPem(text) ? text : null;
+	} catch {
+		return null;
+	}
+}
