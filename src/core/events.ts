@@ -219,6 +219,11 @@ export const storeFaults = [
 
 export type StoreFault = (typeof storeFaults)[number];
 
+/** A call of the store has ended: answered, refused, or given up. */
+export interface StoreCalled {
+	readonly durationMs: number;
+}
+
 /** The store cannot be used any more, or can be used again. It begins away, which is not told. */
 export interface StoreChanged {
 	readonly state: "up" | "away";
@@ -265,6 +270,7 @@ export interface Events {
 	readonly policyDecided: Listener<PolicyDecided>[];
 	readonly loadChanged: Listener<LoadChanged>[];
 	readonly undoEnded: Listener<UndoEnded>[];
+	readonly storeCalled: Listener<StoreCalled>[];
 	readonly storeChanged: Listener<StoreChanged>[];
 	readonly authChanged: Listener<AuthChanged>[];
 	readonly certificateChanged: Listener<CertificateChanged>[];
@@ -282,6 +288,7 @@ export function createEvents(): Events {
 		policyDecided: [],
 		loadChanged: [],
 		undoEnded: [],
+		storeCalled: [],
 		storeChanged: [],
 		authChanged: [],
 		certificateChanged: [],

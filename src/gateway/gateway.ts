@@ -249,11 +249,14 @@ export function createGateway(
 function openStore(config: StoreConfig, clock: Clock, events: Events): Store {
 	const { url, prefix, timeoutMs, ...unread } = config;
 	allRead(unread);
-	const changed = events.storeChanged;
+	const { storeChanged: changed, storeCalled: called } = events;
 	const address = url.reveal();
 	const keys = keyPrefix(address, prefix);
 	const open = openRedis(address, keys);
-	return new Store({ prefix: keys, timeoutMs }, { clock, changed, open });
+	return new Store(
+		{ prefix: keys, timeoutMs },
+		{ clock, changed, called, open },
+	);
 }
 
 /** Without a bound on overload nothing is left out. */

@@ -1,5 +1,6 @@
 import {
 	raise,
+	type StoreCalled,
 	type StoreChanged,
 	type StoreFault,
 	storeFaults,
@@ -24,6 +25,8 @@ export interface StoreOptions {
 export interface StoreContext {
 	readonly clock: Clock;
 	readonly changed: readonly ((event: StoreChanged) => void)[];
+	/** Default: nobody wants to know. */
+	readonly called?: readonly ((event: StoreCalled) => void)[];
 	readonly open: OpenLink;
 }
 
@@ -219,13 +222,16 @@ export class Store {
 		read: (reply: unknown) => Value | null,
 		hasToKnow = false,
 	): Promise<Value> {
-		let sinceMs = this.clock.now();
+		const beganMs = this.clock.now();
+		let sinceMs = beganMs;
 		let waits = hasToKnow ? lateMax : 1;
-		this.#calledMs = sinceMs;
+		this.#calledMs = beganMs;
 		return new Promise<Value>((resolve, reject) => {
-			const end = () => {
+			const end = (counts = true) => {
 				timer.cancel();
-				return this.#waiting.delete(fail);
+				const isFirst = this.#waiting.delete(fail);
+				if (isFirst && counts) this.#tellCall(beganMs);
+				return isFirst;
 			};
 			const fail = (error: Error) => {
 				if (!end()) return;
@@ -266,7 +272,7 @@ export class Store {
 				(error: Error) => {
 					this.#heardMs = this.clock.now();
 					if (error instanceof UnknownScript) {
-						if (end()) reject(error);
+						if (end(false)) reject(error);
 						return;
 					}
 					fail(error);
@@ -389,6 +395,12 @@ export class Store {
 		this.#state = state;
 		this.#fault = fault;
 		this.#sinceMs = this.clock.now();
+	}
+
+	#tellCall(sentMs: number): void {
+		const { called = [] } = this.#context;
+		if (called.length === 0) return;
+		raise(called, { durationMs: this.clock.now() - sentMs });
 	}
 
 	#tell(): void {

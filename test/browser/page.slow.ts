@@ -235,6 +235,23 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		assert.match(await card.innerText(), /answered from it|not asked yet/);
 	});
 
+	it("says of a store that it is away, and why", async () => {
+		await using served = await serve(
+			"store: redis://127.0.0.1:1\nroutes:\n  GET /hello: { respond: hello }\n",
+		);
+		await served.gateway.settled;
+		const admin = await serveAdmin(served.gateway, { port: 0 });
+		try {
+			await using opened = await openPage(browser, looks.light, admin.url);
+			const { page } = opened;
+			await open(page, "Upstreams");
+			await page.getByText("Shared store", { exact: true }).waitFor();
+			await page.getByText(/^away for .* \(unreachable\)/).waitFor();
+		} finally {
+			await admin.close();
+		}
+	});
+
 	it("says how the history is switched on where it is off", async () => {
 		await using opened = await openPage(browser, looks.light, weather.url);
 		await open(opened.page, "History");

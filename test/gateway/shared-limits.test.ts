@@ -204,13 +204,18 @@ describe("limits of several gateways", { skip }, () => {
 				numbers?.text ?? "",
 				/^sluice_store_calls_total\{outcome="answered"\} 1$/m,
 			);
+			const took = "sluice_store_call_duration_seconds";
+			for (const line of ['_bucket{le="+Inf"} 1', "_count 1"]) {
+				assert.ok(numbers?.text.includes(`\n${took}${line}\n`), line);
+			}
+			assert.match(numbers?.text ?? "", /_call_duration_seconds_sum 0\.\d+\n/);
 			const { store } = JSON.parse(state?.text ?? "");
 			assert.deepEqual(
 				{ ...store, forMs: 0 },
 				{
 					...{ state: "up", reason: null, forMs: 0 },
 					calls: { answered: 1, slow: 0, failed: 0 },
-					local: { limits: 0, answers: 0 },
+					local: { limits: 0, answers: 0, channels: 0 },
 				},
 			);
 			await server.kill();

@@ -16,6 +16,7 @@ export interface State {
 		readonly waiting: number;
 	} | null;
 	readonly live: readonly LiveState[];
+	readonly store: StoreState | null;
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;
@@ -27,6 +28,19 @@ export interface State {
 	readonly upstreams: readonly UpstreamState[];
 	readonly routes: readonly RouteState[];
 	readonly workers: readonly WorkerState[];
+}
+
+/** What processes share; `reason` is null unless it is away, and `local` counts by use what was decided without it. */
+export interface StoreState {
+	readonly state: "connecting" | "up" | "away";
+	readonly reason: string | null;
+	readonly forMs: number;
+	readonly calls: {
+		readonly answered: number;
+		readonly slow: number;
+		readonly failed: number;
+	};
+	readonly local: Readonly<Record<string, number>>;
 }
 
 /** A live route: who watches it, and what the runs for them came to. */

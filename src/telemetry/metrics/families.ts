@@ -180,6 +180,11 @@ export const metrics = {
 		"sluice_store_calls_total",
 		"Calls of the store, by how they ended",
 	),
+	storeDuration: {
+		name: "sluice_store_call_duration_seconds",
+		type: "histogram",
+		help: "How long calls of the store took, answered or not",
+	},
 	storeAway: counter(
 		"sluice_store_away_total",
 		"How often the store has gone away, by the reason",

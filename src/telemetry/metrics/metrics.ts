@@ -26,7 +26,7 @@ import {
 } from "./exposition.ts";
 import { decisionMetrics, metrics } from "./families.ts";
 import { type CountedServer, writeGauges } from "./gauges.ts";
-import { Histogram } from "./histogram.ts";
+import { Histogram, ofStore } from "./histogram.ts";
 import { Counts, Durations } from "./series.ts";
 
 /** Counts what a gateway does. Nothing is sent anywhere: the numbers are printed when they are asked for. */
@@ -145,6 +145,7 @@ class UpstreamNumbers {
 export function createMetrics(gateway: Gateway): Metrics {
 	const numbers = new Numbers(gateway);
 	const { events } = gateway;
+	const storeCalls = gateway.state().store && new Histogram("", ofStore);
 	const loaded = { hash: hashOf(gateway.plan), atMs: Date.now() };
 	const removals = [
 		listen(events.requestEnded, (end) => numbers.request(end)),
@@ -157,6 +158,9 @@ export function createMetrics(gateway: Gateway): Metrics {
 		listen(events.loadChanged, ({ level }) => {
 			numbers.load = level;
 		}),
+		listen(events.storeCalled, ({ durationMs }) =>
+			storeCalls?.record(durationMs),
+		),
 	];
 	const write = <Out extends MetricsOut>(
 		out: Out,
@@ -164,6 +168,10 @@ export function createMetrics(gateway: Gateway): Metrics {
 		history: Pick<History, "state"> | null,
 	): Out => {
 		numbers.write(out);
+		if (storeCalls !== null) {
+			out.metric(metrics.storeDuration);
+			storeCalls.write(metrics.storeDuration.name, out);
+		}
 		if (history !== null) writeHistory(history.state(), out);
 		writeGauges(gateway, server, numbers.load, loaded, out);
 		return out;

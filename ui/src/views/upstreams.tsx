@@ -1,7 +1,13 @@
 import { shownBytes, shownCount, shownMs, shownShare } from "../format.ts";
 import { useAsked } from "../live.ts";
 import { hashOf } from "../place.ts";
-import type { State, UpstreamState, WorkerState } from "../state.ts";
+import type {
+	State,
+	StoreState,
+	UpstreamState,
+	WorkerState,
+} from "../state.ts";
+import { storeWords } from "../store.ts";
 
 /** How each upstream is, and what protects it. */
 export function UpstreamsView() {
@@ -174,6 +180,16 @@ function workerWords({
 	return draining ? `${words}, draining` : words;
 }
 
+function Store({ state }: { state: StoreState }) {
+	const { tone, text } = storeWords(state);
+	return (
+		<div>
+			<dt>Shared store</dt>
+			<dd class={`tone ${tone}`}>{text}</dd>
+		</div>
+	);
+}
+
 function Gateway({ state }: { state: State }) {
 	const { load, requests, memory, loop, connections, threads } = state;
 	const [tone, words] = loadWords[load];
@@ -222,6 +238,7 @@ function Gateway({ state }: { state: State }) {
 						</dd>
 					</div>
 				)}
+				{state.store && <Store state={state.store} />}
 				{state.workers.map(({ worker, state: one }) => (
 					<div>
 						<dt>Worker {worker}</dt>
