@@ -79,13 +79,14 @@ export class CallTrail {
 		clock: Instants,
 		of: Pick<CallTrail, "upstream" | "method" | "template">,
 		ids: TraceIds | null = null,
+		startedMs = clock.now(),
 	) {
 		this.#clock = clock;
 		this.#ids = ids;
 		this.upstream = of.upstream;
 		this.method = of.method;
 		this.template = of.template;
-		this.startedMs = clock.now();
+		this.startedMs = startedMs;
 	}
 
 	decided(mark: Omit<DecisionMark, "atMs">): void {
@@ -105,7 +106,10 @@ export class CallTrail {
 	/** The answer is there. To read it may need other steps, which is not part of the call's time. */
 	answered(status: number): void {
 		this.status = status;
-		this.endedMs = this.#clock.now();
+		// Between the end of an only attempt and this nothing waits. Others may have ended long before.
+		const [attempt] = this.attempts;
+		const isOnly = this.attempts.length === 1 && attempt?.status === status;
+		this.endedMs = (isOnly ? attempt.endedMs : null) ?? this.#clock.now();
 	}
 
 	ended(error: GatewayError | null): void {
@@ -219,6 +223,8 @@ export class StepTrail {
 	waits: readonly StepWait[] = none;
 	/** Its span. Null if it has none. */
 	readonly spanId: string | null;
+	/** Whether the code that began its work still runs. A call then begins with it, without another look at the clock. */
+	atOnce = false;
 	readonly #clock: Instants;
 	readonly #ids: TraceIds | null;
 
@@ -237,17 +243,17 @@ export class StepTrail {
 		this.readyMs = readyMs;
 	}
 
-	/** Names the attempts of its calls; null if they are not traced. */
-	get ids(): TraceIds | null {
-		return this.#ids;
-	}
-
 	started(): void {
 		this.startedMs ??= this.#clock.now();
 	}
 
-	called(call: CallTrail): void {
+	/** Begins the record of a call. */
+	call(of: Pick<CallTrail, "upstream" | "method" | "template">): CallTrail {
+		const startedMs = this.atOnce ? this.startedMs : null;
+		const fromMs = startedMs ?? this.#clock.now();
+		const call = new CallTrail(this.#clock, of, this.#ids, fromMs);
 		this.calls = withAnother(this.calls, call);
+		return call;
 	}
 
 	/** Begins a wait for other steps, which the result ends. */

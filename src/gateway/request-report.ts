@@ -52,15 +52,21 @@ export class RequestReport {
 		if (requestEnded.length > 0 || trail !== null) {
 			const { route, missing, writes, outlived, parts, watch } = end;
 			const { requestId, method, arrivedMs } = this.#request;
-			const event: RequestEnded = {
-				...{ route, missing, writes, outlived, parts },
-				...(watch !== null && { watch }),
-				...(traced !== null && { traceId: traced.traceId }),
-				error: error === null ? null : asGatewayError(error),
-				...{ requestId, method },
+			// Spread only for the few: it copies name by name.
+			let event: RequestEnded = {
+				requestId,
+				method,
+				route,
 				status: this.#status,
 				durationMs: this.#context.clock.now() - arrivedMs,
+				error: error === null ? null : asGatewayError(error),
+				missing,
+				outlived,
+				writes,
+				parts,
 			};
+			if (watch !== null) event = { ...event, watch };
+			if (traced !== null) event = { ...event, traceId: traced.traceId };
 			raise(requestEnded, event);
 			if (trail !== null) {
 				trail.close();

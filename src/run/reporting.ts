@@ -20,9 +20,7 @@ export function trailOf(
 	if (trail === null && !listened) return null;
 	const { name } = upstream;
 	const of = { upstream: name, method, template };
-	const call = new CallTrail(clock, of, trail?.ids ?? null);
-	trail?.called(call);
-	return call;
+	return trail === null ? new CallTrail(clock, of) : trail.call(of);
 }
 
 /** Reports the call when it has ended. An error of a listener fails this call and nothing else. */

@@ -103,8 +103,15 @@ function atOnce(work: Work): Work {
 /** If this turn of the loop has computed for long, the work waits for another. */
 function inTurn(work: Work): Work {
 	const begin: Work = (spot) => {
-		spot.trail?.started();
-		return work(spot);
+		const { trail } = spot;
+		if (trail === null) return work(spot);
+		trail.started();
+		trail.atOnce = true;
+		try {
+			return work(spot);
+		} finally {
+			trail.atOnce = false;
+		}
 	};
 	return (spot) => spot.frame.fuel.piece(begin, spot);
 }

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { printChart } from "../../src/cli/chart.ts";
 import type { TrailEnded } from "../../src/core/events.ts";
-import { CallTrail, type StepTrail, Trail } from "../../src/core/trail.ts";
+import { type StepTrail, Trail } from "../../src/core/trail.ts";
 import {
 	detailOf,
 	type RequestDetail,
@@ -99,8 +99,7 @@ describe("the chart of a request", () => {
 		const a = trail.step("a", [], null) as StepTrail;
 		a.started();
 		const called = { upstream: "up", method: "GET", template: "/" };
-		const call = new CallTrail(clock, called);
-		a.called(call);
+		const call = a.call(called);
 		const first = call.attempt();
 		at(100, () => first.placed(0));
 		at(200, () => first.sent(false));
@@ -120,7 +119,7 @@ describe("the chart of a request", () => {
 		const b = trail.step("b", [], null, 0) as StepTrail;
 		at(250, () => {
 			b.started();
-			b.called(new CallTrail(clock, called));
+			b.call(called);
 		});
 		at(500, () => {
 			b.calls[0]?.answered(200);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { CallTrail, Trail } from "../../src/core/trail.ts";
+import { Trail } from "../../src/core/trail.ts";
 import { criticalPath } from "../../src/telemetry/trail/critical-path.ts";
 import {
 	type AskOptions,
@@ -49,8 +49,7 @@ function oneCall(now: () => number) {
 	const step = trail.step("a", [], null) ?? assert.fail();
 	step.started();
 	const of = { upstream: "users", method: "GET", template: "/a" };
-	const call = new CallTrail({ now }, of);
-	step.called(call);
+	const call = step.call(of);
 	trail.last = step;
 	return { trail, call, step };
 }
