@@ -2,10 +2,13 @@ import assert from "node:assert/strict";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "node:test";
+import fc from "fast-check";
+import { shown } from "../../src/core/shown.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
 import { createLog } from "../../src/telemetry/log/log.ts";
-import { jsonLine } from "../../src/telemetry/log/log-line.ts";
+import { writeLine } from "../../src/telemetry/log/log-line.ts";
 import { LogOutput } from "../../src/telemetry/log/log-output.ts";
+import { JsonBytes } from "../../src/telemetry/trail/json-bytes.ts";
 import { folderWith } from "../kit/cli.ts";
 
 /** Writes of the system end when they end, whatever the virtual clock says. */
@@ -78,8 +81,47 @@ describe("lines of the log", () => {
 		assert.equal(lines.length, 3);
 	});
 
+	it("are what the standard makes of their fields, whatever stands in them", () => {
+		const out = new JsonBytes();
+		const text = fc.oneof(
+			fc.string({ unit: "binary", maxLength: 100 }),
+			fc.constantFrom('a "b" \\c', "\u007f", "x".repeat(100), ""),
+		);
+		const value = fc.oneof(
+			text,
+			fc.integer(),
+			fc.double(),
+			fc.boolean(),
+			fc.constantFrom(null, undefined),
+			fc.array(text, { maxLength: 3 }),
+		);
+		const fields = fc.dictionary(text, value, { maxKeys: 5 });
+		fc.assert(
+			fc.property(fields, text, (given, words) => {
+				writeLine(out, 30, given, words, 7);
+				const line = out.slice(0, out.length).toString();
+				out.cut(0);
+				const { time } = JSON.parse(line);
+				const inner = JSON.stringify(given).slice(1, -1);
+				const before = inner && `${inner},`;
+				assert.equal(
+					line,
+					shown(
+						`{"level":30,"time":"${time}","worker":7,${before}"msg":${JSON.stringify(words)}}\n`,
+					),
+				);
+			}),
+		);
+	});
+
 	it("have the time at which they were made", async () => {
-		const timeOf = () => Date.parse(JSON.parse(jsonLine(30, {}, "x")).time);
+		const out = new JsonBytes();
+		const timeOf = () => {
+			writeLine(out, 30, {}, "x");
+			const line = out.slice(0, out.length).toString();
+			out.cut(0);
+			return Date.parse(JSON.parse(line).time);
+		};
 		for (let round = 0; round < 3; round++) {
 			const beforeMs = Date.now();
 			const ms = timeOf();

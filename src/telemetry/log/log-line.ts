@@ -1,6 +1,7 @@
 // Not by name: an old Node, which has no `styleText`, must get as far as saying that it is too old.
 import util from "node:util";
 import { shown, shownInOneLine } from "../../core/shown.ts";
+import type { JsonBytes } from "../trail/json-bytes.ts";
 
 /** The fields of a line of the log. */
 interface Fields {
@@ -18,11 +19,39 @@ const levels = new Map([
 	[50, { name: "error", style: "red" }],
 ] as const);
 
-/** A line of JSON: how bad it is, the time, the fields in their order, and what happened. */
-export function jsonLine(level: number, fields: object, words: string): string {
-	const inner = JSON.stringify(fields).slice(1, -1);
-	const before = inner === "" ? "" : `${inner},`;
-	return `{"level":${level},"time":"${instant()}",${before}"msg":${JSON.stringify(words)}}\n`;
+/**
+ * Writes a line of JSON: how bad it is, the time, the fields in their order, and what happened. It shows what a terminal
+ * would obey.
+ */
+export function writeLine(
+	out: JsonBytes,
+	level: number,
+	fields: object,
+	words: string,
+	worker: number | null = null,
+): void {
+	out.openMap();
+	out.key("level");
+	out.number(level);
+	writeField(out, "time", instant());
+	if (worker !== null) writeField(out, "worker", worker);
+	for (const name of Object.keys(fields)) {
+		writeField(out, name, (fields as Record<string, unknown>)[name]);
+	}
+	writeField(out, "msg", words);
+	out.closeMap();
+	out.end();
+	out.raw("\n");
+}
+
+function writeField(out: JsonBytes, name: string, value: unknown): void {
+	if (value === undefined) return;
+	out.key(name);
+	if (typeof value === "number") out.number(value);
+	else if (typeof value !== "string" || !out.plain(value)) {
+		// JSON escapes the control characters of ASCII alone.
+		out.json(shown(JSON.stringify(value)));
+	}
 }
 
 /** The last millisecond in which a line was made, and its text: to write dates costs more than the rest of a line. */

@@ -1,7 +1,8 @@
 import { write, writeSync } from "node:fs";
 import type { Clock, Timer } from "../../tasks/clock.ts";
+import { JsonBytes } from "../trail/json-bytes.ts";
 
-/** How much may wait for the log's reader, in characters. Further lines are dropped and counted. */
+/** How much may wait for the log's reader, in bytes. Further lines are dropped and counted. */
 const waitingMax = 1024 * 1024;
 
 /** The longest piece of one write. */
@@ -29,10 +30,16 @@ export class LogOutput {
 	readonly #fd: number;
 	/** Then no piece is so long that the system could tear it. */
 	readonly #shared: boolean;
-	#lines: string[] = [];
-	/** How many of them are written now, one piece after the other. */
-	#gathered = 0;
-	#waiting = 0;
+	/** The next line is written here. Then `endLine` takes it. Lines that wait stand before it, outside the heap. */
+	readonly out = new JsonBytes();
+	/** How long each line is that waits. */
+	#lengths: number[] = [];
+	/** Where the first of them begins. */
+	#from = 0;
+	/** Where the last of them ends. */
+	#to = 0;
+	/** Up to here they are written now, one piece after the other. */
+	#gatheredTo = 0;
 	/** When the last write began, on the gateway's clock. */
 	#sentMs = Number.NEGATIVE_INFINITY;
 	/** The piece that is being written. */
@@ -63,13 +70,25 @@ export class LogOutput {
 	}
 
 	write(line: string): void {
-		if (this.#waiting + line.length > waitingMax) {
+		this.out.raw(line);
+		this.endLine();
+	}
+
+	/** What was written to `out` is a line. */
+	endLine(): void {
+		const { length } = this.out;
+		if (length - this.#from > waitingMax) {
+			this.out.cut(this.#to);
 			this.#dropped++;
 			return;
 		}
-		this.#waiting += line.length;
-		this.#lines.push(line);
+		this.#lengths.push(length - this.#to);
+		this.#to = length;
 		if (this.#piece === null) this.#nextSoon();
+	}
+
+	get #waiting(): number {
+		return this.#to - this.#from;
 	}
 
 	/** Resolves when all is written, or after this time. */
@@ -89,7 +108,7 @@ export class LogOutput {
 	writeRest(): void {
 		// The piece that is being written may be out already, and would stand there twice.
 		try {
-			while (this.#lines.length > 0) {
+			while (this.#waiting > 0) {
 				const rest = this.#takePiece();
 				for (let at = 0; at < rest.length; ) {
 					at += writeSync(this.#fd, rest, at);
@@ -112,29 +131,39 @@ export class LogOutput {
 	#next(): void {
 		this.#due?.cancel();
 		this.#due = null;
-		this.#gathered = this.#lines.length;
+		this.#gatheredTo = this.#to;
 		this.#go();
 	}
 
 	#go(): void {
-		if (this.#lines.length === 0) this.#onFlushed?.();
+		if (this.#waiting === 0) this.#onFlushed?.();
 		else this.#send(this.#takePiece());
 	}
 
 	/** The lines of the next write: one at least. */
 	#takePiece(): Uint8Array {
-		let length = 0;
 		let bytes = 0;
 		let count = 0;
-		for (const line of this.#lines) {
-			bytes += this.#shared ? Buffer.byteLength(line) : 0;
-			if (length >= pieceMax || (count > 0 && bytes > wholeBytesMax)) break;
-			length += line.length;
+		for (const length of this.#lengths) {
+			const isLong = this.#shared && bytes + length > wholeBytesMax;
+			if (bytes >= pieceMax || (count > 0 && isLong)) break;
+			bytes += length;
 			count++;
 		}
-		this.#waiting -= length;
-		this.#gathered -= count;
-		return Buffer.from(this.#lines.splice(0, count).join(""));
+		this.#lengths.splice(0, count);
+		const from = this.#from;
+		this.#from += bytes;
+		return this.out.slice(from, this.#from);
+	}
+
+	/** Takes the memory of what is written again. */
+	#forget(): void {
+		const from = this.#from;
+		this.#to -= from;
+		this.#gatheredTo -= from;
+		this.#from = 0;
+		if (this.#to === 0) this.out.cut(0);
+		else this.out.shift(from);
 	}
 
 	#send(piece: Uint8Array): void {
@@ -149,8 +178,10 @@ export class LogOutput {
 				// Its line waits behind this piece, like every other.
 				this.#tellGap();
 				this.#piece = null;
-				if (this.#onFlushed !== null || this.#gathered > 0) this.#go();
-				else if (this.#lines.length > 0) this.#nextSoon();
+				this.#forget();
+				const goesOn = this.#gatheredTo > 0 || this.#onFlushed !== null;
+				if (goesOn) this.#go();
+				else if (this.#waiting > 0) this.#nextSoon();
 			}
 		});
 	}

@@ -1,7 +1,6 @@
 import type { GatewayError } from "../../core/errors.ts";
-import { shown } from "../../core/shown.ts";
 import type { Clock } from "../../tasks/clock.ts";
-import { jsonLine, readable } from "./log-line.ts";
+import { readable, writeLine } from "./log-line.ts";
 import { LogOutput } from "./log-output.ts";
 import { Repeats } from "./repeats.ts";
 
@@ -42,16 +41,18 @@ export function createLog(
 	const onGap = (dropped: number) =>
 		log.warn({ dropped }, "lines of the log were dropped: nobody took them");
 	const output = new LogOutput(fd, clock, onGap, shared);
+	const { out } = output;
 	const teller =
 		(level: number): Tell =>
 		(fields, words) => {
-			const json = jsonLine(
-				level,
-				worker === null ? fields : { worker, ...fields },
-				words,
-			);
-			// JSON escapes the control characters of ASCII alone.
-			output.write(format === "text" ? readable(json, colour) : shown(json));
+			const from = out.length;
+			writeLine(out, level, fields, words, worker);
+			if (format === "text") {
+				const json = out.slice(from, out.length).toString();
+				out.cut(from);
+				out.raw(readable(json, colour));
+			}
+			output.endLine();
 		};
 	const repeats = new Repeats(clock);
 	const onExit = () => output.writeRest();

@@ -1,3 +1,5 @@
+import { shown } from "../../core/shown.ts";
+
 /** The memory of one that is told nothing else. */
 const usualBytes = 64 * 1024;
 
@@ -13,14 +15,19 @@ const copiedMax = 64;
 
 /** The JSON of names, for all who write them. */
 const names = new Map<string, Uint8Array>();
+const keys = new Map<string, Uint8Array>();
 
 const comma = 0x2c;
 const zero = 0x30;
-const opening = 0x5b;
-const closing = 0x5d;
+const quote = 0x22;
+const backslash = 0x5c;
+const openingList = 0x5b;
+const closingList = 0x5d;
+const openingMap = 0x7b;
+const closingMap = 0x7d;
 
 /**
- * Makes JSON of lists, value by value, in one piece of memory. To build the lists first and to print them then takes
+ * Makes JSON, value by value, in one piece of memory. To build the lists first and to print them then takes
  * longer, and leaves eight times as much garbage.
  */
 export class JsonBytes {
@@ -45,18 +52,44 @@ export class JsonBytes {
 
 	/** Begins a list. */
 	open(): void {
-		this.#makeRoom(1);
-		this.#bytes[this.#at++] = opening;
+		this.#byte(openingList);
 	}
 
 	close(): void {
+		this.#close(closingList);
+	}
+
+	openMap(): void {
+		this.#byte(openingMap);
+	}
+
+	closeMap(): void {
+		this.#close(closingMap);
+	}
+
+	#byte(byte: number): void {
+		this.#makeRoom(1);
+		this.#bytes[this.#at++] = byte;
+	}
+
+	#close(byte: number): void {
 		this.#makeRoom(2);
 		const bytes = this.#bytes;
 		let at = this.#at;
 		if (bytes[at - 1] === comma) at--;
-		bytes[at] = closing;
+		bytes[at] = byte;
 		bytes[at + 1] = comma;
 		this.#at = at + 2;
+	}
+
+	/** The key of the next value. There are few. */
+	key(text: string): void {
+		let json = keys.get(text);
+		if (json === undefined) {
+			json = Buffer.from(`${shown(JSON.stringify(text))}:`);
+			if (keys.size < namesMax) keys.set(text, json);
+		}
+		this.#copy(json);
 	}
 
 	number(value: number | null): void {
@@ -87,6 +120,32 @@ export class JsonBytes {
 	/** Anything that prints as JSON. */
 	value(value: unknown): void {
 		this.#ascii(asciiOf(value));
+	}
+
+	/** A text as a value, if no character of it needs to be escaped anywhere. Else false, and nothing is written. */
+	plain(text: string): boolean {
+		const { length } = text;
+		if (length > copiedMax) return false;
+		this.#makeRoom(length + 3);
+		const bytes = this.#bytes;
+		let to = this.#at;
+		bytes[to++] = quote;
+		for (let at = 0; at < length; at++) {
+			const code = text.charCodeAt(at);
+			if (code < 0x20 || code > 0x7e) return false;
+			if (code === quote || code === backslash) return false;
+			bytes[to++] = code;
+		}
+		bytes[to++] = quote;
+		bytes[to++] = comma;
+		this.#at = to;
+		return true;
+	}
+
+	/** A value that is JSON already, in UTF-8. */
+	json(text: string): void {
+		this.raw(text);
+		this.#byte(comma);
 	}
 
 	/** A text in UTF-8 that is no JSON, without quotes and comma. */
@@ -121,22 +180,32 @@ export class JsonBytes {
 		}
 	}
 
+	/** Drops what was made before. What stands behind it moves. */
+	shift(from: number): void {
+		this.#bytes.copyWithin(0, from, this.#at);
+		this.#at -= from;
+	}
+
 	/** What was made, without a copy. What is made after a cut stands in the same memory. */
 	slice(from: number, to: number): Buffer {
 		return this.#bytes.subarray(from, to);
 	}
 
 	#ascii(json: Uint8Array): void {
+		this.#copy(json);
+		this.#byte(comma);
+	}
+
+	#copy(json: Uint8Array): void {
 		const { length } = json;
-		this.#makeRoom(length + 1);
+		this.#makeRoom(length);
 		const bytes = this.#bytes;
 		const from = this.#at;
 		if (length > copiedMax) bytes.set(json, from);
 		else {
 			for (let at = 0; at < length; at++) bytes[from + at] = json[at] as number;
 		}
-		bytes[from + length] = comma;
-		this.#at = from + length + 1;
+		this.#at = from + length;
 	}
 
 	#makeRoom(length: number): void {
