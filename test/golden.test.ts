@@ -12,7 +12,11 @@ import { printPlan } from "../src/plan/print.ts";
  * the difference before committing it.
  */
 const folder = new URL("golden/", import.meta.url);
-const env = { KEY: "planted-secret", USERS_URL: "http://users.test:3001/v1" };
+const env = {
+	HOOKS: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	KEY: "planted-secret",
+	USERS_URL: "http://users.test:3001/v1",
+};
 
 for (const name of globSync("problems/*.{yaml,json}", { cwd: folder })) {
 	test(`${basename(name)} has the problems written beside it`, () => {

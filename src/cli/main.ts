@@ -19,6 +19,7 @@ Examples:
   sluice call '/weather?city=Oslo'    try a route without a server
   sluice serve                        serve ./sluice.yaml
   sluice serve shop.yaml --port 80    serve another file on another port
+  sluice work                         run jobs beside it, in another process
   sluice history --since 1h           show the requests of the last hour
   sluice key acme                     make an API key
   sluice schema > sluice.schema.json  let the editor complete the config
@@ -58,6 +59,18 @@ Signals:
 Exit codes:
   0  a signal ended it, and all requests were finished
   1  it could not listen, or requests were cut when it ended
+  2  the config has problems`;
+
+const workHelp = `
+It takes jobs that gateways of the same config have taken on: from their store, or
+from their database on this machine. It opens no port but that of the admin server.
+
+Signals are those of \`serve\`: the first one takes no more jobs and gives those that
+run the time of \`server.drain\`. What is left of them then is run by others.
+
+Exit codes:
+  0  a signal ended it
+  1  there are no jobs in the config, or the admin server could not listen
   2  the config has problems`;
 
 const checkHelp = `
@@ -180,6 +193,15 @@ export async function main(
 		.action(async (config: string | undefined, options: ServeFlags) => {
 			const { serveCommand } = await import("./serve.ts");
 			exitCode = await serveCommand(config, options, hooks);
+		});
+	program
+		.command("work")
+		.description("run the jobs of a config, and take no requests")
+		.addHelpText("after", workHelp)
+		.argument("[config]", configArgument)
+		.action(async (config: string | undefined) => {
+			const { workCommand } = await import("./work.ts");
+			exitCode = await workCommand(config);
 		});
 	program
 		.command("check")

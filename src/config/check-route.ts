@@ -1,6 +1,6 @@
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
-import { checkJob } from "./check-job.ts";
+import { checkJob, checkWebhook } from "./check-job.ts";
 import { checkListen } from "./check-listen.ts";
 import { checkHeard, checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
@@ -52,7 +52,7 @@ export function checkRoute(
 		...{ reader, names, request, auth, defaults },
 		recordReader: { names, problems },
 	});
-	const { listen, member, live, ...made } = read;
+	const { listen, member, live, job, ...made } = read;
 	const { proxy, steps: _, headers, status, ...answered } = made;
 	const { respond, "respond?": respondOrNull, ...others } = answered;
 	refuseTwo(source, "respond", problems);
@@ -83,7 +83,8 @@ export function checkRoute(
 	const passed = proxy && checkProxy(proxy, rest, reading);
 	const heard = checkListen(listen, member, source, reading);
 	const watched = live && checkHeard(live, names, context);
-	const passing = { proxy: passed, listen: heard, live: watched };
+	const worked = job && checkWebhook(job, context);
+	const passing = { proxy: passed, listen: heard, live: watched, job: worked };
 	const route = { ...head, ...answer, ...passing, steps };
 	const readLast = readsAtLast(route);
 	const complete = !hasFault(problems, before);

@@ -89,6 +89,7 @@ export function check(root: Source | null, env: Environment): Checked {
 			`no route has ${name} as its \`auth\`: name it there`;
 		warnOfUnused(doors, namedAuths, words, problems);
 	}
+	if (jobs.secret === null) refuseUnsigned(routes, written, problems);
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
@@ -196,6 +197,21 @@ function checkJobs(
 	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 
+/** Whoever gets a webhook must be able to know who sent it. */
+function refuseUnsigned(
+	routes: readonly RouteConfig[],
+	source: MapSource | null,
+	problems: Problem[],
+): void {
+	for (const { key, job } of routes) {
+		if (!job?.webhook) continue;
+		const written = entryOf(entryOf(entryOf(source, key), "job"), "webhook");
+		const message =
+			"a webhook is signed: add `jobs: { secret: ${env.WEBHOOK_SECRET} }`";
+		problems.push({ at: written?.at ?? 0, follows: true, message });
+	}
+}
+
 /** A store in which nothing is shared. */
 function warnOfUnshared(
 	rateLimits: Config["rateLimits"],
@@ -205,11 +221,13 @@ function warnOfUnshared(
 ): void {
 	const written = entryOf(root, "store");
 	const holders = [{ rateLimits }, ...routes];
+	const shares = routes.some(({ job }) => job !== null);
+	if (shares) return;
 	if (written === null || holders.some((one) => one.rateLimits.length > 0)) {
 		return;
 	}
 	const message =
-		"`store` does nothing here: it shares rate limits and what `cache` keeps, and there is none";
+		"`store` does nothing here: it shares rate limits, jobs and what `cache` keeps, and there is none";
 	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 

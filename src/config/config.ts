@@ -166,7 +166,14 @@ export type HistoryConfig = ReadOf<typeof historyKeys.keys>;
 /** Where jobs are kept, and how many. `file` is as that of the history. */
 export type JobsConfig = ReadOf<typeof jobsKeys.keys>;
 /** How a request of a route becomes a job. Null for `attempts` leaves it to the route's steps. */
-export type JobConfig = ReadOf<typeof jobKeys.keys>;
+export type JobConfig = Omit<ReadOf<typeof jobKeys.keys>, "webhook"> & {
+	/** Where the end of each job is told; null for nowhere. */
+	readonly webhook: WebhookConfig | null;
+};
+export interface WebhookConfig {
+	readonly upstream: string;
+	readonly path: readonly PathSegment[];
+}
 /** What processes share, and where. */
 export type StoreConfig = ReadOf<typeof storeKeys.keys>;
 /** `sample` is the share of whole answers that have a line if `requests` is `all`. */
@@ -193,7 +200,14 @@ export type ChannelConfig = Omit<ReadOf<typeof channelKeys.keys>, "message"> & {
 
 export type RouteConfig = Omit<
 	ReadOf<typeof routeKeys.keys>,
-	"listen" | "live" | "member" | "proxy" | "respond" | "respond?" | "steps"
+	| "job"
+	| "listen"
+	| "live"
+	| "member"
+	| "proxy"
+	| "respond"
+	| "respond?"
+	| "steps"
 > & {
 	/** `GET /users/{id}`. */
 	readonly key: string;
@@ -212,6 +226,8 @@ export type RouteConfig = Omit<
 	readonly listen: ListenConfig | null;
 	/** Null if nobody may watch its answer. */
 	readonly live: LiveConfig | null;
+	/** Null if no request of it becomes a job. */
+	readonly job: JobConfig | null;
 };
 
 export type { TokenPlace } from "./keys/auth-jwt.ts";

@@ -584,7 +584,9 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 * address of the job at once, and its answer there later. With `always` (default `false`) every request becomes
 	 * one. A job waits for its turn for `expires` at most (default `1h`), and its answer is kept for `keep` (default
 	 * `1h`). `attempts` says how often a job is begun if the process that runs it dies. Without it: three times if
-	 * all steps only read or may be sent twice, else once.
+	 * all steps only read or may be sent twice, else once. `schedule` makes a job of the route at the times of a cron
+	 * expression, in the time zone `zone` (default `UTC`), once over all processes. `webhook` is a target,
+	 * `<upstream>/<path>`, which is told of the end of each job by a signed call.
 	 */
 	readonly job?: JobInput | boolean;
 	/**

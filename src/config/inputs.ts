@@ -277,6 +277,9 @@ export interface JobInput {
 	readonly expires?: InputOfKey<Job["expires"]>;
 	readonly keep?: InputOfKey<Job["keep"]>;
 	readonly attempts?: InputOfKey<Job["attempts"]>;
+	readonly schedule?: InputOfKey<Job["schedule"]>;
+	readonly zone?: InputOfKey<Job["zone"]>;
+	readonly webhook?: InputOfKey<Job["webhook"]>;
 }
 
 type Jobs = (typeof jobsKeys)["keys"];
@@ -302,6 +305,11 @@ export interface JobsInput {
 	 * 503. Default: `10000`.
 	 */
 	readonly kept?: InputOfKey<Jobs["kept"]>;
+	/**
+	 * The key by which `webhook` calls are signed, `whsec_…` as Standard Webhooks have it. It comes from the
+	 * environment.
+	 */
+	readonly secret?: InputOfKey<Jobs["secret"]>;
 	/**
 	 * How many jobs a process runs at once. Default: `4`.
 	 */

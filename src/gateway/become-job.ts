@@ -41,6 +41,8 @@ export async function becomeJob(
 			const words = "the key was used for another request";
 			throw new GatewayError("idempotency_key_reused", words);
 		}
+		case "gone":
+			throw new GatewayError("job_gone", "the job of the key is not kept");
 		case "added": {
 			const about = { request, scope, jobs, closing: beyond.closing };
 			const { job } = await waited(added.job, about);
@@ -64,6 +66,7 @@ function newJob(
 	return {
 		...{ id: newJobId(), route: plan.key, owner, requestId: request.id },
 		...{ acceptedAt, expiresAt: acceptedAt + expiresMs, keptMs, attempts },
+		hook: config.webhook !== null,
 		key: keyOf(request.headers, { route: plan.key, owner }, stored),
 		request: stored,
 	};

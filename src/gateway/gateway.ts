@@ -175,8 +175,8 @@ export function createGateway(
 	const liveRoutes = routes.flatMap(({ live }) => live ?? []);
 	const jobs =
 		config.jobs &&
-		openJobs(config.jobs, {
-			...{ clock, memory },
+		openJobs(config.jobs, config.store, {
+			...{ clock, memory, routes },
 			start: (taken, scope) => runJob(taken, scope, handling),
 		});
 	const handling: Handling = {

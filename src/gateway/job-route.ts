@@ -1,4 +1,3 @@
-import type { JobConfig } from "../config/config.ts";
 import {
 	allHeadersOf,
 	type HeaderList,
@@ -8,14 +7,14 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import { printJson } from "../core/json.ts";
 import type { StoredRequest } from "../jobs/job.ts";
 import { identityWith } from "../plan/identity-parts.ts";
-import type { Plan, RoutePlan } from "../plan/plan.ts";
+import type { JobPlan, Plan, RoutePlan } from "../plan/plan.ts";
 import { attemptsOf } from "../plan/run-again.ts";
 import { watchedBy } from "../plan/watched.ts";
 import type { RequestValues } from "../run/request.ts";
 
 /** What a route with jobs has besides. */
 export interface JobRoute {
-	readonly config: JobConfig;
+	readonly config: JobPlan;
 	/** How often a job is begun at most. */
 	readonly attempts: number;
 	/** What of a request its run needs. Nothing else is written down. */

@@ -6,12 +6,12 @@ import { answerPath, jobPath } from "./job-path.ts";
 const pauseMin = 1;
 const pauseMax = 30;
 
-/** A job as JSON, as docs/jobs.md has it. */
-export function jobDocument(job: Job): string {
+/** A job as docs/jobs.md has it. */
+export function shownJob(job: Job): object {
 	const { id, route, state, begun, progress, status, code } = job;
 	const { acceptedAt, startedAt, endedAt, keptMs } = job;
 	const hasAnswer = state === "done" || state === "failed";
-	return JSON.stringify({
+	return {
 		...{ id, route, state, url: jobPath(id) },
 		accepted: instant(acceptedAt),
 		started: instant(startedAt),
@@ -22,7 +22,11 @@ export function jobDocument(job: Job): string {
 		status,
 		code,
 		answer: hasAnswer ? answerPath(id) : null,
-	});
+	};
+}
+
+export function jobDocument(job: Job): string {
+	return JSON.stringify(shownJob(job));
 }
 
 export const documentFields = [

@@ -12,6 +12,8 @@ import type {
 export type Added =
 	/** It is kept for good. `again` if one of the same key was there before. */
 	| { readonly kind: "added"; readonly job: Job; readonly again: boolean }
+	/** One of the same key was there, and is not kept any more. */
+	| { readonly kind: "gone" }
 	/** One of the same key was asked for with another request. */
 	| { readonly kind: "other" }
 	| { readonly kind: "full"; readonly what: "queued" | "kept" | "disk" };
@@ -22,13 +24,19 @@ export type Found =
 	| { readonly kind: "gone" }
 	| null;
 
+/** The end of a job that is to be told. */
+export interface DueHook {
+	readonly job: Job;
+	readonly tries: number;
+}
+
 /** How many jobs there are in each state. */
 export type JobCounts = Readonly<Record<JobState, number>>;
 
 /**
  * Where jobs are kept: one interface for a database of this machine and for a store that many share. Each method rejects with
- * `jobs_unavailable` if it cannot be done now. Then nothing is known of what was to be done, and a job that was to be added
- * is taken back.
+ * `jobs_unavailable` if it cannot be done now. Then nothing is known of what was to be done. A job without a key that was
+ * to be added is taken back then. One with a key may be there, and its client can ask again.
  */
 export interface JobStore {
 	/** Resolves when the job outlives this process and this machine's power. */
@@ -53,6 +61,10 @@ export interface JobStore {
 	): Promise<Job | null>;
 	/** Cancels it; of a job that has ended, keeps no more than that it was there. */
 	cancel(id: string): Promise<Found>;
+	/** An end that is to be told now, and how often that has been tried, with this time. For a minute nobody else gets it. */
+	takeHook(): Promise<DueHook | null>;
+	/** It was told, if `nextAt` is null, or is to be told again then. */
+	hookEnded(id: string, nextAt: number | null): Promise<void>;
 	counts(): Promise<JobCounts>;
 	/** The jobs that it has taken and that have not ended are left to others. */
 	close(): Promise<void>;

@@ -70,6 +70,8 @@ export interface NewJob {
 	readonly keptMs: number;
 	/** How often it may be begun. */
 	readonly attempts: number;
+	/** Whether somebody is to be told of its end. */
+	readonly hook: boolean;
 	readonly key: JobKey | null;
 	readonly request: StoredRequest;
 }

@@ -1,7 +1,9 @@
 import type { Scope } from "../tasks/scope.ts";
 import type { Job, JobState, NewJob, StoredAnswer } from "./job.ts";
 import { JobChanges } from "./job-changes.ts";
+import { JobHooks, type SendHook } from "./job-hooks.ts";
 import { JobRunner, type RunnerOptions } from "./job-runner.ts";
+import { JobSchedules, type Scheduled } from "./job-schedules.ts";
 import type { Added, Found, JobCounts, JobStore } from "./job-store.ts";
 
 /** How many jobs there are, of all who share them, and how many run here. */
@@ -11,26 +13,50 @@ export interface JobsState {
 	readonly running: number;
 }
 
+export interface JobsOptions extends Omit<RunnerOptions, "changed"> {
+	/** Tells of the ends of jobs; null if nobody wants to know. */
+	readonly send: SendHook | null;
+	readonly scheduled: readonly Scheduled[];
+}
+
 /** The jobs of one gateway: kept in a store, run here or by others. */
 export class Jobs {
 	readonly #store: JobStore;
 	readonly #changes: JobChanges;
 	readonly #runner: JobRunner;
+	/** Null if nobody is told of ends. */
+	readonly #hooks: JobHooks | null;
+	readonly #schedules: JobSchedules;
+	#begun = false;
 	#counts: JobCounts | null = null;
 	#closed = false;
 
-	constructor(store: JobStore, options: Omit<RunnerOptions, "changed">) {
+	constructor(store: JobStore, { send, scheduled, ...options }: JobsOptions) {
+		const { clock } = options;
 		this.#store = store;
-		this.#changes = new JobChanges(store, options.clock);
+		this.#changes = new JobChanges(store, clock);
 		this.#runner = new JobRunner(store, {
 			...options,
-			changed: (id) => this.#changes.changed(id),
+			changed: (id) => {
+				this.#changes.changed(id);
+				this.#hooks?.look();
+			},
 		});
+		this.#hooks = send && new JobHooks(store, clock, send);
+		this.#schedules = new JobSchedules(
+			scheduled,
+			(job) => this.add(job),
+			clock,
+		);
 	}
 
 	/** Runs jobs from now on, those of former processes, too. */
 	begin(): void {
+		if (this.#begun) return;
+		this.#begun = true;
 		this.#runner.begin();
+		this.#hooks?.begin();
+		this.#schedules.begin();
 	}
 
 	async add(job: NewJob): Promise<Added> {
@@ -84,8 +110,10 @@ export class Jobs {
 	}
 
 	/** Takes no more jobs. Resolves when those that run have ended. */
-	stop(): Promise<void> {
-		return this.#runner.stop();
+	async stop(): Promise<void> {
+		this.#begun = true;
+		this.#schedules.stop();
+		await this.#runner.stop();
 	}
 
 	/** Ends those that run, and leaves them to others. */
@@ -93,7 +121,9 @@ export class Jobs {
 		if (this.#closed) return;
 		this.#closed = true;
 		this.#changes.close();
+		this.#schedules.stop();
 		await this.#runner.close();
+		await this.#hooks?.stop();
 		await this.#store.close();
 	}
 }

@@ -75,6 +75,13 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 			},
 		},
 		...compileAuth(route.auth, config),
+		job: route.job && {
+			...route.job,
+			webhook: route.job.webhook && {
+				...route.job.webhook,
+				upstreamIndex: indexOf(route.job.webhook.upstream, config),
+			},
+		},
 		steps: route.steps.map((step) => compileStep(step, config, [names])),
 		respondReads: ownIndexes(readsAtLast(route), names),
 	};

@@ -2,6 +2,7 @@ import type {
 	AuthConfig,
 	ChannelConfig,
 	ChannelTarget,
+	JobConfig,
 	ListenConfig,
 	LiveConfig,
 	LogConfig,
@@ -13,6 +14,7 @@ import type {
 	RouteConfig,
 	ServerConfig,
 	UpstreamConfig,
+	WebhookConfig,
 } from "../config/config.ts";
 import type { CallConfig } from "../config/steps/call.ts";
 import type { GroupConfig } from "../config/steps/group.ts";
@@ -54,10 +56,11 @@ type OfKind<Kind extends AuthConfig["kind"]> = Extract<
 
 /** A route with its steps in written order, which is the order of parts in every answer. */
 export interface RoutePlan
-	extends Omit<RouteConfig, "steps" | "proxy" | "listen" | "live"> {
+	extends Omit<RouteConfig, "steps" | "proxy" | "listen" | "live" | "job"> {
 	readonly proxy: ProxyPlan | null;
 	readonly listen: ListenPlan | null;
 	readonly live: LivePlan | null;
+	readonly job: JobPlan | null;
 	readonly steps: readonly StepPlan[];
 	/** The indexes into the plan's `auth` of those that let a client in, in the order in which they are asked. */
 	readonly authIndexes: readonly number[];
@@ -67,6 +70,15 @@ export interface RoutePlan
 	readonly credentialParameters: readonly string[];
 	/** The steps that the answer is made of, or that passing a request on reads, by index. */
 	readonly respondReads: readonly number[];
+}
+
+export interface JobPlan extends Omit<JobConfig, "webhook"> {
+	readonly webhook: WebhookPlan | null;
+}
+
+export interface WebhookPlan extends WebhookConfig {
+	/** Index into the plan's upstreams. */
+	readonly upstreamIndex: number;
 }
 
 export interface ProxyPlan extends Omit<ProxyConfig, "targets"> {

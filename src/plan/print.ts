@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { JobConfig, RateLimitConfig } from "../config/config.ts";
+import type { RateLimitConfig } from "../config/config.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
 import { printChannelTarget, printTarget } from "../config/steps/sent.ts";
@@ -7,6 +7,7 @@ import { allRead } from "../core/all-read.ts";
 import { printEntries, printTemplate } from "../expression/print.ts";
 import type { Template } from "../expression/template.ts";
 import type {
+	JobPlan,
 	LivePlan,
 	Plan,
 	ProxyPlan,
@@ -136,8 +137,13 @@ function printLive({ on, diff, ...live }: LivePlan): object {
 	});
 }
 
-function printJob({ always, ...job }: JobConfig): object {
-	return set({ ...job, always: always || null });
+function printJob({ always, zone, webhook, ...job }: JobPlan): object {
+	return set({
+		...job,
+		always: always || null,
+		zone: job.schedule && zone,
+		webhook: webhook && printTarget(webhook),
+	});
 }
 
 /** The ways to read the body stand there only if they are declared. */

@@ -13,6 +13,7 @@ import {
 	fieldsOfFaces,
 	prepareFreshness,
 } from "./freshness.ts";
+import { type CallHook, prepareHook } from "./job-hook.ts";
 import { type CompileBody, createBodyCompiler } from "./json-body.ts";
 import { firstSlots, routeLayout } from "./layout.ts";
 import {
@@ -52,6 +53,8 @@ export interface PreparedRoute extends ComposedRoute {
 	readonly proxy: PreparedProxy | null;
 	/** Null if its clients get an answer and no more. */
 	readonly listen: PreparedListen | null;
+	/** Tells of the end of its jobs; null if nobody wants to know. */
+	readonly hook: CallHook | null;
 	/** Which instance of the channel its watches hear; null if they hear none. */
 	readonly heard: PreparedHeard | null;
 	/** The same route, if it passes requests on after its steps; else null. */
@@ -139,7 +142,7 @@ function prepareRoute(
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
 	// The parts of its answer are made of the whole plan, and the gateway lets clients watch, and makes jobs.
-	const { stream: _9, live, job: _15, ...doored } = judged;
+	const { stream: _9, live, job, ...doored } = judged;
 	// The gateway finds out who asks.
 	const { auth: _10, require: _11, authIndexes: _12, ...last } = doored;
 	const { credentialFields: _13, credentialParameters: _14, ...unread } = last;
@@ -178,6 +181,7 @@ function prepareRoute(
 		parts,
 		proxy: passes,
 		listen: listen && prepareListen(listen, layout),
+		hook: job?.webhook ? prepareHook(job.webhook, resources.upstreams) : null,
 		heard: live?.on ? prepareHeard(live.on, common, layout) : null,
 		stepped:
 			passes && steps.length > 0

@@ -6,9 +6,9 @@ import { JobDatabase } from "../../src/jobs/sqlite/database.ts";
 import {
 	begin,
 	ended,
+	inFile,
 	jobsFolder,
 	type ShownJob,
-	serveJobs,
 } from "../kit/jobs.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 
@@ -41,7 +41,7 @@ describe("a process that stops", () => {
 		});
 		const jobs: ShownJob[] = [];
 		{
-			await using first = await serveJobs(routes(shop.url), "", folder.file);
+			await using first = await inFile(folder.file)(routes(shop.url));
 			const post = { method: "POST" };
 			jobs.push(await begin(first, "/read"));
 			jobs.push(await begin(first, "/write", post));
@@ -49,7 +49,7 @@ describe("a process that stops", () => {
 			await shop.arrived(3);
 		}
 		answers = true;
-		await using second = await serveJobs(routes(shop.url), "", folder.file);
+		await using second = await inFile(folder.file)(routes(shop.url));
 		second.gateway.jobs?.begin();
 		const after = await Promise.all(jobs.map((job) => ended(second, job)));
 		assert.deepEqual(
@@ -72,11 +72,11 @@ describe("a process that stops", () => {
 		await using shop = await startUpstream(() => {});
 		let job: ShownJob;
 		{
-			await using first = await serveJobs(routes(shop.url), "", folder.file);
+			await using first = await inFile(folder.file)(routes(shop.url));
 			job = await begin(first, "/read");
 		}
 		const others = routes(shop.url).replace("GET /read:", "GET /other:");
-		await using second = await serveJobs(others, "", folder.file);
+		await using second = await inFile(folder.file)(others);
 		second.gateway.jobs?.begin();
 		const after = await ended(second, job);
 		assert.equal(after.state, "failed");
@@ -89,7 +89,7 @@ describe("leases", () => {
 	const job = (id: string, attempts: number) => ({
 		...{ id, route: "GET /x", owner: null, requestId: id, attempts },
 		...{ acceptedAt: Date.now(), expiresAt: Date.now() + 1e6, keptMs: 1e6 },
-		key: null,
+		...{ key: null, hook: false },
 		request: {
 			...{ method: "GET", target: "/x", headers: [], ip: "::1" },
 			...{ scheme: null, body: new Uint8Array() },
@@ -159,10 +159,8 @@ describe("a database that cannot be used", () => {
 
 	test("takes no job on while another has it locked, and is used again after that", async () => {
 		using folder = jobsFolder();
-		await using served = await serveJobs(
+		await using served = await inFile(folder.file)(
 			routes("http://127.0.0.1:9"),
-			"",
-			folder.file,
 		);
 		await ended(served, await begin(served, "/now"));
 		const db = new sqlite.DatabaseSync(folder.file);
@@ -182,10 +180,8 @@ describe("a database that cannot be used", () => {
 		const db = new sqlite.DatabaseSync(folder.file);
 		db.exec("CREATE TABLE mine (x)");
 		db.close();
-		await using served = await serveJobs(
+		await using served = await inFile(folder.file)(
 			routes("http://127.0.0.1:9"),
-			"",
-			folder.file,
 		);
 		assert.equal((await served.get("/now", asked)).status, 503);
 	});
@@ -193,10 +189,8 @@ describe("a database that cannot be used", () => {
 	test("has no folder, and is made when the folder is there", async () => {
 		using folder = jobsFolder();
 		const inside = `${folder.file}-folder`;
-		await using served = await serveJobs(
+		await using served = await inFile(`${inside}/jobs.db`)(
 			routes("http://127.0.0.1:9"),
-			"",
-			`${inside}/jobs.db`,
 		);
 		assert.equal((await served.get("/now", asked)).status, 503);
 		mkdirSync(inside);
@@ -215,7 +209,7 @@ describe("a database that cannot be used", () => {
 			const added = one.add({
 				...{ id: `${count}`, route: "GET /x", owner: null, requestId: "r" },
 				...{ attempts: 1, acceptedAt: 0, expiresAt: 1e15, keptMs: 1e15 },
-				key: null,
+				...{ key: null, hook: false },
 				request: {
 					...{ method: "GET", target: "/x", headers: [], ip: "::1" },
 					...{ scheme: null, body },
@@ -247,54 +241,5 @@ describe("a database that cannot be used", () => {
 		assert.equal(statSync(folder.file).mode & 0o777, 0o600);
 		assert.equal(statSync(`${folder.file}-wal`).mode & 0o777, 0o600);
 		one.close();
-	});
-});
-
-describe("a key that a client sends again", () => {
-	const post = (key: string, body: string) => ({
-		method: "POST",
-		body,
-		headers: {
-			...{ prefer: "respond-async", "content-type": "application/json" },
-			"idempotency-key": key,
-		},
-	});
-	const orders = `
-routes:
-  POST /orders:
-    request: { body: {} }
-    job: true
-    respond: { got: "\${body}" }
-  POST /others:
-    request: { body: {} }
-    job: true
-    respond: 1
-`;
-
-	test("gets the same job for the same request, also when it has ended, and 422 for another", async () => {
-		await using served = await serveJobs(orders);
-		const key = '"8e03978e-40d5"';
-		const all = await Promise.all(
-			[1, 2, 3, 4].map(() => served.get("/orders", post(key, '{"a":1}'))),
-		);
-		const urls = new Set(all.map(({ headers }) => headers.location));
-		assert.equal(urls.size, 1);
-		assert.ok(all.every(({ status }) => status === 202));
-		await ended(served, all[0]?.json as ShownJob);
-		const late = await served.get("/orders", post("8e03978e-40d5", '{"a":1}'));
-		assert.ok(urls.has(late.headers.location));
-		const other = await served.get("/orders", post(key, '{"a":2}'));
-		assert.equal(other.status, 422);
-		assert.equal((other.json as ShownJob).code, "idempotency_key_reused");
-		const elsewhere = await served.get("/others", post(key, '{"a":2}'));
-		assert.equal(elsewhere.status, 202);
-	});
-
-	test("is refused if it is none", async () => {
-		await using served = await serveJobs(orders);
-		for (const key of ['""', "a b", '"a', "x".repeat(256)]) {
-			const answer = await served.get("/orders", post(key, "1"));
-			assert.equal(answer.status, 400, key);
-		}
 	});
 });

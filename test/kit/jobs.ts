@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -29,23 +30,50 @@ export function jobsFolder(): { readonly file: string } & Disposable {
 	};
 }
 
-/** A gateway with jobs on a real port, whose database is gone with it. */
-export async function serveJobs(
+type Variables = Record<string, string>;
+
+/** Makes a gateway with jobs. `more` are lines below `jobs`. */
+export type ServeJobs = (
 	yaml: string,
-	more = "",
-	file?: string,
-): Promise<ServedGateway> {
-	const folder = file === undefined ? jobsFolder() : null;
-	const settings = `jobs:\n  file: ${file ?? folder?.file}\n${more}`;
-	const served = await serve(`${yaml}\n${settings}`);
+	more?: string,
+	env?: Variables,
+) => Promise<ServedGateway>;
+
+/** Makes gateways that share jobs. */
+export type ShareJobs = () => { readonly serve: ServeJobs } & Disposable;
+
+/** As `serveJobs`, with jobs in a store. Gateways of one prefix share them. */
+export function inStore(url: string, prefix?: string): ServeJobs {
+	return async (yaml, more = "", env = {}) => {
+		const store = { url, prefix: prefix ?? randomUUID() };
+		const bounds = more === "" ? "{}" : `\n${more}`;
+		const served = await serve(
+			`${yaml}\njobs: ${bounds}\nstore: ${JSON.stringify(store)}`,
+			env,
+		);
+		await served.gateway.settled;
+		return served;
+	};
+}
+
+/** As `serveJobs`, with jobs in a file that others may share. */
+export function inFile(file: string): ServeJobs {
+	return (yaml, more = "", env = {}) =>
+		serve(`${yaml}\njobs:\n  file: ${file}\n${more}`, env);
+}
+
+/** A gateway with jobs on a real port, whose database is gone with it. */
+export const serveJobs: ServeJobs = async (yaml, more, env) => {
+	const folder = jobsFolder();
+	const served = await inFile(folder.file)(yaml, more, env);
 	return {
 		...served,
 		async [Symbol.asyncDispose]() {
 			await served[Symbol.asyncDispose]();
-			folder?.[Symbol.dispose]();
+			folder[Symbol.dispose]();
 		},
 	};
-}
+};
 
 /** Asks for a job, and gives it as it is at first. */
 export async function begin(

@@ -1,4 +1,5 @@
 import { orFromEnvironment } from "./from-environment.ts";
+import { webhookSecret } from "./jobs-secret.ts";
 import { key } from "./key.ts";
 import { count, fileSize, text } from "./kinds.ts";
 import { section } from "./section.ts";
@@ -30,6 +31,11 @@ export const jobsKeys = section({
 			"How many jobs that have ended may be kept for their clients, of all routes. Beyond it a new one is refused with 503.",
 		example: "kept: 500",
 		default: 10_000,
+	}),
+	secret: key(webhookSecret, {
+		description:
+			"The key by which `webhook` calls are signed, `whsec_…` as Standard Webhooks have it. It comes from the environment.",
+		example: "secret: ${env.WEBHOOK_SECRET}",
 	}),
 	parallel: key(count(1000), {
 		description: "How many jobs a process runs at once.",

@@ -162,7 +162,7 @@ export const routeKeys = section({
 	}),
 	job: key(policy(jobKeys), {
 		description:
-			"Lets clients have the request done as a job (docs/jobs.md): with `Prefer: respond-async` they get 202 and the address of the job at once, and its answer there later. With `always` (default {always}) every request becomes one. A job waits for its turn for `expires` at most (default {expires}), and its answer is kept for `keep` (default {keep}). `attempts` says how often a job is begun if the process that runs it dies. Without it: three times if all steps only read or may be sent twice, else once.",
+			"Lets clients have the request done as a job (docs/jobs.md): with `Prefer: respond-async` they get 202 and the address of the job at once, and its answer there later. With `always` (default {always}) every request becomes one. A job waits for its turn for `expires` at most (default {expires}), and its answer is kept for `keep` (default {keep}). `attempts` says how often a job is begun if the process that runs it dies. Without it: three times if all steps only read or may be sent twice, else once. `schedule` makes a job of the route at the times of a cron expression, in the time zone `zone` (default {zone}), once over all processes. `webhook` is a target, `<upstream>/<path>`, which is told of the end of each job by a signed call.",
 		example: "job: { keep: 24h }",
 	}),
 	record: key(record, {

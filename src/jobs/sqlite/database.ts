@@ -10,7 +10,7 @@ import {
 	type StoredAnswer,
 	type TakenJob,
 } from "../job.ts";
-import type { Added, Found, JobCounts } from "../job-store.ts";
+import type { Added, DueHook, Found, JobCounts } from "../job-store.ts";
 import {
 	answerOf,
 	countsOf,
@@ -48,9 +48,19 @@ const answersShare = 1 / 4;
 
 const ended = "'done', 'failed', 'cancelled', 'expired', 'interrupted'";
 
+/** From then on its end is to be told, if anybody wants to know. */
+const endedAt = "ended_at = ?, hook_at = iif(hook, 0, NULL)";
+
+/** Whoever is to tell an end has so long for it. */
+const tellingMs = 60_000;
+
 /** What is dropped of a job when it has ended. */
 const withoutRequest =
 	"run = NULL, lease = NULL, request = NULL, request_body = NULL";
+
+/** What is dropped of a job that is not kept any more. */
+const withoutAnswer =
+	"headers = NULL, body = NULL, progress = '[]', hook_at = NULL";
 
 /** The process that had it is dead, or the machine has started anew. */
 const lapsed = "lease NOT BETWEEN ? AND ?";
@@ -109,18 +119,19 @@ export class JobDatabase {
 			const same =
 				key && this.#get("SELECT * FROM job WHERE key = ?", key.text);
 			if (same) {
-				return same.fingerprint === key.fingerprint
-					? { kind: "added", job: jobOf(same), again: true }
-					: { kind: "other" };
+				if (same.fingerprint !== key.fingerprint) return { kind: "other" };
+				return same.state === "gone"
+					? { kind: "gone" }
+					: { kind: "added", job: jobOf(same), again: true };
 			}
 			const what = this.#whatIsFull();
 			if (what !== null) return { kind: "full", what };
 			const { body, ...told } = request;
 			const row = this.#get(
-				`INSERT INTO job (id, route, owner, request_id, state, attempts, accepted_at, expires_at, kept_ms, key, fingerprint, request, request_body)
-				VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
+				`INSERT INTO job (id, route, owner, request_id, state, attempts, accepted_at, expires_at, kept_ms, hook, key, fingerprint, request, request_body)
+				VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *`,
 				...[job.id, job.route, job.owner, job.requestId, job.attempts],
-				...[job.acceptedAt, job.expiresAt, job.keptMs],
+				...[job.acceptedAt, job.expiresAt, job.keptMs, Number(job.hook)],
 				...[key?.text ?? null, key?.fingerprint ?? null],
 				...[JSON.stringify(told), body],
 			);
@@ -175,7 +186,7 @@ export class JobDatabase {
 			outcome.state === "left"
 				? this.#leave(id, run, outcome.wrote)
 				: this.#get(
-						`UPDATE job SET state = ?, code = ?, status = ?, headers = ?, body = ?, progress = ?, ended_at = ?, ${withoutRequest}
+						`UPDATE job SET state = ?, code = ?, status = ?, headers = ?, body = ?, progress = ?, ${endedAt}, ${withoutRequest}
 						WHERE id = ? AND run = ? RETURNING *`,
 						...[outcome.state, outcome.code, outcome.answer.status],
 						...[JSON.stringify(outcome.answer.headers), outcome.answer.body],
@@ -193,12 +204,34 @@ export class JobDatabase {
 			const isOver = row.ended_at !== null;
 			const changed = this.#get(
 				isOver
-					? "UPDATE job SET state = 'gone', headers = NULL, body = NULL, progress = '[]' WHERE id = ? RETURNING *"
-					: `UPDATE job SET state = 'cancelled', code = ?, ended_at = ?, ${withoutRequest} WHERE id = ? RETURNING *`,
+					? `UPDATE job SET state = 'gone', ${withoutAnswer} WHERE id = ? RETURNING *`
+					: `UPDATE job SET state = 'cancelled', code = ?, ${endedAt}, ${withoutRequest} WHERE id = ? RETURNING *`,
 				...(isOver ? [id] : [endCodes.cancelled, Date.now(), id]),
 			);
 			return foundOf(changed);
 		});
+	}
+
+	takeHook(): DueHook | null {
+		const now = Date.now();
+		const due = "SELECT n FROM job WHERE hook_at <= ? ORDER BY hook_at LIMIT 1";
+		if (this.#get(due, now) === undefined) return null;
+		const row = this.#write(() =>
+			this.#get(
+				`UPDATE job SET hook_at = ?, hook_tries = hook_tries + 1 WHERE n = (${due}) RETURNING *`,
+				...[now + tellingMs, now],
+			),
+		);
+		return row ? { job: jobOf(row), tries: Number(row.hook_tries) } : null;
+	}
+
+	hookEnded(id: string, nextAt: number | null): void {
+		this.#write(() =>
+			this.#get(
+				"UPDATE job SET hook_at = ? WHERE id = ? AND hook_at IS NOT NULL",
+				...[nextAt, id],
+			),
+		);
 	}
 
 	counts(): JobCounts {
@@ -264,15 +297,15 @@ export class JobDatabase {
 			...leaseNow(),
 		);
 		this.#get(
-			`UPDATE job SET state = 'interrupted', code = ?, ended_at = ?, ${withoutRequest} WHERE state = 'running' AND ${lapsed}`,
+			`UPDATE job SET state = 'interrupted', code = ?, ${endedAt}, ${withoutRequest} WHERE state = 'running' AND ${lapsed}`,
 			...[endCodes.interrupted, now, ...leaseNow()],
 		);
 		this.#get(
-			`UPDATE job SET state = 'expired', code = ?, ended_at = ?, ${withoutRequest} WHERE state = 'queued' AND expires_at < ?`,
+			`UPDATE job SET state = 'expired', code = ?, ${endedAt}, ${withoutRequest} WHERE state = 'queued' AND expires_at < ?`,
 			...[endCodes.expired, now, now],
 		);
 		this.#get(
-			`UPDATE job SET state = 'gone', headers = NULL, body = NULL, progress = '[]' WHERE state IN (${ended}) AND ended_at + kept_ms < ?`,
+			`UPDATE job SET state = 'gone', ${withoutAnswer} WHERE state IN (${ended}) AND ended_at + kept_ms < ?`,
 			now,
 		);
 		this.#get(

@@ -9,6 +9,8 @@ export type Operation =
 	| "progress"
 	| "end"
 	| "cancel"
+	| "takeHook"
+	| "hookEnded"
 	| "counts";
 
 /** To the thread of the database. */

@@ -10,7 +10,7 @@ const version = 1;
 
 /**
  * `n` is the order in which jobs came. `lease` is an instant on the machine's monotonic clock until which `run` has the job.
- * `gone` is a job of which only its id is left. Texts of JSON: `progress`, `request`, `headers`.
+ * `hook_at` is when its end is to be told, once it has ended. `gone` is a job of which only its id is left. Texts of JSON: `progress`, `request`, `headers`.
  */
 const tables = `
 CREATE TABLE job (
@@ -27,6 +27,9 @@ CREATE TABLE job (
 	started_at INTEGER,
 	ended_at INTEGER,
 	kept_ms INTEGER NOT NULL,
+	hook INTEGER NOT NULL,
+	hook_at INTEGER,
+	hook_tries INTEGER NOT NULL DEFAULT 0,
 	run TEXT,
 	lease INTEGER,
 	status INTEGER,
@@ -40,6 +43,7 @@ CREATE TABLE job (
 	body BLOB
 ) STRICT;
 CREATE INDEX job_state ON job (state, n);
+CREATE INDEX job_hook ON job (hook_at) WHERE hook_at IS NOT NULL;
 CREATE INDEX job_ended ON job (ended_at) WHERE ended_at IS NOT NULL;
 `;
 

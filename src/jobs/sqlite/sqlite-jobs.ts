@@ -52,7 +52,9 @@ export class SqliteJobs implements JobStore {
 			return await this.#do("add", job);
 		} catch (error) {
 			// It may be there by now, and nobody was told of it.
-			if (!this.#closed) this.#do("cancel", job.id).catch(() => {});
+			if (!this.#closed && job.key === null) {
+				this.#do("cancel", job.id).catch(() => {});
+			}
 			throw error;
 		}
 	}
@@ -84,6 +86,14 @@ export class SqliteJobs implements JobStore {
 
 	cancel(id: string) {
 		return this.#do("cancel", id);
+	}
+
+	takeHook() {
+		return this.#do("takeHook");
+	}
+
+	hookEnded(id: string, nextAt: number | null) {
+		return this.#do("hookEnded", id, nextAt);
 	}
 
 	counts() {
