@@ -1,5 +1,5 @@
 /** How long the library waits for a connection, and between its attempts at most. */
-const connectMs = 1_000;
+const connectMs = 5_000;
 const pauseMsMin = 250;
 const pauseMsMax = 2_000;
 

@@ -45,13 +45,18 @@ export type ShareJobs = () => { readonly serve: ServeJobs } & Disposable;
 /** As `serveJobs`, with jobs in a store. Gateways of one prefix share them. */
 export function inStore(url: string, prefix?: string): ServeJobs {
 	return async (yaml, more = "", env = {}) => {
-		const store = { url, prefix: prefix ?? randomUUID() };
+		// The machine may be busy with other tests.
+		const store = { url, prefix: prefix ?? randomUUID(), timeout: "1s" };
 		const bounds = more === "" ? "{}" : `\n${more}`;
 		const served = await serve(
 			`${yaml}\njobs: ${bounds}\nstore: ${JSON.stringify(store)}`,
 			env,
 		);
 		await served.gateway.settled;
+		// Only then a job can be taken on.
+		while (served.gateway.state().jobs?.counts === null) {
+			await new Promise((resolve) => setTimeout(resolve, 20));
+		}
 		return served;
 	};
 }

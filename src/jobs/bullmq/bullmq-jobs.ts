@@ -20,7 +20,12 @@ import type {
 	JobStore,
 } from "../job-store.ts";
 import { unavailable } from "../unavailable.ts";
-import { leaseMs, openQueue, type SharedQueue } from "./bullmq-queue.ts";
+import {
+	leaseMs,
+	loadQueue,
+	openQueue,
+	type SharedQueue,
+} from "./bullmq-queue.ts";
 import {
 	answerFields,
 	answerOf,
@@ -51,7 +56,7 @@ export interface BullmqOptions {
 }
 
 /** How long somebody waits for the store. */
-const answerMs = 2_000;
+const answerMs = 5_000;
 
 /** A command that was sent is not under way for longer than that. */
 const unsureMs = 15_000;
@@ -385,6 +390,8 @@ export class BullmqJobs implements JobStore {
 		work: (queue: SharedQueue) => Promise<Value>,
 	): Promise<Value> {
 		if (this.#closed) throw unavailable("they are closed");
+		// What the library takes to be loaded is no time of the store's.
+		await loadQueue();
 		const { promise: late, reject } = Promise.withResolvers<never>();
 		const timer = this.#clock.after(answerMs, () =>
 			reject(unavailable(`no answer within ${answerMs} ms`)),

@@ -23,12 +23,18 @@ export interface SharedQueue {
 	close(): Promise<void>;
 }
 
+/** Loads the libraries, once. */
+export async function loadQueue(): Promise<typeof import("bullmq")> {
+	await import("@redis/client");
+	return await import("bullmq");
+}
+
 /** Opens a queue of BullMQ's, which is loaded with the first one. The client is connected. */
 export async function openQueue(
 	client: QueueClient,
 	prefix: string,
 ): Promise<SharedQueue> {
-	const bullmq = await import("bullmq");
+	const bullmq = await loadQueue();
 	const connection = client as never;
 	const common = {
 		connection,
