@@ -54,6 +54,7 @@ const env = {
 	API_KEY: "key",
 	OPENWEATHER_KEY: "key",
 	TRANSLATE_URL: "http://translate.test",
+	WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 };
 
 function problemsOf(yaml: string): string[] {
