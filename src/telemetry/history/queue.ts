@@ -10,6 +10,8 @@ const bytesMax = 16 * 1024 ** 2;
 export class RowQueue {
 	/** Each is one transaction at most. All but the last are full. */
 	#chunks: RowChunk[] = [new RowChunk()];
+	/** An empty one for later, because its memory is dear to make. */
+	#spare: RowChunk | null = null;
 	#rows = 0;
 	#bytes = 0;
 
@@ -25,7 +27,7 @@ export class RowQueue {
 	/** False if there is no room for the row that `write` writes. */
 	add(write: (chunk: RowChunk) => void): boolean {
 		if (this.#rows === rowsMax) return false;
-		if (this.#last.isFullFor(0)) this.#chunks.push(new RowChunk());
+		if (this.#last.isFullFor(0)) this.#addChunk();
 		let chunk = this.#last;
 		write(chunk);
 		const bytes = chunk.nextBytes;
@@ -35,8 +37,7 @@ export class RowQueue {
 		}
 		if (chunk.isFullFor(bytes)) {
 			chunk.dropRow();
-			chunk = new RowChunk();
-			this.#chunks.push(chunk);
+			chunk = this.#addChunk();
 			write(chunk);
 		}
 		chunk.keepRow();
@@ -68,10 +69,16 @@ export class RowQueue {
 		this.#rows -= count;
 	}
 
+	#addChunk(): RowChunk {
+		const chunk = this.#spare ?? new RowChunk();
+		this.#spare = null;
+		this.#chunks.push(chunk);
+		return chunk;
+	}
+
 	#dropFirst(): void {
-		const [chunk] = this.#chunks.splice(0, 1);
-		if (this.#chunks.length > 0) return;
-		chunk?.clear();
-		this.#chunks.push(chunk as RowChunk);
+		this.#spare = this.#chunks.shift() ?? null;
+		this.#spare?.clear();
+		if (this.#chunks.length === 0) this.#addChunk();
 	}
 }

@@ -48,6 +48,7 @@ function writeField(out: JsonBytes, name: string, value: unknown): void {
 	if (value === undefined) return;
 	out.key(name);
 	if (typeof value === "number") out.number(value);
+	else if (typeof value === "boolean") out.json(value ? "true" : "false");
 	else if (typeof value !== "string" || !out.plain(value)) {
 		// JSON escapes the control characters of ASCII alone.
 		out.json(shown(JSON.stringify(value)));

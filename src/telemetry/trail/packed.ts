@@ -173,7 +173,10 @@ function packTime(
 	atMs: number | null,
 	arrivedMs: number,
 ): void {
-	out.number(atMs === null ? null : Math.round((atMs - arrivedMs) * 100));
+	if (atMs === null) return out.number(null);
+	const hundredths = (atMs - arrivedMs) * 100;
+	const isUsual = hundredths >= 0 && hundredths < 2 ** 31 - 1;
+	out.number(isUsual ? (hundredths + 0.5) | 0 : Math.round(hundredths));
 }
 
 function packIndex(out: JsonBytes, index: readonly number[]): void {
