@@ -7,6 +7,7 @@ import { noMoreEvents } from "../run/faces.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { answeringOf } from "./answering.ts";
 import { Asked } from "./asked.ts";
+import { endingWith } from "./expiry.ts";
 import { count, find, findShared } from "./find.ts";
 import type { Handling } from "./handling.ts";
 import { ownerOf } from "./job-owner.ts";
@@ -81,7 +82,11 @@ export async function answer(
 	};
 	const asked = new Asked(found, readout, handling, end);
 	try {
-		return await answering(asked);
+		const response = await answering(asked);
+		const untilMs = identity?.untilMs ?? null;
+		return untilMs === null
+			? response
+			: endingWith(response, untilMs, clock, scope);
 	} finally {
 		asked.leave();
 	}

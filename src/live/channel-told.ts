@@ -67,7 +67,7 @@ export function tellUnknownGap(id: string): Told {
 }
 
 /** What a client is told when its listening is ended. */
-export type EndReason = "closed" | "draining" | "slow";
+export type EndReason = "closed" | "draining" | "expired" | "slow";
 
 /** `retryMs` says after how long it should come back. Scripts of a page read it in the JSON alone. */
 export function tellEnd(

@@ -58,7 +58,7 @@ export interface WatchOptions {
 export type RunOutcome = "changed" | "unchanged" | "failed";
 
 /** Why nothing follows any more, as clients are told. */
-export type EndReason = "draining" | "closed" | "status";
+export type EndReason = "draining" | "closed" | "expired" | "status";
 
 /** A run that has failed, while an answer before it stands. */
 export class WatchProblem {

@@ -67,10 +67,13 @@ export function scryptMemory({ N, r }: ScryptCost): number {
 }
 
 /** The hash of a password in PHC's string form. */
-export function hashOfPassword(password: string): string {
+export function hashOfPassword(
+	password: string,
+	cost: ScryptCost = usual,
+): string {
 	const salt = randomBytes(16);
-	const { N, r, p } = usual;
-	const options = { N, r, p, maxmem: 2 * scryptMemory(usual) };
+	const { N, r, p } = cost;
+	const options = { N, r, p, maxmem: 2 * scryptMemory(cost) };
 	const digest = scryptSync(password, salt, 32, options);
 	return `$scrypt$ln=${Math.log2(N)},r=${r},p=${p}$${unpadded(salt)}$${unpadded(digest)}`;
 }
