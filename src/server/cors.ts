@@ -29,7 +29,7 @@ interface Asking {
 
 /** The fields that pages may read besides those of any answer. The first two say whether it is whole. */
 const exposed =
-	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy";
+	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy, www-authenticate";
 
 /** All lists are put together once, at start. */
 export function createCors(config: CorsConfig): Cors {

@@ -36,7 +36,7 @@ function judged({
 }
 
 const exposed =
-	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy";
+	"sluice-complete, sluice-missing, x-request-id, retry-after, ratelimit, ratelimit-policy, www-authenticate";
 const preflightVary =
 	"origin, access-control-request-method, access-control-request-headers";
 
