@@ -10,7 +10,7 @@ export type Database = InstanceType<typeof sqlite.DatabaseSync>;
 const busyMs = 200;
 
 /** With more of them on a page, less of it stays empty. */
-const pageBytes = 8 * 1024;
+const pageBytes = 16 * 1024;
 
 /** The journal grows up to here before it goes into the file. Both together keep within the bound. */
 const journalBytesMax = 16 * 1024 ** 2;
