@@ -1,5 +1,4 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { isStream, streamOf } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
@@ -7,6 +6,7 @@ import type { TrailEnded } from "../core/events.ts";
 import { eventStreamType } from "../core/http/event-stream.ts";
 import { eachHeader, headerOf } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
+import { STATUS_CODES } from "../core/http/node-http.ts";
 import { RequestMemory } from "../core/memory.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
 import { openScope } from "../tasks/scope.ts";

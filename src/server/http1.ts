@@ -1,12 +1,12 @@
-import {
-	createServer,
-	type Server as HttpServer,
-	type IncomingMessage,
-	type ServerResponse,
+import type {
+	Server as HttpServer,
+	IncomingMessage,
+	ServerResponse,
 } from "node:http";
 import type { Socket } from "node:net";
 import { GatewayError } from "../core/errors.ts";
 import { type HeaderList, headerOf } from "../core/http/headers.ts";
+import { createServer } from "../core/http/node-http.ts";
 import { SharedFrame } from "../core/http/shared-frame.ts";
 import type { SessionBounds } from "../core/http/web-socket.ts";
 import {

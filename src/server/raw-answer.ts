@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { STATUS_CODES } from "node:http";
 import type { GatewayError } from "../core/errors.ts";
 import { eachHeader } from "../core/http/headers.ts";
+import { STATUS_CODES } from "../core/http/node-http.ts";
 import { problemResponse } from "../core/http/problem.ts";
 
 /** A problem document as bytes, for requests for which Node has made no response object. It ends the connection. */

@@ -1,4 +1,4 @@
-import { type IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { type Server, type ServerOptions, WebSocketServer } from "ws";
 import {
@@ -11,6 +11,7 @@ import {
 	namesIn,
 	onlyHeaderOf,
 } from "../core/http/headers.ts";
+import * as http from "../core/http/node-http.ts";
 import type { Session } from "../core/http/session.ts";
 import {
 	protocolOptions,
@@ -93,7 +94,7 @@ export class Upgrade {
 	) {
 		this.#message = message;
 		this.socket = socket;
-		this.response = new ServerResponse(message);
+		this.response = new http.ServerResponse(message);
 		this.response.assignSocket(socket);
 		if (head.length > 0) this.#keep(head);
 		// Only a socket that is read tells that its client has left.
