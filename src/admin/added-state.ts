@@ -42,6 +42,7 @@ export function addedState(
 			summed,
 		),
 		store: addedStore(states.flatMap(({ store }) => store ?? [])),
+		jobs: addedJobs(states.flatMap(({ jobs }) => jobs ?? [])),
 		memory: summed(states.map(({ memory }) => memory)),
 		loop: {
 			lateMs: Math.max(...states.map(({ loop }) => loop.lateMs)),
@@ -89,6 +90,15 @@ function addedStore(all: readonly ShownStore[]): ShownStore | null {
 		forMs: Math.max(...some.map(({ forMs }) => forMs)),
 		calls: summed(all.map(({ calls }) => calls)),
 		local: summed(all.map(({ local }) => local)),
+	};
+}
+
+/** All see the same jobs, and each runs some of them. */
+function addedJobs(all: readonly NonNullable<State["jobs"]>[]): State["jobs"] {
+	if (all.length === 0) return null;
+	return {
+		counts: all.find(({ counts }) => counts !== null)?.counts ?? null,
+		running: all.reduce((sum, { running }) => sum + running, 0),
 	};
 }
 

@@ -30,6 +30,7 @@ export interface State {
 	readonly threads: GatewayState["threads"];
 	readonly live: GatewayState["live"];
 	readonly store: ShownStore | null;
+	readonly jobs: GatewayState["jobs"];
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;
@@ -112,7 +113,7 @@ export function stateOf(sources: StateSources): () => State {
 		url: server?.url ?? null,
 	};
 	return () => {
-		const { requests, threads, live, upstreams, channels, store } =
+		const { requests, threads, live, upstreams, channels, store, jobs } =
 			gateway.state();
 		const { load, routes, decisions } = sources.metrics.totals();
 		return {
@@ -121,6 +122,7 @@ export function stateOf(sources: StateSources): () => State {
 			draining: server?.draining() ?? false,
 			...{ load, requests, threads, live },
 			store: store && shownStore(store),
+			jobs,
 			memory: {
 				heldBytes: memory.held,
 				keptBytes: memory.kept,

@@ -106,7 +106,7 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 		...(parts === null ? [] : [["in parts", partsWords(parts)]]),
 		...(watch === undefined
 			? []
-			: [[watch === "run" ? "watched" : "followed", watchWords[watch]]]),
+			: [[watchNames[watch] ?? "followed", watchWords[watch]]]),
 		...(error === null ? [] : [["failed", inStep(wordsOf(error), error)]]),
 		...detail.missing.map(({ step, index, error }) => [
 			`without ${nameOf(step, index)}`,
@@ -117,8 +117,14 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	return [printColumns(facts, options.columns), ...chart].join("\n");
 }
 
+const watchNames: Partial<Record<WatchRole, string>> = {
+	run: "watched",
+	job: "job",
+};
+
 const watchWords: Readonly<Record<WatchRole, string>> = {
 	run: "by others: the gateway ran it for them",
+	job: "its client had its answer later",
 	events: "by events",
 	websocket: "over WebSocket",
 	wait: "by long polling",

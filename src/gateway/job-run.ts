@@ -83,6 +83,7 @@ class RunOfJob {
 		end: RequestEnd,
 	): Promise<GatewayResponse> {
 		this.#end = end;
+		end.watch = "job";
 		const handling = this.#handling;
 		const { target: route, params } = handling.route(
 			request.method,

@@ -84,7 +84,7 @@ describe("/state", () => {
 			requests: { running: 0, waiting: 0 },
 			live: [],
 			channels: [],
-			store: null,
+			...{ store: null, jobs: null },
 			workers: [],
 		});
 		assert.ok(Math.abs(Date.parse(`${at}`) - Date.now()) < 60_000);

@@ -17,6 +17,10 @@ export interface State {
 	} | null;
 	readonly live: readonly LiveState[];
 	readonly store: StoreState | null;
+	readonly jobs: {
+		readonly counts: Readonly<Record<string, number>> | null;
+		readonly running: number;
+	} | null;
 	readonly memory: {
 		readonly heldBytes: number;
 		readonly keptBytes: number;

@@ -106,6 +106,8 @@ export function watchMark(watch: NonNullable<RequestDetail["watch"]>): string {
 	switch (watch) {
 		case "run":
 			return "run for those who watch";
+		case "job":
+			return "run of a job";
 		case "events":
 			return "followed by events";
 		case "websocket":

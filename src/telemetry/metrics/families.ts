@@ -110,6 +110,12 @@ export const metrics = {
 		"sluice_watch_runs_total",
 		"Runs of a live route for those who watch it",
 	),
+	jobs: gauge(
+		"sluice_jobs",
+		"Jobs by their state, of all processes that share them",
+		"most",
+	),
+	jobsHere: gauge("sluice_jobs_run", "Jobs that this process runs"),
 	channelListeners: gauge(
 		"sluice_channel_listeners",
 		"Clients that listen to the channel",

@@ -2,6 +2,7 @@ import type { LoadLevel } from "../../core/events.ts";
 import type { TracerState } from "../../core/trace-ids.ts";
 import { packageVersion } from "../../core/version.ts";
 import type { Gateway, GatewayState } from "../../gateway/gateway.ts";
+import type { JobsState } from "../../jobs/jobs.ts";
 import type { ChannelState } from "../../live/channel.ts";
 import type { RunningServer } from "../../server/serve.ts";
 import type { TlsState } from "../../server/server.ts";
@@ -31,7 +32,7 @@ export function writeGauges(
 	loaded: LoadedPlan,
 	out: MetricsOut,
 ): void {
-	const { upstreams, requests, threads, live, channels, store } =
+	const { upstreams, requests, threads, live, channels, store, jobs } =
 		gateway.state();
 	const one = (metric: Metric, value: number | undefined) => {
 		if (value === undefined) return;
@@ -41,6 +42,7 @@ export function writeGauges(
 	writeUpstreams(upstreams, out);
 	if (live.length > 0) writeLive(live, out);
 	if (channels.length > 0) writeChannels(channels, out);
+	if (jobs !== null) writeJobs(jobs, out);
 	one(metrics.clientConnections, server?.connections());
 	if (server !== null) writeSessions(server.sessions(), out);
 	const tls = server?.tls?.() ?? null;
@@ -91,6 +93,16 @@ function writeLive(live: GatewayState["live"], out: MetricsOut): void {
 			out.sample(metrics.watchRuns.name, text, count);
 		}
 	}
+}
+
+/** Nothing is said of jobs that cannot be counted now. */
+function writeJobs({ counts, running }: JobsState, out: MetricsOut): void {
+	out.metric(metrics.jobs);
+	for (const [state, count] of Object.entries(counts ?? {})) {
+		out.sample(metrics.jobs.name, labels({ state }), count);
+	}
+	out.metric(metrics.jobsHere);
+	out.sample(metrics.jobsHere.name, "", running);
 }
 
 /** By the channel's name in the config, never by its instances. */

@@ -15,7 +15,7 @@ import { hashOf } from "../../plan/print.ts";
 import type { History } from "../history/history.ts";
 import { writeHistory } from "../history/history-metrics.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
-import { isOpenEnded } from "../trail/shown-request.ts";
+import { isOpenEnded, isOwnRun } from "../trail/shown-request.ts";
 import {
 	Exposition,
 	type FamilySamples,
@@ -224,7 +224,7 @@ class Numbers {
 		const errorType = code === "client_closed" ? "" : code;
 		if (watch === "run") numbers.watchRun(durationMs);
 		else numbers.answer(error !== null, missing.length > 0);
-		if (watch !== "run" && !isOpenEnded(end)) {
+		if (!isOwnRun(watch) && !isOpenEnded(end)) {
 			numbers.durations.record(method, status, errorType, durationMs);
 		}
 		if (code === "too_many_requests") this.#rateLimited++;

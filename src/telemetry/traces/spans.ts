@@ -13,6 +13,7 @@ import type { CallTrail, StepTrail } from "../../core/trail.ts";
 import { type Ending, endingOf, nameOf } from "../log/log-requests.ts";
 import { knownMethod } from "../metrics/series.ts";
 import { criticalPath } from "../trail/critical-path.ts";
+import { isOwnRun } from "../trail/shown-request.ts";
 import { attemptSpan } from "./attempt-span.ts";
 import type { Dependencies } from "./dependencies.ts";
 import type { SpanEvent, SpanFacts } from "./span.ts";
@@ -110,7 +111,7 @@ class Making {
 		return {
 			name: path === undefined ? shown : `${shown} ${path}`,
 			// Nobody has asked for a run of the gateway's own.
-			kind: watch === "run" ? SpanKind.INTERNAL : SpanKind.SERVER,
+			kind: isOwnRun(watch) ? SpanKind.INTERNAL : SpanKind.SERVER,
 			context: this.#own,
 			...(parent && { parent: this.#contextOf(parent.spanId, true) }),
 			startMs: this.#wallMs + arrivedMs,

@@ -47,7 +47,7 @@ export interface RequestSummary {
 	readonly writes: readonly StepWrite[];
 	/** In which form its answer was sent in parts, and when the first went out, from its arrival. Null: not in parts. */
 	readonly parts: SentParts | null;
-	/** Present if its client watched a live route or listened to a channel, and for a run for those who watch. */
+	/** Present if its client watched a live route or listened to a channel, and for a run of the gateway's own. */
 	readonly watch?: WatchRole;
 	/** How many calls its steps made. */
 	readonly calls: number;
@@ -188,12 +188,17 @@ export function completenessOf({
 	return missing.length > 0 ? "partial" : "whole";
 }
 
+/** Whether no client waits for it: the gateway runs it for those who watch, or as a job. */
+export function isOwnRun(watch: WatchRole | undefined): boolean {
+	return watch === "run" || watch === "job";
+}
+
 /** Whether its client decided how long it took: it watched, listened, or held a WebSocket open. */
 export function isOpenEnded({
 	watch,
 	status,
 }: Pick<RequestEnded, "watch" | "status">): boolean {
-	return watch === undefined ? status === 101 : watch !== "run";
+	return watch === undefined ? status === 101 : !isOwnRun(watch);
 }
 
 /** What operators are told of an error. */

@@ -1,4 +1,5 @@
 import { shownBytes, shownCount, shownMs, shownShare } from "../format.ts";
+import { jobsWords } from "../jobs.ts";
 import { useAsked } from "../live.ts";
 import { hashOf } from "../place.ts";
 import type {
@@ -236,6 +237,12 @@ function Gateway({ state }: { state: State }) {
 							{threads.running} of {threads.threads} at work, {threads.waiting}{" "}
 							functions wait
 						</dd>
+					</div>
+				)}
+				{state.jobs && (
+					<div>
+						<dt>Jobs</dt>
+						<dd>{jobsWords(state.jobs)}</dd>
 					</div>
 				)}
 				{state.store && <Store state={state.store} />}
