@@ -171,7 +171,7 @@ describe("what is made for one client", () => {
 				await gateway.gateway.close();
 			},
 		);
-		await fc.assert(property, { numRuns: 150 });
+		await fc.assert(property, { numRuns: 50 });
 	});
 
 	test("is shared by those for whom it is the same", async () => {

@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createApiKey } from "../../src/config/keys/auth-hash.ts";
+import { type ShownJob, serveJobs } from "../kit/jobs.ts";
+
+const clients = ["ada", "bob"].map((name) => ({ name, ...createApiKey() }));
+const list = clients.map(({ name, hash }) => ({
+	...{ name, hash, claims: { limit: 1 } },
+}));
+
+test("a job of a known client reads who has asked, and is there for nobody else", async () => {
+	await using served = await serveJobs(`
+auth:
+  keys: { keys: { list: ${JSON.stringify(list)} } }
+routes:
+  POST /orders:
+    auth: keys
+    job: { always: true }
+    respond: { of: "\${auth.sub}", claims: "\${auth.claims.limit}" }
+`);
+	const as = (client: (typeof clients)[number] | null, method = "GET") => ({
+		method,
+		headers: client === null ? {} : { "x-api-key": client.key },
+	});
+	const [ada = null, bob = null] = clients;
+	assert.equal((await served.get("/orders", as(null, "POST"))).status, 401);
+	const answers: ShownJob[] = [];
+	for (const client of clients) {
+		const { status, json } = await served.get("/orders", as(client, "POST"));
+		assert.equal(status, 202);
+		answers.push(json as ShownJob);
+	}
+	const [own, other] = answers as [ShownJob, ShownJob];
+	for (const stranger of [bob, null]) {
+		assert.equal((await served.get(own.url, as(stranger))).status, 404);
+		const stop = await served.get(own.url, as(stranger, "DELETE"));
+		assert.equal(stop.status, 404);
+	}
+	let job = (await served.get(own.url, as(ada))).json as ShownJob;
+	while (job.answer === null) {
+		const headers = { ...as(ada).headers, prefer: "wait=5" };
+		job = (await served.get(own.url, { headers })).json as ShownJob;
+	}
+	const answer = await served.get(job.answer, as(ada));
+	assert.deepEqual(answer.json, { of: "ada", claims: 1 });
+	assert.equal((await served.get(job.answer, as(bob))).status, 404);
+	assert.equal((await served.get(other.url, as(bob))).status, 200);
+});
