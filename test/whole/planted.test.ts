@@ -4,10 +4,20 @@ import type { ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
+import {
+	createApiKey,
+	hashOfPassword,
+} from "../../src/config/keys/auth-hash.ts";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
 import { type Collector, startCollector } from "../kit/collector.ts";
 import { readEvents } from "../kit/events.ts";
 import { ask, type GetOptions, type HttpAnswer } from "../kit/serve.ts";
+import {
+	audience,
+	createIssuerKey,
+	hmacSigned,
+	issuer,
+} from "../kit/tokens.ts";
 import {
 	type RealUpstream,
 	type SeenRequest,
@@ -18,6 +28,13 @@ import {
  * Secrets from every place that one can come from, through a real process: no output of it but the answers that carry them
  * on purpose holds one.
  */
+
+const apiKey = createApiKey();
+const password = "planted-password";
+const hmacKey = Buffer.from("planted-hmac-key-of-32-characters");
+const jwk = { kty: "oct", alg: "HS256", k: hmacKey.toString("base64url") };
+const token = hmacSigned(hmacKey);
+const badToken = hmacSigned("planted-other-hmac-key");
 
 /** One word for each place, so that a failure says where it came from. */
 const secrets = {
@@ -37,10 +54,22 @@ const secrets = {
 	upstreamReason: "planted-upstream-reason",
 	upstreamPlace: "planted-upstream-place",
 	collectorKey: "planted-collector-key",
+	apiKey: apiKey.key,
+	badApiKey: "planted-api-key",
+	password,
+	pair: Buffer.from(`ada:${password}`).toString("base64"),
+	badPassword: Buffer.from("ada:planted-wrong").toString("base64"),
+	hmacKey: hmacKey.toString(),
+	jwk: jwk.k,
+	token: token.split(".")[2] ?? "",
+	claims: token.split(".")[1] ?? "",
+	badToken: badToken.split(".")[2] ?? "",
 } as const;
 
+const otherKeys = JSON.stringify(createIssuerKey("a", "ES256").jwk);
+
 /** Of another operator, for commands that need one. */
-const token = "another-token-of-letters";
+const otherToken = "another-token-of-letters";
 
 const config = `
 upstreams:
@@ -50,6 +79,11 @@ upstreams:
     query: { key: "\${env.API_KEY}" }
     retry: { attempts: 2 }
     breaker: true
+auth:
+  users: { jwt: { issuer: "${issuer}", audience: "${audience}", keys: "\${env.TOKEN_KEYS}" } }
+  asking: { keys: { list: [{ name: acme, hash: "${apiKey.hash}" }], query: key } }
+  partners: { keys: { list: [{ name: acme, hash: "${apiKey.hash}" }] } }
+  staff: { basic: { list: [{ name: ada, hash: "${hashOfPassword(password, { N: 2 ** 14, r: 8, p: 1 })}" }] } }
 defaults: { deadline: 2s, timeout: 300ms }
 admin: { port: 0, token: "\${env.ADMIN_TOKEN}" }
 log: { requests: all, clientErrors: true, format: json }
@@ -79,6 +113,9 @@ routes:
   GET /number:
     request: { query: { n: { type: integer } } }
     respond: { n: "\${query.n}" }
+  GET /known: { auth: [users, partners, staff, asking], respond: "\${auth.by}" }
+  GET /forbidden: { auth: [users, partners], require: "\${auth.sub === 'x'}", respond: 1 }
+  GET /known/{rest*}: { auth: asking, proxy: "api/{rest*}" }
   GET /failing: { steps: { one: { get: api/failing } }, respond: "\${one}" }
   GET /partial:
     steps:
@@ -116,6 +153,7 @@ before(async () => {
 		API_URL: upstream.url,
 		API_KEY: secrets.upstreamKey,
 		ADMIN_TOKEN: secrets.adminToken,
+		TOKEN_KEYS: JSON.stringify(jwk),
 		OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
 		OTEL_EXPORTER_OTLP_HEADERS: `authorization=${secrets.collectorKey}`,
 		OTEL_BSP_SCHEDULE_DELAY: "0",
@@ -183,6 +221,10 @@ function get(path: string, options: GetOptions = {}) {
 		});
 }
 
+function known(headers: Record<string, string>) {
+	return get("/known", { headers });
+}
+
 function post(path: string, body: string) {
 	const headers = { "content-type": "application/json" };
 	return get(path, { method: "POST", body, headers });
@@ -214,6 +256,16 @@ function spoil(): Promise<undefined> {
 }
 
 const requests: (() => Promise<HttpAnswer | undefined>)[] = [
+	known({ authorization: `Bearer ${token}` }),
+	known({ authorization: `Bearer ${badToken}` }),
+	known({ "x-api-key": apiKey.key }),
+	known({ "x-api-key": secrets.badApiKey }),
+	known({ authorization: `Basic ${secrets.pair}` }),
+	known({ authorization: `Basic ${secrets.badPassword}` }),
+	get(`/known?key=${apiKey.key}`),
+	get(`/known?key=${secrets.badApiKey}`),
+	get("/forbidden", { headers: { authorization: `Bearer ${token}` } }),
+	get("/forbidden", { headers: { "x-api-key": apiKey.key } }),
 	get(`/good/${secrets.param}?q=${secrets.query}&other=${secrets.undeclared}`),
 	post("/send", JSON.stringify({ n: 1, word: secrets.body })),
 	post("/send", JSON.stringify({ n: secrets.body, [secrets.body]: 1 })),
@@ -229,6 +281,7 @@ const requests: (() => Promise<HttpAnswer | undefined>)[] = [
 	get("/moved"),
 	get("/computed"),
 	get("/expected"),
+	get(`/known/failing?key=${apiKey.key}`),
 	get("/slow"),
 	get(`/pass/failing?key=${secrets.query}`),
 	get(`/pass/${secrets.path}?key=${secrets.query}`),
@@ -275,7 +328,12 @@ async function kept(): Promise<string> {
 /** What a command of the same config prints, without its environment's values being asked for. */
 async function printed(...args: string[]): Promise<string> {
 	await kept();
-	const env = { API_URL: "http://a", API_KEY: "k", ADMIN_TOKEN: token };
+	const env = {
+		API_URL: "http://a",
+		API_KEY: "k",
+		ADMIN_TOKEN: otherToken,
+		TOKEN_KEYS: otherKeys,
+	};
 	const command = sluice(args, { cwd: folder.path, env });
 	assert.equal(await command.ended, 0, command.stderr());
 	return command.stdout() + command.stderr();
@@ -351,6 +409,20 @@ describe("a planted secret", () => {
 			}
 		});
 	}
+
+	it("was known as what lets in, and as nothing else", () => {
+		const statuses = answers.slice(0, 10).map((one) => one?.status);
+		const told = [200, 401, 200, 401, 200, 401, 200, 401, 403, 403];
+		assert.deepEqual(statuses, told);
+		// A key in the query goes no further.
+		const passed = upstream.seen.filter(({ target }) =>
+			target.startsWith("/failing"),
+		);
+		assert.ok(passed.length > 0);
+		assert.ok(
+			upstream.seen.every(({ target }) => !target.includes(apiKey.key)),
+		);
+	});
 
 	it("is in no problem document", () => {
 		const problems = answers.filter(
