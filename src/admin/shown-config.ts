@@ -12,6 +12,7 @@ export function shownPlan(plan: Plan): object {
 		upstreams: mapValues(printed.upstreams, (upstream) => ({
 			...shown(upstream),
 			...hiddenUrls(upstream),
+			...(upstream.auth !== undefined && { auth: onlyHoles(upstream.auth) }),
 		})),
 		routes: mapValues(printed.routes, (route) => ({
 			...shown(route),

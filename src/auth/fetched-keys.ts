@@ -79,6 +79,6 @@ function settingsOf(name: string, origin: string): ResolvedUpstream {
 		...{ bodyBytesMax, headerBytesMax: 16 * 1024, valuesMax: 10_000 },
 		...{ safe: true, idempotent: true, forwarded: false, coalesce: false },
 		...{ cache: null, retry: null, hedge: null, budget: null },
-		...{ breaker: null, limiter: null },
+		...{ breaker: null, limiter: null, auth: null },
 	};
 }

@@ -1,8 +1,13 @@
 import { checkTarget } from "./check-target.ts";
+import {
+	refuseOwnCredentials,
+	refuseUnsignable,
+} from "./check-upstream-auth.ts";
 import type { ProxyConfig, ProxyTarget } from "./config.ts";
 import { proxyKeys, targetKeys } from "./keys/proxy.ts";
 import { withNames } from "./names.ts";
 import type { Reader } from "./read-template.ts";
+import type { RouteKey } from "./route-key.ts";
 import { entryOf } from "./shape.ts";
 import { createMap, type MapSource, type Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
@@ -14,7 +19,7 @@ interface ProxyContext extends RouteContext {
 /** Reads the targets of a proxied route. `rest` is the name of its `{rest*}`, or null. */
 export function checkProxy(
 	source: Source,
-	rest: string | null,
+	{ method, rest }: Pick<RouteKey, "method" | "rest">,
 	context: ProxyContext,
 ): ProxyConfig | null {
 	const judged = { what: "`proxy`", problems: context.problems };
@@ -29,6 +34,10 @@ export function checkProxy(
 		to.kind === "list"
 			? checkTargets(to.items, rest, context)
 			: [readProxyTarget(to, rest, context)];
+	for (const { upstream } of targets) {
+		refuseOwnCredentials(settings, upstream, context);
+	}
+	refuseUnsignable(settings, method, targets, context);
 	if (cache) checkCache(entryOf(settings, "cache"), targets, context);
 	return { targets, cache, ...others };
 }

@@ -7,6 +7,7 @@ import { checkProxy } from "./check-proxy.ts";
 import { warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
+import { refuseAbsentClient } from "./check-upstream-auth.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsAtLast, readsIn } from "./graph.ts";
 import { authOfRoute } from "./keys/auth.ts";
@@ -80,7 +81,7 @@ export function checkRoute(
 						onlyStep(source, entries, readable ? problems : []),
 					mayBeEmpty: respondOrNull !== null,
 				};
-	const passed = proxy && checkProxy(proxy, rest, reading);
+	const passed = proxy && checkProxy(proxy, head, reading);
 	const heard = checkListen(listen, member, source, reading);
 	const watched = live && checkHeard(live, names, context);
 	const worked = job && checkWebhook(job, context);
@@ -97,6 +98,7 @@ export function checkRoute(
 		if (!proxied && !listening && source.kind === "map") {
 			checkLive(route, source, context.upstreams, problems);
 			checkJob(route, source, problems);
+			refuseAbsentClient(route, source, context);
 		}
 		warnOfLongChains(route, checked.steps, entryOf(source, "proxy"), {
 			upstreams: context.upstreams,

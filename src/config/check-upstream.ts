@@ -147,5 +147,13 @@ function placeOfSetting(source: Source, key: string): number | null {
 	const found = entryOf(source, first);
 	if (found === null || inner === undefined) return found?.at ?? null;
 	if (found.kind === "list") return found.items[Number(inner)]?.at ?? found.at;
-	return (entryOf(found, inner) ?? entryOf(found, `${inner}?`) ?? found).at;
+	const named = entryOf(found, inner) ?? entryOf(found, `${inner}?`);
+	return (named ?? innermost(found, inner.split("."))).at;
+}
+
+/** `oauth2.secret`, below `auth`. */
+function innermost(source: Source, path: readonly string[]): Source {
+	let found = source;
+	for (const key of path) found = entryOf(found, key) ?? found;
+	return found;
 }

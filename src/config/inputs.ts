@@ -663,6 +663,13 @@ export interface UpstreamInput {
 	 */
 	readonly tls?: InputOfKey<Upstream["tls"]>;
 	/**
+	 * As whom it is asked, in every call: docs/upstream-auth.md explains it. One of `oauth2`, a token of a token
+	 * endpoint (client credentials); `exchange`, a token that the endpoint gives for the client's own; `pass`
+	 * (`true`), the client's own `Authorization`; `basic`, a user and a password; `bearer`, a token that does not
+	 * change; `sign`, a signature of each call. Secrets come from the environment.
+	 */
+	readonly auth?: InputOfKey<Upstream["auth"]>;
+	/**
 	 * `true`: all its calls only read, its POSTs too. So a step must read them, and they are aborted when nobody
 	 * waits for them. Default: `false`.
 	 */

@@ -201,9 +201,9 @@ const rows: readonly Row[] = [
 		"write `breaker: true`, which judges by the calls themselves",
 	),
 	row(
-		"auth authorization bearer apikey token credentials",
+		"authorization bearer apikey token credentials oauth oauth2 basic",
 		"urls",
-		'write a header: `headers: { authorization: "Bearer ${env.TOKEN}" }`',
+		'write `auth: { bearer: "${env.TOKEN}" }`, or a header: `headers: { x-api-key: "${env.TOKEN}" }`',
 	),
 	row(
 		"keepalive",

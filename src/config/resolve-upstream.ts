@@ -8,9 +8,11 @@ import {
 	type Template,
 	type TemplateEntry,
 } from "../expression/template.ts";
+import type { AuthOptions } from "../policy/auth/options.ts";
 import type { UpstreamSettings } from "../upstream/upstream.ts";
 import type { TlsSettings } from "../upstream/wire/wire.ts";
 import { faultOfTls } from "./check-tls.ts";
+import { signsCalls, writesAuthorization } from "./check-upstream-auth.ts";
 import type { Config, UpstreamConfig } from "./config.ts";
 import {
 	type Environment,
@@ -19,8 +21,10 @@ import {
 	variablesOf,
 } from "./environment.ts";
 import { bounds } from "./keys/defaults.ts";
+import type { AuthConfig } from "./keys/upstream-auth.ts";
 import { isPem } from "./pem.ts";
 import { printProblem } from "./problem.ts";
+import { identityOf, resolveAuth } from "./resolve-auth.ts";
 import { accessOf } from "./source-value.ts";
 
 /**
@@ -98,6 +102,7 @@ function pathTo(upstream: string, key: string): string {
 	const [first, inner] = splitKey(key);
 	const path = `upstreams${accessOf(upstream, "upstreams")}.${first}`;
 	if (inner === undefined) return path;
+	if (first === "auth") return `${path}.${inner}`;
 	return path + (first === "urls" ? `[${inner}]` : accessOf(inner, path));
 }
 
@@ -178,7 +183,7 @@ export function resolveUpstream(
 	const { urls, connections, streams, ...settings } = config;
 	const { maxBody, maxHeaderBytes, maxValues, timeout, tls, ...others } =
 		settings;
-	const { query: queryOf, headers: headersOf, ...whole } = others;
+	const { query: queryOf, headers: headersOf, auth: authOf, ...whole } = others;
 	const protection = handedOn<ResolvedUpstream>()(whole);
 	const urlKey = (index: number) => (urls.length > 1 ? `urls.${index}` : "url");
 	const parsed = urls.map((url, index) =>
@@ -207,9 +212,12 @@ export function resolveUpstream(
 	const hosts = fields.filter(([name]) => name === "host");
 	const headers = fields.filter(([name]) => name !== "host");
 	const [[, host] = ["", null]] = hosts;
+	const auth = resolveAuth(authOf, evaluate, say);
+	if (authOf !== null) refuseBeside(authOf, { headersOf, origins, host }, say);
 	const upstream = {
 		...protection,
-		credentials: credentialsOf(headers),
+		auth,
+		credentials: credentialsOf(headers, auth),
 		origins,
 		originsFrom: urlsFrom,
 		host,
@@ -308,10 +316,42 @@ function otherPath(
 /** The credentials of every call, by field. Of two in one field the last, so that the other counts as a user's. */
 function credentialsOf(
 	headers: readonly (readonly [string, string])[],
+	auth: AuthOptions | null,
 ): ReadonlyMap<string, string> {
-	return new Map(
-		headers.filter(([name]) => authenticatingFields.includes(name)),
-	);
+	const own = headers.filter(([name]) => authenticatingFields.includes(name));
+	return new Map(auth === null ? own : [...own, ["auth", identityOf(auth)]]);
+}
+
+/** What cannot stand beside `auth`. */
+function refuseBeside(
+	auth: AuthConfig,
+	{
+		headersOf,
+		origins,
+		host,
+	}: {
+		readonly headersOf: readonly TemplateEntry[];
+		readonly origins: readonly string[];
+		readonly host: string | null;
+	},
+	say: (key: string, message: string) => void,
+): void {
+	if (
+		writesAuthorization(auth) &&
+		headersOf.some(({ name }) => name === "authorization")
+	) {
+		say(
+			"headers.authorization",
+			"`auth` writes this field: remove it here, or `auth`",
+		);
+	}
+	const hosts = new Set(origins.map((origin) => URL.parse(origin)?.host));
+	if (signsCalls(auth) && hosts.size > 1 && host === null) {
+		say(
+			"auth",
+			"a signature names the host, and `urls` have several: write the one that is meant, `headers: { host: … }`",
+		);
+	}
 }
 
 /** What to write instead of a text that is no URL of an upstream. Empty if nobody can tell. */

@@ -283,7 +283,7 @@ export function warnOfLongChains(
 }
 
 /** How long a call takes at the longest if each attempt takes `timeoutMs`. */
-export function longestMs(
+function longestMs(
 	step: CallConfig,
 	timeoutMs: number,
 	upstreams: ReadonlyMap<string, UpstreamConfig>,
@@ -291,6 +291,17 @@ export function longestMs(
 	const retry = upstreams.get(step.upstream)?.retry ?? null;
 	if (retry === null || !step.repeatable) return timeoutMs;
 	return longestCallMs(timeoutMs, retry);
+}
+
+/** The same, with the waits for tokens: one before the call, and one before it is sent once more after a 401. */
+export function longestWithTokensMs(
+	step: CallConfig,
+	timeoutMs: number,
+	upstreams: ReadonlyMap<string, UpstreamConfig>,
+): number {
+	const callMs = longestMs(step, timeoutMs, upstreams);
+	const tokenMs = upstreams.get(step.upstream)?.auth?.timeoutMs ?? null;
+	return tokenMs === null ? callMs : 2 * (tokenMs + callMs);
 }
 
 /** The timeout of the call's upstream; 0 if the environment sets it. */

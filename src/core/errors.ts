@@ -169,6 +169,12 @@ export const errorTable = {
 		meaning:
 			"Operator of the upstream: not HTTP, cut short, to be read in two ways, not what `decode` says (JSON by default), in a coding or charset that is not known, not what was announced, larger than `maxBody`, of more values than `maxValues`, or nested too deeply.",
 	},
+	upstream_auth_failed: {
+		status: 502,
+		title: "A service this route needs does not know who asks",
+		meaning:
+			"Operator: the upstream's `auth` has no credentials for the call; the log says why its token endpoint gave none. Client (401): send a token of your own as `Authorization: Bearer …`, or a newer one.",
+	},
 	breaker_open: {
 		status: 503,
 		title: "A service this route needs is failing",

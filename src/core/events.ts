@@ -150,6 +150,7 @@ export const policyDecisions = {
 	breaker: ["opened", "refused", "probe", "stays_open", "closed"],
 	limiter: ["limit", "refused"],
 	urls: ["chosen", "left_out"],
+	auth: ["waited", "renewed", "failed"],
 } as const satisfies Record<string, readonly string[]>;
 
 export type PolicyKey = keyof typeof policyDecisions;

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
-import { headerOf } from "../core/http/headers.ts";
+import { headersWithout } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { type Memory, RequestMemory } from "../core/memory.ts";
@@ -38,18 +38,22 @@ export interface WatchRunMeans {
  */
 export function createWatchRun(
 	route: ComposedRoute,
-	{ way }: WatchedBy,
+	{ way, credentials }: WatchedBy,
 	{ target, headers, scheme = null }: GatewayRequest,
 	values: RequestValues,
 	means: WatchRunMeans,
 ): WatchSource["run"] {
 	const { clock } = means;
 	const path = pathOf(target);
-	const host = way ? headerOf(headers, "host") : null;
+	const known = new Set([
+		...(way ? ["host"] : []),
+		...(credentials ? ["authorization"] : []),
+	]);
+	const own = headersWithout(headers, (name) => !known.has(name));
 	return async (ip, scope) => {
 		const request: GatewayRequest = {
 			...{ id: randomUUID(), method: "GET", target: path, ip },
-			headers: host === null ? [] : ["host", host],
+			headers: own,
 			scheme: way ? scheme : null,
 			arrivedMs: clock.now(),
 			memory: new RequestMemory(means.memory),

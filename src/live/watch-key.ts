@@ -1,5 +1,5 @@
 import crypto from "node:crypto";
-import { headerOf } from "../core/http/headers.ts";
+import { allHeadersOf, headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { printJson } from "../core/json.ts";
@@ -12,7 +12,7 @@ import type { RequestValues } from "../run/request.ts";
  * credentials.
  */
 export function watchKeyOf(
-	{ ip, path, way }: WatchedBy,
+	{ ip, path, way, credentials }: WatchedBy,
 	request: GatewayRequest,
 	{ params, query, headers, cookies, auth = {} }: RequestValues,
 ): string {
@@ -21,6 +21,7 @@ export function watchKeyOf(
 		ip || way ? request.ip : null,
 		path ? pathOf(request.target) : null,
 		way ? [headerOf(request.headers, "host"), request.scheme ?? null] : null,
+		credentials ? allHeadersOf(request.headers, "authorization") : null,
 	];
 	const text = JSON.stringify(asked, withDigits) + printJson(auth);
 	return crypto.hash("sha256", text, "base64url");

@@ -3,7 +3,7 @@ import type { Durations } from "../config/steps/kind.ts";
 import { printCallTarget, printChannelTarget } from "../config/steps/sent.ts";
 import {
 	lastEnd,
-	longestMs,
+	longestWithTokensMs,
 	type StepTimes,
 	stepsOf,
 	timesOf,
@@ -154,7 +154,7 @@ export function explain(
 	const upstreams = new Map(plan.upstreams.map((one) => [one.name, one]));
 	const durations: Durations = {
 		callMs: (step) =>
-			longestMs(
+			longestWithTokensMs(
 				step,
 				step.timeoutMs ?? timeouts.get(step.upstream) ?? 0,
 				upstreams,
@@ -222,12 +222,13 @@ function explainLive(
 	{ upstreams }: Plan,
 ): LiveExplanation {
 	allRead(unread);
-	const { values, ip, path, way } = watchedBy(route, upstreams);
+	const { values, ip, path, way, credentials } = watchedBy(route, upstreams);
 	const sharedBy = [
 		...values,
 		...(ip ? ["request.ip"] : []),
 		...(path ? ["request.path"] : []),
 		...(way ? ["forwarded"] : []),
+		...(credentials ? ["authorization"] : []),
 	];
 	return {
 		...{ everyMs, on: on && printChannelTarget(on), diff, sharedBy },

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { RateLimitConfig } from "../config/config.ts";
+import type { AuthConfig } from "../config/keys/upstream-auth.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
 import { printChannelTarget, printTarget } from "../config/steps/sent.ts";
@@ -41,6 +42,7 @@ export function printPlan(plan: Plan): string {
 					maxHeaderBytes: printTemplate(upstream.maxHeaderBytes),
 					maxValues: printTemplate(upstream.maxValues),
 					tls: printEntries(upstream.tls),
+					auth: upstream.auth && printUpstreamAuth(upstream.auth),
 					coalesce: upstream.coalesce || null,
 				}),
 			]),
@@ -73,6 +75,17 @@ function printLimits(limits: readonly RateLimitConfig[]): unknown {
 		by: printTemplate(limit.by),
 	}));
 	return printed.length > 1 ? printed : (printed[0] ?? null);
+}
+
+function printUpstreamAuth({
+	kind,
+	settings,
+	post,
+	timeoutMs,
+}: AuthConfig): object {
+	if (kind === "pass") return { pass: true };
+	const texts = printEntries(settings);
+	return { [kind]: set({ ...texts, post: post || null, timeoutMs }) };
 }
 
 function printUrls(urls: readonly Template[]): object {

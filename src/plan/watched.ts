@@ -1,5 +1,6 @@
+import { asksAsClient, calledBy } from "./called.ts";
 import { type IdentityPart, identityParts } from "./identity-parts.ts";
-import type { Plan, RoutePlan, StepPlan } from "./plan.ts";
+import type { Plan, RoutePlan } from "./plan.ts";
 import { readsInPlan } from "./reads.ts";
 
 /** What tells one watch of a live route from another: clients for whom all of it is the same share a run. */
@@ -14,6 +15,8 @@ export interface WatchedBy {
 	readonly path: boolean;
 	/** Whether the client's address, host and scheme count, because an upstream is told them (`forwarded`). */
 	readonly way: boolean;
+	/** Whether the client's `Authorization` counts, because an upstream is asked as the client itself. */
+	readonly credentials: boolean;
 }
 
 /** Whatever a route declares counts, read or not: it is part of what a client asks. */
@@ -46,19 +49,6 @@ export function watchedBy(
 		ip: readsOfRequest("ip"),
 		path: readsOfRequest("path"),
 		way: calledBy(steps, upstreams).some(({ forwarded }) => forwarded),
+		credentials: asksAsClient(route, upstreams),
 	};
-}
-
-/** A function may call any upstream. */
-function calledBy(
-	steps: readonly StepPlan[],
-	upstreams: Plan["upstreams"],
-): Plan["upstreams"] {
-	return steps.flatMap((step): Plan["upstreams"] => {
-		if (step.kind === "run") return upstreams;
-		const own =
-			"upstreamIndex" in step ? (upstreams[step.upstreamIndex] ?? []) : [];
-		const inside = "steps" in step ? calledBy(step.steps, upstreams) : [];
-		return [own, inside].flat();
-	});
 }

@@ -67,6 +67,11 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 		stale: true,
 		why: "The gateway had no memory left for the answer. A kept answer needs none.",
 	},
+	upstream_auth_failed: {
+		...noVerdict,
+		stale: true,
+		why: "There are no credentials for the call, so it was not made. A kept answer needs none.",
+	},
 	breaker_open: {
 		...noVerdict,
 		stale: true,

@@ -3,6 +3,8 @@ import type { HeaderList } from "../core/http/headers.ts";
 import type { UpstreamRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import type { TemplateEntry } from "../expression/template.ts";
+import { isOfClient } from "../policy/auth/options.ts";
+import { asClient } from "./as-client.ts";
 import { prepareBody } from "./body.ts";
 import { type Layout, roundSlots } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
@@ -47,12 +49,14 @@ export function prepareRequest(
 	const { headers: own } = call;
 	const made = "all" in own ? ("all" as const) : madeFields(own);
 	const identifying = context.personal ? made : [];
+	const ofClient = isOfClient(settings.auth);
 	const requestOf = (run: Run, frame: Frame): UpstreamRequest => {
 		const { trace } = run;
+		const fields = headers(frame);
 		return {
 			method,
 			target: target(frame),
-			headers: headers(frame),
+			headers: ofClient ? asClient(fields, run.input.request) : fields,
 			along: trace.linesOf(said),
 			traced: trace.tracedBy(said),
 			body: body ? body.print(frame) : null,

@@ -8,6 +8,7 @@ import type {
 	GatewayRequest,
 	GatewayResponse,
 } from "../core/http/messages.ts";
+import { asksAsClient } from "../plan/called.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
 import { readsInPlan } from "../plan/reads.ts";
 import type { Merged } from "./merge.ts";
@@ -42,10 +43,11 @@ export function fieldsOfFaces({ live }: RoutePlan, inParts: boolean): string[] {
 /** What the answers of a route depend on. `faces` are the fields that choose the form. Null if they depend on nothing. */
 export function answersDependence(
 	route: RoutePlan,
+	upstreams: Plan["upstreams"],
 	faces: readonly string[],
 ): Dependence | null {
 	const { headers, live } = route;
-	const declared = dependenceOf(route);
+	const declared = dependenceOf(route, asksAsClient(route, upstreams));
 	// The answer of a live route has an ETag.
 	const isKept =
 		live !== null || headers.some(({ name }) => keepingFields.has(name));
@@ -71,21 +73,22 @@ function withFaces<Depending extends Dependence>(
 
 /**
  * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. An answer to
- * who has to be known belongs to that client, also if all get the same: a cache asks nobody who it is. Null if nothing
- * is declared.
+ * who has to be known belongs to that client, also if all get the same: a cache asks nobody who it is. So does one for
+ * which an upstream is asked `asClient`, with the client's own credentials. Null if nothing is declared.
  */
-export function dependenceOf({
-	request: { headers, cookies },
-	auth,
-	credentialFields: given,
-}: Pick<
-	RoutePlan,
-	"request" | "auth" | "credentialFields"
->): Dependence | null {
+export function dependenceOf(
+	{
+		request: { headers, cookies },
+		auth,
+		credentialFields: given,
+	}: Pick<RoutePlan, "request" | "auth" | "credentialFields">,
+	asClient: boolean,
+): Dependence | null {
 	const declared = headers.length + cookies.length;
-	if (declared === 0 && auth.length === 0) return null;
+	if (declared === 0 && auth.length === 0 && !asClient) return null;
 	const wireNames = headers.map(({ wireName }) => wireName);
-	const names = [...new Set([...wireNames, ...given])].toSorted();
+	const sent = asClient ? ["authorization"] : [];
+	const names = [...new Set([...wireNames, ...given, ...sent])].toSorted();
 	return {
 		personal:
 			auth.length > 0 ||
@@ -112,7 +115,8 @@ export function prepareFreshness(
 		route.status,
 		route.headers,
 	]);
-	const declared = dependenceOf(route) ?? independent;
+	const asClient = asksAsClient(route, upstreams);
+	const declared = dependenceOf(route, asClient) ?? independent;
 	return {
 		...(faces.length > 0 ? withFaces(declared, faces) : declared),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.

@@ -4,8 +4,11 @@ import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { isOfHost, originsOf } from "../core/http/origin.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
+import { asksAsClient } from "../plan/called.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
+import { isOfClient } from "../policy/auth/options.ts";
 import type { Upstream } from "../upstream/upstream.ts";
+import { asClient } from "./as-client.ts";
 import { madeFields } from "./call-request.ts";
 import { dependenceOf, stepsDecide } from "./freshness.ts";
 import { type Layout, prepare } from "./layout.ts";
@@ -77,6 +80,8 @@ export function prepareProxy(
 	const { websocket, ...others } = more;
 	// The plan counts what it names among the steps that are read.
 	const { after: _, ...passed } = others;
+	const all = upstreams.map(({ settings }) => settings);
+	const ofClient = asksAsClient(route, all);
 	return {
 		cached: cache,
 		idleMs,
@@ -89,6 +94,7 @@ export function prepareProxy(
 				{ ...target, ...passed },
 				layout,
 				upstreams[target.upstreamIndex] as OpenedUpstream,
+				ofClient,
 			),
 		),
 	};
@@ -114,6 +120,7 @@ function prepareTarget(
 	target: TargetPlan & PassedPlan,
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
+	ofClient: boolean,
 ): PreparedTarget {
 	const { path } = route;
 	const asksAgain = stepsDecide(route);
@@ -121,6 +128,7 @@ function prepareTarget(
 	const { when, query, paths, headers, pass, drop, answer, ...unread } = more;
 	allRead(unread);
 	const to = { path: base, rest, query, paths };
+	const fields = prepareProxyHeaders({ headers, pass }, settings, layout);
 	return {
 		when: when && prepare(when, layout),
 		upstream,
@@ -133,7 +141,9 @@ function prepareTarget(
 			layout,
 			route.credentialParameters,
 		),
-		headers: prepareProxyHeaders({ headers, pass }, settings, layout),
+		headers: isOfClient(settings.auth)
+			? (request, frame) => asClient(fields(request, frame), request)
+			: fields,
 		identifying:
 			route.auth.length > 0
 				? [...madeFields(headers), ...route.credentialFields]
@@ -147,7 +157,7 @@ function prepareTarget(
 		),
 		answerHeaders: answerHeadersOf(
 			{ pass, drop, answer },
-			dependenceOf(route),
+			dependenceOf(route, ofClient),
 			asksAgain,
 			prepareMapField(path.length, to, settings),
 		),

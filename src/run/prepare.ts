@@ -171,7 +171,7 @@ function prepareRoute(
 		freshness: prepareFreshness(route, plan.upstreams, faces),
 		record: prepareRecord(record, layout),
 		dependence: reading.has(route.method)
-			? answersDependence(route, faces)
+			? answersDependence(route, plan.upstreams, faces)
 			: null,
 	};
 	return {

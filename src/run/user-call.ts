@@ -18,8 +18,10 @@ import { lenientName } from "../core/http/query.ts";
 import { leastCostOfReading, printJson } from "../core/json.ts";
 import type { Fuel } from "../expression/fuel.ts";
 import { textOf } from "../expression/template.ts";
+import { isOfClient } from "../policy/auth/options.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { decodeBody, headersByName } from "./answer.ts";
+import { asClient } from "./as-client.ts";
 import { binaryText, bodyTypes } from "./body.ts";
 import { type Decoder, decoderOf } from "./decoders.ts";
 import type { OpenedUpstream } from "./open.ts";
@@ -138,7 +140,9 @@ function createRequest(
 	return {
 		method: chosen,
 		target: pairs.length > 0 ? `${target}?${pairs.join("&")}` : target,
-		headers: [...fields].flat(),
+		headers: isOfClient(settings.auth)
+			? asClient([...fields].flat(), run.input.request)
+			: [...fields].flat(),
 		along: run.trace.linesOf(said),
 		traced: run.trace.tracedBy(said),
 		body: body && body.text,

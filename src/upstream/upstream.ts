@@ -1,8 +1,10 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { Events } from "../core/events.ts";
+import { createEvents, type Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
 import { attempts } from "../policy/attempts.ts";
+import { authorize } from "../policy/auth/auth.ts";
+import type { AuthOptions, TokenOptions } from "../policy/auth/options.ts";
 import { balance } from "../policy/balance.ts";
 import {
 	type BreakerOptions,
@@ -53,6 +55,8 @@ export interface UpstreamSettings
 	readonly cache?: CacheOptions | null;
 	/** The credentials of every call by field, which are the gateway's own and no user's. Absent if there are none. */
 	readonly credentials?: ReadonlyMap<string, string>;
+	/** As whom it is asked. */
+	readonly auth?: AuthOptions | null;
 	readonly retry?: RetryOptions | null;
 	/** Bounds the extra attempts. Without it there are none. */
 	readonly budget?: BudgetOptions | null;
@@ -76,6 +80,8 @@ export interface UpstreamContext {
 	readonly random?: () => number;
 	/** Default: the machine's. */
 	readonly nameServers?: readonly string[];
+	/** Milliseconds since 1970, for what is read on other machines. Default: the machine's. */
+	readonly wallMs?: () => number;
 }
 
 /** A service we call, behind its protection. */
@@ -117,7 +123,8 @@ export function createUpstream(
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
-	const { limiter: limits = null, originsFrom = [], ...unread } = rest;
+	const { limiter: limits = null, originsFrom = [], ...more } = rest;
+	const { auth = null, ...unread } = more;
 	allRead(unread);
 	const scope = openScope({ clock: context.clock });
 	const { random = Math.random, memory = new Memory() } = context;
@@ -151,6 +158,17 @@ export function createUpstream(
 				store,
 			})
 		: null;
+	let endpoint: Upstream | null = null;
+	const openEndpoint = (options: TokenOptions) => {
+		endpoint = openTokenEndpoint(name, options, context, open);
+		return endpoint.call;
+	};
+	const authorizing =
+		auth &&
+		authorize(auth, {
+			...{ ...shared, scope, openEndpoint, wallMs: context.wallMs ?? Date.now },
+			host: host ?? new URL(origins[0] ?? "").host,
+		});
 	const breaking = breaks ? breaker(breaks, shared) : null;
 	const noted = attempts(context.events);
 	// The guards, from the outside in.
@@ -177,6 +195,8 @@ export function createUpstream(
 			joined ? coalesce({ ...shared, scope }) : null,
 			// Inside `coalesce`: a shared call looks once. Outside all that protects the upstream: it is not asked.
 			keeping && keeping.second,
+			// Inside the cache: a kept answer needs no token. Outside the others: to wait for one is not the upstream's doing.
+			authorizing && authorizing.call,
 			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
 			again ? retry(again, { ...shared, budget, random }) : null,
 			// In place of `retry`: each would multiply the attempts of the other.
@@ -187,7 +207,11 @@ export function createUpstream(
 		]),
 		stream: around(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
-			[keeping && keeping.stream, ...guards.map((guard) => guard.stream)],
+			[
+				keeping && keeping.stream,
+				authorizing && authorizing.stream,
+				...guards.map((guard) => guard.stream),
+			],
 		),
 		blame: blaming([breaking, balanced].filter((policy) => policy !== null)),
 		scope,
@@ -209,10 +233,38 @@ export function createUpstream(
 			scope.cancel(
 				new GatewayError("gateway_draining", message, { upstream: name }),
 			);
-			await Promise.all(wires.map((wire) => wire.close()));
+			const closing = wires.map((wire) => wire.close());
+			await Promise.all([...closing, endpoint?.close()]);
 		},
 	};
 }
+
+/** A token endpoint is protected like any upstream. Nobody hears its events: what matters of them is told of its upstream. */
+function openTokenEndpoint(
+	upstream: string,
+	{ token, tokenFrom }: TokenOptions,
+	context: UpstreamContext,
+	open: OpenWire,
+): Upstream {
+	const settings: UpstreamSettings = {
+		name: `${upstream}.auth`,
+		origins: [new URL(token).origin],
+		originsFrom: [tokenFrom],
+		...{ connections: 8, streams: 1, coalesce: false, tls: null },
+		bodyBytesMax: tokenAnswerBytesMax,
+		breaker: {
+			errorRate: 0.5,
+			windowMs: 10_000,
+			calls: 20,
+			probeEveryMs: 2000,
+		},
+	};
+	const { store: _, ...own } = context;
+	return createUpstream(settings, { ...own, events: createEvents() }, open);
+}
+
+/** A token has at most 16 KiB. */
+const tokenAnswerBytesMax = 64 * 1024;
 
 /** Those who share an answer share its body, and blame it once. */
 function blaming(policies: readonly Blamable[]): Upstream["blame"] {

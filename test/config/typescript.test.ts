@@ -77,7 +77,11 @@ describe("a config of JavaScript values", () => {
 		if (name === "anchors.yaml") continue;
 		it(`compiles to the plan of ${name} when it holds the same values`, () => {
 			const text = readFileSync(new URL(name, golden), "utf8");
-			const variables = { KEY: "key", USERS_URL: "http://users.test:3001/v1" };
+			const variables = {
+				KEY: "key",
+				USERS_URL: "http://users.test:3001/v1",
+				HOOKS: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+			};
 			const yaml = configOrThrow(checkText(text, name, variables));
 			const config = parse(text, (key, value) =>
 				key === "run" ? functionNamed(value) : value,

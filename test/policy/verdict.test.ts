@@ -56,6 +56,7 @@ test("a stale answer stands in for none, and for the statuses of RFC 5861", () =
 			"deadline_exceeded",
 			"limiter_full",
 			"overloaded",
+			"upstream_auth_failed",
 			"upstream_invalid",
 			"upstream_timeout",
 			"upstream_unreachable",

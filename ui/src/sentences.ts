@@ -221,6 +221,11 @@ const decisionWords: DecisionWords = {
 		chosen: "URL # is chosen again",
 		left_out: "URL # is left out from now on",
 	},
+	auth: {
+		waited: "waited for a token",
+		renewed: "sent the call once more, with another token",
+		failed: "there was no token",
+	},
 };
 
 /** What a policy did, in words. */

@@ -14,7 +14,7 @@ import {
 	sizeOrHole,
 } from "./kinds.ts";
 import { policyKeys } from "./policies.ts";
-import { type InputOf, section } from "./section.ts";
+import { type InputOf, map, section } from "./section.ts";
 import {
 	headerFields,
 	listOfTemplates,
@@ -23,6 +23,7 @@ import {
 	scalarTemplate,
 	textTemplate,
 } from "./templates.ts";
+import { upstreamAuthKeys } from "./upstream-auth.ts";
 
 /** The names of variables. */
 type EnvInput = `env.${string}`;
@@ -146,6 +147,12 @@ export const upstreamKeys = section({
 			"The TLS of an `https` upstream. The certificates of `ca` are trusted instead of the machine's. `cert` and `key` are the gateway's own certificate and key. Each is a file, relative to the config, or the PEM text itself, as from `env`.",
 		example:
 			"tls: { ca: ./ca.pem, cert: ./client.pem, key: \"${env.CLIENT_KEY ?? './client.key'}\" }",
+	}),
+	auth: key(map(upstreamAuthKeys), {
+		description:
+			"As whom it is asked, in every call: docs/upstream-auth.md explains it. One of `oauth2`, a token of a token endpoint (client credentials); `exchange`, a token that the endpoint gives for the client's own; `pass` (`true`), the client's own `Authorization`; `basic`, a user and a password; `bearer`, a token that does not change; `sign`, a signature of each call. Secrets come from the environment.",
+		example:
+			'auth: { oauth2: { token: "https://id.example.com/token", client: shop, secret: "${env.SHOP_SECRET ?? \'none\'}", scope: orders } }',
 	}),
 	safe: key(flag, {
 		description:

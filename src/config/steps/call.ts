@@ -3,6 +3,7 @@ import type { CallMethod } from "../../core/http/method.ts";
 import { printNamed, printTemplate } from "../../expression/print.ts";
 import type { NamedTemplates } from "../../expression/template.ts";
 import { checkTarget } from "../check-target.ts";
+import { refuseOwnCredentials } from "../check-upstream-auth.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import { flag } from "../keys/kinds.ts";
@@ -212,6 +213,7 @@ function check(step: StepSource): CallConfig | null {
 	refuseUnreadBody(source, call, context.problems);
 	const common = commonOf({ each, as, parallel, max, enough, ...call }, step);
 	if (target === null) return null;
+	refuseOwnCredentials(source, target.upstream, context);
 	const method = kind.toUpperCase() as CallMethod;
 	const made = { ...call, ...common, ...target, method };
 	const effects = effectsOf(made, context.upstreams);

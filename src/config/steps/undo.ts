@@ -4,6 +4,7 @@ import type { Read } from "../../expression/parse.ts";
 import { printNamed, printTemplate } from "../../expression/print.ts";
 import { readsOf, type Template } from "../../expression/template.ts";
 import { checkTarget } from "../check-target.ts";
+import { refuseOwnCredentials } from "../check-upstream-auth.ts";
 import type { Written } from "../keys/input.ts";
 import { key } from "../keys/key.ts";
 import type { Kind } from "../keys/kind.ts";
@@ -96,6 +97,7 @@ export function checkUndo(
 	const called = checkTarget(written, inside.reader, context);
 	refuseTwoBodies(source, problems);
 	if (called === null) return null;
+	refuseOwnCredentials(source, called.upstream, context);
 	const method = kind.toUpperCase() as CallMethod;
 	const effects = { ...called, method, idempotent, safe: false };
 	return {
