@@ -2,6 +2,7 @@ import type { AdminOptions, AdminServer } from "../admin/admin.ts";
 import { usualAdminPort } from "../admin/admin.ts";
 import type { AdminConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
+import { GatewayError } from "../core/errors.ts";
 import type { Log } from "../telemetry/log/log.ts";
 import { logBug } from "../telemetry/log/log-events.ts";
 import { printError } from "./terminal.ts";
@@ -48,10 +49,14 @@ export async function openAdmin(
 
 /** The host is named by its key, because it may come from the environment. */
 export function cannotListen(
-	{ code }: NodeJS.ErrnoException,
+	error: NodeJS.ErrnoException,
 	host: string | undefined,
-	port: number,
+	first: number,
 ): string {
+	if (error instanceof GatewayError) return error.message;
+	const { code } = error;
+	// It may be the port of `server.tls.redirect`.
+	const { port = first } = error as { port?: number };
 	switch (code) {
 		case "EADDRINUSE":
 			return `port ${port} is taken by another process: stop it, or choose another with --port`;

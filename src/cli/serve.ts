@@ -94,6 +94,9 @@ async function serveAlone(
 		return exitCodes.failed;
 	}
 	const lines = [`listening on ${server.url}`, ...listOfRoutes(config)];
+	if (server.redirect !== null) {
+		lines.push(`redirecting from port ${server.redirect}`);
+	}
 	if (admin) lines.push(`admin page: ${admin.url}`);
 	print(lines.join("\n"));
 	log.info(

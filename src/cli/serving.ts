@@ -1,7 +1,11 @@
 import type { Config } from "../config/config.ts";
 import type { GatewayError } from "../core/errors.ts";
 import { createGateway, type Gateway } from "../gateway/gateway.ts";
-import { type RunningServer, serve } from "../server/serve.ts";
+import {
+	type RunningServer,
+	type ServeOptions,
+	serve,
+} from "../server/serve.ts";
 import { type History, openHistory } from "../telemetry/history/history.ts";
 import { attachLog, type GatewayLog } from "../telemetry/log/attach-log.ts";
 import { logBug } from "../telemetry/log/log-events.ts";
@@ -19,13 +23,19 @@ export interface Serving {
 	readonly history: History | null;
 	readonly traces: boolean;
 	/** Takes requests from now on. Fails with the system's error if it cannot listen. */
-	open(sockets?: readonly number[]): Promise<RunningServer>;
+	open(sockets?: SharedSockets): Promise<RunningServer>;
 	/**
 	 * Ends everything but the log. False if spans were left behind, because `hurry` came first. Their library may go on.
 	 * Without `hurry` no spans are waited for.
 	 */
 	close(hurry?: Promise<unknown>): Promise<boolean>;
 }
+
+/** The sockets of a worker, which other processes share. */
+type SharedSockets = Pick<
+	Required<ServeOptions>,
+	"sockets" | "redirectSockets"
+>;
 
 /** Where a process of `serve` takes requests, and which one it is. */
 export interface ServingPlace {
@@ -64,7 +74,7 @@ export async function createServing(
 			await gateway.settled;
 			const server = await serve(served, {
 				...{ host, port, onInternal: log.onInternal },
-				...(sockets && { sockets }),
+				...sockets,
 				onRefused: (error: GatewayError, requestId: string) => {
 					metrics?.refused(error);
 					log.onRefused(error, requestId);

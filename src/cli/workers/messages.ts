@@ -21,6 +21,8 @@ export interface WorkerStart {
 	readonly port: number;
 	/** How many sockets it has been given, from `firstSocket` on. */
 	readonly sockets: number;
+	/** How many follow these, for the port of `server.tls.redirect`. */
+	readonly redirectSockets: number;
 }
 
 /** The descriptor of a worker's first socket: after stdin, stdout, stderr and the channel to the primary. */
@@ -35,6 +37,8 @@ export type ToWorker =
 	| { readonly kind: "drain"; readonly delayMs?: 0 }
 	/** Leaves the port to the others, and ends. */
 	| { readonly kind: "retire" }
+	/** The keys of sessions of TLS, the same for all workers. Never on a command line, which others can read. */
+	| { readonly kind: "ticket keys"; readonly keys: Uint8Array }
 	/** Cuts what still runs. */
 	| { readonly kind: "cut" }
 	| {

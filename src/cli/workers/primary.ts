@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { serveAdminOfWorkers } from "../../admin/admin.ts";
 import type { Config } from "../../config/config.ts";
 import { realClock } from "../../tasks/clock.ts";
@@ -35,28 +36,43 @@ export async function serveWithWorkers(
 		return exitCodes.failed;
 	}
 	const clock = realClock();
+	const { tls } = config.server;
 	let sockets: HeldSockets;
+	let redirect: HeldSockets | null = null;
 	try {
 		sockets = await holdSockets({ host, port });
+		if (tls?.redirect) {
+			redirect = await holdBeside(sockets, { host, port: tls.redirect });
+		}
 	} catch (error) {
 		printError(cannotListen(error as NodeJS.ErrnoException, namedHost, port));
 		return exitCodes.failed;
 	}
+	const close = () => {
+		sockets.close();
+		redirect?.close();
+	};
 	const log = openLog(clock, config.log, stderrForLog(), true);
-	const { descriptors } = sockets;
+	const descriptors = [
+		...sockets.descriptors,
+		...(redirect?.descriptors ?? []),
+	];
+	// A client may come back to another worker.
+	const ticketKeys = tls && randomBytes(48);
 	const asking = new Asking(clock, () => supervisor);
 	const supervisor = new Supervisor({
 		...{ count, clock, log },
-		start: (number, hears) =>
-			startChild(
-				{
-					...{ file: path, number, count, host },
-					port: sockets.port,
-					sockets: descriptors.length,
-				},
-				descriptors,
-				hears,
-			),
+		start(number, hears) {
+			const start = {
+				...{ file: path, number, count, host },
+				port: sockets.port,
+				sockets: sockets.descriptors.length,
+				redirectSockets: redirect?.descriptors.length ?? 0,
+			};
+			const worker = startChild(start, descriptors, hears);
+			if (ticketKeys) worker.send({ kind: "ticket keys", keys: ticketKeys });
+			return worker;
+		},
 		onSaying: (worker, saying) => asking.hear(worker, saying),
 		onEnd: (worker) => asking.ended(worker),
 	});
@@ -67,7 +83,7 @@ export async function serveWithWorkers(
 	});
 	const fail = async () => {
 		signals.leave();
-		sockets.close();
+		close();
 		await supervisor.cut();
 		await log.close();
 		return exitCodes.failed;
@@ -83,7 +99,7 @@ export async function serveWithWorkers(
 			serveAdminOfWorkers(asking, { ...door, clock }),
 		));
 	if (admin === "failed") return await fail();
-	const url = urlOf(sockets);
+	const url = urlOf(sockets, tls ? "https" : "http");
 	const lines = [
 		`listening on ${url} with ${count} workers`,
 		...listOfRoutes(config),
@@ -112,7 +128,7 @@ export async function serveWithWorkers(
 	const { drainMs } = config.server;
 	log.info({ signal, drainMs }, "draining");
 	// Those of the workers keep the port open until they close it.
-	sockets.close();
+	close();
 	const finished = await Promise.race([
 		supervisor.drain(signal === "SIGINT" ? 0 : undefined),
 		signals.second.then(() => false),
@@ -126,6 +142,19 @@ export async function serveWithWorkers(
 	return finished ? exitCodes.ok : exitCodes.failed;
 }
 
-function urlOf({ host, port }: HeldSockets): string {
-	return `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+function urlOf({ host, port }: HeldSockets, scheme: string): string {
+	return `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}`;
+}
+
+/** Holds a second port. If it cannot be had, the first is let go. */
+async function holdBeside(
+	first: HeldSockets,
+	where: { readonly host: string; readonly port: number },
+): Promise<HeldSockets> {
+	try {
+		return await holdSockets(where);
+	} catch (error) {
+		first.close();
+		throw error;
+	}
 }

@@ -28,10 +28,11 @@ async function run(given: WorkerStart): Promise<number> {
 	const worker = { number, count };
 	const serving = await createServing(config, { host, port, worker });
 	const sockets = Array.from(
-		{ length: given.sockets },
+		{ length: given.sockets + given.redirectSockets },
 		(_, at) => firstSocket + at,
 	);
-	const server = await serving.open(sockets);
+	const redirectSockets = sockets.splice(given.sockets);
+	const server = await serving.open({ sockets, redirectSockets });
 	const finished = await serveUntilTold(serving, server);
 	await serving.log.close();
 	return finished ? exitCodes.ok : exitCodes.failed;
@@ -60,6 +61,8 @@ async function serveUntilTold(
 				});
 			case "let go":
 				return server.letGo(message.connections);
+			case "ticket keys":
+				return server.useTicketKeys(Buffer.from(message.keys));
 			case "drain":
 				return drain(server.drain(undefined, message.delayMs));
 			case "retire":
