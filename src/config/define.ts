@@ -571,6 +571,13 @@ export interface RouteInput<Upstream extends string, StepsOf, Query> {
 	 */
 	readonly stream?: boolean;
 	/**
+	 * Whether answers of 1 KiB and more are compressed for clients that accept it, with zstd, br or gzip
+	 * (docs/server.md). Without this key they are, unless the route has `auth`, or reads or passes on cookies or
+	 * `authorization`, and takes anything else of the client too: the length of such an answer can betray a secret.
+	 * `true` also compresses those.
+	 */
+	readonly compress?: boolean;
+	/**
 	 * Lets clients watch the answer (docs/live.md): by `text/event-stream`, WebSocket or long polling they get it
 	 * now, and again whenever it has changed. One run serves all who ask the same. `every` is the time from one run
 	 * to the next, and `on` a channel, `<channel>` or `<channel>/<instance>`, after whose messages the route runs.

@@ -215,6 +215,10 @@ export interface DefaultsInput {
 	 */
 	readonly max?: InputOfKey<Defaults["max"]>;
 	/**
+	 * The `compress` of routes that set none.
+	 */
+	readonly compress?: InputOfKey<Defaults["compress"]>;
+	/**
 	 * How many upstream calls one request may make. Beyond it `limit_exceeded`. Default: `200`.
 	 */
 	readonly calls?: InputOfKey<Defaults["calls"]>;

@@ -256,6 +256,11 @@ export class RequestMemory {
 		this.use(shared);
 	}
 
+	/** The answer takes memory of its own after all, because it was made anew of what others share. */
+	answerIsOwn(): void {
+		this.#answerIsShared = false;
+	}
+
 	/** Gives everything back but what the answer takes until it is out. */
 	keepAnswer(bytes: number): void {
 		if (this.#over) return;

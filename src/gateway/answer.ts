@@ -7,6 +7,7 @@ import { noMoreEvents } from "../run/faces.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { answeringOf } from "./answering.ts";
 import { Asked } from "./asked.ts";
+import { inCoding } from "./coded.ts";
 import { endingWith } from "./expiry.ts";
 import { count, find, findShared } from "./find.ts";
 import type { Handling } from "./handling.ts";
@@ -84,9 +85,10 @@ export async function answer(
 	try {
 		const response = await answering(asked);
 		const untilMs = identity?.untilMs ?? null;
-		return untilMs === null
-			? response
-			: endingWith(response, untilMs, clock, scope);
+		const ending =
+			untilMs === null ? response : endingWith(response, untilMs, clock, scope);
+		const coded = inCoding(ending, asked);
+		return coded instanceof Promise ? await coded : coded;
 	} finally {
 		asked.leave();
 	}

@@ -20,6 +20,8 @@ export interface GatewayRoute extends PreparedRoute {
 	readonly live: LiveRoute | null;
 	/** Null if no request of it becomes a job. */
 	readonly job: JobRoute | null;
+	/** Whether its answers are compressed for clients that can read them. */
+	readonly compresses: boolean;
 }
 
 /** What a live route has besides. */

@@ -14,6 +14,7 @@ import type { ChannelState } from "../live/channel.ts";
 import { Channels } from "../live/channels.ts";
 import type { WatchesState } from "../live/route-watches.ts";
 import { compile } from "../plan/compile.ts";
+import { compresses } from "../plan/compresses.ts";
 import { explain, type RouteExplanation } from "../plan/explain.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { OpenUpstream } from "../run/open.ts";
@@ -170,6 +171,7 @@ export function createGateway(
 			door: doors.ofRoute(route.plan, limits.ofIdentity(route.plan)),
 			live: liveRouteOf(route, plan, { clock, memory }),
 			job: jobRouteOf(route.plan, plan),
+			compresses: compresses(route.plan),
 		}),
 	);
 	const liveRoutes = routes.flatMap(({ live }) => live ?? []);

@@ -70,6 +70,12 @@ function ofOpening(name: string): boolean {
 }
 
 const left: ReadonlySet<string> = new Set([
-	...["accept", "content-encoding", "content-length", "content-type"],
+	...[
+		"accept",
+		"accept-encoding",
+		"content-encoding",
+		"content-length",
+		"content-type",
+	],
 	...["expect", "last-event-id", "prefer", "range", "x-request-id"],
 ]);

@@ -101,7 +101,7 @@ function printRoute(route: RoutePlan): object {
 	const { readBytesMax, ...others } = rest;
 	// The route's key has method, path and rest.
 	const { key: _, method: _1, path: _2, rest: _3, ...unprinted } = others;
-	const { proxy: _4, listen, ...told } = unprinted;
+	const { proxy: _4, listen, compress, ...told } = unprinted;
 	// Names say it.
 	const { auth: _5, require: _6, authIndexes: _7, ...last } = told;
 	const { credentialFields: _8, credentialParameters: _9, ...unread } = last;
@@ -131,6 +131,7 @@ function printRoute(route: RoutePlan): object {
 					live: live && printLive(live),
 					job: job && printJob(job),
 				}),
+		compress,
 		record: printEntries(record),
 	});
 }
@@ -224,6 +225,7 @@ function printProxied(route: RoutePlan, proxy: ProxyPlan): object {
 			bodyBytesMax,
 			idleMs,
 		}),
+		compress: route.compress,
 		record: printEntries(route.record),
 	});
 }

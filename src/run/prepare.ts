@@ -141,8 +141,8 @@ function prepareRoute(
 	// The run, the gateway and the explanation read these of the plan.
 	const { deadlineMs: _3, callsMax: _4, rateLimits: _5, ...told } = rest;
 	const { summary: _6, rest: _7, readBytesMax: _8, ...judged } = told;
-	// The parts of its answer are made of the whole plan, and the gateway lets clients watch, and makes jobs.
-	const { stream: _9, live, job, ...doored } = judged;
+	// The parts of its answer are made of the whole plan, and the gateway lets clients watch, makes jobs and compresses.
+	const { stream: _9, live, job, compress: _15, ...doored } = judged;
 	// The gateway finds out who asks.
 	const { auth: _10, require: _11, authIndexes: _12, ...last } = doored;
 	const { credentialFields: _13, credentialParameters: _14, ...unread } = last;

@@ -1,7 +1,14 @@
 import { authOfRoute } from "./auth.ts";
 import { type AnyKey, key } from "./key.ts";
 import type { AnyKind } from "./kind.ts";
-import { count, duration, durationText, size, sizeText } from "./kinds.ts";
+import {
+	count,
+	duration,
+	durationText,
+	flag,
+	size,
+	sizeText,
+} from "./kinds.ts";
 import { type ReadOf, section } from "./section.ts";
 
 export const bounds = {
@@ -34,6 +41,10 @@ export const defaultsKeys = section({
 		description: "The `max` of steps with `each` that set none.",
 		example: "max: 500",
 		default: 100,
+	}),
+	compress: key(flag, {
+		description: "The `compress` of routes that set none.",
+		example: "compress: false",
 	}),
 	calls: key(count(bounds.calls), {
 		description:

@@ -7,7 +7,7 @@ import { bounds, defaultsKeys, inherited } from "./defaults.ts";
 import type { DataMap } from "./input.ts";
 import { jobKeys } from "./job.ts";
 import { type AnyKey, key, part } from "./key.ts";
-import { asSource, named, reading } from "./kind.ts";
+import { asSource, type Kind, named, reading } from "./kind.ts";
 import { count, duration, flag, size, text } from "./kinds.ts";
 import { liveKeys } from "./live.ts";
 import { rateLimitKeys, rateLimitsMax } from "./rate-limit.ts";
@@ -59,6 +59,9 @@ const deadline = inherited(
 	({ deadlineMs }) => deadlineMs,
 );
 const calls = inherited("calls", count(bounds.calls), ({ calls }) => calls);
+/** Null: it is not said, so the route decides by what it reads. */
+const saidOrNot: Kind<boolean, boolean | null> = flag;
+const compress = inherited("compress", saidOrNot, ({ compress }) => compress);
 const maxRead = inherited("maxRead", size, ({ readBytesMax }) => readBytesMax);
 
 const proxy = asSource(
@@ -154,6 +157,11 @@ export const routeKeys = section({
 			"Whether clients that ask for `application/x-ndjson` or `text/event-stream` get the answer part by part, each as soon as it can be made (docs/live.md). A route whose `headers` set a `content-type` always answers whole.",
 		example: "stream: false",
 		default: true,
+	}),
+	compress: key(compress, {
+		description:
+			"Whether answers of 1 KiB and more are compressed for clients that accept it, with zstd, br or gzip (docs/server.md). Without this key they are, unless the route has `auth`, or reads or passes on cookies or `authorization`, and takes anything else of the client too: the length of such an answer can betray a secret. `true` also compresses those.",
+		example: "compress: false",
 	}),
 	live: key(policy(liveKeys), {
 		description:

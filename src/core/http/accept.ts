@@ -10,7 +10,7 @@ export function preferredType<Type extends string>(
 	usual: string,
 	types: readonly Type[],
 ): Type | null {
-	const weights = weightsIn(headers);
+	const weights = weightsIn(headers, "accept");
 	const ranges = [usual, usual.replace(/\/.*/, "/*"), "*/*"];
 	let most = ranges.map((one) => weights.get(one)).find(isGiven) ?? 0;
 	let preferred: Type | null = null;
@@ -27,10 +27,16 @@ function isGiven(weight: number | undefined): weight is number {
 	return weight !== undefined;
 }
 
-/** By media ranges in lower case. Of a range that stands twice the greater weight counts. */
-function weightsIn(headers: HeaderList): ReadonlyMap<string, number> {
+/**
+ * What a field such as `Accept` or `Accept-Encoding` lists, in lower case, with its weights (RFC 9110, 12.4.2). Of what
+ * stands twice the greater weight counts.
+ */
+export function weightsIn(
+	headers: HeaderList,
+	field: string,
+): ReadonlyMap<string, number> {
 	const weights = new Map<string, number>();
-	for (const member of allHeadersOf(headers, "accept").flatMap(membersOf)) {
+	for (const member of allHeadersOf(headers, field).flatMap(membersOf)) {
 		const { value, parameters } = withParametersOf(member) ?? nothing;
 		const written = parameters.get("q") ?? "1";
 		if (!/^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/.test(written)) continue;

@@ -242,6 +242,12 @@ export const authenticatingFields = ["authorization", "proxy-authorization"];
 /** A request with one of these asks for less than the whole answer, or for none. */
 export const conditionFields = fieldsThat("condition");
 
+/** The fields of an answer that are no longer true when its body is coded. The one who makes the bytes sets their length. */
+export const untrueOfCoded: ReadonlySet<string> = new Set([
+	...["accept-ranges", "content-digest", "content-length", "content-md5"],
+	...["digest", "repr-digest"],
+]);
+
 /** The fields that are no longer true after a body was decoded. */
 export const codedFields = fieldsThat("coded");
 
