@@ -163,7 +163,8 @@ class Http2Connection implements Connection {
 	#end(reason: number = NGHTTP2_NO_ERROR): void {
 		if (this.#http2.destroyed) return;
 		if (reason === NGHTTP2_NO_ERROR) this.#http2.close();
-		else this.#http2.destroy(undefined, reason);
+		// Without an error Node sends another code.
+		else this.#http2.destroy(new Error("the connection is ended"), reason);
 		const { clock } = this.#means.options;
 		const timer = clock.after(lingerMs, () => this.#socket.destroy());
 		this.#socket.once("close", () => timer.cancel());
