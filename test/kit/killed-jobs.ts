@@ -33,7 +33,8 @@ server: { port: ${port} }
 admin: false
 overload: false
 log: { requests: failed }
-upstreams: { shop: { url: ${url} } }
+upstreams: { shop: { url: ${url}, timeout: 2m } }
+defaults: { deadline: 5m }
 routes:
   POST /read/{n}:
     job: { expires: 10m }

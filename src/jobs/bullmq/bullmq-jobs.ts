@@ -325,7 +325,10 @@ export class BullmqJobs implements JobStore {
 		if (job !== null) return { kind: "found", job };
 		const [, , gone = ""] = this.#keysOf(id);
 		const wasThere = await queue.client.sendCommand(["EXISTS", gone]);
-		return Number(wasThere) === 1 ? { kind: "gone" } : null;
+		if (Number(wasThere) === 0) return null;
+		// Both are made at once, perhaps between the two looks.
+		const now = jobOf(id, await this.#read(queue, id, jobFields));
+		return now === null ? { kind: "gone" } : { kind: "found", job: now };
 	}
 
 	async #read(
