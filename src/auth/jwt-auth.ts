@@ -23,6 +23,8 @@ import { WatchedFile } from "./watched-file.ts";
 interface Keys {
 	/** Rises when they change. */
 	readonly version: number;
+	/** Whether any of them still hold. What they have let in does not outlast them. */
+	readonly holds: boolean;
 	knownFor(kid: string | null): KnownKeys | Promise<KnownKeys>;
 	readonly settled: Promise<void>;
 	close(): Promise<void> | void;
@@ -101,7 +103,8 @@ export function createJwtAuth(
 
 function isGood({ identity, version }: Remembered, keys: Keys): boolean {
 	const { untilMs } = identity;
-	return version === keys.version && (untilMs === null || Date.now() < untilMs);
+	if (!keys.holds || version !== keys.version) return false;
+	return untilMs === null || Date.now() < untilMs;
 }
 
 function named(by: string, { values, untilMs }: Identity): Identity {
@@ -138,6 +141,7 @@ function openKeys(
 			get version() {
 				return file.version;
 			},
+			holds: true,
 			knownFor: () => ({ keys: file.value, current: true }),
 			settled: Promise.resolve(),
 			close: () => file.close(),
@@ -158,6 +162,9 @@ function openKeys(
 		get version() {
 			return remote.version;
 		},
+		get holds() {
+			return remote.holds;
+		},
 		knownFor: (kid) => remote.knownFor(kid),
 		settled: remote.settled,
 		close() {
@@ -170,6 +177,7 @@ function openKeys(
 function fixed(keys: KeySet): Keys {
 	return {
 		version: 0,
+		holds: true,
 		knownFor: () => ({ keys, current: true }),
 		settled: Promise.resolve(),
 		close: () => {},

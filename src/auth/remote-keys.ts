@@ -69,6 +69,11 @@ export class RemoteKeys {
 		return this.#renew().then(() => this.#known());
 	}
 
+	/** Whether there are keys that are not too old. */
+	get holds(): boolean {
+		return this.#known().keys !== null;
+	}
+
 	#known(): KnownKeys {
 		const ageMs = this.#context.clock.now() - this.#givenMs;
 		const keys = ageMs <= this.#options.keepMs ? this.#keys : null;
