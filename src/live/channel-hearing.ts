@@ -103,6 +103,13 @@ export class Hearing {
 		this.position = other.position;
 	}
 
+	/** Whether it has nothing to hear but that it lacks something. */
+	get hasOnlyGap(): boolean {
+		const isGap = this.#own?.length === 1 && this.#own[0]?.kind === "gap";
+		const hasKept = this.#nextKept <= this.#lastKept;
+		return isGap && !hasKept && this.position.next === null;
+	}
+
 	get hasMore(): boolean {
 		return (
 			this.position.next !== null ||

@@ -4,7 +4,7 @@ import type { StoredMessage } from "../store/channel-replies.ts";
 import { Audience, type AudienceOwner } from "./channel-audience.ts";
 import { Hearing, type Listener } from "./channel-hearing.ts";
 import { KeptMessages } from "./channel-log.ts";
-import type { MessageId, Numbering } from "./channel-numbering.ts";
+import type { Found, MessageId, Numbering } from "./channel-numbering.ts";
 import { Presence } from "./channel-presence.ts";
 import { type Told, tell, tellUnknownGap } from "./channel-told.ts";
 
@@ -29,6 +29,8 @@ export class Instance {
 	readonly audience: Audience;
 	/** Whether what is known here is all that there is. */
 	isSettled = true;
+	/** Whether somebody who is told of nothing but a gap is answered only after a while, because another gateway may tell it one again. */
+	pausesGaps = false;
 	/** Whether messages were dropped that others may still have. */
 	isShort = false;
 	readonly #owner: InstanceOwner;
@@ -164,36 +166,67 @@ export class Instance {
 		if (after === "latest") return this.#hearFrom(numbering.last + 1);
 		if (after === null) return this.#hearFrom(this.firstOffset);
 		const found = numbering.find(after, this.isSettled);
-		if (found.kind !== "known") {
-			if (!this.isSettled) return this.#hearApart(after);
-			if (found.kind === "ahead") throw neverGiven(after.at);
-			return this.#hearFrom(this.firstOffset, "gap");
+		if (found.kind === "apart") {
+			const { offset, base } = found;
+			const id = base === null ? null : numbering.apartId(offset, base);
+			return this.#hearFrom(offset + 1, { base, id });
 		}
-		const { offset, exact, base } = found;
-		if (!exact) return this.#hearFrom(offset + 1, "gap");
-		const id = base === null ? null : numbering.apartId(offset, base);
-		return this.#hearFrom(offset + 1, "exact", base, id);
+		if (!this.isSettled) return this.#hearApart(after, found);
+		if (found.kind === "ahead") throw neverGiven(after.at);
+		if (found.kind === "unknown") {
+			return this.#hearFrom(this.firstOffset, { isExact: false });
+		}
+		const { offset, exact: isExact } = found;
+		return this.#hearFrom(offset + 1, { isExact });
 	}
 
-	/** Whoever has heard more or something else than this gateway hears only what it says itself, until the store can be asked. */
-	#hearApart({ epoch, offset }: MessageId): Hearing {
+	/**
+	 * Without the store, one who comes from elsewhere hears what came from there before, if it is sure to lack that. What this gateway has said
+	 * alone it may have heard, and left it since. So it hears only what is said from now on, and if there was anything before that it lacks something.
+	 */
+	#hearApart(after: MessageId, found: Found): Hearing {
 		const { numbering } = this;
-		const base = `${epoch}-${offset}`;
-		const from = numbering.lastShared;
-		const id = numbering.apartId(from, base);
-		return this.#hearFrom(from + 1, "gap", base, id);
+		const { last, lastShared, saidApart } = numbering;
+		if (found.kind === "known") {
+			const { name: epoch } = numbering.newest;
+			const base = numbering.baseOf({ ...after, epoch, offset: lastShared });
+			const isExact = found.exact && !saidApart;
+			const from = found.offset + 1;
+			const id = numbering.placeOf(found.offset);
+			const all = { base, isExact, to: lastShared };
+			if (from <= lastShared) return this.#hearFrom(from, { ...all, id });
+			return this.#hearFrom(last + 1, {
+				...all,
+				id: numbering.apartId(last, base),
+			});
+		}
+		const base = numbering.baseOf(after);
+		const id = numbering.apartId(last, base);
+		return this.#hearFrom(last + 1, { base, id, isExact: !saidApart });
 	}
 
 	#hearFrom(
 		from: number,
-		begins: "exact" | "gap" = "exact",
-		base: string | null = null,
-		id: string | null = null,
+		{
+			base = null,
+			id = null,
+			isExact = true,
+			to = this.numbering.last,
+		}: {
+			/** Where it was before this gateway lost its store, if that is not where the gateway was. */
+			readonly base?: string | null;
+			/** Its id; null for the usual one of its place. */
+			readonly id?: string | null;
+			/** Whether it is told first that it perhaps lacks something. */
+			readonly isExact?: boolean;
+			/** The last that it is told of what is kept. */
+			readonly to?: number;
+		} = {},
 	): Hearing {
 		const after = id ?? this.numbering.placeOf(from - 1);
-		const own = begins === "gap" ? [tellUnknownGap(after)] : [];
-		const kept = { from, to: this.numbering.last };
-		return new Hearing(this, this.audience.last, kept, { after, own, base });
+		const own = isExact ? [] : [tellUnknownGap(after)];
+		const begins = { after, own, base };
+		return new Hearing(this, this.audience.last, { from, to }, begins);
 	}
 
 	heard(): void {

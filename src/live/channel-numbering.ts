@@ -4,8 +4,8 @@ import type { Epoch } from "../store/channel-replies.ts";
 export interface MessageId {
 	readonly epoch: string;
 	readonly offset: number;
-	/** What it has heard since of a gateway that was without its store; null if nothing. */
-	readonly apart: Apart | null;
+	/** What it has heard since of gateways that were without their store. */
+	readonly apart: readonly Apart[];
 	/** Of whoever polls: the mark of the list of members that it has; null if it has none. */
 	readonly membersMark: string | null;
 	/** Where the client gave it, as a fault names it. */
@@ -18,26 +18,47 @@ interface Apart {
 	readonly offset: number;
 }
 
-/** `<epoch>-<offset>`, then `~<epoch>-<offset>` of a gateway without its store, and then `.<mark>` of the answer to a poll. */
+/** `<epoch>-<offset>`, then `~<epoch>-<offset>` of each gateway without its store, and then `.<mark>` of the answer to a poll. */
 const pattern =
-	/^([0-9a-z]{1,32})-(\d{1,15})(?:~([0-9a-z]{1,32})-(\d{1,15}))?(?:\.([0-9a-f]{8}))?$/;
+	/^([0-9a-z]{1,32})-(\d{1,15})((?:~[0-9a-z]{1,32}-\d{1,15}){0,8})(?:\.([0-9a-f]{8}))?$/;
 
 /** Null for a text that is no id. */
 export function readMessageId(text: string, at: string): MessageId | null {
-	const [, epoch, offset, own, count, mark = null] = pattern.exec(text) ?? [];
+	const [, epoch, offset, others = "", mark = null] = pattern.exec(text) ?? [];
 	if (epoch === undefined) return null;
-	const apart =
-		own === undefined ? null : { epoch: own, offset: Number(count) };
+	const apart = others
+		.split("~")
+		.slice(1)
+		.map((one): Apart => {
+			const [epoch = "", count] = one.split("-");
+			return { epoch, offset: Number(count) };
+		});
 	return { epoch, offset: Number(offset), apart, membersMark: mark, at };
+}
+
+/** The id without what it says of some gateway. If it says too much, the oldest is left out. */
+function printPlace(
+	{ epoch, offset, apart }: MessageId,
+	without: string,
+): string {
+	const others = apart.filter((one) => one.epoch !== without).slice(-7);
+	return [{ epoch, offset }, ...others]
+		.map((one) => `${one.epoch}-${one.offset}`)
+		.join("~");
 }
 
 /** Where a client is among the messages. */
 export type Found =
-	/** It has heard up to this offset, and if it is not `exact` perhaps lacks something. `base` as in `Numbering.baseOf`. */
+	/** It has heard up to this offset, and if it is not `exact` perhaps lacks something. */
 	| {
 			readonly kind: "known";
 			readonly offset: number;
 			readonly exact: boolean;
+	  }
+	/** It has heard what this gateway says without its store up to this offset, and comes from `base`: null for where the gateway was itself. */
+	| {
+			readonly kind: "apart";
+			readonly offset: number;
 			readonly base: string | null;
 	  }
 	/** Behind the last message, although its epoch goes on. */
@@ -99,11 +120,15 @@ export class Numbering {
 		this.#last = last;
 	}
 
-	/** Up to which offset the store has the same messages; null if none of the epochs is the same. */
+	/**
+	 * Up to which offset the store has the same messages; null if none of the epochs is the same. An epoch that goes on never goes back: what the store says
+	 * may be older than what it has told since.
+	 */
 	commonWith(epochs: readonly Epoch[], last: number): number | null {
 		const { name } = this.newest;
 		const at = epochs.findIndex((epoch) => epoch.name === name);
 		if (at < 0) return null;
+		if (at === epochs.length - 1) return this.lastShared;
 		return Math.min(this.lastShared, endOf(epochs, at, last));
 	}
 
@@ -136,7 +161,7 @@ export class Numbering {
 	}
 
 	/** The id of a message that was said without the store, for one who comes from another place than the gateway had heard of. */
-	apartId(offset: number, base: string): string {
+	apartId(offset: number, base: string | null): string {
 		return this.#apartId(offset, base);
 	}
 
@@ -162,20 +187,27 @@ export class Numbering {
 		const end = endOf(this.#epochs, at, this.lastShared);
 		if (id.offset > end && (isNewest || !isSettled)) return { kind: "ahead" };
 		const offset = Math.min(id.offset, end);
-		const exact = isNewest && id.apart === null;
-		return { kind: "known", offset, exact, base: null };
+		// One who has heard a gateway alone perhaps lacks what that has said since.
+		const exact = isNewest && id.apart.every((one) => one.offset === 0);
+		return { kind: "known", offset, exact };
+	}
+
+	/** From where one comes who has not heard this gateway alone; null for where the gateway was itself. */
+	baseOf(id: MessageId): string | null {
+		const base = printPlace(id, this.#apart?.epoch ?? "");
+		return base === this.#base ? null : base;
 	}
 
 	/** One who has heard what this gateway says without its store. */
 	#findApart(id: MessageId): Found | null {
 		if (this.#apart === null) return null;
 		const { epoch, after } = this.#apart;
-		const own = id.apart ?? id;
-		if (own.epoch !== epoch) return null;
+		const own = [id, ...id.apart].find((one) => one.epoch === epoch);
+		if (own === undefined) return null;
 		if (own.offset > this.#last - after) return { kind: "ahead" };
-		const base = id.apart === null ? "" : `${id.epoch}-${id.offset}`;
+		const base = own === id ? "" : printPlace(id, epoch);
 		return {
-			...{ kind: "known", offset: after + own.offset, exact: true },
+			...{ kind: "apart", offset: after + own.offset },
 			base: base === this.#base ? null : base,
 		};
 	}

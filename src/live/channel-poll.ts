@@ -11,6 +11,12 @@ const answerBytesMax = 1024 * 1024;
 /** To end a request takes some 60 µs. In units of 100 ns. */
 export const pollCost = 600;
 
+/**
+ * Gateways that do not reach their store know of different members, and each that is asked in turn tells a gap. So these alone are told after a
+ * while, or one who asks them in turn would never wait.
+ */
+const pauseMs = 1_000;
+
 /** How long a client would wait for something new. */
 export interface Wait {
 	readonly ms: number;
@@ -30,8 +36,8 @@ export async function answerPoll(
 ): Promise<GatewayResponse> {
 	const hearing = place.hear(after);
 	const mark = after === null || after === "latest" ? null : after.membersMark;
-	if (wait !== null) await waitForNews(place, hearing, mark, wait, scope);
-	return answerOf(place, hearing, wait);
+	if (wait === null) return answerOf(place, hearing, wait);
+	return waitForNews(place, hearing, mark, wait, scope);
 }
 
 /** Listens, and is a member, as long as it waits. Does not wait if it knows another list of members than there is. */
@@ -39,26 +45,38 @@ async function waitForNews(
 	place: Place,
 	hearing: Hearing,
 	membersMark: string | null,
-	{ ms, onDrain }: Wait,
+	wait: Wait,
 	scope: Scope,
-): Promise<void> {
-	const { promise, resolve } = Promise.withResolvers<void>();
-	const end = () => resolve();
+): Promise<GatewayResponse> {
+	const { ms, onDrain } = wait;
+	const { promise, resolve } = Promise.withResolvers<GatewayResponse>();
+	let isAnswered = false;
+	// At once, because what it would hear may be gone in the next moment.
+	const end = () => {
+		if (isAnswered) return;
+		isAnswered = true;
+		resolve(answerOf(place, hearing, wait));
+	};
 	const listener: Listener = { hearing, wakeCost: pollCost, wake: end, end };
 	place.join(listener);
 	// What is there already is taken at once.
-	if (!place.rest(listener)) resolve();
+	const { pausesGaps, isSettled } = hearing.instance;
+	const isGap = pausesGaps && hearing.hasOnlyGap;
+	if (!place.rest(listener) && !isGap) end();
 	// Somebody has come or gone since the last answer.
-	if (membersMark !== null && membersMark !== place.membersMark) resolve();
-	const timer = scope.clock.after(ms, end);
+	const isOther = membersMark !== null && membersMark !== place.membersMark;
+	if (isOther && isSettled) end();
+	const waitMs = isGap || isOther ? Math.min(ms, pauseMs) : ms;
+	const timer = scope.clock.after(waitMs, end);
 	const stopDraining = onDrain(end);
 	const stopListening = scope.onCancel(end);
-	await promise;
+	const answer = await promise;
 	timer.cancel();
 	stopDraining();
 	stopListening();
 	place.leave(listener, !scope.cancelled);
 	if (scope.cancelled) throw scope.reason;
+	return answer;
 }
 
 function answerOf(

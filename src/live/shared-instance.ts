@@ -59,6 +59,7 @@ export class SharedInstance implements TopicHearer {
 		this.#instance = instance;
 		this.#onNews = onNews;
 		instance.isSettled = false;
+		instance.pausesGaps = true;
 		const { presence } = instance;
 		if (presence !== null) {
 			const of = this;

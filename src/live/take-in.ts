@@ -33,7 +33,7 @@ export function takeIn(
 		instance.add(numbering.next(), json, ageMs);
 	}
 	tellMissing(instance, lastOffset);
-	crossTo(instance, known, lastOffset + 1);
+	crossTo(instance, known, numbering.last + 1);
 	instance.isSettled = true;
 	for (const { hearing } of elsewhere) {
 		const after = readMessageId(hearing.after, "after");
