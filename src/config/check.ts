@@ -95,7 +95,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
-		warnOfUnshared(rateLimits, routes, root, problems);
+		warnOfUnshared(rateLimits, routes, channels, root, problems);
 	}
 	const config = {
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
@@ -233,18 +233,19 @@ function refuseOtherServers(
 function warnOfUnshared(
 	rateLimits: Config["rateLimits"],
 	routes: readonly RouteConfig[],
+	channels: Config["channels"],
 	root: MapSource,
 	problems: Problem[],
 ): void {
 	const written = entryOf(root, "store");
 	const holders = [{ rateLimits }, ...routes];
-	const shares = routes.some(({ job }) => job !== null);
+	const shares = channels.length > 0 || routes.some(({ job }) => job !== null);
 	if (shares) return;
 	if (written === null || holders.some((one) => one.rateLimits.length > 0)) {
 		return;
 	}
 	const message =
-		"`store` does nothing here: it shares rate limits, jobs and what `cache` keeps, and there is none";
+		"`store` does nothing here: it shares rate limits, channels, jobs and what `cache` keeps, and there is none";
 	problems.push({ at: written.at, warning: true, follows: true, message });
 }
 
