@@ -54,6 +54,13 @@ const secrets = {
 	upstreamReason: "planted-upstream-reason",
 	upstreamPlace: "planted-upstream-place",
 	collectorKey: "planted-collector-key",
+	clientSecret: "planted-client-secret",
+	issuedToken: "planted-issued-token",
+	exchangedToken: "planted-exchanged-token",
+	endpointWords: "planted-endpoint-words",
+	bearerToken: "planted-bearer-token",
+	servicePassword: "planted-service-password",
+	signingSecret: "planted-signing-secret",
 	apiKey: apiKey.key,
 	badApiKey: "planted-api-key",
 	password,
@@ -79,6 +86,19 @@ upstreams:
     query: { key: "\${env.API_KEY}" }
     retry: { attempts: 2 }
     breaker: true
+  asked:
+    url: "\${env.API_URL}"
+    auth: { oauth2: { token: "\${env.API_URL}/token", client: shop, secret: "\${env.CLIENT_SECRET}" } }
+  exchanged:
+    url: "\${env.API_URL}"
+    auth: { exchange: { token: "\${env.API_URL}/token", client: shop, secret: "\${env.CLIENT_SECRET}", post: true } }
+  untold:
+    url: "\${env.API_URL}"
+    auth: { oauth2: { token: "\${env.API_URL}/refused", client: shop, secret: "\${env.CLIENT_SECRET}" } }
+  bearing: { url: "\${env.API_URL}", auth: { bearer: "\${env.BEARER}" } }
+  basic: { url: "\${env.API_URL}", auth: { basic: { user: shop, password: "\${env.PASSWORD}" } } }
+  signed: { url: "\${env.API_URL}", auth: { sign: { hmac: { key: k1, secret: "\${env.SIGNING}" } } } }
+  passing: { url: "\${env.API_URL}", auth: { pass: true } }
 auth:
   users: { jwt: { issuer: "${issuer}", audience: "${audience}", keys: "\${env.TOKEN_KEYS}" } }
   asking: { keys: { list: [{ name: acme, hash: "${apiKey.hash}" }], query: key } }
@@ -135,6 +155,13 @@ routes:
     respond: "\${one}"
   GET /slow: { steps: { one: { get: api/slow } }, respond: "\${one}" }
   GET /pass/{rest*}: { proxy: "api/{rest*}" }
+  GET /as/asked: { steps: { one: { get: asked/echo } }, respond: "\${one}" }
+  GET /as/exchanged: { steps: { one: { get: exchanged/echo } }, respond: "\${one}" }
+  GET /as/untold: { steps: { one: { get: untold/echo } }, respond: "\${one}" }
+  GET /as/bearing: { steps: { one: { get: bearing/echo } }, respond: "\${one}" }
+  GET /as/basic: { steps: { one: { get: basic/echo } }, respond: "\${one}" }
+  GET /as/signed: { steps: { one: { get: signed/echo } }, respond: "\${one}" }
+  GET /as/passing: { steps: { one: { get: passing/echo } }, respond: "\${one}" }
 `;
 
 let upstream: RealUpstream;
@@ -153,6 +180,10 @@ before(async () => {
 		API_URL: upstream.url,
 		API_KEY: secrets.upstreamKey,
 		ADMIN_TOKEN: secrets.adminToken,
+		CLIENT_SECRET: secrets.clientSecret,
+		BEARER: secrets.bearerToken,
+		PASSWORD: secrets.servicePassword,
+		SIGNING: secrets.signingSecret,
 		TOKEN_KEYS: JSON.stringify(jwk),
 		OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
 		OTEL_EXPORTER_OTLP_HEADERS: `authorization=${secrets.collectorKey}`,
@@ -174,7 +205,10 @@ after(async () => {
 	folder[Symbol.dispose]();
 });
 
-function answer({ target }: SeenRequest, response: ServerResponse): void {
+function answer(
+	{ target, rawHeaders }: SeenRequest,
+	response: ServerResponse,
+): void {
 	const { socket } = response;
 	const path = target.split("?", 1)[0];
 	const type = { "content-type": "application/json" };
@@ -198,6 +232,29 @@ function answer({ target }: SeenRequest, response: ServerResponse): void {
 			socket?.end(`HTTP/1.1 200 OK\r\n${secrets.upstreamField} : 1\r\n\r\n`);
 			return;
 		case "/slow":
+			return;
+		case "/token": {
+			// The client's secret stands in the body of an exchange.
+			const access_token = `${rawHeaders}`.includes("Basic ")
+				? secrets.issuedToken
+				: secrets.exchangedToken;
+			response.writeHead(200, type);
+			response.end(JSON.stringify({ access_token, token_type: "Bearer" }));
+			return;
+		}
+		case "/refused":
+			response.writeHead(400, type);
+			response.end(
+				JSON.stringify({
+					error: secrets.endpointWords,
+					error_description: `${secrets.endpointWords} ${rawHeaders}`,
+				}),
+			);
+			return;
+		case "/echo":
+			// It refuses everybody, and says all that it was asked.
+			response.writeHead(401, secrets.upstreamReason, type);
+			response.end(JSON.stringify({ rawHeaders }));
 			return;
 		default:
 			response.writeHead(200, { ...type, ...field });
@@ -283,6 +340,13 @@ const requests: (() => Promise<HttpAnswer | undefined>)[] = [
 	get("/expected"),
 	get(`/known/failing?key=${apiKey.key}`),
 	get("/slow"),
+	get("/as/asked"),
+	get("/as/exchanged"),
+	get("/as/untold"),
+	get("/as/bearing"),
+	get("/as/basic"),
+	get("/as/signed"),
+	get("/as/passing"),
 	get(`/pass/failing?key=${secrets.query}`),
 	get(`/pass/${secrets.path}?key=${secrets.query}`),
 	leave,
@@ -302,8 +366,10 @@ async function shown(path: string): Promise<string> {
 async function records(): Promise<string> {
 	const { requests } = JSON.parse(await shown("/traffic"));
 	const ids: string[] = requests.map(({ id }: { id: string }) => id);
-	const all = await Promise.all(ids.map((id) => shown(`/traffic/${id}`)));
-	return all.join("");
+	let all = "";
+	// One after the other: the admin server answers only so many at once.
+	for (const id of ids) all += await shown(`/traffic/${id}`);
+	return all;
 }
 
 /** The requests that are kept as events. */
@@ -333,6 +399,8 @@ async function printed(...args: string[]): Promise<string> {
 		API_KEY: "k",
 		ADMIN_TOKEN: otherToken,
 		TOKEN_KEYS: otherKeys,
+		...{ CLIENT_SECRET: "s", BEARER: "b", PASSWORD: "p" },
+		SIGNING: otherToken,
 	};
 	const command = sluice(args, { cwd: folder.path, env });
 	assert.equal(await command.ended, 0, command.stderr());
@@ -422,6 +490,23 @@ describe("a planted secret", () => {
 		assert.ok(
 			upstream.seen.every(({ target }) => !target.includes(apiKey.key)),
 		);
+	});
+
+	it("has been sent as a credential, so that its absence says something", () => {
+		const said = upstream.seen.map(({ rawHeaders }) => `${rawHeaders}`).join();
+		for (const sent of [
+			secrets.issuedToken,
+			secrets.exchangedToken,
+			secrets.bearerToken,
+			secrets.authorization,
+		]) {
+			assert.ok(said.includes(`Bearer ${sent}`), sent);
+		}
+		const both = Buffer.from(`shop:${secrets.servicePassword}`).toString(
+			"base64",
+		);
+		assert.ok(said.includes(`Basic ${both}`));
+		assert.match(said, /signature,sluice=:/);
 	});
 
 	it("is in no problem document", () => {
