@@ -11,6 +11,7 @@ import {
 	withoutChromium,
 } from "../kit/browser.ts";
 import { type Chat, startChat, startStrict } from "../kit/chat.ts";
+import { startStore, withoutStore } from "../kit/store.ts";
 
 /** `UPDATE_PICTURES=1` draws them again. Look at them before they are committed. */
 const isUpdate = Boolean(process.env.UPDATE_PICTURES);
@@ -32,6 +33,54 @@ interface Entered extends AsyncDisposable {
 	sees(...names: string[]): Promise<void>;
 }
 
+interface Entering {
+	readonly url?: string;
+	readonly look?: Look;
+	/** What is done to the page before it is loaded again. */
+	readonly prepare?: (page: Page) => Promise<void>;
+}
+
+async function enterBy(
+	browser: Browser,
+	name: string,
+	{ url, look = looks.light, prepare }: Entering & { readonly url: string },
+): Promise<Entered> {
+	const opened = await openPage(browser, look, `${url}/#kitchen`);
+	const { page, faults } = opened;
+	// The browser itself reports each connection that is cut. That is no fault of the page.
+	const ownFaults = () => faults.filter((one) => !/WebSocket|ERR_/.test(one));
+	if (prepare !== undefined) {
+		await prepare(page);
+		await page.reload();
+	}
+	await page.getByLabel("Your name").fill(name);
+	await page.keyboard.press("Enter");
+	const state = (text: string | RegExp) =>
+		page.locator("#state").getByText(text).waitFor();
+	await state(/^Connected/);
+	return {
+		page,
+		state,
+		get faults() {
+			return ownFaults();
+		},
+		async say(text) {
+			await page.getByLabel("Your message").fill(text);
+			await page.keyboard.press("Enter");
+		},
+		hears: (text) =>
+			page.locator("#messages p").getByText(text, { exact: true }).waitFor(),
+		log: () => page.locator("#messages li > p, #messages .gap").allInnerTexts(),
+		async sees(...names) {
+			const shown = names.map((one) => (one === name ? `${one} (you)` : one));
+			const list = shown.toSorted().join("").replaceAll(/[()]/g, "\\$&");
+			const hasText = new RegExp(`^${list}$`);
+			await page.locator("#members", { hasText }).waitFor();
+		},
+		[Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
+	};
+}
+
 describe("the chat in a browser", { skip: withoutChromium() }, () => {
 	let browser: Browser;
 	let chat: Chat;
@@ -45,55 +94,8 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 	});
 	afterEach(() => chat[Symbol.asyncDispose]());
 
-	async function enter(
-		name: string,
-		{
-			url = chat.url,
-			look = looks.light,
-			prepare,
-		}: {
-			readonly url?: string;
-			readonly look?: Look;
-			/** What is done to the page before it is loaded again. */
-			readonly prepare?: (page: Page) => Promise<void>;
-		} = {},
-	): Promise<Entered> {
-		const opened = await openPage(browser, look, `${url}/#kitchen`);
-		const { page, faults } = opened;
-		// The browser itself reports each connection that is cut. That is no fault of the page.
-		const ownFaults = () => faults.filter((one) => !/WebSocket|ERR_/.test(one));
-		if (prepare !== undefined) {
-			await prepare(page);
-			await page.reload();
-		}
-		await page.getByLabel("Your name").fill(name);
-		await page.keyboard.press("Enter");
-		const state = (text: string | RegExp) =>
-			page.locator("#state").getByText(text).waitFor();
-		await state(/^Connected/);
-		return {
-			page,
-			state,
-			get faults() {
-				return ownFaults();
-			},
-			async say(text) {
-				await page.getByLabel("Your message").fill(text);
-				await page.keyboard.press("Enter");
-			},
-			hears: (text) =>
-				page.locator("#messages p").getByText(text, { exact: true }).waitFor(),
-			log: () =>
-				page.locator("#messages li > p, #messages .gap").allInnerTexts(),
-			async sees(...names) {
-				const shown = names.map((one) => (one === name ? `${one} (you)` : one));
-				const list = shown.toSorted().join("").replaceAll(/[()]/g, "\\$&");
-				const hasText = new RegExp(`^${list}$`);
-				await page.locator("#members", { hasText }).waitFor();
-			},
-			[Symbol.asyncDispose]: () => opened[Symbol.asyncDispose](),
-		};
-	}
+	const enter = (name: string, { url = chat.url, ...how }: Entering = {}) =>
+		enterBy(browser, name, { url, ...how });
 
 	it("lets three talk, each in the best way that comes through, and says who is there", async () => {
 		await using noSockets = await startStrict(chat, "pass");
@@ -146,7 +148,7 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 		await bob.say("after");
 		await Promise.all(both.map((one) => one.hears("after")));
 		const gap =
-			"The gateway was restarted, or this room was empty for long. Earlier messages that are not shown above are gone.";
+			"The gateway or its store was away, or this room was empty for long. Earlier messages that are not shown above are gone.";
 		for (const one of both) {
 			assert.deepEqual(await one.log(), ["before", gap, "after"]);
 		}
@@ -359,4 +361,52 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 		await ada.page.screenshot({ path: pictureOf("light") });
 		await bob.page.screenshot({ path: pictureOf("phone") });
 	}
+});
+
+describe("the chat of two gateways with a store, in a browser", {
+	skip: withoutChromium() || withoutStore(),
+}, () => {
+	it("lets pages talk over both, and loses nothing when either is restarted", async () => {
+		await using store = await startStore();
+		const shared = (yaml: string) => `store: ${store.url}\n${yaml}`;
+		await using one = await startChat(shared);
+		await using other = await startChat(shared);
+		await using noSockets = await startStrict(other, "pass");
+		await using noEvents = await startStrict(other, "cut");
+		await using browser = await openBrowser();
+		const enter = (name: string, url: string) =>
+			enterBy(browser, name, { url });
+		await using ada = await enter("Ada", one.url);
+		await using bob = await enter("Bob", noSockets.url);
+		await using eve = await enter("Eve", noEvents.url);
+		const all = [ada, bob, eve];
+		await ada.state("Connected over a WebSocket");
+		await bob.state("Connected by events");
+		await eve.state("Connected by polling");
+		await Promise.all(all.map((who) => who.sees("Ada", "Bob", "Eve")));
+		await ada.say("from one");
+		await Promise.all(all.map((who) => who.hears("from one")));
+		await bob.say("from the other");
+		await Promise.all(all.map((who) => who.hears("from the other")));
+
+		await one.stop("cut");
+		await ada.state(/^No connection/);
+		await eve.say("while one is away");
+		await bob.hears("while one is away");
+		await one.start();
+		await Promise.all(all.map((who) => who.hears("while one is away")));
+
+		await Promise.all([one.stop("cut"), other.stop("cut")]);
+		await Promise.all(all.map((who) => who.state(/^No connection/)));
+		await Promise.all([one.start(), other.start()]);
+		await Promise.all(all.map((who) => who.state(/^Connected/)));
+		await Promise.all(all.map((who) => who.sees("Ada", "Bob", "Eve")));
+		await ada.say("after both");
+		await Promise.all(all.map((who) => who.hears("after both")));
+		for (const who of all) {
+			assert.deepEqual(await who.log(), [
+				...["from one", "from the other", "while one is away", "after both"],
+			]);
+		}
+	});
 });

@@ -166,7 +166,9 @@ function run(command: string, here: string): void {
 				verbatimSymlinks: true,
 				// What is large and not used here: the Node of development, for the image has its own, and the linter.
 				filter: (source) =>
-					!/node_modules\/(node-|@biomejs)[^/]*$/.test(source),
+					!/node_modules\/(node-(bin|linux|darwin|win)[^/]*|@biomejs)$/.test(
+						source,
+					),
 			},
 		);
 	}

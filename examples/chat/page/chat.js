@@ -229,7 +229,7 @@ function visitOf(room, name) {
 
 function gapOf({ lost }) {
 	if (lost === null) {
-		return "The gateway was restarted, or this room was empty for long. Earlier messages that are not shown above are gone.";
+		return "The gateway or its store was away, or this room was empty for long. Earlier messages that are not shown above are gone.";
 	}
 	const [number, are] =
 		lost === 1 ? ["1 message", "is"] : [`${lost} messages`, "are"];
