@@ -171,7 +171,7 @@ export function createGateway(
 			door: doors.ofRoute(route.plan, limits.ofIdentity(route.plan)),
 			live: liveRouteOf(route, plan, { clock, memory }),
 			job: jobRouteOf(route.plan, plan),
-			compresses: compresses(route.plan),
+			compresses: compresses(route.plan, plan.upstreams),
 		}),
 	);
 	const liveRoutes = routes.flatMap(({ live }) => live ?? []);

@@ -1,13 +1,18 @@
 import { credentialFields } from "../core/http/fields.ts";
-import type { RoutePlan } from "./plan.ts";
+import { asksAsClient } from "./called.ts";
+import type { Plan, RoutePlan } from "./plan.ts";
 
 /**
  * Whether answers of a route are compressed for clients that can read them. The length of what is compressed tells how much of it is
  * alike. So if an answer holds a user's secret beside what somebody else has put into the request, who sees the lengths can
  * guess the secret sign by sign (BREACH). Such routes compress only if they say so.
  */
-export function compresses(route: RoutePlan): boolean {
-	return route.compress ?? !(isPersonal(route) && takesInput(route));
+export function compresses(
+	route: RoutePlan,
+	upstreams: Plan["upstreams"],
+): boolean {
+	const personal = isPersonal(route) || asksAsClient(route, upstreams);
+	return route.compress ?? !(personal && takesInput(route));
 }
 
 /** Whether an answer may depend on who asks, also if a browser says it by itself. */

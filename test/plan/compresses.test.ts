@@ -6,7 +6,9 @@ import { compresses } from "../../src/plan/compresses.ts";
 
 function compressesOf(key: string, route: string, more = ""): boolean {
 	const text = `
-upstreams: { users: { url: "http://users.test" } }
+upstreams:
+  users: { url: "http://users.test" }
+  own: { url: "http://own.test", auth: { pass: true } }
 auth:
   staff: { keys: { list: [{ name: ada, hash: "sha256:2qG7Zk1P:mYgVYcnc9MHbKpQZ0xPHqZ0Yxw0hR2z8fJ1nJ3yq0aY" }], header: x-key } }
 ${more}
@@ -16,7 +18,7 @@ routes:
 `;
 	const plan = compile(configOrThrow(checkText(text, "test.yaml", {})));
 	const [first] = plan.routes;
-	return first !== undefined && compresses(first);
+	return first !== undefined && compresses(first, plan.upstreams);
 }
 
 const text = "{ type: string }";
@@ -52,6 +54,18 @@ describe("a route compresses", () => {
 			"GET /users/{id}",
 			`{ request: { headers: { authorization: ${text} } }, respond: "\${params.id}" }`,
 			false,
+		],
+		[
+			"that asks an upstream as the client itself, and reads a query",
+			"GET /x",
+			`{ request: { query: { q: ${text} } }, steps: { mine: { get: own/mine } }, respond: "\${mine}" }`,
+			false,
+		],
+		[
+			"that asks an upstream as the client itself, and nothing else",
+			"GET /x",
+			`{ steps: { mine: { get: own/mine } }, respond: "\${mine}" }`,
+			true,
 		],
 		[
 			"that reads a cookie and another field",
