@@ -1,10 +1,10 @@
 import { isOfClient } from "../policy/auth/options.ts";
+import { calledBy } from "./called.ts";
 import type { RouteConfig, UpstreamConfig } from "./config.ts";
 import type { AuthConfig } from "./keys/upstream-auth.ts";
 import type { Problem } from "./problem.ts";
 import { entryOf, placeOfKey } from "./shape.ts";
 import type { MapSource, Source } from "./source.ts";
-import type { StepConfig } from "./steps/kinds.ts";
 
 interface AuthContext {
 	readonly upstreams: ReadonlyMap<string, UpstreamConfig>;
@@ -57,29 +57,23 @@ export function refuseUnsignable(
 	}
 }
 
-/** Refuses a job that asks as a client who is gone by then. */
+/** Refuses a job that asks as a client who is gone by then, or that tells its end so. */
 export function refuseAbsentClient(
 	{ job, steps }: RouteConfig,
 	source: MapSource,
 	{ upstreams, problems }: AuthContext,
 ): void {
-	const asked = [...upstreams.values()].find(
-		({ name, auth }) =>
-			isOfClient(auth) && steps.some((step) => mayCall(step, name)),
-	);
-	if (job === null || asked === undefined) return;
-	const message = `a job runs when its client has gone, and \`auth\` of \`${asked.name}\` needs the client's own token, which is written to no disk`;
-	problems.push({ at: placeOfKey(source, "job"), message });
-}
-
-/** A function may call any upstream. */
-function mayCall(step: StepConfig, upstream: string): boolean {
-	if (step.kind === "run") return true;
-	const called =
-		step.kind === "call" ? [step.upstream, step.undo?.upstream] : [];
-	const inside: readonly StepConfig[] = "steps" in step ? step.steps : [];
-	return (
-		called.includes(upstream) ||
-		inside.some((inner) => mayCall(inner, upstream))
-	);
+	if (job === null) return;
+	const all = [...upstreams.values()];
+	const asked = calledBy(steps, all).find(({ auth }) => isOfClient(auth));
+	const at = placeOfKey(source, "job");
+	if (asked !== undefined) {
+		const message = `a job runs when its client has gone, and \`auth\` of \`${asked.name}\` needs the client's own token, which is written to no disk`;
+		problems.push({ at, message });
+	}
+	const told = upstreams.get(job.webhook?.upstream ?? "");
+	if (told === undefined || !isOfClient(told.auth)) return;
+	const written = entryOf(entryOf(source, "job"), "webhook");
+	const message = `\`webhook\`: nobody's request tells of a job's end, and \`auth\` of \`${told.name}\` needs a client's own token`;
+	problems.push({ at: written?.at ?? at, message });
 }

@@ -1,5 +1,5 @@
 import { credentialFields } from "../core/http/fields.ts";
-import { asksAsClient } from "./called.ts";
+import { forWhom } from "./for-whom.ts";
 import type { Plan, RoutePlan } from "./plan.ts";
 
 /**
@@ -11,20 +11,8 @@ export function compresses(
 	route: RoutePlan,
 	upstreams: Plan["upstreams"],
 ): boolean {
-	const personal = isPersonal(route) || asksAsClient(route, upstreams);
-	return route.compress ?? !(personal && takesInput(route));
-}
-
-/** Whether an answer may depend on who asks, also if a browser says it by itself. */
-function isPersonal({ auth, request, proxy }: RoutePlan): boolean {
-	const passes = proxy?.pass ?? [];
-	return (
-		auth.length > 0 ||
-		request.cookies.length > 0 ||
-		request.headers.some(({ wireName }) => credentialFields.has(wireName)) ||
-		passes === "all" ||
-		passes.some((name) => credentialFields.has(name))
-	);
+	const { maybeOne } = forWhom(route, upstreams);
+	return route.compress ?? !(maybeOne && takesInput(route));
 }
 
 /** Whether a page of somebody else's can choose a part of the request that its answer may repeat. A proxied one passes all on. */

@@ -1,5 +1,6 @@
-import { asksAsClient, calledBy } from "./called.ts";
-import { type IdentityPart, identityParts } from "./identity-parts.ts";
+import { calledBy } from "../config/called.ts";
+import { forWhom } from "./for-whom.ts";
+import type { IdentityPart } from "./identity-parts.ts";
 import type { Plan, RoutePlan } from "./plan.ts";
 import { readsInPlan } from "./reads.ts";
 
@@ -31,6 +32,7 @@ export function watchedBy(
 	const params = path.flatMap((part) =>
 		typeof part === "string" ? [] : [{ name: part.param }],
 	);
+	const { parts, asClient } = forWhom(route, upstreams);
 	const all = [steps, respond, status, headers, record, live];
 	const reads = readsInPlan(all);
 	const readsOfRequest = (member: string) =>
@@ -45,10 +47,10 @@ export function watchedBy(
 			...named("headers", request.headers),
 			...named("cookies", request.cookies),
 		],
-		auth: identityParts(reads),
+		auth: parts,
 		ip: readsOfRequest("ip"),
 		path: readsOfRequest("path"),
 		way: calledBy(steps, upstreams).some(({ forwarded }) => forwarded),
-		credentials: asksAsClient(route, upstreams),
+		credentials: asClient,
 	};
 }

@@ -22,7 +22,7 @@ export type PreparedRequest = (run: Run, frame: Frame) => UpstreamRequest;
 
 interface RequestContext {
 	readonly layout: Layout;
-	/** Whether its route knows who asks. */
+	/** Whether the answers of its route are for one client alone. */
 	readonly personal: boolean;
 	/** Whether it asks the same in each round of a `repeat`. */
 	readonly polls: boolean;

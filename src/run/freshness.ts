@@ -1,14 +1,14 @@
 import { kindOf } from "../config/steps/kinds.ts";
 import { isStream } from "../core/body/byte-stream.ts";
 import { etagOf, knowsEtag } from "../core/http/etag.ts";
-import { credentialFields, fieldsOfNotModified } from "../core/http/fields.ts";
+import { fieldsOfNotModified } from "../core/http/fields.ts";
 import { type HeaderList, headerOf } from "../core/http/headers.ts";
 import type {
 	Freshness,
 	GatewayRequest,
 	GatewayResponse,
 } from "../core/http/messages.ts";
-import { asksAsClient } from "../plan/called.ts";
+import { type ForWhom, forWhom } from "../plan/for-whom.ts";
 import type { Plan, RoutePlan, StepPlan } from "../plan/plan.ts";
 import { readsInPlan } from "../plan/reads.ts";
 import type { Merged } from "./merge.ts";
@@ -47,7 +47,7 @@ export function answersDependence(
 	faces: readonly string[],
 ): Dependence | null {
 	const { headers, live } = route;
-	const declared = dependenceOf(route, asksAsClient(route, upstreams));
+	const declared = dependenceOf(forWhom(route, upstreams));
 	// The answer of a live route has an ETag.
 	const isKept =
 		live !== null || headers.some(({ name }) => keepingFields.has(name));
@@ -72,29 +72,14 @@ function withFaces<Depending extends Dependence>(
 }
 
 /**
- * Whatever a route declares counts as read: a client that sends it otherwise may get a 400 or another answer. An answer to
- * who has to be known belongs to that client, also if all get the same: a cache asks nobody who it is. So does one for
- * which an upstream is asked `asClient`, with the client's own credentials. Null if nothing is declared.
+ * An answer to who has to be known belongs to that client, also if all get the same: a cache asks nobody who it is. Null if it
+ * depends on nothing of its client.
  */
-export function dependenceOf(
-	{
-		request: { headers, cookies },
-		auth,
-		credentialFields: given,
-	}: Pick<RoutePlan, "request" | "auth" | "credentialFields">,
-	asClient: boolean,
-): Dependence | null {
-	const declared = headers.length + cookies.length;
-	if (declared === 0 && auth.length === 0 && !asClient) return null;
-	const wireNames = headers.map(({ wireName }) => wireName);
-	const sent = asClient ? ["authorization"] : [];
-	const names = [...new Set([...wireNames, ...given, ...sent])].toSorted();
+export function dependenceOf({ one, fields }: ForWhom): Dependence | null {
+	if (!one && fields.length === 0) return null;
 	return {
-		personal:
-			auth.length > 0 ||
-			cookies.length > 0 ||
-			names.some((name) => credentialFields.has(name)),
-		vary: names.length > 0 ? names.join(", ") : null,
+		personal: one,
+		vary: fields.length > 0 ? fields.join(", ") : null,
 	};
 }
 
@@ -115,8 +100,7 @@ export function prepareFreshness(
 		route.status,
 		route.headers,
 	]);
-	const asClient = asksAsClient(route, upstreams);
-	const declared = dependenceOf(route, asClient) ?? independent;
+	const declared = dependenceOf(forWhom(route, upstreams)) ?? independent;
 	return {
 		...(faces.length > 0 ? withFaces(declared, faces) : declared),
 		// A function may read clocks and files. A request's id, address and time belong to it alone.

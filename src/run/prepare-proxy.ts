@@ -4,7 +4,7 @@ import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { isOfHost, originsOf } from "../core/http/origin.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
-import { asksAsClient } from "../plan/called.ts";
+import type { ForWhom } from "../plan/for-whom.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
 import { isOfClient } from "../policy/auth/options.ts";
 import type { Upstream } from "../upstream/upstream.ts";
@@ -75,13 +75,12 @@ export function prepareProxy(
 	slot: number,
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
+	whom: ForWhom,
 ): PreparedProxy {
 	const { targets, cache, idleMs, bodyBytesMax, ...more } = proxy;
 	const { websocket, ...others } = more;
 	// The plan counts what it names among the steps that are read.
 	const { after: _, ...passed } = others;
-	const all = upstreams.map(({ settings }) => settings);
-	const ofClient = asksAsClient(route, all);
 	return {
 		cached: cache,
 		idleMs,
@@ -94,7 +93,7 @@ export function prepareProxy(
 				{ ...target, ...passed },
 				layout,
 				upstreams[target.upstreamIndex] as OpenedUpstream,
-				ofClient,
+				whom,
 			),
 		),
 	};
@@ -120,7 +119,7 @@ function prepareTarget(
 	target: TargetPlan & PassedPlan,
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
-	ofClient: boolean,
+	whom: ForWhom,
 ): PreparedTarget {
 	const { path } = route;
 	const asksAgain = stepsDecide(route);
@@ -144,10 +143,9 @@ function prepareTarget(
 		headers: isOfClient(settings.auth)
 			? (request, frame) => asClient(fields(request, frame), request)
 			: fields,
-		identifying:
-			route.auth.length > 0
-				? [...madeFields(headers), ...route.credentialFields]
-				: [],
+		identifying: whom.one
+			? [...madeFields(headers), ...route.credentialFields]
+			: [],
 		said: saidBeside(
 			new Set([
 				...settings.headers.map(([name]) => name),
@@ -157,7 +155,7 @@ function prepareTarget(
 		),
 		answerHeaders: answerHeadersOf(
 			{ pass, drop, answer },
-			dependenceOf(route, ofClient),
+			dependenceOf(whom),
 			asksAgain,
 			prepareMapField(path.length, to, settings),
 		),

@@ -2,6 +2,7 @@ import type { PoolConfig, ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import type { Publisher } from "../core/channels.ts";
 import { GatewayError } from "../core/errors.ts";
+import { forWhom } from "../plan/for-whom.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { Slots } from "../policy/slots.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -147,6 +148,7 @@ function prepareRoute(
 	const { auth: _10, require: _11, authIndexes: _12, ...last } = doored;
 	const { credentialFields: _13, credentialParameters: _14, ...unread } = last;
 	allRead(unread);
+	const whom = forWhom(route, plan.upstreams);
 	const layout = routeLayout(steps.map(({ name }) => name));
 	const answer = { status, headers, body: respond, mayBeEmpty };
 	const made = listen ? [listen] : [respond, status, headers];
@@ -154,11 +156,18 @@ function prepareRoute(
 	const block = prepareBlock(
 		{ steps, result, reads, firstSlot: firstSlots.route, inList: false },
 		layout,
-		{ ...resources, personal: route.auth.length > 0 },
+		{ ...resources, personal: whom.one },
 	);
 	const passes =
 		proxy &&
-		prepareProxy(route, proxy, block.frameSize, layout, resources.upstreams);
+		prepareProxy(
+			route,
+			proxy,
+			block.frameSize,
+			layout,
+			resources.upstreams,
+			whom,
+		);
 	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
 	const bound = answerBound(resources.answerBytesMax);
 	const parts = prepareParts(route, bound, layout);

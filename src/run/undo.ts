@@ -36,7 +36,7 @@ export interface PreparedUndo
 export function prepareUndo(
 	undo: UndoPlan,
 	step: string,
-	{ layout: around, upstreams }: WorkContext,
+	{ layout: around, upstreams, personal }: WorkContext,
 ): PreparedUndo {
 	const opened = upstreams[undo.upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
@@ -57,7 +57,7 @@ export function prepareUndo(
 		request: prepareRequest(undo, opened, {
 			layout,
 			polls: false,
-			personal: false,
+			personal,
 		}),
 		target: prepareTarget(
 			undo.path,

@@ -32,12 +32,17 @@ import type { Spot } from "./spot.ts";
 import { defaultHeaders } from "./target.ts";
 import { saidBeside } from "./trace.ts";
 
-/** The upstreams that a function may call, by name. */
-export type CallableUpstreams = ReadonlyMap<string, OpenedUpstream>;
+/** What a function's calls are made with, once for each step. */
+export interface Callable {
+	/** The upstreams that it may call, by name. */
+	readonly upstreams: ReadonlyMap<string, OpenedUpstream>;
+	/** Whether the answers of its route are for one client alone. */
+	readonly personal: boolean;
+}
 
 /** How a user's function calls upstreams. Its calls are those of the step, and end with `scope`. */
 export function createUserCall(
-	upstreams: CallableUpstreams,
+	{ upstreams, personal }: Callable,
 	{ run, path: step, index, trail, frame: { fuel } }: Spot,
 	scope: Scope,
 	onAnswer: (response: UpstreamResponse) => void,
@@ -45,7 +50,7 @@ export function createUserCall(
 	const call: UserCall = async (target, options = {}) => {
 		const { upstream, path } = resolve(target, upstreams);
 		const create = (given: UserCallOptions) =>
-			createRequest(upstream, path, given, run, fuel);
+			createRequest(upstream, path, given, { run, fuel, personal });
 		const decoder = decoderFor(options);
 		// At once if there is time, because the function may change what it gave.
 		const created = fuel.piece(create, options);
@@ -86,7 +91,7 @@ function mustRead(): GatewayError {
 
 function resolve(
 	target: string,
-	upstreams: CallableUpstreams,
+	upstreams: Callable["upstreams"],
 ): { upstream: OpenedUpstream; path: string } {
 	const slash = `${target}/`.indexOf("/");
 	const upstream = upstreams.get(target.slice(0, slash));
@@ -117,8 +122,11 @@ function createRequest(
 	{ settings }: OpenedUpstream,
 	path: string,
 	{ method, query = {}, headers = {}, ...sent }: UserCallOptions,
-	run: Run,
-	fuel: Fuel,
+	{
+		run,
+		fuel,
+		personal,
+	}: { readonly run: Run; readonly fuel: Fuel; readonly personal: boolean },
 ): UpstreamRequest {
 	const kept = settings.query.filter(([name]) => !Object.hasOwn(query, name));
 	refuseLookalikes(Object.keys(query), kept);
@@ -147,7 +155,7 @@ function createRequest(
 		traced: run.trace.tracedBy(said),
 		body: body && body.text,
 		// Nobody knows what the function made of who asks.
-		...(run.route.plan.auth.length > 0 && { identifying: "all" as const }),
+		...(personal && { identifying: "all" as const }),
 		...(body?.binary && { binary: true }),
 		safe: reads,
 		idempotent: reads || idempotent || isIdempotent(chosen),

@@ -28,7 +28,7 @@ export interface Resources {
 	readonly threads: Threads | null;
 	/** In the order of the plan. */
 	readonly channels: readonly OpenedChannel[];
-	/** Whether the route knows who asks. */
+	/** Whether answers of the route are for one client alone, so that its calls may be, too. */
 	readonly personal: boolean;
 	/** The longest answer. */
 	readonly answerBytesMax: number;

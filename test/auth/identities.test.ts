@@ -46,46 +46,47 @@ const reads: Readonly<
 	},
 };
 
-/** Where it goes on its way to the answer. */
-const ways: Readonly<Record<string, (text: string) => object>> = {
-	"its answer": (text) => ({ respond: { is: text } }),
-	"a path": (text) => ({
-		steps: { one: { get: `api/of/${text}` } },
-		respond: { is: "${one.is}" },
-	}),
-	"a query": (text) => ({
-		steps: { one: { get: "api/of", query: { who: text } } },
-		respond: { is: "${one.is}" },
-	}),
-	"a header field": (text) => ({
-		steps: { one: { get: "api/of", headers: { "x-who": text } } },
-		respond: { is: "${one.is}" },
-	}),
-	"all header fields": (text) => ({
-		steps: {
-			one: {
-				get: "api/of",
-				headers: `\${{ 'x-who': ${text.startsWith("${") ? text.slice(2, -1) : `'${text}'`} }}`,
+/** Where it goes on its way to the answer, which an upstream gives at `target`. */
+const ways: Readonly<Record<string, (text: string, target: string) => object>> =
+	{
+		"its answer": (text) => ({ respond: { is: text } }),
+		"a path": (text, target) => ({
+			steps: { one: { get: `${target}/${text}` } },
+			respond: { is: "${one.is}" },
+		}),
+		"a query": (text, target) => ({
+			steps: { one: { get: target, query: { who: text } } },
+			respond: { is: "${one.is}" },
+		}),
+		"a header field": (text, target) => ({
+			steps: { one: { get: target, headers: { "x-who": text } } },
+			respond: { is: "${one.is}" },
+		}),
+		"all header fields": (text, target) => ({
+			steps: {
+				one: {
+					get: target,
+					headers: `\${{ 'x-who': ${text.startsWith("${") ? text.slice(2, -1) : `'${text}'`} }}`,
+				},
 			},
-		},
-		respond: { is: "${one.is}" },
-	}),
-	"a header field, by a step between": (text) => ({
-		steps: {
-			before: { value: { who: text } },
-			one: { get: "api/of", headers: { "x-who": "${before.who}" } },
-		},
-		respond: { is: "${one.is}" },
-	}),
-	"a body": (text) => ({
-		steps: { one: { post: "api/of", body: { who: text }, safe: true } },
-		respond: { is: "${one.is}" },
-	}),
-	"a header field of its answer": (text) => ({
-		respond: 1,
-		headers: { "x-is": text },
-	}),
-};
+			respond: { is: "${one.is}" },
+		}),
+		"a header field, by a step between": (text, target) => ({
+			steps: {
+				before: { value: { who: text } },
+				one: { get: target, headers: { "x-who": "${before.who}" } },
+			},
+			respond: { is: "${one.is}" },
+		}),
+		"a body": (text, target) => ({
+			steps: { one: { post: target, body: { who: text }, safe: true } },
+			respond: { is: "${one.is}" },
+		}),
+		"a header field of its answer": (text) => ({
+			respond: 1,
+			headers: { "x-is": text },
+		}),
+	};
 
 /** What upstreams say of their answers; the worst forget that these depend on who asks. */
 const controls: readonly (readonly string[])[] = [
@@ -93,34 +94,63 @@ const controls: readonly (readonly string[])[] = [
 	["cache-control", "max-age=60"],
 	["cache-control", "public, max-age=60"],
 	["cache-control", "max-age=60", "vary", "accept"],
+	["cache-control", "no-store"],
 ];
 
-/** An upstream that answers with what it was asked for, wherever that stands. */
-function echo(control: readonly string[]): Behaviour {
-	return ({ request }) => {
-		const { target, headers, body } = request;
-		const at = headers.findIndex((name) => name.toLowerCase() === "x-who");
-		const given = at < 0 ? null : headers[at + 1];
-		const [path = "", query] = target.split("?");
-		const inQuery = new URLSearchParams(query).get("who");
-		const inBody = body === null ? null : JSON.parse(body).who;
-		const inPath = path.split("/")[2] ?? null;
-		const is = given ?? inBody ?? inQuery ?? inPath;
-		return {
-			json: { is: is === null ? null : String(is) },
-			headers: ["content-type", "application/json", ...control],
-			afterMs: 10,
-		};
+/** An upstream that answers with what it was asked for, wherever that stands. The first part of its path says which `controls` it sends. */
+const echo: Behaviour = ({ request }) => {
+	const { target, headers, body } = request;
+	const at = headers.findIndex((name) => name.toLowerCase() === "x-who");
+	const given = at < 0 ? null : headers[at + 1];
+	const [path = "", query] = target.split("?");
+	const [, control, , , inPath = null] = path.split("/");
+	const inQuery = new URLSearchParams(query).get("who");
+	const inBody = body === null ? null : JSON.parse(body).who;
+	const is = given ?? inBody ?? inQuery ?? inPath;
+	return {
+		json: { is: is === null ? null : String(is) },
+		headers: [
+			...["content-type", "application/json"],
+			...(controls[Number(control)] as readonly string[]),
+		],
+		afterMs: 10,
 	};
+};
+
+/** A route: what it reads of who asks, where that goes, and whether it is live. */
+interface Kind {
+	readonly way: string;
+	readonly read: string;
+	readonly live: boolean;
 }
 
-function gatewayOf(
-	way: string,
-	read: string,
-	control: readonly string[],
-	live: boolean,
-): TestGateway {
-	const made = ways[way]?.(reads[read]?.text ?? "") ?? {};
+const kinds: readonly Kind[] = Object.keys(ways).flatMap((way) =>
+	Object.keys(reads).flatMap((read) =>
+		[false, true].map((live) => ({ way, read, live })),
+	),
+);
+
+function idOf({ way, read, live }: Kind): string {
+	const at = [Object.keys(ways).indexOf(way), Object.keys(reads).indexOf(read)];
+	return [live ? "live" : "whole", ...at].join("-");
+}
+
+/** The draw is in each path, the client's and that of its calls, so that no draw finds the answers of another. */
+function pathOf(kind: Kind, control: number, draw: number): string {
+	return `/${idOf(kind)}/${control}/${draw}/level`;
+}
+
+/** A gateway with these kinds of routes. To make one for each draw would cost more than its requests. */
+function gatewayOf(some: readonly Kind[]): TestGateway {
+	const target = "api/${params.control}/${params.draw}/of";
+	const routes = some.map((kind) => [
+		`GET /${idOf(kind)}/{control}/{draw}/{name}`,
+		{
+			...{ auth: "keys" },
+			...ways[kind.way]?.(reads[kind.read]?.text ?? "", target),
+			...(kind.live && { live: { every: "10s" } }),
+		},
+	]);
 	return testGateway(
 		{
 			auth: { keys: { keys: { list: clients.map(({ entry }) => entry) } } },
@@ -130,14 +160,9 @@ function gatewayOf(
 					cache: { for: "1m", stale: "1m" },
 				},
 			},
-			routes: {
-				"GET /x/{name}": {
-					...{ auth: "keys", ...made },
-					...(live && { live: { every: "10s" } }),
-				},
-			},
+			routes: Object.fromEntries(routes),
 		},
-		echo(control),
+		echo,
 	);
 }
 
@@ -148,18 +173,21 @@ const whos = fc.array(fc.nat({ max: clients.length - 1 }), {
 
 describe("what is made for one client", () => {
 	test("is never given to another, by a cache, a shared call or a watch", async () => {
-		const ways_ = fc.constantFrom(...Object.keys(ways));
-		const reads_ = fc.constantFrom(...Object.keys(reads));
+		const gateway = gatewayOf(kinds);
+		const kinds_ = fc.constantFrom(...kinds);
+		const controls_ = fc.nat({ max: controls.length - 1 });
+		let draw = 0;
 		const property = fc.asyncProperty(
-			...([ways_, reads_, fc.constantFrom(...controls), fc.boolean()] as const),
-			...([whos, fc.boolean()] as const),
-			async (way, read, control, live, order, together) => {
-				const gateway = gatewayOf(way, read, control, live);
+			...([kinds_, controls_, whos, fc.boolean()] as const),
+			async (kind, control, order, together) => {
+				draw += 1;
+				const path = pathOf(kind, control, draw);
+				const { way, read, live } = kind;
 				const ask = async (at: number) => {
 					const who = clients[at] as Client;
 					const headers = ["x-api-key", who.key];
 					if (live) headers.push("prefer", "wait=1", "if-none-match", '"no"');
-					const answer = await askThrough(gateway, "/x/level", { headers });
+					const answer = await askThrough(gateway, path, { headers });
 					assert.equal(answer.status, 200, answer.text);
 					const own = String(reads[read]?.of(who));
 					const told =
@@ -168,37 +196,30 @@ describe("what is made for one client", () => {
 				};
 				if (together) await Promise.all(order.map(ask));
 				else for (const at of order) await ask(at);
-				await gateway.gateway.close();
 			},
 		);
-		await fc.assert(property, { numRuns: 50 });
+		await fc.assert(property, { numRuns: 150 });
+		await gateway.gateway.close();
 	});
 
 	test("is shared by those for whom it is the same", async () => {
-		const gateway = gatewayOf(
-			"a header field",
-			"tenant",
-			controls[1] ?? [],
-			false,
-		);
+		const kind = { way: "a header field", read: "tenant", live: false };
+		const gateway = gatewayOf([kind]);
+		const path = pathOf(kind, controlOf("max-age=60"), 1);
 		for (const { key } of clients) {
-			const headers = ["x-api-key", key];
-			await askThrough(gateway, "/x/level", { headers });
+			await askThrough(gateway, path, { headers: ["x-api-key", key] });
 		}
 		assert.equal(gateway.calls.length, 2);
 	});
 
 	test("is one run for all who watch what does not read who asks", async () => {
 		const count = async (read: string) => {
-			const gateway = gatewayOf(
-				"a path",
-				read,
-				["cache-control", "no-store"],
-				true,
-			);
+			const kind = { way: "a path", read, live: true };
+			const gateway = gatewayOf([kind]);
+			const path = pathOf(kind, controlOf("no-store"), 1);
 			const all = clients.map(({ key }) => {
 				const headers = ["x-api-key", key, "prefer", "wait=1"];
-				return askThrough(gateway, "/x/level", { headers });
+				return askThrough(gateway, path, { headers });
 			});
 			await Promise.all(all);
 			const { length } = gateway.calls;
@@ -210,3 +231,10 @@ describe("what is made for one client", () => {
 		assert.equal(await count("sub"), 4);
 	});
 });
+
+/** The place in `controls` of an answer with this field alone. */
+function controlOf(value: string): number {
+	return controls.findIndex(
+		(fields) => fields.length === 2 && fields[1] === value,
+	);
+}

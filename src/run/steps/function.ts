@@ -34,9 +34,10 @@ export function prepareFunction(
 	const called = worker
 		? onThread(reference, context)
 		: inProcess(reference, context);
-	const { upstreams } = context;
+	const { upstreams, personal } = context;
 	const threads = worker ? context.threads : null;
-	const callable = new Map(upstreams.map((one) => [one.upstream.name, one]));
+	const byName = new Map(upstreams.map((one) => [one.upstream.name, one]));
+	const callable = { upstreams: byName, personal };
 	return async (spot) => {
 		const { run, path, index, scope: outer } = spot;
 		const { fuel } = spot.frame;
