@@ -1,16 +1,12 @@
-import {
-	type Agent,
-	request as httpRequest,
-	type IncomingHttpHeaders,
-} from "node:http";
-import { request as httpsRequest } from "node:https";
+import type { Agent, IncomingHttpHeaders } from "node:http";
 import type { Config } from "../../src/config/config.ts";
 import { checkText, checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
 import { type Clock, realClock } from "../../src/tasks/clock.ts";
-import { askHttp2, transport, transportTls, trusting } from "./transport.ts";
+import { request } from "./request.ts";
+import { transportTls } from "./transport.ts";
 
 /** A gateway on a real port, asked over HTTP. */
 export interface ServedGateway extends AsyncDisposable {
@@ -99,29 +95,21 @@ function patient({ overload }: Config): Config["overload"] {
 /** One request, on a connection of its own unless an agent keeps some. */
 export function ask(
 	url: string,
-	options: GetOptions = {},
+	{ agent, body, ...options }: GetOptions = {},
 ): Promise<HttpAnswer> {
-	const isTls = url.startsWith("https:");
-	if (isTls && transport === "h2") return askHttp2(url, options);
-	const { method = "GET", headers = {}, body, agent, signal } = options;
 	return new Promise((resolve, reject) => {
-		const request = (isTls ? httpsRequest : httpRequest)(
+		const asking = request(
 			url,
-			{
-				...{ method, headers, ...(isTls && trusting) },
-				...(signal ? { signal } : {}),
-				// One for plain HTTP cannot keep connections of TLS.
-				agent: isTls ? false : (agent ?? false),
-			},
-			(response) => {
+			{ ...options, agent: agent ?? false },
+			(answer) => {
 				const chunks: Buffer[] = [];
-				response.on("data", (chunk: Buffer) => chunks.push(chunk));
-				response.on("error", reject);
-				response.on("end", () => {
+				answer.on("data", (chunk: Buffer) => chunks.push(chunk));
+				answer.on("error", reject);
+				answer.on("end", () => {
 					const text = Buffer.concat(chunks).toString();
 					resolve({
-						status: response.statusCode ?? 0,
-						headers: response.headers,
+						status: answer.statusCode ?? 0,
+						headers: answer.headers,
 						text,
 						get json() {
 							return JSON.parse(text);
@@ -130,7 +118,7 @@ export function ask(
 				});
 			},
 		);
-		request.on("error", reject);
-		request.end(body);
+		asking.on("error", reject);
+		asking.end(body);
 	});
 }

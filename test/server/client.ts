@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { Socket } from "node:net";
 import { rawSocketOf } from "../../src/server/raw-socket.ts";
-import { connectTo, transport } from "../kit/transport.ts";
+import { connected, connectTo } from "../kit/transport.ts";
 
 export interface Answer {
 	readonly status: number;
@@ -37,7 +37,7 @@ export async function openClient(port: number): Promise<TestClient> {
 			resolve(received);
 		});
 	});
-	await once(socket, transport === "http" ? "connect" : "secureConnect");
+	await once(socket, connected);
 
 	function take(head: boolean): Answer | null {
 		const end = received.indexOf("\r\n\r\n");
