@@ -2,7 +2,7 @@ import { closeSync, openSync, statSync } from "node:fs";
 import sqlite from "node:sqlite";
 import type { HistoryFile } from "./messages.ts";
 import { type PackedRows, rowColumns, rowsOf } from "./rows.ts";
-import { numberOf, prepareSchema, refuseOther } from "./schema.ts";
+import { numberOf, oneNumber, prepareSchema, refuseOther } from "./schema.ts";
 
 export type Database = InstanceType<typeof sqlite.DatabaseSync>;
 
@@ -20,6 +20,21 @@ const droppedMax = 1_000;
 
 const insert = `INSERT INTO request (${rowColumns.join(", ")}) VALUES (${"?, ".repeat(rowColumns.length - 1)}?)`;
 
+/** What each transaction needs. To parse it each time costs as much as to insert dozens of rows. */
+function statementsOf(db: Database) {
+	const prepared = (sql: string) => db.prepare(sql);
+	return {
+		begin: prepared("BEGIN IMMEDIATE"),
+		commit: prepared("COMMIT"),
+		insert: prepared(insert),
+		pageCount: prepared("PRAGMA page_count"),
+		freeCount: prepared("PRAGMA freelist_count"),
+		isOldestOld: prepared(
+			"SELECT at_ms + duration_ms < ? FROM request ORDER BY n LIMIT 1",
+		),
+	};
+}
+
 /** A database of requests that one thread writes. To write keeps it within its bounds. */
 export class HistoryDatabase {
 	readonly #file: string;
@@ -27,6 +42,7 @@ export class HistoryDatabase {
 	readonly #journalBytesMax: number;
 	readonly #pagesMax: number;
 	readonly #inode: bigint;
+	readonly #statements: ReturnType<typeof statementsOf>;
 	readonly db: Database;
 
 	/** Opens the file, or makes it. Throws if it is not there to be written. */
@@ -51,6 +67,7 @@ export class HistoryDatabase {
 			const checkpoint = Math.floor(this.#journalBytesMax / size / 4);
 			this.db.exec(`PRAGMA wal_autocheckpoint = ${checkpoint}`);
 			this.db.exec(`PRAGMA max_page_count = ${this.#pagesMax}`);
+			this.#statements = statementsOf(this.db);
 		} catch (error) {
 			this.db.close();
 			throw error;
@@ -72,10 +89,16 @@ export class HistoryDatabase {
 		this.#boundJournal();
 		this.#dropOld();
 		this.#makeRoom(rows);
-		inTransaction(this.db, () => {
-			const statement = this.db.prepare(insert);
-			for (const row of rowsOf(rows)) statement.run(...row);
-		});
+		const { begin, commit, insert } = this.#statements;
+		begin.run();
+		try {
+			// `get` makes no object of what has changed, as `run` does.
+			for (const row of rowsOf(rows)) insert.get(...row);
+			commit.run();
+		} catch (error) {
+			if (this.db.isTransaction) this.db.exec("ROLLBACK");
+			throw error;
+		}
 	}
 
 	close(): void {
@@ -93,24 +116,19 @@ export class HistoryDatabase {
 
 	#dropOld(): void {
 		const beforeMs = Date.now() - this.#keptMs;
-		const isOld = this.db
-			.prepare("SELECT at_ms + duration_ms < ? FROM request ORDER BY n LIMIT 1")
-			.get(beforeMs);
-		if (Number(Object.values(isOld ?? {})[0] ?? 0) === 0) return;
-		const last = this.db
-			.prepare(
-				"SELECT max(n) FROM (SELECT n, at_ms + duration_ms AS ended FROM request ORDER BY n LIMIT ?) WHERE ended < ?",
-			)
-			.get(droppedMax, beforeMs);
-		this.#dropUpTo(Number(Object.values(last ?? {})[0] ?? 0));
+		if (oneNumber(this.#statements.isOldestOld, beforeMs) === 0) return;
+		const last = this.db.prepare(
+			"SELECT max(n) FROM (SELECT n, at_ms + duration_ms AS ended FROM request ORDER BY n LIMIT ?) WHERE ended < ?",
+		);
+		this.#dropUpTo(oneNumber(last, droppedMax, beforeMs));
 	}
 
 	/** Drops the oldest rows until there is room for these. Pages that are free are taken again. */
 	#makeRoom(rows: PackedRows): void {
 		const needed = pagesOf(rows);
 		for (;;) {
-			const pages = numberOf(this.db, "PRAGMA page_count");
-			const free = numberOf(this.db, "PRAGMA freelist_count");
+			const pages = oneNumber(this.#statements.pageCount);
+			const free = oneNumber(this.#statements.freeCount);
 			// The bound was lowered.
 			if (pages > this.#pagesMax && free > 0) {
 				this.db.exec(`PRAGMA incremental_vacuum(${droppedMax})`);
@@ -147,17 +165,6 @@ function createPrivately(file: string): void {
 	} catch (error) {
 		const { code } = error as NodeJS.ErrnoException;
 		if (code !== "EEXIST") throw error;
-	}
-}
-
-function inTransaction(db: Database, work: () => void): void {
-	db.exec("BEGIN IMMEDIATE");
-	try {
-		work();
-		db.exec("COMMIT");
-	} catch (error) {
-		if (db.isTransaction) db.exec("ROLLBACK");
-		throw error;
 	}
 }
 

@@ -157,24 +157,27 @@ function bytesOf(rows: number, texts: number): number {
 	return rows * width * Float64Array.BYTES_PER_ELEMENT + texts;
 }
 
-/** Unpacks rows, one after the other. */
+/** Unpacks rows, one after the other. All are the same list, whose values change. */
 export function* rowsOf(rows: PackedRows): Generator<Row, void, undefined> {
 	const { count, numbers, names } = rows;
 	const { buffer, byteOffset, byteLength } = rows.texts;
 	const texts = Buffer.from(buffer, byteOffset, byteLength);
+	const values: (string | number | null)[] = new Array(width).fill(null);
 	let textAt = 0;
+	let at = 0;
 	for (let row = 0; row < count; row++) {
-		const values: (string | number | null)[] = [];
 		for (let column = 0; column < width; column++) {
-			const number = numbers[row * width + column] as number;
-			if (column < numberColumns.length) values.push(number);
-			else if (number < 0) values.push(null);
-			else if (column < textsFrom) values.push(names[number] as string);
-			else {
-				const end = textAt + number;
-				values.push(texts.toString("utf8", textAt, end));
-				textAt = end;
+			const number = numbers[at++] as number;
+			let value: string | number | null = number;
+			if (column >= numberColumns.length) {
+				if (number < 0) value = null;
+				else if (column < textsFrom) value = names[number] as string;
+				else {
+					value = texts.toString("utf8", textAt, textAt + number);
+					textAt += number;
+				}
 			}
+			values[column] = value;
 		}
 		yield values;
 	}

@@ -119,6 +119,13 @@ function keepView(db: Database, name: string, sql: string): void {
 
 /** The one number that a statement gives. */
 export function numberOf(db: Database, sql: string): number {
-	const row = db.prepare(sql).get() ?? {};
-	return Number(Object.values(row)[0] ?? 0);
+	return oneNumber(db.prepare(sql));
+}
+
+/** The same of one that is kept. */
+export function oneNumber(
+	statement: ReturnType<Database["prepare"]>,
+	...values: readonly number[]
+): number {
+	return Number(Object.values(statement.get(...values) ?? {})[0] ?? 0);
 }

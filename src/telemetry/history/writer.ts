@@ -33,8 +33,11 @@ interface Ended {
 	readonly recorded: (() => Recorded) | null;
 }
 
-/** The rows of this time are one transaction. */
+/** After a pause the rows of this time are one transaction. */
 const gatheredMs = 50;
+
+/** While requests come, transactions begin so far apart: each costs as much as the rows of 30 requests. */
+const apartMs = 250;
 
 /** A file that could not be written is tried again after this time. */
 const againMs = 1_000;
@@ -66,6 +69,8 @@ export class HistoryWriter {
 	#recordFaults = 0;
 	/** How many rows the thread has. */
 	#given = 0;
+	/** When it got them, on the gateway's clock. */
+	#givenMs = Number.NEGATIVE_INFINITY;
 	#fault: HistoryFault | null = null;
 	#making: Timer | null = null;
 	#giving: Timer | null = null;
@@ -166,8 +171,10 @@ export class HistoryWriter {
 		}
 		const closing = this.#onEmpty !== null;
 		if (this.#fault === null && (closing || this.#queue.isBatch)) this.#give();
-		else {
-			this.#giving ??= this.#clock.aside(gatheredMs, () => this.#give());
+		else if (this.#giving === null) {
+			const leftMs = this.#givenMs + apartMs - this.#clock.now();
+			const pauseMs = Math.max(gatheredMs, leftMs);
+			this.#giving = this.#clock.aside(pauseMs, () => this.#give());
 		}
 	}
 
@@ -177,6 +184,7 @@ export class HistoryWriter {
 		if (this.#given > 0 || this.#queue.length === 0 || this.#closed) return;
 		const rows = this.#queue.batch();
 		this.#given = rows.count;
+		this.#givenMs = this.#clock.now();
 		this.#thread.write(rows);
 	}
 

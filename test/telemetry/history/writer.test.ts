@@ -80,6 +80,31 @@ describe("the writer of a history", () => {
 		assert.equal(writer.state().fileBytes, 4096);
 	});
 
+	test("begins transactions 250 ms apart while requests come, and 50 ms after a request that came alone", async () => {
+		const { clock, writer, writes, take, written } = testWriter();
+		const counts = () => writes.map((rows) => rows.count);
+		take(1);
+		await clock.advance(50);
+		assert.deepEqual(counts(), [1]);
+		written();
+		await clock.advance(10);
+		take(2);
+		await clock.advance(100);
+		take(3);
+		await clock.advance(139);
+		assert.deepEqual(counts(), [1]);
+		assert.equal(writer.state().waiting, 5);
+		await clock.advance(1);
+		assert.deepEqual(counts(), [1, 5]);
+		written();
+		await clock.advance(250);
+		take(1);
+		await clock.advance(49);
+		assert.deepEqual(counts(), [1, 5]);
+		await clock.advance(1);
+		assert.deepEqual(counts(), [1, 5, 1]);
+	});
+
 	test("writes 500 at once, one transaction after the other", async () => {
 		const { clock, writer, writes, take, written } = testWriter();
 		take(1000);
