@@ -14,7 +14,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { checkValue, configOrThrow } from "../src/config/load.ts";
 import { createEvents, type Events } from "../src/core/events.ts";
-import type { UpstreamResponse } from "../src/core/http/messages.ts";
 import { RequestMemory } from "../src/core/memory.ts";
 import { createGateway } from "../src/gateway/gateway.ts";
 import { realClock } from "../src/tasks/clock.ts";
@@ -69,18 +68,17 @@ function answering(): OpenWire {
 		for (const answer of now) answer();
 	};
 	return () => ({
-		call: ({ target, attempt, onSent }) =>
-			new Promise<UpstreamResponse>((resolve) => {
-				onSent?.();
-				attempt?.sent(true);
-				if (waiting.length === 0) setImmediate(answerAll);
-				waiting.push(() => {
-					const body = Buffer.from(bodies.get(target) ?? "");
-					attempt?.head(200);
-					if (attempt) attempt.bytes += body.length;
-					resolve({ status: 200, headers, body });
-				});
-			}),
+		call({ target, attempt, onSent }, _scope, ended) {
+			onSent?.();
+			attempt?.sent(true);
+			if (waiting.length === 0) setImmediate(answerAll);
+			waiting.push(() => {
+				const body = Buffer.from(bodies.get(target) ?? "");
+				attempt?.head(200);
+				if (attempt) attempt.bytes += body.length;
+				ended.answered({ status: 200, headers, body });
+			});
+		},
 		stream: () => Promise.reject(new Error("nothing is passed on")),
 		state: () => ({ connections: 0, idle: 0 }),
 		close: async () => {},

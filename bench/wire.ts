@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { type Dispatcher, Pool } from "undici";
 import type { UpstreamRequest } from "../src/core/http/messages.ts";
+import { promised } from "../src/policy/promised.ts";
 import { openScope, realClock } from "../src/tasks/index.ts";
 import { openWire } from "../src/upstream/wire/open-wire.ts";
 
@@ -70,7 +71,8 @@ function overWire(origin: string): Ask {
 	const scope = openScope({ clock });
 	const settings = { name: "bench", origin, bodyBytesMax: 10_000, tls: null };
 	const wire = openWire(settings, clock);
-	return () => wire.call(request, scope).then(({ body }) => body.length);
+	const ask = promised(wire.call);
+	return () => ask(request, scope).then(({ body }) => body.length);
 }
 
 function overUndici(origin: string): Ask {

@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import { createEvents } from "../core/events.ts";
 import type { UpstreamRequest } from "../core/http/messages.ts";
 import type { Memory } from "../core/memory.ts";
+import { promised } from "../policy/promised.ts";
 import type { Clock } from "../tasks/clock.ts";
 import { openScope } from "../tasks/scope.ts";
 import type { Upstream, UpstreamContext } from "../upstream/upstream.ts";
@@ -54,9 +55,10 @@ export function openKeysSource(
 		onAgain: null,
 	};
 	const closing = openScope({ clock: context.clock });
+	const ask = promised(upstream.call);
 	return {
 		async ask() {
-			const { status, body } = await upstream.call({ ...request }, closing);
+			const { status, body } = await ask({ ...request }, closing);
 			if (status !== 200) {
 				const words = `${url} answered ${status}`;
 				throw new GatewayError("upstream_status", words);

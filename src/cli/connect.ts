@@ -1,6 +1,7 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { asGatewayError } from "../core/errors.ts";
 import { createEvents } from "../core/events.ts";
+import { promised } from "../policy/promised.ts";
 import { defaultHeaders } from "../run/target.ts";
 import { type Clock, realClock } from "../tasks/clock.ts";
 import { openScope } from "../tasks/scope.ts";
@@ -64,7 +65,8 @@ async function ask(
 	const startedMs = clock.now();
 	const scope = openScope({ clock });
 	try {
-		const { status } = await upstream.call(requestOf(settings), scope);
+		const ask = promised(upstream.call);
+		const { status } = await ask(requestOf(settings), scope);
 		const ms = Math.round(clock.now() - startedMs);
 		return { line: `${which} answers: ${status} in ${ms} ms`, answered: true };
 	} catch (thrown) {

@@ -2,7 +2,8 @@ import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { Asker, AttemptTrail } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { Guard } from "./policy.ts";
+import type { CallEnd, Guard } from "./policy.ts";
+import { PolicyEnd } from "./policy-end.ts";
 
 /** Hears how one call or stream goes. */
 export interface Attempt {
@@ -37,20 +38,17 @@ export function watching(
 ): Guard {
 	return {
 		call: (next) =>
-			function callWatched(request, scope) {
-				const send = (attempt: Attempt) =>
-					watch(
-						attempt,
-						begunBy(() => next(request, scope)),
-					);
-				try {
-					const attempt = begin(request, scope);
-					return attempt instanceof Promise
-						? attempt.then(send)
-						: send(attempt);
-				} catch (refusal) {
-					return Promise.reject(refusal);
+			function callWatched(request, scope, ended) {
+				const begun = begin(request, scope);
+				if (!(begun instanceof Promise)) {
+					new WatchedEnd(begun, ended).begin(next, request, scope);
+					return;
 				}
+				begun.then(
+					(attempt) =>
+						new WatchedEnd(attempt, ended).begin(next, request, scope),
+					(refusal: unknown) => ended.failed(refusal),
+				);
 			},
 		stream: (next) =>
 			async function streamWatched(request, scope) {
@@ -85,27 +83,30 @@ export function begunBy<T>(call: () => Promise<T>): Promise<T> {
 	}
 }
 
-/** Chained and not awaited: see `run/call.ts`. */
-function watch(
-	attempt: Attempt,
-	answer: Promise<UpstreamResponse>,
-): Promise<UpstreamResponse> {
-	return answer.then(
-		(response) => {
-			try {
-				attempt.answered(response.status);
-				return response;
-			} finally {
-				attempt.ended();
-			}
-		},
-		(error: unknown) => {
-			try {
-				attempt.failed(error);
-				throw error;
-			} finally {
-				attempt.ended();
-			}
-		},
-	);
+/** Lets an attempt hear how a call ends. */
+class WatchedEnd extends PolicyEnd {
+	readonly #attempt: Attempt;
+
+	constructor(attempt: Attempt, outer: CallEnd) {
+		super(outer);
+		this.#attempt = attempt;
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		try {
+			this.#attempt.answered(response.status);
+			return response;
+		} finally {
+			this.#attempt.ended();
+		}
+	}
+
+	protected override onFailed(error: unknown): never {
+		try {
+			this.#attempt.failed(error);
+			throw error;
+		} finally {
+			this.#attempt.ended();
+		}
+	}
 }

@@ -1,7 +1,9 @@
 import { asGatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
+import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { AttemptTrail } from "../core/trail.ts";
-import type { Guard } from "./policy.ts";
+import type { CallEnd, Guard } from "./policy.ts";
+import { PolicyEnd } from "./policy-end.ts";
 
 /**
  * Keeps the record of each attempt, from the moment when a call, a retry or a hedge begins it. A call without a trail
@@ -10,13 +12,15 @@ import type { Guard } from "./policy.ts";
 export function attempts({ attemptEnded }: Events): Guard {
 	return {
 		call: (next) =>
-			function callNoted(request, scope) {
+			function callNoted(request, scope, ended) {
 				const { trail } = request;
-				if (!trail) return next(request, scope);
+				if (!trail) {
+					next(request, scope, ended);
+					return;
+				}
 				const attempt = trail.attempt(attemptEnded);
-				const answer = next({ ...request, attempt }, scope);
-				// The timeout, which has let it through already, ends it as well. Another promise would cost every call.
-				return attempt.placedMs === null ? noted(attempt, answer) : answer;
+				const own = { ...request, attempt };
+				new NotedEnd(attempt, ended).begin(next, own, scope);
 			},
 		stream: (next) =>
 			function streamNoted(request, scope) {
@@ -28,20 +32,31 @@ export function attempts({ attemptEnded }: Events): Guard {
 	};
 }
 
-/** The same answer. When it is there, the attempt has ended, and `end` is called. */
-export function noted<T>(
-	attempt: AttemptTrail,
-	answer: Promise<T>,
-	end?: () => void,
-): Promise<T> {
-	return answer.then(
-		(value) => {
-			end?.();
-			attempt.ended(null);
-			return value;
-		},
+/** Notes the end of a call's attempt. */
+class NotedEnd extends PolicyEnd {
+	readonly #attempt: AttemptTrail;
+
+	constructor(attempt: AttemptTrail, outer: CallEnd) {
+		super(outer);
+		this.#attempt = attempt;
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		this.#attempt.ended(null);
+		return response;
+	}
+
+	protected override onFailed(error: unknown): never {
+		this.#attempt.ended(asGatewayError(error));
+		throw error;
+	}
+}
+
+/** Notes the end of a stream's attempt. */
+function noted(attempt: AttemptTrail, end: Promise<void>): Promise<void> {
+	return end.then(
+		() => attempt.ended(null),
 		(thrown: unknown) => {
-			end?.();
 			attempt.ended(asGatewayError(thrown));
 			throw thrown;
 		},

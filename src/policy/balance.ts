@@ -62,11 +62,11 @@ export function balance(count: number, context: PolicyContext): Balance {
 	return {
 		call(nexts) {
 			const calls = nexts.map((next, at) => instances[at]?.guard.call(next));
-			return (request, scope) => {
+			return (request, scope, ended) => {
 				const at = choose(request.tried, false);
 				request.tried?.push(at);
 				report(request, "chosen", null, at + 1);
-				return (calls[at] as Call)(request, scope);
+				(calls[at] as Call)(request, scope, ended);
 			};
 		},
 		stream(nexts) {

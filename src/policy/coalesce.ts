@@ -7,10 +7,12 @@ import { Memory, SharedMemory } from "../core/memory.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import {
 	type Call,
+	type CallEnd,
 	createReporter,
 	type Policy,
 	type PolicyContext,
 } from "./policy.ts";
+import { PolicyEnd } from "./policy-end.ts";
 import { sameRequestKey } from "./same-request.ts";
 import { whileWaiting } from "./waited.ts";
 
@@ -30,20 +32,23 @@ export function coalesce(context: CoalesceContext): Policy {
 	const report = createReporter("coalesce", context);
 	const inFlight = new Map<string, SharedCall>();
 	return (next) =>
-		async function callShared(request, scope) {
-			if (!request.safe) return next(request, scope);
+		function callShared(request, scope, ended) {
+			if (!request.safe) {
+				next(request, scope, ended);
+				return;
+			}
 			if (scope.cancelled) throw scope.reason;
 			const key = sameRequestKey(request);
 			const running = inFlight.get(key);
 			if (running !== undefined) {
 				report(request, "joined", null);
-				return running.follow(request, scope);
+				running.follow(request, scope, ended);
+				return;
 			}
 			const own = new SharedCall(context, () => inFlight.delete(key));
 			inFlight.set(key, own);
-			const answer = own.follow(request, scope);
+			own.follow(request, scope, ended);
 			own.begin(next, request);
-			return answer;
 		};
 }
 
@@ -51,13 +56,12 @@ export function coalesce(context: CoalesceContext): Policy {
 interface Follower {
 	readonly request: UpstreamRequest;
 	readonly sinceMs: number;
-	readonly resolve: (response: UpstreamResponse) => void;
-	readonly reject: (reason: unknown) => void;
+	readonly ended: CallEnd;
 	stop: () => void;
 }
 
 /** A shared call. */
-class SharedCall {
+class SharedCall implements CallEnd {
 	readonly #scope: Scope;
 	readonly #upstream: string;
 	readonly #onEnd: () => void;
@@ -76,36 +80,29 @@ class SharedCall {
 		this.#onEnd = onEnd;
 	}
 
-	follow(request: UpstreamRequest, scope: Scope): Promise<UpstreamResponse> {
+	follow(request: UpstreamRequest, scope: Scope, ended: CallEnd): void {
 		if (this.#followers.size > 0) this.#shared = true;
-		return new Promise((resolve, reject) => {
-			const follower: Follower = {
-				request,
-				sinceMs: scope.clock.now(),
-				resolve,
-				reject,
-				stop: () => {},
-			};
-			this.#followers.add(follower);
-			follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
-			if (this.#sent) request.onSent?.();
-		});
+		const sinceMs = scope.clock.now();
+		const follower: Follower = { request, sinceMs, ended, stop: () => {} };
+		this.#followers.add(follower);
+		follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
+		if (this.#sent) request.onSent?.();
 	}
 
 	begin(next: Call, request: UpstreamRequest): void {
-		void this.#run(next, { ...request, onSent: () => this.#tellSent() });
+		const shared = { ...request, onSent: () => this.#tellSent() };
+		new PolicyEnd(this).begin(next, shared, this.#scope);
 	}
 
-	async #run(next: Call, request: UpstreamRequest): Promise<void> {
-		try {
-			const response = await next(request, this.#scope);
-			const answer = this.#shared
-				? { ...response, decoded: this.#decodedOf(response) }
-				: response;
-			this.#end(({ resolve }) => resolve(answer));
-		} catch (error) {
-			this.#end(({ reject }) => reject(error));
-		}
+	answered(response: UpstreamResponse): void {
+		const answer = this.#shared
+			? { ...response, decoded: this.#decodedOf(response) }
+			: response;
+		this.#end(({ ended }) => ended.answered(answer));
+	}
+
+	failed(error: unknown): void {
+		this.#end(({ ended }) => ended.failed(error));
 	}
 
 	#decodedOf({ body }: UpstreamResponse): Decoded {
@@ -120,10 +117,12 @@ class SharedCall {
 
 	#leave(follower: Follower, reason: unknown): void {
 		this.#followers.delete(follower);
-		follower.reject(this.#sent ? reason : this.#unsent(reason, follower));
-		if (this.#followers.size > 0) return;
-		this.#finish();
-		this.#scope.cancel(reason);
+		if (this.#followers.size === 0) {
+			this.#finish();
+			this.#scope.cancel(reason);
+		}
+		const { ended } = follower;
+		ended.failed(this.#sent ? reason : this.#unsent(reason, follower));
 	}
 
 	#unsent(reason: unknown, { sinceMs }: Follower): unknown {
@@ -132,15 +131,23 @@ class SharedCall {
 		return whileWaiting(reason, waitedMs, what, this.#upstream);
 	}
 
-	#end(settle: (follower: Follower) => void): void {
+	/** A follower that throws must not keep the others from hearing. */
+	#end(tell: (follower: Follower) => void): void {
 		const followers = [...this.#followers];
 		this.#followers.clear();
 		this.#finish();
 		this.#scope.close();
+		const bugs: unknown[] = [];
 		for (const follower of followers) {
 			follower.stop();
-			settle(follower);
+			try {
+				tell(follower);
+			} catch (bug) {
+				bugs.push(bug);
+			}
 		}
+		if (bugs.length === 1) throw bugs[0];
+		if (bugs.length > 1) throw new AggregateError(bugs);
 	}
 
 	#finish(): void {

@@ -10,12 +10,14 @@ import type { Budget } from "./budget.ts";
 import { Latencies } from "./latency.ts";
 import {
 	type Call,
+	type CallEnd,
 	createReporter,
 	type Policy,
 	type PolicyContext,
 	type ReportDecision,
 } from "./policy.ts";
-import { type Ended, isTimeout, verdictOf } from "./verdict.ts";
+import { PolicyEnd } from "./policy-end.ts";
+import { type Ended, isTimeout, settle, verdictOf } from "./verdict.ts";
 
 export interface HedgeOptions {
 	/** Calls slower than this percentile of the upstream's latency get a second attempt. */
@@ -42,12 +44,15 @@ export function hedge(options: HedgeOptions, context: HedgeContext): Policy {
 	const report = createReporter("hedge", context);
 	const latencies = new Latencies(percentile / 100, calls);
 	return (next) =>
-		async function callHedged(request, scope) {
+		function callHedged(request, scope, ended) {
 			context.budget.earn();
-			if (!request.idempotent && !request.safe) return next(request, scope);
+			if (!request.idempotent && !request.safe) {
+				next(request, scope, ended);
+				return;
+			}
 			if (scope.cancelled) throw scope.reason;
-			return new Hedging({ next, context, report, latencies }, request, scope)
-				.answer;
+			const hedged = { next, context, report, latencies };
+			new Hedging(hedged, request, scope, ended).begin();
 		};
 }
 
@@ -60,32 +65,38 @@ interface Hedged {
 
 /** One call and its one or two attempts. */
 class Hedging {
-	readonly answer: Promise<UpstreamResponse>;
 	readonly #with: Hedged;
 	readonly #request: UpstreamRequest;
 	readonly #scope: Scope;
+	readonly #ended: CallEnd;
 	readonly #beganMs: number;
-	readonly #end: (ended: Ended) => void;
-	readonly #running = new Set<Scope>();
+	readonly #running = new Set<HedgedAttempt>();
 	#timer: Timer | null = null;
 	#failed: Ended | null = null;
 	#over = false;
 
-	constructor(hedged: Hedged, request: UpstreamRequest, scope: Scope) {
+	constructor(
+		hedged: Hedged,
+		request: UpstreamRequest,
+		scope: Scope,
+		ended: CallEnd,
+	) {
 		this.#with = hedged;
 		this.#request = { ...request, tried: request.tried ?? [] };
 		this.#scope = scope;
+		this.#ended = ended;
 		this.#beganMs = scope.clock.now();
-		const { promise, resolve, reject } =
-			Promise.withResolvers<UpstreamResponse>();
-		this.answer = promise;
-		this.#end = (ended) =>
-			ended.ok ? resolve(ended.value) : reject(ended.error as Error);
-		const afterMs = hedged.latencies.estimateMs;
-		if (afterMs !== null && afterMs < request.timeoutMs) {
-			this.#timer = scope.clock.after(afterMs, () => this.#tryAgain(afterMs));
+	}
+
+	begin(): void {
+		const { latencies } = this.#with;
+		const { timeoutMs } = this.#request;
+		const afterMs = latencies.estimateMs;
+		if (afterMs !== null && afterMs < timeoutMs) {
+			const tryAgain = () => this.#tryAgain(afterMs);
+			this.#timer = this.#scope.clock.after(afterMs, tryAgain);
 		}
-		void this.#attempt(this.#request, true);
+		this.#attempt(this.#request, true);
 	}
 
 	#tryAgain(afterMs: number): void {
@@ -98,23 +109,22 @@ class Hedging {
 		else {
 			report(this.#request, "attempt", "slow", 2);
 			const leftMs = timeoutMs - afterMs;
-			void this.#attempt({ ...this.#request, timeoutMs: leftMs }, false);
+			this.#attempt({ ...this.#request, timeoutMs: leftMs }, false);
 		}
 	}
 
-	async #attempt(request: UpstreamRequest, first: boolean): Promise<void> {
+	#attempt(request: UpstreamRequest, first: boolean): void {
 		const scope = openScope({ parent: this.#scope });
-		this.#running.add(scope);
-		let ended: Ended;
-		try {
-			ended = { ok: true, value: await this.#with.next(request, scope) };
-		} catch (error) {
-			ended = { ok: false, error };
-		}
-		this.#running.delete(scope);
-		scope.close();
-		if (first) this.#measure(ended);
-		if (!this.#over) this.#judge(ended, first);
+		const attempt = new HedgedAttempt(this, first, scope, this.#ended);
+		this.#running.add(attempt);
+		attempt.begin(this.#with.next, request, scope);
+	}
+
+	/** How the call ended, if it has ended with this attempt. Null: it goes on, or had ended before. */
+	attemptEnded(attempt: HedgedAttempt, ended: Ended): Ended | null {
+		this.#running.delete(attempt);
+		if (attempt.first) this.#measure(ended);
+		return this.#over ? null : this.#judge(ended, attempt.first);
 	}
 
 	/**
@@ -132,22 +142,55 @@ class Hedging {
 		if (answered || (atLeast && slow)) latencies.add(tookMs);
 	}
 
-	#judge(ended: Ended, first: boolean): void {
+	#judge(ended: Ended, first: boolean): Ended | null {
 		if (isGood(ended) || this.#scope.cancelled) {
 			if (!first) this.#with.report(this.#request, "won", null);
-			this.#finish(ended);
-		} else if (this.#running.size > 0) this.#failed = ended;
+			return this.#finish(ended);
+		}
+		if (this.#running.size > 0) {
+			this.#failed = ended;
+			return null;
+		}
 		// We refused this attempt ourselves, so the upstream's answer to the other one says more.
-		else if (this.#failed !== null && !verdictOf(ended).asked) {
-			this.#finish(this.#failed);
-		} else this.#finish(ended);
+		const refused = this.#failed !== null && !verdictOf(ended).asked;
+		return this.#finish(refused ? (this.#failed as Ended) : ended);
 	}
 
-	#finish(ended: Ended): void {
+	#finish(ended: Ended): Ended {
 		this.#over = true;
 		this.#timer?.cancel();
-		for (const loser of this.#running) loser.cancel(lost);
-		this.#end(ended);
+		for (const { scope } of this.#running) scope.cancel(lost);
+		return ended;
+	}
+}
+
+/** The end of one attempt. The call ends with the attempt that decides. */
+class HedgedAttempt extends PolicyEnd {
+	readonly first: boolean;
+	readonly scope: Scope;
+	readonly #hedging: Hedging;
+
+	constructor(hedging: Hedging, first: boolean, scope: Scope, outer: CallEnd) {
+		super(outer);
+		this.#hedging = hedging;
+		this.first = first;
+		this.scope = scope;
+	}
+
+	protected override onAnswered(
+		value: UpstreamResponse,
+	): UpstreamResponse | null {
+		return this.#end({ ok: true, value });
+	}
+
+	protected override onFailed(error: unknown): UpstreamResponse | null {
+		return this.#end({ ok: false, error });
+	}
+
+	#end(ended: Ended): UpstreamResponse | null {
+		this.scope.close();
+		const decided = this.#hedging.attemptEnded(this, ended);
+		return decided && settle(decided);
 	}
 }
 

@@ -1,6 +1,5 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
-import type { StreamRequest } from "../core/http/messages.ts";
 import type { Scope } from "../tasks/scope.ts";
 import {
 	type Asked,
@@ -159,54 +158,26 @@ function fixedGuard(
 	context: PolicyContext,
 ): Limiting {
 	const slots = slotsOf(runningMax, context);
-	/** Returns the promise itself: another promise around it, as of an async function, would cost every call 0.3 µs. */
-	const give = () => slots.give();
-	function givingBack<T>(answer: Promise<T>): Promise<T> {
-		answer.then(give, give);
-		return answer;
-	}
-	function inSlot<T>(
-		request: Asked,
-		scope: Scope,
-		send: () => Promise<T>,
-	): Promise<T> {
-		if (slots.tryTake()) return send();
-		const turn = slots.wait(request.client, scope, waitingMax);
-		if (turn === null) return Promise.reject(slots.full(waitingMax));
-		return turn.then(() => {
-			checkAfterWait(slots, request);
-			return send();
+	const take = (started: () => Attempt) =>
+		watching((request, scope) => {
+			if (scope.cancelled) throw scope.reason;
+			if (slots.tryTake()) return started();
+			const turn = slots.wait(request.client, scope, waitingMax);
+			if (turn === null) throw slots.full(waitingMax);
+			return turn.then(() => {
+				checkAfterWait(slots, request);
+				return started();
+			});
 		});
-	}
-	const call: Guard["call"] = (next) =>
-		function callInSlot(request, scope) {
-			if (scope.cancelled) return Promise.reject(scope.reason);
-			const send = () => givingBack(begunBy(() => next(request, scope)));
-			return inSlot(request, scope, send);
-		};
-	const stream: StreamPolicy = (next) =>
-		function streamInSlot(request, scope) {
-			const send = () => {
-				const release = onlyOnce(give);
-				const { onHead } = request;
-				const releasing: StreamRequest = {
-					...request,
-					onHead(head) {
-						release();
-						onHead(head);
-					},
-				};
-				const sent = begunBy(() => next(releasing, scope));
-				sent.then(release, release);
-				return sent;
-			};
-			return inSlot(request, scope, send);
-		};
-	const upload = whenSent(slots, () => {
+	const give = () => slots.give();
+	const untilEnd: Attempt = { answered() {}, failed() {}, ended: give };
+	const untilHead = (): Attempt => {
 		const release = onlyOnce(give);
 		return { answered: release, failed() {}, ended: release };
-	});
-	return { guard: { call, stream }, upload, slots };
+	};
+	const { call } = take(() => untilEnd);
+	const { stream } = take(untilHead);
+	return { guard: { call, stream }, upload: whenSent(slots, untilHead), slots };
 }
 
 function onlyOnce(fn: () => void): () => void {

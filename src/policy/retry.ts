@@ -9,12 +9,14 @@ import type { Scope } from "../tasks/scope.ts";
 import type { Budget } from "./budget.ts";
 import {
 	type Call,
+	type CallEnd,
 	createReporter,
 	type Policy,
 	type PolicyContext,
 	type ReportDecision,
 } from "./policy.ts";
-import { codeOf, type Ended, verdictOf } from "./verdict.ts";
+import { PolicyEnd } from "./policy-end.ts";
+import { codeOf, type Ended, settle, verdictOf } from "./verdict.ts";
 
 /** How often one call may be tried, and how long it waits between two attempts. */
 export interface RetryOptions {
@@ -43,16 +45,28 @@ export function retry(options: RetryOptions, context: RetryContext): Policy {
 	allRead(unread);
 	const bounds = { attempts, waitMs, waitMsMax };
 	const report = createReporter("retry", context);
+	const means: RetryMeans = { options: bounds, context, report };
 	return (next) =>
-		async function callAgain(request, scope) {
+		function callAgain(request, scope, ended) {
 			context.budget.earn();
-			if (!request.idempotent && !request.safe) return next(request, scope);
-			return new Retrying(bounds, context, report, request, scope).run(next);
+			if (!request.idempotent && !request.safe) {
+				next(request, scope, ended);
+				return;
+			}
+			new Retrying(means, next, request, scope, ended).attempt();
 		};
 }
 
-/** One call and its attempts. */
-class Retrying {
+/** What all calls of an upstream are tried again with. */
+interface RetryMeans {
+	readonly options: RetryOptions;
+	readonly context: RetryContext;
+	readonly report: ReportDecision<"retry">;
+}
+
+/** One call and its attempts, of which each has the same end. */
+class Retrying extends PolicyEnd {
+	readonly #next: Call;
 	readonly #options: RetryOptions;
 	readonly #context: RetryContext;
 	readonly #report: ReportDecision<"retry">;
@@ -63,13 +77,21 @@ class Retrying {
 	/** Whether the upstream asked for a wait of its own. Only then `latestMs` bounds the waits, too. */
 	#asked = false;
 
+	/** The attempt under way, or the last one, counted from 1. */
+	#attempt = 0;
+	#startedMs = 0;
+	/** How the attempt before ended, if it reached the upstream. */
+	#last: Ended | null = null;
+
 	constructor(
-		options: RetryOptions,
-		context: RetryContext,
-		report: ReportDecision<"retry">,
+		{ options, context, report }: RetryMeans,
+		next: Call,
 		request: UpstreamRequest,
 		scope: Scope,
+		outer: CallEnd,
 	) {
+		super(outer);
+		this.#next = next;
 		this.#options = options;
 		this.#context = context;
 		this.#report = report;
@@ -79,29 +101,38 @@ class Retrying {
 			scope.clock.now() + longestCallMs(request.timeoutMs, options);
 	}
 
-	async run(next: Call): Promise<UpstreamResponse> {
-		const { clock } = this.#scope;
-		let last: Ended | null = null;
-		for (let attempt = 1; ; attempt++) {
-			const startedMs = clock.now();
-			const ended = await this.#attempt(next);
-			if (this.#scope.cancelled) return settle(ended);
-			// We refused this attempt ourselves, so the upstream's last answer says more.
-			if (last !== null && !verdictOf(ended).asked) return settle(last);
-			last = ended;
-			const waitMs = this.#waitAfter(ended, attempt, clock.now() - startedMs);
-			if (waitMs === null) return settle(ended);
-			this.#report(this.#request, "attempt", reasonOf(ended), attempt + 1);
-			await this.#wait(waitMs);
-		}
+	attempt(): void {
+		this.#attempt++;
+		this.#startedMs = this.#scope.clock.now();
+		this.begin(this.#next, this.#request, this.#scope);
 	}
 
-	async #attempt(next: Call): Promise<Ended> {
-		try {
-			return { ok: true, value: await next(this.#request, this.#scope) };
-		} catch (error) {
-			return { ok: false, error };
+	protected override onAnswered(
+		value: UpstreamResponse,
+	): UpstreamResponse | null {
+		return this.#after({ ok: true, value });
+	}
+
+	protected override onFailed(error: unknown): UpstreamResponse | null {
+		return this.#after({ ok: false, error });
+	}
+
+	/** Null if another attempt follows. */
+	#after(ended: Ended): UpstreamResponse | null {
+		const { cancelled, clock } = this.#scope;
+		if (cancelled) return settle(ended);
+		// We refused this attempt ourselves, so the upstream's last answer says more.
+		if (this.#last !== null && !verdictOf(ended).asked) {
+			return settle(this.#last);
 		}
+		this.#last = ended;
+		const tookMs = clock.now() - this.#startedMs;
+		const waitMs = this.#waitAfter(ended, this.#attempt, tookMs);
+		if (waitMs === null) return settle(ended);
+		const reason = reasonOf(ended);
+		this.#report(this.#request, "attempt", reason, this.#attempt + 1);
+		this.#attemptAfter(waitMs);
+		return null;
 	}
 
 	/** How long to wait before the next attempt; null if there is to be none. */
@@ -134,24 +165,16 @@ class Retrying {
 		return !this.#asked || beginsMs + timeoutMs <= this.#latestMs;
 	}
 
-	#wait(ms: number): Promise<void> {
-		const scope = this.#scope;
-		return new Promise((resolve, reject) => {
-			const timer = scope.clock.after(ms, () => {
-				stopListening();
-				resolve();
-			});
-			const stopListening = scope.onCancel((reason) => {
-				timer.cancel();
-				reject(reason as Error);
-			});
+	#attemptAfter(ms: number): void {
+		const timer = this.#scope.clock.after(ms, () => {
+			stopListening();
+			this.attempt();
+		});
+		const stopListening = this.#scope.onCancel((reason) => {
+			timer.cancel();
+			this.outer.failed(reason);
 		});
 	}
-}
-
-function settle(ended: Ended): UpstreamResponse {
-	if (ended.ok) return ended.value;
-	throw ended.error;
 }
 
 function mayHelp(ended: Ended): boolean {

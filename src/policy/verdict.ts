@@ -21,6 +21,12 @@ export interface Verdict {
 /** How one attempt of a call ended. */
 export type Ended = Outcome<UpstreamResponse>;
 
+/** The answer. Throws the failure. */
+export function settle(ended: Ended): UpstreamResponse {
+	if (ended.ok) return ended.value;
+	throw ended.error;
+}
+
 /** No policy acts on such an end. */
 const noVerdict = {
 	asked: false,

@@ -2,6 +2,7 @@ import type { HeaderList } from "../core/http/headers.ts";
 import { nobody } from "../core/ip.ts";
 import { Fuel } from "../expression/fuel.ts";
 import type { WebhookPlan } from "../plan/plan.ts";
+import { promised } from "../policy/promised.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { routeLayout } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
@@ -26,10 +27,11 @@ export function prepareHook(
 	const target = prepareTarget(path, [], settings, routeLayout([]));
 	const own = defaultHeaders(settings.headers, "application/json").flat();
 	const { timeoutMs } = settings;
+	const ask = promised(upstream.call);
 	// Nothing of a request stands in it.
 	const frame = { values: [], parent: null, fuel: new Fuel() };
 	return async ({ requestId, headers, body }, scope) => {
-		const { status } = await upstream.call(
+		const { status } = await ask(
 			{
 				...{ method: "POST", target: target(frame), body, requestId },
 				headers: [...own, ...headers],

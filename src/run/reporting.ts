@@ -1,4 +1,4 @@
-import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import type { GatewayError } from "../core/errors.ts";
 import { type Events, raise } from "../core/events.ts";
 import { CallTrail } from "../core/trail.ts";
 import type { Clock } from "../tasks/clock.ts";
@@ -23,39 +23,28 @@ export function trailOf(
 	return trail === null ? new CallTrail(clock, of) : trail.call(of);
 }
 
-/** Reports the call when it has ended. An error of a listener fails this call and nothing else. */
-export function reporting<T>(
-	value: Promise<T>,
+/** Reports a call that has ended, if anybody listens. A listener that throws fails this call and nothing else. */
+export function report(
 	trail: CallTrail,
 	caller: Pick<Caller, "step" | "index" | "upstream">,
-	run: Run,
-): Promise<T> {
-	const tell = (error: GatewayError | null) => {
-		trail.ended(error);
-		const { route, input } = run;
-		const { step, index, upstream } = caller;
-		const { startedMs, endedMs, status } = trail;
-		raise(input.events.callEnded, {
-			requestId: input.request.id,
-			route: route.plan.key,
-			step,
-			index,
-			upstream: upstream.name,
-			startedMs: startedMs - input.request.arrivedMs,
-			durationMs: (endedMs as number) - startedMs,
-			status,
-			error,
-			trail,
-		});
-	};
-	return value.then(
-		(made) => {
-			tell(null);
-			return made;
-		},
-		(thrown: unknown) => {
-			tell(asGatewayError(thrown));
-			throw thrown;
-		},
-	);
+	{ route, input }: Run,
+	error: GatewayError | null,
+): void {
+	const { callEnded } = input.events;
+	if (callEnded.length === 0) return;
+	trail.ended(error);
+	const { step, index, upstream } = caller;
+	const { startedMs, endedMs, status } = trail;
+	raise(callEnded, {
+		requestId: input.request.id,
+		route: route.plan.key,
+		step,
+		index,
+		upstream: upstream.name,
+		startedMs: startedMs - input.request.arrivedMs,
+		durationMs: (endedMs as number) - startedMs,
+		status,
+		error,
+		trail,
+	});
 }

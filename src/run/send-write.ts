@@ -3,6 +3,8 @@ import type {
 	UpstreamResponse,
 } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
+import type { CallEnd } from "../policy/policy.ts";
+import { PolicyEnd } from "../policy/policy-end.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { deadlineExceeded, type Run } from "./run.ts";
 // Types only: the call that is sent may be a write.
@@ -20,7 +22,8 @@ export function sendWrite(
 	request: UpstreamRequest,
 	scope: Scope,
 	read: (response: UpstreamResponse) => unknown,
-): Promise<UpstreamResponse> {
+	ended: CallEnd,
+): void {
 	const own = openScope({
 		parent: upstream.scope,
 		deadline: run.deadline,
@@ -40,44 +43,43 @@ export function sendWrite(
 			return null;
 		}
 	};
-	return new Promise((resolve, reject) => {
-		let stopWaiting: (() => void) | null = null;
-		let abandoned = false;
-		const abandon = (reason: unknown) => {
-			abandoned = true;
-			reject(reason as Error);
-		};
-		// Before, the call itself ends with the step, and its error says what it waited for.
-		const onSent = () => {
+	let stopWaiting: (() => void) | null = null;
+	let abandoned = false;
+	const abandon = (reason: unknown) => {
+		abandoned = true;
+		ended.failed(reason);
+	};
+	// Before, the call itself ends with the step, and its error says what it waited for.
+	const onSent = () => {
+		stopAborting();
+		stopWaiting ??= scope.onCancel(abandon);
+		run.sent(write);
+	};
+	const onAgain = (beside: boolean) => {
+		if (!beside) {
 			stopAborting();
-			stopWaiting ??= scope.onCancel(abandon);
-			run.sent(write);
-		};
-		const onAgain = (beside: boolean) => {
-			if (!beside) {
-				stopAborting();
-				stopAborting = scope.onCancel(abort);
-			}
-			return !scope.cancelled;
-		};
-		const ended = () => {
-			stopAborting();
-			stopWaiting?.();
-			own.close();
-			run.writeEnded(write);
-		};
-		upstream.call({ ...request, onSent, onAgain }, own).then(
-			(response) => {
-				write.answered(response.status);
-				ended();
-				resolve(response);
-				undoable?.callEnded(abandoned ? readLate(response) : null);
-			},
-			(error: unknown) => {
-				ended();
-				reject(error as Error);
-				undoable?.callEnded(null);
-			},
-		);
+			stopAborting = scope.onCancel(abort);
+		}
+		return !scope.cancelled;
+	};
+	const over = () => {
+		stopAborting();
+		stopWaiting?.();
+		own.close();
+		run.writeEnded(write);
+	};
+	const end = new PolicyEnd({
+		answered(response) {
+			write.answered(response.status);
+			over();
+			undoable?.callEnded(abandoned ? readLate(response) : null);
+			if (!abandoned) ended.answered(response);
+		},
+		failed(error) {
+			over();
+			undoable?.callEnded(null);
+			if (!abandoned) ended.failed(error);
+		},
 	});
+	end.begin(upstream.call, { ...request, onSent, onAgain }, own);
 }

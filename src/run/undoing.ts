@@ -3,10 +3,11 @@ import { raise, type UndoEnded } from "../core/events.ts";
 import type { UpstreamRequest } from "../core/http/messages.ts";
 import type { Frame } from "../expression/evaluate.ts";
 import { Fuel } from "../expression/fuel.ts";
+import { promised } from "../policy/promised.ts";
 import { openScope } from "../tasks/scope.ts";
 import { sleep } from "../tasks/sleep.ts";
 import { refusedBy } from "./refused-by.ts";
-import { reporting, trailOf } from "./reporting.ts";
+import { report, trailOf } from "./reporting.ts";
 import type { Run } from "./run.ts";
 import type { SentWrite } from "./sent-write.ts";
 import { isSkip } from "./spot.ts";
@@ -135,18 +136,25 @@ export class Undoing {
 		try {
 			if (scope.cancelled) throw scope.reason;
 			const trail = trailOf(undo, events, clock);
-			const call = upstream.call(
-				trail === null ? request : { ...request, trail },
-				scope,
-			);
-			const done = call.then((response) => {
+			const caller = { upstream, step: `${step}.undo`, index };
+			const tell = (error: GatewayError | null) => {
+				if (trail !== null) report(trail, caller, run, error);
+			};
+			const send = async () => {
+				const sent = trail === null ? request : { ...request, trail };
+				const response = await promised(upstream.call)(sent, scope);
 				trail?.answered(response.status);
 				asked.memory.hold(response.body.length);
 				if (isDone(response.status)) return;
 				throw refusedBy(upstream.name, response);
-			});
-			const caller = { upstream, step: `${step}.undo`, index };
-			await (trail === null ? done : reporting(done, trail, caller, run));
+			};
+			await send().then(
+				() => tell(null),
+				(thrown: unknown) => {
+					tell(asGatewayError(thrown));
+					throw thrown;
+				},
+			);
 		} finally {
 			scope.close();
 		}

@@ -5,6 +5,7 @@ import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import type { Scope } from "../../src/tasks/scope.ts";
 import { createUpstream } from "../../src/upstream/upstream.ts";
+import { played } from "../kit/policy.ts";
 
 const upstreams = { users: { url: "http://users.test" } };
 
@@ -20,11 +21,11 @@ function gatewayWith(
 			env: {},
 			openUpstream: (settings, context) =>
 				createUpstream(settings, context, () => ({
-					call: async (request, scope) => {
+					call: played(async (request, scope) => {
 						const value = (await call(request, scope)) ?? null;
 						const body = new TextEncoder().encode(JSON.stringify(value));
 						return { status: 200, headers: [], body };
-					},
+					}),
 					stream: () => Promise.reject(new Error("streams need a socket")),
 					state: () => ({ connections: 0, idle: 0 }),
 					close: async () => {},

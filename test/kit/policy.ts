@@ -13,6 +13,11 @@ import type {
 import type { Budget } from "../../src/policy/budget.ts";
 import type { Call, PolicyContext } from "../../src/policy/policy.ts";
 import {
+	type PromisedCall,
+	promised,
+	tellEnd,
+} from "../../src/policy/promised.ts";
+import {
 	type Clock,
 	type Outcome,
 	openScope,
@@ -139,22 +144,40 @@ export function codeOf(outcome: Outcome<unknown>): ErrorCode | null {
 export const endless: Budget = { earn() {}, take: () => true };
 
 /** A call that never answers, and ends as it must when it is cancelled. */
-export const hangs: Call = (_request, scope) =>
-	new Promise((_resolve, reject) => {
-		scope.onCancel(reject);
-	});
+export const hangs: Call = (_request, scope, ended) => {
+	scope.onCancel((reason) => ended.failed(reason));
+};
+
+/** An upstream that the test plays by promises. What it throws at once the call throws, too. */
+export function played(upstream: PromisedCall): Call {
+	return (request, scope, ended) => tellEnd(upstream(request, scope), ended);
+}
+
+/** The same wire, or upstream, whose calls are promises. */
+export function promising<T extends { readonly call: Call }>(
+	one: T,
+): Promising<T> {
+	return { ...one, call: promised(one.call) };
+}
+
+export type Promising<T> = Omit<T, "call"> & { readonly call: PromisedCall };
 
 /** A call whose test decides when and how it ends; it too ends when it is cancelled. */
 export function controlled(): { readonly call: Call; readonly begun: Begun[] } {
 	const begun: Begun[] = [];
-	const call: Call = (_request, scope) =>
-		new Promise((resolve, reject) => {
-			const leave = scope.onCancel(reject);
-			begun.push({
-				scope,
-				resolve: (value) => resolve((leave(), value)),
-				reject: (error) => reject((leave(), error)),
-			});
+	const call: Call = (_request, scope, ended) => {
+		const leave = scope.onCancel((reason) => ended.failed(reason));
+		begun.push({
+			scope,
+			resolve: (value) => {
+				leave();
+				ended.answered(value);
+			},
+			reject: (error) => {
+				leave();
+				ended.failed(error);
+			},
 		});
+	};
 	return { call, begun };
 }

@@ -3,12 +3,14 @@ import { beforeEach, describe, test } from "node:test";
 import type { ErrorCode } from "../../src/core/errors.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { balance } from "../../src/policy/balance.ts";
-import type { Call, StreamCall } from "../../src/policy/policy.ts";
+import type { StreamCall } from "../../src/policy/policy.ts";
+import { promised } from "../../src/policy/promised.ts";
 import { openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
 	contextOf,
 	fault,
 	hangs,
+	played,
 	policySetting,
 	reply,
 	requestOf,
@@ -44,17 +46,18 @@ function leftOut(): string[] {
 /** Several URLs, and how often each was asked. */
 function balanced(...behaviours: Behaviour[]) {
 	const asked = behaviours.map(() => 0);
-	const nexts = behaviours.map(
-		(_, at): Call =>
-			async () => {
-				asked[at] = (asked[at] ?? 0) + 1;
-				const { ms, status = 200, code } = behaviours[at] as Behaviour;
-				await new Promise<void>((resolve) => clock.after(ms, resolve));
-				if (code) throw fault(code);
-				return reply(status);
-			},
+	const nexts = behaviours.map((_, at) =>
+		played(async () => {
+			asked[at] = (asked[at] ?? 0) + 1;
+			const { ms, status = 200, code } = behaviours[at] as Behaviour;
+			await new Promise<void>((resolve) => clock.after(ms, resolve));
+			if (code) throw fault(code);
+			return reply(status);
+		}),
 	);
-	const call = balance(behaviours.length, setting.context).call(nexts);
+	const call = promised(
+		balance(behaviours.length, setting.context).call(nexts),
+	);
 	return {
 		asked,
 		behaviours,
@@ -202,8 +205,8 @@ describe("leaves out for answers of no use", () => {
 	async function after(...ends: readonly ("good" | "bad" | "blamed")[]) {
 		const both = balance(2, setting.context);
 		let status = 200;
-		const next: Call = async () => ({ ...reply(status), url: 0 });
-		const call = both.call([next, hangs]);
+		const next = played(async () => ({ ...reply(status), url: 0 }));
+		const call = promised(both.call([next, hangs]));
 		for (const end of ends) {
 			status = end === "bad" ? 500 : 200;
 			const request = requestOf({ tried: [1] });
@@ -244,8 +247,8 @@ describe("leaves out for answers of no use", () => {
 
 	test("a URL whose answers are read late, several together", async () => {
 		const both = balance(2, setting.context);
-		const next: Call = async () => ({ ...reply(200), url: 0 });
-		const call = both.call([next, hangs]);
+		const next = played(async () => ({ ...reply(200), url: 0 }));
+		const call = promised(both.call([next, hangs]));
 		const answers = await Promise.all(
 			Array.from({ length: 5 }, () =>
 				call(requestOf({ tried: [1] }), openScope({ clock })),
@@ -261,8 +264,8 @@ describe("leaves out for answers of no use", () => {
 
 	test("the URL that gave the answer, and again at once after its return", async () => {
 		const both = balance(3, setting.context);
-		const next: Call = async () => ({ ...reply(200), url: 2 });
-		const call = both.call([hangs, hangs, next]);
+		const next = played(async () => ({ ...reply(200), url: 2 }));
+		const call = promised(both.call([hangs, hangs, next]));
 		const blameOnce = async () =>
 			both.blame(
 				await call(requestOf({ tried: [0, 1] }), openScope({ clock })),
@@ -281,7 +284,7 @@ describe("leaves out for answers of no use", () => {
 test("counts the calls that wait, however they end", async () => {
 	const context = contextOf(clock);
 	const tried: number[][] = [];
-	const call = balance(2, context).call([hangs, hangs]);
+	const call = promised(balance(2, context).call([hangs, hangs]));
 	const scopes = Array.from({ length: 6 }, () => openScope({ clock }));
 	const calls = scopes.map((scope) => {
 		const own: number[] = [];
@@ -357,13 +360,12 @@ test("sends calls to a URL that has open streams as well", async () => {
 	// One more on the first.
 	void stream(streamRequestOf({ onHead() {} }), scope);
 	const called = [0, 0];
-	const answers = (at: number): Call => {
-		return async () => {
+	const answers = (at: number) =>
+		played(async () => {
 			called[at] = (called[at] ?? 0) + 1;
 			return reply(200);
-		};
-	};
-	const call = both.call([answers(0), answers(1)]);
+		});
+	const call = promised(both.call([answers(0), answers(1)]));
 	for (let made = 0; made < 10; made++) await call(requestOf(), scope);
 	assert.deepEqual(called, [5, 5]);
 	scope.cancel(new Error("enough"));

@@ -5,6 +5,7 @@ import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { type BreakerOptions, breaker } from "../../src/policy/breaker.ts";
 import type { Call, Guard } from "../../src/policy/policy.ts";
+import { type PromisedCall, promised } from "../../src/policy/promised.ts";
 import {
 	type Outcome,
 	openScope,
@@ -17,6 +18,7 @@ import {
 	codeOf,
 	contextOf,
 	fault,
+	played,
 	policySetting,
 	reply,
 	requestOf,
@@ -43,14 +45,14 @@ conforms(
 let setting = policySetting("breaker");
 let { clock, scope, told, begun } = setting;
 let guard: Guard;
-let call: Call;
+let call: PromisedCall;
 
 /** A breaker that has seen nothing yet. */
 function make(changes: Partial<BreakerOptions> = {}): void {
 	setting = policySetting("breaker");
 	({ clock, scope, told, begun } = setting);
 	guard = breaker({ ...options, ...changes }, setting.context);
-	call = guard.call(setting.next);
+	call = promised(guard.call(setting.next));
 }
 
 beforeEach(() => make());
@@ -171,12 +173,14 @@ describe("closed", () => {
 			inside.cancel(fault("deadline_exceeded"));
 			assert.equal(codeOf(await outcome), "deadline_exceeded");
 		}
-		const late: Call = async (_request, inside) => {
+		const late = played(async (_request, inside) => {
 			inside.cancel(fault("deadline_exceeded"));
 			throw fault("upstream_timeout");
-		};
+		});
 		for (let time = 0; time < 30; time++) {
-			await outcomeOf(guard.call(late)(requestOf(), openScope({ clock })));
+			await outcomeOf(
+				promised(guard.call(late))(requestOf(), openScope({ clock })),
+			);
 		}
 		assert.equal(await lets(), true);
 		await fail(19);
@@ -308,7 +312,7 @@ describe("open", () => {
 		const throws: Call = () => {
 			throw new TypeError("a bug");
 		};
-		const outcome = outcomeOf(guard.call(throws)(requestOf(), scope));
+		const outcome = outcomeOf(promised(guard.call(throws))(requestOf(), scope));
 		assert.equal((await outcome).ok, false);
 		assert.equal(await lets(), true);
 	});

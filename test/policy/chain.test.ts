@@ -3,7 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents } from "../../src/core/events.ts";
-import type { Call } from "../../src/policy/policy.ts";
+import { promised } from "../../src/policy/promised.ts";
 import {
 	openScope,
 	type VirtualClock,
@@ -14,7 +14,7 @@ import {
 	type Upstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
-import { answer, requestOf } from "../kit/policy.ts";
+import { answer, played, requestOf } from "../kit/policy.ts";
 import { repeatableRandom } from "../kit/random.ts";
 
 const ratio = 0.2;
@@ -118,7 +118,7 @@ const asks: fc.Arbitrary<Asked> = fc.record({
 /** An upstream that does one thing after another, and how many attempts it has now. */
 function playing(script: readonly Behaviour[]) {
 	const wire = { attempts: 0, running: 0, script };
-	const call: Call = (_request, scope) => {
+	const call = played((_request, scope) => {
 		const { script } = wire;
 		const drawn = script[wire.attempts++ % script.length];
 		const { afterMs = 0, does = "200", retryAfter = null } = drawn ?? {};
@@ -149,7 +149,7 @@ function playing(script: readonly Behaviour[]) {
 			else
 				stop = scope.onCancel((reason) => end(() => reject(reason as Error)));
 		});
-	};
+	});
 	return { wire, call };
 }
 
@@ -230,7 +230,7 @@ test("whatever policies stand together and whatever the upstream does: one end p
 						timeoutMs: 300,
 					});
 					inFlight++;
-					ended.push(upstream.call(request, scope).then(end, end));
+					ended.push(promised(upstream.call)(request, scope).then(end, end));
 				}
 				await clock.settle();
 				await Promise.all(ended);
@@ -264,7 +264,7 @@ async function assertWellAgain(
 	{ connections = 0, limiter }: Partial<UpstreamSettings>,
 ): Promise<void> {
 	const write = requestOf({ method: "POST", timeoutMs: 300 });
-	const send = () => call(write, openScope({ clock }));
+	const send = () => promised(call)(write, openScope({ clock }));
 	await clock.advance(500);
 	const probe = send();
 	await clock.settle();

@@ -5,6 +5,7 @@ import { GatewayError } from "../../src/core/errors.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { coalesce } from "../../src/policy/coalesce.ts";
 import type { Call } from "../../src/policy/policy.ts";
+import { promised } from "../../src/policy/promised.ts";
 import { sameRequestKey } from "../../src/policy/same-request.ts";
 import {
 	openScope,
@@ -26,7 +27,7 @@ conforms("coalesce", () => coalesce(optionsOn(virtualClock())));
 function setting() {
 	const { clock, context, decided, next, begun } = policySetting("coalesce");
 	const options = { ...context, scope: openScope({ clock }) };
-	const call = coalesce(options)(next);
+	const call = promised(coalesce(options)(next));
 	const ask = (changes: Partial<UpstreamRequest> = {}) => {
 		const scope = openScope({ clock });
 		const request = requestOf({ safe: true, ...changes });
@@ -86,9 +87,12 @@ describe("calls that only read", () => {
 
 	it("share what is thrown before there is a promise", async () => {
 		const error = new Error("at once");
-		const call = coalesce(optionsOn(virtualClock()))(() => {
-			throw error;
-		});
+		const policy = coalesce(optionsOn(virtualClock()));
+		const call = promised(
+			policy(() => {
+				throw error;
+			}),
+		);
 		const scope = openScope({ clock: virtualClock() });
 		const asked = call(requestOf({ safe: true }), scope);
 		await assert.rejects(asked, (thrown) => thrown === error);
@@ -143,10 +147,9 @@ describe("calls that only read", () => {
 		let sent = () => {};
 		const next: Call = ({ onSent }) => {
 			sent = () => onSent?.();
-			return new Promise(() => {});
 		};
 		const clock = virtualClock();
-		const call = coalesce(optionsOn(clock))(next);
+		const call = promised(coalesce(optionsOn(clock))(next));
 		const ask = (name: string) => {
 			const onSent = () => told.push(name);
 			void call(requestOf({ safe: true, onSent }), openScope({ clock }));

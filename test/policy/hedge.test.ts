@@ -7,7 +7,7 @@ import type {
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
 import { type HedgeOptions, hedge } from "../../src/policy/hedge.ts";
 import { Latencies } from "../../src/policy/latency.ts";
-import type { Call } from "../../src/policy/policy.ts";
+import { type PromisedCall, promised } from "../../src/policy/promised.ts";
 import { type Outcome, openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
 	answer,
@@ -30,7 +30,7 @@ let setting = policySetting("hedge");
 let { clock, scope, told, begun } = setting;
 let budget: Budget;
 let hasFree: boolean;
-let call: Call;
+let call: PromisedCall;
 let seen: UpstreamRequest[];
 
 /** A hedged call whose upstream was measured: its calls take 100 ms. */
@@ -41,14 +41,17 @@ beforeEach(async () => {
 	budget = endless;
 	hasFree = true;
 	const { context, next } = setting;
-	call = hedge(options, {
+	const policy = hedge(options, {
 		...context,
 		budget: { earn: () => budget.earn(), take: () => budget.take() },
 		hasFree: () => hasFree,
-	})((request, inside) => {
-		seen.push(request);
-		return next(request, inside);
 	});
+	call = promised(
+		policy((request, inside, ended) => {
+			seen.push(request);
+			next(request, inside, ended);
+		}),
+	);
 	for (let time = 0; time < 20; time++) {
 		begun.length = 0;
 		const measured = begin();

@@ -5,7 +5,8 @@ import { streamOf } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
 import { OpenStreams } from "../../src/policy/open-streams.ts";
-import type { Guard, PolicyContext } from "../../src/policy/policy.ts";
+import type { Call, Guard, PolicyContext } from "../../src/policy/policy.ts";
+import { promised } from "../../src/policy/promised.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -17,6 +18,7 @@ import {
 	contextOf,
 	controlled,
 	hangs,
+	played,
 	policySetting,
 	reply,
 	requestOf,
@@ -59,7 +61,7 @@ conforms(
 
 test("lets so many run, so many wait, and refuses the rest at once", async () => {
 	const { clock, scope, context, next, begun } = policySetting("limiter");
-	const call = limiterAt(context, limits).call(next);
+	const call = promised(limiterAt(context, limits).call(next));
 	const outcomes = Array.from({ length: 6 }, () =>
 		outcomeOf(call(requestOf(), scope)),
 	);
@@ -80,7 +82,9 @@ test("lets so many run, so many wait, and refuses the rest at once", async () =>
 test("lets the one that has waited longest go first, and forgets one that was cancelled", async () => {
 	const { clock, context, next, begun } = policySetting("limiter");
 	const scopes = Array.from({ length: 4 }, () => openScope({ clock }));
-	const call = limiterAt(context, { ...limits, concurrent: 1 }).call(next);
+	const call = promised(
+		limiterAt(context, { ...limits, concurrent: 1 }).call(next),
+	);
 	const outcomes = scopes.map((scope) => outcomeOf(call(requestOf(), scope)));
 	const reason = new Error("left");
 	scopes[1]?.cancel(reason);
@@ -111,10 +115,11 @@ test("lets as many run as there are connections, and 1,024 wait, unless it is to
 		const { clock, scope, context } = policySetting("limiter");
 		let begun = 0;
 		let refused = 0;
-		const call = limiterAt(context, options).call((request, own) => {
+		const next: Call = (request, own, ended) => {
 			begun++;
-			return hangs(request, own);
-		});
+			hangs(request, own, ended);
+		};
+		const call = promised(limiterAt(context, options).call(next));
 		const outcomes = Array.from({ length: accepted + 1 }, async () => {
 			const outcome = await outcomeOf(call(requestOf(), scope));
 			if (!outcome.ok && outcome.error instanceof GatewayError) refused++;
@@ -130,7 +135,7 @@ test("knows whether a call that begins now would run at once", async () => {
 	const { clock, scope, context } = policySetting("limiter");
 	for (const guard of [limiterAt(context, limits), adaptiveAt(context, 2, 3)]) {
 		const { call: next, begun } = controlled();
-		const call = guard.call(next);
+		const call = promised(guard.call(next));
 		for (let running = 0; running < 2; running++) {
 			assert.equal(guard.hasFree(), true);
 			void call(requestOf(), scope);
@@ -309,10 +314,11 @@ describe("clients that wait", () => {
 		const { call: wire, begun } = controlled();
 		const order: string[] = [];
 		const one = { concurrent: 1, waiting: 100, adaptive: false };
-		const call = limiterAt(context, one).call((request, own) => {
+		const next: Call = (request, own, ended) => {
 			order.push(request.client);
-			return wire(request, own);
-		});
+			wire(request, own, ended);
+		};
+		const call = promised(limiterAt(context, one).call(next));
 		const near = "2001:db8::1";
 		const neighbour = "2001:db8::2";
 		for (const client of ["a", "a", "a", near, near, neighbour, "b"]) {
@@ -330,7 +336,7 @@ describe("clients that wait", () => {
 			const { clock, context, next } = policySetting("limiter");
 			const scope = openScope({ clock });
 			const options = { concurrent: 1, waiting: 4, adaptive };
-			const call = limiterAt(context, options).call(next);
+			const call = promised(limiterAt(context, options).call(next));
 			const states: string[] = [];
 			const ask = (client: string) => {
 				const at = states.push("waits") - 1;
@@ -370,7 +376,7 @@ describe("an adaptive limiter", () => {
 		const endMs = clock.now() + forMs;
 		let running = 0;
 		let most = 0;
-		const call = guard.call(async () => {
+		const next = played(async () => {
 			running++;
 			most = clock.now() > endMs - forMs / 4 ? Math.max(most, running) : 0;
 			await new Promise<void>((resolve) =>
@@ -379,6 +385,7 @@ describe("an adaptive limiter", () => {
 			running--;
 			return answer;
 		});
+		const call = promised(guard.call(next));
 		while (clock.now() < endMs) {
 			for (let some = 0; some < 50; some++) {
 				void outcomeOf(call(requestOf(), openScope({ clock })));
@@ -415,7 +422,9 @@ describe("an adaptive limiter", () => {
 			const scope = openScope({ clock });
 			let refused = 0;
 			const outcomes = Array.from({ length: 200 }, async () => {
-				const outcome = await outcomeOf(guard.call(hangs)(requestOf(), scope));
+				const outcome = await outcomeOf(
+					promised(guard.call(hangs))(requestOf(), scope),
+				);
 				if (clock.now() === 0 && !scope.cancelled) refused++;
 				return outcome;
 			});
@@ -430,11 +439,12 @@ describe("an adaptive limiter", () => {
 		for (const end of ["timeout", "503"] as const) {
 			const { clock, context, decided } = policySetting("limiter");
 			const guard = adaptiveAt(context, 64, 0);
-			const call = guard.call(async () => {
+			const next = played(async () => {
 				await new Promise<void>((resolve) => clock.after(100, resolve));
 				if (end === "503") return reply(503);
 				throw new GatewayError("upstream_timeout", "late");
 			});
+			const call = promised(guard.call(next));
 			for (let round = 0; round < 40; round++) {
 				for (let some = 0; some < 20; some++) {
 					void outcomeOf(call(requestOf(), openScope({ clock })));
@@ -461,7 +471,7 @@ describe("an adaptive limiter", () => {
 			let made = 0;
 			let running = 0;
 			let last = 0;
-			const call = guard.call(async () => {
+			const next = played(async () => {
 				running++;
 				last = running;
 				const status = ++made % every === 0 ? 503 : 200;
@@ -469,6 +479,7 @@ describe("an adaptive limiter", () => {
 				running--;
 				return reply(status);
 			});
+			const call = promised(guard.call(next));
 			for (let round = 0; round < 500; round++) {
 				for (let some = 0; some < 20; some++) {
 					void outcomeOf(call(requestOf(), openScope({ clock })));

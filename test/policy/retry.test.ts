@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { type ErrorCode, errorTable } from "../../src/core/errors.ts";
 import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { type Budget, createBudget } from "../../src/policy/budget.ts";
+import { promised } from "../../src/policy/promised.ts";
 import {
 	longestCallMs,
 	longestWaitMs,
@@ -22,6 +23,7 @@ import {
 	contextOf,
 	endless,
 	fault,
+	played,
 	policySetting,
 	reply,
 	requestOf,
@@ -55,7 +57,9 @@ function begin(
 	changes: Partial<RetryOptions> = {},
 ): Promise<Outcome<unknown>> {
 	const context = { ...setting.context, budget, random };
-	const call = retry({ ...options, ...changes }, context)(setting.next);
+	const call = promised(
+		retry({ ...options, ...changes }, context)(setting.next),
+	);
 	return outcomeOf(call(requestOf(request), scope));
 }
 
@@ -126,15 +130,14 @@ describe("what is tried again", () => {
 
 	test("is told where it was sent before, so that another URL can be chosen", async () => {
 		const seen: (number[] | null)[] = [];
-		const call = retry(options, {
-			...contextOf(clock),
-			budget,
-			random,
-		})(async (request) => {
+		const next = played(async (request) => {
 			seen.push(request.tried && [...request.tried]);
 			request.tried?.push(seen.length);
 			throw fault("upstream_unreachable");
 		});
+		const call = promised(
+			retry(options, { ...contextOf(clock), budget, random })(next),
+		);
 		const outcome = outcomeOf(call(requestOf({ idempotent: true }), scope));
 		await clock.settle();
 		await outcome;
@@ -392,10 +395,7 @@ test("never takes longer than its longest call, whatever the upstream does", asy
 				clock = virtualClock();
 				const left = [...drawn];
 				let made = 0;
-				const call = retry(
-					{ ...options, attempts },
-					{ ...contextOf(clock), budget, random: () => 0.999 },
-				)(async () => {
+				const next = played(async () => {
 					made++;
 					const { afterMs = 0, status = 200, retryAfter } = left.pop() ?? {};
 					await new Promise<void>((resolve) => clock.after(afterMs, resolve));
@@ -404,6 +404,12 @@ test("never takes longer than its longest call, whatever the upstream does", asy
 						retryAfter == null ? [] : ["retry-after", String(retryAfter)];
 					return reply(status, ...headers);
 				});
+				const call = promised(
+					retry(
+						{ ...options, attempts },
+						{ ...contextOf(clock), budget, random: () => 0.999 },
+					)(next),
+				);
 				const outcome = outcomeOf(
 					call(requestOf({ idempotent: true }), openScope({ clock })),
 				);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
+import { promised } from "../../src/policy/promised.ts";
 import { timeout } from "../../src/policy/timeout.ts";
 import { openScope, outcomeOf, virtualClock } from "../../src/tasks/index.ts";
 import { answer, hangs, policySetting, requestOf } from "../kit/policy.ts";
@@ -18,7 +19,7 @@ test("ends an attempt that takes longer than its request allows, and not before"
 	for (const [round, waitedMs] of [999, 1000, 1001].entries()) {
 		const scope = openScope({ clock });
 		const outcome = outcomeOf(
-			timeout("weather")(next)(requestOf({ timeoutMs: 1000 }), scope),
+			promised(timeout("weather")(next))(requestOf({ timeoutMs: 1000 }), scope),
 		);
 		await clock.advance(waitedMs);
 		begun[round]?.resolve(answer);
@@ -34,7 +35,10 @@ test("ends an attempt that takes longer than its request allows, and not before"
 test("counts from when it is called, not from when its scope was opened", async () => {
 	const { clock, scope, next, begun } = policySetting(null);
 	await clock.advance(5000);
-	const call = timeout("weather")(next)(requestOf({ timeoutMs: 10 }), scope);
+	const call = promised(timeout("weather")(next))(
+		requestOf({ timeoutMs: 10 }),
+		scope,
+	);
 	await clock.advance(9);
 	begun[0]?.resolve(answer);
 	assert.equal(await call, answer);
@@ -46,7 +50,10 @@ test("leaves the reason to an outer scope whose deadline comes first, or at the 
 		const reason = new Error("the route's time is over");
 		const scope = openScope({ clock, deadline, deadlineReason: () => reason });
 		const outcome = outcomeOf(
-			timeout("weather")(hangs)(requestOf({ timeoutMs: 1000 }), scope),
+			promised(timeout("weather")(hangs))(
+				requestOf({ timeoutMs: 1000 }),
+				scope,
+			),
 		);
 		await clock.settle();
 		assert.deepEqual(await outcome, { ok: false, error: reason });
@@ -58,7 +65,7 @@ test("gives its own reason where the outer deadline comes later", async () => {
 	const clock = virtualClock();
 	const scope = openScope({ clock, deadline: 1001 });
 	const outcome = outcomeOf(
-		timeout("weather")(hangs)(requestOf({ timeoutMs: 1000 }), scope),
+		promised(timeout("weather")(hangs))(requestOf({ timeoutMs: 1000 }), scope),
 	);
 	await clock.advance(1000);
 	const ended = await outcome;

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { cache } from "../../src/policy/cache/cache.ts";
+import { promised } from "../../src/policy/promised.ts";
 import {
 	keptMsMax,
 	packed,
@@ -480,7 +481,10 @@ describe("an answer in the store", () => {
 		);
 		assert.ok(guard.second);
 		const request = requestOf({ safe: true });
-		const answer = await guard.call(guard.second(hangs))(request, scope);
+		const answer = await promised(guard.call(guard.second(hangs)))(
+			request,
+			scope,
+		);
 		assert.equal(answer.freshness?.untilMs, clock.now() + 10_000 - 1_500);
 	});
 

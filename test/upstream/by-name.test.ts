@@ -12,6 +12,7 @@ import {
 } from "node:net";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
+import { promised } from "../../src/policy/promised.ts";
 import { timeout } from "../../src/policy/timeout.ts";
 import { type Clock, realClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope } from "../../src/tasks/scope.ts";
@@ -77,7 +78,7 @@ function wireTo(settings: Settings, clock: Clock) {
 		clock,
 	);
 	const scope = openScope({ clock });
-	const call = timeout("users")(wire.call);
+	const call = promised(timeout("users")(wire.call));
 	return {
 		clock,
 		scope,

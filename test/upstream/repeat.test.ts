@@ -8,13 +8,13 @@ import type {
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { requestOf } from "../kit/policy.ts";
+import { type Promising, promising, requestOf } from "../kit/policy.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
 let scope: Scope;
 let peer: Peer;
-let wire: Wire;
+let wire: Promising<Wire>;
 /** What becomes of the requests after the first, in turn; those after these are answered. */
 let fates: ((received: Received) => void)[];
 let seen: string[];
@@ -38,7 +38,7 @@ beforeEach(async () => {
 		scope.clock,
 	);
 	stack.defer(() => opened.close());
-	wire = opened;
+	wire = promising(opened);
 });
 
 afterEach(async () => {

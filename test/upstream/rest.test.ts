@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
+import { promised } from "../../src/policy/promised.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -12,7 +13,7 @@ import {
 } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { requestOf } from "../kit/policy.ts";
+import { type Promising, promising, requestOf } from "../kit/policy.ts";
 import { gone, httpHead, openPeer, type Peer, type Received } from "./peer.ts";
 
 /** Connections between two calls. */
@@ -21,7 +22,7 @@ let stack: AsyncDisposableStack;
 let clock: VirtualClock;
 let scope: Scope;
 let peer: Peer;
-let wire: Wire;
+let wire: Promising<Wire>;
 let respond: (received: Received) => void;
 
 beforeEach(async () => {
@@ -36,7 +37,7 @@ beforeEach(async () => {
 	const settings = { name: "weather", origin, bodyBytesMax: 1000, tls: null };
 	const opened = openWire(settings, clock);
 	stack.defer(() => opened.close());
-	wire = opened;
+	wire = promising(opened);
 });
 
 afterEach(async () => {
@@ -90,7 +91,7 @@ test("a connection takes no call beyond its greatest age, and rests no longer", 
 		clock,
 	);
 	stack.defer(() => young.close());
-	const callYoung = () => young.call(requestOf(), scope);
+	const callYoung = () => promised(young.call)(requestOf(), scope);
 	await callYoung();
 	for (let second = 1; second <= 4; second++) {
 		await clock.advance(1_000);
@@ -184,12 +185,13 @@ test("a server that speaks before it is asked is not asked", async () => {
 
 test("connections at rest do not keep the process", async () => {
 	const script = `
+		import { promised } from "./src/policy/promised.ts";
 		import { openScope, realClock } from "./src/tasks/index.ts";
 		import { openWire } from "./src/upstream/wire/open-wire.ts";
 		const clock = realClock();
 		const wire = openWire({ name: "x", origin: "${peer.origin}", bodyBytesMax: 9, tls: null }, clock);
 		const request = { method: "GET", target: "/", headers: [], body: null, idempotent: true, onSent: null };
-		for (let calls = 0; calls < 3; calls++) await wire.call(request, openScope({ clock }));
+		for (let calls = 0; calls < 3; calls++) await promised(wire.call)(request, openScope({ clock }));
 		const begun = performance.now();
 		process.on("exit", () => console.log(performance.now() - begun < 2000 ? "at once" : "late"));
 	`;

@@ -17,7 +17,7 @@ import {
 	createUpstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
-import { requestOf, streamRequestOf } from "../kit/policy.ts";
+import { promising, requestOf, streamRequestOf } from "../kit/policy.ts";
 import { openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -42,7 +42,7 @@ function open(settings: Partial<UpstreamSettings> = {}) {
 		{ clock, events, random: () => 0.5 },
 	);
 	stack.defer(() => upstream.close());
-	return upstream;
+	return promising(upstream);
 }
 
 const trailOf = () =>

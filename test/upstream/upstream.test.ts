@@ -14,7 +14,7 @@ import {
 	type Upstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
-import { requestOf } from "../kit/policy.ts";
+import { type Promising, promising, requestOf } from "../kit/policy.ts";
 import { gone, openPeer, type Peer } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -23,7 +23,7 @@ let scope: Scope;
 let peer: Peer;
 let events: Events;
 
-function open(settings: Partial<UpstreamSettings> = {}): Upstream {
+function open(settings: Partial<UpstreamSettings> = {}): Promising<Upstream> {
 	const upstream = createUpstream(
 		{
 			name: "weather",
@@ -38,7 +38,7 @@ function open(settings: Partial<UpstreamSettings> = {}): Upstream {
 		{ clock, events },
 	);
 	stack.defer(() => upstream.close());
-	return upstream;
+	return promising(upstream);
 }
 
 function isError(code: ErrorCode) {

@@ -20,7 +20,7 @@ import type {
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { openWire as open } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
-import { requestOf } from "../kit/policy.ts";
+import { type Promising, promising, requestOf } from "../kit/policy.ts";
 import {
 	gone,
 	httpHead,
@@ -34,7 +34,7 @@ const bodyBytesMax = 1000;
 let stack: AsyncDisposableStack;
 let scope: Scope;
 let peer: Peer;
-let wire: Wire;
+let wire: Promising<Wire>;
 
 function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
 	return requestOf({
@@ -44,7 +44,7 @@ function asked(changes: Partial<UpstreamRequest> = {}): UpstreamRequest {
 	});
 }
 
-function openWire(settings: Partial<WireSettings> = {}): Wire {
+function openWire(settings: Partial<WireSettings> = {}): Promising<Wire> {
 	const opened = open(
 		{
 			name: "weather",
@@ -56,7 +56,7 @@ function openWire(settings: Partial<WireSettings> = {}): Wire {
 		scope.clock,
 	);
 	stack.defer(() => opened.close());
-	return opened;
+	return promising(opened);
 }
 
 async function usePeer(options: PeerOptions): Promise<void> {

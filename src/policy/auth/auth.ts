@@ -53,8 +53,10 @@ export function authorize(
 
 function fixed(value: string): Guard {
 	return {
-		call: (next) => (request, scope) =>
-			next({ ...request, headers: authorized(request.headers, value) }, scope),
+		call: (next) => (request, scope, ended) => {
+			const headers = authorized(request.headers, value);
+			next({ ...request, headers }, scope, ended);
+		},
 		stream: (next) => (request, scope) =>
 			next({ ...request, headers: authorized(request.headers, value) }, scope),
 	};

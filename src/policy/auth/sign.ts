@@ -32,11 +32,11 @@ export function signing(signer: Signer, upstream: string): Guard {
 		return { ...request, headers: [...headers, ...added] };
 	};
 	return {
-		call: (next) => (request, scope) => {
+		call: (next) => (request, scope, ended) => {
 			const { body, binary = false } = request;
 			const bytes =
 				body === null ? null : Buffer.from(body, binary ? "latin1" : "utf8");
-			return next(signed(request, bytes), scope);
+			next(signed(request, bytes), scope, ended);
 		},
 		stream: (next) => async (request, scope) => {
 			if (request.body !== null) throw unsignable(upstream);

@@ -5,6 +5,7 @@ import type {
 } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Call } from "../policy.ts";
+import { promised } from "../promised.ts";
 import { codeOf } from "../verdict.ts";
 import type { TokenOptions } from "./options.ts";
 import type { IssuedToken } from "./token.ts";
@@ -40,6 +41,7 @@ export function createTokenEndpoint(
 ): AskForToken {
 	const { pathname, search } = new URL(options.token);
 	const { headers, fields } = authentication(options);
+	const ask = promised(endpoint);
 	return async (subject) => {
 		const asked = new URLSearchParams({
 			grant_type: grants[options.kind],
@@ -64,7 +66,7 @@ export function createTokenEndpoint(
 		};
 		let answer: UpstreamResponse;
 		try {
-			answer = await endpoint(request, scope);
+			answer = await ask(request, scope);
 		} catch (thrown) {
 			const why = thrown instanceof Error ? thrown.message : "it failed";
 			throw noToken(upstream, `the endpoint: ${why} (${codeOf(thrown)})`);

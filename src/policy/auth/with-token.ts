@@ -1,9 +1,15 @@
 import { leave } from "../../core/body/byte-stream.ts";
 import { type ErrorCode, GatewayError } from "../../core/errors.ts";
 import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../core/http/messages.ts";
 import type { Asker } from "../../core/trail.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
-import type { Guard } from "../policy.ts";
+import type { CallEnd, Guard } from "../policy.ts";
+import { PolicyEnd } from "../policy-end.ts";
+import { type PromisedCall, promised, tellEnd } from "../promised.ts";
 import { codeOf } from "../verdict.ts";
 import type { Token, TokenKeeper } from "./token.ts";
 
@@ -54,20 +60,32 @@ export function withToken(means: TokenMeans): Guard {
 			return null;
 		}
 	};
+	/** Sends a call once more that was refused with this answer, if there is another token. */
+	const again = async (
+		next: PromisedCall,
+		{ request, keeper, token, scope }: Refused,
+		refusal: UpstreamResponse,
+	): Promise<UpstreamResponse> => {
+		const other = await another(request, keeper, token, scope);
+		// Asked last, because from then on it is certain that the call is sent.
+		if (other === null || request.onAgain?.(false) === false) return refusal;
+		tell(request, "renewed", "upstream_status");
+		return next(bearing(request, other), scope);
+	};
 	return {
 		call: (next) =>
-			async function callWithToken(request, scope) {
+			function callWithToken(request, scope, ended) {
 				const keeper = means.keeperOf(request.headers);
-				const token = await take(request, keeper, scope);
-				const response = await next(bearing(request, token), scope);
-				if (response.status !== 401 || scope.cancelled) return response;
-				const other = await another(request, keeper, token, scope);
-				// Asked last, because from then on it is certain that the call is sent.
-				if (other === null || request.onAgain?.(false) === false) {
-					return response;
-				}
-				tell(request, "renewed", "upstream_status");
-				return next(bearing(request, other), scope);
+				const token = take(request, keeper, scope);
+				const send = (token: Token) => {
+					const sent = { request, keeper, token, scope };
+					const sendAgain = (refusal: UpstreamResponse) =>
+						again(promised(next), sent, refusal);
+					const end = new EndWithToken(sendAgain, scope, ended);
+					end.begin(next, bearing(request, token), scope);
+				};
+				if (!(token instanceof Promise)) send(token);
+				else token.then(send, (error: unknown) => ended.failed(error));
 			},
 		stream: (next) =>
 			async function streamWithToken(request, scope) {
@@ -99,6 +117,38 @@ export function withToken(means: TokenMeans): Guard {
 				return next(bearing(request, other), scope);
 			},
 	};
+}
+
+/** A call, and the token that was refused. */
+interface Refused {
+	readonly request: UpstreamRequest;
+	readonly keeper: TokenKeeper;
+	readonly token: Token;
+	readonly scope: Scope;
+}
+
+/** The end of a call with its first token. */
+class EndWithToken extends PolicyEnd {
+	readonly #again: (refusal: UpstreamResponse) => Promise<UpstreamResponse>;
+	readonly #scope: Scope;
+
+	constructor(
+		again: (refusal: UpstreamResponse) => Promise<UpstreamResponse>,
+		scope: Scope,
+		outer: CallEnd,
+	) {
+		super(outer);
+		this.#again = again;
+		this.#scope = scope;
+	}
+
+	protected override onAnswered(
+		response: UpstreamResponse,
+	): UpstreamResponse | null {
+		if (response.status !== 401 || this.#scope.cancelled) return response;
+		tellEnd(this.#again(response), this.outer);
+		return null;
+	}
 }
 
 /** Ends the reading of an answer that says that the token is refused. Nobody sees this error. */

@@ -4,10 +4,13 @@ import type {
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import type { Call, Policy } from "../policy.ts";
+import type { Call, CallEnd, Policy } from "../policy.ts";
+import { PolicyEnd } from "../policy-end.ts";
+import { promised } from "../promised.ts";
 import { sameRequestKey } from "../same-request.ts";
 import { codeVerdicts, verdictOfStatus } from "../verdict.ts";
 import { keptMeanwhile } from "../waited.ts";
+import type { Flight } from "./intake.ts";
 import type { Kept } from "./keeper.ts";
 import type { Miss } from "./misses.ts";
 import type { CacheParts } from "./parts.ts";
@@ -18,37 +21,85 @@ import { notCached, serves, type Wish, wantsOnlyKept, wishOf } from "./wish.ts";
 
 /** The cache of calls: their answers are whole and decoded. */
 export function cacheCalls(parts: CacheParts): Policy {
-	return (next) => (request, scope) =>
-		callCached(parts, { next, request, scope });
+	return (next) =>
+		function callCached(request, scope, ended) {
+			if (scope.cancelled) throw scope.reason;
+			const asking = { next, request, scope, ended };
+			if (request.safe) answer(parts, asking);
+			else new EndOfChange(parts, request, ended).begin(next, request, scope);
+		};
 }
 
-/** One call, and how it asks. */
+/** One call: how it asks, and who hears of its end. */
 interface Asking {
 	readonly next: Call;
 	readonly request: UpstreamRequest;
 	readonly scope: Scope;
+	readonly ended: CallEnd;
 }
 
-async function callCached(
-	parts: CacheParts,
-	asking: Asking,
-	waited = false,
-): Promise<UpstreamResponse> {
-	const { next, request, scope } = asking;
-	const { keeper, report } = parts;
-	if (scope.cancelled) throw scope.reason;
-	if (!request.safe) return change(parts, asking);
-	const wish = wishOf(request.headers);
-	if (wish === "none") return next(request, scope);
-	const now = scope.clock.now();
-	const kept = keeper.find("decoded", request);
-	if (kept !== null && serves(kept, wish, now)) {
-		if (now < kept.freshUntilMs) {
-			report(request, "hit", null);
-			return kept.response;
+/** A call that may change something, and then drops the answers that it makes old. */
+class EndOfChange extends PolicyEnd {
+	readonly #parts: CacheParts;
+	readonly #request: UpstreamRequest;
+
+	constructor(parts: CacheParts, request: UpstreamRequest, outer: CallEnd) {
+		super(outer);
+		this.#parts = parts;
+		this.#request = request;
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		const { intake, report } = this.#parts;
+		if (intake.change(this.#request.target, response)) {
+			report(this.#request, "invalidated", null);
 		}
-		report(request, "stale", null);
-		return staleOf(kept, null);
+		return response;
+	}
+}
+
+/** Answers a call with what is kept, or asks. `waited`: another's answer was waited for, so nobody is waited for again. */
+function answer(parts: CacheParts, asking: Asking, waited = false): void {
+	const { next, request, scope, ended } = asking;
+	const { report } = parts;
+	const wish = wishOf(request.headers);
+	if (wish === "none") {
+		next(request, scope, ended);
+		return;
+	}
+	const kept = parts.keeper.find("decoded", request);
+	const given = givenOf(parts, asking, kept, wish);
+	if (given !== null) {
+		ended.answered(given);
+		return;
+	}
+	if (wantsOnlyKept(request.headers)) throw notCached(parts.upstream);
+	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
+	const end = new EndOfAsking(parts, asking, kept, wish);
+	const running = others?.running ?? null;
+	if (running !== null) {
+		end.begin(following(parts, next, running), request, scope);
+		return;
+	}
+	if (kept === null) report(request, "miss", null);
+	const miss = others?.begin() ?? null;
+	const call = validating(parts, next, kept);
+	end.begin(miss === null ? call : leading(parts, call, miss), request, scope);
+}
+
+/** The answer that is kept for this call, if it may be given now; else null. */
+function givenOf(
+	parts: CacheParts,
+	{ next, request, scope }: Asking,
+	kept: Kept | null,
+	wish: Wish,
+): UpstreamResponse | null {
+	const { keeper, report } = parts;
+	const now = scope.clock.now();
+	if (kept !== null && serves(kept, wish, now)) {
+		const isFresh = now < kept.freshUntilMs;
+		report(request, isFresh ? "hit" : "stale", null);
+		return isFresh ? kept.response : staleOf(kept, null);
 	}
 	const whole =
 		request.method === "HEAD" ? keeper.find("decoded", request, "GET") : null;
@@ -57,28 +108,11 @@ async function callCached(
 		return headOf(whole.response);
 	}
 	if (kept !== null && wish === "fresh" && now < kept.whileRevalidateUntilMs) {
-		const error = refresh(parts, asking, kept);
+		const error = refresh(parts, next, request, kept);
 		report(request, "stale", error?.code ?? "refreshing");
 		return staleOf(kept, error);
 	}
-	if (wantsOnlyKept(request.headers)) {
-		throw notCached(parts.upstream);
-	}
-	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
-	const running = others?.running ?? null;
-	if (running !== null) {
-		return ask(parts, asking, kept, wish, async () => {
-			await running.follow(scope);
-			return callCached(parts, asking, true);
-		});
-	}
-	if (kept === null) report(request, "miss", null);
-	const miss = others?.begin() ?? null;
-	return ask(parts, asking, kept, wish, () =>
-		miss === null
-			? validate(parts, asking, kept)
-			: lead(parts, asking, kept, miss),
-	);
+	return null;
 }
 
 /** Others who want the same: those that agree in everything, whatever the answer will vary by. */
@@ -86,102 +120,149 @@ function othersOf({ misses }: CacheParts, request: UpstreamRequest) {
 	return misses.calls && misses.calls.of(sameRequestKey(request));
 }
 
+/** Waits for the answer to another request, and then looks once more. */
+function following(parts: CacheParts, next: Call, running: Miss): Call {
+	return (request, scope, ended) => {
+		const look = () =>
+			new PolicyEnd(ended).begin(lookingAgain(parts, next), request, scope);
+		running.follow(scope).then(look, (reason: unknown) => ended.failed(reason));
+	};
+}
+
+/** Others have the answer by now, or it is not to be had from the cache. */
+function lookingAgain(parts: CacheParts, next: Call): Call {
+	return (request, scope, ended) => {
+		if (scope.cancelled) throw scope.reason;
+		answer(parts, { next, request, scope, ended }, true);
+	};
+}
+
 /** Asks for all who wait. The call has a lifetime of its own, and this request waits for its end. */
-function lead(
-	parts: CacheParts,
-	asking: Asking,
-	kept: Kept | null,
-	miss: Miss,
-): Promise<UpstreamResponse> {
-	const { request, scope } = asking;
-	return new Promise((resolve, reject) => {
+function leading(parts: CacheParts, call: Call, miss: Miss): Call {
+	return (request, scope, ended) => {
 		const stopListening = scope.onCancel((reason) => {
 			miss.leave(reason);
-			reject(reason as Error);
+			ended.failed(reason);
 		});
-		validate(parts, { ...asking, scope: miss.scope }, kept).then(
-			(response) => {
-				stopListening();
-				miss.scope.close();
-				const served = parts.keeper.find("decoded", request);
-				const fails = verdictOfStatus(response.status).stale;
-				miss.end(fails || served?.response === response);
-				resolve(response);
-			},
-			(error: unknown) => {
-				stopListening();
-				miss.scope.close();
-				miss.end(true);
-				reject(error as Error);
-			},
-		);
-	});
-}
-
-async function change(
-	{ intake, report }: CacheParts,
-	{ next, request, scope }: Asking,
-): Promise<UpstreamResponse> {
-	const response = await next(request, scope);
-	if (intake.change(request.target, response)) {
-		report(request, "invalidated", null);
-	}
-	return response;
-}
-
-/** The answer of the upstream, or of another request. If that fails, the kept answer may stand in. */
-async function ask(
-	parts: CacheParts,
-	asking: Asking,
-	kept: Kept | null,
-	wish: Wish,
-	answered: () => Promise<UpstreamResponse>,
-): Promise<UpstreamResponse> {
-	const standIn = (error: GatewayError) => {
-		const late = asking.scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
-		if (kept === null || wish !== "fresh" || late) return null;
-		parts.report(asking.request, "stale", error.code);
-		return staleOf(kept, error);
+		const end = new EndOfMiss(parts, request, miss, stopListening, ended);
+		end.begin(call, request, miss.scope);
 	};
-	try {
-		const response = await answered();
-		const failure = failureOf(response.status, parts.upstream);
-		return (failure && standIn(failure)) ?? response;
-	} catch (thrown) {
-		if (thrown === keptMeanwhile) return callCached(parts, asking, true);
+}
+
+/** The end for which all wait who miss the same. The request that asked may have left before. */
+class EndOfMiss extends PolicyEnd {
+	readonly #parts: CacheParts;
+	readonly #request: UpstreamRequest;
+	readonly #miss: Miss;
+	readonly #stopListening: () => void;
+
+	constructor(
+		parts: CacheParts,
+		request: UpstreamRequest,
+		miss: Miss,
+		stopListening: () => void,
+		outer: CallEnd,
+	) {
+		super(outer);
+		this.#parts = parts;
+		this.#request = request;
+		this.#miss = miss;
+		this.#stopListening = stopListening;
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		const served = this.#parts.keeper.find("decoded", this.#request);
+		const fails = verdictOfStatus(response.status).stale;
+		this.#end(fails || served?.response === response);
+		return response;
+	}
+
+	protected override onFailed(error: unknown): never {
+		this.#end(true);
+		throw error;
+	}
+
+	#end(passing: boolean): void {
+		this.#stopListening();
+		this.#miss.scope.close();
+		this.#miss.end(passing);
+	}
+}
+
+/** The end of asking the upstream, or of waiting for another request. If that fails, the kept answer may stand in. */
+class EndOfAsking extends PolicyEnd {
+	readonly #parts: CacheParts;
+	readonly #asking: Asking;
+	readonly #kept: Kept | null;
+	readonly #wish: Wish;
+
+	constructor(
+		parts: CacheParts,
+		asking: Asking,
+		kept: Kept | null,
+		wish: Wish,
+	) {
+		super(asking.ended);
+		this.#parts = parts;
+		this.#asking = asking;
+		this.#kept = kept;
+		this.#wish = wish;
+	}
+
+	override failed(error: unknown): void {
+		if (error !== keptMeanwhile) {
+			super.failed(error);
+			return;
+		}
+		const { next, request, scope } = this.#asking;
+		const end = new PolicyEnd(this.outer);
+		end.begin(lookingAgain(this.#parts, next), request, scope);
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		const failure = failureOf(response.status, this.#parts.upstream);
+		return (failure && this.#standIn(failure)) ?? response;
+	}
+
+	protected override onFailed(thrown: unknown): UpstreamResponse {
 		const error = asGatewayError(thrown);
-		const instead = codeVerdicts[error.code].stale ? standIn(error) : null;
+		const instead = codeVerdicts[error.code].stale
+			? this.#standIn(error)
+			: null;
 		if (instead === null) throw thrown;
 		return instead;
+	}
+
+	#standIn(error: GatewayError): UpstreamResponse | null {
+		const kept = this.#kept;
+		const { request, scope } = this.#asking;
+		const late = scope.clock.now() >= (kept?.ifErrorUntilMs ?? 0);
+		if (kept === null || this.#wish !== "fresh" || late) return null;
+		this.#parts.report(request, "stale", error.code);
+		return staleOf(kept, error);
 	}
 }
 
 function refresh(
 	parts: CacheParts,
-	{ next, request }: Asking,
+	next: Call,
+	request: UpstreamRequest,
 	kept: Kept,
 ): GatewayError | null {
+	const ask = promised(validating(parts, next, kept));
 	return parts.refreshes.begin(kept, request, async (scope) => {
 		// The client that began it is answered already, so nobody needs to know when the call is sent.
-		const asking = { next, request: { ...request, onSent: null }, scope };
-		const { status } = await validate(parts, asking, kept);
+		const { status } = await ask({ ...request, onSent: null }, scope);
 		return failureOf(status, parts.upstream);
 	});
 }
 
 /** Keeps a new answer. Gives the kept one, newly dated, if the upstream confirms it. */
-async function validate(
-	parts: CacheParts,
-	asking: Asking,
-	kept: Kept | null,
-): Promise<UpstreamResponse> {
+function validating(parts: CacheParts, next: Call, kept: Kept | null): Call {
 	const conditions = kept ? conditionsOf(kept.response.headers) : [];
-	if (kept === null || conditions.length === 0) return fetch(parts, asking);
-	const confirmed = await fetch(parts, asking, { kept, conditions });
-	if (confirmed.status !== 304) return confirmed;
-	// The 304 is about another answer than ours.
-	parts.keeper.drop(kept);
-	return fetch(parts, asking);
+	const doubt = kept && conditions.length > 0 ? { kept, conditions } : null;
+	return (request, scope, ended) =>
+		fetch(parts, { next, request, scope, ended }, doubt);
 }
 
 /** The answer to be confirmed, and the fields that ask for it. */
@@ -190,34 +271,80 @@ interface Doubt {
 	readonly conditions: readonly string[];
 }
 
-async function fetch(
-	{ keeper, intake, report }: CacheParts,
-	{ next, request, scope }: Asking,
-	doubt: Doubt | null = null,
-): Promise<UpstreamResponse> {
+function fetch(parts: CacheParts, asking: Asking, doubt: Doubt | null): void {
+	const { next, request, scope } = asking;
+	const { keeper, intake } = parts;
 	const flight = intake.begin(request.target);
 	const isKept = () => {
 		const kept = keeper.find("decoded", request);
 		const wish = wishOf(request.headers);
 		return kept !== null && serves(kept, wish, scope.clock.now());
 	};
-	try {
-		const headers = doubt
-			? [...request.headers, ...doubt.conditions]
-			: request.headers;
-		const response = await next({ ...request, headers, isKept }, scope);
-		const kept = keeper.find("decoded", request);
-		if (kept?.origin === response) return kept.response;
-		if (doubt === null || response.status !== 304) {
-			return intake.take("decoded", request, response, flight);
+	const headers = doubt
+		? [...request.headers, ...doubt.conditions]
+		: request.headers;
+	const end = new EndOfFetch(parts, asking, doubt, flight);
+	end.begin(next, { ...request, headers, isKept }, scope);
+}
+
+/** The end of one request to the upstream, whose answer is kept if it may be. */
+class EndOfFetch extends PolicyEnd {
+	readonly #parts: CacheParts;
+	readonly #asking: Asking;
+	readonly #doubt: Doubt | null;
+	readonly #flight: Flight;
+
+	constructor(
+		parts: CacheParts,
+		asking: Asking,
+		doubt: Doubt | null,
+		flight: Flight,
+	) {
+		super(asking.ended);
+		this.#parts = parts;
+		this.#asking = asking;
+		this.#doubt = doubt;
+		this.#flight = flight;
+	}
+
+	override answered(response: UpstreamResponse): void {
+		const doubt = this.#doubt;
+		if (doubt === null || !this.#isOfAnother(response, doubt)) {
+			super.answered(response);
+			return;
 		}
-		if (!confirms(response.headers, doubt.kept.response.headers)) {
-			return response;
+		// The 304 is about another answer than ours.
+		this.#parts.intake.end(this.#flight);
+		this.#parts.keeper.drop(doubt.kept);
+		const { next, request, scope } = this.#asking;
+		const again = validating(this.#parts, next, null);
+		new PolicyEnd(this.outer).begin(again, request, scope);
+	}
+
+	#isOfAnother({ status, headers }: UpstreamResponse, { kept }: Doubt) {
+		return status === 304 && !confirms(headers, kept.response.headers);
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		const { keeper, intake, report } = this.#parts;
+		const { request } = this.#asking;
+		const doubt = this.#doubt;
+		try {
+			const kept = keeper.find("decoded", request);
+			if (kept?.origin === response) return kept.response;
+			if (doubt === null || response.status !== 304) {
+				return intake.take("decoded", request, response, this.#flight);
+			}
+			report(request, "revalidated", null);
+			return intake.confirm(request, doubt.kept, response, this.#flight);
+		} finally {
+			intake.end(this.#flight);
 		}
-		report(request, "revalidated", null);
-		return intake.confirm(request, doubt.kept, response, flight);
-	} finally {
-		intake.end(flight);
+	}
+
+	protected override onFailed(error: unknown): never {
+		this.#parts.intake.end(this.#flight);
+		throw error;
 	}
 }
 

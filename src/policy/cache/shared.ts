@@ -10,7 +10,8 @@ import type { FoundAnswer, Lease, SharedAnswers } from "../../store/answers.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { sleep } from "../../tasks/sleep.ts";
-import type { Call, Policy, ReportDecision } from "../policy.ts";
+import type { Policy, ReportDecision } from "../policy.ts";
+import { type PromisedCall, promised, tellEnd } from "../promised.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Intake } from "./intake.ts";
@@ -51,11 +52,16 @@ export class SecondLevel {
 
 	/** Looks for answers to calls that the first level has sent. */
 	policy(intake: Intake): Policy {
-		return (next) => (request, scope) => {
+		return (next) => (request, scope, ended) => {
 			const asks = request.isKept !== undefined && request.safe;
 			const own = withoutConditions(request);
-			if (!asks || wishOf(own.headers) !== "fresh") return next(request, scope);
-			return this.#call(next, request, own, scope, intake);
+			if (!asks || wishOf(own.headers) !== "fresh") {
+				next(request, scope, ended);
+				return;
+			}
+			// The store is waited for in any case.
+			const ask = promised(next);
+			tellEnd(this.#call(ask, request, own, scope, intake), ended);
 		};
 	}
 
@@ -90,7 +96,7 @@ export class SecondLevel {
 	}
 
 	async #call(
-		next: Call,
+		next: PromisedCall,
 		request: UpstreamRequest,
 		own: UpstreamRequest,
 		scope: Scope,

@@ -8,43 +8,39 @@ import { codedFields } from "../../core/http/fields.ts";
 import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Memory } from "../../core/memory.ts";
+import type { CallEnd } from "../../policy/policy.ts";
+import { tellEnd } from "../../policy/promised.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { AnswerHead, Receiver } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
 import { invalid } from "./wire-errors.ts";
-
-/** What becomes of an answer. */
-interface Outcome {
-	readonly resolve: (
-		answer: UpstreamResponse | Promise<UpstreamResponse>,
-	) => void;
-	readonly reject: (reason: unknown) => void;
-	/** Ends the exchange with the reason, which is then rejected with it. */
-	readonly end: (reason: unknown) => void;
-}
 
 /** Collects a whole answer, within the upstream's bound, and decodes its body. */
 export class Collecting implements Receiver {
 	readonly #settings: WireSettings;
 	readonly #memory: Memory;
 	readonly #scope: Scope;
-	readonly #outcome: Outcome;
+	readonly #ended: CallEnd;
+	readonly #leave: (reason: unknown) => void;
 	#head: AnswerHead | null = null;
 	#codings: readonly Coding[] = noCodings;
 	#body: Collector | null = null;
 	/** What was taken of the memory. It is given back as soon as the answer is somebody's. */
 	#taken = 0;
 
+	/** `leave` must end the exchange with the reason, which is then told as the failure. */
 	constructor(
 		settings: WireSettings,
 		memory: Memory,
 		scope: Scope,
-		outcome: Outcome,
+		ended: CallEnd,
+		leave: (reason: unknown) => void,
 	) {
 		this.#settings = settings;
 		this.#memory = memory;
 		this.#scope = scope;
-		this.#outcome = outcome;
+		this.#ended = ended;
+		this.#leave = leave;
 	}
 
 	onHead(head: AnswerHead, hasBody: boolean): string | null {
@@ -69,7 +65,7 @@ export class Collecting implements Receiver {
 		const growth = this.#body.growth(to - from);
 		if (growth > 0) {
 			if (!this.#memory.take(growth)) {
-				this.#outcome.end(this.#memory.usedUp);
+				this.#leave(this.#memory.usedUp);
 				return null;
 			}
 			this.#taken += growth;
@@ -79,28 +75,25 @@ export class Collecting implements Receiver {
 	}
 
 	onEnd(): void {
-		this.#outcome.resolve(this.#answer());
+		const { status, headers } = this.#head as AnswerHead;
+		const body = this.#body?.bytes() ?? noBytes;
+		// Servers that name a coding and send no bytes at all are common.
+		if (this.#codings.length > 0 && body.length > 0) {
+			tellEnd(this.#decoded(status, headers, body), this.#ended);
+			return;
+		}
+		this.#giveBack();
+		this.#ended.answered(this.#whole(status, headers, body));
 	}
 
 	onFail(reason: unknown): void {
 		this.#giveBack();
-		this.#outcome.reject(reason);
+		this.#ended.failed(reason);
 	}
 
 	#giveBack(): void {
 		this.#memory.give(this.#taken);
 		this.#taken = 0;
-	}
-
-	#answer(): UpstreamResponse | Promise<UpstreamResponse> {
-		const { status, headers } = this.#head as AnswerHead;
-		const body = this.#body?.bytes() ?? noBytes;
-		// Servers that name a coding and send no bytes at all are common.
-		if (this.#codings.length === 0 || body.length === 0) {
-			this.#giveBack();
-			return this.#whole(status, headers, body);
-		}
-		return this.#decoded(status, headers, body);
 	}
 
 	#whole(

@@ -25,32 +25,32 @@ export function openWire(
 	const host = settings.host ?? new URL(settings.origin).host;
 	const writer = new RequestWriter(settings.name, host);
 	return {
-		call(request, scope) {
+		call(request, scope, ended) {
 			const refusal = refusalToSend(pool, scope);
-			if (refusal !== null) return Promise.reject(refusal.reason);
-			return new Promise((resolve, reject) => {
-				const { method, target, headers, body, idempotent } = request;
-				const { onSent, onAgain, attempt = null } = request;
-				const along = linesOf(request);
-				const message = writer.message(
-					method,
-					target,
-					headers,
-					along,
-					body,
-					request.binary,
-				);
-				const receiver = new Collecting(settings, memory, scope, {
-					resolve,
-					reject,
-					end: (reason) => exchange.fail(reason),
-				});
-				const repeatable = idempotent;
-				const told = { onSent, onAgain, attempt };
-				const sending = { method, message, repeatable, ...told };
-				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
-				exchange.begin();
-			});
+			if (refusal !== null) throw refusal.reason;
+			const { method, target, headers, body, idempotent } = request;
+			const { onSent, onAgain, attempt = null } = request;
+			const along = linesOf(request);
+			const message = writer.message(
+				method,
+				target,
+				headers,
+				along,
+				body,
+				request.binary,
+			);
+			const receiver = new Collecting(
+				settings,
+				memory,
+				scope,
+				ended,
+				(reason) => exchange.fail(reason),
+			);
+			const repeatable = idempotent;
+			const told = { onSent, onAgain, attempt };
+			const sending = { method, message, repeatable, ...told };
+			const exchange = new UpstreamExchange(pool, sending, scope, receiver);
+			exchange.begin();
 		},
 		stream(request, scope) {
 			const refusal = refusalToSend(pool, scope);

@@ -13,13 +13,19 @@ import {
 	cache,
 } from "../../../src/policy/cache/cache.ts";
 import { coalesce } from "../../../src/policy/coalesce.ts";
-import type { Call, PolicyContext } from "../../../src/policy/policy.ts";
+import type { PolicyContext } from "../../../src/policy/policy.ts";
+import { promised } from "../../../src/policy/promised.ts";
 import {
 	openScope,
 	outcomeOf,
 	virtualClock,
 } from "../../../src/tasks/index.ts";
-import { contextOf, policySetting, requestOf } from "../../kit/policy.ts";
+import {
+	contextOf,
+	played,
+	policySetting,
+	requestOf,
+} from "../../kit/policy.ts";
 import { conforms } from "../conformance.ts";
 
 const options: CacheOptions = {
@@ -62,7 +68,7 @@ function cached(
 	const context = { ...ofCache(setting.context), ...changes };
 	const { scope } = context;
 	const sent: UpstreamRequest[] = [];
-	const wire: Call = (request, callScope) => {
+	const wire = played((request, callScope) => {
 		const reply = replies[Math.min(sent.length, replies.length - 1)] ?? {};
 		sent.push(request);
 		return new Promise((resolve, reject) => {
@@ -77,10 +83,10 @@ function cached(
 				reject(reason);
 			});
 		});
-	};
+	});
 	const ifErrorMs = changes.staleMs ?? 0;
 	const settings = { ...options, ifErrorMs, ...changes };
-	const call = cache(settings, context).call(wire);
+	const call = promised(cache(settings, context).call(wire));
 	const send = (
 		request: Partial<UpstreamRequest> = {},
 		deadline = Infinity,
@@ -173,8 +179,8 @@ describe("a fresh answer", () => {
 		await ask();
 		const own = openScope({ clock });
 		own.cancel("gone");
-		const wire: Call = async () => responseOf({}, 1);
-		const call = cache(options, ofCache(contextOf(clock))).call(wire);
+		const wire = played(async () => responseOf({}, 1));
+		const call = promised(cache(options, ofCache(contextOf(clock))).call(wire));
 		const asked = call(requestOf({ safe: true }), own);
 		await assert.rejects(asked, (thrown) => thrown === "gone");
 	});
@@ -686,13 +692,15 @@ describe("validation", () => {
 		const clock = virtualClock();
 		const context = ofCache(contextOf(clock));
 		let calls = 0;
-		const wire: Call = async (request) => {
+		const wire = played(async (request) => {
 			calls++;
 			await new Promise<void>((resolve) => clock.after(5, resolve));
 			const known = request.headers.includes("if-none-match");
 			return responseOf(known ? confirming : tagged, calls);
-		};
-		const call = cache(options, context).call(coalesce(context)(wire));
+		});
+		const call = promised(
+			cache(options, context).call(coalesce(context)(wire)),
+		);
 		const ask = async () => {
 			const all = Promise.all(
 				Array.from({ length: 100 }, () =>

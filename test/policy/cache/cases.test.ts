@@ -3,8 +3,14 @@ import { describe, it } from "node:test";
 import { GatewayError } from "../../../src/core/errors.ts";
 import { hasContent } from "../../../src/core/http/status.ts";
 import { cache } from "../../../src/policy/cache/cache.ts";
+import { promised } from "../../../src/policy/promised.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
-import { contextOf, requestOf, streamRequestOf } from "../../kit/policy.ts";
+import {
+	contextOf,
+	played,
+	requestOf,
+	streamRequestOf,
+} from "../../kit/policy.ts";
 
 /** What comes of the last request: a kept answer, the upstream's next one, or a kept one that the upstream confirmed. */
 type Outcome = "kept" | "new" | "confirmed" | "fails";
@@ -62,7 +68,9 @@ async function carryOut({ answers, asks }: Case, face: (typeof faces)[number]) {
 			scope: openScope({ clock }),
 		},
 	);
-	const call = guard.call(async ({ headers, method }) => next(headers, method));
+	const call = promised(
+		guard.call(played(async ({ headers, method }) => next(headers, method))),
+	);
 	const stream = guard.stream(async ({ headers, method, onHead }) => {
 		const { body, ...head } = next(headers, method);
 		const pieces = async function* () {

@@ -13,10 +13,10 @@ import {
 	Keeper,
 	type Kept,
 } from "../../../src/policy/cache/keeper.ts";
-import type { Call } from "../../../src/policy/policy.ts";
+import { type PromisedCall, promised } from "../../../src/policy/promised.ts";
 import { askedHeaders } from "../../../src/policy/same-request.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
-import { contextOf, requestOf } from "../../kit/policy.ts";
+import { contextOf, played, requestOf } from "../../kit/policy.ts";
 
 function keptOf(
 	request: Partial<UpstreamRequest>,
@@ -217,7 +217,7 @@ function cached(
 	clock: ReturnType<typeof virtualClock>,
 	by: readonly string[] | null,
 	answer: (request: UpstreamRequest) => UpstreamResponse,
-): Call {
+): PromisedCall {
 	const options: CacheOptions = {
 		forMs: by === null ? 1000 : null,
 		staleMs: 0,
@@ -234,7 +234,9 @@ function cached(
 		coalesced: false,
 		scope,
 	};
-	return cache(options, context).call(async (request) => answer(request));
+	return promised(
+		cache(options, context).call(played(async (request) => answer(request))),
+	);
 }
 
 /** What the answer may depend on: all of the request, without what it is told that the upstream does not vary by. */

@@ -3,8 +3,9 @@ import { describe, test } from "node:test";
 import fc from "fast-check";
 import { cache } from "../../../src/policy/cache/cache.ts";
 import { judge } from "../../../src/policy/cache/rules.ts";
+import { promised } from "../../../src/policy/promised.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
-import { contextOf, requestOf } from "../../kit/policy.ts";
+import { contextOf, played, requestOf } from "../../kit/policy.ts";
 
 /**
  * An independent model of RFC 9111's freshness, written from its text: what is said is drawn as data, printed as fields
@@ -152,12 +153,13 @@ async function use(
 		coalesced: false,
 		scope: openScope({ clock }),
 	};
-	const call = cache(options, context).call(async () => {
+	const wire = played(async () => {
 		const { status } = said;
 		if (++calls > 1)
 			return { status: 503, headers: [], body: new Uint8Array() };
 		return { status, headers: headersOf(said, style), body: new Uint8Array(1) };
 	});
+	const call = promised(cache(options, context).call(wire));
 	const ask = () => call(requestOf({ safe: true }), openScope({ clock }));
 	await ask();
 	await clock.advance(afterMs);
