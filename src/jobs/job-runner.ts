@@ -34,9 +34,9 @@ const progressMs = 500;
 /** After so many of these it is asked whether the job is still wanted, also without progress. */
 const stillMax = 4;
 
-/** The pauses before the end of a run is written again. */
+/** The pauses before the end of a run is written again. A run that is silent for longer is taken for dead. */
 const againMsMin = 250;
-const againMsMax = 10_000;
+const againMsMax = 2_000;
 
 /** Takes jobs whose turn it is, and carries them out. */
 export class JobRunner {

@@ -9,7 +9,7 @@ import {
 	nothingWrong,
 	startCounted,
 } from "../kit/killed-jobs.ts";
-import { freePort, startStore, withoutStore } from "../kit/store.ts";
+import { lastingPort, startStore, withoutStore } from "../kit/store.ts";
 
 /** A process that is killed is started at once, and the next is killed when the clients have gone on. */
 async function killAt(
@@ -31,7 +31,7 @@ async function killAt(
 describe("jobs whose processes are killed", () => {
 	test("in a database: none is lost, and none that writes is done twice", async () => {
 		await using shop = await startCounted();
-		const port = await freePort();
+		const port = await lastingPort();
 		using folder = folderWith({
 			"sluice.yaml": jobsConfig(shop.url, port, ""),
 		});
@@ -53,7 +53,7 @@ describe("jobs whose processes are killed", () => {
 	}, async () => {
 		await using store = await startStore();
 		await using shop = await startCounted();
-		const port = await freePort();
+		const port = await lastingPort();
 		const more = `store: ${store.url}\njobs: { queued: 2000 }`;
 		using folder = folderWith({
 			"sluice.yaml": jobsConfig(shop.url, port, more),

@@ -1,7 +1,9 @@
+import { randomUUID } from "node:crypto";
 import { after, before, describe } from "node:test";
 import { inStore, type ServeJobs } from "../kit/jobs.ts";
 import { startStore, type TestStore, withoutStore } from "../kit/store.ts";
 import { jobCases } from "./cases.ts";
+import { drainCases } from "./drain.ts";
 
 const skip = withoutStore();
 
@@ -16,4 +18,13 @@ describe("in a store", { skip }, () => {
 		serve: inStore(store.url, "shared"),
 		[Symbol.dispose]() {},
 	}));
+	drainCases("work", () => {
+		const prefix = randomUUID();
+		const settings = { url: store.url, prefix, timeout: "1s" };
+		return {
+			lines: `jobs: { parallel: 2 }\nstore: ${JSON.stringify(settings)}`,
+			look: inStore(store.url, prefix),
+			[Symbol.dispose]() {},
+		};
+	});
 });

@@ -4,12 +4,17 @@ import type { AddressInfo } from "node:net";
 import type { ShownJob } from "./jobs.ts";
 import { ask } from "./serve.ts";
 
-/** How often each path was asked for, by an upstream that takes a few milliseconds. */
+/** When each path was asked for, in milliseconds since 1970. */
+export type Asked = ReadonlyMap<string, readonly number[]>;
+
+/** An upstream that takes a few milliseconds, and notes who asks when. */
 export async function startCounted() {
-	const asked = new Map<string, number>();
+	const asked = new Map<string, number[]>();
 	const server = createServer((request, response) => {
 		const path = `${request.method} ${request.url}`;
-		asked.set(path, (asked.get(path) ?? 0) + 1);
+		const times = asked.get(path) ?? [];
+		asked.set(path, times);
+		times.push(Date.now());
 		setTimeout(() => {
 			response.writeHead(200, { "content-type": "application/json" });
 			response.end(JSON.stringify({ path: request.url }));
@@ -70,8 +75,7 @@ export async function askForAll(
 	const numbers = Array.from({ length: count }, (_, n) => n);
 	const clients = Array.from({ length: 8 }, async () => {
 		for (let n = numbers.shift(); n !== undefined; n = numbers.shift()) {
-			const kind = n % 2 === 0 ? "read" : "write";
-			const answer = await persistently(`${url}/${kind}/${n}`, {
+			const answer = await persistently(`${url}/${kindOf(n)}/${n}`, {
 				method: "POST",
 				headers: { prefer: "respond-async", "idempotency-key": `key-${n}` },
 			});
@@ -95,28 +99,42 @@ async function untilEnded(url: string, job: ShownJob): Promise<ShownJob> {
 	}
 }
 
+/** A job that only reads is begun so often at most. Whoever kills each of its runs makes it end as interrupted. */
+const readAttempts = 3;
+
 /** What has gone wrong with jobs of which each has a history of its own. */
 export async function checkJobs(
 	url: string,
 	jobs: readonly ShownJob[],
-	asked: ReadonlyMap<string, number>,
+	asked: Asked,
 ) {
 	const ended = await Promise.all(jobs.map((job) => untilEnded(url, job)));
-	const wrong = { lost: 0, twin: 0, phantom: 0, other: 0 };
+	const wrong: Wrong = { lost: 0, twin: 0, phantom: 0, other: 0, jobs: [] };
+	/** Those that write, of which nobody knows whether they were done. */
 	const interrupted: number[] = [];
-	for (const [n, { state, answer }] of ended.entries()) {
-		const kind = n % 2 === 0 ? "read" : "write";
-		const times = asked.get(
-			`${kind === "read" ? "GET" : "POST"} /${kind}/${n}`,
-		);
-		if (kind === "write" && (times ?? 0) > 1) wrong.twin++;
-		if (state === "interrupted" && kind === "write") interrupted.push(n);
-		else if (state !== "done") wrong.lost++;
+	/** Those that only read, and of which each run was killed. */
+	const givenUp: number[] = [];
+	const note = (what: Fault, n: number) => {
+		wrong[what]++;
+		wrong.jobs.push({ what, job: ended[n], asked: timesOf(asked, n) });
+	};
+	for (const [n, { state, answer, begun }] of ended.entries()) {
+		const times = timesOf(asked, n);
+		if (isWrite(n) && times.length > 1) note("twin", n);
+		if (state === "interrupted" && isWrite(n) && begun === 1) {
+			interrupted.push(n);
+		} else if (
+			state === "interrupted" &&
+			!isWrite(n) &&
+			begun === readAttempts
+		) {
+			givenUp.push(n);
+		} else if (state !== "done") note("lost", n);
 		else {
-			if (times === undefined) wrong.phantom++;
+			if (times.length === 0) note("phantom", n);
 			const { text } = await persistently(url + answer, {});
-			const direct = `{"n":"${n}","a":{"path":"/${kind}/${n}"}}`;
-			if (text !== direct) wrong.other++;
+			const direct = `{"n":"${n}","a":{"path":"/${kindOf(n)}/${n}"}}`;
+			if (text !== direct) note("other", n);
 		}
 	}
 	const ids = new Set(jobs.map(({ id }) => id));
@@ -125,8 +143,29 @@ export async function checkJobs(
 	for (const path of asked.keys()) {
 		if (!known.has(path.split("/").at(-1) ?? "")) wrong.phantom++;
 	}
-	return { wrong, interrupted };
+	return { wrong, interrupted, givenUp };
 }
 
+const isWrite = (n: number) => n % 2 === 1;
+const kindOf = (n: number) => (isWrite(n) ? "write" : "read");
+
+function timesOf(asked: Asked, n: number): readonly number[] {
+	return asked.get(`${isWrite(n) ? "POST" : "GET"} /${kindOf(n)}/${n}`) ?? [];
+}
+
+type Fault = "lost" | "twin" | "phantom" | "other";
+
+/** How many jobs have each fault, and what is known of each of these jobs. */
+type Wrong = Record<Fault, number> & {
+	readonly jobs: {
+		readonly what: Fault;
+		readonly job: ShownJob | undefined;
+		readonly asked: readonly number[];
+	}[];
+};
+
 /** Nothing of it. */
-export const nothingWrong = { lost: 0, twin: 0, phantom: 0, other: 0 };
+export const nothingWrong = {
+	...{ lost: 0, twin: 0, phantom: 0, other: 0 },
+	jobs: [],
+};

@@ -98,6 +98,23 @@ async function end(child: ChildProcess): Promise<void> {
 	await exited;
 }
 
+/**
+ * A port for a server that is killed and started anew. The system gives it to nobody in between: it is below those that it gives to
+ * whoever asks for any port (32768 on Linux).
+ */
+export async function lastingPort(): Promise<number> {
+	for (;;) {
+		const port = 20_000 + Math.floor(Math.random() * 12_000);
+		const server = createServer().listen(port, "127.0.0.1");
+		const free = await once(server, "listening").then(
+			() => true,
+			() => false,
+		);
+		server.close();
+		if (free) return port;
+	}
+}
+
 export async function freePort(): Promise<number> {
 	const server = createServer().listen(0, "127.0.0.1");
 	await once(server, "listening");

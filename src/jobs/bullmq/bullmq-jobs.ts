@@ -27,6 +27,7 @@ import {
 	type SharedQueue,
 } from "./bullmq-queue.ts";
 import {
+	type Asked,
 	answerFields,
 	answerOf,
 	askedOf,
@@ -44,6 +45,7 @@ import {
 	keyScript,
 	leaveScript,
 	progressScript,
+	surelyScript,
 	takeHookScript,
 } from "./job-scripts.ts";
 
@@ -57,6 +59,21 @@ export interface BullmqOptions {
 
 /** How long somebody waits for the store. */
 const answerMs = 5_000;
+
+/** A job is surely in the queue by then, or it was none. Before whoever asked for it is told that it is late. */
+const sureMs = answerMs - 1_000;
+
+/** The pause before a command whose connection has ended is tried again. */
+const againMs = 100;
+
+/**
+ * A lock runs out, too, while the store is away. So a run that has lost its lock has so long to show that it goes on: it tells how
+ * it goes every two seconds at least, and tries to write its end as often.
+ */
+const silentMs = 3_000;
+
+/** A job of which nobody is sure yet is looked at again then. */
+const unsureLookMs = 250;
 
 /** A command that was sent is not under way for longer than that. */
 const unsureMs = 15_000;
@@ -80,6 +97,8 @@ export class BullmqJobs implements JobStore {
 	readonly #clock: Clock;
 	/** The jobs of this process, by their runs. */
 	readonly #locked = new Map<string, QueuedJob>();
+	/** Jobs that may have been begun although nobody here was told so. They are left to others. */
+	readonly #unheard = new Map<string, QueuedJob>();
 	/** Jobs that may have been added although nobody was told so, or may still be, and until when. */
 	readonly #unsure = new Map<string, number>();
 	#client: QueueClient | null = null;
@@ -95,7 +114,7 @@ export class BullmqJobs implements JobStore {
 
 	async add(job: NewJob): Promise<Added> {
 		try {
-			return await this.#do((queue) => this.#add(queue, job));
+			return await this.#do((queue, isLate) => this.#add(queue, job, isLate));
 		} catch (error) {
 			if (job.key === null) {
 				this.#unsure.set(job.id, this.#clock.now() + unsureMs);
@@ -115,17 +134,30 @@ export class BullmqJobs implements JobStore {
 	}
 
 	take(): Promise<TakenJob | null> {
-		return this.#do(async (queue) => {
+		return this.#do(async (queue, isLate) => {
 			for (;;) {
 				const run = randomUUID();
 				const next = await queue.next(run);
 				if (next === null) return null;
-				const taken = await this.#begin(queue, next.id as string, run);
-				if (taken !== null) {
+				const taken = await this.#begin(queue, next.id as string, run).catch(
+					(error: unknown) => {
+						// It may have begun, and the answer was lost.
+						this.#unheard.set(run, next);
+						throw error;
+					},
+				);
+				if (isLate()) {
+					this.#unheard.set(run, next);
+					return null;
+				}
+				if (taken === "unsure") {
+					await next.moveToDelayed(Date.now() + unsureLookMs, run);
+				} else if (taken === null) {
+					await next.moveToCompleted(null, run, false);
+				} else {
 					this.#locked.set(run, next);
 					return taken;
 				}
-				await next.moveToCompleted(null, run, false);
 			}
 		});
 	}
@@ -166,7 +198,7 @@ export class BullmqJobs implements JobStore {
 							bodyWord(outcome.answer.body),
 							JSON.stringify(steps),
 						]);
-			const locked = this.#locked.get(run);
+			const locked = this.#locked.get(run) ?? this.#unheard.get(run);
 			this.#forget(run);
 			// If that fails, its lock runs out, and whoever gets it next sees how it is.
 			const moved =
@@ -248,7 +280,12 @@ export class BullmqJobs implements JobStore {
 		await this.#opening?.catch(() => {});
 	}
 
-	async #add(queue: SharedQueue, job: NewJob): Promise<Added> {
+	/** `isLate` says whether whoever asked has been told that it cannot be done. */
+	async #add(
+		queue: SharedQueue,
+		job: NewJob,
+		isLate: () => boolean,
+	): Promise<Added> {
 		let { id } = job;
 		if (job.key !== null) {
 			const [other, fingerprint] = await this.#claim(queue, job, job.key);
@@ -256,19 +293,59 @@ export class BullmqJobs implements JobStore {
 			const same = other === id ? null : await this.#find(queue, other);
 			if (same?.kind === "gone") return { kind: "gone" };
 			if (same) {
-				// Whoever made it may have died before it was in the queue.
-				if (same.job.state === "queued") await queue.add(other);
+				// Whoever made it may have died before it was surely in the queue.
+				if (same.job.state === "queued") {
+					await this.#surely(queue, other, job, isLate);
+				}
 				return { kind: "added", job: same.job, again: true };
 			}
 			id = other;
 		}
 		const what = await this.#whatIsFull(queue);
 		if (what !== null) return { kind: "full", what };
-		await this.#create(queue, id, job);
-		await queue.add(id);
-		const found = await this.#find(queue, id);
-		if (found?.kind !== "found") throw new Error("a job is gone at once");
-		return { kind: "added", job: found.job, again: false };
+		await this.#surely(queue, id, job, isLate);
+		const added = { id, ...askedOf(job), ...newlyAdded };
+		return { kind: "added", job: added, again: false };
+	}
+
+	/**
+	 * Makes a job, puts it into the queue, and then says that it is one. Nobody begins it before. So of a connection that ends in the
+	 * middle, or a store that goes on later, nothing is left that would be done. Each part may be done twice: a connection that
+	 * ended may have done it, and the answer was lost.
+	 */
+	async #surely(
+		queue: SharedQueue,
+		id: string,
+		job: NewJob,
+		isLate: () => boolean,
+	): Promise<void> {
+		const parts = [
+			() => this.#create(queue, id, job),
+			() => queue.add(id),
+			async () => {
+				const keys = this.#keysOf(id);
+				const sure = await this.#script(queue, surelyScript, keys, []);
+				if (sure !== 1) throw new Error("it was in the queue too late");
+			},
+		];
+		for (const part of parts) await this.#again(part, isLate);
+	}
+
+	/** Does it again while its connection ends, until it is late. */
+	async #again(part: () => Promise<void>, isLate: () => boolean) {
+		for (;;) {
+			if (isLate() || this.#closed)
+				throw new Error("nobody waits for it any more");
+			try {
+				return await part();
+			} catch (error) {
+				const client = this.#client;
+				if (client?.isReady && !hasClosed(error)) throw error;
+				await new Promise<void>((resolve) =>
+					this.#clock.after(againMs, resolve),
+				);
+			}
+		}
 	}
 
 	/** The job of a key, and what it was asked for with. It is this one unless there is another. */
@@ -296,16 +373,16 @@ export class BullmqJobs implements JobStore {
 		await this.#script(queue, createScript, this.#keysOf(id), [
 			...[String(waitsMs), String(rememberedMs)],
 			...[JSON.stringify(askedOf(job)), JSON.stringify(request)],
-			...[Buffer.from(body), job.hook ? "1" : "0"],
+			...[Buffer.from(body), job.hook ? "1" : "0", String(sureMs)],
 		]);
 	}
 
-	/** Null if it may not be run. */
+	/** Null if it may not be run, `unsure` if nobody can know yet. */
 	async #begin(
 		queue: SharedQueue,
 		id: string,
 		run: string,
-	): Promise<TakenJob | null> {
+	): Promise<TakenJob | "unsure" | null> {
 		const fields = await this.#read(queue, id, jobFields);
 		const asked = jobOf(id, fields);
 		if (asked === null) return null;
@@ -313,7 +390,9 @@ export class BullmqJobs implements JobStore {
 			...[run, String(Date.now()), String(asked.keptMs)],
 			...[String(rememberedMs), String(asked.attempts)],
 			...[String(asked.expiresAt), endCodes.interrupted, endCodes.expired],
+			String(silentMs),
 		]);
+		if (String(said) === "unsure") return "unsure";
 		if (String(said) !== "begun") return null;
 		const job = jobOf(id, await this.#read(queue, id, jobFields));
 		const request = requestOf(await this.#read(queue, id, requestFields));
@@ -390,18 +469,20 @@ export class BullmqJobs implements JobStore {
 
 	/** Rejects with `jobs_unavailable` if the store is away, or does not answer in time. */
 	async #do<Value>(
-		work: (queue: SharedQueue) => Promise<Value>,
+		work: (queue: SharedQueue, isLate: () => boolean) => Promise<Value>,
 	): Promise<Value> {
 		if (this.#closed) throw unavailable("they are closed");
 		// What the library takes to be loaded is no time of the store's.
 		await loadQueue();
 		const { promise: late, reject } = Promise.withResolvers<never>();
-		const timer = this.#clock.after(answerMs, () =>
-			reject(unavailable(`no answer within ${answerMs} ms`)),
-		);
+		let isLate = false;
+		const timer = this.#clock.after(answerMs, () => {
+			isLate = true;
+			reject(unavailable(`no answer within ${answerMs} ms`));
+		});
 		try {
 			const queue = await Promise.race([this.#ready(), late]);
-			return await Promise.race([work(queue), late]);
+			return await Promise.race([work(queue, () => isLate), late]);
 		} catch (error) {
 			throw unavailable(String(error));
 		} finally {
@@ -429,6 +510,14 @@ export class BullmqJobs implements JobStore {
 	/** Says that this process lives, and takes back what nobody was told of. */
 	#beat(): void {
 		const queue = this.#queue;
+		for (const [run, { id = "" }] of queue?.client.isReady
+			? this.#unheard
+			: []) {
+			this.end(id, run, { state: "left", wrote: false }, []).then(
+				() => this.#unheard.delete(run),
+				() => {},
+			);
+		}
 		if (queue?.client.isReady && this.#locked.size > 0) {
 			queue.renew(this.#locked).catch(() => {});
 		}
@@ -438,6 +527,18 @@ export class BullmqJobs implements JobStore {
 		}
 		this.#timer = this.#clock.aside(leaseMs / 5, () => this.#beat());
 	}
+}
+
+/** How a job is that nobody has begun. */
+const newlyAdded: Omit<Job, keyof Asked | "id"> = {
+	...{ state: "queued" as const, begun: 0, startedAt: null, endedAt: null },
+	...{ progress: [], status: null, code: null },
+};
+
+/** Whether the connection has ended before the answer was there. */
+function hasClosed(thrown: unknown): boolean {
+	const name = (thrown as object | null)?.constructor.name ?? "";
+	return /Closed|Disconnects|Socket|Offline/.test(name);
 }
 
 const asBytes = { typeMapping: { 36: Buffer } } as const;

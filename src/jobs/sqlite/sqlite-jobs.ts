@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import type { GatewayError } from "../../core/errors.ts";
 import type { Clock } from "../../tasks/clock.ts";
-import type { NewJob, RunOutcome, StepProgress } from "../job.ts";
+import type { NewJob, RunOutcome, StepProgress, TakenJob } from "../job.ts";
 import type { Added, JobStore } from "../job-store.ts";
 import { unavailable } from "../unavailable.ts";
 import type { JobFile } from "./database.ts";
@@ -38,6 +38,8 @@ export class SqliteJobs implements JobStore {
 	readonly #file: JobFile;
 	readonly #clock: Clock;
 	readonly #asked = new Map<number, Asked>();
+	/** The calls that were to take a job, and whose answer came too late for whoever asked. */
+	readonly #lateTakes = new Set<number>();
 	#calls = 0;
 	#worker: Worker | null = null;
 	#closed = false;
@@ -128,9 +130,10 @@ export class SqliteJobs implements JobStore {
 		const call = this.#calls;
 		return new Promise((resolve, reject) => {
 			const words = `no answer within ${answerMs} ms`;
-			const timer = this.#clock.after(answerMs, () =>
-				asked.reject(unavailable(words)),
-			);
+			const timer = this.#clock.after(answerMs, () => {
+				asked.reject(unavailable(words));
+				if (operation === "take") this.#lateTakes.add(call);
+			});
 			const end = () => {
 				timer.cancel();
 				this.#asked.delete(call);
@@ -162,6 +165,7 @@ export class SqliteJobs implements JobStore {
 		});
 		worker.on("exit", () => {
 			this.#worker = null;
+			this.#lateTakes.clear();
 			const error = unavailable(words);
 			for (const { reject } of [...this.#asked.values()]) reject(error);
 		});
@@ -169,11 +173,22 @@ export class SqliteJobs implements JobStore {
 	}
 
 	#hear(message: FromJobs): void {
+		const late = this.#lateTakes.delete(message.call);
+		if (late && message.kind === "done") {
+			return this.#leave(message.value as TakenJob | null);
+		}
 		const asked = this.#asked.get(message.call);
 		if (message.kind === "done") asked?.resolve(message.value);
 		else {
 			const why = message.full ? "no room is left for them" : message.message;
 			asked?.reject(unavailable(why));
 		}
+	}
+
+	/** Nobody here carries it out, so it is as if it had never begun. */
+	#leave(taken: TakenJob | null): void {
+		if (taken === null || this.#closed) return;
+		const outcome = { state: "left", wrote: false } as const;
+		this.#do("end", taken.job.id, taken.run, outcome, []).catch(() => {});
 	}
 }
