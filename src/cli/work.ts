@@ -34,7 +34,7 @@ async function work(config: Config): Promise<number> {
 	const failed = admin === "failed";
 	if (!failed) {
 		await gateway.settled;
-		gateway.jobs?.begin();
+		gateway.jobs?.work();
 		const parallel = config.jobs?.parallel ?? 0;
 		const lines = [`working: ${parallel} jobs at once`];
 		if (admin) lines.push(`admin page: ${admin.url}`);

@@ -315,6 +315,12 @@ export interface JobsInput {
 	 */
 	readonly secret?: InputOfKey<Jobs["secret"]>;
 	/**
+	 * Who runs jobs: every process of the gateway, or `sluice work` alone. With `work` the others take jobs on, show
+	 * them, tell of their ends and make those of the clock, and none is run until `sluice work` runs. Default:
+	 * `everywhere`.
+	 */
+	readonly run?: InputOfKey<Jobs["run"]>;
+	/**
 	 * How many jobs a process runs at once. Default: `4`.
 	 */
 	readonly parallel?: InputOfKey<Jobs["parallel"]>;

@@ -72,7 +72,7 @@ export interface Gateway {
 	 */
 	readonly fetch: Fetch;
 	/** The work that outlives its requests; null if no route has jobs. It begins with the first job that is asked for here, or before. */
-	readonly jobs: Pick<Jobs, "begin" | "stop"> | null;
+	readonly jobs: Pick<Jobs, "begin" | "work" | "stop"> | null;
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
 	/**

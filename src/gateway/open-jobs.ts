@@ -27,7 +27,7 @@ export function openJobs(
 	},
 ): Jobs {
 	const { file, fileBytesMax, queuedMax, keptMax, ...others } = config;
-	const { parallel, secret, ...unread } = others;
+	const { parallel, secret, run, ...unread } = others;
 	allRead(unread);
 	const bounds = { queuedMax, keptMax };
 	const kept =
@@ -39,6 +39,7 @@ export function openJobs(
 				);
 	return new Jobs(kept, {
 		...{ parallel, clock, start },
+		runsHere: run === "everywhere",
 		send: createSendHook(routes, secret?.reveal() ?? null, clock),
 		scheduled: scheduledJobs(routes),
 		short: () => memory.short,

@@ -17,6 +17,8 @@ export interface JobsOptions extends Omit<RunnerOptions, "changed"> {
 	/** Tells of the ends of jobs; null if nobody wants to know. */
 	readonly send: SendHook | null;
 	readonly scheduled: readonly Scheduled[];
+	/** Whether a process runs jobs without being told to. */
+	readonly runsHere: boolean;
 }
 
 /** The jobs of one gateway: kept in a store, run here or by others. */
@@ -27,16 +29,19 @@ export class Jobs {
 	/** Null if nobody is told of ends. */
 	readonly #hooks: JobHooks | null;
 	readonly #schedules: JobSchedules;
+	readonly #runsHere: boolean;
 	#begun = false;
 	#counts: JobCounts | null = null;
 	#closed = false;
 
-	constructor(store: JobStore, { send, scheduled, ...options }: JobsOptions) {
-		const { clock } = options;
+	constructor(store: JobStore, options: JobsOptions) {
+		const { send, scheduled, runsHere, ...others } = options;
+		const { clock } = others;
 		this.#store = store;
 		this.#changes = new JobChanges(store, clock);
+		this.#runsHere = runsHere;
 		this.#runner = new JobRunner(store, {
-			...options,
+			...others,
 			changed: (id) => {
 				this.#changes.changed(id);
 				this.#hooks?.look();
@@ -50,13 +55,19 @@ export class Jobs {
 		);
 	}
 
-	/** Runs jobs from now on, those of former processes, too. */
+	/** Tells of ends and makes jobs by the clock from now on, and runs jobs unless others do. Those of former processes, too. */
 	begin(): void {
 		if (this.#begun) return;
 		this.#begun = true;
-		this.#runner.begin();
+		if (this.#runsHere) this.#runner.begin();
 		this.#hooks?.begin();
 		this.#schedules.begin();
+	}
+
+	/** As `begin`, and runs jobs in any case: nobody else might. */
+	work(): void {
+		this.begin();
+		this.#runner.begin();
 	}
 
 	async add(job: NewJob): Promise<Added> {

@@ -22,8 +22,8 @@ routes:
     respond: { waited: true }
 `;
 
-/** Where the jobs of a test are: the lines that say so, and a gateway that looks at them and runs none before it is told to. */
-export interface DrainPlace extends Disposable {
+/** Where the jobs of a test are: the lines of a config that say so, and a gateway that shares them. */
+export interface JobPlace extends Disposable {
 	readonly lines: string;
 	readonly look: ServeJobs;
 }
@@ -31,7 +31,7 @@ export interface DrainPlace extends Disposable {
 /** What a process that is told to end does with jobs, wherever they are kept. `command` is the one that runs them. */
 export function drainCases(
 	command: "serve" | "work",
-	place: () => DrainPlace,
+	place: () => JobPlace,
 ): void {
 	describe(`\`${command}\` is told to end while jobs run`, () => {
 		async function draining(

@@ -4,6 +4,7 @@ import { inStore, type ServeJobs } from "../kit/jobs.ts";
 import { startStore, type TestStore, withoutStore } from "../kit/store.ts";
 import { jobCases } from "./cases.ts";
 import { drainCases } from "./drain.ts";
+import { leaveCases } from "./leave.ts";
 
 const skip = withoutStore();
 
@@ -18,13 +19,15 @@ describe("in a store", { skip }, () => {
 		serve: inStore(store.url, "shared"),
 		[Symbol.dispose]() {},
 	}));
-	drainCases("work", () => {
+	const place = (more: string) => () => {
 		const prefix = randomUUID();
 		const settings = { url: store.url, prefix, timeout: "1s" };
 		return {
-			lines: `jobs: { parallel: 2 }\nstore: ${JSON.stringify(settings)}`,
+			lines: `jobs: { ${more} }\nstore: ${JSON.stringify(settings)}`,
 			look: inStore(store.url, prefix),
 			[Symbol.dispose]() {},
 		};
-	});
+	};
+	drainCases("work", place("parallel: 2"));
+	leaveCases(place("run: work, secret: '${env.WEBHOOK_SECRET}'"));
 });

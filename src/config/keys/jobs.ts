@@ -1,7 +1,7 @@
 import { orFromEnvironment } from "./from-environment.ts";
 import { webhookSecret } from "./jobs-secret.ts";
 import { key } from "./key.ts";
-import { count, fileSize, text } from "./kinds.ts";
+import { count, fileSize, oneOf, text } from "./kinds.ts";
 import { section } from "./section.ts";
 
 export const jobsKeys = section({
@@ -36,6 +36,12 @@ export const jobsKeys = section({
 		description:
 			"The key by which `webhook` calls are signed, `whsec_…` as Standard Webhooks have it. It comes from the environment.",
 		example: "secret: ${env.WEBHOOK_SECRET}",
+	}),
+	run: key(oneOf(["everywhere", "work"]), {
+		description:
+			"Who runs jobs: every process of the gateway, or `sluice work` alone. With `work` the others take jobs on, show them, tell of their ends and make those of the clock, and none is run until `sluice work` runs.",
+		example: "run: work",
+		default: "everywhere",
 	}),
 	parallel: key(count(1000), {
 		description: "How many jobs a process runs at once.",

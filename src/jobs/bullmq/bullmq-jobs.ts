@@ -72,8 +72,12 @@ const againMs = 100;
  */
 const silentMs = 3_000;
 
-/** A job of which nobody is sure yet is looked at again then. */
-const unsureLookMs = 250;
+/** Whoever adds a job is sure of it some milliseconds later, so it is looked at again so often, after so long. */
+const unsureLooks = 5;
+const unsureLookMs = 10;
+
+/** A job that may not be begun yet is looked at again then. */
+const laterMs = 250;
 
 /** A command that was sent is not under way for longer than that. */
 const unsureMs = 15_000;
@@ -150,8 +154,8 @@ export class BullmqJobs implements JobStore {
 					this.#unheard.set(run, next);
 					return null;
 				}
-				if (taken === "unsure") {
-					await next.moveToDelayed(Date.now() + unsureLookMs, run);
+				if (taken === "later") {
+					await next.moveToDelayed(Date.now() + laterMs, run);
 				} else if (taken === null) {
 					await next.moveToCompleted(null, run, false);
 				} else {
@@ -341,11 +345,13 @@ export class BullmqJobs implements JobStore {
 			} catch (error) {
 				const client = this.#client;
 				if (client?.isReady && !hasClosed(error)) throw error;
-				await new Promise<void>((resolve) =>
-					this.#clock.after(againMs, resolve),
-				);
+				await this.#pause(againMs);
 			}
 		}
+	}
+
+	#pause(ms: number): Promise<void> {
+		return new Promise((resolve) => void this.#clock.after(ms, resolve));
 	}
 
 	/** The job of a key, and what it was asked for with. It is this one unless there is another. */
@@ -377,23 +383,31 @@ export class BullmqJobs implements JobStore {
 		]);
 	}
 
-	/** Null if it may not be run, `unsure` if nobody can know yet. */
+	/** Null if it may not be run, `later` if nobody can know yet. */
 	async #begin(
 		queue: SharedQueue,
 		id: string,
 		run: string,
-	): Promise<TakenJob | "unsure" | null> {
+	): Promise<TakenJob | "later" | null> {
 		const fields = await this.#read(queue, id, jobFields);
 		const asked = jobOf(id, fields);
 		if (asked === null) return null;
-		const said = await this.#script(queue, beginScript, this.#keysOf(id), [
-			...[run, String(Date.now()), String(asked.keptMs)],
-			...[String(rememberedMs), String(asked.attempts)],
-			...[String(asked.expiresAt), endCodes.interrupted, endCodes.expired],
-			String(silentMs),
-		]);
-		if (String(said) === "unsure") return "unsure";
-		if (String(said) !== "begun") return null;
+		const ask = async () =>
+			String(
+				await this.#script(queue, beginScript, this.#keysOf(id), [
+					...[run, String(Date.now()), String(asked.keptMs)],
+					...[String(rememberedMs), String(asked.attempts)],
+					...[String(asked.expiresAt), endCodes.interrupted],
+					...[endCodes.expired, String(silentMs)],
+				]),
+			);
+		let said = await ask();
+		for (let looks = 0; said === "unsure" && looks < unsureLooks; looks++) {
+			await this.#pause(unsureLookMs);
+			said = await ask();
+		}
+		if (said === "unsure" || said === "silent") return "later";
+		if (said !== "begun") return null;
 		const job = jobOf(id, await this.#read(queue, id, jobFields));
 		const request = requestOf(await this.#read(queue, id, requestFields));
 		return job && request && { job, request, run };

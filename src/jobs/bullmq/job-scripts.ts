@@ -87,7 +87,7 @@ if state == 'running' and redis.call('HEXISTS', KEYS[1], 'run') == 1 then
 	local at = clock()
 	local silent = tonumber(redis.call('HGET', KEYS[1], 'silent') or at)
 	redis.call('HSET', KEYS[1], 'silent', silent)
-	if at - silent < tonumber(ARGV[9]) then return 'unsure' end
+	if at - silent < tonumber(ARGV[9]) then return 'silent' end
 end
 local now, kept, remembered = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local begun = tonumber(redis.call('HGET', KEYS[1], 'begun') or '0')
