@@ -7,6 +7,7 @@ import { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { apiKeyKeys, authKeys, basicKeys } from "../src/config/keys/auth.ts";
 import { jwtKeys } from "../src/config/keys/auth-jwt.ts";
+import { mtlsKeys } from "../src/config/keys/auth-mtls.ts";
 import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
@@ -130,7 +131,10 @@ respond: { first: "\${first}", step: "\${step}" }`)
 /** A config whose route takes these credentials. */
 function authAround(name: string, example: string): string {
 	const doors = example === "" ? "basic: { list: [] }" : example;
-	return `auth:
+	const server = doors.startsWith("mtls:")
+		? "server: { tls: { cert: a.pem, key: a.key, clientCa: ca.pem } }\n"
+		: "";
+	return `${server}auth:
   ${name}:
 ${indent(doors, 4)}
 routes:
@@ -301,6 +305,15 @@ const sections: readonly Section[] = [
 		shape: basicKeys.shape,
 		around: (example, key) =>
 			authAround("staff", insideOf("basic", [...sourceOf(key), example])),
+	},
+	{
+		title: "`auth.<name>.mtls`",
+		text: "Certificates of clients, as [auth.md](auth.md#certificates) explains. `server.tls.clientCa` is required.",
+		shape: mtlsKeys.shape,
+		around: (example, key) => {
+			const names = key === "names" ? [] : ['names: "DNS:orders.internal"'];
+			return authAround("staff", insideOf("mtls", [...names, example]));
+		},
 	},
 	{
 		title: "`routes.<METHOD /path>`",

@@ -2,6 +2,7 @@ import type { z } from "zod";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { apiKeyKeys, authKeys, basicKeys } from "../src/config/keys/auth.ts";
 import { jwtKeys } from "../src/config/keys/auth-jwt.ts";
+import { mtlsKeys } from "../src/config/keys/auth-mtls.ts";
 import { channelKeys } from "../src/config/keys/channel.ts";
 import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { historyKeys } from "../src/config/keys/history.ts";
@@ -150,6 +151,12 @@ const inputs: readonly Input[] = [
 		keys: basicKeys.keys,
 	},
 	{
+		name: "MtlsInput",
+		words: "Certificates of clients.",
+		from: "mtlsKeys",
+		keys: mtlsKeys.keys,
+	},
+	{
 		name: "UpstreamInput",
 		words:
 			"A service that is asked: by `url` or by `urls`. Its texts may hold `${env.NAME}`.",
@@ -204,6 +211,7 @@ import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { apiKeyKeys, basicKeys } from "./keys/auth.ts";
 import type { jwtKeys } from "./keys/auth-jwt.ts";
+import type { mtlsKeys } from "./keys/auth-mtls.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
@@ -250,7 +258,10 @@ ${lines.join("")}}
 /** Maps that have a type of their own. */
 const inner: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 	Server: { cors: "CorsInput" },
-	Auth: { jwt: "JwtInput", keys: "ApiKeysInput", basic: "BasicInput" },
+	Auth: {
+		...{ jwt: "JwtInput", keys: "ApiKeysInput", basic: "BasicInput" },
+		mtls: "MtlsInput",
+	},
 };
 
 /** The lines of a comment, none wider than a page of code. */

@@ -8,6 +8,7 @@ import { createBasicAuth, createKeysAuth } from "./entries-auth.ts";
 import type { OpenIssuer } from "./fetched-keys.ts";
 import { Denial, type Identity, type Judgement } from "./identity.ts";
 import { createJwtAuth } from "./jwt-auth.ts";
+import { createMtlsAuth } from "./mtls-auth.ts";
 
 /** One kind of credentials at work. */
 export interface Auth {
@@ -43,6 +44,10 @@ export function createAuth(config: AuthConfig, context: AuthContext): Auth {
 			return createKeysAuth(config, context);
 		case "basic":
 			return createBasicAuth(config, context);
+		case "mtls": {
+			const { name, kind: _, ...rules } = config;
+			return createMtlsAuth(name, rules);
+		}
 	}
 }
 

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { allRead } from "../core/all-read.ts";
 import { isToken } from "../core/http/headers.ts";
 import { type KeyRules, KeysUnreadable, readKeySet } from "../core/key-set.ts";
-import type { AuthConfig, Config, JwtConfig } from "./config.ts";
+import type { AuthConfig, Config, JwtConfig, ServerConfig } from "./config.ts";
 import { authKeys } from "./keys/auth.ts";
 import { readApiKeys, readPasswords } from "./keys/auth-entries.ts";
 import type { FromEnvironment } from "./keys/from-environment.ts";
@@ -43,18 +43,19 @@ type Read = ReadOf<typeof authKeys.keys>;
 
 function checkKind(
 	name: string,
-	{ jwt, keys, basic, ...unread }: Read,
+	{ jwt, keys, basic, mtls, ...unread }: Read,
 	sayOf: (kind: string) => Say,
 ): AuthConfig | null {
 	allRead(unread);
-	const kinds = [jwt, keys, basic].filter((one) => one !== null);
+	const kinds = [jwt, keys, basic, mtls].filter((one) => one !== null);
 	if (kinds.length === 1 && jwt) return checkJwt(name, jwt, sayOf("jwt"));
 	if (kinds.length === 1 && keys) return checkKeys(name, keys, sayOf("keys"));
 	if (kinds.length === 1 && basic) {
 		return checkBasic(name, basic, sayOf("basic"));
 	}
+	if (kinds.length === 1 && mtls) return { name, kind: "mtls", ...mtls };
 	const message =
-		"an auth has one kind of credentials: write one of `jwt`, `keys`, `basic`";
+		"an auth has one kind of credentials: write one of `jwt`, `keys`, `basic`, `mtls`";
 	sayOf("")("", message);
 	return null;
 }
@@ -119,8 +120,26 @@ function refuseTwoSources(
 	}
 }
 
+/** Refuses auths by certificate if the server asks for none. */
+export function refuseUnasked(
+	auths: readonly AuthConfig[],
+	{ tls }: ServerConfig,
+	written: MapSource | null,
+	problems: Problem[],
+): void {
+	if (tls?.clientCa) return;
+	for (const { name, kind } of auths) {
+		if (kind !== "mtls") continue;
+		const at = entryOf(entryOf(written, name), kind)?.at ?? 0;
+		const message =
+			"no client is asked for a certificate: write `clientCa` in `server.tls`, the authorities that issue them";
+		problems.push({ at, message });
+	}
+}
+
 /** What the file of an auth is; the text of its keys is no file. */
 function fileOf(auth: AuthConfig): string | null {
+	if (auth.kind === "mtls") return null;
 	if (auth.kind !== "jwt") return auth.file;
 	return auth.keys.kind === "file" ? auth.keys.file : null;
 }
@@ -173,7 +192,7 @@ export function withAuthFiles(
 	const problems: Problem[] = [];
 	const auth = config.auth.map((one): AuthConfig => {
 		const path = fileOf(one);
-		if (path === null) return one;
+		if (path === null || one.kind === "mtls") return one;
 		const file = resolve(folder, path);
 		const fault = faultOfFile(one, file);
 		if (fault !== null) {

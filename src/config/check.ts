@@ -1,7 +1,7 @@
 import { allRead } from "../core/all-read.ts";
 import { parseStoreUrl } from "../store/address.ts";
 import { faultOfSchema } from "./body-schema.ts";
-import { checkAuth } from "./check-auth.ts";
+import { checkAuth, refuseUnasked } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
 import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
@@ -61,6 +61,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const checked = checkUpstreams(services, { defaults, env, problems, files });
 	const upstreams = checked.map(({ config }) => config);
 	const auth = checkAuth(doors, { env, problems });
+	refuseUnasked(auth, server, doors, problems);
 	const used = new Set<string>();
 	const channels = checkChannels(streams, { problems, faultOfSchema });
 	const usedChannels = new Set<string>();

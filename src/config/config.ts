@@ -4,6 +4,7 @@ import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { apiKeyList, passwordList } from "./keys/auth-entries.ts";
 import type { jwtKeys, TokenPlace } from "./keys/auth-jwt.ts";
+import type { mtlsKeys } from "./keys/auth-mtls.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { historyKeys } from "./keys/history.ts";
 import type { jobKeys } from "./keys/job.ts";
@@ -247,7 +248,12 @@ export type AuthConfig = { readonly name: string } & (
 			readonly file: string | null;
 			readonly list: readonly PasswordEntry[];
 	  }
+	| (MtlsConfig & { readonly kind: "mtls" })
 );
+
+/** Which certificates of clients are let in. */
+export type MtlsConfig = ReadOf<typeof mtlsKeys.keys>;
+export type { NamePattern } from "./keys/auth-mtls.ts";
 
 /** How tokens of one issuer are judged. */
 export type JwtConfig = Omit<ReadOf<typeof jwtKeys.keys>, "jwks" | "keys"> & {

@@ -4,6 +4,7 @@ import type { Filled, Names } from "./define.ts";
 import type { adminKeys } from "./keys/admin.ts";
 import type { apiKeyKeys, basicKeys } from "./keys/auth.ts";
 import type { jwtKeys } from "./keys/auth-jwt.ts";
+import type { mtlsKeys } from "./keys/auth-mtls.ts";
 import type { channelKeys } from "./keys/channel.ts";
 import type { defaultsKeys } from "./keys/defaults.ts";
 import type { historyKeys } from "./keys/history.ts";
@@ -507,6 +508,11 @@ export interface AuthInput {
 	 * Names and passwords (`Authorization: Basic`), for a few people or programs.
 	 */
 	readonly basic?: BasicInput;
+	/**
+	 * Certificates that clients show in the handshake (mutual TLS): other services, machines, partners.
+	 * `server.tls.clientCa` says who issues them.
+	 */
+	readonly mtls?: MtlsInput;
 }
 
 type Jwt = (typeof jwtKeys)["keys"];
@@ -606,6 +612,23 @@ export interface BasicInput {
 	 * The entries themselves, as `sluice key --password` prints them: `name`, `hash`, perhaps `claims`.
 	 */
 	readonly list?: InputOfKey<Basic["list"]>;
+}
+
+type Mtls = (typeof mtlsKeys)["keys"];
+
+/** Certificates of clients. */
+export interface MtlsInput {
+	/**
+	 * Required. Whose certificates are let in: names with their kind, `URI`, `DNS`, `email` or `CN`, as OpenSSL
+	 * writes them. `*` stands for one part of a name, such as a label of a host or a segment of a URI; in a `CN` for
+	 * any text.
+	 */
+	readonly names: InputOfKey<Mtls["names"]>;
+	/**
+	 * The name of the authority that must have issued the certificate itself, if `clientCa` has several: the parts of
+	 * its subject with `, ` between.
+	 */
+	readonly issuer?: InputOfKey<Mtls["issuer"]>;
 }
 
 type Upstream = (typeof upstreamKeys)["keys"];

@@ -54,7 +54,7 @@ export function configJsonSchema(): JsonSchema {
 			channel: printed(channelKeys.schema),
 			auth: {
 				...printed(authKeys.schema),
-				oneOf: [required("jwt"), required("keys"), required("basic")],
+				oneOf: ["jwt", "keys", "basic", "mtls"].map((kind) => required(kind)),
 			},
 			overload: printed(overloadKeys.schema),
 			admin: printed(adminKeys.schema),

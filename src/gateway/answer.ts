@@ -11,7 +11,6 @@ import { inCoding } from "./coded.ts";
 import { endingWith } from "./expiry.ts";
 import { count, find, findShared } from "./find.ts";
 import type { Handling } from "./handling.ts";
-import { ownerOf } from "./job-owner.ts";
 import { bodyToRead, readWithBody } from "./request-content.ts";
 import type { RequestEnd } from "./request-end.ts";
 import { uploadOf } from "./upload.ts";
@@ -40,7 +39,7 @@ export async function answer(
 		await count(request, handling, end);
 		return await answerJob(aboutJob, {
 			...{ request, scope, jobs, closing: end.closing },
-			owner: ownerOf((await handling.whoAsks(request, scope))?.values),
+			isOwner: (owner) => handling.isOwner(owner, request, scope),
 		});
 	}
 	const found = shared

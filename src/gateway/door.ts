@@ -12,6 +12,7 @@ import type { SharedLimits } from "../store/shared-limits.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { noteQuota } from "./find.ts";
+import { authOfOwner, ownerOf } from "./job-owner.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { RequestEnd } from "./request-end.ts";
 import { prepareRequirement } from "./requirement.ts";
@@ -32,18 +33,18 @@ export interface Wanting {
  */
 export type Door = (wanting: Wanting) => Promise<Identity>;
 
-/** Throws only if nobody can tell now. */
-export type WhoAsks = (
+/** Whether a request's credentials are those of this owner of a job. Throws only if nobody can tell now. */
+export type IsOwner = (
+	owner: string,
 	request: GatewayRequest,
 	scope: Scope,
-) => Promise<Identity | null>;
+) => Promise<boolean>;
 
 /** All that lets clients in. */
 export interface Doors {
 	/** Null if anybody may ask. `limit` counts by identity. */
 	ofRoute(route: RoutePlan, limit: RateLimit | null): Door | null;
-	/** By any of them. */
-	readonly whoAsks: WhoAsks;
+	readonly isOwner: IsOwner;
 	/** Resolves when it is known whether credentials can be judged. */
 	readonly settled: Promise<void>;
 	close(): Promise<void>;
@@ -69,12 +70,16 @@ export function openDoors(
 			const own = route.authIndexes.map((at) => auths[at] as Auth);
 			return own.length === 0 ? null : createDoor(route, own, limit, clock);
 		},
-		async whoAsks(request, scope) {
+		async isOwner(owner, request, scope) {
+			// A client may show several credentials at once. Those by which it has asked for the job count.
+			const by = authOfOwner(owner);
+			const own = auths.filter(({ name }) => name === by);
 			try {
-				return await identify(auths, request, scope);
+				const { values } = await identify(own, request, scope);
+				return ownerOf(values) === owner;
 			} catch (error) {
 				// A job of somebody is then one that is not there.
-				if (asGatewayError(error).code === "unauthorized") return null;
+				if (asGatewayError(error).code === "unauthorized") return false;
 				throw error;
 			}
 		},

@@ -188,7 +188,7 @@ export function createGateway(
 		clock,
 		memory,
 		metadata: resourceMetadata(plan.auth),
-		whoAsks: doors.whoAsks,
+		isOwner: doors.isOwner,
 		rateLimit: limits.gateway,
 		shared: store && new SharedLimits(store),
 		overload,

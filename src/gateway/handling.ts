@@ -7,7 +7,7 @@ import type { RefusePage } from "../live/page-origin.ts";
 import type { Load } from "../run/run.ts";
 import type { SharedLimits } from "../store/shared-limits.ts";
 import type { Clock } from "../tasks/clock.ts";
-import type { WhoAsks } from "./door.ts";
+import type { IsOwner } from "./door.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { Overload } from "./overload.ts";
 import type { RateLimit } from "./rate-limit.ts";
@@ -30,7 +30,7 @@ export interface Handling {
 	/** Documents for clients that look for tokens, by path. */
 	readonly metadata: ReadonlyMap<string, string>;
 	/** Who asks where no route says which credentials it takes; null if nobody knows. */
-	readonly whoAsks: WhoAsks;
+	readonly isOwner: IsOwner;
 	readonly overload: Overload | null;
 	readonly load: Load;
 	readonly channels: Channels;

@@ -13,3 +13,9 @@ export function ownerOf(identity: Partial<IdentityValues> = {}): string | null {
 	const digest = crypto.hash("sha256", printJson(claims), "base64url");
 	return JSON.stringify([by, null, digest]);
 }
+
+/** The name under `auth` by which an owner is known. */
+export function authOfOwner(owner: string): string {
+	const [by] = JSON.parse(owner) as [string];
+	return by;
+}

@@ -17,18 +17,19 @@ export interface Posting {
 }
 
 /**
- * Makes a POST of each frame of a WebSocket, to the address at which it was opened, with the header fields with which it was
- * opened. So the same rules hold as for any request. Nothing else of the opening request is held.
+ * Makes a POST of each frame of a WebSocket, to the address at which it was opened, with the header fields and the
+ * certificate with which it was opened. So the same rules hold as for any request. Nothing else of the opening request is held.
  */
 export class SessionPost {
 	readonly #target: string;
 	readonly #headers: HeaderList;
 	readonly #ip: string;
 	readonly #scheme: GatewayRequest["scheme"];
+	readonly #certificate: GatewayRequest["certificate"];
 	readonly #posting: Posting;
 
 	constructor(
-		{ target, headers, ip, scheme = null }: GatewayRequest,
+		{ target, headers, ip, scheme = null, certificate = null }: GatewayRequest,
 		posting: Posting,
 	) {
 		const own = headersWithout(headers, (name) => ofOpening(name));
@@ -37,6 +38,7 @@ export class SessionPost {
 		this.#headers = own.concat(contentType);
 		this.#ip = ip;
 		this.#scheme = scheme;
+		this.#certificate = certificate;
 		this.#posting = posting;
 	}
 
@@ -48,6 +50,7 @@ export class SessionPost {
 		const request = {
 			...completed(plain, clock, memory),
 			scheme: this.#scheme ?? null,
+			certificate: this.#certificate ?? null,
 		};
 		const response = await handle(request, scope);
 		const end = () => request.memory.end();

@@ -26,8 +26,8 @@ export interface JobAsked {
 	readonly scope: Scope;
 	/** Cancelled when the gateway closes. */
 	readonly closing: Scope;
-	/** Who asks; null if that is not known. */
-	readonly owner: string | null;
+	/** Whether this owner of a job is who asks. */
+	readonly isOwner: (owner: string) => Promise<boolean>;
 	readonly jobs: Jobs;
 }
 
@@ -44,7 +44,10 @@ export async function answerJob(
 		const words = "a job has other methods";
 		throw new GatewayError("method_not_allowed", words, { allow });
 	}
-	const job = jobIn(await asked.jobs.find(id), asked);
+	const job = thereIn(await asked.jobs.find(id));
+	// Of a job of others it is not said that it is there.
+	const { owner } = job;
+	if (owner !== null && !(await asked.isOwner(owner))) throw notFound();
 	if (method === "DELETE") {
 		await asked.jobs.cancel(id);
 		return { status: 204, headers: [], body: null };
@@ -52,13 +55,11 @@ export async function answerJob(
 	return answer ? await answerOf(job, asked) : await documentOf(job, asked);
 }
 
-/** The job if whoever asks may see it. Of a job of others it is not said that it is there. */
-function jobIn(found: Found, { owner }: Pick<JobAsked, "owner">): Job {
+function thereIn(found: Found): Job {
 	if (found?.kind === "gone") {
 		throw new GatewayError("job_gone", "the job is not kept any more");
 	}
-	const job = found?.job;
-	if (job && (job.owner === null || job.owner === owner)) return job;
+	if (found?.job) return found.job;
 	throw notFound();
 }
 
@@ -99,26 +100,26 @@ async function answerOf(job: Job, asked: JobAsked): Promise<GatewayResponse> {
 	const answer = await asked.jobs.answer(last.id);
 	if (answer !== null) return answer;
 	// It may be gone meanwhile.
-	const { code, state } = jobIn(await asked.jobs.find(last.id), asked);
+	const { code, state } = thereIn(await asked.jobs.find(last.id));
 	throw new GatewayError(code ?? "job_gone", `the job ended as ${state}`);
 }
 
 /** Waits as long as the client likes to, and says so (RFC 7240, 3). */
 export async function waited(
 	job: Job,
-	asked: Omit<JobAsked, "owner">,
+	asked: Omit<JobAsked, "isOwner">,
 ): Promise<{ readonly job: Job; readonly applied: readonly string[] }> {
 	const { request, jobs, scope } = asked;
 	const seconds = preferredWaitOf(request.headers);
 	if (seconds === null) return { job, applied: [] };
 	const ms = Math.min(1_000 * seconds, waitMsMax);
 	const found = await jobs.ended(job, ms, scope, endingOf(asked));
-	const last = jobIn(found, { owner: job.owner });
+	const last = thereIn(found);
 	return { job: last, applied: ["preference-applied", `wait=${seconds}`] };
 }
 
 /** Nobody is kept waiting by a server that drains or a gateway that closes. */
-function endingOf({ request, closing }: Omit<JobAsked, "owner">) {
+function endingOf({ request, closing }: Omit<JobAsked, "isOwner">) {
 	return (end: () => void) => {
 		const stopDraining = request.onDrain?.(end);
 		const stopClosing = closing.onCancel(end);

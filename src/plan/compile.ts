@@ -88,6 +88,7 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 }
 
 function planOfAuth(auth: AuthConfig): AuthPlan {
+	if (auth.kind === "mtls") return auth;
 	if (auth.kind !== "jwt") {
 		const { list: _, ...shown } = auth;
 		return shown;
@@ -101,7 +102,7 @@ function compileAuth(names: RouteConfig["auth"], { auth: all }: Config) {
 	const authIndexes = names.map((name) =>
 		all.findIndex((one) => one.name === name),
 	);
-	const places = authIndexes.map((at) => placeOf(all[at] as AuthConfig));
+	const places = authIndexes.flatMap((at) => placeOf(all[at] as AuthConfig));
 	const namesIn = (inQuery: boolean) => {
 		const own = places.filter((place) => (place.in === "query") === inQuery);
 		const given = own.map(({ in: where, name }) =>
@@ -116,9 +117,18 @@ function compileAuth(names: RouteConfig["auth"], { auth: all }: Config) {
 	};
 }
 
-function placeOf(auth: AuthConfig): TokenPlace {
-	if (auth.kind === "basic") return { in: "header", name: "authorization" };
-	return auth.kind === "jwt" ? auth.from : auth.place;
+/** A certificate stands in no part of a request. */
+function placeOf(auth: AuthConfig): TokenPlace | [] {
+	switch (auth.kind) {
+		case "basic":
+			return { in: "header", name: "authorization" };
+		case "jwt":
+			return auth.from;
+		case "keys":
+			return auth.place;
+		case "mtls":
+			return [];
+	}
 }
 
 function indexOf(upstream: string, { upstreams }: Config): number {

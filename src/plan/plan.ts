@@ -47,7 +47,8 @@ export type AuthPlan =
 			readonly keys: string | null;
 	  })
 	| Omit<OfKind<"keys">, "list">
-	| Omit<OfKind<"basic">, "list">;
+	| Omit<OfKind<"basic">, "list">
+	| OfKind<"mtls">;
 
 type OfKind<Kind extends AuthConfig["kind"]> = Extract<
 	AuthConfig,

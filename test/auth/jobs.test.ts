@@ -46,3 +46,22 @@ routes:
 	assert.equal((await served.get(job.answer, as(bob))).status, 404);
 	assert.equal((await served.get(other.url, as(bob))).status, 200);
 });
+
+test("a job is its client's, whatever other credentials the client brings", async () => {
+	const [partner, staff] = [createApiKey(), createApiKey()];
+	await using served = await serveJobs(`
+auth:
+  partners: { keys: { list: [{ name: acme, hash: "${partner.hash}" }] } }
+  staff: { keys: { header: x-staff, list: [{ name: ada, hash: "${staff.hash}" }] } }
+routes:
+  POST /orders: { auth: staff, job: { always: true }, respond: "\${auth.sub}" }
+  POST /others: { auth: partners, respond: 1 }
+`);
+	const headers = { "x-api-key": partner.key, "x-staff": staff.key };
+	const asked = await served.get("/orders", { method: "POST", headers });
+	assert.equal(asked.status, 202, asked.text);
+	const { url } = asked.json as ShownJob;
+	assert.equal((await served.get(url, { headers })).status, 200);
+	const other = { headers: { "x-api-key": partner.key } };
+	assert.equal((await served.get(url, other)).status, 404);
+});

@@ -1,6 +1,7 @@
 import { adminKeys } from "../../src/config/keys/admin.ts";
 import { apiKeyKeys, authKeys, basicKeys } from "../../src/config/keys/auth.ts";
 import { jwtKeys } from "../../src/config/keys/auth-jwt.ts";
+import { mtlsKeys } from "../../src/config/keys/auth-mtls.ts";
 import { channelKeys } from "../../src/config/keys/channel.ts";
 import { defaultsKeys } from "../../src/config/keys/defaults.ts";
 import { historyKeys } from "../../src/config/keys/history.ts";
@@ -24,6 +25,7 @@ export const keySchemas = [
 	channelKeys,
 	authKeys,
 	jwtKeys,
+	mtlsKeys,
 	apiKeyKeys,
 	basicKeys,
 	serverKeys,

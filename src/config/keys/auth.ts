@@ -3,6 +3,7 @@ import { suggest } from "../../core/suggest.ts";
 import { plainOf } from "../shape.ts";
 import { apiKeyList, passwordList } from "./auth-entries.ts";
 import { jwtKeys } from "./auth-jwt.ts";
+import { mtlsKeys } from "./auth-mtls.ts";
 import { orFromEnvironment } from "./from-environment.ts";
 import { key } from "./key.ts";
 import { reading } from "./kind.ts";
@@ -62,6 +63,11 @@ export const authKeys = section({
 		description:
 			"Names and passwords (`Authorization: Basic`), for a few people or programs.",
 		example: "basic: { file: ./staff.yaml }",
+	}),
+	mtls: key(map(mtlsKeys), {
+		description:
+			"Certificates that clients show in the handshake (mutual TLS): other services, machines, partners. `server.tls.clientCa` says who issues them.",
+		example: 'mtls: { names: "URI:spiffe://example.org/orders" }',
 	}),
 });
 
