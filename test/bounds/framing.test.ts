@@ -5,6 +5,7 @@ import { type AddressInfo, connect, createServer } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { createServer as createTlsServer, type SecureVersion } from "node:tls";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import { startUpstream } from "../kit/upstream.ts";
 import { asking, openClient } from "../server/client.ts";
 import { httpHead, openPeer } from "../upstream/peer.ts";
@@ -175,7 +176,7 @@ describe("an answer over TLS whose end is the end of its connection", () => {
 		const settings = { tls: { ca: `${cert}` }, timeout: "30s" };
 		const gateway = await serveBefore(url, settings);
 		const { port } = new URL(gateway.url);
-		const client = connect(Number(port), "127.0.0.1");
+		const client = connectTo(Number(port), "127.0.0.1");
 		client.write(asking("GET /passed", ["connection: close"]));
 		let text = "";
 		for await (const chunk of client) {

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { test } from "node:test";
 import { folderWith, runNode } from "../kit/cli.ts";
 import { ask } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import { startUpstream } from "../kit/upstream.ts";
 
 /** Whatever clients send and routes make, a process with a heap of 512 MiB lives, and answers who comes after. */
@@ -58,7 +59,7 @@ class Served implements AsyncDisposable {
 	/** A connection whose client reads nothing unless `onData` is given. */
 	open(onData?: (data: Buffer) => void): Socket {
 		const { hostname, port } = new URL(this.url);
-		const socket = connect(Number(port), hostname);
+		const socket = connectTo(Number(port), hostname);
 		socket.on("error", () => {});
 		if (onData) socket.on("data", onData);
 		this.#stack.defer(() => void socket.destroy());

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import type { ServerResponse } from "node:http";
-import { connect } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import { type RealUpstream, startUpstream } from "../kit/upstream.ts";
 import { asking } from "../server/client.ts";
 
@@ -195,7 +195,7 @@ describe("those who miss the same long or personal answer", () => {
 		const bytes = 20_000_000;
 		await start({ maxAnswer: "32MiB", maxBytes: "256MiB" });
 		const { port, hostname } = new URL(gateway.url);
-		const slow = connect(Number(port), hostname);
+		const slow = connectTo(Number(port), hostname);
 		stack.defer(() => void slow.destroy());
 		slow.write(asking("GET /p/item"));
 		await upstream.arrived(1);

@@ -2,13 +2,14 @@ import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { sluice } from "../kit/cli.ts";
 import { serve } from "../kit/serve.ts";
 import { slowness } from "../kit/slowness.ts";
+import { connectTo } from "../kit/transport.ts";
 
 /** A route that computes for a millisecond or two, and nothing that waits. */
 const config = `
@@ -48,7 +49,7 @@ describe("more than the processor can do", () => {
 	/** Clients that ask again as soon as they are answered. `again` comes with each answer. */
 	function crowd(port: number, size: number, again: (text: string) => void) {
 		return Array.from({ length: size }, () => {
-			const socket = connect(port, "127.0.0.1");
+			const socket = connectTo(port);
 			const ask = () =>
 				socket.write("GET /work HTTP/1.1\r\nhost: localhost\r\n\r\n");
 			socket.on("connect", ask);
@@ -128,7 +129,7 @@ test("connections are accepted several in each turn of the loop", async () => {
 	subscribe("net.server.socket", note);
 	setImmediate(next);
 	const sockets = Array.from({ length: 160 }, () =>
-		connect(Number(port), "127.0.0.1"),
+		connectTo(Number(port), "127.0.0.1"),
 	);
 	await all;
 	unsubscribe("net.server.socket", note);

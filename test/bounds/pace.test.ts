@@ -25,6 +25,7 @@ import {
 } from "../../src/tasks/index.ts";
 import { serve as serveGateway } from "../kit/serve.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
+import { connectTo } from "../kit/transport.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { asking, openClient, type TestClient } from "../server/client.ts";
 
@@ -289,7 +290,7 @@ describe("a client that takes an answer", () => {
 	] as const;
 
 	async function reader(port: number): Promise<Socket> {
-		const socket = connect(port, "127.0.0.1");
+		const socket = connectTo(port);
 		stack.defer(() => void socket.destroy());
 		socket.on("error", () => {});
 		socket.write(asking("GET /"));
@@ -476,7 +477,7 @@ describe("`idle`", () => {
 				routes: { "GET /file": { proxy: { to: "files/a", idle: "300ms" } } },
 			}),
 		);
-		const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+		const socket = connectTo(Number(new URL(gateway.url).port));
 		stack.defer(() => void socket.destroy());
 		socket.write(asking("GET /file"));
 		await once(socket, "readable");
@@ -538,7 +539,7 @@ describe("a client that reads an answer in parts", () => {
 		const held = () => memory.held;
 		const before = held();
 		const reached = watched();
-		const socket = connect(Number(new URL(gateway.url).port), "127.0.0.1");
+		const socket = connectTo(Number(new URL(gateway.url).port));
 		stack.defer(() => void socket.destroy());
 		socket.on("error", () => {});
 		socket.write(asking("GET /board", ["accept: application/x-ndjson"]));

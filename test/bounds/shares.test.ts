@@ -1,10 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { type AddressInfo, connect, type Socket } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import type { GatewayResponse } from "../../src/core/http/messages.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import {
 	type Answering,
 	json,
@@ -85,7 +86,7 @@ async function reader(
 	path: string,
 	headers: readonly string[] = [],
 ): Promise<Socket> {
-	const socket = connect(port(), "127.0.0.1");
+	const socket = connectTo(port());
 	stack.defer(() => void socket.destroy());
 	socket.on("error", () => {});
 	await once(socket, "connect");

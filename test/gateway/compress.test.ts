@@ -1,14 +1,11 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import {
-	request as httpRequest,
-	type IncomingHttpHeaders,
-	type IncomingMessage,
-} from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { after, before, describe, it } from "node:test";
 import { setImmediate as turn } from "node:timers/promises";
 import zlib from "node:zlib";
 import { answerCodings } from "../../src/core/http/accept-encoding.ts";
+import { request as send } from "../kit/request.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
 import { type RealUpstream, startUpstream } from "../kit/upstream.ts";
 
@@ -129,10 +126,10 @@ function get(
 ): Promise<Got> {
 	return new Promise((resolve, reject) => {
 		const url = gateway.url + path;
-		const asking = httpRequest(url, { method, headers, agent: false });
+		const asking = send(url, { method, headers, agent: false });
 		asking.on("error", reject).on("response", (response) => {
 			const chunks: Buffer[] = [];
-			response.on("data", (chunk) => chunks.push(chunk));
+			response.on("data", (chunk: Buffer) => chunks.push(chunk));
 			response.on("error", reject);
 			response.on("end", () => {
 				const { statusCode: status = 0, headers } = response;
@@ -150,7 +147,7 @@ function get(
 /** An answer of which only the head was read. */
 async function begun(path: string, headers: Record<string, string>) {
 	const url = gateway.url + path;
-	const asking = httpRequest(url, { headers, agent: false }).end();
+	const asking = send(url, { headers, agent: false }).end();
 	const [response] = (await once(asking, "response")) as [IncomingMessage];
 	asking.on("error", () => {});
 	response.on("error", () => {});

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { request } from "node:http";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import type { LoadChanged } from "../../src/core/events.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import { json, type RealUpstream, startUpstream } from "../kit/upstream.ts";
 
 /** Whatever a request holds is given back, however it ends. */
@@ -143,7 +144,7 @@ async function asked(path: string, status: number): Promise<void> {
 /** A client that sends a head, and perhaps the beginning of a body. */
 function sends(...pieces: (string | Buffer)[]): Socket {
 	const { hostname, port } = new URL(served.url);
-	const socket = connect(Number(port), hostname);
+	const socket = connectTo(Number(port), hostname);
 	socket.on("error", () => {});
 	stack.defer(() => void socket.destroy());
 	for (const piece of pieces) socket.write(piece);
@@ -438,7 +439,7 @@ describe("when no memory is left", () => {
 		const { hostname, port } = new URL(other.url);
 		const { promise: refused, resolve } = Promise.withResolvers<Buffer>();
 		for (let count = 0; count < 8; count++) {
-			const client = connect(Number(port), hostname);
+			const client = connectTo(Number(port), hostname);
 			stack.defer(() => void client.destroy());
 			client.on("error", () => {}).once("data", resolve);
 			client.write(post("/body", 8 * mebi));
@@ -464,7 +465,7 @@ describe("when no memory is left", () => {
 			routes: { "POST /body": { request: { body: {} }, respond: 1 } },
 		});
 		const { hostname, port } = new URL(other.url);
-		const client = connect(Number(port), hostname);
+		const client = connectTo(Number(port), hostname);
 		stack.defer(() => void client.destroy());
 		client.write(post("/body", 8 * mebi + 1));
 		const [answer] = (await once(client, "data")) as [Buffer];

@@ -1,4 +1,4 @@
-import { request as httpRequest } from "node:http";
+import { request as send } from "./request.ts";
 
 /** One server-sent event. */
 export interface SentEvent {
@@ -26,52 +26,48 @@ export function readEvents(
 ): Promise<EventReader> {
 	return new Promise((resolve, reject) => {
 		const given = { accept: "text/event-stream", ...headers };
-		const request = httpRequest(
-			url,
-			{ headers: given, agent: false },
-			(response) => {
-				if (response.statusCode !== 200) {
-					reject(new Error(`answered ${response.statusCode}`));
-					request.destroy();
-					return;
-				}
-				const seen: SentEvent[] = [];
-				const taken = new Set<SentEvent>();
-				const ended = Promise.withResolvers<void>();
-				let wake = () => {};
-				let text = "";
-				response.setEncoding("utf8");
-				response.on("data", (piece: string) => {
-					const blocks = (text + piece).split("\n\n");
-					text = blocks.pop() ?? "";
-					seen.push(...blocks.map(eventOf));
-					wake();
-				});
-				response.on("end", ended.resolve);
-				// The reader itself leaves like this.
-				response.on("error", () => {});
-				resolve({
-					type: `${response.headers["content-type"]}`,
-					seen,
-					ended: ended.promise,
-					async next(name) {
-						for (;;) {
-							const found = seen.find(
-								(event) => event.name === name && !taken.has(event),
-							);
-							if (found !== undefined) {
-								taken.add(found);
-								return found;
-							}
-							await new Promise<void>((resolveWake) => {
-								wake = resolveWake;
-							});
+		const request = send(url, { headers: given, agent: false }, (response) => {
+			if (response.statusCode !== 200) {
+				reject(new Error(`answered ${response.statusCode}`));
+				request.destroy();
+				return;
+			}
+			const seen: SentEvent[] = [];
+			const taken = new Set<SentEvent>();
+			const ended = Promise.withResolvers<void>();
+			let wake = () => {};
+			let text = "";
+			response.setEncoding("utf8");
+			response.on("data", (piece: string) => {
+				const blocks = (text + piece).split("\n\n");
+				text = blocks.pop() ?? "";
+				seen.push(...blocks.map(eventOf));
+				wake();
+			});
+			response.on("end", ended.resolve);
+			// The reader itself leaves like this.
+			response.on("error", () => {});
+			resolve({
+				type: `${response.headers["content-type"]}`,
+				seen,
+				ended: ended.promise,
+				async next(name) {
+					for (;;) {
+						const found = seen.find(
+							(event) => event.name === name && !taken.has(event),
+						);
+						if (found !== undefined) {
+							taken.add(found);
+							return found;
 						}
-					},
-					leave: () => request.destroy(),
-				});
-			},
-		);
+						await new Promise<void>((resolveWake) => {
+							wake = resolveWake;
+						});
+					}
+				},
+				leave: () => request.destroy(),
+			});
+		});
 		request.on("error", reject);
 		request.end();
 	});

@@ -1,4 +1,4 @@
-import { connect } from "node:net";
+import { connectTo } from "./transport.ts";
 
 /** The whole answer to a GET with these header lines, byte for byte, on a connection of its own. */
 export function askInLines(
@@ -9,7 +9,7 @@ export function askInLines(
 	const { hostname, port } = new URL(url);
 	const head = [`GET ${path} HTTP/1.1`, "host: x", "connection: close"];
 	return new Promise((resolve, reject) => {
-		const socket = connect(Number(port), hostname);
+		const socket = connectTo(Number(port), hostname);
 		let text = "";
 		socket.setEncoding("latin1");
 		socket.on("data", (chunk) => {

@@ -17,6 +17,8 @@ import { transport, trusting } from "./transport.ts";
 /** What `request` of `node:http` and of this file take alike. */
 export interface RequestOptions {
 	readonly method?: string;
+	/** The target as it is sent. Default: that of the URL. */
+	readonly path?: string;
 	readonly headers?: OutgoingHttpHeaders;
 	readonly agent?: Agent | false;
 	readonly signal?: AbortSignal;
@@ -27,9 +29,14 @@ export interface AnswerStream extends Readable {
 	readonly statusCode?: number | undefined;
 	readonly headers: IncomingHttpHeaders;
 	readonly trailers: NodeJS.Dict<string>;
+	/** Whether all of it has come, and its end. */
+	readonly complete: boolean;
 }
 
-/** A request that is being made. It emits `response`, `continue`, `information` and `error`, as one of `node:http`. */
+/**
+ * A request that is being made. It emits `response`, `continue`, `information`, `drain` and `error`, as one of
+ * `node:http`.
+ */
 export interface Asking extends EventEmitter {
 	write(chunk: string | Uint8Array): boolean;
 	end(chunk?: string | Uint8Array): this;
@@ -85,7 +92,7 @@ class Http2Asking extends EventEmitter implements Asking {
 
 	constructor(
 		url: string,
-		{ method = "GET", headers = {}, signal }: RequestOptions,
+		{ method = "GET", path, headers = {}, signal }: RequestOptions,
 	) {
 		super();
 		const { host, pathname, search } = new URL(url);
@@ -96,7 +103,7 @@ class Http2Asking extends EventEmitter implements Asking {
 		const authority = named.find(([name]) => name === "host")?.[1] ?? host;
 		this.#fields = {
 			...Object.fromEntries(own),
-			...{ ":method": method, ":path": pathname + search },
+			...{ ":method": method, ":path": path ?? pathname + search },
 			":authority": String(authority),
 		};
 		this.#session = connectHttp2(url, trusting);
@@ -112,6 +119,7 @@ class Http2Asking extends EventEmitter implements Asking {
 			if (!this.#answered) this.#fail(error);
 		});
 		stream.on("continue", () => this.emit("continue"));
+		stream.on("drain", () => this.emit("drain"));
 		stream.on("headers", ({ ":status": statusCode, ...headers }) => {
 			if (statusCode !== 100) this.emit("information", { statusCode, headers });
 		});
@@ -164,18 +172,19 @@ class Http2Asking extends EventEmitter implements Asking {
 /** The stream itself, with what an answer of `node:http` has. */
 function answerOf(
 	stream: ClientHttp2Stream,
-	{
-		":status": status,
-		...headers
-	}: IncomingHttpHeaders & { ":status"?: number | undefined },
+	fields: IncomingHttpHeaders & { ":status"?: number | undefined },
 ): AnswerStream {
 	const trailers: NodeJS.Dict<string> = {};
 	stream.on("trailers", (fields) => {
 		for (const name in fields) trailers[name] = String(fields[name]);
 	});
-	return Object.assign(stream, {
-		statusCode: Number(status),
-		headers,
-		trailers,
-	});
+	const { ":status": statusCode, ...headers } = Object.fromEntries(
+		Object.entries(fields),
+	);
+	const answer = { statusCode, headers, trailers };
+	return Object.defineProperties(Object.assign(stream, answer), {
+		complete: {
+			get: () => stream.readableEnded && stream.rstCode === 0,
+		},
+	}) as unknown as AnswerStream;
 }

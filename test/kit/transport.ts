@@ -46,3 +46,19 @@ export function connectTo(port: number, host = "127.0.0.1"): Socket {
 
 /** What a connection emits when it can be written on. */
 export const connected = isTls ? "secureConnect" : "connect";
+
+/** Skips a test over these transports. */
+function without(transports: readonly string[], reason: string) {
+	return { skip: transports.includes(transport) && reason };
+}
+
+/**
+ * What some transports do not have. A test that is about such a thing names it, and is not run there:
+ * `test("…", only.chunks, …)`.
+ */
+export const only = {
+	lines: without(["h2"], "a head of HTTP/2 is no text"),
+	chunks: without(["h2"], "HTTP/2 has no chunks"),
+	connectionFields: without(["h2"], "HTTP/2 has no fields of a connection"),
+	webSockets: without(["h2"], "WebSockets over HTTP/2 are not offered"),
+} as const;

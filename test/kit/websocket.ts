@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connectTo } from "./transport.ts";
 
 /** One frame of RFC 6455 as its bytes said it. */
 export interface Frame {
@@ -99,7 +100,7 @@ export async function openWebSocket(
 	head = handshake(new URL(url).pathname + new URL(url).search, lines),
 ): Promise<WebSocketClient> {
 	const { port, hostname } = new URL(url);
-	const socket = connect(Number(port), hostname);
+	const socket = connectTo(Number(port), hostname);
 	let bytes: Buffer = Buffer.alloc(0);
 	// Long frames come in many pieces, which are put together once.
 	let more: Buffer[] = [];

@@ -3,7 +3,8 @@
  * address, how many clients there are, and how many of them read no more than 1 KB in a second. Says what it is asked: how
  * long messages took, which say when they were sent.
  */
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
+import { connectTo } from "../kit/transport.ts";
 
 const [address = "", count = "0", slow = "0"] = process.argv.slice(2);
 const { hostname, port, pathname } = new URL(address);
@@ -27,7 +28,7 @@ function now(): number {
 }
 
 function listen(isSlow: boolean): void {
-	const socket = connect(Number(port), hostname);
+	const socket = connectTo(Number(port), hostname);
 	const fields = `host: ${hostname}\r\naccept: text/event-stream`;
 	// A slow one begins with all that is kept, so that its system's buffers are soon full.
 	const target = isSlow ? pathname : `${pathname}?after=latest`;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import type { GatewayResponse } from "../../src/core/http/messages.ts";
 import {
@@ -11,6 +11,7 @@ import {
 import { realClock, type Scope, virtualClock } from "../../src/tasks/index.ts";
 import { serve as serveGateway } from "../kit/serve.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
+import { connectTo } from "../kit/transport.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 import { asking, openClient } from "./client.ts";
 
@@ -45,7 +46,7 @@ async function serve(options: Partial<ServerOptions>): Promise<Server> {
 }
 
 function open(port: number): Socket {
-	const socket = connect(port, "127.0.0.1");
+	const socket = connectTo(port);
 	socket.on("error", () => {});
 	stack.defer(() => void socket.destroy());
 	return socket;

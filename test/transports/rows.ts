@@ -5,16 +5,27 @@
 export const rows = {
 	/** HTTP/1.1 over TLS. */
 	tls: [
-		"test/server/server.test.ts",
-		"test/server/retire.test.ts",
-		"test/server/cors.test.ts",
 		"test/server/client-address.test.ts",
-		"test/whole/uploads.test.ts",
+		"test/server/cors.test.ts",
+		"test/server/retire.test.ts",
+		"test/server/server.test.ts",
+		"test/whole/hops.test.ts",
+		"test/whole/parts.test.ts",
+		"test/whole/proxy.test.ts",
 	],
 	/** HTTP/2. */
 	h2: [
+		"test/gateway/compress.test.ts",
+		"test/whole/channels.test.ts",
+		"test/whole/hops.test.ts",
+		"test/whole/incoming.test.ts",
+		"test/whole/parts.test.ts",
 		"test/whole/promises.test.ts",
-		"test/whole/uploads.test.ts",
+		"test/whole/proxied-events.test.ts",
 		"test/whole/proxy-fields.test.ts",
+		"test/whole/proxy-steps.test.ts",
+		"test/whole/proxy.test.ts",
+		"test/whole/uploads.test.ts",
+		"test/whole/weather.test.ts",
 	],
 } as const;

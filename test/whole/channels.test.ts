@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { get, type IncomingMessage } from "node:http";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { EventSource } from "undici";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type RunningServer, serve } from "../../src/server/serve.ts";
 import { EventReader, type Told } from "../kit/listeners.ts";
+import { type AnswerStream, get } from "../kit/request.ts";
 import { ask, type GetOptions } from "../kit/serve.ts";
 
 const yaml = `
@@ -57,7 +57,7 @@ async function say(message: unknown, room = "7"): Promise<string> {
 }
 
 interface Listening {
-	readonly response: IncomingMessage;
+	readonly response: AnswerStream;
 	readonly told: Told[];
 	/** Resolves when something of that kind was told. */
 	until(event: string): Promise<Told>;
@@ -70,7 +70,7 @@ async function listen(path: string): Promise<Listening> {
 	const request = get(server.url + path, { headers, agent: false });
 	request.on("error", () => {});
 	closing.push(() => request.destroy());
-	const [response] = (await once(request, "response")) as [IncomingMessage];
+	const [response] = (await once(request, "response")) as [AnswerStream];
 	response.setEncoding("utf8");
 	response.on("error", () => {});
 	const reader = new EventReader();

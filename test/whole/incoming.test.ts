@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { buffer as bytesOf, text as textOf } from "node:stream/consumers";
 import { after, describe, it } from "node:test";
 import {
@@ -14,6 +14,7 @@ import {
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 
 const bytesMax = 10_000;
 /** Says what it was sent, with the body's own bytes. */
@@ -223,7 +224,7 @@ describe("a coded request", () => {
 
 	it("is 415 for a client that asks first, before the body is sent", async () => {
 		const { hostname, port } = new URL(gateway.url);
-		const socket = connect(Number(port), hostname);
+		const socket = connectTo(Number(port), hostname);
 		socket.write(
 			"POST /text HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 100\r\ncontent-encoding: x\r\nconnection: close\r\n\r\n",
 		);
@@ -243,7 +244,7 @@ describe("a cookie given twice, and a list in two lines,", () => {
 
 	async function ask(path: string): Promise<unknown> {
 		const { hostname, port } = new URL(gateway.url);
-		const socket = connect(Number(port), hostname);
+		const socket = connectTo(Number(port), hostname);
 		const head = [`GET ${path} HTTP/1.1`, "host: a", "connection: close"];
 		socket.write(`${[...head, ...lines].join("\r\n")}\r\n\r\n`);
 		const answer = await textOf(socket);

@@ -1,11 +1,12 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type ClientRequest, get, type IncomingMessage } from "node:http";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { EventSource } from "undici";
+import { type AnswerStream, type Asking, get } from "../kit/request.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { connectTo } from "../kit/transport.ts";
 import { json, type RealUpstream, startUpstream } from "../kit/upstream.ts";
 
 let stack: AsyncDisposableStack;
@@ -45,8 +46,8 @@ afterEach(async () => {
 });
 
 interface Asked {
-	readonly request: ClientRequest;
-	readonly response: IncomingMessage;
+	readonly request: Asking;
+	readonly response: AnswerStream;
 	/** What comes first. */
 	readonly first: string;
 }
@@ -55,13 +56,13 @@ interface Asked {
 async function ask(accept: string): Promise<Asked> {
 	const request = get(`${gateway.url}/board`, { headers: { accept } });
 	request.on("error", () => {});
-	const [response] = (await once(request, "response")) as [IncomingMessage];
+	const [response] = (await once(request, "response")) as [AnswerStream];
 	response.setEncoding("utf8");
 	const [first] = (await once(response, "data")) as [string];
 	return { request, response, first };
 }
 
-async function restOf(response: IncomingMessage): Promise<string> {
+async function restOf(response: AnswerStream): Promise<string> {
 	let text = "";
 	response.on("data", (piece: string) => {
 		text += piece;
@@ -167,7 +168,7 @@ class Connection {
 
 	constructor(text: string) {
 		const { port } = new URL(gateway.url);
-		this.socket = connect(Number(port), "127.0.0.1");
+		this.socket = connectTo(Number(port), "127.0.0.1");
 		this.socket.setEncoding("latin1");
 		this.socket.on("data", (piece) => {
 			this.received += piece;

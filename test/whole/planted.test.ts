@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
-import { connect } from "node:net";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import {
@@ -18,6 +17,7 @@ import {
 	hmacSigned,
 	issuer,
 } from "../kit/tokens.ts";
+import { connectTo } from "../kit/transport.ts";
 import {
 	type RealUpstream,
 	type SeenRequest,
@@ -302,7 +302,7 @@ async function leave(): Promise<undefined> {
 function spoil(): Promise<undefined> {
 	return new Promise((resolve, reject) => {
 		const { port } = new URL(url);
-		const socket = connect(Number(port), "127.0.0.1");
+		const socket = connectTo(Number(port), "127.0.0.1");
 		socket.on("error", reject);
 		socket.on("close", () => resolve(undefined));
 		socket.end(

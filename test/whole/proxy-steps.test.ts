@@ -2,12 +2,12 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import {
 	createServer,
-	request as httpRequest,
 	type IncomingMessage,
 	type RequestListener,
 } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import { request as send } from "../kit/request.ts";
 import { type ServedGateway, serve } from "../kit/serve.ts";
 import { json, type RealUpstream, startUpstream } from "../kit/upstream.ts";
 import { asking, openClient, type TestClient } from "../server/client.ts";
@@ -79,7 +79,7 @@ async function open(
 	path: string,
 	options: { method?: string; headers?: Record<string, string> } = {},
 ): Promise<IncomingMessage> {
-	const request = httpRequest(gateway.url + path, { agent: false, ...options });
+	const request = send(gateway.url + path, { agent: false, ...options });
 	request.end();
 	const [response] = await once(request, "response");
 	return response as IncomingMessage;
@@ -290,7 +290,7 @@ describe("an upload after a token was fetched", () => {
 
 	test("that is sent anyway stands still until its steps have ended", async () => {
 		let written = 0;
-		const request = httpRequest(`${gateway.url}/f/a`, {
+		const request = send(`${gateway.url}/f/a`, {
 			method: "PUT",
 			agent: false,
 			headers: { "content-length": size },
@@ -317,7 +317,7 @@ describe("an upload after a token was fetched", () => {
 	});
 
 	test("stands still no longer than the deadline, and is then given up", async () => {
-		const request = httpRequest(`${gateway.url}/f/a`, {
+		const request = send(`${gateway.url}/f/a`, {
 			method: "PUT",
 			agent: false,
 			headers: { "content-length": size },

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { connect } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { EventSource, WebSocket } from "undici";
 import { checkText, configOrThrow } from "../../src/config/load.ts";
@@ -8,6 +7,7 @@ import type { RequestEnded } from "../../src/core/events.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen, type Server } from "../../src/server/server.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
+import { connectTo } from "../kit/transport.ts";
 import { json, type RealUpstream, startUpstream } from "../kit/upstream.ts";
 
 let stack: AsyncDisposableStack;
@@ -172,7 +172,7 @@ describe("a live route over real connections", () => {
 		const big = (n: number) => ({ n, text: "x".repeat(1_000_000) });
 		value = big(0);
 		const { port } = new URL(url());
-		const slow = connect(Number(port), "127.0.0.1");
+		const slow = connectTo(Number(port), "127.0.0.1");
 		stack.defer(() => void slow.destroy());
 		slow.pause();
 		const head =

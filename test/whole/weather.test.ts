@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { get, type IncomingMessage } from "node:http";
 import { describe, it } from "node:test";
 import {
 	startLibreTranslate,
@@ -9,6 +8,7 @@ import {
 } from "../../examples/weather/upstreams.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
 import { EventReader } from "../kit/listeners.ts";
+import { type AnswerStream, get } from "../kit/request.ts";
 import { type HttpAnswer, serve } from "../kit/serve.ts";
 import { type Answering, json, startUpstream } from "../kit/upstream.ts";
 
@@ -328,7 +328,7 @@ describe("the board of the weather example", () => {
 			const headers = { accept: "text/event-stream" };
 			const request = get(url, { headers, agent: false });
 			closing.push(() => request.destroy());
-			const [response] = (await once(request, "response")) as [IncomingMessage];
+			const [response] = (await once(request, "response")) as [AnswerStream];
 			response.setEncoding("utf8");
 			response.on("error", () => {});
 			const reader = new EventReader();
