@@ -234,10 +234,14 @@ describe("the chat in a browser", { skip: withoutChromium() }, () => {
 	});
 
 	it("says why a message was refused", async () => {
-		await using ada = await enter("Ada");
+		// The example's ten seconds could pass before the last message.
+		await using strict = await startChat((yaml) =>
+			yaml.replace("limit: 30, per: 10s", "limit: 30, per: 1h"),
+		);
+		await using ada = await enter("Ada", { url: strict.url });
 		await Promise.all(
 			Array.from({ length: 30 }, (_, at) =>
-				fetch(`${chat.url}/rooms/hall?name=x`, {
+				fetch(`${strict.url}/rooms/hall?name=x`, {
 					method: "POST",
 					headers: { "content-type": "application/json" },
 					body: JSON.stringify({ key: `${at}`, text: "x" }),

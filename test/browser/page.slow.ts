@@ -34,18 +34,20 @@ async function barsOf(page: Page, step: string) {
 	return bars;
 }
 
+let browser: Browser;
+
+before(async () => {
+	if (!withoutChromium()) browser = await openBrowser();
+});
+after(() => browser?.close());
+
 describe("the page in a browser", { skip: withoutChromium() }, () => {
-	let browser: Browser;
 	let weather: Weather;
 
 	before(async () => {
 		weather = await startWeather();
-		browser = await openBrowser();
 	});
-	after(async () => {
-		await browser.close();
-		await weather[Symbol.asyncDispose]();
-	});
+	after(() => weather[Symbol.asyncDispose]());
 
 	it("says what to do while there is no request", async () => {
 		await using empty = await startWeather();
@@ -333,17 +335,12 @@ describe("the page of an admin server with a token", {
 	skip: withoutChromium(),
 }, () => {
 	const token = "a-token-of-20-letters";
-	let browser: Browser;
 	let weather: Weather;
 
 	before(async () => {
 		weather = await startWeather({ token });
-		browser = await openBrowser();
 	});
-	after(async () => {
-		await browser.close();
-		await weather[Symbol.asyncDispose]();
-	});
+	after(() => weather[Symbol.asyncDispose]());
 
 	async function enter(page: Page, text: string) {
 		await page.getByLabel("Token").fill(text);
@@ -385,7 +382,6 @@ describe("the page of an admin server with a token", {
 for (const look of Object.values(looks)) {
 	describe(`the page as ${look.name}`, { skip: withoutChromium() }, () => {
 		it("has no serious fault that axe finds, in any view, and is not wider than the window", async () => {
-			const browser = await openBrowser();
 			const weather = await startWeather();
 			try {
 				await weather.ask("Москва");
@@ -414,7 +410,6 @@ for (const look of Object.values(looks)) {
 					await check(view);
 				}
 			} finally {
-				await browser.close();
 				await weather[Symbol.asyncDispose]();
 			}
 		});
