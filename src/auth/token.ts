@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { errors, jwtVerify } from "jose";
+import * as errors from "jose/errors";
+import { jwtVerify } from "jose/jwt/verify";
 import type { JwtConfig } from "../config/config.ts";
 import { parseJson } from "../core/json.ts";
 import type { KeySet } from "../core/key-set.ts";

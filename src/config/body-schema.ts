@@ -1,4 +1,5 @@
-import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js";
+import type { Ajv2020, ErrorObject } from "ajv/dist/2020.js";
+import { createAjv } from "../core/ajv.ts";
 import { createPattern } from "../core/pattern.ts";
 import { suggest } from "../core/suggest.ts";
 import { typeMeant } from "./other-words.ts";
@@ -19,7 +20,7 @@ let ajv: Ajv2020 | null = null;
  * it has judged: two schemas of the same `$id` are strangers to each other.
  */
 export const faultOfSchema: FaultOfSchema = (schema) => {
-	ajv ??= new Ajv2020({
+	ajv ??= createAjv({
 		allErrors: true,
 		addUsedSchema: false,
 		// Its warnings would go to the console, in its own words.
@@ -48,7 +49,7 @@ export function misfitOf(
 	data: unknown,
 ): readonly string[] | null {
 	// As a message is judged when it is published.
-	judge ??= new Ajv2020({
+	judge ??= createAjv({
 		...{ strict: false, validateSchema: false, addUsedSchema: false },
 		...{ ownProperties: true, multipleOfPrecision: 12, logger: false },
 		code: { regExp: Object.assign(createPattern, { code: "" }) },

@@ -1,9 +1,6 @@
-import {
-	Ajv2020,
-	type ErrorObject,
-	type ValidateFunction,
-} from "ajv/dist/2020.js";
+import type { Ajv2020, ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import type { RequestConfig } from "../config/config.ts";
+import { createAjv } from "../core/ajv.ts";
 import { Decimal } from "../core/decimal.ts";
 import { GatewayError, type RequestFault } from "../core/errors.ts";
 import {
@@ -68,7 +65,7 @@ export function createBodyCompiler(): CompileBody {
 }
 
 function createCompiler(allErrors: boolean, follow: () => boolean): Ajv2020 {
-	const ajv = new Ajv2020({
+	const ajv = createAjv({
 		allErrors,
 		strict: false,
 		validateSchema: false,
