@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { folderWith, runNode } from "../kit/cli.ts";
 import { ask } from "../kit/serve.ts";
 import { connectTo } from "../kit/transport.ts";
+import { until } from "../kit/until.ts";
 import { startUpstream } from "../kit/upstream.ts";
 
 /** Whatever clients send and routes make, a process with a heap of 512 MiB lives, and answers who comes after. */
@@ -116,7 +117,7 @@ routes:
 	assert.equal((await ask(`${served.url}/-/health`)).status, 200);
 	assert.ok(refused > 100, `${refused} refused`);
 	for (const socket of sockets) socket.destroy();
-	await eventually(async () => (await ask(`${served.url}/x`)).status === 200);
+	await until(async () => (await ask(`${served.url}/x`)).status === 200);
 	await served.assertWell("/x");
 });
 
@@ -148,7 +149,7 @@ routes:
 		return socket;
 	});
 	// Those that are not refused have asked the upstream.
-	await eventually(
+	await until(
 		async () => served.ended || answers.length + upstream.seen.length >= 40,
 	);
 	assert.deepEqual(Object.keys(counted(answers)), ["503"]);
@@ -170,7 +171,7 @@ routes:
 	}
 	let done = 0;
 	// They are read for a while, so that all that is begun has been made.
-	await eventually(async () => {
+	await until(async () => {
 		await ask(`${served.url}/x`);
 		return ++done > 200;
 	});
@@ -228,10 +229,3 @@ routes:
 	assert.equal((json as { code: string }).code, "limit_exceeded");
 	await served.assertWell("/x");
 });
-
-/** Waits for what the process in between does in its own time. */
-async function eventually(done: () => Promise<boolean>): Promise<void> {
-	while (!(await done())) {
-		await new Promise((resolve) => setImmediate(resolve));
-	}
-}

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { folderWith, type RunningCommand, sluice } from "./cli.ts";
 import { ask, type HttpAnswer } from "./serve.ts";
+import { until } from "./until.ts";
 
 /** `sluice serve` with several workers, in a folder of its own. It is killed at the end if it still runs. */
 export interface RunningWorkers extends AsyncDisposable {
@@ -76,7 +77,7 @@ function childrenOf(pid: number): number[] {
 
 /** Resolves when a process has ended that is no child of ours, so that nobody tells us. */
 export async function gone(pid: number): Promise<void> {
-	while (isAlive(pid)) await new Promise((resolve) => setImmediate(resolve));
+	await until(() => !isAlive(pid));
 }
 
 /** Whether a process still runs. One that has ended may be there until somebody asks how. */

@@ -23,6 +23,7 @@ import {
 	untilUp,
 	withoutStore,
 } from "../kit/store.ts";
+import { until } from "../kit/until.ts";
 import {
 	type Answering,
 	type RealUpstream,
@@ -107,11 +108,6 @@ async function opened(
 		shared: () => shared,
 		[Symbol.asyncDispose]: () => gateway.close(),
 	};
-}
-
-/** Waits for something that the store or another gateway does. */
-async function until(done: () => boolean | Promise<boolean>): Promise<void> {
-	while (!(await done())) await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("answers that gateways share", { skip }, () => {

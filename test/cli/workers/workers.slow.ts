@@ -3,6 +3,7 @@ import { Agent } from "node:http";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
 import { ask } from "../../kit/serve.ts";
+import { until } from "../../kit/until.ts";
 import { pidFile, startWorkers } from "../../kit/workers.ts";
 
 const functions = `${pidFile}
@@ -64,9 +65,7 @@ describe("several workers", () => {
 				busy.add((await ask(`${workers.url}/burn`, { agent })).json);
 			}
 		})();
-		while (busy.size === 0) {
-			await new Promise((resolve) => setImmediate(resolve));
-		}
+		await until(() => busy.size > 0);
 		let byOther = 0;
 		for (let at = 0; at < 100; at++) {
 			if (!busy.has((await workers.get("/pid")).json)) byOther++;
@@ -104,7 +103,7 @@ describe("several workers", () => {
 				all.size === 2 && [...all.values()].every((some) => some.length > 2)
 			);
 		};
-		while (!isShared()) await new Promise((resolve) => setImmediate(resolve));
+		await until(isShared);
 		goes = false;
 		await Promise.all(loops);
 		for (const agent of agents) agent.destroy();
@@ -136,9 +135,7 @@ describe("several workers", () => {
 		);
 		for (let round = 1; round <= 3; round++) {
 			workers.command.process.kill("SIGUSR2");
-			while (workers.lines("restarted the workers").length < round) {
-				await new Promise((resolve) => setImmediate(resolve));
-			}
+			await until(() => workers.lines("restarted the workers").length >= round);
 		}
 		goes = false;
 		await Promise.all(loops);
@@ -203,15 +200,17 @@ describe("several workers", () => {
 		const survivor = workers.pids()[1];
 		process.kill(first ?? 0, "SIGKILL");
 		for (const deaths of [1, 2]) {
-			while (workers.lines("a worker takes its place").length < deaths) {
+			await until(async () => {
 				await workers.get("/pid").catch(() => {});
-			}
+				return workers.lines("a worker takes its place").length >= deaths;
+			});
 			const next = workers.pids().find((pid) => pid !== survivor);
 			process.kill(next ?? 0, "SIGKILL");
 		}
-		while (workers.lines("a worker ended").length < 3) {
+		await until(async () => {
 			assert.equal((await workers.get("/pid")).status, 200);
-		}
+			return workers.lines("a worker ended").length >= 3;
+		});
 		assert.deepEqual(
 			workers.lines("a worker ended").map(({ againMs }) => againMs),
 			[0, 1_000, 2_000],

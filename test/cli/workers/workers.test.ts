@@ -7,6 +7,7 @@ import { describe, it } from "node:test";
 import { folderWith, sluice } from "../../kit/cli.ts";
 import { readEvents } from "../../kit/events.ts";
 import { ask, type HttpAnswer } from "../../kit/serve.ts";
+import { until } from "../../kit/until.ts";
 import { json, startUpstream } from "../../kit/upstream.ts";
 import {
 	gone,
@@ -43,9 +44,7 @@ async function held(workers: RunningWorkers, seen: () => readonly string[]) {
 	const pids = () => new Set(seen());
 	while (pids().size < workers.pids().length) {
 		asked.push(ask(`${workers.url}/held`).catch(() => "cut" as const));
-		while (seen().length < asked.length) {
-			await new Promise((resolve) => setImmediate(resolve));
-		}
+		await until(() => seen().length >= asked.length);
 	}
 	return asked;
 }

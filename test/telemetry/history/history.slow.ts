@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 import { folderWith, sluice } from "../../kit/cli.ts";
 import { type KeptGateway, keptGateway, readSql } from "../../kit/history.ts";
 import { ask } from "../../kit/serve.ts";
+import { until } from "../../kit/until.ts";
 
 const load = 20_000;
 
@@ -78,9 +79,7 @@ describe(`a history under a load of ${load} requests`, () => {
 		let most = 0;
 		const wrong = await under(kept, load, async (asked) => {
 			// So that none is lost because the load is faster than any disk.
-			while (kept.history.state().waiting > 900) {
-				await new Promise((resolve) => setImmediate(resolve));
-			}
+			await until(() => kept.history.state().waiting <= 900);
 			if (asked % 400 !== 0) return;
 			most = Math.max(most, sizeOf(kept.file) + sizeOf(`${kept.file}-wal`));
 		});
@@ -187,7 +186,10 @@ describe("a history whose process is killed", () => {
 		assert.equal(await gateway.askAll(600), 0);
 		const loading = gateway.askAll(2000).catch(() => {});
 		let { written } = await gateway.numbers();
-		while (written < 800) ({ written } = await gateway.numbers());
+		await until(async () => {
+			({ written } = await gateway.numbers());
+			return written >= 800;
+		});
 		gateway.command.process.kill("SIGKILL");
 		await gateway.command.ended;
 		await loading;
@@ -298,7 +300,10 @@ describe("sluice history", () => {
 		try {
 			assert.equal(await gateway.askAll(20), 0);
 			let { written } = await gateway.numbers();
-			while (written < 20) ({ written } = await gateway.numbers());
+			await until(async () => {
+				({ written } = await gateway.numbers());
+				return written >= 20;
+			});
 			const csv = await shown("--csv", "--limit", "5");
 			assert.equal(csv.code, 0, csv.err);
 			assert.equal(csv.out.split("\r\n").length, 7);
@@ -326,9 +331,6 @@ async function untilKept(
 	{ history }: KeptGateway,
 	count: number,
 ): Promise<{ requests: number }> {
-	for (;;) {
-		const { written } = history.state();
-		if (written >= count) return { requests: written };
-		await new Promise((resolve) => setImmediate(resolve));
-	}
+	await until(() => history.state().written >= count);
+	return { requests: history.state().written };
 }
