@@ -1,5 +1,4 @@
 import { allRead } from "../core/all-read.ts";
-import { parseStoreUrl } from "../store/address.ts";
 import { faultOfSchema } from "./body-schema.ts";
 import { checkAuth, refuseUnasked } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
@@ -11,7 +10,7 @@ import {
 	type FileReference,
 	type UpstreamContext,
 } from "./check-upstream.ts";
-import type { Config, RouteConfig, StoreConfig } from "./config.ts";
+import type { Config, RouteConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import { configKeys } from "./keys/top.ts";
 import { hasFault, type Problem } from "./problem.ts";
@@ -92,7 +91,6 @@ export function check(root: Source | null, env: Environment): Checked {
 		warnOfUnused(doors, namedAuths, words, problems);
 	}
 	if (jobs.secret === null) refuseUnsigned(routes, written, problems);
-	if (store !== null) refuseOtherServers(store, routes, root, problems);
 	if (history === null) warnOfUnkept(routes, written, problems);
 	const caches = upstreams.some(({ cache }) => cache?.shared ?? false);
 	if (store !== null && !caches) {
@@ -213,21 +211,6 @@ function refuseUnsigned(
 			"a webhook is signed: add `jobs: { secret: ${env.WEBHOOK_SECRET} }`";
 		problems.push({ at: written?.at ?? 0, follows: true, message });
 	}
-}
-
-/** A queue of jobs connects again by itself, to where it was. */
-function refuseOtherServers(
-	{ url }: StoreConfig,
-	routes: readonly RouteConfig[],
-	root: MapSource,
-	problems: Problem[],
-): void {
-	const isOne = parseStoreUrl(url.reveal())?.kind === "server";
-	if (isOne || routes.every(({ job }) => job === null)) return;
-	const at = entryOf(root, "store")?.at ?? 0;
-	const message =
-		"jobs need a store that is one server: write `redis://` or `rediss://` with its host";
-	problems.push({ at, follows: true, message });
 }
 
 /** A store in which nothing is shared. */

@@ -5,6 +5,7 @@ import { BullmqJobs } from "../jobs/bullmq/bullmq-jobs.ts";
 import type { StartRun } from "../jobs/job-runner.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import { SqliteJobs } from "../jobs/sqlite/sqlite-jobs.ts";
+import { keyPrefix } from "../store/address.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import { scheduledJobs } from "./scheduled-jobs.ts";
@@ -30,11 +31,12 @@ export function openJobs(
 	const { parallel, secret, run, ...unread } = others;
 	allRead(unread);
 	const bounds = { queuedMax, keptMax };
+	const url = store?.url.reveal() ?? "";
 	const kept =
 		store === null
 			? new SqliteJobs({ file, fileBytesMax, ...bounds }, clock)
 			: new BullmqJobs(
-					{ url: store.url.reveal(), prefix: `${store.prefix}:`, ...bounds },
+					{ url, prefix: keyPrefix(url, store.prefix), ...bounds },
 					clock,
 				);
 	return new Jobs(kept, {

@@ -1,28 +1,59 @@
+import type { Clock } from "../tasks/clock.ts";
+import { parseStoreUrl } from "./address.ts";
+import { createFindWriter } from "./redis.ts";
+
 /** How long the library waits for a connection, and between its attempts at most. */
 const connectMs = 5_000;
 const pauseMsMin = 250;
 const pauseMsMax = 2_000;
 
-/**
- * Opens a connection of its own for a queue, which connects again by itself. Nothing waits for it to come back: a command fails
- * at once while it is away.
- */
-export async function openQueueClient(url: string) {
+/** How long those who know which server takes writes may take to say so. */
+const findMs = 2_000;
+
+export type QueueClient = Awaited<ReturnType<typeof createQueueClient>>;
+
+/** Makes connections of their own for a queue, which hold no command back: it fails at once while the store is away. */
+export interface QueueClients {
+	/** Whether several servers stand in for each other. Then a connection that ends is not made again: another server may take writes. */
+	readonly several: boolean;
+	/** Gives one that is not connected yet. `onLost` is called when it ends by itself, and only if there are several servers. */
+	next(onLost: () => void): Promise<QueueClient>;
+}
+
+export async function openQueueClients(
+	url: string,
+	prefix: string,
+	clock: Clock,
+): Promise<QueueClients> {
+	const several = parseStoreUrl(url)?.kind !== "server";
+	const times = { clock, ms: findMs };
+	const find = await createFindWriter(url, prefix, times);
+	return {
+		several,
+		async next(onLost) {
+			const client = await createQueueClient(await find(), several);
+			// Whoever sends a command hears of it.
+			client.on("error", several ? onLost : () => {});
+			return client;
+		},
+	};
+}
+
+async function createQueueClient(url: string, several: boolean) {
 	const { createClient } = await import("@redis/client");
-	const client = createClient({
+	return createClient({
 		url,
 		disableOfflineQueue: true,
 		disableClientInfo: true,
 		maintNotifications: "disabled",
 		socket: {
 			connectTimeout: connectMs,
-			reconnectStrategy: (retries) =>
-				Math.min(pauseMsMin * 2 ** retries, pauseMsMax),
+			reconnectStrategy: several ? false : pauseOf,
 		},
 	});
-	// Whoever sends a command hears of it.
-	client.on("error", () => {});
-	return client;
 }
 
-export type QueueClient = Awaited<ReturnType<typeof openQueueClient>>;
+/** How long it is waited before the next attempt. */
+export function pauseOf(attempts: number): number {
+	return Math.min(pauseMsMin * 2 ** attempts, pauseMsMax);
+}

@@ -1,5 +1,6 @@
 import type { StoreFault } from "../core/events.ts";
-import { parseStoreUrl } from "./address.ts";
+import type { Clock } from "../tasks/clock.ts";
+import { parseStoreUrl, type StoreAddress } from "./address.ts";
 import { findServer } from "./find-server.ts";
 import { type Link, type OpenLink, StoreError, UnknownScript } from "./link.ts";
 
@@ -20,7 +21,7 @@ type Connect = (
 export function openRedis(written: string, prefix = ""): OpenLink {
 	const address = parseStoreUrl(written);
 	if (address === null) throw new Error("this is no address of a store");
-	let attempts = 0;
+	const find = writerOf(address, prefix);
 	return async (onLost, onBegun, onReached) => {
 		const library = await import("@redis/client");
 		let over = false;
@@ -35,13 +36,48 @@ export function openRedis(written: string, prefix = ""): OpenLink {
 			destroy = made.destroy;
 			return made.ready;
 		};
-		const { seeds, kind, database } = address;
+		return connect(await find(connect), onLost);
+	};
+}
+
+/** Gives with each call the URL of the server that takes writes now, and asks another of those who know. */
+function writerOf(
+	address: StoreAddress,
+	prefix: string,
+): (connect: Connect) => Promise<string> {
+	const { seeds, kind, database } = address;
+	let attempts = 0;
+	return async (connect) => {
 		const seed = seeds[attempts++ % seeds.length] ?? seeds[0];
-		const url =
-			kind === "server"
-				? `${seed}${database && `/${database}`}`
-				: await findServer(address, seed, { prefix, connect });
-		return connect(url, onLost);
+		return kind === "server"
+			? `${seed}${database && `/${database}`}`
+			: await findServer(address, seed, { prefix, connect });
+	};
+}
+
+/** Gives with each call the URL of the server that takes writes now. Rejects if nobody says it within so long. */
+export async function createFindWriter(
+	written: string,
+	prefix: string,
+	{ clock, ms }: { readonly clock: Clock; readonly ms: number },
+): Promise<() => Promise<string>> {
+	const address = parseStoreUrl(written);
+	if (address === null) throw new Error("this is no address of a store");
+	const library = await import("@redis/client");
+	const find = writerOf(address, prefix);
+	return async () => {
+		let destroy = () => {};
+		// What was asked rejects then.
+		const timer = clock.after(ms, () => destroy());
+		try {
+			return await find((url, onLost) => {
+				const made = connectionTo(url, library, onLost, () => {});
+				destroy = made.destroy;
+				return made.ready;
+			});
+		} finally {
+			timer.cancel();
+		}
 	};
 }
 

@@ -46,11 +46,14 @@ export type ShareJobs = () => { readonly serve: ServeJobs } & Disposable;
 export function inStore(url: string, prefix?: string): ServeJobs {
 	return async (yaml, more = "", env = {}) => {
 		// The machine may be busy with other tests.
-		const store = { url, prefix: prefix ?? randomUUID(), timeout: "1s" };
+		const store = {
+			url: "${env.STORE_URL}",
+			...{ prefix: prefix ?? randomUUID(), timeout: "1s" },
+		};
 		const bounds = more === "" ? "{}" : `\n${more}`;
 		const served = await serve(
 			`${yaml}\njobs: ${bounds}\nstore: ${JSON.stringify(store)}`,
-			env,
+			{ ...env, STORE_URL: url },
 		);
 		await served.gateway.settled;
 		// Only then a job can be taken on.

@@ -1,6 +1,4 @@
 import { randomUUID } from "node:crypto";
-import type { Job as QueuedJob } from "bullmq";
-import { openQueueClient, type QueueClient } from "../../store/queue-client.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import {
 	endCodes,
@@ -20,12 +18,7 @@ import type {
 	JobStore,
 } from "../job-store.ts";
 import { unavailable } from "../unavailable.ts";
-import {
-	leaseMs,
-	loadQueue,
-	openQueue,
-	type SharedQueue,
-} from "./bullmq-queue.ts";
+import { leaseMs, loadQueue, type SharedQueue } from "./bullmq-queue.ts";
 import {
 	type Asked,
 	answerFields,
@@ -48,6 +41,7 @@ import {
 	surelyScript,
 	takeHookScript,
 } from "./job-scripts.ts";
+import { QueueConnection } from "./queue-connection.ts";
 
 export interface BullmqOptions {
 	readonly url: string;
@@ -56,6 +50,9 @@ export interface BullmqOptions {
 	readonly queuedMax: number;
 	readonly keptMax: number;
 }
+
+/** How often this process says that it lives. */
+const beatMs = leaseMs / 5;
 
 /** How long somebody waits for the store. */
 const answerMs = 5_000;
@@ -99,21 +96,21 @@ const endStates = [
 export class BullmqJobs implements JobStore {
 	readonly #options: BullmqOptions;
 	readonly #clock: Clock;
-	/** The jobs of this process, by their runs. */
-	readonly #locked = new Map<string, QueuedJob>();
+	/** The ids of the jobs of this process, by their runs. */
+	readonly #locked = new Map<string, string>();
 	/** Jobs that may have been begun although nobody here was told so. They are left to others. */
-	readonly #unheard = new Map<string, QueuedJob>();
+	readonly #unheard = new Map<string, string>();
 	/** Jobs that may have been added although nobody was told so, or may still be, and until when. */
 	readonly #unsure = new Map<string, number>();
-	#client: QueueClient | null = null;
-	#queue: SharedQueue | null = null;
-	#opening: Promise<void> | null = null;
+	readonly #connection: QueueConnection;
 	#timer: Timer | null = null;
 	#closed = false;
 
 	constructor(options: BullmqOptions, clock: Clock) {
+		const { url, prefix } = options;
 		this.#options = options;
 		this.#clock = clock;
+		this.#connection = new QueueConnection(url, prefix, clock);
 	}
 
 	async add(job: NewJob): Promise<Added> {
@@ -141,25 +138,25 @@ export class BullmqJobs implements JobStore {
 		return this.#do(async (queue, isLate) => {
 			for (;;) {
 				const run = randomUUID();
-				const next = await queue.next(run);
-				if (next === null) return null;
-				const taken = await this.#begin(queue, next.id as string, run).catch(
+				const id = await queue.next(run);
+				if (id === null) return null;
+				const taken = await this.#begin(queue, id, run).catch(
 					(error: unknown) => {
 						// It may have begun, and the answer was lost.
-						this.#unheard.set(run, next);
+						this.#unheard.set(run, id);
 						throw error;
 					},
 				);
 				if (isLate()) {
-					this.#unheard.set(run, next);
+					this.#unheard.set(run, id);
 					return null;
 				}
 				if (taken === "later") {
-					await next.moveToDelayed(Date.now() + laterMs, run);
+					await queue.back(id, run, Date.now() + laterMs);
 				} else if (taken === null) {
-					await next.moveToCompleted(null, run, false);
+					await queue.done(id, run);
 				} else {
-					this.#locked.set(run, next);
+					this.#locked.set(run, id);
 					return taken;
 				}
 			}
@@ -202,14 +199,11 @@ export class BullmqJobs implements JobStore {
 							bodyWord(outcome.answer.body),
 							JSON.stringify(steps),
 						]);
-			const locked = this.#locked.get(run) ?? this.#unheard.get(run);
 			this.#forget(run);
 			// If that fails, its lock runs out, and whoever gets it next sees how it is.
 			const moved =
-				outcome.state === "left"
-					? locked?.moveToWait(run)
-					: locked?.moveToCompleted(null, run, false);
-			await moved?.catch(() => {});
+				outcome.state === "left" ? queue.back(id, run) : queue.done(id, run);
+			await moved.catch(() => {});
 			if (isOurs !== 1) return null;
 			const after = await this.#find(queue, id);
 			return after?.kind === "found" ? after.job : null;
@@ -279,9 +273,7 @@ export class BullmqJobs implements JobStore {
 	async close(): Promise<void> {
 		this.#closed = true;
 		this.#timer?.cancel();
-		await this.#queue?.close();
-		this.#client?.destroy();
-		await this.#opening?.catch(() => {});
+		await this.#connection.close();
 	}
 
 	/** `isLate` says whether whoever asked has been told that it cannot be done. */
@@ -299,7 +291,7 @@ export class BullmqJobs implements JobStore {
 			if (same) {
 				// Whoever made it may have died before it was surely in the queue.
 				if (same.job.state === "queued") {
-					await this.#surely(queue, other, job, isLate);
+					await this.#surely(other, job, isLate);
 				}
 				return { kind: "added", job: same.job, again: true };
 			}
@@ -307,7 +299,7 @@ export class BullmqJobs implements JobStore {
 		}
 		const what = await this.#whatIsFull(queue);
 		if (what !== null) return { kind: "full", what };
-		await this.#surely(queue, id, job, isLate);
+		await this.#surely(id, job, isLate);
 		const added = { id, ...askedOf(job), ...newlyAdded };
 		return { kind: "added", job: added, again: false };
 	}
@@ -317,34 +309,36 @@ export class BullmqJobs implements JobStore {
 	 * middle, or a store that goes on later, nothing is left that would be done. Each part may be done twice: a connection that
 	 * ended may have done it, and the answer was lost.
 	 */
-	async #surely(
-		queue: SharedQueue,
-		id: string,
-		job: NewJob,
-		isLate: () => boolean,
-	): Promise<void> {
+	async #surely(id: string, job: NewJob, isLate: () => boolean): Promise<void> {
 		const parts = [
-			() => this.#create(queue, id, job),
-			() => queue.add(id),
-			async () => {
+			(queue: SharedQueue) => this.#create(queue, id, job),
+			(queue: SharedQueue) => queue.add(id),
+			async (queue: SharedQueue) => {
 				const keys = this.#keysOf(id);
 				const sure = await this.#script(queue, surelyScript, keys, []);
 				if (sure !== 1) throw new Error("it was in the queue too late");
+				await this.#connection.copied(queue);
 			},
 		];
 		for (const part of parts) await this.#again(part, isLate);
 	}
 
 	/** Does it again while its connection ends, until it is late. */
-	async #again(part: () => Promise<void>, isLate: () => boolean) {
+	async #again(
+		part: (queue: SharedQueue) => Promise<void>,
+		isLate: () => boolean,
+	): Promise<void> {
 		for (;;) {
-			if (isLate() || this.#closed)
+			if (isLate() || this.#closed) {
 				throw new Error("nobody waits for it any more");
+			}
+			const { queue } = this.#connection;
 			try {
-				return await part();
+				return await part(await this.#connection.ready());
 			} catch (error) {
-				const client = this.#client;
-				if (client?.isReady && !hasClosed(error)) throw error;
+				this.#connection.failed(error, false);
+				const isSame = queue !== null && queue === this.#connection.queue;
+				if (isSame && !hasClosed(error)) throw error;
 				await this.#pause(againMs);
 			}
 		}
@@ -408,6 +402,7 @@ export class BullmqJobs implements JobStore {
 		}
 		if (said === "unsure" || said === "silent") return "later";
 		if (said !== "begun") return null;
+		await this.#connection.copied(queue);
 		const job = jobOf(id, await this.#read(queue, id, jobFields));
 		const request = requestOf(await this.#read(queue, id, requestFields));
 		return job && request && { job, request, run };
@@ -495,51 +490,34 @@ export class BullmqJobs implements JobStore {
 			reject(unavailable(`no answer within ${answerMs} ms`));
 		});
 		try {
-			const queue = await Promise.race([this.#ready(), late]);
+			const queue = await Promise.race([this.#connection.ready(), late]);
+			this.#timer ??= this.#clock.aside(beatMs, () => this.#beat());
 			return await Promise.race([work(queue, () => isLate), late]);
 		} catch (error) {
+			this.#connection.failed(error, isLate);
 			throw unavailable(String(error));
 		} finally {
 			timer.cancel();
 		}
 	}
 
-	async #ready(): Promise<SharedQueue> {
-		this.#opening ??= this.#open();
-		await this.#opening;
-		const queue = this.#queue as SharedQueue;
-		if (!queue.client.isReady) throw new Error("their store is away");
-		return queue;
-	}
-
-	async #open(): Promise<void> {
-		const { url, prefix } = this.#options;
-		this.#client = await openQueueClient(url);
-		// It tries until it is there, or is destroyed.
-		await this.#client.connect();
-		this.#queue = await openQueue(this.#client, prefix);
-		this.#beat();
-	}
-
 	/** Says that this process lives, and takes back what nobody was told of. */
 	#beat(): void {
-		const queue = this.#queue;
-		for (const [run, { id = "" }] of queue?.client.isReady
-			? this.#unheard
-			: []) {
+		const { queue } = this.#connection;
+		for (const [run, id] of queue ? this.#unheard : []) {
 			this.end(id, run, { state: "left", wrote: false }, []).then(
 				() => this.#unheard.delete(run),
 				() => {},
 			);
 		}
-		if (queue?.client.isReady && this.#locked.size > 0) {
+		if (queue && this.#locked.size > 0) {
 			queue.renew(this.#locked).catch(() => {});
 		}
 		for (const [id, untilMs] of this.#unsure) {
 			if (this.#clock.now() > untilMs) this.#unsure.delete(id);
 			else this.cancel(id).catch(() => {});
 		}
-		this.#timer = this.#clock.aside(leaseMs / 5, () => this.#beat());
+		this.#timer = this.#clock.aside(beatMs, () => this.#beat());
 	}
 }
 

@@ -15,9 +15,13 @@ export interface SharedQueue {
 	/** Adds an id, unless it is there. */
 	add(id: string): Promise<void>;
 	/** The next id, which is locked by `token`; null if none waits. */
-	next(token: string): Promise<QueuedJob | null>;
-	/** Renews the locks of these. */
-	renew(locked: ReadonlyMap<string, QueuedJob>): Promise<void>;
+	next(token: string): Promise<string | null>;
+	/** Renews the locks of these ids, by their tokens. */
+	renew(locked: ReadonlyMap<string, string>): Promise<void>;
+	/** It need not be handed out again. */
+	done(id: string, token: string): Promise<void>;
+	/** It waits for its turn again, from then on. */
+	back(id: string, token: string, atMs?: number): Promise<void>;
 	remove(id: string): Promise<void>;
 	counts(): Promise<{ readonly queued: number; readonly running: number }>;
 	close(): Promise<void>;
@@ -53,17 +57,37 @@ export async function openQueue(
 	queue.on("error", () => {});
 	worker.on("error", () => {});
 	void worker.startStalledCheckTimer();
+	const taken = new Map<string, QueuedJob>();
+	/** Also one that was taken by another connection. */
+	const jobOf = async (id: string) =>
+		taken.get(id) ?? (await bullmq.Job.fromId(queue, id));
 	return {
 		client,
 		async add(id) {
 			const options = { jobId: id, removeOnComplete: true, removeOnFail: true };
 			await queue.add(name, null, options);
 		},
-		next: async (token) =>
-			(await worker.getNextJob(token, { block: false })) ?? null,
+		async next(token) {
+			const job = await worker.getNextJob(token, { block: false });
+			if (!job) return null;
+			const id = job.id as string;
+			taken.set(id, job);
+			return id;
+		},
 		async renew(locked) {
-			const ids = [...locked.values()].map(({ id }) => id as string);
-			await worker.extendJobLocks(ids, [...locked.keys()], leaseMs);
+			const [tokens, ids] = [[...locked.keys()], [...locked.values()]];
+			await worker.extendJobLocks(ids, tokens, leaseMs);
+		},
+		async done(id, token) {
+			await (await jobOf(id))?.moveToCompleted(null, token, false);
+			taken.delete(id);
+		},
+		async back(id, token, atMs) {
+			const job = await jobOf(id);
+			await (atMs === undefined
+				? job?.moveToWait(token)
+				: job?.moveToDelayed(atMs, token));
+			taken.delete(id);
 		},
 		async remove(id) {
 			await queue.remove(id);
