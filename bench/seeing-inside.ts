@@ -68,7 +68,7 @@ function answering(): OpenWire {
 		for (const answer of now) answer();
 	};
 	return () => ({
-		call({ target, attempt, onSent }, _scope, ended) {
+		send({ target, attempt, onSent }, ended) {
 			onSent?.();
 			attempt?.sent(true);
 			if (waiting.length === 0) setImmediate(answerAll);
@@ -78,6 +78,8 @@ function answering(): OpenWire {
 				if (attempt) attempt.bytes += body.length;
 				ended.answered({ status: 200, headers, body });
 			});
+			// Nobody ends a call of this bench.
+			return { end() {} };
 		},
 		stream: () => Promise.reject(new Error("nothing is passed on")),
 		state: () => ({ connections: 0, idle: 0 }),

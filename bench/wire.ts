@@ -8,6 +8,7 @@ import { once } from "node:events";
 import { type Dispatcher, Pool } from "undici";
 import type { UpstreamRequest } from "../src/core/http/messages.ts";
 import { promised } from "../src/policy/promised.ts";
+import { timeout } from "../src/policy/timeout.ts";
 import { openScope, realClock } from "../src/tasks/index.ts";
 import { openWire } from "../src/upstream/wire/open-wire.ts";
 
@@ -71,7 +72,7 @@ function overWire(origin: string): Ask {
 	const scope = openScope({ clock });
 	const settings = { name: "bench", origin, bodyBytesMax: 10_000, tls: null };
 	const wire = openWire(settings, clock);
-	const ask = promised(wire.call);
+	const ask = promised(timeout("bench")(wire.send));
 	return () => ask(request, scope).then(({ body }) => body.length);
 }
 

@@ -18,6 +18,11 @@ export class PolicyEnd implements CallEnd {
 		this.outer = outer;
 	}
 
+	/** Whether the end was told. */
+	protected get over(): boolean {
+		return this.#over;
+	}
+
 	/** Begins the call whose end this is, perhaps not for the first time. If the call throws, it has failed. */
 	begin(call: Call, request: UpstreamRequest, scope: Scope): void {
 		this.#over = false;

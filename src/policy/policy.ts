@@ -35,6 +35,18 @@ export interface CallEnd {
 }
 
 /**
+ * Sends one attempt of a call. It tells the end as a call does, but nothing bounds it: no scope and no timer. So whoever
+ * sends it ends it.
+ */
+export type Send = (request: UpstreamRequest, ended: CallEnd) => SentCall;
+
+/** An attempt that was sent. */
+export interface SentCall {
+	/** Ends it at once, with the reason as its failure. Does nothing if it is over. */
+	end(reason: unknown): void;
+}
+
+/**
  * Passes a request on. The head of the answer goes to the request's `onHead`. The promise settles when the whole body
  * has come, or fails with the error that the body's reader gets. When the scope is cancelled, it ends as a call does.
  */

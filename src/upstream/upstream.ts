@@ -181,7 +181,7 @@ export function createUpstream(
 		limit,
 	].filter((guard) => guard !== null);
 	// Next to the wire: bounds one attempt, from the moment it has its slot to the last byte of the answer.
-	const calls = wires.map(({ call }, url) => timeout(name, url)(call));
+	const calls = wires.map(({ send }, url) => timeout(name, url)(send));
 	// A body may take as long as it moves. It takes no slot from the calls meanwhile.
 	const streams = wires.map(({ stream }, url) => stall(name, url)(stream));
 	// Inside the limiter: a call that waits for a slot does not yet wait for one of the URLs.

@@ -5,7 +5,7 @@ import type { UpstreamRequest } from "../../src/core/http/messages.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import type { Scope } from "../../src/tasks/scope.ts";
 import { createUpstream } from "../../src/upstream/upstream.ts";
-import { played } from "../kit/policy.ts";
+import { played, sentBy } from "../kit/policy.ts";
 
 const upstreams = { users: { url: "http://users.test" } };
 
@@ -20,12 +20,15 @@ function gatewayWith(
 		{
 			env: {},
 			openUpstream: (settings, context) =>
-				createUpstream(settings, context, () => ({
-					call: played(async (request, scope) => {
-						const value = (await call(request, scope)) ?? null;
-						const body = new TextEncoder().encode(JSON.stringify(value));
-						return { status: 200, headers: [], body };
-					}),
+				createUpstream(settings, context, (_, clock) => ({
+					send: sentBy(
+						played(async (request, scope) => {
+							const value = (await call(request, scope)) ?? null;
+							const body = new TextEncoder().encode(JSON.stringify(value));
+							return { status: 200, headers: [], body };
+						}),
+						clock,
+					),
 					stream: () => Promise.reject(new Error("streams need a socket")),
 					state: () => ({ connections: 0, idle: 0 }),
 					close: async () => {},

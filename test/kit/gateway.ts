@@ -19,7 +19,7 @@ import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";
 import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
-import { played } from "./policy.ts";
+import { played, sentBy } from "./policy.ts";
 
 /**
  * A whole gateway on a virtual clock, without a port or a socket: upstreams are a function of the call. Everything but
@@ -148,7 +148,7 @@ export function testGateway(
 							: answer.then((response) => ({ ...response, url }));
 					};
 					return {
-						call: played(begin),
+						send: sentBy(played(begin), clock),
 						async stream(request, scope) {
 							const seen = request as unknown as UpstreamRequest;
 							const { body, ...head } = await begin(seen, scope);

@@ -11,7 +11,7 @@ import type {
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
 import type { Budget } from "../../src/policy/budget.ts";
-import type { Call, PolicyContext } from "../../src/policy/policy.ts";
+import type { Call, PolicyContext, Send } from "../../src/policy/policy.ts";
 import {
 	type PromisedCall,
 	promised,
@@ -25,6 +25,7 @@ import {
 	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
+import type { Wire } from "../../src/upstream/wire/wire.ts";
 
 /** What stands around one policy: a clock that the test moves on, a caller, and an upstream that answers as the test says. */
 export interface PolicySetting {
@@ -153,14 +154,58 @@ export function played(upstream: PromisedCall): Call {
 	return (request, scope, ended) => tellEnd(upstream(request, scope), ended);
 }
 
-/** The same wire, or upstream, whose calls are promises. */
+/** The same upstream, whose calls are promises. */
 export function promising<T extends { readonly call: Call }>(
-	one: T,
+	upstream: T,
 ): Promising<T> {
-	return { ...one, call: promised(one.call) };
+	return { ...upstream, call: promised(upstream.call) };
 }
 
-export type Promising<T> = Omit<T, "call"> & { readonly call: PromisedCall };
+/** The same wire, whose calls are promises that end with their scope. */
+export function promisingWire(wire: Wire): Promising<Wire> {
+	return { ...wire, call: promised(inScope(wire.send)) };
+}
+
+export type Promising<T> = Omit<T, "call" | "send"> & {
+	readonly call: PromisedCall;
+};
+
+/** What a wire sends, as a call that nothing bounds but its scope. */
+function inScope(send: Send): Call {
+	return (request, scope, ended) => {
+		if (scope.cancelled) throw scope.reason;
+		let leave = () => {};
+		const sent = send(request, {
+			answered(response) {
+				leave();
+				ended.answered(response);
+			},
+			failed(error) {
+				leave();
+				ended.failed(error);
+			},
+		});
+		leave = scope.onCancel((reason) => sent.end(reason));
+	};
+}
+
+/** A call as a wire sends it. */
+export function sentBy(call: Call, clock: Clock): Send {
+	return (request, ended) => {
+		const scope = openScope({ clock });
+		call(request, scope, {
+			answered(response) {
+				scope.close();
+				ended.answered(response);
+			},
+			failed(error) {
+				scope.close();
+				ended.failed(error);
+			},
+		});
+		return { end: (reason) => scope.cancel(reason) };
+	};
+}
 
 /** A call whose test decides when and how it ends; it too ends when it is cancelled. */
 export function controlled(): { readonly call: Call; readonly begun: Begun[] } {

@@ -14,7 +14,7 @@ import {
 	type Upstream,
 	type UpstreamSettings,
 } from "../../src/upstream/upstream.ts";
-import { answer, played, requestOf } from "../kit/policy.ts";
+import { answer, played, requestOf, sentBy } from "../kit/policy.ts";
 import { repeatableRandom } from "../kit/random.ts";
 
 const ratio = 0.2;
@@ -180,7 +180,7 @@ test("whatever policies stand together and whatever the upstream does: one end p
 					},
 					{ clock, events, random: repeatableRandom() },
 					() => ({
-						call,
+						send: sentBy(call, clock),
 						stream: () => Promise.reject(new Error("no streams here")),
 						state: () => ({ connections: 0, idle: 0 }),
 						close: async () => {},

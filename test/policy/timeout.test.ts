@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
+import type { Send } from "../../src/policy/policy.ts";
 import { promised } from "../../src/policy/promised.ts";
 import { timeout } from "../../src/policy/timeout.ts";
 import { openScope, outcomeOf, virtualClock } from "../../src/tasks/index.ts";
-import { answer, hangs, policySetting, requestOf } from "../kit/policy.ts";
+import {
+	answer,
+	hangs,
+	policySetting,
+	requestOf,
+	sentBy,
+} from "../kit/policy.ts";
 import { conforms } from "./conformance.ts";
 
-conforms("timeout", () => timeout("weather"));
+conforms(
+	"timeout",
+	(clock) => (next) => timeout("weather")(sentBy(next, clock)),
+);
 
 const timedOut = (error: unknown) =>
 	error instanceof GatewayError &&
@@ -19,7 +29,10 @@ test("ends an attempt that takes longer than its request allows, and not before"
 	for (const [round, waitedMs] of [999, 1000, 1001].entries()) {
 		const scope = openScope({ clock });
 		const outcome = outcomeOf(
-			promised(timeout("weather")(next))(requestOf({ timeoutMs: 1000 }), scope),
+			promised(timeout("weather")(sentBy(next, clock)))(
+				requestOf({ timeoutMs: 1000 }),
+				scope,
+			),
 		);
 		await clock.advance(waitedMs);
 		begun[round]?.resolve(answer);
@@ -35,7 +48,7 @@ test("ends an attempt that takes longer than its request allows, and not before"
 test("counts from when it is called, not from when its scope was opened", async () => {
 	const { clock, scope, next, begun } = policySetting(null);
 	await clock.advance(5000);
-	const call = promised(timeout("weather")(next))(
+	const call = promised(timeout("weather")(sentBy(next, clock)))(
 		requestOf({ timeoutMs: 10 }),
 		scope,
 	);
@@ -50,7 +63,7 @@ test("leaves the reason to an outer scope whose deadline comes first, or at the 
 		const reason = new Error("the route's time is over");
 		const scope = openScope({ clock, deadline, deadlineReason: () => reason });
 		const outcome = outcomeOf(
-			promised(timeout("weather")(hangs))(
+			promised(timeout("weather")(sentBy(hangs, clock)))(
 				requestOf({ timeoutMs: 1000 }),
 				scope,
 			),
@@ -65,11 +78,36 @@ test("gives its own reason where the outer deadline comes later", async () => {
 	const clock = virtualClock();
 	const scope = openScope({ clock, deadline: 1001 });
 	const outcome = outcomeOf(
-		promised(timeout("weather")(hangs))(requestOf({ timeoutMs: 1000 }), scope),
+		promised(timeout("weather")(sentBy(hangs, clock)))(
+			requestOf({ timeoutMs: 1000 }),
+			scope,
+		),
 	);
 	await clock.advance(1000);
 	const ended = await outcome;
 	assert.ok(!ended.ok && timedOut(ended.error));
 	scope.close();
+	assert.equal(clock.pending, 0);
+});
+
+test("ends an attempt whose scope is cancelled while it is being sent", async () => {
+	const clock = virtualClock();
+	const scope = openScope({ clock });
+	const reason = new Error("left");
+	const ends: unknown[] = [];
+	const send: Send = (_request, ended) => {
+		scope.cancel(reason);
+		assert.deepEqual(ends, []);
+		return {
+			end(why) {
+				ends.push(why);
+				ended.failed(why);
+			},
+		};
+	};
+	const call = promised(timeout("weather")(send))(requestOf(), scope);
+	await assert.rejects(call, (thrown) => thrown === reason);
+	assert.deepEqual(ends, [reason]);
+	assert.equal(scope.listeners, 0);
 	assert.equal(clock.pending, 0);
 });

@@ -78,7 +78,7 @@ function wireTo(settings: Settings, clock: Clock) {
 		clock,
 	);
 	const scope = openScope({ clock });
-	const call = promised(timeout("users")(wire.call));
+	const call = promised(timeout("users")(wire.send));
 	return {
 		clock,
 		scope,

@@ -8,7 +8,7 @@ import type {
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { type Promising, promising, requestOf } from "../kit/policy.ts";
+import { type Promising, promisingWire, requestOf } from "../kit/policy.ts";
 import { openPeer, type Peer, type Received } from "./peer.ts";
 
 let stack: AsyncDisposableStack;
@@ -38,7 +38,7 @@ beforeEach(async () => {
 		scope.clock,
 	);
 	stack.defer(() => opened.close());
-	wire = promising(opened);
+	wire = promisingWire(opened);
 });
 
 afterEach(async () => {

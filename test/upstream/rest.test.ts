@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, beforeEach, test } from "node:test";
 import { GatewayError } from "../../src/core/errors.ts";
-import { promised } from "../../src/policy/promised.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -13,7 +12,7 @@ import {
 } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { type Promising, promising, requestOf } from "../kit/policy.ts";
+import { type Promising, promisingWire, requestOf } from "../kit/policy.ts";
 import { gone, httpHead, openPeer, type Peer, type Received } from "./peer.ts";
 
 /** Connections between two calls. */
@@ -37,7 +36,7 @@ beforeEach(async () => {
 	const settings = { name: "weather", origin, bodyBytesMax: 1000, tls: null };
 	const opened = openWire(settings, clock);
 	stack.defer(() => opened.close());
-	wire = promising(opened);
+	wire = promisingWire(opened);
 });
 
 afterEach(async () => {
@@ -83,15 +82,16 @@ for (const [hint, keptMs, goneMs] of [
 test("a connection takes no call beyond its greatest age, and rests no longer", async () => {
 	respond = ({ answer }) => answer("ok", "keep-alive: timeout=60");
 	const { origin } = peer;
-	const young = openWire(
+	const opened = openWire(
 		{
 			...{ name: "weather", origin, bodyBytesMax: 1000, tls: null },
 			connectionAgeMs: 5_000,
 		},
 		clock,
 	);
-	stack.defer(() => young.close());
-	const callYoung = () => promised(young.call)(requestOf(), scope);
+	stack.defer(() => opened.close());
+	const young = promisingWire(opened);
+	const callYoung = () => young.call(requestOf(), scope);
 	await callYoung();
 	for (let second = 1; second <= 4; second++) {
 		await clock.advance(1_000);
@@ -186,12 +186,14 @@ test("a server that speaks before it is asked is not asked", async () => {
 test("connections at rest do not keep the process", async () => {
 	const script = `
 		import { promised } from "./src/policy/promised.ts";
+		import { timeout } from "./src/policy/timeout.ts";
 		import { openScope, realClock } from "./src/tasks/index.ts";
 		import { openWire } from "./src/upstream/wire/open-wire.ts";
 		const clock = realClock();
 		const wire = openWire({ name: "x", origin: "${peer.origin}", bodyBytesMax: 9, tls: null }, clock);
-		const request = { method: "GET", target: "/", headers: [], body: null, idempotent: true, onSent: null };
-		for (let calls = 0; calls < 3; calls++) await promised(wire.call)(request, openScope({ clock }));
+		const request = { method: "GET", target: "/", headers: [], body: null, idempotent: true, onSent: null, timeoutMs: 60_000 };
+		const call = promised(timeout("x")(wire.send));
+		for (let calls = 0; calls < 3; calls++) await call(request, openScope({ clock }));
 		const begun = performance.now();
 		process.on("exit", () => console.log(performance.now() - begun < 2000 ? "at once" : "late"));
 	`;

@@ -2,11 +2,10 @@ import assert from "node:assert/strict";
 import type { Socket } from "node:net";
 import { headerOf } from "../../src/core/http/headers.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
-import { promised } from "../../src/policy/promised.ts";
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { requestOf } from "../kit/policy.ts";
+import { promisingWire, requestOf } from "../kit/policy.ts";
 import type { Random } from "./answers.ts";
 import { httpHead, openPeer, type Received } from "./peer.ts";
 
@@ -87,7 +86,7 @@ async function callOnce(
 	random: Random,
 ): Promise<Told> {
 	const posts = random(2) === 0;
-	const answer = await promised(wire.call)(
+	const answer = await promisingWire(wire).call(
 		requestOf({
 			method: posts ? "POST" : "GET",
 			target: `/${tag}`,

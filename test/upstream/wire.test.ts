@@ -20,7 +20,7 @@ import type {
 import { openScope, realClock, type Scope } from "../../src/tasks/index.ts";
 import { openWire as open } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire, WireSettings } from "../../src/upstream/wire/wire.ts";
-import { type Promising, promising, requestOf } from "../kit/policy.ts";
+import { type Promising, promisingWire, requestOf } from "../kit/policy.ts";
 import {
 	gone,
 	httpHead,
@@ -56,7 +56,7 @@ function openWire(settings: Partial<WireSettings> = {}): Promising<Wire> {
 		scope.clock,
 	);
 	stack.defer(() => opened.close());
-	return promising(opened);
+	return promisingWire(opened);
 }
 
 async function usePeer(options: PeerOptions): Promise<void> {

@@ -8,39 +8,41 @@ import { codedFields } from "../../core/http/fields.ts";
 import { type HeaderList, headersWithout } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
 import type { Memory } from "../../core/memory.ts";
-import type { CallEnd } from "../../policy/policy.ts";
+import type { CallEnd, SentCall } from "../../policy/policy.ts";
 import { tellEnd } from "../../policy/promised.ts";
-import type { Scope } from "../../tasks/scope.ts";
+import type { Clock } from "../../tasks/clock.ts";
+import { openScope, type Scope } from "../../tasks/scope.ts";
+import type { UpstreamExchange } from "./exchange.ts";
 import type { AnswerHead, Receiver } from "./receiver.ts";
 import type { WireSettings } from "./wire.ts";
 import { invalid } from "./wire-errors.ts";
 
 /** Collects a whole answer, within the upstream's bound, and decodes its body. */
-export class Collecting implements Receiver {
+export class Collecting implements Receiver, SentCall {
 	readonly #settings: WireSettings;
 	readonly #memory: Memory;
-	readonly #scope: Scope;
+	readonly #clock: Clock;
 	readonly #ended: CallEnd;
-	readonly #leave: (reason: unknown) => void;
+	/** Brings the answer. Set before it begins. */
+	exchange: UpstreamExchange | null = null;
+	/** The lifetime of decoding the whole body. */
+	#decoding: Scope | null = null;
 	#head: AnswerHead | null = null;
 	#codings: readonly Coding[] = noCodings;
 	#body: Collector | null = null;
 	/** What was taken of the memory. It is given back as soon as the answer is somebody's. */
 	#taken = 0;
 
-	/** `leave` must end the exchange with the reason, which is then told as the failure. */
 	constructor(
 		settings: WireSettings,
 		memory: Memory,
-		scope: Scope,
+		clock: Clock,
 		ended: CallEnd,
-		leave: (reason: unknown) => void,
 	) {
 		this.#settings = settings;
 		this.#memory = memory;
-		this.#scope = scope;
+		this.#clock = clock;
 		this.#ended = ended;
-		this.#leave = leave;
 	}
 
 	onHead(head: AnswerHead, hasBody: boolean): string | null {
@@ -65,7 +67,7 @@ export class Collecting implements Receiver {
 		const growth = this.#body.growth(to - from);
 		if (growth > 0) {
 			if (!this.#memory.take(growth)) {
-				this.#leave(this.#memory.usedUp);
+				this.end(this.#memory.usedUp);
 				return null;
 			}
 			this.#taken += growth;
@@ -84,6 +86,11 @@ export class Collecting implements Receiver {
 		}
 		this.#giveBack();
 		this.#ended.answered(this.#whole(status, headers, body));
+	}
+
+	end(reason: unknown): void {
+		if (this.#decoding === null) this.exchange?.fail(reason);
+		else this.#decoding.cancel(reason);
 	}
 
 	onFail(reason: unknown): void {
@@ -116,16 +123,14 @@ export class Collecting implements Receiver {
 		const { bodyBytesMax: bytesMax, name } = this.#settings;
 		const refuse = (words: string) => invalid(name, words);
 		const bounds = { bytesMax, memory: this.#memory, refuse };
+		const decoding = openScope({ clock: this.#clock });
+		this.#decoding = decoding;
 		try {
-			const body = await decodeCodings(
-				this.#codings,
-				coded,
-				bounds,
-				this.#scope,
-			);
+			const body = await decodeCodings(this.#codings, coded, bounds, decoding);
 			const uncoded = headersWithout(headers, (name) => codedFields.has(name));
 			return this.#whole(status, uncoded, body);
 		} finally {
+			decoding.close();
 			this.#giveBack();
 		}
 	}

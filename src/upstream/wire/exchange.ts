@@ -1,7 +1,6 @@
 import { GatewayError } from "../../core/errors.ts";
 import type { AskAgain } from "../../core/http/messages.ts";
 import type { AttemptTrail } from "../../core/trail.ts";
-import type { Scope } from "../../tasks/scope.ts";
 import type { Carried, UpstreamConnection } from "./connection.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
 import type { Head } from "./head.ts";
@@ -28,22 +27,15 @@ export class UpstreamExchange implements Carried {
 	readonly #pool: ConnectionPool;
 	readonly #sending: Sending;
 	readonly #receiver: Receiver;
-	readonly #leaveScope: () => void;
 	#connection: UpstreamConnection | null = null;
 	#over = false;
 	#sentOnKept = false;
 	#repeated = false;
 
-	constructor(
-		pool: ConnectionPool,
-		sending: Sending,
-		scope: Scope,
-		receiver: Receiver,
-	) {
+	constructor(pool: ConnectionPool, sending: Sending, receiver: Receiver) {
 		this.#pool = pool;
 		this.#sending = sending;
 		this.#receiver = receiver;
-		this.#leaveScope = scope.onCancel((reason) => this.fail(reason));
 	}
 
 	begin(): void {
@@ -169,7 +161,6 @@ export class UpstreamExchange implements Carried {
 
 	#end(): void {
 		this.#over = true;
-		this.#leaveScope();
 		const { message } = this.#sending;
 		if ("send" in message) message.stop();
 	}

@@ -1,7 +1,6 @@
 import type { UpstreamRequest } from "../../core/http/messages.ts";
 import { Memory } from "../../core/memory.ts";
 import type { Clock } from "../../tasks/clock.ts";
-import type { Scope } from "../../tasks/scope.ts";
 import { Collecting } from "./collect.ts";
 import { ConnectionPool } from "./connection-pool.ts";
 import { UpstreamExchange } from "./exchange.ts";
@@ -25,9 +24,8 @@ export function openWire(
 	const host = settings.host ?? new URL(settings.origin).host;
 	const writer = new RequestWriter(settings.name, host);
 	return {
-		call(request, scope, ended) {
-			const refusal = refusalToSend(pool, scope);
-			if (refusal !== null) throw refusal.reason;
+		send(request, ended) {
+			if (pool.closed) throw closed(settings.name);
 			const { method, target, headers, body, idempotent } = request;
 			const { onSent, onAgain, attempt = null } = request;
 			const along = linesOf(request);
@@ -39,22 +37,18 @@ export function openWire(
 				body,
 				request.binary,
 			);
-			const receiver = new Collecting(
-				settings,
-				memory,
-				scope,
-				ended,
-				(reason) => exchange.fail(reason),
-			);
+			const collecting = new Collecting(settings, memory, clock, ended);
 			const repeatable = idempotent;
 			const told = { onSent, onAgain, attempt };
 			const sending = { method, message, repeatable, ...told };
-			const exchange = new UpstreamExchange(pool, sending, scope, receiver);
+			const exchange = new UpstreamExchange(pool, sending, collecting);
+			collecting.exchange = exchange;
 			exchange.begin();
+			return collecting;
 		},
 		stream(request, scope) {
-			const refusal = refusalToSend(pool, scope);
-			if (refusal !== null) return Promise.reject(refusal.reason);
+			if (scope.cancelled) return Promise.reject(scope.reason);
+			if (pool.closed) return Promise.reject(closed(settings.name));
 			const { upgrade } = request;
 			if (upgrade !== undefined) {
 				return new Promise((resolve, reject) => {
@@ -84,14 +78,23 @@ export function openWire(
 									? { clock, ms: Math.min(wordWithinMs, timeoutMs / 2) }
 									: null,
 							);
-				const receiver = new Relay(request, resolve, reject, (reason) =>
-					exchange.fail(reason),
+				const fail = (reason: unknown) => exchange.fail(reason);
+				const end = (settle: () => void) => {
+					leaveScope();
+					settle();
+				};
+				const receiver = new Relay(
+					request,
+					() => end(resolve),
+					(reason) => end(() => reject(reason)),
+					fail,
 				);
 				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
 				const untold = { onSent: null, onAgain: null, attempt };
 				const sending = { method, message, repeatable, ...untold };
-				const exchange = new UpstreamExchange(pool, sending, scope, receiver);
+				const exchange = new UpstreamExchange(pool, sending, receiver);
+				const leaveScope = scope.onCancel(fail);
 				exchange.begin();
 			});
 		},
@@ -113,13 +116,3 @@ const expectation = "expect: 100-continue\r\n";
 
 /** As long as clients wait for a gateway's word, by habit. */
 const wordWithinMs = 1_000;
-
-/** The reason not to send; null if the request may be sent. */
-function refusalToSend(
-	pool: ConnectionPool,
-	scope: Scope,
-): { readonly reason: unknown } | null {
-	if (scope.cancelled) return { reason: scope.reason };
-	if (pool.closed) return { reason: closed(pool.settings.name) };
-	return null;
-}

@@ -1,5 +1,5 @@
 import type { Memory } from "../../core/memory.ts";
-import type { Call, StreamCall } from "../../policy/policy.ts";
+import type { Send, StreamCall } from "../../policy/policy.ts";
 import type { Clock } from "../../tasks/clock.ts";
 
 /**
@@ -46,7 +46,7 @@ export interface WireState {
  * connection may turn out to be closed before a byte of the answer came: then an idempotent request is sent once more.
  */
 export interface Wire {
-	readonly call: Call;
+	readonly send: Send;
 	readonly stream: StreamCall;
 	state(): WireState;
 	/** Ends all connections. Calls that still run fail with `gateway_draining`. */
