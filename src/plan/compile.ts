@@ -15,6 +15,8 @@ import {
 import type { CallConfig } from "../config/steps/call.ts";
 import type { GroupConfig } from "../config/steps/group.ts";
 import type { StepConfig } from "../config/steps/kinds.ts";
+import type { Read } from "../expression/parse.ts";
+import { answerMembers } from "./answer-members.ts";
 import type {
 	AuthPlan,
 	CallPlan,
@@ -24,6 +26,7 @@ import type {
 	StepPlan,
 	StepRef,
 } from "./plan.ts";
+import { readsInPlan } from "./reads.ts";
 
 /** Compiles a checked config: names become indexes, and references become dependencies. Pure, and cannot fail. */
 export function compile(config: Config): Plan {
@@ -82,7 +85,11 @@ function compileRoute(route: RouteConfig, config: Config): RoutePlan {
 				upstreamIndex: indexOf(route.job.webhook.upstream, config),
 			},
 		},
-		steps: route.steps.map((step) => compileStep(step, config, [names])),
+		steps: compileSteps(route.steps, [names], {
+			config,
+			routeReads: readsInPlan(route),
+			namedAlone: true,
+		}),
 		respondReads: ownIndexes(readsAtLast(route), names),
 	};
 }
@@ -143,10 +150,27 @@ function ownIndexes(reads: ReadonlySet<string>, names: readonly string[]) {
 	return names.flatMap((name, index) => (reads.has(name) ? [index] : []));
 }
 
+/** What a step is compiled with, besides the steps around it. */
+interface StepContext {
+	readonly config: Config;
+	/** Every read of the route. */
+	readonly routeReads: readonly Read[];
+	/** Whether the values of these steps are read by their names alone. */
+	readonly namedAlone: boolean;
+}
+
+function compileSteps(
+	steps: readonly StepConfig[],
+	blocks: Blocks,
+	context: StepContext,
+): StepPlan[] {
+	return steps.map((step) => compileStep(step, blocks, context));
+}
+
 function compileStep(
 	step: StepConfig,
-	config: Config,
 	blocks: Blocks,
+	context: StepContext,
 ): StepPlan {
 	const links = {
 		startsAfter: refsOf([...readsToStart(step), ...step.after], blocks),
@@ -155,11 +179,11 @@ function compileStep(
 	};
 	switch (step.kind) {
 		case "call":
-			return { ...step, ...links, ...compileCall(step, config) };
+			return { ...step, ...links, ...compileCall(step, context) };
 		case "group":
-			return { ...step, ...links, ...compileGroup(step, config, blocks) };
+			return { ...step, ...links, ...compileGroup(step, blocks, context) };
 		case "publish": {
-			const channelIndex = channelIndexOf(step.channel, config);
+			const channelIndex = channelIndexOf(step.channel, context.config);
 			return { ...step, ...links, channelIndex };
 		}
 		default:
@@ -168,26 +192,32 @@ function compileStep(
 }
 
 function compileCall(
-	{ upstream, repeatable, undo }: CallConfig,
-	config: Config,
-): Pick<CallPlan, "upstreamIndex" | "attempts" | "undo"> {
+	step: CallConfig,
+	{ config, routeReads, namedAlone }: StepContext,
+): Pick<CallPlan, "upstreamIndex" | "attempts" | "undo" | "answerMembers"> {
+	const { upstream, repeatable, undo } = step;
 	const upstreamIndex = indexOf(upstream, config);
 	const retry = config.upstreams[upstreamIndex]?.retry ?? null;
 	return {
 		upstreamIndex,
 		attempts: repeatable && retry !== null ? retry.attempts : 1,
 		undo: undo && { ...undo, upstreamIndex: indexOf(undo.upstream, config) },
+		answerMembers: answerMembers(step, namedAlone ? routeReads : null),
 	};
 }
 
 function compileGroup(
 	{ steps, value, repeat }: GroupConfig,
-	config: Config,
 	blocks: Blocks,
+	context: StepContext,
 ): Pick<GroupPlan, "steps" | "valueReads"> {
 	const names = steps.map(({ name }) => name);
 	return {
-		steps: steps.map((step) => compileStep(step, config, [names, ...blocks])),
+		steps: compileSteps(steps, [names, ...blocks], {
+			...context,
+			// Otherwise the group's value is the map of all.
+			namedAlone: value !== null,
+		}),
 		valueReads: ownIndexes(
 			value ? readsIn([value, repeat?.condition ?? null]) : new Set(names),
 			names,

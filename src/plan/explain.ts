@@ -105,6 +105,11 @@ export interface StepExplanation {
 	readonly call: string | null;
 	/** The most attempts of its call; null if it is no call. */
 	readonly attempts: number | null;
+	/**
+	 * The members of its answer that are read: `main.temp`. The rest is only checked. Null: the whole may be read, or it is no
+	 * call.
+	 */
+	readonly answerMembers: readonly string[] | null;
 	/** Whether it may change something. Then it is waited for although nothing reads it. */
 	readonly writes: boolean;
 	/** The call that undoes it: `DELETE users/orders/${answer.id}`; null if there is none. */
@@ -286,10 +291,16 @@ function workOf(
 	step: StepPlan,
 ): Pick<
 	StepExplanation,
-	"call" | "attempts" | "writes" | "undo" | "undoes" | "onThread"
+	| "call"
+	| "attempts"
+	| "answerMembers"
+	| "writes"
+	| "undo"
+	| "undoes"
+	| "onThread"
 > {
 	const other = {
-		...{ call: null, attempts: null, writes: false },
+		...{ call: null, attempts: null, answerMembers: null, writes: false },
 		...{ undo: null, undoes: false, onThread: false },
 	};
 	switch (step.kind) {
@@ -297,7 +308,9 @@ function workOf(
 			const { attempts, write: writes } = step;
 			const call = printCallTarget(step);
 			const undo = step.undo && printCallTarget(step.undo);
-			return { ...other, call, attempts, writes, undo };
+			const answerMembers =
+				step.answerMembers?.map((path) => path.join(".")) ?? null;
+			return { ...other, call, attempts, answerMembers, writes, undo };
 		}
 		case "publish": {
 			const call = `publish ${printChannelTarget(step)}`;

@@ -21,6 +21,7 @@ import type { GroupConfig } from "../config/steps/group.ts";
 import type { StepConfig } from "../config/steps/kinds.ts";
 import type { PublishConfig } from "../config/steps/publish.ts";
 import type { UndoConfig } from "../config/steps/undo.ts";
+import type { MemberPath } from "./answer-members.ts";
 
 /**
  * The plan of a gateway, as deep-frozen data, without a closure of ours, socket or timer. Expressions are checked
@@ -133,6 +134,8 @@ export interface CallPlan extends Omit<CallConfig, "undo">, StepLinks {
 	readonly upstreamIndex: number;
 	/** The most attempts of the call. */
 	readonly attempts: number;
+	/** The members of its answer that are read. The rest is only checked. Null: the whole may be read. */
+	readonly answerMembers: readonly MemberPath[] | null;
 }
 
 export interface GroupPlan extends Omit<GroupConfig, "steps">, StepLinks {

@@ -19,13 +19,14 @@ const valueBytes = 5;
  */
 export function decodeBody(
 	response: UpstreamResponse,
-	decoder: Decoder | null,
+	own: Decoder | null,
 	opened: OpenedUpstream,
 	lenient: boolean,
 	run: Run,
 ): unknown {
 	const { body, decoded } = response;
 	const { length } = body;
+	const decoder = (decoded && own?.shared) ?? own;
 	if (decoder === null) {
 		run.countRead(length);
 		return length === 0 ? null : new Bytes(body);

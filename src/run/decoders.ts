@@ -16,6 +16,14 @@ import {
 	surveyLines,
 } from "../core/json-lines.ts";
 import {
+	costOfFinding,
+	type FoundMembers,
+	findMembers,
+	type JsonMembers,
+	membersAt,
+	readMembers,
+} from "../core/json-members.ts";
+import {
 	costOfXml,
 	listRule,
 	readXml,
@@ -23,6 +31,7 @@ import {
 	textOfXml,
 	type XmlSurvey,
 } from "../core/xml.ts";
+import type { MemberPath } from "../plan/answer-members.ts";
 import {
 	whyNotJson,
 	whyNotLines,
@@ -34,6 +43,8 @@ import {
 export interface Decoder<S extends Survey = Survey> {
 	/** Decoders of one name make the same value of a body. */
 	readonly name: string;
+	/** Reads bodies that others read, too, if that is another one. */
+	readonly shared?: Decoder;
 	/** The value of a body without a byte. */
 	readonly empty: unknown;
 	/** Counts what reading takes, before anything is made. Throws for a body that cannot be read. */
@@ -45,10 +56,14 @@ export interface Decoder<S extends Survey = Survey> {
 	fault(response: UpstreamResponse, error: unknown): string;
 }
 
-/** Null for bytes, which nothing is made of. */
-export function decoderOf(decode: DecodeConfig): Decoder | null {
+/** Null for bytes, which nothing is made of. Of JSON only these members are made, if it is not null. */
+export function decoderOf(
+	decode: DecodeConfig,
+	members: readonly MemberPath[] | null = null,
+): Decoder | null {
 	if (decode.kind === "xml") return xmlDecoder(decode.lists);
-	return decoders[decode.kind];
+	const found = decode.kind === "json" && members && membersAt(members);
+	return found ? membersDecoder(found) : decoders[decode.kind];
 }
 
 const json: Decoder<JsonSurvey> = {
@@ -59,6 +74,28 @@ const json: Decoder<JsonSurvey> = {
 	read: ({ body }, survey) => readJson(body, survey),
 	fault: whyNotJson,
 };
+
+/**
+ * Finds members in JSON, and makes nothing of the rest. If they cannot be found, reading the whole says why, or finds them. What
+ * others read as well is read as a whole: once for all of them.
+ */
+function membersDecoder(
+	members: JsonMembers,
+): Decoder<FoundMembers | JsonSurvey> {
+	return {
+		name: "members",
+		shared: json,
+		empty: json.empty,
+		survey: ({ body }) => findMembers(body, members) ?? surveyJson(body),
+		cost: (survey, length) =>
+			"found" in survey
+				? survey.cost
+				: costOfFinding(length) + costOfReading(survey, length),
+		read: ({ body }, survey) =>
+			"found" in survey ? readMembers(members, survey) : readJson(body, survey),
+		fault: whyNotJson,
+	};
+}
 
 const lines: Decoder<LinesSurvey> = {
 	name: "lines",

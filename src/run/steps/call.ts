@@ -8,7 +8,7 @@ import type { CallPlan } from "../../plan/plan.ts";
 import { decodeBody, told } from "../answer.ts";
 import { graphqlError } from "../answer-words.ts";
 import { prepareRequest } from "../call-request.ts";
-import { decoderOf } from "../decoders.ts";
+import { type Decoder, decoderOf } from "../decoders.ts";
 import { holdingOf } from "../freshness.ts";
 import {
 	answerLayout,
@@ -31,7 +31,8 @@ import { onlyWhatEveryStepHas, type WorkContext } from "../work.ts";
 export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	const { path, query, headers, body, timeoutMs, ...rest } = step;
 	const { method, write, repeatable, ...others } = rest;
-	const { answers, expect, pick, decode, keepBody, ...read } = others;
+	const { answers, expect, pick, decode, keepBody, ...more } = others;
+	const { answerMembers, ...read } = more;
 	const { upstreamIndex, ...used } = read;
 	// The check and the plan have used these.
 	const { kind: _, upstream: _1, safe: _2, idempotent: _3, ...known } = used;
@@ -54,7 +55,8 @@ export function prepareCall(step: CallPlan, context: WorkContext): Work {
 	// Printed only for a failure.
 	const written = () => JSON.stringify([path, query, headers, body], digits);
 	const told = { readsResponse, written };
-	const taken = { answers, expect, pick, decode, keepBody, ...told };
+	const decoder = decoderOf(decode, answerMembers);
+	const taken = { answers, expect, pick, decoder, keepBody, ...told };
 	const valueOf = prepareValue(taken, opened, context);
 	return (spot) => {
 		const { path: step, index, trail } = spot;
@@ -108,10 +110,8 @@ type ValueOf = (
 
 /** The end of a call: a value, or a failure. A promise only if it has to wait for other steps. */
 function prepareValue(
-	step: Pick<
-		CallPlan,
-		"answers" | "decode" | "expect" | "keepBody" | "pick"
-	> & {
+	step: Pick<CallPlan, "answers" | "expect" | "keepBody" | "pick"> & {
+		readonly decoder: Decoder | null;
 		readonly readsResponse: boolean;
 		/** What the author wrote of the request. */
 		readonly written: () => string;
@@ -122,8 +122,7 @@ function prepareValue(
 	const layout = answerLayout(around, ownSlot);
 	const later = (template: Template | null) =>
 		template && prepareLater(template, layout);
-	const { keepBody, readsResponse, written } = step;
-	const decoder = decoderOf(step.decode);
+	const { decoder, keepBody, readsResponse, written } = step;
 	const upstream = opened.upstream.name;
 	const listedFor = prepareAnswers(step.answers, layout);
 	const expect = later(step.expect);
