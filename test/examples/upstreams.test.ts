@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { type ClientRequest, request } from "node:http";
-import { after, afterEach, beforeEach, describe, it } from "node:test";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { createLatency } from "../../examples/weather/upstreams/server.ts";
@@ -28,8 +28,11 @@ const cities = {
 };
 const pairs = Object.entries(cities);
 
-describe("the OpenWeather upstream", async () => {
-	const upstream = await startOpenWeather({ latencyMs: [0, 0], key: "right" });
+describe("the OpenWeather upstream", () => {
+	let upstream: RunningUpstream;
+	before(async () => {
+		upstream = await startOpenWeather({ latencyMs: [0, 0], key: "right" });
+	});
 	after(() => upstream.close());
 
 	const ask = (query: Record<string, string>, path = "/data/2.5/weather") =>
@@ -211,9 +214,13 @@ describe("the OpenWeather upstream", async () => {
 	});
 });
 
-describe("the LibreTranslate upstream", async () => {
-	const upstream = await startLibreTranslate({ latencyMs: [0, 0] });
-	const locked = await startLibreTranslate({ latencyMs: [0, 0], key: "right" });
+describe("the LibreTranslate upstream", () => {
+	let upstream: RunningUpstream;
+	let locked: RunningUpstream;
+	before(async () => {
+		upstream = await startLibreTranslate({ latencyMs: [0, 0] });
+		locked = await startLibreTranslate({ latencyMs: [0, 0], key: "right" });
+	});
 	after(() => Promise.all([upstream.close(), locked.close()]));
 
 	const post = async (

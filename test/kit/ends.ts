@@ -2,6 +2,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { writeSync } from "node:fs";
 import { relative } from "node:path";
 import { isMainThread } from "node:worker_threads";
+import "./untracked.ts";
 
 /** How long a file may keep its process after its last test. */
 const patienceMs = Number(process.env["SUITE_PATIENCE_MS"] ?? 5000);
