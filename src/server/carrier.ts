@@ -41,8 +41,11 @@ export interface Carrier {
 	readonly lingers: boolean;
 	/** Nothing after the newest request is looked at. */
 	finish(): void;
-	/** Calls `begin` when the request may be carried out. False if it may neither be carried out now nor wait. */
-	inTurn(exchange: Unanswered, begin: () => void): boolean;
+	/**
+	 * Calls `begin` when the request may be answered: answers go out in the order of their requests. `short` if the request
+	 * had to wait, and there was no memory for that.
+	 */
+	inTurn(exchange: Unanswered, begin: (short: boolean) => void): void;
 	/** The fields of an answer that concern the connection. */
 	fieldsFor(
 		exchange: Unanswered,

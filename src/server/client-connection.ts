@@ -51,6 +51,10 @@ export class ClientConnection implements Carrier, Connection {
 	 * be understood.
 	 */
 	over = false;
+	/** Whether node:http reads it. */
+	handedOver = false;
+	/** Whether a request has come on it. */
+	asked = false;
 	/** The WebSocket that it has become; null before that. */
 	session: WebSocketSession | null = null;
 	readonly #admission: Admission;
@@ -109,6 +113,7 @@ export class ClientConnection implements Carrier, Connection {
 		// A list that is grown has room for 16 more.
 		this.#running = this.#running.concat(exchange);
 		this.#newest = exchange;
+		this.asked = true;
 	}
 
 	get fd(): number | null {
@@ -123,20 +128,19 @@ export class ClientConnection implements Carrier, Connection {
 	 * Not before the answers ahead of the request are ready, and most of them are read: a client that asks and never reads
 	 * would have us make them all.
 	 */
-	inTurn(exchange: Unanswered, begin: () => void): boolean {
-		const free = this.#begun === null && this.#unreadBytes <= unreadBytesMax;
-		if (!free && exchange.memory.short) return false;
-		if (!free) exchange.holdHead();
-		const start = () => {
+	inTurn(exchange: Unanswered, begin: (short: boolean) => void): void {
+		if (this.#begun === null && this.#unreadBytes <= unreadBytesMax) {
 			this.#begun = exchange;
-			begin();
-		};
-		if (free) start();
-		else {
-			this.#waiting ??= [];
-			this.#waiting.push(start);
+			begin(false);
+			return;
 		}
-		return true;
+		const { short } = exchange.memory;
+		if (!short) exchange.holdHead();
+		this.#waiting ??= [];
+		this.#waiting.push(() => {
+			this.#begun = exchange;
+			begin(short);
+		});
 	}
 
 	/** The answer was handed over, whole. */
@@ -193,8 +197,10 @@ export class ClientConnection implements Carrier, Connection {
 	}
 
 	closeIfResting(): void {
-		// To Node one that never asked is not idle.
-		if (this.socket.bytesRead === 0) this.leave();
+		const { bytesRead } = this.socket;
+		// Node closes those that it reads. To Node one that never asked is not idle.
+		const rests = !this.handedOver && !this.over && this.unanswered === 0;
+		if (rests || bytesRead === 0) this.leave();
 	}
 
 	/** Bytes came that are not to be looked at, so no more are read. */

@@ -71,7 +71,7 @@ export interface Owner extends SessionOwner {
 }
 
 /** A request whose head has come, in whatever version of HTTP. */
-export interface Incoming extends BodySource {
+export interface IncomingHead {
 	readonly method?: string | undefined;
 	/** A path, or an address with a scheme. */
 	readonly url?: string | undefined;
@@ -80,7 +80,9 @@ export interface Incoming extends BodySource {
 
 /** What an exchange is made of. */
 interface Parts {
-	readonly incoming: Incoming;
+	readonly head: IncomingHead;
+	/** Its body; null if it has none. */
+	readonly body: BodySource | null;
 	/** The length of its body; Infinity if only the body's end says it, and 0 if it has none. */
 	readonly bodyBytes: number;
 	readonly answer: AnswerWriter;
@@ -120,11 +122,11 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	#stopLingering: () => void = nothing;
 
 	constructor(parts: Parts) {
-		const { incoming, bodyBytes, answer, carrier, owner, upgrade } = parts;
-		const { rawHeaders } = incoming;
+		const { head, body, bodyBytes, answer, carrier, owner, upgrade } = parts;
+		const { rawHeaders } = head;
 		this.id = requestIdOf(onlyHeaderOf(rawHeaders, "x-request-id"));
-		this.method = incoming.method ?? "GET";
-		this.target = originForm(incoming.url ?? "/");
+		this.method = head.method ?? "GET";
+		this.target = originForm(head.url ?? "/");
 		this.headers = rawHeaders;
 		this.ip = owner.clientAddress(carrier.peer, rawHeaders);
 		this.arrivedMs = owner.scope.clock.now();
@@ -136,10 +138,10 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#scope = openScope({ parent: owner.scope });
 		this.memory = new RequestMemory(owner.memory, carrier.client);
 		this.#body =
-			bodyBytes === 0
+			body === null || bodyBytes === 0
 				? null
 				: new RequestBody(
-						...([incoming, bodyBytes, this.#scope] as const),
+						...([body, bodyBytes, this.#scope] as const),
 						...([this.memory, owner.limits] as const),
 					);
 	}
@@ -187,12 +189,6 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		};
 		if (this.#ongoing === null) end();
 		else void this.#ongoing.then(end);
-	}
-
-	/** Answers with a problem document, and looks at nothing that comes after. */
-	refuse(error: GatewayError): void {
-		this.#carrier.finish();
-		this.fail(error);
 	}
 
 	/** Answers with a problem document. */

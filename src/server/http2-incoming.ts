@@ -1,9 +1,10 @@
 import type { ServerHttp2Stream } from "node:http2";
-import type { Incoming } from "./client-exchange.ts";
+import type { IncomingHead } from "./client-exchange.ts";
 import type { Http2Head } from "./http2-head.ts";
+import type { BodySource } from "./request-body.ts";
 
 /** A request of HTTP/2, as an exchange reads it. */
-export class Http2Incoming implements Incoming {
+export class Http2Incoming implements IncomingHead, BodySource {
 	readonly method: string;
 	readonly url: string;
 	readonly rawHeaders: string[];

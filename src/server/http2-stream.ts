@@ -92,9 +92,8 @@ export class ClientStream implements Carrier {
 	/** What comes after a request that cannot be understood is on other streams. */
 	finish(): void {}
 
-	inTurn(_exchange: Unanswered, begin: () => void): boolean {
-		begin();
-		return true;
+	inTurn(_exchange: Unanswered, begin: (short: boolean) => void): void {
+		begin(false);
 	}
 
 	fieldsFor(): readonly string[] {

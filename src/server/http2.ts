@@ -192,7 +192,8 @@ class Http2Connection implements Connection {
 		const place = this.#place();
 		this.#streams.set(carrier, place);
 		const exchange = new ClientExchange({
-			...{ incoming, carrier, owner: service, upgrade: null },
+			...{ head: incoming, body: incoming },
+			...{ carrier, owner: service, upgrade: null },
 			bodyBytes: stream.endAfterHeaders ? 0 : announcedIn(head.rawHeaders),
 			answer: carrier.answer,
 		});

@@ -24,14 +24,15 @@ type Listened = ListenOptions | { readonly fd: number };
 
 /** All sockets that listen on the port of a server. */
 export class Listeners {
-	/** Gets the connections of all others, too. */
+	readonly #accept: (socket: Socket) => void;
 	readonly #first: NetServer;
 	readonly #servers: NetServer[];
 	#closed: Promise<unknown> | null = null;
 
-	constructor(first: NetServer) {
-		this.#first = first;
-		this.#servers = [first];
+	constructor(accept: (socket: Socket) => void) {
+		this.#accept = accept;
+		this.#first = createListener(accept);
+		this.#servers = [this.#first];
 	}
 
 	/**
@@ -79,23 +80,12 @@ export class Listeners {
 	}
 
 	async #openBeside(where: Listened): Promise<void> {
-		const server = createListener((socket) =>
-			this.#first.emit("connection", socket),
-		);
+		const server = createListener(this.#accept);
 		this.#servers.push(server);
 		await listening(server, where);
 	}
 
-	/** Accepts no more. Connections at rest stay open, because a request may be on its way on them. */
-	stop(): void {
-		const http = this.#first as { closeIdleConnections?: () => void };
-		// The `close` of Node's server for HTTP closes them.
-		http.closeIdleConnections = () => {};
-		void this.close();
-		Reflect.deleteProperty(http, "closeIdleConnections");
-	}
-
-	/** Accepts no more. Node's server for HTTP closes its connections at rest. Resolves when no connection is left. */
+	/** Accepts no more. Resolves when no connection is left. */
 	close(): Promise<unknown> {
 		this.#closed ??= Promise.all(
 			this.#servers.map(
@@ -107,7 +97,7 @@ export class Listeners {
 }
 
 /** A server of connections, which it makes as Node's own server for HTTP does. */
-export function createListener(accept: (socket: Socket) => void): NetServer {
+function createListener(accept: (socket: Socket) => void): NetServer {
 	return createServer({ allowHalfOpen: true, noDelay: true }, accept);
 }
 

@@ -15,8 +15,8 @@ import { ConnectionShares } from "./connection-shares.ts";
 import { createCors } from "./cors.ts";
 import { Drain } from "./drain.ts";
 import { createHosts } from "./hosts.ts";
-import { createHttpServer, Http1 } from "./http1.ts";
-import { createListener, Listeners } from "./listeners.ts";
+import { Http1 } from "./http1.ts";
+import { Listeners } from "./listeners.ts";
 import { redirectTo } from "./redirect.ts";
 import { Service } from "./service.ts";
 
@@ -55,6 +55,8 @@ export interface ServerOptions
 	 * an empty id).
 	 */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
+	/** False: node:http reads all requests. Default: we read those of HTTP/1.1 whose heads are simple. */
+	readonly simpleHeads?: boolean;
 	/** Called with requests that the server itself refused. `handle` never saw them. */
 	readonly onRefused?: (error: GatewayError, requestId: string) => void;
 }
@@ -134,6 +136,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		onInternal = nothing,
 		onRefused = nothing,
 		onCertificate = nothing,
+		simpleHeads = true,
 		...bounds
 	} = options;
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
@@ -150,10 +153,6 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 	}
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
-	const http = createHttpServer(
-		{ headersMs, idleTimeoutMs, headerBytesMax },
-		(message) => http1.mayUpgrade(message),
-	);
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
 	const scope = openScope({ clock });
 	const accepting = openScope({ clock });
@@ -167,14 +166,16 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 	const drain = new Drain({
 		...{ clock, scope, accepting, connections },
 		port: {
-			stop: () => listeners.stop(),
+			stop: () => void listeners.close(),
 			close() {
 				door?.close();
+				http1.close();
+				void connections.closeResting();
 				return listeners.close();
 			},
 			async closeResting() {
 				await connections.closeResting();
-				http.closeIdleConnections();
+				http1.closeResting();
 			},
 		},
 		running: () => service.running,
@@ -194,24 +195,24 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		...{ clock, idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond },
 		onRefused,
 	};
+	const http1 = new Http1({
+		...{ service, connections, headersMs, simpleHeads },
+		options: connectionOptions,
+		sessionBounds: websocket,
+	});
 	const doorMeans = {
-		...{ http, service, connections, headersMs },
+		...{ http1, service, connections, headersMs },
 		options: connectionOptions,
 		tell: onCertificate,
 	};
 	// A server without TLS does not load it.
 	const door =
 		tls && (await (await import("./tls-door.ts")).openDoor(tls, doorMeans));
-	const http1: Http1 = new Http1(http, {
-		...{ service, connections, sessionBounds: websocket },
-		options: connectionOptions,
-		admit: door
-			? (socket) => door.admissionOf(socket)
-			: (socket) => connections.admit(socket),
+	const listeners = new Listeners((socket) => {
+		if (door) return door.accept(socket);
+		const admission = connections.admit(socket);
+		if (admission !== null) http1.connect(socket, admission);
 	});
-	const listeners = new Listeners(
-		door ? createListener((socket) => door.accept(socket)) : http,
-	);
 	const where = { port, host, ...(sockets && { sockets }) };
 	const taken = await listeners
 		.open(where, (error) => onInternal(error, ""))

@@ -86,23 +86,40 @@ export class Service implements Owner {
 		url: string,
 		refusal: GatewayError | null,
 	): void {
-		const { healthPath, handle, answersFor, ending } = this.#options;
 		this.running++;
+		// Nothing after such a request is looked at from now on, whenever its answer has its turn.
+		if (refusal !== null) carrier.finish();
+		const answer = this.#answerTo(exchange, url, refusal);
+		carrier.inTurn(exchange, answer);
+	}
+
+	/** What answers a request when it has its turn. */
+	#answerTo(
+		exchange: ClientExchange,
+		url: string,
+		refusal: GatewayError | null,
+	): (short: boolean) => void {
+		const { healthPath, handle, answersFor, ending } = this.#options;
 		const preflight = this.cors?.preflight(exchange) ?? null;
 		// Load balancers ask for health by address, and the answer tells nothing.
 		const misdirected =
 			answersFor !== null &&
 			!answersFor(url, exchange.headers) &&
 			!isAt(exchange.target, healthPath);
-		if (refusal !== null) exchange.refuse(refusal);
-		else if (ending.refusing) exchange.fail(draining());
-		else if (misdirected) exchange.fail(unknownHost());
-		else if (preflight !== null) exchange.answer(preflight);
-		else if (isAboutServer(exchange.method, url)) exchange.answer(itsOptions);
-		else if (isAt(exchange.target, healthPath)) this.#answerHealth(exchange);
-		else if (!carrier.inTurn(exchange, () => void exchange.run(handle))) {
-			exchange.fail(this.memory.usedUp);
+		if (refusal !== null) return () => exchange.fail(refusal);
+		if (ending.refusing) return () => exchange.fail(draining());
+		if (misdirected) return () => exchange.fail(unknownHost());
+		if (preflight !== null) return () => exchange.answer(preflight);
+		if (isAboutServer(exchange.method, url)) {
+			return () => exchange.answer(itsOptions);
 		}
+		if (isAt(exchange.target, healthPath)) {
+			return () => this.#answerHealth(exchange);
+		}
+		return (short) => {
+			if (short) exchange.fail(this.memory.usedUp);
+			else void exchange.run(handle);
+		};
 	}
 
 	#answerHealth(exchange: ClientExchange): void {

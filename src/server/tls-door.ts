@@ -1,4 +1,3 @@
-import type { Server as HttpServer } from "node:http";
 import type { Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
 import type { TlsConfig } from "../config/config.ts";
@@ -11,6 +10,7 @@ import {
 	type ClientConnections,
 	outliveErrors,
 } from "./client-connections.ts";
+import type { Http1 } from "./http1.ts";
 import { Http2 } from "./http2.ts";
 import { plainAnswer } from "./raw-answer.ts";
 import { rawSocketOf } from "./raw-socket.ts";
@@ -23,7 +23,7 @@ const handshakeType = 22;
 
 interface DoorMeans {
 	/** Serves the clients that choose HTTP/1.1. */
-	readonly http: HttpServer;
+	readonly http1: Http1;
 	readonly service: Service;
 	readonly connections: ClientConnections;
 	readonly certificates: Certificates;
@@ -56,7 +56,7 @@ class TlsDoor {
 	readonly #failures = new Map<string, number>();
 
 	constructor(means: DoorMeans) {
-		const { http, certificates, headersMs } = means;
+		const { certificates, headersMs } = means;
 		this.#means = means;
 		this.#http2 = new Http2(means);
 		this.#tls = tls.createServer({
@@ -71,13 +71,7 @@ class TlsDoor {
 			this.#failed(error.code ?? "unknown");
 			socket.destroy();
 		});
-		// Node looks for late header fields only in a server that listens itself.
-		http.emit("listening");
 	}
-
-	/** For node:http, of a connection that was handed to it. */
-	readonly admissionOf = (socket: Socket): Admission | null =>
-		this.#admitted.get(socket) ?? null;
 
 	/** A client has connected. It must begin a handshake. */
 	accept(socket: Socket): void {
@@ -109,12 +103,9 @@ class TlsDoor {
 		this.#means.certificates.useTicketKeys(keys);
 	}
 
-	/** Reads certificates no more, and closes the connections at rest. */
+	/** Reads certificates no more. */
 	close(): void {
-		const { http, certificates, connections } = this.#means;
-		certificates.stop();
-		http.close();
-		void connections.closeResting();
+		this.#means.certificates.stop();
 	}
 
 	#failed(code: string): void {
@@ -143,10 +134,7 @@ class TlsDoor {
 		const certificate = certificateOf(socket);
 		const secured = { ...admission, certificate };
 		if (socket.alpnProtocol === "h2") this.#http2.connect(socket, secured);
-		else {
-			this.#admitted.set(socket, secured);
-			this.#means.http.emit("connection", socket);
-		}
+		else this.#means.http1.connect(socket, secured);
 	}
 }
 

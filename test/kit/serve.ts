@@ -6,7 +6,7 @@ import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
 import { listen } from "../../src/server/server.ts";
 import { type Clock, realClock } from "../../src/tasks/clock.ts";
 import { request } from "./request.ts";
-import { transportTls } from "./transport.ts";
+import { simpleHeads, transportTls } from "./transport.ts";
 
 /** A gateway on a real port, asked over HTTP. */
 export interface ServedGateway extends AsyncDisposable {
@@ -51,6 +51,7 @@ export async function serve(
 		// Most tests write whatever into `Host`.
 		hosts: config.server.hosts ?? ["*"],
 		tls: config.server.tls ?? transportTls,
+		simpleHeads,
 		host: "127.0.0.1",
 		port: 0,
 		clock: gateway.clock,

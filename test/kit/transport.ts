@@ -5,10 +5,13 @@ import type { TlsConfig } from "../../src/config/config.ts";
 import { Secret } from "../../src/config/secret.ts";
 
 /**
- * How the tests of this process reach a server: `http`, `tls` for HTTP/1.1 over TLS, or `h2`. The same files are run with
- * each: `test/transports`.
+ * How the tests of this process reach a server: `http`, `tls` for HTTP/1.1 over TLS, `h2`, or `node` for HTTP/1.1 that
+ * node:http alone reads. The same files are run with each: `test/transports`.
  */
 export const transport = process.env["TEST_TRANSPORT"] ?? "http";
+
+/** The server's `simpleHeads` for this process. */
+export const simpleHeads = transport !== "node";
 
 const isTls = transport === "tls" || transport === "h2";
 

@@ -19,7 +19,7 @@ import {
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
-import { transport } from "../kit/transport.ts";
+import { transportTls } from "../kit/transport.ts";
 import { type Answer, asking, openClient, type TestClient } from "./client.ts";
 
 const headerFieldsMax = 10;
@@ -135,7 +135,7 @@ describe("listening", () => {
 	test("says where, with the port that was free", async () => {
 		await serve(async () => ok);
 		assert.equal(server.host, "127.0.0.1");
-		const scheme = transport === "http" ? "http" : "https";
+		const scheme = transportTls === null ? "http" : "https";
 		assert.equal(server.url, `${scheme}://127.0.0.1:${server.port}`);
 		assert.ok(server.port > 0);
 	});

@@ -13,6 +13,18 @@ export const rows = {
 		"test/whole/parts.test.ts",
 		"test/whole/proxy.test.ts",
 	],
+	/** HTTP/1.1 that node:http alone reads, as it reads all that is not simple. */
+	node: [
+		"test/server/server.test.ts",
+		"test/server/hostile.test.ts",
+		"test/server/stream.test.ts",
+		"test/server/crowd.test.ts",
+		"test/server/retire.test.ts",
+		"test/server/cors.test.ts",
+		"test/server/shared-pieces.test.ts",
+		"test/bounds/pace.test.ts",
+		"test/whole/uploads.test.ts",
+	],
 	/** HTTP/2. */
 	h2: [
 		"test/gateway/compress.test.ts",

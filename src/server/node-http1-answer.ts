@@ -9,8 +9,8 @@ import { sendInterim } from "./interim.ts";
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
 
-/** An answer in HTTP/1.1, or in 1.0. */
-export class Http1Answer implements AnswerWriter {
+/** An answer in HTTP/1.1, or in 1.0, to a request that node:http has read. */
+export class NodeHttp1Answer implements AnswerWriter {
 	readonly #response: ServerResponse;
 	readonly #socket: Socket;
 	readonly #sharedChunk: SharedFrame;

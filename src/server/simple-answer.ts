@@ -1,0 +1,166 @@
+import type { Socket } from "node:net";
+import type { Writable } from "node:stream";
+import {
+	type HeaderList,
+	isFieldValue,
+	isToken,
+} from "../core/http/headers.ts";
+import { STATUS_CODES } from "../core/http/node-http.ts";
+import { SharedFrame } from "../core/http/shared-frame.ts";
+import { hasFramedBody } from "../core/http/status.ts";
+import type { AnswerWriter } from "./carrier.ts";
+import { chunkOf } from "./node-http1-answer.ts";
+
+/** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
+const textBytesMax = 16 * 1024;
+
+/** What all answers to simple requests of a server share. */
+export class AnswerForm {
+	/** The last piece of a stream that went to several clients, as a chunk. */
+	readonly sharedChunk = new SharedFrame(chunkOf);
+	/** What an answer says after which the connection is kept. */
+	readonly kept: string;
+	#date = "";
+	#dateUntilMs = 0;
+
+	constructor(idleTimeoutMs: number) {
+		const seconds = Math.floor(idleTimeoutMs / 1000);
+		this.kept = `Connection: keep-alive\r\nKeep-Alive: timeout=${seconds}\r\n`;
+	}
+
+	/** It is made once a second. */
+	get date(): string {
+		const nowMs = Date.now();
+		// The clock may have been set back.
+		if (nowMs >= this.#dateUntilMs || nowMs < this.#dateUntilMs - 1000) {
+			this.#date = `Date: ${new Date(nowMs).toUTCString()}\r\n`;
+			this.#dateUntilMs = nowMs - (nowMs % 1000) + 1000;
+		}
+		return this.#date;
+	}
+}
+
+/** An answer to a simple request. Only one of a connection is written at a time. */
+export class SimpleAnswer implements AnswerWriter {
+	readonly framed = true;
+	begun = false;
+	readonly #socket: Socket;
+	readonly #form: AnswerForm;
+	readonly #toHead: boolean;
+	/** What is still to be written of the head. */
+	#head = "";
+	#chunked = false;
+
+	constructor(socket: Socket, method: string, form: AnswerForm) {
+		this.#socket = socket;
+		this.#toHead = method === "HEAD";
+		this.#form = form;
+	}
+
+	begin(status: number, fields: string[]): void {
+		const { date, kept } = this.#form;
+		let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
+		let [dated, connected, long] = [false, false, false];
+		for (let at = 0; at < fields.length; at += 2) {
+			const name = fields[at] ?? "";
+			const lower = name.toLowerCase();
+			text += lineOf(name, fields[at + 1] ?? "");
+			if (lower === "date") dated = true;
+			else if (lower === "connection") connected = true;
+			else if (lower === "content-length") long = true;
+		}
+		if (!dated) text += date;
+		if (!connected) text += kept;
+		this.#chunked = !long && !this.#toHead && hasFramedBody(status);
+		if (this.#chunked) text += "Transfer-Encoding: chunked\r\n";
+		this.#head = `${text}\r\n`;
+		this.begun = true;
+	}
+
+	/** The first piece of the body goes with it, if that is there at once. */
+	flush(): void {
+		const socket = this.#socket;
+		socket.cork();
+		this.#writeHead();
+		process.nextTick(() => socket.uncork());
+	}
+
+	#writeHead(): void {
+		if (this.#head !== "") this.#socket.write(this.#head, "latin1");
+		this.#head = "";
+	}
+
+	write(piece: string | Uint8Array): Writable | null {
+		const socket = this.#socket;
+		this.#writeHead();
+		// An empty chunk would be the end.
+		if (piece.length === 0) return null;
+		if (!this.#chunked) return socket.write(piece) ? null : socket;
+		const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
+		const shared = this.#form.sharedChunk.of(bytes);
+		if (shared !== null) return socket.write(shared) ? null : socket;
+		if (bytes.length <= textBytesMax) {
+			const frame = `${bytes.length.toString(16)}\r\n${latin1Of(bytes)}\r\n`;
+			return socket.write(frame, "latin1") ? null : socket;
+		}
+		socket.cork();
+		socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
+		socket.write(bytes);
+		const more = socket.write("\r\n", "latin1");
+		socket.uncork();
+		return more ? null : socket;
+	}
+
+	end(
+		body: string | Uint8Array | null,
+		onEnd: (error?: Error | null) => void,
+	): void {
+		const socket = this.#socket;
+		if (this.#chunked) {
+			if (body !== null) this.write(body);
+			socket.write(`${this.#head}0\r\n\r\n`, "latin1", onEnd);
+		} else if (body === null || body.length === 0) {
+			socket.write(this.#head, "latin1", onEnd);
+		} else if (body.length <= textBytesMax) {
+			// The bytes are the same, and one plain write takes them all.
+			socket.write(this.#head + latin1Of(body), "latin1", onEnd);
+		} else {
+			socket.cork();
+			this.#writeHead();
+			socket.write(body, onEnd);
+			socket.uncork();
+		}
+		this.#head = "";
+	}
+
+	/** The body has come already. */
+	proceed(): void {}
+
+	inform(status: number, headers: HeaderList): void {
+		const socket = this.#socket;
+		// An upstream could send many, and a client that reads none would make us hold them.
+		if (socket.writableLength > 0 || !socket.writable) return;
+		let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
+		for (let at = 0; at < headers.length; at += 2) {
+			text += lineOf(headers[at] ?? "", headers[at + 1] ?? "");
+		}
+		socket.write(`${text}\r\n`, "latin1");
+	}
+}
+
+function lineOf(name: string, value: string): string {
+	if (!isToken(name) || !isFieldValue(value)) {
+		throw new TypeError(`the header ${name} cannot be written`);
+	}
+	return `${name}: ${value}\r\n`;
+}
+
+/** A text of one character for each byte. */
+function latin1Of(piece: string | Uint8Array): string {
+	if (typeof piece === "string") {
+		const isAscii = Buffer.byteLength(piece) === piece.length;
+		return isAscii ? piece : Buffer.from(piece).toString("latin1");
+	}
+	const { buffer, byteOffset, length } = piece;
+	return Buffer.from(buffer, byteOffset, length).toString("latin1");
+}

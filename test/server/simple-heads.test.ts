@@ -1,0 +1,156 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { simpleHeadOf } from "../../src/server/simple-head.ts";
+import { repeatableRandom } from "../kit/random.ts";
+import { asking, openClient } from "./client.ts";
+import { listenHere } from "./listen-here.ts";
+import { smuggled, spoiledAndCut } from "./spoiled-requests.ts";
+import { TwoReaders } from "./two-readers.ts";
+
+const limits = { headerFieldsMax: 3, headerBytesMax: 100 };
+
+describe("a head is simple", () => {
+	const simple: [text: string, facts: object][] = [
+		[
+			"GET /a?b=c%20d HTTP/1.1\r\nHost: a\r\n\r\n",
+			{ method: "GET", url: "/a?b=c%20d", rawHeaders: ["Host", "a"] },
+		],
+		[
+			"POST / HTTP/1.1\r\nhOST:a:1\r\nContent-Length: 10\r\nX:\t y  z\r\n\r\n",
+			{
+				rawHeaders: ["hOST", "a:1", "Content-Length", "10", "X", "y  z"],
+				...{ bodyBytes: 10, closes: false },
+			},
+		],
+		[
+			"GET / HTTP/1.1\r\nHost: a\r\nX:\r\nConnection: Close\r\n\r\n",
+			{
+				rawHeaders: ["Host", "a", "X", "", "Connection", "Close"],
+				...{ bodyBytes: 0, closes: true },
+			},
+		],
+		[`GET /${"a".repeat(73)} HTTP/1.1\r\nHost: a\r\n\r\n`, {}],
+		["GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\n\r\n", {}],
+	];
+	for (const [text, facts] of simple) {
+		test(JSON.stringify(text), () => {
+			const head = simpleHeadOf(text, limits);
+			assert.ok(head !== null);
+			assert.deepEqual({ ...head, ...facts }, head);
+		});
+	}
+
+	const others = [
+		`GET /${"a".repeat(74)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+		"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",
+		"GET / HTTP/1.1\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
+		"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+		"LOCK / HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET //b HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /#b HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 01\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nProxy-Connection: close\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: y \r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: \x80\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\ncontent_length: 1\r\n\r\n",
+	];
+	for (const text of others) {
+		test(`not ${JSON.stringify(text)}`, () => {
+			assert.equal(simpleHeadOf(text, limits), null);
+		});
+	}
+});
+
+describe("a connection", () => {
+	test("has equal heads judged once", async () => {
+		await using server = await listenHere();
+		using client = await openClient(server.port);
+		for (const path of ["/a", "/a", "/b"]) {
+			client.send(asking(`GET ${path}`));
+			assert.equal((await client.answer()).body, path);
+		}
+		const [first, second, third] = server.handled;
+		assert.equal(first?.headers, second?.headers);
+		assert.notEqual(second?.headers, third?.headers);
+	});
+
+	test("answers requests in their order, whoever reads them", async () => {
+		await using server = await listenHere();
+		using client = await openClient(server.port);
+		client.send(
+			...[asking("GET /1"), asking("GET /2"), asking("LOCK /3")],
+			...[asking("GET /4"), "BREW / HTTP/1.1\r\nhost: a\r\n\r\n"],
+		);
+		for (const path of ["/1", "/2", "/3", "/4"]) {
+			assert.equal((await client.answer()).body, path);
+		}
+		assert.equal(await client.gone(), "");
+	});
+
+	test("keeps a refusal behind the answers before it", async () => {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		await using server = await listenHere({ until: promise });
+		using client = await openClient(server.port);
+		client.send(asking("GET /1"), asking("GET /2", ["host: b"]));
+		while (server.handled.length === 0) await new Promise(setImmediate);
+		resolve();
+		assert.equal((await client.answer()).body, "/1");
+		assert.equal((await client.answer()).status, 400);
+		assert.equal(await client.gone(), "");
+	});
+
+	test("that is silent first has no longer for its first head than others", async () => {
+		await using server = await listenHere({
+			...{ headersTimeoutMs: 600_000, requestTimeoutMs: 600_000 },
+		});
+		using silent = await openClient(server.port);
+		using late = await openClient(server.port);
+		using other = await openClient(server.port);
+		await server.pass(599_000);
+		late.send("GET / HTTP/1.1\r\n");
+		// What came before is read before.
+		other.send(asking("GET /"));
+		await other.answer();
+		await server.pass(2_500);
+		assert.equal(await silent.gone(), "");
+		assert.equal((await late.answer()).status, 408);
+	});
+});
+
+describe("a client cannot tell whether node:http alone reads its requests", () => {
+	const parts = 3;
+	for (let part = 0; part < parts; part++) {
+		test(`what has made others disagree, whole and cut at every byte: part ${part + 1}`, async () => {
+			const readers = new TwoReaders();
+			for (const [at, text] of Object.values(smuggled).entries()) {
+				if (at % parts !== part) continue;
+				// Of a long one most bytes are the same.
+				const step = Math.max(1, Math.floor(text.length / 150));
+				const cuts: number[][] = [[]];
+				for (let end = 1; end < text.length; end += step) cuts.push([end]);
+				await readers.compare(cuts.map((each) => [text, each] as const));
+			}
+			assert.ok(readers.seen.refused > 500, JSON.stringify(readers.seen));
+		});
+	}
+
+	for (const seed of [1, 2, 3, 4]) {
+		test(`5,000 spoiled requests, each cut somewhere: seed ${seed}`, async () => {
+			const readers = new TwoReaders();
+			await readers.compare(spoiledAndCut(5_000, repeatableRandom(seed)));
+			const { ownAlone, handled, refused } = readers.seen;
+			const words = JSON.stringify(readers.seen);
+			assert.ok(ownAlone > 300 && handled > 3_000 && refused > 1_000, words);
+		});
+	}
+});
