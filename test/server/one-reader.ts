@@ -159,11 +159,18 @@ async function turns(count: number): Promise<void> {
 /** Ids, dates and the order of fields say nothing. */
 function unvaried(text: string): string {
 	return text
-		.replaceAll(/(?<=HTTP\/1\.1 \d{3} [^\r]+\r\n)(?:[^\r\n]+\r\n)+/g, (lines) =>
-			lines.toLowerCase().split("\r\n").sort().join("\r\n"),
+		.replaceAll(head, (lines) =>
+			lines
+				.toLowerCase()
+				.replace(/date: [^\r]+/, "(date)")
+				.split("\r\n")
+				.sort()
+				.join("\r\n"),
 		)
-		.replaceAll(/[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g, "(id)")
-		.replaceAll(/\r\ndate: [^\r]+/gi, "\r\n(date)");
+		.replaceAll(id, "(id)");
 }
+
+const head = /HTTP\/1\.1 \d{3} [^\r]*\r\n(?:[^\r\n]+\r\n)+/g;
+const id = /[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}/g;
 
 function nothing(): void {}

@@ -17,7 +17,6 @@ export const rows = {
 	node: [
 		"test/server/server.test.ts",
 		"test/server/hostile.test.ts",
-		"test/server/stream.test.ts",
 		"test/server/crowd.test.ts",
 		"test/server/retire.test.ts",
 		"test/server/cors.test.ts",
