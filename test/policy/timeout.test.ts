@@ -97,7 +97,7 @@ test("ends an attempt whose scope is cancelled while it is being sent", async ()
 	const ends: unknown[] = [];
 	const send: Send = (_request, ended) => {
 		scope.cancel(reason);
-		assert.deepEqual(ends, []);
+		assert.equal(ends.length, 0);
 		return {
 			end(why) {
 				ends.push(why);
