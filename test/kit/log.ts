@@ -20,6 +20,7 @@ export function linesOf(
 	};
 	const log = {
 		repeats: new Repeats(gateway.clock),
+		putOff: (make: () => void) => make(),
 		info: add("info"),
 		warn: add("warn"),
 		error: add("error"),

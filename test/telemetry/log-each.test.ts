@@ -5,6 +5,8 @@ import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents, raise } from "../../src/core/events.ts";
 import { Trail } from "../../src/core/trail.ts";
 import { attachLog } from "../../src/telemetry/log/attach-log.ts";
+import type { Log } from "../../src/telemetry/log/log.ts";
+import { tellEach } from "../../src/telemetry/log/log-each.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { linesOf } from "../kit/log.ts";
 
@@ -271,6 +273,36 @@ describe("which requests have a line", () => {
 		assert.deepEqual(await told(sampled, () => 0.249), [
 			...["answered", failed, "answered in part", "request refused"],
 		]);
+	});
+
+	it("counts a call that goes on up to the end of its request, also if the line is made later", async () => {
+		const { clock } = testRoute({ respond: 1 });
+		const lines: object[] = [];
+		let make = () => {};
+		const log = {
+			info: (line: object) => lines.push(line),
+			putOff(later: () => void) {
+				make = later;
+			},
+		} as unknown as Log;
+		const tell = tellEach(new Map(), log, 1, Math.random);
+		const of = { requestId: "a", method: "GET", arrivedMs: clock.now() };
+		const trail = new Trail(clock, of);
+		const call = trail
+			.step("a", [], null)
+			?.call({ upstream: "users", method: "GET", template: null });
+		await clock.advance(50);
+		trail.close();
+		tell({
+			...{ ...of, route: "GET /x", status: 200, durationMs: 50, trail },
+			...{ error: null, missing: [], writes: [], parts: null, outlived: false },
+		});
+		assert.deepEqual(lines, []);
+		await clock.advance(30);
+		call?.ended(null);
+		make();
+		const [line] = lines as { calls?: number; slowestMs?: number }[];
+		assert.deepEqual([line?.calls, line?.slowestMs], [1, 50]);
 	});
 
 	it("builds no trail unless every request has a line", () => {

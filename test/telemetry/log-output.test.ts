@@ -54,6 +54,53 @@ describe("lines of the log", () => {
 		closeSync(fd);
 	});
 
+	it("that were put off come before any other line, before the next write, and have the time of what they tell", async () => {
+		using folder = folderWith({ log: "" });
+		const path = join(folder.path, "log");
+		const fd = openSync(path, "a");
+		const clock = virtualClock();
+		const log = createLog(clock, { fd, format: "json", colour: false });
+		const told = () =>
+			readFileSync(path, "utf8")
+				.split("\n")
+				.filter((line) => line !== "")
+				.map((line) => JSON.parse(line) as { msg: string; time: string });
+		const words = () => told().map(({ msg }) => msg);
+		await clock.advance(1_000);
+		log.putOff(() => log.info({}, "put off", 1_000));
+		log.info({}, "at once");
+		await clock.advance(10);
+		await until(() => words().length === 2);
+		assert.deepEqual(words(), ["put off", "at once"]);
+		assert.equal(told()[0]?.time, "1970-01-01T00:00:01.000Z");
+		// The write is over for the disk, but not yet for the log.
+		log.putOff(() => log.info({}, "meanwhile"));
+		await turns();
+		await clock.advance(99);
+		await turns();
+		assert.equal(words().length, 2);
+		await clock.advance(1);
+		await until(() => words().length === 3);
+		// As much as several writes take.
+		log.putOff(() => {
+			for (let count = 0; count < 3; count++) {
+				log.info({ long: "x".repeat(64 * 1024) }, `long ${count}`);
+			}
+		});
+		await turns();
+		await clock.advance(100);
+		await until(() => words().length >= 4);
+		await turns();
+		await clock.advance(100);
+		await until(() => words().length === 6);
+		assert.deepEqual(words().slice(3), ["long 0", "long 1", "long 2"]);
+		log.putOff(() => log.info({}, "last"));
+		await log.close();
+		assert.equal(words().at(-1), "last");
+		assert.equal(words().length, 7);
+		closeSync(fd);
+	});
+
 	it("are JSON in the order of their fields, and show what a terminal would obey", async () => {
 		using folder = folderWith({ log: "" });
 		const path = join(folder.path, "log");

@@ -174,6 +174,7 @@ import { createLog } from ${JSON.stringify(log)};
 import { realClock } from ${JSON.stringify(clock)};
 const log = createLog(realClock(), { fd: process.stderr.fd, format: "json", colour: false });
 for (let at = 0; at < 100; at++) log.info({ at }, "line");
+log.putOff(() => log.info({}, "put off"));
 throw new Error("the end");
 `,
 		});
@@ -181,6 +182,7 @@ throw new Error("the end");
 		assert.equal(await command.ended, 1);
 		const { length } = command.stderr().match(/"msg":"line"/g) ?? [];
 		assert.equal(length, 100);
+		assert.match(command.stderr(), /"msg":"put off"/);
 	});
 });
 

@@ -2,6 +2,7 @@ import type { TrailEnded } from "../../core/events.ts";
 import type { Recorded } from "../../core/trail.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../log/log.ts";
+import { Together } from "../trail/together.ts";
 import type { HistoryFault } from "./messages.ts";
 import { RowQueue } from "./queue.ts";
 import { writeRow } from "./row.ts";
@@ -45,9 +46,6 @@ const againMs = 1_000;
 /** How often the log is told of requests that are lost. */
 const toldMs = 60_000;
 
-/** So many requests are made into rows together. Each still holds the values of its request. */
-const togetherMax = 32;
-
 /** How long what waits is written at the end. */
 const closingMs = 2_000;
 
@@ -63,7 +61,7 @@ export class HistoryWriter {
 	readonly #dropped = Object.fromEntries(
 		dropReasons.map((reason) => [reason, 0]),
 	) as Record<DropReason, number>;
-	#ended: Ended[] = [];
+	readonly #ended: Together<Ended>;
 	#written = 0;
 	#fileBytes = 0;
 	#recordFaults = 0;
@@ -72,7 +70,6 @@ export class HistoryWriter {
 	/** When it got them, on the gateway's clock. */
 	#givenMs = Number.NEGATIVE_INFINITY;
 	#fault: HistoryFault | null = null;
-	#making: Timer | null = null;
 	#giving: Timer | null = null;
 	#telling: Timer | null = null;
 	/** Of the drops, what the log has been told of. */
@@ -88,14 +85,13 @@ export class HistoryWriter {
 		this.#thread = thread;
 		this.#clock = clock;
 		this.#log = log;
+		this.#ended = new Together(clock, (all) => this.#make(all));
 	}
 
 	/** Only notes it, because its answer has not been sent. Those before it become rows if there are many. */
 	take(end: TrailEnded): void {
-		if (this.#ended.length === togetherMax) this.#make();
 		const { recorded } = end.trail;
-		this.#ended.push({ end, endedAt: Date.now(), recorded });
-		this.#making ??= this.#clock.aside(0, () => this.#make());
+		this.#ended.add({ end, endedAt: Date.now(), recorded });
 	}
 
 	/** What became of the rows that the thread was given. */
@@ -125,7 +121,7 @@ export class HistoryWriter {
 
 	async close(): Promise<void> {
 		const untilMs = this.#clock.now() + closingMs;
-		this.#make();
+		this.#ended.handOn();
 		this.#give();
 		if (this.#queue.length > 0) {
 			await new Promise<void>((resolve) => {
@@ -149,10 +145,8 @@ export class HistoryWriter {
 		this.#telling?.cancel();
 	}
 
-	#make(): void {
-		this.#making?.cancel();
-		this.#making = null;
-		for (const { end, endedAt, recorded } of this.#ended) {
+	#make(all: readonly Ended[]): void {
+		for (const { end, endedAt, recorded } of all) {
 			const values = recorded?.() ?? null;
 			this.#recordFaults += values?.faults ?? 0;
 			const isKept = this.#queue.add((row) =>
@@ -160,7 +154,6 @@ export class HistoryWriter {
 			);
 			if (!isKept) this.#drop(1);
 		}
-		this.#ended = [];
 		this.#giveSoon();
 	}
 

@@ -1,5 +1,6 @@
 import type { TrailEnded } from "../../core/events.ts";
 import type { StepTrail, Trail } from "../../core/trail.ts";
+import { isLarge, togetherMax } from "../trail/together.ts";
 import { type Log, wordsOf } from "./log.ts";
 import { type Calls, callOf } from "./log-calls.ts";
 import {
@@ -21,6 +22,12 @@ const sampled: ReadonlySet<Ending> = new Set([
 /** How many parts of one answer are named as missing. */
 const missingMax = 16;
 
+/** A request that has ended, and when, in milliseconds since 1970. */
+interface Ended {
+	readonly end: TrailEnded;
+	readonly atMs: number;
+}
+
 /** A line while it is made. Most requests need no other fields. */
 interface Line extends Record<string, unknown> {
 	requestId: string;
@@ -41,24 +48,39 @@ export function tellEach(
 	sample: number,
 	random: () => number,
 ): (end: TrailEnded) => void {
+	let waiting: Ended[] = [];
+	const tellAll = () => {
+		const all = waiting;
+		waiting = [];
+		for (const one of all) tellOne(one, calls, log);
+	};
 	return (end) => {
 		const ending = endingOf(end);
 		if (ending === "overloaded") return tellOverloaded(end, log);
 		if (sample < 1 && sampled.has(ending) && random() >= sample) return;
-		const line = lineOf(end);
-		if (ending === "whole") {
-			log.info(line, "answered");
-			return;
-		}
-		addMissing(line, end);
-		addError(line, end, ending, calls);
-		if (ending === "partial") log.warn(line, "answered in part");
-		else if (ending === "refused" || ending === "unwatched") {
-			log.info(line, endingWords[ending]);
-		} else if (ending === "left") {
-			log.info(line, end.outlived ? finishedWords : endingWords.left);
-		} else log.error(line, endingWords[ending]);
+		if (waiting.length === togetherMax) tellAll();
+		waiting.push({ end, atMs: Date.now() });
+		if (isLarge(end.trail)) tellAll();
+		else if (waiting.length === 1) log.putOff(tellAll);
 	};
+}
+
+function tellOne({ end, atMs }: Ended, calls: Calls, log: Log): void {
+	const ending = endingOf(end);
+	const line = lineOf(end);
+	if (ending === "whole") {
+		log.info(line, "answered", atMs);
+		return;
+	}
+	addMissing(line, end);
+	addError(line, end, ending, calls);
+	if (ending === "partial") log.warn(line, "answered in part", atMs);
+	else if (ending === "refused" || ending === "unwatched") {
+		log.info(line, endingWords[ending], atMs);
+	} else if (ending === "left") {
+		const words = end.outlived ? finishedWords : endingWords.left;
+		log.info(line, words, atMs);
+	} else log.error(line, endingWords[ending as keyof typeof endingWords], atMs);
 }
 
 function lineOf({
@@ -93,19 +115,21 @@ function lineOf({
 	return line;
 }
 
-/** A call that had not ended counts up to the request's end. */
+/** A call that had not ended counts up to the request's end, also if it has ended since. */
 function addCalls(
 	line: Line,
 	{ steps, arrivedMs }: Trail,
 	durationMs: number,
 ): void {
+	const endMs = arrivedMs + durationMs;
 	let count = 0;
 	let slowest: StepTrail | null = null;
 	let slowestMs = -1;
 	for (const step of steps) {
 		for (const { startedMs, endedMs } of step.calls) {
 			count++;
-			const ms = (endedMs ?? arrivedMs + durationMs) - startedMs;
+			const untilMs = endedMs === null || endedMs > endMs ? endMs : endedMs;
+			const ms = untilMs - startedMs;
 			if (ms <= slowestMs) continue;
 			slowest = step;
 			slowestMs = ms;

@@ -21,7 +21,7 @@ const levels = new Map([
 
 /**
  * Writes a line of JSON: how bad it is, the time, the fields in their order, and what happened. It shows what a terminal
- * would obey.
+ * would obey. `atMs` is the time in milliseconds since 1970.
  */
 export function writeLine(
 	out: JsonBytes,
@@ -29,11 +29,12 @@ export function writeLine(
 	fields: object,
 	words: string,
 	worker: number | null = null,
+	atMs = Date.now(),
 ): void {
 	out.openMap();
 	out.key("level");
 	out.number(level);
-	writeField(out, "time", instant());
+	writeField(out, "time", instantOf(atMs));
 	if (worker !== null) writeField(out, "worker", worker);
 	for (const name of Object.keys(fields)) {
 		writeField(out, name, (fields as Record<string, unknown>)[name]);
@@ -59,12 +60,11 @@ function writeField(out: JsonBytes, name: string, value: unknown): void {
 let instantMs = Number.NaN;
 let instantText = "";
 
-/** Now, as RFC 3339 has it. */
-function instant(): string {
-	const nowMs = Date.now();
-	if (nowMs !== instantMs) {
-		instantMs = nowMs;
-		instantText = new Date(nowMs).toISOString();
+/** An instant in milliseconds since 1970, as RFC 3339 has it. */
+function instantOf(atMs: number): string {
+	if (atMs !== instantMs) {
+		instantMs = atMs;
+		instantText = new Date(atMs).toISOString();
 	}
 	return instantText;
 }

@@ -46,6 +46,10 @@ export class LogOutput {
 	#piece: Uint8Array | null = null;
 	/** Begins the next piece. */
 	#due: Timer | null = null;
+	/** Whether somebody has lines for the next write who has not made them yet. */
+	#wanted = false;
+	/** Is called before each write. It may write lines that were put off. */
+	onDue: (() => void) | null = null;
 	#dropped = 0;
 	#onFlushed: (() => void) | null = null;
 
@@ -87,12 +91,19 @@ export class LogOutput {
 		if (this.#piece === null) this.#nextSoon();
 	}
 
+	/** Lets the next write come, for lines that `onDue` will make. */
+	want(): void {
+		this.#wanted = true;
+		if (this.#piece === null) this.#nextSoon();
+	}
+
 	get #waiting(): number {
 		return this.#to - this.#from;
 	}
 
 	/** Resolves when all is written, or after this time. */
 	flush(timeoutMs: number): Promise<void> {
+		this.onDue?.();
 		if (this.#piece === null) this.#next();
 		if (this.#piece === null) return Promise.resolve();
 		return new Promise((resolve) => {
@@ -106,6 +117,7 @@ export class LogOutput {
 
 	/** Writes what waits before the process ends, as far as the system takes it at once. */
 	writeRest(): void {
+		this.onDue?.();
 		// The piece that is being written may be out already, and would stand there twice.
 		try {
 			while (this.#waiting > 0) {
@@ -129,6 +141,10 @@ export class LogOutput {
 	}
 
 	#next(): void {
+		this.#wanted = false;
+		this.onDue?.();
+		// Its lines were so many that they are being written.
+		if (this.#piece !== null) return;
 		this.#due?.cancel();
 		this.#due = null;
 		this.#gatheredTo = this.#to;
@@ -181,7 +197,7 @@ export class LogOutput {
 				this.#forget();
 				const goesOn = this.#gatheredTo > 0 || this.#onFlushed !== null;
 				if (goesOn) this.#go();
-				else if (this.#waiting > 0) this.#nextSoon();
+				else if (this.#waiting > 0 || this.#wanted) this.#nextSoon();
 			}
 		});
 	}

@@ -18,14 +18,22 @@ export interface LogTarget {
 	readonly worker?: number | null;
 }
 
-/** Writes one line: its fields, which must print as JSON, and what happened. An undefined field is left out. */
-type Tell = (fields: object, words: string) => void;
+/**
+ * Writes one line: its fields, which must print as JSON, and what happened. An undefined field is left out. `atMs` is when
+ * it happened, in milliseconds since 1970; without it, now.
+ */
+type Tell = (fields: object, words: string, atMs?: number) => void;
 
 /** To write a line never waits and never fails. */
 export interface Log {
 	readonly info: Tell;
 	readonly warn: Tell;
 	readonly error: Tell;
+	/**
+	 * Lets `make` write its lines later, but before any other line, before the next write and before the end. So lines keep
+	 * their order. Only one may be waiting.
+	 */
+	putOff(make: () => void): void;
 	/** Bounds the lines of events that may come in thousands. */
 	readonly repeats: Repeats;
 	/** Resolves when all lines are written, or after a second. */
@@ -40,13 +48,21 @@ export function createLog(
 ): Log {
 	const onGap = (dropped: number) =>
 		log.warn({ dropped }, "lines of the log were dropped: nobody took them");
+	let putOff: (() => void) | null = null;
+	const makeRest = () => {
+		const make = putOff;
+		putOff = null;
+		make?.();
+	};
 	const output = new LogOutput(fd, clock, onGap, shared);
+	output.onDue = makeRest;
 	const { out } = output;
 	const teller =
 		(level: number): Tell =>
-		(fields, words) => {
+		(fields, words, atMs) => {
+			if (putOff !== null) makeRest();
 			const from = out.length;
-			writeLine(out, level, fields, words, worker);
+			writeLine(out, level, fields, words, worker, atMs);
 			if (format === "text") {
 				const json = out.slice(from, out.length).toString();
 				out.cut(from);
@@ -59,6 +75,10 @@ export function createLog(
 	process.once("exit", onExit);
 	const log: Log = {
 		repeats,
+		putOff(make) {
+			putOff = make;
+			output.want();
+		},
 		info: teller(30),
 		warn: teller(40),
 		error: teller(50),

@@ -1,4 +1,4 @@
-import { listen } from "../../core/events.ts";
+import { listen, type TrailEnded } from "../../core/events.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import {
@@ -8,6 +8,7 @@ import {
 	type RequestSummary,
 	summaryOf,
 } from "../trail/shown-request.ts";
+import { isLarge, Together } from "../trail/together.ts";
 import { type EndedRequest, KeptRequests } from "./kept-requests.ts";
 import type { Rate } from "./rate.ts";
 import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
@@ -85,7 +86,25 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 	const since = new Date().toISOString();
 	const [whole, others] = [new Allowance(), new Allowance()];
 	let ended = 0;
+	const note = (end: TrailEnded, zeroMs: number) => {
+		const { trail, durationMs } = end;
+		const atMs = trail.arrivedMs + durationMs;
+		counter.request(end, trail.steps, atMs);
+		ended++;
+		const good = completenessOf(end) === "whole";
+		const allowed = (good ? whole : others).take(atMs);
+		if (!allowed && !listeners.any) return;
+		const request = { number: ended, end, endedAt: Math.round(zeroMs + atMs) };
+		const told = listeners.ended(request);
+		if (allowed || told) kept.add(request);
+	};
+	const all = new Together<TrailEnded>(clock, (some) => {
+		// What the wall clock showed when the gateway's was at zero.
+		const zeroMs = Date.now() - clock.now();
+		for (const end of some) note(end, zeroMs);
+	});
 	const page = (query: RequestQuery): TrafficPage => {
+		all.handOn();
 		const { found, more } = kept.find(query);
 		return {
 			found: found.map(({ number, end, endedAt }) => ({
@@ -99,16 +118,8 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 	const removals = [
 		memory.join(kept),
 		listen(events.trailEnded, (end) => {
-			const { trail, durationMs } = end;
-			const atMs = trail.arrivedMs + durationMs;
-			counter.request(end, trail.steps, atMs);
-			ended++;
-			const good = completenessOf(end) === "whole";
-			const allowed = (good ? whole : others).take(atMs);
-			if (!allowed && !listeners.any) return;
-			const request = { number: ended, end, endedAt: Date.now() };
-			const told = listeners.ended(request);
-			if (allowed || told) kept.add(request);
+			all.add(end);
+			if (listeners.any || isLarge(end.trail)) all.handOn();
 		}),
 		listen(events.attemptEnded, (end) => counter.attempt(end)),
 	];
@@ -123,20 +134,32 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 			};
 		},
 		page,
-		newest: () => ended,
+		newest() {
+			all.handOn();
+			return ended;
+		},
 		detail(id) {
+			all.handOn();
 			const found = kept.newest(id);
 			return found && detailOf(found.end, found.endedAt);
 		},
 		after: (number) => {
+			all.handOn();
 			const found = kept.after(number);
 			return { found, lost: Math.max(0, ended - number - found.length) };
 		},
-		listen: (listener) => listeners.add(listener),
-		recentOfRoute: (key) => counter.ofRoute(key, clock.now()),
+		listen(listener) {
+			all.handOn();
+			return listeners.add(listener);
+		},
+		recentOfRoute(key) {
+			all.handOn();
+			return counter.ofRoute(key, clock.now());
+		},
 		recentOfUpstream: (name) => counter.ofUpstream(name, clock.now()),
 		detach() {
 			for (const remove of removals) remove();
+			all.handOn();
 			listeners.clear();
 			kept.yield(kept.bytes);
 		},
