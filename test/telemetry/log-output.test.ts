@@ -161,6 +161,17 @@ describe("lines of the log", () => {
 		);
 	});
 
+	it("have the time that they are given, as the standard prints it", () => {
+		const out = new JsonBytes();
+		const given = [0, 1, 99, 100, 999, 1_000, -1, Date.UTC(2026, 11, 31)];
+		for (const atMs of [...given, ...given.toReversed()]) {
+			writeLine(out, 30, {}, "x", null, atMs);
+			const line = out.slice(0, out.length).toString();
+			out.cut(0);
+			assert.equal(JSON.parse(line).time, new Date(atMs).toISOString());
+		}
+	});
+
 	it("have the time at which they were made", async () => {
 		const out = new JsonBytes();
 		const timeOf = () => {

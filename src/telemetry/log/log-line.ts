@@ -56,17 +56,19 @@ function writeField(out: JsonBytes, name: string, value: unknown): void {
 	}
 }
 
-/** The last millisecond in which a line was made, and its text: to write dates costs more than the rest of a line. */
-let instantMs = Number.NaN;
-let instantText = "";
+/** The last second of which a line told, since 1970, and its text: to write dates costs more than the rest of a line. */
+let second = Number.NaN;
+let secondText = "";
 
-/** An instant in milliseconds since 1970, as RFC 3339 has it. */
+/** An instant in whole milliseconds since 1970, as RFC 3339 has it. */
 function instantOf(atMs: number): string {
-	if (atMs !== instantMs) {
-		instantMs = atMs;
-		instantText = new Date(atMs).toISOString();
+	const own = Math.floor(atMs / 1_000);
+	if (own !== second) {
+		second = own;
+		// Up to the point before the milliseconds.
+		secondText = new Date(own * 1_000).toISOString().slice(0, -4);
 	}
-	return instantText;
+	return `${secondText}${String(atMs - own * 1_000).padStart(3, "0")}Z`;
 }
 
 /**
