@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { endsWithUs } from "./with-us.ts";
 
 const bin = new URL("../../bin/sluice.js", import.meta.url).pathname;
 
@@ -50,6 +51,7 @@ export function runNode(
 			...env,
 		},
 	});
+	endsWithUs(child);
 	let stdout = "";
 	let stderr = "";
 	const watchers = new Set<() => void>();

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { StoreChanged } from "../../src/core/events.ts";
 import type { Store } from "../../src/store/store.ts";
+import { endsWithUs } from "./with-us.ts";
 
 const programs = ["valkey-server", "redis-server"];
 
@@ -68,7 +69,9 @@ export async function startConfiguredStore(
 		const own = ["--port", String(port), "--save", "", "--dir", folder];
 		const bound = ["--bind", "127.0.0.1"];
 		const words = [...files, ...own, ...bound, ...options];
-		return spawn(name, words, { stdio: "ignore" });
+		const child = spawn(name, words, { stdio: "ignore" });
+		endsWithUs(child);
+		return child;
 	};
 	let child = start();
 	await answering(port);
