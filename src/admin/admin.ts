@@ -117,7 +117,7 @@ async function openAdmin(
 			...bounds,
 			...{ host, port, hosts },
 			healthPath: null,
-			...{ cors: null, websocket: null, tls: null },
+			...{ cors: null, headers: [], websocket: null, tls: null },
 			...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
 			clock,
 			memory: new Memory(memoryBytesMax),

@@ -53,7 +53,9 @@ export function check(root: Source | null, env: Environment): Checked {
 		auths,
 	});
 	const { upstreams: services, routes: written, ...others } = read;
-	const { defaults, server, pool, rateLimits, overload, ...rest } = others;
+	const { defaults, server: bound, headers, pool, ...protection } = others;
+	const { rateLimits, overload, ...rest } = protection;
+	const server = { ...bound, headers };
 	const { log, admin, history, channels: streams, store, ...more } = rest;
 	const { jobs, auth: doors, ...unread } = more;
 	allRead(unread);

@@ -1,3 +1,4 @@
+import type { HeaderList } from "../core/http/headers.ts";
 import type { CallMethod } from "../core/http/method.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
@@ -127,7 +128,10 @@ export interface WorkerFunction {
 export type PoolConfig = ReadOf<typeof poolKeys.keys>;
 
 /** If `healthPath` is null, there is no health check. If `cors` is null, pages of other origins may read no answer. */
-export type ServerConfig = ReadOf<typeof serverKeys.keys>;
+export type ServerConfig = ReadOf<typeof serverKeys.keys> & {
+	/** The header fields of every answer, as the config's own `headers` has them. Names are in lower case. */
+	readonly headers: HeaderList;
+};
 
 /** How clients reach the server by TLS. */
 export type TlsConfig = ReadOf<typeof tlsKeys.keys>;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { RateLimitConfig } from "../config/config.ts";
+import type { RateLimitConfig, ServerConfig } from "../config/config.ts";
 import type { AuthConfig } from "../config/keys/upstream-auth.ts";
 import { kindOf } from "../config/steps/kinds.ts";
 import type { RepeatConfig } from "../config/steps/repeat.ts";
@@ -23,7 +23,7 @@ import type {
  */
 export function printPlan(plan: Plan): string {
 	const printed = set({
-		server: plan.server,
+		server: printServer(plan.server),
 		...(plan.pool && { pool: set({ ...plan.pool }) }),
 		overload: plan.overload,
 		log: plan.log,
@@ -62,6 +62,12 @@ export function printPlan(plan: Plan): string {
 		),
 	});
 	return `${JSON.stringify(printed, null, 2)}\n`;
+}
+
+/** A field's value may come from a variable, so it is not shown. */
+function printServer({ headers, ...server }: ServerConfig): object {
+	const names = headers.filter((_, at) => at % 2 === 0);
+	return names.length > 0 ? { ...server, headers: names } : server;
 }
 
 /** Equal plans have equal hashes, whatever their environment. */

@@ -75,7 +75,7 @@ export function prepareProxy(
 	slot: number,
 	layout: Layout,
 	upstreams: readonly OpenedUpstream[],
-	whom: ForWhom,
+	around: Surroundings,
 ): PreparedProxy {
 	const { targets, cache, idleMs, bodyBytesMax, ...more } = proxy;
 	const { websocket, ...others } = more;
@@ -93,10 +93,30 @@ export function prepareProxy(
 				{ ...target, ...passed },
 				layout,
 				upstreams[target.upstreamIndex] as OpenedUpstream,
-				whom,
+				around,
 			),
 		),
 	};
+}
+
+/** What holds for a route besides its own plan. */
+interface Surroundings {
+	readonly whom: ForWhom;
+	/** The fields that the server gives to every answer. */
+	readonly fixed: HeaderList;
+}
+
+/** An upstream's field gives way to the gateway's own, unless the route passes it by its name. */
+function dropped(
+	drop: readonly string[],
+	pass: ProxyPlan["pass"],
+	fixed: HeaderList,
+): readonly string[] {
+	const names = fixed.filter((_, at) => at % 2 === 0);
+	return [
+		...drop,
+		...names.filter((name) => pass === "all" || !pass.includes(name)),
+	];
 }
 
 function prepareWebSocket({
@@ -119,7 +139,7 @@ function prepareTarget(
 	target: TargetPlan & PassedPlan,
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
-	whom: ForWhom,
+	{ whom, fixed }: Surroundings,
 ): PreparedTarget {
 	const { path } = route;
 	const asksAgain = stepsDecide(route);
@@ -154,7 +174,7 @@ function prepareTarget(
 			settings,
 		),
 		answerHeaders: answerHeadersOf(
-			{ pass, drop, answer },
+			{ pass, drop: dropped(drop, pass, fixed), answer },
 			dependenceOf(whom),
 			asksAgain,
 			prepareMapField(path.length, to, settings),

@@ -160,14 +160,10 @@ function prepareRoute(
 	);
 	const passes =
 		proxy &&
-		prepareProxy(
-			route,
-			proxy,
-			block.frameSize,
-			layout,
-			resources.upstreams,
+		prepareProxy(route, proxy, block.frameSize, layout, resources.upstreams, {
 			whom,
-		);
+			fixed: plan.server.headers,
+		});
 	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
 	const bound = answerBound(resources.answerBytesMax);
 	const parts = prepareParts(route, bound, layout);

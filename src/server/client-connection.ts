@@ -7,6 +7,7 @@ import type { ClientMemory } from "../core/memory.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Carrier, Connection, Unanswered } from "./carrier.ts";
 import { type Admission, outliveErrors } from "./client-connections.ts";
+import type { AddFixed } from "./fixed-fields.ts";
 import { flowOf, Pace } from "./pace.ts";
 import { plainAnswer } from "./raw-answer.ts";
 import { rawSocketOf } from "./raw-socket.ts";
@@ -29,6 +30,8 @@ export interface ConnectionOptions {
 	readonly leastBytesPerSecond: number | null;
 	/** Called with bytes that are no request, before they are answered. */
 	readonly onRefused: (error: GatewayError, requestId: string) => void;
+	/** Null if no field stands in every answer. */
+	readonly addFixed: AddFixed | null;
 }
 
 /**
@@ -298,7 +301,7 @@ export class ClientConnection implements Carrier, Connection {
 	/** Answers bytes that are no request with a problem document, and ends. */
 	refuse(error: GatewayError): void {
 		this.finish();
-		this.socket.end(plainAnswer(error, this.#options.onRefused));
+		this.socket.end(plainAnswer(error, this.#options));
 		// After a CONNECT nobody else reads, and nobody would notice that the client has left.
 		this.socket.resume();
 		this.#lingering = this.clock.after(lingerMs, () => this.socket.destroy());

@@ -26,6 +26,7 @@ import type { AnswerWriter, Carrier, Unanswered } from "./carrier.ts";
 import type { ClientAddress, ClientScheme } from "./client-address.ts";
 import { clientClosed, lingerMs } from "./client-connection.ts";
 import type { Cors } from "./cors.ts";
+import type { AddFixed } from "./fixed-fields.ts";
 import { type HeadLimits, originForm } from "./refuse.ts";
 import { type BodySource, RequestBody, type Unread } from "./request-body.ts";
 import { SessionRequest } from "./session-request.ts";
@@ -58,6 +59,8 @@ export interface Owner extends SessionOwner {
 	readonly accepting: Scope;
 	/** Null: pages of other origins read no answer. */
 	readonly cors: Cors | null;
+	/** Null if no field stands in every answer. */
+	readonly addFixed: AddFixed | null;
 	readonly clientAddress: ClientAddress;
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
@@ -245,6 +248,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		const scope = this.#scope;
 		const owner = this.#owner;
 		const fields = [...this.#sayable(headers), "x-request-id", id];
+		owner.addFixed?.(fields);
 		const upgrade = this.#upgrade;
 		if (upgrade === null) throw new TypeError("a session without an upgrade");
 		const { bounds, socket } = upgrade;
@@ -302,8 +306,9 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 	}
 
 	#fieldsOf(status: number, headers: HeaderList): string[] {
-		const { cors } = this.#owner;
+		const { cors, addFixed } = this.#owner;
 		const fields = this.#sayable(headers);
+		addFixed?.(fields);
 		fields.push("x-request-id", this.id);
 		if (cors !== null) fields.push(...cors.fieldsFor(this));
 		fields.push(...this.#carrier.fieldsFor(this, status, headers));

@@ -14,6 +14,7 @@ import type { Handle } from "./client-exchange.ts";
 import { ConnectionShares } from "./connection-shares.ts";
 import { createCors } from "./cors.ts";
 import { Drain } from "./drain.ts";
+import { createFixed, withoutTls } from "./fixed-fields.ts";
 import { createHosts } from "./hosts.ts";
 import { Http1 } from "./http1.ts";
 import { Listeners } from "./listeners.ts";
@@ -114,6 +115,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 		const plain = await listenAlone({
 			...others,
 			...{ tls: null, cors: null, websocket: null, port: redirect },
+			headers: withoutTls(others.headers),
 			...(redirectSockets && { sockets: redirectSockets }),
 			handle: redirectTo(server.port),
 		});
@@ -143,7 +145,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		bounds;
 	const { headerBytesMax, headerFieldsMax, connectionsMax, ...others } = limits;
 	const { healthPath, trustedProxies, addressHeader, ...rest } = others;
-	const { cors, hosts, connectionsPerClient, ...paces } = rest;
+	const { cors, headers, hosts, connectionsPerClient, ...paces } = rest;
 	const { leastBytesPerSecond, schemeHeader, websocket, tls, ...unread } =
 		paces;
 	allRead(unread);
@@ -154,6 +156,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 	// The time for the header fields is part of the time for the request.
 	const headersMs = Math.min(headersTimeoutMs, requestTimeoutMs);
 	const clientAddress = createClientAddress({ trustedProxies, addressHeader });
+	const addFixed = createFixed(headers);
 	const scope = openScope({ clock });
 	const accepting = openScope({ clock });
 	const shares = new ConnectionShares({
@@ -185,6 +188,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		...{ healthPath, clientAddress, ending: drain },
 		limits: { headerFieldsMax, headerBytesMax },
 		cors: cors === null ? null : createCors(cors),
+		addFixed,
 		answersFor: createHosts({ hosts, host }),
 		clientScheme: createClientScheme({
 			...{ trustedProxies, schemeHeader, own: tls ? "https" : "http" },
@@ -194,6 +198,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 	const connectionOptions = {
 		...{ clock, idleTimeoutMs, requestTimeoutMs, leastBytesPerSecond },
 		onRefused,
+		addFixed,
 	};
 	const http1 = new Http1({
 		...{ service, connections, headersMs, simpleHeads },

@@ -14,6 +14,7 @@ import type { ClientAddress, ClientScheme } from "./client-address.ts";
 import type { ClientExchange, Handle, Owner } from "./client-exchange.ts";
 import type { Cors } from "./cors.ts";
 import { draining } from "./drain.ts";
+import type { AddFixed } from "./fixed-fields.ts";
 import type { AnswersFor } from "./hosts.ts";
 import { type HeadLimits, isAboutServer } from "./refuse.ts";
 import {
@@ -36,6 +37,8 @@ export interface ServiceOptions {
 	/** Null for no health check. */
 	readonly healthPath: string | null;
 	readonly cors: Cors | null;
+	/** Null if no field stands in every answer. */
+	readonly addFixed: AddFixed | null;
 	/** Null: for any host. */
 	readonly answersFor: AnswersFor | null;
 	readonly clientAddress: ClientAddress;
@@ -52,6 +55,7 @@ export class Service implements Owner {
 	readonly scope: Scope;
 	readonly accepting: Scope;
 	readonly cors: Cors | null;
+	readonly addFixed: AddFixed | null;
 	readonly clientAddress: ClientAddress;
 	readonly clientScheme: ClientScheme;
 	readonly limits: HeadLimits;
@@ -69,6 +73,7 @@ export class Service implements Owner {
 		this.scope = options.scope;
 		this.accepting = options.accepting;
 		this.cors = options.cors;
+		this.addFixed = options.addFixed;
 		this.clientAddress = options.clientAddress;
 		this.clientScheme = options.clientScheme;
 		this.limits = options.limits;

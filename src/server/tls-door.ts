@@ -115,11 +115,11 @@ class TlsDoor {
 	/** Nobody who speaks no TLS is told anything else. */
 	#answerPlain(socket: Socket): void {
 		this.#failed("ERR_SSL_HTTP_REQUEST");
-		const { clock, onRefused } = this.#means.options;
+		const { options } = this.#means;
 		const fault = refused(400, "connection", "speak TLS here: write `https`");
-		socket.end(plainAnswer(fault, onRefused));
+		socket.end(plainAnswer(fault, options));
 		socket.resume();
-		clock.after(lingerMs, () => socket.destroy());
+		options.clock.after(lingerMs, () => socket.destroy());
 	}
 
 	#secured(socket: TLSSocket): void {

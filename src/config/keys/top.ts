@@ -1,5 +1,6 @@
 import { adminKeys } from "./admin.ts";
 import { defaultsKeys } from "./defaults.ts";
+import { fixedHeaders } from "./fixed-headers.ts";
 import { historyKeys } from "./history.ts";
 import { jobsKeys } from "./jobs.ts";
 import { key } from "./key.ts";
@@ -44,6 +45,12 @@ export const configKeys = section({
 	server: key(mapOfDefaults(serverKeys), {
 		description: "Where the gateway listens, and its limits.",
 		example: "server: { port: 9000 }",
+	}),
+	headers: key(fixedHeaders, {
+		description:
+			"Header fields of every answer, also of refusals, problem documents and proxied answers: `strict-transport-security` and others for browsers. An answer of a route that has such a field itself keeps its own; an upstream's own gives way.",
+		example:
+			"headers:\n  strict-transport-security: max-age=31536000\n  x-frame-options: DENY",
 	}),
 	pool: key(mapOfDefaults(poolKeys), {
 		description:

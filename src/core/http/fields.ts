@@ -47,13 +47,18 @@ type Purpose =
 	/** It is true of a body only while its coding is on. */
 	| "coded"
 	/** It says which bytes come, or how they are coded. Only who makes the bytes can say it. */
-	| "bytes";
+	| "bytes"
+	/** It is true of one answer, and of no other. */
+	| "one-answer";
 
 /** Fields that begin with `content-` or `accept-` pass, too, except those that frame the message. */
 const table: Readonly<Record<string, readonly Purpose[]>> = {
 	accept: ["passes"],
-	age: ["passes"],
+	"accept-ranges": ["one-answer"],
+	age: ["passes", "one-answer"],
+	allow: ["one-answer"],
 	"alt-svc": ["host-wide"],
+	"authentication-info": ["one-answer"],
 	authorization: ["credential", "single"],
 	"cache-control": ["passes"],
 	"clear-site-data": ["host-wide"],
@@ -68,10 +73,10 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	cookie: ["credential"],
 	// The gateway's own answer has an instant of its own, because it is made of several answers.
 	date: ["own", "answer"],
-	etag: ["passes"],
+	etag: ["passes", "one-answer"],
 	// Each side of the gateway waits for its own word. A proxied route asks its upstream anew.
 	expect: ["hop"],
-	expires: ["passes"],
+	expires: ["passes", "one-answer"],
 	forwarded: ["believed"],
 	host: ["target"],
 	"if-match": ["condition", "passes"],
@@ -80,11 +85,11 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	"if-range": ["condition", "passes"],
 	"if-unmodified-since": ["condition", "passes"],
 	"keep-alive": ["hop"],
-	"last-modified": ["passes"],
-	location: ["passes", "single"],
+	"last-modified": ["passes", "one-answer"],
+	location: ["passes", "single", "one-answer"],
 	nel: ["host-wide"],
-	"proxy-authenticate": ["proxy"],
-	"proxy-authentication-info": ["proxy"],
+	"proxy-authenticate": ["proxy", "one-answer"],
+	"proxy-authentication-info": ["proxy", "one-answer"],
 	// An author may set it of a call: then the upstream is the proxy, and answers by it.
 	"proxy-authorization": ["proxy", "credential"],
 	"proxy-connection": ["hop"],
@@ -93,10 +98,10 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	ratelimit: ["inner"],
 	"ratelimit-policy": ["inner"],
 	"report-to": ["host-wide"],
-	"retry-after": ["passes"],
-	server: ["inner"],
+	"retry-after": ["passes", "one-answer"],
+	server: ["inner", "one-answer"],
 	"service-worker-allowed": ["host-wide"],
-	"set-cookie": ["host-wide"],
+	"set-cookie": ["host-wide", "one-answer"],
 	"sluice-complete": ["own", "answer"],
 	"sluice-missing": ["own", "answer"],
 	te: ["hop"],
@@ -107,9 +112,10 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	tracestate: ["own", "trace"],
 	"transfer-encoding": ["frames", "hop"],
 	upgrade: ["hop"],
-	vary: ["passes"],
+	vary: ["passes", "one-answer"],
 	// A call's own has the client's before it, so that a loop is seen.
 	via: ["own", "trace"],
+	"www-authenticate": ["one-answer"],
 	"x-aspnet-version": ["inner"],
 	"x-aspnetmvc-version": ["inner"],
 	"x-backend-server": ["inner"],
@@ -150,6 +156,26 @@ export const answerFieldsRefused = fieldsThat("hop", "answer");
 
 /** The fields that nobody may set in an answer whose body passes as it comes. */
 export const proxiedFieldsRefused = fieldsThat("hop", "answer", "bytes");
+
+const ofEveryAnswerRefused = fieldsThat("hop", "answer", "own", "one-answer");
+
+/**
+ * Whether a field may stand in every answer, whatever that is. What describes one answer may not, and what CORS alone writes,
+ * because browsers refuse it if it comes twice. `name` is in lower case.
+ */
+export function maySayEverywhere(name: string): boolean {
+	return !(
+		ofEveryAnswerRefused.has(name) ||
+		(name.startsWith("content-") && !everywhere.has(name)) ||
+		name.startsWith("access-control-")
+	);
+}
+
+/** Fields for browsers that begin as those that describe a body do. */
+const everywhere: ReadonlySet<string> = new Set([
+	"content-security-policy",
+	"content-security-policy-report-only",
+]);
 
 /** The fields of one connection: its own, or that to a proxy of the client's. */
 export const connectionFields = fieldsThat("hop", "proxy");
