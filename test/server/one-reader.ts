@@ -97,7 +97,7 @@ export function createReader(simpleHeads: boolean): Reader {
 			say(Buffer.from(body).toString("latin1"));
 			return { status: 200, headers: ["x-of", "test"], body: target };
 		},
-		...{ healthPath: null, cors: null, answersFor: null },
+		...{ healthPath: null, cors: null, addFixed: null, answersFor: null },
 		clientAddress: (peer) => peer,
 		clientScheme: () => "http",
 		ending: { draining: false, refusing: false },
@@ -108,7 +108,7 @@ export function createReader(simpleHeads: boolean): Reader {
 		headersMs: 60_000,
 		options: {
 			...{ clock, idleTimeoutMs: 60_000, requestTimeoutMs: 60_000 },
-			...{ leastBytesPerSecond: null, onRefused: nothing },
+			...{ leastBytesPerSecond: null, onRefused: nothing, addFixed: null },
 		},
 	});
 	return {
