@@ -182,7 +182,7 @@ async function send(
 	{ own, websocket }: PreparedProxy,
 	{ upstream, template, answerHeaders }: PreparedTarget,
 	{ route, input, frame, marks }: Passage,
-	given: Omit<StreamRequest, "onHead" | "onInterim">,
+	given: Omit<StreamRequest, "onBroken" | "onHead" | "onInterim">,
 	resolve: (response: GatewayResponse) => void,
 	reject: (error: unknown) => void,
 ): Promise<void> {
@@ -234,11 +234,15 @@ async function send(
 			scope.cancel(contentOfReset(upstream.name));
 		}
 	};
+	const withTime = (reason: unknown) =>
+		withCallTime(reason, clock.now() - startedMs);
 	try {
 		const body = wait instanceof ComingUpload ? wait.body : call.body;
-		await upstream.stream({ ...call, body, onInterim, onHead }, scope);
+		// Whoever reads the body may tell of its end before this call hears of it.
+		const told = { onInterim, onHead, onBroken: withTime };
+		await upstream.stream({ ...call, body, ...told }, scope);
 	} catch (thrown) {
-		error = asGatewayError(withCallTime(thrown, clock.now() - startedMs));
+		error = asGatewayError(withTime(thrown));
 		// If the request was never sent, its body has not been released yet.
 		if (call.body !== null) leave(call.body);
 		// Whoever has got the session is told by its end, and the record by its error.

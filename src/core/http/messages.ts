@@ -222,6 +222,8 @@ export interface StreamRequest extends Asker {
 	readonly onInterim?: ((status: number, headers: HeaderList) => void) | null;
 	/** Called once, when the head of the answer is there. */
 	readonly onHead: (head: StreamHead) => void;
+	/** Called with the reason why no more of the answer comes, before the reader of its body hears of it. Absent: nobody asks. */
+	readonly onBroken?: (reason: unknown) => void;
 	/** The wish for a WebSocket. Absent: the answer is one of HTTP in any case. */
 	readonly upgrade?: UpgradeWish;
 }

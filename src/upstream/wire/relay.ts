@@ -58,6 +58,7 @@ export class Relay implements Receiver {
 	}
 
 	onFail(reason: unknown): void {
+		this.#request.onBroken?.(reason);
 		this.#answer?.fail(reason);
 		this.#reject(reason);
 	}
