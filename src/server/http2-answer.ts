@@ -1,5 +1,5 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import {
 	eachHeader,
 	type HeaderList,
@@ -7,6 +7,7 @@ import {
 	isToken,
 } from "../core/http/headers.ts";
 import type { AnswerWriter } from "./carrier.ts";
+import { Pieces } from "./pieces.ts";
 
 /**
  * A longer answer is handed to Node in pieces of one frame (RFC 9113, 4.2). So it can be seen how much of it the client has
@@ -50,7 +51,7 @@ export class Http2Answer implements AnswerWriter {
 
 	write(piece: string | Uint8Array): Writable | null {
 		if (this.#stream.writableEnded) return null;
-		this.#pieces ??= new Pieces(this.#stream);
+		this.#pieces ??= this.#inPieces();
 		return this.#pieces.write(piece) ? null : this.#pieces;
 	}
 
@@ -69,9 +70,14 @@ export class Http2Answer implements AnswerWriter {
 		if (stream.writableEnded) return;
 		if (this.#pieces === null && isShort(body)) stream.end(body);
 		else {
-			this.#pieces ??= new Pieces(stream);
+			this.#pieces ??= this.#inPieces();
 			this.#pieces.end(body);
 		}
+	}
+
+	#inPieces(): Pieces {
+		const stream = this.#stream;
+		return new Pieces(stream, pieceBytes, () => void stream.end());
 	}
 
 	/** Whether bytes of it wait for the client. */
@@ -108,41 +114,4 @@ export class Http2Answer implements AnswerWriter {
 
 function isShort(body: string | Uint8Array | null): boolean {
 	return body === null || body.length <= pieceBytes / 4;
-}
-
-/** Hands an answer over piece by piece. */
-class Pieces extends Writable {
-	bytesLeft = 0;
-	readonly #stream: ServerHttp2Stream;
-
-	constructor(stream: ServerHttp2Stream) {
-		super({ autoDestroy: false });
-		this.#stream = stream;
-		// It is told of by the stream's own end.
-		this.on("error", () => {});
-	}
-
-	override _write(
-		chunk: Buffer,
-		_coding: BufferEncoding,
-		done: (error?: Error | null) => void,
-	): void {
-		let at = 0;
-		const next = (error?: Error | null) => {
-			if (error) return done(error);
-			if (at >= chunk.length) return done();
-			const piece = chunk.subarray(at, at + pieceBytes);
-			at += piece.length;
-			this.#stream.write(piece, (failed) => {
-				if (!failed) this.bytesLeft += piece.length;
-				next(failed);
-			});
-		};
-		next();
-	}
-
-	override _final(done: (error?: Error | null) => void): void {
-		this.#stream.end();
-		done();
-	}
 }

@@ -5,6 +5,8 @@ import type { HeaderList } from "../core/http/headers.ts";
 import type { SharedFrame } from "../core/http/shared-frame.ts";
 import type { AnswerWriter } from "./carrier.ts";
 import { sendInterim } from "./interim.ts";
+import { Pieces, tlsPieceBytes } from "./pieces.ts";
+import { rawSocketOf } from "./raw-socket.ts";
 
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
@@ -15,6 +17,9 @@ export class NodeHttp1Answer implements AnswerWriter {
 	readonly #socket: Socket;
 	readonly #sharedChunk: SharedFrame;
 	readonly #isHttp11: boolean;
+	/** Null if the answer is handed over as it is. */
+	#pieces: Pieces | null = null;
+	#onEnd: (error?: Error | null) => void = nothing;
 
 	/** `sharedChunk` is the last piece of a stream that went to several clients, as a chunk. */
 	constructor(
@@ -45,6 +50,8 @@ export class NodeHttp1Answer implements AnswerWriter {
 	}
 
 	write(piece: string | Uint8Array): Writable | null {
+		const pieces = this.#piecesFor(piece);
+		if (pieces !== null) return pieces.write(piece) ? null : pieces;
 		const response = this.#response;
 		const socket = this.#socket;
 		// An empty chunk would be the end.
@@ -65,11 +72,27 @@ export class NodeHttp1Answer implements AnswerWriter {
 		body: string | Uint8Array | null,
 		onEnd: (error?: Error | null) => void,
 	): void {
+		const pieces = this.#piecesFor(body);
+		if (pieces !== null) {
+			this.#onEnd = onEnd;
+			pieces.end(body);
+			return;
+		}
 		if (body instanceof Uint8Array && body.length <= textBytesMax) {
 			// The bytes are the same, but Node writes head and body with one plain write if both are texts.
 			const text = bufferOf(body).toString("latin1");
 			this.#response.end(text, "latin1", onEnd);
 		} else this.#response.end(body, onEnd);
+	}
+
+	/** Null if it may be handed over whole. What follows pieces goes the same way. */
+	#piecesFor(body: string | Uint8Array | null): Pieces | null {
+		const isLong = body !== null && body.length > tlsPieceBytes;
+		if (isLong && rawSocketOf(this.#socket) !== null) {
+			const end = () => void this.#response.end(this.#onEnd);
+			this.#pieces ??= new Pieces(this.#response, tlsPieceBytes, end);
+		}
+		return this.#pieces;
 	}
 
 	proceed(): void {
@@ -94,3 +117,5 @@ export function chunkOf(bytes: Uint8Array): Uint8Array {
 function bufferOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
 	return Buffer.from(buffer, byteOffset, length);
 }
+
+function nothing(): void {}

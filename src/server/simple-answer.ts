@@ -10,6 +10,8 @@ import { SharedFrame } from "../core/http/shared-frame.ts";
 import { hasFramedBody } from "../core/http/status.ts";
 import type { AnswerWriter } from "./carrier.ts";
 import { chunkOf } from "./node-http1-answer.ts";
+import { Pieces, tlsPieceBytes } from "./pieces.ts";
+import { rawSocketOf } from "./raw-socket.ts";
 
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
@@ -124,6 +126,10 @@ export class SimpleAnswer implements AnswerWriter {
 		} else if (body.length <= textBytesMax) {
 			// The bytes are the same, and one plain write takes them all.
 			socket.write(this.#head + latin1Of(body), "latin1", onEnd);
+		} else if (body.length > tlsPieceBytes && rawSocketOf(socket) !== null) {
+			this.#writeHead();
+			// No other answer is begun on the connection before so long a one is out.
+			new Pieces(socket, tlsPieceBytes, onEnd).end(body);
 		} else {
 			socket.cork();
 			this.#writeHead();
