@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
-import { connect as connectHttp2 } from "node:http2";
+import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { request as httpsRequest } from "node:https";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, test } from "node:test";
@@ -53,10 +53,13 @@ afterEach(() => stack.disposeAsync());
 
 const file = (name: string) => ({ file: join(folder, name) });
 
-async function serve(more: Partial<TlsConfig> = {}): Promise<void> {
+async function serve(
+	more: Partial<TlsConfig> = {},
+	idleTimeoutMs = serverDefaults.idleTimeoutMs,
+): Promise<void> {
 	server = await listen({
 		...serverDefaults,
-		...{ host: "127.0.0.1", port: 0, clock },
+		...{ host: "127.0.0.1", port: 0, clock, idleTimeoutMs },
 		tls: {
 			...testTls,
 			cert: file("cert.pem"),
@@ -215,6 +218,43 @@ describe("changed certificates", () => {
 			}
 		};
 		const clients = Array.from({ length: 4 }, asking);
+		for (const pair of [renewed, testPair, renewed]) {
+			const before = answered;
+			write(pair);
+			await looked();
+			while (answered < before + 8) {
+				await new Promise((resolve) => setImmediate(resolve));
+			}
+		}
+		changed = true;
+		await Promise.all(clients);
+		assert.equal(server.tls()?.reloads.loaded, 3);
+		assert.equal(server.tls()?.failures.size, 0);
+	});
+
+	test("fail no request of HTTP/2, on connections before and after", async () => {
+		// To look at the files the clock leaps over the time of a connection at rest.
+		await serve({}, 3_600_000);
+		let answered = 0;
+		let changed = false;
+		const url = `https://localhost:${server.port}`;
+		const askOver = async (session: ClientHttp2Session) => {
+			const stream = session.request({ ":path": "/" });
+			const [{ ":status": status }] = await once(stream, "response");
+			assert.equal(status, 200);
+			await once(stream.resume(), "close");
+			answered++;
+		};
+		const kept = connectHttp2(url, { ca });
+		stack.defer(() => kept.destroy());
+		const asking = async (isKept: boolean) => {
+			while (!changed) {
+				const session = isKept ? kept : connectHttp2(url, { ca });
+				await askOver(session);
+				if (!isKept) session.close();
+			}
+		};
+		const clients = [true, false, true, false].map(asking);
 		for (const pair of [renewed, testPair, renewed]) {
 			const before = answered;
 			write(pair);

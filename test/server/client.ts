@@ -31,7 +31,7 @@ export async function openClient(port: number): Promise<TestClient> {
 	let look = () => {};
 	socket.on("data", (chunk) => {
 		received += chunk.toString("latin1");
-		look();
+		if (received.length >= wanted) look();
 	});
 	const closed = new Promise<string>((resolve) => {
 		socket.once("close", () => {
@@ -75,10 +75,15 @@ export async function openClient(port: number): Promise<TestClient> {
 				look();
 			});
 		},
-		reset: () => void (rawSocketOf(socket) ?? socket).resetAndDestroy(),
+		reset: () => reset(socket),
 		gone: () => closed,
 		[Symbol.dispose]: () => socket.destroy(),
 	};
+}
+
+/** Resets a connection, which may be one of TLS. */
+export function reset(socket: Socket): void {
+	(rawSocketOf(socket) ?? socket).resetAndDestroy();
 }
 
 /** A request's text, with the Host it must have. */

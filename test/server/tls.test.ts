@@ -335,6 +335,115 @@ describe("over HTTP/2", () => {
 	});
 });
 
+describe("over HTTP/1.1", () => {
+	test("clients that never read take no memory for a long answer, and lose their connection in time", async () => {
+		const body = Buffer.alloc(50 * 1024 ** 2, "x");
+		const scopes: Scope[] = [];
+		const begun = Promise.withResolvers<void>();
+		await serve(
+			async (_request, scope) => {
+				if (scopes.push(scope) === 8) begun.resolve();
+				return { ...ok, body };
+			},
+			{ idleTimeoutMs: 500 },
+		);
+		const sockets = await Promise.all(
+			Array.from({ length: 8 }, () => secured({ ALPNProtocols: ["http/1.1"] })),
+		);
+		const before = process.memoryUsage().rss;
+		for (const socket of sockets) {
+			socket.on("error", () => {}).pause();
+			socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+		}
+		await begun.promise;
+		await Promise.all(
+			scopes.map((scope) => new Promise((resolve) => scope.onCancel(resolve))),
+		);
+		const grown = process.memoryUsage().rss - before;
+		assert.ok(grown < 64 * 1024 ** 2, `${grown} bytes more`);
+	});
+
+	test("a long answer comes whole, as bytes and as text", async () => {
+		const body = "ж".repeat(500_000);
+		await serve(async ({ target }) => ({
+			...ok,
+			body: target === "/bytes" ? Buffer.from(body) : body,
+		}));
+		for (const target of ["/bytes", "/text"]) {
+			const socket = await secured({ ALPNProtocols: ["http/1.1"] });
+			socket.write(
+				`GET ${target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n`,
+			);
+			const all = Buffer.from(await allOf(socket), "latin1").toString();
+			assert.match(all, /content-length: 1000000\r\n/);
+			assert.equal(all.slice(all.indexOf("\r\n\r\n") + 4), body);
+		}
+	});
+});
+
+describe("a handshake", () => {
+	/** What a client says first. */
+	async function hello(): Promise<Buffer> {
+		const { createServer } = await import("node:net");
+		const listener = createServer().listen(0, "127.0.0.1");
+		await once(listener, "listening");
+		const { port } = listener.address() as { port: number };
+		const accepted = once(listener, "connection");
+		const client = connectTls({ port, host: "127.0.0.1" });
+		client.on("error", () => {});
+		const [socket] = await accepted;
+		const [bytes] = (await once(socket, "data")) as [Buffer];
+		client.destroy();
+		socket.destroy();
+		listener.close();
+		return bytes;
+	}
+
+	test("that stops halfway is ended after the time of a head, and counted", async () => {
+		await serve(async () => ok, { headersTimeoutMs: 300 });
+		const bytes = await hello();
+		const socket = connectPlain(server.port, "127.0.0.1");
+		socket.write(bytes.subarray(0, bytes.length / 2));
+		assert.equal(await allOf(socket), "");
+		assert.deepEqual(
+			[...(server.tls()?.failures ?? [])],
+			[["ERR_TLS_HANDSHAKE_TIMEOUT", 1]],
+		);
+		// The server learns of the end a moment later than the client. Without it the test runs out of time.
+		while (server.connections() > 0) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+	});
+
+	test("whose client leaves halfway is counted", async () => {
+		await serve(async () => ok);
+		const bytes = await hello();
+		const socket = connectPlain(server.port, "127.0.0.1");
+		socket.on("error", () => {});
+		socket.write(bytes.subarray(0, bytes.length / 2));
+		while (server.connections() < 1) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		socket.end();
+		await once(socket.resume(), "close");
+		while (server.connections() > 0) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		const counts = [...(server.tls()?.failures.values() ?? [])];
+		assert.deepEqual(counts, [1]);
+	});
+
+	test("on a port without TLS is answered 400, and others go on", async () => {
+		await serve(async () => ok, { tls: null });
+		const socket = connectPlain(server.port, "127.0.0.1");
+		socket.write(await hello());
+		assert.match(await allOf(socket), /^HTTP\/1\.1 400 Bad Request\r\n/);
+		const other = connectPlain(server.port, "127.0.0.1");
+		other.write("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+		assert.match(await allOf(other), /^HTTP\/1\.1 200 OK\r\n/);
+	});
+});
+
 describe("a client without TLS", () => {
 	test("is answered 400 on the port of TLS", async () => {
 		await serve(async () => ok);

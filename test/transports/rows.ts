@@ -9,6 +9,7 @@ export const rows = {
 		"test/server/cors.test.ts",
 		"test/server/retire.test.ts",
 		"test/server/server.test.ts",
+		"test/server/websocket.test.ts",
 		"test/whole/hops.test.ts",
 		"test/whole/parts.test.ts",
 		"test/whole/proxy.test.ts",
