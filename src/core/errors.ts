@@ -100,9 +100,9 @@ export const errorTable = {
 	},
 	foreign_origin: {
 		status: 403,
-		title: "Pages of this origin may not open a WebSocket here",
+		title: "Pages of this origin may not ask for this",
 		meaning:
-			"Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them, or in `websocket.origins` of a proxied route. Client: ask from a page of the same host.",
+			"A page of another origin asked for a WebSocket, or for a write with credentials that its browser sends by itself. Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them, or in `websocket.origins` of a proxied route. Client: ask from a page of the same host.",
 	},
 	misdirected: {
 		status: 421,

@@ -2,7 +2,7 @@ import { type Auth, createAuth, identify } from "../auth/auth.ts";
 import { insufficientChallenge } from "../auth/challenge.ts";
 import type { OpenIssuer } from "../auth/fetched-keys.ts";
 import type { Identity } from "../auth/identity.ts";
-import type { AuthConfig } from "../config/config.ts";
+import type { AuthConfig, CorsConfig } from "../config/config.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type Events, raise } from "../core/events.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
@@ -12,6 +12,11 @@ import type { SharedLimits } from "../store/shared-limits.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { noteQuota } from "./find.ts";
+import {
+	createForgeryRefusal,
+	isAmbient,
+	type RefuseForgery,
+} from "./forgery.ts";
 import { authOfOwner, ownerOf } from "./job-owner.ts";
 import type { RateLimit } from "./rate-limit.ts";
 import type { RequestEnd } from "./request-end.ts";
@@ -28,8 +33,8 @@ export interface Wanting {
 }
 
 /**
- * Finds out who asks, counts that to the limits by identity, and judges what the route requires. Throws `unauthorized`,
- * `auth_unavailable`, `too_many_requests` or `forbidden`.
+ * Finds out who asks, refuses what a page of somebody else's has caused, counts it to the limits by identity, and judges what
+ * the route requires. Throws `unauthorized`, `auth_unavailable`, `foreign_origin`, `too_many_requests` or `forbidden`.
  */
 export type Door = (wanting: Wanting) => Promise<Identity>;
 
@@ -55,11 +60,13 @@ export interface DoorsContext {
 	readonly memory: Memory;
 	readonly events: Events;
 	readonly open: OpenIssuer;
+	/** Which pages may send their user's credentials; null if none of other origins may. */
+	readonly cors: CorsConfig | null;
 }
 
 export function openDoors(
 	configs: readonly AuthConfig[],
-	{ clock, memory, open, events }: DoorsContext,
+	{ clock, memory, open, events, cors }: DoorsContext,
 ): Doors {
 	const told = tellingChanges(events);
 	const auths = configs.map((config) =>
@@ -68,7 +75,12 @@ export function openDoors(
 	return {
 		ofRoute(route, limit) {
 			const own = route.authIndexes.map((at) => auths[at] as Auth);
-			return own.length === 0 ? null : createDoor(route, own, limit, clock);
+			if (own.length === 0) return null;
+			const forgery = {
+				ambient: new Set(configs.filter(isAmbient).map(({ name }) => name)),
+				refuse: createForgeryRefusal(route, cors),
+			};
+			return createDoor(route, own, { limit, clock, forgery });
 		},
 		async isOwner(owner, request, scope) {
 			// A client may show several credentials at once. Those by which it has asked for the job count.
@@ -104,12 +116,25 @@ function tellingChanges({ authChanged }: Events) {
 function createDoor(
 	route: RoutePlan,
 	auths: readonly Auth[],
-	limit: RateLimit | null,
-	clock: Clock,
+	{
+		limit,
+		clock,
+		forgery,
+	}: {
+		readonly limit: RateLimit | null;
+		readonly clock: Clock;
+		/** `ambient` are the auths whose credentials browsers send by themselves. */
+		readonly forgery: {
+			readonly ambient: ReadonlySet<string>;
+			readonly refuse: RefuseForgery;
+		};
+	},
 ): Door {
 	const refusal = route.require && prepareRequirement(route, clock.turn);
 	return async ({ request, params, scope, end, shared }) => {
 		const identity = await identify(auths, request, scope);
+		// What a page of somebody else's causes is not counted to its user.
+		if (forgery.ambient.has(identity.values.by)) forgery.refuse(request);
 		if (limit !== null) {
 			const { holder } = limit;
 			const keys = limit.keysOf(request, params, identity.values);

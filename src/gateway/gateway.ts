@@ -155,7 +155,7 @@ export function createGateway(
 	});
 	const limits = createRateLimits(plan, clock.turn);
 	const doors = openDoors(config.auth, {
-		...{ clock, memory, events },
+		...{ clock, memory, events, cors: plan.server.cors },
 		open: openUpstream,
 	});
 	const outliving: Outliving = {

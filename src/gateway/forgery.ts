@@ -1,0 +1,75 @@
+import type { AuthConfig, CorsConfig } from "../config/config.ts";
+import { GatewayError } from "../core/errors.ts";
+import { allHeadersOf, onlyHeaderOf } from "../core/http/headers.ts";
+import type { GatewayRequest } from "../core/http/messages.ts";
+import { isSafe } from "../core/http/method.ts";
+import { isOfHost, originsOf } from "../core/http/origin.ts";
+import type { RoutePlan, StepPlan } from "../plan/plan.ts";
+
+/** Throws `foreign_origin` if a page of somebody else's may have caused the request. */
+export type RefuseForgery = (request: GatewayRequest) => void;
+
+/**
+ * Whether a browser sends these credentials by itself, also with requests that pages of other sites cause: cookies, the
+ * password that its user has given once, its certificate.
+ */
+export function isAmbient(auth: AuthConfig): boolean {
+	switch (auth.kind) {
+		case "basic":
+		case "mtls":
+			return true;
+		case "jwt":
+			return auth.from.in === "cookie";
+		case "keys":
+			return false;
+	}
+}
+
+/**
+ * Refuses requests that write if they come from a page that may not send its user's credentials. Browsers name the page in
+ * `Origin`, or say in `Sec-Fetch-Site` that it is another's. Programs say neither, and pass.
+ */
+export function createForgeryRefusal(
+	route: RoutePlan,
+	cors: CorsConfig | null,
+): RefuseForgery {
+	const allows = originsOf(cors?.credentials ? cors.origins : []);
+	const reads = !route.steps.some(writes);
+	return ({ method, headers }) => {
+		if (reads && isSafe(method)) return;
+		if (allHeadersOf(headers, "origin").length > 0) {
+			const origin = onlyHeaderOf(headers, "origin") ?? "";
+			const host = onlyHeaderOf(headers, "host") ?? "";
+			if (isOfHost(origin, host) || allows(origin)) return;
+			throw foreign("its `Origin` is neither this host nor allowed by `cors`");
+		}
+		const sites = allHeadersOf(headers, "sec-fetch-site");
+		if (sites.every((site) => site === "same-origin" || site === "none")) {
+			return;
+		}
+		throw foreign("its `Sec-Fetch-Site` says that another page caused it");
+	};
+}
+
+/** A function may write, too, but most do not. A link to a route that reads must go on working. */
+function writes(step: StepPlan): boolean {
+	switch (step.kind) {
+		case "call":
+			return step.write;
+		case "group":
+			return step.steps.some(writes);
+		case "publish":
+			return true;
+		case "reply":
+		case "run":
+		case "value":
+			return false;
+	}
+}
+
+function foreign(why: string): GatewayError {
+	return new GatewayError(
+		"foreign_origin",
+		`the credentials are such as a browser sends by itself, and ${why}`,
+	);
+}
