@@ -28,7 +28,6 @@ export const rows = {
 	/** HTTP/2. */
 	h2: [
 		"test/gateway/compress.test.ts",
-		"test/whole/channels.test.ts",
 		"test/whole/hops.test.ts",
 		"test/whole/incoming.test.ts",
 		"test/whole/parts.test.ts",

@@ -151,6 +151,7 @@ describe("a channel over real connections", () => {
 		const address = `${server.url.replace("http", "ws")}/rooms/7?name=Ada`;
 		const socket = new WebSocket(address);
 		closing.push(() => socket.close());
+		const opened = once(socket, "open");
 		const told: Told[] = [];
 		const replied = Promise.withResolvers<void>();
 		socket.onmessage = ({ data }) => {
@@ -160,6 +161,8 @@ describe("a channel over real connections", () => {
 		};
 		const { member } = await listener.until("joined");
 		assert.deepEqual(member, { name: "Ada" });
+		// Others may hear of it before the client itself.
+		await opened;
 		socket.send(JSON.stringify({ id: 1, body: "hello" }));
 		await replied.promise;
 		const message = await listener.until("message");
