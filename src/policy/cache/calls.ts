@@ -58,8 +58,17 @@ class EndOfChange extends PolicyEnd {
 	}
 }
 
-/** Answers a call with what is kept, or asks. `waited`: another's answer was waited for, so nobody is waited for again. */
-function answer(parts: CacheParts, asking: Asking, waited = false): void {
+/** What a call has that has waited for another's answer: that one, if it was kept. It waits for nobody again. */
+interface Waited {
+	readonly kept: Kept | null;
+}
+
+/** Answers a call with what is kept, or asks. */
+function answer(
+	parts: CacheParts,
+	asking: Asking,
+	waited: Waited | null = null,
+): void {
 	const { next, request, scope, ended } = asking;
 	const { report } = parts;
 	const wish = wishOf(request.headers);
@@ -67,14 +76,16 @@ function answer(parts: CacheParts, asking: Asking, waited = false): void {
 		next(request, scope, ended);
 		return;
 	}
-	const kept = parts.keeper.find("decoded", request);
+	// Whoever asked for it may have found it useless already. All who waited for it get it, because each judges by itself.
+	const kept = waited?.kept ?? parts.keeper.find("decoded", request);
 	const given = givenOf(parts, asking, kept, wish);
 	if (given !== null) {
 		ended.answered(given);
 		return;
 	}
 	if (wantsOnlyKept(request.headers)) throw notCached(parts.upstream);
-	const others = waited || wish !== "fresh" ? null : othersOf(parts, request);
+	const mayWait = waited === null && wish === "fresh";
+	const others = mayWait ? othersOf(parts, request) : null;
 	const end = new EndOfAsking(parts, asking, kept, wish);
 	const running = others?.running ?? null;
 	if (running !== null) {
@@ -123,17 +134,19 @@ function othersOf({ misses }: CacheParts, request: UpstreamRequest) {
 /** Waits for the answer to another request, and then looks once more. */
 function following(parts: CacheParts, next: Call, running: Miss): Call {
 	return (request, scope, ended) => {
-		const look = () =>
-			new PolicyEnd(ended).begin(lookingAgain(parts, next), request, scope);
+		const look = (kept: Kept | null) => {
+			const again = lookingAgain(parts, next, { kept });
+			new PolicyEnd(ended).begin(again, request, scope);
+		};
 		running.follow(scope).then(look, (reason: unknown) => ended.failed(reason));
 	};
 }
 
 /** Others have the answer by now, or it is not to be had from the cache. */
-function lookingAgain(parts: CacheParts, next: Call): Call {
+function lookingAgain(parts: CacheParts, next: Call, waited: Waited): Call {
 	return (request, scope, ended) => {
 		if (scope.cancelled) throw scope.reason;
-		answer(parts, { next, request, scope, ended }, true);
+		answer(parts, { next, request, scope, ended }, waited);
 	};
 }
 
@@ -173,7 +186,8 @@ class EndOfMiss extends PolicyEnd {
 	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
 		const served = this.#parts.keeper.find("decoded", this.#request);
 		const fails = verdictOfStatus(response.status).stale;
-		this.#end(fails || served?.response === response);
+		const isKept = served?.response === response;
+		this.#end(fails || isKept, isKept ? served : null);
 		return response;
 	}
 
@@ -182,10 +196,10 @@ class EndOfMiss extends PolicyEnd {
 		throw error;
 	}
 
-	#end(passing: boolean): void {
+	#end(passing: boolean, kept: Kept | null = null): void {
 		this.#stopListening();
 		this.#miss.scope.close();
-		this.#miss.end(passing);
+		this.#miss.end(passing, kept);
 	}
 }
 
@@ -216,7 +230,8 @@ class EndOfAsking extends PolicyEnd {
 		}
 		const { next, request, scope } = this.#asking;
 		const end = new PolicyEnd(this.outer);
-		end.begin(lookingAgain(this.#parts, next), request, scope);
+		const again = lookingAgain(this.#parts, next, { kept: null });
+		end.begin(again, request, scope);
 	}
 
 	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {

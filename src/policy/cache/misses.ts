@@ -3,6 +3,7 @@ import type { Clock } from "../../tasks/clock.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import { Waiters } from "../../tasks/waiters.ts";
 import { whileWaiting } from "../waited.ts";
+import type { Kept } from "./keeper.ts";
 
 /**
  * How long nobody waits for another's answer after one that was not kept. If each request waited for the one before,
@@ -66,7 +67,7 @@ export class Miss {
 	onFollowed: () => void = nothing;
 	readonly #context: MissContext;
 	readonly #onOver: (passing: boolean) => void;
-	readonly #followers: Waiters<void>;
+	readonly #followers: Waiters<Kept | null>;
 	#left: { readonly reason: unknown } | null = null;
 	#over = false;
 
@@ -86,14 +87,17 @@ export class Miss {
 		return this.#left !== null;
 	}
 
-	/** Waits until it is over. Then the answer is in the cache, or is not to be had from there. */
-	async follow(scope: Scope): Promise<void> {
+	/**
+	 * Waits until it is over. Gives the answer that was kept, which may be of no use and gone from the cache by then. Null
+	 * if it has to be looked for there.
+	 */
+	async follow(scope: Scope): Promise<Kept | null> {
 		const { clock, upstream } = this.#context;
 		const sinceMs = clock.now();
 		const over = this.#followers.wait(scope, undefined);
 		if (this.#followers.size === 1) this.onFollowed();
 		try {
-			await over;
+			return await over;
 		} catch (reason) {
 			const what = `the answer of ${upstream} to another request`;
 			throw whileWaiting(reason, clock.now() - sinceMs, what, upstream);
@@ -113,15 +117,15 @@ export class Miss {
 	}
 
 	/**
-	 * Lets those who wait go on. If not `passing`, the answer is of a kind that is not kept, and for a while nobody waits
-	 * for one like it.
+	 * Lets those who wait go on, with the answer if it is `kept`. If not `passing`, the answer is of a kind that is not kept,
+	 * and for a while nobody waits for one like it.
 	 */
-	end(passing: boolean): void {
+	end(passing: boolean, kept: Kept | null = null): void {
 		if (this.#over) return;
 		this.#over = true;
 		this.#onOver(passing);
 		for (let one = this.#followers.shift(); one; ) {
-			one.resolve();
+			one.resolve(kept);
 			one = this.#followers.shift();
 		}
 		this.#giveUp();
