@@ -314,6 +314,8 @@ export class ClientConnection implements Carrier, Connection {
 	cut(): void {
 		const { socket } = this;
 		const looksWhole = this.#running.some(({ unframed }) => unframed);
+		// The head of the answer may wait for what comes behind it. The client is to see that there was one.
+		while (socket.writableCorked > 0) socket.uncork();
 		// Once an end has begun, the system refuses a reset, and then Node never lets go of the connection.
 		if (!looksWhole || socket.writableEnded) socket.destroy();
 		else (rawSocketOf(socket) ?? socket).resetAndDestroy();

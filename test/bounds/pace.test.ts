@@ -556,6 +556,7 @@ describe("a client that reads an answer in parts", () => {
 			gateway.ended.map(({ error, parts }) => [error?.code, parts?.face]),
 			[["client_closed", "ndjson"]],
 		);
-		assert.equal(held(), before);
+		// What the connection itself takes is given back when its socket has closed.
+		while (held() !== before) await turns(1);
 	});
 });

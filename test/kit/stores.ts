@@ -23,7 +23,9 @@ const silentMs = "1000";
 export async function startSentinels(password: string): Promise<TestStores> {
 	const folder = mkdtempSync(join(tmpdir(), "sluice-sentinel-"));
 	const secret = ["--requirepass", password, "--masterauth", password];
-	const first = await startStore(...secret);
+	// Else it waits five seconds for more replicas.
+	const atOnce = ["--repl-diskless-sync-delay", "0"];
+	const first = await startStore(...secret, ...atOnce);
 	const second = await startStore(
 		...["--replicaof", "127.0.0.1", String(first.port), ...secret],
 	);
@@ -49,6 +51,11 @@ export async function startSentinels(password: string): Promise<TestStores> {
 			/num-slaves\r\n\$1\r\n1/.test(told) &&
 			/num-other-sentinels\r\n\$1\r\n2/.test(told)
 		);
+	});
+	// A replica that has not got all yet would forget what was acknowledged.
+	await until(async () => {
+		const told = await asked.command("SENTINEL", "REPLICAS", "main");
+		return /master-link-status\r\n\$2\r\nok/.test(told);
 	});
 	const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",");
 	return {
