@@ -284,7 +284,7 @@ describe("channels that gateways share", { skip: withoutStore() }, () => {
 
 		it("go on by themselves while its memory is full, and share again afterwards", async () => {
 			// The store answers, so nothing depends on how long is waited for it.
-			const [a, b] = [await start("", "2s"), await start("", "2s")];
+			const [a, b] = [await start("", "1s"), await start("", "1s")];
 			const [ada, bob] = [await a.listen("ada"), await b.listen("bob")];
 			await sees(ada, "ada", "bob");
 			await store.command("CONFIG", "SET", "maxmemory", "1");
