@@ -332,7 +332,8 @@ describe("channels that gateways share", { skip: withoutStore() }, () => {
 		const url = /listening on (\S+)/.exec(command.stdout())?.[1];
 		const leaving = new AbortController();
 		const headers = { accept: "text/event-stream" };
-		for (const name of ["eve", "ada"]) {
+		// Whoever sees the second knows of both.
+		for (const name of ["ada", "eve"]) {
 			await fetch(`${url}/rooms/7?name=${name}`, {
 				...{ headers, signal: leaving.signal },
 			});
