@@ -49,6 +49,8 @@ export class LoopTurn {
 	/** Those of which nothing has gone on yet, the oldest first. */
 	readonly #newLines = new Set<Line>();
 	#size = 0;
+	/** How many of them are pieces of work that was begun. */
+	#pieces = 0;
 	#ending = false;
 	/** What was spent, and when, as the first of those who had waited went on; null before that. */
 	#resumed: { readonly spent: number; readonly atMs: number } | null = null;
@@ -64,12 +66,13 @@ export class LoopTurn {
 
 	/**
 	 * Whether there is time left in this turn for a piece that takes so much at least. If not, it must wait for a later
-	 * one. The first piece of a turn may take any time.
+	 * one. The first piece of a turn may take any time. Work that is to be begun holds up no piece: a request has a dozen
+	 * small ones, and each would wait for a turn of its own.
 	 */
 	hasTimeFor(cost = 0): boolean {
-		if (this.spent < turnMin && this.#size === 0) return true;
+		if (this.spent < turnMin && this.#pieces === 0) return true;
 		this.#endSoon();
-		return this.spent + cost < turnMax && this.#size === 0;
+		return this.spent + cost < turnMax && this.#pieces === 0;
 	}
 
 	/** A promise of time in a later turn, for a client's piece. Its first reaction is to compute at once. */
@@ -92,6 +95,7 @@ export class LoopTurn {
 		const line = this.#lines.get(client) ?? this.#newLine(sinceMs);
 		this.#lines.set(client, line);
 		this.#size++;
+		if (kind === "pieces") this.#pieces++;
 		return new Promise((resolve) => {
 			line[kind].push({ resolve, cost, sinceMs });
 		});
@@ -190,6 +194,7 @@ export class LoopTurn {
 		this.#size--;
 		const kind = nextIn(line);
 		line[kind].shift();
+		if (kind === "pieces") this.#pieces--;
 		line.next = kind === "pieces" ? "begins" : "pieces";
 		this.#newLines.delete(line);
 		if (line.pieces.length + line.begins.length > 0) {

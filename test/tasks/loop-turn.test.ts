@@ -78,6 +78,19 @@ test("lets nobody overtake those who wait", async () => {
 	assert.ok(turn.hasTimeFor());
 });
 
+test("lets begun work go on while new work waits", async () => {
+	const turn = new LoopTurn();
+	const begun = turn.beginLater("client");
+	assert.ok(turn.waited);
+	turn.spent = turnMax - 1;
+	assert.ok(turn.hasTimeFor());
+	assert.ok(!turn.hasTimeFor(1));
+	const piece = turn.later("client");
+	assert.ok(!turn.hasTimeFor());
+	await Promise.all([begun, piece]);
+	assert.ok(turn.hasTimeFor());
+});
+
 test("lets clients follow each other", async () => {
 	const turn = new LoopTurn();
 	const order: string[] = [];
