@@ -13,6 +13,7 @@ import {
 	UnknownScript,
 	type Word,
 } from "./link.ts";
+import { afterTurns, LinkCalls } from "./link-calls.ts";
 
 export interface StoreOptions {
 	/** Every key begins with it. */
@@ -77,14 +78,7 @@ const steadyMs = 10_000;
 /** After so long without a call the store is asked whether it is there, so that a request need not find out. */
 const idleMs = 5_000;
 
-/** After so many late answers one after the other it is slow, although it answers. */
-const lateMax = 5;
-
-/** A turn of the event loop that came so late may have kept an answer waiting. A call is given two more turns for it. */
-const lateTurnMs = 5;
-const lateTurnsMax = 2;
-
-/** The most calls that wait for their answer. */
+/** The most calls that wait for their answer on one connection. */
 const waitingMax = 1_024;
 
 /** A write that shows whether the store can be used. It expires by itself. */
@@ -103,8 +97,7 @@ export class Store {
 	readonly #timeoutMs: number;
 	readonly #context: StoreContext;
 	readonly #settle: () => void;
-	readonly #waiting = new Set<(error: StoreError) => void>();
-	readonly #calls = { answered: 0, slow: 0, failed: 0 };
+	readonly #counts = { answered: 0, slow: 0, failed: 0 };
 	readonly #away = Object.fromEntries(
 		storeFaults.map((fault) => [fault, 0]),
 	) as Record<StoreFault, number>;
@@ -113,16 +106,16 @@ export class Store {
 	};
 	readonly #channels = new Map<string, (message: string) => void>();
 	readonly #followers = new Set<StoreFollower>();
-	#link: Link | null = null;
+	/** The calls on the connection that is used. */
+	#calls: LinkCalls | null = null;
+	/** Connections that are not used any more, and still have answers to bring. */
+	readonly #resting = new Set<LinkCalls>();
 	/** Ends the attempt to connect that is being made. */
 	#giveUp: (() => void) | null = null;
 	#timer: Timer | null = null;
 	#state: StoreState["state"] = "connecting";
 	#fault: StoreFault | null = null;
 	#sinceMs: number;
-	#heardMs = 0;
-	#calledMs = 0;
-	#late = 0;
 	#pauseMs = pauseMsMin;
 	#closed = false;
 
@@ -140,7 +133,7 @@ export class Store {
 
 	/** Whether a call is worth making. */
 	get up(): boolean {
-		return this.#state === "up" && this.#waiting.size < waitingMax;
+		return this.#calls !== null && this.#calls.size < waitingMax;
 	}
 
 	/** Counts something that was decided without the store. */
@@ -153,7 +146,7 @@ export class Store {
 			state: this.#state,
 			fault: this.#fault,
 			forMs: this.clock.now() - this.#sinceMs,
-			calls: { ...this.#calls },
+			calls: { ...this.#counts },
 			away: { ...this.#away },
 			local: { ...this.#local },
 		};
@@ -179,17 +172,16 @@ export class Store {
 		}
 	}
 
-	/** One command. Rejects with a `StoreError` if the store is away, or goes away by it. */
+	/** One command. Rejects with a `StoreError` if the store is away, or goes away before it answers. */
 	call<Value>(
 		words: readonly Word[],
 		read: (reply: unknown) => Value | null,
 		hasToKnow = false,
 	): Promise<Value> {
-		const link = this.#link;
-		if (link === null || !this.up) {
+		if (this.#calls === null || !this.up) {
 			return Promise.reject(new StoreError(this.#fault ?? "busy", true));
 		}
-		return this.#callOn(link, words, read, hasToKnow);
+		return this.#calls.call(words, read, hasToKnow);
 	}
 
 	/** Whether there is a connection that can be used, also if too much waits for it. */
@@ -212,83 +204,18 @@ export class Store {
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		this.#drop("closed");
+		this.#timer?.cancel();
+		this.#calls?.drop("closed");
+		this.#calls = null;
+		for (const calls of [...this.#resting]) calls.drop("closed");
+		this.#giveUp?.();
 		this.#settle();
-	}
-
-	#callOn<Value>(
-		link: Link,
-		words: readonly Word[],
-		read: (reply: unknown) => Value | null,
-		hasToKnow = false,
-	): Promise<Value> {
-		const beganMs = this.clock.now();
-		let sinceMs = beganMs;
-		let waits = hasToKnow ? lateMax : 1;
-		this.#calledMs = beganMs;
-		return new Promise<Value>((resolve, reject) => {
-			const end = (counts = true) => {
-				timer.cancel();
-				const isFirst = this.#waiting.delete(fail);
-				if (isFirst && counts) this.#tellCall(beganMs);
-				return isFirst;
-			};
-			const fail = (error: Error) => {
-				if (!end()) return;
-				this.#calls.failed++;
-				reject(error);
-			};
-			const onSlow = () => {
-				if (!this.#waiting.has(fail)) return;
-				const silent = this.#heardMs <= sinceMs;
-				this.#late++;
-				const isAway = silent || this.#late >= lateMax;
-				if (!isAway && --waits > 0) {
-					sinceMs = this.clock.now();
-					timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
-					return;
-				}
-				end();
-				this.#calls.slow++;
-				reject(new StoreError("slow"));
-				if (isAway || hasToKnow) this.#lose(link, "slow");
-			};
-			let timer = afterTurns(this.clock, this.#timeoutMs, onSlow);
-			this.#waiting.add(fail);
-			link.command(words).then(
-				(reply) => {
-					this.#heardMs = this.clock.now();
-					if (!end()) return;
-					this.#late = 0;
-					const value = read(reply);
-					if (value !== null) {
-						this.#calls.answered++;
-						return resolve(value);
-					}
-					this.#calls.failed++;
-					reject(new StoreError("garbled"));
-					this.#lose(link, "garbled");
-				},
-				(error: Error) => {
-					this.#heardMs = this.clock.now();
-					if (error instanceof UnknownScript) {
-						if (end(false)) reject(error);
-						return;
-					}
-					fail(error);
-					this.#lose(
-						link,
-						error instanceof StoreError ? error.fault : "refused",
-					);
-				},
-			);
-		});
 	}
 
 	#open(): void {
 		let begun: () => void = () => {};
 		let over = false;
-		let opened: Link | null = null;
+		let opened: LinkCalls | null = null;
 		let reached = false;
 		const end = (fault: StoreFault) => {
 			if (over) return;
@@ -300,7 +227,8 @@ export class Store {
 		this.#giveUp = () => end("closed");
 		this.#context
 			.open(
-				(fault) => (opened === null ? end(fault) : this.#lose(opened, fault)),
+				(fault) =>
+					opened === null ? end(fault) : this.#lose(opened, fault, false),
 				(destroy) => {
 					if (over) return destroy();
 					begun = destroy;
@@ -315,13 +243,16 @@ export class Store {
 				// It may know the password and yet take no writes.
 				await link.command(this.#probe);
 				for (const [channel, hear] of this.#channels) {
-					await link.subscribe(channel, hear);
+					await link.subscribe(channel, (message) => {
+						// A connection that rests hears as long as there is no other.
+						if (opened === null || this.#isNewest(opened)) hear(message);
+					});
 				}
 				if (over) return;
 				over = true;
-				opened = link;
 				this.#giveUp = null;
-				this.#comeUp(link);
+				opened = this.#callsOn(link);
+				this.#comeUp(opened);
 			})
 			.catch((error: unknown) =>
 				end(error instanceof StoreError ? error.fault : "refused"),
@@ -332,48 +263,59 @@ export class Store {
 		return ["SET", `${this.prefix}probe`, probeValue, "PX", probeExpiresMs];
 	}
 
-	#comeUp(link: Link): void {
+	#callsOn(link: Link): LinkCalls {
+		const { called = [] } = this.#context;
+		const calls = new LinkCalls(link, {
+			clock: this.clock,
+			timeoutMs: this.#timeoutMs,
+			counts: this.#counts,
+			ended: (sentMs) => {
+				if (called.length === 0) return;
+				raise(called, { durationMs: this.clock.now() - sentMs });
+			},
+			failed: (fault, isSound) => this.#lose(calls, fault, isSound),
+		});
+		return calls;
+	}
+
+	#isNewest(calls: LinkCalls): boolean {
+		return this.#calls === null || this.#calls === calls;
+	}
+
+	#comeUp(calls: LinkCalls): void {
 		this.#timer?.cancel();
-		this.#link = link;
-		this.#heardMs = this.clock.now();
-		this.#calledMs = this.#heardMs;
-		this.#late = 0;
+		this.#calls = calls;
 		const isNews = this.#state === "away";
 		this.#become("up", null);
 		for (const follower of this.#followers) follower.up();
 		if (isNews) this.#tell();
 		this.#settle();
-		this.#watch(link);
+		this.#watch(calls);
 	}
 
 	/** Asks now and then, if nobody else does. */
-	#watch(link: Link): void {
-		const leftMs = this.#calledMs + idleMs - this.clock.now();
+	#watch(calls: LinkCalls): void {
+		const leftMs = calls.calledMs + idleMs - this.clock.now();
 		this.#timer = this.clock.aside(Math.max(leftMs, 1), () => {
-			if (this.#link !== link) return;
-			if (this.clock.now() - this.#calledMs >= idleMs) {
-				this.#callOn(link, this.#probe, isOk).catch(() => {});
+			if (this.#calls !== calls) return;
+			if (this.clock.now() - calls.calledMs >= idleMs) {
+				calls.call(this.#probe, isOk, false).catch(() => {});
 			}
-			this.#watch(link);
+			this.#watch(calls);
 		});
 	}
 
-	#lose(link: Link, fault: StoreFault): void {
-		if (this.#link !== link) return;
+	/** A store that refuses one call still answers those that were sent behind it, and only it knows what became of them. */
+	#lose(calls: LinkCalls, fault: StoreFault, isSound: boolean): void {
+		if (this.#resting.has(calls)) return calls.drop(fault);
+		if (this.#calls !== calls) return;
 		const upMs = this.clock.now() - this.#sinceMs;
 		if (upMs >= steadyMs) this.#pauseMs = pauseMsMin;
-		this.#drop(fault);
+		this.#calls = null;
 		this.#goAway(fault);
-	}
-
-	/** Lets go of the connection. Whoever waits for it goes on at once. */
-	#drop(fault: StoreFault): void {
-		this.#timer?.cancel();
-		const link = this.#link;
-		this.#link = null;
-		link?.destroy();
-		this.#giveUp?.();
-		for (const fail of [...this.#waiting]) fail(new StoreError(fault));
+		if (!isSound) return calls.drop(fault);
+		this.#resting.add(calls);
+		calls.rest(fault, () => this.#resting.delete(calls));
 	}
 
 	#goAway(fault: StoreFault): void {
@@ -397,42 +339,10 @@ export class Store {
 		this.#sinceMs = this.clock.now();
 	}
 
-	#tellCall(sentMs: number): void {
-		const { called = [] } = this.#context;
-		if (called.length === 0) return;
-		raise(called, { durationMs: this.clock.now() - sentMs });
-	}
-
 	#tell(): void {
 		const state = this.#state === "up" ? "up" : "away";
 		raise(this.#context.changed, { state, fault: this.#fault });
 	}
-}
-
-/**
- * As `after`, for what waits for an answer. A command is sent in one turn of the event loop, and its answer is read in another. If the loop is late, that is
- * not the fault of whoever answers.
- */
-function afterTurns(clock: Clock, ms: number, fn: () => void): Timer {
-	let over = false;
-	let timer: Timer;
-	const wait = (ms: number, turnsLeft: number) => {
-		timer = clock.after(ms, () => {
-			const late = clock.turnLateMs >= lateTurnMs;
-			if (late && turnsLeft > 0) return wait(0, turnsLeft - 1);
-			// What has come by now is read before the immediate.
-			setImmediate(() => {
-				if (!over) fn();
-			});
-		});
-	};
-	wait(ms, lateTurnsMax);
-	return {
-		cancel() {
-			over = true;
-			timer.cancel();
-		},
-	};
 }
 
 function isOk(reply: unknown): true | null {

@@ -304,6 +304,42 @@ describe("channels that gateways share", { skip: withoutStore() }, () => {
 			await hears(ada, "apart", "after");
 			await hears(bob, "after");
 		});
+
+		it("know of each of many messages whether a store whose memory is full has it", async () => {
+			const [a, b] = [await start("", "1s"), await start("", "1s")];
+			const [ada, bob] = [await a.listen("ada"), await b.listen("bob")];
+			await sees(ada, "ada", "bob");
+			// Then nothing else is to be told to the store.
+			let listeners = 0;
+			while (listeners < 2) ({ listeners } = await a.say("before"));
+			await store.command("CONFIG", "SET", "maxmemory", "1");
+			// All are under way before the first is answered.
+			store.stop();
+			const saying = Array.from({ length: 40 }, (_, n) => a.say(n));
+			await new Promise((resolve) => setTimeout(resolve, 100));
+			store.goOn();
+			const said = await Promise.all(saying);
+			for (const { status, shared } of said) {
+				assert.deepEqual([status, shared], [200, false]);
+			}
+			const told = () => messagesOf(ada.told).filter((one) => one !== "before");
+			await eventually(
+				() => told().length >= 40,
+				() => ada.told,
+			);
+			assert.equal(new Set(told()).size, 40);
+			await store.command("CONFIG", "SET", "maxmemory", "0");
+			await Promise.all([a.until("up"), b.until("up")]);
+			await b.say("after");
+			await eventually(
+				() => messagesOf(bob.told).at(-1) === "after",
+				() => bob.told,
+			);
+			assert.deepEqual(
+				new Set(messagesOf(bob.told)),
+				new Set(["before", "after"]),
+			);
+		});
 	});
 
 	it("hear again within seconds of a store that has forgotten everything", async () => {

@@ -161,6 +161,30 @@ describe("a real store", { skip }, () => {
 			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
 		}));
 
+	it("whose memory is full answers all that was sent to it before it is left", () =>
+		inside(async (server) => {
+			using one = connected(server.url);
+			await one.up();
+			await one.set("test:kept", "k");
+			await server.command("CONFIG", "SET", "maxmemory", "1");
+			const end = (promise: Promise<unknown>) =>
+				promise.catch(({ fault, undone }) => ({ fault, undone }));
+			const refused = { fault: "full", undone: true };
+			assert.deepEqual(
+				await Promise.all([
+					end(one.set("test:a", "a")),
+					end(one.get("test:kept")),
+					end(one.set("test:b", "b")),
+					end(one.get("test:kept")),
+				]),
+				[refused, ["k"], refused, ["k"]],
+			);
+			assert.deepEqual(await one.changes(1), { state: "away", fault: "full" });
+			await server.command("CONFIG", "SET", "maxmemory", "0");
+			assert.deepEqual(await one.changes(2), { state: "up", fault: null });
+			assert.match(await server.command("GET", "test:b"), /^\$-1/);
+		}));
+
 	it("that is full when a script writes is away", () =>
 		inside(async (server) => {
 			using one = connected(server.url);

@@ -22,7 +22,13 @@ const failing =
 	};
 
 /** A store over connections that the test answers for. */
-function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
+function testStore({
+	answer = fine,
+	timeoutMs = 50,
+}: {
+	readonly answer?: Answering;
+	readonly timeoutMs?: number;
+} = {}) {
 	const clock = virtualClock();
 	const told: StoreChanged[] = [];
 	const server = {
@@ -65,7 +71,7 @@ function testStore({ answer = fine }: { readonly answer?: Answering } = {}) {
 		};
 		return link;
 	};
-	const options = { prefix: "test:", timeoutMs: 50 };
+	const options = { prefix: "test:", timeoutMs };
 	const changed = [(change: StoreChanged) => void told.push(change)];
 	const store = new Store(options, { clock, changed, open });
 	const call = () => store.call(["GET", "x"], (reply) => reply);
@@ -207,6 +213,129 @@ describe("a store", () => {
 			assert.equal(told.length, 3);
 		});
 	}
+
+	describe("that refuses one call and still owes answers to others", () => {
+		/** Calls that are answered by the test, in the order in which they were made. */
+		async function owing(timeoutMs = 50) {
+			const made = testStore({ timeoutMs });
+			const { store, clock, server } = made;
+			await clock.advance(0);
+			const owed: PromiseWithResolvers<unknown>[] = [];
+			server.answer = () => {
+				owed.push(Promise.withResolvers());
+				return (owed.at(-1) as PromiseWithResolvers<unknown>).promise;
+			};
+			const ask = (hasToKnow = false) =>
+				store
+					.call(["GET", "x"], (reply) => reply, hasToKnow)
+					.catch(({ fault, undone }: StoreError) => ({ fault, undone }));
+			const full = () => new StoreError("full", true);
+			return { ...made, owed, ask, full };
+		}
+
+		it("is away at once, and gives them theirs before it lets the connection go", async () => {
+			const { store, clock, told, server, owed, ask, full } = await owing();
+			const [first, second, third, fourth] = [ask(), ask(), ask(true), ask()];
+			owed[0]?.reject(full());
+			assert.deepEqual(await first, { fault: "full", undone: true });
+			assert.deepEqual(told, [{ state: "away", fault: "full" }]);
+			assert.equal(store.up, false);
+			assert.deepEqual(await ask(), { fault: "full", undone: true });
+			owed[1]?.resolve("answered");
+			assert.equal(await second, "answered");
+			owed[2]?.reject(full());
+			assert.deepEqual(await third, { fault: "full", undone: true });
+			assert.equal(server.destroyed, 0);
+			owed[3]?.reject(new UnknownScript());
+			await fourth;
+			assert.equal(server.destroyed, 1);
+			assert.equal(told.length, 1);
+			assert.equal(store.state().away.full, 1);
+			assert.equal(clock.pending, 0);
+		});
+
+		it("waits for them no longer than its timeout", async () => {
+			const { clock, told, server, owed, ask, full } = await owing();
+			const first = ask();
+			await clock.advance(20);
+			const [second, third] = [ask(), ask(true)];
+			owed[0]?.reject(full());
+			await first;
+			await clock.advance(49);
+			assert.equal(server.destroyed, 0);
+			await clock.advance(1);
+			assert.equal(server.destroyed, 1);
+			for (const { undone } of (await Promise.all([second, third])) as {
+				readonly undone: boolean;
+			}[]) {
+				assert.equal(undone, false);
+			}
+			assert.equal(told.length, 1);
+		});
+
+		it("lets the connection go at once if it breaks or lies meanwhile", async () => {
+			for (const [spoil, faults] of [
+				["cut", ["closed", "closed"]],
+				["lie", ["garbled", "garbled"]],
+			] as const) {
+				const { clock, told, server, owed, ask, store, full } = await owing();
+				const first = ask();
+				const second = store
+					.call(["GET", "x"], () => null)
+					.catch(({ fault }: StoreError) => fault);
+				const third = ask();
+				owed[0]?.reject(full());
+				await first;
+				if (spoil === "cut") server.cut("closed");
+				else owed[1]?.resolve("?");
+				const { fault } = (await third) as StoreError;
+				assert.deepEqual([await second, fault], faults);
+				assert.equal(server.destroyed, 1);
+				assert.deepEqual(told, [{ state: "away", fault: "full" }]);
+				assert.equal(clock.pending, 0);
+			}
+		});
+
+		it("is heard on the old connection until there is another, and then on that alone", async () => {
+			const { store, clock, told, server, owed, ask, full } =
+				await owing(1_000);
+			const heard: string[] = [];
+			store.listen("news", (message) => void heard.push(message));
+			const owe = server.answer;
+			server.answer = fine;
+			// It listens from the next connection on.
+			server.cut("closed");
+			await clock.advance(1_000);
+			const old = server.channels.get("news");
+			server.answer = owe;
+			const [first] = [ask(), ask()];
+			owed[0]?.reject(full());
+			await first;
+			old?.("one");
+			server.answer = fine;
+			const { destroyed } = server;
+			await clock.advance(900);
+			assert.equal(told.at(-1)?.state, "up");
+			assert.equal(server.destroyed, destroyed);
+			old?.("two");
+			server.channels.get("news")?.("two");
+			await clock.advance(100);
+			assert.equal(server.destroyed, destroyed + 1);
+			assert.deepEqual(heard, ["one", "two"]);
+			assert.equal(await ask(), "OK");
+		});
+
+		it("ends with what it owes when it is closed", async () => {
+			const { store, clock, server, owed, ask, full } = await owing();
+			const [first, second] = [ask(), ask()];
+			owed[0]?.reject(full());
+			await first;
+			store.close();
+			assert.deepEqual(await second, { fault: "closed", undone: false });
+			assert.equal(server.destroyed, 1);
+			assert.equal(clock.pending, 0);
+		});
+	});
 
 	it("whose answer is no answer to the question is left at once", async () => {
 		const { store, clock, told } = testStore();
