@@ -74,6 +74,10 @@ export class ClientConnection implements Carrier, Connection {
 	/** Bytes of answers that were handed over and are not out yet. */
 	#unreadBytes = 0;
 	#watched = false;
+	/** Whether what is written on it waits for the end of the loop's turn. */
+	#holds = false;
+	/** How many answers wait for that. */
+	#held = 0;
 	#lingering: Timer | null = null;
 
 	constructor(
@@ -110,6 +114,11 @@ export class ClientConnection implements Carrier, Connection {
 	/** Requests whose answer is not yet out. */
 	get unanswered(): number {
 		return this.#running.length;
+	}
+
+	/** The same without answers that wait for the end of the loop's turn, which is no fault of the client. */
+	get outstanding(): number {
+		return this.#running.length - this.#held;
 	}
 
 	begin(exchange: Unanswered): void {
@@ -150,7 +159,9 @@ export class ClientConnection implements Carrier, Connection {
 	answered(exchange: Unanswered): void {
 		this.#unreadBytes += exchange.answerBytes;
 		if (this.#begun === exchange) this.#begun = null;
-		this.watch();
+		// What is held back has not been offered to the client.
+		if (this.#holds) this.#held++;
+		else this.watch();
 		this.#next();
 	}
 
@@ -232,6 +243,28 @@ export class ClientConnection implements Carrier, Connection {
 		if (this.#running.length > 0) this.watch();
 		// A client that was not told may have sent another request already, which is to be answered.
 		else if (this.over) this.socket.destroySoon();
+	}
+
+	/**
+	 * Holds back what is written on it, until `release`. False if it does so already. False if node:http reads it: what that does
+	 * when it finds a fault depends on which answers are out. False over TLS: Node tells a turn later that an answer is out, and
+	 * its client may have left by then.
+	 */
+	hold(): boolean {
+		if (this.#holds || this.handedOver) return false;
+		if (rawSocketOf(this.socket) !== null) return false;
+		this.#holds = true;
+		this.socket.cork();
+		return true;
+	}
+
+	/** Hands what was held back to the system. May be called twice. */
+	release(): void {
+		if (!this.#holds) return;
+		this.#holds = false;
+		this.#held = 0;
+		this.socket.uncork();
+		if (this.session === null) this.watch();
 	}
 
 	/** Called when an answer is on its way. A client that reads nothing of it for the idle time counts as gone. */

@@ -36,7 +36,7 @@ export function receiveOn(
 ): void {
 	const { head, body, bodyBytes, answer, isLast } = request;
 	const { refusal = null, holdsBody = false, upgrade = null } = request;
-	const tooMany = connection.unanswered >= unansweredMax;
+	const tooMany = connection.outstanding >= unansweredMax;
 	const exchange = new ClientExchange({
 		...{ head, body, bodyBytes, answer, upgrade },
 		...{ carrier: connection, owner: service },

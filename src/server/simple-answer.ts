@@ -9,9 +9,11 @@ import { STATUS_CODES } from "../core/http/node-http.ts";
 import { SharedFrame } from "../core/http/shared-frame.ts";
 import { hasFramedBody } from "../core/http/status.ts";
 import type { AnswerWriter } from "./carrier.ts";
+import type { ClientConnection } from "./client-connection.ts";
 import { chunkOf } from "./node-http1-answer.ts";
 import { Pieces, tlsPieceBytes } from "./pieces.ts";
 import { rawSocketOf } from "./raw-socket.ts";
+import { TurnWrites } from "./turn-writes.ts";
 
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
@@ -20,6 +22,7 @@ const textBytesMax = 16 * 1024;
 export class AnswerForm {
 	/** The last piece of a stream that went to several clients, as a chunk. */
 	readonly sharedChunk = new SharedFrame(chunkOf);
+	readonly turnWrites = new TurnWrites();
 	/** What an answer says after which the connection is kept. */
 	readonly kept: string;
 	#date = "";
@@ -46,6 +49,7 @@ export class AnswerForm {
 export class SimpleAnswer implements AnswerWriter {
 	readonly framed = true;
 	begun = false;
+	readonly #connection: ClientConnection;
 	readonly #socket: Socket;
 	readonly #form: AnswerForm;
 	readonly #toHead: boolean;
@@ -53,8 +57,9 @@ export class SimpleAnswer implements AnswerWriter {
 	#head = "";
 	#chunked = false;
 
-	constructor(socket: Socket, method: string, form: AnswerForm) {
-		this.#socket = socket;
+	constructor(connection: ClientConnection, method: string, form: AnswerForm) {
+		this.#connection = connection;
+		this.#socket = connection.socket;
 		this.#toHead = method === "HEAD";
 		this.#form = form;
 	}
@@ -82,6 +87,7 @@ export class SimpleAnswer implements AnswerWriter {
 	/** The first piece of the body goes with it, if that is there at once. */
 	flush(): void {
 		const socket = this.#socket;
+		this.#connection.release();
 		socket.cork();
 		this.#writeHead();
 		process.nextTick(() => socket.uncork());
@@ -122,15 +128,19 @@ export class SimpleAnswer implements AnswerWriter {
 			if (body !== null) this.write(body);
 			socket.write(`${this.#head}0\r\n\r\n`, "latin1", onEnd);
 		} else if (body === null || body.length === 0) {
+			if (this.#head !== "") this.#hold();
 			socket.write(this.#head, "latin1", onEnd);
 		} else if (body.length <= textBytesMax) {
+			this.#hold();
 			// The bytes are the same, and one plain write takes them all.
 			socket.write(this.#head + latin1Of(body), "latin1", onEnd);
 		} else if (body.length > tlsPieceBytes && rawSocketOf(socket) !== null) {
+			this.#connection.release();
 			this.#writeHead();
 			// No other answer is begun on the connection before so long a one is out.
 			new Pieces(socket, tlsPieceBytes, onEnd).end(body);
 		} else {
+			this.#connection.release();
 			socket.cork();
 			this.#writeHead();
 			socket.write(body, onEnd);
@@ -139,11 +149,17 @@ export class SimpleAnswer implements AnswerWriter {
 		this.#head = "";
 	}
 
+	/** Answers that are whole and small go out with the others of this turn. */
+	#hold(): void {
+		this.#form.turnWrites.hold(this.#connection);
+	}
+
 	/** The body has come already. */
 	proceed(): void {}
 
 	inform(status: number, headers: HeaderList): void {
 		const socket = this.#socket;
+		this.#connection.release();
 		// An upstream could send many, and a client that reads none would make us hold them.
 		if (socket.writableLength > 0 || !socket.writable) return;
 		let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;

@@ -94,7 +94,7 @@ export class SimpleHttp1 {
 				return this.#handOver(socket, reading, bytes.subarray(at));
 			}
 			at = request.end;
-			this.#receive(socket, reading, request);
+			this.#receive(reading, request);
 		}
 	});
 
@@ -124,12 +124,13 @@ export class SimpleHttp1 {
 		return { head, body, end };
 	}
 
-	#receive(socket: Socket, reading: Reading, request: SimpleRequest): void {
+	#receive(reading: Reading, request: SimpleRequest): void {
 		const { head, body } = request;
+		const { connection } = reading;
 		reading.asks = true;
-		receiveOn(reading.connection, this.#means.service, {
+		receiveOn(connection, this.#means.service, {
 			...{ head, body, bodyBytes: head.bodyBytes },
-			answer: new SimpleAnswer(socket, head.method, this.#form),
+			answer: new SimpleAnswer(connection, head.method, this.#form),
 			isLast: head.closes,
 		});
 	}
@@ -139,6 +140,7 @@ export class SimpleHttp1 {
 		const { connection, sinceMs } = reading;
 		this.#readings.delete(socket);
 		connection.handedOver = true;
+		connection.release();
 		if (!connection.asked) {
 			this.#handedOver.set(connection, sinceMs + this.#means.headersMs);
 		}

@@ -1,4 +1,5 @@
 import type { GatewayRequest } from "../../src/core/http/messages.ts";
+import { Memory } from "../../src/core/memory.ts";
 import { listen, type ServerOptions } from "../../src/server/server.ts";
 import { virtualClock } from "../../src/tasks/index.ts";
 import { serverDefaults } from "../kit/server-defaults.ts";
@@ -10,9 +11,10 @@ export async function listenHere({
 }: Partial<ServerOptions> & { readonly until?: Promise<void> } = {}) {
 	const clock = virtualClock();
 	const handled: GatewayRequest[] = [];
+	const memory = new Memory();
 	const server = await listen({
 		...serverDefaults,
-		...{ host: "127.0.0.1", port: 0, clock },
+		...{ host: "127.0.0.1", port: 0, clock, memory },
 		async handle(request) {
 			handled.push(request);
 			await until;
@@ -22,7 +24,7 @@ export async function listenHere({
 	});
 	return {
 		port: server.port,
-		handled,
+		...{ handled, memory, drain: server.drain },
 		pass: (ms: number) => clock.advance(ms),
 		[Symbol.asyncDispose]: () => server.close(),
 	};
