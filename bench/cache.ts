@@ -18,7 +18,7 @@ import { interleave } from "./rounds.ts";
 import { medianOf, pairedRatios, quartilesOf } from "./statistics.ts";
 
 const [rounds = 7, seconds = 3] = process.argv.slice(2).map(Number);
-const atMost = 1.7;
+const atMost = 1.3;
 const connections = 32;
 const target = "/users/7";
 

@@ -23,6 +23,8 @@ export interface Competitor {
 	readonly name: CompetitorName;
 	readonly title: string;
 	readonly routes: readonly RouteName[];
+	/** Its code or config, from the folder of the bench. */
+	readonly source: string;
 	/** Why it cannot run here and how to get it; null where it can. */
 	missing(): string | null;
 	start(place: Place): Promise<StartedGateway>;
@@ -42,16 +44,17 @@ export interface StartedGateway extends Running {
 }
 
 /**
- * What is on with "features on": on the upstream these policies, and a listener of every event. Deadline and
- * cancellation cannot be switched off.
+ * What is on with "features on", as a team would have it: on the upstream these policies, and metrics of everything.
+ * Deadline and cancellation cannot be switched off. Nothing is cached, because the bench measures calls.
  */
-export const policiesOn = { breaker: true };
+export const policiesOn = { breaker: true, retry: true };
 
 export const competitors: readonly Competitor[] = [
 	{
 		name: "sluice",
 		title: "Sluice, features on",
 		routes: routeNames,
+		source: "gateways/sluice.ts",
 		missing: () => null,
 		start: (place) =>
 			startSluice(place, sluiceConfig(place.upstreamUrl, policiesOn), {
@@ -62,6 +65,7 @@ export const competitors: readonly Competitor[] = [
 		name: "sluice-off",
 		title: "Sluice, features off",
 		routes: routeNames,
+		source: "gateways/sluice.ts",
 		missing: () => null,
 		start: (place) =>
 			startSluice(place, sluiceConfig(place.upstreamUrl, {}), {
@@ -75,6 +79,7 @@ export const competitors: readonly Competitor[] = [
 		name: "nginx",
 		title: "nginx proxy_pass",
 		routes: ["pass"],
+		source: "gateways/nginx.ts",
 		missing: () => null,
 		start: async ({ processes, upstreamUrl, folder }) => {
 			const config = nginxProxy(upstreamUrl);
@@ -86,6 +91,7 @@ export const competitors: readonly Competitor[] = [
 		name: "nginx-lua",
 		title: "by hand: nginx + Lua",
 		routes: routeNames,
+		source: "gateways/nginx.ts",
 		missing: () =>
 			luaModules() === null || !hasCjson()
 				? "nginx's Lua module or cjson is missing: apt-get install libnginx-mod-http-lua lua-cjson"
@@ -100,6 +106,7 @@ export const competitors: readonly Competitor[] = [
 		name: "krakend",
 		title: "KrakenD",
 		routes: krakendRoutes,
+		source: "gateways/krakend.ts",
 		missing: () => {
 			const binary = process.env.KRAKEND_BIN;
 			if (!binary) return "KRAKEND_BIN names no binary of KrakenD";
@@ -122,6 +129,7 @@ function byHand(name: CompetitorName, title: string): Competitor {
 		name,
 		title,
 		routes: routeNames,
+		source: `gateways/${name}.ts`,
 		missing: () => null,
 		start: ({ processes, upstreamUrl }) =>
 			startNode(processes, [gatewayFile(name), upstreamUrl]),

@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { competitors, type Place } from "./competitors.ts";
 import { measureGrowth } from "./growth.ts";
+import { measureLatency } from "./latency.ts";
 import { describeMachine } from "./machine.ts";
 import { measureRoute, type RouteResult } from "./measure.ts";
 import { luaModules } from "./nginx.ts";
 import { type Options, readOptions, usage } from "./options.ts";
 import { createProcesses, has } from "./processes.ts";
 import { profileRoute } from "./profile.ts";
-import { aimsTable, growthTables, routeTable } from "./report.ts";
+import { aimsTable, growthTables, latencyTable, routeTable } from "./report.ts";
 import { type Results, writeResults } from "./results.ts";
 import { startUpstream } from "./upstream.ts";
 
@@ -74,7 +75,9 @@ async function bench(place: Place, options: Options): Promise<void> {
 		apart: place.processes.apart,
 		rounds,
 		routes: measured,
+		latency: options.latency ? await measureLatency(place, rounds) : [],
 	};
+	for (const one of results.latency) console.log(`${latencyTable(one)}\n`);
 	// Before the curves are measured, too: what there is should not be lost with them.
 	write({ ...results, growth: null }, options);
 	if (!options.growth) return;

@@ -58,7 +58,8 @@ export async function measureRoute(
 	}
 }
 
-async function warmUp(slice: () => Promise<Slice>): Promise<void> {
+/** Asks until the compilers have done their work. */
+export async function warmUp(slice: () => Promise<Slice>): Promise<void> {
 	let answers = 0;
 	let best = Infinity;
 	for (let count = 0; count < warmUpSlicesMax; count++) {

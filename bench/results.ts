@@ -1,10 +1,19 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { stringify } from "yaml";
 import { barChart, lineChart } from "./chart.ts";
+import { type CompetitorName, competitors, policiesOn } from "./competitors.ts";
 import { type Growth, sharesOf } from "./growth.ts";
+import type { Latency } from "./latency.ts";
 import type { RouteResult } from "./measure.ts";
-import { aimsTable, growthTables, routeTable, titleOf } from "./report.ts";
-import { routes } from "./routes.ts";
+import {
+	aimsTable,
+	growthTables,
+	latencyTable,
+	routeTable,
+	titleOf,
+} from "./report.ts";
+import { routes, sluiceConfig } from "./routes.ts";
 import { quartilesOf } from "./statistics.ts";
 
 /** Fewer show little but what else the machine was doing. */
@@ -18,6 +27,8 @@ export interface Results {
 	readonly apart: string;
 	readonly rounds: number;
 	readonly routes: readonly RouteResult[];
+	/** How long clients wait; empty if that was not measured. */
+	readonly latency: readonly Latency[];
 	readonly growth: Growth | null;
 }
 
@@ -46,9 +57,28 @@ export function resultsPage(results: Results): string {
 		aimsTable(results.routes, growth),
 		"![CPU time per request](routes.svg)",
 		...results.routes.map(routeTable),
+		...results.latency.map(latencyTable),
 		...(growth ? ["![Growth](growth.svg)", growthTables(growth)] : []),
+		configs(results.routes),
 	];
 	return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+/** The code of everybody who was measured, and Sluice's whole config. */
+function configs(measured: readonly RouteResult[]): string {
+	const names = new Set<CompetitorName>(
+		measured.flatMap(({ samples }) => Array.from(samples.keys())),
+	);
+	const sources = competitors
+		.filter(({ name }) => names.has(name))
+		.map(({ title, source }) => `- ${title}: [${source}](../${source})`);
+	const config = sluiceConfig("http://127.0.0.1:8000", policiesOn);
+	return [
+		"### What was measured",
+		`${sources.join("\n")}\n- the upstream, nginx: [upstream.ts](../upstream.ts)`,
+		"The config of Sluice with features on. Metrics are taken of everything besides.",
+		`\`\`\`yaml\n${stringify(config, { lineWidth: 100, aliasDuplicateObjects: false })}\`\`\``,
+	].join("\n\n");
 }
 
 function routesChart(results: Results): string {
@@ -104,12 +134,19 @@ function dateOf({ date }: Results): string {
 }
 
 /** Maps become objects. */
-function raw({ routes, ...results }: Results): object {
+function raw({ routes, latency, ...results }: Results): object {
 	return {
 		...results,
 		routes: routes.map(({ route, samples }) => ({
 			route,
 			samples: Object.fromEntries(samples),
+		})),
+		latency: latency.map(({ route, points }) => ({
+			route,
+			points: points.map(({ connections, samples }) => ({
+				connections,
+				samples: Object.fromEntries(samples),
+			})),
 		})),
 	};
 }

@@ -1,11 +1,12 @@
 /**
- * Sluice as a process of the bench: `sluice.ts <config> [listen]`. With `listen` somebody listens to every event, as a log
- * or metrics would.
+ * Sluice as a process of the bench: `sluice.ts <config> [listen]`. With `listen` metrics are taken of everything, as
+ * `sluice serve` does.
  */
 import { loadConfig } from "../../src/config/load.ts";
 import { printProblem } from "../../src/config/problem.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { serve } from "../../src/server/serve.ts";
+import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { announce } from "./listen.ts";
 
 const [file = "", listen] = process.argv.slice(2);
@@ -16,19 +17,7 @@ const gateway = createGateway(config);
 const server = await serve(gateway, { host: "127.0.0.1", port: 0 });
 const loadMs = performance.now() - startedMs;
 
-/** What a metric would keep: numbers by name. */
-const seen = { requests: 0, calls: 0, failures: 0, ms: 0 };
-if (listen === "listen") {
-	gateway.events.requestEnded.push(({ durationMs, error }) => {
-		seen.requests++;
-		seen.ms += durationMs;
-		if (error !== null) seen.failures++;
-	});
-	gateway.events.callEnded.push(({ durationMs }) => {
-		seen.calls++;
-		seen.ms += durationMs;
-	});
-}
+if (listen === "listen") createMetrics(gateway);
 
 globalThis.gc?.();
 announce({

@@ -13,6 +13,7 @@ test("a whole run has all routes, nine rounds, the curves, and is written", () =
 	assert.deepEqual(options(), {
 		routes: routeNames,
 		rounds: 9,
+		latency: true,
 		growth: true,
 		profile: null,
 		out: "results",
@@ -35,12 +36,16 @@ test("routes come in their own order, the curves only where they are named", () 
 	assert.equal(options("--only", "growth").growth, true);
 	assert.deepEqual(options("--only", "growth").routes, []);
 	assert.equal(options("--quick").growth, false);
+	assert.equal(options("--only", "latency").latency, true);
+	assert.deepEqual(options("--only", "latency").routes, []);
+	assert.equal(options("--quick").latency, false);
 });
 
 test("what is no option, route or number is told", () => {
 	for (const [args, words] of [
 		[["--only", "four"], "there is no route four"],
 		[["--profile", "growth"], "--profile takes a route"],
+		[["--profile", "latency"], "--profile takes a route"],
 		[["--profile", "four"], "there is no route four"],
 		[["--rounds", "0"], "--rounds takes a whole number from 1, not 0"],
 		[["--rounds", "2.5"], "--rounds takes a whole number from 1, not 2.5"],
