@@ -93,7 +93,7 @@ function nameOf(step: string, index: readonly number[]): string {
 /** One request with all that was done for it: the chart of `sluice call`. */
 export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	const { id, at, method, route, status, record, steps, error, parts } = detail;
-	const { watch } = detail;
+	const { watch, job, closeCode } = detail;
 	const facts = [
 		["id", id],
 		["at", at],
@@ -106,7 +106,9 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 		...(parts === null ? [] : [["in parts", partsWords(parts)]]),
 		...(watch === undefined
 			? []
-			: [[watchNames[watch] ?? "followed", watchWords[watch]]]),
+			: [[watch === "run" ? "watched" : "followed", watchWords[watch]]]),
+		...(job ? [["job", "its client had its answer later"]] : []),
+		...(closeCode === undefined ? [] : [["closed", `with ${closeCode}`]]),
 		...(error === null ? [] : [["failed", inStep(wordsOf(error), error)]]),
 		...detail.missing.map(({ step, index, error }) => [
 			`without ${nameOf(step, index)}`,
@@ -117,14 +119,8 @@ export function printKept(detail: KeptDetail, options: ChartOptions): string {
 	return [printColumns(facts, options.columns), ...chart].join("\n");
 }
 
-const watchNames: Partial<Record<WatchRole, string>> = {
-	run: "watched",
-	job: "job",
-};
-
 const watchWords: Readonly<Record<WatchRole, string>> = {
 	run: "by others: the gateway ran it for them",
-	job: "its client had its answer later",
 	events: "by events",
 	websocket: "over WebSocket",
 	wait: "by long polling",

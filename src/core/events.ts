@@ -29,15 +29,22 @@ export interface RequestEnded {
 	readonly writes: readonly StepWrite[];
 	/** Null if its answer was not sent in parts, or failed before the first. */
 	readonly parts: SentParts | null;
-	/** Present if its client watched a live route or listened to a channel, and for a run of the gateway's own. */
+	/** Present if its client watched a live route or listened to a channel, and for a run for all who watch. */
 	readonly watch?: WatchRole;
+	/** Present if it is the run of a job, whose client has its answer later. */
+	readonly job?: true;
+	/**
+	 * Present if its answer was a WebSocket: the code with which that was closed (RFC 6455, 7.4). 1005 if no code was given, 1006 if the
+	 * connection was cut.
+	 */
+	readonly closeCode?: number;
 }
 
 /**
- * `run`: a run of the gateway's own, for all who watch. `job`: one of a job, whose client has its answer later. Else a client that watched or listened, until it left or was told
- * that it ends: by events, over WebSocket, or waiting for news.
+ * `run`: a run of the gateway's own, for all who watch. Else a client that watched or listened, until it left or was told that it ends:
+ * by events, over WebSocket, or waiting for news.
  */
-export type WatchRole = "run" | "job" | "events" | "websocket" | "wait";
+export type WatchRole = "run" | "events" | "websocket" | "wait";
 
 /** An answer that was sent in parts. */
 export interface SentParts {

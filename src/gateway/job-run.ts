@@ -83,7 +83,7 @@ class RunOfJob {
 		end: RequestEnd,
 	): Promise<GatewayResponse> {
 		this.#end = end;
-		end.watch = "job";
+		end.isJob = true;
 		const handling = this.#handling;
 		const { target: route, params } = handling.route(
 			request.method,

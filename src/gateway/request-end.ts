@@ -31,6 +31,8 @@ export class RequestEnd implements Beyond {
 	writes: readonly StepWrite[] = none;
 	/** Null if it has to do with no watch. */
 	watch: WatchRole | null = null;
+	/** Whether it is the run of a job. */
+	isJob = false;
 	/** Null unless its answer has begun in parts. */
 	parts: SentParts | null = null;
 	/** Resolves when the last write of its run has ended; null if none goes on after the run. */

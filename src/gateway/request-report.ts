@@ -43,14 +43,14 @@ export class RequestReport {
 		this.#ongoing = ongoing ?? null;
 	}
 
-	/** Nothing of the request goes on any more. */
-	tell(error: unknown): void {
+	/** Nothing of the request goes on any more. `closeCode` is that of a session; null if there was none. */
+	tell(error: unknown, closeCode: number | null = null): void {
 		const { requestEnded, trailEnded } = this.#context.events;
 		const end = this.#end;
 		const { trail } = end;
 		const traced = this.#traced;
 		if (requestEnded.length > 0 || trail !== null) {
-			const { route, missing, writes, outlived, parts, watch } = end;
+			const { route, missing, writes, outlived, parts, watch, isJob } = end;
 			const { requestId, method, arrivedMs } = this.#request;
 			// Spread only for the few: it copies name by name.
 			let event: RequestEnded = {
@@ -66,6 +66,8 @@ export class RequestReport {
 				parts,
 			};
 			if (watch !== null) event = { ...event, watch };
+			if (isJob) event = { ...event, job: true };
+			if (closeCode !== null) event = { ...event, closeCode };
 			if (traced !== null) event = { ...event, traceId: traced.traceId };
 			raise(requestEnded, event);
 			if (trail !== null) {
@@ -84,20 +86,24 @@ export class RequestReport {
 		this.#tellAfter(this.#end.running, error);
 	}
 
-	/** The session that its answer was has ended. */
-	sessionEnded(error: unknown): void {
-		this.#tellAfter(this.#ongoing, error);
+	/** The session that its answer was has ended, with this code; null if it was never open. */
+	sessionEnded(error: unknown, closeCode: number | null): void {
+		this.#tellAfter(this.#ongoing, error, closeCode);
 	}
 
-	#tellAfter(ongoing: Promise<void> | null, error: unknown): void {
-		if (ongoing === null) this.#tellOf(error);
-		else void ongoing.then(() => this.#tellOf(error));
+	#tellAfter(
+		ongoing: Promise<void> | null,
+		error: unknown,
+		closeCode: number | null = null,
+	): void {
+		if (ongoing === null) this.#tellOf(error, closeCode);
+		else void ongoing.then(() => this.#tellOf(error, closeCode));
 	}
 
-	#tellOf(error: unknown): void {
+	#tellOf(error: unknown, closeCode: number | null): void {
 		const end = this.#end;
 		// A client that watches or listens leaves when it has seen enough.
-		this.tell(end.error ?? (end.watch ? null : error));
+		this.tell(end.error ?? (end.watch ? null : error), closeCode);
 	}
 }
 
@@ -199,7 +205,7 @@ export class ReportedSession implements Session, SessionListener, CancelTarget {
 	}
 
 	onCancelled(reason: unknown): void {
-		if (this.#peer === null) this.#report.sessionEnded(reason);
+		if (this.#peer === null) this.#report.sessionEnded(reason, null);
 		else {
 			this.#scope?.cancel(reason);
 			this.#peer.close(1001, "the gateway was closed");
@@ -216,7 +222,7 @@ export class ReportedSession implements Session, SessionListener, CancelTarget {
 			return this;
 		} catch (thrown) {
 			this.#listening.stop();
-			this.#report.sessionEnded(thrown);
+			this.#report.sessionEnded(thrown, null);
 			throw thrown;
 		}
 	}
@@ -230,7 +236,8 @@ export class ReportedSession implements Session, SessionListener, CancelTarget {
 		try {
 			this.#listener?.onClosed(code, reason);
 		} finally {
-			this.#report.sessionEnded(code === 1006 ? this.#failure() : null);
+			const failure = code === 1006 ? this.#failure() : null;
+			this.#report.sessionEnded(failure, code);
 		}
 	}
 

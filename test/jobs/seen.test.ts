@@ -4,6 +4,7 @@ import { addedState } from "../../src/admin/added-state.ts";
 import { stateOf } from "../../src/admin/state-page.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { createTraffic } from "../../src/telemetry/traffic/traffic.ts";
+import { everything } from "../kit/history.ts";
 import { begin, ended, serveJobs } from "../kit/jobs.ts";
 
 test("an operator sees jobs in the state, in the metrics and in the record of their runs", async () => {
@@ -26,8 +27,13 @@ test("an operator sees jobs in the state, in the metrics and in the record of th
 	const text = metrics.print("prometheus", null, null);
 	assert.match(text, /^sluice_jobs\{state="done"\} 1$/m);
 	assert.match(text, /^sluice_jobs_run 0$/m);
-	const roles = served.ended.map(({ watch }) => watch);
-	assert.equal(roles.filter((role) => role === "job").length, 1);
+	const runs = served.ended.filter(({ job }) => job);
+	assert.deepEqual(
+		runs.map(({ watch, status }) => [watch, status]),
+		[[undefined, 200]],
+	);
+	const { requests } = traffic.list(everything);
+	assert.equal(requests.filter(({ job }) => job).length, 1);
 	// The run is no request of a client's.
 	assert.match(
 		text,

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { RateCounter } from "../../src/telemetry/traffic/rates.ts";
+import { summaryOf } from "../../src/telemetry/trail/shown-request.ts";
 import { type TestGateway, testGateway, testRoute } from "../kit/gateway.ts";
 import { connectTo, listenTo } from "../kit/listeners.ts";
 import { linesOf } from "../kit/log.ts";
@@ -66,10 +67,15 @@ describe("a listener that leaves", () => {
 			const { recent } = rates.ofRoute("GET /rooms/{id}", kit.clock.now());
 			assert.equal(recent.count, 0);
 			assert.deepEqual(partial, []);
+			// The connection of the WebSocket was cut.
+			const closeCode = form === "websocket" ? 1006 : undefined;
 			assert.deepEqual(
-				all.map(({ level, words, watch }) => [level, words, watch]),
-				[["info", "answered", form]],
+				all.map((line) => [
+					...[line.level, line.words, line.watch, line.closeCode],
+				]),
+				[["info", "answered", form, closeCode]],
 			);
+			assert.equal(kit.ended[0]?.closeCode, closeCode);
 		});
 	}
 
@@ -127,6 +133,41 @@ describe("a client that waits for another answer and leaves", () => {
 				["wait", 499, null],
 				["events", 200, null],
 			],
+		);
+	});
+});
+
+describe("a run that nobody waits for any more", () => {
+	it("has not failed, and is told as what it is, in the record and in the metrics", async () => {
+		const route = {
+			live: { every: "10s" },
+			steps: { a: { get: "users/a" } },
+		};
+		const kit = testRoute(route, () => ({ json: 1, afterMs: 1_000 }));
+		const metrics = createMetrics(kit.gateway);
+		const one = watch(kit, "/x");
+		await kit.clock.advance(500);
+		one.leave();
+		const plain = kit.send("/x");
+		await kit.clock.advance(500);
+		plain.leave();
+		await kit.clock.advance(60_000);
+		assert.deepEqual(
+			kit.trails.map((end) => [end.watch, summaryOf(end, 0).completeness]),
+			[
+				["run", "left"],
+				[undefined, "left"],
+				[undefined, "left"],
+			],
+		);
+		const listened = metrics
+			.totals()
+			.routes.find(({ route }) => route === "GET /x");
+		// The run is none of a client's.
+		assert.partialDeepStrictEqual(listened, { failed: 0, left: 2, whole: 0 });
+		assert.match(
+			metrics.print("prometheus"),
+			/^sluice_answers_total\{route="GET \/x",completeness="left"\} 2$/m,
 		);
 	});
 });

@@ -411,6 +411,8 @@ describe("the end of one side", () => {
 		assert.equal((await peer.closed)[0], 4000);
 		assert.equal(sizes.length, 400);
 		assert.equal(await client.closed(), 4000);
+		await ended();
+		assert.equal(served.ended[0]?.closeCode, 4000);
 	});
 
 	test("is passed on without a code if it had none", async () => {
@@ -454,6 +456,7 @@ describe("the end of one side", () => {
 		await ended();
 		assert.equal(served.ended[0]?.status, 101);
 		assert.equal(served.ended[0]?.error?.code, "upstream_invalid");
+		assert.equal(served.ended[0]?.closeCode, 1011);
 	});
 
 	test("is 1011 to the client if the upstream breaks the protocol", async () => {

@@ -89,7 +89,7 @@ function requestRow(detail: RequestDetail): Row {
 		end: String(detail.status),
 		marks: [
 			...(detail.parts ? [partsMark(detail.parts)] : []),
-			...(detail.watch ? [watchMark(detail.watch)] : []),
+			...ownMarks(detail),
 			...(detail.outlived ? ["went on without its client"] : []),
 		],
 		tone: toneOfRequest(detail),
@@ -101,13 +101,24 @@ function partsMark({ firstMs }: NonNullable<RequestDetail["parts"]>): string {
 	return `sent in parts, the first after ${shownMs(firstMs)}`;
 }
 
+/** How it was followed, or whose run it is, and how its WebSocket ended: `followed over WebSocket`, `closed with 1000`. */
+export function ownMarks({
+	watch,
+	job,
+	closeCode,
+}: Pick<RequestDetail, "watch" | "job" | "closeCode">): string[] {
+	return [
+		...(watch ? [watchMark(watch)] : []),
+		...(job ? ["run of a job"] : []),
+		...(closeCode === undefined ? [] : [`closed with ${closeCode}`]),
+	];
+}
+
 /** `followed by events`; a run of the gateway's own is `run for those who watch`. */
-export function watchMark(watch: NonNullable<RequestDetail["watch"]>): string {
+function watchMark(watch: NonNullable<RequestDetail["watch"]>): string {
 	switch (watch) {
 		case "run":
 			return "run for those who watch";
-		case "job":
-			return "run of a job";
 		case "events":
 			return "followed by events";
 		case "websocket":
@@ -122,6 +133,7 @@ export function toneOfRequest({
 	completeness,
 }: Pick<RequestDetail, "completeness">): Row["tone"] {
 	if (completeness === "failed") return "bad";
+	if (completeness === "left") return "quiet";
 	return completeness === "partial" ? "warning" : "good";
 }
 

@@ -12,7 +12,8 @@ const columnsMax = 32;
 const ownColumns: ReadonlySet<string> = new Set([
 	...["n", "id", "at", "at_ms", "method", "route", "status", "duration_ms"],
 	...["completeness", "code", "faults", "calls", "upstreams"],
-	...["slowest", "slowest_ms", "face", "first_part_ms", "watch"],
+	...["slowest", "slowest_ms", "face", "first_part_ms"],
+	...["watch", "job", "close_code"],
 	...["record", "trail"],
 ]);
 

@@ -24,7 +24,7 @@ export interface History {
 const others: Readonly<Record<HistoryConfig["requests"], readonly Ending[]>> = {
 	failed: [],
 	partial: ["partial"],
-	all: ["partial", "whole", "left", "refused"],
+	all: ["partial", "whole", "left", "unwatched", "refused"],
 };
 
 /**

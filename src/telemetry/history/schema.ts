@@ -68,7 +68,9 @@ SELECT
 	${slowest("((call.value ->> '$[4]') - (call.value ->> '$[3]')) / 100.0")} AS slowest_ms,
 	trail ->> '$[12][0]' AS face,
 	(trail ->> '$[12][1]') / 100.0 AS first_part_ms,
-	trail ->> '$[13]' AS watch${own.join("")}
+	trail ->> '$[13]' AS watch,
+	coalesce(trail ->> '$[14]', 0) AS job,
+	trail ->> '$[15]' AS close_code${own.join("")}
 FROM request`;
 }
 

@@ -94,6 +94,8 @@ function lineOf({
 	missing,
 	parts,
 	watch,
+	job,
+	closeCode,
 	trail,
 }: TrailEnded): Line {
 	const line: Line = {
@@ -111,6 +113,8 @@ function lineOf({
 		line.firstPartMs = Math.round(parts.firstMs);
 	}
 	if (watch !== undefined) line.watch = watch;
+	if (job) line.job = true;
+	if (closeCode !== undefined) line.closeCode = closeCode;
 	addCalls(line, trail, durationMs);
 	return line;
 }

@@ -15,7 +15,12 @@ import { hashOf } from "../../plan/print.ts";
 import type { History } from "../history/history.ts";
 import { writeHistory } from "../history/history-metrics.ts";
 import { errorTypeOf, isCancelled } from "../trail/attempt-end.ts";
-import { isOpenEnded, isOwnRun } from "../trail/shown-request.ts";
+import {
+	type Completeness,
+	completenessOf,
+	isOpenEnded,
+	isOwnRun,
+} from "../trail/shown-request.ts";
 import {
 	Exposition,
 	type FamilySamples,
@@ -59,6 +64,7 @@ export interface Totals {
 		readonly whole: number;
 		readonly partial: number;
 		readonly failed: number;
+		readonly left: number;
 	}[];
 	/** By upstream, policy and decision. */
 	readonly decisions: ReadonlyMap<string, Decisions>;
@@ -81,6 +87,8 @@ class RouteNumbers {
 	whole = 0;
 	partial = 0;
 	failed = 0;
+	/** Nobody wanted the answer any more. */
+	left = 0;
 
 	/** A key is a method and a path. */
 	constructor(key: string) {
@@ -89,10 +97,8 @@ class RouteNumbers {
 		this.durations = new Durations({ http_route });
 	}
 
-	answer(failed: boolean, partial: boolean): void {
-		if (failed) this.failed++;
-		else if (partial) this.partial++;
-		else this.whole++;
+	answer(completeness: Completeness): void {
+		this[completeness]++;
 	}
 
 	watchRun(durationMs: number): void {
@@ -218,13 +224,12 @@ class Numbers {
 		const numbers = this.#routes.get(end.route);
 		if (numbers === undefined) return;
 		const { method, status, error, durationMs, missing, writes, parts } = end;
-		const { watch } = end;
 		const code = error?.code ?? "";
 		// A client that leaves is no error of anybody's: the status says it.
 		const errorType = code === "client_closed" ? "" : code;
-		if (watch === "run") numbers.watchRun(durationMs);
-		else numbers.answer(error !== null, missing.length > 0);
-		if (!isOwnRun(watch) && !isOpenEnded(end)) {
+		if (end.watch === "run") numbers.watchRun(durationMs);
+		else numbers.answer(completenessOf(end));
+		if (!isOwnRun(end) && !isOpenEnded(end)) {
 			numbers.durations.record(method, status, errorType, durationMs);
 		}
 		if (code === "too_many_requests") this.#rateLimited++;
@@ -266,8 +271,9 @@ class Numbers {
 	totals(): Totals {
 		return {
 			load: this.load,
-			routes: [...this.#routes].map(([route, { whole, partial, failed }]) => ({
-				...{ route, whole, partial, failed },
+			routes: [...this.#routes].map(([route, numbers]) => ({
+				...{ route, whole: numbers.whole, partial: numbers.partial },
+				...{ failed: numbers.failed, left: numbers.left },
 			})),
 			decisions: new Map(
 				[...this.#upstreams].map(([name, { decisions }]) => [name, decisions]),
@@ -320,11 +326,13 @@ class Numbers {
 			whole,
 			partial,
 			failed,
+			left,
 		} of this.#routes.values()) {
 			for (const [completeness, count] of Object.entries({
 				whole,
 				partial,
 				failed,
+				left,
 			})) {
 				const text = labels({ route, completeness });
 				out.sample(metrics.answers.name, text, count);

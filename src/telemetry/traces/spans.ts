@@ -13,7 +13,7 @@ import type { CallTrail, StepTrail } from "../../core/trail.ts";
 import { type Ending, endingOf, nameOf } from "../log/log-requests.ts";
 import { knownMethod } from "../metrics/series.ts";
 import { criticalPath } from "../trail/critical-path.ts";
-import { isOwnRun } from "../trail/shown-request.ts";
+import { completenessOf, isOwnRun } from "../trail/shown-request.ts";
 import { attemptSpan } from "./attempt-span.ts";
 import type { Dependencies } from "./dependencies.ts";
 import type { SpanEvent, SpanFacts } from "./span.ts";
@@ -101,7 +101,7 @@ class Making {
 
 	#request(): SpanFacts {
 		const { method, route, status, requestId, error, trail } = this.#end;
-		const { parts, watch } = this.#end;
+		const { parts, watch, job, closeCode } = this.#end;
 		const { arrivedMs, readMs, begunMs } = trail;
 		const { parent, more } = this.#ids;
 		const known = knownMethod(method);
@@ -111,7 +111,7 @@ class Making {
 		return {
 			name: path === undefined ? shown : `${shown} ${path}`,
 			// Nobody has asked for a run of the gateway's own.
-			kind: isOwnRun(watch) ? SpanKind.INTERNAL : SpanKind.SERVER,
+			kind: isOwnRun(this.#end) ? SpanKind.INTERNAL : SpanKind.SERVER,
 			context: this.#own,
 			...(parent && { parent: this.#contextOf(parent.spanId, true) }),
 			startMs: this.#wallMs + arrivedMs,
@@ -126,6 +126,8 @@ class Making {
 				...this.#completeness(),
 				...(parts && { "sluice.face": parts.face }),
 				...(watch && { "sluice.watch": watch }),
+				...(job && { "sluice.job": job }),
+				...(closeCode !== undefined && { "sluice.close_code": closeCode }),
 				...(left > 0 && { "sluice.spans_left_out": left }),
 			},
 			events: this.#instants([
@@ -137,12 +139,13 @@ class Making {
 	}
 
 	#completeness(): Attributes {
-		const { error, missing } = this.#end;
-		if (error !== null) return { "sluice.completeness": "failed" };
-		if (missing.length === 0) return { "sluice.completeness": "whole" };
+		const { missing } = this.#end;
+		const completeness = completenessOf(this.#end);
 		return {
-			"sluice.completeness": "partial",
-			"sluice.missing": missing.slice(0, missingMax).map(nameOf),
+			"sluice.completeness": completeness,
+			...(completeness === "partial" && {
+				"sluice.missing": missing.slice(0, missingMax).map(nameOf),
+			}),
 		};
 	}
 

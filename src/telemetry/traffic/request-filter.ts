@@ -38,8 +38,8 @@ const parameters = {
 	route: [text, "a route, as the config names it"],
 	upstream: [text, "the name of an upstream"],
 	completeness: [
-		oneOf("whole", "partial", "failed"),
-		"`whole`, `partial` or `failed`",
+		oneOf("whole", "partial", "failed", "left"),
+		"`whole`, `partial`, `failed` or `left`",
 	],
 	status: [statuses, "a status such as 503, or a class such as `5xx`"],
 	slow: [parseDuration, "a duration such as `500ms` or `2s`"],

@@ -42,8 +42,12 @@ export type PackedEnd = [
 	slowest?: ShownSlowest | null,
 	/** Only if the answer was sent in parts. */
 	parts?: [face: PartsFace, firstAt: number] | null,
-	/** Only if it has to do with a watch. */
-	watch?: WatchRole,
+	/** Only if it has to do with a watch, or something of what follows. */
+	watch?: WatchRole | null,
+	/** Whether it is the run of a job. */
+	job?: 0 | 1,
+	/** Of a WebSocket. */
+	closeCode?: number,
 ];
 
 type PackedError =
@@ -122,7 +126,7 @@ export function writePacked(
 	end: TrailEnded,
 	withSteps: boolean,
 ): void {
-	const { trail, outlived, error, missing, writes, parts, watch } = end;
+	const { trail, outlived, error, missing, writes } = end;
 	const { steps, more, arrivedMs } = trail;
 	out.open();
 	// It may be a word of the client's own, of which there are many.
@@ -156,15 +160,34 @@ export function writePacked(
 	}
 	out.close();
 	const summary = withSteps ? null : summaryOf(end, 0);
-	const isSpecial = parts !== null || watch !== undefined;
+	const isSpecial = isOfFew(end);
 	if (summary !== null || isSpecial) {
 		out.number(summary?.calls ?? null);
 		out.value(summary?.slowest ?? null);
 	}
-	if (isSpecial) out.value(parts && packParts(parts));
-	if (watch !== undefined) out.name(watch);
+	if (isSpecial) packFew(out, end);
 	out.close();
 	out.end();
+}
+
+/** Whether it has anything that only few requests have. */
+function isOfFew({ parts, watch, job, closeCode }: TrailEnded): boolean {
+	return (
+		parts !== null ||
+		watch !== undefined ||
+		job !== undefined ||
+		closeCode !== undefined
+	);
+}
+
+function packFew(
+	out: JsonBytes,
+	{ parts, watch, job, closeCode }: TrailEnded,
+): void {
+	out.value(parts && packParts(parts));
+	out.name(watch ?? null);
+	out.number(job ? 1 : 0);
+	if (closeCode !== undefined) out.number(closeCode);
 }
 
 /** More digits would only be noise. */
@@ -300,6 +323,7 @@ export function unpackEnd(
 	[method, outlived, readAt, begunAt, more, last, ...rest]: PackedEnd,
 ): TrailEnded {
 	const [error, missing, writes, packed, _, _1, parts, watch] = rest;
+	const [, , , , , , , , job, closeCode] = rest;
 	const steps: StepTrail[] = [];
 	for (const step of packed) steps.push(unpackStep(step, steps));
 	const trail = {
@@ -320,7 +344,9 @@ export function unpackEnd(
 		),
 		writes: writes.map(([step, index, outcome]) => ({ step, index, outcome })),
 		parts: parts ? { face: parts[0], firstMs: parts[1] / 100 } : null,
-		...(watch !== undefined && { watch }),
+		...(watch != null && { watch }),
+		...(job === 1 && { job: true }),
+		...(closeCode !== undefined && { closeCode }),
 	};
 }
 

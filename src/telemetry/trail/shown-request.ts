@@ -27,6 +27,9 @@ export interface ShownError {
 	readonly upstreamStatus?: number;
 }
 
+/** What came of a request: everything, a part of it, an error, or nothing because nobody wanted it any more. */
+export type Completeness = "whole" | "partial" | "failed" | "left";
+
 /** A request that has ended, in one line. It prints as JSON, and holds no data of its client or of an answer. */
 export interface RequestSummary {
 	readonly id: string;
@@ -39,7 +42,7 @@ export interface RequestSummary {
 	/** 499 if the client left. */
 	readonly status: number;
 	readonly durationMs: number;
-	readonly completeness: "whole" | "partial" | "failed";
+	readonly completeness: Completeness;
 	/** True if the run went on after its client had left. */
 	readonly outlived: boolean;
 	readonly error: ShownError | null;
@@ -47,8 +50,12 @@ export interface RequestSummary {
 	readonly writes: readonly StepWrite[];
 	/** In which form its answer was sent in parts, and when the first went out, from its arrival. Null: not in parts. */
 	readonly parts: SentParts | null;
-	/** Present if its client watched a live route or listened to a channel, and for a run of the gateway's own. */
+	/** Present if its client watched a live route or listened to a channel, and for a run for all who watch. */
 	readonly watch?: WatchRole;
+	/** Present if it is the run of a job. */
+	readonly job?: true;
+	/** Present if its answer was a WebSocket: the code with which that was closed. */
+	readonly closeCode?: number;
 	/** How many calls its steps made. */
 	readonly calls: number;
 	/** The step or item with the slowest call: `orders.items`. Null if there was no call. */
@@ -137,7 +144,7 @@ export interface ShownAttempt {
 /** `endedAt` is the wall clock's time in milliseconds when it ended. */
 export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 	const { requestId, method, route, status, durationMs, error, missing } = end;
-	const { parts, watch } = end;
+	const { parts, watch, job, closeCode } = end;
 	return {
 		id: requestId,
 		at: new Date(endedAt - durationMs).toISOString(),
@@ -155,6 +162,8 @@ export function summaryOf(end: TrailEnded, endedAt: number): RequestSummary {
 		writes: end.writes,
 		parts: parts && { ...parts, firstMs: rounded(parts.firstMs) },
 		...(watch && { watch }),
+		...(job && { job }),
+		...(closeCode !== undefined && { closeCode }),
 		...callsOf(end),
 	};
 }
@@ -179,18 +188,21 @@ export function detailOf(end: TrailEnded, endedAt: number): RequestDetail {
 	};
 }
 
-/** What came of a request: everything, a part of it, or an error. */
+/** A client that leaves is no failure of anybody's, and neither is a run that nobody waits for any more. */
 export function completenessOf({
 	error,
 	missing,
-}: RequestEnded): RequestSummary["completeness"] {
-	if (error !== null) return "failed";
+}: Pick<RequestEnded, "error" | "missing">): Completeness {
+	if (error !== null) return error.code === "client_closed" ? "left" : "failed";
 	return missing.length > 0 ? "partial" : "whole";
 }
 
 /** Whether no client waits for it: the gateway runs it for those who watch, or as a job. */
-export function isOwnRun(watch: WatchRole | undefined): boolean {
-	return watch === "run" || watch === "job";
+export function isOwnRun({
+	watch,
+	job,
+}: Pick<RequestEnded, "watch" | "job">): boolean {
+	return watch === "run" || job === true;
 }
 
 /** Whether its client decided how long it took: it watched, listened, or held a WebSocket open. */
@@ -198,7 +210,7 @@ export function isOpenEnded({
 	watch,
 	status,
 }: Pick<RequestEnded, "watch" | "status">): boolean {
-	return watch === undefined ? status === 101 : !isOwnRun(watch);
+	return watch === undefined ? status === 101 : watch !== "run";
 }
 
 /** What operators are told of an error. */

@@ -11,7 +11,11 @@ import {
 import { dirname, join } from "node:path";
 import sqlite from "node:sqlite";
 import { describe, test } from "node:test";
+import type { TrailEnded } from "../../../src/core/events.ts";
 import { everything, keptGateway, readSql } from "../../kit/history.ts";
+import { connectTo } from "../../kit/listeners.ts";
+import { until } from "../../kit/until.ts";
+import { startUpstream } from "../../kit/upstream.ts";
 
 describe("the history", () => {
 	test("has a row for each request, with the author's own columns", async () => {
@@ -78,6 +82,54 @@ describe("the history", () => {
 			{ face: "ndjson", calls: 0, within: 1 },
 			{ face: "events", calls: 0, within: 1 },
 			{ face: null, calls: 0, within: null },
+		]);
+	});
+
+	test("knows whose run it was, how a WebSocket ended, and what nobody wanted any more", async () => {
+		await using slow = await startUpstream(() => {});
+		await using kept = keptGateway(
+			{},
+			{
+				...{ history: true, overload: false, channels: { room: {} } },
+				upstreams: { slow: { url: slow.url } },
+				routes: {
+					"GET /room": { listen: "room" },
+					"GET /live": {
+						live: { every: "10s" },
+						steps: { a: { get: "slow/a" } },
+						respond: "${a}",
+					},
+				},
+			},
+		);
+		const { gateway } = kept;
+		const { trailEnded } = gateway.events;
+		const ends: TrailEnded[] = [];
+		trailEnded.push((end) => void ends.push(end));
+		const cut = await connectTo(gateway, "/room");
+		cut.leave();
+		const leaving = new AbortController();
+		const request = new Request("http://x/live", {
+			headers: { accept: "text/event-stream" },
+			signal: leaving.signal,
+		});
+		const watching = gateway.fetch(request).catch(() => null);
+		await slow.arrived(1);
+		leaving.abort();
+		await watching;
+		await until(() => ends.length === 3);
+		for (const tell of trailEnded)
+			tell({ ...ends[0], job: true } as TrailEnded);
+		const rows = await kept.closeAndRead(
+			"SELECT route, watch, job, close_code, completeness FROM requests ORDER BY route, job, watch",
+		);
+		const live = { route: "GET /live", job: 0, close_code: null };
+		const room = { route: "GET /room", watch: "websocket", close_code: 1006 };
+		assert.deepEqual(rows, [
+			{ ...live, watch: null, completeness: "left" },
+			{ ...live, watch: "run", completeness: "left" },
+			{ ...room, job: 0, completeness: "whole" },
+			{ ...room, job: 1, completeness: "whole" },
 		]);
 	});
 

@@ -36,7 +36,7 @@ export function FilterForm({
 		{
 			name: "completeness",
 			label: "Answer",
-			choices: ["whole", "partial", "failed"],
+			choices: ["whole", "partial", "failed", "left"],
 		},
 		{ name: "status", label: "Status", example: "5xx" },
 		{ name: "slow", label: "At least", example: "500ms" },

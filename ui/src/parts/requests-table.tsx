@@ -2,7 +2,7 @@ import type { RequestSummary } from "../../../src/telemetry/trail/shown-request.
 import { shownMs, shownStep, shownTime } from "../format.ts";
 import { hashOf } from "../place.ts";
 import { errorLine } from "../sentences.ts";
-import { toneOfRequest, watchMark } from "../waterfall.ts";
+import { ownMarks, toneOfRequest } from "../waterfall.ts";
 
 /** A request, with the author's own columns if it comes from the history. */
 export interface ShownRequest extends RequestSummary {
@@ -100,7 +100,7 @@ export function recorded({ record }: ShownRequest): string {
 
 /** How it ended, and why, in a line. */
 export function Result({ request }: { request: RequestSummary }) {
-	const { completeness, error, missing, outlived, parts, watch } = request;
+	const { completeness, error, missing, outlived, parts } = request;
 	const lacks = missing.map(
 		({ step, index, error: why, stale }) =>
 			`${shownStep(step, index)} ${stale ? "is stale" : "is missing"}: ${why.code}`,
@@ -112,7 +112,7 @@ export function Result({ request }: { request: RequestSummary }) {
 			<span class={`tone ${toneOfRequest(request)}`}>{completeness}</span>
 			{why.length > 0 && ` ${why.slice(0, 2).join("; ")}${more}`}
 			{parts && ` (in parts, the first after ${shownMs(parts.firstMs)})`}
-			{watch && ` (${watchMark(watch)})`}
+			{ownMarks(request).map((mark) => ` (${mark})`)}
 			{outlived && " (its client had left)"}
 		</>
 	);
