@@ -14,6 +14,8 @@ export interface EventReader {
 	readonly seen: readonly SentEvent[];
 	/** Resolves when the server has ended the answer in an orderly way. */
 	readonly ended: Promise<void>;
+	/** Resolves when its connection is gone, however it ended. */
+	readonly cut: Promise<void>;
 	/** The next event of this name that was not yet taken. */
 	next(name: string): Promise<SentEvent>;
 	leave(): void;
@@ -35,6 +37,7 @@ export function readEvents(
 			const seen: SentEvent[] = [];
 			const taken = new Set<SentEvent>();
 			const ended = Promise.withResolvers<void>();
+			const cut = Promise.withResolvers<void>();
 			let wake = () => {};
 			let text = "";
 			response.setEncoding("utf8");
@@ -45,12 +48,14 @@ export function readEvents(
 				wake();
 			});
 			response.on("end", ended.resolve);
+			response.on("close", cut.resolve);
 			// The reader itself leaves like this.
 			response.on("error", () => {});
 			resolve({
 				type: `${response.headers["content-type"]}`,
 				seen,
 				ended: ended.promise,
+				cut: cut.promise,
 				async next(name) {
 					for (;;) {
 						const found = seen.find(

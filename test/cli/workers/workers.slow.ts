@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { connect } from "node:net";
 import { describe, it } from "node:test";
@@ -36,6 +37,14 @@ const files = (more?: string) => ({
 	"f.js": functions,
 	"sluice.yaml": config(more),
 });
+
+/** The processor time that a process has taken, in milliseconds. */
+function processorMsOf(pid: number): number {
+	const text = readFileSync(`/proc/${pid}/stat`, "utf8");
+	// The name before the bracket may have spaces. The system counts hundredths of a second.
+	const fields = text.slice(text.lastIndexOf(")")).split(" ");
+	return 10 * (Number(fields[12]) + Number(fields[13]));
+}
 
 describe("several workers", () => {
 	it("tell of one that hangs, kill it, and go on without it meanwhile", async () => {
@@ -108,6 +117,38 @@ describe("several workers", () => {
 		await Promise.all(loops);
 		for (const agent of agents) agent.destroy();
 		assert.deepEqual(faults, []);
+	});
+
+	it("all work before one of them refuses, if clients bring a connection each", async (context) => {
+		const bounds = "overload: { requests: 4, waiting: 8 }";
+		await using workers = await startWorkers({
+			"f.js": functions,
+			"sluice.yaml": config().replace("overload: false", bounds),
+		});
+		const pids = workers.pids();
+		const before = pids.map(processorMsOf);
+		const answered = new Map<number, number>();
+		let refused = 0;
+		let left = 2_000;
+		const client = async () => {
+			while (left-- > 0) {
+				const { status, text } = await ask(`${workers.url}/work`);
+				if (status === 503) refused++;
+				else answered.set(+text, (answered.get(+text) ?? 0) + 1);
+			}
+		};
+		await Promise.all(Array.from({ length: 64 }, client));
+		const worked = pids.map(
+			(pid, at) => processorMsOf(pid) - (before[at] ?? 0),
+		);
+		context.diagnostic(
+			`refused ${refused}; answered ${[...answered.values()]}; worked ${worked} ms`,
+		);
+		assert.ok(refused > 100, "there was no overload");
+		// How much time the machine has for them is the same for both.
+		assert.ok(Math.min(...worked) >= Math.max(...worked) / 2);
+		const counts = pids.map((pid) => answered.get(pid) ?? 0);
+		assert.ok(Math.min(...counts) >= Math.max(...counts) / 3);
 	});
 
 	it("lose no request in three restarts under load", async () => {

@@ -132,6 +132,9 @@ describe("`sluice serve --workers 2`", () => {
 			[line?.pid, line?.signal, line?.againMs],
 			[killed, "SIGKILL", 0],
 		);
+		// Whoever takes its place serves, too.
+		const [next] = workers.lines("a worker takes its place");
+		await until(async () => (await workers.get("/held")).json === next?.pid);
 		assert.equal(await workers.metric("sluice_worker_restarts_total"), 1);
 		assert.equal(await workers.metric("sluice_workers"), 2);
 	});
