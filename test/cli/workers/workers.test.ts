@@ -18,7 +18,7 @@ import {
 
 const simple = `
 admin: { port: 0 }
-server: { port: 0, drainDelay: 20ms, drain: 10s }
+server: { port: 0, drainDelay: 250ms, drain: 10s }
 overload: false
 routes:
   GET /pid: { steps: { pid: { run: "f.js#pid" } }, respond: "\${pid}" }
