@@ -1,6 +1,7 @@
 import { GatewayError } from "../core/errors.ts";
 import { isLocal } from "../core/ip.ts";
 import { Memory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import type { RunningServer } from "../server/serve.ts";
 import { listen } from "../server/server.ts";
@@ -87,7 +88,8 @@ export async function serveAdmin(
 	const parts = { server: server ?? null, metrics: counted, history };
 	const { pages, endStreams, close } = createPages(gateway, parts);
 	return await openAdmin(pages, {
-		...{ port, host, hosts, token, clock: gateway.clock },
+		...{ port, host, hosts, token },
+		...{ clock: gateway.clock, secrets: gateway.secrets },
 		...(onInternal && { onInternal }),
 		endStreams,
 		close() {
@@ -102,6 +104,7 @@ interface AdminDoor
 	extends Required<Pick<AdminOptions, "host" | "port" | "hosts" | "token">>,
 		Pick<AdminOptions, "onInternal"> {
 	readonly clock: Clock;
+	readonly secrets: Secrets;
 	/** Called before its connections are closed. */
 	endStreams(): void;
 	/** Called when it is closed, and if it cannot listen. */
@@ -110,8 +113,10 @@ interface AdminDoor
 
 async function openAdmin(
 	pages: ReadonlyMap<string, Page>,
-	{ host, port, hosts, token, clock, onInternal, endStreams, close }: AdminDoor,
+	door: AdminDoor,
 ): Promise<AdminServer> {
+	const { host, port, hosts, token, clock, secrets } = door;
+	const { onInternal, endStreams, close } = door;
 	try {
 		const { url, drain } = await listen({
 			...bounds,
@@ -121,7 +126,11 @@ async function openAdmin(
 			...{ trustedProxies: null, addressHeader: null, schemeHeader: null },
 			clock,
 			memory: new Memory(memoryBytesMax),
-			handle: createAdminHandle(new Map([...pagesOfFiles(), ...pages]), token),
+			handle: createAdminHandle(
+				new Map([...pagesOfFiles(), ...pages]),
+				token,
+				secrets,
+			),
 			...(onInternal && { onInternal }),
 		});
 		return {
@@ -143,6 +152,7 @@ export async function serveAdminOfWorkers(
 	workers: AskedWorkers,
 	{
 		clock,
+		secrets,
 		port = usualAdminPort,
 		host = "127.0.0.1",
 		hosts = null,
@@ -150,12 +160,13 @@ export async function serveAdminOfWorkers(
 		onInternal,
 	}: Omit<AdminOptions, "server" | "metrics" | "history"> & {
 		readonly clock: Clock;
+		readonly secrets: Secrets;
 	},
 ): Promise<AdminServer> {
 	refuseOpen(host, token);
-	const streams = new WorkersStreams(workers, clock);
+	const streams = new WorkersStreams(workers, clock, secrets);
 	return await openAdmin(pagesOfWorkers(workers, streams), {
-		...{ port, host, hosts, token, clock },
+		...{ port, host, hosts, token, clock, secrets },
 		...(onInternal && { onInternal }),
 		endStreams: () => streams.close(),
 		close() {},

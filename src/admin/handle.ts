@@ -5,6 +5,7 @@ import { headerOf } from "../core/http/headers.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { problemResponse, unsniffed } from "../core/http/problem.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Scope } from "../tasks/scope.ts";
 
 /** What stands at one path of the admin server. */
@@ -45,11 +46,13 @@ type Allows = (request: GatewayRequest) => boolean;
 /**
  * Answers for the pages, by their paths: `/config`, or `/traffic/*` for each path below. A reading request needs the token
  * if there is one. Any other always needs it, because a page of another origin can send it. No answer may be kept, read by
- * another origin, or framed by a page.
+ * another origin, or framed by a page. None shows a secret. Streams hide theirs themselves, because a secret may lie across two
+ * of their pieces.
  */
 export function createAdminHandle(
 	pages: ReadonlyMap<string, Page>,
 	token: string | null,
+	secrets: Secrets,
 ): (request: GatewayRequest, scope: Scope) => Promise<GatewayResponse> {
 	const allows: Allows = token === null ? () => false : bringing(token);
 	const answer = async (
@@ -69,14 +72,17 @@ export function createAdminHandle(
 			const allow = page.method === undefined ? ["GET", "HEAD"] : [page.method];
 			throw new GatewayError("method_not_allowed", "not for pages", { allow });
 		}
-		return responseOf(request, await page.answer(request, scope, name));
+		const answered = await page.answer(request, scope, name);
+		return responseOf(request, hiding(answered, secrets));
 	};
 	return async (request, scope) => {
 		try {
 			return await answer(request, scope);
 		} catch (thrown) {
 			if (!(thrown instanceof GatewayError)) throw thrown;
-			const response = guarded(problemResponse(thrown, request.id));
+			const problem = problemResponse(thrown, request.id);
+			const body = secrets.hideInJson(problem.body);
+			const response = guarded({ ...problem, body });
 			if (thrown.code !== "unauthorized") return response;
 			const headers = [...response.headers, "www-authenticate", "Bearer"];
 			return { ...response, headers };
@@ -93,6 +99,17 @@ function find(
 	const slash = path.lastIndexOf("/") + 1;
 	const page = pages.get(`${path.slice(0, slash)}*`) ?? null;
 	return { page, name: path.slice(slash) };
+}
+
+/** The page's own files hold none. */
+function hiding(answer: PageAnswer, secrets: Secrets): PageAnswer {
+	const { body, type } = answer;
+	if (typeof body !== "string") return answer;
+	const isJson = type === "application/json";
+	return {
+		...answer,
+		body: isJson ? secrets.hideInJson(body) : secrets.hide(body),
+	};
 }
 
 function responseOf(

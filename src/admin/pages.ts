@@ -52,7 +52,7 @@ export function createPages(
 	const { server, metrics, history } = parts;
 	const traffic = createTraffic(gateway, adds);
 	const state = stateOf({ gateway, server, metrics, traffic });
-	const streams = new TrafficStreams(traffic);
+	const streams = new TrafficStreams(traffic, gateway.secrets);
 	return {
 		...{ traffic, state },
 		pages: new Map<string, Page>([

@@ -3,6 +3,7 @@ import type { ByteStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { printEvent } from "../core/http/event-stream.ts";
 import type { RequestMemory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { EndedRequest } from "../telemetry/traffic/kept-requests.ts";
 import {
 	matches,
@@ -20,13 +21,15 @@ export const requestsPerSecond = 50;
 /** Those who listen to the requests of a gateway as they come. Each event is written once for all of them. */
 export class TrafficStreams {
 	readonly #traffic: Traffic;
+	readonly #secrets: Secrets;
 	readonly #streams = new Set<TrafficStream>();
 	/** Numbers begin anew with each process, so an id has the process before it. */
 	readonly #process = Date.now().toString(36);
 	#stopListening: (() => void) | null = null;
 
-	constructor(traffic: Traffic) {
+	constructor(traffic: Traffic, secrets: Secrets) {
 		this.#traffic = traffic;
+		this.#secrets = secrets;
 	}
 
 	/** The event's id of a request. */
@@ -73,14 +76,17 @@ export class TrafficStreams {
 				return event !== null;
 			},
 			rates: (rates) => {
-				const event = eventOf("rates", rates);
+				const event = this.#secrets.hideInBytes(eventOf("rates", rates));
 				for (const stream of this.#streams) stream.rates(event);
 			},
 		});
 	}
 
 	#eventOf({ number, end, endedAt }: EndedRequest): Uint8Array {
-		return eventOf("request", summaryOf(end, endedAt), this.idOf(number));
+		const summary = summaryOf(end, endedAt);
+		return this.#secrets.hideInBytes(
+			eventOf("request", summary, this.idOf(number)),
+		);
 	}
 
 	#left(stream: TrafficStream): void {

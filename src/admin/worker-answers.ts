@@ -21,13 +21,13 @@ export interface WorkerAnswers {
 	close(): void;
 }
 
-/** Answers for one worker. */
+/** Answers for one worker. Nobody else knows the tokens that it has fetched, so it hides what is secret itself. */
 export function createWorkerAnswers(
 	gateway: Gateway,
 	parts: AdminParts,
 ): WorkerAnswers {
 	const { pages, traffic, state, close } = createPages(gateway, parts, true);
-	const { clock, memory } = gateway;
+	const { clock, memory, secrets } = gateway;
 	const ofPage = async (
 		{ path, name, ...asked }: Extract<Question, { readonly kind: "page" }>,
 		scope: Scope,
@@ -48,16 +48,19 @@ export function createWorkerAnswers(
 				case "metrics":
 					return parts.metrics.samples(parts.server, parts.history);
 				case "state":
-					return state();
+					return secrets.hideInValue(state());
 				case "traffic":
-					return traffic.page(question.query);
+					return secrets.hideInValue(traffic.page(question.query));
 				case "request":
-					return traffic.detail(question.id);
+					return secrets.hideInValue(traffic.detail(question.id));
 				case "page":
-					return await ofPage(question, scope);
+					return secrets.hideInValue(await ofPage(question, scope));
 			}
 		},
-		listen: (listening, hear) => tellRequests(traffic, listening, hear),
+		listen: (listening, hear) =>
+			tellRequests(traffic, listening, (heard) =>
+				hear(secrets.hideInValue(heard)),
+			),
 		close,
 	};
 }

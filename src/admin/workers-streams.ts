@@ -1,5 +1,6 @@
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import type { RequestMemory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import { type Rates, ratesTogether } from "../telemetry/traffic/rates.ts";
 import type { RequestFilter } from "../telemetry/traffic/request-filter.ts";
@@ -19,11 +20,13 @@ const ratesWithinMs = 1_250;
 export class WorkersStreams {
 	readonly #workers: AskedWorkers;
 	readonly #clock: Clock;
+	readonly #secrets: Secrets;
 	readonly #listeners = new Set<WorkersListener>();
 
-	constructor(workers: AskedWorkers, clock: Clock) {
+	constructor(workers: AskedWorkers, clock: Clock, secrets: Secrets) {
 		this.#workers = workers;
 		this.#clock = clock;
+		this.#secrets = secrets;
 	}
 
 	/** A stream of what ends from now on, or after an event of a stream before. Throws `overloaded` if too many listen. */
@@ -42,6 +45,7 @@ export class WorkersStreams {
 		const listener = new WorkersListener(
 			this.#workers,
 			this.#clock,
+			this.#secrets,
 			stream,
 			filter,
 			place,
@@ -62,6 +66,7 @@ export class WorkersStreams {
 class WorkersListener {
 	readonly #workers: AskedWorkers;
 	readonly #clock: Clock;
+	readonly #secrets: Secrets;
 	readonly #stream: TrafficStream;
 	readonly #filter: RequestFilter;
 	/** Where it was before; null if it comes for the first time. */
@@ -79,12 +84,14 @@ class WorkersListener {
 	constructor(
 		workers: AskedWorkers,
 		clock: Clock,
+		secrets: Secrets,
 		stream: TrafficStream,
 		filter: RequestFilter,
 		before: Place | null,
 	) {
 		this.#workers = workers;
 		this.#clock = clock;
+		this.#secrets = secrets;
 		this.#stream = stream;
 		this.#filter = filter;
 		this.#before = before;
@@ -130,7 +137,9 @@ class WorkersListener {
 				this.#place.set(id, heard.number);
 				if (!this.#stream.mayTake()) return;
 				this.#stream.send(
-					eventOf("request", heard.summary, printPlace(this.#place)),
+					this.#secrets.hideInBytes(
+						eventOf("request", heard.summary, printPlace(this.#place)),
+					),
 				);
 				return;
 			case "lost":
@@ -158,7 +167,8 @@ class WorkersListener {
 		this.#rates.clear();
 		this.#listenToAll();
 		this.#later();
-		this.#stream.rates(eventOf("rates", ratesTogether(all, { at, forMs })));
+		const event = eventOf("rates", ratesTogether(all, { at, forMs }));
+		this.#stream.rates(this.#secrets.hideInBytes(event));
 	}
 
 	#later(): void {

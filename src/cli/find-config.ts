@@ -8,6 +8,7 @@ import {
 import { printProblem } from "../config/problem.ts";
 import { GatewayError } from "../core/errors.ts";
 import { shownInOneLine } from "../core/shown.ts";
+import { hideSecrets } from "./hidden.ts";
 import { printError } from "./terminal.ts";
 
 const defaultFiles = [
@@ -42,6 +43,7 @@ export function inspectAndReport(file: string): Promise<Loaded> {
 /** Loads a config with its functions. Prints its problems only if it cannot be used. */
 export async function loadQuietly(file: string): Promise<Loaded> {
 	const loaded = await loadConfig(file, process.env);
+	hideSecrets(loaded.secrets);
 	return loaded.config === null ? reported(loaded) : loaded;
 }
 
@@ -50,6 +52,7 @@ async function report(loading: Promise<Loaded>): Promise<Loaded> {
 }
 
 function reported(loaded: Loaded): Loaded {
+	hideSecrets(loaded.secrets);
 	for (const problem of loaded.problems) {
 		printError(shownInOneLine(printProblem(problem)));
 	}

@@ -11,6 +11,7 @@ import { detailIn, search } from "../telemetry/history/search.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
+import { hidden } from "./hidden.ts";
 import { printCsv, printKept, printTable } from "./history-text.ts";
 import { print, printBody, printColoured, printError } from "./terminal.ts";
 
@@ -152,7 +153,7 @@ function show(
 ): void {
 	if (csv) {
 		const text = printCsv(requests);
-		printBody(text, () => text.replace(/\r\n$/, ""));
+		printBody(hidden(text), () => text.replace(/\r\n$/, ""));
 	} else if (json) {
 		for (const request of requests) print(JSON.stringify(request));
 	} else if (requests.length === 0) {

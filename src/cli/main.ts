@@ -9,7 +9,7 @@ import type { ExplainOptions } from "./explain.ts";
 import type { HistoryOptions } from "./history.ts";
 import type { KeyOptions } from "./key.ts";
 import type { ServeFlags, ServeHooks } from "./serve.ts";
-import { print, printError } from "./terminal.ts";
+import { guardProcess, print, printError } from "./terminal.ts";
 
 const help = `
 Examples:
@@ -159,6 +159,7 @@ export async function main(
 	args: readonly string[],
 	hooks: ServeHooks = {},
 ): Promise<number> {
+	guardProcess();
 	let exitCode: number = exitCodes.ok;
 	// Each command loads what it needs: `check` needs no gateway, and should answer at once.
 	const program = new Command("sluice")

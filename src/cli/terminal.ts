@@ -1,16 +1,32 @@
 import { constants, openSync } from "node:fs";
+import { inspect } from "node:util";
 import { shown } from "../core/shown.ts";
+import { guardStreams, hidden, writeData } from "./hidden.ts";
 
 /** The only place of the command that writes to a terminal. The log has a writer of its own, which never waits. */
 
+/**
+ * Hides secrets in all that this process writes, its last words too. Node would write those itself, with whatever the error
+ * says, and the whole environment into a report of a crash.
+ */
+export function guardProcess(): void {
+	guardStreams();
+	const { report } = process as { report?: { excludeEnv?: boolean } };
+	if (report !== undefined) report.excludeEnv = true;
+	process.once("uncaughtException", (error: unknown) => {
+		printError(inspect(error));
+		process.exit(1);
+	});
+}
+
 /** Writes to stdout, with a line break behind it. */
 export function print(text: string): void {
-	process.stdout.write(`${shown(text)}\n`);
+	process.stdout.write(`${shown(hidden(text))}\n`);
 }
 
 /** Writes to stderr, with a line break behind it. */
 export function printError(text: string): void {
-	process.stderr.write(`${shown(text)}\n`);
+	process.stderr.write(`${shown(hidden(text))}\n`);
 }
 
 /** Writes what has colours, with a line break behind it. The caller has shown its texts. */
@@ -18,16 +34,17 @@ export function printColoured(
 	text: string,
 	to: NodeJS.WriteStream = process.stderr,
 ): void {
-	to.write(`${text}\n`);
+	to.write(`${hidden(text)}\n`);
 }
 
-/** Writes a body to stdout: to a terminal `forPeople`, else the body byte for byte. */
+/** Writes a body to stdout: to a terminal `forPeople` and without secrets, else byte for byte, because it is data. */
 export function printBody(
 	body: string | Uint8Array,
 	forPeople: () => string,
 ): void {
 	const { stdout } = process;
-	stdout.write(stdout.isTTY ? `${shown(forPeople())}\n` : body);
+	if (stdout.isTTY) stdout.write(`${shown(hidden(forPeople()))}\n`);
+	else writeData(stdout, body);
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { Secrets } from "../core/secrets.ts";
 import type { UpstreamConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
 import type { Defaults } from "./keys/defaults.ts";
@@ -20,6 +21,8 @@ export interface UpstreamContext {
 	readonly problems: Problem[];
 	/** The list that takes the files to be read. */
 	readonly files: FileReference[];
+	/** Learns what is secret. */
+	readonly secrets: Secrets;
 }
 
 /** A file that a config names. */
@@ -49,7 +52,7 @@ const goneKeys: ReadonlyMap<string, string> = new Map([
 export function checkUpstream(
 	name: string,
 	source: Source,
-	{ defaults, env, problems, files }: UpstreamContext,
+	{ defaults, env, problems, files, secrets }: UpstreamContext,
 ): CheckedUpstream {
 	const reader = {
 		names: new Map([["env", null]]),
@@ -75,7 +78,7 @@ export function checkUpstream(
 		limiter,
 		breaker,
 	};
-	const { upstream: resolved, faults } = resolveUpstream(config, env);
+	const { upstream: resolved, faults } = resolveUpstream(config, env, secrets);
 	for (const { key, message } of faults) {
 		const at = placeOfSetting(source, key);
 		if (at !== null) problems.push({ at, message });

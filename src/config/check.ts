@@ -1,4 +1,5 @@
 import { allRead } from "../core/all-read.ts";
+import { Secrets } from "../core/secrets.ts";
 import { faultOfSchema } from "./body-schema.ts";
 import { checkAuth, refuseUnasked } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
@@ -16,9 +17,11 @@ import { configKeys } from "./keys/top.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
+import { addNamedSecrets } from "./secret-values.ts";
 import { entryOf } from "./shape.ts";
 import { createMap, type MapSource, type Source } from "./source.ts";
 import type { Reference, RouteContext } from "./steps/common.ts";
+import type { StepConfig } from "./steps/kinds.ts";
 
 export interface Checked {
 	/** Null if there is any problem that is not a warning. */
@@ -28,6 +31,8 @@ export interface Checked {
 	readonly references: readonly Reference[];
 	/** The files that `tls` names. The caller must read them. */
 	readonly files: readonly FileReference[];
+	/** What is secret of the environment, also if the config has problems: these pass by there, too. */
+	readonly secrets: Secrets;
 }
 
 /**
@@ -38,19 +43,20 @@ export function check(root: Source | null, env: Environment): Checked {
 	const problems: Problem[] = [];
 	const references: Reference[] = [];
 	const files: FileReference[] = [];
+	const secrets = new Secrets();
+	addNamedSecrets(env, secrets);
 	if (root?.kind !== "map") {
 		problems.push({
 			at: root?.at ?? 0,
 			message: "a config is a map with `upstreams` and `routes`",
 		});
-		return { config: null, problems, references, files };
+		return { config: null, problems, references, files, secrets };
 	}
 	const judged = { what: "the config", problems };
 	const auths = namesAt(entryOf(root, "auth"));
 	const read = configKeys.read(withoutExtensions(root), judged, {
 		names: undeclaredNames,
-		env,
-		auths,
+		...{ env, auths, secrets },
 	});
 	const { upstreams: services, routes: written, ...others } = read;
 	const { defaults, server: bound, headers, pool, ...protection } = others;
@@ -59,9 +65,11 @@ export function check(root: Source | null, env: Environment): Checked {
 	const { log, admin, history, channels: streams, store, ...more } = rest;
 	const { jobs, auth: doors, ...unread } = more;
 	allRead(unread);
-	const checked = checkUpstreams(services, { defaults, env, problems, files });
+	const checked = checkUpstreams(services, {
+		...{ defaults, env, problems, files, secrets },
+	});
 	const upstreams = checked.map(({ config }) => config);
-	const auth = checkAuth(doors, { env, problems });
+	const auth = checkAuth(doors, { env, problems, secrets });
 	refuseUnasked(auth, server, doors, problems);
 	const used = new Set<string>();
 	const channels = checkChannels(streams, { problems, faultOfSchema });
@@ -98,7 +106,9 @@ export function check(root: Source | null, env: Environment): Checked {
 	if (store !== null && !caches) {
 		warnOfUnshared(rateLimits, routes, channels, root, problems);
 	}
+	secrets.exceptNames(namesIn({ upstreams, routes, channels, auth }));
 	const config = {
+		secrets,
 		...{ server, pool, upstreams, routes, rateLimits, overload, log, admin },
 		...{ history, channels, store, auth },
 		jobs: routes.some(({ job }) => job !== null) ? jobs : null,
@@ -110,7 +120,31 @@ export function check(root: Source | null, env: Environment): Checked {
 		resolved: new ResolvedUpstreams(checked.map(({ resolved }) => resolved)),
 	};
 	const valid = problems.every(({ warning }) => warning === true);
-	return { config: valid ? config : null, problems, references, files };
+	return {
+		config: valid ? config : null,
+		...{ problems, references, files, secrets },
+	};
+}
+
+/** The names that stand in every output. */
+function namesIn({
+	upstreams,
+	routes,
+	channels,
+	auth,
+}: Pick<Config, "upstreams" | "routes" | "channels" | "auth">): string[] {
+	const ofSteps = (steps: readonly StepConfig[]): string[] =>
+		steps.flatMap((step) => [
+			step.name,
+			...("steps" in step ? ofSteps(step.steps) : []),
+		]);
+	return [
+		...[upstreams, channels, auth].flat().map(({ name }) => name),
+		...routes.flatMap(({ key, steps, record }) => [
+			...[key, ...ofSteps(steps)],
+			...record.map(({ name }) => name),
+		]),
+	];
 }
 
 /** Top-level keys `x-…` are the author's own. They hold what aliases repeat. */

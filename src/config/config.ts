@@ -1,5 +1,6 @@
 import type { HeaderList } from "../core/http/headers.ts";
 import type { CallMethod } from "../core/http/method.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Expression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import type { adminKeys } from "./keys/admin.ts";
@@ -64,6 +65,8 @@ export interface Config {
 	 * secrets.
 	 */
 	readonly resolved: ResolvedUpstreams;
+	/** What is secret of all that came from the environment. Never part of the plan. */
+	readonly secrets: Secrets;
 }
 
 /** A function of the config's author. It must return data: values that JSON can hold, and bigints. */

@@ -14,6 +14,12 @@ import { readVariableFile } from "./variable-file.ts";
 /** Variables by name, as in process.env. For one that is not set, `NAME_FILE` names a file that holds its value. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Hears of a variable that a setting reads, with its value. `fromFile` if a file stands for it. */
+export type OnVariable = (
+	key: string,
+	variable: { readonly value: string; readonly fromFile: boolean },
+) => void;
+
 /** The text of a setting; null if there is none. `key` is the setting's, for faults. */
 type EvaluateSetting = (
 	key: string,
@@ -25,6 +31,7 @@ type EvaluateSetting = (
 export function environmentReader(
 	env: Environment,
 	say: (key: string, message: string) => void,
+	onVariable: OnVariable = () => {},
 ): EvaluateSetting {
 	const variables = setVariables(env);
 	return (key, template, optional = false) => {
@@ -34,10 +41,14 @@ export function environmentReader(
 			return null;
 		}
 		const names = variablesOf(template);
-		const files = fromFiles(namesIn(reads), variables, (message) =>
-			say(key, message),
-		);
+		const read = namesIn(reads);
+		const files = fromFiles(read, variables, (message) => say(key, message));
 		if (files === null) return null;
+		for (const name of read) {
+			const fromFile = Object.hasOwn(files, name);
+			const value = (fromFile ? files : variables)[name];
+			if (value !== undefined) onVariable(key, { value, fromFile });
+		}
 		const values = [{ ...variables, ...files }];
 		const frame = { values, parent: null, fuel: new Fuel() };
 		try {

@@ -2,6 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
+import { Secrets } from "../core/secrets.ts";
 import { type Checked, check } from "./check.ts";
 import { withAuthFiles } from "./check-auth.ts";
 import { tlsProblems } from "./check-tls.ts";
@@ -44,6 +45,8 @@ export interface Loaded {
 	readonly config: Config | null;
 	/** The problems, in the order of the file: at most 100, and at most 100 warnings. */
 	readonly problems: readonly PlacedProblem[];
+	/** What is secret of the environment in which it was read. */
+	readonly secrets: Secrets;
 	/** How many more there are. */
 	readonly unlisted: { readonly faults: number; readonly warnings: number };
 }
@@ -95,7 +98,8 @@ async function load(
 	const folder = dirname(file);
 	const secured = withCertificates(found, source, folder);
 	const kept = withJobs(withHistory(secured, source, folder), folder);
-	return place(withAuth(kept, source, folder), source, file);
+	const { secrets } = checked;
+	return place({ ...withAuth(kept, source, folder), secrets }, source, file);
 }
 
 /** Finds the jobs' file from the config's folder. It is looked at when the first job comes, because a store takes its place. */
@@ -262,7 +266,8 @@ export function checkValue(
 		})),
 	};
 	const loaded = { functions, workers: new Map(), files };
-	return place(withLoaded(checked, loaded), source, name);
+	const { secrets } = checked;
+	return place({ ...withLoaded(checked, loaded), secrets }, source, name);
 }
 
 interface FoundAll {
@@ -301,6 +306,7 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 			problems: source.problems,
 			references: [],
 			files: [],
+			secrets: new Secrets(),
 		};
 	}
 	const checked = check(source.root, env);
@@ -321,7 +327,11 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 }
 
 function place(
-	{ config: sound, problems }: Pick<Checked, "config" | "problems">,
+	{
+		config: sound,
+		problems,
+		secrets,
+	}: Pick<Checked, "config" | "problems" | "secrets">,
 	source: SourceFile,
 	file: string,
 ): Loaded {
@@ -336,11 +346,11 @@ function place(
 		...warnings.slice(0, listedMax),
 	].toSorted((a, b) => a.at - b.at);
 	return {
-		config,
+		...{ config, secrets },
 		problems: listed.map((problem) => ({
 			file,
 			...source.positionOf(problem.at),
-			message: messageOf(problem),
+			message: secrets.hide(messageOf(problem)),
 			warning: problem.warning ?? false,
 		})),
 		unlisted: {

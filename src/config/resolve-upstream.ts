@@ -2,6 +2,7 @@ import { handedOn } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import { authenticatingFields } from "../core/http/fields.ts";
 import { isHeaderValue } from "../core/http/headers.ts";
+import type { Secrets } from "../core/secrets.ts";
 import { parseDuration, parseSize } from "../core/units.ts";
 import {
 	readsOf,
@@ -25,6 +26,11 @@ import type { AuthConfig } from "./keys/upstream-auth.ts";
 import { isPem } from "./pem.ts";
 import { printProblem } from "./problem.ts";
 import { identityOf, resolveAuth } from "./resolve-auth.ts";
+import {
+	addNamedSecrets,
+	addOfUpstream,
+	upstreamVariables,
+} from "./secret-values.ts";
 import { accessOf } from "./source-value.ts";
 
 /**
@@ -67,8 +73,10 @@ export class ResolvedUpstreams {
  */
 export function inEnvironment(config: Config, env: Environment): Config {
 	const faults: string[] = [];
+	const secrets = config.secrets.copy();
+	addNamedSecrets(env, secrets);
 	const resolved = config.upstreams.map((upstream) => {
-		const resolution = resolveUpstream(upstream, env);
+		const resolution = resolveUpstream(upstream, env, secrets);
 		const given = resolution.upstream.tls;
 		const { tls, unread } = withFiles(given, config.files);
 		const unreadFaults = unread.map((name) => {
@@ -94,7 +102,7 @@ export function inEnvironment(config: Config, env: Environment): Config {
 	if (faults.length > 0) {
 		throw new GatewayError("config_invalid", faults.join("\n"));
 	}
-	return { ...config, resolved: new ResolvedUpstreams(resolved) };
+	return { ...config, secrets, resolved: new ResolvedUpstreams(resolved) };
 }
 
 /** `upstreams.users.query.appid`: the position of a problem if there is no file. */
@@ -153,14 +161,16 @@ export interface Resolution {
 	readonly faults: readonly Fault[];
 }
 
-/** Reads the environment into an upstream's settings. Faults name variables, never their values. */
+/** Reads the environment into an upstream's settings, and tells what is secret of it. Faults name variables, never their values. */
 export function resolveUpstream(
 	config: UpstreamConfig,
 	env: Environment,
+	secrets: Secrets,
 ): Resolution {
 	const faults: Fault[] = [];
 	const say = (key: string, message: string) => faults.push({ key, message });
-	const evaluate = environmentReader(env, say);
+	const { onVariable, reads } = upstreamVariables(secrets);
+	const evaluate = environmentReader(env, say, onVariable);
 	const setting = <T>(
 		key: string,
 		template: Template,
@@ -214,6 +224,8 @@ export function resolveUpstream(
 	const [[, host] = ["", null]] = hosts;
 	const auth = resolveAuth(authOf, evaluate, say);
 	if (authOf !== null) refuseBeside(authOf, { headersOf, origins, host }, say);
+	const basePath = paths[0] ?? "";
+	addOfUpstream({ auth, headers, query, basePath }, reads, secrets);
 	const upstream = {
 		...protection,
 		auth,
@@ -221,7 +233,7 @@ export function resolveUpstream(
 		origins,
 		originsFrom: urlsFrom,
 		host,
-		basePath: paths[0] ?? "",
+		basePath,
 		query,
 		headers,
 		// Nothing is opened after a fault: the zeros stand for no value.

@@ -9,6 +9,7 @@ import { GatewayError } from "../core/errors.ts";
 import { createEvents, type Events } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { Memory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Jobs, JobsState } from "../jobs/jobs.ts";
 import type { ChannelState } from "../live/channel.ts";
 import { Channels } from "../live/channels.ts";
@@ -57,6 +58,8 @@ export interface Gateway {
 	readonly memory: Memory;
 	/** Events of the request path. */
 	readonly events: Events;
+	/** What its config had from the environment, and tokens that it fetched. `hide` puts stars for them into a text. */
+	readonly secrets: Secrets;
 	/**
 	 * Answers one request. Never rejects, because a failure is an answer too. To cancel the scope says that the client has
 	 * left, which aborts all calls. But once a write was sent, the run goes on, and the promise settles when it has ended.
@@ -134,6 +137,7 @@ export function createGateway(
 	}: GatewayOptions = {},
 ): Gateway {
 	const config = checkedIn(input, env);
+	const { secrets } = config;
 	const plan = compile(config);
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();
@@ -149,6 +153,7 @@ export function createGateway(
 		clock,
 		events,
 		memory,
+		secrets,
 		openUpstream,
 		functions: config.functions,
 		workers: config.workers,
@@ -187,6 +192,7 @@ export function createGateway(
 		server: plan.server,
 		clock,
 		memory,
+		secrets,
 		metadata: resourceMetadata(plan.auth),
 		isOwner: doors.isOwner,
 		rateLimit: limits.gateway,
@@ -211,6 +217,7 @@ export function createGateway(
 		clock,
 		memory,
 		events,
+		secrets,
 		handle: (request, scope) => {
 			if ("readBody" in request && scope) return handleIn(request, scope);
 			return alone(request, scope, { clock, memory, handleIn });

@@ -1,6 +1,7 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import type { Events } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock } from "../tasks/clock.ts";
 import type { Upstream, UpstreamContext } from "../upstream/upstream.ts";
@@ -19,6 +20,7 @@ export interface OpenOptions {
 	readonly events: Events;
 	readonly memory: Memory;
 	readonly store: Store | null;
+	readonly secrets: Secrets;
 	readonly openUpstream: OpenUpstream;
 }
 
@@ -35,10 +37,13 @@ export function openUpstreams({
 	events,
 	memory,
 	store,
+	secrets,
 	openUpstream,
 }: OpenOptions): OpenedUpstream[] {
 	return upstreams.map((settings) => ({
 		settings,
-		upstream: openUpstream(settings, { clock, events, memory, store }),
+		upstream: openUpstream(settings, {
+			...{ clock, events, memory, store, secrets },
+		}),
 	}));
 }

@@ -2,6 +2,7 @@ import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import { createEvents, type Events } from "../core/events.ts";
 import { Memory } from "../core/memory.ts";
+import type { Secrets } from "../core/secrets.ts";
 import { attempts } from "../policy/attempts.ts";
 import { authorize } from "../policy/auth/auth.ts";
 import type { AuthOptions, TokenOptions } from "../policy/auth/options.ts";
@@ -76,6 +77,8 @@ export interface UpstreamContext {
 	readonly memory?: Memory;
 	/** Where gateways share answers. Absent or null: nowhere. */
 	readonly store?: Store | null;
+	/** Learns tokens that are fetched, and says which answers are no business of a store's. Default: nobody does. */
+	readonly secrets?: Secrets;
 	/** From 0 to below 1. Default: the machine's. */
 	readonly random?: () => number;
 	/** Default: the machine's. */

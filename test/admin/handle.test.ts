@@ -5,6 +5,7 @@ import { isStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { headerOf } from "../../src/core/http/headers.ts";
 import { Memory, RequestMemory } from "../../src/core/memory.ts";
+import { Secrets } from "../../src/core/secrets.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
 import { openScope } from "../../src/tasks/scope.ts";
 
@@ -69,7 +70,7 @@ async function ask(
 		headers?: Record<string, string>;
 	} = {},
 ) {
-	const handle = createAdminHandle(pages, given);
+	const handle = createAdminHandle(pages, given, new Secrets());
 	const request = {
 		...{ id: "test", method, target, ip: "127.0.0.1", arrivedMs: 0 },
 		headers: Object.entries(headers).flat(),

@@ -4,6 +4,7 @@ import { type AdminOptions, serveAdmin } from "../../src/admin/admin.ts";
 import { TrafficStreams } from "../../src/admin/traffic-streams.ts";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import { Memory, RequestMemory } from "../../src/core/memory.ts";
+import { Secrets } from "../../src/core/secrets.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import type { Rates } from "../../src/telemetry/traffic/rates.ts";
 import { readRequestQuery } from "../../src/telemetry/traffic/request-filter.ts";
@@ -183,7 +184,7 @@ describe("/traffic as events", () => {
 	it("sends 50 a second, and counts the others", async () => {
 		const test = testRoute({ respond: 1 });
 		const traffic = createTraffic(test.gateway);
-		const streams = new TrafficStreams(traffic);
+		const streams = new TrafficStreams(traffic, new Secrets());
 		const every = readRequestQuery("/traffic");
 		const memory = new RequestMemory(new Memory());
 		const reader = streams.open(every, null, memory)[Symbol.asyncIterator]();
@@ -206,7 +207,7 @@ describe("/traffic as events", () => {
 	it("holds little for whoever reads nothing, and counts what that one did not get", async () => {
 		const test = testRoute({ respond: 1 });
 		const traffic = createTraffic(test.gateway);
-		const streams = new TrafficStreams(traffic);
+		const streams = new TrafficStreams(traffic, new Secrets());
 		const memory = new Memory();
 		const every = readRequestQuery("/traffic");
 		const body = streams.open(every, null, new RequestMemory(memory));

@@ -11,6 +11,7 @@ import type { State } from "../../src/admin/state-page.ts";
 import type { TrafficAnswer } from "../../src/admin/traffic-pages.ts";
 import { createWorkerAnswers } from "../../src/admin/worker-answers.ts";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import { Secrets } from "../../src/core/secrets.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { realClock } from "../../src/tasks/clock.ts";
 import type { FamilySamples } from "../../src/telemetry/metrics/exposition.ts";
@@ -97,7 +98,9 @@ async function started(...some: TestWorker[]) {
 		onEnd: (listener) => void ends.push(listener),
 	};
 	const clock = realClock();
-	const admin = await serveAdminOfWorkers(workers, { clock, port: 0, token });
+	const admin = await serveAdminOfWorkers(workers, {
+		...{ clock, port: 0, token, secrets: new Secrets() },
+	});
 	const authorization = `Bearer ${token}`;
 	const readers: EventReader[] = [];
 	return {

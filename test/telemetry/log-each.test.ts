@@ -3,6 +3,7 @@ import { describe, it } from "node:test";
 import { checkText } from "../../src/config/load.ts";
 import { GatewayError } from "../../src/core/errors.ts";
 import { createEvents, raise } from "../../src/core/events.ts";
+import { Secrets } from "../../src/core/secrets.ts";
 import { Trail } from "../../src/core/trail.ts";
 import { attachLog } from "../../src/telemetry/log/attach-log.ts";
 import type { Log } from "../../src/telemetry/log/log.ts";
@@ -312,6 +313,7 @@ describe("which requests have a line", () => {
 			const gateway = {
 				...{ plan: { ...plan, log: { ...plan.log, requests } }, events },
 				clock: testRoute({ respond: 1 }).clock,
+				secrets: new Secrets(),
 			};
 			const log = attachLog(gateway);
 			assert.equal(events.trailEnded.length, requests === "all" ? 1 : 0);

@@ -36,6 +36,7 @@ export async function serveWithWorkers(
 		return exitCodes.failed;
 	}
 	const clock = realClock();
+	const { secrets } = config;
 	const { tls } = config.server;
 	let sockets: HeldSockets;
 	let redirect: HeldSockets | null = null;
@@ -52,7 +53,7 @@ export async function serveWithWorkers(
 		sockets.close();
 		redirect?.close();
 	};
-	const log = openLog(clock, config.log, stderrForLog(), true);
+	const log = openLog(clock, config, stderrForLog(), true);
 	const descriptors = [
 		...sockets.descriptors,
 		...(redirect?.descriptors ?? []),
@@ -96,7 +97,7 @@ export async function serveWithWorkers(
 	const admin =
 		config.admin &&
 		(await openAdmin(config.admin, log, (door) =>
-			serveAdminOfWorkers(asking, { ...door, clock }),
+			serveAdminOfWorkers(asking, { ...door, clock, secrets }),
 		));
 	if (admin === "failed") return await fail();
 	const url = urlOf(sockets, tls ? "https" : "http");

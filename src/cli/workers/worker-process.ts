@@ -11,6 +11,7 @@ import { exitCodes } from "../exit-codes.ts";
 import { loadQuietly } from "../find-config.ts";
 import { createServing, type Serving } from "../serving.ts";
 import { ignoreSignals } from "../signals.ts";
+import { guardProcess } from "../terminal.ts";
 import {
 	type FromWorker,
 	firstSocket,
@@ -195,6 +196,7 @@ function told(message: FromWorker): Promise<void> {
 
 // Nobody can be told.
 process.stderr.on("error", () => {});
+guardProcess();
 // Of the console or of its group. The primary gets them too, and says what is to be done.
 ignoreSignals();
 const left = Promise.withResolvers<void>();

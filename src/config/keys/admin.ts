@@ -29,7 +29,9 @@ const token: Kind<Hole, Secret, Parameters<typeof fromVariable.take>[2]> = {
 			return undefined;
 		}
 		const read = fromVariable.take(source, judged, context);
-		return read === undefined ? undefined : new Secret(read);
+		if (read === undefined) return undefined;
+		context.secrets.add(read);
+		return new Secret(read);
 	},
 };
 

@@ -3,6 +3,7 @@ import { isToken } from "../../core/http/headers.ts";
 import { isLocal } from "../../core/ip.ts";
 import { type JwtAlgorithm, jwtAlgorithms } from "../../core/key-set.ts";
 import { Secret } from "../secret.ts";
+import { addKeys } from "../secret-values.ts";
 import { type FromEnvironment, orFromEnvironment } from "./from-environment.ts";
 import type { Hole } from "./input.ts";
 import { key, part } from "./key.ts";
@@ -102,6 +103,7 @@ const keysText: Kind<string | Hole, JwtKeys, FromEnvironment> = {
 			judged.problems.push({ at: source.at, message });
 			return undefined;
 		}
+		addKeys(written, context.secrets);
 		return { text: new Secret(written) };
 	},
 };

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Secrets } from "../../core/secrets.ts";
 import {
 	type Environment,
 	environmentReader,
@@ -15,6 +16,8 @@ import { hole } from "./kinds.ts";
 /** The context for reading a value that may come from the environment. */
 export interface FromEnvironment {
 	readonly env: Environment;
+	/** Learns what is secret of that. */
+	readonly secrets: Secrets;
 }
 
 /**
@@ -32,7 +35,7 @@ export function orFromEnvironment<Input, Value, Unit extends string>(
 	const schema = z.union([kind.schema, hole], { error });
 	return {
 		schema,
-		take(source, judged, { env }) {
+		take(source, judged, context) {
 			if (!isHole(source)) {
 				// Without words of its own, the kind's say more of what is nearly right.
 				if (told !== undefined && !checkShape(schema, source, judged)) {
@@ -40,7 +43,7 @@ export function orFromEnvironment<Input, Value, Unit extends string>(
 				}
 				return kind.take(source, judged, undefined);
 			}
-			const text = textOf(source, judged, env);
+			const text = textOf(source, judged, context);
 			if (text === undefined) return undefined;
 			const value = valueOf(text);
 			if (kind.schema.safeParse(value).success) {
@@ -79,7 +82,7 @@ export function listFromEnvironment<Input, Value>(
 			const before = judged.problems.length;
 			const items = source.items.map((one) => {
 				if (!isHole(one)) return one;
-				const text = textOf(one, judged, context.env);
+				const text = textOf(one, judged, context);
 				if (text === undefined || item.safeParse(text).success) {
 					return { ...one, value: text ?? null };
 				}
@@ -100,12 +103,17 @@ export function listFromEnvironment<Input, Value>(
 function textOf(
 	source: HoleSource,
 	{ problems }: Judged,
-	env: Environment,
+	{ env, secrets }: FromEnvironment,
 ): string | undefined {
 	const before = problems.length;
 	const template = templateOf(source, problems);
 	const say = (message: string) => problems.push({ at: source.at, message });
-	const read = environmentReader(env, (_, message) => say(message));
+	const read = environmentReader(
+		env,
+		(_, message) => say(message),
+		// Whoever mounts a file means it to be secret, whatever it is for.
+		(_, { value, fromFile }) => fromFile && secrets.add(value),
+	);
 	const text = read("", template);
 	return text === null || hasFault(problems, before) ? undefined : text;
 }

@@ -23,7 +23,10 @@ export const webhookSecret: Kind<Hole, Secret, FromEnvironment> = {
 			return undefined;
 		}
 		const read = fromVariable.take(source, judged, context);
-		return read === undefined ? undefined : new Secret(read);
+		if (read === undefined) return undefined;
+		context.secrets.add(read);
+		context.secrets.add(read.slice("whsec_".length));
+		return new Secret(read);
 	},
 };
 

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseStoreUrl } from "../../store/address.ts";
 import { Secret } from "../secret.ts";
+import { addPassword } from "../secret-values.ts";
 import type { Judged } from "../shape.ts";
 import { createMap, type Source } from "../source.ts";
 import { type FromEnvironment, orFromEnvironment } from "./from-environment.ts";
@@ -30,6 +31,7 @@ const url: Kind<string | Hole, Secret, FromEnvironment> = {
 		if (!isStoreUrl(url)) return say(`${judged.what} must be ${urlWords}`);
 		const isWritten =
 			source.kind === "scalar" && !hole.safeParse(source.value).success;
+		addPassword(url, context.secrets);
 		return isWritten && hasPassword(url)
 			? say(
 					`${judged.what} holds a password, so it comes from the environment: write \`\${env.STORE_URL}\``,

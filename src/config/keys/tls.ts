@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isPem } from "../pem.ts";
 import { Secret } from "../secret.ts";
+import { addKeys } from "../secret-values.ts";
 import type { Source } from "../source.ts";
 import { type FromEnvironment, orFromEnvironment } from "./from-environment.ts";
 import type { Hole } from "./input.ts";
@@ -22,6 +23,7 @@ const pem: Kind<string | Hole, PemSource, FromEnvironment> = {
 		const read = fromVariable.take(source, judged, context);
 		if (read === undefined) return undefined;
 		if (!isPem(read)) return { file: read };
+		addKeys(read, context.secrets);
 		if (!isWritten(source)) return { text: new Secret(read) };
 		judged.problems.push({
 			at: source.at,

@@ -1,3 +1,4 @@
+import type { Secrets } from "../../core/secrets.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import {
 	type Call,
@@ -10,7 +11,7 @@ import { createMessageSignature } from "./message-signature.ts";
 import type { AuthOptions, TokenOptions } from "./options.ts";
 import { signing } from "./sign.ts";
 import { createSigV4 } from "./sigv4.ts";
-import { TokenKeeper } from "./token.ts";
+import { type Token, TokenKeeper } from "./token.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import { authorized, withToken } from "./with-token.ts";
 
@@ -22,6 +23,8 @@ export interface AuthContext extends PolicyContext {
 	readonly scope: Scope;
 	/** Opens the token endpoint. Called once, if tokens are needed. */
 	readonly openEndpoint: (options: TokenOptions) => Call;
+	/** Learns the tokens, so that no output shows them. */
+	readonly secrets?: Secrets;
 	/** Milliseconds since 1970. A signature says when it was made. */
 	readonly wallMs: () => number;
 }
@@ -63,12 +66,15 @@ function fixed(value: string): Guard {
 }
 
 function byToken(auth: TokenOptions, context: AuthContext): Guard {
-	const { upstream, clock, scope, openEndpoint } = context;
+	const { upstream, clock, scope, openEndpoint, secrets } = context;
 	const tell = createReporter("auth", context);
 	const endpoint = openEndpoint(auth);
 	const ask = createTokenEndpoint(auth, { upstream, endpoint, scope });
+	const ofClient = auth.kind === "exchange";
+	const onToken = ({ value, untilMs }: Token) =>
+		secrets?.addToken(value, { nowMs: clock.now(), untilMs, ofClient });
 	const keeper = (subject: string | null) =>
-		new TokenKeeper({ upstream, clock, issue: () => ask(subject) });
+		new TokenKeeper({ upstream, clock, issue: () => ask(subject), onToken });
 	if (auth.kind === "oauth2") {
 		const own = keeper(null);
 		return withToken({ upstream, tell, keeperOf: () => own });

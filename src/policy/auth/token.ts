@@ -25,6 +25,8 @@ export interface TokenContext {
 	readonly clock: Clock;
 	/** Asks the endpoint. It ends by itself, with a token or a `GatewayError`. */
 	readonly issue: () => Promise<IssuedToken>;
+	/** Hears of each token before it is used. Default: nobody does. */
+	readonly onToken?: (token: Token) => void;
 }
 
 /** A token is renewed when a tenth of its life is left, but not earlier than this before its end. */
@@ -111,12 +113,13 @@ export class TokenKeeper {
 
 	/** It belongs to no call, so that a client that leaves ends nothing but its own wait. */
 	#issue(): Future<Token> {
-		const { issue, clock } = this.#context;
+		const { issue, clock, onToken } = this.#context;
 		const issuing = createFuture<Token>();
 		this.#issuing = issuing;
 		issue().then(
 			(issued) => {
 				const token = usedUntil(issued, clock.now());
+				onToken?.(token);
 				this.#token = token;
 				this.#failed = null;
 				this.#issuing = null;

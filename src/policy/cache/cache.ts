@@ -1,5 +1,6 @@
 import { allRead } from "../../core/all-read.ts";
 import { Memory } from "../../core/memory.ts";
+import { Secrets } from "../../core/secrets.ts";
 import { SharedAnswers } from "../../store/answers.ts";
 import type { Store } from "../../store/store.ts";
 import type { Scope } from "../../tasks/scope.ts";
@@ -40,6 +41,8 @@ export interface CacheContext extends PolicyContext {
 	readonly coalesced: boolean;
 	/** What gateways share. Absent or null: each keeps its own answers. */
 	readonly store?: Store | null;
+	/** What no store may hold. Default: nothing. */
+	readonly secrets?: Secrets;
 	/** Counts what is kept. Default: nothing bounds it but its own keys. */
 	readonly memory?: Memory;
 }
@@ -71,13 +74,14 @@ export function cache(
 	allRead(unread);
 	const { upstream, clock, scope, credentials, origins, coalesced } = context;
 	const { memory = new Memory(), store = null } = context;
+	const { secrets = new Secrets() } = context;
 	const report = createReporter("cache", context);
 	const keeper = new Keeper({ bytesMax, entriesMax }, memory);
 	const rules = { forMs, staleMs, ifErrorMs, credentials };
 	const second =
 		store && shared
 			? new SecondLevel({
-					...{ clock, report },
+					...{ clock, report, secrets },
 					answers: new SharedAnswers(
 						store,
 						JSON.stringify([upstream, origins, [...credentials], forMs]),

@@ -5,6 +5,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import type { Secrets } from "../../core/secrets.ts";
 import type { StoredAnswer } from "../../store/answer-value.ts";
 import type { FoundAnswer, Lease, SharedAnswers } from "../../store/answers.ts";
 import type { Clock } from "../../tasks/clock.ts";
@@ -23,6 +24,8 @@ export interface SecondLevelContext {
 	readonly answers: SharedAnswers;
 	readonly clock: Clock;
 	readonly report: ReportDecision<"cache">;
+	/** What no store may hold. */
+	readonly secrets: Secrets;
 }
 
 /** The pauses in which one looks again for what another asks for. */
@@ -77,11 +80,14 @@ export class SecondLevel {
 		if (lease === undefined) return;
 		this.#leases.delete(asked);
 		const { status, headers, body } = response;
-		const nowMs = this.#context.clock.now();
-		void this.#context.answers.keep(lease, {
+		const { answers, clock, secrets } = this.#context;
+		const nowMs = clock.now();
+		// The store has other readers. Its clients get such an answer all the same, and it stays in memory.
+		const isSecret = secrets.has(body) || secrets.has(JSON.stringify(headers));
+		void answers.keep(lease, {
 			...{ status, headers, body },
 			ageMs: Math.max(0, nowMs - bornMs),
-			keptMs: freshUntilMs - nowMs,
+			keptMs: isSecret ? 0 : freshUntilMs - nowMs,
 		});
 	}
 

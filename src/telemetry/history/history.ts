@@ -32,7 +32,12 @@ const others: Readonly<Record<HistoryConfig["requests"], readonly Ending[]>> = {
  * it: what cannot be written waits up to a bound, and then is counted and told to `log`.
  */
 export function openHistory(
-	{ plan, events, clock }: Pick<Gateway, "plan" | "events" | "clock">,
+	{
+		plan,
+		events,
+		clock,
+		secrets,
+	}: Pick<Gateway, "plan" | "events" | "clock" | "secrets">,
 	config: HistoryConfig,
 	log: Pick<Log, "warn" | "info"> | null = null,
 ): History {
@@ -42,7 +47,7 @@ export function openHistory(
 	const columns = [...new Set(recorded.map(({ name }) => name))];
 	const bounds = { file, keptMs, fileBytesMax, columns };
 	const thread = new DatabaseThread(bounds, clock, (end) => writer.ended(end));
-	const writer = new HistoryWriter(thread, clock, log);
+	const writer = new HistoryWriter(thread, clock, log, secrets);
 	const kept: ReadonlySet<Ending> = new Set([
 		...(["failed", "failed_alone", "failed_late", "cut"] as const),
 		"overloaded",

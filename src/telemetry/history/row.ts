@@ -1,4 +1,5 @@
 import type { TrailEnded } from "../../core/events.ts";
+import type { Secrets } from "../../core/secrets.ts";
 import type { Recorded } from "../../core/trail.ts";
 import { type PackedEnd, unpackEnd, writePacked } from "../trail/packed.ts";
 import {
@@ -17,12 +18,29 @@ const stepsMax = 500;
 /** A longer record would fill the database with one request. */
 const trailMax = 256 * 1024;
 
-/** Writes the row of a request. `endedAt` is the wall clock's time in milliseconds when it ended. */
+/**
+ * Writes the row of a request, without what is secret. `endedAt` is the wall clock's time in milliseconds when it ended. A row
+ * is searched as a whole, and nearly never has to be written again.
+ */
 export function writeRow(
 	row: RowChunk,
 	end: TrailEnded,
 	endedAt: number,
 	recorded: Recorded | null,
+	secrets: Secrets,
+): void {
+	writeColumns(row, end, endedAt, recorded, null);
+	if (!secrets.has(row.nextTexts())) return;
+	row.dropRow();
+	writeColumns(row, end, endedAt, recorded, secrets);
+}
+
+function writeColumns(
+	row: RowChunk,
+	end: TrailEnded,
+	endedAt: number,
+	recorded: Recorded | null,
+	secrets: Secrets | null,
 ): void {
 	const { requestId, route, status, durationMs, error } = end;
 	row.number(Math.round(endedAt - durationMs));
@@ -31,13 +49,19 @@ export function writeRow(
 	row.name(route);
 	row.name(completenessOf(end));
 	row.name(error?.code ?? null);
-	row.text(requestId.toWellFormed());
+	const id = requestId.toWellFormed();
+	row.text(secrets?.hide(id) ?? id);
 	row.text(faultsOf(end));
-	writeTrail(row, end);
-	row.text(recorded && JSON.stringify(recorded.values));
+	writeTrail(row, end, secrets);
+	const record = recorded && JSON.stringify(recorded.values);
+	row.text(record && (secrets?.hideInJson(record) ?? record));
 }
 
-function writeTrail(row: RowChunk, end: TrailEnded): void {
+function writeTrail(
+	row: RowChunk,
+	end: TrailEnded,
+	secrets: Secrets | null,
+): void {
 	const { texts } = row;
 	const from = texts.length;
 	const isShort = end.trail.steps.length <= stepsMax;
@@ -45,6 +69,11 @@ function writeTrail(row: RowChunk, end: TrailEnded): void {
 	if (texts.length - from > trailMax) {
 		texts.cut(from);
 		writePacked(texts, end, false);
+	}
+	if (secrets !== null) {
+		const json = texts.slice(from, texts.length).toString();
+		texts.cut(from);
+		texts.raw(secrets.hideInJson(json));
 	}
 	row.written();
 }

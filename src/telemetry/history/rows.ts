@@ -113,6 +113,11 @@ export class RowChunk {
 		this.#textAt = length;
 	}
 
+	/** All texts of the next row, one behind the other. */
+	nextTexts(): Buffer {
+		return this.texts.slice(this.#textTo, this.texts.length);
+	}
+
 	/** All values are written. */
 	keepRow(): void {
 		this.#to = this.#numberAt;

@@ -1,4 +1,5 @@
 import type { TrailEnded } from "../../core/events.ts";
+import type { Secrets } from "../../core/secrets.ts";
 import type { Recorded } from "../../core/trail.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../log/log.ts";
@@ -57,6 +58,7 @@ export class HistoryWriter {
 	readonly #thread: Pick<DatabaseThread, "write" | "close">;
 	readonly #clock: Clock;
 	readonly #log: Pick<Log, "warn" | "info"> | null;
+	readonly #secrets: Secrets;
 	readonly #queue = new RowQueue();
 	readonly #dropped = Object.fromEntries(
 		dropReasons.map((reason) => [reason, 0]),
@@ -81,10 +83,12 @@ export class HistoryWriter {
 		thread: Pick<DatabaseThread, "write" | "close">,
 		clock: Clock,
 		log: Pick<Log, "warn" | "info"> | null,
+		secrets: Secrets,
 	) {
 		this.#thread = thread;
 		this.#clock = clock;
 		this.#log = log;
+		this.#secrets = secrets;
 		this.#ended = new Together(clock, (all) => this.#make(all));
 	}
 
@@ -150,7 +154,7 @@ export class HistoryWriter {
 			const values = recorded?.() ?? null;
 			this.#recordFaults += values?.faults ?? 0;
 			const isKept = this.#queue.add((row) =>
-				writeRow(row, end, endedAt, values),
+				writeRow(row, end, endedAt, values, this.#secrets),
 			);
 			if (!isKept) this.#drop(1);
 		}

@@ -1,4 +1,4 @@
-import type { LogConfig } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
 import type { GatewayError } from "../../core/errors.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
 import type { Clock } from "../../tasks/clock.ts";
@@ -31,7 +31,7 @@ export interface GatewayLog extends Log {
 /** A log of which nothing is told yet. */
 export function openLog(
 	clock: Clock,
-	{ format: asked }: Pick<LogConfig, "format">,
+	{ log: { format: asked }, secrets }: Pick<Config, "log" | "secrets">,
 	{
 		fd = 2,
 		isTerminal = false,
@@ -42,16 +42,17 @@ export function openLog(
 ): Log {
 	const text = asked === "auto" ? isTerminal : asked === "text";
 	const format = text ? "text" : "json";
-	return createLog(clock, { fd, shared, format, colour, worker });
+	return createLog(clock, { fd, shared, format, colour, worker, secrets });
 }
 
 /** Writes what happens in a gateway, as its config's `log` says. It keeps no request waiting, and none fails with it. */
 export function attachLog(
-	gateway: Pick<Gateway, "plan" | "events" | "clock">,
+	gateway: Pick<Gateway, "plan" | "events" | "clock" | "secrets">,
 	options: LogOptions = {},
 ): GatewayLog {
-	const settings = gateway.plan.log;
-	const log = openLog(gateway.clock, settings, options);
+	const { secrets } = gateway;
+	const { log: settings } = gateway.plan;
+	const log = openLog(gateway.clock, { log: settings, secrets }, options);
 	const detach = logEvents(gateway, log, settings);
 	return {
 		...log,

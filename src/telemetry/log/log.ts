@@ -1,4 +1,5 @@
 import type { GatewayError } from "../../core/errors.ts";
+import type { Secrets } from "../../core/secrets.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import { readable, writeLine } from "./log-line.ts";
 import { LogOutput } from "./log-output.ts";
@@ -16,6 +17,8 @@ export interface LogTarget {
 	readonly colour: boolean;
 	/** Stands in each line, because several processes write to one log. Default: null, it stands in none. */
 	readonly worker?: number | null;
+	/** What no line may show. Default: nothing. */
+	readonly secrets?: Secrets;
 }
 
 /**
@@ -44,7 +47,7 @@ const flushMs = 1000;
 
 export function createLog(
 	clock: Clock,
-	{ fd, shared = false, format, colour, worker = null }: LogTarget,
+	{ fd, shared = false, format, colour, worker = null, secrets }: LogTarget,
 ): Log {
 	const onGap = (dropped: number) =>
 		log.warn({ dropped }, "lines of the log were dropped: nobody took them");
@@ -54,7 +57,8 @@ export function createLog(
 		putOff = null;
 		make?.();
 	};
-	const output = new LogOutput(fd, clock, onGap, shared);
+	const hide = secrets && ((piece: Buffer) => secrets.hideInBytes(piece));
+	const output = new LogOutput(fd, clock, onGap, shared, hide);
 	output.onDue = makeRest;
 	const { out } = output;
 	const teller =

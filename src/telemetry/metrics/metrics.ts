@@ -184,7 +184,9 @@ export function createMetrics(gateway: Gateway): Metrics {
 	};
 	return {
 		print: (format, server = null, history = null) =>
-			write(new Exposition(format), server, history).text(),
+			gateway.secrets.hide(
+				write(new Exposition(format), server, history).text(),
+			),
 		samples: (server = null, history = null) =>
 			write(new Samples(), server, history).families,
 		totals: () => numbers.totals(),

@@ -35,7 +35,7 @@ const tellEveryMs = 60_000;
  * rejects: what is wrong is told, and costs traces and no request.
  */
 export async function attachTraces(
-	gateway: Pick<Gateway, "plan" | "clock" | "events">,
+	gateway: Pick<Gateway, "plan" | "clock" | "events" | "secrets">,
 	{ env = process.env, log }: TracesOptions = {},
 ): Promise<GatewayTraces | null> {
 	const settings = traceSettings(env, (variable, message) =>
@@ -58,7 +58,7 @@ export async function attachTraces(
 }
 
 async function openExport(
-	gateway: Pick<Gateway, "plan" | "clock">,
+	gateway: Pick<Gateway, "plan" | "clock" | "secrets">,
 	settings: TraceSettings,
 	losses: Losses,
 	log: TracesOptions["log"],

@@ -8,11 +8,14 @@ import type {
 } from "@opentelemetry/api";
 import type { Resource } from "@opentelemetry/resources";
 import type { ReadableSpan, TimedEvent } from "@opentelemetry/sdk-trace";
+import type { Secrets } from "../../core/secrets.ts";
 
 /** What all spans of a process have in common. */
 export interface SpanSource {
 	readonly resource: Resource;
 	readonly instrumentationScope: ReadableSpan["instrumentationScope"];
+	/** What no span may show. */
+	readonly secrets: Secrets;
 }
 
 /** What a span is made of. Its instants are milliseconds since 1970. */
@@ -64,21 +67,26 @@ export class FinishedSpan implements ReadableSpan {
 
 	constructor(facts: SpanFacts, source: SpanSource) {
 		const { parent, startMs, links = [], events = [] } = facts;
-		this.name = facts.name;
+		const { secrets } = source;
+		this.name = secrets.hide(facts.name);
 		this.kind = facts.kind;
-		this.#context = facts.context;
+		this.#context = withoutSecrets(facts.context, secrets);
 		if (parent !== undefined) this.parentSpanContext = parent;
 		this.startTime = timeOf(startMs);
 		// A clock that is set back must not end it before its start.
 		this.endTime = timeOf(Math.max(startMs, facts.endMs));
 		this.status = facts.failed ? failed : ok;
-		this.attributes = facts.attributes;
-		this.links = links.slice(0, eachMax);
+		this.attributes = hidden(facts.attributes, secrets);
+		this.links = links.slice(0, eachMax).map((link) => ({
+			...link,
+			context: withoutSecrets(link.context, secrets),
+		}));
 		this.droppedLinksCount = links.length - this.links.length;
 		this.events = events
 			.slice(0, eachMax)
 			.map(({ name, atMs, attributes = {} }) => ({
-				...{ name, attributes },
+				name: secrets.hide(name),
+				attributes: hidden(attributes, secrets),
 				time: timeOf(atMs),
 			}));
 		this.droppedEventsCount = events.length - this.events.length;
@@ -95,6 +103,20 @@ export class FinishedSpan implements ReadableSpan {
 	spanContext(): SpanContext {
 		return this.#context;
 	}
+}
+
+/** What callers have said of their traces may be anything. */
+function withoutSecrets(context: SpanContext, secrets: Secrets): SpanContext {
+	const { traceState, ...others } = context;
+	const isSecret = traceState && secrets.has(traceState.serialize());
+	return isSecret ? others : context;
+}
+
+function hidden(attributes: Attributes, secrets: Secrets): Attributes {
+	const isSecret = Object.values(attributes).some(
+		(value) => typeof value === "string" && secrets.has(value),
+	);
+	return isSecret ? secrets.hideInValue(attributes) : attributes;
 }
 
 function timeOf(ms: number): HrTime {

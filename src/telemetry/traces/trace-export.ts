@@ -17,6 +17,7 @@ import {
 } from "@opentelemetry/sdk-trace";
 import type { TrailEnded } from "../../core/events.ts";
 import type { TraceParent } from "../../core/http/trace-context.ts";
+import type { Secrets } from "../../core/secrets.ts";
 import type { Tracer, TracerState } from "../../core/trace-ids.ts";
 import { packageVersion } from "../../core/version.ts";
 import type { Gateway } from "../../gateway/gateway.ts";
@@ -62,7 +63,7 @@ export class TraceExport implements Tracer {
 
 	/** Throws if a file of the settings cannot be read. */
 	constructor(
-		gateway: Pick<Gateway, "plan" | "clock">,
+		gateway: Pick<Gateway, "plan" | "clock" | "secrets">,
 		settings: TraceSettings,
 		onLost: OnLost,
 	) {
@@ -72,7 +73,7 @@ export class TraceExport implements Tracer {
 		// A request that has more spans than may wait would never be shown.
 		this.spansMax = Math.min(spansMax, settings.waitingMax - 1);
 		this.#dependencies = dependenciesOf(gateway.plan);
-		this.#source = sourceOf(settings);
+		this.#source = sourceOf(settings, gateway.secrets);
 		this.#sampler = samplerOf(settings);
 		this.#exporter = new CountingExporter(
 			exporterOf(settings),
@@ -215,9 +216,11 @@ function leftOutOf({ trail }: TrailEnded): number {
 	return trail.more + (trail.ids?.more ?? 0);
 }
 
-function sourceOf({ resource }: TraceSettings): SpanSource {
-	const own = { "service.instance.id": randomUUID(), ...resource };
+function sourceOf({ resource }: TraceSettings, secrets: Secrets): SpanSource {
+	const given = secrets.hideInValue(resource);
+	const own = { "service.instance.id": randomUUID(), ...given };
 	return {
+		secrets,
 		resource: defaultResource().merge(resourceFromAttributes(own)),
 		instrumentationScope: { name: "sluice", version: packageVersion() },
 	};

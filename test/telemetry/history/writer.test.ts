@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { GatewayError } from "../../../src/core/errors.ts";
 import type { TrailEnded } from "../../../src/core/events.ts";
+import { Secrets } from "../../../src/core/secrets.ts";
 import { Trail } from "../../../src/core/trail.ts";
 import { virtualClock } from "../../../src/tasks/clock.ts";
 import {
@@ -24,7 +25,7 @@ function testWriter() {
 	const log = { info: tell, warn: tell } as unknown as ConstructorParameters<
 		typeof HistoryWriter
 	>[2];
-	const writer = new HistoryWriter(thread, clock, log);
+	const writer = new HistoryWriter(thread, clock, log, new Secrets());
 	const take = (count: number, message = "broken") => {
 		for (let n = 0; n < count; n++) writer.take(endOf(clock, message));
 	};

@@ -1,0 +1,151 @@
+import type { Secrets } from "../core/secrets.ts";
+import type { AuthOptions } from "../policy/auth/options.ts";
+import { parseStoreUrl } from "../store/address.ts";
+import type { Environment, OnVariable } from "./environment.ts";
+
+/**
+ * What is secret, by where it comes from: everything that a file of a `NAME_FILE` holds; what a variable gives to `query`,
+ * `headers`, a secret of `auth` or a key of TLS; long parts of a path that a variable gives to a URL; and variables whose names
+ * say so. What a variable gives to anything else is a setting, such as a port.
+ */
+
+/** Long enough for a key in the path of a URL, and too long for a word. */
+const pathPartMin = 16;
+
+const secretName =
+	/(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY)$/i;
+
+/**
+ * Variables that say by their names what they are, although no setting may read them: a user's function can, and its errors
+ * are told. So are the credentials of OpenTelemetry's collector.
+ */
+export function addNamedSecrets(env: Environment, secrets: Secrets): void {
+	for (const [name, value] of Object.entries(env)) {
+		if (value === undefined) continue;
+		if (secretName.test(name)) secrets.add(value);
+		if (!/^OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS$/.test(name)) continue;
+		for (const pair of value.split(",")) {
+			const text = pair.slice(pair.indexOf("=") + 1);
+			secrets.add(text);
+			secrets.add(lastWord(text));
+		}
+	}
+}
+
+/** A password in the URL of a store. */
+export function addPassword(url: string, secrets: Secrets): void {
+	const user = parseStoreUrl(url)?.user ?? "";
+	const password = user.slice(user.indexOf(":") + 1, -1);
+	secrets.add(password);
+	secrets.add(decoded(password));
+}
+
+/** The private parts of PEM texts, or of a JWK set. */
+export function addKeys(text: string, secrets: Secrets): void {
+	const blocks = /-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)/gs;
+	for (const [, body = ""] of text.matchAll(blocks)) {
+		// A line is shown without the others, too.
+		for (const line of body.split(/\s+/)) {
+			if (line.length >= 2 * pathPartMin) secrets.add(line);
+		}
+	}
+	for (const [, member = ""] of text.matchAll(privateMembers)) {
+		secrets.add(member);
+		secrets.add(Buffer.from(member, "base64url").toString());
+	}
+}
+
+/** RFC 7518, 6.2.2, 6.3.2 and 6.4. */
+const privateMembers = /"(?:k|d|p|q|dp|dq|qi)"\s*:\s*"([\w-]+)"/g;
+
+/** Hears of the variables of one upstream's settings. */
+export function upstreamVariables(secrets: Secrets): {
+	readonly onVariable: OnVariable;
+	/** Whether a setting reads a variable, by its key. */
+	readonly reads: (key: string) => boolean;
+} {
+	const keys = new Set<string>();
+	return {
+		reads: (key) => keys.has(key),
+		onVariable(key, { value, fromFile }) {
+			keys.add(key);
+			if (fromFile || isSecret(key)) secrets.add(value);
+			if (fromFile || key === "tls.key") addKeys(value, secrets);
+		},
+	};
+}
+
+function isSecret(key: string): boolean {
+	if (key === "headers.host") return false;
+	return /^(?:query|headers)\.|^auth\..*\b(?:secret|password|session|bearer)$/.test(
+		key,
+	);
+}
+
+/** What the settings became. An expression may have taken a part of a variable, or put two together. */
+export function addOfUpstream(
+	{
+		auth,
+		headers,
+		query,
+		basePath,
+	}: {
+		readonly auth: AuthOptions | null;
+		readonly headers: readonly (readonly [string, string])[];
+		readonly query: readonly (readonly [string, string])[];
+		readonly basePath: string;
+	},
+	reads: (key: string) => boolean,
+	secrets: Secrets,
+): void {
+	for (const [name, text] of headers) {
+		if (reads(`headers.${name}`)) secrets.add(lastWord(text));
+	}
+	for (const [name, text] of query) {
+		if (reads(`query.${name}`)) secrets.add(text);
+	}
+	if (reads("url") || reads("urls.0")) {
+		for (const part of basePath.split("/")) {
+			if (part.length < pathPartMin) continue;
+			secrets.add(part);
+			secrets.add(decoded(part));
+		}
+	}
+	for (const text of textsOf(auth)) secrets.add(text);
+}
+
+function textsOf(auth: AuthOptions | null): readonly string[] {
+	switch (auth?.kind) {
+		case "bearer":
+			return [lastWord(auth.value)];
+		case "basic": {
+			const pair = lastWord(auth.value);
+			return [pair, Buffer.from(pair, "base64").toString()];
+		}
+		case "hmac":
+			return [auth.secret];
+		case "sigv4":
+			return [auth.secret, auth.session ?? ""];
+		case "oauth2":
+		case "exchange": {
+			const { client, secret } = auth;
+			const encoded = [client, secret].map(encodeURIComponent);
+			return [secret, `${client}:${secret}`, encoded.join(":")];
+		}
+		default:
+			return [];
+	}
+}
+
+/** What follows the name of a scheme, such as `Bearer`. */
+function lastWord(text: string): string {
+	return text.slice(text.lastIndexOf(" ") + 1);
+}
+
+function decoded(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
+	}
+}

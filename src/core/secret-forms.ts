@@ -1,0 +1,74 @@
+/**
+ * The texts as which a secret may stand in an output: as it is, and as JSON and its pointers, URLs, forms, HTML, base64 and hexadecimal digits
+ * write it. Bytes are compared as characters of one byte each, so what is beyond ASCII has a form for that, too.
+ */
+export function formsOf(secret: string): ReadonlySet<string> {
+	const text = secret.toWellFormed();
+	const json = insideJson(text);
+	const percent = encodeURIComponent(text);
+	const strict = percent.replace(/[!'()*]/g, percentOf);
+	const form = String(new URLSearchParams({ a: text })).slice(2);
+	// RFC 6901: problem documents name places in a body so.
+	const pointer = text.replaceAll("~", "~0").replaceAll("/", "~1");
+	const bytes = Buffer.from(text);
+	const forms = [
+		...[text, json, insideJson(json), asciiJson(json), insideHtml(text)],
+		...[percent, strict, form, encodeURI(text), pointer],
+		insideJson(pointer),
+		...[percent, strict, form].map(withSmallDigits),
+		...[bytes.toString("hex"), bytes.toString("hex").toUpperCase()],
+		...base64Of(bytes),
+	];
+	return new Set([...forms, ...forms.map(asBytes)]);
+}
+
+/**
+ * What base64 makes of bytes that stand in others, such as a password behind its user: three texts, as many bytes may stand
+ * before. The characters at the ends depend on their neighbours, too, and are left out.
+ */
+function base64Of(bytes: Buffer): string[] {
+	return [0, 1, 2].flatMap((before) => {
+		const whole = Buffer.concat([Buffer.alloc(before), bytes]);
+		const from = Math.ceil((8 * before) / 6);
+		const to = Math.floor((8 * whole.length) / 6);
+		const text = whole.toString("base64").slice(from, to);
+		const forUrls = text.replaceAll("+", "-").replaceAll("/", "_");
+		return [text, forUrls, encodeURIComponent(text)];
+	});
+}
+
+function insideJson(text: string): string {
+	return JSON.stringify(text).slice(1, -1);
+}
+
+function asciiJson(json: string): string {
+	return json.replace(
+		/[\u007f-\uffff]/g,
+		(unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
+	);
+}
+
+function insideHtml(text: string): string {
+	return text.replace(/[&<>"']/g, (sign) => entities.get(sign) ?? sign);
+}
+
+const entities: ReadonlyMap<string, string> = new Map([
+	["&", "&amp;"],
+	["<", "&lt;"],
+	[">", "&gt;"],
+	['"', "&quot;"],
+	["'", "&#39;"],
+]);
+
+function percentOf(sign: string): string {
+	return `%${sign.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+function withSmallDigits(percent: string): string {
+	return percent.replace(/%[\dA-F]{2}/g, (octet) => octet.toLowerCase());
+}
+
+/** One character for each byte of UTF-8. */
+function asBytes(text: string): string {
+	return Buffer.from(text).toString("latin1");
+}
