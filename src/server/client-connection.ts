@@ -55,7 +55,9 @@ export class ClientConnection implements Carrier, Connection {
 	 */
 	over = false;
 	/** Whether node:http reads it. */
-	handedOver = false;
+	#handedOver = false;
+	/** The last request that came before node:http read it; null if none did. */
+	#lastBefore: Unanswered | null = null;
 	/** Whether a request has come on it. */
 	asked = false;
 	/** The WebSocket that it has become; null before that. */
@@ -88,6 +90,12 @@ export class ClientConnection implements Carrier, Connection {
 		this.socket = socket;
 		this.#admission = admission;
 		this.#options = options;
+	}
+
+	/** From now on node:http reads it. */
+	handOver(): void {
+		this.#handedOver = true;
+		this.#lastBefore = this.#newest;
 	}
 
 	get clock(): Clock {
@@ -213,7 +221,7 @@ export class ClientConnection implements Carrier, Connection {
 	closeIfResting(): void {
 		const { bytesRead } = this.socket;
 		// Node closes those that it reads. To Node one that never asked is not idle.
-		const rests = !this.handedOver && !this.over && this.unanswered === 0;
+		const rests = !this.#handedOver && !this.over && this.unanswered === 0;
 		if (rests || bytesRead === 0) this.leave();
 	}
 
@@ -243,6 +251,8 @@ export class ClientConnection implements Carrier, Connection {
 		if (this.#running.length > 0) this.watch();
 		// A client that was not told may have sent another request already, which is to be answered.
 		else if (this.over) this.socket.destroySoon();
+		// Behind an answer of its own Node has set the timeout of a connection at rest.
+		else if (!this.#handedOver || exchange === this.#lastBefore) this.watch();
 	}
 
 	/**
@@ -251,7 +261,7 @@ export class ClientConnection implements Carrier, Connection {
 	 * its client may have left by then.
 	 */
 	hold(): boolean {
-		if (this.#holds || this.handedOver) return false;
+		if (this.#holds || this.#handedOver) return false;
 		if (rawSocketOf(this.socket) !== null) return false;
 		this.#holds = true;
 		this.socket.cork();

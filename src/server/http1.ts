@@ -63,7 +63,7 @@ export class Http1 {
 		if (admission.refusal !== null) connection.refuse(admission.refusal);
 		socket.on("close", this.#onClose);
 		if (this.#simple === null) {
-			connection.handedOver = true;
+			connection.handOver();
 			this.#node.read(socket);
 		} else {
 			socket.on("timeout", this.#onTimeout);

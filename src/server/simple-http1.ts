@@ -139,7 +139,7 @@ export class SimpleHttp1 {
 	#handOver(socket: Socket, reading: Reading, rest: Buffer): void {
 		const { connection, sinceMs } = reading;
 		this.#readings.delete(socket);
-		connection.handedOver = true;
+		connection.handOver();
 		connection.release();
 		if (!connection.asked) {
 			this.#handedOver.set(connection, sinceMs + this.#means.headersMs);

@@ -33,10 +33,10 @@ export async function openClient(port: number): Promise<TestClient> {
 		received += chunk.toString("latin1");
 		if (received.length >= wanted) look();
 	});
-	const closed = new Promise<string>((resolve) => {
+	const closed = new Promise<void>((resolve) => {
 		socket.once("close", () => {
 			look();
-			resolve(received);
+			resolve();
 		});
 	});
 	await once(socket, connected);
@@ -76,7 +76,7 @@ export async function openClient(port: number): Promise<TestClient> {
 			});
 		},
 		reset: () => reset(socket),
-		gone: () => closed,
+		gone: () => closed.then(() => received),
 		[Symbol.dispose]: () => socket.destroy(),
 	};
 }

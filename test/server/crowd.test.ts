@@ -122,6 +122,28 @@ test("a connection at rest is closed after the idle time", async () => {
 	assert.equal(await client.gone(), "");
 });
 
+test("a request behind another may take longer than the idle time", async () => {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const { port } = await serve({
+		idleTimeoutMs: 100,
+		handle: async ({ target }) => {
+			if (target === "/late") await promise;
+			return ok;
+		},
+	});
+	using client = await openClient(port);
+	client.send(asking("GET /"));
+	await client.answer();
+	client.send(asking("GET /late"));
+	const late = client.answer();
+	using resting = await openClient(port);
+	resting.send(asking("GET /"));
+	await resting.answer();
+	await resting.gone();
+	resolve();
+	assert.equal((await late).status, 200);
+});
+
 describe("the cap on connections", () => {
 	test("lets so many in and answers one more with 503", async () => {
 		const { port } = await serve({ connectionsMax: 3 });

@@ -67,6 +67,8 @@ interface Case {
 	readonly sends: string;
 	/** The statuses of the answers, in order; the connection then ends. */
 	readonly answers: readonly number[];
+	/** The same if it comes byte by byte, and is answered before it is all there. */
+	readonly answersToBytes?: readonly number[];
 	/** What the upstream gets; nothing where it is left out. */
 	readonly passes?: string;
 }
@@ -272,12 +274,15 @@ const cases: Record<string, Case> = {
 		answers: [200],
 		passes: got(),
 	},
+	'no method: "G@T /get"': { sends: asking("G@T /get"), answers: [400] },
 	...each(
 		"no method:",
-		["G@T /get", "BREW", "BREW /get HTTP/9.9\r\nhost: a\r\n", "hello\r\n"],
+		["BREW", "BREW /get HTTP/9.9\r\nhost: a\r\n", "hello\r\n"],
 		(line) => ({
 			sends: line.endsWith("\n") ? line : asking(line),
 			answers: [400],
+			// After two letters it may still become a request with a method that we do not know.
+			answersToBytes: [501],
 		}),
 	),
 	CONNECT: {
@@ -412,11 +417,12 @@ async function answersTo(
 	gateway: ServedGateway,
 ): Promise<number[]> {
 	using client = await openClient(portOf(gateway));
-	client.socket.setNoDelay(true);
 	for (const text of sends) {
 		await new Promise((resolve) => {
 			client.socket.write(text, "latin1", resolve);
 		});
+		// The system has it. The server reads it when the event loop comes round.
+		await new Promise(setImmediate);
 	}
 	const statuses: number[] = [];
 	for (;;) {
@@ -435,7 +441,8 @@ async function answersTo(
 }
 
 describe("what a client sends is refused, or served as what it is", () => {
-	for (const [name, { sends, answers, passes = "" }] of Object.entries(cases)) {
+	for (const [name, one] of Object.entries(cases)) {
+		const { sends, answers, answersToBytes = answers, passes = "" } = one;
 		const isLate = answers.length === 0 || answers[0] === 408;
 		const by = () => (isLate ? hasty : served);
 		test(`whole: ${name}`, async () => {
@@ -445,7 +452,7 @@ describe("what a client sends is refused, or served as what it is", () => {
 
 		if (sends.length > 2000 || isLate) continue;
 		test(`byte by byte: ${name}`, async () => {
-			assert.deepEqual(await answersTo([...sends], by()), answers);
+			assert.deepEqual(await answersTo([...sends], by()), answersToBytes);
 			assert.equal(passedOn(), passes);
 		});
 	}
@@ -463,7 +470,6 @@ test("raw letters in a target are refused with what to do, however they come", a
 		["GET /", "é"],
 	]) {
 		using client = await openClient(portOf(served));
-		client.socket.setNoDelay(true);
 		for (const part of parts) {
 			await new Promise((resolve) => client.socket.write(part, resolve));
 		}

@@ -5,10 +5,16 @@
 export const rows = {
 	/** HTTP/1.1 over TLS. */
 	tls: [
+		"test/bounds/pace.test.ts",
 		"test/server/client-address.test.ts",
 		"test/server/cors.test.ts",
+		"test/server/crowd.test.ts",
+		"test/server/hostile.test.ts",
 		"test/server/retire.test.ts",
 		"test/server/server.test.ts",
+		"test/server/shared-pieces.test.ts",
+		"test/server/simple-heads.test.ts",
+		"test/server/stream.test.ts",
 		"test/server/websocket.test.ts",
 		"test/whole/hops.test.ts",
 		"test/whole/parts.test.ts",
@@ -40,3 +46,21 @@ export const rows = {
 		"test/whole/weather.test.ts",
 	],
 } as const;
+
+const speaksTls = "it speaks TLS in each run";
+
+/** Why files of the server's tests are in no row of TLS. */
+export const notOverTls: Record<string, string> = {
+	"test/server/certificates.test.ts": speaksTls,
+	"test/server/fixed-fields.test.ts": "it asks over each transport itself",
+	"test/server/hosts.test.ts":
+		"names of hosts are compared behind the transport",
+	"test/server/http2-cases.test.ts": speaksTls,
+	"test/server/http2-floods.test.ts": speaksTls,
+	"test/server/interim.test.ts": "it has a server of node:http alone",
+	"test/server/refuse.test.ts": "it opens no port",
+	"test/server/tls.test.ts": speaksTls,
+	"test/server/turn-writes.test.ts": "over TLS no answer is held back",
+	"test/server/websocket-cases.test.ts":
+		"frames are the same behind TLS, and websocket.test.ts sends some over it",
+};
