@@ -1,14 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { Clock, Timer } from "../../tasks/clock.ts";
-import {
-	endCodes,
-	type Job,
-	type JobKey,
-	type NewJob,
-	type RunOutcome,
-	type StepProgress,
-	type StoredAnswer,
-	type TakenJob,
+import type {
+	Job,
+	NewJob,
+	RunOutcome,
+	StepProgress,
+	StoredAnswer,
+	TakenJob,
 } from "../job.ts";
 import type {
 	Added,
@@ -19,28 +17,8 @@ import type {
 } from "../job-store.ts";
 import { unavailable } from "../unavailable.ts";
 import { leaseMs, loadQueue, type SharedQueue } from "./bullmq-queue.ts";
-import {
-	type Asked,
-	answerFields,
-	answerOf,
-	askedOf,
-	jobFields,
-	jobOf,
-	requestFields,
-	requestOf,
-} from "./job-hash.ts";
-import {
-	beginScript,
-	cancelScript,
-	createScript,
-	endScript,
-	type JobScript,
-	keyScript,
-	leaveScript,
-	progressScript,
-	surelyScript,
-	takeHookScript,
-} from "./job-scripts.ts";
+import { type Asked, askedOf } from "./job-hash.ts";
+import { endStates, JobRecords } from "./job-records.ts";
 import { QueueConnection } from "./queue-connection.ts";
 
 export interface BullmqOptions {
@@ -63,12 +41,6 @@ const sureMs = answerMs - 1_000;
 /** The pause before a command whose connection has ended is tried again. */
 const againMs = 100;
 
-/**
- * A lock runs out, too, while the store is away. So a run that has lost its lock has so long to show that it goes on: it tells how
- * it goes every two seconds at least, and tries to write its end as often.
- */
-const silentMs = 3_000;
-
 /** Whoever adds a job is sure of it some milliseconds later, so it is looked at again so often, after so long. */
 const unsureLooks = 5;
 const unsureLookMs = 10;
@@ -79,19 +51,9 @@ const laterMs = 250;
 /** A command that was sent is not under way for longer than that. */
 const unsureMs = 15_000;
 
-/** Whoever is to tell an end has so long for it. */
-const tellingMs = 60_000;
-
-/** For so long it is remembered that a job was there. */
-const rememberedMs = 24 * 3_600_000;
-
-const endStates = [
-	...(["done", "failed", "cancelled", "expired", "interrupted"] as const),
-];
-
 /**
  * Jobs in a store that many share. BullMQ hands ids to processes, one at a time, and finds those of dead ones. What a client may
- * look at stands beside it, in a hash for each job, and only scripts change it: so a run that has lost its job can end nothing.
+ * look at stands beside it, in `records`.
  */
 export class BullmqJobs implements JobStore {
 	readonly #options: BullmqOptions;
@@ -103,6 +65,7 @@ export class BullmqJobs implements JobStore {
 	/** Jobs that may have been added although nobody was told so, or may still be, and until when. */
 	readonly #unsure = new Map<string, number>();
 	readonly #connection: QueueConnection;
+	readonly #records: JobRecords;
 	#timer: Timer | null = null;
 	#closed = false;
 
@@ -111,6 +74,7 @@ export class BullmqJobs implements JobStore {
 		this.#options = options;
 		this.#clock = clock;
 		this.#connection = new QueueConnection(url, prefix, clock);
+		this.#records = new JobRecords(prefix);
 	}
 
 	async add(job: NewJob): Promise<Added> {
@@ -125,13 +89,11 @@ export class BullmqJobs implements JobStore {
 	}
 
 	find(id: string): Promise<Found> {
-		return this.#do((queue) => this.#find(queue, id));
+		return this.#do(({ client }) => this.#records.find(client, id));
 	}
 
 	answer(id: string): Promise<StoredAnswer | null> {
-		return this.#do(async (queue) =>
-			answerOf(await this.#read(queue, id, answerFields)),
-		);
+		return this.#do(({ client }) => this.#records.answer(client, id));
 	}
 
 	take(): Promise<TakenJob | null> {
@@ -168,13 +130,9 @@ export class BullmqJobs implements JobStore {
 		run: string,
 		steps: readonly StepProgress[],
 	): Promise<boolean> {
-		return this.#do(async (queue) => {
-			const args = [run, JSON.stringify(steps)];
-			return (
-				(await this.#script(queue, progressScript, this.#keysOf(id), args)) ===
-				1
-			);
-		});
+		return this.#do(({ client }) =>
+			this.#records.progress(client, id, run, steps),
+		);
 	}
 
 	end(
@@ -184,84 +142,49 @@ export class BullmqJobs implements JobStore {
 		steps: readonly StepProgress[],
 	): Promise<Job | null> {
 		return this.#do(async (queue) => {
-			const before = await this.#find(queue, id);
+			const { client } = queue;
+			const before = await this.#records.find(client, id);
 			if (before?.kind !== "found") return this.#forget(run);
 			const isOurs =
 				outcome.state === "left"
-					? await this.#script(queue, leaveScript, this.#keysOf(id), [
-							...[run, outcome.wrote ? "1" : "0"],
-						])
-					: await this.#script(queue, endScript, this.#keysOf(id), [
-							...[run, String(Date.now()), String(before.job.keptMs)],
-							...[String(rememberedMs), outcome.state, outcome.code ?? ""],
-							String(outcome.answer.status),
-							JSON.stringify(outcome.answer.headers),
-							bodyWord(outcome.answer.body),
-							JSON.stringify(steps),
-						]);
+					? await this.#records.leave(client, id, run, outcome.wrote)
+					: await this.#records.end(client, before.job, run, outcome, steps);
 			this.#forget(run);
 			// If that fails, its lock runs out, and whoever gets it next sees how it is.
 			const moved =
 				outcome.state === "left" ? queue.back(id, run) : queue.done(id, run);
 			await moved.catch(() => {});
-			if (isOurs !== 1) return null;
-			const after = await this.#find(queue, id);
+			if (!isOurs) return null;
+			const after = await this.#records.find(client, id);
 			return after?.kind === "found" ? after.job : null;
 		});
 	}
 
 	cancel(id: string): Promise<Found> {
 		return this.#do(async (queue) => {
-			const found = await this.#find(queue, id);
+			const { client } = queue;
+			const found = await this.#records.find(client, id);
 			if (found?.kind !== "found") return found;
-			const args = [
-				...[String(Date.now()), String(found.job.keptMs)],
-				...[String(rememberedMs), endCodes.cancelled],
-			];
-			await this.#script(queue, cancelScript, this.#keysOf(id), args);
+			await this.#records.cancel(client, found.job);
 			// One that runs is locked. Its end takes it away.
 			await queue.remove(id).catch(() => {});
-			return await this.#find(queue, id);
+			return await this.#records.find(client, id);
 		});
 	}
 
 	takeHook(): Promise<DueHook | null> {
-		return this.#do(async (queue) => {
-			const now = Date.now();
-			const until = now + tellingMs;
-			const args = [String(now), String(until)];
-			const said = await this.#script(
-				queue,
-				takeHookScript,
-				[this.#hooks],
-				args,
-			);
-			if (!Array.isArray(said)) return null;
-			const [key, tries] = said as [unknown, unknown];
-			const id = String(key).slice(`${this.#options.prefix}job:`.length);
-			const found = await this.#find(queue, id);
-			return found?.kind === "found"
-				? { job: found.job, tries: Number(tries) }
-				: null;
-		});
+		return this.#do(({ client }) => this.#records.takeHook(client));
 	}
 
 	hookEnded(id: string, nextAt: number | null): Promise<void> {
-		return this.#do(async ({ client }) => {
-			const [key = ""] = this.#keysOf(id);
-			await client.sendCommand(
-				nextAt === null
-					? ["ZREM", this.#hooks, key]
-					: ["ZADD", this.#hooks, "XX", String(nextAt), key],
-			);
-		});
+		return this.#do(({ client }) =>
+			this.#records.hookEnded(client, id, nextAt),
+		);
 	}
 
 	counts(): Promise<JobCounts> {
 		return this.#do(async (queue) => {
-			const kept = await Promise.all(
-				endStates.map((state) => this.#keptIn(queue, state)),
-			);
+			const kept = await this.#records.kept(queue.client);
 			const ended = endStates.map((state, at) => [state, kept[at] ?? 0]);
 			return {
 				...(await queue.counts()),
@@ -284,9 +207,12 @@ export class BullmqJobs implements JobStore {
 	): Promise<Added> {
 		let { id } = job;
 		if (job.key !== null) {
-			const [other, fingerprint] = await this.#claim(queue, job, job.key);
+			const [other, fingerprint] = await this.#records.claim(
+				...([queue.client, job, job.key] as const),
+			);
 			if (fingerprint !== job.key.fingerprint) return { kind: "other" };
-			const same = other === id ? null : await this.#find(queue, other);
+			const same =
+				other === id ? null : await this.#records.find(queue.client, other);
 			if (same?.kind === "gone") return { kind: "gone" };
 			if (same) {
 				// Whoever made it may have died before it was surely in the queue.
@@ -311,12 +237,12 @@ export class BullmqJobs implements JobStore {
 	 */
 	async #surely(id: string, job: NewJob, isLate: () => boolean): Promise<void> {
 		const parts = [
-			(queue: SharedQueue) => this.#create(queue, id, job),
+			({ client }: SharedQueue) =>
+				this.#records.create(client, id, job, sureMs),
 			(queue: SharedQueue) => queue.add(id),
 			async (queue: SharedQueue) => {
-				const keys = this.#keysOf(id);
-				const sure = await this.#script(queue, surelyScript, keys, []);
-				if (sure !== 1) throw new Error("it was in the queue too late");
+				const isSure = await this.#records.surely(queue.client, id);
+				if (!isSure) throw new Error("it was in the queue too late");
 				await this.#connection.copied(queue);
 			},
 		];
@@ -348,33 +274,9 @@ export class BullmqJobs implements JobStore {
 		return new Promise((resolve) => void this.#clock.after(ms, resolve));
 	}
 
-	/** The job of a key, and what it was asked for with. It is this one unless there is another. */
-	async #claim(
-		queue: SharedQueue,
-		{ id, acceptedAt, expiresAt, keptMs }: NewJob,
-		{ text, fingerprint }: JobKey,
-	): Promise<readonly [id: string, fingerprint: string]> {
-		const at = `${this.#options.prefix}job:key:${text}`;
-		const forMs = expiresAt - acceptedAt + keptMs + rememberedMs;
-		const args = [`${id} ${fingerprint}`, String(forMs)];
-		const found = String(await this.#script(queue, keyScript, [at], args));
-		const [other = "", said = ""] = found.split(" ");
-		return [other, said];
-	}
-
 	#forget(run: string): null {
 		this.#locked.delete(run);
 		return null;
-	}
-
-	async #create(queue: SharedQueue, id: string, job: NewJob): Promise<void> {
-		const { body, ...request } = job.request;
-		const waitsMs = job.expiresAt - job.acceptedAt + job.keptMs;
-		await this.#script(queue, createScript, this.#keysOf(id), [
-			...[String(waitsMs), String(rememberedMs)],
-			...[JSON.stringify(askedOf(job)), JSON.stringify(request)],
-			...[Buffer.from(body), job.hook ? "1" : "0", String(sureMs)],
-		]);
 	}
 
 	/** Null if it may not be run, `later` if nobody can know yet. */
@@ -383,18 +285,10 @@ export class BullmqJobs implements JobStore {
 		id: string,
 		run: string,
 	): Promise<TakenJob | "later" | null> {
-		const fields = await this.#read(queue, id, jobFields);
-		const asked = jobOf(id, fields);
-		if (asked === null) return null;
-		const ask = async () =>
-			String(
-				await this.#script(queue, beginScript, this.#keysOf(id), [
-					...[run, String(Date.now()), String(asked.keptMs)],
-					...[String(rememberedMs), String(asked.attempts)],
-					...[String(asked.expiresAt), endCodes.interrupted],
-					...[endCodes.expired, String(silentMs)],
-				]),
-			);
+		const { client } = queue;
+		const known = await this.#records.known(client, id);
+		if (known === null) return null;
+		const ask = () => this.#records.begin(client, known, run);
 		let said = await ask();
 		for (let looks = 0; said === "unsure" && looks < unsureLooks; looks++) {
 			await this.#pause(unsureLookMs);
@@ -403,29 +297,7 @@ export class BullmqJobs implements JobStore {
 		if (said === "unsure" || said === "silent") return "later";
 		if (said !== "begun") return null;
 		await this.#connection.copied(queue);
-		const job = jobOf(id, await this.#read(queue, id, jobFields));
-		const request = requestOf(await this.#read(queue, id, requestFields));
-		return job && request && { job, request, run };
-	}
-
-	async #find(queue: SharedQueue, id: string): Promise<Found> {
-		const job = jobOf(id, await this.#read(queue, id, jobFields));
-		if (job !== null) return { kind: "found", job };
-		const [, , gone = ""] = this.#keysOf(id);
-		const wasThere = await queue.client.sendCommand(["EXISTS", gone]);
-		if (Number(wasThere) === 0) return null;
-		// Both are made at once, perhaps between the two looks.
-		const now = jobOf(id, await this.#read(queue, id, jobFields));
-		return now === null ? { kind: "gone" } : { kind: "found", job: now };
-	}
-
-	async #read(
-		{ client }: SharedQueue,
-		id: string,
-		fields: readonly string[],
-	): Promise<readonly (Buffer | null)[]> {
-		const [key = ""] = this.#keysOf(id);
-		return await client.sendCommand(["HMGET", key, ...fields], asBytes);
+		return await this.#records.taken(client, id, run);
 	}
 
 	async #whatIsFull(
@@ -434,46 +306,9 @@ export class BullmqJobs implements JobStore {
 		const { queuedMax, keptMax } = this.#options;
 		const { queued } = await queue.counts();
 		if (queued >= queuedMax) return "queued";
-		const kept = await Promise.all(
-			endStates.map((state) => this.#keptIn(queue, state)),
-		);
+		const kept = await this.#records.kept(queue.client);
 		const sum = kept.reduce((sum, count) => sum + count, 0);
 		return sum >= keptMax ? "kept" : null;
-	}
-
-	async #keptIn({ client }: SharedQueue, state: string): Promise<number> {
-		const key = `${this.#options.prefix}job:kept:${state}`;
-		const now = String(Date.now());
-		await client.sendCommand(["ZREMRANGEBYSCORE", key, "-inf", now]);
-		return Number(await client.sendCommand(["ZCARD", key]));
-	}
-
-	async #script(
-		{ client }: SharedQueue,
-		{ text, sha1 }: JobScript,
-		keys: readonly string[],
-		args: readonly (string | Buffer)[],
-	): Promise<unknown> {
-		const rest = [String(keys.length), ...keys, ...args];
-		try {
-			return await client.sendCommand(["EVALSHA", sha1, ...rest]);
-		} catch (error) {
-			if (!String(error).includes("NOSCRIPT")) throw error;
-			return await client.sendCommand(["EVAL", text, ...rest]);
-		}
-	}
-
-	/** The job, those of one state that are kept, and that it was there. */
-	#keysOf(id: string): readonly string[] {
-		const { prefix } = this.#options;
-		return [
-			...[`${prefix}job:${id}`, `${prefix}job:kept:`, `${prefix}job:was:${id}`],
-			this.#hooks,
-		];
-	}
-
-	get #hooks(): string {
-		return `${this.#options.prefix}job:hooks`;
 	}
 
 	/** Rejects with `jobs_unavailable` if the store is away, or does not answer in time. */
@@ -531,10 +366,4 @@ const newlyAdded: Omit<Job, keyof Asked | "id"> = {
 function hasClosed(thrown: unknown): boolean {
 	const name = (thrown as object | null)?.constructor.name ?? "";
 	return /Closed|Disconnects|Socket|Offline/.test(name);
-}
-
-const asBytes = { typeMapping: { 36: Buffer } } as const;
-
-function bodyWord(body: Uint8Array | null): string | Buffer {
-	return body === null ? "none" : Buffer.concat([Buffer.from("="), body]);
 }

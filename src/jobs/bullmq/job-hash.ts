@@ -32,11 +32,11 @@ export function askedOf(job: NewJob): Asked {
 	};
 }
 
+/** A job, with what decides whether it may be begun. */
+export type KnownJob = Job & Pick<Asked, "attempts" | "expiresAt">;
+
 /** Null if there is no job. One that waited for too long has ended, also if nobody has noticed. */
-export function jobOf(
-	id: string,
-	fields: Fields,
-): (Job & Pick<Asked, "attempts" | "expiresAt">) | null {
+export function jobOf(id: string, fields: Fields): KnownJob | null {
 	const [state, asked, begun, started, ended, steps, status, code] = fields.map(
 		(field) => field?.toString() ?? "",
 	);
