@@ -42,12 +42,13 @@ export function inCoding(
 	const { status, headers, body } = response;
 	if (!asked.route.compresses) return response;
 	if (status === 304) return notModified(response, asked);
-	if (body === null || !isCodable(response, asked)) return response;
+	if (body === null) return response;
 	const { coding, refusesPlain } = codingWishOf(asked.request.headers);
 	const isLong = isStream(body)
 		? (body.length ?? bytesMin) >= bytesMin
 		: hasBytes(body, bytesMin);
 	if (!isLong && !(refusesPlain && coding !== null)) return response;
+	if (!isCodable(response, asked)) return response;
 	if (coding === null) return uncoded(response);
 	const coded = { ...response, headers: codedHeaders(headers, coding) };
 	if (isStream(body)) return codedStream(response, coded, body, coding, asked);

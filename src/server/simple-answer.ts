@@ -18,6 +18,19 @@ import { TurnWrites } from "./turn-writes.ts";
 /** Bytes up to here are copied into a text, which costs less than a second buffer in a write. */
 const textBytesMax = 16 * 1024;
 
+/** Of this many names the lines are kept. A hostile upstream may send any number. */
+const namesMax = 256;
+
+/** What a field's name says about the rest of the head. */
+type Says = "date" | "connection" | "content-length" | null;
+
+/** The last line with a name. Most fields are the same in each answer. */
+interface FieldLine {
+	readonly says: Says;
+	value: string;
+	text: string;
+}
+
 /** What all answers to simple requests of a server share. */
 export class AnswerForm {
 	/** The last piece of a stream that went to several clients, as a chunk. */
@@ -27,6 +40,7 @@ export class AnswerForm {
 	readonly kept: string;
 	#date = "";
 	#dateUntilMs = 0;
+	readonly #lines = new Map<string, FieldLine>();
 
 	constructor(idleTimeoutMs: number) {
 		const seconds = Math.floor(idleTimeoutMs / 1000);
@@ -43,6 +57,30 @@ export class AnswerForm {
 		}
 		return this.#date;
 	}
+
+	/** Throws if the field cannot be written. */
+	lineOf(name: string, value: string): FieldLine {
+		const known = this.#lines.get(name);
+		if (known === undefined) {
+			const line = { says: saidBy(name), value, text: textOf(name, value) };
+			if (this.#lines.size < namesMax) this.#lines.set(name, line);
+			return line;
+		}
+		if (known.value !== value) {
+			known.text = textOf(name, value);
+			known.value = value;
+		}
+		return known;
+	}
+}
+
+function saidBy(name: string): Says {
+	const lower = name.toLowerCase();
+	return lower === "date" ||
+		lower === "connection" ||
+		lower === "content-length"
+		? lower
+		: null;
 }
 
 /** An answer to a simple request. Only one of a connection is written at a time. */
@@ -69,12 +107,12 @@ export class SimpleAnswer implements AnswerWriter {
 		let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
 		let [dated, connected, long] = [false, false, false];
 		for (let at = 0; at < fields.length; at += 2) {
-			const name = fields[at] ?? "";
-			const lower = name.toLowerCase();
-			text += lineOf(name, fields[at + 1] ?? "");
-			if (lower === "date") dated = true;
-			else if (lower === "connection") connected = true;
-			else if (lower === "content-length") long = true;
+			const line = this.#form.lineOf(fields[at] ?? "", fields[at + 1] ?? "");
+			text += line.text;
+			if (line.says === null) continue;
+			if (line.says === "date") dated = true;
+			else if (line.says === "connection") connected = true;
+			else long = true;
 		}
 		if (!dated) text += date;
 		if (!connected) text += kept;
@@ -164,13 +202,13 @@ export class SimpleAnswer implements AnswerWriter {
 		if (socket.writableLength > 0 || !socket.writable) return;
 		let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "unknown"}\r\n`;
 		for (let at = 0; at < headers.length; at += 2) {
-			text += lineOf(headers[at] ?? "", headers[at + 1] ?? "");
+			text += textOf(headers[at] ?? "", headers[at + 1] ?? "");
 		}
 		socket.write(`${text}\r\n`, "latin1");
 	}
 }
 
-function lineOf(name: string, value: string): string {
+function textOf(name: string, value: string): string {
 	if (!isToken(name) || !isFieldValue(value)) {
 		throw new TypeError(`the header ${name} cannot be written`);
 	}

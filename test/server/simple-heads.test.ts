@@ -110,6 +110,26 @@ describe("a connection", () => {
 		assert.equal(await client.gone(), "");
 	});
 
+	test("gets each field as its own answer has it, and none that cannot be written", async () => {
+		const values: Record<string, string> = {
+			...{ "/1": "one", "/2": "two", "/3": "th\r\nree", "/4": "two", "/5": "" },
+		};
+		await using server = await listenHere({
+			handle: async ({ target }) => ({
+				...{ status: 200, body: target },
+				headers: ["x-of", values[target] ?? "", "X-Of-All", "all"],
+			}),
+		});
+		using client = await openClient(server.port);
+		for (const [path, value] of Object.entries(values)) {
+			client.send(asking(`GET ${path}`));
+			const { status, headers } = await client.answer();
+			assert.equal(status, path === "/3" ? 500 : 200);
+			assert.equal(headers["x-of"], path === "/3" ? undefined : value);
+			assert.equal(headers["x-of-all"], path === "/3" ? undefined : "all");
+		}
+	});
+
 	test("that is silent first has no longer for its first head than others", async () => {
 		await using server = await listenHere({
 			...{ headersTimeoutMs: 600_000, requestTimeoutMs: 600_000 },
