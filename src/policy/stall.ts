@@ -41,6 +41,8 @@ export function stall(
 						onHead(head) {
 							answered = true;
 							watch.end();
+							// Neither side waits for anything.
+							if (head.body.arrived) return onHead(head);
 							const awaitReader = () => {
 								if (untakenMs === null) watch.end();
 								else watch.begin(untakenMs, () => untaken(untakenMs));

@@ -162,6 +162,12 @@ export function prepareProxyHeaders(
 /** What becomes of a field of an answer: it is left out, passes as it is, or is mapped first. */
 type Fate = "dropped" | "passed" | "mapped";
 
+/** The fields of the last answer, and what became of them. Equal heads of an upstream are one object. */
+interface Answered {
+	readonly headers: HeaderList;
+	readonly list: HeaderList;
+}
+
 /** Every upstream has a few names. A hostile one may have any number, and then they are not kept. */
 const namesMax = 256;
 
@@ -202,9 +208,12 @@ export function answerHeadersOf(
 	if (controls.length > 0 && !own.has("cache-control")) {
 		told.push("cache-control", controls.join(", "));
 	}
+	let last: Answered | null = null;
 	return (headers, upstream, passed) => {
+		if (headers === last?.headers) return last.list;
 		const hop = hopFieldsOf(headers);
 		const list: string[] = [];
+		let moves = false;
 		eachHeader(headers, (given, value) => {
 			const name = given.toLowerCase();
 			const fate = fates.get(name) ?? learn(name);
@@ -213,10 +222,13 @@ export function answerHeadersOf(
 				const message = `the header ${name} holds a control character`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
 			}
+			if (holdsAddress(name)) moves = true;
 			const mapped = fate === "passed" ? value : mapField(name, value, passed);
 			if (mapped !== null) list.push(name, mapped);
 		});
 		list.push(...told);
+		// An address depends on what was asked.
+		if (!moves) last = { headers, list };
 		return list;
 	};
 }

@@ -192,13 +192,12 @@ async function send(
 	const step = input.trail && beginStep(input.trail);
 	const caller = { upstream, method, template, trail: step };
 	const trail = trailOf(caller, input.events, clock);
-	const call = { ...given, trail };
 	const scope = openScope({ parent: input.scope });
 	const { request } = input;
-	const wait = waitForHead(call, request, route.plan.deadlineMs, scope);
+	const wait = waitForHead(given, request, route.plan.deadlineMs, scope);
 	let status: number | null = null;
 	let error: GatewayError | null = null;
-	const passed = { asked: request.target, sent: call.target };
+	const passed = { asked: request.target, sent: given.target };
 	const onInterim = (interim: number, headers: HeaderList) => {
 		const fields = answerHeaders(headers, upstream.name, passed);
 		request.inform?.(interim, fields);
@@ -223,8 +222,7 @@ async function send(
 				}
 			};
 			const set = own === null ? none : ownFieldsOf(own, head, frame);
-			// A small body comes with its head. A moment later it is there, and is answered in one piece.
-			if (!(set instanceof Promise)) queueMicrotask(() => answer(set));
+			if (!(set instanceof Promise)) answer(set);
 			else set.then(answer).catch(refuse);
 		} catch (refusal) {
 			refuse(refusal);
@@ -237,14 +235,14 @@ async function send(
 	const withTime = (reason: unknown) =>
 		withCallTime(reason, clock.now() - startedMs);
 	try {
-		const body = wait instanceof ComingUpload ? wait.body : call.body;
+		const body = wait instanceof ComingUpload ? wait.body : given.body;
 		// Whoever reads the body may tell of its end before this call hears of it.
 		const told = { onInterim, onHead, onBroken: withTime };
-		await upstream.stream({ ...call, body, ...told }, scope);
+		await upstream.stream({ ...given, trail, body, ...told }, scope);
 	} catch (thrown) {
 		error = asGatewayError(withTime(thrown));
 		// If the request was never sent, its body has not been released yet.
-		if (call.body !== null) leave(call.body);
+		if (given.body !== null) leave(given.body);
 		// Whoever has got the session is told by its end, and the record by its error.
 		if (status === 101 && !input.scope.cancelled) input.beyond.failed(error);
 		reject(error);

@@ -265,3 +265,21 @@ function decodeURIComponentLenient(text: string): string {
 		return text;
 	}
 }
+
+it("leads each client to its own address, also if the upstream answers both the same", async () => {
+	await using single = await serve(`
+upstreams:
+  web: { url: "${upstream.url}" }
+routes:
+  GET /{tenant}/t/{rest*}: { proxy: "web/t/\${params.tenant}/{rest*}" }
+`);
+	fields = (origin) => ({
+		location: `${origin}/t/acme/b`,
+		date: "Mon, 30 Nov 2026 10:00:00 GMT",
+	});
+	for (const tenant of ["acme", "other", "acme"]) {
+		const { headers } = await single.get(`/${tenant}/t/a`);
+		const leads = headers.location === "/acme/t/b";
+		assert.equal(leads, tenant === "acme", tenant);
+	}
+});

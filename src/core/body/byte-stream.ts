@@ -25,6 +25,39 @@ export function streamOf(bytes: Uint8Array): ByteStream | null {
 	};
 }
 
+/** A body that came whole, in these pieces, to be taken once. `length` is the length that was announced. */
+export function arrivedStream(
+	pieces: readonly Uint8Array[],
+	length: number | null,
+): ByteStream {
+	return new ArrivedStream(pieces, length);
+}
+
+class ArrivedStream implements ByteStream {
+	readonly length: number | null;
+	readonly arrived = true;
+	/** Null when it was taken. */
+	#pieces: readonly Uint8Array[] | null;
+
+	constructor(pieces: readonly Uint8Array[], length: number | null) {
+		this.length = length;
+		this.#pieces = pieces;
+	}
+
+	whole(): Uint8Array | null {
+		const pieces = this.#pieces;
+		if (pieces === null) return null;
+		this.#pieces = null;
+		const [only] = pieces;
+		return only && pieces.length === 1 ? only : Buffer.concat(pieces);
+	}
+
+	async *[Symbol.asyncIterator]() {
+		const bytes = this.whole();
+		if (bytes !== null && bytes.length > 0) yield bytes;
+	}
+}
+
 /** A body without a piece. `length` is the length that the answer to a GET would have announced. */
 export function emptyStream(length: number | null): ByteStream {
 	return {

@@ -32,6 +32,8 @@ export interface Carried extends Sink {
 	readonly allSent: boolean;
 	/** The connection is ready for the request. */
 	send(connection: UpstreamConnection): void;
+	/** All that has come so far was told, and the answer goes on. */
+	afterRead(): void;
 	/** The whole answer came, and the connection is given back. */
 	complete(): void;
 	/** The bytes are no answer. */
@@ -139,6 +141,7 @@ export class UpstreamConnection implements Flow {
 		const stop = parser.read(this.#pool.memory, 0, bytes);
 		if (parser.fault !== null) exchange.refuse(parser.fault);
 		else if (parser.whole) this.#onAnswered(exchange, stop === bytes);
+		else exchange.afterRead();
 		return true;
 	}
 

@@ -96,6 +96,10 @@ export class UpstreamExchange implements Carried {
 		return this.#receiver.onData(memory, from, to);
 	}
 
+	afterRead(): void {
+		if (!this.#over) this.#receiver.afterRead?.();
+	}
+
 	complete(): void {
 		if (this.#over) return;
 		this.#end();

@@ -8,6 +8,8 @@ export interface Receiver {
 	onInterim?(status: number, headers: HeaderList): void;
 	/** The bytes are lent: after this returns, the memory holds others. */
 	onData(memory: Buffer, from: number, to: number): string | null;
+	/** All that has come so far was told, and the answer goes on. Absent: nobody wants to know. */
+	afterRead?(): void;
 	/** The whole answer came, and the connection is given back. */
 	onEnd(): void;
 	onFail(reason: unknown): void;
