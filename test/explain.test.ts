@@ -9,7 +9,11 @@ import { explain } from "../src/plan/explain.ts";
 
 /** A new case is a config; `UPDATE_GOLDEN=1` writes the three faces of its explanation. */
 const folder = new URL("golden/explain/", import.meta.url);
-const env = { KEY: "planted-secret", USERS_URL: "http://users.test:3001/v1" };
+const env = {
+	HOOKS: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	KEY: "planted-secret",
+	USERS_URL: "http://users.test:3001/v1",
+};
 
 for (const name of globSync("*.yaml", { cwd: folder })) {
 	test(`${name} is explained as text, JSON and flowchart as written beside it`, () => {

@@ -24,10 +24,24 @@ function printRoute(route: RouteExplanation, columns: number): string {
 		: route.listen === null
 			? summaryRows(route)
 			: listenRows(route, route.listen);
+	const rows = [...authRows(route), ...end];
 	return [
 		wrapped(title, width).join(`\n${indentation}`),
-		...[...parts, printColumns(end, width)].map(indent),
+		...[...parts, printColumns(rows, width)].map(indent),
 	].join("\n\n");
+}
+
+function authRows({ auth, asks }: RouteExplanation): string[][] {
+	const who = auth?.by.map(({ name, kind }) => `${name} (${kind})`) ?? [];
+	const all = who.join(" or ") || "everybody";
+	const last = auth?.require ? `\nif ${auth.require}` : "";
+	const whom = asks.map(
+		({ upstream, as, by }) => `${upstream} as the ${as} (${by.join(", ")})`,
+	);
+	return [
+		...(auth === null ? [] : [["may ask", `${all}${last}`]]),
+		...(whom.length > 0 ? [["asks", whom.join("\n")]] : []),
+	];
 }
 
 function proxyRows(

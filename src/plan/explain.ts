@@ -10,6 +10,12 @@ import {
 } from "../config/timing.ts";
 import { allRead } from "../core/all-read.ts";
 import { printTemplate } from "../expression/print.ts";
+import {
+	type AsksAs,
+	type AuthExplanation,
+	explainAsked,
+	explainAuth,
+} from "./explain-auth.ts";
 import { firstWrites } from "./first-writes.ts";
 import { partsOf } from "./parts.ts";
 import type { LivePlan, Plan, RoutePlan, StepPlan, StepRef } from "./plan.ts";
@@ -23,6 +29,10 @@ import { watchedBy } from "./watched.ts";
 export interface RouteExplanation {
 	readonly route: string;
 	readonly summary: string | null;
+	/** Who may ask; null if the config has no `auth`. */
+	readonly auth: AuthExplanation | null;
+	/** As whom it asks upstreams. One that is asked without credentials is not there. */
+	readonly asks: readonly AsksAs[];
 	readonly deadlineMs: number;
 	/** Where a proxied route passes requests on to; null for a route that makes its answer itself. */
 	readonly proxy: {
@@ -169,7 +179,7 @@ export function explain(
 		rounds: ({ max }) => max,
 	};
 	return plan.routes.map((route) => ({
-		...explainRoute(route, durations),
+		...explainRoute(route, durations, plan),
 		live: route.live && explainLive(route, route.live, plan),
 	}));
 }
@@ -177,6 +187,7 @@ export function explain(
 function explainRoute(
 	route: RoutePlan,
 	durations: Durations,
+	plan: Plan,
 ): Omit<RouteExplanation, "live"> {
 	const times = timesOf(route.steps, durations);
 	const { proxy } = route;
@@ -186,6 +197,8 @@ function explainRoute(
 	return {
 		route: route.key,
 		summary: route.summary,
+		auth: explainAuth(route, plan),
+		asks: explainAsked(route, plan),
 		deadlineMs: route.deadlineMs,
 		proxy: proxy && {
 			targets: printTargets(route, proxy),

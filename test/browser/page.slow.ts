@@ -13,6 +13,24 @@ import { keptGateway } from "../kit/history.ts";
 import { serve } from "../kit/serve.ts";
 import { startWeather, type Weather, weatherExample } from "../kit/weather.ts";
 
+const guarded = `
+auth:
+  partners:
+    keys: { list: [{ name: acme, hash: "sha256:2qG7Zk1P:mYgVYcnc9MHbKpQZ0xPHqZ0Yxw0hR2z8fJ1nJ3yq0aY" }] }
+upstreams:
+  mail: { url: "http://127.0.0.1:1", auth: { pass: true } }
+  stock:
+    url: http://127.0.0.1:1
+    auth: { oauth2: { token: "http://127.0.0.1:1/token", client: shop, secret: "\${env.SECRET}" } }
+routes:
+  GET /orders:
+    auth: partners
+    require: \${auth.scope.includes('orders:read')}
+    steps: { mail: { get: mail/inbox }, stock: { get: stock/all } }
+    respond: { mail: "\${mail}", stock: "\${stock}" }
+  GET /open: { respond: hello }
+`;
+
 /** The first row of the table of requests with this text. */
 const rowWith = (page: Page, text: string) =>
 	page.locator(".requests tbody tr", { hasText: text }).first();
@@ -217,6 +235,29 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		await page.getByRole("link", { name: "GET /weather/compare" }).click();
 		await page.locator('[data-step="cities"]').waitFor();
 		assert.deepEqual(faults, []);
+	});
+
+	it("shows who may ask for a route, and as whom it asks", async () => {
+		const secret = "planted-secret";
+		await using served = await serve(guarded, { SECRET: secret });
+		const admin = await serveAdmin(served.gateway, { port: 0 });
+		try {
+			await using opened = await openPage(browser, looks.light, admin.url);
+			const { page, faults } = opened;
+			await open(page, "Routes");
+			await page
+				.getByText("partners (keys), if ${auth.scope.includes('orders:read')}")
+				.waitFor();
+			await page.getByText("as the client (pass)").waitFor();
+			await page.getByText("as the gateway (oauth2)").waitFor();
+			assert.ok(!(await page.content()).includes(secret));
+			await page.getByRole("link", { name: "GET /open" }).click();
+			await page.getByText("everybody", { exact: true }).waitFor();
+			assert.deepEqual(faults, []);
+			assert.deepEqual(await seriousFaults(page), []);
+		} finally {
+			await admin.close();
+		}
 	});
 
 	it("shows of each upstream its breaker, limiter, cache and budget", async () => {

@@ -73,6 +73,7 @@ function Route({
 				<a href={hashOf(filter)}>Its requests</a>
 			</p>
 			<WorstCase route={route} />
+			<WhoAsks route={route} />
 			<PlanGraph
 				title={`The plan of ${route.route}`}
 				graph={layoutOf(route)}
@@ -117,6 +118,37 @@ function WorstCase({
 				` The longest chain, in the worst case, is ${chain}${longestChain.ms === null ? "" : `: ${shownMs(longestChain.ms)}`}.`}
 		</p>
 	);
+}
+
+function WhoAsks({ route: { auth, asks } }: { route: RouteExplanation }) {
+	if (auth === null && asks.length === 0) return null;
+	return (
+		<dl class="facts">
+			<div>
+				<dt>May ask</dt>
+				<dd>
+					{auth?.by.map(namedKind).join(" or ") || "everybody"}
+					{auth?.require ? (
+						<>
+							, if <code>{String(auth.require)}</code>
+						</>
+					) : null}
+				</dd>
+			</div>
+			{asks.map(({ upstream, as, by }) => (
+				<div key={upstream}>
+					<dt>Asks {upstream}</dt>
+					<dd>
+						as the {as} ({by.join(", ")})
+					</dd>
+				</div>
+			))}
+		</dl>
+	);
+}
+
+function namedKind({ name, kind }: { name: string; kind: string }): string {
+	return `${name} (${kind})`;
 }
 
 function GraphLegend() {
