@@ -58,6 +58,8 @@ interface Follower {
 	readonly sinceMs: number;
 	readonly ended: CallEnd;
 	stop: () => void;
+	/** Whether it has heard of its end. */
+	told: boolean;
 }
 
 /** A shared call. */
@@ -83,7 +85,8 @@ class SharedCall implements CallEnd {
 	follow(request: UpstreamRequest, scope: Scope, ended: CallEnd): void {
 		if (this.#followers.size > 0) this.#shared = true;
 		const sinceMs = scope.clock.now();
-		const follower: Follower = { request, sinceMs, ended, stop: () => {} };
+		const waits = { request, sinceMs, ended };
+		const follower: Follower = { ...waits, stop: () => {}, told: false };
 		this.#followers.add(follower);
 		follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
 		if (this.#sent) request.onSent?.();
@@ -112,10 +115,12 @@ class SharedCall implements CallEnd {
 	#tellSent(): void {
 		if (this.#sent) return;
 		this.#sent = true;
-		for (const { request } of this.#followers) request.onSent?.();
+		// Whoever joins meanwhile is told by `follow`.
+		for (const { request } of [...this.#followers]) request.onSent?.();
 	}
 
 	#leave(follower: Follower, reason: unknown): void {
+		follower.told = true;
 		this.#followers.delete(follower);
 		if (this.#followers.size === 0) {
 			this.#finish();
@@ -131,7 +136,10 @@ class SharedCall implements CallEnd {
 		return whileWaiting(reason, waitedMs, what, this.#upstream);
 	}
 
-	/** A follower that throws must not keep the others from hearing. */
+	/**
+	 * A follower that throws must not keep the others from hearing. One that hears may end the scope of another, which has then
+	 * heard of its own end.
+	 */
 	#end(tell: (follower: Follower) => void): void {
 		const followers = [...this.#followers];
 		this.#followers.clear();
@@ -139,6 +147,8 @@ class SharedCall implements CallEnd {
 		this.#scope.close();
 		const bugs: unknown[] = [];
 		for (const follower of followers) {
+			if (follower.told) continue;
+			follower.told = true;
 			follower.stop();
 			try {
 				tell(follower);

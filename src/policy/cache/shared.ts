@@ -11,8 +11,8 @@ import type { FoundAnswer, Lease, SharedAnswers } from "../../store/answers.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { sleep } from "../../tasks/sleep.ts";
-import type { Policy, ReportDecision } from "../policy.ts";
-import { type PromisedCall, promised, tellEnd } from "../promised.ts";
+import type { Call, CallEnd, Policy, ReportDecision } from "../policy.ts";
+import { PolicyEnd } from "../policy-end.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Intake } from "./intake.ts";
@@ -62,9 +62,9 @@ export class SecondLevel {
 				next(request, scope, ended);
 				return;
 			}
-			// The store is waited for in any case.
-			const ask = promised(next);
-			tellEnd(this.#call(ask, request, own, scope, intake), ended);
+			if (scope.cancelled) throw scope.reason;
+			const end = new PolicyEnd(ended);
+			this.#look(next, { request, own, scope, intake }, end);
 		};
 	}
 
@@ -101,42 +101,61 @@ export class SecondLevel {
 		this.#context.answers.changed(targets);
 	}
 
-	async #call(
-		next: PromisedCall,
-		request: UpstreamRequest,
-		own: UpstreamRequest,
-		scope: Scope,
-		intake: Intake,
-	): Promise<UpstreamResponse> {
+	/** Looks in the store, and asks if it is not there. Whoever leaves meanwhile hears so at once, and not when the store answers. */
+	#look(next: Call, looking: Looking, end: PolicyEnd): void {
+		const { own, scope, intake } = looking;
 		const asked = askedOf(own);
-		const found = await this.#find(asked, own.target, scope, intake);
-		if (scope.cancelled) throw scope.reason;
+		const stop = scope.onCancel((reason) => end.failed(reason));
+		this.#find(asked, own.target, scope, intake).then(
+			(found) => {
+				stop();
+				if (!scope.cancelled) this.#goOn(found, asked, next, looking, end);
+				// Others wait for whoever has it.
+				else if (found?.kind === "ask") this.#release(found.lease);
+			},
+			(reason: unknown) => {
+				stop();
+				end.failed(reason);
+			},
+		);
+	}
+
+	#goOn(
+		found: FoundAnswer | null,
+		asked: string,
+		next: Call,
+		{ request, own, scope, intake }: Looking,
+		end: PolicyEnd,
+	): void {
 		if (found?.kind === "kept") {
 			this.#context.report(request, "shared", null);
-			return this.#given(found.answer);
+			end.answered(this.#given(found.answer));
+			return;
 		}
-		const lease = found?.kind === "ask" ? found.lease : null;
-		if (lease !== null) this.#leases.set(asked, lease);
-		try {
-			const response = await next(request, scope);
-			// What will be kept is kept for others when a step has used it. A 304 confirms what is kept.
-			if (lease !== null && response.status !== 304) {
-				const { length } = response.body;
-				const { kept, served } = intake.foresee(
-					"decoded",
-					own,
-					response,
-					length,
-				);
-				if (!kept || !served) {
-					this.#giveBack(asked, verdictOfStatus(response.status).stale);
-				}
-			}
-			return response;
-		} catch (error) {
-			if (lease !== null) this.#giveBack(asked, true);
-			throw error;
+		if (found?.kind !== "ask") {
+			end.begin(next, request, scope);
+			return;
 		}
+		this.#leases.set(asked, found.lease);
+		const told = (response: UpstreamResponse | null) => {
+			if (response === null) this.#giveBack(asked, true);
+			else this.#judge(asked, own, response, intake);
+		};
+		new EndOfLease(told, end).begin(next, request, scope);
+	}
+
+	/** What will be kept is kept for others when a step has used it. A 304 confirms what is kept. */
+	#judge(
+		asked: string,
+		own: UpstreamRequest,
+		response: UpstreamResponse,
+		intake: Intake,
+	): void {
+		const { status, body } = response;
+		if (status === 304) return;
+		const foreseen = intake.foresee("decoded", own, response, body.length);
+		if (foreseen.kept && foreseen.served) return;
+		this.#giveBack(asked, verdictOfStatus(status).stale);
 	}
 
 	/** Null if it waited in vain for whoever asks. */
@@ -171,7 +190,43 @@ export class SecondLevel {
 		const lease = this.#leases.get(asked);
 		if (lease === undefined) return;
 		this.#leases.delete(asked);
+		this.#release(lease, failed);
+	}
+
+	#release(lease: Lease, failed = true): void {
 		this.#context.answers.release(lease, failed);
+	}
+}
+
+/** A call that looks in the store. `own` is its request without the conditions of the first level. */
+interface Looking {
+	readonly request: UpstreamRequest;
+	readonly own: UpstreamRequest;
+	readonly scope: Scope;
+	readonly intake: Intake;
+}
+
+/** The end of a call that asks for other gateways, too. */
+class EndOfLease extends PolicyEnd {
+	readonly #told: (response: UpstreamResponse | null) => void;
+
+	/** `told` is called with the answer, or with null if there is none. */
+	constructor(
+		told: (response: UpstreamResponse | null) => void,
+		outer: CallEnd,
+	) {
+		super(outer);
+		this.#told = told;
+	}
+
+	protected override onAnswered(response: UpstreamResponse): UpstreamResponse {
+		this.#told(response);
+		return response;
+	}
+
+	protected override onFailed(error: unknown): never {
+		this.#told(null);
+		throw error;
 	}
 }
 
