@@ -1,13 +1,13 @@
 import { constants, openSync } from "node:fs";
 import { inspect } from "node:util";
 import { shown } from "../core/shown.ts";
-import { guardStreams, hidden, writeData } from "./hidden.ts";
+import { guardStreams, writeData } from "./hidden.ts";
 
 /** The only place of the command that writes to a terminal. The log has a writer of its own, which never waits. */
 
 /**
- * Hides secrets in all that this process writes, its last words too. Node would write those itself, with whatever the error
- * says, and the whole environment into a report of a crash.
+ * Hides secrets in all that this process writes, its warnings and its last words too. Node would write those itself, with
+ * whatever they say, and the whole environment into a report of a crash.
  */
 export function guardProcess(): void {
 	guardStreams();
@@ -17,16 +17,23 @@ export function guardProcess(): void {
 		printError(inspect(error));
 		process.exit(1);
 	});
+	// Not there if the options of Node ask for no warnings.
+	const [warn] = process.listeners("warning");
+	if (warn === undefined) return;
+	process.off("warning", warn);
+	process.on("warning", ({ name, message }) =>
+		printError(`(node:${process.pid}) ${name}: ${message}`),
+	);
 }
 
 /** Writes to stdout, with a line break behind it. */
 export function print(text: string): void {
-	process.stdout.write(`${shown(hidden(text))}\n`);
+	process.stdout.write(`${shown(text)}\n`);
 }
 
 /** Writes to stderr, with a line break behind it. */
 export function printError(text: string): void {
-	process.stderr.write(`${shown(hidden(text))}\n`);
+	process.stderr.write(`${shown(text)}\n`);
 }
 
 /** Writes what has colours, with a line break behind it. The caller has shown its texts. */
@@ -34,7 +41,7 @@ export function printColoured(
 	text: string,
 	to: NodeJS.WriteStream = process.stderr,
 ): void {
-	to.write(`${hidden(text)}\n`);
+	to.write(`${text}\n`);
 }
 
 /** Writes a body to stdout: to a terminal `forPeople` and without secrets, else byte for byte, because it is data. */
@@ -43,7 +50,7 @@ export function printBody(
 	forPeople: () => string,
 ): void {
 	const { stdout } = process;
-	if (stdout.isTTY) stdout.write(`${shown(hidden(forPeople()))}\n`);
+	if (stdout.isTTY) stdout.write(`${shown(forPeople())}\n`);
 	else writeData(stdout, body);
 }
 

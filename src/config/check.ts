@@ -17,11 +17,10 @@ import { configKeys } from "./keys/top.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { ResolvedUpstreams } from "./resolve-upstream.ts";
 import { parseRouteKey } from "./route-key.ts";
-import { addNamedSecrets } from "./secret-values.ts";
+import { addNamedSecrets, namesIn } from "./secret-values.ts";
 import { entryOf } from "./shape.ts";
 import { createMap, type MapSource, type Source } from "./source.ts";
 import type { Reference, RouteContext } from "./steps/common.ts";
-import type { StepConfig } from "./steps/kinds.ts";
 
 export interface Checked {
 	/** Null if there is any problem that is not a warning. */
@@ -124,27 +123,6 @@ export function check(root: Source | null, env: Environment): Checked {
 		config: valid ? config : null,
 		...{ problems, references, files, secrets },
 	};
-}
-
-/** The names that stand in every output. */
-function namesIn({
-	upstreams,
-	routes,
-	channels,
-	auth,
-}: Pick<Config, "upstreams" | "routes" | "channels" | "auth">): string[] {
-	const ofSteps = (steps: readonly StepConfig[]): string[] =>
-		steps.flatMap((step) => [
-			step.name,
-			...("steps" in step ? ofSteps(step.steps) : []),
-		]);
-	return [
-		...[upstreams, channels, auth].flat().map(({ name }) => name),
-		...routes.flatMap(({ key, steps, record }) => [
-			...[key, ...ofSteps(steps)],
-			...record.map(({ name }) => name),
-		]),
-	];
 }
 
 /** Top-level keys `x-…` are the author's own. They hold what aliases repeat. */

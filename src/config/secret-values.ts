@@ -1,7 +1,9 @@
 import type { Secrets } from "../core/secrets.ts";
 import type { AuthOptions } from "../policy/auth/options.ts";
 import { parseStoreUrl } from "../store/address.ts";
+import type { Config } from "./config.ts";
 import type { Environment, OnVariable } from "./environment.ts";
+import type { StepConfig } from "./steps/kinds.ts";
 
 /**
  * What is secret, by where it comes from: everything that a file of a `NAME_FILE` holds; what a variable gives to `query`,
@@ -58,6 +60,12 @@ export function addKeys(text: string, secrets: Secrets): void {
 /** RFC 7518, 6.2.2, 6.3.2 and 6.4. */
 const privateMembers = /"(?:k|d|p|q|dp|dq|qi)"\s*:\s*"([\w-]+)"/g;
 
+/** What the file of a `NAME_FILE` holds. Whoever mounts one means it to be secret, whatever it is for, but for certificates. */
+export function addFile(text: string, secrets: Secrets): void {
+	addKeys(text, secrets);
+	if (!text.includes("-----BEGIN ")) secrets.add(text);
+}
+
 /** Hears of the variables of one upstream's settings. */
 export function upstreamVariables(secrets: Secrets): {
 	readonly onVariable: OnVariable;
@@ -69,8 +77,9 @@ export function upstreamVariables(secrets: Secrets): {
 		reads: (key) => keys.has(key),
 		onVariable(key, { value, fromFile }) {
 			keys.add(key);
-			if (fromFile || isSecret(key)) secrets.add(value);
-			if (fromFile || key === "tls.key") addKeys(value, secrets);
+			if (fromFile) addFile(value, secrets);
+			else if (key === "tls.key") addKeys(value, secrets);
+			else if (isSecret(key)) secrets.add(value);
 		},
 	};
 }
@@ -148,4 +157,25 @@ function decoded(text: string): string {
 	} catch {
 		return text;
 	}
+}
+
+/** The names that stand in every output. */
+export function namesIn({
+	upstreams,
+	routes,
+	channels,
+	auth,
+}: Pick<Config, "upstreams" | "routes" | "channels" | "auth">): string[] {
+	const ofSteps = (steps: readonly StepConfig[]): string[] =>
+		steps.flatMap((step) => [
+			step.name,
+			...("steps" in step ? ofSteps(step.steps) : []),
+		]);
+	return [
+		...[upstreams, channels, auth].flat().map(({ name }) => name),
+		...routes.flatMap(({ key, steps, record }) => [
+			...[key, ...ofSteps(steps)],
+			...record.map(({ name }) => name),
+		]),
+	];
 }

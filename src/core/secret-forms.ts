@@ -1,3 +1,6 @@
+/** Nobody writes a longer text in another form, such as a file of accounts. */
+const longMax = 8 * 1024;
+
 /**
  * The texts as which a secret may stand in an output: as it is, and as JSON and its pointers, URLs, forms, HTML, base64 and hexadecimal digits
  * write it. Bytes are compared as characters of one byte each, so what is beyond ASCII has a form for that, too.
@@ -5,6 +8,7 @@
 export function formsOf(secret: string): ReadonlySet<string> {
 	const text = secret.toWellFormed();
 	const json = insideJson(text);
+	if (text.length > longMax) return new Set([text, json]);
 	const percent = encodeURIComponent(text);
 	const strict = percent.replace(/[!'()*]/g, percentOf);
 	const form = String(new URLSearchParams({ a: text })).slice(2);

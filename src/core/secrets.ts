@@ -17,6 +17,14 @@ const tokensMax = 8_192;
 /** Tokens whose time is over are forgotten when so many are known, and when twice as many are that were left. */
 const tidiedMin = 64;
 
+interface TokenFacts {
+	/** When it came, and until when it is good, in milliseconds of one clock. */
+	readonly nowMs: number;
+	readonly untilMs: number;
+	/** Whether it is for one client alone. */
+	readonly ofClient: boolean;
+}
+
 /**
  * The secrets of one config, and the tokens that were fetched with them. Everything that operators read passes through here:
  * a secret is known by where it comes from, so it is found wherever it stands. Neither a print nor JSON shows them.
@@ -27,6 +35,8 @@ export class Secrets {
 	#names: readonly string[] = [];
 	/** When the time of a token is over, in milliseconds of the gateway's clock. */
 	readonly #tokens = new Map<string, number>();
+	/** Those of them that are no client's, in which every form is looked for. */
+	readonly #own = new Set<string>();
 	#tidyAt = tidiedMin;
 	/** Made when the first output passes. */
 	#search: TextSearch | null = null;
@@ -59,21 +69,9 @@ export class Secrets {
 	}
 
 	/**
-	 * A token that was fetched, and until when it is good, in milliseconds of a clock that says `nowMs`. Those that are for one
-	 * client each are many, and are found only as they are.
+	 * A token that was fetched. Those that are for one client each are many, and are found only as they are.
 	 */
-	addToken(
-		token: string,
-		{
-			nowMs,
-			untilMs,
-			ofClient,
-		}: {
-			readonly nowMs: number;
-			readonly untilMs: number;
-			readonly ofClient: boolean;
-		},
-	): void {
+	addToken(token: string, { nowMs, untilMs, ofClient }: TokenFacts): void {
 		if (this.#tokens.size >= this.#tidyAt) this.#tidy(nowMs);
 		for (const part of partsOf(token)) {
 			if (!isTelling(part)) continue;
@@ -86,9 +84,6 @@ export class Secrets {
 			if (!ofClient) this.#own.add(part);
 		}
 	}
-
-	/** Tokens of the gateway's own. */
-	readonly #own = new Set<string>();
 
 	#tidy(nowMs: number): void {
 		let surplus = this.#tokens.size - tokensMax;

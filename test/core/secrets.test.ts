@@ -52,11 +52,6 @@ const secretTexts = fc.oneof(
 	fc.string({ minLength: 6, maxLength: 30, unit: "binary-ascii" }),
 );
 
-/** What is left of a secret in base64, where its ends depend on their neighbours. */
-function isLeft(hidden: string, written: string): boolean {
-	return hidden.includes(written);
-}
-
 describe("secrets", () => {
 	it("are hidden as everything that an output makes of them", () => {
 		fc.assert(
@@ -67,7 +62,7 @@ describe("secrets", () => {
 					const written = write(text);
 					const hidden = secrets.hide(`before ${written} after`);
 					assert.ok(hidden.includes("***"), `${name}: ${hidden}`);
-					assert.ok(!isLeft(hidden, written), `${name}: ${hidden}`);
+					assert.ok(!hidden.includes(written), `${name}: ${hidden}`);
 					assert.ok(hidden.startsWith("before "), name);
 					assert.ok(hidden.endsWith(" after"), name);
 				}

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -43,6 +43,9 @@ const secrets = {
 	exchanged: random(),
 } as const;
 
+/** It takes the place of the mounted one. */
+const remounted = random();
+
 // What stands in a header is visible ASCII.
 const headerSecret = secrets.header.replace("é", "e");
 const all = { ...secrets, header: headerSecret };
@@ -81,15 +84,11 @@ function plainForms(text: string): string[] {
 	];
 }
 
-/** Tokens of clients are many, and are known only as they are sent. */
-const everyForm = parts.flatMap((text) =>
-	text === secrets.exchanged ? [text] : writingsOf(text),
-);
-
-/** Without the tokens, which each process knows that has fetched them. */
 const fetched = [secrets.exchanged, ...secrets.issued.split(".")];
 const lasting = parts.filter((text) => !fetched.includes(text));
-const fixed = lasting.flatMap(writingsOf);
+
+/** What the upstream repeats. The tokens come back to whoever sends them. */
+const words = lasting.flatMap(writingsOf);
 
 const config = `
 upstreams:
@@ -97,7 +96,7 @@ upstreams:
     url: "\${env.API_URL}/\${env.PATH_KEY}"
     headers: { x-key: "\${env.HEADER_KEY}" }
     query: { key: "\${env.QUERY_KEY}" }
-    cache: { for: 1m }
+    cache: { for: 1h }
   mounted: { url: "\${env.API_URL}", headers: { authorization: "Bearer \${env.MOUNTED}" } }
   basic: { url: "\${env.API_URL}", auth: { basic: { user: shop, password: "\${env.PASSWORD}" } } }
   bearing: { url: "\${env.API_URL}", auth: { bearer: "\${env.BEARER}" } }
@@ -109,7 +108,7 @@ upstreams:
     url: "\${env.API_URL}"
     auth: { exchange: { token: "\${env.API_URL}/exchanged", client: shop, secret: "\${env.PASSWORD}" } }
 auth: { users: { jwt: { issuer: a, audience: b, keys: "\${env.TOKEN_KEYS}" } } }
-defaults: { deadline: 5s }
+defaults: { deadline: 30s, timeout: 20s }
 admin: { port: 0, token: "\${env.ADMIN_TOKEN}" }
 log: { requests: all, clientErrors: true, format: FORMAT }
 history: { file: ./kept.db }
@@ -121,41 +120,42 @@ routes:
     steps:
       own: { get: asked/echo }
       one: { get: exchanged/echo }
+      thrown: { run: ./spill.ts#spill, args: { words: "\${own.concat(one)}" }, optional: true }
     respond: ["\${own}", "\${one}"]
-    record: { own: "\${own}", one: "\${one}" }
+    record: { own: "\${own}", one: "\${one}", thrown: "\${thrown}" }
   GET /said:
-    steps: { words: { get: api/WORDS } }
+    steps: { words: { get: api/words } }
     respond: "\${words}"
     record: { words: "\${words}", first: "\${words[0]}", pasted: "PASTED" }
   GET /public: { steps: { one: { get: api/public } }, respond: "\${one}" }
-  GET /threw:
+  GET /mounted:
     steps:
-      words: { get: api/WORDS }
-      thrown: { run: ./spill.ts#spill, args: { words: "\${words}" } }
+      own: { get: mounted/echo }
+      thrown: { run: ./spill.ts#mounted, args: { words: "\${own}" } }
     respond: "\${thrown}"
-  GET /called:
+  GET /threw:
     steps:
       words: { get: api/words }
       thrown: { run: ./spill.ts#spill, args: { words: "\${words}" } }
     respond: "\${thrown}"
   GET /threw/thread:
     steps:
-      words: { get: api/WORDS }
+      words: { get: api/words }
       thrown: { run: ./spill.ts#spill, worker: true, args: { words: "\${words}" } }
     respond: "\${thrown}"
   GET /partial:
     steps:
-      words: { get: api/WORDS }
+      words: { get: api/words }
       thrown: { run: ./spill.ts#spill, args: { words: "\${words}" }, optional: true }
     respond: "\${thrown}"
   GET /left:
     steps:
-      words: { get: api/WORDS }
+      words: { get: api/words }
       left: { run: ./spill.ts#leave, args: { words: "\${words}" } }
     respond: 1
   POST /later:
     job: true
-    steps: { words: { get: api/WORDS } }
+    steps: { words: { get: api/words } }
     respond: { count: "\${words.length}" }
     record: { words: "\${words}" }
   POST /faults:
@@ -163,7 +163,7 @@ routes:
     respond: "PASTED"
   GET /crash:
     steps:
-      words: { get: api/WORDS }
+      words: { get: api/words }
       crashed: { run: ./spill.ts#crash, args: { words: "\${words}" } }
     respond: 1
 `;
@@ -173,6 +173,9 @@ export function spill({ words }) {
 	console.log("out", words.join(" "));
 	console.error("err", ...words, process.env.UNREAD_TOKEN);
 	throw new Error("spilled " + words.join(" ") + process.env.UNREAD_TOKEN);
+}
+export function mounted({ words }) {
+	throw new Error("mounted " + words.join(" "));
 }
 export function leave({ words }) {
 	void Promise.reject(new Error("left " + words.join(" ")));
@@ -184,18 +187,29 @@ export function crash({ words }) {
 }
 `;
 
-function answer({ target }: SeenRequest, response: ServerResponse): void {
+/** What an upstream makes of the token that it got. That of the gateway's own comes in every form. */
+function heard(authorization: string): string[] {
+	const token = authorization.replace("Bearer ", "");
+	return token === secrets.exchanged
+		? [token, authorization]
+		: [token, ...token.split(".").slice(1).flatMap(writingsOf)];
+}
+
+function answer(
+	{ target, rawHeaders }: SeenRequest,
+	response: ServerResponse,
+): void {
 	const [path] = target.split("?", 1);
 	const json = { "content-type": "application/json" };
 	response.writeHead(200, json);
+	const sent = rawHeaders[rawHeaders.indexOf("authorization") + 1] ?? "";
 	const token = (access_token: string) =>
 		response.end(JSON.stringify({ access_token, token_type: "Bearer" }));
 	if (path === "/token") token(secrets.issued);
 	else if (path === "/exchanged") token(secrets.exchanged);
-	else if (path === "/echo") response.end('{"is":"asked"}');
+	else if (path === "/echo") response.end(JSON.stringify(heard(sent)));
 	else if (path?.endsWith("/public")) response.end('{"is":"public"}');
-	else
-		response.end(JSON.stringify(path?.endsWith("tokens") ? everyForm : fixed));
+	else response.end(JSON.stringify(words));
 }
 
 let upstream: RealUpstream;
@@ -242,7 +256,6 @@ function environment(folder: string): Record<string, string> {
 async function spilled(format: "json" | "text", workers: number) {
 	const yaml = config
 		.replace("FORMAT", format)
-		.replaceAll("WORDS", workers > 1 ? "words" : "words/and/tokens")
 		// An author may have written down what a variable holds.
 		.replaceAll("PASTED", secrets.query)
 		.replace("STORE", store ? 'store: "${env.STORE_URL}"' : "");
@@ -281,6 +294,8 @@ async function spilled(format: "json" | "text", workers: number) {
 	}
 	const faults = Object.fromEntries(lasting.map((text) => [text, "none"]));
 	const problem = await post("/faults", faults);
+	// A client may call its request as it likes.
+	await ask(`${url}/said`, { headers: { "x-request-id": secrets.query } });
 	await post("/later", {});
 	const asOperator = { authorization: `Bearer ${secrets.admin}` };
 	const shown = async (path: string, type = "application/json") => {
@@ -292,8 +307,8 @@ async function spilled(format: "json" | "text", workers: number) {
 	return {
 		...{ folder, env, gateway, url, adminUrl, answers, problem, shown },
 		...{ asOperator, get },
-		async end() {
-			gateway.process.kill("SIGTERM");
+		async end(signal: "SIGTERM" | "SIGKILL" = "SIGTERM") {
+			gateway.process.kill(signal);
 			await gateway.ended;
 			folder[Symbol.dispose]();
 		},
@@ -331,6 +346,7 @@ async function records({ shown }: Spilled): Promise<string> {
 	const { requests } = JSON.parse(await shown("/traffic"));
 	let text = "";
 	for (const { id } of requests as { id: string }[]) {
+		if (id === "***") continue;
 		text += await shown(`/traffic/${id}`);
 	}
 	return text;
@@ -421,7 +437,7 @@ for (const [format, workers] of [
 				(of) => printed(of, "history", "--csv"),
 				"/said",
 			],
-			"sluice call": [(of) => printed(of, "call", "/called"), "spilled ***"],
+			"sluice call": [(of) => printed(of, "call", "/threw"), "spilled ***"],
 			traces: [
 				async () => {
 					const told = () =>
@@ -447,6 +463,17 @@ for (const [format, workers] of [
 			assertHidden(text, "the store", "sluice:answer:");
 		});
 
+		it("hides what was mounted anew, when workers are started anew", async () => {
+			if (workers === 1) return;
+			const { folder, gateway, get } = spills;
+			writeFileSync(join(folder.path, "mounted"), remounted);
+			gateway.process.kill("SIGUSR2");
+			await gateway.printed("restarted the workers");
+			await get("/mounted");
+			await gateway.printed("mounted ***");
+			assert.ok(!gateway.stderr().includes(remounted));
+		});
+
 		it("has none in a problem document", () => {
 			const { status, text } = spills.problem;
 			assert.equal(status, 400);
@@ -455,8 +482,7 @@ for (const [format, workers] of [
 
 		it("has them where they are a client's data", () => {
 			const [, said] = spills.answers as [HttpAnswer, HttpAnswer];
-			const told = workers > 1 ? fixed : everyForm;
-			assert.deepEqual(JSON.parse(said.text), told);
+			assert.deepEqual(JSON.parse(said.text), words);
 		});
 	});
 }
@@ -469,7 +495,7 @@ describe("the last words of a process", () => {
 			await spills.gateway.printed("crashed ***");
 			if (workers === 1) assert.equal(await spills.gateway.ended, 1);
 			assertHidden(spills.gateway.stderr(), "stderr", "crashed ***");
-			await spills.end();
+			await spills.end("SIGKILL");
 		});
 	}
 

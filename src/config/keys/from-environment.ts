@@ -7,6 +7,7 @@ import {
 } from "../environment.ts";
 import { hasFault } from "../problem.ts";
 import { readTemplate } from "../read-template.ts";
+import { addFile } from "../secret-values.ts";
 import { checkShape, type Judged } from "../shape.ts";
 import type { ListSource, Source } from "../source.ts";
 import type { Hole } from "./input.ts";
@@ -111,8 +112,7 @@ function textOf(
 	const read = environmentReader(
 		env,
 		(_, message) => say(message),
-		// Whoever mounts a file means it to be secret, whatever it is for.
-		(_, { value, fromFile }) => fromFile && secrets.add(value),
+		(_, { value, fromFile }) => fromFile && addFile(value, secrets),
 	);
 	const text = read("", template);
 	return text === null || hasFault(problems, before) ? undefined : text;

@@ -184,9 +184,7 @@ export function createMetrics(gateway: Gateway): Metrics {
 	};
 	return {
 		print: (format, server = null, history = null) =>
-			gateway.secrets.hide(
-				write(new Exposition(format), server, history).text(),
-			),
+			write(new Exposition(format), server, history).text(),
 		samples: (server = null, history = null) =>
 			write(new Samples(), server, history).families,
 		totals: () => numbers.totals(),

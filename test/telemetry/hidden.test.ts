@@ -1,0 +1,158 @@
+import assert from "node:assert/strict";
+import {
+	closeSync,
+	mkdtempSync,
+	openSync,
+	readFileSync,
+	rmSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import fc from "fast-check";
+import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import type { GatewayError } from "../../src/core/errors.ts";
+import { Secrets } from "../../src/core/secrets.ts";
+import { realClock } from "../../src/tasks/clock.ts";
+import { createLog } from "../../src/telemetry/log/log.ts";
+
+let folder: string;
+before(() => {
+	folder = mkdtempSync(join(tmpdir(), "hidden-"));
+});
+after(() => rmSync(folder, { recursive: true }));
+
+let files = 0;
+
+/** The lines that a log writes of these texts. */
+async function linesOf(
+	texts: readonly string[],
+	secrets: Secrets,
+	format: "json" | "text",
+): Promise<string> {
+	const file = join(folder, String(files++));
+	const fd = openSync(file, "w");
+	const log = createLog(realClock(), { fd, format, colour: false, secrets });
+	for (const text of texts) {
+		log.error({ code: "internal", message: text, at: { text } }, "failed");
+	}
+	await log.close();
+	closeSync(fd);
+	return readFileSync(file, "utf8");
+}
+
+const secret = fc.oneof(
+	fc.string({ minLength: 8, maxLength: 30 }),
+	fc.string({ minLength: 8, maxLength: 30, unit: "grapheme" }),
+	fc.base64String({ minLength: 12, maxLength: 40 }),
+);
+
+const writings: readonly ((text: string) => string)[] = [
+	(text) => text,
+	(text) => JSON.stringify({ text }),
+	(text) => encodeURIComponent(text),
+	(text) => Buffer.from(`user:${text}`).toString("base64"),
+	(text) => `\\${text}\\`,
+	(text) => `"${text}"`,
+	(text) => `\u001b${text}\n`,
+];
+
+describe("a log that knows secrets", () => {
+	it("has none, whatever they are and wherever they stand, and its JSON is JSON", async () => {
+		const places = fc.array(
+			fc.tuple(fc.string(), fc.constantFrom(...writings), fc.string()),
+			{ minLength: 1, maxLength: 4 },
+		);
+		await fc.assert(
+			fc.asyncProperty(secret, places, async (hidden, around) => {
+				const secrets = new Secrets();
+				secrets.add(hidden);
+				fc.pre(secrets.has(hidden));
+				const texts = around.map(
+					([first, write, last]) => first + write(hidden) + last,
+				);
+				const lines = await linesOf(texts, secrets, "json");
+				const read = lines
+					.trimEnd()
+					.split("\n")
+					.map((line) => JSON.parse(line));
+				assert.equal(read.length, texts.length);
+				for (const line of read) {
+					assert.ok(!line.message.includes(hidden), line.message);
+					assert.ok(!secrets.has(JSON.stringify(line)));
+				}
+			}),
+			{ numRuns: 100 },
+		);
+	});
+
+	it("has none as text", async () => {
+		const secrets = new Secrets();
+		secrets.add('a "quoted" secret');
+		const lines = await linesOf(['is a "quoted" secret'], secrets, "text");
+		assert.match(lines, /internal: is \*\*\*/);
+		assert.ok(!lines.includes("quoted"));
+	});
+
+	it("writes what it is told if it knows none", async () => {
+		const lines = await linesOf(["is a key-1234"], new Secrets(), "json");
+		assert.match(lines, /is a key-1234/);
+	});
+});
+
+describe("what is said of a config", () => {
+	const env = { SOME_API_KEY: "key-1234-of-a-service", PORT: "8080" };
+
+	it("has no secret that its author's own code has put into it", () => {
+		const config = {
+			upstreams: { a: { url: env.SOME_API_KEY, timeout: env.SOME_API_KEY } },
+			routes: { "GET /x": { respond: 1, deadline: env.SOME_API_KEY } },
+		};
+		const { problems, secrets } = checkValue(config, "config", env);
+		assert.ok(problems.length >= 2);
+		const said = problems.map(({ message }) => message).join("\n");
+		assert.ok(said.includes("***") && !said.includes(env.SOME_API_KEY), said);
+		assert.equal(secrets.hide(`is ${env.SOME_API_KEY}`), "is ***");
+		assert.throws(
+			() => configOrThrow(checkValue(config, "config", env)),
+			(error: GatewayError) => !error.message.includes(env.SOME_API_KEY),
+		);
+	});
+
+	it("counts as secret what variables give to keys for secrets, and not what they give to settings", () => {
+		const all = {
+			HOST: "host-1.example.internal",
+			REGION: "eu-west-1-a",
+			HEADER: "Value-1-of-header",
+			QUERY: "value-1-of-query",
+			PART: "part-1-of-a-path-that-is-long",
+			SHORT: "v1-path",
+			USER: "user-1-of-many",
+			PASS: "pass-1-word",
+			NAMED: "in-a-name-1",
+			WAIT: "30000ms",
+		};
+		const config = {
+			upstreams: {
+				a: {
+					url: "https://${env.HOST}/${env.SHORT}/${env.PART}",
+					headers: { "x-key": "Key ${env.HEADER}", "x-name": "${env.NAMED}" },
+					query: { key: "${env.QUERY}" },
+					timeout: "${env.WAIT}",
+					auth: { basic: { user: "${env.USER}", password: "${env.PASS}" } },
+				},
+			},
+			routes: {
+				"GET /in-a-name-1/x": { steps: { a: { get: "a/x" } }, respond: "${a}" },
+			},
+		};
+		const { problems, secrets } = checkValue(config, "config", all);
+		assert.deepEqual(problems, []);
+		const found = Object.entries(all)
+			.filter(([, value]) => secrets.has(value))
+			.map(([name]) => name);
+		assert.deepEqual(found, ["HEADER", "QUERY", "PART", "PASS"]);
+		const pair = Buffer.from(`${all.USER}:${all.PASS}`).toString("base64");
+		assert.equal(secrets.hide(`Basic ${pair}.`), "Basic ***.");
+	});
+});
