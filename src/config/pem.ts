@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import tls from "node:tls";
 
 /** Whether a text holds certificates or a key itself, and does not name a file (RFC 7468). */
 export function isPem(text: string): boolean {
@@ -12,6 +13,14 @@ export function certificateOf(text: string): X509Certificate | null {
 	} catch {
 		return null;
 	}
+}
+
+/** All certificates of a text, in its order; those that cannot be read are not among them. */
+export function certificatesOf(text: string): readonly X509Certificate[] {
+	const blocks = text.match(
+		/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g,
+	);
+	return (blocks ?? []).flatMap((block) => certificateOf(block) ?? []);
 }
 
 function keyOf(text: string): KeyObject | null {
@@ -32,6 +41,19 @@ export function faultOfPair(cert: string, key: string): string | null {
 		return "`key` holds no private key that can be read without a passphrase";
 	}
 	return certificate.checkPrivateKey(own)
-		? null
+		? refusalOf(cert, key)
 		: "`key` is not the private key of `cert`";
+}
+
+/** OpenSSL takes no keys and signatures that are too weak. */
+function refusalOf(cert: string, key: string): string | null {
+	try {
+		tls.createSecureContext({ cert, key });
+		return null;
+	} catch (error) {
+		const code = String((error as NodeJS.ErrnoException).code);
+		return /KEY_TOO_SMALL|MD_TOO_WEAK/.test(code)
+			? `the key or the signature of \`cert\` is too weak (${code})`
+			: `OpenSSL refuses \`cert\` with \`key\` (${code})`;
+	}
 }

@@ -1,9 +1,10 @@
 import type { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
+import tls from "node:tls";
 import type { TlsConfig } from "./config.ts";
 import type { PemSource } from "./keys/tls.ts";
-import { certificateOf, faultOfPair, isPem } from "./pem.ts";
+import { certificateOf, certificatesOf, faultOfPair, isPem } from "./pem.ts";
 
 /** No chain of certificates is longer. A longer file is likely another one. */
 export const pemBytesMax = 256 * 1024;
@@ -74,8 +75,45 @@ function faultsOfPair(pair: PlacedPair, nowMs: number): TlsFault[] {
 	const message = faultOfPair(cert, key);
 	if (message !== null) return [{ keys: certKeys, message }];
 	const certificate = certificateOf(cert);
-	return (certificate ? doubtsOf(certificate, pair.name, nowMs) : []).map(
-		(doubt) => ({ keys: certKeys, message: doubt, warning: true }),
+	const doubts = certificate ? doubtsOf(certificate, pair.name, nowMs) : [];
+	return [...doubts, ...doubtsOfChain(certificatesOf(cert))].map((doubt) => ({
+		...{ keys: certKeys, message: doubt, warning: true },
+	}));
+}
+
+/**
+ * Many clients fetch no certificate that is missing. A certificate that says where its issuer's is (RFC 5280, 4.2.2.1) comes
+ * from an authority whose root clients know and whose other certificates they do not. Authorities of one's own rarely say it.
+ */
+function doubtsOfChain(chain: readonly X509Certificate[]): string[] {
+	for (const [at, issuer] of chain.slice(1).entries()) {
+		const issued = chain[at] as X509Certificate;
+		if (issued.checkIssued(issuer)) continue;
+		const names = `${nameOf(issued.subject)}, which is of ${nameOf(issued.issuer)}`;
+		return [
+			`\`cert\` has ${nameOf(issuer.subject)} behind ${names}: each certificate stands before that of its issuer`,
+		];
+	}
+	const last = chain.at(-1);
+	if (last === undefined || last.checkIssued(last)) return [];
+	if (!/CA Issuers/.test(last.infoAccess ?? "") || isOfRoot(last)) return [];
+	return [
+		`\`cert\` ends before the certificate of ${nameOf(last.issuer)}, which has issued ${nameOf(last.subject)}: many clients need it, so name the file of the whole chain`,
+	];
+}
+
+function isOfRoot(certificate: X509Certificate): boolean {
+	return tls.rootCertificates.some((root) => {
+		const authority = certificateOf(root);
+		return authority !== null && certificate.checkIssued(authority);
+	});
+}
+
+/** The name that people call it by. */
+function nameOf(subject: string): string {
+	return (
+		/^(?:CN|O)=(.+)$/m.exec(subject.split("\n").reverse().join("\n"))?.[1] ??
+		"an authority"
 	);
 }
 

@@ -97,6 +97,7 @@ function add(
 		const found = values.get(key);
 		if (found === undefined) values.set(key, { name, labels, value });
 		else if (across === "most") found.value = Math.max(found.value, value);
+		else if (across === "least") found.value = Math.min(found.value, value);
 		else found.value += value;
 	}
 }

@@ -18,7 +18,7 @@ export interface Metric {
 	 * What the numbers of several processes are together: their sum, the most of them, or each with the label `worker` because
 	 * neither says anything. Default: the sum.
 	 */
-	readonly across?: "sum" | "most" | "worker";
+	readonly across?: "sum" | "most" | "least" | "worker";
 }
 
 /** Takes metrics, one after the other. */

@@ -223,7 +223,7 @@ export const metrics = {
 	certificateExpiry: gauge(
 		"sluice_tls_certificate_expiry_timestamp_seconds",
 		"When the certificate expires, in seconds since 1970",
-		"most",
+		"least",
 	),
 	certificateReloads: counter(
 		"sluice_tls_certificate_reloads_total",
