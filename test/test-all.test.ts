@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { folderWith, runNode } from "./kit/cli.ts";
 
@@ -29,9 +31,9 @@ describe("the run of all tests", () => {
 		assert.equal(code, 0, said);
 		const order = [...said.matchAll(/^✔ (\S+) /gm)].map(([, name]) => name);
 		assert.deepEqual(order, [
-			...["x.slow", "a.test", "b.test", "c.test"],
-			...["y.slow", "d.test", "e.test", "f.test"],
-			...["g.test", "h.test", "i.test"],
+			...["x.slow", "a.test", "b.test"],
+			...["y.slow", "c.test", "d.test"],
+			...["e.test", "f.test", "g.test", "h.test", "i.test"],
 		]);
 		assert.match(said, /^ℹ pass 11$/m);
 		// What CI reads stands at the end.
@@ -57,6 +59,25 @@ it("waits for ever", () => new Promise(() => setInterval(() => {}, 1000)));
 		assert.equal(code, 1);
 		assert.match(said, /test timed out after 300ms/);
 		assert.match(said, /a\.test\.ts did not end after its last test/);
+	});
+
+	it("tells what each file costs, with the processes that it starts", async () => {
+		const starts = `import { execFileSync } from "node:child_process";
+import { it } from "node:test";
+const burn = "while (process.cpuUsage().user < 4e5);";
+it("starts", () => { execFileSync(process.execPath, ["-e", burn]); });
+`;
+		using folder = folderWith({ "a.test.ts": passing, "b.test.ts": starts });
+		const to = join(folder.path, "costs");
+		const args = ["--import", ends, program, "*.test.ts"];
+		const run = runNode(args, { cwd: folder.path, env: { SUITE_COST: to } });
+		assert.equal(await run.ended, 0);
+		const lines = readFileSync(to, "utf8").trimEnd().split("\n");
+		const rows = lines.map((line) => line.split("\t"));
+		const costs = new Map(rows.map(([cost, , file]) => [file, Number(cost)]));
+		assert.deepEqual([...costs.keys()].toSorted(), ["a.test.ts", "b.test.ts"]);
+		assert.ok(Number(costs.get("a.test.ts")) > 0, lines.join());
+		assert.ok(Number(costs.get("b.test.ts")) >= 0.4, lines.join());
 	});
 
 	it("fails if there is no file", async () => {

@@ -2,6 +2,7 @@ import { subscribe } from "node:diagnostics_channel";
 import { writeSync } from "node:fs";
 import { relative } from "node:path";
 import { isMainThread } from "node:worker_threads";
+import { tellCost } from "./cost.ts";
 import "./untracked.ts";
 
 /** How long a file may keep its process after its last test. */
@@ -18,6 +19,9 @@ interface Ended {
  * would wait for ever.
  */
 if (isMainThread) {
+	const costTo = process.env["SUITE_COST"];
+	// The runner has the whole time of all files.
+	if (costTo && process.env["NODE_TEST_CONTEXT"]) tellCost(costTo);
 	const ended: Ended[] = [];
 	subscribe("tracing:node.test:end", (message) => {
 		const { name = "", file = "", type } = message as Record<string, string>;
