@@ -729,8 +729,8 @@ export interface UpstreamInput {
 	 * 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it
 	 * may be served after that, during a refresh or if asking fails, unless it says otherwise. `staleIfError`
 	 * (default: `stale`) is how long if asking fails. Bounded by `maxBytes` (default `64MiB`), `maxEntries` (`10000`)
-	 * and, for one body, `maxAnswer` (`1MiB`). With a `store`, gateways share the answers that are kept of calls,
-	 * unless `shared` (default `true`) is `false`.
+	 * and, for one body, `maxAnswer` (`1MiB`). With a `store`, gateways share the answers that are kept, unless
+	 * `shared` (default `true`) is `false`.
 	 */
 	readonly cache?: InputOfKey<Upstream["cache"]>;
 	/**

@@ -197,7 +197,7 @@ export function createUpstream(
 			// Next: a shared call needs its protection once for all who share it.
 			joined ? coalesce({ ...shared, scope }) : null,
 			// Inside `coalesce`: a shared call looks once. Outside all that protects the upstream: it is not asked.
-			keeping && keeping.second,
+			keeping?.second?.call ?? null,
 			// Inside the cache: a kept answer needs no token. Outside the others: to wait for one is not the upstream's doing.
 			authorizing && authorizing.call,
 			// Outside the breaker: each attempt counts there separately, and none is made while the breaker is open.
@@ -212,6 +212,7 @@ export function createUpstream(
 			balanced ? balanced.stream(streams) : (streams[0] as StreamCall),
 			[
 				keeping && keeping.stream,
+				keeping?.second?.stream ?? null,
 				authorizing && authorizing.stream,
 				...guards.map((guard) => guard.stream),
 			],

@@ -343,7 +343,7 @@ describe("a call that looks in the store", () => {
 				...{ kept: status === 200, served: true },
 			}),
 		} as never;
-		const call = level.policy(intake)(all.next);
+		const call = level.guard(intake).call(all.next);
 		const one = caller();
 		const begin = () => one.ask(call, { isKept: () => false });
 		return { ...{ clock, begun, one, begin, finds, released }, call };

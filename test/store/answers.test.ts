@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import type { ServerResponse } from "node:http";
 import { describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import { headerOf } from "../../src/core/http/headers.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
 import { cache } from "../../src/policy/cache/cache.ts";
 import { promised } from "../../src/policy/promised.ts";
@@ -44,8 +48,25 @@ interface Asked {
 	readonly text: string;
 }
 
+/** A secret of the config. */
+const planted = "p1anted-s3cret-value";
+
+/** Ten thousand characters so many times, each when those before have been taken. */
+async function sendSlowly(response: ServerResponse, count: number) {
+	for (let at = 0; at < count; at++) {
+		response.write("x".repeat(10_000));
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	}
+	response.end();
+}
+
+/** Bytes that no coder makes shorter. */
+const noise = (bytes: number) => randomBytes(bytes);
+
 interface TestGateway extends AsyncDisposable {
 	get(path: string, headers?: Record<string, string>): Promise<Asked>;
+	/** As it comes. */
+	fetch(path: string, headers?: Record<string, string>): Promise<Response>;
 	post(path: string): Promise<Asked>;
 	store(): StoreState;
 	/** How often its caches have taken an answer from the store. */
@@ -78,6 +99,14 @@ async function opened(
 				steps: { done: { post: "things/x/${params.id}" } },
 				respond: "${done}",
 			},
+			"GET /files/{rest*}": {
+				proxy: {
+					to: "things/files/{rest*}",
+					cache: true,
+					pass: ["x-kind", "authorization"],
+				},
+			},
+			"POST /files/{rest*}": { proxy: "things/files/{rest*}" },
 			"GET /picky/{id}": {
 				steps: {
 					thing: { get: "things/x/${params.id}", expect: "${answer.good}" },
@@ -87,7 +116,7 @@ async function opened(
 		},
 	};
 	const gateway = createGateway(
-		configOrThrow(checkValue(config, "t", { STORE: store })),
+		configOrThrow(checkValue(config, "t", { STORE: store, KEY: planted })),
 	);
 	let shared = 0;
 	gateway.events.policyDecided.push(({ decision }) => {
@@ -103,6 +132,8 @@ async function opened(
 	};
 	return {
 		get: (path, headers) => ask("GET", path, headers),
+		fetch: (path, headers = {}) =>
+			gateway.fetch(new Request(`http://gateway${path}`, { headers })),
 		post: (path) => ask("POST", path),
 		store: state,
 		shared: () => shared,
@@ -390,6 +421,306 @@ describe("answers that gateways share", { skip }, () => {
 		}));
 });
 
+describe("answers of proxied routes that gateways share", { skip }, () => {
+	const inside = async (
+		answer: Answering,
+		work: (
+			one: TestGateway,
+			two: TestGateway,
+			upstream: RealUpstream,
+			server: TestStore,
+		) => Promise<void>,
+		cache: object = { for: "1m" },
+	) => {
+		await using server = await startStore();
+		await using upstream = await startUpstream(answer);
+		await using one = await opened(server.url, upstream.url, cache);
+		await using two = await opened(server.url, upstream.url, cache);
+		await work(one, two, upstream, server);
+	};
+	const stored = (server: TestStore, count: number) =>
+		until(async () => {
+			const keys = await server.command("KEYS", "sluice:answer:*");
+			return keys.startsWith(`*${count}\r\n`);
+		});
+
+	it("are asked for once, as they were sent, and are no younger for the one that gets them later", () => {
+		const body = gzipSync("a page of much text ".repeat(100));
+		const headers = {
+			...{ "content-type": "text/html", "content-encoding": "gzip" },
+			...{ etag: '"v1"', age: "7", "cache-control": "max-age=60" },
+		};
+		return inside(
+			(_, response) => response.writeHead(200, headers).end(body),
+			async (one, two, upstream, server) => {
+				const first = await one.fetch("/files/page");
+				assert.deepEqual(Buffer.from(await first.arrayBuffer()), body);
+				await stored(server, 1);
+				const second = await two.fetch("/files/page");
+				assert.deepEqual(Buffer.from(await second.arrayBuffer()), body);
+				for (const name of ["content-type", "content-encoding", "etag"]) {
+					assert.equal(
+						second.headers.get(name),
+						headers[name as keyof typeof headers],
+					);
+				}
+				const age = Number(second.headers.get("age"));
+				assert.ok(age >= 8 && age < 60, `${age}`);
+				assert.equal(two.shared(), 1);
+				assert.equal(upstream.seen.length, 1);
+				// It is in the memory of both by now, and 304 to whoever has it.
+				const has = { "if-none-match": '"v1"' };
+				assert.equal((await two.fetch("/files/page", has)).status, 304);
+				assert.equal(upstream.seen.length, 1);
+			},
+		);
+	});
+
+	it("are asked for once if 600 requests miss at once in two gateways", () =>
+		inside(
+			(_, response) => {
+				setTimeout(() => response.end("done"), 300);
+			},
+			async (one, two, upstream) => {
+				const all = await Promise.all(
+					Array.from({ length: 600 }, (_, at) =>
+						(at % 2 ? one : two).get("/files/a"),
+					),
+				);
+				assert.deepEqual(
+					new Set(all.map(({ text }) => text)),
+					new Set(["done"]),
+				);
+				assert.equal(upstream.seen.length, 1);
+			},
+		));
+
+	it("come to the others although the client that asked reads nothing of it", () =>
+		inside(
+			(_, response) => void sendSlowly(response, 10),
+			async (one, two, upstream) => {
+				const unread = await one.fetch("/files/a");
+				const { text } = await two.get("/files/a");
+				assert.equal(text, "x".repeat(100_000));
+				assert.equal(two.shared(), 1);
+				assert.equal(upstream.seen.length, 1);
+				await unread.body?.cancel();
+			},
+		));
+
+	it("are old for all once a request through one gateway has changed them", () => {
+		let version = 0;
+		return inside(
+			(request, response) => {
+				if (request.method === "POST") version++;
+				response.end(`${version}`);
+			},
+			async (one, two, _, server) => {
+				assert.equal((await one.get("/files/a")).text, "0");
+				await stored(server, 1);
+				assert.equal((await two.get("/files/a")).text, "0");
+				assert.equal(two.shared(), 1);
+				await one.post("/files/a");
+				await until(async () => (await two.get("/files/a")).text === "1");
+			},
+		);
+	});
+
+	it("are asked for by each if they are too long for the store, and nobody waits", () =>
+		inside(
+			(_, response) => {
+				response.end(noise(200_000));
+			},
+			async (one, two, upstream, server) => {
+				const [a, b] = [
+					await one.fetch("/files/a"),
+					await two.fetch("/files/a"),
+				];
+				assert.equal((await a.arrayBuffer()).byteLength, 200_000);
+				assert.equal((await b.arrayBuffer()).byteLength, 200_000);
+				assert.equal(upstream.seen.length, 2);
+				assert.equal(two.shared(), 0);
+				await stored(server, 0);
+			},
+		));
+
+	it("are asked for by the next one at once if they grow too long, and do not end", () => {
+		let count = 0;
+		return inside(
+			(_, response) => {
+				if (++count > 1) return void response.end("short");
+				response.write(noise(2_000_000));
+			},
+			async (one, two) => {
+				const endless = await one.fetch("/files/a");
+				const reading = endless.arrayBuffer().catch(() => "cut");
+				const beganMs = performance.now();
+				assert.equal((await two.get("/files/a")).text, "short");
+				// A lease would last two seconds.
+				assert.ok(performance.now() - beganMs < 1900);
+				await one[Symbol.asyncDispose]();
+				assert.equal(await reading, "cut");
+			},
+		);
+	});
+
+	it("are asked for by the next one at once if they break off, and none is given cut", () => {
+		let count = 0;
+		return inside(
+			(_, response) => {
+				response.writeHead(200, { "content-length": "10" });
+				response.write("01234");
+				if (++count > 1) return void response.end("56789");
+				setTimeout(() => response.destroy(), 20);
+			},
+			async (one, two) => {
+				await assert.rejects(one.get("/files/a"));
+				const beganMs = performance.now();
+				assert.equal((await two.get("/files/a")).text, "0123456789");
+				// A lease would last two seconds.
+				assert.ok(performance.now() - beganMs < 1900);
+				assert.equal(two.shared(), 0);
+			},
+		);
+	});
+
+	it("are no user's own", () =>
+		inside(
+			(request, response) => {
+				if (request.target.endsWith("private")) {
+					response.setHeader("cache-control", "private, max-age=60");
+				}
+				if (request.target.endsWith("cookie")) {
+					response.setHeader("set-cookie", "who=ada");
+				}
+				response.end("whose?");
+			},
+			async (one, two, upstream, server) => {
+				const ada = { authorization: "Bearer ada" };
+				for (const [path, headers] of [
+					["/files/a", ada],
+					["/files/private", {}],
+					["/files/cookie", {}],
+				] as const) {
+					await one.get(path, headers);
+					await two.get(path, headers);
+				}
+				assert.equal(upstream.seen.length, 6);
+				await stored(server, 0);
+			},
+		));
+
+	it("are in no store if they hold a secret of the config, also compressed", async () => {
+		await using server = await startStore();
+		await using upstream = await startUpstream(({ target }, response) => {
+			const body = `you sent ${target.endsWith("a") ? planted : "nothing"}`;
+			response.setHeader("content-encoding", "gzip");
+			response.end(gzipSync(body));
+		});
+		const more = { headers: { "x-key": "${env.KEY}" } };
+		const cache = { for: "1m" };
+		await using one = await opened(server.url, upstream.url, cache, more);
+		for (const path of ["/files/a", "/files/b"]) {
+			assert.equal((await one.fetch(path)).status, 200);
+		}
+		await stored(server, 1);
+		await using two = await opened(server.url, upstream.url, cache, more);
+		await two.fetch("/files/b");
+		await two.fetch("/files/a");
+		assert.equal(two.shared(), 1);
+		assert.equal(upstream.seen.length, 3);
+	});
+
+	it("are given to requests that differ in a field only if each has its own", () =>
+		inside(
+			({ rawHeaders }, response) => {
+				response.setHeader("vary", "x-kind");
+				response.end(headerOf(rawHeaders, "x-kind") ?? "none");
+			},
+			async (one, two, upstream, server) => {
+				assert.equal((await one.get("/files/a", { "x-kind": "a" })).text, "a");
+				await stored(server, 1);
+				assert.equal((await two.get("/files/a", { "x-kind": "b" })).text, "b");
+				assert.equal((await two.get("/files/a", { "x-kind": "a" })).text, "a");
+				assert.equal(upstream.seen.length, 2);
+			},
+		));
+
+	it("are asked for with a client's own condition or range by the client alone", () =>
+		inside(
+			({ rawHeaders }, response) => {
+				response.setHeader("etag", '"v1"');
+				if (headerOf(rawHeaders, "if-none-match") !== null) {
+					return void response.writeHead(304).end();
+				}
+				if (headerOf(rawHeaders, "range") === null) {
+					return void response.end("0123456789");
+				}
+				response.writeHead(206, { "content-range": "bytes 0-3/10" });
+				response.end("0123");
+			},
+			async (one, two, upstream, server) => {
+				await one.get("/files/a");
+				await stored(server, 1);
+				const has = { "if-none-match": '"v1"' };
+				assert.equal((await two.get("/files/a", has)).status, 304);
+				const part = await two.get("/files/a", { range: "bytes=0-3" });
+				assert.deepEqual(part, { status: 206, text: "0123" });
+				assert.equal(two.shared(), 0);
+				assert.equal(upstream.seen.length, 3);
+				assert.equal((await two.get("/files/a")).text, "0123456789");
+			},
+		));
+
+	it("are confirmed by one gateway for all", () =>
+		inside(
+			({ rawHeaders }, response) => {
+				response.setHeader("etag", '"v1"');
+				response.setHeader("cache-control", "max-age=1");
+				const has = headerOf(rawHeaders, "if-none-match") !== null;
+				if (has) response.writeHead(304).end();
+				else response.end("kept");
+			},
+			async (one, two, upstream, server) => {
+				await one.get("/files/a");
+				await stored(server, 1);
+				await stored(server, 0);
+				await until(async () => {
+					assert.equal((await one.get("/files/a")).text, "kept");
+					return upstream.seen.length === 2;
+				});
+				await stored(server, 1);
+				assert.equal((await two.get("/files/a")).text, "kept");
+				assert.equal(two.shared(), 1);
+				assert.equal(upstream.seen.length, 2);
+			},
+		));
+
+	it("stay in each gateway's memory with `shared: false`", () =>
+		inside(
+			(_, response) => void response.end("a"),
+			async (one, two, upstream, server) => {
+				await one.get("/files/a");
+				await two.get("/files/a");
+				assert.equal(upstream.seen.length, 2);
+				await stored(server, 0);
+			},
+			{ for: "1m", shared: false },
+		));
+
+	it("come from the upstream while the store is stopped, and none fails", () =>
+		inside(
+			(_, response) => void response.end("a"),
+			async (one, two, _, server) => {
+				server.stop();
+				for (const gateway of [one, two]) {
+					assert.equal((await gateway.get("/files/a")).text, "a");
+				}
+				server.goOn();
+			},
+		));
+});
+
 describe("an answer in the store", () => {
 	const answer = fc.record({
 		status: fc.integer({ min: 200, max: 599 }),
@@ -477,7 +808,7 @@ describe("an answer in the store", () => {
 		);
 		assert.ok(guard.second);
 		const request = requestOf({ safe: true });
-		const answer = await promised(guard.call(guard.second(hangs)))(
+		const answer = await promised(guard.call(guard.second.call(hangs)))(
 			request,
 			scope,
 		);

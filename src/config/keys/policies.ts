@@ -83,7 +83,7 @@ const limiterKeys = sectionFor<LimiterOptions>()(
 export const policyKeys = {
 	cache: key(policy(cacheKeys), {
 		description:
-			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it may be served after that, during a refresh or if asking fails, unless it says otherwise. `staleIfError` (default: `stale`) is how long if asking fails. Bounded by `maxBytes` (default {maxBytes}), `maxEntries` ({maxEntries}) and, for one body, `maxAnswer` ({maxAnswer}). With a `store`, gateways share the answers that are kept of calls, unless `shared` (default {shared}) is `false`.",
+			"Keeps answers to calls that only read, as their `Cache-Control`, `Expires`, `Vary`, `ETag` and `Age` say (RFC 9111, a cache that many share). `for` is how long an answer without directives is fresh. `stale` is how long it may be served after that, during a refresh or if asking fails, unless it says otherwise. `staleIfError` (default: `stale`) is how long if asking fails. Bounded by `maxBytes` (default {maxBytes}), `maxEntries` ({maxEntries}) and, for one body, `maxAnswer` ({maxAnswer}). With a `store`, gateways share the answers that are kept, unless `shared` (default {shared}) is `false`.",
 		example:
 			"cache: { for: 1m, stale: 10m, staleIfError: 1h, maxBytes: 16MiB, maxEntries: 1000, maxAnswer: 64KiB, shared: false }",
 	}),

@@ -216,6 +216,8 @@ export interface StreamRequest extends Asker {
 	readonly untakenMs: number | null;
 	/** As for a call. */
 	readonly isKept?: () => boolean;
+	/** Whether the whole answer is asked for, for all who ask the same. Then one that gateways share will do. Absent: no. */
+	readonly forAll?: boolean;
 	/**
 	 * Called for each interim answer other than 100, before the head. Absent or null: nobody wants them.
 	 */

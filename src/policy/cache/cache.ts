@@ -4,12 +4,7 @@ import { Secrets } from "../../core/secrets.ts";
 import { SharedAnswers } from "../../store/answers.ts";
 import type { Store } from "../../store/store.ts";
 import type { Scope } from "../../tasks/scope.ts";
-import {
-	createReporter,
-	type Guard,
-	type Policy,
-	type PolicyContext,
-} from "../policy.ts";
+import { createReporter, type Guard, type PolicyContext } from "../policy.ts";
 import { cacheCalls } from "./calls.ts";
 import { Intake } from "./intake.ts";
 import { Keeper, type KeeperOptions } from "./keeper.ts";
@@ -25,7 +20,7 @@ export interface CacheOptions
 		KeeperOptions {
 	/** The longest body that is kept, in bytes. */
 	readonly answerBytesMax: number;
-	/** Whether answers to calls are also kept in the store, if there is one. Absent: they are. */
+	/** Whether answers are also kept in the store, if there is one. Absent: they are. */
 	readonly shared?: boolean;
 }
 
@@ -55,8 +50,8 @@ export interface CacheState {
 
 /** A guard that knows what it keeps. */
 export interface CacheGuard extends Guard {
-	/** What stands between its calls and the upstream: answers that gateways share. Null if they share none. */
-	readonly second: Policy | null;
+	/** What stands between it and the upstream: answers that gateways share. Null if they share none. */
+	readonly second: Guard | null;
 	state(): CacheState;
 }
 
@@ -113,7 +108,7 @@ export function cache(
 	return {
 		call: cacheCalls(parts),
 		stream: cacheStreams(parts),
-		second: second && second.policy(intake),
+		second: second && second.guard(intake),
 		state: () => ({ bytes: keeper.bytes, entries: keeper.entries }),
 	};
 }

@@ -60,6 +60,13 @@ export class Client {
 		this.wish = wishOf(asked);
 	}
 
+	/** Whether it asks for the whole, and has nothing of it. */
+	get asksForAll(): boolean {
+		const whole = this.range === null && !this.ranges;
+		const isGet = this.request.method === "GET";
+		return isGet && whole && this.condition === null && this.wish === "fresh";
+	}
+
 	reason(kept: Kept | null, now: number): ForwardReason {
 		return forwardReason(this.#parts.keeper, this.key, kept, now);
 	}

@@ -118,6 +118,16 @@ export class Intake {
 		return this.#take(form, key, dated, asked, response, null);
 	}
 
+	/** Whether other gateways wait for what is sent to this request. */
+	isAwaited(key: Key): boolean {
+		return this.#second?.leads("sent", key) === true;
+	}
+
+	/** Nothing of what was sent to this request was kept, unless it is by now. The next one asks at once if it `failed`. */
+	notKept(key: Key, failed: boolean): void {
+		this.#second?.release("sent", key, failed);
+	}
+
 	/** What is kept of an address is old: an answer came that is not kept. A failure says nothing about it. */
 	outdate(key: Key, { status }: Judged): void {
 		// Nor does a 304, which is a word about an answer of the client's.
@@ -175,7 +185,7 @@ export class Intake {
 		if (this.#isOutranked(response.status, old)) return marked;
 		if (form === "sent" && !fails) this.#dropPart(key);
 		if (changed || tooLong || !isWorthKeeping(judgement, response.headers)) {
-			this.#second?.refuse({ key });
+			this.#second?.refuse({ form, key });
 			// A failure says nothing about the kept answer. Any other answer replaces it.
 			return old && !fails ? this.#outdate(old, marked) : marked;
 		}
@@ -205,8 +215,8 @@ export class Intake {
 		};
 		if (trial) trial.kept = kept;
 		this.#keeper.keep(kept);
-		// A 304 has confirmed an answer that a step has used before.
-		if (trial?.passed) this.#second?.keep(kept);
+		// A 304 has confirmed an answer that a step has used before. What was sent is of use as it is.
+		if (trial?.passed || form === "sent") this.#second?.keep(kept);
 		return kept.response;
 	}
 

@@ -53,7 +53,9 @@ export function keepWhilePassed(
 	const framed = isFramed(head);
 	if (!forOthers || !kept || !framed) {
 		if (forOthers && framed && !part) intake.outdate(key, head);
-		miss?.end(verdictOfStatus(status).stale);
+		const fails = verdictOfStatus(status).stale;
+		miss?.end(fails);
+		intake.notKept(key, fails);
 		return { head, body: null, stored: false };
 	}
 	const body = new KeptBody(
@@ -69,9 +71,14 @@ export function keepWhilePassed(
 				if (part) intake.takePart(key, response, flight);
 				else intake.take("sent", key, response, flight);
 			},
-			onOver: (long) => miss?.end(!long),
+			onOver(long) {
+				miss?.end(!long);
+				intake.notKept(key, !long);
+			},
 		},
 	);
+	// Other gateways are not to wait for a slow client.
+	if (intake.isAwaited(key)) void body.hurry();
 	if (miss !== null) letFollow(miss, body, { status, served });
 	const known = length !== null || !hasContent(status);
 	const stored = known && !flight.changed;

@@ -2,6 +2,8 @@ import { LRUCache } from "lru-cache";
 import { conditionFields } from "../../core/http/fields.ts";
 import { headersWithout } from "../../core/http/headers.ts";
 import type {
+	StreamHead,
+	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
@@ -11,12 +13,22 @@ import type { FoundAnswer, Lease, SharedAnswers } from "../../store/answers.ts";
 import type { Clock } from "../../tasks/clock.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import { sleep } from "../../tasks/sleep.ts";
-import type { Call, CallEnd, Policy, ReportDecision } from "../policy.ts";
+import type {
+	Call,
+	CallEnd,
+	Guard,
+	Policy,
+	ReportDecision,
+	StreamCall,
+	StreamPolicy,
+} from "../policy.ts";
 import { PolicyEnd } from "../policy-end.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Intake } from "./intake.ts";
-import type { Kept, Key } from "./keeper.ts";
+import type { Form, Kept, Key } from "./keeper.ts";
+import { plainBody } from "./plain-body.ts";
+import { headFrom } from "./streamed.ts";
 import { wishOf } from "./wish.ts";
 
 /** The means that the second level takes from its cache. */
@@ -53,8 +65,12 @@ export class SecondLevel {
 		this.#context = context;
 	}
 
-	/** Looks for answers to calls that the first level has sent. */
-	policy(intake: Intake): Policy {
+	/** Looks for answers to what the first level has asked for. */
+	guard(intake: Intake): Guard {
+		return { call: this.#policy(intake), stream: this.#streamPolicy(intake) };
+	}
+
+	#policy(intake: Intake): Policy {
 		return (next) => (request, scope, ended) => {
 			const asks = request.isKept !== undefined && request.safe;
 			const own = withoutConditions(request);
@@ -68,32 +84,65 @@ export class SecondLevel {
 		};
 	}
 
+	#streamPolicy(intake: Intake): StreamPolicy {
+		return (next) => (request, scope) =>
+			request.forAll === true
+				? this.#stream(next, request, scope, intake)
+				: next(request, scope);
+	}
+
 	/** How much older an answer is than its fields say; 0 if it comes from the upstream. */
 	olderMs({ body }: UpstreamResponse): number {
 		return this.#found.get(body) ?? 0;
 	}
 
-	/** A step has used an answer that is kept. */
-	keep({ key, response, bornMs, freshUntilMs }: Kept): void {
-		const asked = askedOf(key);
+	/** An answer is kept and of use: a step has used it, or it was sent as it is. */
+	keep({ form, key, response, bornMs, freshUntilMs }: Kept): void {
+		const asked = askedOf(form, key);
 		const lease = this.#leases.get(asked);
 		if (lease === undefined) return;
 		this.#leases.delete(asked);
 		const { status, headers, body } = response;
-		const { answers, clock, secrets } = this.#context;
-		const nowMs = clock.now();
-		// The store has other readers. Its clients get such an answer all the same, and it stays in memory.
-		const isSecret = secrets.has(body) || secrets.has(JSON.stringify(headers));
-		void answers.keep(lease, {
+		const nowMs = this.#context.clock.now();
+		const answer = {
 			...{ status, headers, body },
 			ageMs: Math.max(0, nowMs - bornMs),
-			keptMs: isSecret ? 0 : freshUntilMs - nowMs,
-		});
+			keptMs: freshUntilMs - nowMs,
+		};
+		void this.#keepFor(lease, answer, form);
+	}
+
+	/** The store has other readers. The client gets an answer with a secret all the same, and it stays in memory. */
+	async #keepFor(
+		lease: Lease,
+		answer: StoredAnswer,
+		form: Form,
+	): Promise<void> {
+		const { answers, clock, secrets } = this.#context;
+		const { headers } = answer;
+		// In coded bytes nothing is found.
+		const body = form === "sent" ? await plainBody(answer, clock) : answer.body;
+		const isSecret =
+			body === null ||
+			secrets.has(body) ||
+			secrets.has(JSON.stringify(headers));
+		await answers.keep(lease, isSecret ? { ...answer, keptMs: 0 } : answer);
 	}
 
 	/** An answer was not kept after all, or a step could not use it. */
-	refuse({ key }: Pick<Kept, "key">): void {
-		this.#giveBack(askedOf(key), true);
+	refuse({ form, key }: Pick<Kept, "form" | "key">): void {
+		this.release(form, key, true);
+	}
+
+	/** Whether other gateways wait for the answer. */
+	leads(form: Form, key: Key): boolean {
+		const token = this.#leases.get(askedOf(form, key))?.token ?? "";
+		return token !== "";
+	}
+
+	/** Others wait no longer for an answer that is not kept. The next one asks at once if it `failed`. */
+	release(form: Form, key: Key, failed: boolean): void {
+		this.#giveBack(askedOf(form, key), failed);
 	}
 
 	/** Calls of this gateway have changed what is at these targets. */
@@ -104,7 +153,7 @@ export class SecondLevel {
 	/** Looks in the store, and asks if it is not there. Whoever leaves meanwhile hears so at once, and not when the store answers. */
 	#look(next: Call, looking: Looking, end: PolicyEnd): void {
 		const { own, scope, intake } = looking;
-		const asked = askedOf(own);
+		const asked = askedOf("decoded", own);
 		const stop = scope.onCancel((reason) => end.failed(reason));
 		this.#find(asked, own.target, scope, intake).then(
 			(found) => {
@@ -156,6 +205,46 @@ export class SecondLevel {
 		const foreseen = intake.foresee("decoded", own, response, body.length);
 		if (foreseen.kept && foreseen.served) return;
 		this.#giveBack(asked, verdictOfStatus(status).stale);
+	}
+
+	/** The body of the answer may still come when this resolves. Then it is kept, or the lease given back, at its end. */
+	async #stream(
+		next: StreamCall,
+		request: StreamRequest,
+		scope: Scope,
+		intake: Intake,
+	): Promise<void> {
+		const { target } = request;
+		const { headers } = withoutConditions(request);
+		const key: Key = { method: "GET", target, headers, body: null };
+		const asked = askedOf("sent", key);
+		const found = await this.#find(asked, target, scope, intake);
+		if (scope.cancelled) {
+			if (found?.kind === "ask") this.#release(found.lease);
+			throw scope.reason;
+		}
+		if (found?.kind === "kept") {
+			this.#context.report(request, "shared", null);
+			const { ageMs } = found.answer;
+			// Of a part of a second nobody keeps note here, so it counts as a whole one.
+			const shownMs = 1000 * Math.ceil(ageMs / 1000);
+			return request.onHead(headFrom(found.answer, shownMs, "GET", null));
+		}
+		if (found?.kind !== "ask") return next(request, scope);
+		this.#leases.set(asked, found.lease);
+		let confirmed = false;
+		const onHead = (head: StreamHead) => {
+			confirmed = head.status === 304;
+			request.onHead(head);
+		};
+		try {
+			await next({ ...request, onHead }, scope);
+			// It was about another answer than the one that is kept, or that would have been kept by now.
+			if (confirmed) this.#giveBack(asked, true);
+		} catch (error) {
+			this.#giveBack(asked, true);
+			throw error;
+		}
 	}
 
 	/** Null if it waited in vain for whoever asks. */
@@ -231,7 +320,9 @@ class EndOfLease extends PolicyEnd {
 }
 
 /** Without the conditions by which the first level asks whether its own answer still holds. */
-function withoutConditions(request: UpstreamRequest): UpstreamRequest {
+function withoutConditions<Request extends Pick<Key, "headers">>(
+	request: Request,
+): Request {
 	const headers = headersWithout(request.headers, (name) =>
 		conditionFields.has(name),
 	);
@@ -239,7 +330,8 @@ function withoutConditions(request: UpstreamRequest): UpstreamRequest {
 }
 
 /** A text that two calls have in common only if their answers can be given for each other. */
-function askedOf(key: Key): string {
+function askedOf(form: Form, key: Key): string {
 	const { method, target, body, binary = false } = key;
-	return JSON.stringify([method, target, body, binary, askedHeaders(key)]);
+	const asked = [method, target, body, binary, askedHeaders(key)];
+	return JSON.stringify(form === "decoded" ? asked : [...asked, form]);
 }

@@ -253,6 +253,7 @@ class Passage {
 			headers: this.#client.asked(conditions, rest),
 			onHead,
 			isKept: () => this.#isKept(),
+			forAll: rest === null && this.#client.asksForAll,
 		};
 		try {
 			await this.#next(request, scope);
