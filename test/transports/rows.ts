@@ -16,7 +16,9 @@ export const rows = {
 		"test/server/simple-heads.test.ts",
 		"test/server/stream.test.ts",
 		"test/server/websocket.test.ts",
+		"test/whole/channels.test.ts",
 		"test/whole/hops.test.ts",
+		"test/whole/jobs.test.ts",
 		"test/whole/parts.test.ts",
 		"test/whole/proxy.test.ts",
 	],
@@ -33,9 +35,12 @@ export const rows = {
 	],
 	/** HTTP/2. */
 	h2: [
+		"test/auth/cors.test.ts",
 		"test/gateway/compress.test.ts",
+		"test/whole/channels.test.ts",
 		"test/whole/hops.test.ts",
 		"test/whole/incoming.test.ts",
+		"test/whole/jobs.test.ts",
 		"test/whole/parts.test.ts",
 		"test/whole/promises.test.ts",
 		"test/whole/proxied-events.test.ts",

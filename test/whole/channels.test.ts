@@ -8,6 +8,7 @@ import { type RunningServer, serve } from "../../src/server/serve.ts";
 import { EventReader, type Told } from "../kit/listeners.ts";
 import { type AnswerStream, get } from "../kit/request.ts";
 import { ask, type GetOptions } from "../kit/serve.ts";
+import { only, transportTls } from "../kit/transport.ts";
 
 const yaml = `
 server: { hosts: ["*"] }
@@ -33,7 +34,9 @@ let closing: (() => void)[];
 
 beforeEach(async () => {
 	closing = [];
-	gateway = createGateway(configOrThrow(checkText(yaml, "test.yaml", {})));
+	const config = configOrThrow(checkText(yaml, "test.yaml", {}));
+	const settings = { ...config.server, tls: transportTls };
+	gateway = createGateway({ ...config, server: settings });
 	server = await serve(gateway, { port: 0, host: "127.0.0.1" });
 });
 
@@ -146,52 +149,60 @@ describe("a channel over real connections", () => {
 		);
 	});
 
-	it("takes frames of a WebSocket for POSTs, and tells it the same", async () => {
-		const listener = await listen("/rooms/7?name=Bob");
-		const address = `${server.url.replace("http", "ws")}/rooms/7?name=Ada`;
-		const socket = new WebSocket(address);
-		closing.push(() => socket.close());
-		const opened = once(socket, "open");
-		const told: Told[] = [];
-		const replied = Promise.withResolvers<void>();
-		socket.onmessage = ({ data }) => {
-			const one = JSON.parse(data as string) as Told;
-			told.push(one);
-			if (one.event === "reply") replied.resolve();
-		};
-		const { member } = await listener.until("joined");
-		assert.deepEqual(member, { name: "Ada" });
-		// Others may hear of it before the client itself.
-		await opened;
-		socket.send(JSON.stringify({ id: 1, body: "hello" }));
-		await replied.promise;
-		const message = await listener.until("message");
-		assert.equal(message.message, "hello");
-		assert.deepEqual(
-			told.map(({ event }) => event),
-			["start", "message", "reply"],
-		);
-		assert.deepEqual(told[1], message);
-		assert.deepEqual(told[2]?.body, { id: message.id, listeners: 2 });
-		const closed = once(socket, "close");
-		const finished = await server.drain(10_000, 0);
-		const [{ code }] = (await closed) as [{ readonly code: number }];
-		assert.deepEqual([finished, code], [true, 1001]);
-		assert.partialDeepStrictEqual(told.at(-1), {
-			...{ event: "end", reason: "draining", after: message.id },
-		});
-	});
+	it(
+		"takes frames of a WebSocket for POSTs, and tells it the same",
+		only.webSockets,
+		async () => {
+			const listener = await listen("/rooms/7?name=Bob");
+			const address = `${server.url.replace("http", "ws")}/rooms/7?name=Ada`;
+			const socket = new WebSocket(address);
+			closing.push(() => socket.close());
+			const opened = once(socket, "open");
+			const told: Told[] = [];
+			const replied = Promise.withResolvers<void>();
+			socket.onmessage = ({ data }) => {
+				const one = JSON.parse(data as string) as Told;
+				told.push(one);
+				if (one.event === "reply") replied.resolve();
+			};
+			const { member } = await listener.until("joined");
+			assert.deepEqual(member, { name: "Ada" });
+			// Others may hear of it before the client itself.
+			await opened;
+			socket.send(JSON.stringify({ id: 1, body: "hello" }));
+			await replied.promise;
+			const message = await listener.until("message");
+			assert.equal(message.message, "hello");
+			assert.deepEqual(
+				told.map(({ event }) => event),
+				["start", "message", "reply"],
+			);
+			assert.deepEqual(told[1], message);
+			assert.deepEqual(told[2]?.body, { id: message.id, listeners: 2 });
+			const closed = once(socket, "close");
+			const finished = await server.drain(10_000, 0);
+			const [{ code }] = (await closed) as [{ readonly code: number }];
+			assert.deepEqual([finished, code], [true, 1001]);
+			assert.partialDeepStrictEqual(told.at(-1), {
+				...{ event: "end", reason: "draining", after: message.id },
+			});
+		},
+	);
 
-	it("opens no WebSocket for a page of another origin", async () => {
-		const { status } = await at("/rooms/7", {
-			headers: {
-				...{ origin: "https://evil.example", connection: "Upgrade" },
-				...{ upgrade: "websocket", "sec-websocket-version": "13" },
-				"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
-			},
-		});
-		assert.equal(status, 403);
-	});
+	it(
+		"opens no WebSocket for a page of another origin",
+		only.webSockets,
+		async () => {
+			const { status } = await at("/rooms/7", {
+				headers: {
+					...{ origin: "https://evil.example", connection: "Upgrade" },
+					...{ upgrade: "websocket", "sec-websocket-version": "13" },
+					"sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA==",
+				},
+			});
+			assert.equal(status, 403);
+		},
+	);
 
 	it("ends its listeners with a reason when the server drains, and lets polls go", async () => {
 		const listener = await listen("/rooms/7");
