@@ -11,6 +11,7 @@ import { type RouteName, routeNames, routes, sluiceConfig } from "./routes.ts";
 export type CompetitorName =
 	| "sluice"
 	| "sluice-off"
+	| "sluice-pipelining"
 	| "undici"
 	| "fastify"
 	| "hono"
@@ -71,6 +72,19 @@ export const competitors: readonly Competitor[] = [
 			startSluice(place, sluiceConfig(place.upstreamUrl, {}), {
 				listen: false,
 			}),
+	},
+	{
+		name: "sluice-pipelining",
+		title: "Sluice, features on, pipelining",
+		routes: ["three", "each"],
+		source: "gateways/sluice.ts",
+		missing: () => null,
+		start: (place) =>
+			startSluice(
+				place,
+				sluiceConfig(place.upstreamUrl, { ...policiesOn, pipelining: 8 }),
+				{ listen: true },
+			),
 	},
 	byHand("undici", "by hand: node:http + undici"),
 	byHand("fastify", "Fastify + fetch"),

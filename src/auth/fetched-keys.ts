@@ -78,6 +78,7 @@ function settingsOf(name: string, origin: string): ResolvedUpstream {
 		...{ name, origins: [origin], originsFrom: [], host: null, tls: null },
 		...{ basePath: "", query: [], headers: [], credentials: new Map() },
 		...{ timeoutMs, connections: 1, streams: 1, connectionAgeMs: 60_000 },
+		pipelining: 1,
 		...{ bodyBytesMax, headerBytesMax: 16 * 1024, valuesMax: 10_000 },
 		...{ safe: true, idempotent: true, forwarded: false, coalesce: false },
 		...{ cache: null, retry: null, hedge: null, budget: null },

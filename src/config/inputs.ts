@@ -676,6 +676,14 @@ export interface UpstreamInput {
 	 */
 	readonly connectionAge?: InputOfKey<Upstream["connectionAge"]>;
 	/**
+	 * How many calls that only read share a connection, if they are made in the same turn of the event loop. Their
+	 * requests are sent together, and answered in order: a slow answer keeps those behind it waiting, and a call that
+	 * ends early takes the connection from the others, which are then sent again. An upstream that answers twice
+	 * gives one call the answer of another. So it is for fast services of your own. Calls with a body have a
+	 * connection to themselves, and so do proxied requests. Default: `1`.
+	 */
+	readonly pipelining?: InputOfKey<Upstream["pipelining"]>;
+	/**
 	 * The longest answer that is taken, after decompression. Beyond it `upstream_invalid`. Default: `1MiB`.
 	 */
 	readonly maxBody?: InputOfKey<Upstream["maxBody"]>;

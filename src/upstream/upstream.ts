@@ -122,7 +122,7 @@ export function createUpstream(
 	const { name, origins, bodyBytesMax, tls, ...numbers } = settings;
 	const { connections, streams: streamsMax, ...heads } = numbers;
 	const { host = null, headerBytesMax = headBytesMax, ...ages } = heads;
-	const { connectionAgeMs, ...others } = ages;
+	const { connectionAgeMs, pipelining = 1, ...others } = ages;
 	const { credentials = new Map(), ...policies } = others;
 	const { cache: kept, coalesce: joined, retry: again, ...bounds } = policies;
 	const { hedge: hedged, budget: extra, breaker: breaks, ...rest } = bounds;
@@ -134,7 +134,7 @@ export function createUpstream(
 	const { nameServers, store = null } = context;
 	const wires = origins.map((origin, index) => {
 		const from = { origin, originFrom: originsFrom[index] ?? "" };
-		const bounds = { bodyBytesMax, headerBytesMax };
+		const bounds = { bodyBytesMax, headerBytesMax, pipelining };
 		const wire = {
 			...{ name, ...from, ...bounds, tls, host },
 			...(origins.length > 1 && { url: index }),

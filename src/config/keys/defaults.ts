@@ -14,6 +14,7 @@ import { type ReadOf, section } from "./section.ts";
 export const bounds = {
 	connections: 4096,
 	streams: 65_535,
+	pipelining: 64,
 	parallel: 1000,
 	max: 100_000,
 	calls: 10_000,

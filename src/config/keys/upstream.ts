@@ -7,6 +7,7 @@ import type { DataMap, Duration, Hole, Size } from "./input.ts";
 import { key, part } from "./key.ts";
 import { reading } from "./kind.ts";
 import {
+	count,
 	countOrHole,
 	durationOrHole,
 	flag,
@@ -125,6 +126,12 @@ export const upstreamKeys = section({
 			"How old a connection may be and still take another call. So calls follow a name to its new addresses.",
 		example: "connectionAge: 30s",
 		default: "1m",
+	}),
+	pipelining: key(count(bounds.pipelining), {
+		description:
+			"How many calls that only read share a connection, if they are made in the same turn of the event loop. Their requests are sent together, and answered in order: a slow answer keeps those behind it waiting, and a call that ends early takes the connection from the others, which are then sent again. An upstream that answers twice gives one call the answer of another. So it is for fast services of your own. Calls with a body have a connection to themselves, and so do proxied requests.",
+		example: "pipelining: 8",
+		default: 1,
 	}),
 	maxBody: key(maxBody, {
 		description:

@@ -28,7 +28,10 @@ interface Tunneling {
 	close(): Promise<void>;
 }
 
-/** The connections to one origin. There are as many as calls at once. Connections at rest are used again. */
+/**
+ * The connections to one origin. There are as many as calls at once, or fewer with `pipelining`. Connections at rest are used
+ * again.
+ */
 export class ConnectionPool implements ConnectionOwner {
 	readonly settings: WireSettings;
 	closed = false;
@@ -51,6 +54,8 @@ export class ConnectionPool implements ConnectionOwner {
 	#fresh = new Settling();
 	#settling = new Settling();
 	#turning = false;
+	/** Connections whose requests wait for the end of this turn of the loop. Only the last may have room for more. */
+	#held: UpstreamConnection[] = [];
 	#sweep: Timer | null = null;
 	/** The greatest age of a connection. */
 	readonly #ageSweeps: number;
@@ -73,8 +78,22 @@ export class ConnectionPool implements ConnectionOwner {
 		return { connections: this.#all.size + this.tunnels.size, idle };
 	}
 
-	/** A connection that nobody uses. It may have to settle first. */
-	take(): UpstreamConnection {
+	/**
+	 * A connection that nobody uses. It may have to settle first. With `shares` it may be one whose requests are sent at the end
+	 * of this turn of the loop.
+	 */
+	take(shares: boolean): UpstreamConnection {
+		const { pipelining = 1 } = this.settings;
+		if (!shares || pipelining === 1) return this.#takeUnused();
+		const last = this.#held.at(-1);
+		if (last?.hasRoom) return last;
+		const connection = this.#takeUnused();
+		// Only a connection that has carried an answer is known to hold.
+		if (connection.isReady) this.#hold(connection);
+		return connection;
+	}
+
+	#takeUnused(): UpstreamConnection {
 		for (;;) {
 			const connection = this.#idle.pop();
 			if (connection === undefined) break;
@@ -82,6 +101,18 @@ export class ConnectionPool implements ConnectionOwner {
 		}
 		return this.#settling.take() ?? this.#fresh.take() ?? this.open();
 	}
+
+	#hold(connection: UpstreamConnection): void {
+		connection.hold();
+		this.#held.push(connection);
+		if (this.#held.length === 1) setImmediate(this.#flush);
+	}
+
+	readonly #flush = (): void => {
+		const held = this.#held;
+		this.#held = [];
+		for (const connection of held) connection.flush();
+	};
 
 	/** A connection on which nothing was ever sent. */
 	open(): UpstreamConnection {

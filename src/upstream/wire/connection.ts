@@ -22,8 +22,10 @@ export interface ConnectionOwner {
 	forget(connection: UpstreamConnection): void;
 }
 
-/** The exchange on a connection. The connection reads the answer into it, and reports how the answer ended. */
+/** An exchange on a connection. The connection reads the answer into it, and reports how the answer ended. */
 export interface Carried extends Sink {
+	/** Whether the next bytes on its connection are of its answer. The connection says so. */
+	awaited: boolean;
 	/** Whether the request is a HEAD. */
 	readonly toHead: boolean;
 	/** Whether the connection has begun to send the request. */
@@ -44,7 +46,10 @@ export interface Carried extends Sink {
 	fail(reason: unknown): void;
 }
 
-/** A connection to an upstream. It carries one exchange at a time. */
+/**
+ * A connection to an upstream. It carries one exchange at a time, or several whose requests were sent together. Their
+ * answers come in the same order.
+ */
 export class UpstreamConnection implements Flow {
 	/** True if it is closed or about to be. Then it carries nothing any more. */
 	dead = false;
@@ -54,7 +59,12 @@ export class UpstreamConnection implements Flow {
 	restsUntil = 0;
 	/** The sweep of the pool from which it is too old for another call. */
 	endsAt = 0;
+	/** The exchange whose answer comes next. */
 	exchange: Carried | null = null;
+	/** Those whose answers come after it. */
+	#behind: Carried[] = none;
+	/** Requests that wait for others with which they are sent; null if they do not wait. */
+	#held: string | null = null;
 	readonly parser: ResponseParser;
 	readonly #pool: ConnectionOwner;
 	/** Which of the addresses is to be it; null once there is a socket. */
@@ -96,8 +106,42 @@ export class UpstreamConnection implements Flow {
 
 	/** Takes an exchange, and tells it when it may send, perhaps at once. */
 	carry(exchange: Carried): void {
+		if (this.exchange !== null) {
+			this.#behind = [...this.#behind, exchange];
+			exchange.send(this);
+			return;
+		}
 		this.exchange = exchange;
 		if (this.#settled) this.#begin(exchange);
+	}
+
+	/** Whether it may send a request at once, and is likely to carry it: it has carried another one. */
+	get isReady(): boolean {
+		return this.kept && this.#settled;
+	}
+
+	/** Requests wait from now on, until `flush`. */
+	hold(): void {
+		this.#held = "";
+	}
+
+	/** Whether another request may be sent with those that wait. */
+	get hasRoom(): boolean {
+		const { pipelining = 1 } = this.#pool.settings;
+		return this.#held !== null && this.#behind.length + 1 < pipelining;
+	}
+
+	/** Sends the requests that wait, together. */
+	flush(): void {
+		const text = this.#held;
+		this.#held = null;
+		if (text !== null && text !== "") this.socket.write(text, "latin1");
+	}
+
+	/** Sends a request, one character for each byte, or holds it. */
+	write(text: string): void {
+		if (this.#held === null) this.socket.write(text, "latin1");
+		else this.#held += text;
 	}
 
 	/** Returns whether an exchange has been waiting for it. If not, the connection is at rest. */
@@ -120,8 +164,13 @@ export class UpstreamConnection implements Flow {
 			this.#released = false;
 			this.socket.ref();
 		}
-		this.parser.begin(exchange, exchange.toHead);
+		this.#await(exchange);
 		exchange.send(this);
+	}
+
+	#await(exchange: Carried): void {
+		exchange.awaited = true;
+		this.parser.begin(exchange, exchange.toHead);
 	}
 
 	pause(): void {
@@ -133,15 +182,25 @@ export class UpstreamConnection implements Flow {
 	}
 
 	#onRead(bytes: number): boolean {
-		const { exchange, parser } = this;
-		if (exchange === null || !exchange.sent) {
-			this.#onUnasked();
-			return true;
+		const { parser } = this;
+		for (let at = 0; at < bytes; ) {
+			const { exchange } = this;
+			if (exchange === null || !exchange.sent || this.#held !== null) {
+				this.#onUnasked();
+				return true;
+			}
+			at = parser.read(this.#pool.memory, at, bytes);
+			if (parser.fault !== null) {
+				exchange.refuse(parser.fault);
+				this.#onLost(null);
+				return true;
+			}
+			if (!parser.whole) {
+				exchange.afterRead();
+				return true;
+			}
+			this.#onAnswered(exchange, at === bytes);
 		}
-		const stop = parser.read(this.#pool.memory, 0, bytes);
-		if (parser.fault !== null) exchange.refuse(parser.fault);
-		else if (parser.whole) this.#onAnswered(exchange, stop === bytes);
-		else exchange.afterRead();
 		return true;
 	}
 
@@ -155,15 +214,27 @@ export class UpstreamConnection implements Flow {
 	#onAnswered(exchange: Carried, exact: boolean): void {
 		if (exchange !== this.exchange) return;
 		const { reusable, head } = this.parser;
+		const [next, ...behind] = this.#behind;
+		const goesOn = reusable && exchange.allSent;
+		if (goesOn && next !== undefined) {
+			this.exchange = next;
+			this.#behind = behind;
+			this.#await(next);
+			exchange.complete();
+			return;
+		}
 		this.exchange = null;
 		this.#settled = false;
-		if (reusable && exact && exchange.allSent) {
+		if (goesOn && exact) {
 			if (this.socket.isPaused()) this.socket.resume();
 			this.#pool.rest(this, head?.restMs ?? null);
-		} else {
-			this.destroy();
+			exchange.complete();
+			return;
 		}
+		const left = this.#behind;
+		this.destroy();
 		exchange.complete();
+		for (const one of left) one.lost(null);
 	}
 
 	#onEnd(): void {
@@ -180,27 +251,81 @@ export class UpstreamConnection implements Flow {
 	}
 
 	#onLost(error: Error | null): void {
-		const { exchange } = this;
+		const left = this.#carried;
 		this.destroy();
-		exchange?.lost(error);
+		for (const one of left) one.lost(error);
 	}
 
-	/** Ends it at once. Unsent bytes are dropped. Its exchange is not told. Returns what closes now. */
+	/** In the order of their answers. */
+	get #carried(): readonly Carried[] {
+		return this.exchange === null ? none : [this.exchange, ...this.#behind];
+	}
+
+	/**
+	 * An exchange is over before its answer came, so the connection ends at once. The others on it are told that it is gone.
+	 * An answer that comes behind another one is dropped instead when it comes, so that the others need not be asked again.
+	 */
+	leave(exchange: Carried): void {
+		const at = this.#behind.indexOf(exchange);
+		if (at < 0) {
+			const left = this.#carried.filter((one) => one !== exchange);
+			this.destroy();
+			for (const one of left) one.lost(null);
+			return;
+		}
+		this.#behind = this.#behind.with(at, new Dropped());
+		const isWanted = (one: Carried) => !(one instanceof Dropped);
+		if (!this.#carried.some(isWanted)) this.destroy();
+	}
+
+	/** Ends it at once. Unsent bytes are dropped. What it carries is not told. Returns what closes now. */
 	destroy(): readonly Socket[] {
 		this.dead = true;
 		this.exchange = null;
+		this.#behind = none;
+		this.#held = null;
 		if (this.#socket !== null) return [this.#socket.destroy()];
 		this.#pool.forget(this);
 		return this.#race?.stop() ?? [];
 	}
 
-	/** Ends it with the exchange it carries, and resolves when it is gone. */
+	/** Ends it with the exchanges it carries, and resolves when it is gone. */
 	async close(): Promise<void> {
-		const { exchange } = this;
+		const left = this.#carried;
 		const closing = this.destroy();
-		exchange?.fail(closed(this.#pool.settings.name));
+		for (const one of left) one.fail(closed(this.#pool.settings.name));
 		await Promise.all(closing.map(gone));
 	}
+}
+
+const none: Carried[] = [];
+
+/** More of an answer that nobody wants is not read. */
+const droppedBytesMax = 64 * 1024;
+
+/** Stands for an exchange that is over, until its answer has come. */
+class Dropped implements Carried {
+	awaited = false;
+	readonly toHead = false;
+	readonly sent = true;
+	readonly allSent = true;
+	#bytes = 0;
+
+	onHead(): null {
+		return null;
+	}
+
+	onData(_memory: Buffer, from: number, to: number): string | null {
+		this.#bytes += to - from;
+		return this.#bytes > droppedBytesMax ? "nobody wants it" : null;
+	}
+
+	send(): void {}
+	afterRead(): void {}
+	complete(): void {}
+	refuse(): void {}
+	lost(): void {}
+	fail(): void {}
 }
 
 function gone(socket: Socket): Promise<void> {

@@ -16,6 +16,8 @@ export interface Sending {
 	readonly message: Message | Upload;
 	/** Whether it may be sent again. */
 	readonly repeatable: boolean;
+	/** Whether it may be sent together with others on one connection. */
+	readonly shares: boolean;
 	readonly onSent: (() => void) | null;
 	readonly onAgain: AskAgain | null;
 	readonly attempt: AttemptTrail | null;
@@ -24,6 +26,7 @@ export interface Sending {
 /** One request on its way, and its answer. */
 export class UpstreamExchange implements Carried {
 	sent = false;
+	awaited = false;
 	readonly #pool: ConnectionPool;
 	readonly #sending: Sending;
 	readonly #receiver: Receiver;
@@ -39,7 +42,7 @@ export class UpstreamExchange implements Carried {
 	}
 
 	begin(): void {
-		this.#moveTo(this.#pool.take());
+		this.#moveTo(this.#pool.take(this.#sending.shares));
 	}
 
 	get toHead(): boolean {
@@ -57,16 +60,12 @@ export class UpstreamExchange implements Carried {
 		const { message, onSent, attempt } = this.#sending;
 		attempt?.sent(connection.kept);
 		if (!this.#repeated) onSent?.();
-		const { socket } = connection;
 		if ("send" in message) {
-			void message.send(socket, (reason) =>
+			void message.send(connection.socket, (reason) =>
 				this.fail(this.#translated(reason)),
 			);
-		} else if (message.bytes === null) {
-			socket.write(message.text, "latin1");
-		} else {
-			socket.write(message.bytes);
-		}
+		} else if (message.bytes === null) connection.write(message.text);
+		else connection.socket.write(message.bytes);
 	}
 
 	onHead(head: Head, hasBody: boolean): string | null {
@@ -126,7 +125,7 @@ export class UpstreamExchange implements Carried {
 	/** The error of the request's own body is passed on as it is. */
 	#translated(reason: unknown): unknown {
 		if (reason instanceof GatewayError) return reason;
-		const answered = this.sent && this.#connection?.parser.begun === true;
+		const answered = this.sent && this.#answerBegun;
 		const words =
 			reason instanceof Error
 				? wordsOf(reason, this.#pool.settings.originFrom)
@@ -138,8 +137,12 @@ export class UpstreamExchange implements Carried {
 	#mayRepeat(): boolean {
 		if (!this.#sending.repeatable || this.#repeated) return false;
 		if (!this.sent || !this.#sentOnKept || this.#pool.closed) return false;
-		if (this.#connection?.parser.begun !== false) return false;
+		if (this.#answerBegun) return false;
 		return this.#sending.onAgain?.(true) !== false;
+	}
+
+	get #answerBegun(): boolean {
+		return this.awaited && this.#connection?.parser.begun === true;
 	}
 
 	#repeat(): void {
@@ -147,11 +150,12 @@ export class UpstreamExchange implements Carried {
 		this.#moveTo(this.#pool.open());
 	}
 
-	/** Leaves its connection, which carries nothing any more. */
+	/** Leaves its connection, if it has one. */
 	#moveTo(connection: UpstreamConnection): void {
-		this.#connection?.destroy();
+		this.#connection?.leave(this);
 		this.#connection = connection;
 		this.sent = false;
+		this.awaited = false;
 		connection.carry(this);
 	}
 
@@ -159,7 +163,7 @@ export class UpstreamExchange implements Carried {
 	fail(reason: unknown): void {
 		if (this.#over) return;
 		this.#end();
-		this.#connection?.destroy();
+		this.#connection?.leave(this);
 		this.#receiver.onFail(reason);
 	}
 

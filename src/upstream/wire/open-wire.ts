@@ -26,7 +26,7 @@ export function openWire(
 	return {
 		send(request, ended) {
 			if (pool.closed) throw closed(settings.name);
-			const { method, target, headers, body, idempotent } = request;
+			const { method, target, headers, body, safe, idempotent } = request;
 			const { onSent, onAgain, attempt = null } = request;
 			const along = linesOf(request);
 			const message = writer.message(
@@ -39,8 +39,9 @@ export function openWire(
 			);
 			const collecting = new Collecting(settings, memory, clock, ended);
 			const repeatable = idempotent;
+			const shares = safe && idempotent && body === null && method !== "HEAD";
 			const told = { onSent, onAgain, attempt };
-			const sending = { method, message, repeatable, ...told };
+			const sending = { method, message, repeatable, shares, ...told };
 			const exchange = new UpstreamExchange(pool, sending, collecting);
 			collecting.exchange = exchange;
 			exchange.begin();
@@ -92,7 +93,8 @@ export function openWire(
 				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
 				const untold = { onSent: null, onAgain: null, attempt };
-				const sending = { method, message, repeatable, ...untold };
+				const shares = false;
+				const sending = { method, message, repeatable, shares, ...untold };
 				const exchange = new UpstreamExchange(pool, sending, receiver);
 				const leaveScope = scope.onCancel(fail);
 				exchange.begin();

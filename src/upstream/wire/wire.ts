@@ -30,6 +30,11 @@ export interface WireSettings {
 	readonly tls: TlsSettings | null;
 	/** How long a connection is used, in milliseconds. Absent: as long as it holds. */
 	readonly connectionAgeMs?: number;
+	/**
+	 * How many calls that only read, and have no body, share a connection, if they are made in the same turn of the event loop.
+	 * Absent: each call has a connection to itself.
+	 */
+	readonly pipelining?: number;
 	/** The name servers, with their ports. Absent: the machine's. */
 	readonly nameServers?: readonly string[];
 }
@@ -41,7 +46,8 @@ export interface WireState {
 }
 
 /**
- * Sends calls to one origin. Each call has a connection to itself; its answer is collected, or passed on as it comes. The
+ * Sends calls to one origin. Each call has a connection to itself, unless calls that only read may follow each other on one
+ * (`pipelining`, RFC 9112, 9.3.2). Its answer is collected, or passed on as it comes. The
  * wire bounds neither time nor the number of calls, and opens as many connections as there are calls at once. A kept
  * connection may turn out to be closed before a byte of the answer came: then an idempotent request is sent once more.
  */
