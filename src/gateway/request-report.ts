@@ -145,17 +145,21 @@ export class ReportedStream
 		return this;
 	}
 
-	async next(): Promise<IteratorResult<Uint8Array, undefined>> {
-		try {
-			const pieces = this.#pieces as AsyncIterator<Uint8Array, undefined>;
-			const piece = await pieces.next();
-			if (piece.done) this.#end(null);
-			return piece;
-		} catch (error) {
-			this.#end(error);
-			throw error;
-		}
+	/** No `async` function: that would hold its registers for as long as a listener waits. */
+	next(): Promise<IteratorResult<Uint8Array, undefined>> {
+		const pieces = this.#pieces as AsyncIterator<Uint8Array, undefined>;
+		return pieces.next().then(this.#onPiece, this.#onFailed);
 	}
+
+	readonly #onPiece = (piece: IteratorResult<Uint8Array, undefined>) => {
+		if (piece.done) this.#end(null);
+		return piece;
+	};
+
+	readonly #onFailed = (error: unknown): never => {
+		this.#end(error);
+		throw error;
+	};
 
 	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
 		this.#end(left());

@@ -1,5 +1,7 @@
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { printEvent } from "../core/http/event-stream.ts";
+import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
+import { listenTo, type Scope } from "../tasks/scope.ts";
 import type { Hearing, Listener } from "./channel-hearing.ts";
 import type { MessageId } from "./channel-numbering.ts";
 import type { Place } from "./channel-place.ts";
@@ -16,16 +18,32 @@ const heartbeat = Buffer.from(printEvent({ comment: "waiting" }));
 const done = { done: true as const, value: undefined };
 type Result = IteratorResult<Uint8Array, undefined>;
 
+/** What all streams of a gateway have in common. */
+export interface StreamOwner {
+	/** When a client that is sent away should come back. */
+	readonly retryMs: () => number;
+	/** Called once for each. */
+	readonly onOver: (events: ChannelEvents) => void;
+}
+
+// Fields and no closures, because each listener holds them as long as it listens: a closure holds its surroundings, too.
+
 /** The messages of a channel as a stream of events. Its reader takes them as fast as its client does. */
 export class ChannelEvents
-	implements ByteStream, AsyncIterator<Uint8Array, undefined>, Listener
+	implements
+		ByteStream,
+		AsyncIterator<Uint8Array, undefined>,
+		Listener,
+		CancelTarget
 {
 	readonly length = null;
 	readonly wakeCost = eventCost;
 	readonly hearing: Hearing;
 	readonly #place: Place;
-	readonly #retryMs: () => number;
-	readonly #onOver: (events: ChannelEvents) => void;
+	readonly #owner: StreamOwner;
+	/** Null before it listens for its end. */
+	#listening: Listening | null = null;
+	#stopDraining: (() => void) | null = null;
 	/** Set while its reader waits. */
 	#resolve: ((result: Result) => void) | null = null;
 	#over = false;
@@ -34,19 +52,27 @@ export class ChannelEvents
 	/** Whether anything was sent since the last heartbeat was due. */
 	#sent = true;
 
-	/** `retryMs` says when a client that is sent away should come back. Throws `channel_full` or `request_invalid`. */
+	/** Throws `channel_full` or `request_invalid`. */
 	constructor(
 		place: Place,
 		after: MessageId | "latest" | null,
-		retryMs: () => number,
-		onOver: (events: ChannelEvents) => void,
+		owner: StreamOwner,
 	) {
 		this.#place = place;
-		this.#retryMs = retryMs;
-		this.#onOver = onOver;
+		this.#owner = owner;
 		this.hearing = place.hear(after);
 		place.join(this);
 		place.begin(this.hearing);
+	}
+
+	/** It ends with the scope of its request. `stopDraining` is called when it is over. */
+	endWith(scope: Scope, stopDraining: () => void): void {
+		this.#stopDraining = stopDraining;
+		this.#listening = listenTo(scope, this);
+	}
+
+	onCancelled(): void {
+		this.cut();
 	}
 
 	[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -106,7 +132,11 @@ export class ChannelEvents
 
 	end(reason: EndReason): void {
 		if (this.#over) return;
-		this.#last = tellEnd(reason, this.hearing.after, this.#retryMs()).event;
+		this.#last = tellEnd(
+			reason,
+			this.hearing.after,
+			this.#owner.retryMs(),
+		).event;
 		this.#leave();
 		const last = this.#resolve === null ? null : this.#takeLast();
 		if (last !== null) this.#give({ done: false, value: last });
@@ -122,7 +152,9 @@ export class ChannelEvents
 	#leave(): void {
 		this.#over = true;
 		this.#place.leave(this);
-		this.#onOver(this);
+		this.#listening?.stop();
+		this.#stopDraining?.();
+		this.#owner.onOver(this);
 	}
 
 	async return(): Promise<Result> {

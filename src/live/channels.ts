@@ -10,7 +10,7 @@ import type { Store } from "../store/store.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { Channel, type ChannelState } from "./channel.ts";
-import { ChannelEvents } from "./channel-events.ts";
+import { ChannelEvents, type StreamOwner } from "./channel-events.ts";
 import type { Listener } from "./channel-hearing.ts";
 import { Place } from "./channel-place.ts";
 import { answerPoll, pollCost } from "./channel-poll.ts";
@@ -142,22 +142,26 @@ export class Channels implements Yielding {
 			});
 			return { status: 101, headers: [], body: null, session };
 		}
-		const body = new ChannelEvents(place, after, this.#retryMs, (stream) => {
-			this.#streams.delete(stream);
-			stopDraining();
-			stopListening();
-		});
-		let stopDraining = nothing;
-		let stopListening = nothing;
+		const body = new ChannelEvents(place, after, this.#streaming);
 		this.#streams.add(body);
 		this.#beatSoon();
-		stopDraining = onDrain(() => this.#endSoon(body));
-		stopListening = scope.onCancel(() => body.cut());
+		body.endWith(scope, this.#endOnDrain(body, request));
 		return { status: 200, headers: eventHeaders, body };
+	}
+
+	/** A function of its own, because what it makes holds its surroundings for as long as the client listens. */
+	#endOnDrain(body: ChannelEvents, request: GatewayRequest): () => void {
+		return request.onDrain?.(() => this.#endSoon(body)) ?? nothing;
 	}
 
 	readonly #retryMs = (): number =>
 		retryMinMs + Math.floor(this.#random() * retrySpreadMs);
+
+	/** One for all who listen. */
+	readonly #streaming: StreamOwner = {
+		retryMs: this.#retryMs,
+		onOver: (stream) => this.#streams.delete(stream),
+	};
 
 	#beatSoon(): void {
 		this.#beating ??= this.#clock.aside(heartbeatMs, () => {

@@ -70,6 +70,8 @@ export interface TestListener {
 	readonly told: Told[];
 	readonly reader: EventReader;
 	readonly scope: Scope;
+	/** The lifetime in which its server takes requests. */
+	readonly accepting: Scope;
 	/** Whether the stream has ended by itself. */
 	ended: boolean;
 	/** Reads nothing more until `go`. */
@@ -119,7 +121,7 @@ export async function listenTo(
 	let paused = false;
 	const listener: TestListener = {
 		status: response.status,
-		...{ events, told, reader, scope },
+		...{ events, told, reader, scope, accepting },
 		ended: false,
 		pause() {
 			if (paused) return;

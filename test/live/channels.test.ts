@@ -639,6 +639,7 @@ describe("the bounds of a channel", () => {
 		});
 		assert.ok(retry >= 1000);
 		assert.equal(slow.ended, true);
+		assert.deepEqual([slow.scope.listeners, slow.accepting.listeners], [0, 0]);
 		assert.deepEqual(messagesOf(other.told), [0, 1, 2, 3, 4, 5]);
 		// It comes back with that id, and has missed nothing.
 		const again = await listen(`/rooms/7?after=${id}`);
@@ -760,11 +761,13 @@ describe("an event stream", () => {
 
 	it("leaves nothing behind when its client leaves", async () => {
 		const { listen, channel, ended, clock } = rooms();
-		const { leave, scope } = await listen();
+		const { leave, scope, accepting } = await listen();
+		assert.equal(accepting.listeners, 1);
 		leave();
 		await clock.advance(0);
 		assert.equal(channel()?.listeners, 0);
 		assert.equal(scope.listeners, 0);
+		assert.equal(accepting.listeners, 0);
 		assert.deepEqual(
 			ended.map(({ status, error, watch }) => [status, error, watch]),
 			[[200, null, "events"]],
