@@ -59,6 +59,8 @@ for (const { number, title, yaml, file, exchanges } of recipes) {
 			await using gateway = await (file === null
 				? serve(config)
 				: serveBeside(config, file));
+			// Keys of an issuer are fetched when the gateway starts.
+			await gateway.gateway.settled;
 			for (const { request, shown, withHead } of exchanges) {
 				const { path, ...options } = request;
 				const answer = await gateway.get(path, options);
@@ -129,10 +131,9 @@ function inWords({ kind, yaml, line, word }: Mistake): string {
 
 /** The config with all its upstreams at one place, each under a path of its name. */
 function pointedAt(yaml: string, url: string): string {
-	return yaml.replaceAll(
-		/^( {2}(\w+): \{ url: )https?:[^ ,]+/gm,
-		`$1${url}/$2`,
-	);
+	return yaml
+		.replaceAll(/^( {2}(\w+): \{ url: )https?:[^ ,]+/gm, `$1${url}/$2`)
+		.replaceAll(/((?:jwks|token): )https?:\/\/[^/]+/g, `$1${url}/login`);
 }
 
 /** The config in a folder, with the file of a function beside it. */
@@ -158,7 +159,9 @@ async function startServices(calls: Canned) {
 	const upstream = await startUpstream((request, response) => {
 		const { method, target, body } = request;
 		// Requests have ids of their own.
-		const sent = body.replace(/"key":"[^"]+"/, '"key":"request"');
+		const sent = body
+			.replace(/"key":"[^"]+"/, '"key":"request"')
+			.replace(/subject_token=[^&]+/, "subject_token=…");
 		const call = `${method} ${target}${sent && ` ${sent}`}`;
 		asked.add(call);
 		if (asked.size === Object.keys(calls).length) resolve();

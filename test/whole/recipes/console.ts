@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { STATUS_CODES } from "node:http";
 import type { GetOptions, HttpAnswer } from "../../kit/serve.ts";
+import { credentials } from "./credentials.ts";
 
 /** A request that a page shows, and the answer below it. */
 export interface Exchange {
@@ -22,10 +23,10 @@ export function exchangesOf(block: string): Exchange[] {
 }
 
 function readCommand(command: string): Omit<Exchange, "shown"> {
-	const found = command.matchAll(/'([^']*)'|(\S+)/g);
+	const found = command.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g);
 	const [curl, ...words] = Array.from(
 		found,
-		([, quoted, bare]) => quoted ?? bare ?? "",
+		([, quoted, filled, bare]) => quoted ?? withFiles(filled ?? bare ?? ""),
 	);
 	assert.equal(curl, "curl");
 	const headers: Record<string, string> = {};
@@ -57,6 +58,14 @@ function readCommand(command: string): Omit<Exchange, "shown"> {
 	}
 	const sent = body === undefined ? {} : { body };
 	return { request: { path, method, headers, ...sent }, withHead };
+}
+
+function withFiles(text: string): string {
+	return text.replace(
+		/\$\(cat ([\w.]+)\)/g,
+		(_, name: string) =>
+			credentials[name] ?? assert.fail(`there is no ${name}`),
+	);
 }
 
 /** Header fields that every answer has, whatever the route. */

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { json, type SeenRequest } from "../../kit/upstream.ts";
+import { keySet } from "./credentials.ts";
 
 /** What a recipe's services answer: to a call, `METHOD /upstream/path?query body`, with JSON or by a function. */
 export type Canned = Readonly<Record<string, unknown>>;
@@ -415,5 +416,23 @@ export const canned: Readonly<Record<number, Canned>> = {
 	28: {
 		"GET /users/sessions/s1": { name: "Ada" },
 		"GET /users/sessions/s2": status(404),
+	},
+	29: {
+		"GET /login/keys": keySet,
+		"GET /orders/of/users/ada": ["lamp"],
+		"GET /orders/of/partners/acme": ["desk", "chair"],
+		"POST /login/token grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&audience=mail&subject_token=…&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token":
+			{
+				access_token: "t/1=",
+				issued_token_type: "urn:ietf:params:oauth:token-type:access_token",
+				token_type: "Bearer",
+				expires_in: 300,
+			},
+		"GET /mail/inbox": withToken({ unread: 3 }),
+	},
+	30: {
+		"GET /login/keys": keySet,
+		"GET /users/ada/address": { city: "Oslo" },
+		'PUT /users/ada/address {"city":"Bergen"}': { city: "Bergen" },
 	},
 };
