@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { sluice } from "../../kit/cli.ts";
 import { type EventReader, readEvents } from "../../kit/events.ts";
 import { ask } from "../../kit/serve.ts";
 import { startStore, type TestStore, withoutStore } from "../../kit/store.ts";
@@ -175,7 +176,17 @@ describe("channels of two workers with a store", { skip }, () => {
 
 describe("channels of two workers without a store", () => {
 	it("are each worker's own, and `check` and the log say so", async () => {
-		await using workers = await startWorkers({ "sluice.yaml": rooms("") });
+		const config = rooms("").replace("drain: 10s", "drain: 10s, workers: 2");
+		await using workers = await startWorkers(
+			{ "sluice.yaml": config },
+			{ args: [] },
+		);
+		const check = sluice(["check"], { cwd: workers.folder });
+		assert.equal(await check.ended, 0);
+		assert.match(
+			check.stdout(),
+			/^each worker has its own: channels, .*\(docs\/scaling\.md\)$/m,
+		);
 		const [line] = workers.lines("started");
 		assert.ok((line?.eachHas as string[]).includes("channels"));
 		const [warning] = workers.lines(
