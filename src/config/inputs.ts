@@ -133,8 +133,9 @@ export interface ServerInput {
 	 * TLS for clients, with HTTP/2 and HTTP/1.1 on one port: docs/tls.md. `cert` is the certificate with its chain,
 	 * and `key` its private key. `sni` has another pair for each host that clients may ask for. Each is a file,
 	 * relative to the config, or the PEM text itself from the environment. Files are read again when they change.
-	 * With `clientCa` every client must show a certificate that one of these authorities has issued. `minVersion` is
-	 * `"1.2"` or `"1.3"` (default `1.2`). `redirect` is a second port, whose requests are answered 308 to the first.
+	 * With `clientCa` every client must show a certificate that one of these authorities has issued. `clientCert` is
+	 * `required` or `optional` (default `required`): then a client may also show none. `minVersion` is `"1.2"` or
+	 * `"1.3"` (default `1.2`). `redirect` is a second port, whose requests are answered 308 to the first.
 	 */
 	readonly tls?: InputOfKey<Server["tls"]>;
 	/**

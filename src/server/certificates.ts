@@ -146,7 +146,7 @@ export class Certificates {
 	}
 
 	async #read(): Promise<Loaded> {
-		const { cert, key, clientCa, minVersion, sni } = this.#tls;
+		const { cert, key, clientCa, clientCert, minVersion, sni } = this.#tls;
 		const authority = clientCa && (await textOf(clientCa, "clientCa"));
 		if (authority !== null && certificateOf(authority) === null) {
 			throw new Unusable("`clientCa` holds no certificate that can be read");
@@ -156,10 +156,13 @@ export class Certificates {
 			ticketKeys: this.#ticketKeys,
 			// A session says who the client is. It must not outlive those who said so.
 			sessionIdContext: createHash("sha256")
-				.update(authority ?? "")
+				.update(`${clientCert}\n${authority ?? ""}`)
 				.digest("hex")
 				.slice(0, 32),
-			...(authority !== null && { ca: authority, requestCert: true }),
+			...(authority !== null && {
+				...{ ca: authority, requestCert: true },
+				rejectUnauthorized: clientCert === "required",
+			}),
 		};
 		const first = await pairOf(null, cert, key);
 		const named = await Promise.all(

@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import tls, { type TLSSocket } from "node:tls";
 import type { TlsConfig } from "../config/config.ts";
@@ -131,17 +132,22 @@ class TlsDoor {
 		}
 		// Without a listener a reset would end the process.
 		socket.on("error", outliveErrors);
-		const certificate = certificateOf(socket);
+		const shown = socket.getPeerX509Certificate();
+		// If certificates are optional, a handshake succeeds with any. Whoever shows a wrong one means to be somebody.
+		if (shown !== undefined && !socket.authorized) {
+			this.#failed(String(socket.authorizationError));
+			socket.destroy();
+			return;
+		}
+		const certificate = shown === undefined ? null : certificateOf(shown);
 		const secured = { ...admission, certificate };
 		if (socket.alpnProtocol === "h2") this.#http2.connect(socket, secured);
 		else this.#means.http1.connect(socket, secured);
 	}
 }
 
-/** The certificate that the client has shown, whose issuer is one of `clientCa`; null if none was asked for. */
-function certificateOf(socket: TLSSocket): ClientCertificate | null {
-	const shown = socket.authorized ? socket.getPeerX509Certificate() : undefined;
-	if (shown === undefined) return null;
+/** What is known of a certificate whose issuer is one of `clientCa`. */
+function certificateOf(shown: X509Certificate): ClientCertificate {
 	return {
 		subject: shown.subject.split("\n").join(", "),
 		issuer: shown.issuer.split("\n").join(", "),

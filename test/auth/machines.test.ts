@@ -115,6 +115,27 @@ async function over2(own: Own, fields: Record<string, string> = {}) {
 
 const versions = { "HTTP/1.1": over1, "HTTP/2": over2 };
 
+test("a certificate that is optional is asked for by the routes that need one", async () => {
+	const optional = config(`{ names: "${orders}" }`).replace(
+		'CA}" }',
+		'CA}", clientCert: optional }',
+	);
+	served = await serve(`${optional}  GET /open: { respond: 1 }\n`, env);
+	stack.use(served);
+	for (const ask of Object.values(versions)) {
+		assert.equal((await ask(pair("orders")))?.status, 200);
+		const refused = await ask({});
+		assert.equal(refused?.status, 401);
+		assert.equal(refused?.json.code, "unauthorized");
+		assert.equal(await ask(pair("self-signed")), null);
+	}
+	assert.match(
+		(await over1({}))?.head ?? "",
+		/\r\nwww-authenticate: Certificate realm="machines"\r\n/i,
+	);
+	assert.equal((await served.get("/open")).status, 200);
+});
+
 describe("a certificate does not let in", () => {
 	const cases: readonly [who: string, own: Own, mtls?: string][] = [
 		["a client without one", {}],

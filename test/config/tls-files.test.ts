@@ -43,7 +43,7 @@ function faults(
 ): string[] {
 	const tls: TlsConfig = {
 		...{ cert: file(cert), key: file(key), clientCa: null, sni: [] },
-		...{ minVersion: "1.2", redirect: null, ...more },
+		...{ clientCert: "required", minVersion: "1.2", redirect: null, ...more },
 	};
 	return faultsOfTls(tls, atMs).map(
 		({ keys, message, warning }) =>
@@ -132,6 +132,20 @@ describe("a chain of certificates", () => {
 			"warning cert: `cert` has root behind chained, which is of between: each certificate stands before that of its issuer",
 		]);
 	});
+});
+
+test("optional certificates of clients need somebody who issues them", () => {
+	const yaml = `server: { tls: { cert: a, key: b, clientCert: optional } }\nroutes: { GET /x: { respond: 1 } }\n`;
+	const { problems } = checkText(yaml, "sluice.yaml", {});
+	assert.deepEqual(
+		problems.map(({ line, message }) => [line, message]),
+		[
+			[
+				1,
+				"no client is asked for a certificate: write `clientCa`, the authorities that issue them",
+			],
+		],
+	);
 });
 
 test("a version before 1.2 is refused where it stands", () => {

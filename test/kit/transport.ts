@@ -25,6 +25,7 @@ export const testTls: TlsConfig = {
 	cert: { text: new Secret(testPair.cert) },
 	key: { text: new Secret(testPair.key) },
 	clientCa: null,
+	clientCert: "required",
 	minVersion: "1.2",
 	sni: [],
 	redirect: null,

@@ -18,6 +18,12 @@ import { testPair, testTls } from "../kit/transport.ts";
 const pem = (name: string) =>
 	readFileSync(new URL(`certificates/${name}`, import.meta.url), "utf8");
 
+const pemOfAuth = (name: string) =>
+	readFileSync(
+		new URL(`../auth/certificates/${name}`, import.meta.url),
+		"utf8",
+	);
+
 const renewed = { cert: pem("renewed.pem"), key: pem("renewed.key") };
 const ca = [testPair.cert, renewed.cert, pem("example.pem")];
 
@@ -44,6 +50,7 @@ beforeEach(() => {
 			"cert.pem": testPair.cert,
 			"key.pem": testPair.key,
 			"ca.pem": pem("clients-ca.pem"),
+			"machines-ca.pem": pemOfAuth("machines-ca.pem"),
 		}),
 	).path;
 	told = [];
@@ -381,6 +388,92 @@ describe("certificates", () => {
 			});
 		}
 	}
+
+	describe("of clients, if they are optional,", () => {
+		const optional = (): Partial<TlsConfig> => ({
+			...{ clientCa: file("ca.pem"), clientCert: "optional" },
+		});
+		const orders = { cert: pem("orders.pem"), key: pem("orders.key") };
+		const wrong = {
+			"of another authority": {
+				...{ cert: pem("stranger.pem"), key: pem("stranger.key") },
+			},
+			"that has issued itself": { cert: renewed.cert, key: renewed.key },
+			"that has expired": {
+				...{ cert: pemOfAuth("expired.pem"), key: pemOfAuth("expired.key") },
+			},
+		};
+
+		for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
+			test(`may be missing, and are then none, by ${maxVersion}`, async () => {
+				await serve(optional());
+				const answered = async (options: ConnectionOptions) => {
+					const socket = await secured({ maxVersion, ...options });
+					socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+					await once(socket, "data");
+					return socket;
+				};
+				const session = (await answered({})).getSession() as Buffer;
+				const again = await answered({ session });
+				assert.equal(again.isSessionReused(), true);
+				await answered(orders);
+				assert.deepEqual(
+					asked.map(({ certificate }) => certificate?.subject ?? null),
+					[null, null, "O=Sluice tests, CN=orders"],
+				);
+			});
+
+			for (const [which, own] of Object.entries(wrong)) {
+				test(`let nobody in with one ${which}, also when the session goes on, by ${maxVersion}`, async () => {
+					await serve({ ...optional(), clientCa: file("machines-ca.pem") });
+					let session: Buffer | undefined;
+					for (let at = 1; at <= 2; at++) {
+						const socket = connect({
+							...{ port: server.port, host: "127.0.0.1", ca, maxVersion },
+							...{ servername: "localhost", ...own },
+							...(session && { session }),
+						});
+						let got = "";
+						socket.on("error", () => {});
+						socket.on("session", (given: Buffer) => {
+							session = given;
+						});
+						socket.on("data", (chunk) => {
+							got += chunk;
+						});
+						socket.write("GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+						await new Promise((resolve) => socket.once("close", resolve));
+						assert.equal(got, "");
+						const failures = server.tls()?.failures ?? new Map();
+						const counted = [...failures.values()].reduce((a, b) => a + b, 0);
+						assert.equal(counted, at, JSON.stringify([...failures]));
+					}
+					assert.deepEqual(asked, []);
+				});
+			}
+		}
+
+		test("are judged over HTTP/2, too", async () => {
+			await serve(optional());
+			const url = `https://localhost:${server.port}`;
+			for (const own of [{}, orders]) {
+				const session = connectHttp2(url, { ca, ...own });
+				stack.defer(() => session.destroy());
+				await once(session.request({ ":path": "/" }), "response");
+			}
+			const stranger = connectHttp2(url, {
+				...{ ca, ...wrong["of another authority"] },
+			});
+			stranger.on("error", () => {});
+			const request = stranger.request({ ":path": "/" });
+			request.on("error", () => {});
+			await once(stranger, "close");
+			assert.deepEqual(
+				asked.map(({ certificate }) => certificate?.subject ?? null),
+				[null, "O=Sluice tests, CN=orders"],
+			);
+		});
+	});
 
 	test("go with no version of TLS before 1.2, or before 1.3 if that is asked", async () => {
 		await serve({ minVersion: "1.3" });

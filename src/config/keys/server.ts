@@ -292,7 +292,7 @@ const serverParts = {
 	}),
 	tls: key(map(tlsKeys), {
 		description:
-			'TLS for clients, with HTTP/2 and HTTP/1.1 on one port: docs/tls.md. `cert` is the certificate with its chain, and `key` its private key. `sni` has another pair for each host that clients may ask for. Each is a file, relative to the config, or the PEM text itself from the environment. Files are read again when they change. With `clientCa` every client must show a certificate that one of these authorities has issued. `minVersion` is `"1.2"` or `"1.3"` (default {minVersion}). `redirect` is a second port, whose requests are answered 308 to the first.',
+			'TLS for clients, with HTTP/2 and HTTP/1.1 on one port: docs/tls.md. `cert` is the certificate with its chain, and `key` its private key. `sni` has another pair for each host that clients may ask for. Each is a file, relative to the config, or the PEM text itself from the environment. Files are read again when they change. With `clientCa` every client must show a certificate that one of these authorities has issued. `clientCert` is `required` or `optional` (default {clientCert}): then a client may also show none. `minVersion` is `"1.2"` or `"1.3"` (default {minVersion}). `redirect` is a second port, whose requests are answered 308 to the first.',
 		example:
 			"port: 8443\ntls: { cert: ./fullchain.pem, key: ./privkey.pem, redirect: 8080 }",
 	}),

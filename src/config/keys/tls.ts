@@ -44,6 +44,11 @@ const version = plain<"1.2" | "1.3">(
 	(written) => written,
 );
 
+const whose = plain<"required" | "optional">(
+	z.enum(["required", "optional"], { error: "`required` or `optional`" }),
+	(written) => written,
+);
+
 const pairKeys = section({
 	cert: part(pem, { required: true }),
 	key: part(pem, { required: true }),
@@ -92,11 +97,25 @@ const sni: Kind<
 	},
 };
 
-export const tlsKeys = section({
-	cert: part(pem, { required: true }),
-	key: part(pem, { required: true }),
-	sni: part(sni, {}),
-	clientCa: part(pem, {}),
-	minVersion: part(version, { default: "1.2" }),
-	redirect: part(orFromEnvironment(count(65_535)), {}),
-});
+export const tlsKeys = section(
+	{
+		cert: part(pem, { required: true }),
+		key: part(pem, { required: true }),
+		sni: part(sni, {}),
+		clientCa: part(pem, {}),
+		clientCert: part(whose, { default: "required" }),
+		minVersion: part(version, { default: "1.2" }),
+		redirect: part(orFromEnvironment(count(65_535)), {}),
+	},
+	{
+		finish(tls, say) {
+			if (tls.clientCert === "optional" && tls.clientCa === null) {
+				say(
+					"clientCert",
+					"no client is asked for a certificate: write `clientCa`, the authorities that issue them",
+				);
+			}
+			return tls;
+		},
+	},
+);
