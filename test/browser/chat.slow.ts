@@ -372,7 +372,9 @@ describe("the chat of two gateways with a store, in a browser", {
 }, () => {
 	it("lets pages talk over both, and loses nothing when either is restarted", async () => {
 		await using store = await startStore();
-		const shared = (yaml: string) => `store: ${store.url}\n${yaml}`;
+		// On a busy machine a store may take longer than 50 ms, and then each gateway would go on alone.
+		const shared = (yaml: string) =>
+			`store: { url: "${store.url}", timeout: 1s }\n${yaml}`;
 		await using one = await startChat(shared);
 		await using other = await startChat(shared);
 		await using noSockets = await startStrict(other, "pass");
