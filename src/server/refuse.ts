@@ -262,21 +262,28 @@ export function parserFault(error: ParserError): GatewayError | null {
 		: null;
 }
 
-/** Whether the parser stopped at the method of a line that is otherwise one of HTTP/1.1, as far as it has come. */
+/**
+ * Whether the parser stopped at the method of a line that is otherwise one of HTTP/1.1, as far as it has come. Only what comes from there
+ * on is looked at. What stands before are the first letters of a method, or a body that came in the same packet or did not.
+ */
 function hasToken({ rawPacket, bytesParsed = 0, message }: ParserError) {
 	if (rawPacket === undefined) return false;
-	const before = Buffer.from(rawPacket).toString("latin1", 0, bytesParsed);
-	const start = before.lastIndexOf("\n") + 1;
 	const [line = "", rest] = Buffer.from(rawPacket)
-		.toString("latin1", start)
+		.toString("latin1", bytesParsed)
 		.split("\n", 2);
 	const whole = rest !== undefined;
+	// A method of another protocol is known for one only when HTTP is named.
+	if (/method for HTTP/i.test(message)) {
+		return (whole ? version : versionBegun).test(line);
+	}
 	const known = /Invalid method|after method/i.test(message);
 	return known && (whole ? requestLine : requestLineBegun).test(line);
 }
 
-const requestLine = /^[!#$%&'*+\-.^_`|~\w]+ [^\s]+ HTTP\/1\.[01]\r$/;
-const requestLineBegun = /^[!#$%&'*+\-.^_`|~\w]+(?: [^\s]*(?: [HTP/.1]*)?)?$/;
+const version = /^\/1\.[01]\r$/;
+const versionBegun = /^(?:\/[.1]*)?$/;
+const requestLine = /^[!#$%&'*+\-.^_`|~\w]* [^\s]+ HTTP\/1\.[01]\r$/;
+const requestLineBegun = /^[!#$%&'*+\-.^_`|~\w]*(?: [^\s]*(?: [HTP/.1]*)?)?$/;
 
 function wrongVersion(): GatewayError {
 	return refused(505, "request", "must be of HTTP/1.1 or HTTP/1.0");

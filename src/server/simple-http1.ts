@@ -5,11 +5,11 @@ import type {
 	ConnectionOptions,
 } from "./client-connection.ts";
 import { receiveOn } from "./http1-request.ts";
+import { PlainBody } from "./plain-body.ts";
 import type { Service } from "./service.ts";
 import { AnswerForm, SimpleAnswer } from "./simple-answer.ts";
 import { type SimpleHead, simpleHeadOf } from "./simple-head.ts";
 import { tooLate } from "./slowness.ts";
-import { WholeBody } from "./whole-body.ts";
 
 /** How often connections are looked at that ask for nothing. A timer for each would cost every request. */
 const lookEveryMsMax = 1_000;
@@ -31,7 +31,9 @@ class Reading {
 	readonly connection: ClientConnection;
 	/** The last head. Most clients send the same one again. Null if the connection rests. */
 	head: SimpleHead | null = null;
-	/** Whether a request has come since somebody looked. */
+	/** The body that still comes; null if none does. */
+	body: PlainBody | null = null;
+	/** Whether anything has come since somebody looked. */
 	asks = false;
 	/** Since when it is at rest, or open. */
 	sinceMs: number;
@@ -45,14 +47,15 @@ class Reading {
 /** A simple request in the bytes that have come. */
 interface SimpleRequest {
 	readonly head: SimpleHead;
-	readonly body: WholeBody | null;
-	/** Where the next request begins. */
+	readonly body: PlainBody | null;
+	/** Where the next request begins, or what has come of this one ends. */
 	readonly end: number;
 }
 
 /**
- * Reads requests that come whole in one piece, with a head that strict rules know. Anything else is not looked at: its bytes
- * are put back, and node:http reads the connection from there on. Requests that were taken before are still answered here.
+ * Reads requests whose head comes in one piece and is one that strict rules know. A body of a plain length may follow later. Anything
+ * else is not looked at: its bytes are put back, and node:http reads the connection from there on. Requests that were taken
+ * before are still answered here.
  */
 export class SimpleHttp1 {
 	readonly #means: SimpleMeans;
@@ -87,9 +90,10 @@ export class SimpleHttp1 {
 		const reading = this.#readings.get(socket);
 		if (reading === undefined) return;
 		const { connection } = reading;
-		for (let at = 0; at < bytes.length && !socket.destroyed; ) {
+		let at = bodyIn(bytes, reading);
+		while (at < bytes.length && !socket.destroyed) {
 			if (connection.over) return connection.ignore();
-			const request = this.#requestIn(bytes, at, reading);
+			const request = this.#requestIn(socket, bytes, at, reading);
 			if (request === null) {
 				return this.#handOver(socket, reading, bytes.subarray(at));
 			}
@@ -98,8 +102,9 @@ export class SimpleHttp1 {
 		}
 	});
 
-	/** The next request; null if it is not simple, or not whole. */
+	/** The next request; null if its head is not simple, or not whole. */
 	#requestIn(
+		socket: Socket,
 		bytes: Buffer,
 		from: number,
 		reading: Reading,
@@ -115,12 +120,11 @@ export class SimpleHttp1 {
 				: simpleHeadOf(text, this.#means.service.limits);
 		if (head === null) return null;
 		reading.head = head;
-		const end = start + head.bodyBytes;
-		if (end > bytes.length) return null;
-		const body =
-			head.bodyBytes === 0
-				? null
-				: new WholeBody(bytes.subarray(start, end), head.rawHeaders);
+		const { bodyBytes, rawHeaders } = head;
+		if (bodyBytes === 0) return { head, body: null, end: start };
+		const body = new PlainBody(bodyBytes, rawHeaders, socket);
+		const end = body.let(bytes, start);
+		reading.body = body.complete ? null : body;
 		return { head, body, end };
 	}
 
@@ -155,7 +159,7 @@ export class SimpleHttp1 {
 		});
 	}
 
-	/** Whoever sends no more has left, as with node:http. */
+	/** Whoever sends no more has left, as with node:http, and also in the middle of a request. */
 	readonly #onEnd = givenItsBytes((socket) => void socket.end());
 
 	readonly #onClose = givenItsBytes((socket) => {
@@ -205,6 +209,16 @@ export class SimpleHttp1 {
 		this.#timer?.cancel();
 		this.#timer = null;
 	}
+}
+
+/** Lets in what belongs to the body that still comes. Gives the index behind it. */
+function bodyIn(bytes: Buffer, reading: Reading): number {
+	const { body } = reading;
+	if (body === null) return 0;
+	reading.asks = true;
+	const end = body.let(bytes, 0);
+	if (body.complete) reading.body = null;
+	return end;
 }
 
 /** A listener that is given the socket that it is called for. One for each socket would take memory. */

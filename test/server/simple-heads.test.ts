@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import type { GatewayRequest } from "../../src/core/http/messages.ts";
 import { simpleHeadOf } from "../../src/server/simple-head.ts";
 import { repeatableRandom } from "../kit/random.ts";
 import { only } from "../kit/transport.ts";
+import { until } from "../kit/until.ts";
 import { asking, openClient } from "./client.ts";
 import { listenHere } from "./listen-here.ts";
+import { createReader, type Outcome } from "./one-reader.ts";
 import { smuggled, spoiledAndCut } from "./spoiled-requests.ts";
 import { TwoReaders } from "./two-readers.ts";
 
@@ -179,3 +182,90 @@ describe(
 		}
 	},
 );
+
+describe("a body that follows its head", only.portless, () => {
+	const head = "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n";
+	const next = "GET /next HTTP/1.1\r\nHost: a\r\n\r\n";
+	const pieces = (...texts: string[]) =>
+		texts.map((text) => Buffer.from(text, "latin1"));
+
+	for (const [title, sent] of [
+		["at once", pieces(`${head}0123456789${next}`)],
+		["in the next piece", pieces(head, "0123456789", next)],
+		["with its first bytes", pieces(`${head}0123`, "456789", next)],
+		["byte by byte", pieces(head, ..."0123456789", next)],
+		["with the next request", pieces(head, "01234", `56789${next}`)],
+		["with a part of the next", pieces(head, `0123456789${next}`)],
+	] as const) {
+		test(`${title} is read without node:http`, async () => {
+			const [outcome] = await createReader(true).read([sent]);
+			const { handled, byNode, ended } = outcome as Outcome;
+			assert.deepEqual(
+				handled.map((one) =>
+					JSON.parse(one).slice(1, 2).concat(JSON.parse(one)[3]),
+				),
+				[
+					["/p", "0123456789"],
+					["/next", ""],
+				],
+			);
+			assert.deepEqual([byNode, ended], [false, false]);
+		});
+	}
+
+	test("is given to nobody if the client ends in the middle of it", async () => {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		await using server = await listenHere({ until: promise });
+		using client = await openClient(server.port);
+		client.send(asking("POST /", ["content-length: 10"]), "01234");
+		await until(() => server.handled.length === 1);
+		const body = server.handled[0]?.readBody(100);
+		client.socket.end();
+		await assert.rejects(body as Promise<Uint8Array>, /closed/);
+		assert.equal(await client.gone(), "");
+		resolve();
+	});
+
+	test("keeps the client from sending more than is held before it is read", async () => {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		await using server = await listenHere({ until: promise });
+		using client = await openClient(server.port);
+		const most = 8 * 1024 ** 2;
+		client.send(asking("POST /", [`content-length: ${most}`]));
+		await until(() => server.handled.length === 1);
+		const body = Buffer.alloc(most, "x");
+		let left = false;
+		client.socket.write(body, () => {
+			left = true;
+		});
+		// The systems of both sides hold some of it.
+		let before = -1;
+		await until(async () => {
+			const same = client.socket.writableLength === before;
+			before = client.socket.writableLength;
+			await new Promise((done) => setTimeout(done, 20));
+			return same;
+		});
+		assert.equal(left, false);
+		const read = (server.handled[0] as GatewayRequest).readBody(most);
+		assert.equal((await read).length, most);
+		assert.equal(left, true);
+		resolve();
+		assert.equal((await client.answer()).status, 200);
+	});
+
+	test("is waited for as long as a request may take", async () => {
+		const { promise, resolve } = Promise.withResolvers<void>();
+		await using server = await listenHere({
+			...{ until: promise, requestTimeoutMs: 5_000 },
+		});
+		using client = await openClient(server.port);
+		client.send(asking("POST /", ["content-length: 10"]), "01234");
+		await until(() => server.handled.length === 1);
+		const read = server.handled[0]?.readBody(100) as Promise<Uint8Array>;
+		const late = assert.rejects(read, /long/);
+		await server.pass(8_000);
+		await late;
+		resolve();
+	});
+});

@@ -4,6 +4,9 @@ const whole = [
 	"GET /a/b?c=d&e[]=%20f HTTP/1.1\r\nhost: a.example:80\r\nAccept: */*\r\nUser-Agent: x/1 (y; z)\r\n\r\n",
 	"HEAD /a HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
 	"POST /p HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n[12]",
+	`POST /long HTTP/1.1\r\nHost: a\r\nContent-Length: 87\r\n\r\n${"GET / HTTP/1.1\r\nHost: a\r\n\r\n".repeat(3)}123456`,
+	`POST /too-long HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n${"[".repeat(101)}`,
+	"POST /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 4\r\n\r\n[12]",
 	"PUT /p HTTP/1.1\r\nHost: [::1]\r\nContent-Length: 0\r\n\r\n",
 	"PATCH /p HTTP/1.1\r\nContent-Length: 12\r\nHost: a\r\n\r\nGET / HTTP/1",
 	"DELETE /d?x HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nX-Tab:\tb\r\n\r\n",
@@ -31,7 +34,7 @@ const noise = [
 	"Content-Length : 4\r\n",
 	"Content-Length:\r\n",
 	"Content-Length: 0x4\r\n",
-	"Content-Length: 9007199254740993\r\n",
+	"Content-Length: 8707199254740993\r\n",
 	"Content_Length: 4\r\n",
 	"Transfer-Encoding: chunked\r\n",
 	"Transfer-Encoding: identity\r\n",
@@ -81,12 +84,20 @@ function spoiledRequests(random: Random): string {
 	return text;
 }
 
-/** Spoiled requests with the places where they are cut. Every fourth comes whole, and the cut moves on by a byte from one to the next. */
+/**
+ * Spoiled requests with the places where they are cut. Every fourth comes whole, and the cut moves on by a byte from one to the
+ * next. Every fourth is cut at three places more.
+ */
 export function spoiledAndCut(count: number, random: Random) {
 	return Array.from({ length: count }, (_, at) => {
 		const text = spoiledRequests(random);
-		const cuts = at % 4 === 0 ? [] : [1 + (at % Math.max(1, text.length - 1))];
-		return [text, cuts] as const;
+		const most = Math.max(1, text.length - 1);
+		const cuts = at % 4 === 0 ? [] : [1 + (at % most)];
+		if (at % 4 === 1) {
+			const more = Array.from({ length: 3 }, () => random() * most);
+			cuts.push(...more.map((one) => 1 + Math.floor(one)));
+		}
+		return [text, cuts.toSorted((a, b) => a - b)] as const;
 	});
 }
 
