@@ -3,12 +3,14 @@ import { resolve } from "node:path";
 import { allRead } from "../core/all-read.ts";
 import { isToken } from "../core/http/headers.ts";
 import { type KeyRules, KeysUnreadable, readKeySet } from "../core/key-set.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { AuthConfig, Config, JwtConfig, ServerConfig } from "./config.ts";
 import { authKeys } from "./keys/auth.ts";
 import { readApiKeys, readPasswords } from "./keys/auth-entries.ts";
 import type { FromEnvironment } from "./keys/from-environment.ts";
 import type { ReadOf } from "./keys/section.ts";
 import { hasFault, messageOf, type Problem } from "./problem.ts";
+import { addKeys } from "./secret-values.ts";
 import { entryOf, type Judged } from "./shape.ts";
 import { type MapSource, readSource, type Source } from "./source.ts";
 
@@ -194,7 +196,7 @@ export function withAuthFiles(
 		const path = fileOf(one);
 		if (path === null || one.kind === "mtls") return one;
 		const file = resolve(folder, path);
-		const fault = faultOfFile(one, file);
+		const fault = faultOfFile(one, file, config.secrets);
 		if (fault !== null) {
 			const written = entryOf(
 				entryOf(entryOf(root, "auth"), one.name),
@@ -211,10 +213,17 @@ export function withAuthFiles(
 	return { config: { ...config, auth }, problems };
 }
 
-function faultOfFile(auth: AuthConfig, file: string): string | null {
+function faultOfFile(
+	auth: AuthConfig,
+	file: string,
+	secrets: Secrets,
+): string | null {
 	try {
 		const text = readFileSync(file, "utf8");
-		if (auth.kind === "jwt") return faultOfKeys(text, auth.algorithms);
+		if (auth.kind === "jwt") {
+			addKeys(text, secrets);
+			return faultOfKeys(text, auth.algorithms);
+		}
 		if (auth.kind === "keys") entriesIn(text, readApiKeys);
 		else entriesIn(text, readPasswords);
 		return null;

@@ -29,6 +29,7 @@ import {
 	printProblem,
 } from "./problem.ts";
 import { ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
+import { addKeys } from "./secret-values.ts";
 import { entryOf } from "./shape.ts";
 import {
 	type LinePosition,
@@ -120,7 +121,7 @@ function withCertificates(
 ): Pick<Checked, "config" | "problems"> {
 	if (!config?.server.tls) return { config, problems };
 	const tls = inFolder(config.server.tls, folder);
-	const faults = faultsOfTls(tls, Date.now());
+	const faults = faultsOfTls(tls, Date.now(), config.secrets);
 	const valid = faults.every(({ warning }) => warning === true);
 	const placed = faults.map(({ keys, ...fault }) => {
 		const path = ["server", "tls", ...keys];
@@ -281,6 +282,7 @@ function withLoaded(
 	{ functions, workers, files }: FoundAll,
 ): Pick<Checked, "config" | "problems"> {
 	const problems = [...functions.problems, ...files.problems];
+	for (const text of files.found.values()) addKeys(text, checked.secrets);
 	const config = problems.length > 0 ? null : checked.config;
 	return {
 		problems: [...checked.problems, ...problems],

@@ -24,7 +24,7 @@ const secretName =
 export function addNamedSecrets(env: Environment, secrets: Secrets): void {
 	for (const [name, value] of Object.entries(env)) {
 		if (value === undefined) continue;
-		if (secretName.test(name)) secrets.add(value);
+		if (secretName.test(name)) addWhole(value, secrets);
 		if (!/^OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS$/.test(name)) continue;
 		for (const pair of value.split(",")) {
 			const text = pair.slice(pair.indexOf("=") + 1);
@@ -46,8 +46,8 @@ export function addPassword(url: string, secrets: Secrets): void {
 export function addKeys(text: string, secrets: Secrets): void {
 	const blocks = /-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)/gs;
 	for (const [, body = ""] of text.matchAll(blocks)) {
-		// A line is shown without the others, too.
-		for (const line of body.split(/\s+/)) {
+		// A line is shown without the others, too. In JSON its end is an escape.
+		for (const line of body.split(/\s+|\\n/)) {
 			if (line.length >= 2 * pathPartMin) secrets.add(line);
 		}
 	}
@@ -60,10 +60,10 @@ export function addKeys(text: string, secrets: Secrets): void {
 /** RFC 7518, 6.2.2, 6.3.2 and 6.4. */
 const privateMembers = /"(?:k|d|p|q|dp|dq|qi)"\s*:\s*"([\w-]+)"/g;
 
-/** What the file of a `NAME_FILE` holds. Whoever mounts one means it to be secret, whatever it is for, but for certificates. */
-export function addFile(text: string, secrets: Secrets): void {
+/** A text that is meant to be secret, whatever it is for, but for certificates: such as the file of a `NAME_FILE`. */
+export function addWhole(text: string, secrets: Secrets): void {
 	addKeys(text, secrets);
-	if (!text.includes("-----BEGIN ")) secrets.add(text);
+	if (!text.startsWith("-----BEGIN ")) secrets.add(text);
 }
 
 /** Hears of the variables of one upstream's settings. */
@@ -77,7 +77,7 @@ export function upstreamVariables(secrets: Secrets): {
 		reads: (key) => keys.has(key),
 		onVariable(key, { value, fromFile }) {
 			keys.add(key);
-			if (fromFile) addFile(value, secrets);
+			if (fromFile) addWhole(value, secrets);
 			else if (key === "tls.key") addKeys(value, secrets);
 			else if (isSecret(key)) secrets.add(value);
 		},

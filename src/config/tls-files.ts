@@ -2,9 +2,11 @@ import type { X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import tls from "node:tls";
+import type { Secrets } from "../core/secrets.ts";
 import type { TlsConfig } from "./config.ts";
 import type { PemSource } from "./keys/tls.ts";
 import { certificateOf, certificatesOf, faultOfPair, isPem } from "./pem.ts";
+import { addKeys } from "./secret-values.ts";
 
 /** No chain of certificates is longer. A longer file is likely another one. */
 export const pemBytesMax = 256 * 1024;
@@ -49,9 +51,16 @@ function pairsOf({ cert, key, sni }: TlsConfig): readonly PlacedPair[] {
 	];
 }
 
-/** What is wrong with the certificates now. A faulty one is no reason to be silent about the others. */
-export function faultsOfTls(tls: TlsConfig, nowMs: number): TlsFault[] {
-	const faults = pairsOf(tls).flatMap((pair) => faultsOfPair(pair, nowMs));
+/** What is wrong with the certificates now. `secrets` learns their keys. A faulty one is no reason to be silent about the others. */
+export function faultsOfTls(
+	tls: TlsConfig,
+	nowMs: number,
+	secrets: Secrets,
+): TlsFault[] {
+	const faults = pairsOf(tls).flatMap((pair) => {
+		addKeys(readPem(pair.key) ?? "", secrets);
+		return faultsOfPair(pair, nowMs);
+	});
 	if (tls.clientCa === null) return faults;
 	const keys = ["clientCa"];
 	const authority = readPem(tls.clientCa);

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 import type { TlsConfig } from "../../src/config/config.ts";
 import { checkText } from "../../src/config/load.ts";
 import { faultsOfTls } from "../../src/config/tls-files.ts";
+import { Secrets } from "../../src/core/secrets.ts";
 import { folderWith, sluice } from "../kit/cli.ts";
 
 const source = (name: string) =>
@@ -45,7 +46,7 @@ function faults(
 		...{ cert: file(cert), key: file(key), clientCa: null, sni: [] },
 		...{ clientCert: "required", minVersion: "1.2", redirect: null, ...more },
 	};
-	return faultsOfTls(tls, atMs).map(
+	return faultsOfTls(tls, atMs, new Secrets()).map(
 		({ keys, message, warning }) =>
 			`${warning ? "warning" : "error"} ${keys.join(".")}: ${message}`,
 	);

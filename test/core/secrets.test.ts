@@ -89,11 +89,19 @@ describe("secrets", () => {
 	});
 
 	it("leave no half escape behind, in which JSON would break", () => {
-		const json = JSON.stringify({ a: "\nabcdef1x", b: "\u001babc", c: "x\\" });
-		for (const secret of ["nabcdef1", '1babc","c', "abcdef1x", 'c":"x\\']) {
-			const hidden = knowing(secret).hideInJson(json);
-			assert.doesNotThrow(() => JSON.parse(hidden), hidden);
+		for (const [secret, text] of [
+			["nabcdef1", "\nabcdef1x"],
+			["1babcdef", "\u001babcdefx"],
+			["01babcdef", "\u001babcdefx"],
+			["abcdef1\\", 'abcdef1"x'],
+			["abcdef1\\u00", "abcdef1\u0001x"],
+		] as const) {
+			const json = JSON.stringify({ a: "before", b: text, c: "after" });
+			const { a, b, c } = JSON.parse(knowing(secret).hide(json));
+			assert.deepEqual([a, b, c], ["before", "***x", "after"], secret);
 		}
+		// A text is no JSON, and keeps its backslash.
+		assert.equal(knowing("abcdef12").hide("C:\\abcdef12"), "C:\\***");
 	});
 
 	it("are hidden in bytes as in texts, and bytes without any are not copied", () => {

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import {
 	closeSync,
 	mkdtempSync,
@@ -10,11 +11,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
-import { checkValue, configOrThrow } from "../../src/config/load.ts";
+import {
+	checkValue,
+	configOrThrow,
+	loadConfig,
+} from "../../src/config/load.ts";
 import type { GatewayError } from "../../src/core/errors.ts";
 import { Secrets } from "../../src/core/secrets.ts";
 import { realClock } from "../../src/tasks/clock.ts";
 import { createLog } from "../../src/telemetry/log/log.ts";
+import { folderWith } from "../kit/cli.ts";
+import { testPair } from "../kit/transport.ts";
 
 let folder: string;
 before(() => {
@@ -125,7 +132,7 @@ describe("what is said of a config", () => {
 			REGION: "eu-west-1-a",
 			HEADER: "Value-1-of-header",
 			QUERY: "value-1-of-query",
-			PART: "part-1-of-a-path-that-is-long",
+			PART: "part%7E1-of-a-path-that-is-long",
 			SHORT: "v1-path",
 			USER: "user-1-of-many",
 			PASS: "pass-1-word",
@@ -154,5 +161,94 @@ describe("what is said of a config", () => {
 		assert.deepEqual(found, ["HEADER", "QUERY", "PART", "PASS"]);
 		const pair = Buffer.from(`${all.USER}:${all.PASS}`).toString("base64");
 		assert.equal(secrets.hide(`Basic ${pair}.`), "Basic ***.");
+		assert.ok(secrets.has(decodeURIComponent(all.PART)));
+	});
+
+	it("counts as secret what variables are called so, with the keys in them", () => {
+		const [, line = ""] = testPair.key.split("\n");
+		const account = JSON.stringify({ type: "account", key: testPair.key });
+		const all = {
+			GOOGLE_CREDENTIALS: account,
+			SHOP_API_KEY: "value-1-api",
+			shop_password: "value-2-word",
+			KEYBOARD: "value-3-none",
+			TOKENS_MAX: "value-4-none",
+			SIGNING_SECRET: testPair.key,
+			MY_ACCESS_TOKEN: testPair.cert,
+			OTEL_EXPORTER_OTLP_HEADERS: "a=value-5-here,b=Basic value-6-here",
+		};
+		const { secrets } = checkValue({}, "config", all);
+		const text = `value-1-api value-2-word value-3-none value-4-none value-5-here value-6-here ${line}`;
+		const shown = "*** *** value-3-none value-4-none *** *** ***";
+		assert.equal(secrets.hide(text), shown);
+		assert.equal(secrets.hide(account), "***");
+		assert.ok(!secrets.has(testPair.cert));
+	});
+
+	it("counts as secret what keys for secrets hold, whatever their variables are called", () => {
+		const bytes = randomBytes(24).toString("base64");
+		const config = {
+			admin: { token: "${env.DOOR}" },
+			store: "${env.PLACE}",
+			jobs: { secret: "${env.HOOK}" },
+			routes: { "POST /x": { job: true, respond: 1 } },
+		};
+		const { problems, secrets } = checkValue(config, "config", {
+			DOOR: "value-1-of-the-door",
+			PLACE: "redis://user:value%2D2!word@127.0.0.1:6379",
+			HOOK: `whsec_${bytes}`,
+		});
+		assert.deepEqual(
+			problems.filter(({ warning }) => !warning),
+			[],
+		);
+		const text = `value-1-of-the-door value%2D2!word value-2!word ${bytes} 127.0.0.1:6379`;
+		assert.equal(secrets.hide(text), "*** *** *** *** 127.0.0.1:6379");
+	});
+
+	it("counts as secret what files hold that stand for variables, whatever reads it", () => {
+		using files = folderWith({
+			url: "https://host-1.example.internal",
+			hosts: "host-2.example.internal",
+		});
+		const config = {
+			server: { hosts: "${env.HOSTS}" },
+			upstreams: { a: { url: "${env.URL}" } },
+			routes: { "GET /x": { steps: { a: { get: "a/x" } }, respond: "${a}" } },
+		};
+		const { problems, secrets } = checkValue(config, "config", {
+			HOSTS_FILE: join(files.path, "hosts"),
+			URL_FILE: join(files.path, "url"),
+		});
+		assert.deepEqual(problems, []);
+		const text = "https://host-1.example.internal and host-2.example.internal";
+		assert.equal(secrets.hide(text), "*** and ***");
+	});
+
+	it("counts as secret the private keys in files, and no certificate", async () => {
+		const k = randomBytes(32).toString("base64url");
+		const [, line = ""] = testPair.key.split("\n");
+		const tls = "tls: { cert: ./cert.pem, key: ./key.pem }";
+		const sni = "sni: { b.example: { cert: ./cert.pem, key: ./key.pem } }";
+		const users =
+			"users: { jwt: { issuer: i, audience: a, keys: ./keys.json, algorithms: [HS256] } }";
+		for (const [config, secret] of [
+			[`server: { ${tls} }`, line],
+			[`server: { tls: { cert: ./cert.pem, key: ./key.pem, ${sni} } }`, line],
+			[`upstreams: { a: { url: "https://a.example", ${tls} } }`, line],
+			[`auth: { ${users} }\ndefaults: { auth: users }`, k],
+		] as const) {
+			using files = folderWith({
+				"sluice.yaml": `${config}\nroutes: { GET /x: { respond: 1 } }`,
+				...{ "cert.pem": testPair.cert, "key.pem": testPair.key },
+				"keys.json": JSON.stringify({ kty: "oct", alg: "HS256", k }),
+			});
+			const file = join(files.path, "sluice.yaml");
+			const { problems, secrets } = await loadConfig(file, {});
+			const faults = problems.filter(({ warning }) => !warning);
+			assert.deepEqual(faults, []);
+			assert.equal(secrets.hide(`${secret} is there`), "*** is there", config);
+			assert.ok(!secrets.has(testPair.cert));
+		}
 	});
 });

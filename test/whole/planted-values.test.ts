@@ -5,6 +5,7 @@ import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { createClient, RESP_TYPES } from "@redis/client";
+import { unpacked } from "../../src/store/answer-value.ts";
 import { folderWith, type RunningCommand, sluice } from "../kit/cli.ts";
 import { type Collector, startCollector } from "../kit/collector.ts";
 import { readEvents } from "../kit/events.ts";
@@ -375,13 +376,16 @@ async function databases(spilled: Spilled): Promise<string> {
 		.join("");
 }
 
-async function printed({ folder, env }: Spilled, ...args: string[]) {
+async function printed(
+	{ folder, env }: Pick<Spilled, "folder" | "env">,
+	...args: string[]
+) {
 	const command = sluice(args, { cwd: folder.path, env });
 	await command.ended;
 	return command.stdout() + command.stderr();
 }
 
-/** Every value of every key in the store, as it lies there. */
+/** Every value of every key in the store, as it lies there, and answers as they are read. */
 async function stored(): Promise<string> {
 	const url = `redis://:${secrets.store}@127.0.0.1:${store?.port}`;
 	const client = createClient({ url });
@@ -391,6 +395,13 @@ async function stored(): Promise<string> {
 	for (const key of await client.keys("*")) {
 		const dumped = await bytes.dump(key);
 		text += `${key} ${dumped.toString("latin1")}\n`;
+		if (!key.startsWith("sluice:answer:")) continue;
+		// Marks stand before it, and most of it is compressed.
+		const value = await bytes.get(key);
+		const from = 1 + (value?.[0] ?? 0);
+		const answer = value && (await unpacked(value.subarray(from), 1024 ** 2));
+		assert.ok(answer, key);
+		text += `${answer.headers} ${answer.body.toString()}\n`;
 	}
 	client.destroy();
 	return text;
@@ -472,6 +483,17 @@ for (const [format, workers] of [
 			await get("/mounted");
 			await gateway.printed("mounted ***");
 			assert.ok(!gateway.stderr().includes(remounted));
+		});
+
+		it("shows no kept request that is a secret only for who reads it", async () => {
+			const { requests } = JSON.parse(await kept(spills));
+			const { id } = requests[0] as { id: string };
+			const { folder, env } = spills;
+			const readers = { ...env, READERS_TOKEN: id };
+			for (const form of ["--json", "--csv"]) {
+				const text = await printed({ folder, env: readers }, "history", form);
+				assert.ok(text.includes("***") && !text.includes(id), form);
+			}
 		});
 
 		it("has none in a problem document", () => {

@@ -7,7 +7,7 @@ import {
 } from "../environment.ts";
 import { hasFault } from "../problem.ts";
 import { readTemplate } from "../read-template.ts";
-import { addFile } from "../secret-values.ts";
+import { addWhole } from "../secret-values.ts";
 import { checkShape, type Judged } from "../shape.ts";
 import type { ListSource, Source } from "../source.ts";
 import type { Hole } from "./input.ts";
@@ -112,7 +112,7 @@ function textOf(
 	const read = environmentReader(
 		env,
 		(_, message) => say(message),
-		(_, { value, fromFile }) => fromFile && addFile(value, secrets),
+		(_, { value, fromFile }) => fromFile && addWhole(value, secrets),
 	);
 	const text = read("", template);
 	return text === null || hasFault(problems, before) ? undefined : text;
