@@ -11,19 +11,31 @@ const readable = new Set([
 	...["params", "query", "headers", "cookies", "request", "auth"],
 ]);
 
+/** What is known of who asks. */
+export const authMembers: ReadonlySet<string> = new Set([
+	...["by", "claims", "key", "scope", "sub"],
+]);
+
 /** Members that are different for every request. */
 const unique = new Set(["id", "time"]);
 
 /** The maps that may be read without a route's declaration. An absent member is null. */
-export const undeclaredNames: Names = new Map<
-	string,
-	ReadonlySet<string> | null
->([
+const undeclared = new Map<string, ReadonlySet<string> | null>([
 	["query", null],
 	["headers", null],
 	["cookies", null],
 	["request", new Set(["id", "ip", "method", "path", "time"])],
 ]);
+
+/** What a limit of the gateway may read: these maps, and who asks if the config has an `auth`. */
+export function namesOfGateway(hasAuth: boolean): Names {
+	return hasAuth ? new Map([...undeclared, ["auth", authMembers]]) : undeclared;
+}
+
+/** Whether a limit is counted before anybody knows who asks. */
+export function isEarly({ by }: RateLimitConfig): boolean {
+	return readsOf(by).every(({ name }) => name !== "auth");
+}
 
 const nothingOfBody = { body: null, form: null, text: null, bytes: null };
 

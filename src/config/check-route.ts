@@ -4,7 +4,11 @@ import { checkJob, checkWebhook } from "./check-job.ts";
 import { checkListen } from "./check-listen.ts";
 import { checkHeard, checkLive } from "./check-live.ts";
 import { checkProxy } from "./check-proxy.ts";
-import { warnOfEvadedLimits } from "./check-rate-limit.ts";
+import {
+	authMembers,
+	isEarly,
+	warnOfEvadedLimits,
+} from "./check-rate-limit.ts";
 import { checkRequest } from "./check-request.ts";
 import { checkSteps } from "./check-step.ts";
 import { refuseAbsentClient } from "./check-upstream-auth.ts";
@@ -25,7 +29,6 @@ import { warnOfUselessBounds } from "./useless-bounds.ts";
 
 const textMembers: ReadonlySet<string> = new Set(["length"]);
 const noMembers: ReadonlySet<string> = new Set();
-const authMembers = new Set(["by", "claims", "key", "scope", "sub"]);
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
 /** Always gives a route, so that the next ones are checked too. It is of use only if no problem was added. */
@@ -58,7 +61,9 @@ export function checkRoute(
 	const { respond, "respond?": respondOrNull, ...others } = answered;
 	refuseTwo(source, "respond", problems);
 	const limit = entryOf(source, "rateLimit");
-	warnOfEvadedLimits(others.rateLimits, context.rateLimits, limit, problems);
+	const around =
+		auth.length > 0 ? context.rateLimits : context.rateLimits.filter(isEarly);
+	warnOfEvadedLimits(others.rateLimits, around, limit, problems);
 	const head = { key: written, method, path, rest, ...others };
 	const hasSteps = entries.length > 0;
 	if (proxied) refuseBesideProxy(source, hasSteps, problems);

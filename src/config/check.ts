@@ -3,7 +3,7 @@ import { Secrets } from "../core/secrets.ts";
 import { faultOfSchema } from "./body-schema.ts";
 import { checkAuth, refuseUnasked } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
-import { undeclaredNames, warnOfEvadedLimits } from "./check-rate-limit.ts";
+import { namesOfGateway, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import {
 	type CheckedUpstream,
@@ -54,7 +54,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const judged = { what: "the config", problems };
 	const auths = namesAt(entryOf(root, "auth"));
 	const read = configKeys.read(withoutExtensions(root), judged, {
-		names: undeclaredNames,
+		names: namesOfGateway(auths.length > 0),
 		...{ env, auths, secrets },
 	});
 	const { upstreams: services, routes: written, ...others } = read;

@@ -47,8 +47,8 @@ export type IsOwner = (
 
 /** All that lets clients in. */
 export interface Doors {
-	/** Null if anybody may ask. `limit` counts by identity. */
-	ofRoute(route: RoutePlan, limit: RateLimit | null): Door | null;
+	/** Null if anybody may ask. `limits` count by identity. */
+	ofRoute(route: RoutePlan, limits: readonly RateLimit[]): Door | null;
 	readonly isOwner: IsOwner;
 	/** Resolves when it is known whether credentials can be judged. */
 	readonly settled: Promise<void>;
@@ -73,14 +73,14 @@ export function openDoors(
 		createAuth(config, { clock, memory, open, told }),
 	);
 	return {
-		ofRoute(route, limit) {
+		ofRoute(route, limits) {
 			const own = route.authIndexes.map((at) => auths[at] as Auth);
 			if (own.length === 0) return null;
 			const forgery = {
 				ambient: new Set(configs.filter(isAmbient).map(({ name }) => name)),
 				refuse: createForgeryRefusal(route, cors),
 			};
-			return createDoor(route, own, { limit, clock, forgery });
+			return createDoor(route, own, { limits, clock, forgery });
 		},
 		async isOwner(owner, request, scope) {
 			// A client may show several credentials at once. Those by which it has asked for the job count.
@@ -117,11 +117,11 @@ function createDoor(
 	route: RoutePlan,
 	auths: readonly Auth[],
 	{
-		limit,
+		limits,
 		clock,
 		forgery,
 	}: {
-		readonly limit: RateLimit | null;
+		readonly limits: readonly RateLimit[];
 		readonly clock: Clock;
 		/** `ambient` are the auths whose credentials browsers send by themselves. */
 		readonly forgery: {
@@ -131,23 +131,36 @@ function createDoor(
 	},
 ): Door {
 	const refusal = route.require && prepareRequirement(route, clock.turn);
-	return async ({ request, params, scope, end, shared }) => {
+	return async (wanting) => {
+		const { request, params, scope } = wanting;
 		const identity = await identify(auths, request, scope);
 		// What a page of somebody else's causes is not counted to its user.
 		if (forgery.ambient.has(identity.values.by)) forgery.refuse(request);
-		if (limit !== null) {
-			const { holder } = limit;
-			const keys = limit.keysOf(request, params, identity.values);
-			const counted =
-				shared === null
-					? holder.local.count(keys, request.arrivedMs)
-					: (await shared.count([{ holder, keys }]))[0];
-			noteQuota(limit, counted, end);
-		}
+		if (limits.length > 0) await countTo(limits, wanting, identity);
 		const why = refusal && refusal(request, params, identity.values);
 		if (why !== null) throw forbidden(why, auths, identity);
 		return identity;
 	};
+}
+
+/** Counts a request of a client that is known. Throws if it may not go on. */
+async function countTo(
+	limits: readonly RateLimit[],
+	{ request, params, end, shared }: Wanting,
+	{ values }: Identity,
+): Promise<void> {
+	const asks = limits.map((limit) => ({
+		holder: limit.holder,
+		keys: limit.keysOf(request, params, values),
+	}));
+	const inStore = shared && (await shared.count(asks));
+	for (const [at, limit] of limits.entries()) {
+		const { keys = [] } = asks[at] ?? {};
+		const counted = inStore
+			? inStore[at]
+			: limit.holder.local.count(keys, request.arrivedMs);
+		noteQuota(limit, counted, end);
+	}
 }
 
 function forbidden(

@@ -1,5 +1,9 @@
 import type { IdentityValues } from "../auth/identity.ts";
-import { fieldsRead, fieldsUndeclared } from "../config/check-rate-limit.ts";
+import {
+	fieldsRead,
+	fieldsUndeclared,
+	isEarly,
+} from "../config/check-rate-limit.ts";
 import type { RateLimitConfig, RequestConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -7,7 +11,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { pathOf } from "../core/http/path.ts";
 import { networkOf } from "../core/ip.ts";
 import { printTemplate } from "../expression/print.ts";
-import { readsOf, textOf } from "../expression/template.ts";
+import { textOf } from "../expression/template.ts";
 import type { Plan, RoutePlan } from "../plan/plan.ts";
 import { prepare, routeLayout } from "../run/layout.ts";
 import {
@@ -52,12 +56,12 @@ const keysMin = 1_000;
 
 /** Limits of a plan, made once. */
 export interface RateLimits {
-	/** The limits of every request. */
+	/** The limits of every request that hold before anybody knows who asks. */
 	readonly gateway: RateLimit | null;
 	/** The limits of one route that hold before anybody knows who asks. */
 	ofRoute(route: RoutePlan): RateLimit | null;
-	/** Those that read who asks. */
-	ofIdentity(route: RoutePlan): RateLimit | null;
+	/** Those that read who asks: of the gateway, which all its routes share, and of the route. */
+	ofIdentity(route: RoutePlan): readonly RateLimit[];
 }
 
 /** Each limit counts separately. All state is in memory, and bounded. */
@@ -92,24 +96,33 @@ export function createRateLimits(plan: Plan, turn: LoopTurn): RateLimits {
 			},
 		};
 	};
+	const late = (limits: readonly RateLimitConfig[]) =>
+		limits.filter((limit) => !isEarly(limit));
+	const { rateLimits } = plan;
+	const ofClients = create(
+		"gateway-identity",
+		"",
+		late(rateLimits),
+		fieldsUndeclared,
+	);
 	return {
-		gateway: create("gateway", "", plan.rateLimits, fieldsUndeclared),
+		gateway: create(
+			"gateway",
+			"",
+			rateLimits.filter(isEarly),
+			fieldsUndeclared,
+		),
 		ofRoute: ({ key, rateLimits, request }) =>
 			create("route", key, rateLimits.filter(isEarly), (by) =>
 				fieldsRead(by, request),
 			),
-		ofIdentity: ({ key, rateLimits, request }) =>
-			create(
-				"identity",
-				key,
-				rateLimits.filter((limit) => !isEarly(limit)),
-				(by) => fieldsRead(by, request),
-			),
+		ofIdentity({ key, rateLimits: own, request }) {
+			const ofRoute = create("identity", key, late(own), (by) =>
+				fieldsRead(by, request),
+			);
+			return [ofClients, ofRoute].filter((limit) => limit !== null);
+		},
 	};
-}
-
-function isEarly({ by }: RateLimitConfig): boolean {
-	return readsOf(by).every(({ name }) => name !== "auth");
 }
 
 /** Says what is left after a request was counted. */

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { serveAdmin } from "../../src/admin/admin.ts";
+import { createApiKey } from "../../src/config/keys/auth-hash.ts";
 import { checkValue, configOrThrow } from "../../src/config/load.ts";
 import type { StoreChanged } from "../../src/core/events.ts";
 import { createGateway } from "../../src/gateway/gateway.ts";
@@ -54,6 +55,29 @@ describe("limits of several gateways", { skip }, () => {
 		await using server = await startStore();
 		await work(server);
 	};
+
+	it("count who asks together, whichever gateway and route is asked", () =>
+		inside(async ({ url }) => {
+			const [ada, bob] = [createApiKey(), createApiKey()];
+			const list = [
+				{ name: "ada", hash: ada.hash },
+				{ name: "bob", hash: bob.hash },
+			];
+			const config = {
+				auth: { partners: { keys: { list } } },
+				defaults: { auth: "partners" },
+				...hourly(2, { by: "${auth.sub}" }),
+				routes: { "GET /a": { respond: 1 }, "GET /b": { respond: 1 } },
+			};
+			await using one = await opened(config, url);
+			await using two = await opened(config, url);
+			const asked = async (gateway: typeof one, path: string, key: string) =>
+				(await gateway.get(path, { "x-api-key": key })).status;
+			assert.equal(await asked(one, "/a", ada.key), 200);
+			assert.equal(await asked(two, "/b", ada.key), 200);
+			assert.equal(await asked(one, "/b", ada.key), 429);
+			assert.equal(await asked(two, "/a", bob.key), 200);
+		}));
 
 	it("are counted together, and each answer tells what is left of all", () =>
 		inside(async ({ url }) => {

@@ -31,7 +31,7 @@ export const rateLimitKeys = section({
 	}),
 	by: key(by, {
 		description:
-			"Requests with the same value are counted together. It may read `request.ip` (for IPv6 its network of 64 bits), `request.method`, `request.path`, and the `params`, `query`, `headers` and `cookies` that the route declares. On the gateway nothing is declared: there it may read any member of the last three, as a text. A text without `${…}` is one limit for all. A limit by what a client chooses needs one by `request.ip` beside it.",
+			"Requests with the same value are counted together. It may read `request.ip` (for IPv6 its network of 64 bits), `request.method`, `request.path`, and the `params`, `query`, `headers` and `cookies` that the route declares. On the gateway nothing is declared: there it may read any member of the last three, as a text. With `auth` it may read who asks; on the gateway it then counts the requests of all routes with `auth` together. A text without `${…}` is one limit for all. A limit by what a client chooses needs one by `request.ip` beside it.",
 		example: 'by: "${request.ip} ${request.method}"',
 		default: "${request.ip}",
 	}),
