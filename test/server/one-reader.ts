@@ -133,17 +133,12 @@ export function createReader(simpleHeads: boolean): Reader {
 				await turns(1);
 			}
 			await turns(6);
-			const byNode = new Map(
-				Array.from(connections.all, (one) => [
-					(one as unknown as { socket: unknown }).socket,
-					(one as unknown as { handedOver: boolean }).handedOver,
-				]),
-			);
 			const outcomes = sockets.map((socket) => ({
 				handled: handled.get(socket.remoteAddress) ?? [],
 				answers: unvaried(socket.received),
 				ended: socket.writableEnded,
-				byNode: byNode.get(socket) === true,
+				// Node puts it there when it begins to read.
+				byNode: "parser" in socket,
 			}));
 			for (const socket of sockets) socket.destroy();
 			await turns(2);

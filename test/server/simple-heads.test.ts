@@ -175,9 +175,10 @@ describe(
 			test(`5,000 spoiled requests, each cut somewhere: seed ${seed}`, async () => {
 				const readers = new TwoReaders();
 				await readers.compare(spoiledAndCut(5_000, repeatableRandom(seed)));
-				const { ownAlone, handled, refused } = readers.seen;
+				const { clients, ownAlone, handled, refused } = readers.seen;
 				const words = JSON.stringify(readers.seen);
 				assert.ok(ownAlone > 300 && handled > 3_000 && refused > 1_000, words);
+				assert.ok(ownAlone < clients / 2, words);
 			});
 		}
 	},
