@@ -56,7 +56,7 @@ export class ClientConnection implements Carrier, Connection {
 	over = false;
 	/** Whether node:http reads it. */
 	#handedOver = false;
-	/** The last request that came before node:http read it; null if none did. */
+	/** The last request that came before node:http read it, while it is unanswered; null if there is none. */
 	#lastBefore: Unanswered | null = null;
 	/** Whether a request has come on it. */
 	asked = false;
@@ -95,7 +95,7 @@ export class ClientConnection implements Carrier, Connection {
 	/** From now on node:http reads it. */
 	handOver(): void {
 		this.#handedOver = true;
-		this.#lastBefore = this.#newest;
+		this.#lastBefore = this.#running.at(-1) ?? null;
 	}
 
 	get clock(): Clock {
@@ -248,11 +248,13 @@ export class ClientConnection implements Carrier, Connection {
 				: none;
 		this.#unreadBytes -= exchange.answerBytes;
 		this.#next();
+		const isOwn = !this.#handedOver || exchange === this.#lastBefore;
+		if (exchange === this.#lastBefore) this.#lastBefore = null;
 		if (this.#running.length > 0) this.watch();
 		// A client that was not told may have sent another request already, which is to be answered.
 		else if (this.over) this.socket.destroySoon();
 		// Behind an answer of its own Node has set the timeout of a connection at rest.
-		else if (!this.#handedOver || exchange === this.#lastBefore) this.watch();
+		else if (isOwn) this.watch();
 	}
 
 	/**
