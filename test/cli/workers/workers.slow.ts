@@ -159,10 +159,9 @@ describe("several workers", () => {
 		let goes = true;
 		let answered = 0;
 		const faults: unknown[] = [];
-		const loop = async (path: string, own: Agent | null) => {
+		const loop = async (path: string, own: Agent | null, restMs = 0) => {
 			while (goes) {
-				// A kept connection is at rest now and then, which is when a server that leaves may close it.
-				await pause(10);
+				if (restMs > 0) await pause(restMs);
 				try {
 					const { status } = await ask(
 						workers.url + path,
@@ -178,6 +177,9 @@ describe("several workers", () => {
 		const loops = Array.from({ length: 24 }, (_, at) =>
 			loop(at % 8 === 0 ? "/work" : "/pid", at < 16 ? agent : null),
 		);
+		// Their connections are at rest now and then, which is when a server that leaves may close them.
+		const resting = new Agent({ keepAlive: true });
+		for (let at = 0; at < 4; at++) loops.push(loop("/pid", resting, 10));
 		for (let round = 1; round <= 3; round++) {
 			workers.command.process.kill("SIGUSR2");
 			await until(() => workers.lines("restarted the workers").length >= round);
@@ -185,6 +187,7 @@ describe("several workers", () => {
 		goes = false;
 		await Promise.all(loops);
 		agent.destroy();
+		resting.destroy();
 		assert.deepEqual(faults, []);
 		assert.ok(answered > 300, `${answered} were answered`);
 		assert.equal(
