@@ -91,6 +91,16 @@ describe("docs/errors.md and docs/config.md", () => {
 		assert.equal(page("docs/config.md"), configPage(), "run `npm run docs`");
 	});
 
+	test("config.md says what each key takes in words of its own, one cell each", () => {
+		const rows = [...configPage().matchAll(/^\| \[`.*$/gm)];
+		assert.ok(rows.length > 150, `${rows.length} rows`);
+		for (const [row] of rows) {
+			assert.doesNotMatch(row, /Invalid|expected|another value/);
+			const bars = row.replaceAll("\\|", "").split("|").length - 1;
+			assert.ok(bars === 3 || bars === 4, row);
+		}
+	});
+
 	test("the verdicts in protection.md are those of the policies", () => {
 		const protection = page("docs/protection.md");
 		assert.equal(protection, withVerdicts(protection), "run `npm run docs`");

@@ -25,6 +25,7 @@ import { serverKeys } from "../src/config/keys/server.ts";
 import { storeKeys } from "../src/config/keys/store.ts";
 import { configKeys } from "../src/config/keys/top.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
+import { wordsOf } from "../src/config/shape.ts";
 import {
 	type StepKey,
 	stepKeyNames,
@@ -475,11 +476,11 @@ export function metaOf(schema: z.ZodType): KeyMeta | null {
 
 /** The words a wrong value is refused with, so that page and `check` say the same. */
 function takesOf(schema: z.ZodType): string {
-	const [issue] = schema.safeParse(Symbol("no value")).error?.issues ?? [];
+	const [issue] =
+		schema.safeParse(Symbol("no value"), { error: wordsOf }).error?.issues ??
+		[];
 	if (issue === undefined) return "a template";
-	if (!issue.message.startsWith("Invalid input")) return issue.message;
-	const isList = issue.code === "invalid_type" && issue.expected === "array";
-	return isList ? "a list of names" : "a map";
+	return issue.message === "a list" ? "a list of names" : issue.message;
 }
 
 /** A config for every key, each valid: what the tests load. */

@@ -211,7 +211,7 @@ const wordsOfKinds: Readonly<Record<string, string>> = {
 };
 
 /** The words for a fault whose schema has none of its own. So the validator's own words never show. */
-function wordsOf(issue: z.core.$ZodRawIssue): string {
+export function wordsOf(issue: z.core.$ZodRawIssue): string {
 	switch (issue.code) {
 		case "invalid_type":
 			return wordsOfKinds[issue.expected] ?? "another value";

@@ -191,10 +191,12 @@ export const sizeOrHole = textWith(
 	`${holePattern}|^${sizePattern}$`,
 	(text) => hasHole(text) || parseSize(text) !== null,
 );
+const holeWords = "an expression of `env`, such as `${env.NAME}`";
+
 /** A text with an expression in it. In a union its fault is one among others, so it ends the judging of its branch. */
 export const hole = z
-	.string()
-	.refine(hasHole, { abort: true })
+	.string({ error: holeWords })
+	.refine(hasHole, { abort: true, error: holeWords })
 	.meta({ pattern: holePattern });
 
 export function countOrHole(most: number): z.ZodType {

@@ -277,7 +277,7 @@ export function mapOrMaps<S extends AnySection>(
 	const error = `${mapWith(needed)}, or a list of 1 to ${most} such maps`;
 	const listOf = (item: z.ZodType) =>
 		z.array(item).min(1, { error }).max(most, { error });
-	const schema = z.union([inner.schema, listOf(inner.schema)]);
+	const schema = z.union([inner.schema, listOf(inner.schema)], { error });
 	const anyMap = z.record(z.string(), z.unknown());
 	const shape = z.union([anyMap, listOf(z.unknown())], { error });
 	return {

@@ -141,7 +141,11 @@ const workersWords = "a whole number from 1 to 64, or `auto`";
 
 /** `auto` is as many as the process may use cores. */
 const workers = plain<number | "auto">(
-	z.union([z.int().min(1).max(64), z.literal("auto")], { error: workersWords }),
+	z.union(
+		// A bound says its own words, unless it has these, too.
+		[z.int().min(1, workersWords).max(64, workersWords), z.literal("auto")],
+		{ error: workersWords },
+	),
 	(written) => written,
 );
 

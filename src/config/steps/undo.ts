@@ -57,7 +57,10 @@ const anyMap = z.record(z.string(), z.unknown(), { error: words });
 
 /** The map is read by `checkUndo`, when it is known which call it is. */
 const undo: Kind<Written<"undo">, MapSource> = {
-	schema: z.union(Object.values(sections).map(({ schema }) => schema)),
+	schema: z.union(
+		Object.values(sections).map(({ schema }) => schema),
+		{ error: words },
+	),
 	take: (source, judged) =>
 		checkShape(anyMap, source, judged) ? (source as MapSource) : undefined,
 };
