@@ -10,10 +10,11 @@ import type { PreparedProxy } from "../run/prepare-proxy.ts";
 import { proxy } from "../run/proxy.ts";
 import type { RunResult } from "../run/run.ts";
 import type { Asked } from "./asked.ts";
-import { becomeJob, wantsJob } from "./become-job.ts";
+import { becomeJob } from "./become-job.ts";
 import { following, listenRoleOf, watch } from "./following.ts";
 import type { GatewayRoute } from "./gateway-route.ts";
 import type { Handling } from "./handling.ts";
+import { wantsJob } from "./job-route.ts";
 import { SessionPost } from "./session-post.ts";
 
 /** Answers a request in one of the forms that its route has. */
@@ -30,7 +31,7 @@ export function answeringOf(
 ): Answering | null {
 	const { live, listen, parts, job } = route;
 	const { jobs } = handling;
-	if (job !== null && jobs !== null && wantsJob(job, request.headers)) {
+	if (job !== null && jobs !== null && wantsJob(job.config, request.headers)) {
 		return (asked) => becomeJob(asked, job, jobs);
 	}
 	const watching = live && watchFaceOf(request);

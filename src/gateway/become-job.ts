@@ -16,11 +16,6 @@ import type { Asked } from "./asked.ts";
 import { ownerOf } from "./job-owner.ts";
 import type { JobRoute } from "./job-route.ts";
 
-/** Whether a request becomes a job. */
-export function wantsJob({ config }: JobRoute, headers: HeaderList): boolean {
-	return config.always || prefersAsync(headers);
-}
-
 /**
  * Takes a request on as a job, and says where it is. If the client would wait a while (RFC 7240, 4.1 and 4.3) and the job ends
  * in that time, its answer is the answer.

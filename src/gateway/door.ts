@@ -6,6 +6,7 @@ import type { AuthConfig, CorsConfig } from "../config/config.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type Events, raise } from "../core/events.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { isSafe } from "../core/http/method.ts";
 import type { Memory } from "../core/memory.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 import type { SharedLimits } from "../store/shared-limits.ts";
@@ -15,6 +16,7 @@ import { noteQuota } from "./find.ts";
 import {
 	createForgeryRefusal,
 	isAmbient,
+	mayWriteOf,
 	type RefuseForgery,
 } from "./forgery.ts";
 import { authOfOwner, ownerOf } from "./job-owner.ts";
@@ -38,7 +40,10 @@ export interface Wanting {
  */
 export type Door = (wanting: Wanting) => Promise<Identity>;
 
-/** Whether a request's credentials are those of this owner of a job. Throws only if nobody can tell now. */
+/**
+ * Whether a request's credentials are those of this owner of a job. Throws only if nobody can tell now, or if a page of somebody
+ * else's would have the owner's browser change the job.
+ */
 export type IsOwner = (
 	owner: string,
 	request: GatewayRequest,
@@ -72,14 +77,14 @@ export function openDoors(
 	const auths = configs.map((config) =>
 		createAuth(config, { clock, memory, open, told }),
 	);
+	const forgery = {
+		ambient: new Set(configs.filter(isAmbient).map(({ name }) => name)),
+		refuse: createForgeryRefusal(cors),
+	};
 	return {
 		ofRoute(route, limits) {
 			const own = route.authIndexes.map((at) => auths[at] as Auth);
 			if (own.length === 0) return null;
-			const forgery = {
-				ambient: new Set(configs.filter(isAmbient).map(({ name }) => name)),
-				refuse: createForgeryRefusal(route, cors),
-			};
 			return createDoor(route, own, { limits, clock, forgery });
 		},
 		async isOwner(owner, request, scope) {
@@ -88,12 +93,16 @@ export function openDoors(
 			const own = auths.filter(({ name }) => name === by);
 			try {
 				const { values } = await identify(own, request, scope);
-				return ownerOf(values) === owner;
+				if (ownerOf(values) !== owner) return false;
 			} catch (error) {
 				// A job of somebody is then one that is not there.
 				if (asGatewayError(error).code === "unauthorized") return false;
 				throw error;
 			}
+			if (!isSafe(request.method) && forgery.ambient.has(by)) {
+				forgery.refuse(request);
+			}
+			return true;
 		},
 		settled: Promise.all(auths.map(({ settled }) => settled)).then(() => {}),
 		async close() {
@@ -130,12 +139,15 @@ function createDoor(
 		};
 	},
 ): Door {
+	const mayWrite = mayWriteOf(route);
 	const refusal = route.require && prepareRequirement(route, clock.turn);
 	return async (wanting) => {
 		const { request, params, scope } = wanting;
 		const identity = await identify(auths, request, scope);
 		// What a page of somebody else's causes is not counted to its user.
-		if (forgery.ambient.has(identity.values.by)) forgery.refuse(request);
+		if (forgery.ambient.has(identity.values.by) && mayWrite(request)) {
+			forgery.refuse(request);
+		}
 		if (limits.length > 0) await countTo(limits, wanting, identity);
 		const why = refusal && refusal(request, params, identity.values);
 		if (why !== null) throw forbidden(why, auths, identity);

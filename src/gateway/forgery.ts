@@ -5,6 +5,7 @@ import type { GatewayRequest } from "../core/http/messages.ts";
 import { isSafe } from "../core/http/method.ts";
 import { isOfHost, originsOf } from "../core/http/origin.ts";
 import type { RoutePlan, StepPlan } from "../plan/plan.ts";
+import { wantsJob } from "./job-route.ts";
 
 /** Throws `foreign_origin` if a page of somebody else's may have caused the request. */
 export type RefuseForgery = (request: GatewayRequest) => void;
@@ -26,17 +27,12 @@ export function isAmbient(auth: AuthConfig): boolean {
 }
 
 /**
- * Refuses requests that write if they come from a page that may not send its user's credentials. Browsers name the page in
+ * Refuses a request that comes from a page that may not send its user's credentials. Browsers name the page in
  * `Origin`, or say in `Sec-Fetch-Site` that it is another's. Programs say neither, and pass.
  */
-export function createForgeryRefusal(
-	route: RoutePlan,
-	cors: CorsConfig | null,
-): RefuseForgery {
+export function createForgeryRefusal(cors: CorsConfig | null): RefuseForgery {
 	const allows = originsOf(cors?.credentials ? cors.origins : []);
-	const reads = !route.steps.some(writes);
-	return ({ method, headers }) => {
-		if (reads && isSafe(method)) return;
+	return ({ headers }) => {
 		if (allHeadersOf(headers, "origin").length > 0) {
 			const origin = onlyHeaderOf(headers, "origin") ?? "";
 			const host = onlyHeaderOf(headers, "host") ?? "";
@@ -49,6 +45,22 @@ export function createForgeryRefusal(
 		}
 		throw foreign("its `Sec-Fetch-Site` says that another page caused it");
 	};
+}
+
+/**
+ * Tells which requests to a route are no mere reading. A job is one: it takes a place among those that wait, and a user's name
+ * stands on it. So is a WebSocket of a channel: no browser asks before it opens one, and what it hears is the user's.
+ */
+export function mayWriteOf(
+	route: RoutePlan,
+): (request: GatewayRequest) => boolean {
+	const { job, listen } = route;
+	const always = route.steps.some(writes);
+	return ({ method, headers, upgradable }) =>
+		always ||
+		!isSafe(method) ||
+		(job !== null && wantsJob(job, headers)) ||
+		(listen !== null && upgradable === true);
 }
 
 /** A function may write, too, but most do not. A link to a route that reads must go on working. */

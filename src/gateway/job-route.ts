@@ -4,6 +4,7 @@ import {
 	headersWithout,
 } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
+import { prefersAsync } from "../core/http/prefer.ts";
 import { printJson } from "../core/json.ts";
 import type { StoredRequest } from "../jobs/job.ts";
 import { identityWith } from "../plan/identity-parts.ts";
@@ -27,6 +28,11 @@ export interface JobRoute {
 
 /** They say to which trace a request belongs, and by which way it came. */
 const alwaysKept = ["traceparent", "tracestate", "via"];
+
+/** Whether a request becomes a job. */
+export function wantsJob({ always }: JobPlan, headers: HeaderList): boolean {
+	return always || prefersAsync(headers);
+}
 
 export function jobRouteOf(
 	route: RoutePlan,
