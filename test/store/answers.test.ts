@@ -444,6 +444,16 @@ describe("answers of proxied routes that gateways share", { skip }, () => {
 			return keys.startsWith(`*${count}\r\n`);
 		});
 
+	/** Fails long before a lease ends by itself. */
+	const noLeases = async (server: TestStore) => {
+		const beganMs = performance.now();
+		await until(async () => {
+			const keys = await server.command("KEYS", "sluice:lease:*");
+			return keys.startsWith("*0\r\n");
+		});
+		assert.ok(performance.now() - beganMs < 1500, "a lease stays");
+	};
+
 	it("are asked for once, as they were sent, and are no younger for the one that gets them later", () => {
 		const body = gzipSync("a page of much text ".repeat(100));
 		const headers = {
@@ -583,6 +593,38 @@ describe("answers of proxied routes that gateways share", { skip }, () => {
 			},
 		);
 	});
+
+	for (const late of [false, true]) {
+		const when = late ? "comes late" : "comes with its head";
+		it(`stand in for failures at once, if the body of one ${when}`, async () => {
+			let down = false;
+			await using server = await startStore();
+			await using upstream = await startUpstream((_, response) => {
+				if (!down) return void response.end("good");
+				response.writeHead(503, { "content-length": "4" });
+				if (!late) return void response.end("down");
+				response.flushHeaders();
+				setTimeout(() => response.end("down"), 30);
+			});
+			const cache = { for: "1s", staleIfError: "10m" };
+			await using one = await opened(server.url, upstream.url, cache);
+			const good = { status: 200, text: "good" };
+			assert.deepEqual(await one.get("/files/a"), good);
+			await stored(server, 1);
+			down = true;
+			await stored(server, 0);
+			await until(async () => {
+				assert.deepEqual(await one.get("/files/a"), good);
+				return upstream.seen.length === 2;
+			});
+			for (let count = 0; count < 3; count++) {
+				// Nobody is left to wait for the two seconds of a lease.
+				await noLeases(server);
+				assert.deepEqual(await one.get("/files/a"), good);
+			}
+			assert.equal(upstream.seen.length, 5);
+		});
+	}
 
 	it("are no user's own", () =>
 		inside(

@@ -93,6 +93,38 @@ for (const [kind, answer] of Object.entries(answers)) {
 	});
 }
 
+describe("a stream that is cancelled when its head is there", () => {
+	const head = "HTTP/1.1 503 Gone\r\ncontent-length: 5\r\n\r\n";
+	const comings: [title: string, pieces: readonly string[]][] = [
+		["and all of it has come", [`${head}hello`]],
+		["and its body is still to come", [head]],
+	];
+	for (const [title, pieces] of comings) {
+		test(`${title}, ends with the reason`, async () => {
+			const reason = new Error("not this one");
+			const onHead = () => scope.cancel(reason);
+			const ended = wire.stream(streamRequestOf({ onHead }), scope);
+			ended.catch(() => {});
+			const { socket } = await peer.request();
+			for (const piece of pieces) socket.write(piece);
+			await assert.rejects(ended, reason);
+			assert.equal(scope.listeners, 0);
+		});
+	}
+
+	test("and is faulty in the same read, ends with the reason", async () => {
+		const reason = new Error("not this one");
+		const onHead = () => scope.cancel(reason);
+		const ended = wire.stream(streamRequestOf({ onHead }), scope);
+		ended.catch(() => {});
+		const { socket } = await peer.request();
+		socket.write(
+			"HTTP/1.1 503 Gone\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+		);
+		await assert.rejects(ended, reason);
+	});
+});
+
 describe("an answer that is no proper one", () => {
 	const chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 	const faults: [title: string, spoil: (socket: Socket) => void][] = [

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import { type ServedGateway, serve } from "../kit/serve.ts";
+import { until } from "../kit/until.ts";
 import { asking, openClient } from "../server/client.ts";
 import { httpHead, openPeer, type Peer } from "../upstream/peer.ts";
 
@@ -164,6 +165,27 @@ describe("an answer's field", () => {
 		assert.deepEqual(await linesOf(gateway, 200, [link]), [
 			'link: </f/b>; rel="next"',
 		]);
+	});
+
+	test("that cannot be made ends the call as failed, whether the body is there or not", async () => {
+		for (const [rest, text] of [
+			["", "down"],
+			["late", ""],
+		]) {
+			const made =
+				', answer: { headers: { x-made: "${response.headers.x_none}" } }';
+			const { gateway, get } = await serveProxy(made);
+			const ends: (string | null)[] = [];
+			gateway.events.callEnded.push(({ error }) => {
+				ends.push(error?.code ?? null);
+			});
+			const asked = get(`/f/${rest}`);
+			const { socket } = await peer.request();
+			socket.write(`${httpHead(200, "content-length: 4")}${text}`);
+			assert.equal((await asked).status, 502);
+			await until(() => ends.length > 0);
+			assert.deepEqual(ends, ["reference_missing"]);
+		}
 	});
 
 	test("about other origins is the gateway's own if it has `cors`", async () => {

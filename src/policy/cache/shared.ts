@@ -207,7 +207,7 @@ export class SecondLevel {
 		this.#giveBack(asked, verdictOfStatus(status).stale);
 	}
 
-	/** The body of the answer may still come when this resolves. Then it is kept, or the lease given back, at its end. */
+	/** Its client may not have read the body when this resolves. Who keeps it, or hears that it is not kept, ends the lease. */
 	async #stream(
 		next: StreamCall,
 		request: StreamRequest,
@@ -239,8 +239,8 @@ export class SecondLevel {
 		};
 		try {
 			await next({ ...request, onHead }, scope);
-			// It was about another answer than the one that is kept, or that would have been kept by now.
-			if (confirmed) this.#giveBack(asked, true);
+			// It was about another answer than the one that is kept, or that would have been kept by now; or nobody wants it.
+			if (confirmed || scope.cancelled) this.#giveBack(asked, true);
 		} catch (error) {
 			this.#giveBack(asked, true);
 			throw error;

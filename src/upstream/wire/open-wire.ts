@@ -80,9 +80,11 @@ export function openWire(
 									: null,
 							);
 				const fail = (reason: unknown) => exchange.fail(reason);
+				// The head of a whole answer is told when nothing is left to be cut off, and whoever hears of it may cancel all the same.
 				const end = (settle: () => void) => {
 					leaveScope();
-					settle();
+					if (scope.cancelled) reject(scope.reason);
+					else settle();
 				};
 				const receiver = new Relay(
 					request,
