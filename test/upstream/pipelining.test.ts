@@ -8,6 +8,7 @@ import {
 	openScope,
 	outcomeOf,
 	type Scope,
+	type VirtualClock,
 	virtualClock,
 } from "../../src/tasks/index.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
@@ -21,6 +22,7 @@ import { type Asked, openServer, type Server } from "./pipelining-server.ts";
 const pipelining = 4;
 
 let stack: AsyncDisposableStack;
+let clock: VirtualClock;
 let scope: Scope;
 let server: Server;
 let wire: Promising<Wire>;
@@ -29,7 +31,7 @@ let respond: (asked: Asked) => void;
 
 beforeEach(async () => {
 	stack = new AsyncDisposableStack();
-	const clock = virtualClock();
+	clock = virtualClock();
 	scope = openScope({ clock });
 	respond = ({ answer, target }) => answer(target);
 	server = stack.use(await openServer((asked) => respond(asked)));
@@ -294,6 +296,77 @@ describe("if a call ends before its answer", () => {
 		await turns();
 		assert.deepEqual(server.asked, []);
 		inner.close();
+	});
+});
+
+describe("if an answer is slow", () => {
+	/** The second of three, with a timeout of a second. */
+	async function slowSecond() {
+		await keptConnections();
+		const held = together(3);
+		const timeoutMs = 1_000;
+		const got = ["/a", "/b", "/c"].map((target) =>
+			textOf(read({ target, timeoutMs })),
+		);
+		const asked = await held;
+		respond = ({ answer, target }) => answer(`again ${target}`);
+		asked[0]?.answer("/a");
+		assert.equal(await got[0], "/a");
+		return { got, asked };
+	}
+
+	test("those behind it are sent again after half of their timeout, alone", async () => {
+		const { got, asked } = await slowSecond();
+		await clock.advance(499);
+		assert.equal(server.asked.length, 3);
+		await clock.advance(1);
+		assert.equal(await got[2], "again /c");
+		assert.deepEqual(server.reads, [["/a", "/b", "/c"], ["/c"]]);
+		asked[1]?.answer("/b");
+		assert.equal(await got[1], "/b");
+	});
+
+	test("its connection carries others again when the answers that nobody wants have come", async () => {
+		const { got, asked } = await slowSecond();
+		await clock.advance(500);
+		await got[2];
+		for (const { answer, target } of asked.slice(1)) answer(target);
+		assert.equal(await got[1], "/b");
+		await turns();
+		const before = server.connections;
+		assert.deepEqual(await readAll("/d"), ["again /d"]);
+		assert.equal(server.connections, before);
+	});
+
+	test("nobody is sent again whose caller has no more leave for it", async () => {
+		await keptConnections();
+		const held = together(2);
+		const got = ["/a", "/b"].map((target) =>
+			textOf(read({ target, timeoutMs: 1_000, onAgain: () => false })),
+		);
+		const asked = await held;
+		await clock.advance(900);
+		for (const { answer, target } of asked) answer(target);
+		assert.deepEqual(await Promise.all(got), ["/a", "/b"]);
+		assert.equal(server.asked.length, 2);
+	});
+
+	test("the time of calls that have their answers is not counted for later ones", async () => {
+		await keptConnections();
+		const timeoutMs = 1_000;
+		const readBoth = () =>
+			["/a", "/b"].map((target) => textOf(read({ target, timeoutMs })));
+		await Promise.all(readBoth());
+		await turns();
+		await clock.advance(400);
+		const held = together(2);
+		const got = readBoth();
+		const asked = await held;
+		await clock.advance(200);
+		for (const { answer, target } of asked) answer(target);
+		assert.deepEqual(await Promise.all(got), ["/a", "/b"]);
+		assert.equal(server.asked.length, 4);
+		assert.equal(server.connections, 1);
 	});
 });
 

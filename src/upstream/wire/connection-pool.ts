@@ -136,6 +136,10 @@ export class ConnectionPool implements ConnectionOwner {
 		this.#sweep ??= this.#clock.aside(sweepMs, () => this.#sweepIdle());
 	}
 
+	later(ms: number, fn: () => void): Timer {
+		return this.#clock.aside(ms, fn);
+	}
+
 	/**
 	 * Lets a whole turn of the loop pass before the connection carries a request. An answer too many, or the other side's
 	 * end, often comes at once and is seen by then. It costs one immediate for all that settle together.

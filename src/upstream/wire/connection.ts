@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { Timer } from "../../tasks/clock.ts";
 import { type Connect, endedByPeer } from "./connect.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { ResponseParser, type Sink } from "./parser.ts";
@@ -14,6 +15,8 @@ export interface ConnectionOwner {
 	readonly heads: HeadReader;
 	/** The memory that every connection reads into. A connection is done with the bytes before another one reads. */
 	readonly memory: Buffer;
+	/** Calls `fn` once, after so many milliseconds. */
+	later(ms: number, fn: () => void): Timer;
 	/** Calls `settled` when the connection may carry a request. */
 	settle(connection: UpstreamConnection): void;
 	/** Takes a connection back that carried an answer to its end. `keptMs`: how long the server keeps it, null if unknown. */
@@ -32,6 +35,10 @@ export interface Carried extends Sink {
 	readonly sent: boolean;
 	/** Whether the whole request was sent. */
 	readonly allSent: boolean;
+	/** The bound of the attempt, in milliseconds. */
+	readonly timeoutMs: number;
+	/** It has waited too long for the answers before its own. It may move to a connection of its own. */
+	moveOn(): void;
 	/** The connection is ready for the request. */
 	send(connection: UpstreamConnection): void;
 	/** All that has come so far was told, and the answer goes on. */
@@ -65,6 +72,8 @@ export class UpstreamConnection implements Flow {
 	#behind: Carried[] = none;
 	/** Requests that wait for others with which they are sent; null if they do not wait. */
 	#held: string | null = null;
+	/** Set while exchanges wait behind another one. */
+	#patience: Timer | null = null;
 	readonly parser: ResponseParser;
 	readonly #pool: ConnectionOwner;
 	/** Which of the addresses is to be it; null once there is a socket. */
@@ -131,11 +140,20 @@ export class UpstreamConnection implements Flow {
 		return this.#held !== null && this.#behind.length + 1 < pipelining;
 	}
 
-	/** Sends the requests that wait, together. */
+	/**
+	 * Sends the requests that wait, together. Those without an answer after half of the shortest timeout move on, so that a slow
+	 * answer does not use up the time of the others.
+	 */
 	flush(): void {
 		const text = this.#held;
 		this.#held = null;
-		if (text !== null && text !== "") this.socket.write(text, "latin1");
+		if (text === null || text === "") return;
+		this.socket.write(text, "latin1");
+		if (this.#behind.length === 0) return;
+		const shortestMs = Math.min(...this.#carried.map((one) => one.timeoutMs));
+		this.#patience = this.#pool.later(shortestMs / 2, () => {
+			for (const one of this.#behind) one.moveOn();
+		});
 	}
 
 	/** Sends a request, one character for each byte, or holds it. */
@@ -225,6 +243,8 @@ export class UpstreamConnection implements Flow {
 		}
 		this.exchange = null;
 		this.#settled = false;
+		this.#patience?.cancel();
+		this.#patience = null;
 		if (goesOn && exact) {
 			if (this.socket.isPaused()) this.socket.resume();
 			this.#pool.rest(this, head?.restMs ?? null);
@@ -284,6 +304,8 @@ export class UpstreamConnection implements Flow {
 		this.exchange = null;
 		this.#behind = none;
 		this.#held = null;
+		this.#patience?.cancel();
+		this.#patience = null;
 		if (this.#socket !== null) return [this.#socket.destroy()];
 		this.#pool.forget(this);
 		return this.#race?.stop() ?? [];
@@ -309,6 +331,7 @@ class Dropped implements Carried {
 	readonly toHead = false;
 	readonly sent = true;
 	readonly allSent = true;
+	readonly timeoutMs = Number.POSITIVE_INFINITY;
 	#bytes = 0;
 
 	onHead(): null {
@@ -320,6 +343,7 @@ class Dropped implements Carried {
 		return this.#bytes > droppedBytesMax ? "nobody wants it" : null;
 	}
 
+	moveOn(): void {}
 	send(): void {}
 	afterRead(): void {}
 	complete(): void {}

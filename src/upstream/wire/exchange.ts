@@ -18,6 +18,8 @@ export interface Sending {
 	readonly repeatable: boolean;
 	/** Whether it may be sent together with others on one connection. */
 	readonly shares: boolean;
+	/** The bound of the attempt, in milliseconds. */
+	readonly timeoutMs: number;
 	readonly onSent: (() => void) | null;
 	readonly onAgain: AskAgain | null;
 	readonly attempt: AttemptTrail | null;
@@ -52,6 +54,14 @@ export class UpstreamExchange implements Carried {
 	get allSent(): boolean {
 		const { message } = this.#sending;
 		return !("send" in message) || message.done;
+	}
+
+	get timeoutMs(): number {
+		return this.#sending.timeoutMs;
+	}
+
+	moveOn(): void {
+		if (!this.#over && this.#mayRepeat()) this.#repeat();
 	}
 
 	send(connection: UpstreamConnection): void {

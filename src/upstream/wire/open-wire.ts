@@ -27,7 +27,7 @@ export function openWire(
 		send(request, ended) {
 			if (pool.closed) throw closed(settings.name);
 			const { method, target, headers, body, safe, idempotent } = request;
-			const { onSent, onAgain, attempt = null } = request;
+			const { onSent, onAgain, timeoutMs, attempt = null } = request;
 			const along = linesOf(request);
 			const message = writer.message(
 				method,
@@ -40,7 +40,7 @@ export function openWire(
 			const collecting = new Collecting(settings, memory, clock, ended);
 			const repeatable = idempotent;
 			const shares = safe && idempotent && body === null && method !== "HEAD";
-			const told = { onSent, onAgain, attempt };
+			const told = { timeoutMs, onSent, onAgain, attempt };
 			const sending = { method, message, repeatable, shares, ...told };
 			const exchange = new UpstreamExchange(pool, sending, collecting);
 			collecting.exchange = exchange;
@@ -94,7 +94,7 @@ export function openWire(
 				);
 				// A body that was read cannot be sent again.
 				const repeatable = idempotent && body === null;
-				const untold = { onSent: null, onAgain: null, attempt };
+				const untold = { timeoutMs, onSent: null, onAgain: null, attempt };
 				const shares = false;
 				const sending = { method, message, repeatable, shares, ...untold };
 				const exchange = new UpstreamExchange(pool, sending, receiver);
