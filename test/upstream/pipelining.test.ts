@@ -153,6 +153,17 @@ describe("calls that only read, made in one turn of the loop", () => {
 	});
 });
 
+test("a call that is made as another is sent comes behind it", async () => {
+	await keptConnections();
+	let inner: Promise<string> | null = null;
+	const onSent = () => {
+		inner ??= textOf(read({ target: "/inner" }));
+	};
+	assert.equal(await textOf(read({ target: "/outer", onSent })), "/outer");
+	assert.equal(await inner, "/inner");
+	assert.deepEqual(server.reads, [["/outer", "/inner"]]);
+});
+
 describe("a connection of its own has", () => {
 	const others: Record<string, Partial<UpstreamRequest>> = {
 		"a write": { method: "POST", safe: false, idempotent: false },
@@ -284,6 +295,55 @@ describe("if a call ends before its answer", () => {
 		for (const { ok } of await Promise.all(all)) assert.equal(ok, false);
 		await gone(socket);
 		assert.equal(server.asked.length, 3);
+		inner.close();
+	});
+
+	test("the connection does not wait for an answer that nobody wants", async () => {
+		await keptConnections();
+		const held = together(2);
+		const inner = openScope({ parent: scope });
+		const before = textOf(read({ target: "/a" }));
+		const given = outcomeOf(textOf(read({ target: "/b" }), inner));
+		const [{ socket, answer }] = (await held) as [Asked];
+		inner.cancel(new Error("given up"));
+		await given;
+		answer("/a");
+		assert.equal(await before, "/a");
+		await gone(socket);
+		inner.close();
+	});
+
+	for (const [which, name] of ["first", "second", "last"].entries()) {
+		test(`in the very turn in which it was made, the others are sent without it (the ${name})`, async () => {
+			await keptConnections();
+			const inner = openScope({ parent: scope });
+			const targets = ["/a", "/b", "/c"];
+			const all = targets.map((target, at) =>
+				outcomeOf(textOf(read({ target }), at === which ? inner : scope)),
+			);
+			inner.cancel(new Error("given up"));
+			const outcomes = await Promise.all(all);
+			const others = targets.toSpliced(which, 1);
+			assert.deepEqual(
+				outcomes.map((outcome) => outcome.ok && outcome.value),
+				targets.map((target, at) => at !== which && target),
+			);
+			assert.deepEqual(server.reads, [others]);
+			assert.equal(server.connections, 1);
+			inner.close();
+		});
+	}
+
+	test("in the very turn in which it was made, alone, its connection carries the next one", async () => {
+		await keptConnections();
+		const inner = openScope({ parent: scope });
+		const given = outcomeOf(textOf(read({ target: "/a" }), inner));
+		inner.cancel(new Error("given up"));
+		await given;
+		assert.deepEqual(await readAll("/b"), ["/b"]);
+		await turns();
+		assert.deepEqual(await readAll("/c", "/d"), ["/c", "/d"]);
+		assert.equal(server.connections, 1);
 		inner.close();
 	});
 

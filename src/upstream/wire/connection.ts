@@ -70,8 +70,8 @@ export class UpstreamConnection implements Flow {
 	exchange: Carried | null = null;
 	/** Those whose answers come after it. */
 	#behind: Carried[] = none;
-	/** Requests that wait for others with which they are sent; null if they do not wait. */
-	#held: string | null = null;
+	/** Requests that wait for others with which they are sent, in the order of the exchanges. Null if they do not wait. */
+	#held: string[] | null = null;
 	/** Set while exchanges wait behind another one. */
 	#patience: Timer | null = null;
 	readonly parser: ResponseParser;
@@ -131,7 +131,7 @@ export class UpstreamConnection implements Flow {
 
 	/** Requests wait from now on, until `flush`. */
 	hold(): void {
-		this.#held = "";
+		this.#held = [];
 	}
 
 	/** Whether another request may be sent with those that wait. */
@@ -145,10 +145,10 @@ export class UpstreamConnection implements Flow {
 	 * answer does not use up the time of the others.
 	 */
 	flush(): void {
-		const text = this.#held;
+		const texts = this.#held;
 		this.#held = null;
-		if (text === null || text === "") return;
-		this.socket.write(text, "latin1");
+		if (texts === null || texts.length === 0) return;
+		this.socket.write(texts.join(""), "latin1");
 		if (this.#behind.length === 0) return;
 		const shortestMs = Math.min(...this.#carried.map((one) => one.timeoutMs));
 		this.#patience = this.#pool.later(shortestMs / 2, () => {
@@ -159,7 +159,7 @@ export class UpstreamConnection implements Flow {
 	/** Sends a request, one character for each byte, or holds it. */
 	write(text: string): void {
 		if (this.#held === null) this.socket.write(text, "latin1");
-		else this.#held += text;
+		else this.#held.push(text);
 	}
 
 	/** Returns whether an exchange has been waiting for it. If not, the connection is at rest. */
@@ -200,26 +200,37 @@ export class UpstreamConnection implements Flow {
 	}
 
 	#onRead(bytes: number): boolean {
+		let told = false;
+		try {
+			this.#read(bytes);
+			told = true;
+		} finally {
+			// An end has thrown. The others on this connection are to hear of one all the same.
+			if (!told) this.#onLost(null);
+		}
+		return true;
+	}
+
+	#read(bytes: number): void {
 		const { parser } = this;
 		for (let at = 0; at < bytes; ) {
 			const { exchange } = this;
 			if (exchange === null || !exchange.sent || this.#held !== null) {
 				this.#onUnasked();
-				return true;
+				return;
 			}
 			at = parser.read(this.#pool.memory, at, bytes);
 			if (parser.fault !== null) {
 				exchange.refuse(parser.fault);
 				this.#onLost(null);
-				return true;
+				return;
 			}
 			if (!parser.whole) {
 				exchange.afterRead();
-				return true;
+				return;
 			}
 			this.#onAnswered(exchange, at === bytes);
 		}
-		return true;
 	}
 
 	/** Nobody can know whose answer this is. */
@@ -232,12 +243,10 @@ export class UpstreamConnection implements Flow {
 	#onAnswered(exchange: Carried, exact: boolean): void {
 		if (exchange !== this.exchange) return;
 		const { reusable, head } = this.parser;
-		const [next, ...behind] = this.#behind;
 		const goesOn = reusable && exchange.allSent;
-		if (goesOn && next !== undefined) {
-			this.exchange = next;
-			this.#behind = behind;
-			this.#await(next);
+		// Answers that nobody wants may never come.
+		if (goesOn && this.#behind.some(isWanted)) {
+			this.#advance();
 			exchange.complete();
 			return;
 		}
@@ -245,7 +254,7 @@ export class UpstreamConnection implements Flow {
 		this.#settled = false;
 		this.#patience?.cancel();
 		this.#patience = null;
-		if (goesOn && exact) {
+		if (goesOn && exact && this.#behind.length === 0) {
 			if (this.socket.isPaused()) this.socket.resume();
 			this.#pool.rest(this, head?.restMs ?? null);
 			exchange.complete();
@@ -254,7 +263,15 @@ export class UpstreamConnection implements Flow {
 		const left = this.#behind;
 		this.destroy();
 		exchange.complete();
-		for (const one of left) one.lost(null);
+		tellAll(left, (one) => one.lost(null));
+	}
+
+	/** The answer of the next one is awaited. */
+	#advance(): void {
+		const [next, ...behind] = this.#behind;
+		this.exchange = next as Carried;
+		this.#behind = behind;
+		this.#await(this.exchange);
 	}
 
 	#onEnd(): void {
@@ -273,7 +290,7 @@ export class UpstreamConnection implements Flow {
 	#onLost(error: Error | null): void {
 		const left = this.#carried;
 		this.destroy();
-		for (const one of left) one.lost(error);
+		tellAll(left, (one) => one.lost(error));
 	}
 
 	/** In the order of their answers. */
@@ -283,19 +300,33 @@ export class UpstreamConnection implements Flow {
 
 	/**
 	 * An exchange is over before its answer came, so the connection ends at once. The others on it are told that it is gone.
-	 * An answer that comes behind another one is dropped instead when it comes, so that the others need not be asked again.
+	 * An answer that comes behind another one is dropped instead when it comes, so that the others need not be asked again. A
+	 * request that waits is not sent.
 	 */
 	leave(exchange: Carried): void {
-		const at = this.#behind.indexOf(exchange);
-		if (at < 0) {
-			const left = this.#carried.filter((one) => one !== exchange);
+		const at = this.#carried.indexOf(exchange);
+		if (this.#held !== null && at >= 0) this.#withdraw(at, this.#held);
+		else if (at > 0) {
+			this.#behind = this.#behind.with(at - 1, new Dropped());
+			if (!this.#carried.some(isWanted)) this.destroy();
+		} else {
+			const left = this.#carried.slice(1);
 			this.destroy();
-			for (const one of left) one.lost(null);
-			return;
+			tellAll(left, (one) => one.lost(null));
 		}
-		this.#behind = this.#behind.with(at, new Dropped());
-		const isWanted = (one: Carried) => !(one instanceof Dropped);
-		if (!this.#carried.some(isWanted)) this.destroy();
+	}
+
+	/** Takes back a request that was not sent, so that the connection is as if it had never come. */
+	#withdraw(at: number, held: string[]): void {
+		held.splice(at, 1);
+		if (at > 0) this.#behind = this.#behind.toSpliced(at - 1, 1);
+		else if (this.#behind.length > 0) this.#advance();
+		else {
+			this.#held = null;
+			this.exchange = null;
+			this.#settled = false;
+			this.#pool.rest(this, null);
+		}
 	}
 
 	/** Ends it at once. Unsent bytes are dropped. What it carries is not told. Returns what closes now. */
@@ -315,12 +346,27 @@ export class UpstreamConnection implements Flow {
 	async close(): Promise<void> {
 		const left = this.#carried;
 		const closing = this.destroy();
-		for (const one of left) one.fail(closed(this.#pool.settings.name));
+		tellAll(left, (one) => one.fail(closed(this.#pool.settings.name)));
 		await Promise.all(closing.map(gone));
 	}
 }
 
 const none: Carried[] = [];
+
+function isWanted(one: Carried): boolean {
+	return !(one instanceof Dropped);
+}
+
+/** Tells all of them, also if one throws. */
+function tellAll(all: readonly Carried[], tell: (one: Carried) => void): void {
+	const [first, ...rest] = all;
+	if (first === undefined) return;
+	try {
+		tell(first);
+	} finally {
+		tellAll(rest, tell);
+	}
+}
 
 /** More of an answer that nobody wants is not read. */
 const droppedBytesMax = 64 * 1024;

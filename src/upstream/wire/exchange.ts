@@ -69,13 +69,14 @@ export class UpstreamExchange implements Carried {
 		this.#sentOnKept = connection.kept;
 		const { message, onSent, attempt } = this.#sending;
 		attempt?.sent(connection.kept);
-		if (!this.#repeated) onSent?.();
 		if ("send" in message) {
 			void message.send(connection.socket, (reason) =>
 				this.fail(this.#translated(reason)),
 			);
 		} else if (message.bytes === null) connection.write(message.text);
 		else connection.socket.write(message.bytes);
+		// Whoever hears of it may send another call, which must come behind this one.
+		if (!this.#repeated) onSent?.();
 	}
 
 	onHead(head: Head, hasBody: boolean): string | null {

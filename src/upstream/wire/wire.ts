@@ -47,9 +47,9 @@ export interface WireState {
 
 /**
  * Sends calls to one origin. Each call has a connection to itself, unless calls that only read may follow each other on one
- * (`pipelining`, RFC 9112, 9.3.2). Its answer is collected, or passed on as it comes. The
- * wire bounds neither time nor the number of calls, and opens as many connections as there are calls at once. A kept
- * connection may turn out to be closed before a byte of the answer came: then an idempotent request is sent once more.
+ * (`pipelining`, RFC 9112, 9.3.2). Its answer is collected, or passed on as it comes. The wire bounds neither time nor the
+ * number of calls, and opens as many connections as there are calls at once, or fewer with `pipelining`. A kept connection
+ * may turn out to be closed before a byte of the answer came: then an idempotent request is sent once more.
  */
 export interface Wire {
 	readonly send: Send;
