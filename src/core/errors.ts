@@ -5,6 +5,11 @@ export interface ErrorMeaning {
 	readonly title: string;
 	/** Says who must act, and how: the text of docs/errors.md. */
 	readonly meaning: string;
+	/**
+	 * For failures that clients cause: whether the message is wholly the gateway's own words, so that operators may read it.
+	 * Those of others may quote what the client sent.
+	 */
+	readonly quotesNobody?: true;
 }
 
 /**
@@ -29,12 +34,14 @@ export const errorTable = {
 		title: "This needs valid credentials",
 		meaning:
 			"Client: send credentials that the route takes; `WWW-Authenticate` says which, and the log says what was wrong with those that came. On the admin server: its token, as `Authorization: Bearer …`.",
+		quotesNobody: true,
 	},
 	forbidden: {
 		status: 403,
 		title: "This is not allowed for you",
 		meaning:
 			"Client: it is known who asks, and what the route `require`s does not hold for that.",
+		quotesNobody: true,
 	},
 	route_not_found: {
 		status: 404,
@@ -103,6 +110,7 @@ export const errorTable = {
 		title: "Pages of this origin may not ask for this",
 		meaning:
 			"A page of another origin asked for a WebSocket, or for a write with credentials that its browser sends by itself. Operator: name the page's origin in `server.cors`, with `credentials` if the answer depends on them, or in `websocket.origins` of a proxied route. Client: ask from a page of the same host.",
+		quotesNobody: true,
 	},
 	misdirected: {
 		status: 421,
@@ -114,6 +122,7 @@ export const errorTable = {
 		status: 429,
 		title: "Too many requests",
 		meaning: "Client: wait for `Retry-After`, or use fewer connections.",
+		quotesNobody: true,
 	},
 	client_closed: {
 		status: 499,
@@ -174,6 +183,7 @@ export const errorTable = {
 		title: "A service this route needs does not know who asks",
 		meaning:
 			"Operator: the upstream's `auth` has no credentials for the call; the log says why its token endpoint gave none. Client (401): send a token of your own as `Authorization: Bearer …`, or a newer one.",
+		quotesNobody: true,
 	},
 	breaker_open: {
 		status: 503,
@@ -335,6 +345,17 @@ export function asGatewayError(thrown: unknown): GatewayError {
 	if (thrown instanceof GatewayError) return thrown;
 	const message = thrown instanceof Error ? thrown.message : String(thrown);
 	return new GatewayError("internal", message, { cause: thrown });
+}
+
+/** The message as operators may read it, in the log and on pages; null if it may quote the client. */
+export function messageForOperators({
+	code,
+	status,
+	message,
+}: GatewayError): string | null {
+	if (status >= 500 || code === "client_closed") return message;
+	const { quotesNobody }: ErrorMeaning = errorTable[code];
+	return quotesNobody ? message : null;
 }
 
 /** The same error, with the name of the step in which it happened. */

@@ -10,7 +10,7 @@ import {
 	endingWords,
 	finishedWords,
 	nameOf,
-	placesOf,
+	whyRefused,
 	writtenOf,
 } from "./log-requests.ts";
 
@@ -167,9 +167,8 @@ function addError(
 ): void {
 	if (error === null || ending === "left" || ending === "unwatched") return;
 	if (ending === "refused") {
-		// Its words may quote the client.
 		line.code = error.code;
-		line.faults = placesOf(error);
+		Object.assign(line, whyRefused(error));
 		return;
 	}
 	Object.assign(line, wordsOf(error), callOf(calls, route, error));

@@ -1,5 +1,5 @@
 import type { LogConfig } from "../../config/config.ts";
-import type { GatewayError } from "../../core/errors.ts";
+import { type GatewayError, messageForOperators } from "../../core/errors.ts";
 import type {
 	RequestEnded,
 	StepFailure,
@@ -114,7 +114,7 @@ function tellEnd(
 		case "refused": {
 			if (!clientErrors) return;
 			const fields = { requestId, traceId, route, status, durationMs, code };
-			tellRefused(log, fields, { faults: placesOf(error) });
+			tellRefused(log, fields, whyRefused(error));
 			return;
 		}
 		case "failed":
@@ -195,8 +195,18 @@ function tellRefused(
 	);
 }
 
+/** Why a request was refused, without what its client sent. */
+export function whyRefused(error: GatewayError): {
+	readonly message?: string;
+	readonly faults: readonly string[];
+} {
+	const message = messageForOperators(error);
+	const faults = placesOf(error);
+	return message === null ? { faults } : { message, faults };
+}
+
 /** The names that the route declares. A place in a body may have names that the client made up. */
-export function placesOf({ facts: { errors = [] } }: GatewayError): string[] {
+function placesOf({ facts: { errors = [] } }: GatewayError): string[] {
 	return [...new Set(errors.map(({ at }) => at.replace(/^body.*/s, "body")))];
 }
 

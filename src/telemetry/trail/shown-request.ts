@@ -1,4 +1,8 @@
-import type { ErrorCode, GatewayError } from "../../core/errors.ts";
+import {
+	type ErrorCode,
+	type GatewayError,
+	messageForOperators,
+} from "../../core/errors.ts";
 import type {
 	RequestEnded,
 	SentParts,
@@ -215,12 +219,11 @@ export function isOpenEnded({
 
 /** What operators are told of an error. */
 export function shownError(error: GatewayError): ShownError {
-	const { code, message, facts, status } = error;
+	const { code, facts } = error;
 	const { step, upstream, upstreamStatus } = facts;
-	const mayQuoteClient = status < 500 && code !== "client_closed";
 	return {
 		code,
-		message: mayQuoteClient ? null : message,
+		message: messageForOperators(error),
 		...(step === undefined ? {} : { step }),
 		...(upstream === undefined ? {} : { upstream }),
 		...(upstreamStatus === undefined ? {} : { upstreamStatus }),
