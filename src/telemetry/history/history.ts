@@ -48,6 +48,7 @@ export function openHistory(
 	const bounds = { file, keptMs, fileBytesMax, columns };
 	const thread = new DatabaseThread(bounds, clock, (end) => writer.ended(end));
 	const writer = new HistoryWriter(thread, clock, log, secrets);
+	thread.begin();
 	const kept: ReadonlySet<Ending> = new Set([
 		...(["failed", "failed_alone", "failed_late", "cut"] as const),
 		"overloaded",

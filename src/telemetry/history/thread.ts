@@ -61,6 +61,14 @@ export class DatabaseThread {
 		this.#onWritten = onWritten;
 	}
 
+	/**
+	 * Starts the thread, if there is none. On a busy machine that takes longer than a gateway has for its last requests, so it is
+	 * not left to the first write.
+	 */
+	begin(): void {
+		this.#worker ??= this.#start();
+	}
+
 	/** Writes all of these rows, or none. They must not change before its end, for which the next ones wait. */
 	write(rows: PackedRows): void {
 		this.#writing = true;
@@ -128,8 +136,8 @@ export class DatabaseThread {
 	}
 
 	#post(message: ToDatabase): void {
-		this.#worker ??= this.#start();
-		this.#worker.postMessage(message);
+		this.begin();
+		this.#worker?.postMessage(message);
 	}
 
 	#start(): Worker {

@@ -75,7 +75,7 @@ export class HistoryWriter {
 	#giving: Timer | null = null;
 	#telling: Timer | null = null;
 	/** Of the drops, what the log has been told of. */
-	#told = 0;
+	#told: Readonly<Record<DropReason, number>> = { ...this.#dropped };
 	#onEmpty: (() => void) | null = null;
 	#closed = false;
 
@@ -186,10 +186,16 @@ export class HistoryWriter {
 	}
 
 	#failed({ fault, message }: Extract<WriteEnd, { kind: "failed" }>): void {
+		// The end of its thread when nothing waits any more is no fault.
+		if (this.#closed && this.#queue.length === 0) return;
 		if (this.#fault !== fault) {
-			this.#log?.warn({ fault, message }, "the history cannot be written now");
+			this.#log?.warn(
+				{ reason: fault, message },
+				"the history cannot be written now",
+			);
 		}
 		this.#fault = fault;
+		if (this.#closed) return;
 		// Waiting helps only against what others do.
 		if (fault === "unwritable" || fault === "damaged") this.#onEmpty?.();
 		this.#giving?.cancel();
@@ -204,15 +210,19 @@ export class HistoryWriter {
 
 	/** At once, and then not before a minute has passed. */
 	#tell(): void {
-		const dropped = Object.values(this.#dropped).reduce((a, b) => a + b, 0);
-		const count = dropped - this.#told;
-		this.#told = dropped;
+		const before = this.#told;
+		this.#told = { ...this.#dropped };
 		this.#telling = null;
-		if (count === 0) return;
-		this.#log?.warn(
-			{ count, fault: this.#fault },
-			"requests are missing in the history",
-		);
+		const lost = dropReasons
+			.map((reason) => ({
+				count: this.#told[reason] - before[reason],
+				reason,
+			}))
+			.filter(({ count }) => count > 0);
+		if (lost.length === 0) return;
+		for (const one of lost) {
+			this.#log?.warn(one, "requests are missing in the history");
+		}
 		this.#telling = this.#clock.aside(toldMs, () => this.#tell());
 	}
 }

@@ -108,7 +108,7 @@ describe(`a history under a load of ${load} requests`, () => {
 				other.exec("BEGIN IMMEDIATE");
 			}
 			// What does not fit before anybody knows of the lock is counted as too much at once.
-			if (asked === 2400) assert.equal((await told).fields.fault, "locked");
+			if (asked === 2400) assert.equal((await told).fields.reason, "locked");
 		});
 		assert.equal(wrong, 0);
 		(other as sqlite.DatabaseSync | null)?.exec("COMMIT");
@@ -226,7 +226,7 @@ describe("a history on a disk that takes nothing", () => {
 		await gateway.command.printed("the history cannot be written now");
 		gateway.command.process.kill("SIGTERM");
 		assert.equal(await gateway.command.ended, 0);
-		assert.match(gateway.command.stderr(), /"count":200,"fault":"unwritable"/);
+		assert.match(gateway.command.stderr(), /"count":200,"reason":"unwritable"/);
 		assert.equal(existsSync(file), false);
 		chmodSync(folder.path, 0o755);
 	});
@@ -244,7 +244,7 @@ describe("a history on a disk that takes nothing", () => {
 			await using kept = keptGateway({ file }, longRecord);
 			const told = kept.line("the history cannot be written now");
 			assert.equal(await under(kept, load), 0);
-			assert.equal((await told).fields.fault, "full");
+			assert.equal((await told).fields.reason, "full");
 			const { written, dropped } = kept.history.state();
 			assert.ok(written > 0 && written < 2000, String(written));
 			assert.ok(dropped.full > 0);

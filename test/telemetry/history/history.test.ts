@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import {
 	closeSync,
 	mkdirSync,
@@ -11,6 +12,7 @@ import {
 import { dirname, join } from "node:path";
 import sqlite from "node:sqlite";
 import { describe, test } from "node:test";
+import type { Worker } from "node:worker_threads";
 import type { TrailEnded } from "../../../src/core/events.ts";
 import { everything, keptGateway, readSql } from "../../kit/history.ts";
 import { connectTo } from "../../kit/listeners.ts";
@@ -254,7 +256,7 @@ describe("a history that cannot be written", () => {
 		other.exec("BEGIN IMMEDIATE");
 		const told = kept.line("the history cannot be written now");
 		assert.deepEqual(await kept.ask("/whole/2", "/whole/3"), [200, 200]);
-		assert.equal((await told).fields.fault, "locked");
+		assert.equal((await told).fields.reason, "locked");
 		const again = kept.line("the history is written again");
 		other.exec("COMMIT");
 		other.close();
@@ -289,7 +291,7 @@ describe("a history that cannot be written", () => {
 		await using damaged = keptGateway({ file: kept.file });
 		const told = damaged.line("the history cannot be written now");
 		assert.deepEqual(await damaged.ask("/whole/2"), [200]);
-		assert.equal((await told).fields.fault, "damaged");
+		assert.equal((await told).fields.reason, "damaged");
 		const again = damaged.line("the history is written again");
 		unlinkSync(kept.file);
 		await again;
@@ -348,6 +350,27 @@ describe("a history that cannot be written", () => {
 			);
 		});
 	}
+});
+
+describe("the thread of a history", () => {
+	test("is there before the first request ends, which may be the last", async () => {
+		const threads: Worker[] = [];
+		const note = (thread: Worker) => void threads.push(thread);
+		process.on("worker", note);
+		try {
+			await using kept = keptGateway();
+			await new Promise((resolve) => setImmediate(resolve));
+			const [thread] = threads;
+			assert.ok(thread);
+			await once(thread, "online");
+			assert.deepEqual(await kept.ask("/whole/1"), [200]);
+			await kept.history.close();
+			assert.equal(kept.history.state().written, 1);
+			assert.equal(threads.length, 1);
+		} finally {
+			process.off("worker", note);
+		}
+	});
 });
 
 function run(file: string, sql: string): void {

@@ -215,18 +215,18 @@ describe("the writer of a history", () => {
 		assert.deepEqual(lines, [
 			[
 				"the history cannot be written now",
-				{ fault: "full", message: "no room" },
+				{ reason: "full", message: "no room" },
 			],
 		]);
 		await takeAll(9_999);
 		take(2);
 		await clock.advance(100);
 		const lost = "requests are missing in the history";
-		assert.deepEqual(lines[1], [lost, { count: 2, fault: "full" }]);
+		assert.deepEqual(lines[1], [lost, { count: 2, reason: "full" }]);
 		await takeAll(3);
 		assert.equal(lines.length, 2);
 		await clock.advance(60_000);
-		assert.deepEqual(lines[2], [lost, { count: 3, fault: "full" }]);
+		assert.deepEqual(lines[2], [lost, { count: 3, reason: "full" }]);
 		await clock.advance(600_000);
 		assert.equal(lines.length, 3);
 	});
@@ -251,5 +251,38 @@ describe("the writer of a history", () => {
 		);
 		assert.deepEqual(closes, [100]);
 		assert.equal(clock.pending, 0);
+	});
+
+	test("tells what is lost because the gateway ended, and nothing of its thread's end after that", async () => {
+		const { clock, writer, lines, take } = testWriter();
+		take(2);
+		const closing = writer.close();
+		await clock.advance(2000);
+		await closing;
+		const message = "its thread has ended";
+		writer.ended({ kind: "failed", fault: "unwritable", message });
+		assert.deepEqual(lines, [
+			["requests are missing in the history", { count: 2, reason: "closed" }],
+		]);
+		assert.equal(clock.pending, 0);
+	});
+
+	test("tells of each reason for which requests are lost", async () => {
+		const { clock, writer, lines, take, takeAll, failed } = testWriter();
+		await takeAll(10_001);
+		failed();
+		take(2);
+		await clock.advance(60_000);
+		const lost = "requests are missing in the history";
+		assert.deepEqual(
+			lines.filter(([words]) => words === lost),
+			[
+				[lost, { count: 1, reason: "queue" }],
+				[lost, { count: 2, reason: "full" }],
+			],
+		);
+		const closing = writer.close();
+		await clock.advance(2000);
+		await closing;
 	});
 });
