@@ -76,7 +76,7 @@ export class TrafficStreams {
 				return event !== null;
 			},
 			rates: (rates) => {
-				const event = this.#secrets.hideInBytes(eventOf("rates", rates));
+				const event = this.#secrets.hideInJsonBytes(eventOf("rates", rates));
 				for (const stream of this.#streams) stream.rates(event);
 			},
 		});
@@ -84,7 +84,7 @@ export class TrafficStreams {
 
 	#eventOf({ number, end, endedAt }: EndedRequest): Uint8Array {
 		const summary = summaryOf(end, endedAt);
-		return this.#secrets.hideInBytes(
+		return this.#secrets.hideInJsonBytes(
 			eventOf("request", summary, this.idOf(number)),
 		);
 	}

@@ -137,7 +137,7 @@ class WorkersListener {
 				this.#place.set(id, heard.number);
 				if (!this.#stream.mayTake()) return;
 				this.#stream.send(
-					this.#secrets.hideInBytes(
+					this.#secrets.hideInJsonBytes(
 						eventOf("request", heard.summary, printPlace(this.#place)),
 					),
 				);
@@ -168,7 +168,7 @@ class WorkersListener {
 		this.#listenToAll();
 		this.#later();
 		const event = eventOf("rates", ratesTogether(all, { at, forMs }));
-		this.#stream.rates(this.#secrets.hideInBytes(event));
+		this.#stream.rates(this.#secrets.hideInJsonBytes(event));
 	}
 
 	#later(): void {

@@ -1,3 +1,5 @@
+import { inspect } from "node:util";
+
 /** Nobody writes a longer text in another form, such as a file of accounts. */
 const longMax = 8 * 1024;
 
@@ -8,7 +10,9 @@ const longMax = 8 * 1024;
 export function formsOf(secret: string): ReadonlySet<string> {
 	const text = secret.toWellFormed();
 	const json = insideJson(text);
-	if (text.length > longMax) return new Set([text, json]);
+	if (text.length > longMax) {
+		return new Set([text, json, asBytes(text), asBytes(json)]);
+	}
 	const percent = encodeURIComponent(text);
 	const strict = percent.replace(/[!'()*]/g, percentOf);
 	const form = String(new URLSearchParams({ a: text })).slice(2);
@@ -17,6 +21,8 @@ export function formsOf(secret: string): ReadonlySet<string> {
 	const bytes = Buffer.from(text);
 	const forms = [
 		...[text, json, insideJson(json), asciiJson(json), insideHtml(text)],
+		...[...jsonOfOthers(json), ...inspected(text)],
+		text.replaceAll('"', '""'),
 		...[percent, strict, form, encodeURI(text), pointer],
 		insideJson(pointer),
 		...[percent, strict, form].map(withSmallDigits),
@@ -50,6 +56,32 @@ function asciiJson(json: string): string {
 		/[\u007f-\uffff]/g,
 		(unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`,
 	);
+}
+
+/** What PHP, .NET and Go escape besides. */
+function jsonOfOthers(json: string): string[] {
+	const unit = (sign: string) =>
+		`\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`;
+	const bigUnit = (sign: string) => `\\u${unit(sign).slice(2).toUpperCase()}`;
+	const slashed = json.replaceAll("/", "\\/");
+	return [
+		...[slashed, asciiJson(slashed)],
+		json
+			.replaceAll('\\"', "\\u0022")
+			.replace(/[&<>'+`\u007f-\uffff]/g, bigUnit),
+		json.replace(/[&<>\u2028\u2029]/g, unit),
+	];
+}
+
+/** As Node prints a text within a value: in the quotes that are not in it, and if all are, with escapes. */
+function inspected(text: string): string[] {
+	const options = {
+		...{ compact: true, breakLength: Number.POSITIVE_INFINITY },
+		maxStringLength: Number.POSITIVE_INFINITY,
+	};
+	const all = "\"'`";
+	const escaped = inspect(text + all, options).slice(1, -5);
+	return [escaped, escaped.replaceAll("\\'", "'")];
 }
 
 function insideHtml(text: string): string {

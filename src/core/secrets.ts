@@ -1,3 +1,5 @@
+import { placesIn } from "./json-places.ts";
+import { KnownTokens } from "./known-tokens.ts";
 import { formsOf } from "./secret-forms.ts";
 import { TextSearch } from "./text-search.ts";
 
@@ -11,11 +13,11 @@ const lengthMin = 6;
 const wordLengthMin = 12;
 const numberLengthMin = 16;
 
-/** The most tokens that are known at once. Of those that were fetched first nobody knows any more. */
-const tokensMax = 8_192;
+/** The most tokens of clients that are known at once. Of those that were fetched first nobody knows any more. */
+const clientTokensMax = 8_192;
 
-/** Tokens whose time is over are forgotten when so many are known, and when twice as many are that were left. */
-const tidiedMin = 64;
+/** The gateway's own are few. Only an endpoint that gives new ones all the time, each for long, could make them many. */
+const ownTokensMax = 1_024;
 
 interface TokenFacts {
 	/** When it came, and until when it is good, in milliseconds of one clock. */
@@ -33,11 +35,9 @@ export class Secrets {
 	readonly #values = new Set<string>();
 	/** Names that everybody reads. */
 	#names: readonly string[] = [];
-	/** When the time of a token is over, in milliseconds of the gateway's clock. */
-	readonly #tokens = new Map<string, number>();
-	/** Those of them that are no client's, in which every form is looked for. */
-	readonly #own = new Set<string>();
-	#tidyAt = tidiedMin;
+	/** In these every form is looked for. Clients cannot push them out. */
+	readonly #own = new KnownTokens(ownTokensMax);
+	readonly #ofClients = new KnownTokens(clientTokensMax);
 	/** Made when the first output passes. */
 	#search: TextSearch | null = null;
 
@@ -72,29 +72,16 @@ export class Secrets {
 	 * A token that was fetched. Those that are for one client each are many, and are found only as they are.
 	 */
 	addToken(token: string, { nowMs, untilMs, ofClient }: TokenFacts): void {
-		if (this.#tokens.size >= this.#tidyAt) this.#tidy(nowMs);
+		const tokens = ofClient ? this.#ofClients : this.#own;
+		if (tokens.tidy(nowMs)) this.#search = null;
 		for (const part of partsOf(token)) {
 			if (!isTelling(part)) continue;
-			this.#tokens.delete(part);
-			this.#tokens.set(part, untilMs);
+			tokens.add(part, untilMs);
 			const forms = ofClient ? [part] : formsOf(part);
 			for (const form of forms) {
 				if (this.#search?.add(form) === false) this.#search = null;
 			}
-			if (!ofClient) this.#own.add(part);
 		}
-	}
-
-	#tidy(nowMs: number): void {
-		let surplus = this.#tokens.size - tokensMax;
-		for (const [token, untilMs] of this.#tokens) {
-			if (surplus-- <= 0 && untilMs > nowMs) continue;
-			this.#tokens.delete(token);
-			this.#own.delete(token);
-			this.#search = null;
-		}
-		const doubled = Math.max(tidiedMin, 2 * this.#tokens.size);
-		this.#tidyAt = Math.min(doubled, tokensMax + tidiedMin);
 	}
 
 	/** The same secrets, to which others may be added. */
@@ -108,22 +95,29 @@ export class Secrets {
 	/** The text with stars for the secrets in it. */
 	hide(text: string): string {
 		const found = this.#searched()?.find(text) ?? null;
-		if (found === null) return text;
-		let hidden = "";
-		let to = 0;
-		for (let at = 0; at < found.length; at += 2) {
-			// Two may share the escape between them.
-			const from = Math.max(to, escapeAround(text, found[at] as number));
-			hidden += text.slice(to, from) + stars;
-			to = Math.max(from, endOfEscape(text, found[at + 1] as number));
-		}
-		return hidden + text.slice(to);
+		return found === null ? text : withStars(text, found);
 	}
 
-	/** The same of JSON, which stays JSON. */
+	/**
+	 * The same of JSON, which stays JSON: only its texts and its long numbers can be secrets, and not what stands between them.
+	 * Several documents may follow each other, with words between them, such as lines of a log.
+	 */
 	hideInJson(json: string): string {
-		const hidden = this.hide(json);
-		return hidden === json || isJson(hidden) ? hidden : `"${stars}"`;
+		const found = this.#searched()?.find(json) ?? null;
+		if (found === null) return json;
+		let hidden = "";
+		let to = 0;
+		for (const { from, end, isText, isWithin } of placesIn(json, found)) {
+			const place = json.slice(from, end);
+			if (isText) {
+				hidden += json.slice(to, from);
+				hidden += isWithin && place !== "" ? stars : this.hide(place);
+			} else if (this.has(place)) {
+				hidden += `${json.slice(to, from)}"${stars}"`;
+			} else continue;
+			to = end;
+		}
+		return hidden + json.slice(to);
 	}
 
 	/** The same of a value that prints as JSON. */
@@ -140,6 +134,13 @@ export class Secrets {
 		return Buffer.from(this.hide(buffer.toString("latin1")), "latin1");
 	}
 
+	/** The same of bytes of JSON. */
+	hideInJsonBytes<Bytes extends Uint8Array>(bytes: Bytes): Bytes | Buffer {
+		const buffer = bufferOf(bytes);
+		if (!this.#searched()?.mayStandIn(buffer)) return bytes;
+		return Buffer.from(this.hideInJson(buffer.toString("latin1")), "latin1");
+	}
+
 	/** Whether any secret stands in this text, or in these bytes. */
 	has(text: string | Uint8Array): boolean {
 		const search = this.#searched();
@@ -152,26 +153,57 @@ export class Secrets {
 
 	/** Null if there are no secrets. */
 	#searched(): TextSearch | null {
-		if (this.#values.size + this.#tokens.size === 0) return null;
 		if (this.#search !== null) return this.#search;
-		const whole = [...this.#values, ...this.#own];
+		if (this.#values.size + this.#own.size + this.#ofClients.size === 0) {
+			return null;
+		}
+		const whole = [...this.#values, ...this.#own.all()];
 		const forms = whole.flatMap((value) => [...formsOf(value)]);
-		this.#search = new TextSearch(new Set([...forms, ...this.#tokens.keys()]));
+		this.#search = new TextSearch(
+			new Set([...forms, ...this.#ofClients.all()]),
+		);
 		return this.#search;
 	}
 }
 
-/** Whether a text is found only where it is meant. */
+/** Whether a text is found only where it is meant. Lists of numbers stand in many outputs. */
 function isTelling(text: string): boolean {
-	if (/^[\d\s.:+-]*$/.test(text)) return text.length >= numberLengthMin;
+	const plain = text.replace(/\b(?:true|false|null)\b/g, "");
+	if (/^[\d\s.:;,+/[\]{}-]*$/.test(plain))
+		return text.length >= numberLengthMin;
 	if (/^[A-Za-z\s._-]*$/.test(text)) return text.length >= wordLengthMin;
 	return text.length >= lengthMin;
 }
 
-/** A token of three parts (JWT) may be shown without its signature, and its claims are a person's. The first is that of all tokens. */
+/**
+ * A JWT may be shown without its signature, and its claims are a person's. Its first part is that of all tokens. Of what only
+ * looks like one every part may be secret.
+ */
 function partsOf(token: string): readonly string[] {
 	const parts = token.split(".");
-	return parts.length === 3 ? parts.slice(1) : [token];
+	if (parts.length !== 3) return [token];
+	return isJoseHead(parts[0] ?? "") ? parts.slice(1) : [token, ...parts];
+}
+
+function isJoseHead(text: string): boolean {
+	try {
+		const head = JSON.parse(Buffer.from(text, "base64url").toString());
+		return typeof head === "object" && head !== null && "alg" in head;
+	} catch {
+		return false;
+	}
+}
+
+function withStars(text: string, found: readonly number[]): string {
+	let hidden = "";
+	let to = 0;
+	for (let at = 0; at < found.length; at += 2) {
+		// Two may share the escape between them.
+		const from = Math.max(to, escapeAround(text, found[at] as number));
+		hidden += text.slice(to, from) + stars;
+		to = Math.max(from, endOfEscape(text, found[at + 1] as number));
+	}
+	return hidden + text.slice(to);
 }
 
 /** Where the escape of JSON begins that this place is in, such as `\n` and `\u001b`. A part of one would be no JSON. */
@@ -195,13 +227,4 @@ function endOfEscape(text: string, at: number): number {
 
 function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 	return Buffer.from(buffer, byteOffset, byteLength);
-}
-
-function isJson(text: string): boolean {
-	try {
-		JSON.parse(text);
-		return true;
-	} catch {
-		return false;
-	}
 }

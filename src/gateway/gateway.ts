@@ -192,7 +192,6 @@ export function createGateway(
 		server: plan.server,
 		clock,
 		memory,
-		secrets,
 		metadata: resourceMetadata(plan.auth),
 		isOwner: doors.isOwner,
 		rateLimit: limits.gateway,

@@ -1,7 +1,6 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { Events } from "../core/events.ts";
 import type { Memory } from "../core/memory.ts";
-import type { Secrets } from "../core/secrets.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Channels } from "../live/channels.ts";
 import type { RefusePage } from "../live/page-origin.ts";
@@ -24,8 +23,6 @@ export interface Handling {
 	readonly server: ServerConfig;
 	readonly clock: Clock;
 	readonly memory: Memory;
-	/** What no problem document shows. */
-	readonly secrets: Secrets;
 	/** Of every request. */
 	readonly rateLimit: RateLimit | null;
 	/** Null if limits hold for this process alone. */

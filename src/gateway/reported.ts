@@ -1,5 +1,5 @@
 import { isStream } from "../core/body/byte-stream.ts";
-import { asGatewayError, type GatewayError } from "../core/errors.ts";
+import { asGatewayError } from "../core/errors.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { problemResponse } from "../core/http/problem.ts";
 import { TraceIds } from "../core/trace-ids.ts";
@@ -39,14 +39,14 @@ export async function reported(
 		// A client that waits for news leaves when it likes.
 		const leaves = end.watch === "wait" && error.code === "client_closed";
 		if (!leaves) end.error = error;
-		response = problemOf(error, request, handling);
+		response = problemResponse(error, request.id);
 	}
 	if (end.outlived) {
 		// The client left before an answer in parts began, but the run went on.
 		await end.running;
 		const reason = asGatewayError(scope.reason);
 		end.error ??= reason;
-		response = problemOf(reason, request, handling);
+		response = problemResponse(reason, request.id);
 	}
 	const { quotas, ongoing } = end;
 	if (ongoing !== null) {
@@ -72,16 +72,6 @@ export async function reported(
 	else request.memory.hold(costOfAnswer(body));
 	report.tell(end.error);
 	return response;
-}
-
-/** The faults that it lists quote the client, who may have sent a secret of ours. */
-function problemOf(
-	error: GatewayError,
-	{ id }: GatewayRequest,
-	{ secrets }: Handling,
-): GatewayResponse {
-	const problem = problemResponse(error, id);
-	return { ...problem, body: secrets.hideInJson(problem.body) };
 }
 
 function trailOf(

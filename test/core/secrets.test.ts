@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { describe, it } from "node:test";
 import { inspect } from "node:util";
 import fc from "fast-check";
+import { KnownTokens } from "../../src/core/known-tokens.ts";
 import { Secrets } from "../../src/core/secrets.ts";
 
 function knowing(...values: string[]): Secrets {
@@ -34,6 +35,23 @@ const writings: Readonly<Record<string, (text: string) => string>> = {
 	"in base64 for URLs": (text) =>
 		Buffer.from(`ada:${text}`).toString("base64url"),
 	"in hexadecimal digits": (text) => Buffer.from(text).toString("hex"),
+	"as JSON of PHP": (text) => JSON.stringify(text).replaceAll("/", "\\/"),
+	"as JSON of .NET": (text) =>
+		JSON.stringify(text)
+			.replaceAll('\\"', "\\u0022")
+			.replace(
+				/[&<>'+`\u007f-\uffff]/g,
+				(unit) =>
+					`\\u${unit.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`,
+			),
+	"as JSON of Go": (text) =>
+		JSON.stringify(text)
+			.replaceAll("&", "\\u0026")
+			.replaceAll("<", "\\u003c")
+			.replaceAll(">", "\\u003e"),
+	"as CSV": (text) => `"${text.replaceAll('"', '""')}"`,
+	"as Node prints it": (text) => inspect({ text: `in ${text}`, n: 1 }),
+	"as Node prints it beside all quotes": (text) => inspect(`"'\`${text}`),
 	"in HTML": (text) =>
 		text
 			.replaceAll("&", "&amp;")
@@ -120,6 +138,39 @@ describe("secrets", () => {
 		assert.equal(new Secrets().hideInBytes(others), others);
 	});
 
+	it("are texts and numbers in JSON, and nothing that lies between them", () => {
+		const trail =
+			'["GET",0,0,-1,1,2,3,4,[],["a,b"],true,false,508,null,0,0,-1]';
+		for (const secret of [
+			...["1,2,3,4", "0,0,-1", "true,false", "508,null", "[],[1,2]", "4,[],["],
+			...['","', '],["a,', "0,0,-1,1,2,3,4,[],["],
+		]) {
+			const shown = knowing(secret).hideInJson(trail);
+			assert.deepEqual(JSON.parse(shown), JSON.parse(trail), secret);
+		}
+		const secrets = knowing("1234567890123456");
+		const value = { a: 1234567890123456, b: [-1.5e3, "x 1234567890123456"] };
+		const hidden = { a: "***", b: [-1500, "x ***"] };
+		assert.deepEqual(secrets.hideInValue(value), hidden);
+		const lines = Buffer.from(`${JSON.stringify(value)}\n{"é":1}\n`);
+		assert.equal(
+			String(secrets.hideInJsonBytes(lines)),
+			`${JSON.stringify({ a: "***", b: [-1.5e3, "x ***"] })}\n{"é":1}\n`,
+		);
+	});
+
+	it("hide the texts of a value that stands in JSON as a whole", () => {
+		const file = JSON.stringify({ user: "ada", pin: "p-1", n: 7 });
+		const shown = knowing(file).hideInJson(`{"is":${file},"b":"ada"}`);
+		assert.equal(shown, '{"is":{"***":"***","***":"***","***":7},"b":"ada"}');
+	});
+
+	it("are found if they are long and not of ASCII", () => {
+		const long = `Ü${randomBytes(7_000).toString("hex")}`;
+		const bytes = knowing(long).hideInBytes(Buffer.from(`is ${long}`));
+		assert.equal(String(bytes), "is ***");
+	});
+
 	it("are found beside, before and within each other", () => {
 		const secrets = knowing("abc123def", "123defghi", "abc123defghi456");
 		assert.equal(secrets.hide("abc123defghi"), "***");
@@ -131,6 +182,7 @@ describe("secrets", () => {
 	it("are none if they are words, numbers or times", () => {
 		const none = [
 			...["", "a", "true", "false", "8080", "secret", "production", "s3cr"],
+			...["1,2,3,4", "52.5,13.4", "[1, 2]", "true,false", "508,null"],
 			...["12345678", "2026-11-30", "127.0.0.1:8080", "10.5", "upstream_"],
 		];
 		for (const text of none) assert.ok(!knowing(text).has(text), text);
@@ -209,6 +261,35 @@ describe("tokens that were fetched", () => {
 			`${head}.***.***`,
 		);
 		assert.equal(secrets.hide(`{"c":"${claims}"}`), '{"c":"***"}');
+	});
+
+	it("are hidden as a whole if they only have two dots", () => {
+		const secrets = new Secrets();
+		secrets.addToken("opaque-first-part.v1.x", own);
+		assert.equal(secrets.hide("is opaque-first-part.v1.x"), "is ***");
+		assert.equal(secrets.hide("is opaque-first-part"), "is ***");
+	});
+
+	it("of the gateway stay known, however many of clients come", () => {
+		const secrets = new Secrets();
+		secrets.addToken("token-number-1", { ...own, untilMs: 1e6 });
+		for (let n = 0; n < 20_000; n++) {
+			const token = randomBytes(18).toString("base64url");
+			secrets.addToken(token, { ...ofClient, untilMs: 1e9 });
+		}
+		assert.equal(secrets.hide("token-number-1"), "***");
+	});
+
+	it("of the gateway have a bound of their own", () => {
+		const known = new KnownTokens(1_024);
+		let tidied = 0;
+		for (let n = 0; n < 5_000; n++) {
+			if (known.tidy(0)) tidied++;
+			known.add(String(n), 1e9);
+			assert.ok(known.size <= 1_024 + 85);
+		}
+		assert.ok(known.all().includes("4000"));
+		assert.ok(tidied <= 5_000 / 80, `${tidied} times`);
 	});
 
 	it("are known until their end at least, and forgotten when many others have come", () => {

@@ -496,10 +496,20 @@ for (const [format, workers] of [
 			}
 		});
 
-		it("has none in a problem document", () => {
+		it("tells nobody which of the guesses in a request is one", () => {
 			const { status, text } = spills.problem;
 			assert.equal(status, 400);
-			assertHidden(text, "a problem", "body/***");
+			const { errors } = JSON.parse(text) as { errors: { at: string }[] };
+			const pointers = lasting.map(
+				(guess) => `body/${guess.replaceAll("~", "~0").replaceAll("/", "~1")}`,
+			);
+			for (const pointer of pointers) {
+				assert.ok(
+					errors.some(({ at }) => at === pointer),
+					pointer,
+				);
+			}
+			assert.ok(!text.includes("***"));
 		});
 
 		it("has them where they are a client's data", () => {

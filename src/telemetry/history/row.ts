@@ -111,7 +111,7 @@ function withRecord<Shown extends RequestSummary>(
 	show: (end: TrailEnded, endedAt: number) => Shown,
 ): Shown & Pick<KeptSummary, "record"> {
 	const { id, route, status, duration_ms: durationMs } = row;
-	const packed = JSON.parse(row.trail) as PackedEnd;
+	const packed = packedOf(row.trail);
 	const end = unpackEnd({ id, route, status, durationMs }, packed);
 	const [, , , , , , , , , , calls = null, slowest = null] = packed;
 	return {
@@ -119,4 +119,16 @@ function withRecord<Shown extends RequestSummary>(
 		...(calls !== null && { calls, slowest }),
 		record: row.record === null ? null : JSON.parse(row.record),
 	};
+}
+
+/** One row that cannot be read is no reason to keep back the others: it is shown as a request without steps. */
+function packedOf(trail: string): PackedEnd {
+	try {
+		const packed = JSON.parse(trail) as PackedEnd;
+		const [, , , , , , , ...lists] = packed;
+		if ([0, 1, 2].every((at) => Array.isArray(lists[at]))) return packed;
+	} catch {
+		// Such as a trail that an earlier version has hidden as a whole.
+	}
+	return ["?", 0, null, null, 0, -1, null, [], [], []];
 }

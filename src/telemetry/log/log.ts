@@ -57,7 +57,12 @@ export function createLog(
 		putOff = null;
 		make?.();
 	};
-	const hide = secrets && ((piece: Buffer) => secrets.hideInBytes(piece));
+	const hide =
+		secrets &&
+		((piece: Buffer) =>
+			format === "json"
+				? secrets.hideInJsonBytes(piece)
+				: secrets.hideInBytes(piece));
 	const output = new LogOutput(fd, clock, onGap, shared, hide);
 	output.onDue = makeRest;
 	const { out } = output;
