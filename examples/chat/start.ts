@@ -9,7 +9,10 @@ try {
 	const config = join(import.meta.dirname, "sluice.yaml");
 	process.exitCode = await main(
 		["serve", config, "--port", process.env.PORT || "8080"],
-		{ onListening: (url) => console.log(tryIt(url)) },
+		{
+			onListening: (url) => console.log(tryIt(url)),
+			anotherPort: "with `PORT=9000 npm run chat`",
+		},
 	);
 } finally {
 	await page.close();

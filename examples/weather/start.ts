@@ -24,6 +24,7 @@ try {
 		["serve", config, "--port", env.PORT || "8080"],
 		{
 			onListening: (url) => console.log(tryIt(url, recorded)),
+			anotherPort: "with `PORT=9000 npm start`",
 		},
 	);
 } finally {

@@ -21,10 +21,13 @@ export async function checkCommand(
 		printError(`${count(listed + unlisted.faults, "problem")} in ${path}`);
 		return exitCodes.configInvalid;
 	}
-	const { routes, upstreams } = config;
-	print(
-		`${path} is valid: ${count(routes.length, "route")}, ${count(upstreams.length, "upstream")}`,
-	);
+	const { routes, upstreams, channels } = config;
+	const counts = [
+		count(routes.length, "route"),
+		count(upstreams.length, "upstream"),
+		...(channels.length > 0 ? [count(channels.length, "channel")] : []),
+	];
+	print(`${path} is valid: ${counts.join(", ")}`);
 	const { tls } = config.server;
 	for (const line of tls === null ? [] : linesOfTls(tls)) print(line);
 	if (config.server.workers !== 1) {

@@ -1,6 +1,7 @@
 import { statSync } from "node:fs";
 import sqlite from "node:sqlite";
 import { GatewayError } from "../core/errors.ts";
+import { suggest } from "../core/suggest.ts";
 import type {
 	HistoryQuery,
 	KeptSummary,
@@ -48,13 +49,17 @@ export async function historyCommand(
 	const { id, json = false, csv = false } = options;
 	if (json && csv) throw misuse("--json and --csv: choose one");
 	const { limit, query } = readOptions(options);
-	const file = options.file ?? (await fileIn(config));
-	if (file === null) return exitCodes.configInvalid;
-	const db = openToRead(file);
+	const place =
+		options.file === undefined
+			? await placeIn(config)
+			: { file: options.file, routes: null };
+	if (place === null) return exitCodes.configInvalid;
+	const db = openToRead(place.file);
 	try {
 		if (id !== undefined) return showOne(db, id, json);
 		const requests = await readUpTo(limit, db, query);
-		show(requests, { json, csv });
+		if (requests.length > 0 || json || csv) show(requests, { json, csv });
+		else printError(noneKept(query.route, place.routes));
 		return exitCodes.ok;
 	} finally {
 		db.close();
@@ -100,13 +105,21 @@ function misuse(message: string): GatewayError {
 	return new GatewayError("request_invalid", message);
 }
 
+/** Where requests are kept, and the routes of the config that says so; null if only `--file` does. */
+interface KeptPlace {
+	readonly file: string;
+	readonly routes: readonly string[] | null;
+}
+
 /** Null if the config has problems, which have been printed. */
-async function fileIn(config: string | undefined): Promise<string | null> {
+async function placeIn(config: string | undefined): Promise<KeptPlace | null> {
 	const path = findConfig(config);
 	const loaded = await inspectAndReport(path);
 	if (loaded.config === null) return null;
-	const { history } = loaded.config;
-	if (history !== null) return history.file;
+	const { history, routes } = loaded.config;
+	if (history !== null) {
+		return { file: history.file, routes: routes.map(({ key }) => key) };
+	}
 	throw misuse(
 		`${path} has no history: add \`history: true\`, or name a database with --file`,
 	);
@@ -146,6 +159,23 @@ async function readUpTo(
 	return found;
 }
 
+/** A route that the config no longer has may have requests that are kept, so its name is only doubted if none is found. */
+function noneKept(
+	route: string | null,
+	routes: readonly string[] | null,
+): string {
+	const none = "no request is kept that fits";
+	if (route === null || routes === null || routes.includes(route)) return none;
+	const paths = routes.filter(
+		(key) => key.slice(key.indexOf(" ") + 1) === route,
+	);
+	const near =
+		paths.length > 0
+			? `: write \`${paths.join("` or `")}\``
+			: suggest(route, routes);
+	return `${none}, and the config has no route \`${route}\`${near}`;
+}
+
 /** Whatever is no table goes out as it is, because programs read it. */
 function show(
 	requests: readonly KeptSummary[],
@@ -156,8 +186,6 @@ function show(
 		printBody(hidden(text), () => text.replace(/\r\n$/, ""));
 	} else if (json) {
 		for (const request of requests) print(JSON.stringify(request));
-	} else if (requests.length === 0) {
-		printError("no request is kept that fits");
 	} else print(printTable(requests, process.stdout.columns || usualColumns));
 }
 

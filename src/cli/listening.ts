@@ -47,19 +47,26 @@ export async function openAdmin(
 	}
 }
 
-/** The host is named by its key, because it may come from the environment. */
+/** Where somebody wanted to listen, and how. */
+export interface AskedPlace {
+	/** What the command was told. The config's is named by its key, because it may come from the environment. */
+	readonly host: string | undefined;
+	readonly port: number;
+	/** How another port is chosen, such as `with --port`. */
+	readonly another: string | undefined;
+}
+
 export function cannotListen(
 	error: NodeJS.ErrnoException,
-	host: string | undefined,
-	first: number,
+	{ host, port: first, another = "with --port" }: AskedPlace,
 ): string {
 	if (error instanceof GatewayError) return error.message;
 	const { code } = error;
-	// It may be the port of `server.tls.redirect`.
 	const { port = first } = error as { port?: number };
+	const how = port === first ? another : "as `server.tls.redirect`";
 	switch (code) {
 		case "EADDRINUSE":
-			return `port ${port} is taken by another process: stop it, or choose another with --port`;
+			return `port ${port} is taken by another process: stop it, or choose another ${how}`;
 		case "EACCES":
 			return `listening on port ${port} is not allowed: ports below 1024 need rights`;
 		case "EADDRNOTAVAIL":

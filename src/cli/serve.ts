@@ -6,7 +6,7 @@ import type { RunningServer } from "../server/serve.ts";
 import { drainWithJobs } from "./draining.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { cannotListen, openAdmin } from "./listening.ts";
+import { type AskedPlace, cannotListen, openAdmin } from "./listening.ts";
 import { listOfRoutes } from "./overview.ts";
 import { createServing, type Serving } from "./serving.ts";
 import { hearSignals, type Signals } from "./signals.ts";
@@ -18,6 +18,8 @@ export interface ServeHooks {
 	readonly onListening?: (url: string) => void;
 	/** Called if something of a library's goes on after the end, for which nobody waits. */
 	readonly onLeftBehind?: () => void;
+	/** How another port is chosen, if not `with --port`. */
+	readonly anotherPort?: string;
 }
 
 /** What the command line says. */
@@ -78,7 +80,9 @@ async function serveAlone(
 	const { gateway, log, metrics, history } = serving;
 	// Before anybody is told that the server listens, because a signal may follow at once.
 	const signals = hearSignals();
-	const server = await open(serving, port, namedHost);
+	const server = await open(serving, {
+		...{ host: namedHost, port, another: hooks.anotherPort },
+	});
 	const admin =
 		server &&
 		config.admin &&
@@ -93,16 +97,16 @@ async function serveAlone(
 		await log.close();
 		return exitCodes.failed;
 	}
+	const { redirect } = server;
 	const lines = [`listening on ${server.url}`, ...listOfRoutes(config)];
-	if (server.redirect !== null) {
-		lines.push(`redirecting from port ${server.redirect}`);
-	}
+	if (redirect !== null) lines.push(`redirecting from port ${redirect}`);
 	if (admin) lines.push(`admin page: ${admin.url}`);
 	print(lines.join("\n"));
 	log.info(
 		{
 			url: server.url,
 			routes: config.routes.length,
+			...(redirect !== null && { redirect }),
 			...(admin && { admin: admin.url }),
 			...(serving.traces && { traces: true }),
 		},
@@ -133,16 +137,15 @@ function workersOf({
 	return workers === undefined ? null : (parseWorkers(workers) ?? "invalid");
 }
 
-/** Null if the address cannot be listened on. Then stderr says why. `host` is what the command was told. */
+/** Null if the address cannot be listened on. Then stderr says why. */
 async function open(
 	serving: Serving,
-	port: number,
-	host: string | undefined,
+	asked: AskedPlace,
 ): Promise<RunningServer | null> {
 	try {
 		return await serving.open();
 	} catch (error) {
-		printError(cannotListen(error as NodeJS.ErrnoException, host, port));
+		printError(cannotListen(error as NodeJS.ErrnoException, asked));
 		return null;
 	}
 }

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { describe, it } from "node:test";
-import { folderWith, sluice } from "../kit/cli.ts";
+import { fileURLToPath } from "node:url";
+import { folderWith, runNode, sluice } from "../kit/cli.ts";
 import { ask } from "../kit/serve.ts";
+import { testPair } from "../kit/transport.ts";
 import { json, startUpstream } from "../kit/upstream.ts";
 
 const secret = "planted-s3cret-value";
@@ -44,6 +46,19 @@ describe("sluice check", () => {
 			"sluice.yaml is valid: 2 routes, 1 upstream\n",
 		);
 		assert.equal(command.stderr(), "");
+	});
+
+	it("counts channels, if there are any", async () => {
+		using folder = folderWith({
+			"sluice.yaml":
+				"channels: { room: {} }\nroutes: { GET /room: { listen: room } }\n",
+		});
+		const command = sluice(["check"], { cwd: folder.path });
+		assert.equal(await command.ended, 0, command.stderr());
+		assert.equal(
+			command.stdout(),
+			"sluice.yaml is valid: 1 route, 0 upstreams, 1 channel\n",
+		);
 	});
 
 	it("lists every problem with its place and exits with 2", async () => {
@@ -319,6 +334,60 @@ routes:
 		await command.printed("draining");
 		command.process.kill("SIGTERM");
 		assert.equal(await command.ended, 1);
+	});
+
+	it("says in words which port is taken, and by what it is chosen", async () => {
+		await using other = await startUpstream(() => {});
+		const port = new URL(other.url).port;
+		const tls = `{ cert: cert.pem, key: key.pem, redirect: ${port} }`;
+		using folder = folderWith({
+			"sluice.yaml": `admin: false\nserver: { port: 0, tls: ${tls} }\nroutes: { GET /x: { respond: 1 } }\n`,
+			"cert.pem": testPair.cert,
+			"key.pem": testPair.key,
+		});
+		const example = (name: string) =>
+			fileURLToPath(
+				new URL(`../../examples/${name}/start.ts`, import.meta.url),
+			);
+		const cwd = folder.path;
+		const started = [
+			[sluice(["serve"], { cwd }), "as `server.tls.redirect`"],
+			[
+				runNode([example("weather")], { cwd, env: { PORT: port } }),
+				"with `PORT=9000 npm start`",
+			],
+			[
+				runNode([example("chat")], { cwd, env: { PORT: port } }),
+				"with `PORT=9000 npm run chat`",
+			],
+		] as const;
+		for (const [command, how] of started) {
+			assert.equal(await command.ended, 1);
+			const words = `port ${port} is taken by another process: stop it, or choose another ${how}\n`;
+			assert.ok(command.stderr().endsWith(words), command.stderr());
+		}
+	});
+
+	it("says which port redirects to that of https", async () => {
+		const holder = await startUpstream(() => {});
+		const port = Number(new URL(holder.url).port);
+		await holder[Symbol.asyncDispose]();
+		const tls = `{ cert: cert.pem, key: key.pem, redirect: ${port} }`;
+		using folder = folderWith({
+			"sluice.yaml": `admin: false\nserver: { port: 0, drainDelay: 1ms, tls: ${tls} }\nroutes: { GET /x: { respond: 1 } }\n`,
+			"cert.pem": testPair.cert,
+			"key.pem": testPair.key,
+		});
+		const command = sluice(["serve"], { cwd: folder.path });
+		await command.printed('"msg":"started"');
+		command.process.kill("SIGTERM");
+		assert.equal(await command.ended, 0);
+		const line = `\nredirecting from port ${port}\n`;
+		assert.ok(command.stdout().includes(line), command.stdout());
+		assert.match(
+			command.stderr(),
+			new RegExp(`"redirect":${port},.*"started"`),
+		);
 	});
 
 	it("says in words that the port is taken, that the port is none, and that the config has problems", async () => {

@@ -46,7 +46,9 @@ export async function serveWithWorkers(
 			redirect = await holdBeside(sockets, { host, port: tls.redirect });
 		}
 	} catch (error) {
-		printError(cannotListen(error as NodeJS.ErrnoException, namedHost, port));
+		const { anotherPort: another } = hooks;
+		const asked = { host: namedHost, port, another };
+		printError(cannotListen(error as NodeJS.ErrnoException, asked));
 		return exitCodes.failed;
 	}
 	const close = () => {
@@ -105,6 +107,7 @@ export async function serveWithWorkers(
 		`listening on ${url} with ${count} workers`,
 		...listOfRoutes(config),
 	];
+	if (redirect) lines.push(`redirecting from port ${redirect.port}`);
 	if (admin) lines.push(`admin page: ${admin.url}`);
 	print(lines.join("\n"));
 	log.info(
@@ -112,6 +115,7 @@ export async function serveWithWorkers(
 			url,
 			routes: config.routes.length,
 			workers: count,
+			...(redirect && { redirect: redirect.port }),
 			...(admin && { admin: admin.url }),
 			eachHas: eachWorkerHas(config),
 		},

@@ -103,6 +103,13 @@ describe("`sluice serve --workers 2` with `tls`", () => {
 		assert.deepEqual([...others].sort(), workers.pids().sort());
 	});
 
+	it("says which port redirects", () => {
+		const { command } = workers;
+		const line = `\nredirecting from port ${redirect}\n`;
+		assert.ok(command.stdout().includes(line), command.stdout());
+		assert.equal(workers.lines("started")[0]?.redirect, redirect);
+	});
+
 	it("sends clients of http to the port of https, whichever worker has them", async () => {
 		for (let at = 0; at < 16; at++) {
 			const { status, headers } = await ask(

@@ -317,6 +317,23 @@ describe("sluice history", () => {
 			assert.equal(lines.length, 20);
 			const one = await shown("--id", lines[0].id.slice(0, 8));
 			assert.match(one.out, new RegExp(`^id +${lines[0].id}\n`));
+			const unfit = await shown("--route", "GET /x", "--status", "503");
+			assert.equal(unfit.err, "no request is kept that fits\n");
+			const doubts = {
+				"/x": ": write `GET /x`",
+				"GET /xs": " — did you mean `GET /x`?",
+				"/nope": "",
+			};
+			for (const [route, near] of Object.entries(doubts)) {
+				const { code, out, err } = await shown("--route", route);
+				assert.deepEqual([code, out], [0, ""]);
+				assert.equal(
+					err,
+					`no request is kept that fits, and the config has no route \`${route}\`${near}\n`,
+				);
+			}
+			const byFile = await shown("--file", file, "--route", "/nope");
+			assert.equal(byFile.err, "no request is kept that fits\n");
 			const wrong = await shown("--slow", "x");
 			assert.deepEqual([wrong.code, wrong.out], [1, ""]);
 			assert.match(wrong.err, /^--slow must be one value: a duration/);
