@@ -3,7 +3,7 @@
 const major = Number.parseInt(process.versions.node, 10);
 if (major < 24) {
 	console.error(
-		`sluice needs Node 24 or newer, and this is ${process.versions.node}.`,
+		`sluice needs Node 24.22.3 or 26.10.0, or a later one of these lines, and this is ${process.versions.node}.`,
 	);
 	process.exit(1);
 }

@@ -4,7 +4,9 @@
  */
 const version = process.versions.node;
 if (Number.parseInt(version, 10) < 24) {
-	throw new Error(`sluice needs Node 24 or newer, and this is ${version}.`);
+	throw new Error(
+		`sluice needs Node 24.22.3 or 26.10.0, or a later one of these lines, and this is ${version}.`,
+	);
 }
 
 export {};

@@ -8,10 +8,13 @@ import { defaultsKeys } from "../src/config/keys/defaults.ts";
 import { overloadKeys } from "../src/config/keys/overload.ts";
 import { poolKeys } from "../src/config/keys/pool.ts";
 import { proxyKeys } from "../src/config/keys/proxy.ts";
+import { requestKeys } from "../src/config/keys/request.ts";
 import { serverKeys } from "../src/config/keys/server.ts";
+import { configKeys } from "../src/config/keys/top.ts";
 import { upstreamKeys } from "../src/config/keys/upstream.ts";
 import { checkText } from "../src/config/load.ts";
 import { printProblem } from "../src/config/problem.ts";
+import { stepKeys } from "../src/config/steps/kinds.ts";
 import { errorTable, GatewayError } from "../src/core/errors.ts";
 import { policyDecisions } from "../src/core/events.ts";
 import { headerOf } from "../src/core/http/headers.ts";
@@ -306,6 +309,57 @@ describe("the links between the pages", () => {
 					`${target} in ${name}`,
 				);
 			}
+		});
+	}
+});
+
+describe("the command in the pages", () => {
+	const calls = /^(?:[A-Z_]+=\S* )*sluice /m;
+
+	for (const name of globSync("docs/*.md", { cwd: root })) {
+		if (name === "docs/cli.md") continue;
+		const shell = fencesOf(page(name)).filter(({ info }) => info === "sh");
+		if (!shell.some(({ text }) => calls.test(text))) continue;
+		test(`${name} says what \`sluice\` is where it calls it`, () => {
+			assert.match(
+				page(name),
+				/`sluice` is \[the command\]\(cli\.md#the-command\)/,
+			);
+		});
+	}
+});
+
+describe("docs/not-here.md", () => {
+	/** What a row may name although it is there, because it tells what that lacks. */
+	const lacking: Record<string, readonly string[]> = {
+		"upgrades to other protocols than WebSocket; compressed messages": [
+			"websocket",
+		],
+		"XML that clients send, read": ["xml"],
+		"HTTP/2 to upstreams, gRPC": ["upstreams"],
+		"formats other than JSON, [XML](language.md#xml), lines, texts and bytes": [
+			...["text", "bytes", "xml", "lines"],
+		],
+	};
+	const known = [
+		...Object.keys(configKeys.shape),
+		...Object.keys(requestKeys.shape),
+		...Object.keys(stepKeys),
+		...["undo", "xml", "lines", "multipart", "websocket", "workers"],
+	].filter((key) => !key.endsWith("?"));
+	const rows = page("docs/not-here.md").matchAll(
+		/^\| (?!not here|---)(.+?) \| (.+) \|$/gm,
+	);
+
+	for (const [, lacks = ""] of rows) {
+		test(`does not deny what a key does: ${lacks}`, () => {
+			const words = lacks.toLowerCase().match(/[a-z]+/g) ?? [];
+			const named = known.filter((key) =>
+				words.some(
+					(word) => word === key || new RegExp(`^${key}(s|ing)$`).test(word),
+				),
+			);
+			assert.deepEqual(named, lacking[lacks] ?? []);
 		});
 	}
 });

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { runNode } from "./kit/cli.ts";
 import { modulesIn } from "./kit/modules.ts";
@@ -17,14 +18,28 @@ async function failureOf(file: string): Promise<string> {
 	return program.stderr();
 }
 
+const { engines } = JSON.parse(
+	readFileSync(new URL("package.json", root), "utf8"),
+) as { engines: { node: string } };
+
+/** `^24.1.0 || ^26.2.0` as a sentence says it. */
+const needed = `Node ${engines.node.replaceAll("^", "").replace(" || ", " or ")}, or a later one of these lines`;
+
 for (const file of ["src/index.ts", "src/tasks/index.ts", "bin/sluice.js"]) {
 	test(`${file} says which Node is needed, if it runs on an older one`, async () => {
-		assert.match(
-			await failureOf(file),
-			/sluice needs Node 24 or newer, and this is 18\.20\.8\./,
-		);
+		const said = `sluice needs ${needed}, and this is 18.20.8.`;
+		const failure = await failureOf(file);
+		assert.ok(failure.includes(said), failure);
 	});
 }
+
+test("the repository's own scripts and the README name the same lines of Node", async () => {
+	const failure = await failureOf("tools/require-node.js");
+	assert.match(needed, /^Node \d+\.\d+\.\d+ or \d+\.\d+\.\d+, or/);
+	assert.ok(failure.startsWith(`This needs ${needed}, and this is`), failure);
+	const readme = readFileSync(new URL("README.md", root), "utf8");
+	assert.ok(readme.includes(`It needs ${needed}`));
+});
 
 /** An old Node fails at a name that it does not have, before anything runs. Such names are taken from the module's default. */
 const laterThanNode18 = new Set(

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
+import { matchesGlob } from "node:path";
 import { test } from "node:test";
 import { adminKeys } from "../src/config/keys/admin.ts";
 import { apiKeyKeys, authKeys, basicKeys } from "../src/config/keys/auth.ts";
@@ -122,4 +123,27 @@ test("the README's index has every page once", () => {
 test("the README begins with a config of ten lines at most", () => {
 	const [, first = ""] = /^```yaml\n([^]*?)^```$/m.exec(readme) ?? [];
 	assert.ok(first.split("\n").length <= 11, first);
+});
+
+test("git ignores what the pages tell to make in the repository", () => {
+	const text = readFileSync(new URL("../.gitignore", import.meta.url), "utf8");
+	const ignored = text.split("\n").filter((line) => /^[/*]/.test(line));
+	const pages = ["README.md", "docs/auth.md", "docs/tls.md"].map((name) =>
+		readFileSync(new URL(`../${name}`, import.meta.url), "utf8"),
+	);
+	const made = [
+		.../[Ww]rite `([\w-]+\.\w+)`|makes ([\w.-]+\.tgz)|(?<=[^-=]>>? |out )([\w-]+\.(?:yaml|json|key|pem))/g[
+			Symbol.matchAll
+		](pages.join("\n")),
+	].map((found) => found.slice(1).find((one) => one !== undefined) ?? "");
+	assert.ok(
+		made.includes("sluice.yaml") && made.includes("acme.key"),
+		`${made}`,
+	);
+	for (const name of new Set(made)) {
+		const is = ignored.some((line) =>
+			matchesGlob(name, line.replace(/^\//, "")),
+		);
+		assert.ok(is, name);
+	}
 });

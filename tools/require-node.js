@@ -2,7 +2,7 @@
 const major = Number(process.versions.node.split(".")[0]);
 if (major < 24) {
 	console.error(
-		`This needs Node 24 or newer, and this is ${process.versions.node}; npm ci brings Node 26 on most platforms.`,
+		`This needs Node 24.22.3 or 26.10.0, or a later one of these lines, and this is ${process.versions.node}. On most platforms npm ci brings one.`,
 	);
 	process.exit(1);
 }

@@ -8,6 +8,7 @@ import {
 	mkdtempSync,
 	readFileSync,
 	rmSync,
+	statSync,
 	symlinkSync,
 	writeFileSync,
 } from "node:fs";
@@ -60,16 +61,25 @@ describe("the package", () => {
 	const folder = mkdtempSync(join(tmpdir(), "sluice-package-"));
 	const project = join(folder, "project");
 	let installed: string;
+	let packed: string;
 
 	before(() => {
 		const repository = join(folder, "repository");
 		mkdirSync(repository);
 		mkdirSync(project);
 		writeFileSync(join(project, "package.json"), '{ "type": "module" }');
-		installed = install(pack(repository), project);
+		packed = pack(repository);
+		installed = install(packed, project);
 	});
 
 	after(() => rmSync(folder, { recursive: true }));
+
+	it("is about as large as the README says", () => {
+		const readme = readFileSync(join(root, "README.md"), "utf8");
+		const [, said] = /\.tgz, ([\d.]+) MB\n/.exec(readme) ?? [];
+		const ratio = statSync(packed).size / (1e6 * Number(said));
+		assert.ok(ratio > 0.9 && ratio < 1.1, `${ratio} of ${said} MB`);
+	});
 
 	it("holds what runs, and nothing that imports what it does not hold", () => {
 		const files = globSync("**/*", { cwd: installed }).map(String);
