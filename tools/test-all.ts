@@ -10,7 +10,7 @@ import { run } from "node:test";
 import { spec } from "node:test/reporters";
 
 /** How many files run at a time. The runner itself is one process for all of them, and each of them may take 200 MB. */
-const atATime = Math.min(12, 3 * availableParallelism());
+const atATime = Math.min(12, 2 * availableParallelism());
 
 /** How long one test may take. */
 const timeout = Number(process.env["SUITE_TEST_MS"] ?? 300_000);
