@@ -38,7 +38,7 @@ const leaseMs = 2_000;
 /** How long nobody waits for an answer of a kind that is not kept. */
 const aloneMs = 10_000;
 
-/** The most answers that are being put into the store at once. A further one is not. */
+/** The most answers that are looked through and put into the store at once. A further one is not. */
 const keepingMax = 64;
 
 /** Targets by their digest, so that a message about one need not name it. */
@@ -115,16 +115,21 @@ export class SharedAnswers {
 		}
 	}
 
-	/** Keeps an answer for all, and lets those go on who wait for it. */
+	/** Keeps an answer for all, and lets those go on who wait for it. `mayBeShared` is asked only if it would be kept, because it may cost much. */
 	async keep(
 		{ keys, token, marks }: Lease,
 		answer: StoredAnswer,
+		mayBeShared: () => Promise<boolean>,
 	): Promise<void> {
 		const keptMs = Math.floor(Math.min(answer.keptMs, keptMsMax));
-		const worth = keptMs >= keptMsMin && this.#keeping < keepingMax;
+		const worth =
+			keptMs >= keptMsMin && this.#keeping < keepingMax && this.#store.up;
+		if (!worth) return this.#release(keys, token, aloneMs);
 		this.#keeping++;
 		try {
-			const value = worth ? await packed({ ...answer, keptMs }) : null;
+			const value = (await mayBeShared())
+				? await packed({ ...answer, keptMs })
+				: null;
 			if (value === null) return this.#release(keys, token, aloneMs);
 			const args = [token, marks, String(keptMs), value];
 			await this.#store.script(keepScript, keys, args, isNumber);

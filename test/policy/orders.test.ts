@@ -5,6 +5,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
+import { Memory } from "../../src/core/memory.ts";
 import { cache } from "../../src/policy/cache/cache.ts";
 import { SecondLevel } from "../../src/policy/cache/shared.ts";
 import { coalesce } from "../../src/policy/coalesce.ts";
@@ -335,7 +336,7 @@ describe("a call that looks in the store", () => {
 		} as unknown as SharedAnswers;
 		const level = new SecondLevel({
 			...{ answers, clock, report: () => {} },
-			secrets: { has: () => false } as never,
+			...{ secrets: { has: () => false } as never, memory: new Memory() },
 		});
 		const intake = {
 			answerBytesMax: 1000,

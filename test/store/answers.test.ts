@@ -234,6 +234,47 @@ describe("answers that gateways share", { skip }, () => {
 		);
 	});
 
+	it("are looked through only if they would be kept, and no more than 64 at once", async () => {
+		await using server = await startStore();
+		const changed: (() => void)[] = [];
+		const open = openRedis(server.url);
+		const context = { clock: realClock(), changed, open };
+		const store = new Store({ prefix: "t:", timeoutMs: 10_000 }, context);
+		const shared = new SharedAnswers(store, "x", () => {});
+		await untilUp(store, changed);
+		let looked = 0;
+		const { promise: done, resolve: end } = Promise.withResolvers<boolean>();
+		const look = () => {
+			looked++;
+			return done;
+		};
+		const keep = async (at: number, keptMs: number) => {
+			const found = await shared.find(`${at}`, `/${at}`, 1000);
+			assert.ok(found.kind === "ask");
+			const body = new Uint8Array([1]);
+			const answer = { status: 200, headers: [], body, ageMs: 0, keptMs };
+			return { kept: shared.keep(found.lease, answer, look) };
+		};
+		await (await keep(0, 99)).kept;
+		assert.equal(looked, 0);
+		const all: Promise<void>[] = [];
+		for (let at = 1; at <= 64; at++) all.push((await keep(at, 5000)).kept);
+		assert.equal(looked, 64);
+		await (await keep(65, 5000)).kept;
+		assert.equal(looked, 64);
+		end(true);
+		await Promise.all(all);
+		assert.equal((await shared.find("64", "/64", 1000)).kind, "kept");
+		assert.notEqual((await shared.find("65", "/65", 1000)).kind, "kept");
+		const found = await shared.find("66", "/66", 1000);
+		store.close();
+		assert.ok(found.kind === "ask");
+		const body = new Uint8Array([1]);
+		const answer = { status: 200, headers: [], body, ageMs: 0, keptMs: 5000 };
+		await shared.keep(found.lease, answer, look);
+		assert.equal(looked, 64);
+	});
+
 	it("are not kept if they were asked for before their address was changed", () =>
 		inside(json({}), async (server) => {
 			const changed: (() => void)[] = [];
@@ -251,10 +292,10 @@ describe("answers that gateways share", { skip }, () => {
 			one.changed(["/a", "/b"]);
 			const body = new Uint8Array([1]);
 			const answer = { status: 200, headers: [], body, ageMs: 0, keptMs: 5000 };
-			await one.keep(first.lease, answer);
+			await one.keep(first.lease, answer, async () => true);
 			const again = await find(two);
 			assert.ok(again.kind === "ask");
-			await two.keep(again.lease, answer);
+			await two.keep(again.lease, answer, async () => true);
 			const found = await find(one);
 			assert.ok(found.kind === "kept");
 			assert.deepEqual(Uint8Array.from(found.answer.body), body);

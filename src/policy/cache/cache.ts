@@ -76,7 +76,7 @@ export function cache(
 	const second =
 		store && shared
 			? new SecondLevel({
-					...{ clock, report, secrets },
+					...{ clock, report, secrets, memory },
 					answers: new SharedAnswers(
 						store,
 						JSON.stringify([upstream, origins, [...credentials], forMs]),

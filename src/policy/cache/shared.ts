@@ -7,6 +7,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import type { Memory } from "../../core/memory.ts";
 import type { Secrets } from "../../core/secrets.ts";
 import type { StoredAnswer } from "../../store/answer-value.ts";
 import type { FoundAnswer, Lease, SharedAnswers } from "../../store/answers.ts";
@@ -27,7 +28,7 @@ import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Intake } from "./intake.ts";
 import type { Form, Kept, Key } from "./keeper.ts";
-import { plainBody } from "./plain-body.ts";
+import { PlainBodies } from "./plain-body.ts";
 import { headFrom } from "./streamed.ts";
 import { wishOf } from "./wish.ts";
 
@@ -38,6 +39,8 @@ export interface SecondLevelContext {
 	readonly report: ReportDecision<"cache">;
 	/** What no store may hold. */
 	readonly secrets: Secrets;
+	/** Counts what is decoded to look for them. */
+	readonly memory: Memory;
 }
 
 /** The pauses in which one looks again for what another asks for. */
@@ -61,8 +64,11 @@ export class SecondLevel {
 	/** The part of a second by which an answer from there is older than its `Age` says. */
 	readonly #found = new WeakMap<Uint8Array, number>();
 
+	readonly #plain: PlainBodies;
+
 	constructor(context: SecondLevelContext) {
 		this.#context = context;
+		this.#plain = new PlainBodies(context.clock, context.memory);
 	}
 
 	/** Looks for answers to what the first level has asked for. */
@@ -109,24 +115,19 @@ export class SecondLevel {
 			ageMs: Math.max(0, nowMs - bornMs),
 			keptMs: freshUntilMs - nowMs,
 		};
-		void this.#keepFor(lease, answer, form);
+		const mayBeShared = () => this.#hasNoSecret(form, answer);
+		void this.#context.answers.keep(lease, answer, mayBeShared);
 	}
 
 	/** The store has other readers. The client gets an answer with a secret all the same, and it stays in memory. */
-	async #keepFor(
-		lease: Lease,
-		answer: StoredAnswer,
-		form: Form,
-	): Promise<void> {
-		const { answers, clock, secrets } = this.#context;
-		const { headers } = answer;
+	async #hasNoSecret(form: Form, answer: StoredAnswer): Promise<boolean> {
+		const { secrets } = this.#context;
+		if (secrets.has(JSON.stringify(answer.headers))) return false;
+		const isFree = (body: Uint8Array) => !secrets.has(body);
 		// In coded bytes nothing is found.
-		const body = form === "sent" ? await plainBody(answer, clock) : answer.body;
-		const isSecret =
-			body === null ||
-			secrets.has(body) ||
-			secrets.has(JSON.stringify(headers));
-		await answers.keep(lease, isSecret ? { ...answer, keptMs: 0 } : answer);
+		return form === "sent"
+			? this.#plain.allow(answer, isFree)
+			: isFree(answer.body);
 	}
 
 	/** An answer was not kept after all, or a step could not use it. */
