@@ -57,7 +57,10 @@ export function createPages(
 		...{ traffic, state },
 		pages: new Map<string, Page>([
 			["/health/live", livePage],
-			["/health/ready", readyPage(() => server?.draining() ?? false)],
+			[
+				"/health/ready",
+				readyPage(() => (server?.draining() ? "draining" : null)),
+			],
 			[
 				"/metrics",
 				metricsPage((format) => metrics.print(format, server, history)),
@@ -97,14 +100,18 @@ export function metricsPage(
 	};
 }
 
-/** 503 if it drains. */
-export function readyPage(draining: () => boolean): Page {
+/** Why no requests should be sent here. */
+export type Unready = "draining" | "no worker is ready";
+
+/** 503 with the reason; 200 if there is none. */
+export function readyPage(unready: () => Unready | null): Page {
 	return {
 		open: true,
-		answer: () =>
-			draining()
-				? { ...jsonAnswer({ status: "draining" }), status: 503 }
-				: jsonAnswer({ status: "ok" }),
+		answer() {
+			const why = unready();
+			if (why === null) return jsonAnswer({ status: "ok" });
+			return { ...jsonAnswer({ status: why }), status: 503 };
+		},
 	};
 }
 

@@ -11,7 +11,7 @@ import { workerMetrics } from "../telemetry/metrics/families.ts";
 import { addedState } from "./added-state.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
 import { mergedTraffic, readMergedQuery } from "./merged-traffic.ts";
-import { livePage, metricsPage, readyPage } from "./pages.ts";
+import { livePage, metricsPage, readyPage, type Unready } from "./pages.ts";
 import type { AskedWorker, AskedWorkers, Question, Said } from "./questions.ts";
 import { requestBytesMax } from "./try-page.ts";
 import type { WorkersStreams } from "./workers-streams.ts";
@@ -29,7 +29,7 @@ export function pagesOfWorkers(
 ): ReadonlyMap<string, Page> {
 	return new Map<string, Page>([
 		["/health/live", livePage],
-		["/health/ready", readyPage(() => !isReady(workers))],
+		["/health/ready", readyPage(() => unready(workers))],
 		["/metrics", metricsOf(workers)],
 		["/state", stateOfAll(workers)],
 		["/traffic", trafficOfAll(workers, streams)],
@@ -42,8 +42,10 @@ export function pagesOfWorkers(
 	]);
 }
 
-function isReady(workers: AskedWorkers): boolean {
-	return !workers.draining() && workers.all().some(({ leaves }) => !leaves);
+function unready(workers: AskedWorkers): Unready | null {
+	if (workers.draining()) return "draining";
+	const isOneThere = workers.all().some(({ leaves }) => !leaves);
+	return isOneThere ? null : "no worker is ready";
 }
 
 function metricsOf(workers: AskedWorkers): Page {
@@ -150,7 +152,7 @@ function requestOfAny(workers: AskedWorkers): Page {
 }
 
 function nobodyAnswers(): GatewayError {
-	return new GatewayError("overloaded", "no worker answers now");
+	return new GatewayError("admin_unavailable", "no worker answers now");
 }
 
 /** What one worker said. Null: it did not answer in time, or has ended. */

@@ -40,11 +40,16 @@ export function inspectAndReport(file: string): Promise<Loaded> {
 	return report(inspectConfig(file, process.env));
 }
 
-/** Loads a config with its functions. Prints its problems only if it cannot be used. */
-export async function loadQuietly(file: string): Promise<Loaded> {
-	const loaded = await loadConfig(file, process.env);
-	hideSecrets(loaded.secrets);
-	return loaded.config === null ? reported(loaded) : loaded;
+/** Loads a config with its functions, and prints nothing. `faults` are why it cannot be used, one line each. */
+export async function loadQuietly(
+	file: string,
+): Promise<Pick<Loaded, "config"> & { readonly faults: readonly string[] }> {
+	const { config, problems, secrets } = await loadConfig(file, process.env);
+	hideSecrets(secrets);
+	const faults = problems
+		.filter(({ warning }) => !warning)
+		.map((problem) => shownInOneLine(printProblem(problem)));
+	return { config, faults };
 }
 
 async function report(loading: Promise<Loaded>): Promise<Loaded> {

@@ -221,6 +221,12 @@ export const errorTable = {
 		meaning:
 			"Operator: the jobs' database cannot be read or written (the disk is full, the file is locked or may not be written), or their store is away. A request that gets this answer has become no job.",
 	},
+	admin_unavailable: {
+		status: 503,
+		title: "This cannot be shown at the moment",
+		meaning:
+			"Operator, on the admin server alone: no worker is there to answer, or the file of the history cannot be read; the log says why.",
+	},
 	overloaded: {
 		status: 503,
 		title: "The gateway is overloaded",

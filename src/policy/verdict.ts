@@ -120,6 +120,7 @@ export const codeVerdicts: Readonly<Record<ErrorCode, Verdict>> = {
 	channel_full: notOfCalls,
 	publish_unknown: notOfCalls,
 	config_invalid: notOfCalls,
+	admin_unavailable: notOfCalls,
 	route_not_found: notOfCalls,
 	method_not_allowed: notOfCalls,
 	request_too_large: notOfCalls,

@@ -105,6 +105,6 @@ describe("/history", () => {
 		await using kept = keptGateway({ file: "/proc/none/sluice.db" });
 		const [answer] = await asked(kept, ["/history"]);
 		assert.equal(answer?.status, 503);
-		assert.equal((answer?.json as { code: string }).code, "overloaded");
+		assert.equal((answer?.json as { code: string }).code, "admin_unavailable");
 	});
 });

@@ -29,7 +29,10 @@ export function startChild(
 		over = true;
 		hears.ended({ code, signal });
 	};
-	child.once("exit", end);
+	child.once("exit", (code, signal) => {
+		// What it said last may not have been read yet: a round of the event loop reads it.
+		setImmediate(() => setImmediate(() => end(code, signal)));
+	});
 	child.on("error", () => {
 		if (child.pid === undefined) end(null, null);
 	});

@@ -66,6 +66,8 @@ type Life =
 			readonly traces: boolean;
 			readonly endingMs: number;
 	  }
+	/** It cannot begin, and ends now. `faults` are those of the config, or what failed. */
+	| { readonly kind: "unfit"; readonly faults: readonly string[] }
 	/** The answer to a ping, with how it was since the last one. */
 	| { readonly kind: "pong"; readonly load: WorkerLoad };
 

@@ -53,6 +53,9 @@ const closingMs = 10_000;
 /** How long a worker may take to cut what it has. */
 const cutMs = 5_000;
 
+/** How many characters a line has of why a worker did not begin. */
+const faultMax = 2_000;
+
 /** A worker that has been started and has not ended. */
 export interface Worker {
 	readonly number: number;
@@ -72,6 +75,8 @@ class Started implements Worker {
 	state: Worker["state"] = "starting";
 	routes = 0;
 	traces = false;
+	/** Why it cannot begin. */
+	faults: readonly string[] = [];
 	endingMs = 0;
 	/** For how many rounds it owes an answer to a ping. Null: it owes none. */
 	owes: number | null = null;
@@ -293,6 +298,9 @@ export class Supervisor {
 				one.readyMs = this.#options.clock.now();
 				one.begun.resolve(true);
 				return;
+			case "unfit":
+				one.faults = message.faults;
+				return;
 			case "pong":
 				if (one.toldSilent) {
 					const { number: worker, process } = one;
@@ -349,7 +357,8 @@ export class Supervisor {
 
 	#endedUnasked(one: Started, end: WorkerEnd): void {
 		const { log, clock } = this.#options;
-		const about = { worker: one.number, pid: one.process.pid, ...end };
+		const { pid } = one.process;
+		const about = { worker: one.number, pid, ...end, ...faultIn(one.faults) };
 		const slot = this.#slots[one.number - 1] as Slot;
 		// Whoever waits for its beginning says what follows.
 		if (one.awaited && one.state === "starting") {
@@ -424,6 +433,14 @@ export class Supervisor {
 			log.warn(about, "a worker does not answer");
 		}
 	}
+}
+
+/** A worker that is tried again and again fills no log with the faults of its config: `sluice check` lists them. */
+function faultIn(faults: readonly string[]): object {
+	const [first, ...others] = faults;
+	if (first === undefined) return {};
+	const fault = first.slice(0, faultMax);
+	return others.length > 0 ? { fault, faultsMore: others.length } : { fault };
 }
 
 /** How long a worker's place stays empty. */

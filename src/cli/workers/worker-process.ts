@@ -1,4 +1,5 @@
 /** The program of a worker. Nothing here is called by another file. */
+import { inspect } from "node:util";
 import {
 	createWorkerAnswers,
 	type WorkerAnswers,
@@ -9,6 +10,7 @@ import { openScope, type Scope } from "../../tasks/scope.ts";
 import { drainWithJobs } from "../draining.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { loadQuietly } from "../find-config.ts";
+import { hidden } from "../hidden.ts";
 import { createServing, type Serving } from "../serving.ts";
 import { ignoreSignals } from "../signals.ts";
 import { guardProcess } from "../terminal.ts";
@@ -23,9 +25,25 @@ import {
 const usualDelayMs = 5_000;
 
 async function run(given: WorkerStart): Promise<number> {
+	const opened = await begin(given).catch(beginFailed);
+	if (typeof opened === "number") return opened;
+	const { serving, server } = opened;
+	const finished = await serveUntilTold(serving, server);
+	await serving.log.close();
+	return finished ? exitCodes.ok : exitCodes.failed;
+}
+
+/** Serves from now on, or says to the primary why not and gives the exit code. */
+async function begin(given: WorkerStart): Promise<
+	| {
+			readonly serving: Serving;
+			readonly server: RunningServer;
+	  }
+	| number
+> {
 	const { file, host, port, number, count } = given;
-	const { config } = await loadQuietly(file);
-	if (config === null) return exitCodes.configInvalid;
+	const { config, faults } = await loadQuietly(file);
+	if (config === null) return await unfit(faults, exitCodes.configInvalid);
 	const worker = { number, count };
 	const serving = await createServing(config, { host, port, worker });
 	const sockets = Array.from(
@@ -34,9 +52,26 @@ async function run(given: WorkerStart): Promise<number> {
 	);
 	const redirectSockets = sockets.splice(given.sockets);
 	const server = await serving.open({ sockets, redirectSockets });
-	const finished = await serveUntilTold(serving, server);
-	await serving.log.close();
-	return finished ? exitCodes.ok : exitCodes.failed;
+	return { serving, server };
+}
+
+/** Its log is the primary's, which says it among its own lines. */
+async function unfit(
+	faults: readonly string[],
+	exitCode: number,
+): Promise<number> {
+	await told({ kind: "unfit", faults: faults.map(hidden) });
+	return exitCode;
+}
+
+/** Something failed before it could serve: a file that `auth` names is gone, or a bug. */
+async function beginFailed(thrown: unknown): Promise<number> {
+	const known =
+		thrown instanceof GatewayError && thrown.code === "config_invalid";
+	return await unfit(
+		[known ? thrown.message : inspect(thrown)],
+		known ? exitCodes.configInvalid : exitCodes.failed,
+	);
 }
 
 /** True if nothing had to be cut. */

@@ -10,7 +10,7 @@ import { HistoryWriter, type WriterState } from "./writer.ts";
 
 /** The database of one gateway's requests. */
 export interface History {
-	/** Looks for kept requests, the newest first. Rejects with `overloaded` if the file cannot be read now. */
+	/** Looks for kept requests, the newest first. Rejects with `admin_unavailable` if the file cannot be read now. */
 	search(query: HistoryQuery): Promise<HistoryPage>;
 	/** The newest one whose id begins so; null if none is kept. Rejects as `search` does. */
 	detail(id: string): Promise<KeptDetail | null>;

@@ -104,7 +104,7 @@ export class DatabaseThread {
 		void worker.terminate();
 	}
 
-	/** Rejects with `overloaded` if the file cannot be read, or not in time. */
+	/** Rejects with `admin_unavailable` if the file cannot be read, or not in time. */
 	async #ask(messageOf: (call: number) => ToDatabase): Promise<Answer> {
 		if (this.#closed) throw unanswered("it is closed");
 		if (this.#asked.size === askedMax) {
@@ -183,7 +183,7 @@ export class DatabaseThread {
 
 function unanswered(why: string): GatewayError {
 	return new GatewayError(
-		"overloaded",
+		"admin_unavailable",
 		`the history cannot be read now: ${why}`,
 	);
 }

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { Agent } from "node:http";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
@@ -283,8 +283,74 @@ describe("SIGUSR2 to the process that watches workers", () => {
 		writeFileSync(join(workers.folder, "sluice.yaml"), "routes: 7\n");
 		workers.command.process.kill("SIGUSR2");
 		await workers.command.printed("the restart was given up");
-		assert.match(workers.command.stderr(), /sluice\.yaml:1:9/);
 		assert.deepEqual(workers.pids(), before);
 		assert.equal((await workers.get("/version")).text, '"one"');
+		const [line] = workers.lines("a worker did not begin");
+		assert.match(String(line?.fault), /sluice\.yaml:1:9/);
+		assert.deepEqual([line?.worker, line?.code, line?.level], [1, 2, 50]);
+		assertJson(workers);
 	});
 });
+
+describe("workers that cannot begin", () => {
+	it("say why in lines of the log, and in nothing else", async () => {
+		await using workers = await startWorkers({
+			"sluice.yaml": `${simple}auth: { partners: { keys: { file: ./keys.yaml } } }\ndefaults: { auth: partners }\n`,
+			"keys.yaml": "[]\n",
+		});
+		const { command, folder } = workers;
+		rmSync(join(folder, "keys.yaml"));
+		command.process.kill("SIGUSR2");
+		await command.printed("the restart was given up");
+		const [gone] = workers.lines("a worker did not begin");
+		assert.match(String(gone?.fault), /keys\.yaml/);
+		writeFileSync(join(folder, "keys.yaml"), "[]\n");
+		const secret = "planted-and-secret";
+		writeFileSync(
+			join(folder, "sluice.yaml"),
+			`${simple}nonsense: 1\nmore: "${secret}"\n`,
+		);
+		const [pid = 0] = workers.pids();
+		process.kill(pid, "SIGKILL");
+		await until(
+			() => workers.lines("a worker ended").at(-1)?.fault !== undefined,
+		);
+		const line = workers.lines("a worker ended").at(-1);
+		assert.match(String(line?.fault), /sluice\.yaml:\d+:1: unknown key/);
+		assert.deepEqual([line?.code, line?.faultsMore], [2, 1]);
+		assertJson(workers);
+	});
+
+	it("leave an admin server that says so, and does not speak of load or of a drain", async () => {
+		await using workers = await startWorkers({ "sluice.yaml": simple });
+		writeFileSync(join(workers.folder, "sluice.yaml"), "routes: 7\n");
+		for (const pid of workers.pids()) process.kill(pid, "SIGKILL");
+		await until(
+			() =>
+				workers.lines("a worker ended").filter(({ fault }) => fault).length > 1,
+		);
+		await until(async () => (await workers.metric("sluice_workers")) === 0);
+		const ready = await ask(`${workers.admin}/health/ready`);
+		assert.deepEqual(
+			[ready.status, ready.json],
+			[503, { status: "no worker is ready" }],
+		);
+		for (const path of ["/state", "/history", "/config"]) {
+			const { status, json } = await ask(`${workers.admin}${path}`);
+			const { code, title } = json as { code: string; title: string };
+			assert.deepEqual(
+				[path, status, code, title],
+				[path, 503, "admin_unavailable", "This cannot be shown at the moment"],
+			);
+		}
+		assertJson(workers);
+	});
+});
+
+/** Whoever reads the log reads a line of JSON each time, with its instant and its level. */
+function assertJson({ command }: RunningWorkers): void {
+	for (const line of command.stderr().trim().split("\n")) {
+		const { time, level, msg } = JSON.parse(line);
+		assert.ok(time && level && msg, line);
+	}
+}
