@@ -170,7 +170,7 @@ export const errorTable = {
 		status: 502,
 		title: "A service this route needs answered with an error",
 		meaning:
-			"Operator of the upstream: a status other than 2xx that the step does not list in `answers`; the log has it.",
+			"Operator of the upstream: a status other than 2xx that the step does not list in `answers`; the log has it. A `proxy` passes the answer itself on, and one of 500 and above counts as this failure in log, metrics, traces and history.",
 	},
 	upstream_invalid: {
 		status: 502,

@@ -197,6 +197,8 @@ async function send(
 	const wait = waitForHead(given, request, route.plan.deadlineMs, scope);
 	let status: number | null = null;
 	let error: GatewayError | null = null;
+	const withTime = (reason: unknown) =>
+		withCallTime(reason, clock.now() - startedMs);
 	const passed = { asked: request.target, sent: given.target };
 	const onInterim = (interim: number, headers: HeaderList) => {
 		const fields = answerHeaders(headers, upstream.name, passed);
@@ -209,6 +211,11 @@ async function send(
 	const onHead = (head: StreamHead) => {
 		wait.close();
 		status = head.status;
+		if (status >= 500) {
+			const failure = statusFailure(upstream.name, status);
+			withTime(failure);
+			input.beyond.failed(failure);
+		}
 		try {
 			const fields = answerHeaders(head.headers, upstream.name, passed);
 			const answer = (set: HeaderList) => {
@@ -232,8 +239,6 @@ async function send(
 			scope.cancel(contentOfReset(upstream.name));
 		}
 	};
-	const withTime = (reason: unknown) =>
-		withCallTime(reason, clock.now() - startedMs);
 	try {
 		const body = wait instanceof ComingUpload ? wait.body : given.body;
 		// Whoever reads the body may tell of its end before this call hears of it.
@@ -313,6 +318,14 @@ function demandsOf(headers: HeaderList): HeaderList {
 	return allHeadersOf(headers, "upgrade").flatMap((value) =>
 		isFieldValue(value) ? ["upgrade", value] : [],
 	);
+}
+
+/** Why a request has failed whose client gets the upstream's own answer. */
+function statusFailure(upstream: string, upstreamStatus: number): GatewayError {
+	const message = `${upstream} answered ${upstreamStatus}`;
+	return new GatewayError("upstream_status", message, {
+		...{ upstream, upstreamStatus },
+	});
 }
 
 function contentOfReset(upstream: string): GatewayError {

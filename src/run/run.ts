@@ -53,7 +53,7 @@ export interface Beyond {
 	outlives(): void;
 	/** The run has ended, after it had sent these writes. Some of them go on until then; null if none does. */
 	ended(writes: readonly SentWrite[], until: Promise<void> | null): void;
-	/** What follows the answer has failed. */
+	/** What follows the answer has failed, or the answer is an upstream's own that says so. */
 	failed(error: GatewayError): void;
 }
 
