@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import { eachHeader, type HeaderList } from "../core/http/headers.ts";
 import type { GatewayResponse } from "../core/http/messages.ts";
 import { hasContent } from "../core/http/status.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Gateway } from "../gateway/gateway.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { jsonAnswer, type Page } from "./handle.ts";
@@ -14,12 +15,15 @@ export const requestBytesMax = 256 * 1024;
 /** The most of an answer's body that is shown. */
 const shownBytesMax = 256 * 1024;
 
+/** So much more is read, so that a secret that is cut in two is known before. */
+const beyondBytes = 16 * 1024;
+
 /** How long the body of a proxied answer is read. Its route bounds only the head. */
 const readingMs = 10_000;
 
 /** Makes one request to the gateway, as a client of this machine would. */
 export function tryPage(gateway: Gateway): Page {
-	const { clock } = gateway;
+	const { clock, secrets } = gateway;
 	return {
 		method: "POST",
 		async answer(asked, scope) {
@@ -29,7 +33,7 @@ export function tryPage(gateway: Gateway): Page {
 			const startedMs = clock.now();
 			try {
 				const response = await gateway.handle(request, own);
-				const shown = await shownBody(bodyOf(request, response), own);
+				const shown = await shownBody(bodyOf(request, response), own, secrets);
 				const durationMs = clock.now() - startedMs;
 				return jsonAnswer({
 					id: request.id,
@@ -70,14 +74,19 @@ interface ShownBody {
 async function shownBody(
 	body: GatewayResponse["body"],
 	scope: Scope,
+	secrets: Secrets,
 ): Promise<ShownBody> {
-	if (isStream(body)) return beginningOf(body, scope);
+	if (isStream(body)) return beginningOf(body, scope, secrets);
 	const bytes = typeof body === "string" ? Buffer.from(body) : body;
-	return asText(bytes ?? new Uint8Array(), false);
+	return asText(bytes ?? new Uint8Array(), false, secrets);
 }
 
 /** It is cut where it breaks off, too. */
-async function beginningOf(body: ByteStream, scope: Scope): Promise<ShownBody> {
+async function beginningOf(
+	body: ByteStream,
+	scope: Scope,
+	secrets: Secrets,
+): Promise<ShownBody> {
 	const chunks: Uint8Array[] = [];
 	let length = 0;
 	const timer = scope.clock.after(readingMs, () => scope.cancel(left()));
@@ -85,11 +94,11 @@ async function beginningOf(body: ByteStream, scope: Scope): Promise<ShownBody> {
 		for await (const chunk of body) {
 			chunks.push(chunk);
 			length += chunk.length;
-			if (length > shownBytesMax) break;
+			if (length > shownBytesMax + beyondBytes) break;
 		}
-		return asText(Buffer.concat(chunks), false);
+		return asText(Buffer.concat(chunks), false, secrets);
 	} catch {
-		return asText(Buffer.concat(chunks), true);
+		return asText(Buffer.concat(chunks), true, secrets);
 	} finally {
 		timer.cancel();
 	}
@@ -100,8 +109,12 @@ function left(): GatewayError {
 }
 
 /** A character that is cut in two is left out. */
-function asText(bytes: Uint8Array, brokenOff: boolean): ShownBody {
+function asText(
+	bytes: Uint8Array,
+	brokenOff: boolean,
+	secrets: Secrets,
+): ShownBody {
 	const cut = brokenOff || bytes.length > shownBytesMax;
-	const shown = bytes.subarray(0, shownBytesMax);
+	const shown = secrets.hideInBytes(bytes).subarray(0, shownBytesMax);
 	return { body: new TextDecoder().decode(shown, { stream: cut }), cut };
 }

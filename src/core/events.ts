@@ -133,7 +133,7 @@ export interface UndoEnded {
 	readonly write: string;
 	/** The undo as it was sent, or would have been: `DELETE flights /bookings/7`. Null if it could not be made. */
 	readonly undo: string | null;
-	/** The first 2,000 characters of its body; null if it has none. Holds data of the request or of an answer. */
+	/** The first 2,000 characters of its body, without secrets; null if it has none. Holds data of the request or of an answer. */
 	readonly body: string | null;
 }
 

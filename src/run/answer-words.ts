@@ -1,5 +1,5 @@
 import { headerOf } from "../core/http/headers.ts";
-import { charsetIn } from "../core/http/media-type.ts";
+import { charsetIn, mediaTypeIn } from "../core/http/media-type.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import { LineError } from "../core/json-lines.ts";
 import { XmlError } from "../core/xml.ts";
@@ -80,9 +80,15 @@ export function graphqlError(
 	const { message } = Object(errors[0]) as { message?: unknown };
 	if (typeof message !== "string") return null;
 	const own = written();
-	return message
-		.slice(0, messageMax)
-		.replaceAll(noWord, (piece) => (own.includes(bare(piece)) ? piece : "…"));
+	return begunWords(message).replaceAll(noWord, (piece) =>
+		own.includes(bare(piece)) ? piece : "…",
+	);
+}
+
+/** Half a word would not be known for the secret that it is. */
+function begunWords(text: string): string {
+	if (text.length <= messageMax) return text;
+	return text.slice(0, messageMax).replace(/\S+$/, "…");
 }
 
 const messageMax = 200;
@@ -123,9 +129,38 @@ function beginOf(body: Uint8Array, bytes: number): string {
 	return Buffer.from(body.subarray(0, bytes)).toString("latin1");
 }
 
-/** Status and media type. Any other content type could hold anything. */
+/** Status and media type. Only types that everybody knows are named: any other text could hold a part of a secret. */
 function of({ status, headers }: UpstreamResponse): string {
-	const type = headerOf(headers, "content-type") ?? "";
-	const media = /^[a-z]+\/[a-z\d.+-]{1,60}(?=\s*(?:;|$))/i.exec(type)?.[0];
-	return `(status ${status}, ${media?.toLowerCase() ?? "no media type"})`;
+	const media = mediaTypeIn(headerOf(headers, "content-type"));
+	const words =
+		media === null
+			? "no media type"
+			: knownTypes.has(media)
+				? media
+				: "a media type that is not well known";
+	return `(status ${status}, ${words})`;
 }
+
+/** What services, and the servers in front of them, say of their answers. */
+const knownTypes: ReadonlySet<string> = new Set([
+	...["text/html", "text/plain", "text/xml", "text/csv", "text/css"],
+	...["text/javascript", "text/markdown", "text/yaml", "text/event-stream"],
+	...["application/json", "application/problem+json", "application/ld+json"],
+	...["application/hal+json", "application/geo+json", "text/json"],
+	...["application/vnd.api+json", "application/graphql-response+json"],
+	...["application/fhir+json", "application/scim+json", "application/jwt"],
+	...["application/x-ndjson", "application/ndjson", "application/jsonl"],
+	...["application/json-seq", "application/stream+json"],
+	...["application/xml", "application/xhtml+xml", "application/soap+xml"],
+	...["application/atom+xml", "application/rss+xml", "application/gml+xml"],
+	...["application/problem+xml", "application/javascript"],
+	...["application/x-javascript", "application/yaml", "application/x-yaml"],
+	...["application/x-www-form-urlencoded", "multipart/form-data"],
+	...["multipart/mixed", "multipart/related", "application/octet-stream"],
+	...["application/grpc", "application/grpc-web", "application/protobuf"],
+	...["application/x-protobuf", "application/msgpack", "application/cbor"],
+	...["application/x-msgpack", "application/pdf", "application/zip"],
+	...["application/gzip", "application/x-gzip", "application/x-tar"],
+	...["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"],
+	...["image/svg+xml", "image/x-icon", "video/mp4", "audio/mpeg"],
+]);

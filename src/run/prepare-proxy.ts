@@ -3,6 +3,7 @@ import { allRead } from "../core/all-read.ts";
 import type { HeaderList } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { isOfHost, originsOf } from "../core/http/origin.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Evaluate, Frame } from "../expression/evaluate.ts";
 import type { ForWhom } from "../plan/for-whom.ts";
 import type { ProxyPlan, RoutePlan, TargetPlan } from "../plan/plan.ts";
@@ -13,7 +14,7 @@ import { madeFields } from "./call-request.ts";
 import { dependenceOf, stepsDecide } from "./freshness.ts";
 import { type Layout, prepare } from "./layout.ts";
 import type { OpenedUpstream } from "./open.ts";
-import { type Passed, prepareMapField } from "./proxy-location.ts";
+import { holdsSecret, type Passed, prepareMapField } from "./proxy-location.ts";
 import {
 	answerHeadersOf,
 	type OwnFields,
@@ -104,6 +105,8 @@ interface Surroundings {
 	readonly whom: ForWhom;
 	/** The fields that the server gives to every answer. */
 	readonly fixed: HeaderList;
+	/** No field of an upstream's answer shows one. */
+	readonly secrets: Secrets;
 }
 
 /** An upstream's field gives way to the gateway's own, unless the route passes it by its name. */
@@ -139,7 +142,7 @@ function prepareTarget(
 	target: TargetPlan & PassedPlan,
 	layout: Layout,
 	{ settings, upstream }: OpenedUpstream,
-	{ whom, fixed }: Surroundings,
+	{ whom, fixed, secrets }: Surroundings,
 ): PreparedTarget {
 	const { path } = route;
 	const asksAgain = stepsDecide(route);
@@ -178,6 +181,7 @@ function prepareTarget(
 			dependenceOf(whom),
 			asksAgain,
 			prepareMapField(path.length, to, settings),
+			(text) => holdsSecret(text, secrets),
 		),
 	};
 }

@@ -79,11 +79,11 @@ export interface ThreadsState {
 export function preparePlan(plan: Plan, options: PrepareOptions): Prepared {
 	const upstreams = openUpstreams(options);
 	const threads = plan.pool && openThreads(plan.pool, options.clock);
-	const { functions, workers, publishers } = options;
+	const { functions, workers, publishers, secrets } = options;
 	const { answerBytesMax } = plan.server;
 	const compileBody = createBodyCompiler();
 	const resources = {
-		...{ upstreams, functions, workers, threads, answerBytesMax },
+		...{ upstreams, functions, workers, threads, answerBytesMax, secrets },
 		personal: false,
 		channels: plan.channels.map((channel, index) => ({
 			publisher: publishers[index] as Publisher,
@@ -163,6 +163,7 @@ function prepareRoute(
 		prepareProxy(route, proxy, block.frameSize, layout, resources.upstreams, {
 			whom,
 			fixed: plan.server.headers,
+			secrets: resources.secrets,
 		});
 	const keepsHead = (passes?.own?.responseSlot ?? null) !== null;
 	const bound = answerBound(resources.answerBytesMax);

@@ -1,6 +1,7 @@
 import type { ResolvedUpstream } from "../config/resolve-upstream.ts";
 import { bytesOf, faultOfPath, normalPath } from "../core/http/path.ts";
 import { lenientName, withoutParameters } from "../core/http/query.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { ProxyPlan, TargetPlan } from "../plan/plan.ts";
 
 /**
@@ -83,10 +84,19 @@ function ownOf(upstream: ResolvedUpstream): Own {
 			query.map(([name]) => lenientName(encodeURIComponent(name))),
 		),
 		isIn: (text) =>
-			decodings(text).some((level) =>
-				traces.some((trace) => trace.test(level)),
-			),
+			decodings(text)
+				.map(plain)
+				.some((level) => traces.some((trace) => trace.test(level))),
 	};
+}
+
+/** Whether a field of an upstream's answer, or an address in it, holds a secret of the gateway. */
+export function holdsSecret(text: string, secrets: Secrets): boolean {
+	if (secrets.has(text)) return true;
+	// What is encoded once is known as it is.
+	return (
+		text.includes("%25") && decodings(text).some((one) => secrets.has(one))
+	);
 }
 
 /** Addresses stand in parameters of other addresses, encoded once more in each. */
@@ -98,7 +108,7 @@ function decodings(text: string): string[] {
 		if (decoded === above) break;
 		levels.push(decoded);
 	}
-	return levels.map(plain);
+	return levels;
 }
 
 function plain(text: string): string {

@@ -180,6 +180,7 @@ export function answerHeadersOf(
 	dependence: Dependence | null,
 	asksAgain: boolean,
 	mapField: MapField,
+	holdsSecret: (text: string) => boolean,
 ): (headers: HeaderList, upstream: string, passed: Passed) => HeaderList {
 	const named = new Set(pass === "all" ? ["set-cookie"] : pass);
 	const own = new Set(answer.headers.map(({ name }) => name));
@@ -191,6 +192,7 @@ export function answerHeadersOf(
 		if (named.has(name) || passesUnasked(name)) {
 			return holdsAddress(name) ? "mapped" : "passed";
 		}
+		if (holdsSecret(name)) return "dropped";
 		return passesAnswer(name) ? "mapped" : "dropped";
 	};
 	const learn = (name: string) => {
@@ -219,12 +221,14 @@ export function answerHeadersOf(
 			const fate = fates.get(name) ?? learn(name);
 			if (fate === "dropped" || hop.has(name)) return;
 			if (!isFieldValue(value)) {
-				const message = `the header ${name} holds a control character`;
+				// Its name is the upstream's own, in small letters: what is not known could be anything.
+				const which = fate === "passed" ? `the header ${name}` : "a header";
+				const message = `${which} holds a control character`;
 				throw new GatewayError("upstream_invalid", message, { upstream });
 			}
 			if (holdsAddress(name)) moves = true;
 			const mapped = fate === "passed" ? value : mapField(name, value, passed);
-			if (mapped !== null) list.push(name, mapped);
+			if (mapped !== null && !holdsSecret(mapped)) list.push(name, mapped);
 		});
 		list.push(...told);
 		// An address depends on what was asked.

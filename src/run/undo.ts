@@ -26,6 +26,8 @@ export interface PreparedUndo
 	readonly request: PreparedRequest;
 	/** Path and query without the parameters that the upstream's own settings add, which may be secret. */
 	readonly target: (frame: Frame) => string;
+	/** Of its body what is told: without secrets, and no more than shows what it was. */
+	readonly shown: (body: string) => string;
 	/** Whether this status says that it is done. */
 	readonly isDone: (status: number) => boolean;
 	/** How long its call takes at the longest, once it has its turn. */
@@ -36,7 +38,7 @@ export interface PreparedUndo
 export function prepareUndo(
 	undo: UndoPlan,
 	step: string,
-	{ layout: around, upstreams, personal }: WorkContext,
+	{ layout: around, upstreams, personal, secrets }: WorkContext,
 ): PreparedUndo {
 	const opened = upstreams[undo.upstreamIndex] as OpenedUpstream;
 	const { settings, upstream } = opened;
@@ -65,10 +67,19 @@ export function prepareUndo(
 			{ ...settings, query: [] },
 			layout,
 		),
+		// What is cut in two would not be known any more.
+		shown: (body) => shortened(secrets.hide(body)),
 		isDone: (status) =>
 			(status >= 200 && status < 300) || listed(status) === true,
 		longestMs: retry === null ? timeoutMs : longestCallMs(timeoutMs, retry),
 	};
+}
+
+/** How much of an undo's body is told: enough for an id, and no flood. */
+const bodyToldMax = 2_000;
+
+function shortened(body: string): string {
+	return body.length <= bodyToldMax ? body : `${body.slice(0, bodyToldMax)}…`;
 }
 
 /** A write that can be taken back, with everything that its undo reads. */

@@ -13,9 +13,6 @@ import type { SentWrite } from "./sent-write.ts";
 import { isSkip } from "./spot.ts";
 import type { UndoableWrite } from "./undo.ts";
 
-/** How much of an undo's body is told: enough for an id, and no flood. */
-const bodyToldMax = 2_000;
-
 /** An undo that is ready to be sent, and what somebody needs to know who makes it by hand. */
 interface Made {
 	readonly request: UpstreamRequest;
@@ -116,7 +113,10 @@ export class Undoing {
 			// It must not fail for want of memory, so that is only counted.
 			memory.hold(2 * (made.target.length + (body?.length ?? 0)));
 			const undo = `${method} ${upstream.name} ${target(frame)}`;
-			return { request: made, told: { undo, body: shortened(body) } };
+			return {
+				request: made,
+				told: { undo, body: body && write.undo.shown(body) },
+			};
 		};
 		return fuel.piece(make, write.frame(fuel));
 	}
@@ -184,11 +184,6 @@ export class Undoing {
  */
 function isBefore(first: SentWrite, second: SentWrite): boolean {
 	return first.nth < second.nth && first.endedMs <= second.sentMs;
-}
-
-function shortened(body: string | null): string | null {
-	if (body === null || body.length <= bodyToldMax) return body;
-	return `${body.slice(0, bodyToldMax)}…`;
 }
 
 function unanswered(): GatewayError {

@@ -2,6 +2,7 @@ import type { UserFunction, WorkerFunction } from "../config/config.ts";
 import type { StepCommon } from "../config/steps/common.ts";
 import { handedOn } from "../core/all-read.ts";
 import type { Publisher } from "../core/channels.ts";
+import type { Secrets } from "../core/secrets.ts";
 import type { Template } from "../expression/template.ts";
 import type { StepLinks, StepPlan } from "../plan/plan.ts";
 import type { Slots } from "../policy/slots.ts";
@@ -32,6 +33,7 @@ export interface Resources {
 	readonly personal: boolean;
 	/** The longest answer. */
 	readonly answerBytesMax: number;
+	readonly secrets: Secrets;
 }
 
 /** A channel, with what makes its messages of values. */

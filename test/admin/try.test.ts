@@ -8,6 +8,7 @@ import { ask } from "../kit/serve.ts";
 import { json, type SeenRequest, startUpstream } from "../kit/upstream.ts";
 
 const token = "a-token-of-20-letters";
+const key = "planted-key-0123456789";
 
 async function started(
 	answer: (request: SeenRequest, response: ServerResponse) => void = (
@@ -18,7 +19,7 @@ async function started(
 ) {
 	const up = await startUpstream(answer);
 	const config = {
-		upstreams: { up: { url: up.url } },
+		upstreams: { up: { url: up.url, headers: { "x-key": "${env.KEY}" } } },
 		routes: {
 			"GET /echo": {
 				request: {
@@ -42,7 +43,9 @@ async function started(
 			"ANY /pass/{rest*}": { proxy: "up/{rest*}" },
 		},
 	};
-	const gateway = createGateway(configOrThrow(checkValue(config, "test", {})));
+	const gateway = createGateway(
+		configOrThrow(checkValue(config, "test", { KEY: key })),
+	);
 	const admin = await serveAdmin(gateway, { port: 0, token: given });
 	const post = (
 		body: string,
@@ -201,6 +204,16 @@ describe("/try", () => {
 		assert.ok(bytes <= 256 * 1024 && bytes > 256 * 1024 - 2, `${bytes}`);
 		const passed = await admin.try({ method: "GET", path: "/pass/x" });
 		assert.deepEqual([passed.cut, passed.body.length], [true, 256 * 1024]);
+		await admin.up.aborted(1);
+	});
+
+	it("shows no part of a secret where it cuts a body", async () => {
+		await using admin = await started((_, response) => {
+			response.write("y".repeat(256 * 1024 - 12) + key + "z".repeat(50_000));
+		});
+		const { body, cut } = await admin.try({ method: "GET", path: "/pass/x" });
+		assert.equal(cut, true);
+		assert.match(body, /^y+\*\*\*z+$/);
 		await admin.up.aborted(1);
 	});
 

@@ -228,7 +228,13 @@ export function testRoute(
 		key = "GET /x",
 		upstreams = {},
 		server = {},
-	}: { key?: string; upstreams?: object; server?: object } = {},
+		env = {},
+	}: {
+		key?: string;
+		upstreams?: object;
+		server?: object;
+		env?: Record<string, string>;
+	} = {},
 ): TestGateway {
 	const config = {
 		server,
@@ -240,7 +246,7 @@ export function testRoute(
 		},
 		routes: { [key]: route },
 	};
-	return testGateway(config, behave);
+	return testGateway(config, behave, env);
 }
 
 /** Upstreams that reply by the path asked for; any other path answers null at once. */

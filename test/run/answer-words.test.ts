@@ -58,6 +58,10 @@ describe("the message of an answer that is no JSON", () => {
 			{ text: "planted-secret", headers: ["content-type", "text/plain"] },
 		],
 		[
+			"what is not JSON: text (status 200, a media type that is not well known)",
+			{ text: "no", headers: ["content-type", "text/Planted-Secret-1"] },
+		],
+		[
 			"what is not JSON: text (status 200, no media type)",
 			{ text: "no", headers: ["content-type", "planted secret/\u00e9"] },
 		],
@@ -117,6 +121,7 @@ describe("the message of a GraphQL answer with errors", () => {
 			"No user … … here, said …",
 		"It can't be read: token abc-def/ghi": "It can't be read: token …",
 		'cut "planted-secret': "cut …",
+		[`${"It is so. ".repeat(19)}planted-secret`]: `${"It is so. ".repeat(19)}…`,
 	};
 	for (const [said, told] of Object.entries(cases)) {
 		it(`tells “${told}” of its first error`, async () => {

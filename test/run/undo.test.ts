@@ -265,6 +265,44 @@ describe("`undo`", () => {
 		});
 	});
 
+	it("tells no part of a secret where its body is cut", async () => {
+		const key = "planted-key-0123456789";
+		const kit = testRoute(
+			{
+				steps: {
+					b: {
+						post: "users/b",
+						undo: {
+							post: "users/refunds",
+							body: { long: "${'x'.repeat(1980) + answer.said}" },
+						},
+					},
+					bad: { get: "users/bad", after: ["b"] },
+				},
+				respond: "${bad}",
+			},
+			byPath({
+				"/b": { json: { said: key } },
+				"/bad": { status: 500 },
+				"/refunds": { status: 500 },
+			}),
+			{
+				upstreams: {
+					users: {
+						url: "http://users.test",
+						headers: { "x-key": "${env.KEY}" },
+					},
+				},
+				key: "POST /x",
+				env: { KEY: key },
+			},
+		);
+		const { events } = await askIn(kit, null, { method: "POST" });
+		const { body = "" } = events[0] ?? {};
+		assert.match(body ?? "", /^\{"long":"x{1980}\*\*\*"\}$/);
+		assert.ok(String(kit.calls.at(-1)?.request.body).includes(key));
+	});
+
 	it("tells its body and its own query, and nothing that the upstream's settings add", async () => {
 		const upstreams = {
 			users: {

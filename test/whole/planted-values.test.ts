@@ -73,7 +73,9 @@ function formsOf(text: string): string[] {
 		const to = Math.floor((8 * bytes.length) / 6);
 		return bytes.toString("base64").slice(from, to);
 	};
-	return [...plainForms(text), coded(""), coded("a"), coded("ab")];
+	// No upstream says it in small letters, and no output may make them.
+	const small = text.toLowerCase();
+	return [...plainForms(text), small, coded(""), coded("a"), coded("ab")];
 }
 
 function plainForms(text: string): string[] {
@@ -128,6 +130,7 @@ routes:
     steps: { words: { get: api/words } }
     respond: "\${words}"
     record: { words: "\${words}", first: "\${words[0]}", pasted: "PASTED" }
+  GET /typed: { steps: { one: { get: bearing/typed } }, respond: "\${one}" }
   GET /public: { steps: { one: { get: api/public } }, respond: "\${one}" }
   GET /mounted:
     steps:
@@ -202,8 +205,13 @@ function answer(
 ): void {
 	const [path] = target.split("?", 1);
 	const json = { "content-type": "application/json" };
-	response.writeHead(200, json);
 	const sent = rawHeaders[rawHeaders.indexOf("authorization") + 1] ?? "";
+	if (path === "/typed") {
+		response.setHeader("content-type", `text/${sent.replace(" ", "-")}`);
+		response.end("no JSON");
+		return;
+	}
+	response.writeHead(200, json);
 	const token = (access_token: string) =>
 		response.end(JSON.stringify({ access_token, token_type: "Bearer" }));
 	if (path === "/token") token(secrets.issued);
@@ -286,6 +294,7 @@ async function spilled(format: "json" | "text", workers: number) {
 	for (const path of [
 		"/said",
 		"/public",
+		"/typed",
 		"/threw",
 		"/threw/thread",
 		"/partial",

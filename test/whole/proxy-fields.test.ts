@@ -19,10 +19,11 @@ afterEach(() => stack.disposeAsync());
 
 const serveProxy = async (
 	proxy = "",
-	{ server = "", upstream = "" } = {},
+	{ server = "", upstream = "", env = {} } = {},
 ): Promise<ServedGateway> =>
 	stack.use(
-		await serve(`
+		await serve(
+			`
 server: { hosts: ["*"]${server} }
 upstreams:
   up: { url: "${peer.origin}"${upstream} }
@@ -36,7 +37,9 @@ routes:
     request: { headers: { x-name: { type: string } } }
     respond: 1
     headers: { x-made: "\${headers.x_name}" }
-`),
+`,
+			env,
+		),
 	);
 
 /** The lines of the answer's head that the client gets, if the upstream sends these; without those of the server. */
@@ -157,6 +160,61 @@ describe("an answer's field", () => {
 		assert.deepEqual(await linesOf(gateway, 200, own), []);
 		const named = await serveProxy(", pass: [x-next]", { upstream });
 		assert.deepEqual(await linesOf(named, 200, own), [own[0]]);
+	});
+
+	const key = "kq/7+aZ9 x1";
+	const digits = "4f1d0c9b7a6e";
+	const named = ["x-named", "set-cookie", "x-accel-redirect"];
+	const coded = encodeURIComponent(key);
+	const showing = [
+		`x-c: key ${key}`,
+		`etag: "${key}"`,
+		`location: http://other.example/?k=${coded}`,
+		`location: http://other.example/?to=${encodeURIComponent(`/a?k=${coded}`)}`,
+		`location: /a?again=${coded}`,
+		`link: <http://other.example/?k=${coded}>; rel="next"`,
+		`refresh: 5; url=http://other.example/${coded}`,
+		`content-disposition: attachment; filename="${key}.txt"`,
+		`content-type: text/plain; key="${key}"`,
+		`www-authenticate: Bearer realm="${key}"`,
+		"x-echo: Bearer tok-0123-abcd-4567",
+		`x-base: ${Buffer.from(`shop:${key}`).toString("base64")}`,
+		`set-cookie: a=${coded}`,
+		`x-named: ${key}`,
+		`x-accel-redirect: /${coded}`,
+		`x-${digits}: 1`,
+	];
+
+	test("does not pass if it shows a secret of the config, also if its name is given", async () => {
+		const env = { K2: key, DIGITS: digits, TOKEN: "tok-0123-abcd-4567" };
+		const upstream = `, query: { appid: "\${env.K2}", d: "\${env.DIGITS}" }, auth: { bearer: "\${env.TOKEN}" }`;
+		const pass = `, pass: [${named.join()}]`;
+		const gateway = await serveProxy(pass, { upstream, env });
+		for (const line of showing) {
+			const sent = [line, "x-other: 1"];
+			assert.deepEqual(await linesOf(gateway, 200, sent), ["x-other: 1"], line);
+		}
+		// It is data where nothing says that it is secret.
+		const none = await serveProxy(pass);
+		for (const line of showing) {
+			assert.equal((await linesOf(none, 200, [line])).length, 1, line);
+		}
+	});
+
+	test("does not show a secret of the config before the answer", async () => {
+		const env = { K2: key };
+		const upstream = `, query: { appid: "\${env.K2}" }`;
+		const gateway = await serveProxy("", { upstream, env });
+		using client = await openClient(Number(new URL(gateway.url).port));
+		client.send(asking("GET /f/a", ["connection: close"]));
+		const { socket } = await peer.request();
+		const hint = `link: <http://other.example/?k=${coded}>; rel=preload`;
+		const good = "link: </a.css>; rel=preload";
+		socket.write(Buffer.from(httpHead(103, hint, good), "latin1"));
+		socket.write(Buffer.from(httpHead(200, "content-length: 0"), "latin1"));
+		const text = await client.gone();
+		assert.ok(text.includes("103"), text);
+		assert.ok(!text.includes(coded), text);
 	});
 
 	test("`Link` leads through the route", async () => {
