@@ -6,9 +6,11 @@ import { GatewayError, type RequestFault } from "../core/errors.ts";
 import {
 	costOfReading,
 	type JsonSurvey,
+	leastCostOfReading,
 	readJson,
 	surveyJson,
 } from "../core/json.ts";
+import { placeOfFault } from "../core/json-place.ts";
 import type { RequestMemory } from "../core/memory.ts";
 import { createPattern } from "../core/pattern.ts";
 import type { LoopTurn } from "../tasks/loop-turn.ts";
@@ -192,16 +194,22 @@ function readBody(
 		const value = readJson(bytes, survey);
 		return { value, fault: null, bytes: length, survey };
 	} catch (error) {
-		const tooDeep =
-			error instanceof SyntaxError && error.message.startsWith("nested");
-		const message = tooDeep
-			? `is ${error.message}`
-			: isAboutNumber(error)
-				? `is JSON in which ${error.message}`
-				: "is not JSON in UTF-8";
-		const fault = { at: "body", message };
+		const fault = { at: "body", message: wordsOf(error, bytes) };
+		// The place was looked for, too.
+		turn.spent += leastCostOfReading(length);
 		return { value: null, fault, bytes: length, survey: null };
 	}
+}
+
+/** What is wrong, and where. Never what stands there, because the answer may be shown to others. */
+function wordsOf(error: unknown, bytes: Uint8Array): string {
+	if (!(error instanceof SyntaxError)) return "is not in UTF-8";
+	if (error.message.startsWith("nested")) return `is ${error.message}`;
+	if (isAboutNumber(error)) return `is JSON in which ${error.message}`;
+	const place = placeOfFault(bytes);
+	return place === null
+		? "is not JSON"
+		: `is not JSON: line ${place.line}, column ${place.column}`;
 }
 
 function isAboutNumber(error: unknown): error is SyntaxError {

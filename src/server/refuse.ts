@@ -102,7 +102,11 @@ function codingFault(
 		last === "chunked" &&
 		others.every((coding) => isToken(coding) && coding !== "chunked")
 		? refused(501, transferEncodingAt, "has a coding other than `chunked`")
-		: refused(400, transferEncodingAt, "must be `chunked`, on 1.1");
+		: refused(
+				400,
+				transferEncodingAt,
+				"must be `chunked`, and only HTTP/1.1 has it",
+			);
 }
 
 /** The lengths of the names of fields that stand once, a bit for each. They are below 32. */

@@ -453,16 +453,18 @@ describe("a body", () => {
 		}
 	});
 
-	it("is 400 where it is not JSON, and says no more", async () => {
-		for (const body of [
-			"{",
-			"{'a':1}",
-			"nil",
-			Uint8Array.of(0x22, 0xff, 0x22),
-		]) {
-			assert.deepEqual(faultsOf(await post(body)), [
-				{ at: "body", message: "is not JSON in UTF-8" },
-			]);
+	it("is 400 where it is not JSON, and says the place, and no more", async () => {
+		const faults: readonly [string | Uint8Array, string][] = [
+			["{", "is not JSON: line 1, column 2"],
+			["{'a':1}", "is not JSON: line 1, column 2"],
+			["nil", "is not JSON: line 1, column 1"],
+			['{\n "a": "ä", \n "ключ": secret }', "is not JSON: line 3, column 10"],
+			['{ "a": [1, 2,] }', "is not JSON: line 1, column 14"],
+			['"a\tb"', "is not JSON: line 1, column 1"],
+			[Uint8Array.of(0x22, 0xff, 0x22), "is not in UTF-8"],
+		];
+		for (const [body, message] of faults) {
+			assert.deepEqual(faultsOf(await post(body)), [{ at: "body", message }]);
 		}
 	});
 

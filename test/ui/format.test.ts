@@ -33,7 +33,7 @@ describe("on the page", () => {
 		] as const;
 		assert.deepEqual(
 			shares.map(([part, whole]) => shownShare(part, whole)),
-			["–", "0", "< 0.1 %", "0.3 %", "13 %", "100 %"],
+			["–", "0 %", "< 0.1 %", "0.3 %", "13 %", "100 %"],
 		);
 	});
 
@@ -49,8 +49,12 @@ describe("on the page", () => {
 			...["512 B", "1.5 KiB", "5 MiB", "3 GiB"],
 		]);
 		assert.deepEqual(
-			[counted(1, "call"), counted(0, "call")],
-			[...["1 call", "0 calls"]],
+			[
+				...[counted(1, "call"), counted(0, "call")],
+				...[counted(1, "address", "addresses")],
+				...[counted(2, "address", "addresses")],
+			],
+			["1 call", "0 calls", "1 address", "2 addresses"],
 		);
 	});
 

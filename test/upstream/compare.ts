@@ -66,7 +66,7 @@ const refusedByUs: readonly Difference[] = [
 	},
 	{
 		reason: "more than 256 header fields",
-		fault: /too many header fields/,
+		fault: /more than 256 header fields/,
 		holds: /(?:\r\n[^\r\n]+){257}/,
 	},
 	{

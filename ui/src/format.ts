@@ -15,10 +15,10 @@ export function shownBytes(bytes: number): string {
 	return `${trimmed(bytes / 2 ** 30, 1)} GiB`;
 }
 
-/** `0`, `0.2 %`, `12 %`: `part` of `whole`. A dash if there is nothing to be a part of. */
+/** `0 %`, `0.2 %`, `12 %`: `part` of `whole`. A dash if there is nothing to be a part of. */
 export function shownShare(part: number, whole: number): string {
 	if (whole === 0) return "–";
-	if (part === 0) return "0";
+	if (part === 0) return "0 %";
 	const percent = (100 * part) / whole;
 	return percent < 0.1
 		? "< 0.1 %"
@@ -39,8 +39,12 @@ export function shownRate(count: number, forMs: number): string {
 }
 
 /** `1 call`, `2 calls`. */
-export function counted(count: number, word: string): string {
-	return `${shownCount(count)} ${word}${count === 1 ? "" : "s"}`;
+export function counted(
+	count: number,
+	word: string,
+	several = `${word}s`,
+): string {
+	return `${shownCount(count)} ${count === 1 ? word : several}`;
 }
 
 /** `orders.items[2]`: a step, or an item of its list. */

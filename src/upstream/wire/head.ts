@@ -58,7 +58,9 @@ export function parseHead(text: string, nameOf: FieldNames): Head | string {
 		if (framingFields.has(name) && text.slice(colon, end).includes("\t")) {
 			return "a tab in a field that frames the message";
 		}
-		if (headers.length === 2 * fieldsMax) return "too many header fields";
+		if (headers.length === 2 * fieldsMax) {
+			return `more than ${fieldsMax} header fields`;
+		}
 		if (!add(headers, name, value) && singleFields.has(name)) {
 			return `the header ${name} is there twice`;
 		}

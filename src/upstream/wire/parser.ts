@@ -283,7 +283,10 @@ export class ResponseParser {
 			return next;
 		}
 		if (++this.#fields > fieldsMax) {
-			return this.#refuse("too many header fields and trailers", next);
+			return this.#refuse(
+				`more than ${fieldsMax} header fields and trailers`,
+				next,
+			);
 		}
 		const fault = faultOfTrailer(line);
 		return fault === null ? next : this.#refuse(fault, next);

@@ -70,7 +70,10 @@ function Detail({ detail }: { detail: RequestDetail }) {
 				onChoose={setChosen}
 			/>
 			{detail.more > 0 && (
-				<p>{counted(detail.more, "further step")} were not noted.</p>
+				<p>
+					{counted(detail.more, "further step was", "further steps were")} not
+					noted.
+				</p>
 			)}
 			<CriticalPath detail={detail} />
 			{row?.step && <Calls step={row.step} />}

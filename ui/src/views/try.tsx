@@ -126,7 +126,7 @@ function Fields({
 				<span id="try-holes" class="quiet">
 					{holes.length > 0
 						? `Replace ${holes.join(" and ")} by a value.`
-						: "For instance /weather?city=Oslo"}
+						: "The query, if there is one, stands behind a question mark."}
 				</span>
 			</div>
 			<div class="field wide">

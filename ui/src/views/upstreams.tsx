@@ -1,4 +1,10 @@
-import { shownBytes, shownCount, shownMs, shownShare } from "../format.ts";
+import {
+	counted,
+	shownBytes,
+	shownCount,
+	shownMs,
+	shownShare,
+} from "../format.ts";
 import { jobsWords } from "../jobs.ts";
 import { useAsked } from "../live.ts";
 import { hashOf } from "../place.ts";
@@ -51,7 +57,7 @@ function Upstream({ state }: { state: UpstreamState }) {
 			<p>
 				{recent.count === 0
 					? "No call in the last minute or two. "
-					: `${shownCount(recent.count)} calls in the last minute or two: median ${shownMs(recent.p50Ms)}, 95 % ${shownMs(recent.p95Ms)}, ${shownShare(recent.errors, recent.count)} failed. `}
+					: `${counted(recent.count, "call")} in the last minute or two: median ${shownMs(recent.p50Ms)}, 95 % ${shownMs(recent.p95Ms)}, ${shownShare(recent.errors, recent.count)} failed. `}
 				<a href={hashOf(filter)}>Requests that called it</a>
 			</p>
 			<dl class="facts">
@@ -102,7 +108,9 @@ function Places({
 			</meter>{" "}
 			{running} of {shownCount(limit)} places taken
 			{waiting > 0 && (
-				<span class="tone warning">, {shownCount(waiting)} calls wait</span>
+				<span class="tone warning">
+					, {counted(waiting, "call waits", "calls wait")}
+				</span>
 			)}
 		</>
 	);
@@ -119,10 +127,11 @@ function Cache({ state: { cache, decisions } }: { state: UpstreamState }) {
 	const asked = hit + miss + stale + revalidated;
 	return (
 		<>
-			{shownCount(cache.entries)} addresses, {shownBytes(cache.bytes)};{" "}
+			{counted(cache.entries, "address", "addresses")},{" "}
+			{shownBytes(cache.bytes)};{" "}
 			{asked === 0
 				? "not asked yet"
-				: `${shownShare(asked - miss, asked)} of ${shownCount(asked)} calls answered from it`}
+				: `${shownShare(asked - miss, asked)} of ${counted(asked, "call")} answered from it`}
 		</>
 	);
 }
@@ -177,7 +186,7 @@ function workerWords({
 	connections,
 	draining,
 }: NonNullable<WorkerState["state"]>): string {
-	const words = `${shownShare(loop.busy, 1)} busy, ${shownBytes(memory.residentBytes)}, ${connections ?? 0} connections`;
+	const words = `${shownShare(loop.busy, 1)} busy, ${shownBytes(memory.residentBytes)}, ${counted(connections ?? 0, "connection")}`;
 	return draining ? `${words}, draining` : words;
 }
 
@@ -234,8 +243,8 @@ function Gateway({ state }: { state: State }) {
 					<div>
 						<dt>Threads</dt>
 						<dd>
-							{threads.running} of {threads.threads} at work, {threads.waiting}{" "}
-							functions wait
+							{threads.running} of {threads.threads} at work,{" "}
+							{counted(threads.waiting, "function waits", "functions wait")}
 						</dd>
 					</div>
 				)}
