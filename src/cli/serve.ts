@@ -6,6 +6,7 @@ import type { RunningServer } from "../server/serve.ts";
 import { drainWithJobs } from "./draining.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
+import { type ServerFlags, withFlags } from "./flags.ts";
 import { type AskedPlace, cannotListen, openAdmin } from "./listening.ts";
 import { listOfRoutes } from "./overview.ts";
 import { createServing, type Serving } from "./serving.ts";
@@ -48,19 +49,24 @@ export async function serveCommand(
 		return exitCodes.failed;
 	}
 	const path = findConfig(file);
-	const { config } = await loadAndReport(path);
-	if (config === null) return exitCodes.configInvalid;
-	const { server: settings } = config;
-	const place: ServePlace = {
-		host: options.host ?? settings.host,
-		port: port ?? settings.port,
-		namedHost: options.host,
+	const { config: loaded } = await loadAndReport(path);
+	if (loaded === null) return exitCodes.configInvalid;
+	const flags: ServerFlags = {
+		...(options.host !== undefined && { host: options.host }),
+		...(port !== null && { port }),
+		...(workers !== null && { workers }),
 	};
-	const asked = workers ?? settings.workers;
-	const count = asked === "auto" ? availableParallelism() : asked;
+	const config = withFlags(loaded, flags);
+	const { host, port: asked, workers: wanted } = config.server;
+	const place: ServePlace = { host, port: asked, namedHost: options.host };
+	const count = wanted === "auto" ? availableParallelism() : wanted;
 	if (count === 1) return await serveAlone(config, place, hooks);
 	const { serveWithWorkers } = await import("./workers/primary.ts");
-	return await serveWithWorkers(config, { ...place, path, count }, hooks);
+	return await serveWithWorkers(
+		config,
+		{ ...place, path, count, flags },
+		hooks,
+	);
 }
 
 /** Where the command serves. */

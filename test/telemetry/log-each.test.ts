@@ -58,6 +58,32 @@ describe("a line for each request", () => {
 		]);
 	});
 
+	it("says how many attempts its calls made, if that is another number", async () => {
+		let failures = 2;
+		const users = {
+			url: "http://users.test",
+			retry: { attempts: 3 },
+			cache: { for: "1h" },
+		};
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const replies = () => (failures-- > 0 ? { status: 503 } : { json: 1 });
+		const test = testRoute(route, replies, { upstreams: { users } });
+		const lines = linesOf(test.gateway, all);
+		for (let count = 0; count < 2; count++) await test.ask("/x");
+		await test.clock.advance(3_600_000);
+		await test.ask("/x");
+		assert.deepEqual(
+			lines
+				.filter(({ words }) => words === "answered")
+				.map(({ calls, attempts }) => [calls, attempts]),
+			[
+				[1, 3],
+				[1, 0],
+				[1, undefined],
+			],
+		);
+	});
+
 	it("names sixteen missing parts, and how many more there are", async () => {
 		for (const [count, named, more] of [
 			[15, 15, undefined],

@@ -6,12 +6,14 @@ import type {
 } from "../../admin/questions.ts";
 import type { ErrorCode, ErrorFacts } from "../../core/errors.ts";
 import type { FamilySamples } from "../../telemetry/metrics/exposition.ts";
+import type { ServerFlags } from "../flags.ts";
 import type { WorkerLoad } from "./balance.ts";
 
 /** What a worker is told at its start, as JSON on its command line. */
 export interface WorkerStart {
 	/** The file of the config. */
 	readonly file: string;
+	readonly flags: ServerFlags;
 	/** From 1. */
 	readonly number: number;
 	/** How many workers share the machine. */

@@ -5,6 +5,7 @@ import { realClock } from "../../tasks/clock.ts";
 import { openLog } from "../../telemetry/log/attach-log.ts";
 import { eachWorkerHas } from "../each-worker-has.ts";
 import { exitCodes } from "../exit-codes.ts";
+import type { ServerFlags } from "../flags.ts";
 import { cannotListen, openAdmin } from "../listening.ts";
 import { listOfRoutes } from "../overview.ts";
 import type { ServeHooks, ServePlace } from "../serve.ts";
@@ -21,12 +22,14 @@ export interface WorkersPlace extends ServePlace {
 	/** The file of the config, which each worker reads. */
 	readonly path: string;
 	readonly count: number;
+	/** What each of them takes instead of what the file says. */
+	readonly flags: ServerFlags;
 }
 
 /** Serves with several workers. This process holds the port, watches them, and has the admin server. */
 export async function serveWithWorkers(
 	config: Config,
-	{ host, port, namedHost, path, count }: WorkersPlace,
+	{ host, port, namedHost, path, count, flags }: WorkersPlace,
 	hooks: ServeHooks,
 ): Promise<number> {
 	if (!canHoldSockets()) {
@@ -67,7 +70,7 @@ export async function serveWithWorkers(
 		...{ count, clock, log },
 		start(number, hears) {
 			const start = {
-				...{ file: path, number, count, host },
+				...{ file: path, flags, number, count, host },
 				port: sockets.port,
 				sockets: sockets.descriptors.length,
 				redirectSockets: redirect?.descriptors.length ?? 0,

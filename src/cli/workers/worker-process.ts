@@ -10,6 +10,7 @@ import { openScope, type Scope } from "../../tasks/scope.ts";
 import { drainWithJobs } from "../draining.ts";
 import { exitCodes } from "../exit-codes.ts";
 import { loadQuietly } from "../find-config.ts";
+import { withFlags } from "../flags.ts";
 import { hidden } from "../hidden.ts";
 import { createServing, type Serving } from "../serving.ts";
 import { ignoreSignals } from "../signals.ts";
@@ -45,7 +46,8 @@ async function begin(given: WorkerStart): Promise<
 	const { config, faults } = await loadQuietly(file);
 	if (config === null) return await unfit(faults, exitCodes.configInvalid);
 	const worker = { number, count };
-	const serving = await createServing(config, { host, port, worker });
+	const inForce = withFlags(config, given.flags);
+	const serving = await createServing(inForce, { host, port, worker });
 	const sockets = Array.from(
 		{ length: given.sockets + given.redirectSockets },
 		(_, at) => firstSocket + at,

@@ -127,11 +127,13 @@ function addCalls(
 ): void {
 	const endMs = arrivedMs + durationMs;
 	let count = 0;
+	let attempts = 0;
 	let slowest: StepTrail | null = null;
 	let slowestMs = -1;
 	for (const step of steps) {
-		for (const { startedMs, endedMs } of step.calls) {
+		for (const { startedMs, endedMs, attempts: made } of step.calls) {
 			count++;
+			attempts += made.length;
 			const untilMs = endedMs === null || endedMs > endMs ? endMs : endedMs;
 			const ms = untilMs - startedMs;
 			if (ms <= slowestMs) continue;
@@ -140,6 +142,8 @@ function addCalls(
 		}
 	}
 	line.calls = count;
+	// Fewer are those that a cache or another's call has answered.
+	if (attempts !== count) line.attempts = attempts;
 	if (slowest === null) return;
 	line.slowest = nameOf({ step: slowest.path, index: slowest.index });
 	line.slowestMs = Math.round(slowestMs);

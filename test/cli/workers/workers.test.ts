@@ -51,7 +51,15 @@ async function held(workers: RunningWorkers, seen: () => readonly string[]) {
 
 describe("`sluice serve --workers 2`", () => {
 	it("serves on one port, adds up what the workers count, and leaves nothing behind", async () => {
-		await using workers = await startWorkers({ "sluice.yaml": simple });
+		await using workers = await startWorkers(
+			{
+				"sluice.yaml": simple.replace(
+					"port: 0, drainDelay",
+					"port: 1, drainDelay",
+				),
+			},
+			{ args: ["--workers", "2", "--port", "0"] },
+		);
 		const { command } = workers;
 		assert.match(
 			command.stdout(),
@@ -73,8 +81,12 @@ describe("`sluice serve --workers 2`", () => {
 		const health = await ask(`${workers.admin}/health/ready`);
 		assert.deepEqual([health.status, health.json], [200, { status: "ok" }]);
 		const { plan } = (await ask(`${workers.admin}/config`)).json as {
-			plan: { routes: object };
+			plan: { routes: object; server: Record<string, unknown> };
 		};
+		assert.deepEqual(
+			[plan.server.workers, plan.server.host, plan.server.port],
+			[2, "127.0.0.1", 0],
+		);
 		assert.deepEqual(Object.keys(plan.routes), ["GET /pid", "GET /version"]);
 		const state = await ask(`${workers.admin}/state`);
 		const shown = (state.json as { workers: { worker: number }[] }).workers;
