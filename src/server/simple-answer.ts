@@ -21,6 +21,9 @@ const textBytesMax = 16 * 1024;
 /** Of this many names the lines are kept. A hostile upstream may send any number. */
 const namesMax = 256;
 
+/** A longer line is not kept. The fields of an upstream may be as long as its `maxHeaderBytes`. */
+const lineLengthMax = 1_024;
+
 /** What a field's name says about the rest of the head. */
 type Says = "date" | "connection" | "content-length" | null;
 
@@ -61,17 +64,24 @@ export class AnswerForm {
 	/** Throws if the field cannot be written. */
 	lineOf(name: string, value: string): FieldLine {
 		const known = this.#lines.get(name);
-		if (known === undefined) {
-			const line = { says: saidBy(name), value, text: textOf(name, value) };
-			if (this.#lines.size < namesMax) this.#lines.set(name, line);
-			return line;
-		}
-		if (known.value !== value) {
-			known.text = textOf(name, value);
-			known.value = value;
-		}
-		return known;
+		if (known?.value === value) return known;
+		const says = known?.says ?? saidBy(name);
+		const text = textOf(name, value);
+		const isNew = known === undefined;
+		const isFull = isNew && this.#lines.size >= namesMax;
+		if (isFull || text.length > lineLengthMax) return { says, value, text };
+		const own = copyOf(text);
+		const line = isNew ? { says, value, text } : known;
+		line.text = own;
+		line.value = own.slice(name.length + 2, -2);
+		if (isNew) this.#lines.set(own.slice(0, name.length), line);
+		return line;
 	}
+}
+
+/** A text of its own: a part of another, such as a head that came, keeps all of that in memory. */
+function copyOf(text: string): string {
+	return Buffer.from(text, "latin1").toString("latin1");
 }
 
 function saidBy(name: string): Says {

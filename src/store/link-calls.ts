@@ -20,6 +20,8 @@ export interface LinkOwner {
 	ended(sentMs: number): void;
 	/** It is not to be used any more. If it is sound, what else it answers can be believed. */
 	failed(fault: StoreFault, isSound: boolean): void;
+	/** Its connection has ended. */
+	over(): void;
 }
 
 /** The calls on one link that wait for their answers. */
@@ -32,7 +34,6 @@ export class LinkCalls {
 	calledMs: number;
 	#late = 0;
 	#resting: Timer | null = null;
-	#rested: () => void = () => {};
 	#over = false;
 
 	constructor(link: Link, owner: LinkOwner) {
@@ -126,10 +127,9 @@ export class LinkCalls {
 		else this.drop(fault);
 	}
 
-	/** Takes the answers that are on their way, for `timeoutMs` at most, and ends the connection. `rested` is called then. */
-	rest(fault: StoreFault, rested: () => void): void {
+	/** Takes the answers that are on their way, for `timeoutMs` at most, and ends the connection. */
+	rest(fault: StoreFault): void {
 		const { clock, timeoutMs } = this.#owner;
-		this.#rested = rested;
 		this.#resting = afterTurns(clock, timeoutMs, () => this.drop(fault));
 		this.#restIfIdle();
 	}
@@ -145,7 +145,7 @@ export class LinkCalls {
 		this.#resting?.cancel();
 		this.#link.destroy();
 		for (const fail of [...this.#waiting]) fail(new StoreError(fault));
-		this.#rested();
+		this.#owner.over();
 	}
 }
 

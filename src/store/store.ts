@@ -110,6 +110,8 @@ export class Store {
 	#calls: LinkCalls | null = null;
 	/** Connections that are not used any more, and still have answers to bring. */
 	readonly #resting = new Set<LinkCalls>();
+	/** The connections, the newest first, by the channels to which each has subscribed. */
+	readonly #hearing: Set<string>[] = [];
 	/** Ends the attempt to connect that is being made. */
 	#giveUp: (() => void) | null = null;
 	#timer: Timer | null = null;
@@ -217,10 +219,13 @@ export class Store {
 		let over = false;
 		let opened: LinkCalls | null = null;
 		let reached = false;
+		const subscribed = new Set<string>();
+		this.#hearing.unshift(subscribed);
 		const end = (fault: StoreFault) => {
 			if (over) return;
 			over = true;
 			begun();
+			this.#deafen(subscribed);
 			this.#giveUp = null;
 			if (!this.#closed) this.#goAway(fault);
 		};
@@ -242,16 +247,11 @@ export class Store {
 			.then(async (link) => {
 				// It may know the password and yet take no writes.
 				await link.command(this.#probe);
-				for (const [channel, hear] of this.#channels) {
-					await link.subscribe(channel, (message) => {
-						// A connection that rests hears as long as there is no other.
-						if (opened === null || this.#isNewest(opened)) hear(message);
-					});
-				}
+				await this.#subscribe(link, subscribed);
 				if (over) return;
 				over = true;
 				this.#giveUp = null;
-				opened = this.#callsOn(link);
+				opened = this.#callsOn(link, subscribed);
 				this.#comeUp(opened);
 			})
 			.catch((error: unknown) =>
@@ -263,7 +263,28 @@ export class Store {
 		return ["SET", `${this.prefix}probe`, probeValue, "PX", probeExpiresMs];
 	}
 
-	#callsOn(link: Link): LinkCalls {
+	/**
+	 * A connection that rests hears a channel until a newer one has subscribed to it, and again if that one ends first. So
+	 * no message is heard twice that came when the newer one was known to hear.
+	 */
+	async #subscribe(link: Link, subscribed: Set<string>): Promise<void> {
+		for (const [channel, hear] of this.#channels) {
+			await link.subscribe(channel, (message) => {
+				// It may be heard before it is known that it is subscribed to.
+				subscribed.add(channel);
+				const newest = this.#hearing.find((one) => one.has(channel));
+				if (newest === subscribed) hear(message);
+			});
+			subscribed.add(channel);
+		}
+	}
+
+	#deafen(subscribed: Set<string>): void {
+		const at = this.#hearing.indexOf(subscribed);
+		if (at >= 0) this.#hearing.splice(at, 1);
+	}
+
+	#callsOn(link: Link, subscribed: Set<string>): LinkCalls {
 		const { called = [] } = this.#context;
 		const calls = new LinkCalls(link, {
 			clock: this.clock,
@@ -274,12 +295,12 @@ export class Store {
 				raise(called, { durationMs: this.clock.now() - sentMs });
 			},
 			failed: (fault, isSound) => this.#lose(calls, fault, isSound),
+			over: () => {
+				this.#resting.delete(calls);
+				this.#deafen(subscribed);
+			},
 		});
 		return calls;
-	}
-
-	#isNewest(calls: LinkCalls): boolean {
-		return this.#calls === null || this.#calls === calls;
 	}
 
 	#comeUp(calls: LinkCalls): void {
@@ -315,7 +336,7 @@ export class Store {
 		this.#goAway(fault);
 		if (!isSound) return calls.drop(fault);
 		this.#resting.add(calls);
-		calls.rest(fault, () => this.#resting.delete(calls));
+		calls.rest(fault);
 	}
 
 	#goAway(fault: StoreFault): void {

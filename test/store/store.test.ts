@@ -39,6 +39,8 @@ function testStore({
 		destroyed: 0,
 		commands: [] as (readonly unknown[])[],
 		channels: new Map<string, (message: string) => void>(),
+		/** How many subscriptions more are answered. */
+		subscribes: Number.POSITIVE_INFINITY,
 		cut: (_fault: StoreFault) => {},
 	};
 	const open: OpenLink = async (onLost, onBegun, onReached) => {
@@ -66,6 +68,7 @@ function testStore({
 			},
 			async subscribe(channel, hear) {
 				server.channels.set(channel, hear);
+				if (server.subscribes-- <= 0) await new Promise(() => {});
 			},
 			destroy,
 		};
@@ -323,6 +326,43 @@ describe("a store", () => {
 			assert.equal(server.destroyed, destroyed + 1);
 			assert.deepEqual(heard, ["one", "two"]);
 			assert.equal(await ask(), "OK");
+		});
+
+		it("is heard on the old connection for each channel until the other one has subscribed, and again if that ends", async () => {
+			const { store, clock, server, owed, ask, full } = await owing(3_000);
+			const heard: string[] = [];
+			for (const channel of ["news", "rest"]) {
+				store.listen(channel, (message) => void heard.push(message));
+			}
+			const owe = server.answer;
+			server.answer = fine;
+			server.cut("closed");
+			await clock.advance(1_000);
+			const [news, rest] = ["news", "rest"].map(
+				(channel) => server.channels.get(channel) ?? assert.fail(),
+			);
+			server.answer = owe;
+			const [first] = [ask(), ask()];
+			owed[0]?.reject(full());
+			await first;
+			server.answer = fine;
+			// The new connection gets its first subscription, and waits for the second.
+			server.subscribes = 1;
+			const { opened, destroyed } = server;
+			while (server.opened === opened) await clock.advance(50);
+			await clock.advance(50);
+			assert.equal(store.up, false);
+			news?.("one");
+			server.channels.get("news")?.("one");
+			rest?.("two");
+			assert.deepEqual(heard, ["one", "two"]);
+			await clock.advance(1_000);
+			// Nobody answered it in time.
+			assert.equal(server.destroyed, destroyed + 1);
+			server.subscribes = 0;
+			news?.("three");
+			assert.deepEqual(heard, ["one", "two", "three"]);
+			store.close();
 		});
 
 		it("ends with what it owes when it is closed", async () => {
