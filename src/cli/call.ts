@@ -17,6 +17,7 @@ import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
+import { hideSecrets } from "./hidden.ts";
 import {
 	type AskedRequest,
 	type RequestOptions,
@@ -47,6 +48,7 @@ export async function callCommand(
 	const { config } = await loadAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
 	const gateway = createGateway(config);
+	hideSecrets(gateway.secrets);
 	try {
 		const seen = await ask(gateway, asked, options);
 		const { response, wentWell } = seen;

@@ -14,6 +14,11 @@ export function hidden(text: string): string {
 	return known.hide(text);
 }
 
+/** The same of a value that prints as JSON. */
+export function hiddenIn<Value>(value: Value): Value {
+	return known.hideInValue(value);
+}
+
 /** What writes to a guarded stream as it is. */
 const writers = new WeakMap<NodeJS.WriteStream, NodeJS.WriteStream["write"]>();
 
@@ -23,9 +28,33 @@ function guard(stream: NodeJS.WriteStream): void {
 	const write = stream.write.bind(stream) as NodeJS.WriteStream["write"];
 	writers.set(stream, write);
 	stream.write = (chunk: string | Uint8Array, ...rest: never[]) => {
-		const isText = typeof chunk === "string";
-		return write(isText ? hidden(chunk) : known.hideInBytes(chunk), ...rest);
+		if (typeof chunk !== "string") {
+			return write(known.hideInBytes(chunk), ...rest);
+		}
+		const [coding, ...last] = rest;
+		if (!isOfBytes(coding)) return write(hidden(chunk), ...rest);
+		// In coded text nothing may be changed.
+		return write(known.hideInBytes(Buffer.from(chunk, coding)), ...last);
 	};
+	const end = stream.end.bind(stream) as (...rest: never[]) => typeof stream;
+	// Node's own goes past `write`.
+	stream.end = (...rest: never[]) => {
+		const [chunk, ...last] = rest as unknown[];
+		if (chunk === undefined || chunk === null || typeof chunk === "function") {
+			return end(...rest);
+		}
+		const coding = last.find((one) => typeof one === "string");
+		stream.write(chunk as string, coding as BufferEncoding);
+		const ended = last.find((one) => typeof one === "function");
+		return end(...((ended === undefined ? [] : [ended]) as never[]));
+	};
+}
+
+/** Whether a text written so stands for bytes. */
+function isOfBytes(coding: unknown): coding is BufferEncoding {
+	return (
+		typeof coding === "string" && /^(?:base64|base64url|hex)$/i.test(coding)
+	);
 }
 
 /** Writes data that somebody has asked for, byte for byte. */

@@ -12,7 +12,7 @@ import { detailIn, search } from "../telemetry/history/search.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
-import { hidden } from "./hidden.ts";
+import { hidden, hiddenIn } from "./hidden.ts";
 import { printCsv, printKept, printTable } from "./history-text.ts";
 import { print, printBody, printColoured, printError } from "./terminal.ts";
 
@@ -57,7 +57,8 @@ export async function historyCommand(
 	const db = openToRead(place.file);
 	try {
 		if (id !== undefined) return showOne(db, id, json);
-		const requests = await readUpTo(limit, db, query);
+		// Before a table breaks its lines and CSV doubles its quotes.
+		const requests = hiddenIn(await readUpTo(limit, db, query));
 		if (requests.length > 0 || json || csv) show(requests, { json, csv });
 		else printError(noneKept(query.route, place.routes));
 		return exitCodes.ok;
@@ -182,15 +183,15 @@ function show(
 	{ json, csv }: { readonly json: boolean; readonly csv: boolean },
 ): void {
 	if (csv) {
-		const text = printCsv(requests);
-		printBody(hidden(text), () => text.replace(/\r\n$/, ""));
+		const text = hidden(printCsv(requests));
+		printBody(text, () => text.replace(/\r\n$/, ""));
 	} else if (json) {
 		for (const request of requests) print(JSON.stringify(request));
 	} else print(printTable(requests, process.stdout.columns || usualColumns));
 }
 
 function showOne(db: Database, id: string, json: boolean): number {
-	const detail = detailIn(db, id);
+	const detail = hiddenIn(detailIn(db, id));
 	if (detail === null) throw misuse(`no request is kept whose id begins so`);
 	if (json) {
 		print(JSON.stringify(detail, null, 2));

@@ -11,6 +11,7 @@ import { attachLog, type GatewayLog } from "../telemetry/log/attach-log.ts";
 import { logBug } from "../telemetry/log/log-events.ts";
 import { createMetrics, type Metrics } from "../telemetry/metrics/metrics.ts";
 import { attachTraces } from "../telemetry/traces/attach-traces.ts";
+import { hideSecrets } from "./hidden.ts";
 import { withOverview } from "./overview.ts";
 import { openStderr } from "./terminal.ts";
 
@@ -51,6 +52,7 @@ export async function createServing(
 	{ host, port, worker }: ServingPlace,
 ): Promise<Serving> {
 	const gateway = createGateway(config, { processes: worker?.count ?? 1 });
+	hideSecrets(gateway.secrets);
 	const served = {
 		...gateway,
 		handle: withOverview(gateway.handle, config, { host }),

@@ -29,7 +29,7 @@ import {
 	printProblem,
 } from "./problem.ts";
 import { ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
-import { addKeys } from "./secret-values.ts";
+import { addKeys, addNamedSecrets } from "./secret-values.ts";
 import { entryOf } from "./shape.ts";
 import {
 	type LinePosition,
@@ -303,12 +303,14 @@ function withLoaded(
 
 function checkSource(source: SourceFile, env: Environment): Checked {
 	if (source.root === null && hasFault(source.problems)) {
+		const secrets = new Secrets();
+		addNamedSecrets(env, secrets);
 		return {
 			config: null,
 			problems: source.problems,
 			references: [],
 			files: [],
-			secrets: new Secrets(),
+			secrets,
 		};
 	}
 	const checked = check(source.root, env);

@@ -225,7 +225,8 @@ export function resolveUpstream(
 	const auth = resolveAuth(authOf, evaluate, say);
 	if (authOf !== null) refuseBeside(authOf, { headersOf, origins, host }, say);
 	const basePath = paths[0] ?? "";
-	addOfUpstream({ auth, headers, query, basePath }, reads, secrets);
+	const became = { auth, headers, headersOf, query, basePath };
+	addOfUpstream(became, reads, secrets);
 	const upstream = {
 		...protection,
 		auth,

@@ -1,4 +1,7 @@
+import { formEncoded } from "../core/http/query.ts";
 import type { Secrets } from "../core/secrets.ts";
+import { printTemplate } from "../expression/print.ts";
+import type { TemplateEntry } from "../expression/template.ts";
 import type { AuthOptions } from "../policy/auth/options.ts";
 import { parseStoreUrl } from "../store/address.ts";
 import type { Config } from "./config.ts";
@@ -15,7 +18,10 @@ import type { StepConfig } from "./steps/kinds.ts";
 const pathPartMin = 16;
 
 const secretName =
-	/(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)_?KEY)$/i;
+	/(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|(?:^|_)(?:PASS|PWD|KEY)|(?:API|ACCESS|PRIVATE|SECRET|SIGNING|ENCRYPTION)KEY)$/i;
+
+/** The folder that a shell is in, and what everybody may have. */
+const notSecret = /^(?:OLD)?PWD$|PUBLIC_?KEY$/i;
 
 /**
  * Variables that say by their names what they are, although no setting may read them: a user's function can, and its errors
@@ -24,12 +30,16 @@ const secretName =
 export function addNamedSecrets(env: Environment, secrets: Secrets): void {
 	for (const [name, value] of Object.entries(env)) {
 		if (value === undefined) continue;
-		if (secretName.test(name)) addWhole(value, secrets);
+		if (secretName.test(name) && !notSecret.test(name)) {
+			addWhole(value, secrets);
+		}
 		if (!/^OTEL_EXPORTER_OTLP_(?:TRACES_)?HEADERS$/.test(name)) continue;
 		for (const pair of value.split(",")) {
 			const text = pair.slice(pair.indexOf("=") + 1);
-			secrets.add(text);
-			secrets.add(lastWord(text));
+			for (const one of [text, decoded(text)]) {
+				secrets.add(one);
+				secrets.add(lastWord(one.trim()));
+			}
 		}
 	}
 }
@@ -44,7 +54,8 @@ export function addPassword(url: string, secrets: Secrets): void {
 
 /** The private parts of PEM texts, or of a JWK set. */
 export function addKeys(text: string, secrets: Secrets): void {
-	const blocks = /-----BEGIN [A-Z ]*PRIVATE KEY-----(.*?)(?:-----END|$)/gs;
+	const blocks =
+		/-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(.*?)(?:-----END|$)/gs;
 	for (const [, body = ""] of text.matchAll(blocks)) {
 		// A line is shown without the others, too. In JSON its end is an escape.
 		for (const line of body.split(/\s+|\\n/)) {
@@ -52,13 +63,17 @@ export function addKeys(text: string, secrets: Secrets): void {
 		}
 	}
 	for (const [, member = ""] of text.matchAll(privateMembers)) {
+		// Keys are read with padding and in the other alphabet, too.
+		const bytes = Buffer.from(member.replaceAll("\\/", "/"), "base64url");
+		const spellings = ["base64", "base64url", "utf8"] as const;
+		for (const spelling of spellings) secrets.add(bytes.toString(spelling));
+		secrets.add(bytes.toString("base64").replace(/=+$/, ""));
 		secrets.add(member);
-		secrets.add(Buffer.from(member, "base64url").toString());
 	}
 }
 
 /** RFC 7518, 6.2.2, 6.3.2 and 6.4. */
-const privateMembers = /"(?:k|d|p|q|dp|dq|qi)"\s*:\s*"([\w-]+)"/g;
+const privateMembers = /"(?:k|d|p|q|dp|dq|qi)"\s*:\s*"((?:[\w+/-]|\\\/)+=*)"/g;
 
 /** A text that is meant to be secret, whatever it is for, but for certificates: such as the file of a `NAME_FILE`. */
 export function addWhole(text: string, secrets: Secrets): void {
@@ -96,11 +111,14 @@ export function addOfUpstream(
 	{
 		auth,
 		headers,
+		headersOf,
 		query,
 		basePath,
 	}: {
 		readonly auth: AuthOptions | null;
 		readonly headers: readonly (readonly [string, string])[];
+		/** The same as written. */
+		readonly headersOf: readonly TemplateEntry[];
 		readonly query: readonly (readonly [string, string])[];
 		readonly basePath: string;
 	},
@@ -108,19 +126,46 @@ export function addOfUpstream(
 	secrets: Secrets,
 ): void {
 	for (const [name, text] of headers) {
-		if (reads(`headers.${name}`)) secrets.add(lastWord(text));
+		if (!reads(`headers.${name}`)) continue;
+		const written = headersOf.filter((one) => one.name === name);
+		const fixed = JSON.stringify(
+			written.map((one) => printTemplate(one.value)),
+		);
+		for (const word of wordsOf(text)) {
+			if (!fixed.includes(word)) secrets.add(word);
+		}
 	}
 	for (const [name, text] of query) {
 		if (reads(`query.${name}`)) secrets.add(text);
 	}
-	if (reads("url") || reads("urls.0")) {
-		for (const part of basePath.split("/")) {
-			if (part.length < pathPartMin) continue;
-			secrets.add(part);
-			secrets.add(decoded(part));
-		}
+	if (reads("url") || reads("urls.0")) addPath(basePath, secrets);
+	if (auth?.kind === "oauth2" || auth?.kind === "exchange") {
+		if (reads(`auth.${auth.kind}.token`)) addUrl(auth.token, secrets);
 	}
 	for (const text of textsOf(auth)) secrets.add(text);
+}
+
+/** Each word of a header's text, and of `name=value` the value, too: `Bearer`, `sid=7`, `7`. */
+function wordsOf(text: string): readonly string[] {
+	return text
+		.split(/[\s;,]+/)
+		.flatMap((word) => [word, word.slice(word.indexOf("=") + 1)])
+		.map((word) => word.replace(/^"(.*)"$/, "$1"));
+}
+
+function addPath(path: string, secrets: Secrets): void {
+	for (const part of path.split("/")) {
+		if (part.length < pathPartMin) continue;
+		secrets.add(part);
+		secrets.add(decoded(part));
+	}
+}
+
+function addUrl(text: string, secrets: Secrets): void {
+	const url = URL.parse(text);
+	if (url === null) return;
+	addPath(url.pathname, secrets);
+	for (const value of url.searchParams.values()) secrets.add(value);
 }
 
 function textsOf(auth: AuthOptions | null): readonly string[] {
@@ -138,8 +183,8 @@ function textsOf(auth: AuthOptions | null): readonly string[] {
 		case "oauth2":
 		case "exchange": {
 			const { client, secret } = auth;
-			const encoded = [client, secret].map(encodeURIComponent);
-			return [secret, `${client}:${secret}`, encoded.join(":")];
+			const sent = [client, secret].map(formEncoded);
+			return [secret, `${client}:${secret}`, sent.join(":")];
 		}
 		default:
 			return [];

@@ -1,4 +1,5 @@
 import { inspect } from "node:util";
+import { formEncoded } from "./http/query.ts";
 
 /** Nobody writes a longer text in another form, such as a file of accounts. */
 const longMax = 8 * 1024;
@@ -15,7 +16,7 @@ export function formsOf(secret: string): ReadonlySet<string> {
 	}
 	const percent = encodeURIComponent(text);
 	const strict = percent.replace(/[!'()*]/g, percentOf);
-	const form = String(new URLSearchParams({ a: text })).slice(2);
+	const form = formEncoded(text);
 	// RFC 6901: problem documents name places in a body so.
 	const pointer = text.replaceAll("~", "~0").replaceAll("/", "~1");
 	const bytes = Buffer.from(text);

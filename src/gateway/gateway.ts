@@ -137,7 +137,8 @@ export function createGateway(
 	}: GatewayOptions = {},
 ): Gateway {
 	const config = checkedIn(input, env);
-	const { secrets } = config;
+	// Its tokens are its own.
+	const secrets = config.secrets.copy();
 	const plan = compile(config);
 	const upstreams = config.resolved.reveal();
 	const events = createEvents();

@@ -12,12 +12,15 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import fc from "fast-check";
 import {
+	checkText,
 	checkValue,
 	configOrThrow,
 	loadConfig,
 } from "../../src/config/load.ts";
+import { addKeys } from "../../src/config/secret-values.ts";
 import type { GatewayError } from "../../src/core/errors.ts";
 import { Secrets } from "../../src/core/secrets.ts";
+import { createGateway } from "../../src/gateway/gateway.ts";
 import { realClock } from "../../src/tasks/clock.ts";
 import { createLog } from "../../src/telemetry/log/log.ts";
 import { folderWith } from "../kit/cli.ts";
@@ -250,5 +253,129 @@ describe("what is said of a config", () => {
 			assert.equal(secrets.hide(`${secret} is there`), "*** is there", config);
 			assert.ok(!secrets.has(testPair.cert));
 		}
+	});
+
+	it("counts as secret every word that variables give to a header, and none that stands there", () => {
+		const config = {
+			upstreams: {
+				a: {
+					url: "https://a.example",
+					headers: {
+						cookie: "sid=${env.C.slice(1)}; theme=dark-mode-1",
+						"x-key": "${env.PAIR}",
+					},
+				},
+			},
+			routes: { "GET /x": { steps: { a: { get: "a/x" } }, respond: "${a}" } },
+		};
+		const { problems, secrets } = checkValue(config, "config", {
+			C: "xsession-98765",
+			PAIR: "key-1-first, name=key-2-second",
+		});
+		assert.deepEqual(problems, []);
+		assert.equal(
+			secrets.hide("session-98765 dark-mode-1 key-1-first key-2-second"),
+			"*** dark-mode-1 *** ***",
+		);
+	});
+
+	it("counts as secret what a client of a token endpoint is sent as, and what its URL holds", () => {
+		const config = {
+			upstreams: {
+				a: {
+					url: "https://a.example",
+					auth: {
+						oauth2: {
+							token: "https://b.example/${env.PART}/t?key=${env.KEY}",
+							client: "client-1",
+							secret: "${env.WORDS}",
+						},
+					},
+				},
+			},
+			routes: { "GET /x": { steps: { a: { get: "a/x" } }, respond: "${a}" } },
+		};
+		const { problems, secrets } = checkValue(config, "config", {
+			PART: "a-long-part-of-a-path",
+			KEY: "key-1-of-url",
+			WORDS: "s3cret words~(123)",
+		});
+		assert.deepEqual(problems, []);
+		const sent = Buffer.from("client-1:s3cret+words%7E%28123%29");
+		assert.equal(
+			secrets.hide(
+				`a-long-part-of-a-path key-1-of-url ${sent.toString("base64")}`,
+			),
+			"*** *** ***",
+		);
+	});
+
+	it("counts as secret what more names of variables say, and what is in them percent-encoded", () => {
+		const all = {
+			...{ DB_PASS: "value-1-db", REDIS_PWD: "value-2-re" },
+			...{ AUTH_KEY: "value-3-au", STRIPE_KEY: "value-4-st" },
+			...{ PWD: "/home/ada-1", MY_PUBLIC_KEY: "value-5-pu" },
+			...{ COMPASS: "value-6-co", MONKEY: "value-7-mo" },
+			OTEL_EXPORTER_OTLP_HEADERS:
+				"authorization=Basic%20dXNlcjp3b3Jk%3D,x-api=k%2B12345678",
+		};
+		const shown = "value-5-pu value-6-co value-7-mo /home/ada-1";
+		const text = `value-1-db value-2-re value-3-au value-4-st dXNlcjp3b3Jk= k+12345678 ${shown}`;
+		const stars = "*** *** *** *** *** ***";
+		const { secrets } = checkValue({}, "config", all);
+		assert.equal(secrets.hide(text), `${stars} ${shown}`);
+		// Such a config is shown where it is wrong, too.
+		const unread = checkText("a: [", "sluice.yaml", all);
+		assert.equal(unread.config, null);
+		assert.equal(unread.secrets.hide(text), `${stars} ${shown}`);
+	});
+
+	it("counts as secret keys in every spelling that is read", () => {
+		const bytes = Buffer.concat([
+			Buffer.from("fbffbe", "hex"),
+			randomBytes(29),
+		]);
+		const spellings = [
+			...[bytes.toString("base64"), bytes.toString("base64url")],
+			bytes.toString("base64").replace("=", ""),
+		];
+		for (const k of spellings) {
+			for (const text of [
+				JSON.stringify({ kty: "oct", k }),
+				JSON.stringify({ kty: "oct", k }).replaceAll("/", "\\/"),
+			]) {
+				const secrets = new Secrets();
+				addKeys(text, secrets);
+				for (const one of spellings) {
+					assert.equal(secrets.hide(one).replace("=", ""), "***", text);
+				}
+			}
+		}
+		const line = randomBytes(48).toString("base64");
+		const secrets = new Secrets();
+		addKeys(
+			`-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n${line}\n-----END PGP PRIVATE KEY BLOCK-----`,
+			secrets,
+		);
+		assert.equal(secrets.hide(line), "***");
+	});
+});
+
+describe("gateways of one config", () => {
+	it("know their tokens each for itself", async () => {
+		const config = configOrThrow(
+			checkValue({ routes: { "GET /x": { respond: 1 } } }, "config", {
+				API_KEY: "the-key-1",
+			}),
+		);
+		const [one, other] = [createGateway(config), createGateway(config)];
+		one.secrets.addToken("token-number-1", {
+			...{ nowMs: 0, untilMs: 1e9, ofClient: false },
+		});
+		assert.equal(one.secrets.hide("the-key-1 token-number-1"), "*** ***");
+		assert.equal(other.secrets.hide("the-key-1"), "***");
+		assert.ok(!other.secrets.has("token-number-1"));
+		assert.ok(!config.secrets.has("token-number-1"));
+		await Promise.all([one.close(), other.close()]);
 	});
 });

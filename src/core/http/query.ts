@@ -34,3 +34,8 @@ function isNamed(pair: string, names: ReadonlySet<string>): boolean {
 	const equals = pair.indexOf("=");
 	return names.has(lenientName(equals < 0 ? pair : pair.slice(0, equals)));
 }
+
+/** A text as forms write it (application/x-www-form-urlencoded). */
+export function formEncoded(text: string): string {
+	return String(new URLSearchParams({ a: text })).slice("a=".length);
+}

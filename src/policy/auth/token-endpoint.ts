@@ -3,6 +3,7 @@ import type {
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
+import { formEncoded } from "../../core/http/query.ts";
 import type { Scope } from "../../tasks/scope.ts";
 import type { Call } from "../policy.ts";
 import { promised } from "../promised.ts";
@@ -94,10 +95,6 @@ function authentication({ client, secret, post }: TokenOptions): {
 	const basic = `${formEncoded(client)}:${formEncoded(secret)}`;
 	const value = `Basic ${Buffer.from(basic).toString("base64")}`;
 	return { headers: [...headers, "authorization", value], fields: {} };
-}
-
-function formEncoded(text: string): string {
-	return new URLSearchParams({ a: text }).toString().slice("a=".length);
 }
 
 interface Fault {
