@@ -3,9 +3,10 @@ import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, it, test } from "node:test";
 import { printExplanation } from "../src/cli/explain-text.ts";
 import { printMermaid } from "../src/cli/mermaid.ts";
-import { checkText, configOrThrow } from "../src/config/load.ts";
+import { checkText, checkValue, configOrThrow } from "../src/config/load.ts";
 import { compile } from "../src/plan/compile.ts";
 import { explain } from "../src/plan/explain.ts";
+import { testPair } from "./kit/transport.ts";
 
 /** A new case is a config; `UPDATE_GOLDEN=1` writes the three faces of its explanation. */
 const folder = new URL("golden/explain/", import.meta.url);
@@ -225,4 +226,45 @@ describe("the writes from which a run is finished", () => {
 	] as const) {
 		it(what, () => assert.deepEqual(from(steps), names));
 	}
+});
+
+test("a certificate is the gateway's, whoever asks besides", () => {
+	const checked = checkValue(
+		{
+			upstreams: Object.fromEntries(
+				[
+					["passed", { pass: true }],
+					["own", { bearer: "${env.TOKEN}" }],
+					["shown", null],
+				].map(([name, auth]) => [
+					name,
+					{
+						url: "https://a.example",
+						tls: { cert: "${env.CERT}", key: "${env.KEY}" },
+						...(auth !== null && { auth }),
+					},
+				]),
+			),
+			routes: {
+				"GET /x": {
+					steps: {
+						a: { get: "passed/x" },
+						b: { get: "own/x" },
+						c: { get: "shown/x" },
+					},
+					respond: ["${a}", "${b}", "${c}"],
+				},
+			},
+		},
+		"config",
+		{ TOKEN: "a-token-1", CERT: testPair.cert, KEY: testPair.key },
+	);
+	const config = configOrThrow(checked);
+	const [route] = explain(compile(config), [1, 1, 1]);
+	assert.deepEqual(route?.asks, [
+		{ upstream: "passed", as: "client", by: ["pass"] },
+		{ upstream: "passed", as: "gateway", by: ["certificate"] },
+		{ upstream: "own", as: "gateway", by: ["bearer", "certificate"] },
+		{ upstream: "shown", as: "gateway", by: ["certificate"] },
+	]);
 });

@@ -15,12 +15,20 @@ export function certificateOf(text: string): X509Certificate | null {
 	}
 }
 
-/** All certificates of a text, in its order; those that cannot be read are not among them. */
+/** All certificates of a text, in its order; null for one that cannot be read. */
+export function readCertificates(
+	text: string,
+): readonly (X509Certificate | null)[] {
+	const begin = "-----BEGIN CERTIFICATE-----";
+	return text
+		.split(begin)
+		.slice(1)
+		.map((block) => certificateOf(begin + block));
+}
+
+/** The same without those that cannot be read. */
 export function certificatesOf(text: string): readonly X509Certificate[] {
-	const blocks = text.match(
-		/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g,
-	);
-	return (blocks ?? []).flatMap((block) => certificateOf(block) ?? []);
+	return readCertificates(text).filter((one) => one !== null);
 }
 
 function keyOf(text: string): KeyObject | null {

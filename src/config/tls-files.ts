@@ -5,7 +5,13 @@ import tls from "node:tls";
 import type { Secrets } from "../core/secrets.ts";
 import type { TlsConfig } from "./config.ts";
 import type { PemSource } from "./keys/tls.ts";
-import { certificateOf, certificatesOf, faultOfPair, isPem } from "./pem.ts";
+import {
+	certificateOf,
+	certificatesOf,
+	faultOfPair,
+	isPem,
+	readCertificates,
+} from "./pem.ts";
 import { addKeys } from "./secret-values.ts";
 
 /** No chain of certificates is longer. A longer file is likely another one. */
@@ -61,15 +67,32 @@ export function faultsOfTls(
 		addKeys(readPem(pair.key) ?? "", secrets);
 		return faultsOfPair(pair, nowMs);
 	});
-	if (tls.clientCa === null) return faults;
+	return tls.clientCa === null
+		? faults
+		: [...faults, ...faultsOfAuthorities(tls.clientCa, nowMs)];
+}
+
+/** OpenSSL reads the authorities up to the first one that it cannot read, and lets in nobody of one that has expired. */
+function faultsOfAuthorities(source: PemSource, nowMs: number): TlsFault[] {
 	const keys = ["clientCa"];
-	const authority = readPem(tls.clientCa);
-	if (authority === null) faults.push(unread(keys));
-	else if (certificateOf(authority) === null) {
+	const text = readPem(source);
+	if (text === null) return [unread(keys)];
+	const authorities = readCertificates(text);
+	if (authorities.every((one) => one === null)) {
 		const message = "`clientCa` holds no certificate that can be read";
-		faults.push({ keys, message });
+		return [{ keys, message }];
 	}
-	return faults;
+	return authorities.flatMap((authority, at) => {
+		const doubt =
+			authority === null
+				? `certificate ${at + 1} of \`clientCa\` cannot be read, so clients of it and of those behind it are refused`
+				: doubtOfTime(
+						authority,
+						`${nameOf(authority.subject)} of \`clientCa\``,
+						nowMs,
+					);
+		return doubt === null ? [] : [{ keys, message: doubt, warning: true }];
+	});
 }
 
 function faultsOfPair(pair: PlacedPair, nowMs: number): TlsFault[] {
@@ -85,7 +108,8 @@ function faultsOfPair(pair: PlacedPair, nowMs: number): TlsFault[] {
 	if (message !== null) return [{ keys: certKeys, message }];
 	const certificate = certificateOf(cert);
 	const doubts = certificate ? doubtsOf(certificate, pair.name, nowMs) : [];
-	return [...doubts, ...doubtsOfChain(certificatesOf(cert))].map((doubt) => ({
+	const chain = certificatesOf(cert);
+	return [...doubts, ...doubtsOfChain(chain, nowMs)].map((doubt) => ({
 		...{ keys: certKeys, message: doubt, warning: true },
 	}));
 }
@@ -94,7 +118,20 @@ function faultsOfPair(pair: PlacedPair, nowMs: number): TlsFault[] {
  * Many clients fetch no certificate that is missing. A certificate that says where its issuer's is (RFC 5280, 4.2.2.1) comes
  * from an authority whose root clients know and whose other certificates they do not. Authorities of one's own rarely say it.
  */
-function doubtsOfChain(chain: readonly X509Certificate[]): string[] {
+function doubtsOfChain(
+	chain: readonly X509Certificate[],
+	nowMs: number,
+): string[] {
+	const between = chain.slice(1).flatMap((one) => {
+		// Of a root clients take their own copy.
+		if (one.checkIssued(one)) return [];
+		const who = `${nameOf(one.subject)} of \`cert\``;
+		return doubtOfTime(one, who, nowMs) ?? [];
+	});
+	return [...between, ...doubtsOfOrder(chain)];
+}
+
+function doubtsOfOrder(chain: readonly X509Certificate[]): string[] {
 	for (const [at, issuer] of chain.slice(1).entries()) {
 		const issued = chain[at] as X509Certificate;
 		if (issued.checkIssued(issuer)) continue;
@@ -107,7 +144,7 @@ function doubtsOfChain(chain: readonly X509Certificate[]): string[] {
 	if (last === undefined || last.checkIssued(last)) return [];
 	if (!/CA Issuers/.test(last.infoAccess ?? "") || isOfRoot(last)) return [];
 	return [
-		`\`cert\` ends before the certificate of ${nameOf(last.issuer)}, which has issued ${nameOf(last.subject)}: many clients need it, so name the file of the whole chain`,
+		`\`cert\` ends before the certificate of ${nameOf(last.issuer)}, which has issued ${nameOf(last.subject)}: many clients need it, so name the file of the whole chain, unless it is a root that your clients know`,
 	];
 }
 
@@ -138,11 +175,14 @@ function doubtsOf(
 	nowMs: number,
 ): string[] {
 	const doubts: string[] = [];
-	const { validFromDate, validToDate } = certificate;
-	if (validToDate.getTime() < nowMs) {
-		doubts.push(`\`cert\` has expired on ${dayOf(validToDate)}`);
-	} else if (validFromDate.getTime() > nowMs) {
-		doubts.push(`\`cert\` is not valid before ${dayOf(validFromDate)}`);
+	const ofTime = doubtOfTime(certificate, "`cert`", nowMs);
+	if (ofTime !== null) doubts.push(ofTime);
+	// Named so by Node: the extended use (RFC 5280, 4.2.1.12).
+	const uses = certificate.keyUsage as readonly string[] | undefined;
+	if (uses !== undefined && !uses.some((use) => forServers.includes(use))) {
+		doubts.push(
+			"`cert` is not for servers (extendedKeyUsage), so no client takes it",
+		);
 	}
 	const names = namesOf(certificate);
 	if (names.length === 0) {
@@ -151,6 +191,23 @@ function doubtsOf(
 		doubts.push(`\`cert\` is for ${names.join(", ")}, and not for \`${name}\``);
 	}
 	return doubts;
+}
+
+/** `serverAuth`, and `anyExtendedKeyUsage`. */
+const forServers = ["1.3.6.1.5.5.7.3.1", "2.5.29.37.0"];
+
+/** Null if it is valid now. `who` names it. */
+function doubtOfTime(
+	{ validFromDate, validToDate }: X509Certificate,
+	who: string,
+	nowMs: number,
+): string | null {
+	if (validToDate.getTime() < nowMs) {
+		return `${who} has expired on ${dayOf(validToDate)}`;
+	}
+	return validFromDate.getTime() > nowMs
+		? `${who} is not valid before ${dayOf(validFromDate)}`
+		: null;
 }
 
 function isFor(certificate: X509Certificate, name: string): boolean {

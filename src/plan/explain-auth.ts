@@ -17,7 +17,7 @@ export interface AuthExplanation {
 	readonly require: unknown;
 }
 
-/** As whom a route asks an upstream. It holds no credentials. */
+/** As whom a route asks an upstream, by `auth` or by a certificate. It holds no credentials. */
 export interface AsksAs {
 	readonly upstream: string;
 	readonly as: "client" | "gateway";
@@ -38,7 +38,10 @@ export function explainAuth(
 	return { by, require: require && printTemplate(require) };
 }
 
-/** Of the upstreams that a route reaches, also when it tells of a job's end, those that are asked with credentials. */
+/**
+ * Of the upstreams that a route reaches, also when it tells of a job's end, those that have `auth` or a certificate. Whether
+ * `headers` and `query` hold credentials cannot be told.
+ */
 export function explainAsked(route: RoutePlan, plan: Plan): AsksAs[] {
 	const webhook = route.job?.webhook?.upstream;
 	const reached = reachedBy(route, plan.upstreams);
@@ -46,13 +49,20 @@ export function explainAsked(route: RoutePlan, plan: Plan): AsksAs[] {
 		const { name, auth, tls } = one;
 		if (!reached.includes(one) && name !== webhook) return [];
 		const shows = tls.some((entry) => entry.name === "cert");
-		const by = [
-			...(auth ? [auth.kind] : []),
-			...(shows ? ["certificate"] : []),
-		];
-		if (by.length === 0) return [];
-		return [
-			{ upstream: name, as: isOfClient(auth) ? "client" : "gateway", by },
-		];
+		const ofAuth: AsksAs[] = auth
+			? [
+					{
+						upstream: name,
+						as: isOfClient(auth) ? "client" : "gateway",
+						by: [auth.kind],
+					},
+				]
+			: [];
+		if (!shows) return ofAuth;
+		// The certificate is the gateway's, whoever asks besides.
+		const [first] = ofAuth;
+		return first?.as === "gateway"
+			? [{ ...first, by: [...first.by, "certificate"] }]
+			: [...ofAuth, { upstream: name, as: "gateway", by: ["certificate"] }];
 	});
 }

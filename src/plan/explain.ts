@@ -31,7 +31,7 @@ export interface RouteExplanation {
 	readonly summary: string | null;
 	/** Who may ask; null if the config has no `auth`. */
 	readonly auth: AuthExplanation | null;
-	/** As whom it asks upstreams. One that is asked without credentials is not there. */
+	/** As whom it asks upstreams. One without `auth` and certificate is not there, also if its `headers` or `query` hold credentials. */
 	readonly asks: readonly AsksAs[];
 	readonly deadlineMs: number;
 	/** Where a proxied route passes requests on to; null for a route that makes its answer itself. */

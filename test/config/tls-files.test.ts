@@ -19,6 +19,8 @@ beforeEach(() => {
 		...["chained.pem", "chained.key", "between.pem", "private.pem"],
 		...["expired.pem", "expired.key", "example.pem", "example.key"],
 		...["weak.pem", "weak.key", "clients-ca.pem", "root.pem"],
+		...["client-only.pem", "client-only.key", "other-ca.pem"],
+		...["both-uses.pem", "both-uses.key"],
 	]) {
 		copyFileSync(source(name), join(folder.path, name));
 	}
@@ -79,6 +81,13 @@ describe("a certificate", () => {
 		]);
 	});
 
+	test("that is not for servers is warned of", () => {
+		assert.deepEqual(faults("client-only.pem", "client-only.key"), [
+			"warning cert: `cert` is not for servers (extendedKeyUsage), so no client takes it",
+		]);
+		assert.deepEqual(faults("both-uses.pem", "both-uses.key"), []);
+	});
+
 	test("that OpenSSL would not serve is an error before the server starts", () => {
 		assert.deepEqual(faults("weak.pem", "weak.key"), [
 			"error cert: the key or the signature of `cert` is too weak (ERR_SSL_EE_KEY_TOO_SMALL)",
@@ -112,7 +121,7 @@ describe("a certificate", () => {
 describe("a chain of certificates", () => {
 	test("that ends before the certificate of a known authority's issuer is warned of", () => {
 		assert.deepEqual(faults("chained.pem", "chained.key"), [
-			"warning cert: `cert` ends before the certificate of between, which has issued chained: many clients need it, so name the file of the whole chain",
+			"warning cert: `cert` ends before the certificate of between, which has issued chained: many clients need it, so name the file of the whole chain, unless it is a root that your clients know",
 		]);
 		const ends = joined("chained.pem", "between.pem");
 		assert.match(
@@ -121,6 +130,15 @@ describe("a chain of certificates", () => {
 		);
 		const whole = joined("chained.pem", "between.pem", "root.pem");
 		assert.deepEqual(faults(whole, "chained.key"), []);
+	});
+
+	test("with one that has expired is warned of, but for a root, of which clients have their own", () => {
+		const whole = joined("chained.pem", "between.pem", "root.pem");
+		const atMs = Date.parse("2130-01-01");
+		assert.deepEqual(faults(whole, "chained.key", { atMs }), [
+			"warning cert: `cert` has expired on 2126-11-06",
+			"warning cert: between of `cert` has expired on 2126-11-06",
+		]);
 	});
 
 	test("of an authority of one's own needs no more", () => {
@@ -132,6 +150,40 @@ describe("a chain of certificates", () => {
 		assert.deepEqual(faults(wrong, "chained.key"), [
 			"warning cert: `cert` has root behind chained, which is of between: each certificate stands before that of its issuer",
 		]);
+	});
+});
+
+describe("the authorities of clients", () => {
+	const told = (clientCa: string, atMs?: number) =>
+		faults("both-uses.pem", "both-uses.key", {
+			...{ clientCa: file(clientCa), ...(atMs && { atMs }) },
+		});
+
+	test("that are right have nothing said of them", () => {
+		assert.deepEqual(told(joined("clients-ca.pem", "other-ca.pem")), []);
+	});
+
+	test("that have expired are warned of, each by its name", () => {
+		assert.deepEqual(told(joined("clients-ca.pem", "expired.pem")), [
+			"warning clientCa: expired of `clientCa` has expired on 2021-01-01",
+		]);
+	});
+
+	test("that cannot be read are warned of, and are an error if there is no other", () => {
+		const text = readFileSync(source("other-ca.pem"), "utf8");
+		const spoiled = text.replace(/\n[A-Za-z0-9+/]{20}/, "\n????");
+		const cut = text.slice(0, 300);
+		const own = readFileSync(source("clients-ca.pem"), "utf8");
+		for (const second of [spoiled, cut]) {
+			writeFileSync(join(folder.path, "two.pem"), own + second);
+			assert.deepEqual(told("two.pem"), [
+				"warning clientCa: certificate 2 of `clientCa` cannot be read, so clients of it and of those behind it are refused",
+			]);
+			writeFileSync(join(folder.path, "one.pem"), second);
+			assert.deepEqual(told("one.pem"), [
+				"error clientCa: `clientCa` holds no certificate that can be read",
+			]);
+		}
 	});
 });
 

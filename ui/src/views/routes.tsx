@@ -136,7 +136,7 @@ function WhoAsks({ route: { auth, asks } }: { route: RouteExplanation }) {
 				</dd>
 			</div>
 			{asks.map(({ upstream, as, by }) => (
-				<div key={upstream}>
+				<div key={`${upstream} ${as}`}>
 					<dt>Asks {upstream}</dt>
 					<dd>
 						as the {as} ({by.join(", ")})
