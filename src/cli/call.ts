@@ -17,7 +17,7 @@ import { printChart } from "./chart.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { hideSecrets } from "./hidden.ts";
+import { hiddenIn, hideSecrets } from "./hidden.ts";
 import {
 	type AskedRequest,
 	type RequestOptions,
@@ -190,7 +190,7 @@ function printCalls({ end }: Seen): void {
 	const { stderr, stdout } = process;
 	if (stdout.isTTY && stderr.isTTY) printError("");
 	if (stderr.isTTY && end !== null && end.trail.steps.length > 0) {
-		const chart = printChart(detailOf(end, Date.now()), {
+		const chart = printChart(hiddenIn(detailOf(end, Date.now())), {
 			// A terminal that does not know its size gives 0.
 			columns: stderr.columns || usualColumns,
 			colour: !process.env.NO_COLOR,

@@ -7,6 +7,7 @@ import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { printExplanation } from "./explain-text.ts";
 import { findConfig, inspectAndReport } from "./find-config.ts";
+import { hiddenIn } from "./hidden.ts";
 import { printMermaid } from "./mermaid.ts";
 import { print } from "./terminal.ts";
 
@@ -27,7 +28,8 @@ export async function explainCommand(
 	const { config } = await inspectAndReport(findConfig(file));
 	if (config === null) return exitCodes.configInvalid;
 	const timeoutsMs = config.resolved.reveal().map(({ timeoutMs }) => timeoutMs);
-	const all = explain(compile(config), timeoutsMs);
+	// Before lines are broken.
+	const all = hiddenIn(explain(compile(config), timeoutsMs));
 	const routes = route === null ? all : routesNamed(route, all);
 	if (json) print(JSON.stringify({ routes }, null, 2));
 	else

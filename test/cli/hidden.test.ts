@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { test } from "node:test";
+import { folderWith, sluice } from "../kit/cli.ts";
 
 const terminal = new URL("../../src/cli/terminal.ts", import.meta.url).href;
 const token = "the-token-1-of-many";
@@ -42,4 +43,19 @@ test("bytes that are written as base64 or hexadecimal digits keep what is no sec
 		const program = `process.stdout.write(Buffer.from("é " + token + " ü\\n").toString("${coding}"), "${coding}"); process.stdout.end(Buffer.from(token).toString("${coding}"), "${coding}")`;
 		assert.equal(await written(program), "é *** ü\n***", coding);
 	}
+});
+
+test("a secret that the author's own code has put into a config is not broken over two lines", async () => {
+	const key = `${"part-1-of-a-key".repeat(8)}`;
+	using folder = folderWith({
+		"sluice.ts":
+			"export default { upstreams: { u: { url: 'http://localhost:1' } }, routes: { 'GET /x': { steps: { a: { get: `u/${process.env.SHOP_API_KEY}` } }, respond: '${a}' } } };",
+	});
+	const command = sluice(["explain"], {
+		cwd: folder.path,
+		env: { ...process.env, SHOP_API_KEY: key },
+	});
+	assert.equal(await command.ended, 0, command.stderr());
+	assert.match(command.stdout(), /GET u\/\*\*\*/);
+	assert.ok(!command.stdout().includes("part-1"), command.stdout());
 });
