@@ -663,8 +663,8 @@ export interface UpstreamInput {
 	 */
 	readonly timeout?: InputOfKey<Upstream["timeout"]>;
 	/**
-	 * How many calls run at once, each on a connection of its own. The others wait their turn, at most 1,024. One
-	 * more is `limiter_full`. Default: `64`.
+	 * How many calls run at once, each on a connection of its own unless `pipelining` lets them share one. The others
+	 * wait their turn, at most 1,024. One more is `limiter_full`. Default: `64`.
 	 */
 	readonly connections?: InputOfKey<Upstream["connections"]>;
 	/**

@@ -109,7 +109,7 @@ export const upstreamKeys = section({
 		scalarTemplate<number | Hole>(countOrHole(bounds.connections)),
 		{
 			description:
-				"How many calls run at once, each on a connection of its own. The others wait their turn, at most 1,024. One more is `limiter_full`.",
+				"How many calls run at once, each on a connection of its own unless `pipelining` lets them share one. The others wait their turn, at most 1,024. One more is `limiter_full`.",
 			example: "connections: 16",
 			default: 64,
 		},

@@ -51,8 +51,9 @@ export const endStates = [
 ];
 
 /**
- * What is known of jobs, in a hash for each. Only scripts change it: so a run that has lost its job can end nothing. Each
- * function is one or two calls of a client, and rejects with what the client rejects with.
+ * What is known of jobs, in a hash for each. Only scripts change a hash: so a run that has lost its job can end nothing. From
+ * the lists of ends to be told and of jobs that are kept, a plain command takes what is over. Each function makes a few calls
+ * of a client, `kept` two for each state, and rejects with what the client rejects with.
  */
 export class JobRecords {
 	/** Every key begins with it. */
