@@ -54,8 +54,8 @@ const language = page("docs/language.md");
 /** The variables that the pages' configs read. */
 const env = {
 	ADMIN_TOKEN: "a-token-of-20-letters",
-	API_KEY: "key",
-	OPENWEATHER_KEY: "key",
+	API_KEY: "a-key-of-20-letters-1",
+	OPENWEATHER_KEY: "a-key-of-20-letters-1",
 	TRANSLATE_URL: "http://translate.test",
 	WEBHOOK_SECRET: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 };

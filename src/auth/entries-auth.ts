@@ -1,4 +1,4 @@
-import { entriesIn } from "../config/check-auth.ts";
+import { entriesIn } from "../config/auth-files.ts";
 import type {
 	ApiKeyEntry,
 	AuthConfig,

@@ -52,14 +52,24 @@ function newPassword(): { readonly key: string; readonly hash: string } {
 function dayOf(written: string): string {
 	const days = /^(\d{1,4})d$/.exec(written)?.[1];
 	if (days !== undefined) {
+		if (Number(days) === 0) throw alreadyOver(written);
 		const ms = Date.now() + Number(days) * 86_400_000;
 		return new Date(ms).toISOString().slice(0, 10);
 	}
-	if (/^\d{4}-\d\d-\d\d$/.test(written) && !Number.isNaN(Date.parse(written))) {
-		return written;
-	}
+	const ms = /^\d{4}-\d\d-\d\d$/.test(written)
+		? Date.parse(written)
+		: Number.NaN;
+	if (ms <= Date.now()) throw alreadyOver(written);
+	if (!Number.isNaN(ms)) return written;
 	throw new GatewayError(
 		"request_invalid",
 		"--expires takes a number of days, such as `90d`, or a day, such as `2027-06-30`",
+	);
+}
+
+function alreadyOver(written: string): GatewayError {
+	return new GatewayError(
+		"request_invalid",
+		`--expires ${written} is over already: no key would be good, so give a later day`,
 	);
 }

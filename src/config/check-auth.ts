@@ -1,18 +1,13 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import { allRead } from "../core/all-read.ts";
 import { isToken } from "../core/http/headers.ts";
 import { type KeyRules, KeysUnreadable, readKeySet } from "../core/key-set.ts";
-import type { Secrets } from "../core/secrets.ts";
-import type { AuthConfig, Config, JwtConfig, ServerConfig } from "./config.ts";
+import type { AuthConfig, JwtConfig, ServerConfig } from "./config.ts";
 import { authKeys } from "./keys/auth.ts";
-import { readApiKeys, readPasswords } from "./keys/auth-entries.ts";
 import type { FromEnvironment } from "./keys/from-environment.ts";
 import type { ReadOf } from "./keys/section.ts";
-import { hasFault, messageOf, type Problem } from "./problem.ts";
-import { addKeys } from "./secret-values.ts";
-import { entryOf, type Judged } from "./shape.ts";
-import { type MapSource, readSource, type Source } from "./source.ts";
+import { hasFault, type Problem } from "./problem.ts";
+import { entryOf } from "./shape.ts";
+import type { MapSource } from "./source.ts";
 
 type Say = (key: string, message: string) => void;
 
@@ -140,7 +135,7 @@ export function refuseUnasked(
 }
 
 /** What the file of an auth is; the text of its keys is no file. */
-function fileOf(auth: AuthConfig): string | null {
+export function fileOf(auth: AuthConfig): string | null {
 	if (auth.kind === "mtls") return null;
 	if (auth.kind !== "jwt") return auth.file;
 	return auth.keys.kind === "file" ? auth.keys.file : null;
@@ -153,7 +148,7 @@ export function rulesOfKeys({
 	return { algorithms, secrets: true };
 }
 
-function faultOfKeys(
+export function faultOfKeys(
 	text: string,
 	algorithms: JwtConfig["algorithms"],
 ): string | null {
@@ -168,68 +163,3 @@ function faultOfKeys(
 
 const noKey =
 	"there is no key that tokens can be verified with: RSA of 2,048 bits or more, EC, Ed25519, or a secret with its `alg` and as many bits as that needs";
-
-/** Reads a text of entries. Throws an error in words for the operator. */
-export function entriesIn<Entry>(
-	text: string,
-	read: (source: Source, judged: Judged) => readonly Entry[] | undefined,
-): readonly Entry[] {
-	const { root, problems, positionOf } = readSource(text);
-	const all = [...problems];
-	const judged = { what: "the file", problems: all };
-	const entries = root === null ? [] : read(root, judged);
-	const [first] = all;
-	if (first === undefined && entries !== undefined) return entries;
-	const { line = 1 } = first ? positionOf(first.at) : {};
-	const words = first ? messageOf(first) : "there is no list of entries";
-	throw new Error(`line ${line}: ${words}`);
-}
-
-/** Finds the files from the config's folder, and says what is wrong with what they hold. */
-export function withAuthFiles(
-	config: Config,
-	root: Source | null,
-	folder: string,
-): { readonly config: Config; readonly problems: readonly Problem[] } {
-	const problems: Problem[] = [];
-	const auth = config.auth.map((one): AuthConfig => {
-		const path = fileOf(one);
-		if (path === null || one.kind === "mtls") return one;
-		const file = resolve(folder, path);
-		const fault = faultOfFile(one, file, config.secrets);
-		if (fault !== null) {
-			const written = entryOf(
-				entryOf(entryOf(root, "auth"), one.name),
-				one.kind,
-			);
-			const key = one.kind === "jwt" ? "keys" : "file";
-			const { at = 0 } = entryOf(written, key) ?? {};
-			problems.push({ at, message: `${path}: ${fault}` });
-		}
-		return one.kind === "jwt"
-			? { ...one, keys: { kind: "file", file } }
-			: { ...one, file };
-	});
-	return { config: { ...config, auth }, problems };
-}
-
-function faultOfFile(
-	auth: AuthConfig,
-	file: string,
-	secrets: Secrets,
-): string | null {
-	try {
-		const text = readFileSync(file, "utf8");
-		if (auth.kind === "jwt") {
-			addKeys(text, secrets);
-			return faultOfKeys(text, auth.algorithms);
-		}
-		if (auth.kind === "keys") entriesIn(text, readApiKeys);
-		else entriesIn(text, readPasswords);
-		return null;
-	} catch (error) {
-		const { code, message } = error as NodeJS.ErrnoException;
-		if (code === "ENOENT") return "there is no such file";
-		return code === undefined ? message : `it cannot be read (${code})`;
-	}
-}

@@ -78,10 +78,18 @@ export function checkUpstream(
 		limiter,
 		breaker,
 	};
-	const { upstream: resolved, faults } = resolveUpstream(config, env, secrets);
+	const resolution = resolveUpstream(config, env, secrets);
+	const { upstream: resolved, faults, doubts } = resolution;
 	for (const { key, message } of faults) {
 		const at = placeOfSetting(source, key);
 		if (at !== null) problems.push({ at, message });
+	}
+	for (const { key, message } of doubts) {
+		const at = placeOfSetting(source, key);
+		// Once for each variable, however many settings read it.
+		if (at === null || problems.some((one) => one.message === message))
+			continue;
+		problems.push({ at, warning: true, message });
 	}
 	for (const [name, text] of Object.entries(resolved.tls ?? {})) {
 		const at = placeOfSetting(source, `tls.${name}`);

@@ -3,6 +3,7 @@ import { Secrets } from "../core/secrets.ts";
 import { faultOfSchema } from "./body-schema.ts";
 import { checkAuth, refuseUnasked } from "./check-auth.ts";
 import { checkChannels } from "./check-channel.ts";
+import { checkPorts } from "./check-ports.ts";
 import { namesOfGateway, warnOfEvadedLimits } from "./check-rate-limit.ts";
 import { checkRoute } from "./check-route.ts";
 import {
@@ -70,6 +71,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const upstreams = checked.map(({ config }) => config);
 	const auth = checkAuth(doors, { env, problems, secrets });
 	refuseUnasked(auth, server, doors, problems);
+	checkPorts({ server, admin }, root, problems);
 	const used = new Set<string>();
 	const channels = checkChannels(streams, { problems, faultOfSchema });
 	const usedChannels = new Set<string>();

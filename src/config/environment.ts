@@ -17,7 +17,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Hears of a variable that a setting reads, with its value. `fromFile` if a file stands for it. */
 export type OnVariable = (
 	key: string,
-	variable: { readonly value: string; readonly fromFile: boolean },
+	variable: {
+		readonly name: string;
+		readonly value: string;
+		readonly fromFile: boolean;
+	},
 ) => void;
 
 /** The text of a setting; null if there is none. `key` is the setting's, for faults. */
@@ -47,7 +51,7 @@ export function environmentReader(
 		for (const name of read) {
 			const fromFile = Object.hasOwn(files, name);
 			const value = (fromFile ? files : variables)[name];
-			if (value !== undefined) onVariable(key, { value, fromFile });
+			if (value !== undefined) onVariable(key, { name, value, fromFile });
 		}
 		const values = [{ ...variables, ...files }];
 		const frame = { values, parent: null, fuel: new Fuel() };

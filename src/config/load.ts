@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { GatewayError } from "../core/errors.ts";
 import { Secrets } from "../core/secrets.ts";
+import { withAuthFiles } from "./auth-files.ts";
 import { type Checked, check } from "./check.ts";
-import { withAuthFiles } from "./check-auth.ts";
 import { tlsProblems } from "./check-tls.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
@@ -162,9 +162,10 @@ function withAuth(
 	folder: string,
 ): Pick<Checked, "config" | "problems"> {
 	if (config === null) return { config, problems };
-	const found = withAuthFiles(config, root, folder);
+	const found = withAuthFiles(config, root, folder, Date.now());
+	const valid = found.problems.every(({ warning }) => warning === true);
 	return {
-		config: found.problems.length > 0 ? null : found.config,
+		config: valid ? found.config : null,
 		problems: [...problems, ...found.problems],
 	};
 }

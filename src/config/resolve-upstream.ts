@@ -159,6 +159,8 @@ export interface Resolution {
 	/** Its `tls` may still name files. */
 	readonly upstream: ResolvedUpstream;
 	readonly faults: readonly Fault[];
+	/** They keep nothing from starting. */
+	readonly doubts: readonly Fault[];
 }
 
 /** Reads the environment into an upstream's settings, and tells what is secret of it. Faults name variables, never their values. */
@@ -168,8 +170,13 @@ export function resolveUpstream(
 	secrets: Secrets,
 ): Resolution {
 	const faults: Fault[] = [];
+	const doubts: Fault[] = [];
 	const say = (key: string, message: string) => faults.push({ key, message });
-	const { onVariable, reads } = upstreamVariables(secrets);
+	const untold = (key: string, variable: string) => {
+		const message = `what \`${variable}\` holds is too short to be hidden where an upstream repeats it: take a longer secret`;
+		doubts.push({ key, message });
+	};
+	const { onVariable, reads } = upstreamVariables(secrets, untold);
 	const evaluate = environmentReader(env, say, onVariable);
 	const setting = <T>(
 		key: string,
@@ -304,7 +311,7 @@ export function resolveUpstream(
 			`${variables ? `what ${variables} holds` : "`host`"} is not one host, with or without a port: write \`api.example.com\` or \`api.example.com:8443\``,
 		);
 	}
-	return { upstream, faults };
+	return { upstream, faults, doubts };
 }
 
 /** A name or an address, with or without a port (RFC 9110, 7.2). */

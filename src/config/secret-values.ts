@@ -1,5 +1,5 @@
 import { formEncoded } from "../core/http/query.ts";
-import type { Secrets } from "../core/secrets.ts";
+import { lengthMin, type Secrets } from "../core/secrets.ts";
 import { printTemplate } from "../expression/print.ts";
 import type { TemplateEntry } from "../expression/template.ts";
 import type { AuthOptions } from "../policy/auth/options.ts";
@@ -81,8 +81,11 @@ export function addWhole(text: string, secrets: Secrets): void {
 	if (!text.startsWith("-----BEGIN ")) secrets.add(text);
 }
 
-/** Hears of the variables of one upstream's settings. */
-export function upstreamVariables(secrets: Secrets): {
+/** Hears of the variables of one upstream's settings. `untold` hears of a secret that no output can be searched for. */
+export function upstreamVariables(
+	secrets: Secrets,
+	untold: (key: string, variable: string) => void,
+): {
 	readonly onVariable: OnVariable;
 	/** Whether a setting reads a variable, by its key. */
 	readonly reads: (key: string) => boolean;
@@ -90,8 +93,12 @@ export function upstreamVariables(secrets: Secrets): {
 	const keys = new Set<string>();
 	return {
 		reads: (key) => keys.has(key),
-		onVariable(key, { value, fromFile }) {
+		onVariable(key, { name, value, fromFile }) {
 			keys.add(key);
+			const isMeant = /^auth\./.test(key) || secretName.test(name);
+			if (isSecret(key) && isMeant && value.trim().length < lengthMin) {
+				untold(key, name);
+			}
 			if (fromFile) addWhole(value, secrets);
 			else if (key === "tls.key") addKeys(value, secrets);
 			else if (isSecret(key)) secrets.add(value);

@@ -7,7 +7,7 @@ import { TextSearch } from "./text-search.ts";
 const stars = "***";
 
 /** The shortest secret that is looked for. A shorter one would be found where it does not stand. */
-const lengthMin = 6;
+export const lengthMin = 6;
 
 /** Letters alone are a word until there are so many, and digits a number or a time. */
 const wordLengthMin = 12;

@@ -1,15 +1,21 @@
 import type { EachConfig } from "../config/steps/common.ts";
-import { asGatewayError, GatewayError, inStep } from "../core/errors.ts";
+import {
+	asGatewayError,
+	type ErrorFacts,
+	GatewayError,
+	inStep,
+} from "../core/errors.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import { readsOf } from "../expression/template.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Semaphore } from "../tasks/semaphore.ts";
 import { aborted } from "./aborted.ts";
 import {
+	inputsOf,
 	itemFrameSize,
 	itemSlots,
 	type Layout,
 	prepare,
-	readsOnlyInput,
 } from "./layout.ts";
 import type { ItemListener } from "./run.ts";
 import { type Once, type Spot, skipped } from "./spot.ts";
@@ -218,7 +224,15 @@ function prepareList(
 	const source =
 		template.kind === "whole" ? template.expression.source : "a list";
 	const name = `\${${source}}`;
-	const status = readsOnlyInput(template, layout) ? { status: 400 } : {};
+	const inputs = inputsOf(readsOf(template), layout);
+	const status = inputs === null ? {} : { status: 400 };
+	/** The client cannot know the bound otherwise. */
+	const told = (count: number, bound: string): ErrorFacts => {
+		const message = `makes a list of ${count} items, and ${bound}`;
+		return inputs === null
+			? {}
+			: { status: 400, errors: inputs.map((at) => ({ at, message })) };
+	};
 	return (frame) => {
 		const list = evaluate(frame);
 		if (list === null) {
@@ -230,11 +244,13 @@ function prepareList(
 		}
 		if (list.length > max) {
 			const message = `${name} has ${list.length} items, more than ${max}`;
-			throw new GatewayError("limit_exceeded", message, status);
+			const facts = told(list.length, `at most ${max} may be`);
+			throw new GatewayError("limit_exceeded", message, facts);
 		}
 		if (enough !== null && list.length < enough) {
 			const message = `${name} has ${list.length} items, fewer than ${enough} (\`enough\`)`;
-			throw new GatewayError("reference_missing", message, status);
+			const facts = told(list.length, `at least ${enough} must be`);
+			throw new GatewayError("reference_missing", message, facts);
 		}
 		return list;
 	};

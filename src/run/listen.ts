@@ -1,16 +1,11 @@
 import { asGatewayError } from "../core/errors.ts";
 import type { StepFailure } from "../core/events.ts";
-import { printJson } from "../core/json.ts";
 import type { Frame } from "../expression/evaluate.ts";
-import type { Template } from "../expression/template.ts";
+import { readsOf, type Template } from "../expression/template.ts";
 import type { HeardPlan, ListenPlan } from "../plan/plan.ts";
 import { type ComposedRoute, carryOut } from "./compose.ts";
-import {
-	blamingClient,
-	type Layout,
-	prepare,
-	readsOnlyInput,
-} from "./layout.ts";
+import { blamingClient, inputsOf, type Layout, prepare } from "./layout.ts";
+import { printOf } from "./message.ts";
 import {
 	createFrame,
 	isFailure,
@@ -54,9 +49,10 @@ function prepareMember(
 	layout: Layout,
 ): (frame: Frame) => string {
 	const memberOf = prepare(member, layout);
+	const inputs = inputsOf(readsOf(member), layout);
 	const print = (frame: Frame) =>
-		printJson(memberOf(frame), frame.fuel, memberBound);
-	return readsOnlyInput(member, layout) ? blamingClient(print) : print;
+		printOf(memberOf(frame), frame.fuel, memberBound, inputs, "a `member`");
+	return inputs === null ? print : blamingClient(print);
 }
 
 /** Which instance of a channel a request means before any step has run. Throws if it means none. */

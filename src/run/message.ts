@@ -1,6 +1,6 @@
 import type { ChannelConfig } from "../config/config.ts";
 import { GatewayError } from "../core/errors.ts";
-import { printJson } from "../core/json.ts";
+import { type PrintBound, printJson, tooLong } from "../core/json.ts";
 import type { Fuel } from "../expression/fuel.ts";
 import { faultOf } from "./body-faults.ts";
 import type { CompileBody } from "./json-body.ts";
@@ -28,7 +28,7 @@ export function prepareMessage(
 	const bound = { bytesMax: messageBytesMax, what };
 	const check = schema && compileBody(schema);
 	return (value, fuel, inputs) => {
-		const json = printJson(value, fuel, bound);
+		const json = printOf(value, fuel, bound, inputs, "a message");
 		if (check === null) return json;
 		// As for a body: a pattern takes 75 ns for a character.
 		fuel.burn(json.length);
@@ -52,4 +52,25 @@ export function prepareMessage(
 		const errors = inputs.map((input) => ({ at: input, message }));
 		throw new GatewayError("request_invalid", words, { errors });
 	};
+}
+
+/** The JSON of a value. If it is too long, the client hears how long it may be: the status alone does not say which limit it is. */
+export function printOf(
+	value: unknown,
+	fuel: Fuel,
+	bound: PrintBound,
+	inputs: Inputs,
+	what: string,
+): string {
+	try {
+		return printJson(value, fuel, bound);
+	} catch (error) {
+		// Too much computing has the same code.
+		const isTooLong =
+			error instanceof GatewayError && error.message === tooLong(bound).message;
+		if (!isTooLong || inputs === null) throw error;
+		const message = `makes ${what} that is longer than ${bound.bytesMax} bytes`;
+		const errors = inputs.map((at) => ({ at, message }));
+		throw new GatewayError(error.code, error.message, { errors });
+	}
 }

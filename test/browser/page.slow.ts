@@ -343,7 +343,7 @@ describe("the page in a browser", { skip: withoutChromium() }, () => {
 		await page.getByText(/connection lost/).waitFor();
 		const again = await serve(weatherExample, {
 			OPENWEATHER_URL: "http://127.0.0.1:1",
-			OPENWEATHER_KEY: "key",
+			OPENWEATHER_KEY: "a-key-of-20-letters-1",
 			TRANSLATE_URL: "http://127.0.0.1:1",
 		});
 		const admin = await serveAdmin(again.gateway, { port: Number(port) });

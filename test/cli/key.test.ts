@@ -60,6 +60,8 @@ describe("sluice key", () => {
 		for (const [args, words] of [
 			[["a:b"], /none of them a colon/],
 			[["a", "--expires", "soon"], /takes a number of days/],
+			[["a", "--expires", "2020-01-01"], /2020-01-01 is over already/],
+			[["a", "--expires", "0d"], /0d is over already/],
 			[["a", "--password", "--expires", "1d"], /a password does not expire/],
 		] as const) {
 			const { code, entry } = await made(folder.path, ...args);

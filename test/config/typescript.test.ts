@@ -21,7 +21,10 @@ import { printPlan } from "../../src/plan/print.ts";
 import { folderWith } from "../kit/cli.ts";
 import { type Behaviour, testGateway } from "../kit/gateway.ts";
 
-const env = { TRANSLATE_URL: "http://translate.test", OPENWEATHER_KEY: "key" };
+const env = {
+	TRANSLATE_URL: "http://translate.test",
+	OPENWEATHER_KEY: "a-key-of-20-letters-1",
+};
 const upstreams = { users: { url: "http://users.test" } };
 
 function problemsOf(config: unknown): string[] {

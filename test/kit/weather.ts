@@ -34,11 +34,14 @@ export async function startWeather({
 	latencyMs = [20, 60],
 	without = "",
 }: WeatherOptions = {}): Promise<Weather> {
-	const openweather = await startOpenWeather({ latencyMs, key: "key" });
+	const openweather = await startOpenWeather({
+		latencyMs,
+		key: "a-key-of-20-letters-1",
+	});
 	const translate = await startLibreTranslate({ latencyMs });
 	const gateway = await serve(weatherExample.replace(without, ""), {
 		OPENWEATHER_URL: openweather.url,
-		OPENWEATHER_KEY: "key",
+		OPENWEATHER_KEY: "a-key-of-20-letters-1",
 		TRANSLATE_URL: translate.url,
 	});
 	const admin = await serveAdmin(gateway.gateway, { port: 0, token });

@@ -276,6 +276,10 @@ routes:
 		assert.equal((await ask(`/rooms/7?name=${long(1024)}`)).status, 200);
 		const byClient = await ask(`/rooms/7?name=${long(1025)}`);
 		assert.deepEqual([byClient.status, byClient.code], [400, "limit_exceeded"]);
+		const message = "makes a `member` that is longer than 1024 bytes";
+		assert.partialDeepStrictEqual(byClient.json, {
+			errors: [{ at: "query.name", message }],
+		});
 		const byStep = await ask(`/made/7?name=${long(1025)}`);
 		assert.deepEqual([byStep.status, byStep.code], [500, "limit_exceeded"]);
 		assert.equal(channel()?.listeners, 0);
@@ -402,6 +406,24 @@ describe("a message", () => {
 		assert.doesNotMatch(end?.error?.message ?? "", /secret/);
 		assert.equal(channel()?.published, 0);
 		assert.equal(channel()?.instances, 0);
+	});
+
+	it("that a client alone makes may be so long, and it is told how long", async () => {
+		const { ask, ended, channel } = rooms("{ maxMessage: 61B }");
+		const long = { method: "POST", body: { text: "x".repeat(100) } };
+		const { status, code, json } = await ask("/rooms/7", long);
+		assert.deepEqual([status, code], [400, "limit_exceeded"]);
+		assert.partialDeepStrictEqual(json, {
+			errors: [
+				{ at: "body", message: "makes a message that is longer than 61 bytes" },
+			],
+		});
+		assert.match(ended[0]?.error?.message ?? "", /`room` \(`maxMessage`\)/);
+		assert.equal(channel()?.published, 0);
+		const other = rooms("{ maxMessage: 61B }", made);
+		const failed = await other.ask("/rooms/7", long);
+		assert.deepEqual([failed.status, failed.code], [500, "limit_exceeded"]);
+		assert.ok(!("errors" in (failed.json as object)));
 	});
 
 	it("must fit the schema of its channel, or its step fails", async () => {

@@ -305,6 +305,13 @@ describe("the list of an each", () => {
 		);
 	});
 
+	it("that is the client's is told with its bound", async () => {
+		const { json } = await eachId({ max: 3 }, () => ({ json: 1 })).ask(upTo(4));
+		const message = "makes a list of 4 items, and at most 3 may be";
+		const [fault] = (json as { errors: { message: string }[] }).errors;
+		assert.equal(fault?.message, message);
+	});
+
 	it("may have 100 items unless told otherwise", async () => {
 		const length = async (count: number) =>
 			(await eachId({ get: "users/a" }).ask(upTo(count))).status;

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { problemsOf } from "../kit/problems.ts";
+
+/** What is said of an upstream with these settings. */
+function said(settings: string, env: Record<string, string>): string[] {
+	return problemsOf(
+		`
+upstreams:
+  api: { url: "http://api.test", ${settings} }
+  other: { url: "http://other.test", ${settings} }
+routes:
+  GET /x: { steps: { a: { get: api/a }, b: { get: other/b } }, respond: ["\${a}", "\${b}"] }
+`,
+		env,
+	);
+}
+
+const words = (name: string) =>
+	`what \`${name}\` holds is too short to be hidden where an upstream repeats it: take a longer secret`;
+
+describe("a secret that no output can be searched for", () => {
+	for (const [settings, name] of [
+		['auth: { bearer: "${env.BEARER}" }', "BEARER"],
+		['auth: { basic: { user: shop, password: "${env.SHOP}" } }', "SHOP"],
+		['headers: { x-any: "${env.TOKEN}" }', "TOKEN"],
+		['query: { appid: "${env.API_KEY}" }', "API_KEY"],
+	] as const) {
+		test(`is warned of once, without its value: ${name}`, () => {
+			for (const value of ["sh0rt", "horse", "12345"]) {
+				const [only = "", ...more] = said(settings, { [name]: value });
+				assert.deepEqual(more, []);
+				assert.match(only, /^test\.yaml:3:\d+: warning: /);
+				assert.ok(only.endsWith(words(name)), only);
+				assert.ok(!only.includes(value));
+			}
+			assert.deepEqual(said(settings, { [name]: "long-enough-1" }), []);
+		});
+	}
+
+	test("is not suspected where nothing says that it is one", () => {
+		const settings = 'headers: { x-tenant: "${env.TENANT}" }';
+		assert.deepEqual(said(settings, { TENANT: "7" }), []);
+	});
+});
