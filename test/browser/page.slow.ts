@@ -35,8 +35,11 @@ routes:
 const rowWith = (page: Page, text: string) =>
 	page.locator(".requests tbody tr", { hasText: text }).first();
 
-const open = (page: Page, view: string) =>
-	page.getByRole("link", { name: view, exact: true }).click();
+/** Goes to a view, and waits until it is there: until then labels are those of the view before. */
+async function open(page: Page, view: string): Promise<void> {
+	await page.getByRole("link", { name: view, exact: true }).click();
+	await page.getByRole("heading", { name: view, level: 1 }).waitFor();
+}
 
 /** Where the bars of a step stand, in pixels, and what they were spent on. */
 async function barsOf(page: Page, step: string) {

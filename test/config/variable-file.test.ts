@@ -69,8 +69,8 @@ describe("a file that stands for a variable", () => {
 	});
 
 	test("is not opened if no setting reads its variable", () => {
-		const env = { KEY: "own", OTHER_FILE: "/nowhere" };
-		assert.deepEqual(read(env), { value: "own", said: [] });
+		const env = { KEY: "its-own", OTHER_FILE: "/nowhere" };
+		assert.deepEqual(read(env), { value: "its-own", said: [] });
 	});
 
 	test("is what `env.NAME_FILE` names, and not what it holds, if that is read itself", () => {

@@ -64,6 +64,7 @@ export const notOverTls: Record<string, string> = {
 	"test/server/http2-floods.test.ts": speaksTls,
 	"test/server/interim.test.ts": "it has a server of node:http alone",
 	"test/server/refuse.test.ts": "it opens no port",
+	"test/server/simple-answer.test.ts": "it opens no port",
 	"test/server/tls.test.ts": speaksTls,
 	"test/server/turn-writes.test.ts": "over TLS no answer is held back",
 	"test/server/websocket-cases.test.ts":
