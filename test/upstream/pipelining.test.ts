@@ -206,6 +206,22 @@ describe("a connection of its own has", () => {
 });
 
 describe("if a call ends before its answer", () => {
+	/** Of three calls that were sent together the second has been given up. */
+	async function secondLeaves(lastCaller = scope) {
+		await keptConnections();
+		const held = together(3);
+		const inner = openScope({ parent: scope });
+		const before = textOf(read({ target: "/a" }));
+		const given = textOf(read({ target: "/b" }), inner);
+		const behind = textOf(read({ target: "/c" }), lastCaller);
+		const asked = await held;
+		const reason = new Error("given up");
+		inner.cancel(reason);
+		await assert.rejects(given, reason);
+		inner.close();
+		return { before, behind, asked };
+	}
+
 	test("the one that is answered next takes the connection with it, and the others are sent again, alone", async () => {
 		await keptConnections();
 		const held = together(3);
@@ -224,16 +240,7 @@ describe("if a call ends before its answer", () => {
 	});
 
 	test("the others keep the connection, and its answer is dropped", async () => {
-		await keptConnections();
-		const held = together(3);
-		const inner = openScope({ parent: scope });
-		const before = textOf(read({ target: "/a" }));
-		const given = textOf(read({ target: "/b" }), inner);
-		const behind = textOf(read({ target: "/c" }));
-		const asked = await held;
-		const reason = new Error("given up");
-		inner.cancel(reason);
-		await assert.rejects(given, reason);
+		const { before, behind, asked } = await secondLeaves();
 		for (const { answer, target } of asked) answer(target);
 		assert.deepEqual(await Promise.all([before, behind]), ["/a", "/c"]);
 		assert.equal(server.asked.length, 3);
@@ -241,45 +248,27 @@ describe("if a call ends before its answer", () => {
 		respond = ({ answer, target }) => answer(target);
 		assert.deepEqual(await readAll("/d"), ["/d"]);
 		assert.equal(server.connections, 1);
-		inner.close();
 	});
 
 	test("an answer that nobody wants is not read for ever", async () => {
-		await keptConnections();
-		const held = together(3);
-		const inner = openScope({ parent: scope });
-		const before = textOf(read({ target: "/a" }));
-		const given = textOf(read({ target: "/b" }), inner);
-		const behind = textOf(read({ target: "/c" }));
-		const asked = await held;
-		inner.cancel(new Error("given up"));
-		await assert.rejects(given);
+		const { before, behind, asked } = await secondLeaves();
 		respond = ({ answer, target }) => answer(`again ${target}`);
 		asked[0]?.answer("/a");
 		asked[1]?.socket.write(httpHead(200, "content-length: 10000000"));
 		asked[1]?.socket.write(Buffer.alloc(100_000));
 		assert.deepEqual(await Promise.all([before, behind]), ["/a", "again /c"]);
 		await gone(asked[1]?.socket as Socket);
-		inner.close();
 	});
 
 	test("the connection ends when nobody wants what is still to come", async () => {
-		await keptConnections();
-		const held = together(3);
-		const inner = openScope({ parent: scope });
 		const last = openScope({ parent: scope });
-		const before = textOf(read({ target: "/a" }));
-		const given = outcomeOf(textOf(read({ target: "/b" }), inner));
-		const behind = outcomeOf(textOf(read({ target: "/c" }), last));
-		const [{ socket, answer }] = (await held) as [Asked];
-		inner.cancel(new Error("given up"));
-		await given;
-		answer("/a");
+		const { before, behind, asked } = await secondLeaves(last);
+		asked[0]?.answer("/a");
 		assert.equal(await before, "/a");
-		last.cancel(new Error("given up"));
-		await behind;
-		await gone(socket);
-		inner.close();
+		const reason = new Error("given up");
+		last.cancel(reason);
+		await assert.rejects(behind, reason);
+		await gone(asked[0]?.socket as Socket);
 		last.close();
 	});
 

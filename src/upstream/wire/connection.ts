@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../tasks/clock.ts";
 import { type Connect, endedByPeer } from "./connect.ts";
+import { Dropped, isWanted } from "./dropped.ts";
 import type { HeadReader } from "./head-reader.ts";
 import { ResponseParser, type Sink } from "./parser.ts";
 import type { Race } from "./race.ts";
@@ -353,10 +354,6 @@ export class UpstreamConnection implements Flow {
 
 const none: Carried[] = [];
 
-function isWanted(one: Carried): boolean {
-	return !(one instanceof Dropped);
-}
-
 /** Tells all of them, also if one throws. */
 function tellAll(all: readonly Carried[], tell: (one: Carried) => void): void {
 	const [first, ...rest] = all;
@@ -366,36 +363,6 @@ function tellAll(all: readonly Carried[], tell: (one: Carried) => void): void {
 	} finally {
 		tellAll(rest, tell);
 	}
-}
-
-/** More of an answer that nobody wants is not read. */
-const droppedBytesMax = 64 * 1024;
-
-/** Stands for an exchange that is over, until its answer has come. */
-class Dropped implements Carried {
-	awaited = false;
-	readonly toHead = false;
-	readonly sent = true;
-	readonly allSent = true;
-	readonly timeoutMs = Number.POSITIVE_INFINITY;
-	#bytes = 0;
-
-	onHead(): null {
-		return null;
-	}
-
-	onData(_memory: Buffer, from: number, to: number): string | null {
-		this.#bytes += to - from;
-		return this.#bytes > droppedBytesMax ? "nobody wants it" : null;
-	}
-
-	moveOn(): void {}
-	send(): void {}
-	afterRead(): void {}
-	complete(): void {}
-	refuse(): void {}
-	lost(): void {}
-	fail(): void {}
 }
 
 function gone(socket: Socket): Promise<void> {
