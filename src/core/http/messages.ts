@@ -129,7 +129,7 @@ export interface UpstreamRequest extends Asker {
 	readonly attempt?: AttemptTrail | null;
 	/** The bound of one attempt, in milliseconds, from the moment when it has its connection slot. */
 	readonly timeoutMs: number;
-	/** Called when the first byte of an attempt is about to be written. From here on a write may have happened. */
+	/** Called as soon as an attempt was handed to its connection. From here on a write may have happened. */
 	readonly onSent: (() => void) | null;
 	/** After a wait for a slot: whether the cache has an answer by now, so that the call is not to be made. */
 	readonly isKept?: () => boolean;
