@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import {
 	type RunningUpstream,
@@ -25,21 +26,22 @@ export interface WeatherOptions {
 	/** The admin server's. */
 	readonly token?: string | null;
 	readonly latencyMs?: readonly [number, number];
-	/** A piece of the config that is left out. */
-	readonly without?: string;
+	/** A piece of the config, which must be there, and what stands in its place. */
+	readonly instead?: readonly [piece: string, by: string];
 }
 
 export async function startWeather({
 	token = null,
 	latencyMs = [20, 60],
-	without = "",
+	instead: [piece, by] = ["", ""],
 }: WeatherOptions = {}): Promise<Weather> {
 	const openweather = await startOpenWeather({
 		latencyMs,
 		key: "a-key-of-20-letters-1",
 	});
 	const translate = await startLibreTranslate({ latencyMs });
-	const gateway = await serve(weatherExample.replace(without, ""), {
+	assert.ok(weatherExample.includes(piece), piece);
+	const gateway = await serve(weatherExample.replace(piece, by), {
 		OPENWEATHER_URL: openweather.url,
 		OPENWEATHER_KEY: "a-key-of-20-letters-1",
 		TRANSLATE_URL: translate.url,

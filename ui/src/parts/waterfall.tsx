@@ -291,17 +291,28 @@ function Axis({ endMs }: { endMs: number }) {
 	);
 }
 
-/** Only what these rows have. */
+/** What looks alike: the gateway's own work, its own waits, and pauses between calls. */
+const alike: readonly (readonly Piece["spent"][])[] = [
+	["reading", "computing", "answer"],
+	["queue", "turn", "parallel", "step"],
+	["retry", "repeat"],
+];
+
+/** Only what these rows have, and each look once. */
 function BarLegend({ rows }: { rows: readonly Row[] }) {
 	const there = new Set(
 		rows.flatMap(({ pieces }) => pieces.map(({ spent }) => spent)),
 	);
+	const looks = Map.groupBy(
+		there,
+		(spent) => alike.find((look) => look.includes(spent)) ?? spent,
+	);
 	return (
 		<ul class="legend bar-legend" aria-label="What the bars mean">
-			{[...there].map((spent) => (
-				<li key={spent}>
-					<span class={`sample bar spent-${spent}`} />
-					{barWord(spent)}
+			{Array.from(looks.values(), (kinds) => (
+				<li key={kinds[0]}>
+					<span class={`sample bar spent-${kinds[0]}`} />
+					{[...new Set(kinds.map(barWord))].join(", ")}
 				</li>
 			))}
 			<li>
