@@ -89,7 +89,7 @@ class SharedCall implements CallEnd {
 		const follower: Follower = { ...waits, stop: () => {}, told: false };
 		this.#followers.add(follower);
 		follower.stop = scope.onCancel((reason) => this.#leave(follower, reason));
-		if (this.#sent) request.onSent?.();
+		if (this.#sent && !follower.told) request.onSent?.();
 	}
 
 	begin(next: Call, request: UpstreamRequest): void {
@@ -115,8 +115,10 @@ class SharedCall implements CallEnd {
 	#tellSent(): void {
 		if (this.#sent) return;
 		this.#sent = true;
-		// Whoever joins meanwhile is told by `follow`.
-		for (const { request } of [...this.#followers]) request.onSent?.();
+		// Whoever joins meanwhile is told by `follow`. Whoever is told may end another, which is not to hear of it any more.
+		for (const follower of [...this.#followers]) {
+			if (!follower.told) follower.request.onSent?.();
+		}
 	}
 
 	#leave(follower: Follower, reason: unknown): void {

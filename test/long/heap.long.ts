@@ -55,6 +55,8 @@ const config = configOrThrow(
 	checkValue(
 		{
 			overload: false,
+			// Where many others compute, a call may wait for long.
+			defaults: { deadline: "10m", timeout: "9m" },
 			server: { hosts: ["*"] },
 			upstreams: {
 				web: { url: `http://127.0.0.1:${port}`, retry: { attempts: 2 } },

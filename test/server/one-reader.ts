@@ -105,7 +105,8 @@ export function createReader(simpleHeads: boolean): Reader {
 	});
 	const http1 = new Http1({
 		...{ service, connections, simpleHeads, sessionBounds: null },
-		headersMs: 60_000,
+		// node:http goes by the machine's own clock, which says nothing about what is read.
+		headersMs: Number.MAX_SAFE_INTEGER,
 		options: {
 			...{ clock, idleTimeoutMs: 60_000, requestTimeoutMs: 60_000 },
 			...{ leastBytesPerSecond: null, onRefused: nothing, addFixed: null },

@@ -148,7 +148,10 @@ function leading(parts: CacheParts, call: Call, miss: Miss): Call {
 			ended.failed(reason);
 		});
 		const end = new EndOfMiss(parts, request, miss, stopListening, ended);
-		end.begin(call, request, miss.scope);
+		// Whoever has left hears no more of it.
+		const onSent = () => miss.left || request.onSent?.();
+		const asked = request.onSent === null ? request : { ...request, onSent };
+		end.begin(call, asked, miss.scope);
 	};
 }
 
