@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../tasks/clock.ts";
+import { tellApart } from "../tasks/failure.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { hasEnded, type Job } from "./job.ts";
 import type { Found, JobStore } from "./job-store.ts";
@@ -6,11 +7,10 @@ import type { Found, JobStore } from "./job-store.ts";
 /** How often jobs are looked at that others may run. */
 const lookMs = 250;
 
-interface Followed {
-	readonly hears: Set<(found: Found) => void>;
-	/** What they were told last. */
-	told: string;
-}
+type Hear = (found: Found) => void;
+
+/** Those who wait for a job, each with what it was told last: one that comes may know less than the others, or more. */
+type Followed = Map<Hear, string>;
 
 /** Tells those who wait how jobs go, wherever they run. Nothing is looked at while nobody waits. */
 export class JobChanges {
@@ -25,18 +25,15 @@ export class JobChanges {
 	}
 
 	/** Calls back whenever the job is another than `seen`. Gives the end of it. */
-	follow(seen: Job, hear: (found: Found) => void): () => void {
+	follow(seen: Job, hear: Hear): () => void {
 		const { id } = seen;
-		const followed = this.#followed.get(id) ?? {
-			hears: new Set<(found: Found) => void>(),
-			told: textOf({ kind: "found", job: seen }),
-		};
+		const followed: Followed = this.#followed.get(id) ?? new Map();
 		this.#followed.set(id, followed);
-		followed.hears.add(hear);
+		followed.set(hear, textOf({ kind: "found", job: seen }));
 		this.#lookLater();
 		return () => {
-			followed.hears.delete(hear);
-			if (followed.hears.size > 0) return;
+			followed.delete(hear);
+			if (followed.size > 0) return;
 			if (this.#followed.get(id) === followed) this.#followed.delete(id);
 		};
 	}
@@ -104,9 +101,12 @@ export class JobChanges {
 			return;
 		}
 		const text = textOf(found);
-		if (text === followed.told) return;
-		followed.told = text;
-		for (const hear of [...followed.hears]) hear(found);
+		for (const hear of [...followed.keys()]) {
+			// One that hears may end the waiting of another.
+			if ((followed.get(hear) ?? text) === text) continue;
+			followed.set(hear, text);
+			tellApart(() => hear(found));
+		}
 	}
 }
 

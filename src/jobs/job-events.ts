@@ -22,7 +22,9 @@ export function jobEvents(
 	let full = false;
 	let newest: Job | null = null;
 	const stops: (() => void)[] = [];
+	let left = false;
 	const leave = () => {
+		left = true;
 		for (const stop of stops.splice(0)) stop();
 		beat.stop();
 		scope.close();
@@ -58,14 +60,15 @@ export function jobEvents(
 		if (found?.kind === "found") send(found.job);
 		else end();
 	};
-	stops.push(
-		outer.onCancel((reason) => {
-			queue.fail(reason);
-			leave();
-		}),
-		onEnd(end),
-	);
-	if (!hasEnded(first.state)) stops.push(jobs.follow(first, hear));
+	const cut = (reason: unknown) => {
+		queue.fail(reason);
+		leave();
+	};
 	send(first);
+	// It may be over before it is known how to stop listening: the job has ended, the client has gone, or the server drains.
+	if (!left) stops.push(outer.onCancel(cut));
+	if (!left) stops.push(onEnd(end));
+	if (!left) stops.push(jobs.follow(first, hear));
+	if (left) leave();
 	return queue;
 }

@@ -24,6 +24,8 @@ export class JobHooks {
 	#timer: Timer | null = null;
 	#state: "idle" | "telling" | "stopped" = "idle";
 	#looking = false;
+	/** The end of the last looking. Never rejects. */
+	#looked: Promise<void> | null = null;
 
 	constructor(store: JobStore, clock: Clock, send: SendHook) {
 		this.#store = store;
@@ -39,13 +41,16 @@ export class JobHooks {
 
 	/** There may be an end to be told. */
 	look(): void {
-		if (this.#state === "telling" && !this.#looking) void this.#lookNow();
+		if (this.#state !== "telling" || this.#looking) return;
+		this.#looked = this.#lookNow();
 	}
 
 	/** Resolves when nobody is being told any more. What is not told is told by others, or later. */
 	async stop(): Promise<void> {
 		this.#state = "stopped";
 		this.#timer?.cancel();
+		// It may have got an end to tell meanwhile.
+		await this.#looked;
 		await Promise.all(this.#sending);
 	}
 

@@ -47,6 +47,8 @@ export class JobRunner {
 	readonly #closing: Scope;
 	#state: "idle" | "taking" | "stopped" = "idle";
 	#looking = false;
+	/** The end of the last looking. Never rejects. */
+	#looked: Promise<void> | null = null;
 	#again = false;
 	#timer: Timer | null = null;
 
@@ -71,7 +73,7 @@ export class JobRunner {
 	look(): void {
 		if (this.#state !== "taking") return;
 		this.#again = true;
-		if (!this.#looking) void this.#lookNow();
+		if (!this.#looking) this.#looked = this.#lookNow();
 	}
 
 	/** Its client does not want it any more. */
@@ -83,6 +85,8 @@ export class JobRunner {
 	async stop(): Promise<void> {
 		this.#state = "stopped";
 		this.#timer?.cancel();
+		// It may have asked for a job before.
+		await this.#looked;
 		while (this.#over.size > 0) await Promise.all(this.#over);
 	}
 
@@ -107,15 +111,26 @@ export class JobRunner {
 					if (short()) break;
 					const taken = await this.#store.take();
 					if (taken === null) break;
-					this.#begin(taken);
+					if (this.#isStopped) await this.#leave(taken);
+					else this.#begin(taken);
 				}
 			}
 		} catch {
 			// It is tried again. Whoever asks for a job is told that there are none now.
 		}
 		this.#looking = false;
-		if (this.#state !== "taking") return;
+		if (this.#isStopped) return;
 		this.#timer = clock.aside(lookMs, () => this.look());
+	}
+
+	get #isStopped(): boolean {
+		return this.#state === "stopped";
+	}
+
+	/** It is as if nobody here had taken it. */
+	async #leave({ job, run }: TakenJob): Promise<void> {
+		const outcome = { state: "left", wrote: false } as const;
+		await this.#store.end(job.id, run, outcome, []);
 	}
 
 	#begin(taken: TakenJob): void {

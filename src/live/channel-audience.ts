@@ -1,5 +1,6 @@
 import type { ChannelConfig } from "../config/config.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import { tellApart } from "../tasks/failure.ts";
 import { type Listener, News } from "./channel-hearing.ts";
 import type { Told } from "./channel-told.ts";
 
@@ -120,7 +121,7 @@ export class Audience {
 		for (const listener of slow) this.#busy.delete(listener);
 		for (const listener of new Set(slow)) {
 			this.#owner.letGo();
-			listener.end("slow");
+			tellApart(() => listener.end("slow"));
 		}
 	}
 
@@ -164,7 +165,7 @@ export class Audience {
 					continue;
 				}
 				this.#busy.add(listener);
-				listener.wake();
+				tellApart(() => listener.wake());
 			}
 			this.#behindFrom = from;
 		}

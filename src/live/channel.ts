@@ -5,6 +5,7 @@ import { GatewayError } from "../core/errors.ts";
 import type { Memory } from "../core/memory.ts";
 import type { SharedChannels } from "../store/shared-channels.ts";
 import type { Clock } from "../tasks/clock.ts";
+import { tellApart } from "../tasks/failure.ts";
 import type { Listener } from "./channel-hearing.ts";
 import { Instance, type InstanceOwner } from "./channel-instance.ts";
 import { type MessageId, Numbering } from "./channel-numbering.ts";
@@ -106,7 +107,7 @@ export class Channel implements Publisher, InstanceOwner {
 	}
 
 	#news(name: string): void {
-		for (const hear of this.#hearing.get(name) ?? []) hear();
+		for (const hear of this.#hearing.get(name) ?? []) tellApart(hear);
 	}
 
 	/**
@@ -283,7 +284,9 @@ export class Channel implements Publisher, InstanceOwner {
 
 	close(): void {
 		for (const instance of this.#instances.values()) {
-			for (const listener of instance.audience.all) listener.end("closed");
+			for (const listener of instance.audience.all) {
+				tellApart(() => listener.end("closed"));
+			}
 			this.#remove(instance);
 		}
 		this.#sharing?.close();

@@ -7,6 +7,7 @@ import type { Memory } from "../core/memory.ts";
 import { heartbeatMs } from "../run/heartbeat.ts";
 import type { Made } from "../run/run.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import { tellApart } from "../tasks/failure.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import { mergePatch } from "./merge-patch.ts";
 import { type Form, type Pieces, printPieces } from "./watch-form.ts";
@@ -136,6 +137,8 @@ export class Watch {
 	#telling = false;
 	#toTell: "nothing" | "news" = "nothing";
 	#over = false;
+	/** Why nothing runs any more; null before the gateway closes. */
+	#closed: GatewayError | null = null;
 
 	constructor(options: WatchOptions, source: WatchSource, onOver: () => void) {
 		this.#options = options;
@@ -169,6 +172,7 @@ export class Watch {
 	/** The newest good answer, or that of the first run. Rejects if that fails, or if the scope is cancelled. */
 	first(scope: Scope): Promise<WatchState> {
 		if (this.state !== null) return Promise.resolve(this.state);
+		if (this.#closed !== null) return Promise.reject(this.#closed);
 		const first = Promise.withResolvers<WatchState>();
 		this.#firsts.push(first);
 		const stop = scope.onCancel((reason) => {
@@ -248,6 +252,7 @@ export class Watch {
 
 	/** The gateway closes: nothing runs any more, and who waits for a first answer gets none. */
 	close(reason: GatewayError): void {
+		this.#closed = reason;
 		this.#timer?.cancel();
 		this.#timer = null;
 		this.#running?.cancel(reason);
@@ -258,6 +263,7 @@ export class Watch {
 	}
 
 	#begin(): void {
+		if (this.#closed !== null) return;
 		const { clock } = this.#options;
 		const [oldest] = this.#watchers;
 		const scope = openScope({ clock });
@@ -410,7 +416,7 @@ export class Watch {
 			wakeCost,
 			this.#options.clock,
 			(one) => {
-				if (this.#watchers.has(one)) call(one);
+				if (this.#watchers.has(one)) tellApart(() => call(one));
 			},
 		);
 	}

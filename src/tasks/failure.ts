@@ -27,6 +27,18 @@ export function failureOf(failures: ReadonlySet<unknown>): unknown {
 	return others.length === 0 ? first : new TaskFailures([...failures]);
 }
 
+/**
+ * Tells one of many. If it throws, that is a bug of its own: the others are told all the same, and the bug is seen as the failure of
+ * a promise that nobody waits for.
+ */
+export function tellApart(tell: () => void): void {
+	try {
+		tell();
+	} catch (bug) {
+		void Promise.reject(bug);
+	}
+}
+
 /** Several failures that left one scope. Any other AggregateError is one failure. */
 class TaskFailures extends AggregateError {
 	constructor(errors: unknown[]) {

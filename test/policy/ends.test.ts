@@ -455,7 +455,7 @@ test("whatever ends at once, twice or never, and whoever asks again or leaves in
 				assert.equal(memory.kept, upstream.state().cache?.bytes ?? 0);
 			},
 		),
-		{ numRuns: 1500 },
+		{ numRuns: 400 },
 	);
 });
 

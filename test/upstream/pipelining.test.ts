@@ -14,6 +14,7 @@ import {
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
 import { type Promising, promisingWire, requestOf } from "../kit/policy.ts";
+import { unhandledIn } from "../kit/unhandled.ts";
 import { gone, httpHead } from "./peer.ts";
 import { type Asked, openServer, type Server } from "./pipelining-server.ts";
 
@@ -26,6 +27,8 @@ let clock: VirtualClock;
 let scope: Scope;
 let server: Server;
 let wire: Promising<Wire>;
+/** The same, whose calls tell their ends. */
+let sending: Wire;
 /** Answers a request, in whatever way the test wants. */
 let respond: (asked: Asked) => void;
 
@@ -39,6 +42,7 @@ beforeEach(async () => {
 	const settings = { name: "weather", origin, bodyBytesMax: 1000, tls: null };
 	const opened = openWire({ ...settings, pipelining }, clock);
 	stack.defer(() => opened.close());
+	sending = opened;
 	wire = promisingWire(opened);
 });
 
@@ -448,6 +452,26 @@ describe("if the upstream", () => {
 		respond = ({ answer, target }) => answer(`again ${target}`);
 		first.answer("/a", "connection: close");
 		assert.deepEqual(await got, ["/a", "again /b", "again /c"]);
+	});
+
+	test("says that it closes, those behind are sent again, also if whoever hears of the answer throws", async () => {
+		await keptConnections();
+		const held = together(3);
+		const bug = new Error("of whoever hears");
+		sending.send(read({ target: "/a" }), {
+			answered() {
+				throw bug;
+			},
+			failed: () => assert.fail("it was answered"),
+		});
+		const got = readAll("/b", "/c");
+		const [first] = (await held) as [Asked];
+		respond = ({ answer, target }) => answer(`again ${target}`);
+		const seen = await unhandledIn(async () => {
+			first.answer("/a", "connection: close");
+			assert.deepEqual(await got, ["again /b", "again /c"]);
+		});
+		assert.deepEqual(seen, [bug]);
 	});
 
 	test("breaks off in an answer, only its call fails", async () => {

@@ -125,6 +125,30 @@ describe("a stream that is cancelled when its head is there", () => {
 	});
 });
 
+describe("a stream whose head somebody throws at", () => {
+	const length = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n";
+	const comings: [title: string, text: string][] = [
+		["and all of it has come", `${length}hello`],
+		["and its body is still to come", length],
+		["and it has no body", "HTTP/1.1 204 No Content\r\n\r\n"],
+		["and it is a 205", "HTTP/1.1 205 Reset\r\ncontent-length: 1\r\n\r\n"],
+	];
+	for (const [title, text] of comings) {
+		test(`${title}, fails with that`, { timeout: 5_000 }, async () => {
+			const bug = new Error("of whoever hears of the head");
+			const onHead = () => {
+				throw bug;
+			};
+			const ended = wire.stream(streamRequestOf({ onHead }), scope);
+			ended.catch(() => {});
+			const { socket } = await peer.request();
+			socket.write(text);
+			await assert.rejects(ended, (thrown) => thrown === bug);
+			assert.equal(scope.listeners, 0);
+		});
+	}
+});
+
 describe("an answer that is no proper one", () => {
 	const chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 	const faults: [title: string, spoil: (socket: Socket) => void][] = [

@@ -263,8 +263,11 @@ export class UpstreamConnection implements Flow {
 		}
 		const left = this.#behind;
 		this.destroy();
-		exchange.complete();
-		tellAll(left, (one) => one.lost(null));
+		try {
+			exchange.complete();
+		} finally {
+			tellAll(left, (one) => one.lost(null));
+		}
 	}
 
 	/** The answer of the next one is awaited. */

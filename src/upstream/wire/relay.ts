@@ -69,8 +69,15 @@ export class Relay implements Receiver {
 		for (const piece of pieces) answer.push(piece);
 	}
 
+	/** If whoever hears of it throws, the call fails with that. */
 	#tell({ status, headers }: AnswerHead, body: ByteStream): void {
-		this.#request.onHead({ status, headers, body });
+		try {
+			this.#request.onHead({ status, headers, body });
+		} catch (fault) {
+			this.#leave(fault);
+			// There is nothing to leave if all of it has come.
+			this.#reject(fault);
+		}
 	}
 
 	onInterim(status: number, headers: HeaderList): void {
