@@ -44,7 +44,8 @@ export function checkLive(
 	}
 	const all = stepsWith(steps, entryOf(source, "steps"));
 	for (const { step, at } of all) {
-		if (!writes(step)) continue;
+		// A function's calls are looked at when it runs.
+		if (kindOf(step).writes(step) !== "surely") continue;
 		const message = `\`${step.name}\` writes, and a \`live\` route runs again and again: it must only read`;
 		say(at, message);
 	}
@@ -90,12 +91,6 @@ const refusedFields: ReadonlyMap<string, string> = new Map([
 /** A field's name may be written in any case, and with a `?`. */
 function isNamed(key: string, name: string): boolean {
 	return key.replace(/\?$/, "").toLowerCase() === name;
-}
-
-/** A function and a reply count as effects, but a reply writes nothing, and a function's calls are looked at when it runs. */
-function writes(step: StepConfig): boolean {
-	const { kind } = step;
-	return kind !== "reply" && kind !== "run" && kindOf(step).hasEffect(step);
 }
 
 interface WrittenStep {

@@ -71,7 +71,20 @@ function stepsIn(reads: readonly Read[]): Set<string> {
 
 /** Whether a step does something besides giving a value. Then it may be unread, and is waited for. */
 export function hasEffect(step: StepConfig): boolean {
-	return kindOf(step).hasEffect(step) || stepsInside(step).some(hasEffect);
+	const { endsRun, writes } = kindOf(step);
+	if (endsRun || writes(step) !== "never") return true;
+	return stepsInside(step).some(hasEffect);
+}
+
+/** Whether a step, or a step in it, writes for sure if it is done. */
+export function writesSurely(step: StepConfig): boolean {
+	if (kindOf(step).writes(step) === "surely") return true;
+	return stepsInside(step).some(writesSurely);
+}
+
+/** Whether a step that was cut off may be done once more, with all steps in it. */
+export function isRepeatable(step: StepConfig): boolean {
+	return kindOf(step).repeatable(step) && stepsInside(step).every(isRepeatable);
 }
 
 /** The steps of a route or a group, with everything that is needed to judge how they depend on each other. */

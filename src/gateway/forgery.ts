@@ -1,10 +1,11 @@
 import type { AuthConfig, CorsConfig } from "../config/config.ts";
+import { writesSurely } from "../config/graph.ts";
 import { GatewayError } from "../core/errors.ts";
 import { allHeadersOf, onlyHeaderOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { isSafe } from "../core/http/method.ts";
 import { isOfHost, originsOf } from "../core/http/origin.ts";
-import type { RoutePlan, StepPlan } from "../plan/plan.ts";
+import type { RoutePlan } from "../plan/plan.ts";
 import { wantsJob } from "./job-route.ts";
 
 /** Throws `foreign_origin` if a page of somebody else's may have caused the request. */
@@ -48,35 +49,19 @@ export function createForgeryRefusal(cors: CorsConfig | null): RefuseForgery {
 }
 
 /**
- * Tells which requests to a route are no mere reading. A job is one: it takes a place among those that wait, and a user's name
+ * Tells which requests to a route are no mere reading. A function may write, too, but most do not, and a link to a route that reads must go on working. A job is one: it takes a place among those that wait, and a user's name
  * stands on it. So is a WebSocket of a channel: no browser asks before it opens one, and what it hears is the user's.
  */
 export function mayWriteOf(
 	route: RoutePlan,
 ): (request: GatewayRequest) => boolean {
 	const { job, listen } = route;
-	const always = route.steps.some(writes);
+	const always = route.steps.some(writesSurely);
 	return ({ method, headers, upgradable }) =>
 		always ||
 		!isSafe(method) ||
 		(job !== null && wantsJob(job, headers)) ||
 		(listen !== null && upgradable === true);
-}
-
-/** A function may write, too, but most do not. A link to a route that reads must go on working. */
-function writes(step: StepPlan): boolean {
-	switch (step.kind) {
-		case "call":
-			return step.write;
-		case "group":
-			return step.steps.some(writes);
-		case "publish":
-			return true;
-		case "reply":
-		case "run":
-		case "value":
-			return false;
-	}
 }
 
 function foreign(why: string): GatewayError {

@@ -1,3 +1,5 @@
+import { stepsInside } from "../config/graph.ts";
+import { kindOf, type StepConfig } from "../config/steps/kinds.ts";
 import type { StepPlan } from "./plan.ts";
 
 /** Steps of a block, with the group and the block around it; null for a route's own. */
@@ -36,7 +38,8 @@ export function firstWrites(steps: readonly StepPlan[]): string[] {
 				const around = { group: step, block };
 				return firstIn({ steps: step.steps, around, path: `${path}.` });
 			}
-			return mayWrite(step) && !comesLater(step, block) ? [path] : [];
+			const mayWrite = kindOf(step).writes(step) !== "never";
+			return mayWrite && !comesLater(step, block) ? [path] : [];
 		});
 	}
 	return firstIn({ steps, around: null, path: "" });
@@ -48,20 +51,12 @@ function outwards(block: Block, up: number): Block {
 		: outwards((block.around as { block: Block }).block, up - 1);
 }
 
-function mayWrite(step: StepPlan): boolean {
-	return step.kind === "run" || writes(step);
-}
-
-function writes(step: StepPlan): boolean {
-	return step.kind === "publish" || (step.kind === "call" && step.write);
-}
-
 /** A step that was skipped, or that has failed, need not have sent anything. */
-function surelyWrites(step: StepPlan): boolean {
+function surelyWrites(step: StepConfig): boolean {
 	const { when, each, optional, fallback } = step;
 	if (when !== null || each !== null || optional || fallback !== null) {
 		return false;
 	}
-	if (step.kind === "group") return step.steps.some(surelyWrites);
-	return writes(step);
+	if (kindOf(step).writes(step) === "surely") return true;
+	return stepsInside(step).some(surelyWrites);
 }

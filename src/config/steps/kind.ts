@@ -21,8 +21,10 @@ export interface StepKind<Step> {
 	readonly readsFirst: (step: Step) => readonly Read[];
 	/** The names that its work reads after it has started. It waits for those steps then, not before. */
 	readonly readsLater: (step: Step) => readonly Read[];
-	/** Whether its own work does something besides giving a value. Then it may be unread, and is waited for. */
-	readonly hasEffect: (step: Step) => boolean;
+	/** Whether its own work changes something elsewhere. */
+	readonly writes: (step: Step) => Writing;
+	/** Whether its own work, cut off at any point, may be done once more. */
+	readonly repeatable: (step: Step) => boolean;
 	/** How long its own work takes at the longest. */
 	readonly longestMs: (step: Step, durations: Durations) => number;
 	/** Whether it is done when it starts, and costs nothing. Then it is never too late, and needs no fallback. */
@@ -34,6 +36,9 @@ export interface StepKind<Step> {
 	/** Its own keys as written. Null and undefined are left out. */
 	readonly print: (step: Step) => Readonly<Record<string, unknown>>;
 }
+
+/** `"perhaps"` is what nobody knows before it is done: a function may write, by its `call`. */
+export type Writing = "never" | "perhaps" | "surely";
 
 /**
  * How long calls and functions take at the longest. The wait for a free connection is not counted, because nothing

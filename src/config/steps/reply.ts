@@ -53,7 +53,8 @@ export const reply: StepKind<ReplyConfig> = {
 	readsFirst: ({ status, body, headers }) =>
 		readsOfAll([status, body, ...valuesOf(headers)]),
 	readsLater: () => [],
-	hasEffect: () => true,
+	writes: () => "never",
+	repeatable: () => true,
 	longestMs: () => 0,
 	free: false,
 	pure: true,
