@@ -1,7 +1,8 @@
-import { type Alias, isCollection, type Node } from "yaml";
+import type { Alias, Node } from "yaml";
 import { nestingMax } from "../core/json.ts";
 import { suggest } from "../core/suggest.ts";
 import type { EntrySource, Source } from "./source.ts";
+import { yaml } from "./yaml.ts";
 import { tooDeep } from "./yaml-faults.ts";
 
 /** The most values that the aliases of one file make. A few lines of aliases to aliases would make billions. */
@@ -36,7 +37,7 @@ export class Anchors {
 	keep(node: Node, depth: number, read: () => Source | null): Source | null {
 		const { anchor } = node as { anchor?: string };
 		const before = { values: this.#values++, deepest: this.#deepest };
-		const level = isCollection(node) ? depth + 1 : depth;
+		const level = yaml().isCollection(node) ? depth + 1 : depth;
 		if (!anchor) {
 			this.#deepest = Math.max(before.deepest, level);
 			return read();

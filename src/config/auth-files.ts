@@ -5,9 +5,10 @@ import { faultOfKeys, fileOf } from "./check-auth.ts";
 import type { ApiKeyEntry, AuthConfig, Config } from "./config.ts";
 import { readApiKeys, readPasswords } from "./keys/auth-entries.ts";
 import { messageOf, type Problem } from "./problem.ts";
+import { readSource } from "./read-yaml.ts";
 import { addKeys } from "./secret-values.ts";
 import { entryOf, type Judged } from "./shape.ts";
-import { readSource, type Source } from "./source.ts";
+import type { Source } from "./source.ts";
 
 /** The most faults that are told at once. */
 const faultsTold = 16;

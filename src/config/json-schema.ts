@@ -1,4 +1,3 @@
-import { parse } from "yaml";
 import { z } from "zod";
 import { adminKeys } from "./keys/admin.ts";
 import { authKeys } from "./keys/auth.ts";
@@ -13,6 +12,7 @@ import { configKeys } from "./keys/top.ts";
 import { upstreamKeys } from "./keys/upstream.ts";
 import { routeMethods } from "./route-key.ts";
 import { stepKeyNames, stepKeys } from "./steps/kinds.ts";
+import { yaml } from "./yaml.ts";
 
 type JsonSchema = z.core.JSONSchema.JSONSchema;
 type Properties = Record<string, JsonSchema>;
@@ -159,5 +159,5 @@ function editKey(schema: JsonSchema): void {
 	if (example === undefined) return;
 	delete meta.example;
 	schema.description = `${description}\n\n${example}`;
-	if (written !== undefined) schema.default = parse(written);
+	if (written !== undefined) schema.default = yaml().parse(written);
 }

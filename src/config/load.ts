@@ -28,6 +28,7 @@ import {
 	type Problem,
 	printProblem,
 } from "./problem.ts";
+import { readSource } from "./read-yaml.ts";
 import { ResolvedUpstreams, withFiles } from "./resolve-upstream.ts";
 import { addKeys, addNamedSecrets } from "./secret-values.ts";
 import { entryOf } from "./shape.ts";
@@ -35,7 +36,6 @@ import {
 	type LinePosition,
 	lineStartsOf,
 	positionIn,
-	readSource,
 	type SourceFile,
 } from "./source.ts";
 import { readValue } from "./source-value.ts";

@@ -1,13 +1,7 @@
-import {
-	type Document,
-	isCollection,
-	isScalar,
-	type Node,
-	visit,
-	type YAMLError,
-} from "yaml";
+import type { Document, Node, YAMLError } from "yaml";
 import { nestingMax } from "../core/json.ts";
 import type { Problem } from "./problem.ts";
+import { yaml } from "./yaml.ts";
 
 export const tooDeep = `nested deeper than ${nestingMax} levels`;
 
@@ -92,7 +86,7 @@ function lineAt(text: string, at: number): { start: number; text: string } {
 
 function nodesOf(document: Document, fits: (node: Node) => boolean): Node[] {
 	const found: Node[] = [];
-	visit(document, {
+	yaml().visit(document, {
 		Node: (_, node) => {
 			if (fits(node as Node)) found.push(node as Node);
 		},
@@ -101,7 +95,7 @@ function nodesOf(document: Document, fits: (node: Node) => boolean): Node[] {
 }
 
 function isQuoted(node: Node): boolean {
-	return isScalar(node) && /^QUOTE/.test(node.type ?? "");
+	return yaml().isScalar(node) && /^QUOTE/.test(node.type ?? "");
 }
 
 function rangeOf({ range }: Node): readonly [number, number] {
@@ -154,7 +148,7 @@ function unclosedBracket(
 ): Problem {
 	const open = nodesOf(
 		document,
-		(node) => isCollection(node) && node.flow === true,
+		(node) => yaml().isCollection(node) && node.flow === true,
 	).findLast((node) => text[rangeOf(node)[1] - 1] !== closing);
 	const at = open === undefined ? end : rangeOf(open)[0];
 	return {

@@ -2,8 +2,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkText } from "../../src/config/load.ts";
 import { printProblem } from "../../src/config/problem.ts";
+import { readSource } from "../../src/config/read-yaml.ts";
 import { plainOf } from "../../src/config/shape.ts";
-import { readSource, type Source } from "../../src/config/source.ts";
+import type { Source } from "../../src/config/source.ts";
 import { computing } from "../kit/blocked.ts";
 
 function problemsOf(yaml: string): string[] {

@@ -6,7 +6,7 @@ import { type AnyKeys, key, part } from "../../src/config/keys/key.ts";
 import { count, duration, flag, size } from "../../src/config/keys/kinds.ts";
 import { map, policy, section } from "../../src/config/keys/section.ts";
 import { messageOf, type Problem } from "../../src/config/problem.ts";
-import { readSource } from "../../src/config/source.ts";
+import { readSource } from "../../src/config/read-yaml.ts";
 import { metaOf } from "../../tools/docs.ts";
 import { keySchemas } from "../kit/schemas.ts";
 
