@@ -10,7 +10,7 @@ import { cache } from "../../src/policy/cache/cache.ts";
 import { SecondLevel } from "../../src/policy/cache/shared.ts";
 import { coalesce } from "../../src/policy/coalesce.ts";
 import { hedge } from "../../src/policy/hedge.ts";
-import type { Call, CallEnd } from "../../src/policy/policy.ts";
+import type { Call, CallEnd, PolicyContext } from "../../src/policy/policy.ts";
 import { keptMeanwhile } from "../../src/policy/waited.ts";
 import type { FoundAnswer, SharedAnswers } from "../../src/store/answers.ts";
 import { openScope, type Scope } from "../../src/tasks/index.ts";
@@ -322,6 +322,61 @@ describe("callers that miss the same in a cache", () => {
 			assert.equal(begun[0]?.scope.cancelled, true);
 		});
 	}
+});
+
+describe("that a call was sent is told to nobody who has left it", () => {
+	const policies = {
+		coalesce: (scope: Scope, context: PolicyContext) =>
+			coalesce({ ...context, scope }),
+		cache: (scope: Scope, context: PolicyContext) =>
+			cache(
+				{
+					...{ forMs: 1000, staleMs: 0, ifErrorMs: 0, answerBytesMax: 100 },
+					...{ bytesMax: 10_000, entriesMax: 10 },
+				},
+				{
+					...context,
+					...{ scope, origins: [], credentials: new Map(), coalesced: false },
+				},
+			).call,
+	};
+	for (const name of ["coalesce", "cache"] as const) {
+		test(`by ${name}, also if somebody else still waits for it`, async () => {
+			const { clock, context, caller } = around(name);
+			const scope = openScope({ clock });
+			let sent: (() => void) | null = null;
+			const call = policies[name](
+				scope,
+				context,
+			)((request) => {
+				sent = request.onSent;
+			});
+			const [first, second] = [caller(), caller()];
+			first.ask(call, { onSent: () => first.heard.push("sent") });
+			second.ask(call);
+			first.leave();
+			(sent as (() => void) | null)?.();
+			await turn();
+			assert.deepEqual(first.heard, ["left"]);
+			second.leave();
+			await turn();
+		});
+	}
+
+	test("by coalesce, also if another has just ended it", () => {
+		const { clock, context, caller } = around("coalesce");
+		let sent: (() => void) | null = null;
+		const policy = policies.coalesce(openScope({ clock }), context);
+		const call = policy((request) => {
+			sent = request.onSent;
+		});
+		const [first, second] = [caller(), caller()];
+		first.ask(call, { onSent: () => second.leave() });
+		second.ask(call, { onSent: () => second.heard.push("sent") });
+		(sent as (() => void) | null)?.();
+		assert.deepEqual(second.heard, ["left"]);
+		first.leave();
+	});
 });
 
 describe("a call that looks in the store", () => {
