@@ -1,13 +1,23 @@
 import assert from "node:assert/strict";
+import { closeSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, it } from "node:test";
+import fc from "fast-check";
 import { checkText } from "../../src/config/load.ts";
 import { GatewayError } from "../../src/core/errors.ts";
-import { createEvents, raise } from "../../src/core/events.ts";
+import { createEvents, raise, type TrailEnded } from "../../src/core/events.ts";
 import { Secrets } from "../../src/core/secrets.ts";
 import { Trail } from "../../src/core/trail.ts";
 import { attachLog } from "../../src/telemetry/log/attach-log.ts";
 import type { Log } from "../../src/telemetry/log/log.ts";
-import { tellEach } from "../../src/telemetry/log/log-each.ts";
+import {
+	type CallFacts,
+	tellEach,
+	UsualLine,
+} from "../../src/telemetry/log/log-each.ts";
+import { writeLine } from "../../src/telemetry/log/log-line.ts";
+import { JsonBytes } from "../../src/telemetry/trail/json-bytes.ts";
+import { folderWith } from "../kit/cli.ts";
 import { byPath, hanging, type Reply, testRoute } from "../kit/gateway.ts";
 import { linesOf } from "../kit/log.ts";
 
@@ -312,7 +322,7 @@ describe("which requests have a line", () => {
 				make = later;
 			},
 		} as unknown as Log;
-		const tell = tellEach(new Map(), log, 1, Math.random);
+		const tell = tellEach(new Map(), log, 1, Math.random, clock);
 		const of = { requestId: "a", method: "GET", arrivedMs: clock.now() };
 		const trail = new Trail(clock, of);
 		const call = trail
@@ -330,6 +340,99 @@ describe("which requests have a line", () => {
 		make();
 		const [line] = lines as { calls?: number; slowestMs?: number }[];
 		assert.deepEqual([line?.calls, line?.slowestMs], [1, 50]);
+	});
+
+	it("of a usual request is written as its fields are, whatever stands in them", async () => {
+		const out = new JsonBytes();
+		const written = (fields: object) => {
+			writeLine(out, 30, fields, "answered", null, 1_000);
+			const line = out.slice(0, out.length).toString();
+			out.cut(0);
+			return line;
+		};
+		const text = fc.oneof(
+			fc.string({ unit: "binary", maxLength: 100 }),
+			fc.constantFrom('a "b" \\c', "\u001b[2K", "x".repeat(500), ""),
+		);
+		const ends = fc.record({
+			...{ requestId: text, method: text, route: text },
+			...{ status: fc.nat(599), durationMs: fc.double({ min: 0, max: 1e12 }) },
+		});
+		const calls = fc.record({
+			...{ count: fc.nat(), slowest: fc.option(fc.record({ path: text })) },
+			slowestMs: fc.double({ min: 0, max: 1e12 }),
+		});
+		fc.assert(
+			fc.property(ends, calls, (end, made) => {
+				const line = new UsualLine(
+					end as unknown as TrailEnded,
+					made as unknown as CallFacts,
+				);
+				assert.equal(written(line), written({ ...line }));
+			}),
+		);
+	});
+
+	it("of a usual request has the fields of any other, in their order", async () => {
+		using folder = folderWith({ log: "" });
+		const path = join(folder.path, "log");
+		const fd = openSync(path, "a");
+		const test = testRoute(parts, () => ({ json: 1, afterMs: 3 }));
+		const { plan } = test.gateway;
+		const settings = { ...plan.log, ...all, format: "json" as const };
+		const log = attachLog(
+			{
+				...{ plan: { ...plan, log: settings }, secrets: new Secrets() },
+				...{ events: test.gateway.events, clock: test.clock },
+			},
+			{ fd },
+		);
+		await test.ask("/x");
+		// As a job's its line is no usual one.
+		test.gateway.events.trailEnded.unshift((end) =>
+			Object.assign(end, { job: true }),
+		);
+		await test.ask("/x");
+		await log.close();
+		closeSync(fd);
+		const same = (line: string) => ({
+			...JSON.parse(line),
+			...{ requestId: "", time: "" },
+		});
+		const [usual = "", other = ""] = readFileSync(path, "utf8").split("\n");
+		assert.deepEqual(same(other), { ...same(usual), job: true });
+		assert.deepEqual(
+			Object.keys(same(other)).filter((key) => key !== "job"),
+			Object.keys(same(usual)),
+		);
+	});
+
+	it("has the time at which its request ended, also if the line is made later", async () => {
+		const { clock } = testRoute({ respond: 1 });
+		const times: number[] = [];
+		let make = () => {};
+		const log = {
+			info: (_: object, _1: string, atMs: number) => times.push(atMs),
+			putOff(later: () => void) {
+				make = later;
+			},
+		} as unknown as Log;
+		const tell = tellEach(new Map(), log, 1, Math.random, clock);
+		for (let count = 0; count < 3; count++) {
+			const of = { requestId: "a", method: "GET", arrivedMs: clock.now() };
+			await clock.advance(50);
+			tell({
+				...{ ...of, route: "GET /x", status: 200, durationMs: 50 },
+				...{ trail: new Trail(clock, of), error: null, missing: [] },
+				...{ writes: [], parts: null, outlived: false },
+			});
+		}
+		await clock.advance(30);
+		const nowMs = Date.now();
+		make();
+		const [first = 0, second = 0, third = 0] = times;
+		assert.deepEqual([second - first, third - second], [50, 50]);
+		assert.ok(Math.abs(third + 30 - nowMs) <= 5, `${nowMs - third} ms`);
 	});
 
 	it("builds no trail unless every request has a line", () => {

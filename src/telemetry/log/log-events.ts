@@ -9,7 +9,9 @@ import {
 	type StoreChanged,
 	type UndoEnded,
 } from "../../core/events.ts";
+import type { Gateway } from "../../gateway/gateway.ts";
 import type { Plan } from "../../plan/plan.ts";
+import type { Clock } from "../../tasks/clock.ts";
 import { type Log, wordsOf } from "./log.ts";
 import { callsOf } from "./log-calls.ts";
 import { tellEach } from "./log-each.ts";
@@ -23,13 +25,13 @@ import { countOf, failureLinesMax, tellRequest } from "./log-requests.ts";
  * of its listeners.
  */
 export function logEvents(
-	{ plan, events }: { readonly plan: Plan; readonly events: Events },
+	{ plan, events, clock }: Pick<Gateway, "plan" | "events" | "clock">,
 	log: Log,
 	settings: LogConfig,
 	random: () => number = Math.random,
 ): () => void {
 	const removals = [
-		...listenToRequests(plan, events, log, settings, random),
+		...listenToRequests(plan, events, log, settings, random, clock),
 		listen(events.policyDecided, (decided) => tellDecision(decided, log)),
 		listen(events.undoEnded, (end) => tellUndo(end, log)),
 		listen(events.loadChanged, ({ level, reason }) => {
@@ -54,6 +56,7 @@ function listenToRequests(
 	log: Log,
 	settings: LogConfig,
 	random: () => number,
+	clock: Clock,
 ): (() => void)[] {
 	const calls = callsOf(plan);
 	switch (settings.requests) {
@@ -61,7 +64,10 @@ function listenToRequests(
 			return [];
 		case "all":
 			return [
-				listen(trailEnded, tellEach(calls, log, settings.sample, random)),
+				listen(
+					trailEnded,
+					tellEach(calls, log, settings.sample, random, clock),
+				),
 			];
 		default:
 			return [

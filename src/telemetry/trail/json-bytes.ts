@@ -10,6 +10,9 @@ const numberMax = 11;
 const namesMax = 1_000;
 const nameMax = 200;
 
+/** The longest part that is kept. */
+const pieceMax = 400;
+
 /** More bytes are copied faster by Node. */
 const copiedMax = 64;
 
@@ -103,6 +106,24 @@ export class JsonBytes {
 		const at = writeWhole(bytes, this.#at, value);
 		bytes[at] = comma;
 		this.#at = at + 1;
+	}
+
+	/** The digits of a whole number below 1,000, of which there are always three. No comma follows. */
+	threeDigits(value: number): void {
+		this.#makeRoom(3);
+		const bytes = this.#bytes;
+		const at = this.#at;
+		const tens = (value / 10) | 0;
+		const hundreds = (tens / 10) | 0;
+		bytes[at] = zero + hundreds;
+		bytes[at + 1] = zero + tens - 10 * hundreds;
+		bytes[at + 2] = zero + value - 10 * tens;
+		this.#at = at + 3;
+	}
+
+	/** A part of JSON that was made before, with its commas. */
+	piece(json: Uint8Array): void {
+		this.#copy(json);
 	}
 
 	/** A text of which there are few, such as a name in the plan. Its JSON is kept. */
@@ -214,6 +235,34 @@ export class JsonBytes {
 		const bytes = memoryOf(2 * needed, this.#shared);
 		this.#bytes.copy(bytes, 0, 0, this.#at);
 		this.#bytes = bytes;
+	}
+}
+
+/**
+ * Parts of JSON that are the same again and again, each made once of what it tells of. So many are kept that all of a config
+ * have room. What tells of more is made each time.
+ */
+export class Pieces<Of> {
+	readonly #make: (of: Of) => string;
+	readonly #all = new Map<Of, Uint8Array>();
+
+	/** `make` gives JSON, without what a terminal would obey. */
+	constructor(make: (of: Of) => string) {
+		this.#make = make;
+	}
+
+	of(of: Of): Uint8Array {
+		const kept = this.#all.get(of);
+		if (kept !== undefined) return kept;
+		const made = Buffer.from(this.#make(of));
+		if (this.#all.size < namesMax && made.length <= pieceMax) {
+			this.#all.set(of, made);
+		}
+		return made;
+	}
+
+	clear(): void {
+		this.#all.clear();
 	}
 }
 
