@@ -58,7 +58,10 @@ export class CallTrail {
 	/** In the order in which they began. A kept answer needs none, nor does one that another call gets. */
 	attempts: readonly AttemptTrail[] = none;
 	decisions: readonly DecisionMark[] = none;
-	/** Whether the code that began the call still runs. Attempts then begin with it, without another look at the clock. */
+	/**
+	 * Whether the code that began the call still runs. Its attempt then begins, is placed and is sent with it, without another
+	 * look at the clock.
+	 */
 	atOnce = false;
 	readonly #clock: Instants;
 	readonly #ids: TraceIds | null;
@@ -129,6 +132,11 @@ export class AttemptTrail {
 	endedMs: number | null = null;
 	status: number | null = null;
 	error: GatewayError | null = null;
+	/**
+	 * Whether the read that brought the head still goes on. All that ends the attempt now came with the head, so it ends with
+	 * it, without another look at the clock.
+	 */
+	headRead = false;
 	readonly #clock: Instants;
 	readonly #call: CallTrail;
 	readonly #listeners: AttemptListeners;
@@ -154,7 +162,8 @@ export class AttemptTrail {
 
 	/** Also when it is sent once more, because a kept connection turned out to be closed. */
 	sent(kept: boolean): void {
-		this.sentMs = this.#clock.now();
+		const { atOnce, startedMs } = this.#call;
+		this.sentMs = atOnce ? startedMs : this.#clock.now();
 		this.kept = kept;
 	}
 
@@ -166,11 +175,12 @@ export class AttemptTrail {
 	/** Only the first end counts: each attempt ends once, also if its request has been answered long before. */
 	ended(error: GatewayError | null): void {
 		if (this.endedMs !== null) return;
-		this.endedMs = this.#clock.now();
+		this.endedMs = this.headRead ? this.headMs : this.#clock.now();
 		this.error = error;
-		for (const listener of this.#listeners) {
-			listener({ call: this.#call, attempt: this });
-		}
+		const listeners = this.#listeners;
+		if (listeners.length === 0) return;
+		const event = { call: this.#call, attempt: this };
+		for (const listener of listeners) listener(event);
 	}
 }
 
@@ -336,8 +346,9 @@ export class Trail {
 		this.readMs = this.#clock.now();
 	}
 
-	begun(): void {
-		this.begunMs = this.#clock.now();
+	/** `atOnce`: nothing was waited for since its input was read. */
+	begun(atOnce = false): void {
+		this.begunMs = (atOnce ? this.readMs : null) ?? this.#clock.now();
 	}
 
 	/** Begins the record of a step or an item. Null if there are too many. */

@@ -55,7 +55,7 @@ export function answeringOf(
 async function whole(asked: Asked): Promise<GatewayResponse> {
 	const turn = asked.enter();
 	if (turn !== null) await turn;
-	asked.trail?.begun();
+	asked.trail?.begun(turn === null);
 	const response = ended(asked, await compose(asked.route, asked));
 	return asked.route.live === null
 		? response
@@ -69,7 +69,7 @@ async function inParts(
 ): Promise<GatewayResponse> {
 	const turn = asked.enter();
 	if (turn !== null) await turn;
-	asked.trail?.begun();
+	asked.trail?.begun(turn === null);
 	const result = await composeInParts(asked.route, parts, asked, face);
 	if (result.over) {
 		const { handling, request, beyond } = asked;

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 import {
 	type AttemptEnded,
 	createEvents,
@@ -100,6 +101,37 @@ describe("the trail of a call", () => {
 				[2, true],
 			],
 		);
+	});
+
+	it("ends with the head if the whole answer came with it, and else with its last byte", async () => {
+		// A clock that goes on with each look shows which events have the same one.
+		let looks = 0;
+		const looking = { now: () => looks++ };
+		const { call } = open({ connections: 1 });
+		const ends = async (...pieces: (string | Uint8Array)[]) => {
+			const of = { upstream: "weather", method: "GET", template: "/" };
+			const trail = new CallTrail(looking, of);
+			const answer = call(requestOf({ trail }), scope);
+			const { socket } = await peer.request();
+			for (const piece of pieces) {
+				const [attempt] = trail.attempts;
+				const before = attempt?.bytes ?? 0;
+				socket.write(piece);
+				while (attempt?.endedMs === null && attempt.bytes === before) {
+					await new Promise(setImmediate);
+				}
+			}
+			await answer;
+			const { headMs, endedMs } = trail.attempts[0] ?? {};
+			return Number(endedMs) - Number(headMs);
+		};
+		const head = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n";
+		assert.equal(await ends(`${head}\r\nhello`), 0);
+		assert.equal(await ends(`${head}\r\nhe`, "llo"), 1);
+		const coding = "content-encoding: gzip\r\n";
+		const body = gzipSync("hello");
+		const coded = `HTTP/1.1 200 OK\r\ncontent-length: ${body.length}\r\n${coding}\r\n`;
+		assert.equal(await ends(Buffer.concat([Buffer.from(coded), body])), 1);
 	});
 
 	it("has each attempt of a retry, and why there was another", async () => {

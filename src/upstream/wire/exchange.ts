@@ -82,7 +82,10 @@ export class UpstreamExchange implements Carried {
 	onHead(head: Head, hasBody: boolean): string | null {
 		if (this.#over) return "it is over";
 		const { message, attempt } = this.#sending;
-		attempt?.head(head.status);
+		if (attempt !== null) {
+			attempt.head(head.status);
+			attempt.headRead = true;
+		}
 		if ("send" in message) message.onAnswer();
 		return this.#receiver.onHead(
 			head,
@@ -107,13 +110,24 @@ export class UpstreamExchange implements Carried {
 	}
 
 	afterRead(): void {
+		this.#readOver();
 		if (!this.#over) this.#receiver.afterRead?.();
 	}
 
 	complete(): void {
 		if (this.#over) return;
 		this.#end();
-		this.#receiver.onEnd();
+		try {
+			this.#receiver.onEnd();
+		} finally {
+			this.#readOver();
+		}
+	}
+
+	/** What comes from now on did not come with the head. */
+	#readOver(): void {
+		const { attempt } = this.#sending;
+		if (attempt !== null) attempt.headRead = false;
 	}
 
 	refuse(why: string): void {
