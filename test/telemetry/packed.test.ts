@@ -1,6 +1,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { GatewayError } from "../../src/core/errors.ts";
 import type { TrailEnded } from "../../src/core/events.ts";
+import {
+	type AttemptTrail,
+	type CallTrail,
+	type StepTrail,
+	Trail,
+} from "../../src/core/trail.ts";
 import { packEnd, unpackEnd } from "../../src/telemetry/trail/packed.ts";
 import {
 	detailOf,
@@ -116,6 +123,102 @@ const ends: readonly [string, () => Promise<TrailEnded>][] = [
 	],
 	["no route", () => endOf({ respond: 1 }, byPath({}), { target: "/none" })],
 ];
+
+/** A request with one step that is as most are, and then changed by `change`. */
+function endWith(
+	name: string,
+	change: (step: StepTrail, call: CallTrail, attempt: AttemptTrail) => void,
+): TrailEnded {
+	let nowMs = 10;
+	const clock = { now: () => nowMs++ };
+	const of = { requestId: "1", method: "GET", arrivedMs: 10 };
+	const trail = new Trail(clock, of);
+	const step = trail.step(name, [], null) as StepTrail;
+	step.started();
+	const called = { upstream: name, method: "PATCH", template: name } as const;
+	const call = step.call(called);
+	const attempt = call.attempt();
+	attempt.placed(1);
+	attempt.sent(true);
+	attempt.head(203);
+	attempt.bytes = 70_000;
+	attempt.ended(null);
+	call.answered(203);
+	step.ended("ok");
+	change(step, call, attempt);
+	return {
+		...{ requestId: "1", method: "GET", route: "GET /x", status: 200, trail },
+		...{ durationMs: 30, error: null, missing: [], outlived: false },
+		...{ writes: [], parts: null },
+	};
+}
+
+describe("a packed step", () => {
+	const error = new GatewayError("upstream_timeout", "late");
+	const decided = { policy: "cache", decision: "miss" } as const;
+	const changes: readonly [string, Parameters<typeof endWith>[1]][] = [
+		["is as most are", () => {}],
+		["has nothing done", (step) => Object.assign(step, { calls: [] })],
+		["has failed", (step) => Object.assign(step, { error, end: "failed" })],
+		["was filled in", (step) => Object.assign(step, { error, end: "filled" })],
+		["was dropped", (step) => Object.assign(step, { end: "dropped" })],
+		["has not ended", (step) => Object.assign(step, { endedMs: null })],
+		["has an index", (step) => Object.assign(step, { index: [3, 0] })],
+		["waits", (step) => step.waitFor(["a"])()],
+		["calls twice", (step, call) => step.call(call).ended(error)],
+		["has a call that failed", (_, call) => Object.assign(call, { error })],
+		["has no status", (_, call) => Object.assign(call, { status: null })],
+		["has no template", (_, call) => Object.assign(call, { template: null })],
+		["needs no attempt", (_, call) => Object.assign(call, { attempts: [] })],
+		["tries twice", (_, call) => call.attempt().ended(error)],
+		[
+			"has a decision",
+			(_, call) => call.decided({ ...decided, number: null, reason: null }),
+		],
+		[
+			"has an attempt that failed",
+			(_, _1, attempt) => Object.assign(attempt, { error, status: null }),
+		],
+	];
+	for (const [title, change] of changes) {
+		test(`that ${title} is the JSON of its lists`, () => {
+			for (const name of ["now", 'a "b"', "Ω\u2028", "x".repeat(300)]) {
+				const end = endWith(name, change);
+				const times = (...all: readonly (number | null)[]) =>
+					all.map((ms) => (ms === null ? null : Math.round((ms - 10) * 100)));
+				const errorOf = (one: GatewayError | null) =>
+					one && [one.code, one.message, one.status];
+				const attemptOf = (one: AttemptTrail) => [
+					one.url,
+					...times(one.startedMs, one.placedMs, one.sentMs),
+					...times(one.headMs, one.endedMs),
+					...[one.kept ? 1 : 0, one.bytes, one.status, errorOf(one.error)],
+				];
+				const callOf = (one: CallTrail) => [
+					...[one.upstream, one.method, one.template],
+					...times(one.startedMs, one.endedMs),
+					...[one.status, errorOf(one.error), one.attempts.map(attemptOf)],
+					one.decisions.map(({ atMs, policy, decision, number, reason }) => [
+						...[...times(atMs), policy, decision, number, reason],
+					]),
+				];
+				const [step] = end.trail.steps as [StepTrail];
+				const wanted = [
+					...[step.path, step.index, -1],
+					...times(step.readyMs, step.startedMs, step.endedMs),
+					...[step.end, errorOf(step.error)],
+					step.waits.map(({ steps, fromMs, toMs }) => [
+						...[steps, ...times(fromMs, toMs)],
+					]),
+					step.calls.map(callOf),
+				];
+				const text = packEnd(end, true);
+				assert.match(text, /^[ -~]*$/);
+				assert.deepEqual(JSON.parse(text)[9], [wanted]);
+			}
+		});
+	}
+});
 
 describe("a packed request", () => {
 	for (const [title, end] of ends) {

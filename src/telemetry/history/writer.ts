@@ -4,6 +4,7 @@ import type { Recorded } from "../../core/trail.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../log/log.ts";
 import { Together } from "../trail/together.ts";
+import { WallTime } from "../trail/wall-time.ts";
 import type { HistoryFault } from "./messages.ts";
 import { RowQueue } from "./queue.ts";
 import { writeRow } from "./row.ts";
@@ -31,7 +32,6 @@ export interface WriterState {
 /** A request that has ended, before anything was made of it. */
 interface Ended {
 	readonly end: TrailEnded;
-	readonly endedAt: number;
 	readonly recorded: (() => Recorded) | null;
 }
 
@@ -57,6 +57,7 @@ const lastMs = 100;
 export class HistoryWriter {
 	readonly #thread: Pick<DatabaseThread, "write" | "close">;
 	readonly #clock: Clock;
+	readonly #wall: WallTime;
 	readonly #log: Pick<Log, "warn" | "info"> | null;
 	readonly #secrets: Secrets;
 	readonly #queue = new RowQueue();
@@ -87,6 +88,7 @@ export class HistoryWriter {
 	) {
 		this.#thread = thread;
 		this.#clock = clock;
+		this.#wall = new WallTime(clock);
 		this.#log = log;
 		this.#secrets = secrets;
 		this.#ended = new Together(clock, (all) => this.#make(all));
@@ -95,7 +97,7 @@ export class HistoryWriter {
 	/** Only notes it, because its answer has not been sent. Those before it become rows if there are many. */
 	take(end: TrailEnded): void {
 		const { recorded } = end.trail;
-		this.#ended.add({ end, endedAt: Date.now(), recorded });
+		this.#ended.add({ end, recorded });
 	}
 
 	/** What became of the rows that the thread was given. */
@@ -150,7 +152,9 @@ export class HistoryWriter {
 	}
 
 	#make(all: readonly Ended[]): void {
-		for (const { end, endedAt, recorded } of all) {
+		this.#wall.compare();
+		for (const { end, recorded } of all) {
+			const endedAt = this.#wall.at(end.trail.arrivedMs + end.durationMs);
 			const values = recorded?.() ?? null;
 			this.#recordFaults += values?.faults ?? 0;
 			const isKept = this.#queue.add((row) =>

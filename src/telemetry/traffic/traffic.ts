@@ -9,6 +9,7 @@ import {
 	summaryOf,
 } from "../trail/shown-request.ts";
 import { isLarge, Together } from "../trail/together.ts";
+import { WallTime } from "../trail/wall-time.ts";
 import { type EndedRequest, KeptRequests } from "./kept-requests.ts";
 import type { Rate } from "./rate.ts";
 import { RateCounter, type Rates, type RecentRoute } from "./rates.ts";
@@ -86,7 +87,8 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 	const since = new Date().toISOString();
 	const [whole, others] = [new Allowance(), new Allowance()];
 	let ended = 0;
-	const note = (end: TrailEnded, zeroMs: number) => {
+	const wall = new WallTime(clock);
+	const note = (end: TrailEnded) => {
 		const { trail, durationMs } = end;
 		const atMs = trail.arrivedMs + durationMs;
 		counter.request(end, trail.steps, atMs);
@@ -94,14 +96,13 @@ export function createTraffic(gateway: Gateway, adds = false): Traffic {
 		const good = completenessOf(end) === "whole";
 		const allowed = (good ? whole : others).take(atMs);
 		if (!allowed && !listeners.any) return;
-		const request = { number: ended, end, endedAt: Math.round(zeroMs + atMs) };
+		const request = { number: ended, end, endedAt: wall.at(atMs) };
 		const told = listeners.ended(request);
 		if (allowed || told) kept.add(request);
 	};
 	const all = new Together<TrailEnded>(clock, (some) => {
-		// What the wall clock showed when the gateway's was at zero.
-		const zeroMs = Date.now() - clock.now();
-		for (const end of some) note(end, zeroMs);
+		wall.compare();
+		for (const end of some) note(end);
 	});
 	const page = (query: RequestQuery): TrafficPage => {
 		all.handOn();

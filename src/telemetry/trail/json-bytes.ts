@@ -301,12 +301,16 @@ function digitsOf(value: number): number {
 
 /** JSON of which each character is a byte. */
 function asciiOf(value: unknown): Uint8Array {
-	const json = JSON.stringify(value).replace(
+	return Buffer.from(asciiJson(value), "latin1");
+}
+
+/** The same as a text. */
+export function asciiJson(value: unknown): string {
+	return JSON.stringify(value).replace(
 		/[\u007f-\uffff]/g,
 		(character) =>
 			`\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
 	);
-	return Buffer.from(json, "latin1");
 }
 
 const nullBytes = asciiOf(null);
