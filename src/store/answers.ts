@@ -60,6 +60,8 @@ export class SharedAnswers {
 	#keeping = 0;
 	/** Whether a change could not be told. Then all answers of the upstream are made old before another is looked for. */
 	#untold = false;
+	/** While that is told. What others find meanwhile may be old. */
+	#telling: Promise<boolean> | null = null;
 
 	/** `identity` is equal for all who may share. `onChange` hears of targets that others have changed; null is all. */
 	constructor(
@@ -81,7 +83,9 @@ export class SharedAnswers {
 	): Promise<FoundAnswer> {
 		const away: FoundAnswer = { kind: "away" };
 		if (!this.#store.up) return this.#alone(away);
-		if (this.#untold && !(await this.#tellAll())) return this.#alone(away);
+		if ((this.#untold || this.#telling) && !(await this.#tellAll())) {
+			return this.#alone(away);
+		}
 		const digest = this.#digest(target);
 		this.#targets.set(digest, target);
 		const { prefix } = this.#store;
@@ -162,8 +166,13 @@ export class SharedAnswers {
 	}
 
 	#tellAll(): Promise<boolean> {
+		if (this.#telling !== null) return this.#telling;
 		this.#untold = false;
-		return this.#mark([this.#markOfAll], null);
+		const telling = this.#mark([this.#markOfAll], null).finally(() => {
+			this.#telling = null;
+		});
+		this.#telling = telling;
+		return telling;
 	}
 
 	async #mark(
