@@ -33,8 +33,8 @@ export function residentBytesOfAll(pid: number, proc = "/proc"): number {
 	return sum;
 }
 
-/** The processes that a thread has started. */
-function childrenOf(task: string): number[] {
+/** The processes that a thread has started, by its folder in `/proc`. */
+export function childrenOf(task: string): number[] {
 	const pids = readFileSync(`${task}/children`, "utf8").split(" ");
 	return pids.filter((pid) => pid.trim() !== "").map(Number);
 }

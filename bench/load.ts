@@ -25,6 +25,7 @@ export interface Target {
 	readonly routes?: number;
 }
 
+/** What wrk has counted: `failed` of the requests had another status than 2xx or 3xx. */
 interface Counted {
 	readonly requests: number;
 	readonly microseconds: number;
@@ -40,13 +41,11 @@ const rotating = fileURLToPath(new URL("rotate.lua", import.meta.url));
 /** Where a busy machine gave no answer at all in a slice, it is taken longer, up to this. */
 const secondsMax = 8;
 
-/** Asks a gateway for a while, by wrk. Fails where any request failed: a figure of failures says nothing. */
-export async function load(
+/** Asks a gateway for a while, by wrk, and tells what became of it. */
+export async function count(
 	processes: Processes,
-	target: Target,
-): Promise<Slice> {
-	const { pid, url, connections, seconds, headers = [], routes } = target;
-	const beforeNs = cpuNs(pid);
+	{ url, connections, seconds, headers = [], routes }: Target,
+): Promise<Counted> {
 	const output = await processes.run("load", [
 		...["wrk", "--threads", "1", "--connections", `${connections}`],
 		...["--duration", `${seconds}s`, "--timeout", "10s"],
@@ -54,8 +53,18 @@ export async function load(
 		...["--script", routes === undefined ? script : rotating, url],
 		...(routes === undefined ? [] : ["--", `${routes}`]),
 	]);
+	return JSON.parse(output.trim().split("\n").at(-1) ?? "") as Counted;
+}
+
+/** Asks a gateway for a while, by wrk. Fails where any request failed: a figure of failures says nothing. */
+export async function load(
+	processes: Processes,
+	target: Target,
+): Promise<Slice> {
+	const { pid, url, seconds } = target;
+	const beforeNs = cpuNs(pid);
+	const counted = await count(processes, target);
 	const usedNs = cpuNs(pid) - beforeNs;
-	const counted = JSON.parse(output.trim().split("\n").at(-1) ?? "") as Counted;
 	const { requests, microseconds, p50Us, p99Us, failed, broken } = counted;
 	if (requests + failed + broken === 0 && seconds < secondsMax) {
 		return load(processes, { ...target, seconds: seconds * 2 });

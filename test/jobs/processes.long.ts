@@ -58,6 +58,9 @@ async function run(
 		console.log(
 			`${count} jobs, ${kills.length} kills: ${JSON.stringify(told)}`,
 		);
+		if (wrong.jobs.length > 0) {
+			for (const one of all) console.log(one.log());
+		}
 		assert.deepEqual(wrong, nothingWrong, `killed at ${kills}`);
 		const due = Math.floor((Date.now() - began) / killEveryMs);
 		assert.ok(kills.length >= due - 1, `${kills.length} kills of ${due}`);

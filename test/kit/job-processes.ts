@@ -6,6 +6,8 @@ export class JobProcess {
 	readonly #args: readonly string[];
 	readonly #cwd: string;
 	#command: RunningCommand;
+	/** What its former lives have said. */
+	#said = "";
 
 	constructor(args: readonly string[], cwd: string) {
 		this.#args = args;
@@ -24,7 +26,15 @@ export class JobProcess {
 	/** As a power cut: it says nothing to anybody. */
 	async killAndRestart(): Promise<void> {
 		await this.end("SIGKILL");
+		this.#said = this.log();
 		this.#command = sluice(this.#args, { cwd: this.#cwd });
+	}
+
+	/** What all of its lives have written to stderr. */
+	log(): string {
+		const { process, stderr } = this.#command;
+		const life = `-- ${this.#args.join(" ")}, process ${process.pid}\n`;
+		return this.#said + life + stderr();
 	}
 
 	async end(signal: "SIGKILL" | "SIGTERM"): Promise<void> {

@@ -114,13 +114,17 @@ export async function checkJobs(
 	const interrupted: number[] = [];
 	/** Those that only read, and of which each run was killed. */
 	const givenUp: number[] = [];
-	const note = (what: Fault, n: number) => {
+	const note = async (what: Fault, n: number) => {
 		wrong[what]++;
-		wrong.jobs.push({ what, job: ended[n], asked: timesOf(asked, n) });
+		const job = ended[n];
+		const said = job?.answer
+			? (await persistently(url + job.answer, {})).text
+			: null;
+		wrong.jobs.push({ what, job, said, asked: timesOf(asked, n) });
 	};
 	for (const [n, { state, answer, begun }] of ended.entries()) {
 		const times = timesOf(asked, n);
-		if (isWrite(n) && times.length > 1) note("twin", n);
+		if (isWrite(n) && times.length > 1) await note("twin", n);
 		if (state === "interrupted" && isWrite(n) && begun === 1) {
 			interrupted.push(n);
 		} else if (
@@ -129,12 +133,12 @@ export async function checkJobs(
 			begun === readAttempts
 		) {
 			givenUp.push(n);
-		} else if (state !== "done") note("lost", n);
+		} else if (state !== "done") await note("lost", n);
 		else {
-			if (times.length === 0) note("phantom", n);
+			if (times.length === 0) await note("phantom", n);
 			const { text } = await persistently(url + answer, {});
 			const direct = `{"n":"${n}","a":{"path":"/${kindOf(n)}/${n}"}}`;
-			if (text !== direct) note("other", n);
+			if (text !== direct) await note("other", n);
 		}
 	}
 	const ids = new Set(jobs.map(({ id }) => id));
@@ -160,6 +164,8 @@ type Wrong = Record<Fault, number> & {
 	readonly jobs: {
 		readonly what: Fault;
 		readonly job: ShownJob | undefined;
+		/** Its answer, which tells why it has failed. */
+		readonly said: string | null;
 		readonly asked: readonly number[];
 	}[];
 };
