@@ -35,7 +35,7 @@ export interface Serving {
 /** The sockets of a worker, which other processes share. */
 type SharedSockets = Pick<
 	Required<ServeOptions>,
-	"sockets" | "redirectSockets"
+	"sockets" | "redirectSockets" | "handOver"
 >;
 
 /** Where a process of `serve` takes requests, and which one it is. */

@@ -78,6 +78,8 @@ export interface Gateway {
 	readonly jobs: Pick<Jobs, "begin" | "work" | "stop"> | null;
 	/** How it is now, for whoever looks. Nothing is counted for it. */
 	state(): GatewayState;
+	/** Whether one more request would have to wait for its turn or be refused, if so many are to come already. */
+	isFull(coming: number): boolean;
 	/**
 	 * Resolves when it is known whether the store can be used, and whether the keys of tokens are there; at once without
 	 * either. A request that comes before is answered as if they were away.
@@ -233,6 +235,7 @@ export function createGateway(
 			jobs: jobs?.state() ?? null,
 		}),
 		jobs,
+		isFull: (coming) => overload?.isFull(coming) ?? false,
 		settled: Promise.all([store?.settled, doors.settled]).then(() => {}),
 		explain: () =>
 			explain(

@@ -42,6 +42,8 @@ export interface Overload extends Load {
 	leave(): void;
 	/** How many requests are in progress, and how many wait for their turn. */
 	state(): { readonly running: number; readonly waiting: number };
+	/** Whether one more request would have to wait or be refused, if so many are to come already. */
+	isFull(coming: number): boolean;
 	/** A request is refused for another reason. */
 	refuse(reason: "memory"): void;
 	/** Ends the wait of all requests that wait. */
@@ -205,6 +207,11 @@ class OverloadBounds implements Overload {
 
 	state() {
 		return { running: this.#taken, waiting: this.#waiting.size };
+	}
+
+	isFull(coming: number): boolean {
+		const isTaken = this.#taken + coming >= this.#config.requestsMax;
+		return isTaken || this.#level === "refusing";
 	}
 
 	refuse(reason: "memory"): void {

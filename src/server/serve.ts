@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
 import type { GatewayError } from "../core/errors.ts";
 import { type Events, raise } from "../core/events.ts";
@@ -32,6 +33,8 @@ export interface ServeOptions {
 	readonly sockets?: readonly number[];
 	/** The same for the port of `tls.redirect`. */
 	readonly redirectSockets?: readonly number[];
+	/** Asked about each connection before anything is read of it. True: another process has it. */
+	readonly handOver?: (socket: Socket) => boolean;
 	/** Called with errors that are bugs, and with the request's id, or an empty text if there is no request. */
 	readonly onInternal?: (error: unknown, requestId: string) => void;
 	/** Called with requests that the server itself refused, and with their ids. The gateway never saw them. */
@@ -62,7 +65,7 @@ export async function serve(
 	options: ServeOptions = {},
 ): Promise<RunningServer> {
 	const { port, host, sockets, redirectSockets, ...hooks } = options;
-	const { onInternal, onRefused } = hooks;
+	const { onInternal, onRefused, handOver } = hooks;
 	// The gateway itself reads bodies, makes answers and bounds its memory. Only the command starts further processes.
 	const {
 		bodyBytesMax: _,
@@ -87,6 +90,7 @@ export async function serve(
 		}),
 		...(onInternal && { onInternal }),
 		...(onRefused && { onRefused }),
+		...(handOver && { handOver }),
 	});
 	return {
 		...server,

@@ -1,4 +1,4 @@
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { ServerConfig } from "../config/config.ts";
 import { allRead } from "../core/all-read.ts";
 import type { GatewayError } from "../core/errors.ts";
@@ -60,6 +60,8 @@ export interface ServerOptions
 	readonly simpleHeads?: boolean;
 	/** Called with requests that the server itself refused. `handle` never saw them. */
 	readonly onRefused?: (error: GatewayError, requestId: string) => void;
+	/** Asked about each connection before anything is read of it. True: another process has it. */
+	readonly handOver?: (socket: Socket) => boolean;
 }
 
 /** How clients come by TLS. */
@@ -89,6 +91,8 @@ export interface Server {
 	 * others have `timeoutMs`.
 	 */
 	retire(timeoutMs: number, restMs: number): Promise<boolean>;
+	/** Serves a connection that another process has accepted on the same port. */
+	take(socket: Socket): void;
 	/** Closes so many connections, each with the answer that is now made on it. Their clients come back on others. */
 	letGo(count: number): void;
 	/** How many connections clients have now. */
@@ -110,7 +114,7 @@ export async function listen(options: ServerOptions): Promise<Server> {
 	const server = await listenAlone(options);
 	const redirect = options.tls?.redirect ?? null;
 	if (redirect === null) return server;
-	const { redirectSockets, sockets: _, ...others } = options;
+	const { redirectSockets, sockets: _, handOver: _1, ...others } = options;
 	try {
 		const plain = await listenAlone({
 			...others,
@@ -139,6 +143,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		onRefused = nothing,
 		onCertificate = nothing,
 		simpleHeads = true,
+		handOver = keeps,
 		...bounds
 	} = options;
 	const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, ...limits } =
@@ -213,10 +218,13 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 	// A server without TLS does not load it.
 	const door =
 		tls && (await (await import("./tls-door.ts")).openDoor(tls, doorMeans));
-	const listeners = new Listeners((socket) => {
+	const take = (socket: Socket) => {
 		if (door) return door.accept(socket);
 		const admission = connections.admit(socket);
 		if (admission !== null) http1.connect(socket, admission);
+	};
+	const listeners = new Listeners((socket) => {
+		if (!handOver(socket)) take(socket);
 	});
 	const where = { port, host, ...(sockets && { sockets }) };
 	const taken = await listeners
@@ -232,6 +240,7 @@ async function listenAlone(options: ServerOptions): Promise<Server> {
 		redirect: null,
 		drain: (timeoutMs, delayMs = 0) => drain.drain(timeoutMs, delayMs),
 		retire: (timeoutMs, restMs) => drain.retire(timeoutMs, restMs),
+		take,
 		letGo: (count) => connections.letGo(count),
 		connections: () => connections.size,
 		sessions: () => service.sessions,
@@ -265,3 +274,7 @@ function withRedirect(server: Server, plain: Server): Server {
 }
 
 function nothing(): void {}
+
+function keeps(): boolean {
+	return false;
+}

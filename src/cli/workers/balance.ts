@@ -2,7 +2,7 @@
 export interface WorkerLoad {
 	/** Of clients. */
 	readonly connections: number;
-	/** The share of the time in which its event loop was busy: 0 to 1. */
+	/** The share of the time in which its event loop was busy: 0 to 1. It is 1 if all places for requests are taken. */
 	readonly busy: number;
 }
 

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type SendHandle, spawn } from "node:child_process";
 import { extname } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Handed } from "./handed.ts";
 import type { FromWorker, WorkerStart } from "./messages.ts";
 import type { WorkerHears, WorkerProcess } from "./supervisor.ts";
 
@@ -24,9 +25,12 @@ export function startChild(
 	);
 	// `exit` does not come if the system could not start it.
 	let over = false;
+	/** Connections that it has not been sent yet. */
+	const leaving = new Set<Handed>();
 	const end = (code: number | null, signal: string | null) => {
 		if (over) return;
 		over = true;
+		for (const handed of leaving) handed.close();
 		hears.ended({ code, signal });
 	};
 	child.once("exit", (code, signal) => {
@@ -36,12 +40,21 @@ export function startChild(
 	child.on("error", () => {
 		if (child.pid === undefined) end(null, null);
 	});
-	child.on("message", (message) => hears.message(message as FromWorker));
+	child.on("message", (message, handed: unknown) =>
+		hears.message(message as FromWorker, handed as Handed | undefined),
+	);
 	return {
 		pid: child.pid ?? 0,
-		send(message) {
+		send(message, handed) {
+			if (handed && !over) leaving.add(handed);
+			const sent = () => {
+				if (handed === undefined) return;
+				leaving.delete(handed);
+				handed.close();
+			};
+			if (!child.connected) return sent();
 			// Without a callback a channel that has just closed would throw.
-			if (child.connected) child.send(message, () => {});
+			child.send(message, handed as SendHandle, {}, sent);
 		},
 		kill() {
 			child.kill("SIGKILL");

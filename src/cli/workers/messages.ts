@@ -41,6 +41,10 @@ export type ToWorker =
 	| { readonly kind: "retire" }
 	/** The keys of sessions of TLS, the same for all workers. Never on a command line, which others can read. */
 	| { readonly kind: "ticket keys"; readonly keys: Uint8Array }
+	/** Whether another worker has time for what this one would refuse. */
+	| { readonly kind: "others"; readonly rest: boolean }
+	/** Serves a connection that another worker has accepted. It comes with the message. */
+	| { readonly kind: "take" }
 	/** Cuts what still runs. */
 	| { readonly kind: "cut" }
 	| {
@@ -70,6 +74,10 @@ type Life =
 	  }
 	/** It cannot begin, and ends now. `faults` are those of the config, or what failed. */
 	| { readonly kind: "unfit"; readonly faults: readonly string[] }
+	/** Whether all of its places are taken, so that it should be given no connections of others. */
+	| { readonly kind: "full"; readonly full: boolean }
+	/** A connection for which it has no place comes with the message. */
+	| { readonly kind: "offer" }
 	/** The answer to a ping, with how it was since the last one. */
 	| { readonly kind: "pong"; readonly load: WorkerLoad };
 

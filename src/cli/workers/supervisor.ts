@@ -1,13 +1,15 @@
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type { Log } from "../../telemetry/log/log.ts";
 import { toLetGo, type WorkerLoad } from "./balance.ts";
+import type { Handed } from "./handed.ts";
 import type { FromWorker, Saying, ToWorker } from "./messages.ts";
+import { Resting } from "./resting.ts";
 
 /** A process that was started. */
 export interface WorkerProcess {
 	readonly pid: number;
-	/** A process that is gone hears nothing. */
-	send(message: ToWorker): void;
+	/** A process that is gone hears nothing. A connection that goes with the message is closed here in any case. */
+	send(message: ToWorker, handed?: Handed): void;
 	/** Ends it at once. */
 	kill(): void;
 }
@@ -20,7 +22,8 @@ export interface WorkerEnd {
 
 /** What the one who starts a process hears of it. */
 export interface WorkerHears {
-	message(message: FromWorker): void;
+	/** `handed` is a connection that came with it. */
+	message(message: FromWorker, handed?: Handed): void;
 	ended(end: WorkerEnd): void;
 }
 
@@ -81,6 +84,8 @@ class Started implements Worker {
 	/** For how many rounds it owes an answer to a ping. Null: it owes none. */
 	owes: number | null = null;
 	toldSilent = false;
+	isFull = false;
+	othersRest = false;
 	/** What it has said since the others were last compared with it. */
 	load: WorkerLoad | null = null;
 	readyMs = 0;
@@ -118,6 +123,7 @@ export class Supervisor {
 	readonly #options: SupervisorOptions;
 	readonly #slots: readonly Slot[];
 	readonly #all = new Set<Started>();
+	readonly #resting = new Resting(this.#all);
 	#restarts = 0;
 	#pinging: Timer | null = null;
 	/** Whether all are to end. */
@@ -277,7 +283,7 @@ export class Supervisor {
 	#start(number: number, awaited = true): Started {
 		const { start } = this.#options;
 		const process = start(number, {
-			message: (message) => this.#hear(one, message),
+			message: (message, handed) => this.#hear(one, message, handed),
 			ended: (end) => this.#ended(one, end),
 		});
 		const one: Started = new Started(number, process, awaited);
@@ -286,7 +292,7 @@ export class Supervisor {
 		return one;
 	}
 
-	#hear(one: Started, message: FromWorker): void {
+	#hear(one: Started, message: FromWorker, handed?: Handed): void {
 		switch (message.kind) {
 			case "ready":
 				one.late?.cancel();
@@ -297,9 +303,17 @@ export class Supervisor {
 				one.endingMs = message.endingMs;
 				one.readyMs = this.#options.clock.now();
 				one.begun.resolve(true);
+				this.#resting.changed();
 				return;
 			case "unfit":
 				one.faults = message.faults;
+				return;
+			case "full":
+				one.isFull = message.full;
+				this.#resting.changed();
+				return;
+			case "offer":
+				if (handed) this.#resting.give(handed, one);
 				return;
 			case "pong":
 				if (one.toldSilent) {
@@ -310,6 +324,7 @@ export class Supervisor {
 				one.owes = null;
 				one.toldSilent = false;
 				one.load = message.load;
+				this.#resting.changed();
 				this.#balance();
 				return;
 			default:
@@ -320,6 +335,7 @@ export class Supervisor {
 	/** It ends when its running requests have, or when that takes longer than it may. */
 	#leave(one: Started, message: ToWorker): void {
 		one.state = "leaving";
+		this.#resting.changed();
 		one.process.send(message);
 		this.#killIn(one, one.endingMs + closingMs);
 	}
@@ -350,6 +366,7 @@ export class Supervisor {
 		this.#all.delete(one);
 		one.late?.cancel();
 		this.#options.onEnd?.(one);
+		this.#resting.changed();
 		if (one.state !== "leaving" && !this.#ending) this.#endedUnasked(one, end);
 		one.begun.resolve(false);
 		one.over.resolve(end);
@@ -423,6 +440,7 @@ export class Supervisor {
 			return;
 		}
 		one.owes++;
+		this.#resting.changed();
 		const forMs = one.owes * pingEveryMs;
 		const about = { worker: one.number, pid: one.process.pid, forMs };
 		if (one.owes >= hungRounds) {

@@ -1,4 +1,5 @@
 /** The program of a worker. Nothing here is called by another file. */
+import type { SendHandle } from "node:child_process";
 import { inspect } from "node:util";
 import {
 	createWorkerAnswers,
@@ -15,6 +16,7 @@ import { hidden } from "../hidden.ts";
 import { createServing, type Serving } from "../serving.ts";
 import { ignoreSignals } from "../signals.ts";
 import { guardProcess } from "../terminal.ts";
+import { type Handed, HandOver } from "./handed.ts";
 import {
 	type FromWorker,
 	firstSocket,
@@ -28,8 +30,9 @@ const usualDelayMs = 5_000;
 async function run(given: WorkerStart): Promise<number> {
 	const opened = await begin(given).catch(beginFailed);
 	if (typeof opened === "number") return opened;
-	const { serving, server } = opened;
-	const finished = await serveUntilTold(serving, server);
+	const { serving, server, handOver } = opened;
+	const finished = await serveUntilTold(serving, server, handOver);
+	handOver.close();
 	await serving.log.close();
 	return finished ? exitCodes.ok : exitCodes.failed;
 }
@@ -39,6 +42,7 @@ async function begin(given: WorkerStart): Promise<
 	| {
 			readonly serving: Serving;
 			readonly server: RunningServer;
+			readonly handOver: HandOver;
 	  }
 	| number
 > {
@@ -53,8 +57,22 @@ async function begin(given: WorkerStart): Promise<
 		(_, at) => firstSocket + at,
 	);
 	const redirectSockets = sockets.splice(given.sockets);
-	const server = await serving.open({ sockets, redirectSockets });
-	return { serving, server };
+	const { gateway } = serving;
+	const { connectionsMax } = gateway.server;
+	// Connections come as soon as the first of its sockets listens.
+	let server: RunningServer | null = null;
+	const connections = () => server?.connections() ?? 0;
+	const handOver = new HandOver({
+		clock: gateway.clock,
+		tell: send,
+		isFull: (coming) =>
+			gateway.isFull(coming) || connections() >= connectionsMax,
+	});
+	server = await serving.open({
+		...{ sockets, redirectSockets },
+		handOver: (socket) => handOver.offer(socket),
+	});
+	return { serving, server, handOver };
 }
 
 /** Its log is the primary's, which says it among its own lines. */
@@ -80,6 +98,7 @@ async function beginFailed(thrown: unknown): Promise<number> {
 async function serveUntilTold(
 	serving: Serving,
 	server: RunningServer,
+	handOver: HandOver,
 ): Promise<boolean> {
 	const { gateway, metrics, history } = serving;
 	const answers =
@@ -90,15 +109,21 @@ async function serveUntilTold(
 	const busy = busyShare();
 	const drain = (draining: Promise<boolean>) =>
 		drained.resolve(drainWithJobs(gateway, draining));
-	process.on("message", (message: ToWorker) => {
+	const load = () => ({
+		connections: server.connections(),
+		busy: Math.max(busy(), Number(gateway.isFull(0))),
+	});
+	process.on("message", (message: ToWorker, handed: unknown) => {
 		switch (message.kind) {
 			case "ping":
-				return tell({
-					kind: "pong",
-					load: { connections: server.connections(), busy: busy() },
-				});
+				return tell({ kind: "pong", load: load() });
 			case "let go":
 				return server.letGo(message.connections);
+			case "others":
+				return handOver.hear(message.rest);
+			case "take":
+				if (handed) server.take(handOver.take(handed as Handed));
+				return;
 			case "ticket keys":
 				return server.useTicketKeys(Buffer.from(message.keys));
 			case "drain":
@@ -225,10 +250,12 @@ function tell(message: FromWorker): void {
 
 /** Resolves when it is on its way. */
 function told(message: FromWorker): Promise<void> {
-	return new Promise((resolve) => {
-		if (process.send === undefined || !process.connected) resolve();
-		else process.send(message, undefined, {}, () => resolve());
-	});
+	return new Promise((resolve) => send(message, undefined, resolve));
+}
+
+function send(message: FromWorker, handed?: Handed, sent = () => {}): void {
+	if (process.send === undefined || !process.connected) return sent();
+	process.send(message, handed as SendHandle, {}, () => sent());
 }
 
 // Nobody can be told.
