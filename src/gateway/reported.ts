@@ -10,6 +10,7 @@ import type { Handling } from "./handling.ts";
 import { withQuotas } from "./rate-limit.ts";
 import { RequestEnd } from "./request-end.ts";
 import {
+	ReportedFlow,
 	ReportedSession,
 	ReportedStream,
 	RequestReport,
@@ -66,7 +67,8 @@ export async function reported(
 	}
 	if (isStream(body)) {
 		if (request.method !== "HEAD") {
-			return { ...response, body: new ReportedStream(body, scope, report) };
+			const Reported = body.flowTo ? ReportedFlow : ReportedStream;
+			return { ...response, body: new Reported(body, scope, report) };
 		}
 	} else if (ongoing === null) request.memory.keepAnswer(costOfAnswer(body));
 	else request.memory.hold(costOfAnswer(body));

@@ -1,4 +1,4 @@
-import type { ByteStream } from "../core/body/byte-stream.ts";
+import type { ByteStream, Flow, PieceTaker } from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type Events, type RequestEnded, raise } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -115,7 +115,7 @@ export class ReportedStream
 	implements ByteStream, AsyncIterator<Uint8Array, undefined>, CancelTarget
 {
 	readonly length: number | null;
-	readonly #body: ByteStream;
+	protected readonly body: ByteStream;
 	readonly #report: RequestReport;
 	/** Null if it was cancelled before. */
 	readonly #listening: Listening | null = null;
@@ -124,16 +124,16 @@ export class ReportedStream
 
 	constructor(body: ByteStream, scope: Scope, report: RequestReport) {
 		this.length = body.length;
-		this.#body = body;
+		this.body = body;
 		this.#report = report;
 		this.#listening = listenTo(scope, this);
 	}
 
 	onCancelled(reason: unknown): void {
-		this.#end(reason);
+		this.end(reason);
 	}
 
-	#end(error: unknown): void {
+	protected end(error: unknown): void {
 		if (this.#over) return;
 		this.#over = true;
 		this.#listening?.stop();
@@ -141,7 +141,7 @@ export class ReportedStream
 	}
 
 	[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
-		this.#pieces = this.#body[Symbol.asyncIterator]();
+		this.#pieces = this.body[Symbol.asyncIterator]();
 		return this;
 	}
 
@@ -152,19 +152,56 @@ export class ReportedStream
 	}
 
 	readonly #onPiece = (piece: IteratorResult<Uint8Array, undefined>) => {
-		if (piece.done) this.#end(null);
+		if (piece.done) this.end(null);
 		return piece;
 	};
 
 	readonly #onFailed = (error: unknown): never => {
-		this.#end(error);
+		this.end(error);
 		throw error;
 	};
 
 	async return(): Promise<IteratorResult<Uint8Array, undefined>> {
-		this.#end(left());
+		this.end(left());
 		await this.#pieces?.return?.();
 		return { done: true, value: undefined };
+	}
+}
+
+/** The same of a body that hands its pieces over. */
+export class ReportedFlow extends ReportedStream implements PieceTaker, Flow {
+	readonly #scope: Scope;
+	#taker: PieceTaker | null = null;
+	#flow: Flow | null = null;
+
+	constructor(body: ByteStream, scope: Scope, report: RequestReport) {
+		super(body, scope, report);
+		this.#scope = scope;
+	}
+
+	flowTo(taker: PieceTaker): Flow {
+		this.#taker = taker;
+		this.#flow = this.body.flowTo?.(this) ?? null;
+		return this;
+	}
+
+	take(piece: Uint8Array): boolean {
+		return this.#taker?.take(piece) === true;
+	}
+
+	/** The body may hear of a cancellation before this does. */
+	ended(): void {
+		this.end(this.#scope.cancelled ? this.#scope.reason : null);
+		this.#taker?.ended();
+	}
+
+	goOn(): void {
+		this.#flow?.goOn();
+	}
+
+	leave(): void {
+		this.end(left());
+		this.#flow?.leave();
 	}
 }
 

@@ -1,6 +1,7 @@
 import type { ChannelConfig } from "../config/config.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
 import { tellApart } from "../tasks/failure.ts";
+import { Crowd } from "./channel-crowd.ts";
 import { type Listener, News } from "./channel-hearing.ts";
 import type { Told } from "./channel-told.ts";
 
@@ -38,9 +39,9 @@ export class Audience {
 	/** The end of the chain. */
 	#last = new News(null, 0, 0);
 	/** Listeners that have heard everything, and wait. */
-	#resting = new Set<Listener>();
+	#resting = new Crowd();
 	/** Listeners that were resting, and are about to be woken. */
-	#waking = new Set<Listener>();
+	#waking = new Crowd();
 	/** No listener that rests or is being woken stands before it. */
 	#behindFrom = this.#last;
 	/** Whoever rests before this position is to be woken now. */
@@ -48,7 +49,7 @@ export class Audience {
 	/** Set while there are news for which nobody was woken yet. */
 	#gathering: Timer | null = null;
 	/** Listeners that have something to take. */
-	readonly #busy = new Set<Listener>();
+	readonly #busy = new Crowd();
 	#isWaking = false;
 	#heldBytes = 0;
 
@@ -152,7 +153,9 @@ export class Audience {
 			const empty = this.#waking;
 			this.#waking = this.#resting;
 			this.#resting = empty;
-			for (const listener of this.#waking) {
+			for (;;) {
+				const listener = this.#waking.first;
+				if (listener === null) break;
 				const { wakeCost } = listener;
 				if (!turn.hasTimeFor(wakeCost)) {
 					await turn.later("listeners", wakeCost);
@@ -182,6 +185,7 @@ export class Audience {
 	}
 
 	join(listener: Listener): void {
+		listener.hearing.listener = listener;
 		this.#busy.add(listener);
 	}
 

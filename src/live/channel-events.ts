@@ -1,4 +1,4 @@
-import type { ByteStream } from "../core/body/byte-stream.ts";
+import type { ByteStream, Flow, PieceTaker } from "../core/body/byte-stream.ts";
 import { printEvent } from "../core/http/event-stream.ts";
 import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
 import { listenTo, type Scope } from "../tasks/scope.ts";
@@ -33,6 +33,7 @@ export class ChannelEvents
 	implements
 		ByteStream,
 		AsyncIterator<Uint8Array, undefined>,
+		Flow,
 		Listener,
 		CancelTarget
 {
@@ -46,6 +47,10 @@ export class ChannelEvents
 	#stopDraining: (() => void) | null = null;
 	/** Set while its reader waits. */
 	#resolve: ((result: Result) => void) | null = null;
+	/** Who is handed the events as they come. Null if they are read, and after the end. */
+	#taker: PieceTaker | null = null;
+	/** Whether the taker has no room. */
+	#full = false;
 	#over = false;
 	/** What is sent after the end; null if nothing is. */
 	#last: Uint8Array | null = null;
@@ -89,6 +94,33 @@ export class ChannelEvents
 		});
 	}
 
+	flowTo(taker: PieceTaker): Flow {
+		this.#taker = taker;
+		this.goOn();
+		return this;
+	}
+
+	goOn(): void {
+		this.#full = false;
+		this.#handOver();
+	}
+
+	/** All that there is, as far as there is room. */
+	#handOver(): void {
+		while (this.#taker !== null && !this.#full) {
+			const chunk = this.#over ? this.#takeLast() : this.#take();
+			if (chunk !== null) this.#full = !this.#taker.take(chunk);
+			else if (this.#over) this.#endFlow();
+			else if (this.#place.rest(this)) return;
+		}
+	}
+
+	#endFlow(): void {
+		const taker = this.#taker;
+		this.#taker = null;
+		taker?.ended();
+	}
+
 	#take(): Uint8Array | null {
 		const first = this.hearing.next();
 		if (first === null) return null;
@@ -112,6 +144,9 @@ export class ChannelEvents
 	}
 
 	wake(): void {
+		if (this.#taker !== null) return this.#handOver();
+		// A reader that was given a heartbeat, and does not ask yet, will take it itself.
+		if (this.#resolve === null) return;
 		const chunk = this.#take();
 		if (chunk !== null) this.#give({ done: false, value: chunk });
 	}
@@ -124,7 +159,9 @@ export class ChannelEvents
 
 	/** A while has passed. Shows that the stream is alive, unless something else has. */
 	beat(): void {
-		if (!this.#sent && this.#resolve !== null) {
+		if (!this.#sent && this.#taker !== null && !this.#full) {
+			this.#full = !this.#taker.take(heartbeat);
+		} else if (!this.#sent && this.#resolve !== null) {
 			this.#give({ done: false, value: heartbeat });
 		}
 		this.#sent = false;
@@ -138,6 +175,7 @@ export class ChannelEvents
 			this.#owner.retryMs(),
 		).event;
 		this.#leave();
+		if (this.#taker !== null) return this.#handOver();
 		const last = this.#resolve === null ? null : this.#takeLast();
 		if (last !== null) this.#give({ done: false, value: last });
 	}
@@ -146,7 +184,13 @@ export class ChannelEvents
 	cut(): void {
 		if (this.#over) return;
 		this.#leave();
+		this.#endFlow();
 		this.#give(done);
+	}
+
+	leave(): void {
+		this.#taker = null;
+		this.cut();
 	}
 
 	#leave(): void {

@@ -1,4 +1,5 @@
 // Types only: an instance makes them.
+import type { Crowd } from "./channel-crowd.ts";
 import type { Instance } from "./channel-instance.ts";
 import { type EndReason, type Told, tellGap, toldAs } from "./channel-told.ts";
 
@@ -49,6 +50,12 @@ export class Hearing {
 	#after: string;
 	#base: string | null;
 	position: News;
+	/** Who hears; null before it has joined. */
+	listener: Listener | null = null;
+	/** The crowd in which it stands, and its neighbours there. */
+	crowd: Crowd | null = null;
+	before: Hearing | null = null;
+	behind: Hearing | null = null;
 
 	constructor(
 		instance: Instance,

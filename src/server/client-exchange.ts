@@ -1,4 +1,3 @@
-import type { Writable } from "node:stream";
 import { type ByteStream, isStream, leave } from "../core/body/byte-stream.ts";
 import { asGatewayError, type GatewayError } from "../core/errors.ts";
 import { serverFields } from "../core/http/fields.ts";
@@ -22,6 +21,7 @@ import {
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
+import { type StreamOwner, writeAsItComes } from "./answer-stream.ts";
 import type { AnswerWriter, Carrier, Unanswered } from "./carrier.ts";
 import type { ClientAddress, ClientScheme } from "./client-address.ts";
 import { clientClosed, lingerMs } from "./client-connection.ts";
@@ -47,9 +47,6 @@ const lingerBytesMax = 256 * 1024;
 const noBytes = new Uint8Array(0);
 
 function nothing(): void {}
-
-/** Thrown to leave the loop over an answer that cannot be written whole. */
-const cut = new Error("the answer is cut");
 
 /** The server an exchange belongs to. */
 export interface Owner extends SessionOwner {
@@ -96,7 +93,7 @@ interface Parts {
 }
 
 /** One request and its answer. */
-export class ClientExchange implements GatewayRequest, Unanswered {
+export class ClientExchange implements GatewayRequest, Unanswered, StreamOwner {
 	readonly id: string;
 	readonly method: string;
 	readonly target: string;
@@ -232,7 +229,7 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		this.#answer.begin(status, fields);
 		const sent = this.method === "HEAD" ? null : content;
 		if (isStream(sent)) {
-			void this.#stream(sent);
+			this.#begin(sent);
 			return;
 		}
 		if (isStream(body)) leave(body);
@@ -264,45 +261,26 @@ export class ClientExchange implements GatewayRequest, Unanswered {
 		owner.onSession(one);
 	}
 
-	/** Writes as fast as the client reads. An answer that breaks off must not look whole, so the connection is cut. */
-	async #stream(body: ByteStream): Promise<void> {
+	#begin(body: ByteStream): void {
 		const answer = this.#answer;
 		answer.flush();
 		this.unframed = body.length === null && !answer.framed;
-		try {
-			let written = 0;
-			for await (const chunk of body) {
-				written += chunk.length;
-				if (this.#over || written > (body.length ?? written)) throw cut;
-				const from = answer.write(chunk);
-				if (from === null) continue;
-				this.memory.hold(chunk.length);
-				await this.#drained(from);
-				this.memory.give(chunk.length);
-			}
-			if (this.#over || written < (body.length ?? written)) throw cut;
-		} catch {
-			this.#carrier.cut();
-			return;
-		}
+		writeAsItComes(body, this, answer, this.#scope);
+	}
+
+	get over(): boolean {
+		return this.#over;
+	}
+
+	cut(): void {
+		this.#carrier.cut();
+	}
+
+	streamed(): void {
 		const rest = this.#unread();
 		const remains = rest === "much" || rest === "little";
 		if (remains && this.#carrier.lingers) this.#answerLingering(null);
 		else this.#end(null);
-	}
-
-	#drained(from: Writable): Promise<void> {
-		return new Promise((resolve, reject) => {
-			const resume = () => {
-				leaveScope();
-				resolve();
-			};
-			const leaveScope = this.#scope.onCancel((reason) => {
-				from.off("drain", resume);
-				reject(reason);
-			});
-			from.once("drain", resume);
-		});
 	}
 
 	#fieldsOf(status: number, headers: HeaderList): string[] {

@@ -11,6 +11,27 @@ export interface ByteStream extends AsyncIterable<Uint8Array> {
 	readonly held?: true;
 	/** The whole body, to be taken instead of reading it, if all of it has come and none was read. Else null. */
 	whole?(): Uint8Array | null;
+	/**
+	 * Hands its pieces over by itself, instead of being read. Present if it may go on for hours, to many: a promise for each piece
+	 * costs each of them as much as to write it. The first pieces may be handed over before it returns.
+	 */
+	flowTo?(taker: PieceTaker): Flow;
+}
+
+/** Who takes the pieces of a body as they come. */
+export interface PieceTaker {
+	/** False if the taker has no room for another piece. Then the flow waits until it may go on. */
+	take(piece: Uint8Array): boolean;
+	/** Called once: nothing follows. */
+	ended(): void;
+}
+
+/** A body that is handed over. */
+export interface Flow {
+	/** Its taker has room again. */
+	goOn(): void;
+	/** Its taker wants no more of it. May be called after its end. */
+	leave(): void;
 }
 
 /** A whole body as a stream; null if there is none. */
