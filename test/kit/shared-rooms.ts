@@ -89,11 +89,11 @@ export async function gatewayAt(
 
 /** Waits until something is so, for 20 seconds at most. */
 export async function eventually(
-	isSo: () => boolean,
+	isSo: () => boolean | Promise<boolean>,
 	what: string | (() => unknown),
 ): Promise<void> {
 	const untilMs = performance.now() + 20_000;
-	while (!isSo()) {
+	while (!(await isSo())) {
 		if (performance.now() > untilMs) {
 			const words = typeof what === "string" ? what : JSON.stringify(what());
 			throw new Error(`it did not come to this in time: ${words}`);

@@ -272,7 +272,7 @@ export async function wander({
 		client.read();
 		if (!client.there) await client.come(choose);
 	}
-	while (!(await say()));
+	await eventually(say, "something can be said at last");
 	const last = inStore.at(-1) as [string, number];
 	const lastOf = ({ shared }: Wanderer) => shared.at(-1)?.[1];
 	await eventually(

@@ -54,19 +54,29 @@ function membersOf({ reader }: Listening): Set<string> {
 	return members;
 }
 
-/** Resolves when it knows that it is there itself: its member has the process's number. */
+/**
+ * Resolves when it knows that it is there itself: its member has the process's number. One that comes back from a process that was killed
+ * is listed there, too, until that counts as dead.
+ */
 async function listen(
 	{ url }: RunningWorkers,
 	name: string,
 	after: string | null = null,
+	killed?: number,
 ): Promise<Listening> {
 	const reader = await readEvents(
 		`${url}/rooms/7?name=${name}`,
 		after === null ? {} : { "last-event-id": after },
 	);
 	const one = { name, reader, pid: 0 };
-	const own = () => [...membersOf(one)].filter((m) => m.startsWith(`${name}@`));
-	await until(() => own().length > 0);
+	const own = () =>
+		[...membersOf(one)].filter(
+			(m) => m.startsWith(`${name}@`) && m !== `${name}@${killed}`,
+		);
+	await until(
+		() => own().length > 0,
+		() => JSON.stringify(reader.seen),
+	);
 	return { ...one, pid: Number(own().at(-1)?.split("@")[1]) };
 }
 
@@ -145,7 +155,12 @@ describe("channels of two workers with a store", { skip }, () => {
 			for (let n = 10; n < 20; n++) await say(workers, n);
 			const back = await Promise.all(
 				lost.map(({ name, reader }) =>
-					listen(workers, name, reader.seen.findLast(({ id }) => id)?.id),
+					listen(
+						workers,
+						name,
+						reader.seen.findLast(({ id }) => id)?.id,
+						killed,
+					),
 				),
 			);
 			await workers.command.printed('"msg":"a worker takes its place"');
