@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -5,7 +6,7 @@ import { cpuNs, residentBytesOfAll } from "./cpu.ts";
 import type { Listening } from "./gateways/listen.ts";
 import type { ListenForm } from "./listeners.ts";
 import { pushModule, startNginx } from "./nginx.ts";
-import type { Processes, Running } from "./processes.ts";
+import { has, type Processes, type Running } from "./processes.ts";
 
 /** One way to send each message to all who listen. */
 export interface LiveContender {
@@ -13,6 +14,11 @@ export interface LiveContender {
 	readonly form: ListenForm;
 	/** Whose figures are held against the others of the form. */
 	readonly isOurs: boolean;
+	/**
+	 * `hand` should be no cheaper than ours. `system` and `node` do nothing but write, and nobody can be cheaper; they have no figures of
+	 * memory. Absent for others.
+	 */
+	readonly role?: "hand" | "system" | "node";
 	/** Why it cannot run here and how to get it; null where it can. */
 	missing(): string | null;
 	/** Its files lie in the folder. `bounds` of our channel are for tests. */
@@ -91,8 +97,17 @@ const pushConfig = {
 
 const forms = ["events", "websocket"] as const;
 
+/** Of both forms, because it writes the same to either. */
+const nodeAlone: LiveContender = {
+	title: "Node's write alone: net",
+	...{ form: "events", isOurs: false, role: "node" },
+	missing: () => null,
+	start: (processes) =>
+		startNode(processes, "events", ["gateways/live-bare.ts"]),
+};
+
 export const liveContenders: readonly LiveContender[] = forms.flatMap(
-	(form) => [
+	(form): readonly LiveContender[] => [
 		{
 			title: "Sluice",
 			...{ form, isOurs: true },
@@ -105,7 +120,7 @@ export const liveContenders: readonly LiveContender[] = forms.flatMap(
 		},
 		{
 			title: form === "events" ? "by hand: node:http" : "by hand: ws",
-			...{ form, isOurs: false },
+			...{ form, isOurs: false, role: "hand" },
 			missing: () => null,
 			start: (processes) =>
 				startNode(processes, form, ["gateways/live-by-hand.ts"]),
@@ -125,6 +140,26 @@ export const liveContenders: readonly LiveContender[] = forms.flatMap(
 				const { url } = running;
 				const sayUrl = `${url}/say`;
 				return withListeners(processes, form, running, { url, sayUrl });
+			},
+		},
+		...(form === "events" ? [nodeAlone] : []),
+		{
+			title: "the system's write alone: C",
+			...{ form, isOurs: false, role: "system" },
+			missing: () =>
+				has("cc", "--version")
+					? null
+					: "a compiler of C is missing: apt-get install gcc",
+			start: async (processes, folder) => {
+				const program = join(mkdtempSync(join(folder, "c-")), "write-alone");
+				const source = fileOf("gateways/write-alone.c");
+				execFileSync("cc", ["-O2", "-o", program, source]);
+				const running = await processes.start("gateway", [program], "line");
+				const { url } = JSON.parse(running.line) as Listening;
+				return withListeners(processes, form, running, {
+					url,
+					sayUrl: url + path,
+				});
 			},
 		},
 	],

@@ -32,8 +32,8 @@ export interface LiveResults {
 	readonly cpu: readonly CpuResult[];
 }
 
-/** What one listener should take at most, and what it should cost to send it one message. */
-const aims = { bytes: 8 * 1024, us: 8 };
+/** What one listener should take at most, what it should cost to send it one message, and how much of what it costs by hand. */
+const aims = { bytes: 8 * 1024, us: 8, ofHand: 1 };
 
 const formTitles = { events: "event stream", websocket: "WebSocket" } as const;
 
@@ -51,8 +51,9 @@ export function livePage(results: LiveResults): string {
 		`## Memory of an idle listener\n\n${memoryTable(results)}`,
 		"By difference to the same process before. `RSS` is what is in RAM, without what the system's sockets take. `heap` is what is in use of V8's heap and beside it, after a garbage collection. A process with many listeners also has a larger young generation: some 20 MB, however many they are. So a figure of few listeners has more of it. `each more` has none: it is the slope between the numbers of listeners, and what one more listener takes.",
 		`## CPU per listener and message\n\n${cpuTable(results)}`,
-		"CPU microseconds of the process, all threads, with the kernel's part and the POST that says the message. The ratio is that of Sluice in the same form, taken round by round.",
+		"CPU microseconds of the process, all threads, with the kernel's part and the POST that says the message. The ratio is that of Sluice in the same form, taken round by round. What writes alone does nothing but write each message to each connection: a program in C by `send`, and Node by `net.Socket`.",
 		`## Aims\n\n${aimsTable(results)}`,
+		...beyondReach(results),
 	];
 	return `${parts.join("\n\n")}\n`;
 }
@@ -173,17 +174,58 @@ function aimsTable({ memory, memoryCounts, cpu }: LiveResults): string {
 					),
 				]
 			: []),
-		...cpu.map(({ count, samples }) => {
+		...cpu.flatMap(({ count, samples }) => {
 			const of = samples.get(one) ?? [];
-			return [
+			const aim = [
 				`${nameOf(one)}: a message to one of ${count}`,
 				`${aims.us} µs`,
 				`${spread(of, 1)} µs`,
 				quartilesOf(of)[1] <= aims.us ? "yes" : "no",
 			];
+			const byHand = samplesOf(samples, "hand", one.form);
+			if (byHand.length === 0) return [aim];
+			const ratios = pairedRatios(of, byHand);
+			return [
+				aim,
+				[
+					`${nameOf(one)}: of what it costs by hand to one of ${count}`,
+					aims.ofHand.toFixed(2),
+					spread(ratios, 2),
+					quartilesOf(ratios)[1] <= aims.ofHand ? "yes" : "no",
+				],
+			];
 		}),
 	]);
 	return markdownTable(["", "aim at most", "measured", "reached"], rows);
+}
+
+function samplesOf(
+	samples: CpuResult["samples"],
+	role: LiveContender["role"],
+	form: LiveContender["form"],
+): readonly number[] {
+	for (const [contender, of] of samples) {
+		if (contender.role === role && contender.form === form) return of;
+	}
+	return [];
+}
+
+/** Says for which numbers of listeners the system alone takes more than the aim. None if it never does. */
+function beyondReach({ cpu }: LiveResults): readonly string[] {
+	const lines = cpu.flatMap(({ count, samples }) =>
+		(["events", "websocket"] as const).flatMap((form) => {
+			const of = samplesOf(samples, "system", form);
+			if (of.length === 0 || quartilesOf(of)[1] <= aims.us) return [];
+			return [
+				`- ${formTitles[form]} at ${count}: the system's write alone takes ${spread(of, 1)} µs.`,
+			];
+		}),
+	);
+	if (lines.length === 0) return [];
+	return [
+		`The system alone takes more than ${aims.us} µs here, so no program that writes to each listener reaches that:`,
+		lines.join("\n"),
+	];
 }
 
 function kibibytes(bytes: readonly number[]): string {

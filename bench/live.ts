@@ -73,7 +73,10 @@ async function bench(processes: Processes): Promise<void> {
 		({ form, title, missing }) =>
 			`${form} ${title}`.includes(part) && !isMissing(title, missing),
 	);
-	const memory = await interleave(chosen, Math.ceil(rounds / 3), (one) =>
+	const listened = chosen.filter(
+		({ role }) => role !== "system" && role !== "node",
+	);
+	const memory = await interleave(listened, Math.ceil(rounds / 3), (one) =>
 		measureMemory(processes, one),
 	);
 	const cpu: CpuResult[] = [];
@@ -92,12 +95,11 @@ async function bench(processes: Processes): Promise<void> {
 }
 
 function isMissing(title: string, missing: LiveContender["missing"]): boolean {
-	const why = has("nginx", "-v") ? missing() : null;
-	const isNginx = title.startsWith("nginx");
-	if (isNginx && !has("nginx", "-v")) {
+	if (title.startsWith("nginx") && !has("nginx", "-v")) {
 		console.log(`without ${title}: apt-get install nginx libnginx-mod-nchan`);
 		return true;
 	}
+	const why = missing();
 	if (why !== null) console.log(`without ${title}: ${why}`);
 	return why !== null;
 }

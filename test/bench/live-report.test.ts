@@ -3,13 +3,19 @@ import { test } from "node:test";
 import type { LiveContender } from "../../bench/live-contenders.ts";
 import { livePage } from "../../bench/live-report.ts";
 
-const contender = (title: string, isOurs: boolean): LiveContender => ({
-	...{ title, form: "events", isOurs },
+const contender = (
+	title: string,
+	isOurs: boolean,
+	role?: "hand" | "system",
+): LiveContender => ({
+	...{ title, form: "events", isOurs, ...(role && { role }) },
 	missing: () => null,
 	start: () => Promise.reject(new Error("it is not started")),
 });
 const ours = contender("Sluice", true);
 const other = contender("nginx", false);
+const hand = contender("by hand", false, "hand");
+const system = contender("the system", false, "system");
 const kib = (resident: number, heap: number | null) => ({
 	residentBytes: resident * 1024,
 	heapBytes: heap === null ? null : heap * 1024,
@@ -31,6 +37,17 @@ const page = livePage({
 			samples: new Map([
 				[ours, [9, 12, 20]],
 				[other, [3, 6, 10]],
+				[hand, [10, 12, 19]],
+				[system, [5, 8, 9]],
+			]),
+		},
+		{
+			count: 1000,
+			samples: new Map([
+				[ours, [9, 12, 20]],
+				[other, [3, 6, 10]],
+				[hand, [8, 11, 21]],
+				[system, [5, 9, 10]],
 			]),
 		},
 	],
@@ -71,11 +88,10 @@ test("what has no heap has an empty cell", () => {
 });
 
 test("the ratio is that of ours to the other, round by round", () => {
-	assert.deepEqual(row("| Sluice, event stream ", 1), ["12.0 (10.5–16.0)", ""]);
-	assert.deepEqual(row("| nginx, event stream ", 1), [
-		"6.0 (4.5–8.0)",
-		"2.00 (2.00–2.50)",
-	]);
+	const ours = row("| Sluice, event stream ", 1);
+	assert.deepEqual(ours.slice(0, 2), ["12.0 (10.5–16.0)", ""]);
+	const others = row("| nginx, event stream ", 1);
+	assert.deepEqual(others.slice(0, 2), ["6.0 (4.5–8.0)", "2.00 (2.00–2.50)"]);
 });
 
 test("an aim is reached by the median, at the bound too", () => {
@@ -92,4 +108,18 @@ test("an aim is reached by the median, at the bound too", () => {
 		"no",
 	);
 	assert.ok(!page.includes("| nginx, event stream: "));
+});
+
+test("ours should be no dearer than by hand, by the ratio of each round", () => {
+	const begin = "| Sluice, event stream: of what it costs by hand to one of";
+	assert.deepEqual(row(`${begin} 100 `), ["1.00", "1.00 (0.95–1.03)", "yes"]);
+	assert.equal(row(`${begin} 1000`).at(-1), "no");
+});
+
+test("the page says where the system alone takes more than the aim, and only there", () => {
+	assert.match(
+		page,
+		/^- event stream at 1000: the system's write alone takes 9\.0 \(7\.0–9\.5\) µs\.$/m,
+	);
+	assert.doesNotMatch(page, /^- event stream at 100:/m);
 });
