@@ -1,4 +1,9 @@
-import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
+import {
+	type ByteStream,
+	type Flow,
+	isStream,
+	type PieceTaker,
+} from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
 import { eventStreamType } from "../core/http/event-stream.ts";
 import { headerOf } from "../core/http/headers.ts";
@@ -38,7 +43,8 @@ export function endingWith(
 		else scope.cancel(new GatewayError("unauthorized", words));
 	};
 	const timer = clock.aside(leftMs, end);
-	return { ...response, body: new EndingStream(body, timer) };
+	const Ending = body.flowTo ? EndingFlow : EndingStream;
+	return { ...response, body: new Ending(body, timer) };
 }
 
 function canTell(body: ByteStream): body is ByteStream & Telling {
@@ -49,12 +55,12 @@ function canTell(body: ByteStream): body is ByteStream & Telling {
 class EndingStream implements ByteStream, AsyncIterator<Uint8Array, undefined> {
 	readonly length: number | null;
 	readonly #pieces: AsyncIterator<Uint8Array>;
-	readonly #timer: Timer;
+	protected readonly timer: Timer;
 
 	constructor(body: ByteStream, timer: Timer) {
 		this.length = body.length;
 		this.#pieces = body[Symbol.asyncIterator]();
-		this.#timer = timer;
+		this.timer = timer;
 	}
 
 	[Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -66,7 +72,7 @@ class EndingStream implements ByteStream, AsyncIterator<Uint8Array, undefined> {
 			const { done = false, value } = await this.#pieces.next();
 			if (!done) return { done, value };
 		} catch (error) {
-			this.#timer.cancel();
+			this.timer.cancel();
 			throw error;
 		}
 		return this.#over();
@@ -79,8 +85,44 @@ class EndingStream implements ByteStream, AsyncIterator<Uint8Array, undefined> {
 	}
 
 	#over(): IteratorResult<Uint8Array, undefined> {
-		this.#timer.cancel();
+		this.timer.cancel();
 		return { done: true, value: undefined };
+	}
+}
+
+/** The same of a stream that hands its pieces over. */
+class EndingFlow extends EndingStream implements PieceTaker, Flow {
+	readonly #body: ByteStream;
+	#taker: PieceTaker | null = null;
+	#flow: Flow | null = null;
+
+	constructor(body: ByteStream, timer: Timer) {
+		super(body, timer);
+		this.#body = body;
+	}
+
+	flowTo(taker: PieceTaker): Flow {
+		this.#taker = taker;
+		this.#flow = this.#body.flowTo?.(this) ?? null;
+		return this;
+	}
+
+	take(piece: Uint8Array): boolean {
+		return this.#taker?.take(piece) === true;
+	}
+
+	ended(): void {
+		this.timer.cancel();
+		this.#taker?.ended();
+	}
+
+	goOn(): void {
+		this.#flow?.goOn();
+	}
+
+	leave(): void {
+		this.timer.cancel();
+		this.#flow?.leave();
 	}
 }
 

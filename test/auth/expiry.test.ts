@@ -109,4 +109,41 @@ describe("credentials that end", () => {
 			await gateway.close();
 		});
 	}
+
+	const listening = async () => {
+		const opened = await open("/news", ["accept", "text/event-stream"]);
+		const { body } = opened.answer;
+		assert.ok(isStream(body) && body.flowTo);
+		const seen = { text: "", ends: 0 };
+		const flow = body.flowTo({
+			take(piece) {
+				seen.text += Buffer.from(piece).toString();
+				return true;
+			},
+			ended: () => void seen.ends++,
+		});
+		const listeners = () => opened.gateway.state().channels[0]?.listeners;
+		return { ...opened, flow, seen, listeners };
+	};
+
+	test("end a stream that hands its pieces over, which says why", async () => {
+		const { gateway, clock, seen, listeners } = await listening();
+		await clock.advance(3_000_000);
+		assert.match(seen.text, /event: start/);
+		assert.deepEqual([seen.ends, listeners()], [0, 1]);
+		await clock.advance(601_000);
+		assert.match(seen.text, /event: end\ndata: .*"reason":"expired"/);
+		assert.deepEqual([seen.ends, listeners()], [1, 0]);
+		await gateway.close();
+	});
+
+	test("tell nobody who has left a stream that hands its pieces over", async () => {
+		const { gateway, clock, flow, seen, listeners } = await listening();
+		flow.leave();
+		assert.equal(listeners(), 0);
+		await clock.advance(3_601_000);
+		assert.doesNotMatch(seen.text, /event: end/);
+		assert.equal(seen.ends, 0);
+		await gateway.close();
+	});
 });
