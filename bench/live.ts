@@ -1,7 +1,7 @@
 /**
  * What a listener costs: memory while it is idle, and CPU time for each message that it is sent, beside the same by hand and
  * nginx's push. Run with `npm run bench:live [-- <rounds> <most listeners> <part of a title>]`. Writes `results/live.md` if
- * no argument is given. It takes some four minutes.
+ * no argument is given. It takes some six minutes.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
