@@ -111,7 +111,7 @@ export class ChannelEvents
 			const chunk = this.#over ? this.#takeLast() : this.#take();
 			if (chunk !== null) this.#full = !this.#taker.take(chunk);
 			else if (this.#over) this.#endFlow();
-			else if (this.#place.rest(this)) return;
+			else if (this.hearing.instance.rest(this)) return;
 		}
 	}
 
