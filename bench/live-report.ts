@@ -210,20 +210,25 @@ function samplesOf(
 	return [];
 }
 
-/** Says for which numbers of listeners the system alone takes more than the aim. None if it never does. */
+const writers = {
+	system: "the system's write alone",
+	node: "Node's write alone",
+} as const;
+
+/** Says for which numbers of listeners even what only writes takes more than the aim. None if it never does. */
 function beyondReach({ cpu }: LiveResults): readonly string[] {
 	const lines = cpu.flatMap(({ count, samples }) =>
-		(["events", "websocket"] as const).flatMap((form) => {
-			const of = samplesOf(samples, "system", form);
-			if (of.length === 0 || quartilesOf(of)[1] <= aims.us) return [];
+		Array.from(samples).flatMap(([{ role, form }, of]) => {
+			const isWriter = role === "system" || role === "node";
+			if (!isWriter || quartilesOf(of)[1] <= aims.us) return [];
 			return [
-				`- ${formTitles[form]} at ${count}: the system's write alone takes ${spread(of, 1)} µs.`,
+				`- ${formTitles[form]} at ${count}: ${writers[role]} takes ${spread(of, 1)} µs.`,
 			];
 		}),
 	);
 	if (lines.length === 0) return [];
 	return [
-		`The system alone takes more than ${aims.us} µs here, so no program that writes to each listener reaches that:`,
+		`What does nothing but write takes more than ${aims.us} µs here, so nothing that stands on it can reach that:`,
 		lines.join("\n"),
 	];
 }
