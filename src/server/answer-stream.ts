@@ -92,14 +92,21 @@ class AnswerFlow implements PieceTaker {
 	}
 
 	take(piece: Uint8Array): boolean {
-		if (this.#owner.over) {
-			this.#flow?.leave();
-			this.#owner.cut();
-			return false;
+		if (this.#owner.over) return this.#breakOff();
+		let from: Writable | null;
+		try {
+			from = this.#answer.write(piece);
+		} catch {
+			return this.#breakOff();
 		}
-		const from = this.#answer.write(piece);
 		if (from === null) return true;
 		this.#wait(from, piece.length);
+		return false;
+	}
+
+	#breakOff(): false {
+		this.#flow?.leave();
+		this.#owner.cut();
 		return false;
 	}
 
