@@ -1,9 +1,10 @@
 import { type ByteStream, isStream } from "../core/body/byte-stream.ts";
-import type { UpstreamResponse } from "../core/http/messages.ts";
+import type { StreamHead, UpstreamResponse } from "../core/http/messages.ts";
 import type { Asker, AttemptTrail } from "../core/trail.ts";
 import type { Scope } from "../tasks/scope.ts";
-import type { CallEnd, Guard } from "./policy.ts";
+import type { CallEnd, Guard, StreamEnd } from "./policy.ts";
 import { PolicyEnd } from "./policy-end.ts";
+import { StreamPolicyEnd } from "./stream-end.ts";
 
 /** Hears how one call or stream goes. */
 export interface Attempt {
@@ -51,36 +52,19 @@ export function watching(
 				);
 			},
 		stream: (next) =>
-			async function streamWatched(request, scope) {
+			function streamWatched(request, scope, ended) {
 				const begun = begin(request, scope);
-				const attempt = begun instanceof Promise ? await begun : begun;
-				const { onHead } = request;
-				const watched = {
-					...request,
-					onHead(head: Parameters<typeof onHead>[0]) {
-						attempt.answered(head.status);
-						onHead(head);
-					},
-				};
-				try {
-					await next(watched, scope);
-				} catch (error) {
-					attempt.failed(error);
-					throw error;
-				} finally {
-					attempt.ended();
+				if (!(begun instanceof Promise)) {
+					new WatchedStreamEnd(begun, ended).begin(next, request, scope);
+					return;
 				}
+				begun.then(
+					(attempt) =>
+						new WatchedStreamEnd(attempt, ended).begin(next, request, scope),
+					(refusal: unknown) => ended.failed(refusal),
+				);
 			},
 	};
-}
-
-/** An error thrown before there is a promise becomes a rejected promise. */
-export function begunBy<T>(call: () => Promise<T>): Promise<T> {
-	try {
-		return call();
-	} catch (thrown) {
-		return Promise.reject(thrown);
-	}
 }
 
 /** Lets an attempt hear how a call ends. */
@@ -108,5 +92,33 @@ class WatchedEnd extends PolicyEnd {
 		} finally {
 			this.#attempt.ended();
 		}
+	}
+}
+
+/** Lets an attempt hear how a stream goes. */
+class WatchedStreamEnd extends StreamPolicyEnd {
+	readonly #attempt: Attempt;
+
+	constructor(attempt: Attempt, outer: StreamEnd) {
+		super(outer);
+		this.#attempt = attempt;
+	}
+
+	override head(head: StreamHead): void {
+		this.#attempt.answered(head.status);
+		this.outer.head(head);
+	}
+
+	protected override onDone(): void {
+		this.#attempt.ended();
+	}
+
+	protected override onFailed(error: unknown): unknown {
+		try {
+			this.#attempt.failed(error);
+		} finally {
+			this.#attempt.ended();
+		}
+		return error;
 	}
 }

@@ -2,8 +2,9 @@ import { asGatewayError } from "../core/errors.ts";
 import type { Events } from "../core/events.ts";
 import type { UpstreamResponse } from "../core/http/messages.ts";
 import type { AttemptTrail } from "../core/trail.ts";
-import type { CallEnd, Guard } from "./policy.ts";
+import type { CallEnd, Guard, StreamEnd } from "./policy.ts";
 import { PolicyEnd } from "./policy-end.ts";
+import { StreamPolicyEnd } from "./stream-end.ts";
 
 /**
  * Keeps the record of each attempt, from the moment when a call, a retry or a hedge begins it. A call without a trail
@@ -23,11 +24,15 @@ export function attempts({ attemptEnded }: Events): Guard {
 				new NotedEnd(attempt, ended).begin(next, own, scope);
 			},
 		stream: (next) =>
-			function streamNoted(request, scope) {
+			function streamNoted(request, scope, ended) {
 				const { trail } = request;
-				if (!trail) return next(request, scope);
+				if (!trail) {
+					next(request, scope, ended);
+					return;
+				}
 				const attempt = trail.attempt(attemptEnded);
-				return noted(attempt, next({ ...request, attempt }, scope));
+				const own = { ...request, attempt };
+				new NotedStreamEnd(attempt, ended).begin(next, own, scope);
 			},
 	};
 }
@@ -53,12 +58,20 @@ class NotedEnd extends PolicyEnd {
 }
 
 /** Notes the end of a stream's attempt. */
-function noted(attempt: AttemptTrail, end: Promise<void>): Promise<void> {
-	return end.then(
-		() => attempt.ended(null),
-		(thrown: unknown) => {
-			attempt.ended(asGatewayError(thrown));
-			throw thrown;
-		},
-	);
+class NotedStreamEnd extends StreamPolicyEnd {
+	readonly #attempt: AttemptTrail;
+
+	constructor(attempt: AttemptTrail, outer: StreamEnd) {
+		super(outer);
+		this.#attempt = attempt;
+	}
+
+	protected override onDone(): void {
+		this.#attempt.ended(null);
+	}
+
+	protected override onFailed(error: unknown): unknown {
+		this.#attempt.ended(asGatewayError(error));
+		return error;
+	}
 }

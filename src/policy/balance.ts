@@ -73,10 +73,10 @@ export function balance(count: number, context: PolicyContext): Balance {
 			const streams = nexts.map((next, at) =>
 				instances[at]?.guard.stream(next),
 			);
-			return (request, scope) => {
+			return (request, scope, ended) => {
 				const at = choose(null, true);
 				report(request, "chosen", null, at + 1);
-				return (streams[at] as StreamCall)(request, scope);
+				(streams[at] as StreamCall)(request, scope, ended);
 			};
 		},
 		blame: ({ url = 0 }, asker) => instances[url]?.blame(asker),

@@ -1,22 +1,18 @@
 import { allRead } from "../core/all-read.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { Scope } from "../tasks/scope.ts";
-import {
-	type Asked,
-	type Attempt,
-	begunBy,
-	isComing,
-	watching,
-} from "./attempt.ts";
+import { type Asked, type Attempt, isComing, watching } from "./attempt.ts";
 import { Concurrency } from "./concurrency.ts";
 import { OpenStreams } from "./open-streams.ts";
 import {
 	createReporter,
 	type Guard,
 	type PolicyContext,
+	type StreamEnd,
 	type StreamPolicy,
 } from "./policy.ts";
 import { Slots } from "./slots.ts";
+import { StreamPolicyEnd } from "./stream-end.ts";
 import { whenSent } from "./upload-turn.ts";
 import { verdictOfError, verdictOfStatus } from "./verdict.ts";
 import { keptMeanwhile } from "./waited.ts";
@@ -106,21 +102,39 @@ function limitStreams(
 	return (next) => {
 		const nextInSlot = inSlot(next);
 		const nextWhenSent = upload(next);
-		return function streamAmongOthers(request, scope) {
-			if (scope.cancelled) return Promise.reject(scope.reason);
+		return function streamAmongOthers(request, scope, ended) {
+			if (scope.cancelled) throw scope.reason;
 			const client = all.take(request.client);
 			if (client === null) {
 				const message = `${all.open} of ${streams} streams are open`;
 				const facts = { upstream, retryAfterMs };
-				return Promise.reject(new GatewayError("limiter_full", message, facts));
+				throw new GatewayError("limiter_full", message, facts);
 			}
-			const close = () => all.give(client);
 			const send = isComing(request.body) ? nextWhenSent : nextInSlot;
-			const sent = begunBy(() => send(request, scope));
-			sent.then(close, close);
-			return sent;
+			new OpenStreamEnd(all, client, ended).begin(send, request, scope);
 		};
 	};
+}
+
+/** The end of a stream that counts as open until then. */
+class OpenStreamEnd extends StreamPolicyEnd {
+	readonly #all: OpenStreams;
+	readonly #client: string;
+
+	constructor(all: OpenStreams, client: string, outer: StreamEnd) {
+		super(outer);
+		this.#all = all;
+		this.#client = client;
+	}
+
+	protected override onDone(): void {
+		this.#all.give(this.#client);
+	}
+
+	protected override onFailed(error: unknown): unknown {
+		this.#all.give(this.#client);
+		return error;
+	}
 }
 
 interface Limiting {

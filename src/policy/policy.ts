@@ -6,6 +6,7 @@ import {
 	raise,
 } from "../core/events.ts";
 import type {
+	StreamHead,
 	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
@@ -47,13 +48,24 @@ export interface SentCall {
 }
 
 /**
- * Passes a request on. The head of the answer goes to the request's `onHead`. The promise settles when the whole body
- * has come, or fails with the error that the body's reader gets. When the scope is cancelled, it ends as a call does.
+ * Passes a request on, and tells `ended` of the answer's head and of the end: as a call does, and with functions for the same
+ * reason. When the scope is cancelled, it ends as a call does. For code that waits there is `promisedStream`.
  */
 export type StreamCall = (
 	request: StreamRequest,
 	scope: Scope,
-) => Promise<void>;
+	ended: StreamEnd,
+) => void;
+
+/** Hears how a stream goes: the head comes at most once, and then one of the ends. None may throw. */
+export interface StreamEnd {
+	/** The head of the answer is there. Its body may still come. */
+	head(head: StreamHead): void;
+	/** The whole body has come. */
+	done(): void;
+	/** No head comes, or the body breaks off, with the error that its reader gets. */
+	failed(error: unknown): void;
+}
 
 /** Protects a call: returns another call that may refuse, delay, repeat or bound it. Knows no other policy. */
 export type Policy = (next: Call) => Call;

@@ -1,9 +1,11 @@
 import type { ByteStream } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
+import type { StreamHead, StreamRequest } from "../core/http/messages.ts";
 import { printDuration } from "../core/units.ts";
 import type { Timer } from "../tasks/clock.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import type { StreamCall } from "./policy.ts";
+import type { StreamCall, StreamEnd } from "./policy.ts";
+import { StreamPolicyEnd } from "./stream-end.ts";
 
 /**
  * Ends a stream that stands still. The head must come within `timeoutMs` after the last piece of the request. Time in
@@ -15,52 +17,104 @@ export function stall(
 	url = 0,
 ): (next: StreamCall) => StreamCall {
 	return (next) =>
-		async function streamWithoutStall(request, scope) {
+		function streamWithoutStall(request, scope, ended) {
 			request.attempt?.placed(url);
-			const { timeoutMs, idleMs, untakenMs, body, onHead } = request;
-			const attempt = openScope({ parent: scope });
-			const watch = new Watch(attempt);
-			let answered = false;
-			const awaitUpstream = () => {
-				const ms = answered ? idleMs : timeoutMs;
-				watch.begin(ms, () => silent(upstream, ms));
-			};
-			awaitUpstream();
-			try {
-				await next(
-					{
-						...request,
-						body:
-							body &&
-							around(
-								body,
-								() => answered || watch.end(),
-								// Also after the head: the answer may be made of the body that is still being sent.
-								awaitUpstream,
-							),
-						onHead(head) {
-							answered = true;
-							watch.end();
-							// Neither side waits for anything.
-							if (head.body.arrived) return onHead(head);
-							const awaitReader = () => {
-								if (untakenMs === null) watch.end();
-								else watch.begin(untakenMs, () => untaken(untakenMs));
-							};
-							awaitReader();
-							onHead({
-								...head,
-								body: around(head.body, awaitUpstream, awaitReader),
-							});
-						},
-					},
-					attempt,
-				);
-			} finally {
-				watch.close();
-				attempt.close();
-			}
+			const watched = new WatchedStream(upstream, request, scope, ended);
+			const { body } = request;
+			watched.begin(
+				next,
+				body === null ? request : { ...request, body: watched.around(body) },
+				watched.scope,
+			);
 		};
+}
+
+/** A stream that ends by itself if it stands still. One wait at a time. */
+class WatchedStream extends StreamPolicyEnd {
+	readonly scope: Scope;
+	readonly #upstream: string;
+	readonly #request: StreamRequest;
+	#timer: Timer | null = null;
+	#answered = false;
+	#closed = false;
+
+	constructor(
+		upstream: string,
+		request: StreamRequest,
+		scope: Scope,
+		outer: StreamEnd,
+	) {
+		super(outer);
+		this.scope = openScope({ parent: scope });
+		this.#upstream = upstream;
+		this.#request = request;
+		this.#awaitUpstream();
+	}
+
+	/** The body of the request. */
+	around(body: ByteStream): ByteStream {
+		return around(
+			body,
+			() => this.#answered || this.#end(),
+			// Also after the head: the answer may be made of the body that is still being sent.
+			() => this.#awaitUpstream(),
+		);
+	}
+
+	override head(head: StreamHead): void {
+		this.#answered = true;
+		this.#end();
+		// Neither side waits for anything.
+		if (head.body.arrived) {
+			this.outer.head(head);
+			return;
+		}
+		this.#awaitReader();
+		const body = around(
+			head.body,
+			() => this.#awaitUpstream(),
+			() => this.#awaitReader(),
+		);
+		this.outer.head({ ...head, body });
+	}
+
+	#awaitUpstream(): void {
+		const { idleMs, timeoutMs } = this.#request;
+		const ms = this.#answered ? idleMs : timeoutMs;
+		this.#await(ms, () => silent(this.#upstream, ms));
+	}
+
+	#awaitReader(): void {
+		const { untakenMs } = this.#request;
+		if (untakenMs === null) this.#end();
+		else this.#await(untakenMs, () => untaken(untakenMs));
+	}
+
+	#await(ms: number, reason: () => GatewayError): void {
+		this.#end();
+		if (this.#closed) return;
+		this.#timer = this.scope.clock.after(ms, () => this.scope.cancel(reason()));
+	}
+
+	#end(): void {
+		this.#timer?.cancel();
+		this.#timer = null;
+	}
+
+	protected override onDone(): void {
+		this.#close();
+	}
+
+	protected override onFailed(error: unknown): unknown {
+		this.#close();
+		return error;
+	}
+
+	#close(): void {
+		this.#closed = true;
+		this.#end();
+		this.scope.close();
+	}
 }
 
 /** The same bytes. Reports when its reader begins to wait for a piece, and when the reader has one. */
@@ -90,35 +144,6 @@ function around(
 			};
 		},
 	};
-}
-
-/** One wait at a time. */
-class Watch {
-	readonly #scope: Scope;
-	#timer: Timer | null = null;
-	#closed = false;
-
-	constructor(scope: Scope) {
-		this.#scope = scope;
-	}
-
-	begin(ms: number, reason: () => GatewayError): void {
-		this.end();
-		if (this.#closed) return;
-		this.#timer = this.#scope.clock.after(ms, () =>
-			this.#scope.cancel(reason()),
-		);
-	}
-
-	end(): void {
-		this.#timer?.cancel();
-		this.#timer = null;
-	}
-
-	close(): void {
-		this.#closed = true;
-		this.end();
-	}
 }
 
 function silent(upstream: string, ms: number): GatewayError {

@@ -3,6 +3,7 @@ import { GatewayError } from "../core/errors.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Asked, Attempt } from "./attempt.ts";
 import type { StreamPolicy } from "./policy.ts";
+import { waitingPolicy } from "./promised.ts";
 import type { Slots } from "./slots.ts";
 
 interface State {
@@ -26,51 +27,53 @@ export function whenSent(
 	slots: Slots,
 	start: (request: Asked, scope: Scope) => Attempt,
 ): StreamPolicy {
-	return (next) =>
-		async function streamUpload(request, scope) {
-			const { clock } = scope;
-			const { body, onHead, client } = request;
-			const waiting = openScope({ parent: scope });
-			const state: State = { attempt: null, needed: true, sinceMs: null };
+	return waitingPolicy(
+		(next) =>
+			async function streamUpload(request, scope) {
+				const { clock } = scope;
+				const { body, onHead, client } = request;
+				const waiting = openScope({ parent: scope });
+				const state: State = { attempt: null, needed: true, sinceMs: null };
 
-			async function enter(): Promise<void> {
-				if (state.attempt !== null || !state.needed) return;
-				state.sinceMs = clock.now();
-				try {
-					// The client has sent all of it by now, so it is not refused.
-					if (!slots.tryTake()) await slots.wait(client, waiting, unbounded);
-				} catch (reason) {
-					if (state.needed) throw reason;
-					return;
+				async function enter(): Promise<void> {
+					if (state.attempt !== null || !state.needed) return;
+					state.sinceMs = clock.now();
+					try {
+						// The client has sent all of it by now, so it is not refused.
+						if (!slots.tryTake()) await slots.wait(client, waiting, unbounded);
+					} catch (reason) {
+						if (state.needed) throw reason;
+						return;
+					}
+					state.sinceMs = null;
+					state.attempt = start(request, scope);
+					if (!state.needed) state.attempt.ended();
 				}
-				state.sinceMs = null;
-				state.attempt = start(request, scope);
-				if (!state.needed) state.attempt.ended();
-			}
 
-			const sending = {
-				...request,
-				body: body && endHeldBack(body, enter),
-				onHead(head: Parameters<typeof onHead>[0]) {
+				const sending = {
+					...request,
+					body: body && endHeldBack(body, enter),
+					onHead(head: Parameters<typeof onHead>[0]) {
+						state.needed = false;
+						state.attempt?.answered(head.status);
+						waiting.cancel(notNeeded);
+						onHead(head);
+					},
+				};
+				try {
+					await next(sending, scope);
+				} catch (error) {
+					const { attempt, sinceMs } = state;
+					attempt?.failed(error);
+					if (sinceMs === null || error !== scope.reason) throw error;
+					throw slots.inVain(error, sinceMs);
+				} finally {
 					state.needed = false;
-					state.attempt?.answered(head.status);
 					waiting.cancel(notNeeded);
-					onHead(head);
-				},
-			};
-			try {
-				await next(sending, scope);
-			} catch (error) {
-				const { attempt, sinceMs } = state;
-				attempt?.failed(error);
-				if (sinceMs === null || error !== scope.reason) throw error;
-				throw slots.inVain(error, sinceMs);
-			} finally {
-				state.needed = false;
-				waiting.cancel(notNeeded);
-				state.attempt?.ended();
-			}
-		};
+					state.attempt?.ended();
+				}
+			},
+	);
 }
 
 const unbounded = Number.POSITIVE_INFINITY;

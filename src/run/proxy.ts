@@ -21,6 +21,7 @@ import { isIdempotent } from "../core/http/method.ts";
 import { hasContent } from "../core/http/status.ts";
 import type { CallTrail, StepTrail, Trail } from "../core/trail.ts";
 import type { Frame } from "../expression/evaluate.ts";
+import type { StreamEnd } from "../policy/policy.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
 import type { Upstream } from "../upstream/upstream.ts";
 import { headersByName } from "./answer.ts";
@@ -101,11 +102,8 @@ export function passOn(
 		untakenMs: request.paced ? null : prepared.idleMs,
 		...(request.upgradable && upgradeOf(request.headers, prepared.websocket)),
 	};
-	return new Promise((resolve, reject) => {
-		const answered = (response: GatewayResponse) =>
-			// Its call goes on as long as the session.
-			resolve(response.session ? { ...response, ongoing: sent } : response);
-		const sent = send(prepared, target, passage, call, answered, reject);
+	return new Promise((answered, failed) => {
+		new Passing(prepared, target, passage, { answered, failed }).send(call);
 	});
 }
 
@@ -178,84 +176,199 @@ function upgradeOf(
 	return { upgrade, cached: false, untakenMs: null };
 }
 
-async function send(
-	{ own, websocket }: PreparedProxy,
-	{ upstream, template, answerHeaders }: PreparedTarget,
-	{ route, input, frame, marks }: Passage,
-	given: Omit<StreamRequest, "onBroken" | "onHead" | "onInterim">,
-	resolve: (response: GatewayResponse) => void,
-	reject: (error: unknown) => void,
-): Promise<void> {
-	const { clock } = input.scope;
-	const startedMs = clock.now();
-	const { method } = given;
-	const step = input.trail && beginStep(input.trail);
-	const caller = { upstream, method, template, trail: step };
-	const trail = trailOf(caller, input.events, clock);
-	const scope = openScope({ parent: input.scope });
-	const { request } = input;
-	const wait = waitForHead(given, request, route.plan.deadlineMs, scope);
-	let status: number | null = null;
-	let error: GatewayError | null = null;
-	const withTime = (reason: unknown) =>
-		withCallTime(reason, clock.now() - startedMs);
-	const passed = { asked: request.target, sent: given.target };
-	const onInterim = (interim: number, headers: HeaderList) => {
-		const fields = answerHeaders(headers, upstream.name, passed);
-		request.inform?.(interim, fields);
+/** Hears how a request is answered, by one of the two. */
+interface PassageEnd {
+	answered(response: GatewayResponse): void;
+	failed(error: unknown): void;
+}
+
+/** A request that is passed on, until the whole answer has come. */
+class Passing implements StreamEnd {
+	readonly #prepared: PreparedProxy;
+	readonly #target: PreparedTarget;
+	readonly #passage: Passage;
+	readonly #end: PassageEnd;
+	readonly #scope: Scope;
+	readonly #startedMs: number;
+	readonly #step: StepTrail | null;
+	readonly #trail: CallTrail | null;
+	/** Bounds the wait for the head; null if nothing has to. */
+	#wait: Pick<ComingUpload, "close"> | null = null;
+	/** The path and query of the call. */
+	#sent = "";
+	#body: ByteStream | null = null;
+	#status: number | null = null;
+	/** Resolves when it is over; null if nobody asks. */
+	#over: (() => void) | null = null;
+
+	constructor(
+		prepared: PreparedProxy,
+		target: PreparedTarget,
+		passage: Passage,
+		end: PassageEnd,
+	) {
+		this.#prepared = prepared;
+		this.#target = target;
+		this.#passage = passage;
+		this.#end = end;
+		const { scope, trail, events } = passage.input;
+		this.#scope = openScope({ parent: scope });
+		this.#startedMs = scope.clock.now();
+		this.#step = trail && beginStep(trail);
+		const { upstream, template } = target;
+		const { method } = passage.input.request;
+		const caller = { upstream, method, template, trail: this.#step };
+		this.#trail = trailOf(caller, events, scope.clock);
+	}
+
+	send(given: StreamRequest): void {
+		this.#sent = given.target;
+		this.#body = given.body;
+		const { upstream } = this.#target;
+		const body = this.#waitForHead(given);
+		const { inform } = this.#passage.input.request;
+		const request: StreamRequest = {
+			...given,
+			trail: this.#trail,
+			body,
+			onInterim: inform ? this.#onInterim : null,
+			onBroken: this.#timed,
+		};
+		try {
+			upstream.stream(request, this.#scope, this);
+		} catch (thrown) {
+			this.failed(thrown);
+		}
+	}
+
+	/**
+	 * Cancels the scope at the deadline, unless the wait is closed before. It counts from the end of a body that still comes.
+	 * Gives the body.
+	 */
+	#waitForHead({ body, idleMs }: StreamRequest): ByteStream | null {
+		const { route, input } = this.#passage;
+		const { arrivedMs, paced } = input.request;
+		const { deadlineMs } = route.plan;
+		const { clock } = this.#scope;
+		if (body !== null && body.arrived !== true) {
+			const end = (reason: unknown) => this.#scope.cancel(reason);
+			const stillMs = paced ? null : idleMs;
+			const coming = new ComingUpload(body, {
+				...{ clock, deadlineMs, stillMs, end },
+			});
+			this.#wait = coming;
+			return coming.body;
+		}
+		const expire = () => this.#scope.cancel(deadlineExceeded());
+		const leftMs = arrivedMs + deadlineMs - this.#startedMs;
+		if (leftMs <= 0) expire();
+		else {
+			const timer = clock.after(leftMs, expire);
+			this.#wait = { close: () => timer.cancel() };
+		}
+		return body;
+	}
+
+	readonly #onInterim = (status: number, headers: HeaderList): void => {
+		const fields = this.#fieldsFor(headers);
+		this.#passage.input.request.inform?.(status, fields);
 	};
-	const refuse = (refusal: unknown) => {
-		reject(refusal);
-		scope.cancel(refusal);
-	};
-	const onHead = (head: StreamHead) => {
-		wait.close();
-		status = head.status;
+
+	/** Whoever reads the body may tell of its end before this call hears of it. */
+	readonly #timed = (reason: unknown): unknown =>
+		withCallTime(reason, this.#scope.clock.now() - this.#startedMs);
+
+	/** The header fields of an answer that the client gets. */
+	#fieldsFor(headers: HeaderList): HeaderList {
+		const { answerHeaders, upstream } = this.#target;
+		const { target: asked } = this.#passage.input.request;
+		return answerHeaders(headers, upstream.name, { asked, sent: this.#sent });
+	}
+
+	head(head: StreamHead): void {
+		this.#wait?.close();
+		const { status } = head;
+		this.#status = status;
+		const { upstream } = this.#target;
+		const { input, frame } = this.#passage;
 		if (status >= 500) {
 			const failure = statusFailure(upstream.name, status);
-			withTime(failure);
+			this.#timed(failure);
 			input.beyond.failed(failure);
 		}
 		try {
-			const fields = answerHeaders(head.headers, upstream.name, passed);
-			const answer = (set: HeaderList) => {
-				const all = fieldsOf(head, [...fields, ...set], marks);
-				const response = responseOf(head, all);
-				const { tunnel } = head;
-				if (tunnel === undefined || websocket === null) resolve(response);
-				else {
-					const session = relayed(tunnel, websocket, clock);
-					resolve({ ...response, body: null, session });
-				}
-			};
+			const fields = this.#fieldsFor(head.headers);
+			const { own } = this.#prepared;
 			const set = own === null ? none : ownFieldsOf(own, head, frame);
-			if (!(set instanceof Promise)) answer(set);
-			else set.then(answer).catch(refuse);
+			if (!(set instanceof Promise)) this.#answer(head, fields, set);
+			else {
+				set
+					.then((set) => this.#answer(head, fields, set))
+					.catch((refusal: unknown) => this.#refuse(refusal));
+			}
 		} catch (refusal) {
-			refuse(refusal);
+			this.#refuse(refusal);
 		}
 		// The one status after which bytes may come that are not its content. The rest of the connection is not read.
 		if (status === 205 && head.body.length !== 0) {
-			scope.cancel(contentOfReset(upstream.name));
+			this.#scope.cancel(contentOfReset(upstream.name));
 		}
-	};
-	try {
-		const body = wait instanceof ComingUpload ? wait.body : given.body;
-		// Whoever reads the body may tell of its end before this call hears of it.
-		const told = { onInterim, onHead, onBroken: withTime };
-		await upstream.stream({ ...given, trail, body, ...told }, scope);
-	} catch (thrown) {
-		error = asGatewayError(withTime(thrown));
+	}
+
+	#answer(head: StreamHead, fields: HeaderList, set: HeaderList): void {
+		const { marks } = this.#passage;
+		const all = fieldsOf(
+			head,
+			set === none ? fields : [...fields, ...set],
+			marks,
+		);
+		const response = responseOf(head, all);
+		const { tunnel } = head;
+		const { websocket } = this.#prepared;
+		if (tunnel === undefined || websocket === null) {
+			this.#end.answered(response);
+			return;
+		}
+		const session = relayed(tunnel, websocket, this.#scope.clock);
+		// Its call goes on as long as the session.
+		const ongoing = new Promise<void>((resolve) => {
+			this.#over = resolve;
+		});
+		this.#end.answered({ ...response, body: null, session, ongoing });
+	}
+
+	#refuse(refusal: unknown): void {
+		this.#end.failed(refusal);
+		this.#scope.cancel(refusal);
+	}
+
+	done(): void {
+		this.#ended(null);
+	}
+
+	failed(thrown: unknown): void {
+		const error = asGatewayError(this.#timed(thrown));
 		// If the request was never sent, its body has not been released yet.
-		if (given.body !== null) leave(given.body);
+		if (this.#body !== null) leave(this.#body);
+		const { input } = this.#passage;
 		// Whoever has got the session is told by its end, and the record by its error.
-		if (status === 101 && !input.scope.cancelled) input.beyond.failed(error);
-		reject(error);
-	} finally {
-		wait.close();
-		scope.close();
-		step?.ended(error === null ? "ok" : "failed", error);
-		if (trail !== null) tellOf(route, upstream, input, trail, status, error);
+		if (this.#status === 101 && !input.scope.cancelled) {
+			input.beyond.failed(error);
+		}
+		this.#end.failed(error);
+		this.#ended(error);
+	}
+
+	#ended(error: GatewayError | null): void {
+		this.#wait?.close();
+		this.#scope.close();
+		this.#step?.ended(error === null ? "ok" : "failed", error);
+		const { route, input } = this.#passage;
+		const trail = this.#trail;
+		if (trail !== null) {
+			tellOf(route, this.#target.upstream, input, trail, this.#status, error);
+		}
+		this.#over?.();
 	}
 }
 
@@ -265,26 +378,6 @@ function beginStep(trail: Trail): StepTrail | null {
 	step?.started();
 	trail.last = step;
 	return step;
-}
-
-/** Cancels the scope at the deadline, unless the wait is closed before. It counts from the end of a body that still comes. */
-function waitForHead(
-	{ body, idleMs }: Pick<StreamRequest, "body" | "idleMs">,
-	{ arrivedMs, paced }: GatewayRequest,
-	deadlineMs: number,
-	scope: Scope,
-): Scope | ComingUpload {
-	const { clock } = scope;
-	const end = (reason: unknown) => scope.cancel(reason);
-	if (body !== null && body.arrived !== true) {
-		const stillMs = paced ? null : idleMs;
-		return new ComingUpload(body, { clock, deadlineMs, stillMs, end });
-	}
-	const deadline = arrivedMs + deadlineMs;
-	const deadlineReason = deadlineExceeded;
-	const wait = openScope({ clock, deadline, deadlineReason });
-	wait.onCancel(end);
-	return wait;
 }
 
 const none: HeaderList = [];

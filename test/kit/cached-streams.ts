@@ -6,7 +6,11 @@ import type {
 	StreamRequest,
 } from "../../src/core/http/messages.ts";
 import { cache } from "../../src/policy/cache/cache.ts";
-import type { StreamCall } from "../../src/policy/policy.ts";
+import {
+	type HeardRequest,
+	promisedStream,
+	toldStream,
+} from "../../src/policy/promised.ts";
 import { openScope } from "../../src/tasks/index.ts";
 import { policySetting } from "./policy.ts";
 
@@ -52,17 +56,17 @@ export function streams(
 		context,
 	);
 	const sent: StreamRequest[] = [];
-	const wire: StreamCall = (request, scope) => {
+	const wire = toldStream((request, scope) => {
 		const next = replies[Math.min(sent.length, replies.length - 1)] ?? {};
 		sent.push(request);
 		const reply = typeof next === "function" ? next(request) : next;
 		return carryOut(request, reply, sent.length, scope);
-	};
-	const stream = cacheStream(wire);
-	const open = async (changes: Partial<StreamRequest> = {}) => {
+	});
+	const stream = promisedStream(cacheStream(wire));
+	const open = async (changes: Partial<HeardRequest> = {}) => {
 		const scope = openScope({ clock });
 		const heads: StreamHead[] = [];
-		const request: StreamRequest = {
+		const request: HeardRequest = {
 			method: "GET",
 			target: "/a",
 			headers: [],
@@ -83,7 +87,7 @@ export function streams(
 		return { head: heads[0], heads, ended, scope };
 	};
 	/** Asks and reads all. */
-	const ask = async (changes?: Partial<StreamRequest>) => {
+	const ask = async (changes?: Partial<HeardRequest>) => {
 		const { heads, ended, scope, ...opened } = await open(changes);
 		if (opened.head === undefined) await ended;
 		const head = heads[0] ?? assert.fail("no head");
@@ -104,7 +108,7 @@ export async function read({ body }: StreamHead): Promise<string> {
 }
 
 function carryOut(
-	{ onHead, method }: StreamRequest,
+	{ onHead, method }: HeardRequest,
 	reply: Reply,
 	count: number,
 	scope: { onCancel(fn: (reason: unknown) => void): () => void },

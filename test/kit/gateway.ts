@@ -16,6 +16,7 @@ import type {
 } from "../../src/core/http/messages.ts";
 import { RequestMemory } from "../../src/core/memory.ts";
 import { createGateway, type Gateway } from "../../src/gateway/gateway.ts";
+import { toldStream } from "../../src/policy/promised.ts";
 import { type VirtualClock, virtualClock } from "../../src/tasks/clock.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";
 import { createUpstream, type Upstream } from "../../src/upstream/upstream.ts";
@@ -149,11 +150,11 @@ export function testGateway(
 					};
 					return {
 						send: sentBy(played(begin), clock),
-						async stream(request, scope) {
+						stream: toldStream(async (request, scope) => {
 							const seen = request as unknown as UpstreamRequest;
 							const { body, ...head } = await begin(seen, scope);
 							request.onHead({ ...head, body: arrived(body) });
-						},
+						}),
 						state: () => ({ connections: 0, idle: 0 }),
 						close: async () => {},
 					};

@@ -6,15 +6,22 @@ import {
 	type PolicyKey,
 } from "../../src/core/events.ts";
 import type {
-	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../src/core/http/messages.ts";
 import type { Budget } from "../../src/policy/budget.ts";
-import type { Call, PolicyContext, Send } from "../../src/policy/policy.ts";
+import type {
+	Call,
+	PolicyContext,
+	Send,
+	StreamCall,
+} from "../../src/policy/policy.ts";
 import {
+	type HeardRequest,
 	type PromisedCall,
+	type PromisedStream,
 	promised,
+	promisedStream,
 	tellEnd,
 } from "../../src/policy/promised.ts";
 import {
@@ -108,8 +115,8 @@ export function requestOf(
 
 /** The same, of what is passed on. */
 export function streamRequestOf(
-	changes: Partial<StreamRequest> & Pick<StreamRequest, "onHead">,
-): StreamRequest {
+	changes: Partial<HeardRequest> & Pick<HeardRequest, "onHead">,
+): HeardRequest {
 	return {
 		...requestOf(),
 		body: null,
@@ -154,20 +161,26 @@ export function played(upstream: PromisedCall): Call {
 	return (request, scope, ended) => tellEnd(upstream(request, scope), ended);
 }
 
-/** The same upstream, whose calls are promises. */
-export function promising<T extends { readonly call: Call }>(
-	upstream: T,
-): Promising<T> {
-	return { ...upstream, call: promised(upstream.call) };
+/** The same upstream, whose calls and streams are promises. */
+export function promising<
+	T extends { readonly call: Call; readonly stream: StreamCall },
+>(upstream: T): Promising<T> {
+	const { call, stream } = upstream;
+	return {
+		...upstream,
+		call: promised(call),
+		stream: promisedStream(stream),
+	};
 }
 
-/** The same wire, whose calls are promises that end with their scope. */
+/** The same wire, whose calls and streams are promises that end with their scope. */
 export function promisingWire(wire: Wire): Promising<Wire> {
-	return { ...wire, call: promised(inScope(wire.send)) };
+	return promising({ ...wire, call: inScope(wire.send) });
 }
 
-export type Promising<T> = Omit<T, "call" | "send"> & {
+export type Promising<T> = Omit<T, "call" | "send" | "stream"> & {
 	readonly call: PromisedCall;
+	readonly stream: PromisedStream;
 };
 
 /** What a wire sends, as a call that nothing bounds but its scope. */

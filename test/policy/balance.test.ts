@@ -4,7 +4,11 @@ import type { ErrorCode } from "../../src/core/errors.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { balance } from "../../src/policy/balance.ts";
 import type { StreamCall } from "../../src/policy/policy.ts";
-import { promised } from "../../src/policy/promised.ts";
+import {
+	promised,
+	promisedStream,
+	toldStream,
+} from "../../src/policy/promised.ts";
 import { openScope, outcomeOf } from "../../src/tasks/index.ts";
 import {
 	contextOf,
@@ -318,18 +322,17 @@ test("counts the calls that wait, however they end", async () => {
 test("spreads streams with the calls, by the time to their heads", async () => {
 	const asked = [0, 0];
 	const stream = (at: number, ms: number): StreamCall => {
-		return async ({ onHead }) => {
+		return toldStream(async ({ onHead }) => {
 			asked[at] = (asked[at] ?? 0) + 1;
 			await new Promise<void>((resolve) => clock.after(ms, resolve));
 			const body = Object.assign((async function* () {})(), { length: null });
 			onHead({ status: 200, headers: [], body });
 			await new Promise<void>((resolve) => clock.after(100, resolve));
-		};
+		});
 	};
-	const call = balance(2, contextOf(clock)).stream([
-		stream(0, 5),
-		stream(1, 200),
-	]);
+	const call = promisedStream(
+		balance(2, contextOf(clock)).stream([stream(0, 5), stream(1, 200)]),
+	);
 	for (let made = 0; made < 200; made++) {
 		const onHead = (_head: StreamHead) => {};
 		const request = streamRequestOf({ onHead });
@@ -345,14 +348,14 @@ test("sends calls to a URL that has open streams as well", async () => {
 	const scope = openScope({ clock });
 	const asked = [0, 0];
 	const opens = (at: number): StreamCall => {
-		return async ({ onHead }, own) => {
+		return toldStream(async ({ onHead }, own) => {
 			asked[at] = (asked[at] ?? 0) + 1;
 			const body = Object.assign((async function* () {})(), { length: null });
 			onHead({ status: 200, headers: [], body });
 			await new Promise<void>((resolve) => own.onCancel(() => resolve()));
-		};
+		});
 	};
-	const stream = both.stream([opens(0), opens(1)]);
+	const stream = promisedStream(both.stream([opens(0), opens(1)]));
 	for (let made = 0; made < 10; made++) {
 		void stream(streamRequestOf({ onHead() {} }), scope);
 	}

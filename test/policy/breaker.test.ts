@@ -5,7 +5,12 @@ import { type ErrorCode, GatewayError } from "../../src/core/errors.ts";
 import type { StreamHead } from "../../src/core/http/messages.ts";
 import { type BreakerOptions, breaker } from "../../src/policy/breaker.ts";
 import type { Call, Guard } from "../../src/policy/policy.ts";
-import { type PromisedCall, promised } from "../../src/policy/promised.ts";
+import {
+	type PromisedCall,
+	promised,
+	promisedStream,
+	toldStream,
+} from "../../src/policy/promised.ts";
 import {
 	type Outcome,
 	openScope,
@@ -350,10 +355,14 @@ describe("of streams", () => {
 		const end = Promise.withResolvers<void>();
 		const heads: number[] = [];
 		const outcome = outcomeOf(
-			guard.stream((request) => {
-				onHead = request.onHead;
-				return end.promise;
-			})(
+			promisedStream(
+				guard.stream(
+					toldStream((request) => {
+						onHead = request.onHead;
+						return end.promise;
+					}),
+				),
+			)(
 				streamRequestOf({ onHead: ({ status }) => heads.push(status) }),
 				inside,
 			),

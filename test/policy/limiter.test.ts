@@ -6,7 +6,11 @@ import { GatewayError } from "../../src/core/errors.ts";
 import { type LimiterOptions, limiter } from "../../src/policy/limiter.ts";
 import { OpenStreams } from "../../src/policy/open-streams.ts";
 import type { Call, Guard, PolicyContext } from "../../src/policy/policy.ts";
-import { promised } from "../../src/policy/promised.ts";
+import {
+	promised,
+	promisedStream,
+	toldStream,
+} from "../../src/policy/promised.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -163,7 +167,7 @@ describe("streams", () => {
 			readonly end: () => void;
 			readonly fail: (reason: unknown) => void;
 		}[] = [];
-		const stream = guard.stream(async (request, scope) => {
+		const sends = toldStream(async (request, scope) => {
 			if (request.body) for await (const _ of request.body);
 			return new Promise<void>((end, fail) => {
 				const leave = scope.onCancel(fail);
@@ -175,6 +179,7 @@ describe("streams", () => {
 				});
 			});
 		});
+		const stream = promisedStream(guard.stream(sends));
 		const open = (request: object = {}) => {
 			const scope = openScope({ clock });
 			const outcome = outcomeOf(

@@ -2,30 +2,33 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, test } from "node:test";
 import { ByteQueue } from "../../src/core/body/byte-queue.ts";
 import type { ByteStream } from "../../src/core/body/byte-stream.ts";
-import type {
-	StreamHead,
-	StreamRequest,
-} from "../../src/core/http/messages.ts";
-import type { StreamCall } from "../../src/policy/policy.ts";
+import type { StreamHead } from "../../src/core/http/messages.ts";
+import {
+	type HeardRequest,
+	promisedStream,
+	toldStream,
+} from "../../src/policy/promised.ts";
 import { stall } from "../../src/policy/stall.ts";
 import { type Outcome, outcomeOf } from "../../src/tasks/index.ts";
 import { codeOf, policySetting, streamRequestOf } from "../kit/policy.ts";
 
 let setting = policySetting(null);
 let { clock, scope } = setting;
-let sent: StreamRequest;
+let sent: HeardRequest;
 let head: StreamHead | null;
 let end: () => void;
 
-const next: StreamCall = (request, inner) =>
-	new Promise((resolve, reject) => {
-		sent = request;
-		const leave = inner.onCancel(reject);
-		end = () => {
-			leave();
-			resolve();
-		};
-	});
+const next = toldStream(
+	(request, inner) =>
+		new Promise((resolve, reject) => {
+			sent = request;
+			const leave = inner.onCancel(reject);
+			end = () => {
+				leave();
+				resolve();
+			};
+		}),
+);
 
 function queue(): ByteQueue {
 	return new ByteQueue({
@@ -48,7 +51,7 @@ function begin(
 			head = came;
 		},
 	});
-	return outcomeOf(stall("files")(next)(request, scope));
+	return outcomeOf(promisedStream(stall("files")(next))(request, scope));
 }
 
 beforeEach(() => {

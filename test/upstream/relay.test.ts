@@ -7,24 +7,29 @@ import { realClock } from "../../src/tasks/index.ts";
 import { openScope, type Scope } from "../../src/tasks/scope.ts";
 import { openWire } from "../../src/upstream/wire/open-wire.ts";
 import type { Wire } from "../../src/upstream/wire/wire.ts";
-import { streamRequestOf } from "../kit/policy.ts";
+import {
+	type Promising,
+	promisingWire,
+	streamRequestOf,
+} from "../kit/policy.ts";
 import { openPeer, type Peer } from "./peer.ts";
 
 let peer: Peer;
-let wire: Wire;
+let wire: Promising<Wire>;
 let scope: Scope;
 
 beforeEach(async () => {
 	const clock = realClock();
 	peer = await openPeer();
 	scope = openScope({ clock });
-	wire = openWire(
+	const opened = openWire(
 		{
 			...{ name: "web", origin: peer.origin, originFrom: "" },
 			...{ bodyBytesMax: 1000, headerBytesMax: 1000, tls: null, host: null },
 		},
 		clock,
 	);
+	wire = promisingWire(opened);
 });
 
 afterEach(async () => {

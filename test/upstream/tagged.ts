@@ -122,7 +122,7 @@ function streamOnce(
 			},
 		};
 		const bodied = pieces > 0;
-		wire
+		promisingWire(wire)
 			.stream(
 				{
 					method: bodied ? "POST" : "GET",

@@ -222,8 +222,6 @@ export interface StreamRequest extends Asker {
 	 * Called for each interim answer other than 100, before the head. Absent or null: nobody wants them.
 	 */
 	readonly onInterim?: ((status: number, headers: HeaderList) => void) | null;
-	/** Called once, when the head of the answer is there. */
-	readonly onHead: (head: StreamHead) => void;
 	/** Called with the reason why no more of the answer comes, before the reader of its body hears of it. Absent: nobody asks. */
 	readonly onBroken?: (reason: unknown) => void;
 	/** The wish for a WebSocket. Absent: the answer is one of HTTP in any case. */

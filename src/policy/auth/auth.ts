@@ -60,8 +60,10 @@ function fixed(value: string): Guard {
 			const headers = authorized(request.headers, value);
 			next({ ...request, headers }, scope, ended);
 		},
-		stream: (next) => (request, scope) =>
-			next({ ...request, headers: authorized(request.headers, value) }, scope),
+		stream: (next) => (request, scope, ended) => {
+			const headers = authorized(request.headers, value);
+			next({ ...request, headers }, scope, ended);
+		},
 	};
 }
 

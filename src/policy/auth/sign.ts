@@ -38,9 +38,9 @@ export function signing(signer: Signer, upstream: string): Guard {
 				body === null ? null : Buffer.from(body, binary ? "latin1" : "utf8");
 			next(signed(request, bytes), scope, ended);
 		},
-		stream: (next) => async (request, scope) => {
+		stream: (next) => (request, scope, ended) => {
 			if (request.body !== null) throw unsignable(upstream);
-			return next(signed(request, null), scope);
+			next(signed(request, null), scope, ended);
 		},
 	};
 }

@@ -9,7 +9,12 @@ import type { Asker } from "../../core/trail.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { CallEnd, Guard } from "../policy.ts";
 import { PolicyEnd } from "../policy-end.ts";
-import { type PromisedCall, promised, tellEnd } from "../promised.ts";
+import {
+	type PromisedCall,
+	promised,
+	tellEnd,
+	waitingPolicy,
+} from "../promised.ts";
 import { codeOf } from "../verdict.ts";
 import type { Token, TokenKeeper } from "./token.ts";
 
@@ -87,35 +92,37 @@ export function withToken(means: TokenMeans): Guard {
 				if (!(token instanceof Promise)) send(token);
 				else token.then(send, (error: unknown) => ended.failed(error));
 			},
-		stream: (next) =>
-			async function streamWithToken(request, scope) {
-				const keeper = means.keeperOf(request.headers);
-				const token = await take(request, keeper, scope);
-				// A body that was read is gone.
-				if (request.body !== null || !keeper.mayRenew(token)) {
-					return next(bearing(request, token), scope);
-				}
-				const first = openScope({ parent: scope });
-				let refused = false;
-				const onHead: typeof request.onHead = (head) => {
-					refused = head.status === 401;
-					if (!refused) return request.onHead(head);
-					leave(head.body);
-					first.cancel(givenUp);
-				};
-				try {
-					await next({ ...bearing(request, token), onHead }, first);
-				} catch (thrown) {
-					if (!refused || scope.cancelled) throw thrown;
-				} finally {
-					first.close();
-				}
-				if (!refused) return;
-				const other = await another(request, keeper, token, scope);
-				if (other === null) throw noOther(means.upstream);
-				tell(request, "renewed", "upstream_status");
-				return next(bearing(request, other), scope);
-			},
+		stream: waitingPolicy(
+			(next) =>
+				async function streamWithToken(request, scope) {
+					const keeper = means.keeperOf(request.headers);
+					const token = await take(request, keeper, scope);
+					// A body that was read is gone.
+					if (request.body !== null || !keeper.mayRenew(token)) {
+						return next(bearing(request, token), scope);
+					}
+					const first = openScope({ parent: scope });
+					let refused = false;
+					const onHead: typeof request.onHead = (head) => {
+						refused = head.status === 401;
+						if (!refused) return request.onHead(head);
+						leave(head.body);
+						first.cancel(givenUp);
+					};
+					try {
+						await next({ ...bearing(request, token), onHead }, first);
+					} catch (thrown) {
+						if (!refused || scope.cancelled) throw thrown;
+					} finally {
+						first.close();
+					}
+					if (!refused) return;
+					const other = await another(request, keeper, token, scope);
+					if (other === null) throw noOther(means.upstream);
+					tell(request, "renewed", "upstream_status");
+					return next(bearing(request, other), scope);
+				},
+		),
 	};
 }
 

@@ -1,10 +1,7 @@
 import { asGatewayError, type GatewayError } from "../../core/errors.ts";
 import { type HeaderList, headerOf } from "../../core/http/headers.ts";
-import type {
-	StreamHead,
-	StreamRequest,
-	UpstreamResponse,
-} from "../../core/http/messages.ts";
+import type { StreamHead, UpstreamResponse } from "../../core/http/messages.ts";
+import type { HeardRequest } from "../promised.ts";
 import { codeVerdicts } from "../verdict.ts";
 import {
 	type ForwardReason,
@@ -25,7 +22,7 @@ import { serves, type Wish, wishOf } from "./wish.ts";
 
 /** One client of a cache of streams: what it asks for, and how it is answered from what is kept. */
 export class Client {
-	readonly request: StreamRequest;
+	readonly request: HeardRequest;
 	/** The request for the whole, without its condition. */
 	readonly key: Key;
 	/** Null if the client has no copy of its own. */
@@ -42,7 +39,7 @@ export class Client {
 	answered = false;
 	readonly #parts: CacheParts;
 
-	constructor(parts: CacheParts, request: StreamRequest) {
+	constructor(parts: CacheParts, request: HeardRequest) {
 		const { headers, target, method, identifying = [] } = request;
 		const ranged = headerOf(headers, "range") !== null;
 		const range = ranged && method === "GET" ? rangeOf(headers) : null;

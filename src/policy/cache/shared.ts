@@ -3,7 +3,6 @@ import { conditionFields } from "../../core/http/fields.ts";
 import { headersWithout } from "../../core/http/headers.ts";
 import type {
 	StreamHead,
-	StreamRequest,
 	UpstreamRequest,
 	UpstreamResponse,
 } from "../../core/http/messages.ts";
@@ -20,10 +19,14 @@ import type {
 	Guard,
 	Policy,
 	ReportDecision,
-	StreamCall,
 	StreamPolicy,
 } from "../policy.ts";
 import { PolicyEnd } from "../policy-end.ts";
+import {
+	type HeardRequest,
+	type PromisedStream,
+	waitingPolicy,
+} from "../promised.ts";
 import { askedHeaders } from "../same-request.ts";
 import { verdictOfStatus } from "../verdict.ts";
 import type { Intake } from "./intake.ts";
@@ -91,10 +94,12 @@ export class SecondLevel {
 	}
 
 	#streamPolicy(intake: Intake): StreamPolicy {
-		return (next) => (request, scope) =>
-			request.forAll === true
-				? this.#stream(next, request, scope, intake)
-				: next(request, scope);
+		return waitingPolicy(
+			(next) => (request, scope) =>
+				request.forAll === true
+					? this.#stream(next, request, scope, intake)
+					: next(request, scope),
+		);
 	}
 
 	/** How much older an answer is than its fields say; 0 if it comes from the upstream. */
@@ -210,8 +215,8 @@ export class SecondLevel {
 
 	/** Its client may not have read the body when this resolves. Who keeps it, or hears that it is not kept, ends the lease. */
 	async #stream(
-		next: StreamCall,
-		request: StreamRequest,
+		next: PromisedStream,
+		request: HeardRequest,
 		scope: Scope,
 		intake: Intake,
 	): Promise<void> {

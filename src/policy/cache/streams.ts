@@ -1,8 +1,13 @@
 import { asGatewayError, GatewayError } from "../../core/errors.ts";
-import type { StreamHead, StreamRequest } from "../../core/http/messages.ts";
+import type { StreamHead } from "../../core/http/messages.ts";
 import { isSafe } from "../../core/http/method.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
-import type { StreamCall, StreamPolicy } from "../policy.ts";
+import type { StreamPolicy } from "../policy.ts";
+import {
+	type HeardRequest,
+	type PromisedStream,
+	waitingPolicy,
+} from "../promised.ts";
 import { askedHeaders } from "../same-request.ts";
 import { codeVerdicts } from "../verdict.ts";
 import { keptMeanwhile } from "../waited.ts";
@@ -31,25 +36,27 @@ import { notCached, serves, wantsOnlyKept } from "./wish.ts";
  * upstream's pace then, and to its end, so that neither a slow client nor one that leaves keeps the others waiting.
  */
 export function cacheStreams(parts: CacheParts): StreamPolicy {
-	return (next) =>
-		async function streamCached(request, scope) {
-			if (scope.cancelled) throw scope.reason;
-			if (!isSafe(request.method)) {
-				return next(changing(parts, request), scope);
-			}
-			if (!request.cached) return next(request, scope);
-			if (request.method !== "GET" && request.method !== "HEAD") {
-				return next(saying("fwd=method", request), scope);
-			}
-			if (request.body !== null) {
-				return next(saying("fwd=bypass", request), scope);
-			}
-			return new Passage(parts, next, request).pass(scope);
-		};
+	return waitingPolicy(
+		(next) =>
+			async function streamCached(request, scope) {
+				if (scope.cancelled) throw scope.reason;
+				if (!isSafe(request.method)) {
+					return next(changing(parts, request), scope);
+				}
+				if (!request.cached) return next(request, scope);
+				if (request.method !== "GET" && request.method !== "HEAD") {
+					return next(saying("fwd=method", request), scope);
+				}
+				if (request.body !== null) {
+					return next(saying("fwd=bypass", request), scope);
+				}
+				return new Passage(parts, next, request).pass(scope);
+			},
+	);
 }
 
 /** A request whose answer says what the cache has done. */
-function saying(said: string, request: StreamRequest): StreamRequest {
+function saying(said: string, request: HeardRequest): HeardRequest {
 	const onHead = (head: StreamHead) => request.onHead(withStatus(head, said));
 	return { ...request, onHead };
 }
@@ -57,8 +64,8 @@ function saying(said: string, request: StreamRequest): StreamRequest {
 /** A request whose answer drops the answers that it makes old. */
 function changing(
 	{ intake, report }: CacheParts,
-	request: StreamRequest,
-): StreamRequest {
+	request: HeardRequest,
+): HeardRequest {
 	return {
 		...request,
 		onHead(head) {
@@ -85,12 +92,12 @@ function wholeWith(rest: Rest, head: StreamHead): StreamHead | null {
 /** One request on its way through the cache. */
 class Passage {
 	readonly #parts: CacheParts;
-	readonly #next: StreamCall;
+	readonly #next: PromisedStream;
 	readonly #client: Client;
 	/** The answer's body, if it may be kept for those who wait. */
 	#body: KeptBody | null = null;
 
-	constructor(parts: CacheParts, next: StreamCall, request: StreamRequest) {
+	constructor(parts: CacheParts, next: PromisedStream, request: HeardRequest) {
 		this.#parts = parts;
 		this.#next = next;
 		this.#client = new Client(parts, request);

@@ -47,60 +47,42 @@ export function openWire(
 			exchange.begin();
 			return collecting;
 		},
-		stream(request, scope) {
-			if (scope.cancelled) return Promise.reject(scope.reason);
-			if (pool.closed) return Promise.reject(closed(settings.name));
+		stream(request, scope, ended) {
+			if (scope.cancelled) throw scope.reason;
+			if (pool.closed) throw closed(settings.name);
 			const { upgrade } = request;
 			if (upgrade !== undefined) {
-				return new Promise((resolve, reject) => {
-					const asked = { ...request, upgrade };
-					const means = { clock, scope };
-					new TunnelCall(pool, host, asked, means, resolve, reject);
-				});
+				const asked = { ...request, upgrade };
+				new TunnelCall(pool, host, asked, { clock, scope }, ended);
+				return;
 			}
-			return new Promise((resolve, reject) => {
-				const { method, target, headers, body, idempotent } = request;
-				const { expects = false, timeoutMs, attempt = null } = request;
-				const along = linesOf(request);
-				const expecting = expects ? `${along}${expectation}` : along;
-				const message =
-					body === null
-						? writer.message(method, target, headers, along, null)
-						: new Upload(
-								writer.streamHead(
-									method,
-									target,
-									headers,
-									expecting,
-									body.length,
-								),
-								body,
-								expects
-									? { clock, ms: Math.min(wordWithinMs, timeoutMs / 2) }
-									: null,
-							);
-				const fail = (reason: unknown) => exchange.fail(reason);
-				// The head of a whole answer is told when nothing is left to be cut off, and whoever hears of it may cancel all the same.
-				const end = (settle: () => void) => {
-					leaveScope();
-					if (scope.cancelled) reject(scope.reason);
-					else settle();
-				};
-				const receiver = new Relay(
-					request,
-					() => end(resolve),
-					(reason) => end(() => reject(reason)),
-					fail,
-				);
-				// A body that was read cannot be sent again.
-				const repeatable = idempotent && body === null;
-				const untold = { timeoutMs, onSent: null, onAgain: null, attempt };
-				const shares = false;
-				const sending = { method, message, repeatable, shares, ...untold };
-				const exchange = new UpstreamExchange(pool, sending, receiver);
-				const leaveScope = scope.onCancel(fail);
-				exchange.begin();
-			});
+			const { method, target, headers, body, idempotent } = request;
+			const { expects = false, timeoutMs, attempt = null } = request;
+			const along = linesOf(request);
+			const expecting = expects ? `${along}${expectation}` : along;
+			const message =
+				body === null
+					? writer.message(method, target, headers, along, null)
+					: new Upload(
+							writer.streamHead(
+								method,
+								target,
+								headers,
+								expecting,
+								body.length,
+							),
+							body,
+							expects
+								? { clock, ms: Math.min(wordWithinMs, timeoutMs / 2) }
+								: null,
+						);
+			const relay = new Relay(request, scope, ended);
+			// A body that was read cannot be sent again.
+			const repeatable = idempotent && body === null;
+			const untold = { timeoutMs, onSent: null, onAgain: null, attempt };
+			const shares = false;
+			const sending = { method, message, repeatable, shares, ...untold };
+			relay.begin(new UpstreamExchange(pool, sending, relay));
 		},
 		state: () => pool.state(),
 		close: () => pool.close(),

@@ -7,6 +7,10 @@ import {
 import { GatewayError } from "../../core/errors.ts";
 import type { HeaderList } from "../../core/http/headers.ts";
 import type { StreamRequest } from "../../core/http/messages.ts";
+import type { StreamEnd } from "../../policy/policy.ts";
+import type { CancelTarget, Listening } from "../../tasks/lifetime.ts";
+import { listenTo, type Scope } from "../../tasks/scope.ts";
+import type { UpstreamExchange } from "./exchange.ts";
 import type { AnswerHead, Flow, Receiver } from "./receiver.ts";
 
 /** An answer as far as one read has brought it. */
@@ -17,26 +21,33 @@ interface Coming {
 }
 
 /** Passes an answer on as it comes, as fast as the slower side takes it. */
-export class Relay implements Receiver {
+export class Relay implements Receiver, CancelTarget {
 	readonly #request: StreamRequest;
-	readonly #resolve: () => void;
-	readonly #reject: (reason: unknown) => void;
-	readonly #leave: (reason: unknown) => void;
+	readonly #scope: Scope;
+	readonly #ended: StreamEnd;
+	/** Brings the answer. Null before it begins. */
+	#exchange: UpstreamExchange | null = null;
+	#listening: Listening | null = null;
+	#over = false;
 	#answer: ByteQueue | null = null;
 	/** A head whose read has not ended. The rest of the answer may have come with it. */
 	#coming: Coming | null = null;
 
-	/** `leave` is called if the answer is read no further. It must end the exchange with the reason. */
-	constructor(
-		request: StreamRequest,
-		resolve: () => void,
-		reject: (reason: unknown) => void,
-		leave: (reason: unknown) => void,
-	) {
+	/** The scope is open. */
+	constructor(request: StreamRequest, scope: Scope, ended: StreamEnd) {
 		this.#request = request;
-		this.#resolve = resolve;
-		this.#reject = reject;
-		this.#leave = leave;
+		this.#scope = scope;
+		this.#ended = ended;
+	}
+
+	begin(exchange: UpstreamExchange): void {
+		this.#exchange = exchange;
+		this.#listening = listenTo(this.#scope, this);
+		exchange.begin();
+	}
+
+	onCancelled(reason: unknown): void {
+		this.#exchange?.fail(reason);
 	}
 
 	onHead(head: AnswerHead, hasBody: boolean, flow: Flow): null {
@@ -62,7 +73,7 @@ export class Relay implements Receiver {
 			...(memory && { memory }),
 			onFull: () => flow.pause(),
 			onWanted: () => flow.resume(),
-			onLeft: () => this.#leave(unread()),
+			onLeft: () => this.#exchange?.fail(unread()),
 		});
 		this.#answer = answer;
 		this.#tell(head, answer);
@@ -72,11 +83,11 @@ export class Relay implements Receiver {
 	/** If whoever hears of it throws, the call fails with that. */
 	#tell({ status, headers }: AnswerHead, body: ByteStream): void {
 		try {
-			this.#request.onHead({ status, headers, body });
+			this.#ended.head({ status, headers, body });
 		} catch (fault) {
-			this.#leave(fault);
-			// There is nothing to leave if all of it has come.
-			this.#reject(fault);
+			this.#exchange?.fail(fault);
+			// There is nothing to fail if all of it has come.
+			this.#end(fault);
 		}
 	}
 
@@ -99,14 +110,25 @@ export class Relay implements Receiver {
 			const { head, pieces } = coming;
 			this.#tell(head, arrivedStream(pieces, head.length));
 		}
-		this.#resolve();
+		// Whoever hears of the head of a whole answer may cancel, although nothing is left to be cut off.
+		if (this.#scope.cancelled) this.#end(this.#scope.reason);
+		else this.#end(null);
 	}
 
 	onFail(reason: unknown): void {
 		this.afterRead();
 		this.#request.onBroken?.(reason);
 		this.#answer?.fail(reason);
-		this.#reject(reason);
+		this.#end(this.#scope.cancelled ? this.#scope.reason : reason);
+	}
+
+	/** Tells the end, once. Null: all is well. */
+	#end(failure: unknown): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.#listening?.stop();
+		if (failure === null) this.#ended.done();
+		else this.#ended.failed(failure);
 	}
 }
 

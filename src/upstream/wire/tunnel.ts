@@ -14,6 +14,7 @@ import {
 	WebSocketSession,
 } from "../../core/http/web-socket.ts";
 import { Memory, RequestMemory } from "../../core/memory.ts";
+import type { StreamEnd } from "../../policy/policy.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import { openScope, type Scope } from "../../tasks/scope.ts";
 import type { ConnectionPool } from "./connection-pool.ts";
@@ -41,8 +42,7 @@ export class TunnelCall {
 	readonly #pool: ConnectionPool;
 	readonly #request: TunnelRequest;
 	readonly #clock: Clock;
-	readonly #resolve: () => void;
-	readonly #reject: (reason: unknown) => void;
+	readonly #ended: StreamEnd;
 	readonly #leaveScope: () => void;
 	readonly #race: Race;
 	#socket: Socket | null = null;
@@ -53,7 +53,7 @@ export class TunnelCall {
 	#looking: Timer | null = null;
 	#head: IncomingMessage | null = null;
 	/** How it ended before somebody began it. */
-	#ended: readonly [code: number, reason: string] | null = null;
+	#closedBefore: readonly [code: number, reason: string] | null = null;
 	/** What the one who begins it has thrown. */
 	#bug: unknown = null;
 	#over = false;
@@ -64,14 +64,12 @@ export class TunnelCall {
 		host: string,
 		request: TunnelRequest,
 		{ clock, scope }: { readonly clock: Clock; readonly scope: Scope },
-		resolve: () => void,
-		reject: (reason: unknown) => void,
+		ended: StreamEnd,
 	) {
 		this.#pool = pool;
 		this.#request = request;
 		this.#clock = clock;
-		this.#resolve = resolve;
-		this.#reject = reject;
+		this.#ended = ended;
 		pool.tunnels.add(this);
 		this.#race = pool.connect(
 			null,
@@ -148,10 +146,13 @@ export class TunnelCall {
 		});
 		ws.pause();
 		// What comes before somebody listens is an end alone.
-		this.#begin({ onMessage() {}, onClosed: (...end) => (this.#ended = end) });
+		this.#begin({
+			onMessage() {},
+			onClosed: (...end) => (this.#closedBefore = end),
+		});
 		this.#look();
 		attempt?.head(101);
-		this.#request.onHead({
+		this.#ended.head({
 			status: 101,
 			headers: namesInLowerCase(head.rawHeaders),
 			body: emptyStream(0),
@@ -164,7 +165,8 @@ export class TunnelCall {
 			protocol,
 			open: (listener) => {
 				const session = this.#session as WebSocketSession;
-				if (this.#ended !== null) listener.onClosed(...this.#ended);
+				if (this.#closedBefore !== null)
+					listener.onClosed(...this.#closedBefore);
 				else {
 					this.#begin(listener);
 					ws.resume();
@@ -192,13 +194,15 @@ export class TunnelCall {
 	}
 
 	#onClosed(code: number, fault: string | null): void {
-		if (this.#bug !== null) this.#end(() => this.#reject(this.#bug));
+		if (this.#bug !== null) this.#end(() => this.#ended.failed(this.#bug));
 		else if (fault !== null) {
 			const { name } = this.#pool.settings;
-			this.#end(() => this.#reject(invalid(name, `its WebSocket: ${fault}`)));
+			this.#end(() =>
+				this.#ended.failed(invalid(name, `its WebSocket: ${fault}`)),
+			);
 		} else if (code === 1006) {
-			this.#end(() => this.#reject(this.#translated(null, true)));
-		} else this.#end(this.#resolve);
+			this.#end(() => this.#ended.failed(this.#translated(null, true)));
+		} else this.#end(() => this.#ended.done());
 	}
 
 	#look(): void {
@@ -210,7 +214,7 @@ export class TunnelCall {
 
 	/** The upstream does not agree. */
 	#onAnswer(answer: IncomingMessage): void {
-		const { memory, attempt, onHead } = this.#request;
+		const { memory, attempt } = this.#request;
 		const status = answer.statusCode ?? 0;
 		if (status < 200) {
 			const { name } = this.#pool.settings;
@@ -237,12 +241,12 @@ export class TunnelCall {
 				this.#end(() => {
 					body.end();
 					this.#socket?.destroy();
-					this.#resolve();
+					this.#ended.done();
 				});
 			})
 			.on("error", (error) => this.fail(this.#translated(error, true)));
 		const headers = namesInLowerCase(answer.rawHeaders);
-		onHead({ status, headers, body });
+		this.#ended.head({ status, headers, body });
 	}
 
 	#translated(error: Error | null, answered: boolean): GatewayError {
@@ -262,7 +266,7 @@ export class TunnelCall {
 	fail(reason: unknown): void {
 		// It was closed in order before its scope ended.
 		if (this.#session?.closing === true) {
-			this.#end(this.#resolve);
+			this.#end(() => this.#ended.done());
 			return;
 		}
 		this.#end(() => {
@@ -274,7 +278,7 @@ export class TunnelCall {
 				if (this.#socket === null) this.#pool.tunnels.delete(this);
 			}
 			this.#body?.fail(reason);
-			this.#reject(reason);
+			this.#ended.failed(reason);
 		});
 	}
 

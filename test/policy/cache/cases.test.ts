@@ -3,7 +3,11 @@ import { describe, it } from "node:test";
 import { GatewayError } from "../../../src/core/errors.ts";
 import { hasContent } from "../../../src/core/http/status.ts";
 import { cache } from "../../../src/policy/cache/cache.ts";
-import { promised } from "../../../src/policy/promised.ts";
+import {
+	promised,
+	promisedStream,
+	toldStream,
+} from "../../../src/policy/promised.ts";
 import { openScope, virtualClock } from "../../../src/tasks/index.ts";
 import {
 	contextOf,
@@ -71,7 +75,7 @@ async function carryOut({ answers, asks }: Case, face: (typeof faces)[number]) {
 	const call = promised(
 		guard.call(played(async ({ headers, method }) => next(headers, method))),
 	);
-	const stream = guard.stream(async ({ headers, method, onHead }) => {
+	const wire = toldStream(async ({ headers, method, onHead }) => {
 		const { body, ...head } = next(headers, method);
 		const pieces = async function* () {
 			yield body;
@@ -79,6 +83,7 @@ async function carryOut({ answers, asks }: Case, face: (typeof faces)[number]) {
 		const { length } = body;
 		onHead({ ...head, body: { length, [Symbol.asyncIterator]: pieces } });
 	});
+	const stream = promisedStream(guard.stream(wire));
 	const ask = async ({ method = "GET", headers = [], target = "/a" }: Asks) => {
 		const scope = openScope({ clock });
 		if (face === "a call") {

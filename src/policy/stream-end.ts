@@ -1,0 +1,50 @@
+import type { StreamHead, StreamRequest } from "../core/http/messages.ts";
+import type { Scope } from "../tasks/scope.ts";
+import type { StreamCall, StreamEnd } from "./policy.ts";
+
+/** As `PolicyEnd`, for a stream. The policy hears of the head, too. */
+export class StreamPolicyEnd implements StreamEnd {
+	/** The end around. */
+	protected readonly outer: StreamEnd;
+	#over = false;
+
+	constructor(outer: StreamEnd) {
+		this.outer = outer;
+	}
+
+	/** Begins the stream whose end this is. If it throws, it has failed. */
+	begin(call: StreamCall, request: StreamRequest, scope: Scope): void {
+		try {
+			call(request, scope, this);
+		} catch (thrown) {
+			// As in `PolicyEnd`.
+			if (this.#over) throw thrown;
+			this.failed(thrown);
+		}
+	}
+
+	head(head: StreamHead): void {
+		this.outer.head(head);
+	}
+
+	done(): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.onDone();
+		this.outer.done();
+	}
+
+	failed(error: unknown): void {
+		if (this.#over) return;
+		this.#over = true;
+		this.outer.failed(this.onFailed(error));
+	}
+
+	/** Must not throw. */
+	protected onDone(): void {}
+
+	/** The error to tell on. Must not throw. */
+	protected onFailed(error: unknown): unknown {
+		return error;
+	}
+}
