@@ -37,13 +37,19 @@ export class StreamPolicyEnd implements StreamEnd {
 	failed(error: unknown): void {
 		if (this.#over) return;
 		this.#over = true;
-		this.outer.failed(this.onFailed(error));
+		let told: unknown;
+		try {
+			told = this.onFailed(error);
+		} catch (fault) {
+			told = fault;
+		}
+		this.outer.failed(told);
 	}
 
 	/** Must not throw. */
 	protected onDone(): void {}
 
-	/** The error to tell on. Must not throw. */
+	/** The error to tell on. An error that is thrown is told on instead. */
 	protected onFailed(error: unknown): unknown {
 		return error;
 	}
