@@ -11,8 +11,19 @@ import { measureRoute, type RouteResult } from "./measure.ts";
 import { luaModules } from "./nginx.ts";
 import { type Options, readOptions, usage } from "./options.ts";
 import { createProcesses, has } from "./processes.ts";
-import { profileRoute } from "./profile.ts";
-import { aimsTable, growthTables, latencyTable, routeTable } from "./report.ts";
+import {
+	functionsTable,
+	kindsTable,
+	profileRoute,
+	type RouteProfile,
+} from "./profile.ts";
+import {
+	aimsTable,
+	growthTables,
+	latencyTable,
+	missedRoutes,
+	routeTable,
+} from "./report.ts";
 import { type Results, writeResults } from "./results.ts";
 import { startUpstream } from "./upstream.ts";
 
@@ -48,7 +59,10 @@ async function run(options: Options): Promise<void> {
 	const upstreamUrl = await startUpstream(processes, join(folder, "upstream"));
 	const place = { processes, upstreamUrl, folder };
 	if (options.profile === null) await bench(place, options);
-	else console.log(await profileRoute(options.profile, place));
+	else {
+		const profile = await profileRoute(options.profile, place);
+		console.log(`${kindsTable(profile)}\n\n${functionsTable(profile)}`);
+	}
 }
 
 async function bench(place: Place, options: Options): Promise<void> {
@@ -69,12 +83,19 @@ async function bench(place: Place, options: Options): Promise<void> {
 		console.log(`${routeTable(result)}\n`);
 	}
 	console.log(`${aimsTable(measured, null)}\n`);
+	const profiles: RouteProfile[] = [];
+	for (const route of missedRoutes(measured)) {
+		const profile = await profileRoute(route, place);
+		profiles.push(profile);
+		console.log(`${kindsTable(profile)}\n`);
+	}
 	const results = {
 		date: new Date(),
 		machine: describeMachine(),
 		apart: place.processes.apart,
 		rounds,
 		routes: measured,
+		profiles,
 		latency: options.latency ? await measureLatency(place, rounds) : [],
 	};
 	for (const one of results.latency) console.log(`${latencyTable(one)}\n`);

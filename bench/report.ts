@@ -123,6 +123,16 @@ export function aimsTable(
 	return `### Aims\n\n${markdownTable(head, rows)}`;
 }
 
+/** The routes that miss an aim, each once. A miss is of no use without its profile. */
+export function missedRoutes(
+	results: readonly RouteResult[],
+): readonly RouteResult["route"][] {
+	const missed = aims.filter((aim) =>
+		aimRow(aim, results).some((row) => row.at(-1) === "no"),
+	);
+	return [...new Set(missed.map(({ route }) => route))];
+}
+
 function aimRow(
 	{ route, against, atMost }: Aim,
 	results: readonly RouteResult[],

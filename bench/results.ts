@@ -6,6 +6,7 @@ import { type CompetitorName, competitors, policiesOn } from "./competitors.ts";
 import { type Growth, sharesOf } from "./growth.ts";
 import type { Latency } from "./latency.ts";
 import type { RouteResult } from "./measure.ts";
+import { kindsTable, type RouteProfile } from "./profile.ts";
 import {
 	aimsTable,
 	growthTables,
@@ -27,6 +28,8 @@ export interface Results {
 	readonly apart: string;
 	readonly rounds: number;
 	readonly routes: readonly RouteResult[];
+	/** Of the routes that miss an aim. */
+	readonly profiles: readonly RouteProfile[];
 	/** How long clients wait; empty if that was not measured. */
 	readonly latency: readonly Latency[];
 	readonly growth: Growth | null;
@@ -55,6 +58,7 @@ export function resultsPage(results: Results): string {
 		].join("\n"),
 		"Medians, in parentheses the quartiles. `npm run bench` writes this page; what it means stands in the [README](../../README.md#speed).",
 		aimsTable(results.routes, growth),
+		...results.profiles.map(kindsTable),
 		"![CPU time per request](routes.svg)",
 		...results.routes.map(routeTable),
 		...results.latency.map(latencyTable),
@@ -133,10 +137,17 @@ function dateOf({ date }: Results): string {
 	return date.toISOString().slice(0, 10);
 }
 
+/** The other functions of a profile take next to nothing. */
+const functionsMax = 100;
+
 /** Maps become objects. */
-function raw({ routes, latency, ...results }: Results): object {
+function raw({ routes, latency, profiles, ...results }: Results): object {
 	return {
 		...results,
+		profiles: profiles.map(({ times, ...profile }) => ({
+			...profile,
+			times: times.slice(0, functionsMax),
+		})),
 		routes: routes.map(({ route, samples }) => ({
 			route,
 			samples: Object.fromEntries(samples),

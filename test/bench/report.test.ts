@@ -12,9 +12,14 @@ import {
 	growthTables,
 	latencyTable,
 	markdownTable,
+	missedRoutes,
 	routeTable,
 } from "../../bench/report.ts";
-import { resultsPage, writeResults } from "../../bench/results.ts";
+import {
+	type Results,
+	resultsPage,
+	writeResults,
+} from "../../bench/results.ts";
 import type { RouteName } from "../../bench/routes.ts";
 import { folderWith } from "../kit/cli.ts";
 
@@ -87,6 +92,17 @@ test("an aim that was not measured is not in the table, and no aim is no table",
 	assert.equal(aimsTable([result("chain", { sluice: [1] })], null), "");
 });
 
+test("a route that misses an aim is named once, also if it misses several", () => {
+	const missing = result("three", {
+		sluice: [90],
+		undici: [100],
+		"nginx-lua": [100],
+	});
+	const reaching = result("pass", { sluice: [10], undici: [100] });
+	assert.deepEqual(missedRoutes([missing, reaching]), ["three"]);
+	assert.deepEqual(missedRoutes([reaching]), []);
+});
+
 const latency: Latency = {
 	route: "three",
 	points: [1, 256].map((connections) => ({
@@ -144,10 +160,22 @@ test("growth has aims of its own, paired by round", () => {
 	assert.doesNotMatch(table, /items|routes/);
 });
 
-const results = {
+const results: Results = {
 	date: new Date("2026-02-03T04:05:06Z"),
 	machine: ["2 × a processor", "Node 26"],
 	apart: "not pinned",
+	profiles: [
+		{
+			route: "three",
+			cpuUs: 70,
+			times: [
+				{ name: "merge", place: "src/run/merge.ts:1", ms: 3 },
+				...Array.from({ length: 200 }, (_, at) => ({
+					...{ name: `f${at}`, place: "node:net:1", ms: 0.001 },
+				})),
+			],
+		},
+	],
 	rounds: 9,
 	routes: [result("three", { sluice: [5, 6], undici: [10, 11] })],
 	latency: [latency],
@@ -184,5 +212,7 @@ test("results are a page, charts and every slice, with machine and date", () => 
 	}
 	const raw = JSON.parse(read("results.json"));
 	assert.deepEqual(raw.routes[0].samples.undici, slices(10, 11));
+	assert.match(page, /Three merged: where the time goes[^]*ours: src\/run/);
+	assert.equal(raw.profiles[0].times.length, 100);
 	assert.deepEqual(raw.latency[0].points[1].samples.undici, slices(7));
 });
