@@ -2,7 +2,7 @@ import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
 import { type Wanted, wantedOf } from "../live/listen-face.ts";
 import { watchFaceOf } from "../live/watch-face.ts";
 import { taggedAnswer } from "../live/watch-state.ts";
-import { compose, composeProxied } from "../run/compose.ts";
+import { compose, composeProxied, type SteppedProxy } from "../run/compose.ts";
 import { type Face, faceFor, isReconnecting } from "../run/faces.ts";
 import { composeListening, type PreparedListen } from "../run/listen.ts";
 import { composeInParts, type PreparedParts } from "../run/parts.ts";
@@ -80,17 +80,31 @@ async function inParts(
 }
 
 /** A request that still comes takes no place but for its steps, because its client decides how long that takes. */
-async function passOn(
-	asked: Asked,
-	target: PreparedProxy,
-): Promise<GatewayResponse> {
-	const { route, upload, trail } = asked;
+function passOn(asked: Asked, target: PreparedProxy): Promise<GatewayResponse> {
+	const { route, upload } = asked;
 	const { stepped } = route;
 	const coming = upload !== null && upload.arrived !== true;
 	const turn = !coming || stepped !== null ? asked.enter() : null;
+	if (stepped !== null) {
+		return passOnAfterSteps(asked, stepped, coming, turn);
+	}
+	// No `async` function: the promise of another one takes three turns of promises to pass through.
+	const pass = () => {
+		asked.trail?.begun();
+		return proxy(route, target, asked, upload);
+	};
+	return turn === null ? pass() : turn.then(pass);
+}
+
+async function passOnAfterSteps(
+	asked: Asked,
+	stepped: SteppedProxy,
+	coming: boolean,
+	turn: Promise<void> | null,
+): Promise<GatewayResponse> {
 	if (turn !== null) await turn;
-	trail?.begun();
-	if (stepped === null) return proxy(route, target, asked, upload);
+	asked.trail?.begun();
+	const { upload } = asked;
 	const result = await composeProxied(stepped, asked, upload, () => {
 		if (coming) asked.leaveNow();
 	});

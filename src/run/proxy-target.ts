@@ -139,9 +139,8 @@ export function prepareProxyHeaders(
 	const passes = (name: string) =>
 		passesUnasked(name) ||
 		(pass === "all" ? passesWithAll(name) : named.has(name));
-	return (request, frame) => {
-		const { headers } = request;
-		const list = [...own(frame)];
+	const listOf = (headers: HeaderList, mine: HeaderList): HeaderList => {
+		const list = [...mine];
 		const hop = hopFieldsOf(headers);
 		eachHeader(headers, (given, value) => {
 			const name = given.toLowerCase();
@@ -155,6 +154,20 @@ export function prepareProxyHeaders(
 		});
 		if (headerOf(list, "user-agent") === null)
 			list.push("user-agent", "sluice");
+		return list;
+	};
+	/** By the list of the client's fields. */
+	const lists = new WeakMap<HeaderList, HeaderList>();
+	return ({ headers }, frame) => {
+		const mine = own(frame);
+		// Most clients send the same head again and again, and then it is one frozen list.
+		if (!Object.isFrozen(headers) || !Object.isFrozen(mine)) {
+			return listOf(headers, mine);
+		}
+		const known = lists.get(headers);
+		if (known !== undefined) return known;
+		const list = Object.freeze(listOf(headers, mine));
+		lists.set(headers, list);
 		return list;
 	};
 }

@@ -231,6 +231,7 @@ function latin1Of(piece: string | Uint8Array): string {
 		const isAscii = Buffer.byteLength(piece) === piece.length;
 		return isAscii ? piece : Buffer.from(piece).toString("latin1");
 	}
+	if (piece instanceof Buffer) return piece.toString("latin1");
 	const { buffer, byteOffset, length } = piece;
 	return Buffer.from(buffer, byteOffset, length).toString("latin1");
 }

@@ -1,6 +1,9 @@
 import { type HeadLimits, refusalOf } from "./refuse.ts";
 
-/** A head that can be read in one way only. Equal ones of a connection are one object, so nobody changes it. */
+/**
+ * A head that can be read in one way only. Equal ones of a connection are one object, so nobody changes it. Its list of fields
+ * is frozen: what is made of it alone may be kept with it.
+ */
 export interface SimpleHead {
 	/** All of it, with the empty line at its end. */
 	readonly text: string;
@@ -60,6 +63,7 @@ function fieldsOf(text: string, from: number): string[] | null {
 		at = fieldLine.lastIndex;
 		rawHeaders.push(line[1] ?? "", line[2] ?? "");
 	}
+	Object.freeze(rawHeaders);
 	return rawHeaders;
 }
 

@@ -44,6 +44,11 @@ describe("a head is simple", () => {
 		});
 	}
 
+	test("and its list of fields can be changed by nobody", () => {
+		const head = simpleHeadOf("GET / HTTP/1.1\r\nHost: a\r\n\r\n", limits);
+		assert.ok(Object.isFrozen(head?.rawHeaders));
+	});
+
 	const others = [
 		`GET /${"a".repeat(74)} HTTP/1.1\r\nHost: a\r\n\r\n`,
 		"GET / HTTP/1.1\r\nHost: a\r\nA: b\r\nA: b\r\nA: b\r\n\r\n",

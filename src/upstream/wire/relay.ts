@@ -96,7 +96,8 @@ export class Relay implements Receiver, CancelTarget {
 	}
 
 	onData(memory: Buffer, from: number, to: number): null {
-		const piece = Buffer.from(memory.subarray(from, to));
+		const piece = Buffer.allocUnsafe(to - from);
+		memory.copy(piece, 0, from, to);
 		if (this.#coming === null) this.#answer?.push(piece);
 		else this.#coming.pieces.push(piece);
 		return null;
