@@ -46,7 +46,7 @@ async function main(scope: Scope) {
 async function askFor(city: string, url: string, scope: Scope) {
 	const query = new URLSearchParams({
 		q: city,
-		appid: "demo-key",
+		appid: "demo-key-1",
 		units: "metric",
 	});
 	const answer = await fetch(`${url}/data/2.5/weather?${query}`, {

@@ -14,7 +14,7 @@ const { env } = process;
 const upstreams: RunningUpstream[] = [];
 try {
 	const recorded = !env.OPENWEATHER_URL;
-	env.OPENWEATHER_KEY ||= "demo-key";
+	env.OPENWEATHER_KEY ||= "demo-key-1";
 	env.OPENWEATHER_URL ||= await start(
 		startOpenWeather({ key: env.OPENWEATHER_KEY, wavers: true }),
 	);

@@ -12,7 +12,7 @@ export interface UpstreamOptions {
 	seed?: number;
 	/** Shortest and longest latency of an answer, both included; 100–400 ms unless given. */
 	latencyMs?: readonly [number, number];
-	/** The key callers must send: OpenWeather wants `demo-key` unless given, LibreTranslate then wants none. */
+	/** The key callers must send: OpenWeather wants `demo-key-1` unless given, LibreTranslate then wants none. */
 	key?: string;
 	/** 0, the default, lets the system choose. */
 	port?: number;
@@ -52,7 +52,7 @@ export interface UpstreamStats {
 export function startOpenWeather(
 	options: OpenWeatherOptions = {},
 ): Promise<RunningUpstream> {
-	const { key = "demo-key", wavers = false } = options;
+	const { key = "demo-key-1", wavers = false } = options;
 	let calls = 0;
 	return listen({ seed: 1, ...options }, (request) => {
 		const warmer = wavers ? Math.sin(calls++) : 0;

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { serveAdmin } from "../admin/admin.ts";
+import { faultsOfPorts } from "../config/check-ports.ts";
 import type { Config } from "../config/config.ts";
 import { parseWorkers } from "../config/keys/server.ts";
 import type { RunningServer } from "../server/serve.ts";
@@ -57,6 +58,9 @@ export async function serveCommand(
 		...(workers !== null && { workers }),
 	};
 	const config = withFlags(loaded, flags);
+	const faults = faultsOfPorts(config, { byCommand: port !== null });
+	for (const fault of faults) printError(fault);
+	if (faults.length > 0) return exitCodes.configInvalid;
 	const { host, port: asked, workers: wanted } = config.server;
 	const place: ServePlace = { host, port: asked, namedHost: options.host };
 	const count = wanted === "auto" ? availableParallelism() : wanted;

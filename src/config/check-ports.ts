@@ -6,50 +6,73 @@ import type { Source } from "./source.ts";
 /** One of the ports that a gateway listens on. */
 interface Listening {
 	/** Its key, as the author knows it. */
-	readonly key: string;
+	readonly key: "server.port" | "server.tls.redirect" | "admin.port";
 	readonly port: number;
 	readonly host: string;
-	/** Null for a default. */
-	readonly written: Source | null;
 }
+
+type Ports = Pick<Config, "server" | "admin">;
 
 /** A port can be taken once. The second would fail when the gateway starts, after the old one has ended. */
 export function checkPorts(
-	{ server, admin }: Pick<Config, "server" | "admin">,
+	ports: Ports,
 	root: Source,
 	problems: Problem[],
 ): void {
-	const ofServer = entryOf(root, "server");
-	const first = {
-		key: "server.port",
-		port: server.port,
-		host: server.host,
-		written: entryOf(ofServer, "port"),
-	};
+	for (const [one, other] of clashesOf(ports)) {
+		const isDefault = writtenOf(other, root) === null;
+		// The server's default may give way to `--port`.
+		const warning = isDefault ? { warning: true } : {};
+		const at = writtenOf(one, root)?.at ?? root.at;
+		const name = `\`${other.key}\`${isDefault ? ", the default" : ""}`;
+		problems.push({ at, ...warning, follows: true, message: told(one, name) });
+	}
+}
+
+/** The same of a config whose server was told another port or host by the command line. */
+export function faultsOfPorts(
+	ports: Ports,
+	{ byCommand }: { readonly byCommand: boolean },
+): string[] {
+	return clashesOf(ports).map(([one, other]) => {
+		const isTold = byCommand && other.key === "server.port";
+		return told(one, isTold ? "`--port`" : `\`${other.key}\``);
+	});
+}
+
+function told({ key, port }: Listening, other: string): string {
+	return `\`${key}\` is ${port}, and so is ${other}: choose another`;
+}
+
+/** Each port that is taken, with what takes it. */
+function clashesOf(ports: Ports): (readonly [Listening, Listening])[] {
+	const all = listeningOf(ports);
+	return all.flatMap((one, index) => {
+		const other = all.slice(0, index).find((before) => clashes(before, one));
+		return other === undefined ? [] : [[one, other] as const];
+	});
+}
+
+/** In the order in which they are taken. */
+function listeningOf({ server, admin }: Ports): readonly Listening[] {
+	const { host, port } = server;
 	const redirect = server.tls?.redirect ?? null;
-	const others: Listening[] = [];
+	const all: Listening[] = [{ key: "server.port", port, host }];
 	if (redirect !== null) {
-		const written = entryOf(entryOf(ofServer, "tls"), "redirect");
-		const { host } = server;
-		others.push({ key: "server.tls.redirect", port: redirect, host, written });
+		all.push({ key: "server.tls.redirect", port: redirect, host });
 	}
 	// Without a port of its own the admin server gives way.
 	if (admin !== null && admin.port !== null) {
-		const written = entryOf(entryOf(root, "admin"), "port");
-		const { port, host } = admin;
-		others.push({ key: "admin.port", port, host, written });
+		all.push({ key: "admin.port", port: admin.port, host: admin.host });
 	}
-	for (const [index, one] of others.entries()) {
-		const taken = [first, ...others.slice(0, index)];
-		const other = taken.find((before) => clashes(before, one));
-		if (other === undefined) continue;
-		// The server's default may give way to `--port`.
-		const warning = other.written === null ? { warning: true } : {};
-		const at = one.written?.at ?? root.at;
-		const isDefault = other.written === null ? ", the default" : "";
-		const message = `\`${one.key}\` is ${one.port}, and so is \`${other.key}\`${isDefault}: choose another`;
-		problems.push({ at, ...warning, follows: true, message });
-	}
+	return all;
+}
+
+/** Where the config says it; null for a default. */
+function writtenOf({ key }: Listening, root: Source): Source | null {
+	return key
+		.split(".")
+		.reduce<Source | null>((within, name) => entryOf(within, name), root);
 }
 
 /** 0 takes any free port. */

@@ -173,7 +173,7 @@ export function resolveUpstream(
 	const doubts: Fault[] = [];
 	const say = (key: string, message: string) => faults.push({ key, message });
 	const untold = (key: string, variable: string) => {
-		const message = `what \`${variable}\` holds is too short to be hidden where an upstream repeats it: take a longer secret`;
+		const message = `what \`${variable}\` holds is not hidden where an upstream repeats it, because it could be any word or number: take a longer secret`;
 		doubts.push({ key, message });
 	};
 	const { onVariable, reads } = upstreamVariables(secrets, untold);

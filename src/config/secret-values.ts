@@ -1,5 +1,5 @@
 import { formEncoded } from "../core/http/query.ts";
-import { lengthMin, type Secrets } from "../core/secrets.ts";
+import { isTelling, type Secrets } from "../core/secrets.ts";
 import { printTemplate } from "../expression/print.ts";
 import type { TemplateEntry } from "../expression/template.ts";
 import type { AuthOptions } from "../policy/auth/options.ts";
@@ -96,7 +96,7 @@ export function upstreamVariables(
 		onVariable(key, { name, value, fromFile }) {
 			keys.add(key);
 			const isMeant = /^auth\./.test(key) || secretName.test(name);
-			if (isSecret(key) && isMeant && value.trim().length < lengthMin) {
+			if (isSecret(key) && isMeant && !isTelling(value.trim())) {
 				untold(key, name);
 			}
 			if (fromFile) addWhole(value, secrets);

@@ -7,7 +7,7 @@ import { TextSearch } from "./text-search.ts";
 const stars = "***";
 
 /** The shortest secret that is looked for. A shorter one would be found where it does not stand. */
-export const lengthMin = 6;
+const lengthMin = 6;
 
 /** Letters alone are a word until there are so many, and digits a number or a time. */
 const wordLengthMin = 12;
@@ -141,6 +141,11 @@ export class Secrets {
 		return Buffer.from(this.hideInJson(buffer.toString("latin1")), "latin1");
 	}
 
+	/** Whether there is nothing to look for. */
+	get areNone(): boolean {
+		return this.#values.size + this.#own.size + this.#ofClients.size === 0;
+	}
+
 	/** Whether any secret stands in this text, or in these bytes. */
 	has(text: string | Uint8Array): boolean {
 		const search = this.#searched();
@@ -154,9 +159,7 @@ export class Secrets {
 	/** Null if there are no secrets. */
 	#searched(): TextSearch | null {
 		if (this.#search !== null) return this.#search;
-		if (this.#values.size + this.#own.size + this.#ofClients.size === 0) {
-			return null;
-		}
+		if (this.areNone) return null;
 		const whole = [...this.#values, ...this.#own.all()];
 		const forms = whole.flatMap((value) => [...formsOf(value)]);
 		this.#search = new TextSearch(
@@ -166,8 +169,8 @@ export class Secrets {
 	}
 }
 
-/** Whether a text is found only where it is meant. Lists of numbers stand in many outputs. */
-function isTelling(text: string): boolean {
+/** Whether a text is found only where it is meant, and so is looked for. Lists of numbers stand in many outputs. */
+export function isTelling(text: string): boolean {
 	const plain = text.replace(/\b(?:true|false|null)\b/g, "");
 	if (/^[\d\s.:;,+/[\]{}-]*$/.test(plain))
 		return text.length >= numberLengthMin;

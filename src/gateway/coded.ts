@@ -52,6 +52,8 @@ export function inCoding(
 	if (coding === null) return uncoded(response);
 	const coded = { ...response, headers: codedHeaders(headers, coding) };
 	if (isStream(body)) return codedStream(response, coded, body, coding, asked);
+	const kept = response.codings?.of(coding);
+	if (kept) return { ...coded, body: kept };
 	return codedWhole(response, coded, body, coding, asked);
 }
 
@@ -173,17 +175,27 @@ async function codedWhole(
 	{ request, handling }: Asked,
 ): Promise<GatewayResponse> {
 	const { memory } = request;
+	const { codings } = plain;
 	const { turn } = handling.clock;
 	const bytes = coderBytes[coding] + 2 * body.length;
 	if (!hasRoom(memory, bytes)) return uncoded(plain);
 	try {
 		if (body.length > onLoopMax) {
-			return asCopy(coded, await codedAside(coding, body), memory);
+			const make = () => codedAside(coding, body);
+			const made = codings?.make(coding, make) ?? make();
+			return withBody(coded, await made, coding, memory);
 		}
 		const cost = costOf(body.length);
-		if (!turn.hasTimeFor(cost)) await turn.later(networkOf(request.ip), cost);
+		if (!turn.hasTimeFor(cost)) {
+			await turn.later(networkOf(request.ip), cost);
+			// Another one has made it meanwhile.
+			const kept = codings?.of(coding);
+			if (kept) return { ...coded, body: kept };
+		}
 		turn.spent += cost;
-		return asCopy(coded, codedNow(coding, body), memory);
+		const made = codedNow(coding, body);
+		codings?.keep(coding, made);
+		return withBody(coded, made, coding, memory);
 	} finally {
 		memory.give(bytes);
 	}
@@ -203,12 +215,13 @@ function uncoded(plain: GatewayResponse): GatewayResponse {
 	return { ...plain, headers: varying(plain.headers) };
 }
 
-/** The bytes are this request's own, also if the plain answer is one that others share. */
-function asCopy(
+/** Unless they are kept, the bytes are this request's own, also if the plain answer is one that others share. */
+function withBody(
 	coded: GatewayResponse,
 	body: Uint8Array,
+	coding: AnswerCoding,
 	memory: RequestMemory,
 ): GatewayResponse {
-	memory.answerIsOwn();
+	if (coded.codings?.of(coding) !== body) memory.answerIsOwn();
 	return { ...coded, body };
 }

@@ -1,4 +1,6 @@
 import { Bytes } from "../core/body/bytes.ts";
+import { codingsBeside } from "../core/body/decoded.ts";
+import type { KeptCodings } from "../core/body/kept-codings.ts";
 import { GatewayError } from "../core/errors.ts";
 import type { StepMark } from "../core/events.ts";
 import {
@@ -44,6 +46,8 @@ export interface Printed {
 	readonly text: string;
 	/** Null until it is first needed. */
 	etag: string | null;
+	/** Its coded forms. Null until it is printed again, and if nobody keeps the value. */
+	codings: KeptCodings | null;
 }
 
 /** The templates of an answer: a route's own, or a reply's. */
@@ -95,12 +99,14 @@ export function prepareMerge(
 			return { response, printed: null };
 		}
 		const printed = type === null ? printOnce(value, frame.fuel) : null;
+		const codings = printed?.codings;
 		return {
 			printed,
 			response: {
 				status: statusValue,
 				body: printed?.text ?? bodyOf(value, type, inputs, bound, frame.fuel),
 				headers: mark(type === null ? withType(own) : own, missing),
+				...(codings && { codings }),
 			},
 		};
 	};
@@ -120,9 +126,13 @@ function createPrinter(
 	return (value, fuel) => {
 		if (typeof value !== "object" || value === null) return null;
 		const before = known.get(value);
-		if (before !== undefined) return before;
+		if (before !== undefined) {
+			before.codings ??= codingsBeside(value);
+			return before;
+		}
 		if (!Object.isFrozen(value)) return null;
-		const printed = { text: printJson(value, fuel, bound), etag: null };
+		const text = printJson(value, fuel, bound);
+		const printed = { text, etag: null, codings: null };
 		known.set(value, printed);
 		return printed;
 	};

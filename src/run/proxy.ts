@@ -427,11 +427,12 @@ function contentOfReset(upstream: string): GatewayError {
 }
 
 function responseOf(
-	{ status, body }: StreamHead,
+	{ status, body, codings }: StreamHead,
 	headers: HeaderList,
 ): GatewayResponse {
 	if (!hasContent(status)) return { status, headers, body: null };
-	return { status, headers, body: body.whole?.() ?? body };
+	const whole = body.whole?.() ?? body;
+	return { status, headers, body: whole, ...(codings && { codings }) };
 }
 
 function tellOf(

@@ -30,7 +30,7 @@ describe("docs/cli.md", () => {
 		const translate = await startLibreTranslate({ latencyMs });
 		const env = {
 			OPENWEATHER_URL: openweather.url,
-			OPENWEATHER_KEY: "demo-key",
+			OPENWEATHER_KEY: "demo-key-1",
 			TRANSLATE_URL: translate.url,
 		};
 		try {

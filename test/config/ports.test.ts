@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { folderWith, sluice } from "../kit/cli.ts";
 import { problemsOf } from "../kit/problems.ts";
 
 /** What is said of ports, and nothing of TLS's files. */
@@ -50,6 +51,31 @@ describe("two ports of one gateway", () => {
 			"server: { port: 8081 }",
 		]) {
 			assert.deepEqual(said(config), [], config);
+		}
+	});
+
+	test("are refused before anything is begun if the command line makes them one", async () => {
+		const routes = "routes: { GET /x: { respond: 1 } }";
+		for (const [top, words, message] of [
+			[
+				"admin: { port: 18731 }",
+				["--port", "18731"],
+				"`admin.port` is 18731, and so is `--port`: choose another\n",
+			],
+			[
+				"server: { port: 18731, host: 127.0.0.2 }\nadmin: { port: 18731 }",
+				["--host", "0.0.0.0"],
+				"`admin.port` is 18731, and so is `server.port`: choose another\n",
+			],
+		] as const) {
+			using folder = folderWith({ "sluice.yaml": `${top}\n${routes}` });
+			for (const workers of ["1", "2"]) {
+				const args = ["serve", ...words, "--workers", workers];
+				const command = sluice(args, { cwd: folder.path });
+				assert.equal(await command.ended, 2);
+				assert.equal(command.stderr(), message);
+				assert.equal(command.stdout(), "");
+			}
 		}
 	});
 });

@@ -61,7 +61,7 @@ describe("the compose files", () => {
 			({ networks }) => networks.gateways.ipv4_address,
 		);
 		assert.equal(new Set([...addresses, ipv4_address]).size, 4);
-		const env = { ...environment, OPENWEATHER_KEY: "demo-key" };
+		const env = { ...environment, OPENWEATHER_KEY: "demo-key-1" };
 		const { config, problems } = checkText(
 			read("sluice.yaml"),
 			"sluice.yaml",

@@ -410,7 +410,7 @@ describe("an upstream", () => {
 	let path: string;
 	beforeEach(async () => {
 		upstream = await startOpenWeather({ latencyMs: never });
-		path = `${upstream.url}/data/2.5/weather?q=Moscow&appid=demo-key`;
+		path = `${upstream.url}/data/2.5/weather?q=Moscow&appid=demo-key-1`;
 	});
 	afterEach(() => upstream.close());
 

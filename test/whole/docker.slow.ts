@@ -303,7 +303,7 @@ describe("the image", () => {
 		);
 		assert.equal(await exitCode(start(image.healthcheck)), 1);
 		const env = {
-			OPENWEATHER_KEY: "demo-key",
+			OPENWEATHER_KEY: "demo-key-1",
 			TRANSLATE_URL: "http://translate:8002",
 		};
 		const child = start([...image.entrypoint, ...image.command], env);

@@ -1,4 +1,5 @@
 import type { SharedMemory } from "../memory.ts";
+import { KeptCodings } from "./kept-codings.ts";
 
 /** What a body is made of, as far as it decides what reading it takes. Counted before it is read. */
 export interface Survey {
@@ -21,25 +22,59 @@ export interface Decoded {
 	readonly memory: SharedMemory;
 	/** What the body is made of for this kind, counted once, or the error that counting it threw. */
 	survey(kind: string, count: () => Survey): Survey;
+	/** Takes so many bytes more for what is kept beside the body. False, and takes none, if nobody keeps it or has room for them. */
+	grow(bytes: number): boolean;
+	/** The body itself in codings. */
+	readonly codings: KeptCodings;
+}
+
+/** Who keeps a body, if anybody does. */
+export interface BodyHolder {
+	/** Whether the body is kept, and would still be if it took so many bytes more. */
+	hasRoom(bytes: number): boolean;
+	/** The memory has grown. */
+	onGrown(): void;
 }
 
 type Made =
 	| { readonly ok: true; readonly value: unknown }
 	| { readonly ok: false; readonly error: unknown };
 
+/** Whose body a value was made of. */
+const bodies = new WeakMap<object, Decoded>();
+
+/** A place for the coded forms of a value's text. Null if the value was not made of a body that several calls share. */
+export function codingsBeside(value: object): KeptCodings | null {
+	const body = bodies.get(value);
+	return body === undefined ? null : new KeptCodings(body);
+}
+
+const nobody: BodyHolder = { hasRoom: () => false, onGrown: () => {} };
+
 /**
  * The memory grows by the rough number of bytes of each new value. It has room for the value's text, which is kept if the
- * value is printed again. Then `onMade` is called.
+ * value is printed again.
  */
 export function createDecoded(
 	memory: SharedMemory,
-	onMade: () => void = () => {},
+	holder: BodyHolder = nobody,
 ): Decoded {
 	// Few, because the steps of a config say which kinds there are.
 	const made = new Map<string, Made>();
 	const surveys = new Map<string, Made>();
-	return {
+	let codings: KeptCodings | null = null;
+	const decoded: Decoded = {
 		memory,
+		get codings() {
+			codings ??= new KeptCodings(decoded);
+			return codings;
+		},
+		grow(bytes) {
+			if (!holder.hasRoom(bytes)) return false;
+			memory.grow(bytes);
+			holder.onGrown();
+			return true;
+		},
 		has: (kind) => made.has(kind),
 		survey(kind, count) {
 			const one = surveys.get(kind) ?? outcomeOf(count);
@@ -52,13 +87,16 @@ export function createDecoded(
 			const one = before ?? outcomeOf(make);
 			made.set(kind, one);
 			if (!one.ok) throw one.error;
+			const { value } = one;
 			if (before === undefined) {
-				memory.grow(2 * freeze(one.value));
-				onMade();
+				memory.grow(2 * freeze(value));
+				holder.onGrown();
+				if (typeof value === "object" && value) bodies.set(value, decoded);
 			}
-			return one.value;
+			return value;
 		},
 	};
+	return decoded;
 }
 
 function outcomeOf(make: () => unknown): Made {

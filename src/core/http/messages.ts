@@ -1,5 +1,6 @@
 import type { ByteStream } from "../body/byte-stream.ts";
 import type { Decoded } from "../body/decoded.ts";
+import type { KeptCodings } from "../body/kept-codings.ts";
 import type { GatewayError } from "../errors.ts";
 import type { RequestMemory } from "../memory.ts";
 import type { TraceIds } from "../trace-ids.ts";
@@ -86,6 +87,8 @@ export interface GatewayResponse {
 	readonly ongoing?: Promise<void>;
 	/** The conversation that follows. Only with status 101, and only if the request is `upgradable`. Its body is null. */
 	readonly session?: Session;
+	/** Present if the body is one that is kept and was asked for before: its coded forms, kept beside it. */
+	readonly codings?: KeptCodings;
 }
 
 /** Names of header fields, or all of them. */
@@ -244,4 +247,6 @@ export interface StreamHead {
 	readonly body: ByteStream;
 	/** Present if the upstream has agreed to a WebSocket, with 101. Then the stream lasts until that has ended. */
 	readonly tunnel?: Tunnel;
+	/** Present if the body is one that is kept whole: its coded forms, kept beside it. */
+	readonly codings?: KeptCodings;
 }

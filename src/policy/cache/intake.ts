@@ -197,7 +197,7 @@ export class Intake {
 			before?.memory ?? new SharedMemory(this.#keeper.memory, body.length);
 		const decoded =
 			before?.response.decoded ??
-			createDecoded(memory, () => this.#keeper.weigh({ form, key }, memory));
+			createDecoded(memory, this.#keeper.holderOf({ form, key }, memory));
 		const kept: Kept = {
 			form,
 			key: keyOf(key),

@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { BodyHolder } from "../../core/body/decoded.ts";
 import { credentialFields } from "../../core/http/fields.ts";
 import {
 	agreeOn,
@@ -71,6 +72,7 @@ const keptBytes = 1024;
 export class Keeper implements Yielding {
 	readonly #entries: LRUCache<string, Entry>;
 	readonly memory: Memory;
+	readonly #bytesMax: number;
 	/** The bytes that the memory knows of. */
 	#counted = 0;
 	/** Keys with a body, by address. A change of the address changes them all. */
@@ -78,6 +80,7 @@ export class Keeper implements Yielding {
 
 	constructor({ bytesMax, entriesMax }: KeeperOptions, memory = new Memory()) {
 		this.memory = memory;
+		this.#bytesMax = bytesMax;
 		memory.join(this);
 		this.#entries = new LRUCache<string, Entry>({
 			max: entriesMax,
@@ -155,6 +158,22 @@ export class Keeper implements Yielding {
 	weigh(keyed: Keyed, memory: Kept["memory"]): void {
 		const kept = this.#variants(keyed);
 		if (kept.some((one) => one.memory === memory)) this.#set(keyed, kept);
+	}
+
+	/** Who keeps an answer, for what is made of it. */
+	holderOf(keyed: Keyed, memory: Kept["memory"]): BodyHolder {
+		return {
+			hasRoom: (bytes) => this.#hasRoom(keyed, memory, bytes),
+			onGrown: () => this.weigh(keyed, memory),
+		};
+	}
+
+	/** An entry that grew too long would be lost with all its answers. */
+	#hasRoom(keyed: Keyed, memory: Kept["memory"], bytes: number): boolean {
+		const all = this.#variants(keyed).flatMap(withGood);
+		if (!all.some((one) => one.memory === memory)) return false;
+		const size = sizeOf(textOf(keyed.form, keyed.key), all);
+		return size + bytes <= this.#bytesMax;
 	}
 
 	/** Drops every answer for an address. */

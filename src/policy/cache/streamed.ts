@@ -19,7 +19,7 @@ export function headFrom(
 	condition: Condition | null,
 	range: Range | null = null,
 ): StreamHead {
-	const { status, headers, body } = response;
+	const { status, headers, body, decoded } = response;
 	const dated = withAge(headers, ageMs);
 	if (condition !== null && hasCopy(condition, response)) {
 		return notModified(dated);
@@ -31,11 +31,10 @@ export function headFrom(
 			? notSatisfiable(total)
 			: partFrom(body, bounds, dated, { first: bounds[0], total });
 	}
-	return {
-		status,
-		headers: dated,
-		body: method === "HEAD" ? emptyStream(body.length) : wholeStream(body),
-	};
+	const head = { status, headers: dated };
+	if (method === "HEAD") return { ...head, body: emptyStream(body.length) };
+	const codings = decoded?.codings;
+	return { ...head, body: wholeStream(body), ...(codings && { codings }) };
 }
 
 /** A part of the part that is kept; 304 for a client that has the answer. Null if the part has not all of it. */
