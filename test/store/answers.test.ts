@@ -115,9 +115,9 @@ async function opened(
 			},
 		},
 	};
-	const gateway = createGateway(
-		configOrThrow(checkValue(config, "t", { STORE: store, KEY: planted })),
-	);
+	// Without a setting that reads it the gateway knows no secret.
+	const env = { STORE: store, ...("headers" in more && { KEY: planted }) };
+	const gateway = createGateway(configOrThrow(checkValue(config, "t", env)));
 	let shared = 0;
 	gateway.events.policyDecided.push(({ decision }) => {
 		if (decision === "shared") shared++;
@@ -712,6 +712,26 @@ describe("answers of proxied routes that gateways share", { skip }, () => {
 		await two.fetch("/files/a");
 		assert.equal(two.shared(), 1);
 		assert.equal(upstream.seen.length, 3);
+	});
+
+	it("are decoded to look for secrets only if the gateway knows any", async () => {
+		for (const [more, seen] of [
+			[{}, 1],
+			[{ headers: { "x-key": "${env.KEY}" } }, 2],
+		] as const) {
+			await using server = await startStore();
+			await using upstream = await startUpstream((_, response) => {
+				response.setHeader("content-encoding", "gzip");
+				response.end("this is no gzip");
+			});
+			const cache = { for: "1m" };
+			const open = () => opened(server.url, upstream.url, cache, more);
+			await using one = await open();
+			await using two = await open();
+			assert.equal((await one.fetch("/files/a")).status, 200);
+			assert.equal((await two.fetch("/files/a")).status, 200);
+			assert.equal(upstream.seen.length, seen);
+		}
 	});
 
 	it("are given to requests that differ in a field only if each has its own", () =>
