@@ -1,5 +1,5 @@
 import type { TokenPlace } from "../config/config.ts";
-import { cookieOf } from "../core/http/cookies.ts";
+import { cookiesOf } from "../core/http/cookies.ts";
 import { allHeadersOf } from "../core/http/headers.ts";
 import type { GatewayRequest } from "../core/http/messages.ts";
 import { Denial } from "./identity.ts";
@@ -18,7 +18,8 @@ export function givenAt(
 			return name === "authorization" ? schemed("bearer", given) : only(given);
 		}
 		case "cookie":
-			return only([cookieOf(headers, name)].filter((one) => one !== null));
+			// A page below another name of the same site can put one of its own before the user's. The same one twice says the same.
+			return only([...new Set(cookiesOf(headers, name))]);
 		case "query": {
 			const mark = target.indexOf("?");
 			const pairs = new URLSearchParams(mark < 0 ? "" : target.slice(mark));

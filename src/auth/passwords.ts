@@ -28,12 +28,11 @@ export class Passwords {
 	/** What is remembered says nothing without this key, which no other process has. */
 	readonly #secret = randomBytes(32);
 	readonly #right: LRUCache<string, true>;
-	/** Stands for whoever has no entry, so that nobody finds out by the time who has one. */
-	readonly #nobody: PasswordEntry | null;
+	readonly #all: readonly PasswordEntry[];
 
 	constructor(entries: readonly PasswordEntry[], clock: Clock) {
 		this.#entries = new Map(entries.map((entry) => [entry.name, entry]));
-		this.#nobody = entries[0] ?? null;
+		this.#all = entries;
 		this.#right = new LRUCache({
 			max: rememberedMax,
 			ttl: rememberedMs,
@@ -57,7 +56,7 @@ export class Passwords {
 		const entry = this.#entries.get(name);
 		const mark = this.#markOf(name, password);
 		if (entry && this.#right.get(mark)) return identityOf(entry);
-		const asked = entry ?? this.#nobody;
+		const asked = entry ?? this.#nobodyNamed(name);
 		if (asked === null) return new Denial("invalid", "nobody has a password");
 		if (!this.#slots.tryTake()) {
 			const turn = this.#slots.wait(client, scope, waitingMax);
@@ -79,6 +78,15 @@ export class Passwords {
 		}
 		this.#right.set(mark, true);
 		return identityOf(entry);
+	}
+
+	/**
+	 * Stands for whoever has no entry, so that nobody finds out by the time who has one. Entries may differ in their cost, so each name
+	 * has one of its own, always the same. Null if there are no entries.
+	 */
+	#nobodyNamed(name: string): PasswordEntry | null {
+		const digest = createHmac("sha256", this.#secret).update(name).digest();
+		return this.#all[digest.readUInt32BE() % this.#all.length] ?? null;
 	}
 
 	#markOf(name: string, password: string): string {

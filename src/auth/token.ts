@@ -157,7 +157,8 @@ function judgeClaims(
 	}
 	return {
 		values: { by: "", sub, claims, scope: scopeOf(claims), key: null },
-		untilMs: 1000 * expS + rules.leewayMs,
+		// An instant that no clock can wait for is none.
+		untilMs: Math.min(1000 * expS + rules.leewayMs, Number.MAX_SAFE_INTEGER),
 	} satisfies Identity;
 }
 

@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import crypto, { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
-import { describe, test } from "node:test";
+import { describe, mock, test } from "node:test";
+import { Passwords } from "../../src/auth/passwords.ts";
 import {
 	createApiKey,
 	hashOfPassword,
 } from "../../src/config/keys/auth-hash.ts";
+import { realClock } from "../../src/tasks/clock.ts";
+import { openScope } from "../../src/tasks/scope.ts";
 import { folderWith } from "../kit/cli.ts";
 import { testGateway } from "../kit/gateway.ts";
 import {
@@ -185,6 +190,13 @@ describe("a name with a password", () => {
 		"that is wrong": basicOf("ada:wrong"),
 		"that is empty": basicOf("ada:"),
 		"of another name": basicOf(`eve:${password}`),
+		"of a name in large letters": basicOf(`ADA:${password}`),
+		"of a name with a blank behind it": basicOf(`ada :${password}`),
+		"of a name with a blank before it": basicOf(` ada:${password}`),
+		"of a name with a letter of another alphabet": basicOf(`аda:${password}`),
+		"of a name in wide letters": basicOf(`ａｄａ:${password}`),
+		"of a name with a sign that nobody sees": basicOf(`ada\u200b:${password}`),
+		"of a name that an object has": basicOf(`__proto__:${password}`),
 		"without a colon": basicOf("ada"),
 		"without a name": basicOf(`:${password}`),
 		"with a control character": basicOf(`ada:${password}\n`),
@@ -209,6 +221,39 @@ describe("a name with a password", () => {
 			);
 		});
 	}
+
+	test("takes as long for a name that does not exist as for one that does, whatever each costs", async () => {
+		const costs = [2 ** 10, 2 ** 11].map((N) => ({ N, r: 8, p: 1 }));
+		const entries = costs.map((cost, at) => ({
+			...{ name: `user${at}`, claims: {} },
+			hash: { cost, salt: randomBytes(16), digest: randomBytes(32) },
+		}));
+		const computed = mock.method(crypto, "scrypt");
+		syncBuiltinESMExports();
+		try {
+			const clock = realClock();
+			const passwords = new Passwords(entries, clock);
+			const costOf = async (name: string) => {
+				const pair = { name, password: "wrong" };
+				await passwords.judge(pair, "127.0.0.1", openScope({ clock }));
+				const options = computed.mock.calls.at(-1)?.arguments[3];
+				return (options as { N: number }).N;
+			};
+			for (const { name, hash } of entries) {
+				assert.equal(await costOf(name), hash.cost.N);
+			}
+			const seen = new Map<number, number>();
+			for (let at = 0; at < 64; at++) {
+				const N = await costOf(`nobody${at}`);
+				assert.equal(await costOf(`nobody${at}`), N);
+				seen.set(N, (seen.get(N) ?? 0) + 1);
+			}
+			for (const { N } of costs) assert.ok((seen.get(N) ?? 0) > 10, `${N}`);
+		} finally {
+			mock.restoreAll();
+			syncBuiltinESMExports();
+		}
+	});
 
 	test("is not computed for more than some at a time: others are told to come back", async () => {
 		const own = testGateway({

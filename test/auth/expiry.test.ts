@@ -5,6 +5,7 @@ import type { Peer } from "../../src/core/http/session.ts";
 import { RequestMemory } from "../../src/core/memory.ts";
 import { openScope } from "../../src/tasks/scope.ts";
 import { testGateway } from "../kit/gateway.ts";
+import { serve } from "../kit/serve.ts";
 import {
 	audience,
 	bearer,
@@ -13,6 +14,7 @@ import {
 	issuer,
 	signed,
 } from "../kit/tokens.ts";
+import { openWebSocket } from "../kit/websocket.ts";
 
 const key = createIssuerKey("a", "ES256");
 
@@ -146,4 +148,28 @@ describe("credentials that end", () => {
 		assert.equal(seen.ends, 0);
 		await gateway.close();
 	});
+});
+
+test("a token that ends beyond all time opens a stream and a WebSocket that go on", async () => {
+	const keys = JSON.stringify({ keys: [key.jwk] });
+	await using served = await serve({
+		auth: { users: { jwt: { issuer, audience, keys } } },
+		channels: { news: {} },
+		routes: { "GET /news": { auth: "users", listen: "news" } },
+	});
+	for (const exp of [8.64e12, Number.MAX_SAFE_INTEGER, 1e305, 1.7e308]) {
+		const [name, value] = bearer(signed(key, claimsWith({ exp })));
+		const stop = new AbortController();
+		const { status, body } = await fetch(`${served.url}/news`, {
+			headers: { [`${name}`]: `${value}`, accept: "text/event-stream" },
+			signal: stop.signal,
+		});
+		assert.equal(status, 200, `${exp}`);
+		const { value: first } = (await body?.getReader().read()) ?? {};
+		assert.doesNotMatch(String(Buffer.from(first ?? [])), /expired/);
+		stop.abort();
+		const line = `${name}: ${value}`;
+		using client = await openWebSocket(`${served.url}/news`, [line]);
+		assert.equal(client.status, 101, `${exp}`);
+	}
 });

@@ -186,6 +186,19 @@ describe("the keys of an issuer", () => {
 		assert.equal((await ask(gateway, third)).status, 401);
 	});
 
+	test("may be two of one id: each lets in its own tokens, and no stranger's", async () => {
+		const [one, two] = [first, second].map((key) => ({ ...key, kid: "same" }));
+		const [own, other] = [one, two] as [IssuerKey, IssuerKey];
+		const { gateway } = gatewayWith(() => ({
+			json: { keys: [own, other].map(({ jwk }) => ({ ...jwk, kid: "same" })) },
+		}));
+		assert.equal((await ask(gateway, own)).status, 200);
+		assert.equal((await ask(gateway, other)).status, 200);
+		assert.equal((await ask(gateway, { ...third, kid: "same" })).status, 401);
+		const old = { exp: Math.floor(Date.now() / 1000) - 60 };
+		assert.equal((await ask(gateway, other, old)).status, 401);
+	});
+
 	test("that are none at all are the issuer's word: nobody comes in", async () => {
 		const { gateway } = gatewayWith(() => ({ json: { keys: [] } }));
 		assert.equal((await ask(gateway, first)).status, 401);

@@ -124,6 +124,8 @@ const bad: Readonly<Record<string, () => string>> = {
 		signed(strange, claimsWith(), { jwk: strange.jwk, kid: undefined }),
 	"with a certificate of its own in `x5c`": () =>
 		signed(strange, claimsWith(), { x5c: ["MIIB"] }),
+	"with a certificate of its own at `x5u`": () =>
+		signed(strange, claimsWith(), { x5u: "https://login.test/x5u" }),
 	"with keys of its own at `jku`": () =>
 		signed(strange, claimsWith(), { jku: "https://login.test/keys" }),
 	"of another's key with the same id": () => signed(strange),
@@ -327,6 +329,38 @@ describe("a token in another place", () => {
 			askThrough(gateway, "/me", { headers });
 		assert.equal((await ask(cookie)).status, 200);
 		assert.equal((await ask(bearer(signed(rsa)))).status, 401);
+	});
+
+	test("is refused beside another in a cookie of the same name, whichever is first", async () => {
+		const gateway = at({ cookie: "session" });
+		const [own, other] = [signed(rsa), signed(ec, claimsWith({ sub: "eve" }))];
+		const status = async (...lines: readonly string[]) => {
+			const headers = lines.flatMap((line) => ["cookie", line]);
+			return (await askThrough(gateway, "/me", { headers })).status;
+		};
+		assert.equal(await status(`session=${own}; session=${other}`), 401);
+		assert.equal(await status(`session=${other}; session=${own}`), 401);
+		assert.equal(await status(`session=${own}`, `session=${other}`), 401);
+		assert.equal(await status(`session=${own}; session=`), 401);
+		assert.equal(await status(`session=${own}; a=b; session=${own}`), 200);
+		assert.equal(await status(`sessions=${other}; session=${own}`), 200);
+		assert.equal(await status(`Session=${other}; session=${own}`), 200);
+	});
+
+	test("is in no cookie whose name only looks like that", async () => {
+		const gateway = at({ cookie: "__Host-session" });
+		const token = signed(rsa);
+		const status = async (name: string) => {
+			const headers = ["cookie", `${name}=${token}`];
+			return (await askThrough(gateway, "/me", { headers })).status;
+		};
+		assert.equal(await status("__Host-session"), 200);
+		assert.equal(await status(" __Host-session\t"), 200);
+		for (const blank of ["\u00a0", "\u0085", "\ufeff", "\u2000", "\f", "\v"]) {
+			assert.equal(await status(`${blank}__Host-session`), 401);
+			assert.equal(await status(`__Host-session${blank}`), 401);
+		}
+		assert.equal(await status("__host-session"), 401);
 	});
 
 	test("is read from a header field without a scheme", async () => {
