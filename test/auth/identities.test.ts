@@ -1,8 +1,10 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
+import { brotliDecompressSync } from "node:zlib";
 import fc from "fast-check";
 import { createApiKey } from "../../src/config/keys/auth-hash.ts";
 import {
+	type Answer,
 	type Behaviour,
 	type TestGateway,
 	testGateway,
@@ -46,6 +48,8 @@ const reads: Readonly<
 	},
 };
 
+const passedOn = "a header field of a request that is passed on";
+
 /** Where it goes on its way to the answer, which an upstream gives at `target`. */
 const ways: Readonly<Record<string, (text: string, target: string) => object>> =
 	{
@@ -77,6 +81,16 @@ const ways: Readonly<Record<string, (text: string, target: string) => object>> =
 				one: { get: target, headers: { "x-who": "${before.who}" } },
 			},
 			respond: { is: "${one.is}" },
+		}),
+		"a header field of a call whose answer is given as it is": (
+			text,
+			target,
+		) => ({
+			steps: { one: { get: target, headers: { "x-who": text } } },
+			respond: "${one}",
+		}),
+		[passedOn]: (text, target) => ({
+			proxy: { to: target, headers: { "x-who": text }, cache: true },
 		}),
 		"a body": (text, target) => ({
 			steps: { one: { post: target, body: { who: text }, safe: true } },
@@ -126,7 +140,9 @@ interface Kind {
 
 const kinds: readonly Kind[] = Object.keys(ways).flatMap((way) =>
 	Object.keys(reads).flatMap((read) =>
-		[false, true].map((live) => ({ way, read, live })),
+		(way === passedOn ? [false] : [false, true]).map((live) => {
+			return { way, read, live };
+		}),
 	),
 );
 
@@ -146,7 +162,7 @@ function gatewayOf(some: readonly Kind[]): TestGateway {
 	const routes = some.map((kind) => [
 		`GET /${idOf(kind)}/{control}/{draw}/{name}`,
 		{
-			...{ auth: "keys" },
+			...{ auth: "keys", compress: true },
 			...ways[kind.way]?.(reads[kind.read]?.text ?? "", target),
 			...(kind.live && { live: { every: "10s" } }),
 		},
@@ -166,32 +182,42 @@ function gatewayOf(some: readonly Kind[]): TestGateway {
 	);
 }
 
+function plainOf(answer: Answer): { readonly is: unknown } {
+	const isPlain = answer.header("content-encoding") === null;
+	if (isPlain) return answer.json as { is: unknown };
+	const bytes = brotliDecompressSync(answer.body as Uint8Array);
+	return JSON.parse(bytes.toString());
+}
+
 const whos = fc.array(fc.nat({ max: clients.length - 1 }), {
 	minLength: 2,
 	maxLength: 8,
 });
 
 describe("what is made for one client", () => {
-	test("is never given to another, by a cache, a shared call or a watch", async () => {
+	test("is never given to another, by a cache, a shared call or a watch, compressed or not", async () => {
 		const gateway = gatewayOf(kinds);
 		const kinds_ = fc.constantFrom(...kinds);
 		const controls_ = fc.nat({ max: controls.length - 1 });
 		let draw = 0;
 		const property = fc.asyncProperty(
-			...([kinds_, controls_, whos, fc.boolean()] as const),
-			async (kind, control, order, together) => {
+			...([kinds_, controls_, whos, fc.boolean(), fc.boolean()] as const),
+			async (kind, control, order, together, coded) => {
 				draw += 1;
 				const path = pathOf(kind, control, draw);
 				const { way, read, live } = kind;
 				const ask = async (at: number) => {
 					const who = clients[at] as Client;
 					const headers = ["x-api-key", who.key];
+					// What comes piece by piece is read as a text here.
+					const isWhole = way !== passedOn || !together;
+					if (coded && isWhole)
+						headers.push("accept-encoding", "br, identity;q=0");
 					if (live) headers.push("prefer", "wait=1", "if-none-match", '"no"');
 					const answer = await askThrough(gateway, path, { headers });
 					assert.equal(answer.status, 200, answer.text);
 					const own = String(reads[read]?.of(who));
-					const told =
-						answer.header("x-is") ?? (answer.json as { is: unknown }).is;
+					const told = answer.header("x-is") ?? plainOf(answer).is;
 					assert.equal(String(told), own, `${way}, ${read}, ${who.sub}`);
 				};
 				if (together) await Promise.all(order.map(ask));

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import fc from "fast-check";
 import { createApiKey } from "../../src/config/keys/auth-hash.ts";
 import { type ShownJob, serveJobs } from "../kit/jobs.ts";
 
@@ -64,4 +65,53 @@ routes:
 	assert.equal((await served.get(url, { headers })).status, 200);
 	const other = { headers: { "x-api-key": partner.key } };
 	assert.equal((await served.get(url, other)).status, 404);
+});
+
+test("a job of any client is nobody else's, whatever it reads of who asks, in random orders", async () => {
+	const reads = {
+		nothing: { text: "all", of: () => "all" },
+		sub: { text: "${auth.sub}", of: (at: number) => `${clients[at]?.name}` },
+		limit: { text: "${auth.claims.limit}", of: () => 1 },
+	};
+	const names = Object.keys(reads) as (keyof typeof reads)[];
+	const routes = names.map((name) => {
+		const respond = JSON.stringify(reads[name].text);
+		return `  POST /${name}: { auth: keys, job: { always: true }, respond: { is: ${respond} } }`;
+	});
+	await using served = await serveJobs(`
+auth:
+  keys: { keys: { list: ${JSON.stringify(list)} } }
+routes:
+${routes.join("\n")}
+`);
+	const headersOf = (at: number) => ({ "x-api-key": clients[at]?.key ?? "" });
+	const draws = fc.array(
+		fc.record({ at: fc.nat({ max: 1 }), name: fc.constantFrom(...names) }),
+		{ minLength: 2, maxLength: 6 },
+	);
+	const property = fc.asyncProperty(draws, async (order) => {
+		const begin = async ({ at, name }: (typeof order)[number]) => {
+			const options = { method: "POST", headers: headersOf(at) };
+			const { status, json } = await served.get(`/${name}`, options);
+			assert.equal(status, 202);
+			return json as ShownJob;
+		};
+		const jobs = await Promise.all(order.map(begin));
+		assert.equal(new Set(jobs.map(({ id }) => id)).size, jobs.length);
+		const look = async ({ url }: ShownJob, draw: number) => {
+			const { at = 0, name = "sub" } = order[draw] ?? {};
+			const stranger = { headers: headersOf(1 - at) };
+			assert.equal((await served.get(url, stranger)).status, 404);
+			const headers = { ...headersOf(at), prefer: "wait=5" };
+			let job = (await served.get(url, { headers })).json as ShownJob;
+			while (job.answer === null) {
+				job = (await served.get(url, { headers })).json as ShownJob;
+			}
+			assert.equal((await served.get(job.answer, stranger)).status, 404);
+			const own = await served.get(job.answer, { headers: headersOf(at) });
+			assert.deepEqual(own.json, { is: reads[name].of(at) });
+		};
+		await Promise.all(jobs.map(look));
+	});
+	await fc.assert(property, { numRuns: 25 });
 });
