@@ -19,14 +19,25 @@ const pair = (name: string) => ({
 	...{ cert: pem(`${name}.pem`), key: pem(`${name}.key`) },
 });
 
-type Own = { readonly cert?: string; readonly key?: string };
+type Own = {
+	readonly cert?: string;
+	readonly key?: string;
+	readonly servername?: string;
+	readonly checkServerIdentity?: () => undefined;
+};
 
 const [listed, unlisted, none] = [pair("orders"), pair("billing"), {}];
 const apiKey = createApiKey();
 const spiffe = "spiffe://example/ns/shop/sa/orders";
 
 const config = `
-server: { tls: { cert: "\${env.CERT}", key: "\${env.KEY}", clientCa: "\${env.CA}", clientCert: optional } }
+server:
+  tls:
+    cert: "\${env.CERT}"
+    key: "\${env.KEY}"
+    clientCa: "\${env.CA}"
+    clientCert: optional
+    sni: { "*.example.org": { cert: "\${env.CERT}", key: "\${env.KEY}" } }
 auth:
   machines: { mtls: { names: "URI:${spiffe}" } }
   partners: { keys: { list: [{ name: acme, hash: "${apiKey.hash}" }] } }
@@ -148,6 +159,23 @@ for (const [version, ask] of Object.entries(versions)) {
 			for (const name of ["self-signed", "impostor", "expired"]) {
 				const { status } = await ask(pair(name), { path: "/open" });
 				assert.equal(status, Number.NaN, name);
+			}
+		});
+
+		test("is judged alike for a host that has a certificate of its own", async () => {
+			const host = {
+				servername: "a.example.org",
+				checkServerIdentity: () => undefined,
+			};
+			for (const [own, status] of [
+				[listed, 200],
+				[unlisted, 401],
+				[none, 401],
+				[pair("self-signed"), Number.NaN],
+				[pair("impostor"), Number.NaN],
+			] as const) {
+				const got = await ask({ ...own, ...host }, { path: "/me" });
+				assert.equal(got.status, status);
 			}
 		});
 
