@@ -72,6 +72,8 @@ export class ChannelEvents
 
 	/** It ends with the scope of its request. `stopDraining` is called when it is over. */
 	endWith(scope: Scope, stopDraining: () => void): void {
+		// A server that drains has said so at once.
+		if (this.#over) return stopDraining();
 		this.#stopDraining = stopDraining;
 		this.#listening = listenTo(scope, this);
 	}

@@ -8,6 +8,7 @@ import type { ListenPlace } from "../run/listen.ts";
 import { SharedChannels } from "../store/shared-channels.ts";
 import type { Store } from "../store/store.ts";
 import type { Clock, Timer } from "../tasks/clock.ts";
+import { tellApart } from "../tasks/failure.ts";
 import type { Scope } from "../tasks/scope.ts";
 import { Channel, type ChannelState } from "./channel.ts";
 import { ChannelEvents, type StreamOwner } from "./channel-events.ts";
@@ -198,7 +199,7 @@ export class Channels implements Yielding {
 			const { wakeCost } = one;
 			if (!turn.hasTimeFor(wakeCost)) await turn.later("listeners", wakeCost);
 			turn.spent += wakeCost;
-			work(one);
+			tellApart(() => work(one));
 		}
 	}
 

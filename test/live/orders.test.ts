@@ -1,11 +1,17 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import type { ChannelConfig } from "../../src/config/config.ts";
+import type { ByteStream } from "../../src/core/body/byte-stream.ts";
 import { GatewayError } from "../../src/core/errors.ts";
+import type {
+	GatewayRequest,
+	GatewayResponse,
+} from "../../src/core/http/messages.ts";
 import { Memory } from "../../src/core/memory.ts";
 import { Channel } from "../../src/live/channel.ts";
 import type { Listener } from "../../src/live/channel-hearing.ts";
 import { Place } from "../../src/live/channel-place.ts";
+import { Channels } from "../../src/live/channels.ts";
 import { type Ran, Watch, type Watcher } from "../../src/live/watch.ts";
 import { openScope, virtualClock } from "../../src/tasks/index.ts";
 import { unhandledIn } from "../kit/unhandled.ts";
@@ -14,21 +20,22 @@ import { unhandledIn } from "../kit/unhandled.ts";
 
 const bug = new Error("of whoever is told");
 
+function configOf(changes: Partial<ChannelConfig> = {}): ChannelConfig {
+	return {
+		...{ name: "room", schema: null, presence: false },
+		...{ keep: { last: 10, forMs: 60_000 }, messageBytesMax: 1_000 },
+		...{ instancesMax: 10, listenersMax: 100 },
+		waiting: { messagesMax: 100, bytesMax: 1_000 },
+		...changes,
+	};
+}
+
 function channelOf(changes: Partial<ChannelConfig> = {}) {
 	const clock = virtualClock();
-	const channel = new Channel(
-		{
-			...{ name: "room", schema: null, presence: false },
-			...{ keep: { last: 10, forMs: 60_000 }, messageBytesMax: 1_000 },
-			...{ instancesMax: 10, listenersMax: 100 },
-			waiting: { messagesMax: 100, bytesMax: 1_000 },
-			...changes,
-		},
-		{
-			...{ clock, memory: new Memory(), shared: null, nextEpoch: () => "e" },
-			...{ onKept() {}, onInstance() {} },
-		},
-	);
+	const channel = new Channel(configOf(changes), {
+		...{ clock, memory: new Memory(), shared: null, nextEpoch: () => "e" },
+		...{ onKept() {}, onInstance() {} },
+	});
 	return { channel, clock };
 }
 
@@ -116,6 +123,58 @@ test("one that is told that it is too slow may throw, and the others are told, a
 	assert.deepEqual(seen, [bug]);
 	assert.equal(channel.state().published, 3);
 	assert.equal(channel.state().listeners, 0);
+});
+
+describe("a server that drains", () => {
+	function listening(random: () => number) {
+		const clock = virtualClock();
+		const channels = new Channels([configOf()], {
+			...{ clock, memory: new Memory(), store: null, random },
+		});
+		const scope = openScope({ clock });
+		const draining = openScope({ clock });
+		const onDrain = (callback: () => void) => draining.onCancel(callback);
+		const listen = () =>
+			channels.listen(
+				{ channelIndex: 0, instance: "1", member: null },
+				{ face: "events", after: "latest", waitMs: null },
+				{ onDrain } as unknown as GatewayRequest,
+				scope,
+				() => assert.fail("posts"),
+			) as GatewayResponse;
+		return { channels, scope, draining, listen };
+	}
+
+	async function textOf({ body }: GatewayResponse): Promise<string> {
+		let text = "";
+		for await (const piece of body as ByteStream) {
+			text += Buffer.from(piece).toString();
+		}
+		return text;
+	}
+
+	test("before somebody listens tells it the end, and nothing of its request is left", async () => {
+		const { channels, scope, draining, listen } = listening(() => 0);
+		draining.cancel(null);
+		assert.match(await textOf(listen()), /"draining"/);
+		assert.equal(scope.listeners, 0);
+		await channels.close();
+	});
+
+	test("tells the end to the others if one that is told throws", async () => {
+		let drawn = 0;
+		const { channels, draining, listen } = listening(() => {
+			if (drawn++ === 0) throw bug;
+			return 0;
+		});
+		const [faulty, other] = [listen(), listen()];
+		const seen = await unhandledIn(async () => draining.cancel(null));
+		assert.match(await textOf(other), /"draining"/);
+		assert.match(await textOf(listen()), /"draining"/);
+		assert.deepEqual(seen, [bug]);
+		await channels.close();
+		assert.match(await textOf(faulty), /"closed"/);
+	});
 });
 
 describe("a watch", () => {
