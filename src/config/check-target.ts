@@ -1,11 +1,7 @@
 import type { ChannelTarget } from "./config.ts";
 import { unknownAmong, unknownUpstream } from "./names.ts";
-import {
-	type Reader,
-	readChannelTarget,
-	readTarget,
-	type Target,
-} from "./read-template.ts";
+import { readChannelTarget, readTarget, type Target } from "./read-target.ts";
+import type { Reader } from "./read-template.ts";
 import type { Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 

@@ -25,12 +25,12 @@ import {
 	textTemplate,
 } from "../keys/templates.ts";
 import type { Problem } from "../problem.ts";
+import type { Target } from "../read-target.ts";
 import {
 	readBytesBody,
 	readParametersOrAll,
 	readTemplate,
 	readTextBody,
-	type Target,
 } from "../read-template.ts";
 import type { MapSource } from "../source.ts";
 import { readsOfAll, readsOfSegment, valuesOf } from "./kind.ts";
