@@ -3,7 +3,10 @@ import type { Socket } from "node:net";
 import { afterEach, beforeEach, describe, test } from "node:test";
 import fc from "fast-check";
 import { GatewayError } from "../../src/core/errors.ts";
-import type { UpstreamRequest } from "../../src/core/http/messages.ts";
+import type {
+	UpstreamRequest,
+	UpstreamResponse,
+} from "../../src/core/http/messages.ts";
 import {
 	openScope,
 	outcomeOf,
@@ -470,6 +473,26 @@ describe("if the upstream", () => {
 		const seen = await unhandledIn(async () => {
 			first.answer("/a", "connection: close");
 			assert.deepEqual(await got, ["again /b", "again /c"]);
+		});
+		assert.deepEqual(seen, [bug]);
+	});
+
+	test("is asked by several at once, one that throws when it is sent keeps nobody from being sent", async () => {
+		const bug = new Error("of whoever hears that it was sent");
+		const answers = ["/a", "/b", "/c"].map((target) => {
+			const { promise, resolve, reject } =
+				Promise.withResolvers<UpstreamResponse>();
+			const onSent = () => {
+				if (target === "/a") throw bug;
+			};
+			const end = { answered: resolve, failed: reject };
+			sending.send(read({ method: "POST", safe: false, target, onSent }), end);
+			return promise;
+		});
+		const seen = await unhandledIn(async () => {
+			for (const { status } of await Promise.all(answers)) {
+				assert.equal(status, 200);
+			}
 		});
 		assert.deepEqual(seen, [bug]);
 	});

@@ -1,5 +1,6 @@
 import type { SessionCounts } from "../../core/http/web-socket.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
+import { tellApart } from "../../tasks/failure.ts";
 import { type Connect, createConnect } from "./connect.ts";
 import { type ConnectionOwner, UpstreamConnection } from "./connection.ts";
 import { HeadReader } from "./head-reader.ts";
@@ -159,7 +160,9 @@ export class ConnectionPool implements ConnectionOwner {
 		if (this.#turning) setImmediate(this.#turn);
 		for (const connection of settled) {
 			if (connection.dead) continue;
-			if (!connection.settled()) this.#idle.push(connection);
+			tellApart(() => {
+				if (!connection.settled()) this.#idle.push(connection);
+			});
 		}
 		// Connections that only wait for another request do not keep the process alive.
 		if (this.#idle.length < this.#all.size) return;

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Timer } from "../../tasks/clock.ts";
+import { tellApart } from "../../tasks/failure.ts";
 import { type Connect, endedByPeer } from "./connect.ts";
 import { Dropped, isWanted } from "./dropped.ts";
 import type { HeadReader } from "./head-reader.ts";
@@ -153,7 +154,7 @@ export class UpstreamConnection implements Flow {
 		if (this.#behind.length === 0) return;
 		const shortestMs = Math.min(...this.#carried.map((one) => one.timeoutMs));
 		this.#patience = this.#pool.later(shortestMs / 2, () => {
-			for (const one of this.#behind) one.moveOn();
+			for (const one of this.#behind) tellApart(() => one.moveOn());
 		});
 	}
 
