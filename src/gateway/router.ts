@@ -1,5 +1,6 @@
 import findMyWay from "find-my-way";
 import { GatewayError } from "../core/errors.ts";
+import { isKnownMethod, unknownMethod } from "../core/http/known-methods.ts";
 import { passesProxies, proxyMethods } from "../core/http/method.ts";
 import type { RoutePlan } from "../plan/plan.ts";
 
@@ -10,7 +11,7 @@ export interface Match<T> {
 }
 
 /**
- * Finds the route of a request, or throws `route_not_found`, `method_not_allowed`, or `request_invalid`. A target has no
+ * Finds the route of a request, or throws `route_not_found`, `method_not_allowed`, or `request_invalid`, with 501 for a method that nobody knows. A target has no
  * fragment (RFC 9112, 3.2): a reader that cut it off would see another path.
  */
 export type Route<T> = (method: string, target: string) => Match<T>;
@@ -65,6 +66,8 @@ export function createRouter<T extends { readonly plan: RoutePlan }>(
 		return isRaw ? found : null;
 	};
 	return (method, target) => {
+		// A server has refused such a method. One who embeds the gateway may not have.
+		if (!methods.has(method) && !isKnownMethod(method)) throw unknownMethod();
 		if (target.includes("#")) {
 			throw invalid("target", "holds a fragment: write `#` as `%23`");
 		}

@@ -103,7 +103,11 @@ export class Http2Answer implements AnswerWriter {
 			const field = name.toLowerCase();
 			fields[field] = [...(fields[field] ?? []), value];
 		});
-		this.#stream.additionalHeaders({ ...fields, ":status": status });
+		try {
+			this.#stream.additionalHeaders({ ...fields, ":status": status });
+		} catch {
+			// Versions of Node differ in what they refuse. It is only a hint, and whoever brought it may not expect an error.
+		}
 	}
 
 	get #canInform(): boolean {

@@ -1,4 +1,5 @@
 import type { GatewayError } from "../core/errors.ts";
+import { isKnownMethod, unknownMethod } from "../core/http/known-methods.ts";
 import {
 	type HeadLimits,
 	headFault,
@@ -51,7 +52,7 @@ export function headOf(
 		...{ method, url, rawHeaders },
 		asksFirst: expects?.toLowerCase() === "100-continue",
 		refusal:
-			(method === "CONNECT" ? connectRefused() : null) ??
+			methodFault(method) ??
 			lengthFault(fields, limits) ??
 			fault ??
 			schemeFault(pseudo.get(":scheme")) ??
@@ -59,6 +60,12 @@ export function headOf(
 			expectationFault(expects) ??
 			(url === "*" && method === "OPTIONS" ? null : targetFault(url)),
 	};
+}
+
+/** As over HTTP/1.1, where the parser knows only some. */
+function methodFault(method: string): GatewayError | null {
+	if (method === "CONNECT") return connectRefused();
+	return isKnownMethod(method) ? null : unknownMethod();
 }
 
 /** RFC 9113, 8.3.1: whoever has both must name the same. */

@@ -7,6 +7,7 @@ import {
 	headerOf,
 	isToken,
 } from "../core/http/headers.ts";
+import { unknownMethod } from "../core/http/known-methods.ts";
 
 /** The bounds of a request's header fields and trailers together. */
 export interface HeadLimits {
@@ -197,6 +198,10 @@ function isAuthority(text: string): boolean {
 export function targetFault(url: string): GatewayError | null {
 	// Node reads a head as Latin-1.
 	if (/[^\x21-\x7e]/.test(url)) return notEncoded();
+	// A reader that cut it off would see another path (RFC 9112, 3.2).
+	if (url.includes("#")) {
+		return refused(400, "target", "holds a fragment: write `#` as `%23`");
+	}
 	if (url.startsWith("/")) return null;
 	const authority = authorityOf(url);
 	return authority !== null && isAuthority(authority)
@@ -255,11 +260,7 @@ export function parserFault(error: ParserError): GatewayError | null {
 		return notEncoded();
 	}
 	if (/^HPE_INVALID_(?:METHOD|CONSTANT)$/.test(code) && hasToken(error)) {
-		return refused(
-			501,
-			"request",
-			"has a method that this server does not know",
-		);
+		return unknownMethod();
 	}
 	return code.startsWith("HPE_")
 		? refused(400, "request", error.message)

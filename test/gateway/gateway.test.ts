@@ -93,7 +93,19 @@ describe("the router", () => {
 		assert.equal(await allow("DELETE", "/users/7/orders"), "GET, HEAD");
 		assert.equal(await allow("GET", "/a:b"), "POST");
 		assert.equal(await allow("HEAD", "/a:b"), "POST");
-		assert.equal(await allow("BREW", "/"), "GET, HEAD");
+		assert.equal(await allow("PROPFIND", "/"), "GET, HEAD");
+	});
+
+	it("answers a method that nobody knows with 501, whatever the path", async () => {
+		for (const method of ["BREW", "get", "M$", "A".repeat(2000)]) {
+			for (const target of ["/", "/users/me", "/none"]) {
+				const answer = await ask(target, { method });
+				assert.deepEqual(
+					[answer.status, answer.code],
+					[501, "request_invalid"],
+				);
+			}
+		}
 	});
 
 	it("answers HEAD as GET", async () => {

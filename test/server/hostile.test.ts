@@ -255,6 +255,24 @@ const cases: Record<string, Case> = {
 		sends: `POST /post HTTP/1.0\r\ncontent-type: application/json\r\n${chunked}\r\n\r\n0\r\n\r\n${hidden}`,
 		answers: [400],
 	},
+	// RFC 9112, 3 lets a reader take them for one. The upstream gets one.
+	...each(
+		"several spaces in the request line:",
+		["GET  /get HTTP/1.1", "GET /get  HTTP/1.1", "GET   /get   HTTP/1.1"],
+		(line) => ({
+			sends: `${line}\r\nhost: a\r\nconnection: close\r\n\r\n`,
+			answers: [200],
+			passes: got(),
+		}),
+	),
+	...each(
+		"no space in the request line:",
+		["GET\t/get HTTP/1.1", "GET /get\tHTTP/1.1", "GET /get HTTP/1.1 "],
+		(line) => ({
+			sends: `${line}\r\nhost: a\r\n\r\n`,
+			answers: [400],
+		}),
+	),
 	"no version": { sends: "GET /get\r\n\r\n", answers: [400] },
 	"no version, but fields": {
 		sends: "GET /get\r\nhost: a\r\n\r\n",

@@ -30,8 +30,9 @@ function readStrictly(stream: string): Seen[] {
 		if (end < 0) return seen;
 		const [first = "", ...lines] = rest.slice(0, end).split("\r\n");
 		rest = rest.slice(end + 4);
+		// 3: a reader may take several spaces for one, and Node's parser does.
 		const [, method, target, minor] =
-			/^(GET|POST|PUT) (\/[\x21-\x7e]*) HTTP\/1\.([01])$/.exec(first) ?? [];
+			/^(GET|POST|PUT) +(\/[\x21-\x7e]*) +HTTP\/1\.([01])$/.exec(first) ?? [];
 		if (method === undefined || target === undefined) return seen;
 		const fields = lines.map(readField);
 		if (fields.some((field) => field === null)) return seen;

@@ -486,6 +486,28 @@ describe("a client without TLS", () => {
 		const usual = await ask("api.example.com");
 		assert.ok(usual.includes("location: https://api.example.com/a?b=c\r\n"));
 	});
+
+	test("is refused by the port that redirects as by the other one", async () => {
+		await serve(async () => ok, {
+			tls: { ...testTls, redirect: await freePort() },
+		});
+		const refused: [line: string, host: string, said: string][] = [
+			["GET /a#b HTTP/1.1", "host: a", "holds a fragment"],
+			["GET http://a/a#b HTTP/1.1", "host: a", "holds a fragment"],
+			["GET /a HTTP/1.0", "x-a: b", "is missing"],
+			["GET /a HTTP/1.1", "x-a: b", "is missing"],
+			["GET /a HTTP/1.1", "host: a\r\nhost: a", "is there twice"],
+			["GET /a HTTP/1.1", "host: a b", "is no host"],
+		];
+		for (const [line, host, said] of refused) {
+			const socket = connectPlain(server.redirect ?? 0, "127.0.0.1");
+			socket.write(`${line}\r\n${host}\r\nconnection: close\r\n\r\n`);
+			const answer = await allOf(socket);
+			assert.match(answer, /^HTTP\/1\.1 400 /, line);
+			assert.match(answer, /content-type: application\/problem\+json/i, line);
+			assert.ok(answer.includes(said), answer);
+		}
+	});
 });
 
 async function freePort(): Promise<number> {

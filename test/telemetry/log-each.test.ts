@@ -213,6 +213,7 @@ describe("a line for each request", () => {
 		const lines = linesOf(test.gateway, all);
 		await test.ask("/x?n=planted-secret");
 		await test.ask("/planted-secret");
+		await test.ask("/x", { method: "DELETE" });
 		await test.ask("/x", { method: "PLANTED-SECRET" });
 		assert.deepEqual(
 			lines.map(({ route = null, code, method, calls }) => [
@@ -222,6 +223,7 @@ describe("a line for each request", () => {
 				["GET /x", "request_invalid", "GET", 0],
 				[null, "route_not_found", undefined, 0],
 				[null, "method_not_allowed", undefined, 0],
+				[null, "request_invalid", undefined, 0],
 			],
 		);
 		assert.ok(!JSON.stringify(lines).toLowerCase().includes("planted"));

@@ -210,6 +210,7 @@ describe("the log", () => {
 			for (let count = 0; count < 5; count++) {
 				await test.ask("/x?n=planted-secret", { method: "GET" });
 				await test.ask("/planted-secret");
+				await test.ask("/x", { method: "DELETE" });
 				await test.ask("/x", { method: "PLANTED-SECRET" });
 			}
 			await test.clock.advance(1000);
@@ -220,6 +221,7 @@ describe("the log", () => {
 				["request_invalid", 400, "GET /x"],
 				["route_not_found", 404, null],
 				["method_not_allowed", 405, null],
+				["request_invalid", 501, null],
 			];
 			const faults = lines.map(({ faults }) => faults);
 			if (clientErrors) assert.deepEqual(faults[0], ["query.n"]);

@@ -56,6 +56,7 @@ const speaksTls = "it speaks TLS in each run";
 
 /** Why files of the server's tests are in no row of TLS. */
 export const notOverTls: Record<string, string> = {
+	"test/server/both-versions.test.ts": speaksTls,
 	"test/server/certificates.test.ts": speaksTls,
 	"test/server/fixed-fields.test.ts": "it asks over each transport itself",
 	"test/server/hosts.test.ts":

@@ -44,7 +44,7 @@ const recorded: Record<string, string> = {
 	"zipped in chunks": `HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n${zipped.length.toString(16)}\r\n${zipped}\r\n0\r\n\r\n`,
 	"a body that looks like another answer": `${httpHead(200, "content-length: 38")}HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n`,
 	"two answers": `${httpHead(200, "content-length: 2")}ok${httpHead(200, "content-length: 6")}secret`,
-	"a status of its own": "HTTP/1.1 999 No\r\nContent-Length: 2\r\n\r\nok",
+	"a status of its own": "HTTP/1.1 599 No\r\nContent-Length: 2\r\n\r\nok",
 };
 
 /** By name, each as the answer to a GET, and to a HEAD where that changes what it is. */

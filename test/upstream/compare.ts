@@ -31,6 +31,11 @@ const refusedByUs: readonly Difference[] = [
 		holds: /^HTTP\/(?:0\.9|2\.0) /m,
 	},
 	{
+		reason: "a status that no version of HTTP has (RFC 9110, 15)",
+		fault: /status above 599/,
+		holds: /^HTTP\/1\.[01] [6-9][0-9]{2}/m,
+	},
+	{
 		reason: "a control character in the reason (RFC 9112, 4)",
 		fault: /status line|control character|not HTTP/,
 		holds: /^HTTP\/1\.[01] [0-9]{3}.*[\0-\x08\x0b\x0c\x0e-\x1f\x7f]/m,

@@ -196,6 +196,8 @@ describe("refused is, though undici takes it,", () => {
 			interim("transfer-encoding: chunked"),
 			/interim answer announces/,
 		],
+		"a status of 600": ["HTTP/1.1 600 No\r\n\r\n", /a status above 599/],
+		"a status of 999": ["HTTP/1.1 999 No\r\n\r\n", /a status above 599/],
 		"a length of 2^53": [
 			`${ok}content-length: ${2 ** 53}\r\n\r\nx`,
 			/no number/,

@@ -79,6 +79,8 @@ const table: Readonly<Record<string, readonly Purpose[]>> = {
 	expires: ["passes", "one-answer"],
 	forwarded: ["believed"],
 	host: ["target"],
+	// HTTP/2 can have none of its own.
+	"http2-settings": ["hop"],
 	"if-match": ["condition", "passes"],
 	"if-modified-since": ["condition", "passes"],
 	"if-none-match": ["condition", "passes"],

@@ -1,10 +1,13 @@
+/** No answer of HTTP has a higher status (RFC 9110, 15). HTTP/2 cannot even send one through Node. */
+export const statusMax = 599;
+
 /** Whether a value can be the status of a final answer. */
 export function isStatus(value: unknown): value is number {
 	return (
 		typeof value === "number" &&
 		Number.isInteger(value) &&
 		value >= 200 &&
-		value <= 599
+		value <= statusMax
 	);
 }
 

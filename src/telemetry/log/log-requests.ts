@@ -22,7 +22,7 @@ export type Ending =
 	| "left"
 	/** A run for those who watch, the last of whom has left. */
 	| "unwatched"
-	/** A client's own fault: 400 to 499. */
+	/** A client's own fault: 400 to 499, and 501 for what nobody offers. */
 	| "refused"
 	/** Refused for overload, with nothing written. */
 	| "overloaded"
@@ -53,7 +53,11 @@ export function endingOf({
 	// What the last part said. A server that closes sends none.
 	const isLate = parts !== null && error.code !== "gateway_draining";
 	const said = isLate ? error.status : status;
-	if (!wrote && said >= 400 && said < 500) return "refused";
+	const isClients = said >= 400 && said < 500;
+	// A 501 may be a client's own fault, too.
+	if (!wrote && (isClients || error.code === "request_invalid")) {
+		return "refused";
+	}
 	if (isLate) return "failed_late";
 	return status < 400 ? "cut" : "failed";
 }
@@ -92,7 +96,9 @@ function tellEnd(
 	log: Log,
 	{ requests, clientErrors }: LogConfig,
 ): void {
-	const { requestId, traceId, method, route, status, outlived } = end;
+	const { requestId, traceId, route, status, outlived } = end;
+	// Without a route it may be a word of the client's own.
+	const method = route === null ? undefined : end.method;
 	const { code, facts } = error;
 	const durationMs = Math.round(end.durationMs);
 	const ending = endingOf(end);

@@ -4,6 +4,7 @@ import {
 	singleFields,
 } from "../../core/http/fields.ts";
 import { isToken } from "../../core/http/headers.ts";
+import { statusMax } from "../../core/http/status.ts";
 import type { AnswerHead } from "./receiver.ts";
 
 /** The head of one answer, interim or final, with its framing and what it says about its connection. */
@@ -38,6 +39,7 @@ export const fieldsMax = 256;
 export function parseHead(text: string, nameOf: FieldNames): Head | string {
 	const status = statusOf(text);
 	if (status === 0) return "not the status line of HTTP/1.1";
+	if (status > statusMax) return `a status above ${statusMax}`;
 	if (!isLines.test(text)) return "a control character in the head";
 	const headers: string[] = [];
 	const framing = new Framing(text[7] === "1");

@@ -6,7 +6,7 @@ import { GatewayError } from "../../core/errors.ts";
 import { eachHeader, type HeaderList } from "../../core/http/headers.ts";
 import type { StreamRequest, UpgradeWish } from "../../core/http/messages.ts";
 import type { SessionListener, Tunnel } from "../../core/http/session.ts";
-import { hasFramedBody } from "../../core/http/status.ts";
+import { hasFramedBody, statusMax } from "../../core/http/status.ts";
 import {
 	protocolOptions,
 	type SessionOwner,
@@ -219,6 +219,11 @@ export class TunnelCall {
 		if (status < 200) {
 			const { name } = this.#pool.settings;
 			this.fail(invalid(name, "it switches protocols, and names none"));
+			return;
+		}
+		if (status > statusMax) {
+			const { name } = this.#pool.settings;
+			this.fail(invalid(name, `a status above ${statusMax}`));
 			return;
 		}
 		const announced = Number(answer.headers["content-length"] ?? Number.NaN);

@@ -21,7 +21,7 @@ import {
 } from "../../../src/core/http/fields.ts";
 
 const hop =
-	"connection content-length expect keep-alive proxy-connection te trailer transfer-encoding upgrade";
+	"connection content-length expect http2-settings keep-alive proxy-connection te trailer transfer-encoding upgrade";
 const proxy =
 	"proxy-authenticate proxy-authentication-info proxy-authorization";
 const answer = "date sluice-complete sluice-missing x-request-id";
@@ -42,7 +42,7 @@ describe("the fields", () => {
 		[
 			"that are taken for one of HTTP's own",
 			lookalikes,
-			"content_length keep_alive proxy_connection transfer_encoding",
+			"content_length http2_settings keep_alive proxy_connection transfer_encoding",
 		],
 		[
 			"that are not what is asked",
