@@ -290,6 +290,8 @@ export interface ErrorFacts {
 	readonly brokenOff?: true;
 	readonly step?: string;
 	readonly errors?: readonly RequestFault[];
+	/** The gateway has cut the client off, and the message says why. It holds nothing that the client sent. */
+	readonly cutOff?: true;
 	/** Methods for the `Allow` header of a 405. */
 	readonly allow?: readonly string[];
 	/** How to ask with credentials, for the `WWW-Authenticate` fields of a 401 or 403. */

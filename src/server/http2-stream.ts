@@ -8,12 +8,18 @@ import { type ConnectionOptions, clientClosed } from "./client-connection.ts";
 import { Http2Answer, pieceBytes } from "./http2-answer.ts";
 import type { Http2Incoming } from "./http2-incoming.ts";
 import { type Flow, Pace } from "./pace.ts";
-import { sendsSlowly, takesSlowly, tooLate } from "./slowness.ts";
+import { breaksRules, sendsSlowly, takesSlowly, tooLate } from "./slowness.ts";
 
 const { NGHTTP2_NO_ERROR } = http2.constants;
 
 /** With an error a stream is reset with `INTERNAL_ERROR`. */
 const cut = new Error("the answer is cut");
+
+/** Node ends a connection itself if nghttp2 finds a fault in it. It gives its streams that error, and not the client's. */
+function whyGone({ errored }: ServerHttp2Stream): GatewayError {
+	const { code } = (errored ?? {}) as NodeJS.ErrnoException;
+	return code === "ERR_HTTP2_ERROR" ? breaksRules() : clientClosed();
+}
 
 /** The connection of a stream. */
 interface Parent {
@@ -51,8 +57,9 @@ export class ClientStream implements Carrier {
 		this.#options = options;
 		this.answer = new Http2Answer(stream);
 		this.#pace = new Pace(this.#flow(), options);
-		stream.on("aborted", () => this.leave());
-		stream.once("close", () => this.leave());
+		const leave = () => this.leave(whyGone(stream));
+		stream.on("aborted", leave);
+		stream.once("close", leave);
 	}
 
 	get peer(): string {

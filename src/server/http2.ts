@@ -17,6 +17,7 @@ import { Http2Incoming } from "./http2-incoming.ts";
 import { ClientStream } from "./http2-stream.ts";
 import type { HeadLimits } from "./refuse.ts";
 import type { Service } from "./service.ts";
+import { troubles } from "./slowness.ts";
 
 const { NGHTTP2_ENHANCE_YOUR_CALM, NGHTTP2_NO_ERROR } = http2.constants;
 
@@ -221,7 +222,9 @@ class Http2Connection implements Connection {
 	}
 
 	#spend(): void {
-		if (!this.#calm.spend()) this.#end(NGHTTP2_ENHANCE_YOUR_CALM);
+		if (this.#calm.spend()) return;
+		for (const stream of this.#streams.keys()) stream.leave(troubles());
+		this.#end(NGHTTP2_ENHANCE_YOUR_CALM);
 	}
 
 	look(ms: number): boolean {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, test } from "node:test";
+import type { GatewayError } from "../../src/core/errors.ts";
 import {
 	type Handle,
 	listen,
@@ -18,6 +19,7 @@ import {
 	get,
 	number32,
 	openFrames,
+	post,
 	preface,
 	setting,
 	types,
@@ -201,6 +203,68 @@ describe("a client that costs more than it pays", () => {
 			({ type, stream }) => type === types.reset && stream === 1,
 		);
 		assert.ok(cut, "its answer was not cut");
+	});
+});
+
+describe("why a request ended is told", () => {
+	const ends: string[] = [];
+	let onEnd: () => void = () => {};
+
+	/** Takes requests that are never answered. */
+	async function serveSlowly(): Promise<void> {
+		ends.length = 0;
+		await serve(
+			(_request, scope) =>
+				new Promise((_, reject) => {
+					scope.onCancel((reason) => {
+						const { code, message } = reason as GatewayError;
+						ends.push(`${code}: ${message}`);
+						onEnd();
+						reject(reason);
+					});
+				}),
+		);
+	}
+
+	async function endsOf(count: number): Promise<readonly string[]> {
+		while (ends.length < count) {
+			await new Promise<void>((resolve) => {
+				onEnd = resolve;
+			});
+		}
+		return ends;
+	}
+
+	test("if another one on its connection has more body than it announced, for which Node ends the connection", async () => {
+		await serveSlowly();
+		const client = stack.use(await openFrames(server.port));
+		client.send(get(1), post(3, ["content-length", "1"]));
+		client.send(frame(types.data, endStream, 3, "test"));
+		const words =
+			"client_closed: the client broke the rules of HTTP/2 on its connection";
+		assert.deepEqual(await endsOf(2), [words, words]);
+	});
+
+	test("if its client does what costs it nothing too often", async () => {
+		await serveSlowly();
+		const client = stack.use(await openFrames(server.port));
+		client.send(get(1));
+		const pings = () => frame(types.ping, 0, 0, "12345678");
+		client.send(...repeated(500, pings));
+		assert.deepEqual(await endsOf(1), [
+			"client_closed: the client did too often what costs it nothing",
+		]);
+	});
+
+	test("if its client has left it, or all", async () => {
+		await serveSlowly();
+		const client = stack.use(await openFrames(server.port));
+		client.send(get(1), get(3));
+		client.send(frame(types.reset, 0, 1, number32(8)));
+		await endsOf(1);
+		client.socket.destroy();
+		const words = "client_closed: the client closed the connection";
+		assert.deepEqual(await endsOf(2), [words, words]);
 	});
 });
 

@@ -204,6 +204,25 @@ describe("a line for each request", () => {
 		);
 	});
 
+	it("says why its client was cut off", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const test = testRoute(route, () => hanging);
+		const lines = linesOf(test.gateway, all);
+		const { answer, scope } = test.send("/x");
+		const facts = { cutOff: true } as const;
+		scope.cancel(new GatewayError("client_closed", "its words", facts));
+		await answer;
+		assert.deepEqual(
+			lines.map(({ level, words, message }) => [level, words, message]),
+			[
+				[
+					...["info", "the client was cut off before it had its answer"],
+					"its words",
+				],
+			],
+		);
+	});
+
 	it("holds nothing of a client's but its request's id", async () => {
 		const route = {
 			request: { query: { n: { type: "integer" } } },

@@ -175,6 +175,35 @@ describe("the log", () => {
 		assert.deepEqual(lines, [line, { ...line, count: 9 }]);
 	});
 
+	it("says why a client was cut off, in lines of their own", async () => {
+		const route = { steps: { a: { get: "users/a" } }, respond: "${a}" };
+		const test = testRoute(route, () => hanging);
+		const lines = linesOf(test.gateway);
+		const message = "the client took nothing of its answer";
+		for (let count = 0; count < 3; count++) {
+			const { answer, scope, leave } = test.send("/x");
+			scope.cancel(
+				new GatewayError("client_closed", message, { cutOff: true }),
+			);
+			await answer;
+			const other = test.send("/x");
+			other.leave();
+			leave();
+			await other.answer;
+		}
+		await test.clock.advance(1000);
+		const words = "the client was cut off before it had its answer";
+		assert.deepEqual(
+			lines.map(({ words, message, count }) => [words, message, count]),
+			[
+				[words, message, undefined],
+				["the client left before it had its answer", undefined, undefined],
+				[words, message, 2],
+				["the client left before it had its answer", undefined, 2],
+			],
+		);
+	});
+
 	it("tells of a proxied answer that broke off after its head", async () => {
 		const upstream = createServer((_, response) => {
 			response.writeHead(200, { "content-length": "10" });

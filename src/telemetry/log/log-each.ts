@@ -13,8 +13,9 @@ import {
 	type Ending,
 	endingOf,
 	endingWords,
-	finishedWords,
+	leftWords,
 	nameOf,
+	whyCutOff,
 	whyRefused,
 	writtenOf,
 } from "./log-requests.ts";
@@ -96,8 +97,9 @@ function tellOne(end: TrailEnded, atMs: number, calls: Calls, log: Log): void {
 	else if (ending === "refused" || ending === "unwatched") {
 		log.info(line, endingWords[ending], atMs);
 	} else if (ending === "left") {
-		const words = end.outlived ? finishedWords : endingWords.left;
-		log.info(line, words, atMs);
+		const why = end.error && whyCutOff(end.error);
+		Object.assign(line, why);
+		log.info(line, leftWords(end.outlived, why !== null), atMs);
 	} else log.error(line, endingWords[ending as keyof typeof endingWords], atMs);
 }
 

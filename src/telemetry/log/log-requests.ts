@@ -74,7 +74,21 @@ export const endingWords = {
 	failed_alone: "request failed after its client had left",
 } as const;
 
-export const finishedWords = `${endingWords.left}, and its request was finished`;
+/** Why the gateway has cut a client off; null if the client left by itself. */
+export function whyCutOff({
+	facts,
+	message,
+}: GatewayError): { readonly message: string } | null {
+	return facts.cutOff ? { message } : null;
+}
+
+const cutOffWords = "the client was cut off before it had its answer";
+const finishedWords = `${endingWords.left}, and its request was finished`;
+
+export function leftWords(outlived: boolean, isCutOff: boolean): string {
+	if (outlived) return finishedWords;
+	return isCutOff ? cutOffWords : endingWords.left;
+}
 
 /** Tells of what went wrong with a request, as `log.requests` and `log.clientErrors` say. */
 export function tellRequest(
@@ -96,7 +110,7 @@ function tellEnd(
 	log: Log,
 	{ requests, clientErrors }: LogConfig,
 ): void {
-	const { requestId, traceId, route, status, outlived } = end;
+	const { requestId, traceId, route, status } = end;
 	// Without a route it may be a word of the client's own.
 	const method = route === null ? undefined : end.method;
 	const { code, facts } = error;
@@ -110,12 +124,7 @@ function tellEnd(
 			return;
 		case "left":
 			if (requests === "failed") return;
-			log.repeats.tell(`left ${route} ${outlived}`, 1, (count) =>
-				log.info(
-					{ requestId, traceId, route, durationMs, ...countOf(count) },
-					outlived ? finishedWords : endingWords.left,
-				),
-			);
+			tellLeft(end, error, log);
 			return;
 		case "refused": {
 			if (!clientErrors) return;
@@ -146,6 +155,22 @@ function tellEnd(
 			log.repeats.tell(kind, linesMax, write);
 		}
 	}
+}
+
+function tellLeft(
+	{ requestId, traceId, route, durationMs: ms, outlived }: RequestEnded,
+	error: GatewayError,
+	log: Log,
+): void {
+	const durationMs = Math.round(ms);
+	const why = whyCutOff(error);
+	const kind = `left ${route} ${outlived} ${why?.message}`;
+	log.repeats.tell(kind, 1, (count) =>
+		log.info(
+			{ requestId, traceId, route, durationMs, ...why, ...countOf(count) },
+			leftWords(outlived, why !== null),
+		),
+	);
 }
 
 /** How many writes of one request are named. */
