@@ -290,6 +290,7 @@ describe("an upstream that does not agree", () => {
 			502,
 		],
 		["101 without `Upgrade`", "HTTP/1.1 101 Yes\r\n\r\n", 502],
+		["999", "HTTP/1.1 999 No\r\nContent-Length: 4\r\n\r\nwho?", 502],
 		["a head without end", `HTTP/1.1 200 OK\r\nx: ${"x".repeat(200_000)}`, 502],
 	];
 	for (const [why, answer, status] of faults) {
