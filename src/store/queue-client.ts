@@ -1,5 +1,7 @@
 import type { Clock } from "../tasks/clock.ts";
+import { openScope } from "../tasks/scope.ts";
 import { parseStoreUrl } from "./address.ts";
+import { StoreError } from "./link.ts";
 import { createFindWriter } from "./redis.ts";
 
 /** How long the library waits for a connection, and between its attempts at most. */
@@ -31,7 +33,7 @@ export async function openQueueClients(
 	return {
 		several,
 		async next(onLost) {
-			const client = await createQueueClient(await find(), several);
+			const client = await createQueueClient(await find(), several, clock);
 			// Whoever sends a command hears of it.
 			client.on("error", several ? onLost : () => {});
 			return client;
@@ -39,9 +41,10 @@ export async function openQueueClients(
 	};
 }
 
-async function createQueueClient(url: string, several: boolean) {
+async function createQueueClient(url: string, several: boolean, clock: Clock) {
 	const { createClient } = await import("@redis/client");
-	return createClient({
+	const connecting = openScope({ clock });
+	const client = createClient({
 		url,
 		disableOfflineQueue: true,
 		disableClientInfo: true,
@@ -49,8 +52,12 @@ async function createQueueClient(url: string, several: boolean) {
 		socket: {
 			connectTimeout: connectMs,
 			reconnectStrategy: several ? false : pauseOf,
+			signal: connecting.signal,
 		},
 	});
+	// The library forgets a socket that is still connecting, and that would keep the process.
+	client.on("end", () => connecting.cancel(new StoreError("closed")));
+	return client;
 }
 
 /** How long it is waited before the next attempt. */

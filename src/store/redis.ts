@@ -1,11 +1,10 @@
 import type { StoreFault } from "../core/events.ts";
 import type { Clock } from "../tasks/clock.ts";
+import { openScope } from "../tasks/scope.ts";
 import { parseStoreUrl, type StoreAddress } from "./address.ts";
 import { findServer } from "./find-server.ts";
 import { type Link, type OpenLink, StoreError, UnknownScript } from "./link.ts";
-
-/** How long the library waits for a connection. */
-const connectMs = 1_000;
+import { afterFreeMs } from "./link-calls.ts";
 
 /** A connection to one server. `onLost` is called if it ends by itself after it was made. */
 type Connect = (
@@ -68,7 +67,7 @@ export async function createFindWriter(
 	return async () => {
 		let destroy = () => {};
 		// What was asked rejects then.
-		const timer = clock.after(ms, () => destroy());
+		const timer = afterFreeMs(clock, ms, () => destroy());
 		try {
 			return await find((url, onLost) => {
 				const made = connectionTo(url, library, onLost, () => {});
@@ -87,19 +86,27 @@ function connectionTo(
 	onLost: (fault: StoreFault) => void,
 	onReached: () => void,
 ): { readonly ready: Promise<Link>; destroy(): void } {
+	const connecting = openScope();
 	const client = createClient({
 		url,
 		name: "sluice",
 		disableOfflineQueue: true,
 		disableClientInfo: true,
 		maintNotifications: "disabled",
-		socket: { reconnectStrategy: false, connectTimeout: connectMs },
+		socket: {
+			reconnectStrategy: false,
+			// Whoever connects counts the time. The library would count also that in which this process reads nothing.
+			connectTimeout: 0,
+			signal: connecting.signal,
+		},
 	});
 	let over = false;
 	const destroy = () => {
 		if (over) return;
 		over = true;
 		client.destroy();
+		// The library forgets a socket that is still connecting, and that would keep the process.
+		connecting.cancel(new StoreError("closed"));
 	};
 	// What it could not read may be half an answer, and then every answer behind it is another's. So no error is passed over.
 	client.on("error", (error: unknown) => {

@@ -13,7 +13,7 @@ import {
 	UnknownScript,
 	type Word,
 } from "./link.ts";
-import { afterTurns, LinkCalls } from "./link-calls.ts";
+import { afterFreeMs, LinkCalls } from "./link-calls.ts";
 
 export interface StoreOptions {
 	/** Every key begins with it. */
@@ -65,7 +65,7 @@ export interface StoreState {
 	readonly local: Readonly<Record<StoreUse, number>>;
 }
 
-/** An attempt to connect must be ready for use within this. */
+/** An attempt to connect must be ready for use within this, not counting what this process is late. */
 const openMs = 1_000;
 
 /** The pauses before attempts to connect. With an attempt, the longest is well within five seconds. */
@@ -238,7 +238,7 @@ export class Store {
 					if (over) return destroy();
 					begun = destroy;
 					const onSlow = () => end(reached ? "slow" : "unreachable");
-					this.#timer = afterTurns(this.clock, openMs, onSlow);
+					this.#timer = afterFreeMs(this.clock, openMs, onSlow);
 				},
 				() => {
 					reached = true;

@@ -255,6 +255,42 @@ describe("a real store", { skip }, () => {
 		);
 	});
 
+	it("is not away because this process is busy while it connects", () =>
+		inside(async (server) => {
+			// Loaded before, so that what is busy is the connecting.
+			await import("@redis/client");
+			// First one long turn, then many that are late.
+			for (const [turns, ms] of [
+				[1, 1_300],
+				[5, 300],
+			] as const) {
+				using one = connected(server.url);
+				await microtasks();
+				for (let turn = 0; turn < turns; turn++) {
+					busy(ms);
+					await new Promise((resolve) => setImmediate(resolve));
+				}
+				await one.store.settled;
+				assert.deepEqual(one.told, []);
+				assert.equal(one.store.state().state, "up");
+			}
+		}));
+
+	it("is left without a connection when it is closed while it connects", () =>
+		inside(async (server) => {
+			await import("@redis/client");
+			const connecting = connected(server.url);
+			await microtasks();
+			connecting.store.close();
+			// It is made later than the other could have been.
+			using one = connected(server.url);
+			await one.up();
+			// The other one, and the one that asks.
+			for (;;) {
+				if ((await clients(server)).match(/laddr/g)?.length === 2) break;
+			}
+		}));
+
 	it("is left without a connection when it is closed", () =>
 		inside(async (server) => {
 			const one = connected(server.url);
@@ -264,6 +300,16 @@ describe("a real store", { skip }, () => {
 			for (;;) if (!/name=sluice/.test(await clients(server))) break;
 		}));
 });
+
+/** Lets promises go on, but no turn of the event loop begin. */
+async function microtasks(): Promise<void> {
+	for (let count = 0; count < 50; count++) await null;
+}
+
+function busy(ms: number): void {
+	const untilMs = performance.now() + ms;
+	while (performance.now() < untilMs);
+}
 
 async function clients(server: TestStore): Promise<string> {
 	return server.command("CLIENT", "LIST");

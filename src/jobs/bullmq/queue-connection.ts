@@ -30,6 +30,7 @@ export class QueueConnection {
 	#opening: Promise<void> | null = null;
 	#wasOpen = false;
 	#aloneUntil = 0;
+	#endPause = () => {};
 	#closed = false;
 
 	/** `prefix` is that of all keys. Nothing is opened before somebody asks for it. */
@@ -71,6 +72,7 @@ export class QueueConnection {
 
 	async close(): Promise<void> {
 		this.#closed = true;
+		this.#endPause();
 		await this.#queue?.close();
 		this.#client?.destroy();
 		await this.#opening?.catch(() => {});
@@ -82,11 +84,18 @@ export class QueueConnection {
 				return await this.#connect();
 			} catch {
 				// Nobody takes writes now.
-				await new Promise<void>((resolve) => {
-					this.#clock.after(pauseOf(attempts), resolve);
-				});
+				await this.#pause(pauseOf(attempts));
 			}
 		}
+	}
+
+	async #pause(ms: number): Promise<void> {
+		if (this.#closed) return;
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const timer = this.#clock.after(ms, resolve);
+		this.#endPause = resolve;
+		await promise;
+		timer.cancel();
 	}
 
 	async #connect(): Promise<void> {
@@ -97,14 +106,18 @@ export class QueueConnection {
 		this.#client = client;
 		// To one server it is tried until it is there, or is destroyed.
 		await client.connect();
-		if (client !== this.#client) throw new Error("it has ended");
+		if (this.#hasEnded(client)) throw new Error("it has ended");
 		const queue = await openQueue(client, prefix);
-		if (client !== this.#client) {
+		if (this.#hasEnded(client)) {
 			void queue.close();
 			throw new Error("it has ended");
 		}
 		this.#queue = queue;
 		this.#wasOpen = true;
+	}
+
+	#hasEnded(client: QueueClient): boolean {
+		return this.#closed || client !== this.#client;
 	}
 
 	/** Another connection is made at once, because others wait for what was begun on this one. */
