@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { krakendConfig, krakendRoutes } from "./gateways/krakend.ts";
@@ -8,10 +8,14 @@ import { hasCjson, luaModules, startNginx } from "./nginx.ts";
 import { freePort, has, type Processes, type Running } from "./processes.ts";
 import { type RouteName, routeNames, routes, sluiceConfig } from "./routes.ts";
 
+/** The folder of this checkout. */
+const here = fileURLToPath(new URL("..", import.meta.url));
+
 export type CompetitorName =
 	| "sluice"
 	| "sluice-off"
 	| "sluice-pipelining"
+	| "sluice-before"
 	| "undici"
 	| "fastify"
 	| "hono"
@@ -86,6 +90,24 @@ export const competitors: readonly Competitor[] = [
 				{ listen: true },
 			),
 	},
+	{
+		name: "sluice-before",
+		title: "Sluice before, features on",
+		routes: routeNames,
+		source: "gateways/sluice.ts",
+		missing: () => {
+			const checkout = process.env.SLUICE_BEFORE;
+			if (!checkout) return "SLUICE_BEFORE names no other checkout of Sluice";
+			return existsSync(gatewayFile("sluice", checkout))
+				? null
+				: `${checkout} is no checkout of Sluice`;
+		},
+		start: (place) =>
+			startSluice(place, sluiceConfig(place.upstreamUrl, policiesOn), {
+				listen: true,
+				checkout: process.env.SLUICE_BEFORE,
+			}),
+	},
 	byHand("undici", "by hand: node:http + undici"),
 	byHand("fastify", "Fastify + fetch"),
 	byHand("hono", "Hono + fetch"),
@@ -150,15 +172,25 @@ function byHand(name: CompetitorName, title: string): Competitor {
 	};
 }
 
-/** Starts Sluice with a config; `flags` go to Node. */
+export interface SluiceOptions {
+	/** Whether metrics are taken. */
+	readonly listen: boolean;
+	/** For Node. */
+	readonly flags?: readonly string[];
+	/** The folder of another Sluice than this one. */
+	readonly checkout?: string | undefined;
+}
+
+/** Starts Sluice with a config. */
 export function startSluice(
 	{ processes, folder }: Place,
 	config: object,
-	{ listen, flags = [] }: { listen: boolean; flags?: readonly string[] },
+	{ listen, flags = [], checkout }: SluiceOptions,
 ): Promise<StartedGateway> {
 	const file = join(mkdtempSync(join(folder, "sluice-")), "config.json");
 	writeFileSync(file, JSON.stringify(config));
-	const args = [gatewayFile("sluice"), file, ...(listen ? ["listen"] : [])];
+	const gateway = gatewayFile("sluice", checkout);
+	const args = [gateway, file, ...(listen ? ["listen"] : [])];
 	return startNode(processes, [...flags, ...args]);
 }
 
@@ -188,6 +220,6 @@ function answering(running: Running & { readonly url: string }) {
 	return { ...running, listening: { url: running.url } };
 }
 
-function gatewayFile(name: string): string {
-	return fileURLToPath(new URL(`gateways/${name}.ts`, import.meta.url));
+function gatewayFile(name: string, checkout = here): string {
+	return join(checkout, "bench", "gateways", `${name}.ts`);
 }

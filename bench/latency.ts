@@ -24,8 +24,8 @@ const asked: readonly {
 	readonly route: RouteName;
 	readonly of: readonly CompetitorName[];
 }[] = [
-	{ route: "three", of: ["sluice", "undici", "nginx-lua"] },
-	{ route: "pass", of: ["sluice", "undici", "nginx"] },
+	{ route: "three", of: ["sluice", "sluice-before", "undici", "nginx-lua"] },
+	{ route: "pass", of: ["sluice", "sluice-before", "undici", "nginx"] },
 ];
 
 /** One alone, few, as many as elsewhere in the bench, and a crowd. */
