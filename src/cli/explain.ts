@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { GatewayError } from "../core/errors.ts";
 import { suggest } from "../core/suggest.ts";
 import { compile } from "../plan/compile.ts";
@@ -48,10 +48,15 @@ function readArguments(args: readonly string[]): {
 	const words = [...args];
 	const [first] = words;
 	const file =
-		first !== undefined && (!looksLikeRoute(first) || existsSync(first))
+		first !== undefined && (!looksLikeRoute(first) || isFile(first))
 			? words.shift()
 			: undefined;
 	return { file, route: words.length > 0 ? words.join(" ") : null };
+}
+
+/** A folder, such as `/home`, is no config, so its name is a route's path. */
+function isFile(path: string): boolean {
+	return statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
 }
 
 function looksLikeRoute(word: string): boolean {
@@ -70,9 +75,32 @@ function routesNamed(
 	);
 	if (found.length > 0) return found;
 	const keys = routes.map(({ route }) => route);
-	const near = suggest(method ? name : `GET ${name}`, keys);
+	const answering = keys.find((one) => answers(one, method, path ?? ""));
+	const near = answering
+		? ` — did you mean \`${answering}\`?`
+		: suggest(method ? name : `GET ${name}`, keys) ||
+			suggest(path ?? "", keys.map(pathOf));
 	const list = keys.map((one) => `  ${one}`).join("\n");
 	throw misuse(`there is no route \`${name}\`${near}\nThe routes:\n${list}`);
+}
+
+/** Whether a route takes requests of this path, with values where it has parameters. */
+function answers(key: string, method: string | undefined, path: string) {
+	const own = key.slice(0, key.indexOf(" "));
+	if (method && own !== "ANY" && own !== method.toUpperCase()) return false;
+	const segments = pathOf(key).split("/");
+	const given = path.split("/");
+	const isRest = segments.at(-1)?.endsWith("*}") ?? false;
+	return (
+		(isRest || segments.length === given.length) &&
+		segments.every((segment, at) =>
+			segment.startsWith("{") ? given[at] : segment === given[at],
+		)
+	);
+}
+
+function pathOf(key: string): string {
+	return key.slice(key.indexOf(" ") + 1);
 }
 
 function misuse(message: string): GatewayError {

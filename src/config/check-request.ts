@@ -23,10 +23,10 @@ export interface RequestContext {
 	readonly faultOfSchema: FaultOfSchema;
 }
 
-/** Of use only where no problem was added. A null `source` declares nothing. */
+/** Of use only where no problem was added. A null `source` declares nothing. Null `params` are not known. */
 export function checkRequest(
 	source: Source | null,
-	params: readonly string[],
+	params: readonly string[] | null,
 	context: RequestContext,
 ): RequestConfig {
 	const { problems } = context;
@@ -55,9 +55,9 @@ export function checkRequest(
 	const formFields = form ?? formOrNull;
 	return {
 		params: fields(written, (name) =>
-			params.includes(name)
+			(params?.includes(name) ?? true)
 				? null
-				: unknownAmong("path parameter", name, params),
+				: unknownAmong("path parameter", name, params ?? []),
 		),
 		query: fields(query),
 		headers: fields(headers, (name) =>

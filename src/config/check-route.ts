@@ -15,12 +15,13 @@ import { refuseAbsentClient } from "./check-upstream-auth.ts";
 import type { RequestConfig, RouteConfig } from "./config.ts";
 import { checkGraph, readsAtLast, readsIn } from "./graph.ts";
 import { authOfRoute } from "./keys/auth.ts";
+import { requestKeys } from "./keys/request.ts";
 import { routeKeys } from "./keys/route.ts";
 import { warnOfNullPaths } from "./null-paths.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { nothing, refuseTwo } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
-import { entryOf } from "./shape.ts";
+import { entryOf, plainOf } from "./shape.ts";
 import type { EntrySource, Source } from "./source.ts";
 import type { RouteContext } from "./steps/common.ts";
 import { valuesOf } from "./steps/kind.ts";
@@ -31,9 +32,15 @@ const textMembers: ReadonlySet<string> = new Set(["length"]);
 const noMembers: ReadonlySet<string> = new Set();
 const requestMembers = new Set(["id", "ip", "method", "path", "time"]);
 
+/** A route's key. With a fault, which has been reported, its path may have any parameters. */
+type WrittenKey = RouteKey & {
+	readonly key: string;
+	readonly fault: string | null;
+};
+
 /** Always gives a route, so that the next ones are checked too. It is of use only if no problem was added. */
 export function checkRoute(
-	key: RouteKey & { readonly key: string },
+	key: WrittenKey,
 	source: Source,
 	context: RouteContext,
 ): RouteConfig {
@@ -42,12 +49,13 @@ export function checkRoute(
 	const { key: written, method, path, rest } = key;
 	const proxied = entryOf(source, "proxy") !== null;
 	const listening = entryOf(source, "listen") !== null;
-	const params = paramsOf(key);
+	const params = key.fault === null ? paramsOf(key) : null;
 	const request = checkRequest(entryOf(source, "request"), params, context);
 	const entries = entriesOf(entryOf(source, "steps"));
 	const auth = authOf(entryOf(source, "auth"), context);
 	const names = namesOf(request, params, entries);
 	if (auth.length > 0) names.set("auth", authMembers);
+	openUnread(names, source, { request, auth, unread: context.unread });
 	if (entries.length === 0) names.delete("missing");
 	// A key that such a route cannot have is refused as a whole. Nothing is said about its contents.
 	const reader = { names, problems: proxied || listening ? [] : problems };
@@ -118,9 +126,10 @@ export function checkRoute(
 /** Those of `defaults` if the route says nothing. */
 function authOf(
 	source: Source | null,
-	{ auths, defaults, problems }: RouteContext,
+	{ auths, defaults, problems, unread }: RouteContext,
 ): readonly string[] {
 	if (source === null) return defaults.auth ?? [];
+	if (unread.has("auth")) return [];
 	return (
 		authOfRoute.take(source, { what: "`auth`", problems }, { auths }) ?? []
 	);
@@ -253,13 +262,13 @@ function entriesOf(source: Source | null): readonly EntrySource[] {
 
 function namesOf(
 	request: RequestConfig,
-	params: readonly string[],
+	params: readonly string[] | null,
 	steps: readonly EntrySource[],
 ): Map<string, ReadonlySet<string> | null> {
 	const declared = (fields: RequestConfig["query"]) =>
 		new Set(fields.map(({ name }) => name));
 	return new Map<string, ReadonlySet<string> | null>([
-		["params", new Set(params)],
+		["params", params && new Set(params)],
 		["query", declared(request.query)],
 		["headers", declared(request.headers)],
 		["cookies", declared(request.cookies)],
@@ -273,6 +282,38 @@ function namesOf(
 		["missing", new Set(steps.map(({ key }) => key))],
 		...steps.map(({ key }) => [key, null] as const),
 	]);
+}
+
+/** What is written and could not be read has been reported. Nothing is said about those who read it. */
+function openUnread(
+	names: Map<string, ReadonlySet<string> | null>,
+	source: Source,
+	{
+		request,
+		auth,
+		unread,
+	}: Pick<RouteConfig, "auth" | "request"> & Pick<RouteContext, "unread">,
+): void {
+	const written = entryOf(source, "request");
+	const misspelt =
+		written === null
+			? isAnyUnknown(source, routeKeys.keys)
+			: isAnyUnknown(written, requestKeys.keys);
+	for (const kind of ["body", "form", "text", "bytes"] as const) {
+		const declared = entryOf(written, kind) ?? entryOf(written, `${kind}?`);
+		if (declared === null && !misspelt) continue;
+		if (request[kind] === null) names.set(kind, null);
+	}
+	for (const kind of ["query", "headers", "cookies"] as const) {
+		if (misspelt && request[kind].length === 0) names.set(kind, null);
+	}
+	const own = entryOf(source, "auth");
+	const lost = own === null ? unread.has("defaults") : plainOf(own) !== false;
+	if (lost && auth.length === 0) names.set("auth", null);
+}
+
+function isAnyUnknown(source: Source, keys: object): boolean {
+	return entriesOf(source).some(({ key }) => !Object.hasOwn(keys, key));
 }
 
 /** Keywords by which a body may have members that `properties` does not name. */

@@ -9,12 +9,12 @@ import type { RouteContext } from "./steps/common.ts";
 export function checkTarget(
 	source: Source,
 	reader: Reader,
-	{ upstreams, used, problems }: RouteContext,
+	{ upstreams, used, problems, unread }: RouteContext,
 ): Target | null {
 	const target = readTarget(source, reader);
 	if (target === null) return null;
 	used.add(target.upstream);
-	if (!upstreams.has(target.upstream)) {
+	if (!upstreams.has(target.upstream) && !unread.has("upstreams")) {
 		problems.push({
 			at: source.at,
 			message: unknownUpstream(target.upstream, upstreams),
@@ -27,13 +27,13 @@ export function checkTarget(
 export function checkChannelTarget(
 	source: Source,
 	reader: Reader,
-	{ channels, usedChannels, problems }: RouteContext,
+	{ channels, usedChannels, problems, unread }: RouteContext,
 ): ChannelTarget | null {
 	const target = readChannelTarget(source, reader);
 	if (target === null) return null;
 	const { channel } = target;
 	usedChannels.add(channel);
-	if (!channels.has(channel)) {
+	if (!channels.has(channel) && !unread.has("channels")) {
 		const message =
 			channels.size === 0
 				? `there is no channel \`${channel}\`: write it under \`channels\``

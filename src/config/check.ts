@@ -14,6 +14,7 @@ import {
 } from "./check-upstream.ts";
 import type { Config, RouteConfig } from "./config.ts";
 import type { Environment } from "./environment.ts";
+import type { ReadOf } from "./keys/section.ts";
 import { configKeys } from "./keys/top.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { ResolvedUpstreams } from "./resolve-upstream.ts";
@@ -26,6 +27,8 @@ import type { Reference, RouteContext } from "./steps/common.ts";
 export interface Checked {
 	/** Null if there is any problem that is not a warning. */
 	readonly config: Config | null;
+	/** What could be read, to look for more problems; null if nothing could. */
+	readonly draft: Config | null;
 	readonly problems: readonly Problem[];
 	/** The functions that `run` steps name. The caller must load those without a `call`. */
 	readonly references: readonly Reference[];
@@ -50,7 +53,8 @@ export function check(root: Source | null, env: Environment): Checked {
 			at: root?.at ?? 0,
 			message: "a config is a map with `upstreams` and `routes`",
 		});
-		return { config: null, problems, references, files, secrets };
+		const none = { config: null, draft: null };
+		return { ...none, problems, references, files, secrets };
 	}
 	const judged = { what: "the config", problems };
 	const auths = namesAt(entryOf(root, "auth"));
@@ -78,6 +82,7 @@ export function check(root: Source | null, env: Environment): Checked {
 	const context = {
 		...{ defaults, rateLimits, upstreams: byName(upstreams), used },
 		...{ channels: byName(channels), usedChannels, auths },
+		unread: unreadIn(root, read),
 		...{ problems, references, faultOfSchema },
 	};
 	warnOfEvadedLimits(rateLimits, [], entryOf(root, "rateLimit"), problems);
@@ -123,8 +128,26 @@ export function check(root: Source | null, env: Environment): Checked {
 	const valid = problems.every(({ warning }) => warning === true);
 	return {
 		config: valid ? config : null,
+		draft: config,
 		...{ problems, references, files, secrets },
 	};
+}
+
+/** The keys that could not be read, or may be there misspelt. Both have been reported. */
+function unreadIn(
+	root: MapSource,
+	{ upstreams, channels, auth, defaults }: ReadOf<typeof configKeys.keys>,
+): ReadonlySet<string> {
+	const misspelt = withoutExtensions(root).entries.some(
+		({ key }) => !Object.hasOwn(configKeys.keys, key),
+	);
+	const lost = Object.entries({ upstreams, channels, auth })
+		.filter(([, read]) => read === null)
+		.filter(([name]) => misspelt || entryOf(root, name) !== null);
+	const names = new Set(lost.map(([name]) => name));
+	const common = entryOf(entryOf(root, "defaults"), "auth");
+	if (common !== null && defaults.auth === null) names.add("defaults");
+	return names;
 }
 
 /** Top-level keys `x-…` are the author's own. They hold what aliases repeat. */
@@ -270,9 +293,10 @@ function checkRoutes(
 	const shapes = new Map<string, string>();
 	return source.entries.flatMap(({ key, at, value }) => {
 		const parsed = parseRouteKey(key);
-		if (typeof parsed === "string") {
-			problems.push({ at, message: parsed });
-			return [];
+		if (parsed.fault !== null) {
+			problems.push({ at, message: parsed.fault });
+			// What stands in it is looked at all the same.
+			return [checkRoute({ key, ...parsed }, value, context)];
 		}
 		const twin = shapes.get(parsed.shape);
 		if (twin !== undefined) {

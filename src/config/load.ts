@@ -8,6 +8,7 @@ import { type Checked, check } from "./check.ts";
 import { tlsProblems } from "./check-tls.ts";
 import type { FileReference } from "./check-upstream.ts";
 import type { Config, UserFunction, WorkerFunction } from "./config.ts";
+import { faultOfHistoryFile, faultOfPlace } from "./database-file.ts";
 import type { Environment } from "./environment.ts";
 import {
 	type Found,
@@ -18,7 +19,6 @@ import {
 	loadFunctions,
 	workersOf,
 } from "./functions.ts";
-import { faultOfHistoryFile } from "./history-file.ts";
 import { positionsInModule } from "./module-positions.ts";
 import { isPem } from "./pem.ts";
 import {
@@ -36,6 +36,7 @@ import {
 	type LinePosition,
 	lineStartsOf,
 	positionIn,
+	type Source,
 	type SourceFile,
 } from "./source.ts";
 import { readValue } from "./source-value.ts";
@@ -96,78 +97,99 @@ async function load(
 		workers: workersOf(named),
 		files,
 	});
-	const folder = dirname(file);
-	const secured = withCertificates(found, source, folder);
-	const kept = withJobs(withHistory(secured, source, folder), folder);
-	const { secrets } = checked;
-	return place({ ...withAuth(kept, source, folder), secrets }, source, file);
+	const { draft, secrets } = checked;
+	const looks = draft === null ? [] : looksAt(draft, source, dirname(file));
+	const problems = [
+		...found.problems,
+		...looks.flatMap(({ problems }) => problems),
+	];
+	const placed = looks.reduce<Config | null>(
+		(config, { problems, of }) =>
+			config !== null && !hasFault(problems) ? { ...config, ...of } : null,
+		found.config,
+	);
+	return place({ config: placed, problems, secrets }, source, file);
 }
 
-/** Finds the jobs' file from the config's folder. It is looked at when the first job comes, because a store takes its place. */
-function withJobs(
-	{ config, problems }: Pick<Checked, "config" | "problems">,
-	folder: string,
-): Pick<Checked, "config" | "problems"> {
-	if (!config?.jobs) return { config, problems };
-	const file = resolve(folder, config.jobs.file);
-	return { config: { ...config, jobs: { ...config.jobs, file } }, problems };
+/** What a part of the config names on the disk: the part with its files found from the config's folder, and what is wrong. */
+interface Look {
+	readonly of: Partial<Config>;
+	readonly problems: readonly Problem[];
 }
 
-/** Finds the files of `server.tls` from the config's folder, and says what is wrong with them. */
-function withCertificates(
-	{ config, problems }: Pick<Checked, "config" | "problems">,
+/** Looks at the parts one by one, so that a fault of one hides none of another. */
+function looksAt(
+	config: Config,
 	{ root }: SourceFile,
 	folder: string,
-): Pick<Checked, "config" | "problems"> {
-	if (!config?.server.tls) return { config, problems };
-	const tls = inFolder(config.server.tls, folder);
-	const faults = faultsOfTls(tls, Date.now(), config.secrets);
-	const valid = faults.every(({ warning }) => warning === true);
-	const placed = faults.map(({ keys, ...fault }) => {
+): readonly Look[] {
+	const nowMs = Date.now();
+	const { config: found, problems } = withAuthFiles(
+		config,
+		root,
+		folder,
+		nowMs,
+	);
+	return [
+		certificatesOf(config, root, folder),
+		historyOf(config, root, folder),
+		jobsOf(config, root, folder),
+		{ of: { auth: found.auth }, problems },
+	];
+}
+
+function certificatesOf(
+	{ server, secrets }: Config,
+	root: Source | null,
+	folder: string,
+): Look {
+	if (!server.tls) return { of: {}, problems: [] };
+	const tls = inFolder(server.tls, folder);
+	const faults = faultsOfTls(tls, Date.now(), secrets);
+	const problems = faults.map(({ keys, ...fault }) => {
 		const path = ["server", "tls", ...keys];
 		let at = root;
 		for (const key of path) at = (at && entryOf(at, key)) ?? at;
 		return { at: at?.at ?? 0, ...fault };
 	});
-	return {
-		config: valid ? { ...config, server: { ...config.server, tls } } : null,
-		problems: [...problems, ...placed],
-	};
+	return { of: { server: { ...server, tls } }, problems };
 }
 
-/** Finds the history's file from the config's folder, and says what keeps it from being one. */
-function withHistory(
-	{ config, problems }: Pick<Checked, "config" | "problems">,
-	{ root }: SourceFile,
+function historyOf(
+	{ history: kept }: Config,
+	root: Source | null,
 	folder: string,
-): Pick<Checked, "config" | "problems"> {
-	if (!config?.history) return { config, problems };
-	const history = {
-		...config.history,
-		file: resolve(folder, config.history.file),
-	};
+): Look {
+	if (!kept) return { of: {}, problems: [] };
+	const history = { ...kept, file: resolve(folder, kept.file) };
 	const fault = faultOfHistoryFile(history.file);
-	const written = root && entryOf(root, "history");
-	const { at = 0 } = (written && entryOf(written, "file")) ?? written ?? {};
+	return { of: { history }, problems: placedAt(root, "history", fault) };
+}
+
+/** With a store the file is not used. */
+function jobsOf(
+	{ jobs, store }: Config,
+	root: Source | null,
+	folder: string,
+): Look {
+	if (!jobs) return { of: {}, problems: [] };
+	const file = resolve(folder, jobs.file);
+	const fault = store === null ? faultOfPlace(file, "takes no jobs") : null;
 	return {
-		config: fault && !fault.warning ? null : { ...config, history },
-		problems: fault ? [...problems, { at, ...fault }] : problems,
+		of: { jobs: { ...jobs, file } },
+		problems: placedAt(root, "jobs", fault),
 	};
 }
 
-/** Finds the files of `auth`, and says what is wrong with them. */
-function withAuth(
-	{ config, problems }: Pick<Checked, "config" | "problems">,
-	{ root }: SourceFile,
-	folder: string,
-): Pick<Checked, "config" | "problems"> {
-	if (config === null) return { config, problems };
-	const found = withAuthFiles(config, root, folder, Date.now());
-	const valid = found.problems.every(({ warning }) => warning === true);
-	return {
-		config: valid ? found.config : null,
-		problems: [...problems, ...found.problems],
-	};
+/** The fault of a file, where the config names it. */
+function placedAt(
+	root: Source | null,
+	key: string,
+	fault: Omit<Problem, "at"> | null,
+): Problem[] {
+	const written = entryOf(root, key);
+	const { at = 0 } = entryOf(written, "file") ?? written ?? {};
+	return fault ? [{ at, ...fault }] : [];
 }
 
 function isModule(file: string): boolean {
@@ -308,6 +330,7 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 		addNamedSecrets(env, secrets);
 		return {
 			config: null,
+			draft: null,
 			problems: source.problems,
 			references: [],
 			files: [],
@@ -327,6 +350,7 @@ function checkSource(source: SourceFile, env: Environment): Checked {
 	return {
 		...checked,
 		config: unread ? null : checked.config,
+		draft: unread ? null : checked.draft,
 		problems: [...source.problems, ...followed],
 	};
 }

@@ -112,6 +112,31 @@ const rows: readonly Row[] = [
 	row("response responds result results output return returns", "respond"),
 	row("timeout", "deadline"),
 	row(
+		"backend",
+		"proxy",
+		"write the calls as `steps`, or `proxy: <upstream>/<path>`",
+	),
+	row(
+		"concurrentcalls",
+		"steps",
+		"remove it, or write `hedge: true` at the upstream",
+	),
+	row(
+		"inputquerystrings inputheaders",
+		"request",
+		"write `request: { query: { name: { type: string } } }`, or `headers` there",
+	),
+	row(
+		"cors",
+		"respond",
+		"it holds for all routes: write `server: { cors: … }`",
+	),
+	row(
+		"plugins plugin middleware middlewares extraconfig",
+		"respond",
+		"remove it, because what a route does is written in its keys",
+	),
+	row(
 		"query params body cookies",
 		"request",
 		"what a client may send is declared under `request`",
@@ -173,6 +198,11 @@ const rows: readonly Row[] = [
 	row("values oneof options", "enum"),
 	row("title example examples comment", "type", "write a `description`"),
 	// An upstream.
+	row(
+		"urlpattern",
+		"url",
+		"write the path where it is called: `get: <upstream>/<path>`",
+	),
 	row("host address baseurl base target endpoint uri server", "url"),
 	row("hosts servers targets nodes endpoints backends", "urls"),
 	row(
@@ -258,6 +288,11 @@ const rows: readonly Row[] = [
 	),
 	row("keepalive keepalivetimeout", "idleTimeout"),
 	row(
+		"hsts stricttransportsecurity",
+		"addressHeader",
+		"write `headers: { strict-transport-security: max-age=31536000 }` beside `server`",
+	),
+	row(
 		"logclienterrors",
 		"idleTimeout",
 		"write `log: { clientErrors: true }` beside `server`",
@@ -269,6 +304,72 @@ const rows: readonly Row[] = [
 	),
 	row("bodylimit maxbodysize clientmaxbodysize bodysize limit", "maxBody"),
 	row("address listen bind", "addressHeader", "write `host` and `port`"),
+	row("trustproxy trustedproxy trustedips", "trustedProxies"),
+	row("ssl https", "tls"),
+	row(
+		"gzip brotli br zstd compression compress",
+		"addressHeader",
+		"remove it, because answers are compressed as clients ask, or write `compress: false` in a route",
+	),
+	row(
+		"http2 h2 alpn",
+		"addressHeader",
+		"remove it, because with `tls` clients may use HTTP/2",
+	),
+	row("certificate certfile crt pem", "cert"),
+	row("privatekey keyfile certkey", "key"),
+	row("ca cafile", "clientCa"),
+	// Who may ask.
+	row("jwksuri jwksurl jwkset", "jwks"),
+	row("iss issuers", "issuer"),
+	row("aud audiences", "audience"),
+	row("alg algs algorithm", "algorithms"),
+	row("apikey apikeys keyauth", "mtls", "write `keys: { file: ./keys.yaml }`"),
+	row(
+		"token tokens bearer oidc openid oauth2",
+		"mtls",
+		"write `jwt: { issuer: …, audience: …, jwks: … }`",
+	),
+	row(
+		"password passwords htpasswd",
+		"mtls",
+		"write `basic: { file: ./staff.yaml }`",
+	),
+	row("certificate certificates clientcert", "mtls"),
+	// The top.
+	row("timeout timeouts", "upstreams", "write `defaults: { timeout: 3s }`"),
+	row(
+		"cache cachettl caching",
+		"upstreams",
+		"write `cache: { for: 1m }` in an upstream",
+	),
+	row(
+		"consumers users credentials authentication",
+		"auth",
+		"write who may ask under `auth`",
+	),
+	row(
+		"plugins plugin middleware middlewares extraconfig",
+		"upstreams",
+		"remove it, because what a route does is written in its keys",
+	),
+	row(
+		"tls ssl https",
+		"upstreams",
+		"write `server: { tls: { cert: …, key: … } }`",
+	),
+	row(
+		"metrics prometheus",
+		"upstreams",
+		"remove it, because `admin` has them at `/metrics`",
+	),
+	row(
+		"tracing telemetry otel opentelemetry",
+		"upstreams",
+		"set the variables `OTEL_…`, as docs/operating.md says",
+	),
+	row("redis valkey", "store"),
+	row("workers", "upstreams", "it stands under `server`"),
 	row("services backends apis clusters", "upstreams"),
 	row("paths endpoints handlers", "routes"),
 	row("listen port", "upstreams", "write `server: { port: 8080 }`"),

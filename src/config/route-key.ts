@@ -19,44 +19,62 @@ interface Parameter {
 	readonly end: string;
 }
 
-/** Reads `GET /users/{id}`. A returned text says what is wrong with it. */
-export function parseRouteKey(key: string): RouteKey | string {
+/** A route key as far as it could be read, and what is wrong with it; null if nothing is. */
+interface ReadKey extends RouteKey {
+	readonly fault: string | null;
+}
+
+/** Reads `GET /users/{id}`. */
+export function parseRouteKey(key: string): ReadKey {
 	const match = /^([A-Za-z]+) (\/\S*)$/.exec(key);
 	if (match?.[1] === undefined || match[2] === undefined) {
-		return `a route's key is a method and a path, such as \`GET /users/{id}\`, not \`${key}\``;
+		const fault = `a route's key is a method and a path, such as \`GET /users/{id}\`, not \`${key}\``;
+		return { method: "GET", path: [], rest: null, shape: key, fault };
 	}
 	const [, method, path] = match;
-	if (!methods.includes(method)) {
-		return methods.includes(method.toUpperCase())
-			? `write the method in capitals: \`${method.toUpperCase()} ${path}\``
-			: `\`${method}\` is no method of a route: one of ${methods.join(", ")}${method === "HEAD" ? " (a GET route answers HEAD too)" : proxyMethods.includes(method) ? " (`ANY`, for proxies, answers it)" : ""}`;
-	}
 	const texts = path.slice(1).split("/");
-	const rest = /^\{([a-z][A-Za-z0-9_]*)\*\}$/.exec(texts.at(-1) ?? "")?.[1];
+	const last = texts.at(-1) ?? "";
+	const rest = /^\{([a-z][A-Za-z0-9_]*)\*\}$/.exec(last)?.[1];
 	const segments = (rest ? texts.slice(0, -1) : texts).map(parseSegment);
-	const wrong = segments.find((segment) => "wrong" in segment);
-	if (wrong && "wrong" in wrong) return wrong.wrong;
-	const read = segments.map((segment) =>
-		"param" in segment
-			? { param: segment.param, end: segment.end }
-			: (segment as Literal).text,
-	);
+	const read = segments.flatMap((segment) => segmentOf(segment) ?? []);
 	const names = [
 		...read.flatMap((part) => (typeof part === "string" ? [] : [part.param])),
 		...(rest ? [rest] : []),
 	];
-	const twice = names.find((name, index) => names.indexOf(name) !== index);
-	if (twice !== undefined) return `\`{${twice}}\` stands in the path twice`;
 	const shape = read.map((part) =>
 		typeof part === "string" ? part : `{}${part.end}`,
 	);
 	if (rest) shape.push("{*}");
 	return {
-		method,
+		method: methods.find((one) => one === method.toUpperCase()) ?? "GET",
 		path: read,
-		rest: rest ?? null,
+		rest: rest ?? restOfOthers(last),
 		shape: `${method} /${shape.join("/")}`,
+		fault:
+			faultOfMethod(method, path) ??
+			segments.find((segment) => "wrong" in segment)?.wrong ??
+			faultOfNames(names),
 	};
+}
+
+function faultOfMethod(method: string, path: string): string | null {
+	if (methods.includes(method)) return null;
+	return methods.includes(method.toUpperCase())
+		? `write the method in capitals: \`${method.toUpperCase()} ${path}\``
+		: `\`${method}\` is no method of a route: one of ${methods.join(", ")}${method === "HEAD" ? " (a GET route answers HEAD too)" : proxyMethods.includes(method) ? " (`ANY`, for proxies, answers it)" : ""}`;
+}
+
+function faultOfNames(names: readonly string[]): string | null {
+	const twice = names.find((name, index) => names.indexOf(name) !== index);
+	return twice === undefined ? null : `\`{${twice}}\` stands in the path twice`;
+}
+
+/** Null for one that could not be read. */
+function segmentOf(
+	segment: ReturnType<typeof parseSegment>,
+): string | Parameter | null {
+	if ("wrong" in segment) return null;
+	return "param" in segment ? segment : segment.text;
 }
 
 interface Literal {

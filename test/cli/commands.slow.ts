@@ -226,6 +226,31 @@ describe("sluice explain", () => {
 		assert.match(stdout, /0–1234 ms/);
 	});
 
+	it("suggests the route that answers a path with values", async () => {
+		using folder = folderWith({
+			"sluice.yaml":
+				"upstreams: { up: { url: 'http://u.test' } }\nroutes: { 'GET /home/{id}': { respond: 1 }, POST /open: { respond: 1 }, 'ANY /files/{rest*}': { proxy: { to: 'up/{rest*}' } } }\n",
+		});
+		const hints: Readonly<Record<string, string>> = {
+			"/home/7": "GET /home/{id}",
+			"get /home/7": "GET /home/{id}",
+			"PUT /files/a/b": "ANY /files/{rest*}",
+			"GET /opn": "/open",
+		};
+		for (const [name, hint] of Object.entries(hints)) {
+			const { stderr } = await ran(["explain", name], { cwd: folder.path });
+			const [first] = stderr.split("\n");
+			assert.equal(
+				first,
+				`there is no route \`${name}\` — did you mean \`${hint}\`?`,
+			);
+		}
+		for (const name of ["/home", "PUT /home/7", "/home/7/8"]) {
+			const { stderr } = await ran(["explain", name], { cwd: folder.path });
+			assert.match(stderr, /^there is no route `[^`]*`\nThe routes:\n/, name);
+		}
+	});
+
 	it("suggests a route for a misspelt one and lists them all", async () => {
 		await using example = await weather();
 		const answer = await example.run("explain", "/weathr");

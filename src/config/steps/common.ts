@@ -191,6 +191,8 @@ export interface RouteContext {
 	readonly channels: ReadonlyMap<string, ChannelConfig>;
 	/** The names under `auth`. */
 	readonly auths: readonly string[];
+	/** The keys at the top that could not be read, which has been reported: what they would name is not known. */
+	readonly unread: ReadonlySet<string>;
 	/** Takes the names of the channels that are published to or listened to. */
 	readonly usedChannels: Set<string>;
 	readonly defaults: Defaults;

@@ -2,7 +2,7 @@ import {
 	faultOfHistoryMarks,
 	historyApplicationId,
 	historyVersion,
-} from "../../config/history-file.ts";
+} from "../../config/database-file.ts";
 import type { Database } from "./database.ts";
 
 /** `n` grows with the end of requests, so that the oldest have the least. `trail` is a `PackedEnd`. */

@@ -28,6 +28,18 @@ const head = {
  * What may be different for the user that runs the gateway is a warning.
  */
 export function faultOfHistoryFile(path: string): Omit<Problem, "at"> | null {
+	const fault = faultOfPlace(path, "keeps no history");
+	const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+	if (fault !== null || size === 0) return fault;
+	const mark = faultOfHead(path);
+	return mark === null ? null : { message: `\`file\` ${mark}` };
+}
+
+/** What keeps a database from being at this path; null if nothing does. `then` is what the gateway does without it. */
+export function faultOfPlace(
+	path: string,
+	then: string,
+): Omit<Problem, "at"> | null {
 	const folder = statSync(dirname(path), { throwIfNoEntry: false });
 	if (!folder?.isDirectory()) {
 		return {
@@ -36,14 +48,12 @@ export function faultOfHistoryFile(path: string): Omit<Problem, "at"> | null {
 	}
 	const file = statSync(path, { throwIfNoEntry: false });
 	if (file === undefined) {
-		return mayWrite(dirname(path)) ? null : unwritable("its folder");
+		return mayWrite(dirname(path)) ? null : unwritable("its folder", then);
 	}
 	if (!file.isFile()) {
 		return { message: "`file` is no file: name one, such as `./sluice.db`" };
 	}
-	if (!mayWrite(path)) return unwritable("the file");
-	const fault = file.size === 0 ? null : faultOfHead(path);
-	return fault === null ? null : { message: `\`file\` ${fault}` };
+	return mayWrite(path) ? null : unwritable("the file", then);
 }
 
 function mayWrite(path: string): boolean {
@@ -55,8 +65,8 @@ function mayWrite(path: string): boolean {
 	}
 }
 
-function unwritable(what: string): Omit<Problem, "at"> {
-	const message = `\`file\`: this user may not write to ${what}, and the gateway then keeps no history`;
+function unwritable(what: string, then: string): Omit<Problem, "at"> {
+	const message = `\`file\`: this user may not write to ${what}, and the gateway then ${then}`;
 	return { warning: true, message };
 }
 

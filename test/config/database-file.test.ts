@@ -96,3 +96,56 @@ describe("the file of a history", () => {
 		assert.match(problems[0]?.message ?? "", /is no database/);
 	});
 });
+
+describe("the file of jobs", () => {
+	const routes = "routes: { GET /x: { job: true, respond: 1 } }\n";
+	const told = async (config: string) => {
+		using folder = folderWith({ "sluice.yaml": config });
+		const file = join(folder.path, "sluice.yaml");
+		const { config: made, problems } = await inspectConfig(file, {});
+		const printed = problems.map(printProblem);
+		assert.equal(made === null, printed.length > 0);
+		return printed.map((text) => text.replace(file, ""));
+	};
+
+	test("is a problem at its place if its folder is not there", async () => {
+		assert.deepEqual(await told(`${routes}jobs:\n  file: none/jobs.db\n`), [
+			":3:9: `file`: its folder is not there: make it, or name another",
+		]);
+	});
+
+	test("is not looked at if no route makes jobs, or a store has them", async () => {
+		const store = "store: redis://127.0.0.1\njobs: { file: none/jobs.db }\n";
+		assert.deepEqual(await told(`${routes}${store}`), []);
+	});
+
+	test("is found in the config's folder", async () => {
+		using folder = folderWith({
+			"sluice.yaml": `${routes}jobs: { file: jobs.db }\n`,
+		});
+		const file = join(folder.path, "sluice.yaml");
+		const { config } = await inspectConfig(file, {});
+		assert.equal(config?.jobs?.file, join(folder.path, "jobs.db"));
+	});
+});
+
+describe("what a config names on the disk", () => {
+	test("is looked at whatever else is wrong, and each fault is told", async () => {
+		using folder = folderWith({
+			"sluice.yaml": [
+				"server: { port: '${env.NOPE}', tls: { cert: ./none.pem, key: ./none.key } }",
+				"history: { file: none/kept.db }",
+				"jobs: { file: none/jobs.db }",
+				"auth: { users: { keys: { file: ./none.yaml } } }",
+				"routes: { GET /x: { auth: users, job: true, steps: { a: { run: ./none.ts#f } }, respond: '${a}' } }",
+			].join("\n"),
+		});
+		const file = join(folder.path, "sluice.yaml");
+		const { config, problems } = await inspectConfig(file, {});
+		assert.equal(config, null);
+		assert.deepEqual(
+			problems.map(({ line, column }) => `${line}:${column}`).toSorted(),
+			["1:17", "1:45", "1:62", "2:18", "3:15", "4:32", "5:64"],
+		);
+	});
+});
