@@ -9,3 +9,11 @@ export type ServerFlags = Partial<
 export function withFlags(config: Config, flags: ServerFlags): Config {
 	return { ...config, server: { ...config.server, ...flags } };
 }
+
+/** Null if none was given. */
+export function portOf(port: string | undefined): number | null | "invalid" {
+	if (port === undefined) return null;
+	return /^\d{1,5}$/.test(port) && Number(port) <= 65_535
+		? Number(port)
+		: "invalid";
+}

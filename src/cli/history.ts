@@ -7,7 +7,7 @@ import type {
 	KeptSummary,
 } from "../telemetry/history/messages.ts";
 import { readHistoryQuery } from "../telemetry/history/query.ts";
-import { refuseOther } from "../telemetry/history/schema.ts";
+import { hasRequests, refuseOther } from "../telemetry/history/schema.ts";
 import { detailIn, search } from "../telemetry/history/search.ts";
 import { usualColumns } from "./columns.ts";
 import { exitCodes } from "./exit-codes.ts";
@@ -52,7 +52,7 @@ export async function historyCommand(
 	const place =
 		options.file === undefined
 			? await placeIn(config)
-			: { file: options.file, routes: null };
+			: { file: options.file, known: null };
 	if (place === null) return exitCodes.configInvalid;
 	const db = openToRead(place.file);
 	try {
@@ -60,8 +60,12 @@ export async function historyCommand(
 		// Before a table breaks its lines and CSV doubles its quotes.
 		const requests = hiddenIn(await readUpTo(limit, db, query));
 		if (requests.length > 0 || json || csv) show(requests, { json, csv });
-		else printError(noneKept(query.route, place.routes));
+		else printError(noneKept(query, place.known));
 		return exitCodes.ok;
+	} catch (error) {
+		// A part of the file may be broken.
+		const { code } = error as NodeJS.ErrnoException;
+		throw code === "ERR_SQLITE_ERROR" ? unreadable(error) : error;
 	} finally {
 		db.close();
 	}
@@ -106,10 +110,15 @@ function misuse(message: string): GatewayError {
 	return new GatewayError("request_invalid", message);
 }
 
-/** Where requests are kept, and the routes of the config that says so; null if only `--file` does. */
+/** Where requests are kept, and the names of the config that says so; null if only `--file` does. */
 interface KeptPlace {
 	readonly file: string;
-	readonly routes: readonly string[] | null;
+	readonly known: Known | null;
+}
+
+interface Known {
+	readonly routes: readonly string[];
+	readonly upstreams: readonly string[];
 }
 
 /** Null if the config has problems, which have been printed. */
@@ -117,9 +126,13 @@ async function placeIn(config: string | undefined): Promise<KeptPlace | null> {
 	const path = findConfig(config);
 	const loaded = await inspectAndReport(path);
 	if (loaded.config === null) return null;
-	const { history, routes } = loaded.config;
+	const { history, routes, upstreams } = loaded.config;
 	if (history !== null) {
-		return { file: history.file, routes: routes.map(({ key }) => key) };
+		const known = {
+			routes: routes.map(({ key }) => key),
+			upstreams: upstreams.map(({ name }) => name),
+		};
+		return { file: history.file, known };
 	}
 	throw misuse(
 		`${path} has no history: add \`history: true\`, or name a database with --file`,
@@ -128,20 +141,43 @@ async function placeIn(config: string | undefined): Promise<KeptPlace | null> {
 
 /** Throws with words for people if there is nothing to read. The path may come from the environment, so it is not named. */
 function openToRead(file: string): Database {
-	if (statSync(file, { throwIfNoEntry: false }) === undefined) {
+	const found = statSync(file, { throwIfNoEntry: false });
+	if (found === undefined) {
 		throw misuse(
 			"there is no history yet: the gateway makes the file when it is first asked",
 		);
 	}
+	if (found.isDirectory()) {
+		throw misuse(
+			"the history cannot be read: this is a folder, so name a file",
+		);
+	}
+	const db = openUnjudged(file);
 	try {
-		const db = new sqlite.DatabaseSync(file, {
+		refuseOther(db);
+		if (hasRequests(db)) return db;
+	} catch (error) {
+		db.close();
+		throw unreadable(error);
+	}
+	db.close();
+	throw misuse(
+		"the file holds no history: the gateway has written nothing yet, or it was moved without the `-wal` file that stands beside it",
+	);
+}
+
+function openUnjudged(file: string): Database {
+	try {
+		return new sqlite.DatabaseSync(file, {
 			...{ readOnly: true, timeout: busyMs },
 		});
-		refuseOther(db);
-		return db;
 	} catch (error) {
-		throw misuse(`the history cannot be read: ${(error as Error).message}`);
+		throw unreadable(error);
 	}
+}
+
+function unreadable(error: unknown): GatewayError {
+	return misuse(`the history cannot be read: ${(error as Error).message}`);
 }
 
 async function readUpTo(
@@ -160,21 +196,33 @@ async function readUpTo(
 	return found;
 }
 
-/** A route that the config no longer has may have requests that are kept, so its name is only doubted if none is found. */
+/**
+ * Names that the config no longer has may have requests that are kept, so they are only doubted if none is found.
+ */
 function noneKept(
-	route: string | null,
-	routes: readonly string[] | null,
+	{ route, upstream }: Pick<HistoryQuery, "route" | "upstream">,
+	known: Known | null,
 ): string {
-	const none = "no request is kept that fits";
-	if (route === null || routes === null || routes.includes(route)) return none;
+	let words = "no request is kept that fits";
+	if (known === null) return words;
+	const { routes, upstreams } = known;
+	if (route !== null && !routes.includes(route)) {
+		words += `, and the config has no route \`${route}\`${nearRoute(route, routes)}`;
+	}
+	if (upstream !== null && !upstreams.includes(upstream)) {
+		const near = suggest(upstream, upstreams);
+		words += `, and the config has no upstream \`${upstream}\`${near}`;
+	}
+	return words;
+}
+
+function nearRoute(route: string, routes: readonly string[]): string {
 	const paths = routes.filter(
 		(key) => key.slice(key.indexOf(" ") + 1) === route,
 	);
-	const near =
-		paths.length > 0
-			? `: write \`${paths.join("` or `")}\``
-			: suggest(route, routes);
-	return `${none}, and the config has no route \`${route}\`${near}`;
+	return paths.length > 0
+		? `: write \`${paths.join("` or `")}\``
+		: suggest(route, routes);
 }
 
 /** Whatever is no table goes out as it is, because programs read it. */

@@ -18,7 +18,7 @@ export function keyCommand(name: string, options: KeyOptions): number {
 	if (!/^[^:\p{Cc}]{1,100}$/u.test(name)) {
 		throw new GatewayError(
 			"request_invalid",
-			"a name has 1 to 100 characters, none of them a colon",
+			"a name has 1 to 100 characters, none of them a colon or a control character such as a line break",
 		);
 	}
 	const { expires, scope, password = false } = options;

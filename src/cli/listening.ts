@@ -14,16 +14,19 @@ export type AdminDoor = Required<
 
 /**
  * Opens the admin server. Null if nobody chose its port and another process has it. It failed if the config's own address
- * cannot be listened on. Then stderr says why.
+ * cannot be listened on. Then stderr says why. `beside` is for a process that may run beside the gateway of its config: that has the
+ * port then, unless its own was chosen for it.
  */
 export async function openAdmin(
 	config: AdminConfig,
 	log: Log,
 	open: (door: AdminDoor) => Promise<AdminServer>,
+	beside?: { readonly port: number | null },
 ): Promise<AdminServer | null | "failed"> {
-	const { port, host, hosts, token, ...unread } = config;
+	const { port: written, host, hosts, token, ...unread } = config;
 	allRead(unread);
-	const taken = port ?? usualAdminPort;
+	const port = beside ? beside.port : written;
+	const taken = port ?? written ?? usualAdminPort;
 	try {
 		return await open({
 			...{ port: taken, host, hosts },
@@ -34,10 +37,10 @@ export async function openAdmin(
 	} catch (error) {
 		const { code } = error as NodeJS.ErrnoException;
 		if (port === null && code === "EADDRINUSE") {
-			log.warn(
-				{ port: taken },
-				"there is no admin server: its usual port is taken, so choose another as `admin.port`",
-			);
+			const why = beside
+				? "its port is taken, so choose another with --admin-port"
+				: "its usual port is taken, so choose another as `admin.port`";
+			log.warn({ port: taken }, `there is no admin server: ${why}`);
 			return null;
 		}
 		printError(

@@ -10,6 +10,7 @@ import type { HistoryOptions } from "./history.ts";
 import type { KeyOptions } from "./key.ts";
 import type { ServeFlags, ServeHooks } from "./serve.ts";
 import { guardProcess, print, printError } from "./terminal.ts";
+import type { WorkFlags } from "./work.ts";
 
 const help = `
 Examples:
@@ -64,6 +65,8 @@ Exit codes:
 const workHelp = `
 It takes jobs that gateways of the same config have taken on: from their store, or
 from their database on this machine. It opens no port but that of the admin server.
+Beside \`serve\` on one machine that is taken: then it has none, or another by
+--admin-port.
 
 Signals are those of \`serve\`: the first one takes no more jobs and gives those that
 run the time of \`server.drain\`. What is left of them then is run by others.
@@ -200,9 +203,13 @@ export async function main(
 		.description("run the jobs of a config, and take no requests")
 		.addHelpText("after", workHelp)
 		.argument("[config]", configArgument)
-		.action(async (config: string | undefined) => {
+		.option(
+			"--admin-port <number>",
+			"the admin server's, instead of the config's",
+		)
+		.action(async (config: string | undefined, options: WorkFlags) => {
 			const { workCommand } = await import("./work.ts");
-			exitCode = await workCommand(config);
+			exitCode = await workCommand(config, options);
 		});
 	program
 		.command("check")

@@ -78,7 +78,24 @@ function bodyOf({ data }: RequestOptions): Uint8Array {
 	try {
 		return readFileSync(file === "-" ? 0 : file);
 	} catch (error) {
-		throw misuse(`--data: ${(error as Error).message}`);
+		throw misuse(`--data: ${whyUnread(file, error as NodeJS.ErrnoException)}`);
+	}
+}
+
+function whyUnread(file: string, { code }: NodeJS.ErrnoException): string {
+	const name = file === "-" ? "standard input" : `\`${file}\``;
+	switch (code) {
+		case "ENOENT":
+		case "ENOTDIR":
+			return `there is no file ${name}`;
+		case "EISDIR":
+			return `${name} is a folder: name a file`;
+		case "EACCES":
+			return `this user may not read ${name}`;
+		case "ERR_FS_FILE_TOO_LARGE":
+			return `${name} is too large: a file has at most 2 GiB`;
+		default:
+			return `${name} cannot be read: ${code}`;
 	}
 }
 

@@ -7,7 +7,7 @@ import type { RunningServer } from "../server/serve.ts";
 import { drainWithJobs } from "./draining.ts";
 import { exitCodes } from "./exit-codes.ts";
 import { findConfig, loadAndReport } from "./find-config.ts";
-import { type ServerFlags, withFlags } from "./flags.ts";
+import { portOf, type ServerFlags, withFlags } from "./flags.ts";
 import { type AskedPlace, cannotListen, openAdmin } from "./listening.ts";
 import { listOfRoutes } from "./overview.ts";
 import { createServing, type Serving } from "./serving.ts";
@@ -37,7 +37,7 @@ export async function serveCommand(
 	options: ServeFlags,
 	hooks: ServeHooks,
 ): Promise<number> {
-	const port = portOf(options);
+	const port = portOf(options.port);
 	if (port === "invalid") {
 		printError(`--port takes a number from 0 to 65535, not ${options.port}`);
 		return exitCodes.failed;
@@ -132,13 +132,6 @@ async function serveAlone(
 	await admin?.close();
 	await log.close();
 	return finished ? exitCodes.ok : exitCodes.failed;
-}
-
-function portOf({ port }: ServeFlags): number | null | "invalid" {
-	if (port === undefined) return null;
-	return /^\d{1,5}$/.test(port) && Number(port) <= 65_535
-		? Number(port)
-		: "invalid";
 }
 
 function workersOf({

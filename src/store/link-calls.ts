@@ -153,7 +153,7 @@ export class LinkCalls {
  * As `after`, for what waits for an answer. A command is sent in one turn of the event loop, and its answer is read in another. If the loop is late, that is
  * not the fault of whoever answers.
  */
-export function afterTurns(clock: Clock, ms: number, fn: () => void): Timer {
+function afterTurns(clock: Clock, ms: number, fn: () => void): Timer {
 	let over = false;
 	let timer: Timer;
 	const wait = (ms: number, turnsLeft: number) => {

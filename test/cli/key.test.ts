@@ -59,6 +59,7 @@ describe("sluice key", () => {
 		using folder = folderWith({});
 		for (const [args, words] of [
 			[["a:b"], /none of them a colon/],
+			[["a\nb"], /a control character such as a line break/],
 			[["a", "--expires", "soon"], /takes a number of days/],
 			[["a", "--expires", "2020-01-01"], /2020-01-01 is over already/],
 			[["a", "--expires", "0d"], /0d is over already/],

@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { test } from "node:test";
 import { addedState } from "../../src/admin/added-state.ts";
 import { stateOf } from "../../src/admin/state-page.ts";
 import { createMetrics } from "../../src/telemetry/metrics/metrics.ts";
 import { createTraffic } from "../../src/telemetry/traffic/traffic.ts";
 import { everything } from "../kit/history.ts";
-import { begin, ended, serveJobs } from "../kit/jobs.ts";
+import { begin, ended, type ShownJob, serveJobs } from "../kit/jobs.ts";
+import { linesOf } from "../kit/log.ts";
 
 test("an operator sees jobs in the state, in the metrics and in the record of their runs", async () => {
 	await using served = await serveJobs(
@@ -41,6 +45,37 @@ test("an operator sees jobs in the state, in the metrics and in the record of th
 	);
 	metrics.detach();
 	traffic.detach();
+});
+
+test("the log says of a job that was cancelled that it was given up, and not that a client left", async () => {
+	const upstream = createServer(() => {}).listen(0, "127.0.0.1");
+	await once(upstream, "listening");
+	const { port } = upstream.address() as AddressInfo;
+	for (const requests of ["failed", "partial", "all"] as const) {
+		await using served = await serveJobs(
+			`upstreams: { slow: { url: "http://127.0.0.1:${port}", timeout: 1m } }
+routes: { POST /a: { deadline: 1m, job: { always: true }, steps: { a: { get: slow/a } } } }`,
+		);
+		const lines = linesOf(served.gateway, { requests });
+		const asked = await begin(served, "/a", { method: "POST" });
+		let state = "";
+		while (state !== "running") {
+			({ state } = (await served.get(asked.url)).json as ShownJob);
+		}
+		await served.get(asked.url, { method: "DELETE" });
+		assert.equal((await ended(served, asked)).code, "job_cancelled");
+		while (!served.ended.some(({ job }) => job)) {
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		const told = lines
+			.map(({ words }) => words)
+			.filter((words) => words !== "answered");
+		const words =
+			"the job was given up: it was cancelled, or another process has it";
+		assert.deepEqual(told, requests === "failed" ? [] : [words], requests);
+	}
+	upstream.closeAllConnections();
+	upstream.close();
 });
 
 async function untilCounted(state: ReturnType<typeof stateOf>) {

@@ -1,7 +1,12 @@
 import { z } from "zod";
 import type { Judged } from "../shape.ts";
 import type { Source } from "../source.ts";
-import { readApiKeyHash, readPasswordHash } from "./auth-hash.ts";
+import {
+	faultOfApiKeyHash,
+	faultOfPasswordHash,
+	readApiKeyHash,
+	readPasswordHash,
+} from "./auth-hash.ts";
 import { part } from "./key.ts";
 import { asWritten, type Kind, plain } from "./kind.ts";
 import { section } from "./section.ts";
@@ -11,7 +16,8 @@ const claimsMap = asWritten<Readonly<Record<string, unknown>>>(
 );
 const claims = { ...claimsMap, absent: () => ({}) };
 
-const nameWords = "a name of 1 to 100 characters, none of them a colon";
+const nameWords =
+	"a name of 1 to 100 characters, none of them a colon or a control character";
 const entryName = plain<string>(
 	z
 		.string({ error: nameWords })
@@ -39,7 +45,10 @@ const apiKeyHash = plain(
 	z
 		.string({ error: apiKeyWords })
 		.refine((written) => readApiKeyHash(written) !== null, {
-			error: apiKeyWords,
+			error: ({ input }) => {
+				const fault = faultOfApiKeyHash(String(input));
+				return fault === null ? apiKeyWords : `${apiKeyWords}, but ${fault}`;
+			},
 		}),
 	(written: string) =>
 		readApiKeyHash(written) as NonNullable<ReturnType<typeof readApiKeyHash>>,
@@ -51,7 +60,12 @@ const passwordHash = plain(
 	z
 		.string({ error: passwordWords })
 		.refine((written) => readPasswordHash(written) !== null, {
-			error: passwordWords,
+			error: ({ input }) => {
+				const fault = faultOfPasswordHash(String(input));
+				return fault === null
+					? passwordWords
+					: `${passwordWords}, but ${fault}`;
+			},
 		}),
 	(written: string) =>
 		readPasswordHash(written) as NonNullable<

@@ -44,6 +44,18 @@ export function readApiKeyHash(text: string): ApiKeyHash | null {
 	return bytes.length === 32 ? { prefix, digest: bytes } : null;
 }
 
+/** Which part of a text that begins as such a hash is wrong; null if it does not begin so. Holds nothing of the text. */
+export function faultOfApiKeyHash(text: string): string | null {
+	if (!text.startsWith("sha256:")) return null;
+	const [, prefix = "", ...rest] = text.split(":");
+	if (!/^[A-Za-z0-9]{8}$/.test(prefix)) {
+		return "its second part is not 8 letters and digits";
+	}
+	const digest = rest.join(":");
+	if (digest.length === 43) return "its third part is not in base64url";
+	return `its third part has ${digest.length} characters instead of 43`;
+}
+
 /** What scrypt costs (RFC 7914, 2). */
 export interface ScryptCost {
 	readonly N: number;
@@ -86,6 +98,36 @@ function unpadded(bytes: Buffer): string {
 const lnMin = 14;
 const lnMax = 17;
 
+/** The only one that is taken: more of it costs as `ln` does. */
+const rOnly = 8;
+const pMax = 4;
+
+/** Which part of a text that begins as such a hash is wrong; null if it does not begin so. Holds no salt and no digest. */
+export function faultOfPasswordHash(text: string): string | null {
+	if (!text.startsWith("$scrypt$")) return null;
+	const [cost = "", salt = "", digest = "", ...more] = text.split("$").slice(2);
+	const [ln, r, p] = (/^ln=(\d{1,9}),r=(\d{1,9}),p=(\d{1,9})$/.exec(cost) ?? [])
+		.slice(1)
+		.map(Number);
+	if (ln === undefined || r === undefined || p === undefined) {
+		return "its second part is not as `ln=15,r=8,p=3`";
+	}
+	if (ln < lnMin || ln > lnMax) {
+		return `its \`ln\` is ${ln} and not from ${lnMin} to ${lnMax}`;
+	}
+	if (r !== rOnly) return `its \`r\` is ${r} and not ${rOnly}`;
+	if (p < 1 || p > pMax) return `its \`p\` is ${p} and not from 1 to ${pMax}`;
+	if (!/^[A-Za-z0-9+/]{11,86}$/.test(salt)) {
+		return "its salt is not 11 to 86 characters of base64 without `=`";
+	}
+	if (!/^[A-Za-z0-9+/]{43}$/.test(digest)) {
+		return "its digest is not 43 characters of base64 without `=`";
+	}
+	return more.length > 0
+		? "something stands behind its digest"
+		: "a number in it begins with 0";
+}
+
 /** Null if the text is no such hash, or if its cost is out of bounds. */
 export function readPasswordHash(text: string): PasswordHash | null {
 	const found =
@@ -98,7 +140,7 @@ export function readPasswordHash(text: string): PasswordHash | null {
 		number,
 		number,
 	];
-	if (ln < lnMin || ln > lnMax || r !== 8 || p < 1 || p > 4) return null;
+	if (ln < lnMin || ln > lnMax || r !== rOnly || p < 1 || p > pMax) return null;
 	return {
 		cost: { N: 2 ** ln, r, p },
 		salt: Buffer.from(found[4] as string, "base64"),

@@ -102,7 +102,17 @@ export function urlOrMap(): Kind<
 			if (source.kind !== "scalar") return asMap.take(source, judged, context);
 			const { at } = source;
 			const entry = { key: "url", at, value: source };
-			return asMap.take(createMap(at, [entry]), judged, context);
+			// The author wrote no key `url`, so none is named.
+			const inside: Judged = { ...judged, problems: [] };
+			const read = asMap.take(createMap(at, [entry]), inside, context);
+			for (const { message, ...problem } of inside.problems) {
+				const named = (words: string) =>
+					words.replace(/^`url`/, () => judged.what);
+				const own =
+					typeof message === "string" ? named(message) : () => named(message());
+				judged.problems.push({ ...problem, message: own });
+			}
+			return read;
 		},
 	};
 }

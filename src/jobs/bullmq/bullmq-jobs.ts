@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { GatewayError } from "../../core/errors.ts";
 import type { Clock, Timer } from "../../tasks/clock.ts";
 import type {
 	Job,
@@ -330,7 +331,8 @@ export class BullmqJobs implements JobStore {
 			return await Promise.race([work(queue, () => isLate), late]);
 		} catch (error) {
 			this.#connection.failed(error, isLate);
-			throw unavailable(String(error));
+			if (error instanceof GatewayError) throw error;
+			throw unavailable(wordsOf(error));
 		} finally {
 			timer.cancel();
 		}
@@ -361,6 +363,11 @@ const newlyAdded: Omit<Job, keyof Asked | "id"> = {
 	...{ state: "queued" as const, begun: 0, startedAt: null, endedAt: null },
 	...{ progress: [], status: null, code: null },
 };
+
+/** What a thrown value says, without the name of its class. */
+function wordsOf(thrown: unknown): string {
+	return thrown instanceof Error ? thrown.message : String(thrown);
+}
 
 /** Whether the connection has ended before the answer was there. */
 function hasClosed(thrown: unknown): boolean {

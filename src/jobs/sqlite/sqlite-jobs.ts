@@ -161,7 +161,7 @@ export class SqliteJobs implements JobStore {
 		worker.on("message", (message: FromJobs) => this.#hear(message));
 		let words = "their thread has ended";
 		worker.on("error", (error) => {
-			words = `their thread has failed: ${String(error)}`;
+			words = `their thread has failed: ${error instanceof Error ? error.message : String(error)}`;
 		});
 		worker.on("exit", () => {
 			this.#worker = null;

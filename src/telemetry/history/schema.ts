@@ -85,6 +85,12 @@ export function refuseOther(db: Database): void {
 	if (fault !== null) throw new Error(`the file ${fault}`);
 }
 
+/** Whether its table was made. */
+export function hasRequests(db: Database): boolean {
+	const made = "SELECT count(*) FROM sqlite_schema WHERE name = 'request'";
+	return numberOf(db, made) > 0;
+}
+
 function isOthers(db: Database): boolean {
 	if (numberOf(db, "PRAGMA application_id") === historyApplicationId)
 		return false;

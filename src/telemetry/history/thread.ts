@@ -146,7 +146,7 @@ export class DatabaseThread {
 		worker.on("message", (message: FromDatabase) => this.#hear(message));
 		let words = "its thread has ended";
 		worker.on("error", (error) => {
-			words = `its thread has failed: ${String(error)}`;
+			words = `its thread has failed: ${error instanceof Error ? error.message : String(error)}`;
 		});
 		worker.on("exit", () => {
 			this.#worker = null;

@@ -13,16 +13,21 @@ import {
 	type Ending,
 	endingOf,
 	endingWords,
-	leftWords,
 	nameOf,
 	whyCutOff,
 	whyRefused,
+	wordsOfEnd,
 	writtenOf,
 } from "./log-requests.ts";
 
 /** Endings of which `sample` takes a share. `requests: partial` tells of all others. */
 const sampled: ReadonlySet<Ending> = new Set([
 	...(["whole", "left", "unwatched", "refused"] as const),
+]);
+
+/** Endings that are no failure of ours. */
+const quiet: ReadonlySet<Ending> = new Set([
+	...(["left", "unwatched", "refused"] as const),
 ]);
 
 /** How many parts of one answer are named as missing. */
@@ -94,13 +99,14 @@ function tellOne(end: TrailEnded, atMs: number, calls: Calls, log: Log): void {
 	addMissing(line, end);
 	addError(line, end, ending, calls);
 	if (ending === "partial") log.warn(line, "answered in part", atMs);
-	else if (ending === "refused" || ending === "unwatched") {
-		log.info(line, endingWords[ending], atMs);
-	} else if (ending === "left") {
-		const why = end.error && whyCutOff(end.error);
-		Object.assign(line, why);
-		log.info(line, leftWords(end.outlived, why !== null), atMs);
-	} else log.error(line, endingWords[ending as keyof typeof endingWords], atMs);
+	else {
+		if (ending === "left" && end.error) {
+			Object.assign(line, whyCutOff(end.error));
+		}
+		const words = wordsOfEnd(ending, end);
+		if (quiet.has(ending)) log.info(line, words, atMs);
+		else log.error(line, words, atMs);
+	}
 }
 
 /** A call that had not ended counts up to the request's end, also if it has ended since. */

@@ -83,11 +83,23 @@ export function whyCutOff({
 }
 
 const cutOffWords = "the client was cut off before it had its answer";
-const finishedWords = `${endingWords.left}, and its request was finished`;
 
-export function leftWords(outlived: boolean, isCutOff: boolean): string {
-	if (outlived) return finishedWords;
-	return isCutOff ? cutOffWords : endingWords.left;
+/** The same of the run of a job, whose client has gone long before. */
+const jobWords: Partial<Record<Ending, string>> = {
+	left: "the job was given up: it was cancelled, or another process has it",
+	failed_alone: "job failed after it was given up",
+};
+
+/** What a line says of this end. */
+export function wordsOfEnd(
+	ending: keyof typeof endingWords,
+	{ job, outlived, error }: Pick<RequestEnded, "error" | "job" | "outlived">,
+): string {
+	const words = (job && jobWords[ending]) ?? endingWords[ending];
+	if (ending !== "left") return words;
+	if (outlived)
+		return `${words}, and its ${job ? "run" : "request"} was finished`;
+	return error && whyCutOff(error) ? cutOffWords : words;
 }
 
 /** Tells of what went wrong with a request, as `log.requests` and `log.clientErrors` say. */
@@ -146,7 +158,7 @@ function tellEnd(
 						...written,
 						...countOf(count),
 					},
-					endingWords[ending],
+					wordsOfEnd(ending, end),
 				);
 			if (written !== null) return write(1);
 			const [kind, linesMax] = refusals.has(code)
@@ -157,18 +169,15 @@ function tellEnd(
 	}
 }
 
-function tellLeft(
-	{ requestId, traceId, route, durationMs: ms, outlived }: RequestEnded,
-	error: GatewayError,
-	log: Log,
-): void {
-	const durationMs = Math.round(ms);
+function tellLeft(end: RequestEnded, error: GatewayError, log: Log): void {
+	const { requestId, traceId, route, outlived, job } = end;
+	const durationMs = Math.round(end.durationMs);
 	const why = whyCutOff(error);
-	const kind = `left ${route} ${outlived} ${why?.message}`;
+	const kind = `left ${route} ${outlived} ${job} ${why?.message}`;
 	log.repeats.tell(kind, 1, (count) =>
 		log.info(
 			{ requestId, traceId, route, durationMs, ...why, ...countOf(count) },
-			leftWords(outlived, why !== null),
+			wordsOfEnd("left", end),
 		),
 	);
 }
