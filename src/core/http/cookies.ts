@@ -1,3 +1,4 @@
+import { withoutBlanks } from "./blanks.ts";
 import { allHeadersOf, decodedValue, type HeaderList } from "./headers.ts";
 
 /**
@@ -14,19 +15,17 @@ export function cookiesOf(headers: HeaderList, name: string): string[] {
 	return [...cookies(headers, name)];
 }
 
-/** RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. */
+/**
+ * RFC 6265, 4.2: pairs between semicolons. A value may stand in quotes, which are not part of it. A browser takes a name with
+ * any other white space around it for another one, so it does not guard its prefix.
+ */
 function* cookies(headers: HeaderList, name: string): Generator<string> {
 	for (const line of allHeadersOf(headers, "cookie")) {
 		for (const pair of line.split(";")) {
 			const equals = pair.indexOf("=");
-			if (equals < 0 || unblanked(pair.slice(0, equals)) !== name) continue;
-			const value = unblanked(pair.slice(equals + 1));
+			if (equals < 0 || withoutBlanks(pair.slice(0, equals)) !== name) continue;
+			const value = withoutBlanks(pair.slice(equals + 1));
 			yield decodedValue(value.replace(/^"(.*)"$/, "$1"));
 		}
 	}
-}
-
-/** Without the blanks of HTTP around it. A browser takes a name with any other white space for another one, so it does not guard its prefix. */
-function unblanked(text: string): string {
-	return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }

@@ -1,4 +1,5 @@
 import { randomFillSync } from "node:crypto";
+import { withoutBlanks } from "./blanks.ts";
 import { allHeadersOf, type HeaderList } from "./headers.ts";
 
 /** W3C Trace Context, Level 1: its fields as they are read and written. */
@@ -49,10 +50,6 @@ const membersMax = 32;
 /** A key, of one system or of a tenant of one, and a value of up to 256 characters that does not end in a space. */
 const memberPattern =
 	/^(?:[a-z][a-z\d_\-*/]{0,255}|[a-z\d][a-z\d_\-*/]{0,240}@[a-z][a-z\d_\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/;
-
-function withoutBlanks(text: string): string {
-	return text.replaceAll(/^[ \t]+|[ \t]+$/g, "");
-}
 
 /** Random digits, many at a time: to ask for eight bytes costs ten times as much as to take them from here. */
 let digits = "";
