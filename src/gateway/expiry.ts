@@ -1,7 +1,7 @@
 import {
 	type ByteStream,
-	type Flow,
 	isStream,
+	type PieceFlow,
 	type PieceTaker,
 } from "../core/body/byte-stream.ts";
 import { GatewayError } from "../core/errors.ts";
@@ -91,17 +91,17 @@ class EndingStream implements ByteStream, AsyncIterator<Uint8Array, undefined> {
 }
 
 /** The same of a stream that hands its pieces over. */
-class EndingFlow extends EndingStream implements PieceTaker, Flow {
+class EndingFlow extends EndingStream implements PieceTaker, PieceFlow {
 	readonly #body: ByteStream;
 	#taker: PieceTaker | null = null;
-	#flow: Flow | null = null;
+	#flow: PieceFlow | null = null;
 
 	constructor(body: ByteStream, timer: Timer) {
 		super(body, timer);
 		this.#body = body;
 	}
 
-	flowTo(taker: PieceTaker): Flow {
+	flowTo(taker: PieceTaker): PieceFlow {
 		this.#taker = taker;
 		this.#flow = this.#body.flowTo?.(this) ?? null;
 		return this;

@@ -1,4 +1,8 @@
-import type { ByteStream, Flow, PieceTaker } from "../core/body/byte-stream.ts";
+import type {
+	ByteStream,
+	PieceFlow,
+	PieceTaker,
+} from "../core/body/byte-stream.ts";
 import { asGatewayError, GatewayError } from "../core/errors.ts";
 import { type Events, type RequestEnded, raise } from "../core/events.ts";
 import type { GatewayRequest, GatewayResponse } from "../core/http/messages.ts";
@@ -169,17 +173,20 @@ export class ReportedStream
 }
 
 /** The same of a body that hands its pieces over. */
-export class ReportedFlow extends ReportedStream implements PieceTaker, Flow {
+export class ReportedFlow
+	extends ReportedStream
+	implements PieceTaker, PieceFlow
+{
 	readonly #scope: Scope;
 	#taker: PieceTaker | null = null;
-	#flow: Flow | null = null;
+	#flow: PieceFlow | null = null;
 
 	constructor(body: ByteStream, scope: Scope, report: RequestReport) {
 		super(body, scope, report);
 		this.#scope = scope;
 	}
 
-	flowTo(taker: PieceTaker): Flow {
+	flowTo(taker: PieceTaker): PieceFlow {
 		this.#taker = taker;
 		this.#flow = this.body.flowTo?.(this) ?? null;
 		return this;
@@ -200,7 +207,7 @@ export class ReportedFlow extends ReportedStream implements PieceTaker, Flow {
 	}
 
 	leave(): void {
-		this.end(left());
+		this.end(this.#scope.cancelled ? this.#scope.reason : left());
 		this.#flow?.leave();
 	}
 }

@@ -1,4 +1,8 @@
-import type { ByteStream, Flow, PieceTaker } from "../core/body/byte-stream.ts";
+import type {
+	ByteStream,
+	PieceFlow,
+	PieceTaker,
+} from "../core/body/byte-stream.ts";
 import { printEvent } from "../core/http/event-stream.ts";
 import type { CancelTarget, Listening } from "../tasks/lifetime.ts";
 import { listenTo, type Scope } from "../tasks/scope.ts";
@@ -33,7 +37,7 @@ export class ChannelEvents
 	implements
 		ByteStream,
 		AsyncIterator<Uint8Array, undefined>,
-		Flow,
+		PieceFlow,
 		Listener,
 		CancelTarget
 {
@@ -96,7 +100,7 @@ export class ChannelEvents
 		});
 	}
 
-	flowTo(taker: PieceTaker): Flow {
+	flowTo(taker: PieceTaker): PieceFlow {
 		this.#taker = taker;
 		this.goOn();
 		return this;
@@ -104,11 +108,11 @@ export class ChannelEvents
 
 	goOn(): void {
 		this.#full = false;
-		this.#handOver();
+		this.#passOn();
 	}
 
 	/** All that there is, as far as there is room. */
-	#handOver(): void {
+	#passOn(): void {
 		while (this.#taker !== null && !this.#full) {
 			const chunk = this.#over ? this.#takeLast() : this.#take();
 			if (chunk !== null) this.#full = !this.#taker.take(chunk);
@@ -146,7 +150,7 @@ export class ChannelEvents
 	}
 
 	wake(): void {
-		if (this.#taker !== null) return this.#handOver();
+		if (this.#taker !== null) return this.#passOn();
 		// A reader that was given a heartbeat, and does not ask yet, will take it itself.
 		if (this.#resolve === null) return;
 		const chunk = this.#take();
@@ -177,7 +181,7 @@ export class ChannelEvents
 			this.#owner.retryMs(),
 		).event;
 		this.#leave();
-		if (this.#taker !== null) return this.#handOver();
+		if (this.#taker !== null) return this.#passOn();
 		const last = this.#resolve === null ? null : this.#takeLast();
 		if (last !== null) this.#give({ done: false, value: last });
 	}

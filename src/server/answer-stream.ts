@@ -1,11 +1,15 @@
 import type { Writable } from "node:stream";
-import type { ByteStream, Flow, PieceTaker } from "../core/body/byte-stream.ts";
+import type {
+	ByteStream,
+	PieceFlow,
+	PieceTaker,
+} from "../core/body/byte-stream.ts";
 import type { RequestMemory } from "../core/memory.ts";
 import type { Scope } from "../tasks/scope.ts";
 import type { AnswerWriter } from "./carrier.ts";
 
 /** The exchange whose answer has a body that comes piece by piece. */
-export interface StreamOwner {
+export interface AnswerOwner {
 	readonly memory: Pick<RequestMemory, "hold" | "give">;
 	/** Whether the client is gone. */
 	readonly over: boolean;
@@ -18,7 +22,7 @@ export interface StreamOwner {
 /** Writes as fast as the client reads. An answer that breaks off must not look whole, so the connection is cut. */
 export function writeAsItComes(
 	body: ByteStream,
-	owner: StreamOwner,
+	owner: AnswerOwner,
 	answer: AnswerWriter,
 	scope: Scope,
 ): void {
@@ -31,7 +35,7 @@ const cut = new Error("the answer is cut");
 
 async function write(
 	body: ByteStream,
-	owner: StreamOwner,
+	owner: AnswerOwner,
 	answer: AnswerWriter,
 	scope: Scope,
 ): Promise<void> {
@@ -73,14 +77,16 @@ function drained(from: Writable, scope: Scope): Promise<void> {
  * listener has one for as long as it listens.
  */
 class AnswerFlow implements PieceTaker {
-	readonly #owner: StreamOwner;
+	readonly #owner: AnswerOwner;
 	readonly #answer: AnswerWriter;
 	readonly #scope: Scope;
-	#flow: Flow | null = null;
+	#flow: PieceFlow | null = null;
+	/** Whether the answer was cut off. */
+	#over = false;
 	/** Set while the client has to read before anything more is written. */
 	#stopWaiting: (() => void) | null = null;
 
-	constructor(owner: StreamOwner, answer: AnswerWriter, scope: Scope) {
+	constructor(owner: AnswerOwner, answer: AnswerWriter, scope: Scope) {
 		this.#owner = owner;
 		this.#answer = answer;
 		this.#scope = scope;
@@ -105,27 +111,36 @@ class AnswerFlow implements PieceTaker {
 	}
 
 	#breakOff(): false {
+		this.#over = true;
+		this.#stopWaiting?.();
 		this.#flow?.leave();
 		this.#owner.cut();
 		return false;
 	}
 
+	/** A body that has given all it has hears of no client that goes, so this listens for itself meanwhile. */
 	#wait(from: Writable, bytes: number): void {
 		const { memory } = this.#owner;
 		const goOn = () => {
-			this.#stopWaiting = null;
-			memory.give(bytes);
+			this.#stopWaiting?.();
 			this.#flow?.goOn();
 		};
 		memory.hold(bytes);
 		from.once("drain", goOn);
-		this.#stopWaiting = () => from.off("drain", goOn);
+		let stopListening = () => {};
+		this.#stopWaiting = () => {
+			this.#stopWaiting = null;
+			from.off("drain", goOn);
+			stopListening();
+			memory.give(bytes);
+		};
+		stopListening = this.#scope.onCancel(() => this.#breakOff());
 	}
 
 	ended(): void {
+		if (this.#over) return;
 		const waits = this.#stopWaiting !== null;
 		this.#stopWaiting?.();
-		this.#stopWaiting = null;
 		const brokeOff = waits && this.#scope.cancelled;
 		if (this.#owner.over || brokeOff) this.#owner.cut();
 		else this.#owner.streamed();

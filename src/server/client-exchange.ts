@@ -21,7 +21,7 @@ import {
 import { type Memory, RequestMemory } from "../core/memory.ts";
 import { requestIdOf } from "../core/request-id.ts";
 import { openScope, type Scope } from "../tasks/scope.ts";
-import { type StreamOwner, writeAsItComes } from "./answer-stream.ts";
+import { type AnswerOwner, writeAsItComes } from "./answer-stream.ts";
 import type { AnswerWriter, Carrier, Unanswered } from "./carrier.ts";
 import type { ClientAddress, ClientScheme } from "./client-address.ts";
 import { clientClosed, lingerMs } from "./client-connection.ts";
@@ -93,7 +93,7 @@ interface Parts {
 }
 
 /** One request and its answer. */
-export class ClientExchange implements GatewayRequest, Unanswered, StreamOwner {
+export class ClientExchange implements GatewayRequest, Unanswered, AnswerOwner {
 	readonly id: string;
 	readonly method: string;
 	readonly target: string;

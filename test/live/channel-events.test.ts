@@ -1,11 +1,16 @@
 import assert from "node:assert/strict";
+import { PassThrough } from "node:stream";
 import { describe, it } from "node:test";
-import type { PieceTaker } from "../../src/core/body/byte-stream.ts";
+import { isStream, type PieceTaker } from "../../src/core/body/byte-stream.ts";
 import { Memory } from "../../src/core/memory.ts";
+import { endingWith } from "../../src/gateway/expiry.ts";
 import { Channel } from "../../src/live/channel.ts";
 import { ChannelEvents } from "../../src/live/channel-events.ts";
 import { Place } from "../../src/live/channel-place.ts";
+import { writeAsItComes } from "../../src/server/answer-stream.ts";
+import type { AnswerWriter } from "../../src/server/carrier.ts";
 import { virtualClock } from "../../src/tasks/clock.ts";
+import { openScope } from "../../src/tasks/scope.ts";
 
 /** A channel with one listener, whose stream nobody reads yet. */
 async function listening(waiting = { messagesMax: 10, bytesMax: 1024 ** 2 }) {
@@ -33,7 +38,7 @@ async function listening(waiting = { messagesMax: 10, bytesMax: 1024 ** 2 }) {
 		await channel.publish("7", JSON.stringify(message));
 		await clock.advance(0);
 	};
-	return { channel, events, say, over: () => over };
+	return { channel, clock, events, say, over: () => over };
 }
 
 /** Takes so many pieces before it is full, and again so many when it is told to go on. */
@@ -171,6 +176,38 @@ describe("the stream of a channel that hands its pieces over", () => {
 		flow.goOn();
 		assert.deepEqual([taker.texts.length, taker.ends], [1, 1]);
 		assert.equal(channel.state().listeners, 0);
+	});
+
+	it("leaves nothing behind of a client that was too slow, was told so, and goes without reading it", async () => {
+		const { channel, clock, events, say } = await listening();
+		const scope = openScope({ clock });
+		events.endWith(scope, () => {});
+		const headers = ["content-type", "text/event-stream"];
+		const { body } = endingWith(
+			{ status: 200, headers, body: events },
+			Date.now() + 3_600_000,
+			clock,
+			scope,
+		);
+		const socket = new PassThrough();
+		const seen = { held: 0, cut: 0 };
+		const owner = {
+			over: false,
+			memory: {
+				hold: (bytes: number) => void (seen.held += bytes),
+				give: (bytes: number) => void (seen.held -= bytes),
+			},
+			cut: () => void seen.cut++,
+			streamed: () => assert.fail("it is not whole"),
+		};
+		const answer = { write: () => socket } as unknown as AnswerWriter;
+		assert.ok(isStream(body));
+		writeAsItComes(body, owner, answer, scope);
+		for (let one = 0; one < 11; one++) await say(`m${one}`);
+		assert.equal(channel.state().dropped, 1);
+		scope.cancel(new Error("gone"));
+		assert.deepEqual(seen, { held: 0, cut: 1 });
+		assert.deepEqual([socket.listenerCount("drain"), scope.listeners], [0, 0]);
 	});
 
 	it("tells a taker that leaves nothing more", async () => {

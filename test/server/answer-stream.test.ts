@@ -73,6 +73,34 @@ describe("an answer whose body hands its pieces over", () => {
 		assert.equal(seen.goesOn, 0);
 	});
 
+	it("is left and cut when its client goes before it has read, also if nobody else hears of it", () => {
+		const socket = new PassThrough();
+		const { scope, seen, taker } = flowing(() => socket);
+		taker.take(piece);
+		scope.cancel(new Error("gone"));
+		assert.deepEqual([seen.left, seen.cut, seen.held], [1, 1, 0]);
+		assert.equal(socket.listenerCount("drain"), 0);
+		assert.equal(scope.listeners, 0);
+	});
+
+	it("leaves no listener behind a client that has read", () => {
+		const socket = new PassThrough();
+		const { scope, seen, taker } = flowing(() => socket);
+		taker.take(piece);
+		assert.equal(scope.listeners, 1);
+		socket.emit("drain");
+		assert.equal(scope.listeners, 0);
+		scope.cancel(new Error("gone"));
+		assert.deepEqual([seen.left, seen.cut], [0, 0]);
+	});
+
+	it("is cut at once if its client was gone before a piece was written", () => {
+		const { scope, seen, taker } = flowing(() => new PassThrough());
+		scope.cancel(new Error("gone"));
+		assert.equal(taker.take(piece), false);
+		assert.deepEqual([seen.left, seen.cut, seen.held], [1, 1, 0]);
+	});
+
 	it("is left and cut if its client is gone, or a piece cannot be written", () => {
 		const gone = flowing(() => assert.fail("nothing is written"));
 		gone.owner.over = true;

@@ -15,7 +15,7 @@ export interface ByteStream extends AsyncIterable<Uint8Array> {
 	 * Hands its pieces over by itself, instead of being read. Present if it may go on for hours, to many: a promise for each piece
 	 * costs each of them as much as to write it. The first pieces may be handed over before it returns.
 	 */
-	flowTo?(taker: PieceTaker): Flow;
+	flowTo?(taker: PieceTaker): PieceFlow;
 }
 
 /** Who takes the pieces of a body as they come. */
@@ -27,7 +27,7 @@ export interface PieceTaker {
 }
 
 /** A body that is handed over. */
-export interface Flow {
+export interface PieceFlow {
 	/** Its taker has room again. */
 	goOn(): void;
 	/** Its taker wants no more of it. May be called after its end. */
