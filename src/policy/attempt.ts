@@ -104,7 +104,7 @@ class WatchedStreamEnd extends StreamPolicyEnd {
 		this.#attempt = attempt;
 	}
 
-	override head(head: StreamHead): void {
+	protected override onHead(head: StreamHead): void {
 		this.#attempt.answered(head.status);
 		this.outer.head(head);
 	}

@@ -61,7 +61,7 @@ class WatchedStream extends StreamPolicyEnd {
 		);
 	}
 
-	override head(head: StreamHead): void {
+	protected override onHead(head: StreamHead): void {
 		this.#answered = true;
 		this.#end();
 		// Neither side waits for anything.

@@ -24,13 +24,18 @@ export class StreamPolicyEnd implements StreamEnd {
 	}
 
 	head(head: StreamHead): void {
-		this.outer.head(head);
+		if (!this.#over) this.onHead(head);
 	}
 
 	done(): void {
 		if (this.#over) return;
 		this.#over = true;
-		this.onDone();
+		try {
+			this.onDone();
+		} catch (fault) {
+			this.outer.failed(fault);
+			return;
+		}
 		this.outer.done();
 	}
 
@@ -46,7 +51,12 @@ export class StreamPolicyEnd implements StreamEnd {
 		this.outer.failed(told);
 	}
 
-	/** Must not throw. */
+	/** Tells the head on. */
+	protected onHead(head: StreamHead): void {
+		this.outer.head(head);
+	}
+
+	/** An error that is thrown is told on instead. */
 	protected onDone(): void {}
 
 	/** The error to tell on. An error that is thrown is told on instead. */

@@ -103,7 +103,7 @@ export function passOn(
 		...(request.upgradable && upgradeOf(request.headers, prepared.websocket)),
 	};
 	return new Promise((answered, failed) => {
-		new Passing(prepared, target, passage, { answered, failed }).send(call);
+		new ProxyCall(prepared, target, passage, { answered, failed }).send(call);
 	});
 }
 
@@ -183,7 +183,7 @@ interface PassageEnd {
 }
 
 /** A request that is passed on, until the whole answer has come. */
-class Passing implements StreamEnd {
+class ProxyCall implements StreamEnd {
 	readonly #prepared: PreparedProxy;
 	readonly #target: PreparedTarget;
 	readonly #passage: Passage;
@@ -198,6 +198,8 @@ class Passing implements StreamEnd {
 	#sent = "";
 	#body: ByteStream | null = null;
 	#status: number | null = null;
+	/** Whether the call has ended. Only the first end counts. */
+	#told = false;
 	/** Resolves when it is over; null if nobody asks. */
 	#over: (() => void) | null = null;
 
@@ -343,10 +345,14 @@ class Passing implements StreamEnd {
 	}
 
 	done(): void {
+		if (this.#told) return;
+		this.#told = true;
 		this.#ended(null);
 	}
 
 	failed(thrown: unknown): void {
+		if (this.#told) return;
+		this.#told = true;
 		const error = asGatewayError(this.#timed(thrown));
 		// If the request was never sent, its body has not been released yet.
 		if (this.#body !== null) leave(this.#body);
@@ -365,10 +371,13 @@ class Passing implements StreamEnd {
 		this.#step?.ended(error === null ? "ok" : "failed", error);
 		const { route, input } = this.#passage;
 		const trail = this.#trail;
-		if (trail !== null) {
-			tellOf(route, this.#target.upstream, input, trail, this.#status, error);
+		try {
+			if (trail !== null) {
+				tellOf(route, this.#target.upstream, input, trail, this.#status, error);
+			}
+		} finally {
+			this.#over?.();
 		}
-		this.#over?.();
 	}
 }
 

@@ -7,6 +7,7 @@ import { breaker } from "../../src/policy/breaker.ts";
 import { limiter } from "../../src/policy/limiter.ts";
 import type { StreamCall, StreamEnd } from "../../src/policy/policy.ts";
 import { stall } from "../../src/policy/stall.ts";
+import { StreamPolicyEnd } from "../../src/policy/stream-end.ts";
 import { policySetting, streamRequestOf } from "../kit/policy.ts";
 
 const head: StreamHead = { status: 200, headers: [], body: emptyStream(0) };
@@ -65,6 +66,42 @@ describe("a stream that", () => {
 			assertNothingLeft();
 		});
 	}
+
+	test("ends where a policy throws at that has failed with this, and once", () => {
+		class Faulty extends StreamPolicyEnd {
+			protected override onDone(): void {
+				throw broken;
+			}
+		}
+		const { scope } = policySetting(null);
+		const told: unknown[] = [];
+		const faulty = new Faulty({
+			head: () => told.push("head"),
+			done: () => told.push("done"),
+			failed: (error) => told.push(error),
+		});
+		faulty.begin((_request, _scope, ended) => ended.done(), request, scope);
+		assert.deepEqual(told, [broken]);
+	});
+
+	test("has ended tells no head any more", () => {
+		const { scope } = policySetting(null);
+		const told: string[] = [];
+		const end = new StreamPolicyEnd({
+			head: () => told.push("head"),
+			done: () => told.push("done"),
+			failed: () => told.push("failed"),
+		});
+		end.begin(
+			(_request, _scope, ended) => {
+				ended.done();
+				ended.head(head);
+			},
+			request,
+			scope,
+		);
+		assert.deepEqual(told, ["done"]);
+	});
 
 	test("throws because whoever hears of its end has thrown tells no second end", () => {
 		const { context, scope } = policySetting(null);

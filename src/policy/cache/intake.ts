@@ -1,3 +1,4 @@
+import { compact } from "../../core/body/compact.ts";
 import { createDecoded } from "../../core/body/decoded.ts";
 import { allHeadersOf, type HeaderList } from "../../core/http/headers.ts";
 import type { UpstreamResponse } from "../../core/http/messages.ts";
@@ -338,11 +339,4 @@ function asksFirst(kept: Kept): Kept {
 /** Without the rest of the request, which would keep its run alive. */
 function keyOf({ method, target, headers, body, binary = false }: Key): Key {
 	return { method, target, headers, body, binary };
-}
-
-/** A short answer must not keep alive the buffer in which it came. */
-function compact(body: Uint8Array): Uint8Array {
-	return body.buffer.byteLength === body.length
-		? body
-		: Uint8Array.prototype.slice.call(body);
 }

@@ -157,7 +157,8 @@ export class Keeper implements Yielding {
 	/** Counts anew how much memory an answer takes, after a value has been made from it. */
 	weigh(keyed: Keyed, memory: Kept["memory"]): void {
 		const kept = this.#variants(keyed);
-		if (kept.some((one) => one.memory === memory)) this.#set(keyed, kept);
+		const all = kept.flatMap(withGood);
+		if (all.some((one) => one.memory === memory)) this.#set(keyed, kept);
 	}
 
 	/** Who keeps an answer, for what is made of it. */

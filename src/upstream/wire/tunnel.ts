@@ -4,7 +4,11 @@ import { ByteQueue } from "../../core/body/byte-queue.ts";
 import { emptyStream } from "../../core/body/byte-stream.ts";
 import { GatewayError } from "../../core/errors.ts";
 import { eachHeader, type HeaderList } from "../../core/http/headers.ts";
-import type { StreamRequest, UpgradeWish } from "../../core/http/messages.ts";
+import type {
+	StreamHead,
+	StreamRequest,
+	UpgradeWish,
+} from "../../core/http/messages.ts";
 import type { SessionListener, Tunnel } from "../../core/http/session.ts";
 import { hasFramedBody, statusMax } from "../../core/http/status.ts";
 import {
@@ -152,12 +156,21 @@ export class TunnelCall {
 		});
 		this.#look();
 		attempt?.head(101);
-		this.#ended.head({
+		this.#tell({
 			status: 101,
 			headers: namesInLowerCase(head.rawHeaders),
 			body: emptyStream(0),
 			tunnel: this.#tunnel(ws, protocolIn(head)),
 		});
+	}
+
+	/** If whoever hears of it throws, the call fails with that. */
+	#tell(head: StreamHead): void {
+		try {
+			this.#ended.head(head);
+		} catch (fault) {
+			this.fail(fault);
+		}
 	}
 
 	#tunnel(ws: SessionSocket, protocol: string | null): Tunnel {
@@ -251,7 +264,7 @@ export class TunnelCall {
 			})
 			.on("error", (error) => this.fail(this.#translated(error, true)));
 		const headers = namesInLowerCase(answer.rawHeaders);
-		this.#ended.head({ status, headers, body });
+		this.#tell({ status, headers, body });
 	}
 
 	#translated(error: Error | null, answered: boolean): GatewayError {
