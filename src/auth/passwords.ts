@@ -1,4 +1,10 @@
-import { createHmac, randomBytes, scrypt, timingSafeEqual } from "node:crypto";
+import {
+	createHash,
+	createHmac,
+	randomBytes,
+	scrypt,
+	timingSafeEqual,
+} from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { PasswordEntry } from "../config/config.ts";
 import { scryptMemory } from "../config/keys/auth-hash.ts";
@@ -29,10 +35,15 @@ export class Passwords {
 	readonly #secret = randomBytes(32);
 	readonly #right: LRUCache<string, true>;
 	readonly #all: readonly PasswordEntry[];
+	/** Made of what nobody else knows, and the same in all processes that have these entries. */
+	readonly #marks: Buffer;
 
 	constructor(entries: readonly PasswordEntry[], clock: Clock) {
 		this.#entries = new Map(entries.map((entry) => [entry.name, entry]));
 		this.#all = entries;
+		const marks = createHash("sha256");
+		for (const { hash } of entries) marks.update(hash.salt).update(hash.digest);
+		this.#marks = marks.digest();
 		this.#right = new LRUCache({
 			max: rememberedMax,
 			ttl: rememberedMs,
@@ -82,10 +93,10 @@ export class Passwords {
 
 	/**
 	 * Stands for whoever has no entry, so that nobody finds out by the time who has one. Entries may differ in their cost, so each name
-	 * has one of its own, always the same. Null if there are no entries.
+	 * has one of its own, the same in each process and after each start. Null if there are no entries.
 	 */
 	#nobodyNamed(name: string): PasswordEntry | null {
-		const digest = createHmac("sha256", this.#secret).update(name).digest();
+		const digest = createHmac("sha256", this.#marks).update(name).digest();
 		return this.#all[digest.readUInt32BE() % this.#all.length] ?? null;
 	}
 

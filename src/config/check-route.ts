@@ -1,3 +1,4 @@
+import { suggest } from "../core/suggest.ts";
 import { parseExpression } from "../expression/parse.ts";
 import type { Template } from "../expression/template.ts";
 import { checkJob, checkWebhook } from "./check-job.ts";
@@ -18,6 +19,7 @@ import { authOfRoute } from "./keys/auth.ts";
 import { requestKeys } from "./keys/request.ts";
 import { routeKeys } from "./keys/route.ts";
 import { warnOfNullPaths } from "./null-paths.ts";
+import { insteadOfKey } from "./other-words.ts";
 import { hasFault, type Problem } from "./problem.ts";
 import { nothing, refuseTwo } from "./read-template.ts";
 import type { RouteKey } from "./route-key.ts";
@@ -297,8 +299,8 @@ function openUnread(
 	const written = entryOf(source, "request");
 	const misspelt =
 		written === null
-			? isAnyUnknown(source, routeKeys.keys)
-			: isAnyUnknown(written, requestKeys.keys);
+			? unknownIn(source, routeKeys.keys).some(isRequestMeant)
+			: unknownIn(written, requestKeys.keys).length > 0;
 	for (const kind of ["body", "form", "text", "bytes"] as const) {
 		const declared = entryOf(written, kind) ?? entryOf(written, `${kind}?`);
 		if (declared === null && !misspelt) continue;
@@ -312,8 +314,16 @@ function openUnread(
 	if (lost && auth.length === 0) names.set("auth", null);
 }
 
-function isAnyUnknown(source: Source, keys: object): boolean {
-	return entriesOf(source).some(({ key }) => !Object.hasOwn(keys, key));
+function unknownIn(source: Source, keys: object): readonly string[] {
+	return entriesOf(source).flatMap(({ key }) =>
+		Object.hasOwn(keys, key) ? [] : [key],
+	);
+}
+
+/** `reqest`, or `query` beside `respond`. */
+function isRequestMeant(key: string): boolean {
+	const known = ["request"];
+	return suggest(key, known) !== "" || insteadOfKey(key, known) !== "";
 }
 
 /** Keywords by which a body may have members that `properties` does not name. */

@@ -194,8 +194,8 @@ async function codedWhole(
 		}
 		turn.spent += cost;
 		const made = codedNow(coding, body);
-		codings?.keep(coding, made);
-		return withBody(coded, made, coding, memory);
+		const sent = codings?.keep(coding, made) ?? made;
+		return withBody(coded, sent, coding, memory);
 	} finally {
 		memory.give(bytes);
 	}

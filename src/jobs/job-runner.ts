@@ -128,9 +128,8 @@ export class JobRunner {
 	}
 
 	/** It is as if nobody here had taken it. */
-	async #leave({ job, run }: TakenJob): Promise<void> {
-		const outcome = { state: "left", wrote: false } as const;
-		await this.#store.end(job.id, run, outcome, []);
+	#leave(taken: TakenJob): Promise<void> {
+		return this.#end(taken, { state: "left", wrote: false }, []);
 	}
 
 	#begin(taken: TakenJob): void {

@@ -133,8 +133,8 @@ export class Jobs {
 		this.#closed = true;
 		this.#changes.close();
 		this.#schedules.stop();
-		await this.#runner.close();
-		await this.#hooks?.stop();
+		// A store that is away lets both wait for as long as it may.
+		await Promise.all([this.#runner.close(), this.#hooks?.stop()]);
 		await this.#store.close();
 	}
 }

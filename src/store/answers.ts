@@ -83,8 +83,9 @@ export class SharedAnswers {
 	): Promise<FoundAnswer> {
 		const away: FoundAnswer = { kind: "away" };
 		if (!this.#store.up) return this.#alone(away);
-		if ((this.#untold || this.#telling) && !(await this.#tellAll())) {
-			return this.#alone(away);
+		// Another change may have failed meanwhile.
+		while (this.#untold || this.#telling !== null) {
+			if (!(await this.#tellAll())) return this.#alone(away);
 		}
 		const digest = this.#digest(target);
 		this.#targets.set(digest, target);

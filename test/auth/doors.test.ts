@@ -233,9 +233,10 @@ describe("a name with a password", () => {
 		try {
 			const clock = realClock();
 			const passwords = new Passwords(entries, clock);
-			const costOf = async (name: string) => {
+			const other = new Passwords(entries, clock);
+			const costOf = async (name: string, asked = passwords) => {
 				const pair = { name, password: "wrong" };
-				await passwords.judge(pair, "127.0.0.1", openScope({ clock }));
+				await asked.judge(pair, "127.0.0.1", openScope({ clock }));
 				const options = computed.mock.calls.at(-1)?.arguments[3];
 				return (options as { N: number }).N;
 			};
@@ -246,6 +247,8 @@ describe("a name with a password", () => {
 			for (let at = 0; at < 64; at++) {
 				const N = await costOf(`nobody${at}`);
 				assert.equal(await costOf(`nobody${at}`), N);
+				// Another process, or this one after a restart.
+				assert.equal(await costOf(`nobody${at}`, other), N);
 				seen.set(N, (seen.get(N) ?? 0) + 1);
 			}
 			for (const { N } of costs) assert.ok((seen.get(N) ?? 0) > 10, `${N}`);

@@ -132,7 +132,11 @@ describe("a request on the command line", () => {
 			[["/users/7"], { header: ["no colon"] }, /--header takes `name: value`/],
 			[["/users/7"], { header: ["x: Москва"] }, /in visible ASCII/],
 			[["/users/7"], { header: ["a\nb: 1"] }, /--header takes/],
-			[["/orders"], { data: "@nowhere.json" }, /--data: ENOENT/],
+			[
+				["/orders"],
+				{ data: "@nowhere.json" },
+				/--data: there is no file `nowhere\.json`/,
+			],
 		] as const) {
 			assert.throws(() => readRequest(words, options), { message });
 		}

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
-import { afterEach, describe, it, mock } from "node:test";
+import { afterEach, describe, it, mock, test } from "node:test";
 import zlib from "node:zlib";
+import { KeptCodings } from "../../src/core/body/kept-codings.ts";
 import type { Gateway } from "../../src/gateway/gateway.ts";
 import {
 	type Answer,
@@ -278,4 +279,24 @@ describe("an answer that is kept with its coded form", () => {
 			assert.equal(plainOf(answer, "br"), text);
 		}
 	});
+});
+
+test("what is kept keeps no larger buffer alive", () => {
+	let grown = 0;
+	const grow = (bytes: number) => {
+		grown += bytes;
+		return true;
+	};
+	const codings = new KeptCodings({ grow });
+	const made = Buffer.allocUnsafeSlow(64 * 1024)
+		.subarray(0, 111)
+		.fill(1);
+	const kept = codings.keep("br", made);
+	assert.deepEqual(Buffer.from(kept), Buffer.from(made));
+	assert.equal(kept.buffer.byteLength, grown);
+	assert.equal(codings.of("br"), kept);
+	assert.equal(codings.keep("br", Buffer.alloc(3)), kept);
+	const full = new KeptCodings({ grow: () => false });
+	assert.equal(full.keep("br", made), made);
+	assert.equal(full.of("br"), null);
 });

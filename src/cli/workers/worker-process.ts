@@ -141,7 +141,10 @@ async function serveUntilTold(
 		}
 	});
 	// Without the primary nobody would start or end workers, or show what they do.
-	void left.promise.then(() => drain(server.drain()));
+	void left.promise.then(() => {
+		handOver.hear(false);
+		drain(server.drain());
+	});
 	const { drainMs, drainDelayMs } = gateway.server;
 	tell({
 		kind: "ready",
@@ -254,7 +257,11 @@ function told(message: FromWorker): Promise<void> {
 }
 
 function send(message: FromWorker, handed?: Handed, sent = () => {}): void {
-	if (process.send === undefined || !process.connected) return sent();
+	if (process.send === undefined || !process.connected) {
+		// Then it is served here.
+		if (handed) throw new Error("the primary is gone");
+		return sent();
+	}
 	process.send(message, handed as SendHandle, {}, () => sent());
 }
 

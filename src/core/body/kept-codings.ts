@@ -1,4 +1,5 @@
 import type { AnswerCoding } from "../http/accept-encoding.ts";
+import { compact } from "./compact.ts";
 import type { Decoded } from "./decoded.ts";
 
 /** The forms of a kept body in codings. They are kept beside it, for as long as it, and count in its memory. */
@@ -16,10 +17,14 @@ export class KeptCodings {
 		return this.#kept.get(coding) ?? null;
 	}
 
-	/** Keeps a form if there is room for it. */
-	keep(coding: AnswerCoding, bytes: Uint8Array): void {
-		if (this.#kept.has(coding) || !this.#body.grow(bytes.length)) return;
+	/** Keeps a form if there is room for it. Gives the bytes to send. */
+	keep(coding: AnswerCoding, made: Uint8Array): Uint8Array {
+		const before = this.#kept.get(coding);
+		if (before !== undefined) return before;
+		if (!this.#body.grow(made.length)) return made;
+		const bytes = compact(made);
 		this.#kept.set(coding, bytes);
+		return bytes;
 	}
 
 	/** Makes a form once for all who want it meanwhile, and keeps it. */
@@ -30,10 +35,7 @@ export class KeptCodings {
 		const before = this.#making.get(coding);
 		if (before !== undefined) return before;
 		const making = make()
-			.then((bytes) => {
-				this.keep(coding, bytes);
-				return bytes;
-			})
+			.then((bytes) => this.keep(coding, bytes))
 			.finally(() => this.#making.delete(coding));
 		this.#making.set(coding, making);
 		return making;

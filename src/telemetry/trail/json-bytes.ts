@@ -240,7 +240,7 @@ export class JsonBytes {
 
 /**
  * Parts of JSON that are the same again and again, each made once of what it tells of. So many are kept that all of a config
- * have room. What tells of more is made each time.
+ * have room: the first of a process. What tells of more is made each time.
  */
 export class Pieces<Of> {
 	readonly #make: (of: Of) => string;
